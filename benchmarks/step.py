@@ -46,7 +46,7 @@ def main() -> None:
         output = activation if sizes[-1] == 1 and batch == 1 else None
         for optimizer in (fc.SGD(1e-3), fc.Adam(1e-4)):
             net = fc.mlp(sizes, activation, output, seed=0)
-            run = Run(net, x, t, loss, optimizer, batch_size=batch, shuffle=False)
+            run = Run(net, x, t, loss, optimizer, batch_size=batch, shuffle=False, engine="numpy")
             flops = 6 * batch * sum(a * b for a, b in itertools.pairwise(sizes))
             steps = 4 * max(1, min(2000, round(5e9 / 4 / (flops + 5e6))))  # about 0.05 s a timing
             order = np.tile(np.arange(rows), steps // 4)

@@ -367,7 +367,7 @@ class TestAsAProgram:
         [
             ("fullyconnected.tables.read_table", "interrupted"),
             (
-                "fullyconnected.engines.numpy.NumpyEngine.epoch",
+                "fullyconnected.training.epoch_order",
                 "interrupted before the first epoch was complete; nothing",
             ),
         ],

@@ -38,7 +38,7 @@ RANKS = {
     "training_state": 6,
     "program": 6,
     "data": 7,
-    "engines": 7,
+    "engine": 7,
     "files": 7,
     "network": 8,
     "functional": 8,
@@ -58,7 +58,7 @@ RANKS = {
 }
 INSIDE = {
     "layers": ["widths", "dense", "dropout", "norm", "residual", "__init__"],
-    "engines": ["task", "numpy", "__init__"],
+    "engine": ["task", "numpy", "threads", "layout", "native", "__init__"],
     "files": ["atomic", "architecture", "model", "checkpoint", "__init__"],
 }
 

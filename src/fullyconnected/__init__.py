@@ -27,6 +27,7 @@ from fullyconnected.protocols import ActivationFunction, Layer, Loss, Optimizer,
 
 if TYPE_CHECKING:
     from fullyconnected import functional
+    from fullyconnected.engine import engines
     from fullyconnected.gradcheck import check_gradients
     from fullyconnected.optimizers import LBFGS, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
     from fullyconnected.registry import register
@@ -76,6 +77,7 @@ __all__ = [
     # training
     "fit",
     "epochs",
+    "engines",
     # the proof
     "check_gradients",
     # your own
@@ -95,6 +97,7 @@ __all__ = [
 _LATER = {
     "functional": "functional",
     "check_gradients": "gradcheck",
+    "engines": "engine",
     "register": "registry",
     **dict.fromkeys(("fit", "epochs"), "training"),
     **dict.fromkeys(("SGD", "Momentum", "Nesterov", "RMSProp", "Adam", "AdamW", "LBFGS"), "optimizers"),

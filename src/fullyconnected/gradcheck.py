@@ -131,6 +131,7 @@ def check_gradients(
     h: float | None = None,
     tolerance: float | None = None,
     entries: int | None = None,
+    engine: str = "numpy",
 ) -> Report:
     """Compare every gradient, of all parameters and of the input, with central differences of the loss.
 
@@ -156,6 +157,9 @@ def check_gradients(
     entries : int, optional
         Check at most so many entries of each tensor, drawn by ``seed``; every one if None. An entry takes two forward
         passes, so a network of a million parameters takes an hour, and 100 entries of each tensor take seconds.
+    engine : str
+        Whose gradients are checked: ``"numpy"`` or ``"native"``. The differences are NumPy's. (A loss alone has no
+        engine.)
 
     Returns
     -------
@@ -191,7 +195,7 @@ def check_gradients(
             loss, t = Projection(), rng.normal(size=(len(x), net.n_out))
         if t is None or loss is None:
             raise KindError("to check a network, give x, t and loss: check_gradients(net, x, t, fc.SquaredError())")
-        subject = _of_network(net, x, t, loss, l2, sample_weight, train, seed)
+        subject = _of_network(net, x, t, loss, l2, sample_weight, train, seed, engine)
     else:
         raise KindError(f"a Network, a Layer, an ActivationFunction or a Loss can be checked; got {obj!r}")
     tolerance = TOLERANCE[subject.dtype] if tolerance is None else number("tolerance", tolerance, above=True)
@@ -329,9 +333,9 @@ def _around(layer: Layer, x: Any, rng: np.random.Generator) -> Network:
 
 
 def _of_network(
-    net: Network, x: Any, t: Any, loss: Any, l2: float, sample_weight: Any, train: bool, seed: int
+    net: Network, x: Any, t: Any, loss: Any, l2: float, sample_weight: Any, train: bool, seed: int, engine: str
 ) -> Subject:
-    g = net.gradients(x, t, loss, l2, sample_weight, train, seed)
+    g = net.gradients(x, t, loss, l2, sample_weight, train, seed, engine=engine)
     data = check_data(net.program, net.dtype, x, t, loss, sample_weight)
     theta, state = net.theta.astype(np.float64), net.state.astype(np.float64)
     at_first = state.copy()

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.engines import Task
+from fullyconnected.engine import Task
 from fullyconnected.errors import ConfigError, DivergenceError, missing
 from fullyconnected.flat import Array
 from fullyconnected.optimizers import LBFGS

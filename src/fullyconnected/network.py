@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from fullyconnected.protocols import Layer
 __all__ = ["Evaluation", "Gradients", "Network", "load", "mlp"]
 
 BLOCK = 1 << 13  # rows whose loss is computed together in an evaluation
+FEW = 1 << 12  # numbers in the rows of a prediction that is over before a check of them in Python would be
 WORKSPACE = 1 << 23  # entries: prediction runs batches of as many rows as keep its memory near this
 
 
@@ -109,7 +110,10 @@ class Network:
 
     def _carve(self) -> None:
         self._p = self.program.memory(self._theta, self._state)
-        self._idle: list[Workspace] = []  # workspaces that no prediction is using; list.pop and append are atomic
+        # what no prediction is using just now; list.pop and append are atomic
+        self._idle: list[Workspace] = []
+        self._predictors: list[Any] = []
+        self._is_native: bool | None = None  # whether the native engine predicts; asked at the first prediction
 
     @property
     def theta(self) -> Array:
@@ -167,7 +171,7 @@ class Network:
         """How many parameters there are."""
         return self.program.n_params
 
-    def predict(self, x: Any) -> Array:
+    def predict(self, x: Any, *, engine: str = "auto") -> Array:
         """Return the last layer's raw outputs (rows, n_out) for any number of rows, in bounded memory.
 
         Dropout drops nothing, and batch normalisation uses its running statistics. Outputs that overflow are infinite
@@ -177,22 +181,71 @@ class Network:
         ----------
         x : array (rows, ...)
             Finite numbers of any dtype; 0 rows give 0 rows.
+        engine : str
+            ``"auto"``, ``"native"`` or ``"numpy"``, as :func:`fullyconnected.fit` takes it. The two agree but for
+            rounding.
 
         Raises
         ------
         ShapeError, KindError, DataError
             For another width than ``n_in``, things that are not numbers, NaN or infinity.
+        ConfigError
+            Where ``engine="native"`` cannot run this network.
 
         Examples
         --------
         >>> mlp([4, 8, 3], seed=0).predict(np.zeros((0, 4))).shape
         (0, 3)
         """
+        if type(x) is np.ndarray and 0 < x.size <= FEW and self._predictors and engine == "auto":
+            try:
+                predictor = self._predictors.pop()
+            except IndexError:  # another thread was faster
+                pass
+            else:
+                z = np.empty((x.shape[0], self.program.n_out), self._theta.dtype)
+                done = predictor.row(x, z)
+                self._predictors.append(predictor)
+                if done:
+                    return z
         x = as_rows(x, self.n_in, empty=True)
         require_finite(x, "x", self.dtype)
         z = np.empty((len(x), self.n_out), self.dtype)
-        if not len(x):
-            return z
+        if engine == "auto" and self._is_native is False:
+            engine = "numpy"
+        predict = self._predict_in_numpy if engine == "numpy" else self._native(engine)
+        if len(x):
+            predict(x, z)
+        return z
+
+    def _native(self, engine: str) -> Callable[[Array, Array], None]:
+        """Return what predicts by the native engine, or, for ``"auto"`` where that cannot run this network, NumPy."""
+        from fullyconnected.engine import NativePredictor, NotNative, check_engine
+
+        if check_engine(engine) == "auto" and self._is_native is False:
+            return self._predict_in_numpy
+        try:
+            try:
+                predictor = self._predictors.pop()
+            except IndexError:
+                predictor = NativePredictor(self.program, self._theta, self._state)
+        except NotNative as reason:
+            self._is_native = False
+            if engine == "native":
+                raise ConfigError(f"the native engine cannot run this network: {reason}") from None
+            return self._predict_in_numpy
+        self._is_native = True
+
+        def predict(x: Array, z: Array) -> None:
+            try:
+                predictor.predict(x, z)
+            finally:
+                self._predictors.append(predictor)
+
+        return predict
+
+    def _predict_in_numpy(self, x: Array, z: Array) -> None:
+        """Write the outputs of checked rows into z, by the layers' own code."""
         most = max(1, WORKSPACE // self.program.entries_a_row)
         size = min(len(x), most)
         try:
@@ -208,10 +261,16 @@ class Network:
                 np.copyto(batch.x, rows, casting="unsafe")
                 z[start : start + size] = batch.forward(train=False)
         self._idle.append(workspace)
-        return z
 
     def evaluate(
-        self, x: Any, t: Any, loss: Any, metrics: Any = ("accuracy",), *, sample_weight: Any = None
+        self,
+        x: Any,
+        t: Any,
+        loss: Any,
+        metrics: Any = ("accuracy",),
+        *,
+        sample_weight: Any = None,
+        engine: str = "auto",
     ) -> Evaluation:
         """Return the loss and the metrics over a data set, with ``train=False``.
 
@@ -226,6 +285,8 @@ class Network:
             ``(outputs, targets) -> float``.
         sample_weight : array (rows,), optional
             Weights of the rows in the loss and in the metrics named by a string.
+        engine : str
+            Which one predicts, as in :meth:`predict`.
 
         Returns
         -------
@@ -243,11 +304,11 @@ class Network:
         Evaluation(loss=5.0, metrics={'mean_absolute_error': 3.0})
         """
         data = check_data(self.program, self.dtype, x, t, loss, sample_weight)
-        return self.judge(data, named(metrics, data.t, data.loss))
+        return self.judge(data, named(metrics, data.t, data.loss), engine)
 
-    def judge(self, data: Data, metrics: Any) -> Evaluation:
+    def judge(self, data: Data, metrics: Any, engine: str = "auto") -> Evaluation:
         """Return the loss and the metrics over checked data; the loss in blocks of rows, added up in float64."""
-        z, t = self.predict(data.x), data.t.view()
+        z, t = self.predict(data.x, engine=engine), data.t.view()
         weights = np.ones(len(z)) if data.weights is None else data.weights
         total = 0.0
         for start in range(0, len(z), BLOCK):
@@ -270,6 +331,8 @@ class Network:
         sample_weight: Any = None,
         train: bool = False,
         seed: Any = None,
+        *,
+        engine: str = "numpy",
     ) -> Gradients:
         """Return the loss of a batch and its gradient with respect to every parameter and to the input.
 
@@ -287,6 +350,8 @@ class Network:
             Whether dropout drops and batch normalisation uses the batch; its running statistics do not move.
         seed : int, None or numpy.random.Generator
             Of the dropout masks.
+        engine : str
+            ``"numpy"``, the layers' own code; ``"native"``, or ``"auto"`` for the fastest that can run the network.
 
         Returns
         -------
@@ -309,13 +374,20 @@ class Network:
         """
         data = check_data(self.program, self.dtype, x, t, loss, sample_weight)
         state = self._state.copy() if train else self._state
+        l2, seed = number("l2", l2), rng.as_seed(seed) if train else 0
+        if engine != "numpy":
+            from fullyconnected.engine import choose_gradient
+
+            if native := choose_gradient(engine, self.program, data.loss):
+                value, flat, dx = native(self._theta, state, data, l2=l2, train=train, seed=seed)
+                return Gradients(value, flat, self._by_layer(flat), dx.reshape(np.shape(x)))
         workspace = Workspace(self.program, self._theta, state, len(data.x), loss=data.loss, input_gradient=True)
         batch = workspace.bind(len(data.x))
         batch.fill(data.x, data.t, data.weights)
         if train:
-            workspace.at(rng.as_seed(seed), 0)
+            workspace.at(seed, 0)
         with np.errstate(all="ignore"):
-            value = float(batch.loss_and_gradient(train=train, l2=number("l2", l2)))
+            value = float(batch.loss_and_gradient(train=train, l2=l2))
         flat = workspace.gradient
         return Gradients(value, flat, self._by_layer(flat), batch.dx.reshape(np.shape(x)))
 

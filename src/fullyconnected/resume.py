@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.data import Data
-from fullyconnected.engines import Task
+from fullyconnected.engine import Task
 from fullyconnected.files import describe_layers, read_checkpoint, write_checkpoint
 from fullyconnected.network import Network
 from fullyconnected.training_state import TrainingState

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fullyconnected import engines, lbfgs
+from fullyconnected import lbfgs
 from fullyconnected import progress as display
 from fullyconnected.batches import epoch_order
 from fullyconnected.checks import count, number
 from fullyconnected.data import Data, check_data
+from fullyconnected.engine import Task, choose
 from fullyconnected.errors import ConfigError, DivergenceError, KindError, nearest
 from fullyconnected.metrics import named
 from fullyconnected.network import Network
@@ -56,7 +57,9 @@ class History:
     metrics : dict of list of float
         By name, one an epoch: on the validation data where there are any, else on the training data.
     engine : str
-        Which engine ran.
+        Which engine ran: ``"native"`` or ``"numpy"``.
+    engine_why : str
+        Why it was that one.
     seed : int
         What makes the run repeatable.
     interrupted : bool
@@ -71,6 +74,7 @@ class History:
     validation_loss: list[float] = field(default_factory=list)
     metrics: dict[str, list[float]] = field(default_factory=dict)
     engine: str = "numpy"
+    engine_why: str = ""
     seed: int = 0
     interrupted: bool = False
     stopped: str = "epochs"
@@ -100,6 +104,7 @@ class Run:
         schedule: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
         engine: str = "auto",
+        n_threads: int | None = None,
     ) -> None:
         if not isinstance(net, Network):
             raise KindError(f"the first argument is the Network to train; got {net!r}")
@@ -115,7 +120,7 @@ class Run:
         if max_grad_norm is not None:
             max_grad_norm = number("max_grad_norm", max_grad_norm, above=True)
         self.shuffle = bool(shuffle)
-        self.task = engines.Task(
+        self.task = Task(
             net.program,
             self.data.loss,
             self.optimizer,
@@ -126,8 +131,10 @@ class Run:
             number("l2", l2),
             max_grad_norm,
             schedule,
+            None if n_threads is None else count("n_threads", n_threads),
         )
-        make_engine = engines.choose(engine)
+        choice = choose(engine, self.task)
+        self.asked, self.why = engine, choice.why
         self.state = TrainingState.start(net.theta, net.state, as_seed(seed), self.optimizer)
         if not np.isfinite(net.theta).all():
             raise ConfigError("the network's parameters are not all finite; nothing can be learned from there")
@@ -149,7 +156,7 @@ class Run:
                 validation=fingerprint(self.validation),
             )
             self.checkpoint.begin(self.state)
-        self.engine = make_engine(self.task, self.state)
+        self.engine = choice.make(self.task, self.state)
         self.stopped = "epochs"
 
     def __iter__(self) -> Iterator[Epoch]:
@@ -200,7 +207,7 @@ class Run:
         state, validation_loss = self.state, None
         metrics: dict[str, float] = {}
         if self.validation is not None or self.metrics:
-            evaluation = self.net.judge(self.validation or self.data, self.metrics)
+            evaluation = self.net.judge(self.validation or self.data, self.metrics, self.asked)
             metrics = evaluation.metrics
             if self.validation is not None:
                 validation_loss = evaluation.loss
@@ -239,6 +246,7 @@ class Run:
                 if key.startswith("metric.")
             },
             engine=self.engine.name,
+            engine_why=self.why,
             seed=self.state.seed,
             interrupted=self.stopped == "interrupted",
             stopped=self.stopped,
@@ -312,6 +320,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     progress: Any = "auto",
     engine: str = "auto",
+    n_threads: int | None = None,
 ) -> History:
     """Train a network in place, and return what happened.
 
@@ -359,7 +368,12 @@ def fit(
     progress : "auto", True or False
         A bar on a terminal (with rich), a line an epoch in a log, or nothing.
     engine : str
-        ``"auto"``, or ``"numpy"``.
+        ``"native"``, the one in C++; ``"numpy"``, the layers' own code; or ``"auto"``: native where it is there and
+        can run this, else NumPy, and the history says why. Both compute the same but for rounding.
+    n_threads : int, optional
+        1 or more; the NumPy engine needs threadpoolctl for it. None takes as many as the process may use:
+        OMP_NUM_THREADS, the processors it is bound to, threadpoolctl's limit; and one in a worker of joblib or
+        multiprocessing. The same number gives the same bits.
 
     Returns
     -------
@@ -404,6 +418,7 @@ def fit(
         schedule=schedule,
         checkpoint=checkpoint,
         engine=engine,
+        n_threads=n_threads,
     )
     shown = display.choose(progress)
     shown.start(total, run.state.epoch)

@@ -2,19 +2,21 @@
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 from fullyconnected.batches import Rows, batches
 from fullyconnected.checks import number
-from fullyconnected.engines.task import Task
-from fullyconnected.errors import DivergenceError
+from fullyconnected.engine.task import Task
+from fullyconnected.errors import DivergenceError, missing
 from fullyconnected.flat import Array
 from fullyconnected.program import PIECE, Batch, Workspace
 from fullyconnected.training_state import TrainingState
 
-__all__ = ["NumpyEngine"]
+__all__ = ["NumpyEngine", "all_finite", "factor"]
 
 
 class NumpyEngine:
@@ -47,6 +49,10 @@ class NumpyEngine:
 
     def epoch(self, order: Rows) -> float:
         """Train on the rows in this order; return the mean of the batches' losses, weighted by their rows."""
+        with _limited(self.task.n_threads):
+            return self._epoch(order)
+
+    def _epoch(self, order: Rows) -> float:
         task, state, workspace = self.task, self.state, self.workspace
         optimizer, schedule, update = task.optimizer, task.schedule, task.optimizer.update
         total = weight = 0.0
@@ -54,7 +60,7 @@ class NumpyEngine:
         steps = math.ceil(len(order) / task.batch_size)
         with np.errstate(all="ignore"):  # what is not finite is looked for below, and raised as DivergenceError
             for i, rows in enumerate(batches(order, task.batch_size)):
-                batch, share = self._gather(rows)
+                batch, share = self.gather(rows)
                 if share == 0:  # every row has weight zero: there is nothing to learn from this batch
                     continue
                 if schedule is not None:
@@ -75,7 +81,7 @@ class NumpyEngine:
                 raise DivergenceError(state.epoch + 1, state.step, lr, batch.first_not_finite())
         return total / weight
 
-    def _gather(self, rows: Rows) -> tuple[Batch, float]:
+    def gather(self, rows: Rows) -> tuple[Batch, float]:
         """Copy the rows into a batch, and return it with the sum of their weights."""
         task, n = self.task, len(rows)
         bound = self._bound.get(n)
@@ -95,6 +101,18 @@ class NumpyEngine:
         if share:
             batch.weigh(w)
         return batch, share
+
+
+def _limited(n_threads: int | None) -> AbstractContextManager[Any]:
+    """Return a block in which NumPy's matrix products use so many threads."""
+    if n_threads is None:
+        return nullcontext()
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        raise missing("threadpoolctl", "threads", "n_threads with the NumPy engine") from None
+    limits: AbstractContextManager[Any] = threadpool_limits(n_threads, user_api="blas")
+    return limits
 
 
 def factor(schedule: Callable[[float], float], epoch: float) -> float:

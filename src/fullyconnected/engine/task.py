@@ -23,3 +23,4 @@ class Task(NamedTuple):
     l2: float = 0.0
     max_grad_norm: float | None = None
     schedule: Callable[[float], float] | None = None
+    n_threads: int | None = None  # None leaves it to the environment

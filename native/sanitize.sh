@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# The native tests under the sanitizers: sanitize.sh VENV, where VENV is the environment with the tools and the tests'
+# packages. Each build has an environment of its own inside that one, and takes the packages from there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+venv=$1
+
+if [ "$(uname -s)" != Linux ]; then
+    echo "The sanitizers are run on Linux alone: skipped"
+    exit 0
+fi
+
+# Without AVX-512, the wide copy of the kernels is built from narrower instructions: its logic is tested all the same.
+wide=OFF
+if [ "$(uname -m)" = x86_64 ] && ! grep -qw avx512vl /proc/cpuinfo; then wide=ON; fi
+
+build() { # NAME SANITIZERS
+    local here=$venv/$1
+    "$venv/bin/python" -m venv --without-pip "$here"
+    "$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+        >"$("$here/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages.pth"
+    "$venv/bin/python" -m pip --quiet --python "$here/bin/python" install --no-build-isolation --no-deps \
+        --config-settings=build-dir="$here/native" --config-settings=cmake.define.FC_SANITIZE="$2" \
+        --config-settings=cmake.define.FC_AVX512_AS_AVX2=$wide --config-settings=install.strip=false --editable .
+    compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$here/native/CMakeCache.txt")
+}
+
+# Python itself is built without the sanitizer, whose library has to come before all others; the C++ library with it,
+# or the sanitizer would not find what throws exceptions.
+libraries() { # GCC's and Clang's names of the libraries
+    local name found
+    for name in "$@" libstdc++.so; do
+        found=$("$compiler" -print-file-name="$name")
+        if [ "$found" != "$name" ]; then printf '%s ' "$found"; fi
+    done
+}
+
+tests() { # NAME: what is asked of an installation has nothing to sanitize
+    ${as_expected:-} "$venv/$1/bin/python" -m pytest -q -n auto -p no:cacheprovider -k "not installation" tests/native
+}
+
+export OPENBLAS_NUM_THREADS=1
+
+build asan "address;undefined"
+preload=$(libraries libasan.so libubsan.so "libclang_rt.asan-$(uname -m).so" libclang_rt.asan.so)
+# Python keeps much of what it allocates until it ends, which is no leak of ours.
+export ASAN_OPTIONS=detect_leaks=0:strict_string_checks=1:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=print_stacktrace=1
+for kernels in $(LD_PRELOAD=$preload "$venv/asan/bin/python" -c 'from fullyconnected import _native; print(*_native.usable_kernels())'); do
+    echo "address and undefined-behaviour sanitizers, kernels $kernels"
+    FULLYCONNECTED_CPU=$kernels LD_PRELOAD=$preload tests asan
+done
+
+build tsan thread
+preload=$(libraries libtsan.so "libclang_rt.tsan-$(uname -m).so" libclang_rt.tsan.so)
+# Python and NumPy are not instrumented: of what they do, only what reaches our code can be judged. The sanitizer
+# wants the addresses where it expects them.
+export TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1
+if setarch -R true 2>/dev/null; then as_expected="setarch -R"; fi
+echo "thread sanitizer"
+LD_PRELOAD=$preload tests tsan

@@ -1,0 +1,309 @@
+#include "engine.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <stdexcept>
+#include <utility>
+
+#include "cpu.hpp"
+#include "team.hpp"
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace {
+
+constexpr ptrdiff_t line = 64;              // bytes of a cache line, and of the widest vector
+constexpr ptrdiff_t huge_page = 1 << 21;    // buffers of this size on are worth pages of their own
+constexpr ptrdiff_t prediction_rows = 252;  // rows that pass through a network together: their outputs stay in cache
+constexpr double poll_every = 0.05;         // seconds
+
+template <class E>
+using Names = std::vector<std::pair<const char*, E>>;
+
+const Names<Kind> kinds = {{"dense", Kind::dense},
+                           {"activation", Kind::activation},
+                           {"dropout", Kind::dropout},
+                           {"layer_norm", Kind::layer_norm},
+                           {"batch_norm", Kind::batch_norm},
+                           {"save", Kind::save},
+                           {"add", Kind::add}};
+const Names<Function> functions = {
+    {"identity", Function::identity}, {"relu", Function::relu}, {"leaky_relu", Function::leaky_relu},
+    {"elu", Function::elu},           {"selu", Function::elu},  {"gelu", Function::gelu},
+    {"silu", Function::silu},         {"mish", Function::mish}, {"softplus", Function::softplus},
+    {"sigmoid", Function::sigmoid},   {"tanh", Function::tanh}, {"exp", Function::exp},
+    {"softmax", Function::softmax}};
+const Names<LossKind> losses = {{"squared_error", LossKind::squared_error},
+                                {"mean_squared_error", LossKind::mean_squared_error},
+                                {"absolute_error", LossKind::absolute_error},
+                                {"huber", LossKind::huber},
+                                {"quantile", LossKind::quantile},
+                                {"poisson", LossKind::poisson},
+                                {"hinge", LossKind::hinge},
+                                {"softmax_cross_entropy", LossKind::softmax_cross_entropy},
+                                {"logistic", LossKind::logistic}};
+const Names<Rule> rules_by_name = {
+    {"none", Rule::none},       {"sgd", Rule::sgd},   {"momentum", Rule::momentum}, {"nesterov", Rule::nesterov},
+    {"rmsprop", Rule::rmsprop}, {"adam", Rule::adam}, {"adamw", Rule::adam}};
+
+template <class E>
+E named(const Names<E>& names, const std::string& name) {
+    for (const auto& [known, value] : names)
+        if (name == known) return value;
+    throw std::invalid_argument("the native engine has no " + name);
+}
+
+template <class T>
+const Entry<T>& entry_of(const Kernels& kernels) {
+    if constexpr (sizeof(T) == 4)
+        return kernels.f32;
+    else
+        return kernels.f64;
+}
+
+// How far rows of n numbers lie apart: whole cache lines, and not a multiple of a size that would let the same columns
+// of many rows compete for the same places in the first cache.
+template <class T>
+ptrdiff_t padded(ptrdiff_t n) {
+    const ptrdiff_t step = line / (ptrdiff_t)sizeof(T);
+    ptrdiff_t row = (n + step - 1) / step * step;
+    if (row * (ptrdiff_t)sizeof(T) % 1024 == 0) row += step;
+    return row;
+}
+
+template <class T>
+Rows<T> rows_of(Arena& arena, ptrdiff_t rows, ptrdiff_t n) {
+    return {arena.take<T>(rows * padded<T>(n)), padded<T>(n)};
+}
+
+// The operations of a program with memory for so many rows, joined at their ends; backward's buffers only to train.
+template <class T>
+std::vector<Operation<T>> bound(Arena& arena, const std::vector<Layout>& layouts, T* state, ptrdiff_t rows,
+                                bool trains) {
+    std::vector<Operation<T>> operations;
+    Rows<T> x = rows_of<T>(arena, rows, layouts.front().n_in);
+    for (const Layout& layout : layouts) {
+        Operation<T> op{};
+        op.kind = named(kinds, layout.kind);
+        op.function = named(functions, layout.function);
+        op.n_in = layout.n_in, op.n_out = layout.n_out;
+        op.setting = layout.setting, op.scale = layout.scale, op.momentum = layout.momentum;
+        op.bias = layout.bias;
+        op.first = {layout.first_at, layout.first_size, layout.decays};
+        op.second = {layout.second_at, layout.second_size, false};
+        op.layer = layout.layer, op.partner = layout.partner;
+        op.x = x;
+        op.y = op.kind == Kind::save ? x : rows_of<T>(arena, rows, op.n_out);
+        const bool normalises = op.kind == Kind::layer_norm || op.kind == Kind::batch_norm;
+        const bool keeps = op.kind == Kind::dropout || op.kind == Kind::save || keeps_derivative(op.function);
+        if (op.kind == Kind::layer_norm || (trains && (normalises || keeps)))
+            op.kept = rows_of<T>(arena, rows, op.n_out);
+        if (normalises) op.rate = arena.take<T>(std::max(rows, op.n_in));
+        if (op.kind == Kind::batch_norm) op.mean = state + layout.state_at, op.variance = op.mean + op.n_in;
+        operations.push_back(op);
+        x = op.y;
+    }
+    return operations;
+}
+
+template <class T>
+std::vector<Scratch<T>> scratch_for(Arena& arena, const Entry<T>& entry, int threads) {
+    std::vector<Scratch<T>> scratch;
+    for (int i = 0; i < threads; i++)
+        scratch.push_back({arena.take<T>(entry.scratch_a, false), arena.take<T>(entry.scratch_b, false),
+                           arena.take<T>(entry.scratch_tile, false)});
+    return scratch;
+}
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// Who asks whether to stop, not too often.
+struct Poll {
+    bool (*interrupted)();
+    Stop* stop;
+    double last;
+
+    static void ask(void* self_) {
+        Poll& self = *static_cast<Poll*>(self_);
+        if (const double time = now(); time - self.last > poll_every) {
+            self.last = time;
+            if (self.interrupted()) __atomic_store_n(&self.stop->now, 1, __ATOMIC_RELAXED);
+        }
+    }
+};
+
+// Run work(what, thread) on so many threads, or on as many as there are to be had: `threads` is told.
+template <class What>
+void on_team(What& what, int asked, void (*work)(What*, int)) {
+    struct Call {
+        What* what;
+        void (*work)(What*, int);
+    } call{&what, work};
+    what.team = asked > 1 ? borrow_team(asked) : nullptr;
+    what.threads = what.team ? asked : 1;
+    if (!what.team) return work(&what, 0);
+    ::run(
+        what.team,
+        [](void* call_, int thread) {
+            Call& c = *static_cast<Call*>(call_);
+            c.work(c.what, thread);
+        },
+        &call);
+    give_back(what.team);
+    what.team = nullptr;
+}
+
+}  // namespace
+
+template <class T>
+T* Arena::take(ptrdiff_t n, bool filled) {
+    const size_t bytes = ((size_t)n * sizeof(T) + line - 1) / line * line + line;  // vectors may be read past the end
+    const bool large = bytes >= (size_t)huge_page;
+    const size_t align = large ? huge_page : line, size = (bytes + align - 1) / align * align;
+    void* memory = std::aligned_alloc(align, size);
+    if (!memory) throw std::bad_alloc();
+    blocks_.emplace_back(memory);
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    if (large) madvise(memory, size, MADV_HUGEPAGE);
+#endif
+    if (filled) std::memset(memory, 0xff, bytes);
+    return static_cast<T*>(memory);
+}
+
+template <class T>
+Trainer<T>::Trainer(const std::vector<Layout>& layouts, T* theta, T* state, ptrdiff_t n_params, const DataSet& data,
+                    const std::string& loss, double loss_setting, const Rules& rules, T* m, T* v, ptrdiff_t batch_size,
+                    double l2, double max_norm, int threads, bool input_gradient)
+    : kernels_(best_kernels()) {
+    const Entry<T>& entry = entry_of<T>(kernels_);
+    operations_ = bound<T>(arena_, layouts, state, batch_size, true);
+    const int n = (int)operations_.size();
+    run_.operations = operations_.data();
+    run_.n_operations = n;
+    run_.first = 0;
+    while (!input_gradient && run_.first < n && !operations_[run_.first].first.size) run_.first++;
+    run_.theta = theta;
+    run_.gradient = arena_.take<T>(n_params);
+    run_.n_params = n_params;
+
+    ptrdiff_t widest = operations_.back().n_out;
+    for (int i = run_.first; i < n; i++) widest = std::max({widest, operations_[i].n_in, operations_[i].n_out});
+    T* turns[2] = {arena_.take<T>(batch_size * padded<T>(widest)), arena_.take<T>(batch_size * padded<T>(widest))};
+    double products = 0;
+    ptrdiff_t numbers = 0;
+    for (int i = 0; i < n; i++) {  // two buffers take turns: what operation i + 1 wrote, operation i reads
+        Operation<T>& op = operations_[i];
+        op.dy = {turns[i % 2], padded<T>(op.n_out)};
+        if (i > run_.first || input_gradient) op.dx = {turns[(i + 1) % 2], padded<T>(op.n_in)};
+        if (op.kind == Kind::dense && i > 0) {
+            Operation<T>& previous = operations_[i - 1];
+            previous.derivative_done =
+                previous.kind == Kind::dense && previous.function != Function::softmax && i > run_.first;
+        }
+        if (op.kind == Kind::dense)
+            products = std::max(products, (double)batch_size * (double)op.n_in * (double)op.n_out);
+        numbers = std::max(numbers, batch_size * std::max(op.n_in, op.n_out));
+        for (const Part& part : {op.first, op.second})
+            if (part.size) parts_.push_back(part);
+    }
+    run_.parts = parts_.data();
+    run_.n_parts = (int)parts_.size();
+    // where no phase is worth sharing, there is no team to wait for
+    if (products < enough_products && numbers < enough_numbers && n_params < enough_numbers) threads = 1;
+    run_.threads = std::max(1, threads);
+
+    run_.batch_x = operations_.front().x;
+    run_.z = operations_.back().y;
+    run_.n_in = operations_.front().n_in;
+    run_.n_out = operations_.back().n_out;
+    run_.dz = operations_.back().dy;
+    run_.batch_t = {data.classes ? nullptr : arena_.take<T>(batch_size * run_.n_out), run_.n_out};
+    run_.batch_classes = data.classes ? arena_.take<int64_t>(batch_size) : nullptr;
+    run_.batch_weights = arena_.take<T>(batch_size);
+    if (input_gradient) input_gradient_ = operations_.front().dx;
+
+    run_.x = data.x, run_.x_type = data.x_type, run_.t = data.t, run_.classes = data.classes;
+    run_.weights = data.weights;
+    run_.batch_size = batch_size;
+    run_.loss = named(losses, loss);
+    run_.loss_setting = loss_setting;
+    run_.optimizer = {named(rules_by_name, rules.rule),
+                      rules.decay,
+                      rules.beta1,
+                      rules.beta2,
+                      rules.epsilon,
+                      rules.weight_decay,
+                      m,
+                      v};
+    run_.l2 = l2;
+    run_.max_norm = max_norm;
+    scratch_ = scratch_for<T>(arena_, entry, run_.threads);
+    run_.scratch = scratch_.data();
+    run_.partial = arena_.take<double>(8 * run_.threads);
+}
+
+template <class T>
+void Trainer<T>::run(const int64_t* order, ptrdiff_t n, const double* rates, uint64_t seed, int64_t step, bool train,
+                     bool (*interrupted)()) {
+    run_.order = order, run_.n_order = n, run_.rates = rates;
+    run_.seed = seed, run_.step = step, run_.train = train;
+    run_.total = run_.weight = 0;
+    run_.diverged = false;
+    Poll poll{interrupted, &run_.stop, now()};
+    run_.stop = {&Poll::ask, &poll, 0};
+    const int asked = run_.threads;
+    on_team(run_, asked, entry_of<T>(kernels_).train);
+    run_.threads = asked;
+}
+
+template <class T>
+Predictor<T>::Predictor(std::vector<Layout> layouts, const T* theta, T* state)
+    : kernels_(best_kernels()), layouts_(std::move(layouts)), state_(state) {
+    for (const Layout& layout : layouts_) products_ += (double)std::max(layout.first_size, layout.n_in);
+    prediction_.n_operations = (int)layouts_.size();
+    prediction_.theta = theta;
+    prediction_.n_in = layouts_.front().n_in;
+    prediction_.n_out = layouts_.back().n_out;
+}
+
+// See that there is memory for blocks of so many rows, on so many threads.
+template <class T>
+void Predictor<T>::prepare(ptrdiff_t rows, int threads) {
+    rows = std::min(rows, prediction_rows);
+    if (rows > prediction_.block) {
+        operations_.clear(), lists_.clear(), scratch_.clear();
+        arena_ = Arena();
+        prediction_.block = rows;
+    }
+    while ((int)lists_.size() < threads) {
+        operations_.push_back(bound<T>(arena_, layouts_, state_, prediction_.block, false));
+        lists_.push_back(operations_.back().data());
+        scratch_.push_back(scratch_for<T>(arena_, entry_of<T>(kernels_), 1).front());
+    }
+    prediction_.operations = lists_.data();
+    prediction_.scratch = scratch_.data();
+}
+
+template <class T>
+void Predictor<T>::run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool (*interrupted)()) {
+    const bool shared = (double)rows * products_ >= enough_products;  // else it is over before anybody could ask
+    if (!shared) threads = 1;
+    prepare(rows, threads);
+    prediction_.x = x, prediction_.x_type = type, prediction_.rows = rows, prediction_.z = z;
+    Poll poll{interrupted, &prediction_.stop, shared ? now() : 0};
+    prediction_.stop = {shared && interrupted ? &Poll::ask : nullptr, &poll, 0};
+    on_team(prediction_, threads, entry_of<T>(kernels_).predict);
+}
+
+template float* Arena::take<float>(ptrdiff_t, bool);
+
+template class Trainer<float>;
+template class Trainer<double>;
+template class Predictor<float>;
+template class Predictor<double>;

@@ -1,0 +1,109 @@
+// An engine: a network's program bound to memory, ready to train or to predict.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels.hpp"
+
+// One operation as Python describes it: see fullyconnected/engine/layout.py.
+struct Layout {
+    std::string kind, function;
+    ptrdiff_t n_in, n_out;
+    double setting, scale, momentum;
+    bool bias;
+    ptrdiff_t first_at, first_size, second_at, second_size;  // in theta
+    bool decays;                                             // the first of both
+    ptrdiff_t state_at;
+    int layer, partner;
+};
+
+// The optimizer as Python describes it.
+struct Rules {
+    std::string rule;
+    double decay, beta1, beta2, epsilon, weight_decay;
+};
+
+// The arrays of a data set; who made the engine keeps them alive.
+struct DataSet {
+    const void* x;
+    Type x_type;
+    const void* t;  // nullptr for a prediction
+    bool classes;
+    const double* weights;
+};
+
+// Memory for many buffers of numbers, begun on cache lines; all bits are set at first, which makes every number NaN.
+class Arena {
+  public:
+    Arena() = default;
+    Arena(Arena&&) = default;
+    Arena& operator=(Arena&&) = default;
+    Arena(const Arena&) = delete;
+    Arena& operator=(const Arena&) = delete;
+
+    template <class T>
+    T* take(ptrdiff_t n, bool filled = true);
+
+  private:
+    struct Free {
+        void operator()(void* p) const { std::free(p); }
+    };
+    std::vector<std::unique_ptr<void, Free>> blocks_;
+};
+
+template <class T>
+class Trainer {
+  public:
+    Trainer(const std::vector<Layout>& layouts, T* theta, T* state, ptrdiff_t n_params, const DataSet& data,
+            const std::string& loss, double loss_setting, const Rules& rules, T* m, T* v, ptrdiff_t batch_size,
+            double l2, double max_norm, int threads, bool input_gradient);
+
+    // Train on the rows of the order, or, without a rule, take the gradient of them all as one batch.
+    // `interrupted` is asked now and then whether to stop.
+    void run(const int64_t* order, ptrdiff_t n, const double* rates, uint64_t seed, int64_t step, bool train,
+             bool (*interrupted)());
+
+    const Run<T>& outcome() const { return run_; }
+    bool was_interrupted() const { return run_.stop.now != 0; }
+    const T* input_gradient(ptrdiff_t row) const { return input_gradient_.data + row * input_gradient_.row; }
+    int threads() const { return run_.threads; }
+
+  private:
+    const Kernels& kernels_;
+    Arena arena_;
+    std::vector<Operation<T>> operations_;
+    std::vector<Part> parts_;
+    std::vector<Scratch<T>> scratch_;
+    Rows<T> input_gradient_{};
+    Run<T> run_{};
+};
+
+template <class T>
+class Predictor {
+  public:
+    Predictor(std::vector<Layout> layouts, const T* theta, T* state);
+
+    void run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool (*interrupted)());
+
+    ptrdiff_t n_in() const { return prediction_.n_in; }
+    ptrdiff_t n_out() const { return prediction_.n_out; }
+    bool was_interrupted() const { return prediction_.stop.now != 0; }
+
+  private:
+    void prepare(ptrdiff_t rows, int threads);
+
+    const Kernels& kernels_;
+    const std::vector<Layout> layouts_;
+    T* const state_;
+    Arena arena_;
+    std::vector<std::vector<Operation<T>>> operations_;  // one list a thread, for blocks of prediction_.block rows
+    std::vector<Operation<T>*> lists_;
+    std::vector<Scratch<T>> scratch_;
+    double products_ = 0;  // multiplications a row
+    Prediction<T> prediction_{};
+};

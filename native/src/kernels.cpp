@@ -1,0 +1,71 @@
+// The kernels, compiled once per instruction set: FC_KERNELS names the copy, and the compiler's flags choose the set.
+#include "kernels.hpp"
+
+#include "kernels/run.hpp"
+
+namespace {
+
+bool same(const char* a, const char* b) {
+    while (*a && *a == *b) a++, b++;
+    return *a == *b;
+}
+
+// y = f(x) by the name of f; false where there is none of that name.
+template <class T>
+bool evaluate(const char* name, const T* x, T* y, ptrdiff_t n) {
+    auto apply = [&](auto f) {
+        each<T>(n, [&](Place<T> p) { p.put(y, f(p.get(x))); });
+        return true;
+    };
+    if (same(name, "exp")) return apply([](V<T> v) { return exp<T>(v); });
+    if (same(name, "expm1")) return apply([](V<T> v) { return expm1<T>(v); });
+    if (same(name, "log")) return apply([](V<T> v) { return log<T>(v); });
+    if (same(name, "log1p")) return apply([](V<T> v) { return log1p<T>(v); });
+    if (same(name, "tanh")) return apply([](V<T> v) { return tanh<T>(v); });
+    if (same(name, "sigmoid")) return apply([](V<T> v) { return sigmoid<T>(v); });
+    if (same(name, "softplus")) return apply([](V<T> v) { return softplus<T>(v); });
+    if (same(name, "erf")) return apply([](V<T> v) { return erf<T>(v); });
+    if (same(name, "normal_cdf")) return apply([](V<T> v) { return normal<T>(v).cdf; });
+    return false;
+}
+
+// One thread's part of C = A B, for timing the product alone; A is (k, m) if it is turned, B is (n, k).
+template <class T>
+void products(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, const T* a, const T* b, T* c,
+              Scratch<T> scratch, int thread, int threads) {
+    const bool by_rows = turn_a;
+    const Range r = by_rows ? share(m, lanes<T>, thread, threads) : Range{0, m};
+    const Range s = by_rows ? Range{0, n} : share(n, lanes<T>, thread, threads);
+    const Matrix<const T> left = turn_a ? Matrix<const T>{a, 1, m} : Matrix<const T>{a, k, 1};
+    const Matrix<const T> right = turn_b ? Matrix<const T>{b, 1, k} : Matrix<const T>{b, n, 1};
+    product<T>(r.to - r.from, s.to - s.from, k, {left.at(r.from, 0), left.row, left.column},
+               {right.at(0, s.from), right.row, right.column}, {c + r.from * n + s.from, n}, scratch, Nothing<T>{});
+}
+
+// Multiply and add in registers alone, and return how many operations that were.
+template <class T>
+double fma(int64_t rounds) {
+    constexpr int sums = vector_bytes == 64 ? 24 : 12;
+    V<T> total[sums], x = all((T)0.999), y = all((T)1e-6);
+    for (int i = 0; i < sums; i++) total[i] = all((T)i);
+    for (int64_t r = 0; r < rounds; r++) {
+#pragma GCC unroll 24
+        for (int i = 0; i < sums; i++) total[i] = total[i] * x + y;
+        __asm__ volatile("" : "+m"(x));  // so that the loop is not computed ahead
+    }
+    for (int i = 1; i < sums; i++) total[0] += total[i];
+    volatile T result = sum<T>(total[0]);
+    (void)result;
+    return 2.0 * sums * lanes<T> * (double)rounds;
+}
+
+template <class T>
+constexpr Entry<T> entry = {train<T>,          predict<T>,        evaluate<T>,          products<T>, fma<T>,
+                            scratch_size_a<T>, scratch_size_b<T>, scratch_size_tile<T>, lanes<T>};
+
+}  // namespace
+
+#define FC_TEXT_OF(name) #name
+#define FC_TEXT(name) FC_TEXT_OF(name)
+
+const Kernels FC_KERNELS = {FC_TEXT(FC_KERNELS), entry<float>, entry<double>};

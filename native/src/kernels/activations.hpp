@@ -1,0 +1,194 @@
+// The activation functions y = f(h), and dL/dh = f'(h) dL/dy, on blocks of rows. What the derivative is had from is y
+// alone, or, for functions of which y does not tell it, the derivative itself, which forward keeps.
+#pragma once
+
+#include "columns.hpp"
+#include "math.hpp"
+
+namespace {
+
+template <class T>
+struct Curve {
+    Function function;
+    T setting, scale;
+};
+
+// y = f(h); the derivative is written only for functions that keep it.
+template <Function f, class T>
+FC_INLINE V<T> value(Curve<T> curve, V<T> h, [[maybe_unused]] V<T>& derivative) {
+    const V<T> zero = {}, one = all<T>(1);
+    if constexpr (f == Function::identity) return h;
+    if constexpr (f == Function::relu) return h <= zero ? zero : h;  // NaN passes
+    if constexpr (f == Function::leaky_relu) return h > zero ? h : h * curve.setting;
+    if constexpr (f == Function::elu)
+        return h > zero ? h * curve.scale : expm1<T>(h > zero ? zero : h) * (curve.scale * curve.setting);
+    if constexpr (f == Function::softplus) return softplus<T>(h);
+    if constexpr (f == Function::sigmoid) return sigmoid<T>(h);
+    if constexpr (f == Function::tanh) return tanh<T>(h);
+    if constexpr (f == Function::exp) return exp<T>(h);
+    if constexpr (f == Function::silu) {
+        V<T> s = sigmoid<T>(h), y = h * s;
+        derivative = s + y * (one - s);
+        return y;
+    }
+    if constexpr (f == Function::gelu) {
+        Normal<T> normal_h = normal<T>(h);
+        derivative = normal_h.cdf + h * normal_h.density;
+        return h * normal_h.cdf;
+    }
+    if constexpr (f == Function::mish) {  // t = n / (n + 2) with n = e^h (e^h + 2); beyond 20, t is 1
+        V<T> e = exp<T>(h > all<T>(20) ? all<T>(20) : h), n = e * (e + 2), t = n / (n + 2);
+        derivative = t + h * sigmoid<T>(h) * (1 - t * t);
+        return h * t;
+    }
+    return h;
+}
+
+// f'(h), from y.
+template <Function f, class T>
+FC_INLINE V<T> derivative_from(Curve<T> curve, V<T> y) {
+    const V<T> zero = {}, one = all<T>(1);
+    if constexpr (f == Function::relu) return where<T>(y > zero, one);
+    if constexpr (f == Function::leaky_relu) return y <= zero ? all(curve.setting) : one;
+    if constexpr (f == Function::elu) return y > zero ? all(curve.scale) : y + curve.scale * curve.setting;
+    if constexpr (f == Function::softplus) return -expm1<T>(-y);
+    if constexpr (f == Function::sigmoid) return (one - y) * y;
+    if constexpr (f == Function::tanh) return one - y * y;
+    if constexpr (f == Function::exp) return y;
+    return one;
+}
+
+template <Function f, class T>
+FC_INLINE void activate_as(Curve<T> curve, const T* bias, Rows<T> y, Rows<T> kept, ptrdiff_t rows, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < rows; i++)
+        each<T>(n, [&](Place<T> p) {
+            V<T> h = p.get(y.data + i * y.row), derivative = {};
+            if (bias) h += p.get(bias);
+            p.put(y.data + i * y.row, value<f, T>(curve, h, derivative));
+            if (kept.data && keeps_derivative(f)) p.put(kept.data + i * kept.row, derivative);
+        });
+}
+
+// y = f(y + bias) in place, for a block of rows; kept, where it is wanted, becomes f'.
+template <class T>
+void activate(Curve<T> curve, const T* bias, Rows<T> y, Rows<T> kept, ptrdiff_t rows, ptrdiff_t n) {
+    switch (curve.function) {
+        case Function::softmax:  // its rows are done as a whole, later
+        case Function::identity:
+            if (bias) activate_as<Function::identity>(curve, bias, y, kept, rows, n);
+            return;
+        case Function::relu:
+            return activate_as<Function::relu>(curve, bias, y, kept, rows, n);
+        case Function::leaky_relu:
+            return activate_as<Function::leaky_relu>(curve, bias, y, kept, rows, n);
+        case Function::elu:
+            return activate_as<Function::elu>(curve, bias, y, kept, rows, n);
+        case Function::gelu:
+            return activate_as<Function::gelu>(curve, bias, y, kept, rows, n);
+        case Function::silu:
+            return activate_as<Function::silu>(curve, bias, y, kept, rows, n);
+        case Function::mish:
+            return activate_as<Function::mish>(curve, bias, y, kept, rows, n);
+        case Function::softplus:
+            return activate_as<Function::softplus>(curve, bias, y, kept, rows, n);
+        case Function::sigmoid:
+            return activate_as<Function::sigmoid>(curve, bias, y, kept, rows, n);
+        case Function::tanh:
+            return activate_as<Function::tanh>(curve, bias, y, kept, rows, n);
+        case Function::exp:
+            return activate_as<Function::exp>(curve, bias, y, kept, rows, n);
+    }
+}
+
+template <Function f, class T>
+FC_INLINE void derive_as(Curve<T> curve, Rows<T> y, Rows<T> kept, Rows<T> dy, T* sums, ptrdiff_t rows, ptrdiff_t n) {
+    each<T>(n, [&](Place<T> p) {
+        V<T> total = sums ? p.get(sums) : V<T>{};
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            T* to = dy.data + i * dy.row;
+            V<T> d = p.get(to);
+            if constexpr (f != Function::identity) {
+                d *= keeps_derivative(f) ? p.get(kept.data + i * kept.row)
+                                         : derivative_from<f, T>(curve, p.get(y.data + i * y.row));
+                p.put(to, d);
+            }
+            total += d;
+        }
+        if (sums) p.put(sums, total);
+    });
+}
+
+// dy *= f'(h) for a block of rows, and the sum over the rows is added to `sums`, where it is wanted.
+template <class T>
+void derive(Curve<T> curve, Rows<T> y, Rows<T> kept, Rows<T> dy, T* sums, ptrdiff_t rows, ptrdiff_t n) {
+    switch (curve.function) {
+        case Function::softmax:
+        case Function::identity:
+            if (sums) derive_as<Function::identity>(curve, y, kept, dy, sums, rows, n);
+            return;
+        case Function::relu:
+            return derive_as<Function::relu>(curve, y, kept, dy, sums, rows, n);
+        case Function::leaky_relu:
+            return derive_as<Function::leaky_relu>(curve, y, kept, dy, sums, rows, n);
+        case Function::elu:
+            return derive_as<Function::elu>(curve, y, kept, dy, sums, rows, n);
+        case Function::gelu:
+            return derive_as<Function::gelu>(curve, y, kept, dy, sums, rows, n);
+        case Function::silu:
+            return derive_as<Function::silu>(curve, y, kept, dy, sums, rows, n);
+        case Function::mish:
+            return derive_as<Function::mish>(curve, y, kept, dy, sums, rows, n);
+        case Function::softplus:
+            return derive_as<Function::softplus>(curve, y, kept, dy, sums, rows, n);
+        case Function::sigmoid:
+            return derive_as<Function::sigmoid>(curve, y, kept, dy, sums, rows, n);
+        case Function::tanh:
+            return derive_as<Function::tanh>(curve, y, kept, dy, sums, rows, n);
+        case Function::exp:
+            return derive_as<Function::exp>(curve, y, kept, dy, sums, rows, n);
+    }
+}
+
+template <class T>
+FC_INLINE T largest_of(const T* from, ptrdiff_t n) {  // NaN where there is one
+    T largest = from[0];
+    for (ptrdiff_t j = 0; j < n; j++) largest = from[j] > largest || from[j] != from[j] ? from[j] : largest;
+    return largest;
+}
+
+// to = exp(from - the largest of from), and return the sum.
+template <class T>
+FC_INLINE T exponentials(const T* from, T* to, T largest, ptrdiff_t n) {
+    V<T> total = {};
+    each<T>(n, [&](Place<T> p) {
+        V<T> e = exp<T>(p.get(from) - largest);
+        p.put(to, e);
+        // what lies behind the last number must not be added
+        total += p.part ? load_part(to + p.at, p.part) : e;
+    });
+    return sum<T>(total);
+}
+
+template <class T>
+void softmax(Rows<T> y, ptrdiff_t from, ptrdiff_t to, ptrdiff_t n) {
+    for (ptrdiff_t i = from; i < to; i++) {
+        T* row = y.data + i * y.row;
+        T total = exponentials(row, row, largest_of(row, n), n);
+        each<T>(n, [&](Place<T> p) { p.put(row, p.get(row) / total); });
+    }
+}
+
+// dy = y (dy - sum of dy y): the whole Jacobian.
+template <class T>
+void softmax_back(Rows<T> y, Rows<T> dy, ptrdiff_t from, ptrdiff_t to, ptrdiff_t n) {
+    for (ptrdiff_t i = from; i < to; i++) {
+        const T* p_row = y.data + i * y.row;
+        T* d_row = dy.data + i * dy.row;
+        V<T> total = {};
+        each<T>(n, [&](Place<T> p) { total += p.get(d_row) * p.get(p_row); });
+        T all_of_it = sum<T>(total);
+        each<T>(n, [&](Place<T> p) { p.put(d_row, (p.get(d_row) - all_of_it) * p.get(p_row)); });
+    }
+}
+
+}  // namespace

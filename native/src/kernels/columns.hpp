@@ -1,0 +1,70 @@
+// Loops over vectors, the last of which may count in part.
+#pragma once
+
+#include "../program.hpp"
+#include "simd.hpp"
+
+namespace {
+
+// Where a vector lies in a row, and how many of its lanes count: 0 for all.
+template <class T>
+struct Place {
+    ptrdiff_t at, part;
+
+    FC_INLINE V<T> get(const T* from) const { return part ? load_part(from + at, part) : load(from + at); }
+    FC_INLINE void put(T* to, V<T> v) const { part ? store_part(to + at, v, part) : store(to + at, v); }
+};
+
+// Call body(place) for each vector of n numbers.
+template <class T, class Body>
+FC_INLINE void each(ptrdiff_t n, Body body) {
+    ptrdiff_t i = 0;
+    for (; i + lanes<T> <= n; i += lanes<T>) body(Place<T>{i, 0});
+    if (i < n) body(Place<T>{i, n - i});
+}
+
+template <class T>
+FC_INLINE V<T> where(M<T> mask, V<T> v) {  // v, or zero
+    return (V<T>)(mask & (M<T>)v);
+}
+
+template <class T>
+FC_INLINE M<T> first_lanes(ptrdiff_t n) {
+    M<T> lane;
+    for (ptrdiff_t i = 0; i < lanes<T>; i++) lane[i] = i;
+    return lane < (decltype(lane[0] + 0))n;
+}
+
+template <class T>
+FC_INLINE V<T> sign(V<T> v) {  // -1, 0 or 1; NaN for NaN
+    V<T> one = all<T>(1), zero = {};
+    return v > zero ? one : (v < zero ? -one : v);
+}
+
+template <class T>
+T sum_of(const T* from, ptrdiff_t n) {
+    V<T> total = {};
+    each<T>(n, [&](Place<T> p) { total += p.get(from); });
+    return sum<T>(total);
+}
+
+// The rows from row i and column j on; none of none.
+template <class T>
+FC_INLINE Rows<T> beyond(Rows<T> rows, ptrdiff_t i, ptrdiff_t j) {
+    return {rows.data ? rows.data + i * rows.row + j : nullptr, rows.row};
+}
+
+struct Range {
+    ptrdiff_t from, to;
+};
+
+// The part of n things that falls to one thread, cut at multiples of grain; it depends on nothing else.
+FC_INLINE Range share(ptrdiff_t n, ptrdiff_t grain, int thread, int threads) {
+    ptrdiff_t units = (n + grain - 1) / grain;
+    ptrdiff_t from = units * thread / threads * grain, to = units * (thread + 1) / threads * grain;
+    return {from < n ? from : n, to < n ? to : n};
+}
+
+FC_INLINE bool is_finite(double v) { return v - v == 0; }
+
+}  // namespace

@@ -1,0 +1,367 @@
+// The operations, forward and backward, by one thread or shared among a crew.
+#pragma once
+
+#include "activations.hpp"
+#include "optimizers.hpp"
+#include "product.hpp"
+#include "random.hpp"
+
+void barrier(Team* team);
+
+namespace {
+
+// One thread of a run. Work is done in phases; a phase is shared by all threads or left to thread 0, which its shape
+// alone decides, so that the same shape and number of threads give the same bits.
+template <class T>
+struct Crew {
+    int thread, threads;
+    Team* team;
+    Stop* stop;
+    Scratch<T> scratch;
+    bool apart = false;  // whether the phase before was shared
+    bool met = true;     // whether nothing has been done since the last barrier
+
+    // Begin a phase, and return whether this thread has a part in it.
+    FC_INLINE bool begins(bool shared) {
+        shared = shared && threads > 1;
+        if (!met && (shared || apart)) barrier(team);
+        met = false;
+        apart = shared;
+        return shared || thread == 0;
+    }
+    // Wait for all: what each has written is known to the others.
+    FC_INLINE void meet() {
+        if (threads > 1) barrier(team);
+        met = true;
+        apart = false;
+    }
+    FC_INLINE Range part(ptrdiff_t n, ptrdiff_t grain) const {
+        return apart ? share(n, grain, thread, threads) : Range{0, n};
+    }
+};
+
+template <class T>
+FC_INLINE Curve<T> curve_of(const Operation<T>& op) {
+    return {op.function, (T)op.setting, (T)op.scale};
+}
+
+template <class T>
+struct Activating {  // what follows the product of a Dense layer
+    Curve<T> curve;
+    const T* bias;
+    Rows<T> kept;
+
+    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) const {}
+    FC_INLINE void then(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Rows<T> tile) const {
+        activate(curve, bias ? bias + j : nullptr, tile, beyond(kept, i, j), rows, columns);
+    }
+};
+
+template <class T>
+void dense_forward(Crew<T>& crew, const Operation<T>& op, const T* theta, ptrdiff_t rows) {
+    const double products = (double)rows * op.n_in * op.n_out;
+    const bool by_columns = op.n_out >= 2 * crew.threads * tile_columns<T>;
+    const bool by_rows = !by_columns && rows >= 2 * crew.threads * tile_rows;
+    if (crew.begins(products >= enough_products && (by_columns || by_rows))) {
+        const Range r = by_rows ? crew.part(rows, tile_rows) : Range{0, rows};
+        const Range c = by_rows ? Range{0, op.n_out} : crew.part(op.n_out, lanes<T>);
+        const T* W = theta + op.first.at;
+        const Rows<T> kept = beyond(op.kept, r.from, c.from);
+        Activating<T> done = {curve_of(op), op.bias ? theta + op.second.at + c.from : nullptr, kept};
+        product<T>(r.to - r.from, c.to - c.from, op.n_in, {beyond(op.x, r.from, 0).data, op.x.row, 1},
+                   {W + c.from, op.n_out, 1}, beyond(op.y, r.from, c.from), crew.scratch, done, crew.stop,
+                   crew.stop && crew.thread == 0);
+    }
+    if (op.function == Function::softmax && crew.begins(rows * op.n_out >= enough_numbers)) {
+        const Range r = crew.part(rows, 1);
+        softmax(op.y, r.from, r.to, op.n_out);
+    }
+}
+
+template <class T>
+void copy_rows(Rows<T> from, Rows<T> to, Range r, ptrdiff_t n) {
+    for (ptrdiff_t i = r.from; i < r.to; i++)
+        each<T>(n, [&](Place<T> p) { p.put(to.data + i * to.row, p.get(from.data + i * from.row)); });
+}
+
+template <class T>
+void layer_norm_forward(const Operation<T>& op, const T* theta, Range r) {
+    const ptrdiff_t n = op.n_in;
+    const T *gain = theta + op.first.at, *shift = theta + op.second.at;
+    for (ptrdiff_t i = r.from; i < r.to; i++) {
+        const T* x = op.x.data + i * op.x.row;
+        T *y = op.y.data + i * op.y.row, *kept = op.kept.data + i * op.kept.row;
+        const T mean = sum_of(x, n) / (T)n;
+        V<T> squares = {};
+        each<T>(n, [&](Place<T> p) {
+            V<T> d = p.get(x) - mean;
+            p.put(kept, d);
+            squares += p.part ? where<T>(first_lanes<T>(p.part), d * d) : d * d;
+        });
+        T variance = sum<T>(squares) / (T)n + (T)op.setting;
+        variance += variance - variance;  // infinite squares become NaN, which shows
+        const T rate = op.rate[i] = 1 / square_root<T>(all(variance))[0];
+        each<T>(n, [&](Place<T> p) {
+            V<T> normal = p.get(kept) * rate;
+            p.put(kept, normal);
+            p.put(y, normal * p.get(gain) + p.get(shift));
+        });
+    }
+}
+
+template <class T>
+void batch_norm_forward(const Operation<T>& op, const T* theta, ptrdiff_t rows, Range c, bool train) {
+    each<T>(c.to - c.from, [&](Place<T> p) {
+        p.at += c.from;
+        const V<T> gain = p.get(theta + op.first.at), shift = p.get(theta + op.second.at);
+        V<T> mean = p.get(op.mean), variance = p.get(op.variance);
+        if (train) {
+            const V<T> running_mean = mean, running_variance = variance;
+            mean = variance = V<T>{};
+            for (ptrdiff_t i = 0; i < rows; i++) mean += p.get(op.x.data + i * op.x.row);
+            mean /= (T)rows;
+            for (ptrdiff_t i = 0; i < rows; i++) {
+                V<T> d = p.get(op.x.data + i * op.x.row) - mean;
+                variance += d * d;
+            }
+            variance /= (T)rows;
+            const T unbiased = (T)((double)rows / (double)(rows > 1 ? rows - 1 : 1));
+            p.put(op.mean, running_mean * (T)(1 - op.momentum) + mean * (T)op.momentum);
+            p.put(op.variance, running_variance * (T)(1 - op.momentum) + variance * ((T)op.momentum * unbiased));
+        }
+        const V<T> rate = 1 / square_root<T>(variance + (T)op.setting);
+        p.put(op.rate, rate);
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            V<T> normal = (p.get(op.x.data + i * op.x.row) - mean) * rate;
+            if (op.kept.data) p.put(op.kept.data + i * op.kept.row, normal);
+            p.put(op.y.data + i * op.y.row, normal * gain + shift);
+        }
+    });
+}
+
+template <class T>
+void forward(Crew<T>& crew, const Operation<T>* all_of_them, const Operation<T>& op, const T* theta, ptrdiff_t rows,
+             bool train, uint64_t seed, int64_t step) {
+    if (op.kind == Kind::dense) return dense_forward(crew, op, theta, rows);
+    if (op.kind == Kind::save) return;  // y is x
+    if (!crew.begins(rows * op.n_in >= enough_numbers)) return;
+    if (op.kind == Kind::batch_norm) return batch_norm_forward(op, theta, rows, crew.part(op.n_in, lanes<T>), train);
+    const Range r = crew.part(rows, 1);
+    switch (op.kind) {
+        case Kind::activation:
+            copy_rows(op.x, op.y, r, op.n_in);
+            if (op.function == Function::softmax)
+                softmax(op.y, r.from, r.to, op.n_in);
+            else
+                activate<T>(curve_of(op), nullptr, beyond(op.y, r.from, 0), beyond(op.kept, r.from, 0), r.to - r.from,
+                            op.n_in);
+            return;
+        case Kind::dropout:
+            if (!train || op.setting == 0) return copy_rows(op.x, op.y, r, op.n_in);
+            draw_mask(seed, step, op.layer, op.setting, op.kept, r.from, r.to, op.n_in);
+            for (ptrdiff_t i = r.from; i < r.to; i++)
+                each<T>(op.n_in, [&](Place<T> p) {
+                    p.put(op.y.data + i * op.y.row,
+                          p.get(op.x.data + i * op.x.row) * p.get(op.kept.data + i * op.kept.row));
+                });
+            return;
+        case Kind::layer_norm:
+            return layer_norm_forward(op, theta, r);
+        case Kind::add: {
+            const Rows<T> saved = all_of_them[op.partner].x;
+            for (ptrdiff_t i = r.from; i < r.to; i++)
+                each<T>(op.n_in, [&](Place<T> p) {
+                    p.put(op.y.data + i * op.y.row,
+                          p.get(op.x.data + i * op.x.row) + p.get(saved.data + i * saved.row));
+                });
+            return;
+        }
+        default:
+            return;
+    }
+}
+
+template <class T>
+struct Deriving {  // what follows the product that gives dL/dx: the derivative of the layer before, which made x
+    const Operation<T>* before_it;
+    T* sums;
+    ptrdiff_t from;  // the first column
+
+    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) const {}
+    FC_INLINE void then(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Rows<T> tile) const {
+        if (!before_it) return;
+        const Operation<T>& op = *before_it;
+        j += from;
+        derive(curve_of(op), beyond(op.y, i, j), beyond(op.kept, i, j), tile, sums ? sums + j : nullptr, rows, columns);
+    }
+};
+
+template <class T>
+struct Updating {  // what follows the product that gives W's gradient: the optimizer, on that tile
+    const Update<T>& update;
+    ptrdiff_t at, row;  // where the product's first row lies in theta
+    bool decays;
+    double& pull;
+
+    FC_INLINE void before(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t) const {
+        for (ptrdiff_t r = 0; r < rows; r++) {
+            const ptrdiff_t place = at + (i + r) * row + j;
+            __builtin_prefetch(update.theta + place, 1);
+            if (update.rule != Rule::sgd) __builtin_prefetch(update.v + place, 1);
+            if (update.rule == Rule::adam) __builtin_prefetch(update.m + place, 1);
+        }
+    }
+    FC_INLINE void then(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Rows<T> tile) const {
+        V<T> pulls = {};
+        for (ptrdiff_t r = 0; r < rows; r++)
+            ::update<T>(update, at + (i + r) * row + j, tile.data + r * tile.row, columns, decays, pulls);
+        if (update.l2 != 0) pull += (double)sum<T>(pulls);
+    }
+};
+
+template <class T>
+FC_INLINE void zero(T* from, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++) from[i] = 0;
+}
+
+template <class T>
+void dense_backward(Crew<T>& crew, const Operation<T>& op, const Operation<T>* before_it, const Run<T>& run,
+                    ptrdiff_t rows, const Update<T>* fused, double& pull) {
+    T* db = op.bias ? run.gradient + op.second.at : nullptr;
+    if (op.function == Function::softmax && crew.begins(rows * op.n_out >= enough_numbers)) {
+        const Range r = crew.part(rows, 1);
+        softmax_back(op.y, op.dy, r.from, r.to, op.n_out);
+    }
+    if (!op.derivative_done && crew.begins(rows * op.n_out >= enough_numbers)) {
+        const Range c = crew.part(op.n_out, lanes<T>);
+        if (db) zero(db + c.from, c.to - c.from);
+        derive<T>(curve_of(op), beyond(op.y, 0, c.from), beyond(op.kept, 0, c.from), beyond(op.dy, 0, c.from),
+                  db ? db + c.from : nullptr, rows, c.to - c.from);
+    }
+    // each thread takes some rows of W: it needs no others, so it may change them as soon as it has used them
+    const double products = (double)rows * op.n_in * op.n_out;
+    if (!crew.begins(products >= enough_products && op.n_in >= 2 * crew.threads * lanes<T>)) return;
+    const Range c = crew.part(op.n_in, lanes<T>);
+    const ptrdiff_t n = c.to - c.from;
+    T* W = run.theta + op.first.at + c.from * op.n_out;
+    const bool polls = crew.stop && crew.thread == 0;
+    if (n <= 0) return;
+    if (op.dx.data) {
+        const Operation<T>* fuses = before_it && before_it->derivative_done ? before_it : nullptr;
+        T* sums = fuses && fuses->bias ? run.gradient + fuses->second.at : nullptr;
+        if (sums) zero(sums + c.from, n);
+        product<T>(rows, n, op.n_out, {op.dy.data, op.dy.row, 1}, {W, 1, op.n_out}, {op.dx.data + c.from, op.dx.row},
+                   crew.scratch, Deriving<T>{fuses, sums, c.from}, crew.stop, polls);
+    }
+    const Matrix<const T> x = {op.x.data + c.from, 1, op.x.row}, dy = {op.dy.data, op.dy.row, 1};
+    const ptrdiff_t at = op.first.at + c.from * op.n_out;
+    T* dW = run.gradient + at;
+    if (!fused)
+        product<T>(n, op.n_out, rows, x, dy, {dW, op.n_out}, crew.scratch, Nothing<T>{}, crew.stop, polls);
+    else
+        product<T>(n, op.n_out, rows, x, dy, {rows <= longest_k ? nullptr : dW, op.n_out}, crew.scratch,
+                   Updating<T>{*fused, at, op.n_out, op.first.decays, pull}, crew.stop, polls);
+}
+
+template <class T>
+void norm_gradients(const Operation<T>& op, T* gradient, ptrdiff_t rows, Range c) {
+    each<T>(c.to - c.from, [&](Place<T> p) {
+        p.at += c.from;
+        V<T> shift = {}, gain = {};
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            V<T> dy = p.get(op.dy.data + i * op.dy.row);
+            shift += dy;
+            gain += dy * p.get(op.kept.data + i * op.kept.row);
+        }
+        p.put(gradient + op.first.at, gain);
+        p.put(gradient + op.second.at, shift);
+    });
+}
+
+template <class T>
+void layer_norm_backward(const Operation<T>& op, const T* theta, Range r) {
+    const ptrdiff_t n = op.n_in;
+    const T* gain = theta + op.first.at;
+    for (ptrdiff_t i = r.from; i < r.to; i++) {
+        const T *dy = op.dy.data + i * op.dy.row, *normal = op.kept.data + i * op.kept.row;
+        T* dx = op.dx.data + i * op.dx.row;
+        V<T> sums = {}, along = {};
+        each<T>(n, [&](Place<T> p) {
+            V<T> d = p.get(dy) * p.get(gain);
+            p.put(dx, d);
+            sums += d;
+            along += d * p.get(normal);
+        });
+        const T mean = sum<T>(sums) / (T)n, slope = sum<T>(along) / (T)n;
+        each<T>(n, [&](Place<T> p) { p.put(dx, (p.get(dx) - mean - p.get(normal) * slope) * op.rate[i]); });
+    }
+}
+
+template <class T>
+void batch_norm_backward(const Operation<T>& op, const Run<T>& run, ptrdiff_t rows, Range c) {
+    norm_gradients(op, run.gradient, rows, c);
+    if (!op.dx.data) return;
+    each<T>(c.to - c.from, [&](Place<T> p) {
+        p.at += c.from;
+        const V<T> gain = p.get(run.gradient + op.first.at), shift = p.get(run.gradient + op.second.at);
+        const V<T> factor = p.get(run.theta + op.first.at) * p.get(op.rate);
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            V<T> d = p.get(op.dy.data + i * op.dy.row);
+            if (run.train) d -= (p.get(op.kept.data + i * op.kept.row) * gain + shift) / (T)rows;
+            p.put(op.dx.data + i * op.dx.row, d * factor);
+        }
+    });
+}
+
+template <class T>
+void backward(Crew<T>& crew, const Operation<T>& op, const Operation<T>* before_it, const Run<T>& run, ptrdiff_t rows,
+              const Update<T>* fused, double& pull) {
+    if (op.kind == Kind::dense) return dense_backward(crew, op, before_it, run, rows, fused, pull);
+    const bool shared = rows * op.n_in >= enough_numbers;
+    if (op.kind == Kind::batch_norm) {
+        if (crew.begins(shared)) batch_norm_backward(op, run, rows, crew.part(op.n_in, lanes<T>));
+        return;
+    }
+    if (op.kind == Kind::layer_norm && crew.begins(shared))
+        norm_gradients(op, run.gradient, rows, crew.part(op.n_in, lanes<T>));
+    if (!op.dx.data && op.kind != Kind::add) return;
+    if (!crew.begins(shared)) return;
+    const Range r = crew.part(rows, 1);
+    const ptrdiff_t n = op.n_in;
+    switch (op.kind) {
+        case Kind::activation:
+            copy_rows(op.dy, op.dx, r, n);
+            if (op.function == Function::softmax)
+                softmax_back(op.y, op.dx, r.from, r.to, n);
+            else
+                derive<T>(curve_of(op), beyond(op.y, r.from, 0), beyond(op.kept, r.from, 0), beyond(op.dx, r.from, 0),
+                          nullptr, r.to - r.from, n);
+            return;
+        case Kind::dropout:
+            if (!run.train || op.setting == 0) return copy_rows(op.dy, op.dx, r, n);
+            for (ptrdiff_t i = r.from; i < r.to; i++)
+                each<T>(n, [&](Place<T> p) {
+                    p.put(op.dx.data + i * op.dx.row,
+                          p.get(op.dy.data + i * op.dy.row) * p.get(op.kept.data + i * op.kept.row));
+                });
+            return;
+        case Kind::layer_norm:
+            return layer_norm_backward(op, run.theta, r);
+        case Kind::add: {
+            copy_rows(op.dy, run.operations[op.partner].kept, r, n);
+            if (op.dx.data) copy_rows(op.dy, op.dx, r, n);
+            return;
+        }
+        case Kind::save:
+            for (ptrdiff_t i = r.from; i < r.to; i++)
+                each<T>(n, [&](Place<T> p) {
+                    p.put(op.dx.data + i * op.dx.row,
+                          p.get(op.dy.data + i * op.dy.row) + p.get(op.kept.data + i * op.kept.row));
+                });
+            return;
+        default:
+            return;
+    }
+}
+
+}  // namespace

@@ -1,0 +1,146 @@
+// The losses: value and gradient of some rows of a batch, in one pass. A row's weight is its share of the batch.
+#pragma once
+
+#include "activations.hpp"
+
+namespace {
+
+// A loss of each output alone: e(z, t), and de/dz.
+template <LossKind loss, class T>
+FC_INLINE V<T> term(V<T> z, V<T> t, T setting, ptrdiff_t n, V<T>& dz) {
+    const V<T> r = z - t;
+    if constexpr (loss == LossKind::squared_error) {
+        dz = r;
+        return r * r * (T)0.5;
+    }
+    if constexpr (loss == LossKind::mean_squared_error) {
+        dz = r * ((T)2 / (T)n);
+        return r * r * ((T)1 / (T)n);
+    }
+    if constexpr (loss == LossKind::absolute_error) {
+        dz = sign<T>(r);
+        return absolute<T>(r);
+    }
+    if constexpr (loss == LossKind::huber) {
+        const V<T> limit = all(setting);
+        dz = r > limit ? limit : (r < -limit ? -limit : r);
+        return (r - dz * (T)0.5) * dz;
+    }
+    if constexpr (loss == LossKind::quantile) {
+        V<T> s = sign<T>(r);
+        dz = s * (T)0.5 + absolute<T>(s) * ((T)0.5 - setting);
+        return dz * r;
+    }
+    if constexpr (loss == LossKind::poisson) {
+        V<T> rate = exp<T>(z);
+        dz = rate - t;
+        return rate - t * z;
+    }
+    if constexpr (loss == LossKind::logistic) {
+        dz = sigmoid<T>(z) - t;
+        return softplus<T>(z) - t * z;
+    }
+    dz = r;
+    return r;
+}
+
+template <LossKind loss, class T>
+double terms(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
+    const ptrdiff_t n = run.n_out;
+    double total = 0;
+    for (ptrdiff_t i = from; i < to; i++) {
+        const T *z = run.z.data + i * run.z.row, *t = run.batch_t.data + i * run.batch_t.row;
+        T *dz = run.dz.data + i * run.dz.row, w = run.batch_weights[i];
+        V<T> row = {};
+        each<T>(n, [&](Place<T> p) {
+            V<T> d, e = term<loss, T>(p.get(z), p.get(t), (T)run.loss_setting, n, d);
+            p.put(dz, d * w);
+            if (p.part) {  // the lanes behind the last output hold the loss of zeros
+                e = where<T>(first_lanes<T>(p.part), e);
+            }
+            row += e;
+        });
+        total += (double)(sum<T>(row) * w);
+    }
+    return total;
+}
+
+template <class T>
+double softmax_cross_entropy(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
+    const ptrdiff_t n = run.n_out;
+    double total = 0;
+    for (ptrdiff_t i = from; i < to; i++) {
+        const T* z = run.z.data + i * run.z.row;
+        T *dz = run.dz.data + i * run.dz.row, w = run.batch_weights[i];
+        const T largest = largest_of(z, n), exps = exponentials(z, dz, largest, n);
+        const T logarithm = log<T>(all(exps))[0];
+        if (run.classes) {
+            const int64_t right = run.batch_classes[i];
+            each<T>(n, [&](Place<T> p) { p.put(dz, p.get(dz) / exps * w); });
+            dz[right] -= w;
+            total += (double)((logarithm - (z[right] - largest)) * w);
+        } else {
+            const T* t = run.batch_t.data + i * run.batch_t.row;
+            V<T> sums = {}, e = {};
+            each<T>(n, [&](Place<T> p) {
+                V<T> goal = p.get(t), log_p = p.get(z) - largest - logarithm;
+                sums += goal;
+                e -= log_p * goal;
+            });
+            const T share = sum<T>(sums);
+            each<T>(n, [&](Place<T> p) { p.put(dz, (p.get(dz) / exps * share - p.get(t)) * w); });
+            total += (double)(sum<T>(e) * w);
+        }
+    }
+    return total;
+}
+
+template <class T>
+double hinge(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
+    const ptrdiff_t n = run.n_out;
+    double total = 0;
+    for (ptrdiff_t i = from; i < to; i++) {
+        const T* z = run.z.data + i * run.z.row;
+        T *dz = run.dz.data + i * run.dz.row, w = run.batch_weights[i], count = 0, e = 0;
+        const int64_t right = run.batch_classes[i];
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const T margin = z[j] - z[right] + 1, over = margin > 0 || margin != margin ? margin : 0;
+            if (j == right) continue;
+            const T d = over > 0 ? (T)1 : over;  // NaN for NaN
+            e += over;
+            count += d;
+            dz[j] = d * w;
+        }
+        dz[right] = -count * w;
+        total += (double)(e * w);
+    }
+    return total;
+}
+
+// The loss of the rows from .. to, into dz its gradient.
+template <class T>
+double loss_of(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
+    switch (run.loss) {
+        case LossKind::squared_error:
+            return terms<LossKind::squared_error>(run, from, to);
+        case LossKind::mean_squared_error:
+            return terms<LossKind::mean_squared_error>(run, from, to);
+        case LossKind::absolute_error:
+            return terms<LossKind::absolute_error>(run, from, to);
+        case LossKind::huber:
+            return terms<LossKind::huber>(run, from, to);
+        case LossKind::quantile:
+            return terms<LossKind::quantile>(run, from, to);
+        case LossKind::poisson:
+            return terms<LossKind::poisson>(run, from, to);
+        case LossKind::logistic:
+            return terms<LossKind::logistic>(run, from, to);
+        case LossKind::softmax_cross_entropy:
+            return softmax_cross_entropy(run, from, to);
+        case LossKind::hinge:
+            return hinge(run, from, to);
+    }
+    return 0;
+}
+
+}  // namespace

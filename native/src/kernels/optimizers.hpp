@@ -1,0 +1,106 @@
+// The optimizers: theta, gradient and slots in one pass, the same arithmetic as fullyconnected/optimizers.py.
+#pragma once
+
+#include "columns.hpp"
+
+namespace {
+
+// What a rule needs at one step, its constants rounded once.
+template <class T>
+struct Update {
+    Rule rule;
+    T lr, decay, grown;                        // grown: 1 - decay
+    T beta1_rest, beta2, beta2_rest, epsilon;  // epsilon: Adam's, times the root of its correction
+    T shrink;                                  // AdamW: 1 - lr * weight_decay
+    T l2;
+    T *theta, *m, *v;
+};
+
+FC_INLINE double power(double base, int64_t exponent) {
+    double result = 1;
+    for (; exponent; exponent >>= 1, base *= base)
+        if (exponent & 1) result *= base;
+    return result;
+}
+
+// The update of step number `step`, which counts from 1, at learning rate lr.
+template <class T>
+FC_INLINE Update<T> update_of(const Optimizing<T>& o, T* theta, double lr, int64_t step, double l2) {
+    Update<T> u{};
+    u.rule = o.rule;
+    u.theta = theta, u.m = o.m, u.v = o.v;
+    u.l2 = (T)l2;
+    u.lr = (T)lr;
+    u.decay = (T)o.decay, u.grown = (T)(1 - o.decay);
+    u.epsilon = (T)o.epsilon;
+    u.shrink = (T)(1 - lr * o.weight_decay);
+    if (o.rule == Rule::adam) {
+        const double rest = 1 - power(o.beta2, step);
+        const double root = __builtin_sqrt(rest);
+        u.beta1_rest = (T)(1 - o.beta1), u.beta2 = (T)o.beta2, u.beta2_rest = (T)(1 - o.beta2);
+        u.epsilon = (T)(o.epsilon * root);
+        u.lr = (T)(lr * root / (1 - power(o.beta1, step)));
+    }
+    return u;
+}
+
+template <Rule rule, class T>
+FC_INLINE void update_as(const Update<T>& u, ptrdiff_t at, const T* gradient, ptrdiff_t n, bool decays, V<T>& pulls) {
+    T *theta = u.theta + at, *m = u.m + at, *v = u.v + at;
+    const bool l2 = decays && u.l2 != 0, shrinks = rule == Rule::adam && decays && u.shrink != 1;
+    each<T>(n, [&](Place<T> p) {
+        V<T> g = p.get(gradient), w = p.get(theta);
+        if (l2) {
+            V<T> pull = w * u.l2;
+            g += pull;
+            pulls += w * pull;
+        }
+        if constexpr (rule == Rule::sgd) w -= g * u.lr;
+        if constexpr (rule == Rule::momentum) {
+            V<T> speed = p.get(v) * u.decay + g;
+            p.put(v, speed);
+            w -= speed * u.lr;
+        }
+        if constexpr (rule == Rule::nesterov) {
+            V<T> speed = p.get(v) * u.decay + g;
+            p.put(v, speed);
+            w -= (speed * u.decay + g) * u.lr;
+        }
+        if constexpr (rule == Rule::rmsprop) {
+            V<T> size = p.get(v) * u.decay + g * g * u.grown;
+            p.put(v, size);
+            w -= g / (square_root<T>(size) + u.epsilon) * u.lr;
+        }
+        if constexpr (rule == Rule::adam) {
+            V<T> mean = p.get(m), size = p.get(v);
+            mean += (g - mean) * u.beta1_rest;
+            size = size * u.beta2 + g * g * u.beta2_rest;
+            p.put(m, mean);
+            p.put(v, size);
+            if (shrinks) w *= u.shrink;
+            w -= mean / (square_root<T>(size) + u.epsilon) * u.lr;
+        }
+        p.put(theta, w);
+    });
+}
+
+// Move n parameters from `at` on against their gradient; where l2 pulls at them, add l2 theta^2 to pulls.
+template <class T>
+void update(const Update<T>& u, ptrdiff_t at, const T* gradient, ptrdiff_t n, bool decays, V<T>& pulls) {
+    switch (u.rule) {
+        case Rule::none:
+            return;
+        case Rule::sgd:
+            return update_as<Rule::sgd>(u, at, gradient, n, decays, pulls);
+        case Rule::momentum:
+            return update_as<Rule::momentum>(u, at, gradient, n, decays, pulls);
+        case Rule::nesterov:
+            return update_as<Rule::nesterov>(u, at, gradient, n, decays, pulls);
+        case Rule::rmsprop:
+            return update_as<Rule::rmsprop>(u, at, gradient, n, decays, pulls);
+        case Rule::adam:
+            return update_as<Rule::adam>(u, at, gradient, n, decays, pulls);
+    }
+}
+
+}  // namespace

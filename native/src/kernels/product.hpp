@@ -1,0 +1,268 @@
+// The matrix product, C = A B, tile by tile, with something done to each tile of C while it is in the first cache.
+//
+// A tile is tile_rows x (tile_vectors vectors) of C, kept in registers over a block of k. B is copied panel by panel,
+// so that what the innermost loop reads lies in one stretch; a panel stays in the first cache while all rows of A pass
+// by. A is read where it lies if its k runs along memory, and else is copied into panels, too.
+//
+// Source: Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008; Van Zee and van de Geijn,
+// "BLIS", 2015. The order of the loops differs: with a few hundred rows, A's block and not B's stays in the second
+// cache.
+#pragma once
+
+#include "../program.hpp"
+#include "simd.hpp"
+
+namespace {
+
+constexpr ptrdiff_t tile_rows = 6;
+constexpr ptrdiff_t tile_vectors = vector_bytes == 64 ? 4 : 2;  // 24 sums of 32 registers, or 12 of 16
+
+template <class T>
+constexpr ptrdiff_t tile_columns = tile_vectors * lanes<T>;
+
+constexpr ptrdiff_t block_k = 256;     // a panel of B takes 16 kB
+constexpr ptrdiff_t longest_k = 1024;  // the longest block, for products whose C is used up tile by tile
+template <class T>
+constexpr ptrdiff_t block_a = 98304 * 4 / (ptrdiff_t)sizeof(T);  // A's block takes 384 kB
+constexpr ptrdiff_t few_rows = 12;                               // for as many rows of A, B is read where it lies
+
+constexpr ptrdiff_t few_products = 512;  // for as many products, turning B around would take longer than they do
+
+// Element (i, j) of a matrix lies at data[i * row + j * column].
+template <class T>
+struct Matrix {
+    T* data;
+    ptrdiff_t row, column;
+
+    FC_INLINE T* at(ptrdiff_t i, ptrdiff_t j) const { return data + i * row + j * column; }
+};
+
+template <class T>
+constexpr ptrdiff_t scratch_size_a = block_a<T> + tile_rows * longest_k;
+template <class T>
+constexpr ptrdiff_t scratch_size_b = tile_columns<T> * longest_k;
+template <class T>
+constexpr ptrdiff_t scratch_size_tile = tile_columns<T> * tile_rows;
+
+// One tile. cols is how many columns of the last vector count, 0 for all; B's are read in part only if `partial`.
+template <class T, int rows, int vectors, bool partial>
+void tile(ptrdiff_t k, Matrix<const T> a, const T* b, ptrdiff_t b_row, T* c, ptrdiff_t c_row, ptrdiff_t cols,
+          bool add) {
+    V<T> sums[rows][vectors] = {};
+    const T* from = a.data;
+    for (ptrdiff_t i = 0; i < k; i++) {
+        V<T> row[vectors];
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            row[v] = partial && v == vectors - 1 ? load_part(b + v * lanes<T>, cols) : load(b + v * lanes<T>);
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++) {
+            V<T> left = all(from[r * a.row]);
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++) sums[r][v] += left * row[v];
+        }
+        from += a.column;
+        b += b_row;
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
+            T* to = c + r * c_row + v * lanes<T>;
+            if (v == vectors - 1 && cols) {
+                if (add) sums[r][v] += load_part(to, cols);
+                store_part(to, sums[r][v], cols);
+            } else {
+                if (add) sums[r][v] += load(to);
+                store(to, sums[r][v]);
+            }
+        }
+    }
+}
+
+template <class T>
+using Tile = void (*)(ptrdiff_t, Matrix<const T>, const T*, ptrdiff_t, T*, ptrdiff_t, ptrdiff_t, bool);
+
+template <class T, bool partial, int vectors>
+constexpr Tile<T> tiles_of[tile_rows] = {tile<T, 1, vectors, partial>, tile<T, 2, vectors, partial>,
+                                         tile<T, 3, vectors, partial>, tile<T, 4, vectors, partial>,
+                                         tile<T, 5, vectors, partial>, tile<T, 6, vectors, partial>};
+
+// The tile function for so many rows and vectors.
+template <class T>
+FC_INLINE Tile<T> tile_for(ptrdiff_t rows, ptrdiff_t vectors, bool partial) {
+    if constexpr (tile_vectors == 4) {
+        if (vectors == 4) return partial ? tiles_of<T, true, 4>[rows - 1] : tiles_of<T, false, 4>[rows - 1];
+        if (vectors == 3) return partial ? tiles_of<T, true, 3>[rows - 1] : tiles_of<T, false, 3>[rows - 1];
+    }
+    if (vectors == 2) return partial ? tiles_of<T, true, 2>[rows - 1] : tiles_of<T, false, 2>[rows - 1];
+    return partial ? tiles_of<T, true, 1>[rows - 1] : tiles_of<T, false, 1>[rows - 1];
+}
+
+template <int... j>
+struct Indices {};
+
+template <int n, int... j>
+struct UpTo : UpTo<n - 1, n - 1, j...> {};
+
+template <int... j>
+struct UpTo<0, j...> {
+    typedef Indices<j...> type;
+};
+
+// Of every two blocks of `half` lanes: a's first and b's first, or a's second and b's second.
+template <class T, int half, int... j>
+FC_INLINE V<T> first_blocks(V<T> a, V<T> b, Indices<j...>) {
+    return __builtin_shufflevector(a, b, (j & half ? j - half + (int)lanes<T> : j)...);
+}
+
+template <class T, int half, int... j>
+FC_INLINE V<T> second_blocks(V<T> a, V<T> b, Indices<j...>) {
+    return __builtin_shufflevector(a, b, (j & half ? j + (int)lanes<T> : j + half)...);
+}
+
+// Swap what lies across the diagonal, in blocks of half a square, then within each block.
+template <class T, int half>
+FC_INLINE void swap_across(V<T> (&rows)[lanes<T>]) {
+    typename UpTo<(int)lanes<T>>::type all_lanes;
+#pragma GCC unroll 16
+    for (int i = 0; i < (int)lanes<T>; i++) {
+        if (i & half) continue;
+        V<T> upper = rows[i], lower = rows[i + half];
+        rows[i] = first_blocks<T, half>(upper, lower, all_lanes);
+        rows[i + half] = second_blocks<T, half>(upper, lower, all_lanes);
+    }
+    if constexpr (half > 1) swap_across<T, half / 2>(rows);
+}
+
+// Transpose a square of lanes x lanes numbers.
+template <class T>
+FC_INLINE void transpose_square(const T* from, ptrdiff_t from_row, T* to, ptrdiff_t to_row) {
+    V<T> rows[lanes<T>];
+#pragma GCC unroll 16
+    for (ptrdiff_t i = 0; i < lanes<T>; i++) rows[i] = load(from + i * from_row);
+    swap_across<T, (int)lanes<T> / 2>(rows);
+#pragma GCC unroll 16
+    for (ptrdiff_t i = 0; i < lanes<T>; i++) store(to + i * to_row, rows[i]);
+}
+
+// Copy a panel of B, k x n, into rows of `width` numbers, padded with zeros.
+template <class T>
+void pack(Matrix<const T> b, ptrdiff_t k, ptrdiff_t n, T* to, ptrdiff_t width) {
+    if (b.column == 1) {
+        for (ptrdiff_t i = 0; i < k; i++, to += width) {
+            const T* from = b.data + i * b.row;
+            ptrdiff_t j = 0;
+            for (; j + lanes<T> <= n; j += lanes<T>) store(to + j, load(from + j));
+            if (j < n) store(to + j, load_part(from + j, n - j)), j += lanes<T>;
+        }
+        return;
+    }
+    ptrdiff_t j = 0;  // b's k runs along memory: each column of the panel is a stretch of it
+    for (; j + lanes<T> <= n; j += lanes<T>) {
+        ptrdiff_t i = 0;
+        for (; i + lanes<T> <= k; i += lanes<T>) transpose_square(b.at(i, j), b.column, to + i * width + j, width);
+        for (; i < k; i++)
+            for (ptrdiff_t l = 0; l < lanes<T>; l++) to[i * width + j + l] = *b.at(i, j + l);
+    }
+    for (ptrdiff_t left = j; left < (n + lanes<T> - 1) / lanes<T> * lanes<T>; left++)
+        for (ptrdiff_t i = 0; i < k; i++) to[i * width + left] = left < n ? *b.at(i, left) : 0;
+}
+
+// Copy a block of A, m x k, whose rows run along memory, into panels of tile_rows.
+template <class T>
+void pack_rows(Matrix<const T> a, ptrdiff_t m, ptrdiff_t k, T* to) {
+    ptrdiff_t i = 0;
+    for (; i + tile_rows + 2 <= m; i += tile_rows, to += tile_rows * k)
+        for (ptrdiff_t j = 0; j < k; j++) {
+            const T* from = a.at(i, j);
+            __builtin_memcpy(to + j * tile_rows, from, tile_rows * sizeof(T));
+        }
+    for (; i < m; i += tile_rows, to += tile_rows * k)
+        for (ptrdiff_t j = 0; j < k; j++)
+            for (ptrdiff_t r = 0; r < tile_rows; r++) to[j * tile_rows + r] = i + r < m ? *a.at(i + r, j) : 0;
+}
+
+// What is done to each tile of C: `before` its sums are taken, and `then`, when they lie at tile.
+template <class T>
+struct Nothing {
+    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) const {}
+    FC_INLINE void then(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, Rows<T>) const {}
+};
+
+FC_INLINE bool stopped(const Stop* stop) { return stop && __atomic_load_n(&stop->now, __ATOMIC_RELAXED); }
+
+// C = A B where B's k runs along memory, and turning B around would take longer than the product: sums along k.
+template <class T, class Done>
+void small_product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Done done) {
+    for (ptrdiff_t i = 0; i < m; i++) {
+        const T* left = a.at(i, 0);
+        T* to = c.data + i * c.row;
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const T* right = b.at(0, j);
+            if (k == 1) {
+                to[j] = left[0] * right[0];
+                continue;
+            }
+            V<T> sums = {};
+            ptrdiff_t l = 0;
+            for (; l + lanes<T> <= k; l += lanes<T>) sums += load(left + l) * load(right + l);
+            if (l < k) sums += load_part(left + l, k - l) * load_part(right + l, k - l);
+            to[j] = sum<T>(sums);
+        }
+    }
+    done.then(0, m, 0, n, c);
+}
+
+// C = A B for A (m, k), B (k, n) and C (m, n), with C's columns along memory. Without c.data, a tile is used up by
+// `then` and lost: that needs k up to longest_k. Only the thread that is told to polls.
+template <class T, class Done>
+void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Scratch<T> scratch,
+             Done done, Stop* stop = nullptr, bool polls = false) {
+    if (b.column != 1 && m * n * k <= few_products && c.data) return small_product(m, n, k, a, b, c, done);
+    const bool pack_b = m > few_rows || b.column != 1;
+    const bool pack_a = a.column != 1 && m > tile_rows && n > tile_columns<T> && k > 16;
+    const ptrdiff_t most = c.data ? block_k : longest_k;
+    ptrdiff_t deep = k, high = m;
+    if (k > most) {  // blocks of about the same size
+        const ptrdiff_t blocks = (k + most - 1) / most;
+        deep = (k + blocks - 1) / blocks;
+    }
+    if (m * deep > block_a<T>) high = block_a<T> / deep / tile_rows * tile_rows;
+    for (ptrdiff_t k_from = 0; k_from < k; k_from += deep) {
+        const ptrdiff_t depth = k - k_from < deep ? k - k_from : deep;
+        const bool last = k_from + depth == k;
+        for (ptrdiff_t i_from = 0; i_from < m; i_from += high) {
+            const ptrdiff_t i_to = i_from + high < m ? i_from + high : m;
+            if (pack_a) pack_rows<T>({a.at(i_from, k_from), a.row, a.column}, i_to - i_from, depth, scratch.a);
+            for (ptrdiff_t j = 0; j < n; j += tile_columns<T>) {
+                const ptrdiff_t columns = n - j < tile_columns<T> ? n - j : tile_columns<T>;
+                const ptrdiff_t vectors = (columns + lanes<T> - 1) / lanes<T>, rest = columns % lanes<T>;
+                const T* panel = b.at(k_from, j);
+                ptrdiff_t panel_row = b.row;
+                if (pack_b) {
+                    pack<T>({panel, b.row, b.column}, depth, columns, scratch.b, panel_row = tile_columns<T>);
+                    panel = scratch.b;
+                }
+                const bool partial = rest && !pack_b;
+                const Tile<T> full = tile_for<T>(tile_rows, vectors, partial);
+                for (ptrdiff_t i = i_from; i < i_to; i += tile_rows) {
+                    const ptrdiff_t rows = i_to - i < tile_rows ? i_to - i : tile_rows;
+                    const Tile<T> kernel = rows == tile_rows ? full : tile_for<T>(rows, vectors, partial);
+                    const Matrix<const T> left = pack_a
+                                                     ? Matrix<const T>{scratch.a + (i - i_from) * depth, 1, tile_rows}
+                                                     : Matrix<const T>{a.at(i, k_from), a.row, a.column};
+                    const Rows<T> to =
+                        c.data ? Rows<T>{c.data + i * c.row + j, c.row} : Rows<T>{scratch.tile, tile_columns<T>};
+                    if (last) done.before(i, rows, j, columns);
+                    kernel(depth, left, panel, panel_row, to.data, to.row, rest, k_from > 0);
+                    if (last) done.then(i, rows, j, columns, to);
+                }
+                if (polls && depth * (i_to - i_from) > 20000) stop->poll(stop->engine);
+                if (stopped(stop)) return;
+            }
+        }
+    }
+}
+
+}  // namespace

@@ -1,0 +1,251 @@
+// A run of the program: an epoch of steps, one gradient, or a prediction.
+#pragma once
+
+#include "layers.hpp"
+#include "losses.hpp"
+
+namespace {
+
+// Flush denormal numbers to zero while this lives: decaying moments become denormal, and processors take a hundred
+// times longer over them.
+struct FlushDenormals {
+#if defined(__x86_64__)
+    unsigned before = _mm_getcsr();
+    FlushDenormals() { _mm_setcsr(before | 0x8040); }
+    ~FlushDenormals() { _mm_setcsr(before); }
+#elif defined(__aarch64__)
+    uint64_t before;
+    FlushDenormals() {
+        __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+        __asm__ volatile("msr fpcr, %0" ::"r"(before | 1u << 24));
+    }
+    ~FlushDenormals() { __asm__ volatile("msr fpcr, %0" ::"r"(before)); }
+#endif
+};
+
+template <class T, class From>
+void cast_rows(const From* from, const int64_t* order, ptrdiff_t first, Rows<T> to, Range r, ptrdiff_t n) {
+    for (ptrdiff_t i = r.from; i < r.to; i++) {
+        const From* row = from + (order ? order[i] : first + i) * n;
+        T* out = to.data + i * to.row;
+        if constexpr (sizeof(From) == sizeof(T) && (From)0.5 != 0) {
+            each<T>(n, [&](Place<T> p) { p.put(out, p.get(row)); });
+        } else {
+            for (ptrdiff_t j = 0; j < n; j++) out[j] = (T)row[j];
+        }
+    }
+}
+
+// Gather rows of x, in the order given or from `first` on, and cast them.
+template <class T>
+void gather(const void* x, Type type, const int64_t* order, ptrdiff_t first, Rows<T> to, Range r, ptrdiff_t n) {
+    switch (type) {
+        case Type::f32:
+            return cast_rows(static_cast<const float*>(x), order, first, to, r, n);
+        case Type::f64:
+            return cast_rows(static_cast<const double*>(x), order, first, to, r, n);
+        case Type::i8:
+            return cast_rows(static_cast<const int8_t*>(x), order, first, to, r, n);
+        case Type::i16:
+            return cast_rows(static_cast<const int16_t*>(x), order, first, to, r, n);
+        case Type::i32:
+            return cast_rows(static_cast<const int32_t*>(x), order, first, to, r, n);
+        case Type::i64:
+            return cast_rows(static_cast<const int64_t*>(x), order, first, to, r, n);
+        case Type::u8:
+            return cast_rows(static_cast<const uint8_t*>(x), order, first, to, r, n);
+        case Type::u16:
+            return cast_rows(static_cast<const uint16_t*>(x), order, first, to, r, n);
+        case Type::u32:
+            return cast_rows(static_cast<const uint32_t*>(x), order, first, to, r, n);
+        case Type::u64:
+            return cast_rows(static_cast<const uint64_t*>(x), order, first, to, r, n);
+    }
+}
+
+// The sum of the weights of some rows of the order.
+template <class T>
+FC_INLINE double weight_of(const Run<T>& run, const int64_t* order, ptrdiff_t rows) {
+    if (!run.weights) return (double)rows;
+    double total = 0;
+    for (ptrdiff_t i = 0; i < rows; i++) total += run.weights[order[i]];
+    return total;
+}
+
+template <class T>
+void gather_batch(const Run<T>& run, const int64_t* order, ptrdiff_t rows, double weight, Range r) {
+    gather(run.x, run.x_type, order, 0, run.batch_x, r, run.n_in);
+    if (run.classes) {
+        const int64_t* t = static_cast<const int64_t*>(run.t);
+        for (ptrdiff_t i = r.from; i < r.to; i++) run.batch_classes[i] = t[order[i]];
+    } else {
+        cast_rows(static_cast<const T*>(run.t), order, 0, run.batch_t, r, run.n_out);
+    }
+    for (ptrdiff_t i = r.from; i < r.to; i++)
+        run.batch_weights[i] = (T)(run.weights ? run.weights[order[i]] / weight : 1 / (double)rows);
+}
+
+// What follows where the whole gradient is wanted: l2's part of it, its norm, clipping, and the update.
+template <class T>
+void settle(Crew<T>& crew, Run<T>& run, const Update<T>& update_, double& l2_value) {
+    constexpr ptrdiff_t piece = 4096;
+    const bool part_of_it = crew.begins(run.n_params >= enough_numbers);
+    const Range mine = part_of_it ? crew.part(run.n_params, lanes<T>) : Range{0, 0};
+    double squares = 0, largest = 0, pull = 0;
+    auto pieces = [&](auto body) {
+        for (int i = 0; i < run.n_parts; i++) {
+            const Part& part = run.parts[i];
+            const ptrdiff_t from = part.at > mine.from ? part.at : mine.from;
+            const ptrdiff_t end = part.at + part.size, to = end < mine.to ? end : mine.to;
+            for (ptrdiff_t at = from; at < to; at += piece) body(at, to - at < piece ? to - at : piece, part.decays);
+        }
+    };
+    pieces([&](ptrdiff_t at, ptrdiff_t n, bool decays) {
+        T *g = run.gradient + at, *w = run.theta + at;
+        V<T> sums = {}, most = {}, pulls = {};
+        each<T>(n, [&](Place<T> p) {
+            V<T> d = p.get(g);
+            if (decays && run.l2 != 0) {
+                V<T> weight = p.get(w), by = weight * (T)run.l2;
+                d += by;
+                pulls += weight * by;
+                p.put(g, d);
+            }
+            sums += d * d;
+            most = larger<T>(absolute<T>(d), most);
+        });
+        squares += (double)sum<T>(sums);
+        pull += (double)sum<T>(pulls);
+        for (ptrdiff_t l = 0; l < lanes<T>; l++) largest = (double)most[l] > largest ? (double)most[l] : largest;
+    });
+    l2_value += pull;
+    double scale = 1;
+    if (is_finite(run.max_norm)) {
+        double* partial = run.partial + 8 * crew.thread;
+        partial[2] = squares, partial[3] = largest;
+        const int threads = crew.apart ? crew.threads : 1;
+        if (threads > 1) barrier(crew.team);
+        squares = largest = 0;
+        for (int i = 0; i < threads; i++) {
+            squares += run.partial[8 * i + 2];
+            largest = run.partial[8 * i + 3] > largest ? run.partial[8 * i + 3] : largest;
+        }
+        double norm = __builtin_sqrt(squares);
+        if (!is_finite(norm) && is_finite(largest) && largest > 0) {  // the squares overflow before the entries do
+            squares = 0;
+            pieces([&](ptrdiff_t at, ptrdiff_t n, bool) {
+                for (ptrdiff_t i = 0; i < n; i++) {
+                    const double d = (double)run.gradient[at + i] / largest;
+                    squares += d * d;
+                }
+            });
+            if (threads > 1) {
+                partial[4] = squares;
+                barrier(crew.team);
+                squares = 0;
+                for (int i = 0; i < threads; i++) squares += run.partial[8 * i + 4];
+            }
+            norm = largest * __builtin_sqrt(squares);
+        }
+        if (norm > run.max_norm && is_finite(norm)) scale = run.max_norm / norm;
+    }
+    if (!part_of_it) return;
+    V<T> none = {};
+    pieces([&](ptrdiff_t at, ptrdiff_t n, bool decays) {
+        T* g = run.gradient + at;
+        if (scale != 1) each<T>(n, [&](Place<T> p) { p.put(g, p.get(g) * (T)scale); });
+        update(update_, at, g, n, decays, none);
+    });
+}
+
+// One step on `rows` rows; false where its loss is not finite.
+template <class T>
+bool step(Crew<T>& crew, Run<T>& run, const int64_t* order, ptrdiff_t rows, double weight, double lr, int64_t count) {
+    if (crew.begins(rows * (run.n_in + run.n_out) >= enough_numbers))
+        gather_batch(run, order, rows, weight, crew.part(rows, 1));
+    for (int i = 0; i < run.n_operations; i++)
+        forward(crew, run.operations, run.operations[i], run.theta, rows, run.train, run.seed, count);
+    if (crew.begins(rows * run.n_out >= enough_numbers)) {
+        const Range r = crew.part(rows, 1);
+        run.partial[8 * crew.thread] = loss_of(run, r.from, r.to);
+    }
+    const bool shared = crew.apart;
+    crew.meet();
+    double value = 0;
+    for (int i = 0; i < (shared ? crew.threads : 1); i++) value += run.partial[8 * i];
+    if (crew.thread == 0) run.value = value;
+    if (run.optimizer.rule != Rule::none && !is_finite(value)) return false;
+
+    Update<T> rule = update_of(run.optimizer, run.theta, lr, count + 1, run.l2);
+    const bool fuse = run.optimizer.rule != Rule::none && !is_finite(run.max_norm);
+    double pull = 0;
+    for (int i = run.n_operations - 1; i >= run.first; i--)
+        backward(crew, run.operations[i], i ? &run.operations[i - 1] : nullptr, run, rows, fuse ? &rule : nullptr,
+                 pull);
+    if (fuse) {  // what remains are vectors: biases, gains and shifts
+        V<T> none = {};
+        if (crew.begins(false))
+            for (int i = 0; i < run.n_operations; i++) {
+                const Operation<T>& op = run.operations[i];
+                const Part parts[2] = {op.first, op.second};
+                for (const Part& part : parts)
+                    if (part.size && (op.kind != Kind::dense || part.at != op.first.at))
+                        update(rule, part.at, run.gradient + part.at, part.size, part.decays, none);
+            }
+    } else {
+        rule.l2 = 0;
+        settle(crew, run, rule, pull);
+    }
+    if (run.l2 != 0) {
+        run.partial[8 * crew.thread + 1] = pull;
+        crew.meet();
+        for (int i = 0; crew.thread == 0 && i < crew.threads; i++) run.value += 0.5 * run.partial[8 * i + 1];
+    }
+    return true;
+}
+
+template <class T>
+void train(Run<T>* run_, int thread) {
+    FlushDenormals flush;
+    Run<T>& run = *run_;
+    Crew<T> crew{thread, run.threads, run.team, &run.stop, run.scratch[thread]};
+    const double work = (double)run.n_params * (double)run.batch_size;
+    int64_t count = run.step, since = 0;
+    for (ptrdiff_t from = 0, i = 0; from < run.n_order; from += run.batch_size, i++) {
+        const ptrdiff_t rows = run.n_order - from < run.batch_size ? run.n_order - from : run.batch_size;
+        const int64_t* order = run.order + from;
+        const double weight = weight_of(run, order, rows), lr = run.rates ? run.rates[i] : 0;
+        if (weight == 0) continue;  // every row has weight zero: there is nothing to learn from this batch
+        const bool good = step(crew, run, order, rows, weight, lr, count++);
+        if (thread == 0) {
+            run.last_from = from;
+            run.rate = lr;
+            run.step = count;
+            run.diverged = !good || !is_finite(run.value);
+            run.total += run.value * weight;
+            run.weight += weight;
+            if (work >= 1e5 || ++since % 256 == 0) run.stop.poll(run.stop.engine);
+            run.partial[7] = run.diverged || run.stop.now;
+        }
+        crew.meet();
+        if (run.partial[7] != 0) return;
+    }
+}
+
+template <class T>
+void predict(Prediction<T>* p, int thread) {
+    FlushDenormals flush;
+    Crew<T> crew{0, 1, nullptr, nullptr, p->scratch[thread]};
+    const Operation<T>* operations = p->operations[thread];
+    const Range mine = share(p->rows, tile_rows, thread, p->threads);
+    for (ptrdiff_t from = mine.from; from < mine.to; from += p->block) {
+        const ptrdiff_t rows = mine.to - from < p->block ? mine.to - from : p->block;
+        gather(p->x, p->x_type, nullptr, from, operations[0].x, {0, rows}, p->n_in);
+        for (int i = 0; i < p->n_operations; i++) forward(crew, operations, operations[i], p->theta, rows, false, 0, 0);
+        copy_rows(operations[p->n_operations - 1].y, Rows<T>{p->z + from * p->n_out, p->n_out}, {0, rows}, p->n_out);
+        if (thread == 0 && p->stop.poll) p->stop.poll(p->stop.engine);
+        if (stopped(&p->stop)) return;
+    }
+}
+
+}  // namespace

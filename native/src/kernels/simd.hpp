@@ -1,0 +1,178 @@
+// Vectors as wide as the instruction set that this file is compiled for: GCC's and Clang's vector extensions.
+//
+// Every header in this folder is compiled once per instruction set, so all it defines lies in an unnamed namespace,
+// and it includes no header that defines inline functions: what the linker could share between two files might be
+// the copy with the newer instructions.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>  // its functions are always inlined, so that nothing of them can be shared
+#endif
+
+namespace {
+
+// FC_WIDE tests the logic of the widest vectors where the processor has none: the compiler splits them.
+#if defined(__AVX512F__) || defined(FC_WIDE)
+constexpr size_t vector_bytes = 64;
+#elif defined(__AVX2__)
+constexpr size_t vector_bytes = 32;
+#else
+constexpr size_t vector_bytes = 16;
+#endif
+
+#define FC_INLINE inline __attribute__((always_inline))
+
+template <class T>
+struct simd;
+
+template <>
+struct simd<float> {
+    typedef float vector __attribute__((vector_size(vector_bytes)));
+    typedef int32_t mask __attribute__((vector_size(vector_bytes)));
+};
+
+template <>
+struct simd<double> {
+    typedef double vector __attribute__((vector_size(vector_bytes)));
+    typedef int64_t mask __attribute__((vector_size(vector_bytes)));
+};
+
+template <class T>
+using V = typename simd<T>::vector;  // lanes<T> numbers
+
+template <class T>
+using M = typename simd<T>::mask;  // what a comparison gives: -1 or 0 in each lane; also the lanes' bits as integers
+
+template <class T>
+constexpr ptrdiff_t lanes = vector_bytes / sizeof(T);
+
+template <class T>
+FC_INLINE V<T> all(T value) {
+    return value - V<T>{};  // minus zero would be lost by adding
+}
+
+template <class T>
+FC_INLINE V<T> load(const T* from) {
+    V<T> v;
+    __builtin_memcpy(&v, from, sizeof v);
+    return v;
+}
+
+template <class T>
+FC_INLINE void store(T* to, V<T> v) {
+    __builtin_memcpy(to, &v, sizeof v);
+}
+
+// The first n lanes, 0 < n < lanes; the others are zero, and nothing beyond the n is read or written.
+template <class T>
+FC_INLINE V<T> load_part(const T* from, ptrdiff_t n) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (V<T>)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), from);
+    else
+        return (V<T>)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), from);
+#elif defined(__AVX2__) && !defined(FC_WIDE)
+    if constexpr (sizeof(T) == 4) {
+        M<T> lane = {0, 1, 2, 3, 4, 5, 6, 7};
+        return (V<T>)_mm256_maskload_ps(from, (__m256i)(lane < (int32_t)n));
+    } else {
+        M<T> lane = {0, 1, 2, 3};
+        return (V<T>)_mm256_maskload_pd(from, (__m256i)(lane < (int64_t)n));
+    }
+#else
+    V<T> v = {};
+    for (ptrdiff_t i = 0; i < lanes<T> - 1; i++)
+        if (i < n) v[i] = from[i];
+    return v;
+#endif
+}
+
+template <class T>
+FC_INLINE void store_part(T* to, V<T> v, ptrdiff_t n) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        _mm512_mask_storeu_ps(to, (__mmask16)((1u << n) - 1), (__m512)v);
+    else
+        _mm512_mask_storeu_pd(to, (__mmask8)((1u << n) - 1), (__m512d)v);
+#elif defined(__AVX2__) && !defined(FC_WIDE)
+    // halves, and not AVX2's masked store, which takes AMD's processors up to 40 operations
+    if constexpr (sizeof(T) == 4) {
+        __m128 part = _mm256_castps256_ps128((__m256)v);
+        if (n & 4) {
+            _mm_storeu_ps(to, part);
+            to += 4;
+            part = _mm256_extractf128_ps((__m256)v, 1);
+        }
+        if (n & 2) {
+            _mm_storel_pi((__m64*)to, part);
+            to += 2;
+            part = _mm_movehl_ps(part, part);
+        }
+        if (n & 1) _mm_store_ss(to, part);
+    } else {
+        __m128d part = _mm256_castpd256_pd128((__m256d)v);
+        if (n & 2) {
+            _mm_storeu_pd(to, part);
+            to += 2;
+            part = _mm256_extractf128_pd((__m256d)v, 1);
+        }
+        if (n & 1) _mm_store_sd(to, part);
+    }
+#else
+    for (ptrdiff_t i = 0; i < lanes<T> - 1; i++)
+        if (i < n) to[i] = v[i];
+#endif
+}
+
+template <class T>
+FC_INLINE V<T> larger(V<T> a, V<T> b) {  // b where one of them is NaN
+    return a > b ? a : b;
+}
+
+template <class T>
+FC_INLINE V<T> smaller(V<T> a, V<T> b) {  // b where one of them is NaN
+    return a < b ? a : b;
+}
+
+template <class T>
+FC_INLINE V<T> absolute(V<T> a) {
+    constexpr auto sign = sizeof(T) == 4 ? (int64_t)0x7fffffff : (int64_t)0x7fffffffffffffff;
+    return (V<T>)((M<T>)a & (decltype(M<T>{}[0]))sign);
+}
+
+template <class T>
+FC_INLINE V<T> square_root(V<T> a) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (V<T>)_mm512_maskz_sqrt_ps((__mmask16)-1, (__m512)a);
+    else
+        return (V<T>)_mm512_maskz_sqrt_pd((__mmask8)-1, (__m512d)a);
+#elif defined(__AVX2__) && !defined(FC_WIDE)
+    if constexpr (sizeof(T) == 4)
+        return (V<T>)_mm256_sqrt_ps((__m256)a);
+    else
+        return (V<T>)_mm256_sqrt_pd((__m256d)a);
+#elif defined(__x86_64__) && !defined(FC_WIDE)
+    if constexpr (sizeof(T) == 4)
+        return (V<T>)_mm_sqrt_ps((__m128)a);
+    else
+        return (V<T>)_mm_sqrt_pd((__m128d)a);
+#else
+    for (ptrdiff_t i = 0; i < lanes<T>; i++) a[i] = sizeof(T) == 4 ? __builtin_sqrtf(a[i]) : __builtin_sqrt(a[i]);
+    return a;
+#endif
+}
+
+template <class T>
+FC_INLINE T sum(V<T> a) {
+    T total = 0;
+    for (ptrdiff_t half = lanes<T> / 2; half > 0; half /= 2)
+        for (ptrdiff_t i = 0; i < half; i++) a[i] += a[i + half];
+    total = a[0];
+    return total;
+}
+
+}  // namespace

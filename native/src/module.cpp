@@ -1,0 +1,245 @@
+// What Python sees: fullyconnected._native. It checks nothing that fullyconnected/engines/native.py has checked.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <optional>
+
+#include "cpu.hpp"
+#include "engine.hpp"
+#include "team.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+template <class T>
+using Vector = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+
+// Whether Ctrl-C or another signal asks to stop; its exception is then set.
+bool interrupted() {
+    nb::gil_scoped_acquire gil;
+    return PyErr_CheckSignals() != 0;
+}
+
+Type type_of(const nb::dlpack::dtype& dtype) {
+    using Code = nb::dlpack::dtype_code;
+    if (dtype == nb::dtype<float>()) return Type::f32;
+    if (dtype == nb::dtype<double>()) return Type::f64;
+    const bool is_signed = dtype.code == (uint8_t)Code::Int;
+    if (is_signed || dtype.code == (uint8_t)Code::UInt || dtype.code == (uint8_t)Code::Bool) switch (dtype.bits) {
+            case 8:
+                return is_signed ? Type::i8 : Type::u8;
+            case 16:
+                return is_signed ? Type::i16 : Type::u16;
+            case 32:
+                return is_signed ? Type::i32 : Type::u32;
+            case 64:
+                return is_signed ? Type::i64 : Type::u64;
+        }
+    throw nb::type_error("the native engine reads float32, float64, integers and bool");
+}
+
+void raise_if(bool was_interrupted) {
+    if (was_interrupted) throw nb::python_error();
+}
+
+template <class T>
+class PyTrainer {
+  public:
+    PyTrainer(const std::vector<Layout>& layouts, Vector<T> theta, Vector<T> state, Any x, Any t,
+              std::optional<Vector<const double>> weights, const std::string& loss, double loss_setting,
+              const Rules& rules, std::optional<Vector<T>> m, std::optional<Vector<T>> v, ptrdiff_t batch_size,
+              double l2, double max_norm, int threads, bool input_gradient)
+        : theta_(theta),
+          state_(state),
+          x_(x),
+          t_(t),
+          weights_(weights),
+          m_(m),
+          v_(v),
+          trainer_(layouts, theta.data(), state.data(), (ptrdiff_t)theta.size(),
+                   {x.data(), type_of(x.dtype()), t.data(), t.ndim() == 1, weights ? weights->data() : nullptr}, loss,
+                   loss_setting, rules, m ? m->data() : nullptr, v ? v->data() : nullptr, batch_size, l2, max_norm,
+                   threads, input_gradient) {}
+
+    // Train on the rows of the order, and return the sum of the losses times the rows' weights, the sum of the
+    // weights, and, where the run has diverged, where in the order (else -1) and at which learning rate.
+    std::tuple<double, double, ptrdiff_t, double> epoch(Vector<const int64_t> order, Vector<const double> rates,
+                                                        uint64_t seed, int64_t step) {
+        {
+            nb::gil_scoped_release release;
+            trainer_.run(order.data(), (ptrdiff_t)order.size(), rates.data(), seed, step, true, &interrupted);
+        }
+        raise_if(trainer_.was_interrupted());
+        const Run<T>& run = trainer_.outcome();
+        return {run.total, run.weight, run.diverged ? run.last_from : -1, run.rate};
+    }
+
+    // The loss of all rows as one batch, and its gradient into `gradient` and, where it was asked for, `dx`.
+    double gradient(Vector<const int64_t> order, uint64_t seed, bool train, Vector<T> gradient, Matrix<T> dx) {
+        {
+            nb::gil_scoped_release release;
+            trainer_.run(order.data(), (ptrdiff_t)order.size(), nullptr, seed, 0, train, &interrupted);
+        }
+        raise_if(trainer_.was_interrupted());
+        const Run<T>& run = trainer_.outcome();
+        std::copy_n(run.gradient, gradient.size(), gradient.data());
+        for (size_t i = 0; i < dx.shape(0); i++)
+            std::copy_n(trainer_.input_gradient((ptrdiff_t)i), dx.shape(1), dx.data() + i * dx.shape(1));
+        return run.value;
+    }
+
+    int64_t step() const { return trainer_.outcome().step; }
+    int threads() const { return trainer_.threads(); }
+
+  private:
+    Vector<T> theta_, state_;  // these arrays stay alive as long as what points into them
+    Any x_, t_;
+    std::optional<Vector<const double>> weights_;
+    std::optional<Vector<T>> m_, v_;
+    Trainer<T> trainer_;
+};
+
+template <class T>
+class PyPredictor {
+  public:
+    PyPredictor(const std::vector<Layout>& layouts, Vector<T> theta, Vector<T> state)
+        : theta_(theta), state_(state), predictor_(layouts, theta.data(), state.data()) {}
+
+    // Write the outputs of the rows of x into z.
+    void predict(Any x, Matrix<T> z, int threads) {
+        {
+            nb::gil_scoped_release release;
+            predictor_.run(x.data(), type_of(x.dtype()), (ptrdiff_t)z.shape(0), z.data(), threads, &interrupted);
+        }
+        raise_if(predictor_.was_interrupted());
+    }
+
+    // Write the outputs of one row or a few into z, if all of x can be used as it is; else write nothing, and return
+    // false. It keeps the GIL: taking it again would take longer than the row.
+    bool row(nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu> x, Matrix<T> z) {
+        if ((ptrdiff_t)x.shape(1) != predictor_.n_in()) return false;
+        T check = 0;
+        for (size_t i = 0; i < x.size(); i++) check += x.data()[i] * 0;  // NaN where one is not finite
+        if (check != 0) return false;
+        predictor_.run(x.data(), sizeof(T) == 4 ? Type::f32 : Type::f64, (ptrdiff_t)x.shape(0), z.data(), 1, nullptr);
+        return true;
+    }
+
+  private:
+    Vector<T> theta_, state_;
+    Predictor<T> predictor_;
+};
+
+template <class T>
+const Entry<T>& entry(const Kernels& kernels) {
+    if constexpr (sizeof(T) == 4)
+        return kernels.f32;
+    else
+        return kernels.f64;
+}
+
+template <class T>
+Vector<T> evaluate(const std::string& name, Vector<const T> x, Vector<T> y) {
+    if (!entry<T>(best_kernels()).evaluate(name.c_str(), x.data(), y.data(), (ptrdiff_t)x.size()))
+        throw nb::value_error(("there is no vector function " + name).c_str());
+    return y;
+}
+
+// Call work(thread) on so many threads, and return the seconds that the fastest of the rounds took.
+template <class Work>
+double fastest(int threads, int rounds, Work work) {
+    double best = std::numeric_limits<double>::infinity();
+    Team* team = threads > 1 ? borrow_team(threads) : nullptr;
+    for (int i = 0; i < rounds; i++) {
+        const auto began = std::chrono::steady_clock::now();
+        if (team)
+            run(team, [](void* w, int thread) { (*static_cast<Work*>(w))(thread); }, &work);
+        else
+            work(0);
+        best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+    }
+    if (team) give_back(team);
+    return best;
+}
+
+// What multiplying and adding in registers alone reaches, in 10^9 operations a second.
+double fma_peak(int threads) {
+    const Kernels& kernels = best_kernels();
+    nb::gil_scoped_release release;
+    constexpr int64_t rounds = 2'000'000;
+    double operations = 0;
+    const double seconds = fastest(threads, 5, [&](int thread) {
+        const double done = kernels.f32.fma(rounds);
+        if (thread == 0) operations = done;
+    });
+    return operations * threads / seconds / 1e9;
+}
+
+// The seconds of one product of an m x k and a k x n matrix of float32; a turned one lies in memory the other way.
+double product_seconds(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, int threads, int rounds) {
+    const Entry<float>& kernels = best_kernels().f32;
+    nb::gil_scoped_release release;
+    Arena arena;
+    float *a = arena.take<float>(m * k, false), *b = arena.take<float>(k * n, false), *c = arena.take<float>(m * n);
+    for (ptrdiff_t i = 0; i < m * k; i++) a[i] = (float)(i % 7) - 3;
+    for (ptrdiff_t i = 0; i < k * n; i++) b[i] = (float)(i % 5) - 2;
+    std::vector<Scratch<float>> scratch;
+    for (int i = 0; i < threads; i++)
+        scratch.push_back({arena.take<float>(kernels.scratch_a), arena.take<float>(kernels.scratch_b),
+                           arena.take<float>(kernels.scratch_tile)});
+    return fastest(threads, rounds, [&](int thread) {
+        kernels.products(m, n, k, turn_a, turn_b, a, b, c, scratch[(size_t)thread], thread, threads);
+    });
+}
+
+template <class T>
+void bind(nb::module_& m, const char* trainer, const char* predictor) {
+    nb::class_<PyTrainer<T>>(m, trainer)
+        .def(nb::init<const std::vector<Layout>&, Vector<T>, Vector<T>, Any, Any, std::optional<Vector<const double>>,
+                      const std::string&, double, const Rules&, std::optional<Vector<T>>, std::optional<Vector<T>>,
+                      ptrdiff_t, double, double, int, bool>(),
+             "layouts"_a, "theta"_a, "state"_a, "x"_a, "t"_a, "weights"_a.none(), "loss"_a, "loss_setting"_a, "rules"_a,
+             "m"_a.none(), "v"_a.none(), "batch_size"_a, "l2"_a, "max_norm"_a, "threads"_a, "input_gradient"_a)
+        .def("epoch", &PyTrainer<T>::epoch, "order"_a, "rates"_a, "seed"_a, "step"_a)
+        .def("gradient", &PyTrainer<T>::gradient, "order"_a, "seed"_a, "train"_a, "gradient"_a, "dx"_a)
+        .def_prop_ro("step", &PyTrainer<T>::step)
+        .def_prop_ro("threads", &PyTrainer<T>::threads);
+    nb::class_<PyPredictor<T>>(m, predictor)
+        .def(nb::init<const std::vector<Layout>&, Vector<T>, Vector<T>>(), "layouts"_a, "theta"_a, "state"_a)
+        .def("predict", &PyPredictor<T>::predict, "x"_a, "z"_a, "threads"_a)
+        .def("row", &PyPredictor<T>::row, nb::arg("x").noconvert(), "z"_a)
+        .def("row", [](PyPredictor<T>&, nb::handle, nb::handle) { return false; }, "x"_a, "z"_a);
+    m.def("evaluate", &evaluate<T>, "name"_a, "x"_a, "y"_a, "Write a vector function of x into y, and return y.");
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    m.doc() = "The native engine: the network's program in C++.";
+    m.def(
+        "kernels", [] { return name_of(best_kernels()); },
+        "Return the name of the kernels that run here: those of the processor, or FULLYCONNECTED_CPU's.");
+    m.def("usable_kernels", &usable_kernels, "Return the names of all kernels that this processor runs, best first.");
+    m.def("thread_limit", &fullyconnected_get_num_threads, "Return the limit that threadpoolctl has set, or 0.");
+    m.def("fma_peak", &fma_peak, "threads"_a, "Return what multiplying and adding in registers reaches, in GFLOP/s.");
+    m.def("product_seconds", &product_seconds, "m"_a, "n"_a, "k"_a, "turn_a"_a, "turn_b"_a, "threads"_a, "rounds"_a,
+          "Return the seconds that the fastest of some rounds of a matrix product took.");
+    nb::class_<Layout>(m, "Layout")
+        .def(nb::init<std::string, std::string, ptrdiff_t, ptrdiff_t, double, double, double, bool, ptrdiff_t,
+                      ptrdiff_t, ptrdiff_t, ptrdiff_t, bool, ptrdiff_t, int, int>());
+    nb::class_<Rules>(m, "Rules").def(nb::init<std::string, double, double, double, double, double>());
+    bind<float>(m, "TrainerFloat32", "PredictorFloat32");
+    bind<double>(m, "TrainerFloat64", "PredictorFloat64");
+}

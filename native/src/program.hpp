@@ -1,0 +1,156 @@
+// A network as data: what Python lays out once, and what the kernels run. Files compiled for different instruction sets
+// share these structures, so they have no functions; the constexpr one is computed by the compiler.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct Team;
+
+enum class Kind : int { dense, activation, dropout, layer_norm, batch_norm, save, add };
+
+enum class Function : int { identity, relu, leaky_relu, elu, gelu, silu, mish, softplus, sigmoid, tanh, exp, softmax };
+
+// Whether forward keeps f'(h) of a function, because y does not tell it.
+constexpr bool keeps_derivative(Function f) {
+    return f == Function::gelu || f == Function::silu || f == Function::mish;
+}
+
+enum class LossKind : int {
+    squared_error,
+    mean_squared_error,
+    absolute_error,
+    huber,
+    quantile,
+    poisson,
+    hinge,
+    softmax_cross_entropy,
+    logistic
+};
+
+enum class Rule : int { none, sgd, momentum, nesterov, rmsprop, adam };
+
+// How much is worth sharing among threads: multiplications of a product, and numbers that a simple loop passes.
+constexpr double enough_products = 150e3;
+constexpr ptrdiff_t enough_numbers = 32768;
+
+// Rows that lie `row` numbers apart. The engine's own rows are padded to whole vectors, and to lengths of which not too
+// many fall on the same place in a cache.
+template <class T>
+struct Rows {
+    T* data;
+    ptrdiff_t row;
+};
+
+// One parameter tensor: where it begins in theta, and how many numbers it has.
+struct Part {
+    ptrdiff_t at, size;
+    bool decays;
+};
+
+template <class T>
+struct Operation {
+    Kind kind;
+    ptrdiff_t n_in, n_out;
+    Function function;
+    double setting, scale;  // slope, or alpha; ELU's scale; Dropout's rate; the norms' epsilon
+    double momentum;        // BatchNorm's
+    bool bias;
+    Part first, second;  // W and b, or gain and shift
+    T *mean, *variance;  // BatchNorm's running state
+    int layer;           // its place in the program, which counts its random numbers
+    int partner;         // where an Add finds its Save
+
+    Rows<T> x, y, dy, dx;  // dx.data is null where no gradient is wanted; save's y is its x
+    Rows<T> kept;          // f'(h), the normalised rows, dropout's mask, or what a residual block adds to the gradient
+    T* rate;               // 1 / standard deviation: of each row (LayerNorm) or column (BatchNorm)
+    bool derivative_done;  // the next operation multiplies dy by f'(h) and adds up b's gradient
+};
+
+template <class T>
+struct Scratch {
+    T* a;     // A's block, in panels
+    T* b;     // a panel of B
+    T* tile;  // a tile of C that is used up at once
+};
+
+// How often a thread that computes for long looks whether it should stop.
+struct Stop {
+    void (*poll)(void* engine);  // may set `now`; called by thread 0 alone
+    void* engine;
+    int now;  // written by thread 0; read by all, at the latest after the next barrier
+};
+
+template <class T>
+struct Optimizing {
+    Rule rule;
+    double decay;  // momentum's and RMSProp's
+    double beta1, beta2, epsilon, weight_decay;
+    T *m, *v;  // slots: v alone for momentum and RMSProp
+};
+
+enum class Type : int { f32, f64, i8, i16, i32, i64, u8, u16, u32, u64 };
+
+// What a run of the program is given, and where it leaves what comes out.
+template <class T>
+struct Run {
+    Operation<T>* operations;
+    int n_operations, first;  // the first one whose backward pass runs
+    T *theta, *gradient;
+    ptrdiff_t n_params;
+    Part* parts;
+    int n_parts;
+
+    // the data set
+    const void* x;
+    Type x_type;
+    ptrdiff_t n_in, n_out;
+    const void* t;  // T (rows, n_out), or class numbers (rows,) in int64
+    bool classes;
+    const double* weights;
+    const int64_t* order;
+    ptrdiff_t n_order, batch_size;
+
+    LossKind loss;
+    double loss_setting;
+    Optimizing<T> optimizer;
+    const double* rates;  // the learning rate of each step
+    double l2, max_norm;  // max_norm is infinite where nothing is clipped
+    bool train;
+    uint64_t seed;
+    int64_t step;  // steps so far; for a gradient alone, the step whose random numbers are drawn
+
+    // buffers
+    Rows<T> batch_x, batch_t, z, dz;
+    int64_t* batch_classes;
+    T* batch_weights;
+    Scratch<T>* scratch;  // one a thread
+    double* partial;      // 8 numbers a thread, which others read after a barrier
+
+    int threads;
+    Team* team;
+    Stop stop;
+
+    // what comes out
+    double total, weight;  // sums over batches: loss times rows, rows
+    double value;          // the last loss
+    double rate;           // the last learning rate
+    bool diverged;
+    ptrdiff_t last_from;  // where the last batch began in the order
+};
+
+// What a prediction is given: each thread has operations with buffers of its own.
+template <class T>
+struct Prediction {
+    Operation<T>** operations;
+    int n_operations;
+    const T* theta;
+    const void* x;
+    Type x_type;
+    ptrdiff_t n_in, n_out, rows, block;  // so many rows pass through the network together
+    T* z;
+    Scratch<T>* scratch;
+    int threads;
+    Team* team;
+    Stop stop;
+};

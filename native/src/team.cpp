@@ -1,0 +1,264 @@
+// Threads that run one function together.
+//
+// They wait in two places: a worker between two calls of run(), and every thread in barrier(). Both spin first, which
+// is what makes a barrier cost a fraction of a microsecond; in the end both sleep, so that idle threads cost nothing.
+//
+// Fork: the child has none of the threads, so its list of idle teams is emptied, and the list's lock is held across the
+// fork so that no other thread can have it then. Exit: workers are detached and never told to stop, and the memory of
+// a team with running workers is never freed.
+#include "team.hpp"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <atomic>
+#include <new>
+
+#if defined(__linux__)
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace {
+
+constexpr int most_threads = 1024;
+constexpr size_t apart = 128;             // bytes: processors fetch cache lines in pairs
+constexpr size_t stack_bytes = 2u << 20;  // macOS gives a thread 512 KiB unless asked, musl 128
+
+// Nanoseconds. A training step has a barrier every few microseconds, and between two calls there is some Python.
+constexpr int64_t longest_spin = 60'000, shortest_spin = 500;
+constexpr int64_t yielding = 500'000;  // in barrier(): a sleeper would need tens of microseconds to come back
+
+}  // namespace
+
+struct Team {
+    // A number that changes when threads may go on.
+    struct Gate {
+        alignas(apart) std::atomic<uint32_t> opened{0};
+        alignas(apart) std::atomic<uint32_t> sleeping{0};  // read at each opening, seldom written: a line of its own
+    };
+
+    Gate go;    // opened by run()
+    Gate turn;  // opened by the last thread that comes to the barrier
+    alignas(apart) std::atomic<int> arrived{0};
+    alignas(apart) void (*work)(void* what, int thread) = nullptr;  // with no work, a worker leaves
+    void* what = nullptr;
+    alignas(apart) std::atomic<int64_t> spin{longest_spin};  // this line is read by all and seldom written
+    int threads = 0;
+    unsigned process = 0;
+    Team* next = nullptr;          // in the list of idle teams
+    std::atomic<int> seats{1};     // the number that the next worker to start takes
+    std::atomic<int> to_leave{0};  // those who still look at a team that could not be completed
+};
+
+namespace {
+
+using Gate = Team::Gate;
+
+int64_t now() {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * int64_t{1'000'000'000} + t.tv_nsec;
+}
+
+void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("isb" ::: "memory");  // yield does nothing on most ARM cores
+#endif
+}
+
+void sleep_while(std::atomic<uint32_t>& value, uint32_t seen) {
+#if defined(__linux__)  // where libstdc++'s wait() spins and yields in its own way first, and needs GCC 11
+    syscall(SYS_futex, &value, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
+#else
+    value.wait(seen);
+#endif
+}
+
+void wake_all(std::atomic<uint32_t>& value) {
+#if defined(__linux__)
+    syscall(SYS_futex, &value, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+#else
+    value.notify_all();
+#endif
+}
+
+void open(Gate& gate) {
+    // Either this store is seen by who goes to sleep, or that thread is counted here: both need one order of the two.
+    gate.opened.store(gate.opened.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+    if (gate.sleeping.load(std::memory_order_seq_cst) != 0) wake_all(gate.opened);
+}
+
+bool is_open(const Gate& gate, uint32_t seen) { return gate.opened.load(std::memory_order_acquire) != seen; }
+
+bool opens_within(const Gate& gate, uint32_t seen, int64_t nanoseconds) {
+    for (int64_t end = 0;;) {
+        for (int i = 0; i < 32; ++i) {
+            if (is_open(gate, seen)) return true;
+            pause();
+        }
+        const int64_t t = now();
+        if (end == 0)
+            end = t + nanoseconds;
+        else if (t >= end)
+            return false;
+    }
+}
+
+bool opens_while_yielding(const Gate& gate, uint32_t seen, int64_t nanoseconds) {
+    for (const int64_t end = now() + nanoseconds; now() < end;) {
+        sched_yield();
+        if (is_open(gate, seen)) return true;
+    }
+    return false;
+}
+
+void sleep_until_open(Gate& gate, uint32_t seen) {
+    gate.sleeping.fetch_add(1, std::memory_order_seq_cst);
+    while (gate.opened.load(std::memory_order_seq_cst) == seen) sleep_while(gate.opened, seen);
+    gate.sleeping.fetch_sub(1, std::memory_order_relaxed);
+}
+
+pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  // of the two below; no C++ mutex, whose destructor might run at exit
+Team* idle = nullptr;
+unsigned process = 0;  // how many forks this process is away from the first one
+
+void before_fork() { pthread_mutex_lock(&lock); }
+void after_fork_in_parent() { pthread_mutex_unlock(&lock); }
+void after_fork_in_child() {
+    idle = nullptr;
+    ++process;
+    pthread_mutex_unlock(&lock);
+}
+[[maybe_unused]] const int registered = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+
+void leave(Team* team) {
+    if (team->to_leave.fetch_sub(1, std::memory_order_acq_rel) == 1) delete team;
+}
+
+void* worker(void* argument) {
+    Team* team = static_cast<Team*>(argument);
+    const int thread = team->seats.fetch_add(1, std::memory_order_relaxed);
+    for (uint32_t seen = 0;; ++seen) {
+        if (!opens_within(team->go, seen, team->spin.load(std::memory_order_relaxed))) sleep_until_open(team->go, seen);
+        if (team->work == nullptr) {
+            leave(team);
+            return nullptr;
+        }
+        team->work(team->what, thread);
+        barrier(team);
+    }
+}
+
+// Starts the workers; returns how many there are.
+int start(Team* team) {
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0) return 0;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, stack_bytes);
+    // Workers inherit the mask: a signal such as Ctrl-C's goes to a thread that has use for it. What a thread can only
+    // bring upon itself stays as it is, for faulthandler to report.
+    sigset_t blocked, before;
+    sigfillset(&blocked);
+    for (int own : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&blocked, own);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    int started = 0;
+    pthread_t thread;
+    while (started < team->threads - 1 && pthread_create(&thread, &attributes, worker, team) == 0) ++started;
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    pthread_attr_destroy(&attributes);
+    return started;
+}
+
+// A team that its owner holds across a fork has lost its workers.
+void start_anew(Team* team) {
+    team->go.opened = team->go.sleeping = team->turn.opened = team->turn.sleeping = 0;
+    team->arrived = 0;
+    team->seats = 1;
+    team->process = process;
+    if (start(team) != team->threads - 1) {
+        fputs("fullyconnected: no threads can be started in this process, which was forked during a call\n", stderr);
+        abort();  // the work waits for all of them in its barriers, and they would never come
+    }
+}
+
+std::atomic<int> limit{0};
+
+}  // namespace
+
+Team* borrow_team(int threads) {
+    if (threads < 2 || threads > most_threads) return nullptr;
+    pthread_mutex_lock(&lock);
+    Team** at = &idle;
+    while (*at != nullptr && (*at)->threads != threads) at = &(*at)->next;
+    Team* team = *at;
+    if (team != nullptr) *at = team->next;
+    const unsigned current = process;
+    pthread_mutex_unlock(&lock);
+    if (team != nullptr) return team;
+
+    team = new (std::nothrow) Team;
+    if (team == nullptr) return nullptr;
+    team->threads = threads;
+    team->process = current;
+    const int started = start(team);
+    if (started == threads - 1) return team;
+    team->to_leave.store(started + 1, std::memory_order_relaxed);  // the last of them and this thread frees it
+    open(team->go);                                                // with no work: leave
+    leave(team);
+    return nullptr;
+}
+
+void give_back(Team* team) {
+    pthread_mutex_lock(&lock);
+    if (team->process == process) {
+        team->next = idle;
+        idle = team;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void run(Team* team, void (*work)(void* what, int thread), void* what) {
+    if (team->process != process) start_anew(team);
+    team->work = work;
+    team->what = what;
+    open(team->go);
+    work(what, 0);
+    barrier(team);
+}
+
+void barrier(Team* team) {
+    Gate& turn = team->turn;
+    const uint32_t seen = turn.opened.load(std::memory_order_relaxed);
+    if (team->arrived.fetch_add(1, std::memory_order_acq_rel) == team->threads - 1) {
+        team->arrived.store(0, std::memory_order_relaxed);
+        open(turn);
+        return;
+    }
+    // Where threads outnumber the processors that they get, spinning keeps the awaited one from running. It shows in
+    // spins that end in vain, so each halves the next; one that succeeds makes it longer again.
+    const int64_t spin = team->spin.load(std::memory_order_relaxed);
+    if (opens_within(turn, seen, spin)) {
+        if (spin < longest_spin)
+            team->spin.store(spin + spin / 8 < longest_spin ? spin + spin / 8 : longest_spin,
+                             std::memory_order_relaxed);
+        return;
+    }
+    team->spin.store(spin / 2 > shortest_spin ? spin / 2 : shortest_spin, std::memory_order_relaxed);
+    if (!opens_while_yielding(turn, seen, yielding)) sleep_until_open(turn, seen);
+}
+
+int team_size(const Team* team) { return team->threads; }
+
+int fullyconnected_get_num_threads(void) { return limit.load(std::memory_order_relaxed); }
+
+void fullyconnected_set_num_threads(int threads) { limit.store(threads > 0 ? threads : 0, std::memory_order_relaxed); }

@@ -1,0 +1,327 @@
+"""Which engine runs, what happens around it, and what it leaves behind."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import fullyconnected as fc
+from fullyconnected.engine import native as native_module
+from fullyconnected.engine.layout import NotNative
+from fullyconnected.errors import ConfigError, DivergenceError, KindError, UnknownNameError
+
+HERE = fc.engines()["native"]
+needs_native = pytest.mark.skipif(not HERE.available, reason=HERE.about)
+
+X = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+T = (X.sum(axis=1) > 0).astype(int)
+
+
+class Cube(fc.ActivationFunction):
+    name = "cube"
+    keeps_input = True
+
+    def forward(self, h, c, y):
+        y[...] = h**3
+
+    def backward(self, h, c, y, dy):
+        dy *= 3 * h**2
+
+
+class Double(fc.Dense):
+    """A user's own layer, made from one of ours."""
+
+    name = "double"
+
+    def forward(self, p, x, c, y, *, train):
+        super().forward(p, x, c, y, train=train)
+        y *= 2
+
+
+class Fourth(fc.Loss):
+    name = "fourth"
+
+    def terms(self, z, t, c, dz):
+        c.e[...] = (z - t) ** 4
+        dz[...] = 4 * (z - t) ** 3
+
+
+@dataclass(frozen=True)
+class SignDescent(fc.Optimizer):
+    lr: float = 0.01
+    name = "sign_descent"
+
+    def update(self, theta, g, s, c, *, lr, step, decays):
+        theta -= lr * np.sign(g)
+
+
+def fitted(net=None, **how):
+    net = net or fc.mlp([3, 4, 2], seed=0)
+    how = {"loss": "softmax_cross_entropy", "epochs": 2, "progress": False, **how}
+    return net, fc.fit(net, X, T, **how)
+
+
+class TestTheChoice:
+    @needs_native
+    def test_auto_takes_the_native_engine_and_says_so(self):
+        history = fitted()[1]
+        assert (history.engine, history.engine_why) == ("native", "it is the fastest")
+        assert fitted(engine="native")[1].engine_why == "it was asked for"
+        assert fitted(engine="numpy")[1].engine == "numpy"
+
+    @pytest.mark.parametrize(
+        ("layers", "how", "why"),
+        [
+            ([fc.Dense(3, 4, Cube()), fc.Dense(4, 2)], {}, "activation"),
+            ([fc.Dense(3, 4, (np.sin, np.cos)), fc.Dense(4, 2)], {}, "activation"),
+            ([Double(3, 2)], {}, "layer Double"),
+            ([fc.Residual([Double(3, 3)]), fc.Dense(3, 2)], {}, "residual_1"),
+            ([fc.Dense(3, 2)], {"optimizer": SignDescent()}, "optimizer SignDescent"),
+            ([fc.Dense(3, 2)], {"optimizer": "lbfgs"}, "L-BFGS"),
+        ],
+    )
+    def test_what_a_user_has_written_runs_on_numpy(self, layers, how, why):
+        net, history = fitted(fc.Network(layers, seed=0), **how)
+        assert history.engine == "numpy"
+        if HERE.available:
+            assert why in history.engine_why
+            with pytest.raises(ConfigError, match=why):
+                fitted(fc.Network(layers, seed=0), engine="native", **how)
+        assert np.isfinite(net.predict(X)).all()
+
+    def test_a_loss_of_the_users_own_runs_on_numpy(self):
+        net = fc.mlp([3, 1], seed=0)
+        history = fc.fit(net, X, T, Fourth(), epochs=1, progress=False)
+        assert history.engine == "numpy"
+        if HERE.available:
+            with pytest.raises(ConfigError, match="loss Fourth"):
+                fc.fit(net, X, T, Fourth(), epochs=1, progress=False, engine="native")
+            with pytest.raises(ConfigError, match="loss Fourth"):
+                net.gradients(X, T, Fourth(), engine="native")
+            assert net.gradients(X, T, Fourth(), engine="auto").loss == net.gradients(X, T, Fourth()).loss
+
+    def test_an_unknown_engine_is_refused_by_name(self):
+        for call in (
+            lambda: fitted(engine="nativ"),
+            lambda: fc.mlp([3, 1]).predict(X, engine="nativ"),
+            lambda: fc.mlp([3, 1]).gradients(X, T, "squared_error", engine="nativ"),
+        ):
+            with pytest.raises(UnknownNameError, match="did you mean 'native'"):
+                call()
+        with pytest.raises(KindError, match="engine"):
+            fitted(engine=2)
+
+    @pytest.mark.parametrize("threads", [0, -1, 1.5, "two", True, 10**9])
+    def test_a_number_of_threads_is_checked(self, threads):
+        with pytest.raises((ConfigError, KindError), match="n_threads"):
+            fitted(n_threads=threads)
+
+    @pytest.mark.parametrize("engine", ["numpy", "auto"])
+    def test_a_number_of_threads_is_taken(self, engine):
+        pytest.importorskip("threadpoolctl")
+        assert fitted(n_threads=1, engine=engine)[1].loss
+
+    def test_without_the_compiled_part_numpy_runs_and_the_reason_is_told(self, monkeypatch):
+        def absent():
+            raise NotNative("it was not built")
+
+        monkeypatch.setattr(native_module, "library", absent)
+        monkeypatch.setattr("fullyconnected.engine.library", absent)
+        net, history = fitted()
+        assert history.engine == "numpy"
+        assert "it was not built" in history.engine_why
+        assert net.predict(X).shape == (64, 2)
+        assert not fc.engines()["native"].available
+        for call in (
+            lambda: fitted(engine="native"),
+            lambda: net.predict(X, engine="native"),
+            lambda: net.gradients(X, T, "softmax_cross_entropy", engine="native"),
+        ):
+            with pytest.raises(ConfigError, match="it was not built"):
+                call()
+
+    def test_a_build_without_the_compiled_part_says_why(self):
+        code = (
+            "import sys; sys.modules['fullyconnected._native'] = None\n"
+            "import fullyconnected as fc; print(fc.engines()['native'].about)\n"
+            "print(fc.mlp([2, 1]).predict([[1.0, 2.0]]).shape)"
+        )
+        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        assert "no C++20 compiler" in out
+        assert "(1, 1)" in out
+
+
+@needs_native
+class TestTheRun:
+    def test_a_checkpoint_goes_on_with_the_same_bits(self, tmp_path):
+        layers = [fc.Dense(3, 8, "gelu"), fc.BatchNorm(), fc.Dropout(0.3), fc.Dense(8, 2)]
+        how = {"optimizer": fc.Adam(), "batch_size": 10, "engine": "native", "schedule": fc.CosineDecay(6)}
+        whole, _ = fitted(fc.Network(layers, seed=0), epochs=6, **how)
+        path = tmp_path / "run"
+        for epochs in (2, 3, 6):
+            parts, _ = fitted(fc.Network(layers, seed=0), epochs=epochs, checkpoint=path, **how)
+        assert parts.theta.tobytes() == whole.theta.tobytes()
+        assert parts.state.tobytes() == whole.state.tobytes()
+
+    def test_a_checkpoint_goes_over_to_the_other_engine(self, tmp_path):
+        path = tmp_path / "run"
+        fitted(epochs=2, checkpoint=path, engine="native")
+        assert fitted(epochs=4, checkpoint=path, engine="numpy")[1].engine == "numpy"
+
+    @pytest.mark.parametrize("where", ["weights", "rate", "loss"])
+    def test_divergence_names_the_layer_and_gives_the_weights_back(self, where):
+        errors = []
+        for engine in ("numpy", "native"):
+            net = fc.mlp([3, 8, 2], "relu", seed=0)
+            optimizer = fc.SGD(1e30 if where == "rate" else 0.1)
+            if where == "weights":
+                net.params[1].W[0, 0] = 3e38
+            if where == "loss":
+                net.params[1].W = 1e30
+            before = net.theta.copy()
+            with pytest.raises(DivergenceError) as caught:
+                fc.fit(net, X * 100, X[:, :2], "squared_error", optimizer, batch_size=8, progress=False, engine=engine)
+            assert np.array_equal(net.theta, before)
+            errors.append((caught.value.epoch, caught.value.layer, caught.value.learning_rate))
+        assert errors[0] == errors[1]
+
+    def test_batches_of_weight_zero_make_no_step(self):
+        weights = np.repeat([0.0, 1.0, 0.0, 2.0], 16)
+        ways = []
+        for engine in ("numpy", "native"):
+            net, history = fitted(sample_weight=weights, batch_size=16, shuffle=False, engine=engine)
+            ways.append((net.theta, history.loss))
+        np.testing.assert_allclose(ways[0][0], ways[1][0], rtol=1e-5)
+        np.testing.assert_allclose(ways[0][1], ways[1][1], rtol=1e-5)
+
+    def test_the_loss_of_an_epoch_is_the_same(self):
+        for how in ({"l2": 0.1}, {"max_grad_norm": 1e-3, "l2": 0.1}, {"batch_size": 7}, {"optimizer": fc.AdamW()}):
+            losses = [fitted(fc.mlp([3, 9, 2], seed=1), engine=e, **how)[1].loss for e in ("numpy", "native")]
+            np.testing.assert_allclose(*losses, rtol=1e-5)
+
+    def test_gradients_are_clipped_where_their_squares_overflow(self):
+        for dtype, size in ((np.float32, 1e25), (np.float64, 1e170)):
+            ways = []
+            for engine in ("numpy", "native"):
+                net = fc.mlp([1, 1], dtype=dtype, seed=0)
+                fc.fit(
+                    net, [[1.0]], [size], "absolute_error", fc.SGD(1.0), epochs=1, engine=engine, progress=False,
+                    max_grad_norm=0.5,
+                )  # fmt: skip
+                ways.append(net.theta)
+            np.testing.assert_allclose(*ways, rtol=1e-6)
+
+    @pytest.mark.parametrize("rows", [1, 2, 5, 251, 252, 253, 600, 1000])
+    def test_a_row_is_predicted_alike_in_any_company(self, rows):
+        net = fc.Network([fc.Dense(5, 70, "tanh"), fc.LayerNorm(), fc.Dense(70, 33, "gelu"), fc.Dense(33, 2)], seed=0)
+        x = np.random.default_rng(0).normal(size=(1000, 5)).astype(np.float32)
+        assert np.array_equal(net.predict(x)[:rows], net.predict(x[:rows]))
+        assert np.array_equal(net.predict(x[:1]), net.predict(x)[:1])
+
+    def test_a_prediction_checks_what_it_is_given(self):
+        net = fc.mlp([3, 4, 1], seed=0)
+        good = np.zeros((2, 3), np.float32)
+        for _ in range(2):  # at the second call there is a predictor that takes such rows as they are
+            expected = net.predict(good)
+            for same in (good.astype(float), good.tolist(), np.asfortranarray(good), good.astype(int), good[:, None]):
+                assert np.array_equal(net.predict(same), expected)
+            for bad in (good + np.nan, good + np.inf, good[:, :2], good[0], good.astype(complex), "x", None):
+                with pytest.raises(fc.errors.FullyConnectedError):
+                    net.predict(bad)
+            with pytest.raises(fc.errors.DataError, match="too large"):
+                net.predict(np.full((1, 3), 1e300))
+        read_only = good.copy()
+        read_only.flags.writeable = False
+        assert np.array_equal(net.predict(read_only), expected)
+
+    def test_a_prediction_follows_the_weights(self):
+        net = fc.mlp([3, 1], seed=0)
+        first = net.predict(X)
+        net.theta *= 2
+        np.testing.assert_allclose(net.predict(X), 2 * first, rtol=1e-6)
+        assert np.array_equal(net.copy().predict(X), net.predict(X))
+
+    def test_python_threads_train_and_predict_at_once(self):
+        net = fc.mlp([3, 100, 2], seed=0)
+        x = np.random.default_rng(0).normal(size=(2000, 3)).astype(np.float32)
+        expected, results = net.predict(x), []
+
+        def work():
+            own = net.copy()
+            fc.fit(own, x, x[:, :2], "squared_error", epochs=3, progress=False, engine="native", n_threads=2)
+            results.append((own.theta.tobytes(), net.predict(x).tobytes()))
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(set(results)) == 1
+        assert results[0][1] == expected.tobytes()
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+    @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+    def test_a_forked_process_trains_on(self):
+        net, x = fc.mlp([50, 200, 2], seed=0), np.random.default_rng(0).normal(size=(500, 50)).astype(np.float32)
+
+        def train():
+            own = net.copy()
+            fc.fit(own, x, x[:, :2], "squared_error", epochs=2, progress=False, engine="native", n_threads=2)
+            return own.theta.tobytes()
+
+        expected = train()
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            assert pool.map(_call, [None, None]) == ["ok", "ok"]
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if train() == expected else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert train() == expected
+
+    @pytest.mark.parametrize("what", ["many steps", "one long step"])
+    def test_ctrl_c_answers_within_half_a_second(self, what):
+        code = f"""
+import sys, time, numpy as np, fullyconnected as fc
+rows, batch = (200, 1) if {what!r} == "many steps" else (20000, 20000)
+width = 8 if batch == 1 else 800
+x = np.random.default_rng(0).normal(size=(rows, width)).astype(np.float32)
+net = fc.mlp([width, width, width, 1], seed=0)
+print("begins", flush=True)
+history = fc.fit(net, np.tile(x, (200000 // rows if batch == 1 else 1, 1)), np.zeros(200000 if batch == 1 else rows),
+                 "squared_error", fc.SGD(1e-9), batch_size=batch, epochs=1000, progress=False, engine="native")
+print(time.time(), history.interrupted, bool(np.isfinite(net.theta).all()), flush=True)
+"""
+        running = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        assert running.stdout.readline() == "begins\n"
+        time.sleep(3.0)
+        sent = time.time()
+        running.send_signal(signal.SIGINT)
+        answered, interrupted, finite = running.communicate(timeout=60)[0].split()
+        assert (interrupted, finite) == ("True", "True")
+        assert float(answered) - sent < 0.5
+
+    def test_the_threads_and_the_memory_of_an_engine_are_given_back(self):
+        def count():
+            return len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 0
+
+        x = np.zeros((256, 300), np.float32)
+        net = fc.mlp([300, 300, 1], seed=0)
+        fc.fit(net, x, x[:, 0], "squared_error", epochs=1, progress=False, engine="native", n_threads=3)
+        before = count()
+        for _ in range(20):
+            fc.fit(net, x, x[:, 0], "squared_error", epochs=1, progress=False, engine="native", n_threads=3)
+        assert count() <= before
+
+
+def _call(_):
+    x = np.random.default_rng(0).normal(size=(500, 50)).astype(np.float32)
+    net = fc.mlp([50, 200, 2], seed=0)
+    fc.fit(net, x, x[:, :2], "squared_error", epochs=1, progress=False, engine="native", n_threads=2)
+    return "ok"

@@ -1,0 +1,257 @@
+"""The native engine computes what the NumPy engine computes, over all that it supports."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fullyconnected as fc
+from fullyconnected.activations import ACTIVATIONS
+from fullyconnected.losses import LOSSES
+
+pytestmark = pytest.mark.skipif(not fc.engines()["native"].available, reason=fc.engines()["native"].about)
+
+TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}
+OPTIMIZERS = (
+    fc.SGD(0.05),
+    fc.Momentum(0.02),
+    fc.Nesterov(0.02),
+    fc.RMSProp(0.003),
+    fc.Adam(0.003),
+    fc.AdamW(0.003, weight_decay=0.1),
+)
+LAYERS = {
+    "dense": lambda n, f: [],
+    "activation": lambda n, f: [fc.Activation(f)],
+    "dropout": lambda n, f: [fc.Dropout(0.3)],
+    "layer_norm": lambda n, f: [fc.LayerNorm(epsilon=0.01)],
+    "batch_norm": lambda n, f: [fc.BatchNorm(epsilon=0.01)],
+    "residual": lambda n, f: [fc.Residual([fc.Dense(n, n + 3, f), fc.Dropout(0.2), fc.Dense(n + 3, n, bias=False)])],
+    "nested": lambda n, f: [fc.Residual([fc.Residual([fc.Dense(n, n, f)]), fc.LayerNorm(epsilon=0.01)])],
+}
+
+
+def network(layers, dtype, seed, scale=0.1):
+    net = fc.Network(layers, dtype=dtype, seed=seed)
+    net.theta += np.random.default_rng(seed).normal(0, scale, net.n_params)
+    return net
+
+
+def data(loss, rows, n_in, n_out, seed):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(rows, n_in)), loss.example_targets(rng, rows, n_out)
+
+
+def far(a, b, whole):
+    """Return how far two tensors lie apart, relative to their size, or to a tenth of the whole gradient's."""
+    size = max(float(np.linalg.norm(a)), 0.1 * whole)
+    return float(np.linalg.norm(a - b)) / size if size else float(np.linalg.norm(b))
+
+
+def exact(net):
+    """Return the same network in float64."""
+    other = fc.Network(net.layers, dtype=np.float64, seed=0)
+    other.theta = net.theta
+    return other
+
+
+def assert_same_gradients(net, x, t, loss, **how):
+    tolerance = TOLERANCE[net.dtype.type]
+    x = x.astype(net.dtype)
+    numpy, native = (net.gradients(x, t, loss, engine=engine, **how) for engine in ("numpy", "native"))
+    whole = float(np.linalg.norm(numpy.theta))
+    errors = {"loss": abs(numpy.loss - native.loss) / (abs(numpy.loss) or 1), "x": far(numpy.x, native.x, 0.0)}
+    for name, _, part, _ in net.program.tensors():
+        errors[name] = far(numpy.theta[part], native.theta[part], whole)
+    bounds = dict.fromkeys(errors, tolerance)
+    if max(errors.values()) > tolerance and net.dtype == np.float32:
+        # where rounding is amplified, as by a batch normalisation, the two may be as far from each other as NumPy is
+        # from the exact gradient
+        truth = exact(net).gradients(x, t, loss, engine="numpy", **how)
+        bounds["loss"] = max(tolerance, 2 * abs(numpy.loss - truth.loss) / abs(truth.loss))
+        bounds["x"] = max(tolerance, 2 * far(truth.x, numpy.x, 0.0))
+        for name, _, part, _ in net.program.tensors():
+            bounds[name] = max(tolerance, 2 * far(truth.theta[part], numpy.theta[part], whole))
+    wrong = {name: (error, bounds[name]) for name, error in errors.items() if not error <= bounds[name]}
+    assert not wrong
+    predicted = net.predict(x, engine="numpy")
+    assert far(predicted, net.predict(x, engine="native"), 0.0) <= tolerance
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("activation", ACTIVATIONS.classes)
+def test_every_layer_with_every_activation_and_loss(kind, activation, dtype):
+    for i, (name, n_out) in enumerate(itertools.product(LOSSES.classes, (1, 3))):
+        loss = LOSSES.build(name)
+        if n_out < loss.least_outputs:
+            continue
+        init = 0.1 if activation == "exp" else None  # exp of exp overflows soon
+        layers = [
+            fc.Dense(5, 11, activation, init=init),
+            *LAYERS[kind](11, activation),
+            fc.Dense(11, n_out, bias=i % 2 == 0),
+        ]
+        net = network(layers, dtype, i)
+        x, t = data(loss, 19, 5, n_out, i)
+        weights = np.random.default_rng(i).random(19) if i % 3 else None
+        for train in (False, True):
+            assert_same_gradients(net, x, t, loss, l2=0.1 * (i % 2), sample_weight=weights, train=train, seed=i)
+
+
+widths = st.integers(1, 70)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(widths, min_size=2, max_size=5),
+    rows=st.one_of(st.integers(1, 9), st.integers(1, 300)),
+    activation=st.sampled_from(sorted(set(ACTIVATIONS.classes) - {"exp"})),
+    loss=st.sampled_from(sorted(LOSSES.classes)),
+    dtype=st.sampled_from([np.float64, np.float32]),
+    weighted=st.booleans(),
+    seed=st.integers(0, 100),
+)
+def test_networks_of_any_shape(sizes, rows, activation, loss, dtype, weighted, seed):
+    loss = LOSSES.build(loss)
+    sizes[-1] = max(sizes[-1], loss.least_outputs)
+    net = fc.mlp(sizes, activation, dtype=dtype, seed=seed)
+    x, t = data(loss, rows, sizes[0], sizes[-1], seed)
+    weights = np.random.default_rng(seed).random(rows) if weighted else None
+    assert_same_gradients(net, x, t, loss, l2=0.01, sample_weight=weights, train=True, seed=seed)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("sizes", "rows"), [([300, 400, 270, 10], 300), ([33, 1100, 7], 1100), ([700, 5], 1500)])
+def test_networks_of_many_blocks(sizes, rows, dtype):
+    loss = fc.SoftmaxCrossEntropy()
+    net = fc.mlp(sizes, "tanh", dtype=dtype, seed=0)
+    x, t = data(loss, rows, sizes[0], sizes[-1], 0)
+    assert_same_gradients(net, x, t, loss)
+
+
+def way(net, x, t, loss, optimizer, engine, **how):
+    net = net.copy()
+    began = net.theta.copy()
+    fc.fit(net, x, t, loss, optimizer, engine=engine, progress=False, **how)
+    return net, net.theta - began
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: o.name)
+@pytest.mark.parametrize("kind", LAYERS)
+def test_twenty_steps_end_at_the_same_place(kind, optimizer):
+    errors = []
+    for i, dtype in itertools.product(range(6), (np.float64, np.float32)):
+        activation = ("tanh", "sigmoid", "gelu", "relu", "silu", "softplus")[i]
+        net = network([fc.Dense(6, 13, activation), *LAYERS[kind](13, activation), fc.Dense(13, 3)], dtype, i)
+        x, t = data(fc.SoftmaxCrossEntropy(), 37, 6, 3, i)
+        how = {
+            "batch_size": 8,  # the last batch has five rows
+            "epochs": 4,
+            "l2": 0.01 * (i % 2),
+            "sample_weight": np.random.default_rng(i).random(37) if i % 3 == 0 else None,
+            "max_grad_norm": 0.5 if i % 3 == 1 else None,
+            "schedule": fc.CosineDecay(4) if i % 2 else None,
+            "seed": i,
+        }
+        (net_a, a), (net_b, b) = (
+            way(net, x, t, "softmax_cross_entropy", optimizer, engine, **how) for engine in ("numpy", "native")
+        )
+        error = float(np.linalg.norm(a - b) / np.linalg.norm(a))
+        if dtype is np.float64:
+            assert error <= 1e-9
+            np.testing.assert_allclose(net_a.state, net_b.state, rtol=1e-9)
+        else:
+            assert error <= 5e-3
+            errors.append(error)
+    assert sorted(errors)[len(errors) * 9 // 10 - 1] <= 1e-5 or np.median(errors) <= 1e-6
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_same_threads_give_the_same_bits(threads):
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(900, 120)).astype(np.float32), rng.integers(0, 10, 900)
+    thetas = []
+    for _ in range(3):
+        net = fc.Network([fc.Dense(120, 150, "relu"), fc.Dropout(0.2), fc.Dense(150, 10)], seed=0)
+        fc.fit(
+            net, x, t, "softmax_cross_entropy", fc.Adam(), epochs=2, progress=False, engine="native", n_threads=threads
+        )
+        thetas.append(net.theta.tobytes())
+    assert thetas[0] == thetas[1] == thetas[2]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_threads_share_the_work_and_change_the_last_bits_alone(dtype):
+    rng = np.random.default_rng(0)
+    layers = [fc.Dense(120, 150, "gelu"), fc.BatchNorm(), fc.LayerNorm(), fc.Dropout(0.1), fc.Activation("softmax")]
+    x, t = rng.normal(size=(700, 120)), rng.integers(0, 40, 700)
+    ways = []
+    for threads in (1, 2, 5):
+        net = fc.Network([*layers, fc.Residual([fc.Dense(150, 150, "tanh")]), fc.Dense(150, 40)], dtype=dtype, seed=0)
+        how = {"l2": 1e-3, "max_grad_norm": 0.1, "batch_size": 256, "epochs": 2}
+        ways.append(way(net, x, t, "softmax_cross_entropy", fc.SGD(0.1), "native", n_threads=threads, **how)[1])
+    for other in ways[1:]:
+        assert np.linalg.norm(ways[0] - other) <= (1e-10 if dtype == np.float64 else 1e-3) * np.linalg.norm(ways[0])
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.float32, np.float64, np.float16, np.longdouble, bool, *"bBhHiIlL", ">f4", ">i2"], ids=str
+)
+def test_rows_of_every_dtype(dtype):
+    x = np.random.default_rng(0).integers(0, 2, (30, 4)).astype(dtype)
+    net = fc.mlp([4, 5, 1], "tanh", seed=0)
+    t = np.arange(30.0)
+    np.testing.assert_allclose(net.predict(x, engine="native"), net.predict(x, engine="numpy"), rtol=1e-5)
+    a, b = (way(net, x, t, "squared_error", fc.SGD(1e-3), engine, epochs=1)[1] for engine in ("numpy", "native"))
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS.classes)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e30, -1e30])
+def test_what_is_not_finite_passes_through_as_in_numpy(activation, value):
+    for kind in LAYERS:
+        net = network([fc.Dense(3, 6, activation), *LAYERS[kind](6, "tanh"), fc.Dense(6, 2)], np.float32, 0)
+        net.params[0].W[1, 2] = value
+        if activation == "mish" and abs(value) == 1e30:
+            continue  # NumPy's product overflows before a factor of 0 is known, and gives NaN; C++ gives the limit
+        x, t = data(fc.SquaredError(), 5, 3, 2, 0)
+        a, b = (net.gradients(x, t, "squared_error", engine=engine) for engine in ("numpy", "native"))
+        assert np.isfinite(a.loss) == np.isfinite(b.loss)
+        for name, _, part, _ in net.program.tensors():
+            assert (np.isfinite(a.theta[part]) == np.isfinite(b.theta[part])).all(), (kind, name)
+        a, b = (net.predict(x, engine=engine) for engine in ("numpy", "native"))
+        assert (np.isnan(a) == np.isnan(b)).all(), kind
+        assert (a[np.isinf(a)] == b[np.isinf(a)]).all(), kind
+
+
+def test_dropout_draws_the_same_masks():
+    net = fc.Network([fc.Dropout(0.4, n_in=13), fc.Dense(13, 1, bias=False, init="ones")], dtype=np.float64, seed=0)
+    x = np.ones((57, 13))
+    for seed in (0, 1, 2**64 - 1):
+        a, b = (
+            net.gradients(x, np.zeros(57), "squared_error", train=True, seed=seed, engine=engine)
+            for engine in ("numpy", "native")
+        )
+        assert ((a.x == 0) == (b.x == 0)).all()
+
+
+def test_many_small_numbers_are_flushed_inside_a_call_alone():
+    tiny = np.float32(1e-39)
+    net = fc.mlp([1, 1], seed=0)
+    fc.fit(net, [[1.0]], [1.0], "squared_error", fc.Adam(), epochs=3, progress=False, engine="native")
+    assert tiny * np.float32(1) == tiny != 0
+
+
+def test_gradients_of_the_native_engine_pass_the_check():
+    for name in LOSSES.classes:
+        loss = LOSSES.build(name)
+        net = network([fc.Dense(4, 6, "gelu"), fc.LayerNorm(), fc.Dense(6, 3)], np.float64, 1)
+        x, t = data(loss, 7, 4, 3, 1)
+        assert fc.check_gradients(net, x, t, loss, l2=0.1, engine="native").ok
+    net = fc.Network([fc.Dense(4, 6, "tanh"), fc.Dropout(0.5), fc.BatchNorm(), fc.Dense(6, 2)], dtype="float64", seed=0)
+    x, t = data(fc.SquaredError(), 7, 4, 2, 1)
+    assert fc.check_gradients(net, x, t, "squared_error", train=True, engine="native").ok
