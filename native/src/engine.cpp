@@ -7,6 +7,7 @@
 #include <limits>
 #include <new>
 #include <stdexcept>
+#include <type_traits>
 #include <utility>
 
 #include "cpu.hpp"
@@ -138,6 +139,20 @@ struct Poll {
     }
 };
 
+// Whether all of n numbers are finite: none has all bits of the exponent set.
+template <class T>
+bool all_finite(const T* from, ptrdiff_t n) {
+    using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+    constexpr Bits exponent = sizeof(T) == 4 ? (Bits)0x7f800000u : (Bits)0x7ff0000000000000u;
+    Bits found = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        Bits bits;
+        std::memcpy(&bits, from + i, sizeof bits);
+        found |= (Bits)((bits & exponent) == exponent);
+    }
+    return !found;
+}
+
 // Run work(what, thread) on so many threads, or on as many as there are to be had: `threads` is told.
 template <class What>
 void on_team(What& what, int asked, void (*work)(What*, int)) {
@@ -177,10 +192,10 @@ T* Arena::take(ptrdiff_t n, bool filled) {
 }
 
 template <class T>
-Trainer<T>::Trainer(const std::vector<Layout>& layouts, T* theta, T* state, ptrdiff_t n_params, const DataSet& data,
-                    const std::string& loss, double loss_setting, const Rules& rules, T* m, T* v, ptrdiff_t batch_size,
-                    double l2, double max_norm, int threads, bool input_gradient)
-    : kernels_(best_kernels()) {
+Trainer<T>::Trainer(const std::vector<Layout>& layouts, T* theta, T* state, ptrdiff_t n_params, ptrdiff_t n_state,
+                    const DataSet& data, const std::string& loss, double loss_setting, const Rules& rules, T* m, T* v,
+                    ptrdiff_t batch_size, double l2, double max_norm, int threads, bool input_gradient)
+    : kernels_(best_kernels()), state_(state), n_state_(n_state) {
     const Entry<T>& entry = entry_of<T>(kernels_);
     operations_ = bound<T>(arena_, layouts, state, batch_size, true);
     const int n = (int)operations_.size();
@@ -260,6 +275,9 @@ void Trainer<T>::run(const int64_t* order, ptrdiff_t n, const double* rates, uin
     const int asked = run_.threads;
     on_team(run_, asked, entry_of<T>(kernels_).train);
     run_.threads = asked;
+    // a gradient may overflow where the loss does not, and the last update is followed by no loss
+    if (run_.optimizer.rule != Rule::none && !(all_finite(run_.theta, run_.n_params) && all_finite(state_, n_state_)))
+        run_.diverged = true;
 }
 
 template <class T>

@@ -59,9 +59,9 @@ class Arena {
 template <class T>
 class Trainer {
   public:
-    Trainer(const std::vector<Layout>& layouts, T* theta, T* state, ptrdiff_t n_params, const DataSet& data,
-            const std::string& loss, double loss_setting, const Rules& rules, T* m, T* v, ptrdiff_t batch_size,
-            double l2, double max_norm, int threads, bool input_gradient);
+    Trainer(const std::vector<Layout>& layouts, T* theta, T* state, ptrdiff_t n_params, ptrdiff_t n_state,
+            const DataSet& data, const std::string& loss, double loss_setting, const Rules& rules, T* m, T* v,
+            ptrdiff_t batch_size, double l2, double max_norm, int threads, bool input_gradient);
 
     // Train on the rows of the order, or, without a rule, take the gradient of them all as one batch.
     // `interrupted` is asked now and then whether to stop.
@@ -75,6 +75,8 @@ class Trainer {
 
   private:
     const Kernels& kernels_;
+    const T* const state_;
+    const ptrdiff_t n_state_;
     Arena arena_;
     std::vector<Operation<T>> operations_;
     std::vector<Part> parts_;

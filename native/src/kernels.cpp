@@ -51,7 +51,11 @@ double fma(int64_t rounds) {
     for (int64_t r = 0; r < rounds; r++) {
 #pragma GCC unroll 24
         for (int i = 0; i < sums; i++) total[i] = total[i] * x + y;
-        __asm__ volatile("" : "+m"(x));  // so that the loop is not computed ahead
+#if defined(__x86_64__)
+        __asm__ volatile("" : "+x"(x));  // so that the loop is not computed ahead
+#elif defined(__aarch64__)
+        __asm__ volatile("" : "+w"(x));
+#endif
     }
     for (int i = 1; i < sums; i++) total[0] += total[i];
     volatile T result = sum<T>(total[0]);

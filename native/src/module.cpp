@@ -68,22 +68,22 @@ class PyTrainer {
           weights_(weights),
           m_(m),
           v_(v),
-          trainer_(layouts, theta.data(), state.data(), (ptrdiff_t)theta.size(),
+          trainer_(layouts, theta.data(), state.data(), (ptrdiff_t)theta.size(), (ptrdiff_t)state.size(),
                    {x.data(), type_of(x.dtype()), t.data(), t.ndim() == 1, weights ? weights->data() : nullptr}, loss,
                    loss_setting, rules, m ? m->data() : nullptr, v ? v->data() : nullptr, batch_size, l2, max_norm,
                    threads, input_gradient) {}
 
-    // Train on the rows of the order, and return the sum of the losses times the rows' weights, the sum of the
-    // weights, and, where the run has diverged, where in the order (else -1) and at which learning rate.
-    std::tuple<double, double, ptrdiff_t, double> epoch(Vector<const int64_t> order, Vector<const double> rates,
-                                                        uint64_t seed, int64_t step) {
+    // Train on the rows of the order, and return the mean of the batches' losses, weighted by their rows, and the
+    // number of steps so far; or, where something is not finite any more, NaN.
+    std::tuple<double, int64_t> epoch(Vector<const int64_t> order, Vector<const double> rates, uint64_t seed,
+                                      int64_t step) {
         {
             nb::gil_scoped_release release;
             trainer_.run(order.data(), (ptrdiff_t)order.size(), rates.data(), seed, step, true, &interrupted);
         }
         raise_if(trainer_.was_interrupted());
         const Run<T>& run = trainer_.outcome();
-        return {run.total, run.weight, run.diverged ? run.last_from : -1, run.rate};
+        return {run.diverged ? std::numeric_limits<double>::quiet_NaN() : run.total / run.weight, run.step};
     }
 
     // The loss of all rows as one batch, and its gradient into `gradient` and, where it was asked for, `dx`.
@@ -101,6 +101,8 @@ class PyTrainer {
     }
 
     int64_t step() const { return trainer_.outcome().step; }
+    double rate() const { return trainer_.outcome().rate; }
+    ptrdiff_t last_batch() const { return trainer_.outcome().last_from; }
     int threads() const { return trainer_.threads(); }
 
   private:
@@ -215,6 +217,8 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
         .def("epoch", &PyTrainer<T>::epoch, "order"_a, "rates"_a, "seed"_a, "step"_a)
         .def("gradient", &PyTrainer<T>::gradient, "order"_a, "seed"_a, "train"_a, "gradient"_a, "dx"_a)
         .def_prop_ro("step", &PyTrainer<T>::step)
+        .def_prop_ro("rate", &PyTrainer<T>::rate)
+        .def_prop_ro("last_batch", &PyTrainer<T>::last_batch)
         .def_prop_ro("threads", &PyTrainer<T>::threads);
     nb::class_<PyPredictor<T>>(m, predictor)
         .def(nb::init<const std::vector<Layout>&, Vector<T>, Vector<T>>(), "layouts"_a, "theta"_a, "state"_a)

@@ -196,25 +196,36 @@ struct Deriving {  // what follows the product that gives dL/dx: the derivative 
     }
 };
 
+constexpr ptrdiff_t fetched = 16384;  // W of fewer numbers stays in cache from one step to the next
+
 template <class T>
 struct Updating {  // what follows the product that gives W's gradient: the optimizer, on that tile
     const Update<T>& update;
     ptrdiff_t at, row;  // where the product's first row lies in theta
-    bool decays;
+    bool decays, fetches;
     double& pull;
 
-    FC_INLINE void before(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t) const {
+    // What the update will read is fetched while the tile is computed: a row of it lies in two cache lines, or three.
+    FC_INLINE void before(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns) const {
+        if (!fetches) return;
+        constexpr ptrdiff_t line = 64 / sizeof(T);
         for (ptrdiff_t r = 0; r < rows; r++) {
-            const ptrdiff_t place = at + (i + r) * row + j;
-            __builtin_prefetch(update.theta + place, 1);
-            if (update.rule != Rule::sgd) __builtin_prefetch(update.v + place, 1);
-            if (update.rule == Rule::adam) __builtin_prefetch(update.m + place, 1);
+            const ptrdiff_t from = at + (i + r) * row + j, last = from + columns - 1;
+            for (ptrdiff_t place = from; place < last + line; place += line) {
+                const ptrdiff_t p = place < last ? place : last;
+                __builtin_prefetch(update.theta + p, 1);
+                if (update.v) __builtin_prefetch(update.v + p, 1);
+                if (update.m) __builtin_prefetch(update.m + p, 1);
+            }
         }
     }
     FC_INLINE void then(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Rows<T> tile) const {
         V<T> pulls = {};
-        for (ptrdiff_t r = 0; r < rows; r++)
-            ::update<T>(update, at + (i + r) * row + j, tile.data + r * tile.row, columns, decays, pulls);
+        if (columns == row && tile.row == row) {  // whole rows of W are one stretch
+            columns *= rows;
+            rows = 1;
+        }
+        ::update<T>(update, at + i * row + j, row, {tile.data, tile.row}, rows, columns, decays, pulls);
         if (update.l2 != 0) pull += (double)sum<T>(pulls);
     }
 };
@@ -256,11 +267,12 @@ void dense_backward(Crew<T>& crew, const Operation<T>& op, const Operation<T>* b
     const Matrix<const T> x = {op.x.data + c.from, 1, op.x.row}, dy = {op.dy.data, op.dy.row, 1};
     const ptrdiff_t at = op.first.at + c.from * op.n_out;
     T* dW = run.gradient + at;
+    const bool keeps = rows > longest_k || rows * n * op.n_out <= few_products;
     if (!fused)
         product<T>(n, op.n_out, rows, x, dy, {dW, op.n_out}, crew.scratch, Nothing<T>{}, crew.stop, polls);
     else
-        product<T>(n, op.n_out, rows, x, dy, {rows <= longest_k ? nullptr : dW, op.n_out}, crew.scratch,
-                   Updating<T>{*fused, at, op.n_out, op.first.decays, pull}, crew.stop, polls);
+        product<T>(n, op.n_out, rows, x, dy, {keeps ? dW : nullptr, op.n_out}, crew.scratch,
+                   Updating<T>{*fused, at, op.n_out, op.first.decays, op.first.size > fetched, pull}, crew.stop, polls);
 }
 
 template <class T>

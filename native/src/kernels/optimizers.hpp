@@ -45,61 +45,69 @@ FC_INLINE Update<T> update_of(const Optimizing<T>& o, T* theta, double lr, int64
 }
 
 template <Rule rule, class T>
-FC_INLINE void update_as(const Update<T>& u, ptrdiff_t at, const T* gradient, ptrdiff_t n, bool decays, V<T>& pulls) {
-    T *theta = u.theta + at, *m = u.m + at, *v = u.v + at;
+FC_INLINE void update_as(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<const T> gradient, ptrdiff_t rows,
+                         ptrdiff_t n, bool decays, V<T>& pulls) {
     const bool l2 = decays && u.l2 != 0, shrinks = rule == Rule::adam && decays && u.shrink != 1;
-    each<T>(n, [&](Place<T> p) {
-        V<T> g = p.get(gradient), w = p.get(theta);
-        if (l2) {
-            V<T> pull = w * u.l2;
-            g += pull;
-            pulls += w * pull;
-        }
-        if constexpr (rule == Rule::sgd) w -= g * u.lr;
-        if constexpr (rule == Rule::momentum) {
-            V<T> speed = p.get(v) * u.decay + g;
-            p.put(v, speed);
-            w -= speed * u.lr;
-        }
-        if constexpr (rule == Rule::nesterov) {
-            V<T> speed = p.get(v) * u.decay + g;
-            p.put(v, speed);
-            w -= (speed * u.decay + g) * u.lr;
-        }
-        if constexpr (rule == Rule::rmsprop) {
-            V<T> size = p.get(v) * u.decay + g * g * u.grown;
-            p.put(v, size);
-            w -= g / (square_root<T>(size) + u.epsilon) * u.lr;
-        }
-        if constexpr (rule == Rule::adam) {
-            V<T> mean = p.get(m), size = p.get(v);
-            mean += (g - mean) * u.beta1_rest;
-            size = size * u.beta2 + g * g * u.beta2_rest;
-            p.put(m, mean);
-            p.put(v, size);
-            if (shrinks) w *= u.shrink;
-            w -= mean / (square_root<T>(size) + u.epsilon) * u.lr;
-        }
-        p.put(theta, w);
-    });
+    const T lr = u.lr, decay = u.decay, grown = u.grown, epsilon = u.epsilon, beta2 = u.beta2;
+    const T beta1_rest = u.beta1_rest, beta2_rest = u.beta2_rest, shrink = u.shrink, pulled = u.l2;
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        const ptrdiff_t from = at + r * row;
+        T *theta = u.theta + from, *m = rule == Rule::adam ? u.m + from : nullptr;
+        T* v = rule == Rule::sgd ? nullptr : u.v + from;
+        each<T>(n, [&](Place<T> p) {
+            V<T> g = p.get(gradient.data + r * gradient.row), w = p.get(theta);
+            if (l2) {
+                g = multiply_add<T>(w, all(pulled), g);
+                pulls += w * w * pulled;
+            }
+            if constexpr (rule == Rule::sgd) w -= g * lr;
+            if constexpr (rule == Rule::momentum) {
+                V<T> speed = p.get(v) * decay + g;
+                p.put(v, speed);
+                w -= speed * lr;
+            }
+            if constexpr (rule == Rule::nesterov) {
+                V<T> speed = p.get(v) * decay + g;
+                p.put(v, speed);
+                w -= (speed * decay + g) * lr;
+            }
+            if constexpr (rule == Rule::rmsprop) {
+                V<T> size = multiply_add<T>(p.get(v), all(decay), g * g * grown);
+                p.put(v, size);
+                w -= g / (square_root<T>(size) + epsilon) * lr;
+            }
+            if constexpr (rule == Rule::adam) {
+                V<T> mean = p.get(m), size = p.get(v);
+                mean += (g - mean) * beta1_rest;
+                size = multiply_add<T>(size, all(beta2), g * g * beta2_rest);
+                p.put(m, mean);
+                p.put(v, size);
+                if (shrinks) w *= shrink;
+                w = multiply_add<T>(mean / (square_root<T>(size) + epsilon), all(-lr), w);
+            }
+            p.put(theta, w);
+        });
+    }
 }
 
-// Move n parameters from `at` on against their gradient; where l2 pulls at them, add l2 theta^2 to pulls.
+// Move rows of n parameters, `row` apart in theta and begun at `at`, against their gradient; where l2 pulls at them,
+// add l2 theta^2 to pulls.
 template <class T>
-void update(const Update<T>& u, ptrdiff_t at, const T* gradient, ptrdiff_t n, bool decays, V<T>& pulls) {
+void update(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<const T> gradient, ptrdiff_t rows, ptrdiff_t n,
+            bool decays, V<T>& pulls) {
     switch (u.rule) {
         case Rule::none:
             return;
         case Rule::sgd:
-            return update_as<Rule::sgd>(u, at, gradient, n, decays, pulls);
+            return update_as<Rule::sgd>(u, at, row, gradient, rows, n, decays, pulls);
         case Rule::momentum:
-            return update_as<Rule::momentum>(u, at, gradient, n, decays, pulls);
+            return update_as<Rule::momentum>(u, at, row, gradient, rows, n, decays, pulls);
         case Rule::nesterov:
-            return update_as<Rule::nesterov>(u, at, gradient, n, decays, pulls);
+            return update_as<Rule::nesterov>(u, at, row, gradient, rows, n, decays, pulls);
         case Rule::rmsprop:
-            return update_as<Rule::rmsprop>(u, at, gradient, n, decays, pulls);
+            return update_as<Rule::rmsprop>(u, at, row, gradient, rows, n, decays, pulls);
         case Rule::adam:
-            return update_as<Rule::adam>(u, at, gradient, n, decays, pulls);
+            return update_as<Rule::adam>(u, at, row, gradient, rows, n, decays, pulls);
     }
 }
 

@@ -9,8 +9,7 @@
 // cache.
 #pragma once
 
-#include "../program.hpp"
-#include "simd.hpp"
+#include "columns.hpp"
 
 namespace {
 
@@ -26,7 +25,7 @@ template <class T>
 constexpr ptrdiff_t block_a = 98304 * 4 / (ptrdiff_t)sizeof(T);  // A's block takes 384 kB
 constexpr ptrdiff_t few_rows = 12;                               // for as many rows of A, B is read where it lies
 
-constexpr ptrdiff_t few_products = 512;  // for as many products, turning B around would take longer than they do
+constexpr ptrdiff_t few_products = 128;  // as many are done one after the other
 
 // Element (i, j) of a matrix lies at data[i * row + j * column].
 template <class T>
@@ -44,36 +43,81 @@ constexpr ptrdiff_t scratch_size_b = tile_columns<T> * longest_k;
 template <class T>
 constexpr ptrdiff_t scratch_size_tile = tile_columns<T> * tile_rows;
 
-// One tile. cols is how many columns of the last vector count, 0 for all; B's are read in part only if `partial`.
-template <class T, int rows, int vectors, bool partial>
-void tile(ptrdiff_t k, Matrix<const T> a, const T* b, ptrdiff_t b_row, T* c, ptrdiff_t c_row, ptrdiff_t cols,
-          bool add) {
+// What one tile is computed from, and where it goes.
+template <class T>
+struct TileOf {
+    ptrdiff_t k;
+    const T* a;  // element (i, l) of A's rows at a[i * a_row + l * a_k]
+    ptrdiff_t a_row, a_k;
+    const T* b;  // row l of B's panel at b + l * b_row
+    ptrdiff_t b_row;
+    T* c;
+    ptrdiff_t c_row;
+    ptrdiff_t cols;  // how many columns of the last vector count; 0 for all
+    bool add;        // to what is there
+};
+
+// How A and B lie. Where the strides are known to the compiler, the loop over k has no arithmetic but the sums.
+enum class Lie {
+    anyhow,
+    anyhow_in_part,  // B's last vector is read in part only
+    panels,          // A's and B's panels
+    rows             // A's k along memory, and B's panels
+};
+
+template <class T, int rows, int vectors, Lie lie>
+void tile(const TileOf<T>& t) {
     V<T> sums[rows][vectors] = {};
-    const T* from = a.data;
-    for (ptrdiff_t i = 0; i < k; i++) {
+    const T *a = t.a, *b = t.b;
+    const ptrdiff_t a_row = lie == Lie::panels ? 1 : t.a_row;
+    const ptrdiff_t a_k = lie == Lie::panels ? tile_rows : lie == Lie::rows ? 1 : t.a_k;
+    const ptrdiff_t b_row = lie == Lie::panels || lie == Lie::rows ? tile_columns<T> : t.b_row;
+    constexpr int unrolled = lie == Lie::panels || lie == Lie::rows ? 4 : 1;
+    ptrdiff_t k = t.k;
+    const T* from[rows];  // where each row of A goes on
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++) from[r] = a + r * a_row;
+    auto step = [&](ptrdiff_t l) __attribute__((always_inline)) {
         V<T> row[vectors];
 #pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++)
-            row[v] = partial && v == vectors - 1 ? load_part(b + v * lanes<T>, cols) : load(b + v * lanes<T>);
+        for (int v = 0; v < vectors; v++) {
+            const T* at = b + l * b_row + v * lanes<T>;
+            row[v] = lie == Lie::anyhow_in_part && v == vectors - 1 ? load_part(at, t.cols) : load(at);
+        }
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) {
-            V<T> left = all(from[r * a.row]);
+            V<T> left = all((lie == Lie::rows ? from[r] : a + r * a_row)[l * a_k]);
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; v++) sums[r][v] += left * row[v];
         }
-        from += a.column;
-        b += b_row;
-    }
+    };
+    for (; unrolled > 1 && k >= unrolled; k -= unrolled, a += unrolled * a_k, b += unrolled * b_row) {
+#pragma GCC unroll 4
+        for (int l = 0; l < unrolled; l++) step(l);
+        if constexpr (lie == Lie::rows) {
 #pragma GCC unroll 6
-    for (int r = 0; r < rows; r++) {
+            for (int r = 0; r < rows; r++) {
+                from[r] += unrolled;
+                __asm__("" : "+r"(from[r]));  // a pointer each: offsets from one would not all fit into registers
+            }
+        }
+    }
+    for (; k > 0; k--, a += a_k, b += b_row) {
+        step(0);
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++) from[r]++;
+    }
+    T* c = t.c;
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++, c += t.c_row) {
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
-            T* to = c + r * c_row + v * lanes<T>;
-            if (v == vectors - 1 && cols) {
-                if (add) sums[r][v] += load_part(to, cols);
-                store_part(to, sums[r][v], cols);
+            T* to = c + v * lanes<T>;
+            if (v == vectors - 1 && t.cols) {
+                if (t.add) sums[r][v] += load_part(to, t.cols);
+                store_part(to, sums[r][v], t.cols);
             } else {
-                if (add) sums[r][v] += load(to);
+                if (t.add) sums[r][v] += load(to);
                 store(to, sums[r][v]);
             }
         }
@@ -81,22 +125,34 @@ void tile(ptrdiff_t k, Matrix<const T> a, const T* b, ptrdiff_t b_row, T* c, ptr
 }
 
 template <class T>
-using Tile = void (*)(ptrdiff_t, Matrix<const T>, const T*, ptrdiff_t, T*, ptrdiff_t, ptrdiff_t, bool);
+using Tile = void (*)(const TileOf<T>&);
 
-template <class T, bool partial, int vectors>
-constexpr Tile<T> tiles_of[tile_rows] = {tile<T, 1, vectors, partial>, tile<T, 2, vectors, partial>,
-                                         tile<T, 3, vectors, partial>, tile<T, 4, vectors, partial>,
-                                         tile<T, 5, vectors, partial>, tile<T, 6, vectors, partial>};
+template <class T, int vectors, Lie lie>
+constexpr Tile<T> tiles_of[tile_rows] = {tile<T, 1, vectors, lie>, tile<T, 2, vectors, lie>, tile<T, 3, vectors, lie>,
+                                         tile<T, 4, vectors, lie>, tile<T, 5, vectors, lie>, tile<T, 6, vectors, lie>};
 
-// The tile function for so many rows and vectors.
-template <class T>
-FC_INLINE Tile<T> tile_for(ptrdiff_t rows, ptrdiff_t vectors, bool partial) {
+template <class T, Lie lie>
+FC_INLINE const Tile<T>* tiles_as(ptrdiff_t vectors) {
     if constexpr (tile_vectors == 4) {
-        if (vectors == 4) return partial ? tiles_of<T, true, 4>[rows - 1] : tiles_of<T, false, 4>[rows - 1];
-        if (vectors == 3) return partial ? tiles_of<T, true, 3>[rows - 1] : tiles_of<T, false, 3>[rows - 1];
+        if (vectors == 4) return tiles_of<T, 4, lie>;
+        if (vectors == 3) return tiles_of<T, 3, lie>;
     }
-    if (vectors == 2) return partial ? tiles_of<T, true, 2>[rows - 1] : tiles_of<T, false, 2>[rows - 1];
-    return partial ? tiles_of<T, true, 1>[rows - 1] : tiles_of<T, false, 1>[rows - 1];
+    return vectors == 2 ? tiles_of<T, 2, lie> : tiles_of<T, 1, lie>;
+}
+
+// The tile functions of so many vectors, for 1 to tile_rows rows.
+template <class T>
+FC_INLINE const Tile<T>* tiles_for(ptrdiff_t vectors, Lie lie) {
+    switch (lie) {
+        case Lie::anyhow_in_part:
+            return tiles_as<T, Lie::anyhow_in_part>(vectors);
+        case Lie::panels:
+            return tiles_as<T, Lie::panels>(vectors);
+        case Lie::rows:
+            return tiles_as<T, Lie::rows>(vectors);
+        default:
+            return tiles_as<T, Lie::anyhow>(vectors);
+    }
 }
 
 template <int... j>
@@ -192,23 +248,23 @@ struct Nothing {
 
 FC_INLINE bool stopped(const Stop* stop) { return stop && __atomic_load_n(&stop->now, __ATOMIC_RELAXED); }
 
-// C = A B where B's k runs along memory, and turning B around would take longer than the product: sums along k.
+// C = A B for so few numbers that blocks, panels and tiles would take longer than the product.
 template <class T, class Done>
 void small_product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Done done) {
     for (ptrdiff_t i = 0; i < m; i++) {
-        const T* left = a.at(i, 0);
         T* to = c.data + i * c.row;
-        for (ptrdiff_t j = 0; j < n; j++) {
-            const T* right = b.at(0, j);
-            if (k == 1) {
-                to[j] = left[0] * right[0];
-                continue;
+        if (b.column == 1) {
+            each<T>(n, [&](Place<T> p) {
+                V<T> sums = {};
+                for (ptrdiff_t l = 0; l < k; l++) sums += *a.at(i, l) * p.get(b.at(l, 0));
+                p.put(to, sums);
+            });
+        } else {
+            for (ptrdiff_t j = 0; j < n; j++) {
+                T total = 0;
+                for (ptrdiff_t l = 0; l < k; l++) total += *a.at(i, l) * *b.at(l, j);
+                to[j] = total;
             }
-            V<T> sums = {};
-            ptrdiff_t l = 0;
-            for (; l + lanes<T> <= k; l += lanes<T>) sums += load(left + l) * load(right + l);
-            if (l < k) sums += load_part(left + l, k - l) * load_part(right + l, k - l);
-            to[j] = sum<T>(sums);
         }
     }
     done.then(0, m, 0, n, c);
@@ -219,7 +275,7 @@ void small_product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Mat
 template <class T, class Done>
 void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Scratch<T> scratch,
              Done done, Stop* stop = nullptr, bool polls = false) {
-    if (b.column != 1 && m * n * k <= few_products && c.data) return small_product(m, n, k, a, b, c, done);
+    if (m * n * k <= few_products && c.data) return small_product(m, n, k, a, b, c, done);
     const bool pack_b = m > few_rows || b.column != 1;
     const bool pack_a = a.column != 1 && m > tile_rows && n > tile_columns<T> && k > 16;
     const ptrdiff_t most = c.data ? block_k : longest_k;
@@ -238,25 +294,27 @@ void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<co
             for (ptrdiff_t j = 0; j < n; j += tile_columns<T>) {
                 const ptrdiff_t columns = n - j < tile_columns<T> ? n - j : tile_columns<T>;
                 const ptrdiff_t vectors = (columns + lanes<T> - 1) / lanes<T>, rest = columns % lanes<T>;
-                const T* panel = b.at(k_from, j);
-                ptrdiff_t panel_row = b.row;
+                const Lie lie = !pack_b         ? (rest ? Lie::anyhow_in_part : Lie::anyhow)
+                                : pack_a        ? Lie::panels
+                                : a.column == 1 ? Lie::rows
+                                                : Lie::anyhow;
+                TileOf<T> of = {depth, nullptr, a.row, a.column, b.at(k_from, j),
+                                b.row, nullptr, c.row, rest,     k_from > 0};
                 if (pack_b) {
-                    pack<T>({panel, b.row, b.column}, depth, columns, scratch.b, panel_row = tile_columns<T>);
-                    panel = scratch.b;
+                    of.b_row = tile_columns<T>;
+                    pack<T>({of.b, b.row, b.column}, depth, columns, scratch.b, of.b_row);
+                    of.b = scratch.b;
                 }
-                const bool partial = rest && !pack_b;
-                const Tile<T> full = tile_for<T>(tile_rows, vectors, partial);
+                if (pack_a) of.a_row = 1, of.a_k = tile_rows;
+                if (!c.data) of.c = scratch.tile, of.c_row = tile_columns<T>;
+                const Tile<T>* tiles = tiles_for<T>(vectors, lie);
                 for (ptrdiff_t i = i_from; i < i_to; i += tile_rows) {
                     const ptrdiff_t rows = i_to - i < tile_rows ? i_to - i : tile_rows;
-                    const Tile<T> kernel = rows == tile_rows ? full : tile_for<T>(rows, vectors, partial);
-                    const Matrix<const T> left = pack_a
-                                                     ? Matrix<const T>{scratch.a + (i - i_from) * depth, 1, tile_rows}
-                                                     : Matrix<const T>{a.at(i, k_from), a.row, a.column};
-                    const Rows<T> to =
-                        c.data ? Rows<T>{c.data + i * c.row + j, c.row} : Rows<T>{scratch.tile, tile_columns<T>};
+                    of.a = pack_a ? scratch.a + (i - i_from) * depth : a.at(i, k_from);
+                    if (c.data) of.c = c.data + i * c.row + j;
                     if (last) done.before(i, rows, j, columns);
-                    kernel(depth, left, panel, panel_row, to.data, to.row, rest, k_from > 0);
-                    if (last) done.then(i, rows, j, columns, to);
+                    tiles[rows - 1](of);
+                    if (last) done.then(i, rows, j, columns, {of.c, of.c_row});
                 }
                 if (polls && depth * (i_to - i_from) > 20000) stop->poll(stop->engine);
                 if (stopped(stop)) return;

@@ -106,9 +106,9 @@ void settle(Crew<T>& crew, Run<T>& run, const Update<T>& update_, double& l2_val
         each<T>(n, [&](Place<T> p) {
             V<T> d = p.get(g);
             if (decays && run.l2 != 0) {
-                V<T> weight = p.get(w), by = weight * (T)run.l2;
-                d += by;
-                pulls += weight * by;
+                V<T> weight = p.get(w);
+                d = multiply_add<T>(weight, all((T)run.l2), d);
+                pulls += weight * weight * (T)run.l2;
                 p.put(g, d);
             }
             sums += d * d;
@@ -154,7 +154,7 @@ void settle(Crew<T>& crew, Run<T>& run, const Update<T>& update_, double& l2_val
     pieces([&](ptrdiff_t at, ptrdiff_t n, bool decays) {
         T* g = run.gradient + at;
         if (scale != 1) each<T>(n, [&](Place<T> p) { p.put(g, p.get(g) * (T)scale); });
-        update(update_, at, g, n, decays, none);
+        update<T>(update_, at, 0, {g, 0}, 1, n, decays, none);
     });
 }
 
@@ -190,7 +190,7 @@ bool step(Crew<T>& crew, Run<T>& run, const int64_t* order, ptrdiff_t rows, doub
                 const Part parts[2] = {op.first, op.second};
                 for (const Part& part : parts)
                     if (part.size && (op.kind != Kind::dense || part.at != op.first.at))
-                        update(rule, part.at, run.gradient + part.at, part.size, part.decays, none);
+                        update<T>(rule, part.at, 0, {run.gradient + part.at, 0}, 1, part.size, part.decays, none);
             }
     } else {
         rule.l2 = 0;

@@ -143,6 +143,25 @@ FC_INLINE V<T> absolute(V<T> a) {
     return (V<T>)((M<T>)a & (decltype(M<T>{}[0]))sign);
 }
 
+// a * b + c. Of two products in a sum the compiler may round either one, and choose otherwise in the next copy of a
+// loop; where the same numbers must come out of every copy, this says which.
+template <class T>
+FC_INLINE V<T> multiply_add(V<T> a, V<T> b, V<T> c) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (V<T>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+    else
+        return (V<T>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(__FMA__) && !defined(FC_WIDE)
+    if constexpr (sizeof(T) == 4)
+        return (V<T>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+    else
+        return (V<T>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#else
+    return a * b + c;
+#endif
+}
+
 template <class T>
 FC_INLINE V<T> square_root(V<T> a) {
 #if defined(__AVX512F__)

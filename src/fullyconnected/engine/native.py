@@ -8,7 +8,7 @@ import numpy as np
 
 from fullyconnected.batches import Rows
 from fullyconnected.engine.layout import Layout, NotNative, Rules, lay_out, lay_out_loss, lay_out_rules
-from fullyconnected.engine.numpy import NumpyEngine, all_finite, factor
+from fullyconnected.engine.numpy import NumpyEngine, factor
 from fullyconnected.engine.task import Task
 from fullyconnected.engine.threads import n_threads, register_with_threadpoolctl
 from fullyconnected.errors import DivergenceError
@@ -75,33 +75,33 @@ class NativeEngine:
 
     def epoch(self, order: Rows) -> float:
         """Train on the rows in this order; return the mean of the batches' losses, weighted by their rows."""
-        state = self.state
+        state, trainer = self.state, self._trainer
         try:
-            total, weight, diverged, lr = self._trainer.epoch(order, self._rates_of(len(order)), state.seed, state.step)
-        finally:
-            state.step = self._trainer.step
-        with np.errstate(all="ignore"):
-            finite = diverged < 0 and all_finite(state.theta) and all_finite(state.state)
-        if not finite:
-            rows = order[diverged if diverged >= 0 else -(len(order) % self.task.batch_size or self.task.batch_size) :]
-            raise DivergenceError(state.epoch + 1, state.step, lr, self._first_not_finite(rows))
-        return float(total / weight)
+            loss, state.step = trainer.epoch(order, self._rates_of(len(order)), state.seed, state.step)
+        except KeyboardInterrupt:
+            state.step = trainer.step
+            raise
+        if math.isnan(loss):
+            state.step = trainer.step
+            raise DivergenceError(state.epoch + 1, state.step, trainer.rate, self._first_not_finite(order))
+        return float(loss)
 
     def _rates_of(self, rows: int) -> Array:
         """Return the learning rate of each step of an epoch."""
-        task, steps = self.task, math.ceil(rows / self.task.batch_size)
+        task = self.task
+        steps = -(-rows // task.batch_size)
         if task.schedule is not None:
             lr, epoch = task.optimizer.lr, self.state.epoch
             return np.array([lr * factor(task.schedule, epoch + i / steps) for i in range(steps)])
-        if len(self._rates) != steps:
+        if self._rates.size != steps:
             self._rates = np.full(steps, float(task.optimizer.lr))
         return self._rates
 
-    def _first_not_finite(self, rows: Rows) -> str:
-        """Name what is not finite first where these rows pass through the network: NumPy keeps what it takes."""
-        engine = NumpyEngine(self.task, self.state)
+    def _first_not_finite(self, order: Rows) -> str:
+        """Name what is first not finite where the last batch passes through the network: NumPy keeps what it takes."""
+        engine, begin = NumpyEngine(self.task, self.state), self._trainer.last_batch
         with np.errstate(all="ignore"):
-            batch, _ = engine.gather(rows[: self.task.batch_size])
+            batch, _ = engine.gather(order[begin : begin + self.task.batch_size])
             engine.workspace.at(self.state.seed, self.state.step)
             batch.forward(train=True)
         return batch.first_not_finite()

@@ -16,7 +16,7 @@ from fullyconnected.flat import Array
 from fullyconnected.program import PIECE, Batch, Workspace
 from fullyconnected.training_state import TrainingState
 
-__all__ = ["NumpyEngine", "all_finite", "factor"]
+__all__ = ["NumpyEngine", "factor"]
 
 
 class NumpyEngine:
