@@ -220,7 +220,7 @@ class TestTheRun:
 
     @pytest.mark.parametrize("rows", [1, 2, 5, 251, 252, 253, 600, 1000])
     def test_a_row_is_predicted_alike_in_any_company(self, rows):
-        net = fc.Network([fc.Dense(5, 70, "tanh"), fc.LayerNorm(), fc.Dense(70, 33, "gelu"), fc.Dense(33, 2)], seed=0)
+        net = fc.Network([fc.Dense(5, 700, "tanh"), fc.LayerNorm(), fc.Dense(700, 33, "gelu"), fc.Dense(33, 2)], seed=0)
         x = np.random.default_rng(0).normal(size=(1000, 5)).astype(np.float32)
         assert np.array_equal(net.predict(x)[:rows], net.predict(x[:rows]))
         assert np.array_equal(net.predict(x[:1]), net.predict(x)[:1])

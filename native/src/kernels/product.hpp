@@ -270,20 +270,57 @@ void small_product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Mat
     done.then(0, m, 0, n, c);
 }
 
+// How deep blocks are that cut k into parts of about the same size, none deeper than `most`.
+FC_INLINE ptrdiff_t depth_of(ptrdiff_t k, ptrdiff_t most) {
+    if (k <= most) return k;
+    const ptrdiff_t blocks = (k + most - 1) / most;
+    return (k + blocks - 1) / blocks;
+}
+
+// One row of C, from a row of A and B where it lies: as many sums side by side as hide the time that one takes. The
+// blocks are those of a larger product, so that a row comes out the same in any company.
+template <class T, class Done>
+void row_product(ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Done done) {
+    constexpr int side_by_side = 8;
+    constexpr ptrdiff_t wide = side_by_side * lanes<T>;
+    const ptrdiff_t deep = depth_of(k, block_k);
+    for (ptrdiff_t from = 0; from < k; from += deep) {
+        const ptrdiff_t to = k - from < deep ? k : from + deep;
+        ptrdiff_t j = 0;
+        for (; j + wide <= n; j += wide) {
+            V<T> sums[side_by_side] = {};
+            for (ptrdiff_t l = from; l < to; l++) {
+                const V<T> left = all(*a.at(0, l));
+                const T* row = b.at(l, j);
+#pragma GCC unroll 8
+                for (int v = 0; v < side_by_side; v++) sums[v] += left * load(row + v * lanes<T>);
+            }
+#pragma GCC unroll 8
+            for (int v = 0; v < side_by_side; v++) {
+                T* place = c.data + j + v * lanes<T>;
+                store(place, from ? sums[v] + load(place) : sums[v]);
+            }
+        }
+        each<T>(n - j, [&](Place<T> p) {
+            V<T> sums = {};
+            for (ptrdiff_t l = from; l < to; l++) sums += *a.at(0, l) * p.get(b.at(l, j));
+            p.put(c.data + j, from ? sums + p.get(c.data + j) : sums);
+        });
+    }
+    done.then(0, 1, 0, n, c);
+}
+
 // C = A B for A (m, k), B (k, n) and C (m, n), with C's columns along memory. Without c.data, a tile is used up by
 // `then` and lost: that needs k up to longest_k. Only the thread that is told to polls.
 template <class T, class Done>
 void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Scratch<T> scratch,
              Done done, Stop* stop = nullptr, bool polls = false) {
     if (m * n * k <= few_products && c.data) return small_product(m, n, k, a, b, c, done);
+    if (m == 1 && b.column == 1 && c.data) return row_product(n, k, a, b, c, done);
     const bool pack_b = m > few_rows || b.column != 1;
     const bool pack_a = a.column != 1 && m > tile_rows && n > tile_columns<T> && k > 16;
-    const ptrdiff_t most = c.data ? block_k : longest_k;
-    ptrdiff_t deep = k, high = m;
-    if (k > most) {  // blocks of about the same size
-        const ptrdiff_t blocks = (k + most - 1) / most;
-        deep = (k + blocks - 1) / blocks;
-    }
+    const ptrdiff_t deep = depth_of(k, c.data ? block_k : longest_k);
+    ptrdiff_t high = m;
     if (m * deep > block_a<T>) high = block_a<T> / deep / tile_rows * tile_rows;
     for (ptrdiff_t k_from = 0; k_from < k; k_from += deep) {
         const ptrdiff_t depth = k - k_from < deep ? k - k_from : deep;

@@ -89,8 +89,8 @@ void gather_batch(const Run<T>& run, const int64_t* order, ptrdiff_t rows, doubl
 template <class T>
 void settle(Crew<T>& crew, Run<T>& run, const Update<T>& update_, double& l2_value) {
     constexpr ptrdiff_t piece = 4096;
-    const bool part_of_it = crew.begins(run.n_params >= enough_numbers);
-    const Range mine = part_of_it ? crew.part(run.n_params, lanes<T>) : Range{0, 0};
+    if (!crew.begins(run.n_params >= enough_numbers)) return;
+    const Range mine = crew.part(run.n_params, lanes<T>);
     double squares = 0, largest = 0, pull = 0;
     auto pieces = [&](auto body) {
         for (int i = 0; i < run.n_parts; i++) {
@@ -149,7 +149,6 @@ void settle(Crew<T>& crew, Run<T>& run, const Update<T>& update_, double& l2_val
         }
         if (norm > run.max_norm && is_finite(norm)) scale = run.max_norm / norm;
     }
-    if (!part_of_it) return;
     V<T> none = {};
     pieces([&](ptrdiff_t at, ptrdiff_t n, bool decays) {
         T* g = run.gradient + at;

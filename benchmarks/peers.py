@@ -1,0 +1,269 @@
+"""The library beside scikit-learn, PyTorch, JAX and ONNX Runtime: a training step, a prediction, a whole small job.
+
+    python benchmarks/peers.py [train] [predict] [xor] [--networks 0,1,2,3,4,5] [--rounds 15] [--threads 2]
+
+Every contender is a process of its own and gets the same first weights and rows. First it is checked that all compute
+the same: the losses of three steps, or the predictions. Then they take turns, in an order drawn anew each round: one
+is timed for a slice of a second while all others are stopped. A step is everything: gathering the rows, forward,
+loss, backward, update, in the loop that its users would write for speed. A slice in which other programs used the
+processors is timed again. The tables give medians over the rounds, in microseconds, and the median of the rounds'
+ratios to the fastest peer of the same round, with the lowest and the highest.
+
+Needs the dependency group ``peers``. Who is not installed is left out, and the line below the table says so.
+"""
+
+import argparse
+import math
+import os
+import platform
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+from peers_case import RULES, TRAINED, USED, Absent, Case
+from peers_worker import Worker
+
+try:
+    from fullyconnected import _native
+except ImportError:
+    _native = None
+
+CONTENDERS = {  # what the first of them computes is what all must compute
+    "numpy": ("NumPy engine", "peers_ours.NumPy"),
+    "native": ("native engine", "peers_ours.Native"),
+    "sklearn": ("scikit-learn", "peers_sklearn.MLP"),
+    "torch": ("PyTorch", "peers_torch.Eager"),
+    "compiled": ("PyTorch compiled", "peers_torch.Compiled"),
+    "jit": ("JAX jit", "peers_jax.Jit"),
+    "scan": ("JAX scan", "peers_jax.Scan"),
+    "onnx": ("ONNX Runtime", "peers_onnx.Session"),
+    "bare": ("bare NumPy", "peers_ours.Bare"),
+}
+OURS = ("numpy", "native")
+ABSTAIN = {"train": ("onnx", "bare"), "predict": ("scan",)}
+WHOLE = ("ours", "numpy_engine", "bare", "sklearn", "torch", "jax")  # functions of peers_xor.py
+SLOW = 5.0  # seconds: a whole job that takes longer is run three times
+PACKAGES = ("numpy", "scikit-learn", "torch", "jax", "onnxruntime")
+
+
+class Rounds(NamedTuple):
+    """What was measured of a case, by round: each contender's microseconds, and GFLOP/s of peak and products alone."""
+
+    us: dict[str, list[float]]
+    peak: list[float]
+    products: list[float]
+
+    def ratio(self) -> str:
+        """Return the native engine's time over that of the fastest peer of the same round."""
+        peers = [times for peer, times in self.us.items() if peer not in OURS]
+        if "native" not in self.us or not peers:
+            return "-"
+        return spread([ours / min(theirs) for ours, *theirs in zip(self.us["native"], *peers, strict=True)])
+
+    def shares(self, flops: int) -> list[str]:
+        """Return what share of the peak the native engine reaches in a step, and in its products alone."""
+        if "native" not in self.us or not self.peak:
+            return ["-", "-"]
+        step = flops / median(self.us["native"]) / 1e3
+        return [f"{reached / max(self.peak):.0%}" for reached in (step, median(self.products))]
+
+
+class Bench:
+    """The contenders at their jobs."""
+
+    def __init__(self, workers: dict[str, Worker], arguments: argparse.Namespace) -> None:
+        self.workers, self.arguments = workers, arguments
+        self.notes: dict[str, None] = {}  # in order, each once
+        self.slices = self.again = 0
+
+    def names(self, job: str) -> list[str]:
+        return [name for name in self.workers if name not in ABSTAIN[job]]
+
+    def run(self, case: Case) -> Rounds:
+        """Let the contenders work on a case, in turns."""
+        rounds = Rounds({name: [] for name in self.ready(case)}, [], [])
+        for _ in range(self.arguments.rounds):
+            if _native and case.job == "train":
+                seconds = [_native.product_seconds(*product, case.threads, 3) for product in case.products]
+                rounds.products.append(case.flops / sum(seconds) / 1e9)
+                rounds.peak.append(_native.fma_peak(case.threads))
+            for name in random.sample(list(rounds.us), len(rounds.us)):
+                answer = self.workers[name].ask("slice")
+                if isinstance(answer, Absent):
+                    sys.exit(f"{CONTENDERS[name][0]}, {title(case)}: {answer.reason}")
+                rounds.us[name].append(answer.us)
+                self.slices, self.again = self.slices + 1, self.again + answer.spoilt
+        return rounds
+
+    def ready(self, case: Case) -> Iterator[str]:
+        """Give all the case; yield those that compute what the first computes, and note of the others why not."""
+        expected = None
+        for name in self.names(case.job):
+            worker = self.workers[name]
+            answer = worker.ask("load", case) or worker.ask("check")
+            if isinstance(answer, str):
+                self.note(case, name, answer)
+            elif not isinstance(answer, Absent):
+                expected = answer if expected is None else expected
+                if not np.abs(np.subtract(answer, expected)).max() <= 1e-4 * np.abs(expected).max():
+                    answer = Absent(f"it computes {answer} where {expected} is right")
+            if not isinstance(answer, Absent):
+                answer = worker.ask("fill", self.arguments.slice)
+            if isinstance(answer, Absent):
+                self.note(case, name, answer.reason)
+            else:
+                yield name
+
+    def note(self, case: Case, name: str, text: str) -> None:
+        self.notes[f"{CONTENDERS[name][0]}{' with ' + title(case) if case.xor else ''}: {text}"] = None
+
+    def train(self) -> None:
+        """Print the table of training steps."""
+        names, peaks = self.names("train"), []
+        last = ["native / best peer", "its FLOPs, of FMA peak", "its products alone"]
+        head(["network", "batch", "rule", *(CONTENDERS[name][0] for name in names), *last])
+        for i in self.arguments.networks:
+            sizes, batch, rows = TRAINED[i]
+            for rule in RULES:
+                case = Case("train", sizes, batch, self.arguments.threads, rule, rows)
+                rounds = self.run(case)
+                times = [figure(rounds.us.get(name)) for name in names]
+                row([title(case), batch, rule, *times, rounds.ratio(), *rounds.shares(case.flops)])
+                peaks += rounds.peak
+        if peaks:
+            print(f"\nFMA peak, {self.arguments.threads} threads: {spread(peaks, '.0f')} GFLOP/s.", end="")
+        self.end()
+
+    def predict(self) -> None:
+        """Print the table of predictions."""
+        names = self.names("predict")
+        head(["network", "rows", *(CONTENDERS[name][0] for name in names), "native / best peer"])
+        for sizes in USED:
+            for batch in (1, 1024):
+                case = Case("predict", sizes, batch, self.arguments.threads)
+                rounds = self.run(case)
+                row([title(case), batch, *(figure(rounds.us.get(name)) for name in names), rounds.ratio()])
+        self.end()
+
+    def end(self) -> None:
+        """Print what is to be said below a table."""
+        notes = [
+            f"{self.slices} slices; {self.again} times one was timed again.",
+            *(f"- {note}" for note in self.notes),
+        ]
+        print("", *notes, "", sep="\n", flush=True)
+        self.notes, self.slices, self.again = {}, 0, 0
+
+
+def whole_jobs(rounds: int) -> None:
+    """Print the table of XOR from the start of a process to 60,000 trained steps."""
+    script = Path(__file__).with_name("peers_xor.py")
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    seconds: dict[str, list[float]] = {name: [] for name in WHOLE}
+    outputs = {}
+    for i in range(rounds):
+        for name in random.sample(WHOLE, len(WHOLE)):
+            if name in outputs and (outputs[name] is None or (i >= 3 and min(seconds[name]) > SLOW)):
+                continue
+            began = time.perf_counter()
+            done = subprocess.run([sys.executable, script, name], env=environment, capture_output=True, text=True)
+            seconds[name].append(time.perf_counter() - began)
+            outputs[name] = done.stdout.strip() if not done.returncode else None
+    head(["contender", "seconds", "ours / its", "its outputs for the four rows"])
+    for name in WHOLE:
+        ratios = [mine / its for mine, its in zip(seconds["ours"], seconds[name], strict=False)]
+        row([name, figure(seconds[name]), spread(ratios), outputs[name] or "failed"])
+
+
+def title(case: Case) -> str:
+    return "-".join(map(str, case.sizes))
+
+
+def figure(values: list[float] | None) -> str:
+    """Return the median with three digits, or all those before the point."""
+    if not values:
+        return "-"
+    middle = median(values)
+    return f"{middle:.{max(0, 2 - math.floor(math.log10(middle)))}f}"
+
+
+def spread(values: list[float], form: str = ".2f") -> str:
+    return f"{median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
+
+
+def head(titles: list[str]) -> None:
+    row(titles)
+    row(["---"] + ["---:"] * (len(titles) - 1))
+
+
+def row(cells: list[Any]) -> None:
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
+
+
+@contextmanager
+def started(names: list[str], threads: int) -> Iterator[dict[str, Worker]]:
+    """Start the contenders' processes; kill them in the end, as what is stopped answers nothing else."""
+    workers = {name: Worker(CONTENDERS[name][1], threads) for name in names}
+    try:
+        yield workers
+    finally:
+        for worker in workers.values():
+            worker.process.kill()
+
+
+def installed(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"no {package}"
+
+
+def numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def contenders(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := set(names) - set(CONTENDERS):
+        raise argparse.ArgumentTypeError(f"no {', '.join(unknown)} among {', '.join(CONTENDERS)}")
+    return names
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("jobs", nargs="*", metavar="job", help="train, predict, xor; all three if none is named")
+    parser.add_argument("--networks", type=numbers, default=range(len(TRAINED)), help="to train, such as 0,3")
+    parser.add_argument("--contenders", type=contenders, default=list(CONTENDERS), help=f"of {','.join(CONTENDERS)}")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--slice", type=float, default=0.25, help="seconds; longer where three steps are")
+    arguments = parser.parse_args()
+    jobs = arguments.jobs or ["train", "predict", "xor"]
+    if unknown := set(jobs) - {"train", "predict", "xor"}:
+        parser.error(f"no job {', '.join(unknown)}")
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(arguments.threads)  # read when the contenders are imported
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no stopped process is left behind
+    packages = ", ".join(map(installed, PACKAGES))
+    print(f"Python {platform.python_version()}, {packages}; {arguments.threads} threads, {arguments.rounds} rounds.\n")
+    with started(arguments.contenders, arguments.threads) as workers:
+        bench = Bench(workers, arguments)
+        if "train" in jobs:
+            bench.train()
+        if "predict" in jobs:
+            bench.predict()
+    if "xor" in jobs:
+        whole_jobs(arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()

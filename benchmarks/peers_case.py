@@ -1,0 +1,94 @@
+"""What every contender is given: the first weights of a network, its rows, and the order in which they come."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["RULES", "TRAINED", "USED", "Absent", "Case", "Slice"]
+
+RULES = {"SGD": 1e-3, "Adam": 1e-4}  # and their learning rates
+TRAINED = (  # sizes, rows a batch, rows in all
+    ((2, 3, 1), 1, 4),
+    ((64, 64, 10), 32, 4096),
+    ((100, 256, 256, 256, 1), 256, 8192),
+    ((784, 512, 512, 10), 128, 8192),
+    ((3072, 1024, 1024, 10), 256, 1024),
+    ((1024, 2048, 2048, 2048, 10), 1024, 3072),
+)
+USED = ((10, 64, 64, 1), (784, 512, 512, 10))  # for prediction
+
+
+class Absent(NamedTuple):
+    """Why a contender does not take part."""
+
+    reason: str
+
+
+class Slice(NamedTuple):
+    """Microseconds a step, or a prediction, and how often other programs had spoilt the timing."""
+
+    us: float
+    spoilt: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network of float32, a rule and its data.
+
+    It has relu between its layers and is judged by softmax cross-entropy, or where it has one output by half the
+    squared error. The smallest has sigmoids instead, at its end too, and learns XOR.
+    """
+
+    job: str  # "train" or "predict"
+    sizes: tuple[int, ...]
+    batch: int
+    threads: int
+    rule: str = "SGD"
+    rows: int = 0
+
+    def __post_init__(self) -> None:
+        rng, rows = np.random.default_rng(0), self.rows or self.batch
+        put = object.__setattr__
+        put(self, "W", [rng.normal(0, (2 / n) ** 0.5, (n, m)).astype(np.float32) for n, m in pairwise(self.sizes)])
+        put(self, "b", [np.zeros(m, np.float32) for m in self.sizes[1:]])
+        put(self, "x", rng.standard_normal((rows, self.sizes[0]), np.float32))
+        put(self, "t", rng.integers(0, 10, rows) if self.classes else rng.random((rows, self.sizes[-1]), np.float32))
+        put(self, "permutation", rng.permutation(rows))
+        if self.xor:
+            put(self, "x", np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32))
+            put(self, "t", np.array([[0], [1], [1], [0]], np.float32))
+            put(self, "permutation", np.arange(4))
+
+    @property
+    def classes(self) -> bool:
+        return self.job == "train" and self.sizes[-1] > 1
+
+    @property
+    def xor(self) -> bool:
+        return self.sizes == (2, 3, 1)
+
+    @property
+    def lr(self) -> float:
+        return RULES[self.rule]
+
+    @property
+    def products(self) -> list[tuple[int, int, int, bool, bool]]:
+        """Of a step: rows, columns and inner size, and whether the first and the second factor lie turned."""
+        products = []
+        for n, m in pairwise(self.sizes):
+            products += [
+                (self.batch, m, n, False, False),
+                (n, m, self.batch, True, False),
+                (self.batch, n, m, False, True),
+            ]
+        return [*products[:2], *products[3:]]  # the input needs no gradient
+
+    @property
+    def flops(self) -> int:
+        return sum(2 * m * n * k for m, n, k, _, _ in self.products)
+
+    def order(self, steps: int) -> np.ndarray:
+        """Return the rows of so many steps, as a shuffle gives them."""
+        return np.resize(self.permutation, steps * self.batch)

@@ -1,0 +1,52 @@
+"""The library, with either engine, and the bare NumPy that a prediction could be written in."""
+
+import numpy as np
+from peers_case import Case
+
+import fullyconnected as fc
+from fullyconnected.training import Run
+
+__all__ = ["Bare", "Native", "NumPy"]
+
+
+class NumPy:
+    """The NumPy engine; an epoch is one call, as ``fit`` makes it."""
+
+    engine = "numpy"
+
+    def __init__(self, case: Case) -> None:
+        self.net = fc.mlp(case.sizes, "sigmoid" if case.xor else "relu", "sigmoid" if case.xor else None)
+        self.net.set_weights([array for pair in zip(case.W, case.b, strict=True) for array in pair])
+        if case.job == "train":
+            loss = "softmax_cross_entropy" if case.classes else "squared_error"
+            optimizer = {"SGD": fc.SGD, "Adam": fc.Adam}[case.rule](case.lr)
+            self.run = Run(self.net, case.x, case.t, loss, optimizer, batch_size=case.batch, engine=self.engine)
+        else:
+            self.net.predict(case.x, engine=self.engine)  # raises where there is no such engine
+
+    def train(self, order: np.ndarray) -> float:
+        return self.run.engine.epoch(order)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return self.net.predict(x, engine=self.engine)
+
+
+class Native(NumPy):
+    """The native engine."""
+
+    engine = "native"
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return self.net.predict(x)  # as it is called, engine="auto", which is this one
+
+
+class Bare:
+    """Prediction in three lines of NumPy."""
+
+    def __init__(self, case: Case) -> None:
+        *self.hidden, self.last = zip(case.W, case.b, strict=True)
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        for W, b in self.hidden:
+            x = np.maximum(x @ W + b, 0)
+        return x @ self.last[0] + self.last[1]
