@@ -16,12 +16,16 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
 
 namespace {
 
 constexpr ptrdiff_t line = 64;              // bytes of a cache line, and of the widest vector
 constexpr ptrdiff_t huge_page = 1 << 21;    // buffers of this size on are worth pages of their own
 constexpr ptrdiff_t prediction_rows = 252;  // rows that pass through a network together: their outputs stay in cache
+constexpr ptrdiff_t fewest_rows = 6;        // for fewer, a thread is not worth waking
 constexpr double poll_every = 0.05;         // seconds
 
 template <class E>
@@ -124,17 +128,41 @@ std::vector<Scratch<T>> scratch_for(Arena& arena, const Entry<T>& entry, int thr
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-// Who asks whether to stop, not too often.
+// How the processor rounds, and what it does with denormal numbers, on this thread.
+#if defined(__x86_64__)
+using Rounding = unsigned;
+Rounding rounding() { return _mm_getcsr(); }
+void set_rounding(Rounding r) { _mm_setcsr(r); }
+#elif defined(__aarch64__)
+using Rounding = uint64_t;
+Rounding rounding() {
+    uint64_t r;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(r));
+    return r;
+}
+void set_rounding(Rounding r) { __asm__ volatile("msr fpcr, %0" ::"r"(r)); }
+#else
+using Rounding = int;
+Rounding rounding() { return 0; }
+void set_rounding(Rounding) {}
+#endif
+
+// Who asks whether to stop, not too often; the answer may run a handler in Python, by the caller's way of rounding.
 struct Poll {
     bool (*interrupted)();
     Stop* stop;
     double last;
+    Rounding callers = rounding();
 
     static void ask(void* self_) {
         Poll& self = *static_cast<Poll*>(self_);
+        if (!self.interrupted || self.stop->now) return;
         if (const double time = now(); time - self.last > poll_every) {
             self.last = time;
+            const Rounding ours = rounding();
+            set_rounding(self.callers);
             if (self.interrupted()) __atomic_store_n(&self.stop->now, 1, __ATOMIC_RELAXED);
+            set_rounding(ours);
         }
     }
 };
@@ -290,19 +318,30 @@ Predictor<T>::Predictor(std::vector<Layout> layouts, const T* theta, T* state)
     prediction_.n_out = layouts_.back().n_out;
 }
 
+template <class T>
+void Predictor<T>::release() {
+    operations_.clear(), lists_.clear(), scratch_.clear();
+    arena_ = Arena();
+    prediction_.block = 0;
+}
+
 // See that there is memory for blocks of so many rows, on so many threads.
 template <class T>
 void Predictor<T>::prepare(ptrdiff_t rows, int threads) {
     rows = std::min(rows, prediction_rows);
     if (rows > prediction_.block) {
-        operations_.clear(), lists_.clear(), scratch_.clear();
-        arena_ = Arena();
+        release();
         prediction_.block = rows;
     }
-    while ((int)lists_.size() < threads) {
-        operations_.push_back(bound<T>(arena_, layouts_, state_, prediction_.block, false));
-        lists_.push_back(operations_.back().data());
-        scratch_.push_back(scratch_for<T>(arena_, entry_of<T>(kernels_), 1).front());
+    try {
+        while ((int)lists_.size() < threads) {
+            operations_.push_back(bound<T>(arena_, layouts_, state_, prediction_.block, false));
+            scratch_.push_back(scratch_for<T>(arena_, entry_of<T>(kernels_), 1).front());
+            lists_.push_back(operations_.back().data());
+        }
+    } catch (...) {
+        release();
+        throw;
     }
     prediction_.operations = lists_.data();
     prediction_.scratch = scratch_.data();
@@ -311,7 +350,7 @@ void Predictor<T>::prepare(ptrdiff_t rows, int threads) {
 template <class T>
 void Predictor<T>::run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool (*interrupted)()) {
     const bool shared = (double)rows * products_ >= enough_products;  // else it is over before anybody could ask
-    if (!shared) threads = 1;
+    threads = shared ? (int)std::min<ptrdiff_t>(threads, (rows + fewest_rows - 1) / fewest_rows) : 1;
     prepare(rows, threads);
     prediction_.x = x, prediction_.x_type = type, prediction_.rows = rows, prediction_.z = z;
     Poll poll{interrupted, &prediction_.stop, shared ? now() : 0};

@@ -98,6 +98,7 @@ class Predictor {
 
   private:
     void prepare(ptrdiff_t rows, int threads);
+    void release();
 
     const Kernels& kernels_;
     const std::vector<Layout> layouts_;

@@ -51,7 +51,7 @@ double fma(int64_t rounds) {
     for (int64_t r = 0; r < rounds; r++) {
 #pragma GCC unroll 24
         for (int i = 0; i < sums; i++) total[i] = total[i] * x + y;
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(FC_WIDE)
         __asm__ volatile("" : "+x"(x));  // so that the loop is not computed ahead
 #elif defined(__aarch64__)
         __asm__ volatile("" : "+w"(x));

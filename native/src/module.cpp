@@ -1,4 +1,4 @@
-// What Python sees: fullyconnected._native. It checks nothing that fullyconnected/engines/native.py has checked.
+// What Python sees: fullyconnected._native. It checks nothing that fullyconnected/engine/native.py has checked.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -6,10 +6,13 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <limits>
 #include <optional>
+#include <stdexcept>
 
 #include "cpu.hpp"
 #include "engine.hpp"
@@ -26,11 +29,39 @@ template <class T>
 using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 
+unsigned long main_thread;  // the one that Python handles signals in
+
 // Whether Ctrl-C or another signal asks to stop; its exception is then set.
 bool interrupted() {
     nb::gil_scoped_acquire gil;
     return PyErr_CheckSignals() != 0;
 }
+
+// What a computation asks; on other threads than the main one there is nothing to ask.
+bool (*interruption())() { return PyThread_get_thread_ident() == main_thread ? &interrupted : nullptr; }
+
+// Runs without the GIL while it lives. A daemon thread may want it back when Python has ended: then it waits for the
+// process to end, as threads do from Python 3.14 on; older ones would unwind it, through frames that cannot be.
+class WithoutGil {
+  public:
+    WithoutGil() : saved_(PyEval_SaveThread()) {}
+    ~WithoutGil() {
+        while (has_ended()) pause();
+        PyEval_RestoreThread(saved_);
+    }
+    WithoutGil(const WithoutGil&) = delete;
+    WithoutGil& operator=(const WithoutGil&) = delete;
+
+  private:
+    static bool has_ended() {
+#if PY_VERSION_HEX >= 0x030d0000
+        return Py_IsFinalizing() && PyThread_get_thread_ident() != main_thread;
+#else
+        return _Py_IsFinalizing() && PyThread_get_thread_ident() != main_thread;
+#endif
+    }
+    PyThreadState* saved_;
+};
 
 Type type_of(const nb::dlpack::dtype& dtype) {
     using Code = nb::dlpack::dtype_code;
@@ -78,8 +109,9 @@ class PyTrainer {
     std::tuple<double, int64_t> epoch(Vector<const int64_t> order, Vector<const double> rates, uint64_t seed,
                                       int64_t step) {
         {
-            nb::gil_scoped_release release;
-            trainer_.run(order.data(), (ptrdiff_t)order.size(), rates.data(), seed, step, true, &interrupted);
+            const auto asked = interruption();
+            WithoutGil without;
+            trainer_.run(order.data(), (ptrdiff_t)order.size(), rates.data(), seed, step, true, asked);
         }
         raise_if(trainer_.was_interrupted());
         const Run<T>& run = trainer_.outcome();
@@ -89,8 +121,9 @@ class PyTrainer {
     // The loss of all rows as one batch, and its gradient into `gradient` and, where it was asked for, `dx`.
     double gradient(Vector<const int64_t> order, uint64_t seed, bool train, Vector<T> gradient, Matrix<T> dx) {
         {
-            nb::gil_scoped_release release;
-            trainer_.run(order.data(), (ptrdiff_t)order.size(), nullptr, seed, 0, train, &interrupted);
+            const auto asked = interruption();
+            WithoutGil without;
+            trainer_.run(order.data(), (ptrdiff_t)order.size(), nullptr, seed, 0, train, asked);
         }
         raise_if(trainer_.was_interrupted());
         const Run<T>& run = trainer_.outcome();
@@ -122,8 +155,9 @@ class PyPredictor {
     // Write the outputs of the rows of x into z.
     void predict(Any x, Matrix<T> z, int threads) {
         {
-            nb::gil_scoped_release release;
-            predictor_.run(x.data(), type_of(x.dtype()), (ptrdiff_t)z.shape(0), z.data(), threads, &interrupted);
+            const auto asked = interruption();
+            WithoutGil without;
+            predictor_.run(x.data(), type_of(x.dtype()), (ptrdiff_t)z.shape(0), z.data(), threads, asked);
         }
         raise_if(predictor_.was_interrupted());
     }
@@ -164,6 +198,7 @@ template <class Work>
 double fastest(int threads, int rounds, Work work) {
     double best = std::numeric_limits<double>::infinity();
     Team* team = threads > 1 ? borrow_team(threads) : nullptr;
+    if (threads > 1 && !team) throw std::runtime_error("there are no more threads to be had");
     for (int i = 0; i < rounds; i++) {
         const auto began = std::chrono::steady_clock::now();
         if (team)
@@ -179,7 +214,7 @@ double fastest(int threads, int rounds, Work work) {
 // What multiplying and adding in registers alone reaches, in 10^9 operations a second.
 double fma_peak(int threads) {
     const Kernels& kernels = best_kernels();
-    nb::gil_scoped_release release;
+    WithoutGil without;
     constexpr int64_t rounds = 2'000'000;
     double operations = 0;
     const double seconds = fastest(threads, 5, [&](int thread) {
@@ -192,7 +227,7 @@ double fma_peak(int threads) {
 // The seconds of one product of an m x k and a k x n matrix of float32; a turned one lies in memory the other way.
 double product_seconds(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, int threads, int rounds) {
     const Entry<float>& kernels = best_kernels().f32;
-    nb::gil_scoped_release release;
+    WithoutGil without;
     Arena arena;
     float *a = arena.take<float>(m * k, false), *b = arena.take<float>(k * n, false), *c = arena.take<float>(m * n);
     for (ptrdiff_t i = 0; i < m * k; i++) a[i] = (float)(i % 7) - 3;
@@ -232,6 +267,8 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
 
 NB_MODULE(_native, m) {
     m.doc() = "The native engine: the network's program in C++.";
+    nb::set_leak_warnings(false);  // what threads still hold when Python ends is not a user's concern
+    main_thread = nb::cast<unsigned long>(nb::module_::import_("threading").attr("main_thread")().attr("ident"));
     m.def(
         "kernels", [] { return name_of(best_kernels()); },
         "Return the name of the kernels that run here: those of the processor, or FULLYCONNECTED_CPU's.");

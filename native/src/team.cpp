@@ -29,6 +29,7 @@
 namespace {
 
 constexpr int most_threads = 1024;
+constexpr int most_idle = 4;              // teams that wait for a next call; each size of work has one of its own
 constexpr size_t apart = 128;             // bytes: processors fetch cache lines in pairs
 constexpr size_t stack_bytes = 2u << 20;  // macOS gives a thread 512 KiB unless asked, musl 128
 
@@ -145,6 +146,14 @@ void leave(Team* team) {
     if (team->to_leave.fetch_sub(1, std::memory_order_acq_rel) == 1) delete team;
 }
 
+// Let the workers go; the last of so many, this thread with them, frees the team.
+void dismiss(Team* team, int members) {
+    team->work = nullptr;
+    team->to_leave.store(members, std::memory_order_relaxed);
+    open(team->go);
+    leave(team);
+}
+
 void* worker(void* argument) {
     Team* team = static_cast<Team*>(argument);
     const int thread = team->seats.fetch_add(1, std::memory_order_relaxed);
@@ -212,9 +221,7 @@ Team* borrow_team(int threads) {
     team->process = current;
     const int started = start(team);
     if (started == threads - 1) return team;
-    team->to_leave.store(started + 1, std::memory_order_relaxed);  // the last of them and this thread frees it
-    open(team->go);                                                // with no work: leave
-    leave(team);
+    dismiss(team, started + 1);
     return nullptr;
 }
 
@@ -224,7 +231,16 @@ void give_back(Team* team) {
         team->next = idle;
         idle = team;
     }
+    Team** at = &idle;  // the last used come first: the others are dismissed
+    for (int kept = 0; kept < most_idle && *at != nullptr; ++kept) at = &(*at)->next;
+    Team* dismissed = *at;
+    *at = nullptr;
     pthread_mutex_unlock(&lock);
+    while (dismissed != nullptr) {
+        Team* next = dismissed->next;
+        dismiss(dismissed, dismissed->threads);
+        dismissed = next;
+    }
 }
 
 void run(Team* team, void (*work)(void* what, int thread), void* what) {

@@ -1,7 +1,7 @@
 """What comes in: arrays and settings are checked here once, before anything is computed with them."""
 
 import math
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ def count(name: str, value: Any, least: int = 1) -> int:
 
 def number(name: str, value: Any, *, least: float = 0.0, above: bool = False, below: float = math.inf) -> float:
     """Return a finite number of at least ``least`` (or above it) and less than ``below``, or raise."""
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise KindError(f"{name} is a number; got {value!r} of type {type(value).__name__}")
     try:
         value = float(value)

@@ -171,7 +171,7 @@ class Network:
         """How many parameters there are."""
         return self.program.n_params
 
-    def predict(self, x: Any, *, engine: str = "auto") -> Array:
+    def predict(self, x: Any, *, engine: str = "auto", n_threads: int | None = None) -> Array:
         """Return the last layer's raw outputs (rows, n_out) for any number of rows, in bounded memory.
 
         Dropout drops nothing, and batch normalisation uses its running statistics. Outputs that overflow are infinite
@@ -184,6 +184,8 @@ class Network:
         engine : str
             ``"auto"``, ``"native"`` or ``"numpy"``, as :func:`fullyconnected.fit` takes it. The two agree but for
             rounding.
+        n_threads : int, optional
+            As :func:`fullyconnected.fit` takes it.
 
         Raises
         ------
@@ -197,7 +199,7 @@ class Network:
         >>> mlp([4, 8, 3], seed=0).predict(np.zeros((0, 4))).shape
         (0, 3)
         """
-        if type(x) is np.ndarray and 0 < x.size <= FEW and self._predictors and engine == "auto":
+        if type(x) is np.ndarray and x.ndim == 2 and 0 < x.size <= FEW and self._predictors and engine == "auto":
             try:
                 predictor = self._predictors.pop()
             except IndexError:  # another thread was faster
@@ -215,10 +217,10 @@ class Network:
             engine = "numpy"
         predict = self._predict_in_numpy if engine == "numpy" else self._native(engine)
         if len(x):
-            predict(x, z)
+            predict(x, z, n_threads)
         return z
 
-    def _native(self, engine: str) -> Callable[[Array, Array], None]:
+    def _native(self, engine: str) -> Callable[[Array, Array, int | None], None]:
         """Return what predicts by the native engine, or, for ``"auto"`` where that cannot run this network, NumPy."""
         from fullyconnected.engine import NativePredictor, NotNative, check_engine
 
@@ -236,16 +238,21 @@ class Network:
             return self._predict_in_numpy
         self._is_native = True
 
-        def predict(x: Array, z: Array) -> None:
+        def predict(x: Array, z: Array, n_threads: int | None) -> None:
             try:
-                predictor.predict(x, z)
+                predictor.predict(x, z, n_threads)
             finally:
                 self._predictors.append(predictor)
 
         return predict
 
-    def _predict_in_numpy(self, x: Array, z: Array) -> None:
+    def _predict_in_numpy(self, x: Array, z: Array, n_threads: int | None) -> None:
         """Write the outputs of checked rows into z, by the layers' own code."""
+        if n_threads is not None:
+            from fullyconnected.engine import limited
+
+            with limited(n_threads):
+                return self._predict_in_numpy(x, z, None)
         most = max(1, WORKSPACE // self.program.entries_a_row)
         size = min(len(x), most)
         try:
@@ -261,6 +268,7 @@ class Network:
                 np.copyto(batch.x, rows, casting="unsafe")
                 z[start : start + size] = batch.forward(train=False)
         self._idle.append(workspace)
+        return None
 
     def evaluate(
         self,
@@ -271,6 +279,7 @@ class Network:
         *,
         sample_weight: Any = None,
         engine: str = "auto",
+        n_threads: int | None = None,
     ) -> Evaluation:
         """Return the loss and the metrics over a data set, with ``train=False``.
 
@@ -285,8 +294,8 @@ class Network:
             ``(outputs, targets) -> float``.
         sample_weight : array (rows,), optional
             Weights of the rows in the loss and in the metrics named by a string.
-        engine : str
-            Which one predicts, as in :meth:`predict`.
+        engine, n_threads
+            As :meth:`predict` takes them.
 
         Returns
         -------
@@ -304,11 +313,11 @@ class Network:
         Evaluation(loss=5.0, metrics={'mean_absolute_error': 3.0})
         """
         data = check_data(self.program, self.dtype, x, t, loss, sample_weight)
-        return self.judge(data, named(metrics, data.t, data.loss), engine)
+        return self.judge(data, named(metrics, data.t, data.loss), engine, n_threads)
 
-    def judge(self, data: Data, metrics: Any, engine: str = "auto") -> Evaluation:
+    def judge(self, data: Data, metrics: Any, engine: str = "auto", n_threads: int | None = None) -> Evaluation:
         """Return the loss and the metrics over checked data; the loss in blocks of rows, added up in float64."""
-        z, t = self.predict(data.x, engine=engine), data.t.view()
+        z, t = self.predict(data.x, engine=engine, n_threads=n_threads), data.t.view()
         weights = np.ones(len(z)) if data.weights is None else data.weights
         total = 0.0
         for start in range(0, len(z), BLOCK):

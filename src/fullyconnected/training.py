@@ -167,7 +167,7 @@ class Run:
             theta, running = state.theta.copy(), state.state.copy()
             try:
                 loss = self.engine.epoch(order)
-            except (DivergenceError, KeyboardInterrupt) as error:
+            except BaseException as error:
                 # Ctrl-C may come between an update that overflows and the loss that would show it
                 finite = np.isfinite(state.theta).all() and np.isfinite(state.state).all()
                 if isinstance(error, DivergenceError) or not finite:
@@ -207,7 +207,7 @@ class Run:
         state, validation_loss = self.state, None
         metrics: dict[str, float] = {}
         if self.validation is not None or self.metrics:
-            evaluation = self.net.judge(self.validation or self.data, self.metrics, self.asked)
+            evaluation = self.net.judge(self.validation or self.data, self.metrics, self.asked, self.task.n_threads)
             metrics = evaluation.metrics
             if self.validation is not None:
                 validation_loss = evaluation.loss
@@ -332,7 +332,8 @@ def fit(
     net : Network
         Its parameters change; Ctrl-C leaves them usable, and the history says so.
     x : array (rows, ...)
-        Finite numbers of any dtype; they are cast to the network's a batch at a time.
+        Finite numbers of any dtype; they are cast to the network's a batch at a time. (The native engine casts
+        float16, long doubles and foreign byte orders all at once.)
     t : array (rows,) or (rows, n_out)
         Targets, as the loss takes them.
     loss : Loss or str
@@ -361,7 +362,8 @@ def fit(
     max_grad_norm : float, optional
         Scale longer gradients down to this norm.
     schedule : callable, optional
-        From the epochs trained so far, as a float, to a factor on the learning rate: ``fc.CosineDecay(10)``.
+        From the epochs trained so far, as a float, to a factor on the learning rate: ``fc.CosineDecay(10)``. Asked
+        before each step; by the native engine before each epoch, for all its steps.
     checkpoint : path, optional
         Written at the start and after every epoch. Where it exists, the run goes on from it, with the same bits at
         the end as if it had never stopped. ``fc.load`` reads it too: the network as it is after the last epoch.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from dataclasses import dataclass
 
 import numpy as np
@@ -192,6 +193,64 @@ class TestTheRun:
             errors.append((caught.value.epoch, caught.value.layer, caught.value.learning_rate))
         assert errors[0] == errors[1]
 
+    def test_divergence_with_dropout_names_the_layer_of_that_step(self):
+        layers = [fc.Dropout(0.9, n_in=1), fc.Dense(1, 1, "exp", init="ones"), fc.Dense(1, 1, init="ones")]
+        x, t = np.full((40, 1), 12.0), np.zeros(40)
+        for seed in range(12):
+            named = []
+            for engine in ("numpy", "native"):
+                with pytest.raises(DivergenceError) as caught:
+                    fc.fit(
+                        fc.Network(layers, seed=0), x, t, "squared_error", fc.SGD(0.01), seed=seed, batch_size=1,
+                        engine=engine, progress=False,
+                    )  # fmt: skip
+                named.append((caught.value.step, caught.value.layer))
+            assert named[0] == named[1]
+
+    @pytest.mark.parametrize("loss", ["softmax_cross_entropy", "hinge"])
+    def test_targets_that_change_under_way_hit_nothing_else(self, loss):
+        t = np.zeros(64, np.int64)
+        for epoch in fc.epochs(fc.mlp([3, 4, 2], seed=0), X, t, loss, engine="native"):
+            t[:] = (10**9, -(10**9))[epoch.number % 2]
+            if epoch.number == 4:
+                break
+
+    def test_settings_too_small_for_the_processor_do_not_divide_by_zero(self):
+        x = np.zeros((8, 3), np.float32)
+        fc.fit(fc.mlp([3, 2], seed=0), x, x[:, :2], "squared_error", fc.Adam(epsilon=1e-37), engine="native")
+        for layer in (fc.LayerNorm(epsilon=1e-40), fc.BatchNorm(epsilon=1e-40)):
+            net = fc.Network([fc.Dense(3, 2), layer], seed=0)
+            assert np.isfinite(net.gradients(x, x[:, :2], "squared_error", train=True, engine="native").theta).all()
+
+    def test_a_handler_of_a_signal_computes_as_always(self):
+        code = """
+import signal, sys, numpy as np, fullyconnected as fc
+seen = []
+signal.signal(signal.SIGALRM, lambda *_: seen.append((float(np.float32(1e-38) * np.float32(0.1)), 2.0**-1074 * 1.0)))
+signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+x = np.zeros((2000, 50), np.float32)
+fc.fit(fc.mlp([50, 300, 1]), x, x[:, 0], "squared_error", epochs=80, batch_size=100, engine="native", progress=False)
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(len(seen) > 0 and all(a > 0 and b > 0 for a, b in seen))
+"""
+        assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True\n"
+
+    def test_python_ends_while_a_daemon_thread_trains(self):
+        code = """
+import threading, time, numpy as np, fullyconnected as fc
+x = np.zeros((500, 50), np.float32)
+how = {"epochs": 10**6, "engine": "native", "n_threads": 2, "progress": False}
+net = fc.mlp([50, 200, 1])
+threading.Thread(target=lambda: fc.fit(net, x, x[:, 0], "squared_error", **how), daemon=True).start()
+time.sleep(0.3)
+class Slow:
+    def __del__(self, sleep=time.sleep):
+        sleep(0.5)
+slow = Slow()
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+
     def test_batches_of_weight_zero_make_no_step(self):
         weights = np.repeat([0.0, 1.0, 0.0, 2.0], 16)
         ways = []
@@ -232,7 +291,16 @@ class TestTheRun:
             expected = net.predict(good)
             for same in (good.astype(float), good.tolist(), np.asfortranarray(good), good.astype(int), good[:, None]):
                 assert np.array_equal(net.predict(same), expected)
-            for bad in (good + np.nan, good + np.inf, good[:, :2], good[0], good.astype(complex), "x", None):
+            for bad in (
+                np.array(3.0),
+                good + np.nan,
+                good + np.inf,
+                good[:, :2],
+                good[0],
+                good.astype(complex),
+                "x",
+                None,
+            ):
                 with pytest.raises(fc.errors.FullyConnectedError):
                     net.predict(bad)
             with pytest.raises(fc.errors.DataError, match="too large"):
@@ -240,6 +308,25 @@ class TestTheRun:
         read_only = good.copy()
         read_only.flags.writeable = False
         assert np.array_equal(net.predict(read_only), expected)
+
+    @pytest.mark.parametrize("rows", ["float16", "every other column", "another byte order"])
+    def test_a_prediction_copies_a_block_at_a_time(self, rows):
+        x = np.zeros((300000, 20), {"float16": "f2", "every other column": "f4", "another byte order": ">f4"}[rows])
+        x = x[:, ::2] if rows == "every other column" else x[:, :10].copy()
+        net = fc.mlp([10, 1], seed=0)
+        net.predict(x[:2])
+        tracemalloc.start()
+        z = net.predict(x, engine="native")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < z.nbytes + 3 * 4 * 2**20
+        np.testing.assert_array_equal(z, net.predict(x.astype(np.float32)))
+
+    def test_validation_keeps_to_the_number_of_threads(self, monkeypatch):
+        asked = []
+        monkeypatch.setattr(native_module, "n_threads", lambda n=None: asked.append(n) or n or 2)
+        fitted(validation=(X, T), n_threads=1)
+        assert set(asked) == {1}
 
     def test_a_prediction_follows_the_weights(self):
         net = fc.mlp([3, 1], seed=0)
@@ -318,6 +405,10 @@ print(time.time(), history.interrupted, bool(np.isfinite(net.theta).all()), flus
         for _ in range(20):
             fc.fit(net, x, x[:, 0], "squared_error", epochs=1, progress=False, engine="native", n_threads=3)
         assert count() <= before
+        for threads in (*range(2, 12), 2, 2, 2, 3, 2, 3, 4, 5):  # those of other numbers do not stay for good
+            fc.fit(net, x, x[:, 0], "squared_error", epochs=1, progress=False, engine="native", n_threads=threads)
+        time.sleep(0.2)
+        assert count() <= before + 12
 
 
 def _call(_):

@@ -54,6 +54,13 @@ FC_INLINE Rows<T> beyond(Rows<T> rows, ptrdiff_t i, ptrdiff_t j) {
     return {rows.data ? rows.data + i * rows.row + j : nullptr, rows.row};
 }
 
+// A number that is added where there would be a division by zero: never denormal, since those count as zero here.
+template <class T>
+FC_INLINE T positive(double v) {
+    constexpr double least = sizeof(T) == 4 ? (double)__FLT_MIN__ : __DBL_MIN__;
+    return (T)(v < least ? least : v);
+}
+
 struct Range {
     ptrdiff_t from, to;
 };

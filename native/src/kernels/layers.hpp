@@ -98,7 +98,7 @@ void layer_norm_forward(const Operation<T>& op, const T* theta, Range r) {
             p.put(kept, d);
             squares += p.part ? where<T>(first_lanes<T>(p.part), d * d) : d * d;
         });
-        T variance = sum<T>(squares) / (T)n + (T)op.setting;
+        T variance = sum<T>(squares) / (T)n + positive<T>(op.setting);
         variance += variance - variance;  // infinite squares become NaN, which shows
         const T rate = op.rate[i] = 1 / square_root<T>(all(variance))[0];
         each<T>(n, [&](Place<T> p) {
@@ -129,7 +129,7 @@ void batch_norm_forward(const Operation<T>& op, const T* theta, ptrdiff_t rows, 
             p.put(op.mean, running_mean * (T)(1 - op.momentum) + mean * (T)op.momentum);
             p.put(op.variance, running_variance * (T)(1 - op.momentum) + variance * ((T)op.momentum * unbiased));
         }
-        const V<T> rate = 1 / square_root<T>(variance + (T)op.setting);
+        const V<T> rate = 1 / square_root<T>(variance + positive<T>(op.setting));
         p.put(op.rate, rate);
         for (ptrdiff_t i = 0; i < rows; i++) {
             V<T> normal = (p.get(op.x.data + i * op.x.row) - mean) * rate;

@@ -32,13 +32,13 @@ FC_INLINE Update<T> update_of(const Optimizing<T>& o, T* theta, double lr, int64
     u.l2 = (T)l2;
     u.lr = (T)lr;
     u.decay = (T)o.decay, u.grown = (T)(1 - o.decay);
-    u.epsilon = (T)o.epsilon;
+    u.epsilon = positive<T>(o.epsilon);
     u.shrink = (T)(1 - lr * o.weight_decay);
     if (o.rule == Rule::adam) {
         const double rest = 1 - power(o.beta2, step);
         const double root = __builtin_sqrt(rest);
         u.beta1_rest = (T)(1 - o.beta1), u.beta2 = (T)o.beta2, u.beta2_rest = (T)(1 - o.beta2);
-        u.epsilon = (T)(o.epsilon * root);
+        u.epsilon = positive<T>(o.epsilon * root);
         u.lr = (T)(lr * root / (1 - power(o.beta1, step)));
     }
     return u;

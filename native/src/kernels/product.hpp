@@ -19,8 +19,8 @@ constexpr ptrdiff_t tile_vectors = vector_bytes == 64 ? 4 : 2;  // 24 sums of 32
 template <class T>
 constexpr ptrdiff_t tile_columns = tile_vectors * lanes<T>;
 
-constexpr ptrdiff_t block_k = 256;     // a panel of B takes 16 kB
-constexpr ptrdiff_t longest_k = 1024;  // the longest block, for products whose C is used up tile by tile
+constexpr ptrdiff_t block_k = 256;    // a panel of B takes 16 kB
+constexpr ptrdiff_t longest_k = 512;  // the longest block, for products whose C is used up tile by tile
 template <class T>
 constexpr ptrdiff_t block_a = 98304 * 4 / (ptrdiff_t)sizeof(T);  // A's block takes 384 kB
 constexpr ptrdiff_t few_rows = 12;                               // for as many rows of A, B is read where it lies
@@ -74,6 +74,13 @@ void tile(const TileOf<T>& t) {
     const ptrdiff_t b_row = lie == Lie::panels || lie == Lie::rows ? tile_columns<T> : t.b_row;
     constexpr int unrolled = lie == Lie::panels || lie == Lie::rows ? 4 : 1;
     ptrdiff_t k = t.k;
+    if constexpr (unrolled > 1) {  // C is fetched while its sums are taken
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++) {
+            __builtin_prefetch(t.c + r * t.c_row, 1);
+            __builtin_prefetch(t.c + r * t.c_row + vectors * lanes<T> - 1, 1);
+        }
+    }
     const T* from[rows];  // where each row of A goes on
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++) from[r] = a + r * a_row;
@@ -92,6 +99,13 @@ void tile(const TileOf<T>& t) {
         }
     };
     for (; unrolled > 1 && k >= unrolled; k -= unrolled, a += unrolled * a_k, b += unrolled * b_row) {
+        if constexpr (lie ==
+                      Lie::rows) {  // what the next tile will read is fetched, a cache line of each row at a time
+            if (k % (64 / (ptrdiff_t)sizeof(T)) < unrolled) {
+#pragma GCC unroll 6
+                for (int r = 0; r < rows; r++) __builtin_prefetch(from[r] + tile_rows * a_row);
+            }
+        }
 #pragma GCC unroll 4
         for (int l = 0; l < unrolled; l++) step(l);
         if constexpr (lie == Lie::rows) {
@@ -315,6 +329,7 @@ void row_product(ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b,
 template <class T, class Done>
 void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Scratch<T> scratch,
              Done done, Stop* stop = nullptr, bool polls = false) {
+    if (stopped(stop)) return;  // what it would be computed from may not be there
     if (m * n * k <= few_products && c.data) return small_product(m, n, k, a, b, c, done);
     if (m == 1 && b.column == 1 && c.data) return row_product(n, k, a, b, c, done);
     const bool pack_b = m > few_rows || b.column != 1;

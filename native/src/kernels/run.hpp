@@ -77,7 +77,11 @@ void gather_batch(const Run<T>& run, const int64_t* order, ptrdiff_t rows, doubl
     gather(run.x, run.x_type, order, 0, run.batch_x, r, run.n_in);
     if (run.classes) {
         const int64_t* t = static_cast<const int64_t*>(run.t);
-        for (ptrdiff_t i = r.from; i < r.to; i++) run.batch_classes[i] = t[order[i]];
+        for (ptrdiff_t i = r.from; i < r.to;
+             i++) {  // the caller may have changed what was checked: nothing else is hit
+            const int64_t c = t[order[i]];
+            run.batch_classes[i] = c < 0 ? 0 : c < run.n_out ? c : run.n_out - 1;
+        }
     } else {
         cast_rows(static_cast<const T*>(run.t), order, 0, run.batch_t, r, run.n_out);
     }
@@ -183,7 +187,7 @@ bool step(Crew<T>& crew, Run<T>& run, const int64_t* order, ptrdiff_t rows, doub
                  pull);
     if (fuse) {  // what remains are vectors: biases, gains and shifts
         V<T> none = {};
-        if (crew.begins(false))
+        if (crew.begins(false) && !stopped(&run.stop))
             for (int i = 0; i < run.n_operations; i++) {
                 const Operation<T>& op = run.operations[i];
                 const Part parts[2] = {op.first, op.second};
@@ -208,7 +212,7 @@ void train(Run<T>* run_, int thread) {
     FlushDenormals flush;
     Run<T>& run = *run_;
     Crew<T> crew{thread, run.threads, run.team, &run.stop, run.scratch[thread]};
-    const double work = (double)run.n_params * (double)run.batch_size;
+    const double work = (double)(run.n_params + run.n_in + run.n_out) * (double)run.batch_size;
     int64_t count = run.step, since = 0;
     for (ptrdiff_t from = 0, i = 0; from < run.n_order; from += run.batch_size, i++) {
         const ptrdiff_t rows = run.n_order - from < run.batch_size ? run.n_order - from : run.batch_size;

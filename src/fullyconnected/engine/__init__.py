@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from fullyconnected.batches import Rows
 from fullyconnected.engine.layout import NotNative
 from fullyconnected.engine.native import NativeEngine, NativeGradient, NativePredictor, library, why_not
-from fullyconnected.engine.numpy import NumpyEngine
+from fullyconnected.engine.numpy import NumpyEngine, limited
 from fullyconnected.engine.task import Task
 from fullyconnected.engine.threads import n_threads
 from fullyconnected.errors import ConfigError, KindError, nearest
@@ -27,6 +27,7 @@ __all__ = [
     "choose",
     "choose_gradient",
     "engines",
+    "limited",
     "refused",
 ]
 

@@ -52,6 +52,9 @@ def why_not(task: Task) -> str | None:
     return None
 
 
+BLOCK = 1 << 20  # numbers that are copied together, where rows cannot be read as they lie
+
+
 class NativeEngine:
     """Trains one run in C++; all memory is taken when it is made, and an epoch is one call without the GIL."""
 
@@ -78,7 +81,7 @@ class NativeEngine:
         state, trainer = self.state, self._trainer
         try:
             loss, state.step = trainer.epoch(order, self._rates_of(len(order)), state.seed, state.step)
-        except KeyboardInterrupt:
+        except BaseException:  # Ctrl-C, or what the handler of another signal raises
             state.step = trainer.step
             raise
         if math.isnan(loss):
@@ -102,7 +105,7 @@ class NativeEngine:
         engine, begin = NumpyEngine(self.task, self.state), self._trainer.last_batch
         with np.errstate(all="ignore"):
             batch, _ = engine.gather(order[begin : begin + self.task.batch_size])
-            engine.workspace.at(self.state.seed, self.state.step)
+            engine.workspace.at(self.state.seed, self.state.step - 1)  # its random numbers again
             batch.forward(train=True)
         return batch.first_not_finite()
 
@@ -184,7 +187,13 @@ class NativePredictor:
         self._predictor = predictor(_layouts(program), theta, state)
         self.row = self._predictor.row
 
-    def predict(self, x: Array, z: Array) -> None:
+    def predict(self, x: Array, z: Array, threads: int | None) -> None:
         """Write the outputs of checked rows x (rows, n_in) into z (rows, n_out)."""
-        x = np.ascontiguousarray(_readable(x, z.dtype))
-        self._predictor.predict(x, z, n_threads() if len(x) > 1 else 1)
+        threads = n_threads(threads) if len(x) > 1 else 1
+        if x.flags.c_contiguous and _readable(x, z.dtype) is x:
+            self._predictor.predict(x, z, threads)
+            return
+        rows = max(1, BLOCK // x.shape[1])
+        for start in range(0, len(x), rows):
+            block = np.ascontiguousarray(_readable(x[start : start + rows], z.dtype))
+            self._predictor.predict(block, z[start : start + rows], threads)

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.batches import Rows, batches
-from fullyconnected.checks import number
+from fullyconnected.checks import count, number
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import DivergenceError, missing
 from fullyconnected.flat import Array
 from fullyconnected.program import PIECE, Batch, Workspace
 from fullyconnected.training_state import TrainingState
 
-__all__ = ["NumpyEngine", "factor"]
+__all__ = ["NumpyEngine", "factor", "limited"]
 
 
 class NumpyEngine:
@@ -49,7 +49,7 @@ class NumpyEngine:
 
     def epoch(self, order: Rows) -> float:
         """Train on the rows in this order; return the mean of the batches' losses, weighted by their rows."""
-        with _limited(self.task.n_threads):
+        with limited(self.task.n_threads):
             return self._epoch(order)
 
     def _epoch(self, order: Rows) -> float:
@@ -103,10 +103,11 @@ class NumpyEngine:
         return batch, share
 
 
-def _limited(n_threads: int | None) -> AbstractContextManager[Any]:
+def limited(n_threads: int | None) -> AbstractContextManager[Any]:
     """Return a block in which NumPy's matrix products use so many threads."""
     if n_threads is None:
         return nullcontext()
+    n_threads = count("n_threads", n_threads)
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:
