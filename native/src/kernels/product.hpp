@@ -19,7 +19,7 @@ constexpr ptrdiff_t tile_vectors = vector_bytes == 64 ? 4 : 2;  // 24 sums of 32
 template <class T>
 constexpr ptrdiff_t tile_columns = tile_vectors * lanes<T>;
 
-constexpr ptrdiff_t block_k = 256;    // a panel of B takes 16 kB
+constexpr ptrdiff_t block_k = 256;    // a panel of B takes 16 kB, of the widest vectors 64 kB
 constexpr ptrdiff_t longest_k = 512;  // the longest block, for products whose C is used up tile by tile
 template <class T>
 constexpr ptrdiff_t block_a = 98304 * 4 / (ptrdiff_t)sizeof(T);  // A's block takes 384 kB
@@ -57,22 +57,23 @@ struct TileOf {
     bool add;        // to what is there
 };
 
-// How A and B lie. Where the strides are known to the compiler, the loop over k has no arithmetic but the sums.
-enum class Lie {
-    anyhow,
-    anyhow_in_part,  // B's last vector is read in part only
-    panels,          // A's and B's panels
-    rows             // A's k along memory, and B's panels
+// How A and B lie in memory. Where the strides are known to the compiler, the loop over k has no arithmetic but the
+// sums.
+enum class Strides {
+    any,
+    any_in_part,  // B's last vector is read in part only
+    panels,       // A's and B's panels
+    rows          // A's k along memory, and B's panels
 };
 
-template <class T, int rows, int vectors, Lie lie>
+template <class T, int rows, int vectors, Strides strides>
 void tile(const TileOf<T>& t) {
     V<T> sums[rows][vectors] = {};
     const T *a = t.a, *b = t.b;
-    const ptrdiff_t a_row = lie == Lie::panels ? 1 : t.a_row;
-    const ptrdiff_t a_k = lie == Lie::panels ? tile_rows : lie == Lie::rows ? 1 : t.a_k;
-    const ptrdiff_t b_row = lie == Lie::panels || lie == Lie::rows ? tile_columns<T> : t.b_row;
-    constexpr int unrolled = lie == Lie::panels || lie == Lie::rows ? 4 : 1;
+    const ptrdiff_t a_row = strides == Strides::panels ? 1 : t.a_row;
+    const ptrdiff_t a_k = strides == Strides::panels ? tile_rows : strides == Strides::rows ? 1 : t.a_k;
+    const ptrdiff_t b_row = strides == Strides::panels || strides == Strides::rows ? tile_columns<T> : t.b_row;
+    constexpr int unrolled = strides == Strides::panels || strides == Strides::rows ? 4 : 1;
     ptrdiff_t k = t.k;
     if constexpr (unrolled > 1) {  // C is fetched while its sums are taken
 #pragma GCC unroll 6
@@ -89,18 +90,18 @@ void tile(const TileOf<T>& t) {
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
             const T* at = b + l * b_row + v * lanes<T>;
-            row[v] = lie == Lie::anyhow_in_part && v == vectors - 1 ? load_part(at, t.cols) : load(at);
+            row[v] = strides == Strides::any_in_part && v == vectors - 1 ? load_part(at, t.cols) : load(at);
         }
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) {
-            V<T> left = all((lie == Lie::rows ? from[r] : a + r * a_row)[l * a_k]);
+            V<T> left = all((strides == Strides::rows ? from[r] : a + r * a_row)[l * a_k]);
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; v++) sums[r][v] += left * row[v];
         }
     };
     for (; unrolled > 1 && k >= unrolled; k -= unrolled, a += unrolled * a_k, b += unrolled * b_row) {
-        if constexpr (lie ==
-                      Lie::rows) {  // what the next tile will read is fetched, a cache line of each row at a time
+        if constexpr (strides ==
+                      Strides::rows) {  // what the next tile will read is fetched, a cache line of each row at a time
             if (k % (64 / (ptrdiff_t)sizeof(T)) < unrolled) {
 #pragma GCC unroll 6
                 for (int r = 0; r < rows; r++) __builtin_prefetch(from[r] + tile_rows * a_row);
@@ -108,7 +109,7 @@ void tile(const TileOf<T>& t) {
         }
 #pragma GCC unroll 4
         for (int l = 0; l < unrolled; l++) step(l);
-        if constexpr (lie == Lie::rows) {
+        if constexpr (strides == Strides::rows) {
 #pragma GCC unroll 6
             for (int r = 0; r < rows; r++) {
                 from[r] += unrolled;
@@ -141,31 +142,32 @@ void tile(const TileOf<T>& t) {
 template <class T>
 using Tile = void (*)(const TileOf<T>&);
 
-template <class T, int vectors, Lie lie>
-constexpr Tile<T> tiles_of[tile_rows] = {tile<T, 1, vectors, lie>, tile<T, 2, vectors, lie>, tile<T, 3, vectors, lie>,
-                                         tile<T, 4, vectors, lie>, tile<T, 5, vectors, lie>, tile<T, 6, vectors, lie>};
+template <class T, int vectors, Strides strides>
+constexpr Tile<T> tiles_of[tile_rows] = {tile<T, 1, vectors, strides>, tile<T, 2, vectors, strides>,
+                                         tile<T, 3, vectors, strides>, tile<T, 4, vectors, strides>,
+                                         tile<T, 5, vectors, strides>, tile<T, 6, vectors, strides>};
 
-template <class T, Lie lie>
+template <class T, Strides strides>
 FC_INLINE const Tile<T>* tiles_as(ptrdiff_t vectors) {
     if constexpr (tile_vectors == 4) {
-        if (vectors == 4) return tiles_of<T, 4, lie>;
-        if (vectors == 3) return tiles_of<T, 3, lie>;
+        if (vectors == 4) return tiles_of<T, 4, strides>;
+        if (vectors == 3) return tiles_of<T, 3, strides>;
     }
-    return vectors == 2 ? tiles_of<T, 2, lie> : tiles_of<T, 1, lie>;
+    return vectors == 2 ? tiles_of<T, 2, strides> : tiles_of<T, 1, strides>;
 }
 
 // The tile functions of so many vectors, for 1 to tile_rows rows.
 template <class T>
-FC_INLINE const Tile<T>* tiles_for(ptrdiff_t vectors, Lie lie) {
-    switch (lie) {
-        case Lie::anyhow_in_part:
-            return tiles_as<T, Lie::anyhow_in_part>(vectors);
-        case Lie::panels:
-            return tiles_as<T, Lie::panels>(vectors);
-        case Lie::rows:
-            return tiles_as<T, Lie::rows>(vectors);
+FC_INLINE const Tile<T>* tiles_for(ptrdiff_t vectors, Strides strides) {
+    switch (strides) {
+        case Strides::any_in_part:
+            return tiles_as<T, Strides::any_in_part>(vectors);
+        case Strides::panels:
+            return tiles_as<T, Strides::panels>(vectors);
+        case Strides::rows:
+            return tiles_as<T, Strides::rows>(vectors);
         default:
-            return tiles_as<T, Lie::anyhow>(vectors);
+            return tiles_as<T, Strides::any>(vectors);
     }
 }
 
@@ -346,10 +348,10 @@ void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<co
             for (ptrdiff_t j = 0; j < n; j += tile_columns<T>) {
                 const ptrdiff_t columns = n - j < tile_columns<T> ? n - j : tile_columns<T>;
                 const ptrdiff_t vectors = (columns + lanes<T> - 1) / lanes<T>, rest = columns % lanes<T>;
-                const Lie lie = !pack_b         ? (rest ? Lie::anyhow_in_part : Lie::anyhow)
-                                : pack_a        ? Lie::panels
-                                : a.column == 1 ? Lie::rows
-                                                : Lie::anyhow;
+                const Strides strides = !pack_b         ? (rest ? Strides::any_in_part : Strides::any)
+                                        : pack_a        ? Strides::panels
+                                        : a.column == 1 ? Strides::rows
+                                                        : Strides::any;
                 TileOf<T> of = {depth, nullptr, a.row, a.column, b.at(k_from, j),
                                 b.row, nullptr, c.row, rest,     k_from > 0};
                 if (pack_b) {
@@ -359,7 +361,7 @@ void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<co
                 }
                 if (pack_a) of.a_row = 1, of.a_k = tile_rows;
                 if (!c.data) of.c = scratch.tile, of.c_row = tile_columns<T>;
-                const Tile<T>* tiles = tiles_for<T>(vectors, lie);
+                const Tile<T>* tiles = tiles_for<T>(vectors, strides);
                 for (ptrdiff_t i = i_from; i < i_to; i += tile_rows) {
                     const ptrdiff_t rows = i_to - i < tile_rows ? i_to - i : tile_rows;
                     of.a = pack_a ? scratch.a + (i - i_from) * depth : a.at(i, k_from);

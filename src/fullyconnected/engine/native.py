@@ -29,7 +29,7 @@ def library() -> Any:
         if getattr(error, "name", None) == "fullyconnected._native" or "cannot import name" in str(error):
             raise NotNative(
                 "it was not built: no C++20 compiler (GCC or Clang) was found when fullyconnected was installed. "
-                "Install one, and fullyconnected again"
+                "Install one, and fullyconnected again, by pip install --force-reinstall --no-cache-dir"
             ) from None
         raise NotNative(f"it cannot be loaded: {error}") from None
     try:
