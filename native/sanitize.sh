@@ -36,7 +36,7 @@ libraries() { # GCC's and Clang's names of the libraries
 }
 
 tests() { # NAME: what is asked of an installation has nothing to sanitize
-    ${as_expected:-} "$venv/$1/bin/python" -m pytest -q -n auto -p no:cacheprovider -k "not installation" tests/native
+    timeout 900 ${as_expected:-} "$venv/$1/bin/python" -m pytest -q -n auto -p no:cacheprovider -k "not installation" tests/native
 }
 
 export OPENBLAS_NUM_THREADS=1
@@ -54,8 +54,8 @@ done
 build tsan thread
 preload=$(libraries libtsan.so "libclang_rt.tsan-$(uname -m).so" libclang_rt.tsan.so)
 # Python and NumPy are not instrumented: of what they do, only what reaches our code can be judged. The sanitizer
-# wants the addresses where it expects them.
-export TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1
+# wants the addresses where it expects them, and by itself ends a child process that starts threads.
+export TSAN_OPTIONS=die_after_fork=0:ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1
 if setarch -R true 2>/dev/null; then as_expected="setarch -R"; fi
 echo "thread sanitizer"
 LD_PRELOAD=$preload tests tsan
