@@ -45,6 +45,13 @@ FC_INLINE Curve<T> curve_of(const Operation<T>& op) {
     return {op.function, (T)op.setting, (T)op.scale};
 }
 
+// Whether a product is worth sharing, for what it multiplies or for what it writes.
+template <class T>
+FC_INLINE bool is_enough(ptrdiff_t rows, const Operation<T>& op) {
+    return (double)rows * op.n_in * op.n_out >= enough_products ||
+           rows * (op.n_in > op.n_out ? op.n_in : op.n_out) >= enough_numbers;
+}
+
 template <class T>
 struct Activating {  // what follows the product of a Dense layer
     Curve<T> curve;
@@ -59,10 +66,9 @@ struct Activating {  // what follows the product of a Dense layer
 
 template <class T>
 void dense_forward(Crew<T>& crew, const Operation<T>& op, const T* theta, ptrdiff_t rows) {
-    const double products = (double)rows * op.n_in * op.n_out;
     const bool by_columns = op.n_out >= 2 * crew.threads * tile_columns<T>;
     const bool by_rows = !by_columns && rows >= 2 * crew.threads * tile_rows;
-    if (crew.begins(products >= enough_products && (by_columns || by_rows))) {
+    if (crew.begins(is_enough(rows, op) && (by_columns || by_rows))) {
         const Range r = by_rows ? crew.part(rows, tile_rows) : Range{0, rows};
         const Range c = by_rows ? Range{0, op.n_out} : crew.part(op.n_out, lanes<T>);
         const T* W = theta + op.first.at;
@@ -250,8 +256,7 @@ void dense_backward(Crew<T>& crew, const Operation<T>& op, const Operation<T>* b
                   db ? db + c.from : nullptr, rows, c.to - c.from);
     }
     // each thread takes some rows of W: it needs no others, so it may change them as soon as it has used them
-    const double products = (double)rows * op.n_in * op.n_out;
-    if (!crew.begins(products >= enough_products && op.n_in >= 2 * crew.threads * lanes<T>)) return;
+    if (!crew.begins(is_enough(rows, op) && op.n_in >= 2 * crew.threads * lanes<T>)) return;
     const Range c = crew.part(op.n_in, lanes<T>);
     const ptrdiff_t n = c.to - c.from;
     T* W = run.theta + op.first.at + c.from * op.n_out;
