@@ -64,14 +64,6 @@ E named(const Names<E>& names, const std::string& name) {
     throw std::invalid_argument("the native engine has no " + name);
 }
 
-template <class T>
-const Entry<T>& entry_of(const Kernels& kernels) {
-    if constexpr (sizeof(T) == 4)
-        return kernels.f32;
-    else
-        return kernels.f64;
-}
-
 // How far rows of n numbers lie apart: whole cache lines, and not a multiple of a size that would let the same columns
 // of many rows compete for the same places in the first cache.
 template <class T>

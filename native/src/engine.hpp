@@ -10,6 +10,15 @@
 
 #include "kernels.hpp"
 
+// What a copy of the kernels offers for one type of number.
+template <class T>
+const Entry<T>& entry_of(const Kernels& kernels) {
+    if constexpr (sizeof(T) == 4)
+        return kernels.f32;
+    else
+        return kernels.f64;
+}
+
 // One operation as Python describes it: see fullyconnected/engine/layout.py.
 struct Layout {
     std::string kind, function;
@@ -93,7 +102,6 @@ class Predictor {
     void run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool (*interrupted)());
 
     ptrdiff_t n_in() const { return prediction_.n_in; }
-    ptrdiff_t n_out() const { return prediction_.n_out; }
     bool was_interrupted() const { return prediction_.stop.now != 0; }
 
   private:

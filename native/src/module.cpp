@@ -179,16 +179,8 @@ class PyPredictor {
 };
 
 template <class T>
-const Entry<T>& entry(const Kernels& kernels) {
-    if constexpr (sizeof(T) == 4)
-        return kernels.f32;
-    else
-        return kernels.f64;
-}
-
-template <class T>
 Vector<T> evaluate(const std::string& name, Vector<const T> x, Vector<T> y) {
-    if (!entry<T>(best_kernels()).evaluate(name.c_str(), x.data(), y.data(), (ptrdiff_t)x.size()))
+    if (!entry_of<T>(best_kernels()).evaluate(name.c_str(), x.data(), y.data(), (ptrdiff_t)x.size()))
         throw nb::value_error(("there is no vector function " + name).c_str());
     return y;
 }

@@ -113,7 +113,7 @@ class Network:
         # what no prediction is using just now; list.pop and append are atomic
         self._idle: list[Workspace] = []
         self._predictors: list[Any] = []
-        self._is_native: bool | None = None  # whether the native engine predicts; asked at the first prediction
+        self._never_native = False  # found out at the first prediction
 
     @property
     def theta(self) -> Array:
@@ -213,7 +213,7 @@ class Network:
         x = as_rows(x, self.n_in, empty=True)
         require_finite(x, "x", self.dtype)
         z = np.empty((len(x), self.n_out), self.dtype)
-        if engine == "auto" and self._is_native is False:
+        if engine == "auto" and self._never_native:
             engine = "numpy"
         predict = self._predict_in_numpy if engine == "numpy" else self._native(engine)
         if len(x):
@@ -222,21 +222,19 @@ class Network:
 
     def _native(self, engine: str) -> Callable[[Array, Array, int | None], None]:
         """Return what predicts by the native engine, or, for ``"auto"`` where that cannot run this network, NumPy."""
-        from fullyconnected.engine import NativePredictor, NotNative, check_engine
+        from fullyconnected.engine import NativePredictor, NotNative, check_engine, refused
 
-        if check_engine(engine) == "auto" and self._is_native is False:
-            return self._predict_in_numpy
+        check_engine(engine)
         try:
             try:
                 predictor = self._predictors.pop()
             except IndexError:
                 predictor = NativePredictor(self.program, self._theta, self._state)
         except NotNative as reason:
-            self._is_native = False
+            self._never_native = True
             if engine == "native":
-                raise ConfigError(f"the native engine cannot run this network: {reason}") from None
+                raise refused(reason) from None
             return self._predict_in_numpy
-        self._is_native = True
 
         def predict(x: Array, z: Array, n_threads: int | None) -> None:
             try:

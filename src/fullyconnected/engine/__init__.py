@@ -21,7 +21,6 @@ __all__ = [
     "EngineInfo",
     "NativePredictor",
     "NotNative",
-    "NumpyEngine",
     "Task",
     "check_engine",
     "choose",

@@ -43,13 +43,18 @@ def library() -> Any:
 def why_not(task: Task) -> str | None:
     """Return why the native engine cannot run a task, or None if it can."""
     try:
-        library()
-        lay_out(task.program)
-        lay_out_loss(task.loss)
+        _require(task.program, task.loss)
         lay_out_rules(task.optimizer)
     except NotNative as reason:
         return str(reason)
     return None
+
+
+def _require(program: Program, loss: Loss) -> None:
+    """Raise :class:`NotNative` where the native engine cannot take this loss's gradient."""
+    library()
+    lay_out(program)
+    lay_out_loss(loss)
 
 
 BLOCK = 1 << 20  # numbers that are copied together, where rows cannot be read as they lie
@@ -115,9 +120,7 @@ class NativeGradient:
 
     def __init__(self, program: Program, loss: Loss) -> None:
         self.program = program
-        library()
-        lay_out(program)
-        lay_out_loss(loss)
+        _require(program, loss)
 
     def __call__(
         self, theta: Array, state: Array, data: Any, *, l2: float, train: bool, seed: int
