@@ -94,14 +94,7 @@ def draw_learning_curve(history, path):
         print("no learning curve: matplotlib is not installed (pip install 'fullyconnected[plot]')")
         return
     figure = Figure(figsize=(8, 4), layout="constrained")
-    losses, accuracy = figure.subplots(1, 2)
-    epochs = range(1, len(history.loss) + 1)
-    losses.plot(epochs, history.loss, label="training (with dropout)")
-    losses.plot(epochs, history.validation_loss, label="validation")
-    losses.set(xlabel="epoch", ylabel="loss", yscale="log")
-    losses.legend()
-    accuracy.plot(epochs, history.metrics["accuracy"], color="C1")
-    accuracy.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0.9, 1.0))
+    fc.plot.learning_curves(history, ax=figure.subplots(1, 2))
     figure.savefig(path, dpi=120)
     print(f"learning curve   {path}")
 

@@ -76,7 +76,7 @@ class TestFromATableToPredictions:
         assert "150 rows; 4 features: " in told.out
         assert "classification (text, 3 different values; if it is not: --task)" in told.out
         assert "classes: setosa, versicolor, virginica" in told.out
-        assert "Total params: 4,675" in told.out
+        assert "parameters: 4,675;" in told.out
         assert "(always the most frequent class: 0.3333)" in told.out
         assert "fullyconnected predict model.safetensors TABLE.csv" in told.out
         assert "epoch 1/200" in told.err

@@ -55,9 +55,9 @@ def test_worked_example(run):
 
 def test_xor(run):
     text = output(run("xor.py"))
-    assert re.search(r"dense_1 \(Dense\) +\(None, 3\) +9\n", text)
-    assert re.search(r"dense_2 \(Dense\) +\(None, 1\) +4\n", text)
-    assert "Total params: 13\n" in text
+    assert re.search(r"dense_1 +sigmoid\(x W \+ b\) +\(rows, 3\) +6 +3 ", text)
+    assert re.search(r"dense_2 +sigmoid\(x W \+ b\) +\(rows, 1\) +3 +1 ", text)
+    assert "parameters: 13;" in text
     losses = re.findall(r"^epoch: (\d+) / 15000  Loss = (\d\.\d{6})$", text, re.MULTILINE)
     assert [int(epoch) for epoch, _ in losses] == [1, *range(1000, 15001, 1000)]
     assert float(losses[0][1]) > 0.5
@@ -86,7 +86,7 @@ def test_digits(run, tmp_path):
     pytest.importorskip("matplotlib")
     text = output(run("digits.py"))
     assert number(text, "test accuracy ") >= 0.97
-    assert "Total params: 50,826" in text
+    assert "parameters: 50,826;" in text
     assert (tmp_path / "demo" / "learning-curve.png").read_bytes().startswith(b"\x89PNG")
     assert fc.load(tmp_path / "demo" / "digits.safetensors").n_params == 50_826
 

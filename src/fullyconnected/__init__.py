@@ -26,7 +26,7 @@ from fullyconnected.network import Network, load, mlp
 from fullyconnected.protocols import ActivationFunction, Layer, Loss, Optimizer, Param
 
 if TYPE_CHECKING:
-    from fullyconnected import functional
+    from fullyconnected import functional, plot
     from fullyconnected.engine import engines
     from fullyconnected.gradcheck import check_gradients
     from fullyconnected.optimizers import LBFGS, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
@@ -90,12 +90,14 @@ __all__ = [
     # modules
     "errors",
     "functional",
+    "plot",
 ]
 
 
 # Prediction needs none of these: they are loaded when they are first used, which makes the import a third shorter.
 _LATER = {
     "functional": "functional",
+    "plot": "plot",
     "check_gradients": "gradcheck",
     "engines": "engine",
     "register": "registry",

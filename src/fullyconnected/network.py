@@ -3,7 +3,7 @@
 import copy
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from fullyconnected.layers.residual import chain
 from fullyconnected.metrics import named
 from fullyconnected.program import Program, Workspace
 from fullyconnected.protocols import Layer
+
+if TYPE_CHECKING:
+    from fullyconnected.summary import Summary
 
 __all__ = ["Evaluation", "Gradients", "Network", "load", "mlp"]
 
@@ -434,37 +437,49 @@ class Network:
         for (_, shape, part, _), a in zip(tensors, arrays, strict=True):
             self._theta[part].reshape(shape)[...] = a
 
-    def summary(self) -> str:
-        """Return a table of the layers, their output shapes and how many parameters they have.
+    def summary(self, width: int | None = None) -> "Summary":
+        """Return a table of the layers: formula, output, parameters, memory, and FLOPs; a notebook shows it in HTML.
 
-        >>> print(mlp([2, 3, 1], activation="sigmoid", seed=0).summary())
-        Layer (type)              Output Shape      Param #
-        ---------------------------------------------------
-        dense_1 (Dense)           (None, 3)               9
-        dense_2 (Dense)           (None, 1)               4
-        ---------------------------------------------------
-        Total params: 13
+        Weights are the parameters that l2 and weight decay shrink, biases all others, such as the gain and shift of
+        a norm. A FLOP is an addition or a multiplication in predicting a row (a multiply-add is two): 2 n_in n_out of
+        Dense, n_out for its bias, 7 a unit of LayerNorm, 4 of BatchNorm, 1 at the end of a Residual block; those of
+        activation functions are not counted, and those of your own layers are not known (``-``).
+
+        Parameters
+        ----------
+        width : int, optional
+            The longest line, 1 or more; nothing is cut, and where there is no room for columns, the table becomes a
+            list. None takes the terminal's width (or COLUMNS), or 80 where standard output is no terminal.
+
+        Returns
+        -------
+        Summary
+            A str.
+
+        Raises
+        ------
+        KindError, ConfigError
+            For a width that is not a whole number, or below 1.
+
+        Examples
+        --------
+        >>> print(mlp([2, 3, 1], activation="sigmoid", seed=0).summary(width=80))
+        Network: (rows, 2) -> (rows, 1), float32
+        <BLANKLINE>
+        layer    formula           output     weights  biases  memory  FLOPs a row
+        -------  ----------------  ---------  -------  ------  ------  -----------
+        dense_1  sigmoid(x W + b)  (rows, 3)        6       3    36 B           15
+        dense_2  x W + b           (rows, 1)        3       1    16 B            7
+        -------  ----------------  ---------  -------  ------  ------  -----------
+        total                                       9       4    52 B           22
+        <BLANKLINE>
+        parameters: 13; l2 and weight decay shrink 9 weights, and leave 4 biases alone
+        training: forward and backward take 50 FLOPs and 60 B a row, beside what the
+          loss takes
         """
-        rows = [
-            (
-                f"{step.name} ({type(step.layer).__name__})",
-                f"(None, {step.layer.n_out})",
-                sum(map(np.prod, step.shapes.values())),
-            )
-            for step in self.program.steps
-        ]
-        left = max(24, *(len(label) for label, _, _ in rows))
-        line = "-" * (left + 27)
-        table = [f"{label:<{left}}  {shape:<14}  {int(size):>9,}" for label, shape, size in rows]
-        return "\n".join(
-            [
-                f"{'Layer (type)':<{left}}  {'Output Shape':<14}  {'Param #':>9}",
-                line,
-                *table,
-                line,
-                f"Total params: {self.n_params:,}",
-            ]
-        )
+        from fullyconnected.summary import summarise
+
+        return summarise(self.program, self.dtype, width)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file; ``path`` holds the old file or the new one, whole, at any moment."""
@@ -497,6 +512,9 @@ class Network:
 
     def __repr__(self) -> str:
         return f"Network({list(self.layers)!r}, dtype={self.dtype})"
+
+    def _repr_html_(self) -> str:
+        return self.summary().table
 
 
 def _turned(layout: str) -> bool:
