@@ -15,7 +15,11 @@ NATIVE := native/CMakeLists.txt $(wildcard native/*.cmake) $(CPP)
 COMPILER := $(shell command -v $${CXX:-c++} || command -v g++ || command -v clang++)
 export FULLYCONNECTED_REQUIRE_NATIVE ?= $(if $(COMPILER),1,0)
 
-.PHONY: demo test check format sanitize emulate clean
+# Where there is a Chromium, pages are tested in it as well; with FULLYCONNECTED_REQUIRE_BROWSER=1 there has to be one.
+CHROMIUM := $(shell command -v chromium-headless-shell || command -v chromium || command -v google-chrome)
+BROWSER := $(if $(CHROMIUM),$(VENV)/.browser)
+
+.PHONY: demo test browser check format sanitize emulate clean
 
 $(TOOLS): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("fullyconnected needs Python 3.11 or newer; this is " + sys.version) if sys.version_info < (3, 11) else None'
@@ -30,13 +34,20 @@ $(READY): $(TOOLS) $(NATIVE)   # again after every change of the C++: it builds 
 	$(BIN)/python -m pip install --quiet --no-build-isolation --config-settings=build-dir=$(VENV)/native --editable ".[examples]"
 	@touch $@
 
+$(VENV)/.browser: $(TOOLS) | $(READY)   # one pip after the other
+	$(BIN)/python -m pip install --quiet --group browser
+	@touch $@
+
 demo: $(READY)   ## train a network on handwritten digits, and look at it
 	$(BIN)/python examples/digits.py
 
-test: $(READY)   ## the whole test suite
+test: $(READY) $(BROWSER)   ## the whole test suite
 	$(PYTEST)
 
-check: $(READY)   ## what CI runs: format, lint, types, import ranks, tests
+browser: $(READY) $(VENV)/.browser   ## the tests in a real browser alone; they fail where there is no Chromium
+	FULLYCONNECTED_REQUIRE_BROWSER=1 $(PYTEST) tests/browser
+
+check: $(READY) $(BROWSER)   ## what CI runs: format, lint, types, import ranks, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
