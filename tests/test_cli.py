@@ -385,3 +385,94 @@ class TestAsAProgram:
         code = "import sys, fullyconnected; print(*[n for n in sys.modules if n.endswith(('cli', 'tables', 'model'))])"
         out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         assert not out.strip()
+
+
+def test_explain_prints_an_example(capsys):
+    assert main(["explain", "seed"]) == 0
+    out = capsys.readouterr().out
+    assert "y1[0,0] = 0.1 * 0.15 + 0.5 * 0.25 + 0.35 = 0.49" in out
+    assert "(0.1841305 - 0.1831705) / (2 * 0.01) = 0.048" in out
+    assert main(["explain", "xor", "--h", "0.5", "--optimizer", "adam", "--focus", "W1[0,1]"]) == 0
+    out = capsys.readouterr().out
+    assert "h: 0.5" in out
+    assert "Adam(" in out
+    assert "PATHS of W1[0,1]" in out
+
+
+def test_explain_writes_every_form(tmp_path, capsys):
+    forms = {"html": "<!doctype html>", "markdown": "# One", "json": "{", "python": '"""One', "text": "One training"}
+    options = [word for form in forms for word in (f"--{form}", str(tmp_path / form))]
+    assert main(["explain", "seed", *options]) == 0
+    assert capsys.readouterr().out == ""
+    for form, beginning in forms.items():
+        assert (tmp_path / form).read_text(encoding="utf-8").startswith(beginning)
+    done = subprocess.run([sys.executable, str(tmp_path / "python")], capture_output=True, text=True, check=True)
+    assert "agree" in done.stdout
+
+
+def test_explain_a_row_of_a_table_is_what_the_model_computes(iris, capsys):
+    import json
+
+    model, path = iris
+    assert main(["explain", model, "--data", path, "--row", "100", "--row", "3", "--json", "out.json"]) == 0
+    with open("out.json", encoding="utf-8") as file:
+        record = json.load(file)
+    assert record["ok"]
+    assert record["quantities"]["t"]["values"] == [2, 0]  # virginica, setosa
+    assert record["settings"]["data"].endswith("rows 100, 3, counted from 0")
+    assert "x[0] is sepal length (cm)" in record["settings"]["inputs"]
+    assert main(["predict", model, path, "--probabilities"]) == 0
+    said = read(capsys.readouterr().out)[101]
+    p = record["quantities"]["loss.p"]["values"][0]
+    np.testing.assert_allclose(p, list(map(float, said[1:])), rtol=1e-4, atol=1e-6)
+
+
+def test_explain_a_regression_is_in_the_unit_that_the_network_sees(tmp_path, capsys):
+    path = write(tmp_path / "line.csv", ["a", "y"], [[i, 3 * i + 1] for i in range(20)])
+    assert main(["train", path, "--target", "y", "--task", "regression", "-q", "--epochs", "2", "--hidden", "4"]) == 0
+    assert main(["explain", "model.safetensors", "--data", path, "--row", "19"]) == 0
+    out = capsys.readouterr().out
+    assert "MeanSquaredError" in out
+    assert "target: y, minus its mean, over its deviation" in out
+
+
+def test_explain_opens_a_page(monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    assert main(["explain", "seed", "--open"]) == 0
+    assert main(["explain", "seed", "--html", "page.html", "--open"]) == 0
+    assert all(address.startswith("file:///") and address.endswith("page.html") for address in opened)
+    assert len(opened) == 2
+    monkeypatch.setattr("webbrowser.open", lambda address: False)
+    assert main(["explain", "seed", "--html", "page.html", "--open"]) == 0
+    assert "no browser could be started; open file:///" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nothing"], "there is no example and no file 'nothing'; the examples are xor and seed"),
+        (["nothing.safetensors"], "nothing.safetensors: No such file"),
+        (["xor", "--row", "1"], "xor has data of its own"),
+        (["MODEL"], "say for which row of which table"),
+        (["MODEL", "--data", "TABLE", "--row", "150"], "has 150 rows below its header, 0 to 149"),
+        (["MODEL", "--data", "TABLE", "--row", "-1"], "has 150 rows below its header, 0 to 149"),
+        (["MODEL", "--data", "TABLE", "--focus", "x[0,9]"], "there is no entry [0,9]"),
+        (["MODEL", "--data", "TABLE", "--focus", "dense_7.W[0,0]"], "there is no parameter or input 'dense_7.W'"),
+        (["MODEL", "--data", "TABLE", "--html", "TABLE"], "would replace a file that is read"),
+        (["MODEL", "--data", "other.csv"], "'rose' is no class of the model, which knows setosa"),
+        (["xor", "--html", "no/folder/page.html"], "in a folder that does not exist"),
+        (["xor", "--optimizer", "lbfgs"], "stepwise rule"),
+        (["xor", "--optimizer", "adm"], "did you mean 'adam'"),
+        (["xor", "--h", "0"], "h must be more than 0"),
+        (["xor", "--focus", "W1"], "focus is one number"),
+    ],
+)
+def test_what_cannot_be_explained_is_told_in_a_line(iris, capsys, arguments, says):
+    model, path = iris
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    with open("other.csv", "w", encoding="utf-8") as file:
+        file.write("\n".join([lines[0], lines[1].replace("setosa", "rose")]) + "\n")
+    words = [{"MODEL": model, "TABLE": path}.get(word, word) for word in arguments]
+    assert says in error_of(capsys, "explain", *words)

@@ -51,6 +51,7 @@ RANKS = {
     "training": 10,
     "proof": 10,
     "datasets": 10,
+    "explanation": 10,
     "tables": 10,
     "tablemodel": 11,
     "plot": 11,
@@ -61,6 +62,11 @@ RANKS = {
 INSIDE = {
     "layers": ["widths", "dense", "dropout", "norm", "residual", "__init__"],
     "engine": ["task", "numpy", "threads", "layout", "native", "__init__"],
+    "explanation": [
+        *("names", "numbers", "expression", "notation", "formulas", "record", "document", "paths"),
+        *("plaintext", "markdown", "script", "data"),
+        *("svg", "placement", "picture", "graph", "drawing", "page", "samples", "__init__"),
+    ],
     "files": ["atomic", "architecture", "model", "checkpoint", "__init__"],
 }
 

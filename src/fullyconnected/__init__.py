@@ -28,6 +28,7 @@ from fullyconnected.protocols import ActivationFunction, Layer, Loss, Optimizer,
 if TYPE_CHECKING:
     from fullyconnected import functional, plot
     from fullyconnected.engine import engines
+    from fullyconnected.explanation import draw, explain, trace
     from fullyconnected.gradcheck import check_gradients
     from fullyconnected.optimizers import LBFGS, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
     from fullyconnected.registry import register
@@ -80,6 +81,10 @@ __all__ = [
     "engines",
     # the proof
     "check_gradients",
+    # worked examples
+    "explain",
+    "trace",
+    "draw",
     # your own
     "Layer",
     "ActivationFunction",
@@ -101,6 +106,7 @@ _LATER = {
     "check_gradients": "gradcheck",
     "engines": "engine",
     "register": "registry",
+    **dict.fromkeys(("explain", "trace", "draw"), "explanation"),
     **dict.fromkeys(("fit", "epochs"), "training"),
     **dict.fromkeys(("SGD", "Momentum", "Nesterov", "RMSProp", "Adam", "AdamW", "LBFGS"), "optimizers"),
     **dict.fromkeys(("StepDecay", "ExponentialDecay", "LinearDecay", "CosineDecay", "Warmup"), "schedules"),

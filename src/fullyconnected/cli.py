@@ -1,4 +1,4 @@
-"""The command ``fullyconnected``: train on a table, predict for a table, prove the gradients."""
+"""The command ``fullyconnected``: train on a table, predict for a table, explain a step, prove the gradients."""
 
 import argparse
 import io
@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fullyconnected import __version__
 from fullyconnected.errors import ConfigError, FullyConnectedError
@@ -58,6 +59,15 @@ def _tell(message: str, status: int) -> int:
     return status
 
 
+_FORMS = {
+    "html": "a page in one file",
+    "markdown": "Markdown with LaTeX",
+    "json": "every number and formula as JSON",
+    "python": "a script that needs NumPy alone, computes every number again, and compares",
+    "text": "the plain text that is printed else",
+}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fullyconnected", description="Fully connected networks for tables.")
     parser.add_argument("--version", action="version", version=f"fullyconnected {__version__}")
@@ -90,6 +100,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", "-o", metavar="FILE", help="the CSV file to write; standard output if left out")
     add("--probabilities", action="store_true", help="for classes: a column with the probability of each, too")
 
+    explain = command("explain", _explain, "Explain one training step as a worked example, with every number.")
+    add = explain.add_argument
+    add("what", metavar="xor | seed | MODEL", help="an example, or a file that 'fullyconnected train' has saved")
+    add("--data", metavar="TABLE.csv", help="for a model: the table, with its target")
+    add("--row", type=int, action="append", metavar="N", help="for a model: which row, from 0 (0); may be given again")
+    add("--optimizer", metavar="NAME", help="whose update is shown, such as adam (the example's own; sgd for a model)")
+    add("--h", type=float, metavar="STEP", help="of the central differences (0.001; seed has its own, 0.01)")
+    add("--focus", metavar="NUMBER", help="one number, such as 'dense_1.W[0,1]', to follow along its paths to the loss")
+    for form, text in _FORMS.items():
+        add(f"--{form}", metavar="FILE", help=f"write {text}")
+    add("--open", action="store_true", help="show the page in a browser")
+
     check = command("check", _check, "Prove the gradients of everything registered by central differences.")
     add = check.add_argument
     add("--import", dest="modules", action="append", default=[], metavar="MODULE", help="prove what it registers, too")
@@ -106,16 +128,16 @@ def _sizes(text: str) -> tuple[int, ...]:
 _sizes.__name__ = "list of layer sizes"  # argparse says: invalid list of layer sizes value: '64,'
 
 
-def _writable(path: str, *read: str) -> None:
+def _writable(path: str, *read: str, option: str = "--output") -> None:
     """Raise now, and not after minutes of training, where a file cannot be written, or is one that is read."""
     target = Path(path)
     if target.exists() and any(Path(other).exists() and target.samefile(other) for other in read):
-        raise ConfigError(f"--output {path} would replace a file that is read; choose another name")
+        raise ConfigError(f"{option} {path} would replace a file that is read; choose another name")
     folder = target.resolve().parent
     if target.is_dir() or not folder.is_dir():
-        raise ConfigError(f"--output {path} is a folder, or in a folder that does not exist")
+        raise ConfigError(f"{option} {path} is a folder, or in a folder that does not exist")
     if not os.access(folder, os.W_OK):
-        raise ConfigError(f"--output {path}: you may not write to the folder {folder}")
+        raise ConfigError(f"{option} {path}: you may not write to the folder {folder}")
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -186,6 +208,80 @@ def _predict(options: argparse.Namespace) -> int:
     else:
         sys.stdout.write(text.getvalue())
     return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from fullyconnected.explanation import explain
+    from fullyconnected.explanation.samples import SAMPLES
+    from fullyconnected.files.atomic import write_atomically
+
+    read = [options.data] if options.data else []
+    wanted = {form: path for form in _FORMS if (path := getattr(options, form))}
+    for form, path in wanted.items():
+        _writable(path, options.what, *read, option=f"--{form}")
+    if options.what in SAMPLES:
+        if options.data or options.row:
+            raise ConfigError(f"{options.what} has data of its own; --data and --row are for a model")
+        net, x, t, settings = SAMPLES[options.what]()
+        about: dict[str, str] = {}
+    else:
+        net, x, t, settings, about = _row_of_table(options)
+    settings |= {key: value for key in ("optimizer", "h", "focus") if (value := getattr(options, key)) is not None}
+    explanation = explain(net, x, t, **settings).about(about)
+    forms = {form: getattr(explanation, f"to_{form}") for form in _FORMS}
+    for form, path in wanted.items():
+        write_atomically(path, forms[form]().encode())
+    if options.open:
+        _show(forms["html"]().encode(), wanted.get("html"))
+    if not (wanted or options.open):
+        sys.stdout.write(forms["text"]())
+    return 0
+
+
+def _row_of_table(options: argparse.Namespace) -> tuple[Any, Any, Any, dict[str, Any], dict[str, str]]:
+    """Return a model's network, rows of a table as it takes them, the settings, and what to say of it."""
+    from fullyconnected.tablemodel import load_table_model
+    from fullyconnected.tables import read_table
+
+    if not os.path.exists(options.what) and os.sep not in options.what and "." not in options.what:
+        raise ConfigError(f"there is no example and no file {options.what!r}; the examples are xor and seed")
+    model = load_table_model(options.what)
+    if options.data is None:
+        raise ConfigError(f"{options.what} is a model: say for which row of which table, --data TABLE.csv --row 0")
+    table = read_table(options.data, model.target, model.features)
+    rows = options.row or [0]
+    for row in rows:
+        if not 0 <= row < len(table.x):
+            raise ConfigError(
+                f"--row {row}: {options.data} has {len(table.x):,} rows below its header, 0 to {len(table.x) - 1:,}"
+            )
+    names = [f"x[{i}] is {name}" for i, name in enumerate(model.features[:50])]
+    about = {
+        "data": f"{options.data}, row{'s' * (len(rows) > 1)} {', '.join(map(str, rows))}, counted from 0",
+        "inputs": f"{', '.join(names)}{', ...' * (len(model.features) > 50)}; each minus its mean, over its deviation",
+        "target": model.target
+        + (
+            ", minus its mean, over its deviation"
+            if model.classes is None
+            else ": " + ", ".join(f"{i} is {label}" for i, label in enumerate(model.classes[:50]))
+        ),
+    }
+    x, t = model.standardise(table)[rows], model.targets(table)[rows]
+    return model.net, x, t, {"loss": model.loss, "optimizer": "sgd"}, about
+
+
+def _show(page: bytes, path: str | None) -> None:
+    """Open a page in the browser: the file that was written, or one that stays in the folder for temporary files."""
+    import tempfile
+    import webbrowser
+
+    if path is None:
+        folder = tempfile.mkdtemp(prefix="fullyconnected-")
+        path = os.path.join(folder, "page.html")
+        Path(path).write_bytes(page)
+    address = Path(path).resolve().as_uri()
+    if not webbrowser.open(address):
+        print(f"no browser could be started; open {address}")
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -26,7 +26,7 @@ from fullyconnected.program import Workspace
 from fullyconnected.protocols import ActivationFunction, Layer, Loss
 from fullyconnected.rng import as_seed
 
-__all__ = ["Report", "TensorReport", "check_gradients"]
+__all__ = ["TOLERANCE", "H", "Report", "Subject", "TensorReport", "check_gradients", "of_network"]
 
 H = float(np.finfo(np.float64).eps) ** (1 / 3)  # where h^2 and eps / h are about the same: 6e-6
 TOLERANCE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 5e-4}
@@ -195,7 +195,7 @@ def check_gradients(
             loss, t = Projection(), rng.normal(size=(len(x), net.n_out))
         if t is None or loss is None:
             raise KindError("to check a network, give x, t and loss: check_gradients(net, x, t, fc.SquaredError())")
-        subject = _of_network(net, x, t, loss, l2, sample_weight, train, seed, engine)
+        subject = of_network(net, x, t, loss, l2, sample_weight, train, seed, engine)
     else:
         raise KindError(f"a Network, a Layer, an ActivationFunction or a Loss can be checked; got {obj!r}")
     tolerance = TOLERANCE[subject.dtype] if tolerance is None else number("tolerance", tolerance, above=True)
@@ -218,19 +218,20 @@ class Subject:
     l2: float = 0.0
 
     def report(self, h: float, tolerance: float, entries: int | None, rng: np.random.Generator) -> Report:
-        loss = self.value()
+        tensors = tuple(
+            self.tensor(name, h, tolerance, _choose(a.size, entries, rng)) for name, a in self.arrays.items() if a.size
+        )
+        return Report(tensors, self.value(), self.rows, h, self.dtype.name)
+
+    def _floor(self, h: float) -> float:
+        """Return what a difference cannot resolve: the loss's rounding over h, and the outputs' own where L is 0."""
         largest = max((float(np.abs(g).max(initial=0)) for g in self.claimed.values()), default=0.0)
         eps, own = (float(np.finfo(dtype).eps) for dtype in (np.float64, self.dtype))
-        # what a difference cannot resolve: the loss's rounding over h, and the outputs' own where the loss is 0
-        floor = 10 * eps * (abs(loss) / h + self.size) + 10 * own * (largest if math.isfinite(largest) else 0)
-        tensors = tuple(
-            self._tensor(name, h, tolerance, floor, _choose(a.size, entries, rng))
-            for name, a in self.arrays.items()
-            if a.size
-        )
-        return Report(tensors, loss, self.rows, h, self.dtype.name)
+        return 10 * eps * (abs(self.value()) / h + self.size) + 10 * own * (largest if math.isfinite(largest) else 0)
 
-    def _tensor(self, name: str, h: float, tolerance: float, floor: float, chosen: Array) -> TensorReport:
+    def tensor(self, name: str, h: float, tolerance: float, chosen: Array) -> TensorReport:
+        """Compare one tensor's gradient with differences, at the chosen places of the flattened tensor."""
+        floor = self._floor(h)
         array, claimed = self.arrays[name], self.claimed[name].astype(np.float64)
         slopes = claimed.copy()  # what is not chosen is not compared
         for entry in zip(*np.unravel_index(chosen, array.shape), strict=True):
@@ -278,7 +279,8 @@ class Subject:
         scale = max(float(np.abs(claimed).max()), float(np.abs(slopes).max()))
         return max(tolerance * scale, floor) if math.isfinite(scale) else tolerance
 
-    def _slope(self, array: Array, entry: tuple[int, ...], h: float) -> float:
+    def sides(self, array: Array, entry: tuple[int, ...], h: float) -> tuple[float, float, float]:
+        """Return the loss a step to the right and a step to the left of an entry, and the way between the two."""
         kept = array[entry]
         step = h * max(1.0, abs(kept))
         right, left = kept + step, kept - step
@@ -287,7 +289,11 @@ class Subject:
         array[entry] = left
         below = self.value()
         array[entry] = kept
-        return (above - below) / float(right - left)
+        return above, below, float(right - left)
+
+    def _slope(self, array: Array, entry: tuple[int, ...], h: float) -> float:
+        above, below, way = self.sides(array, entry, h)
+        return (above - below) / way
 
     def _beside_kink(self, array: Array, entry: tuple[int, ...], h: float) -> tuple[float | None, str]:
         """Return a slope taken without crossing a kink, or None and the kink that every step crosses."""
@@ -332,9 +338,10 @@ def _around(layer: Layer, x: Any, rng: np.random.Generator) -> Network:
     return net
 
 
-def _of_network(
+def of_network(
     net: Network, x: Any, t: Any, loss: Any, l2: float, sample_weight: Any, train: bool, seed: int, engine: str
 ) -> Subject:
+    """Return a network's loss as a function of its parameters and inputs, and the gradients that it claims."""
     g = net.gradients(x, t, loss, l2, sample_weight, train, seed, engine=engine)
     data = check_data(net.program, net.dtype, x, t, loss, sample_weight)
     theta, state = net.theta.astype(np.float64), net.state.astype(np.float64)
@@ -353,7 +360,7 @@ def _of_network(
             return found + float(workspace.add_l2(l2)) if l2 else found
 
     def kinks() -> Iterator[tuple[str, Array]]:
-        for step, p, rows in batch.inputs():
+        for step, p, rows, _, _ in batch.bound():
             distances = step.layer.kink_distances(p, rows)
             if distances is not None:
                 yield step.name, distances

@@ -205,10 +205,10 @@ class Batch:
             value = value + workspace.add_l2(l2)
         return value
 
-    def inputs(self) -> Iterator[tuple[Step, Any, Array]]:
-        """Yield each step with its parameters and what came into it in the last forward pass."""
-        for step, (_, p, x, _, _) in zip(self.workspace.program.steps, self._forward, strict=True):
-            yield step, p, x
+    def bound(self) -> Iterator[tuple[Step, Any, Array, Any, Array]]:
+        """Yield each step with what it is bound to: parameters, input, cache, output."""
+        for step, (_, p, x, c, y) in zip(self.workspace.program.steps, self._forward, strict=True):
+            yield step, p, x, c, y
 
     def first_not_finite(self) -> str:
         """Name the first layer whose parameters or output are not finite, or ``"loss"``."""

@@ -14,8 +14,9 @@ from fullyconnected.flat import Array
 from fullyconnected.losses import MeanSquaredError, SoftmaxCrossEntropy
 from fullyconnected.network import Network, mlp
 from fullyconnected.optimizers import AdamW
+from fullyconnected.protocols import Loss
 from fullyconnected.rng import as_seed
-from fullyconnected.tables import LARGEST, Table
+from fullyconnected.tables import CODE, LARGEST, Table
 from fullyconnected.training import History, fit
 
 __all__ = ["Plan", "TableModel", "load_table_model", "prepare"]
@@ -84,6 +85,30 @@ class TableModel:
             )
         return y
 
+    @property
+    def loss(self) -> Loss:
+        """What the network is trained with."""
+        return MeanSquaredError() if self.classes is None else SoftmaxCrossEntropy()
+
+    def targets(self, table: Table) -> Array:
+        """Return the target of a table that was read with it, as the loss takes it: classes, or standardised numbers.
+
+        Raises
+        ------
+        DataError
+            For a label that the model has not learned, or a target that is not a number where numbers are predicted.
+        """
+        if self.classes is None:
+            return (table.numbers() - self.target_mean) / self.target_scale
+        known = {_key(label): i for i, label in reversed(list(enumerate(self.classes)))}
+        for row, label in enumerate(table.labels):
+            if _key(label) not in known:
+                raise DataError(
+                    f"{table.place(row, table.target)}: {label!r} is no class of the model, which knows "
+                    f"{', '.join(self.classes[:12])}{', ...' * (len(self.classes) > 12)}"
+                )
+        return np.array([known[_key(label)] for label in table.labels], np.intp)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all of it to a model file, which ``fc.load`` reads as well, as the network alone."""
         described = {
@@ -144,6 +169,14 @@ def load_table_model(path: str | os.PathLike[str]) -> TableModel:
     return model
 
 
+def _key(label: str) -> str | float:
+    """Return what makes two labels one class: the number, where both are the same one; else the text."""
+    try:
+        return label if CODE.match(label) else float(label)
+    except ValueError:
+        return label
+
+
 def _names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value) or len(set(value)) < len(value):
         raise ValueError("a list of different names is wanted")
@@ -175,13 +208,12 @@ class Plan:
         t = self.t
         if self.model.classes is None:
             t = (t - self.model.target_mean) / self.model.target_scale
-        loss = MeanSquaredError() if self.model.classes is None else SoftmaxCrossEntropy()
         validation = (self.x[self.held], t[self.held]) if len(self.held) else None
         return fit(
             self.model.net,
             self.x[self.learned],
             t[self.learned],
-            loss,
+            self.model.loss,
             AdamW(lr),
             validation=validation,
             **settings,

@@ -1,0 +1,117 @@
+"""Worked examples that cannot be wrong: one training step, each number as the code that trains wrote it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fullyconnected import __version__
+from fullyconnected.explanation.data import to_json
+from fullyconnected.explanation.drawing import Drawing, draw
+from fullyconnected.explanation.markdown import to_markdown
+from fullyconnected.explanation.paths import Focus, focus_on
+from fullyconnected.explanation.plaintext import to_text
+from fullyconnected.explanation.record import Trace, recorded, trace
+from fullyconnected.explanation.script import to_python
+from fullyconnected.network import Network
+
+__all__ = ["Drawing", "Explanation", "draw", "explain", "trace"]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A worked example of one training step, made by :func:`explain`; printing it gives the text.
+
+    Attributes
+    ----------
+    trace : Trace
+        The record that every form is made of.
+    focus : Focus or None
+        A number followed along its paths to the loss.
+    """
+
+    trace: Trace
+    focus: Focus | None = None
+
+    def to_text(self) -> str:
+        """Return plain text of 80 columns."""
+        return to_text(self.trace, self.focus)
+
+    def to_markdown(self) -> str:
+        """Return Markdown, with formulas in LaTeX between dollar signs."""
+        return to_markdown(self.trace, self.focus)
+
+    def to_html(self) -> str:
+        """Return a page in one file, which asks for nothing from anywhere."""
+        from fullyconnected.explanation.page import to_html
+
+        return to_html(self.trace, self.focus, __version__)
+
+    def to_json(self) -> str:
+        """Return JSON: every number as it is, every formula as text, LaTeX, MathML and NumPy."""
+        return to_json(self.trace, self.focus, __version__)
+
+    def to_python(self) -> str:
+        """Return a script that needs NumPy alone, computes every number again, and compares."""
+        return to_python(self.trace)
+
+    def about(self, settings: Mapping[str, str]) -> "Explanation":
+        """Return the same with more said of where the numbers come from, by name."""
+        return replace(self, trace=replace(self.trace, settings={**self.trace.settings, **settings}))
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {len(self.trace.steps)} steps: print it, or take .to_html()>"
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+
+def explain(
+    net: Network,
+    x: Any,
+    t: Any,
+    loss: Any,
+    optimizer: Any = None,
+    h: float | None = None,
+    *,
+    focus: str | None = None,
+    l2: float = 0.0,
+    sample_weight: Any = None,
+    train: bool = False,
+    seed: Any = 0,
+) -> Explanation:
+    """Return one training step of a network as a worked example: every formula, with every number put in.
+
+    Nothing is computed for the page: each number was written by the code that trains, and each gradient is compared
+    with central differences. ``=`` stands where the digits shown are exact, and the approximate sign elsewhere.
+
+    Parameters
+    ----------
+    net, x, t, loss, optimizer, h, l2, sample_weight, train, seed
+        As :func:`fullyconnected.trace` takes them.
+    focus : str, optional
+        One number, ``"dense_1.W[0,1]"`` or ``"x[0,2]"``, to follow along every path to the loss.
+
+    Returns
+    -------
+    Explanation
+        ``.to_text()``, ``.to_markdown()``, ``.to_html()``, ``.to_json()``, ``.to_python()``; ``.trace``.
+
+    Raises
+    ------
+    ConfigError
+        For a focus that does not exist; and whatever :func:`fullyconnected.trace` raises.
+
+    Examples
+    --------
+    >>> import fullyconnected as fc
+    >>> net = fc.mlp([2, 2], dtype="float64", seed=0)
+    >>> net.theta = [0.15, 0.20, 0.25, 0.30, 0.35, 0.45]
+    >>> text = fc.explain(net, [[0.1, 0.5]], [[0.01, 0.99]], "squared_error").to_text()
+    >>> print(text[text.index("y1[0,0]"):].splitlines()[0])
+    y1[0,0] = 0.1 * 0.15 + 0.5 * 0.25 + 0.35 = 0.49
+    """
+    recorder, record = recorded(net, x, t, loss, optimizer, l2, sample_weight, train, seed, h)
+    return Explanation(record, None if focus is None else focus_on(recorder, record, focus))

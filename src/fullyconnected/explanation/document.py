@@ -1,0 +1,220 @@
+"""What is shown of a record, whatever it is shown in: tables of numbers, openly elided, and entries worked out."""
+
+import math
+from collections.abc import Callable
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from fullyconnected.explanation.expression import (
+    Binary,
+    Expression,
+    Name,
+    Transposed,
+    entry,
+    exact,
+    shape_of,
+    sides,
+)
+from fullyconnected.explanation.names import printable
+from fullyconnected.explanation.numbers import decimal, shown
+from fullyconnected.explanation.record import Step, Trace
+from fullyconnected.flat import Array, Shape
+from fullyconnected.layers import Dense
+
+__all__ = [
+    "NOTES", "Cell", "Grid", "Worked", "given", "grid", "headline", "place", "relation", "shapes", "statistics",
+    "verdict", "worked",
+]  # fmt: skip
+
+ENTRIES = 6  # a result of at most so many entries is worked out whole; of a larger one, the first ones and the last
+FEW = 3
+EXACT = 64  # entries that are looked at to find out whether all digits are exact
+
+
+class Cell(NamedTuple):
+    """A number of a table: as it is shown, as it is, and which one it is."""
+
+    text: str
+    value: float
+    quantity: str
+
+
+class Grid(NamedTuple):
+    """An array as a table of at most so many rows and columns; None stands for those left out.
+
+    ``note`` says what an elided table does not show, and is empty where everything is shown.
+    """
+
+    rows: tuple[tuple[Cell | None, ...] | None, ...]
+    shape: Shape
+    note: str
+
+    @property
+    def columns(self) -> int:
+        """How many cells a row has, the one that stands for others included."""
+        return max((len(row) for row in self.rows if row is not None), default=0)
+
+
+class Worked(NamedTuple):
+    """One entry of a result, worked out: its name, the formula with the numbers put in, and what comes of it."""
+
+    left: str
+    right: Expression
+    sign: str
+    result: Cell
+    at: Shape
+
+
+def place(at: Shape) -> str:
+    """Return an index as it is written behind a name.
+
+    >>> place((0, 1)), place(())
+    ('[0,1]', '')
+    """
+    return f"[{','.join(map(str, at))}]" if at else ""
+
+
+def cell(name: Name, array: Array, at: Shape) -> Cell:
+    """Return one number of a quantity."""
+    value = array[at]
+    return Cell(shown(value), value.item(), name.quantity + place(at))
+
+
+def grid(name: Name, array: Array, most: tuple[int, int] = (6, 5)) -> Grid:
+    """Return an array as a table; a vector is a row."""
+    height, width = (1, 1) if array.ndim == 0 else (1, len(array)) if array.ndim == 1 else array.shape
+
+    def chosen(count: int, limit: int) -> list[int | None]:
+        return list(range(count)) if count <= limit else [*range(limit - 2), None, count - 1]
+
+    def at(i: int, j: int) -> Shape:
+        return (i, j)[2 - array.ndim :]
+
+    rows = tuple(
+        None if i is None else tuple(None if j is None else cell(name, array, at(i, j)) for j in chosen(width, most[1]))
+        for i in chosen(height, most[0])
+    )
+    elided = height > most[0] or width > most[1]
+    return Grid(rows, array.shape, statistics(array) if elided else "")
+
+
+def statistics(array: Array) -> str:
+    """Describe an array in a line."""
+    values = array.astype(np.float64).ravel()
+    finite = values[np.isfinite(values)]
+    said = f"{'x'.join(map(str, array.shape))}: {array.size:,} numbers"
+    if finite.size:
+        with np.errstate(all="ignore"):
+            spread = f"mean {finite.mean():.4g}, deviation {finite.std():.4g}"
+        said += f" from {finite.min():.4g} to {finite.max():.4g}, {spread}"
+    if finite.size < values.size:
+        said += f"; {values.size - finite.size:,} are not finite"
+    return said
+
+
+def given(trace: Trace) -> list[tuple[Name, str]]:
+    """Return what a record begins with, each with what it is."""
+    said = {
+        "x": "the input",
+        "t": "the targets",
+        "sample_weight": "the weights of the rows, as parts of 1",
+        "ones": "a one for each row",
+        "h": "the step of the differences",
+        "step": "the step, counted from 1",
+    }
+    return [(name, said.get(name.full, name.full.replace(":", ", "))) for name in trace.given]
+
+
+def relation(step: Step) -> str:
+    """Return ``=`` where all digits of a result are exact by the digits shown of its operands, else the other sign."""
+    array = step.result
+    indices = step.entries if step.entries is not None else list(islice(np.ndindex(array.shape), EXACT + 1))
+    if len(indices) > EXACT or not step.known:
+        return "≈" if step.known else "="
+    return "=" if all(is_exact(step, at) for at in indices) else "≈"
+
+
+def is_exact(step: Step, at: Shape) -> bool:
+    """Whether an entry, as it is shown, is exactly what its formula gives for the digits shown."""
+    result = shown(step.result[at])
+    value = exact(entry(step.equation.right, at, step.values))
+    return value is not None and value == decimal(result)
+
+
+def worked(step: Step, chosen: Callable[[Shape], bool] | None = None) -> tuple[list[Worked], int]:
+    """Return entries of a step's result worked out, and how many more there are.
+
+    ``chosen`` says which entries are wanted; without it they are all of a small result, and the first ones and the last
+    of a larger one.
+    """
+    if not step.known:
+        return [], 0
+    array = step.result
+    if step.entries is None and chosen is None and array.size > ENTRIES:  # a large array's indices are not listed
+        total = array.size
+        indices = [*islice(np.ndindex(array.shape), FEW), tuple(n - 1 for n in array.shape)]
+    else:
+        every = step.entries if step.entries is not None else np.ndindex(array.shape)
+        indices = [at for at in every if chosen is None or chosen(at)]
+        total = len(indices)
+    if len(indices) > ENTRIES:
+        indices = [*indices[:FEW], indices[-1]]
+    name = step.equation.left
+    found = []
+    for at in indices:
+        result = cell(name, array, at)
+        sign = "=" if is_exact(step, at) else "≈"
+        found.append(Worked(name.text + place(at), entry(step.equation.right, at, step.values), sign, result, at))
+    return found, total - len(indices)
+
+
+def shapes(step: Step) -> str:
+    """Return the shapes of a step: as an equation, where the formula has products and sums alone; else one by one."""
+
+    def simple(node: Expression) -> bool:
+        allowed = isinstance(node, Name | Transposed) or (isinstance(node, Binary) and node.operator in "@+-*")
+        return allowed and all(map(simple, sides(node)))
+
+    def written(node: Expression, within: str = "") -> str:
+        if not isinstance(node, Binary):
+            return str(shape_of(node, step.values))
+        left, right = (written(part, node.operator) for part in (node.left, node.right))
+        said = f"{left}{right}" if node.operator == "@" else f"{left} {node.operator} {right}"
+        return said if not within or node.operator == "@" or within == node.operator == "*" else f"({said})"
+
+    right = step.equation.right
+    if simple(right) and isinstance(right, Binary):
+        return f"{step.result.shape} = {written(right)}"
+    return ", ".join(f"{name} {shape}" for name, shape in step.shapes.items() if shape)
+
+
+def verdict(trace: Trace) -> str:
+    """Say in a sentence whether the gradients of a record are right."""
+    if (bad := trace.first_not_finite) is not None:
+        return f"NOT FINITE: step {bad.number}, {bad.name} of {bad.layer}, is the first to hold NaN or infinity"
+    reports = trace.reports
+    if not reports:
+        return "the gradients were not compared with differences"
+    wrong = [report.name for report in reports if not report.ok]
+    if wrong:
+        return f"WRONG: the gradients of {printable(', '.join(wrong))} disagree with central differences"
+    compared, entries = sum(r.checked for r in reports), sum(math.prod(r.shape) for r in reports)
+    said = f"{compared:,} of {entries:,} gradients were compared with central differences, and agree"
+    return said if compared < entries else f"all {entries:,} gradients agree with central differences"
+
+
+def headline(trace: Trace) -> str:
+    """Say in a line what was explained."""
+    dense = [layer.n_out for _, layer in trace.layers if type(layer) is Dense]
+    sizes = "-".join(map(str, [trace.values[trace.wires[0]].shape[1], *dense]))
+    return f"One training step of a {sizes} network, worked out for {trace.rows} row{'s' * (trace.rows != 1)}"
+
+
+NOTES = {
+    "check": "Each number is moved by h to the right and to the left, which gives the losses L_right and L_left: the "
+    "slope between them is what the gradient claims.",
+    "update": "One step of the optimizer, its first: what it remembers is 0 before.",
+    "backward": "From the loss back to the input: dL/dW1 says how fast L grows with each entry of W1.",
+}

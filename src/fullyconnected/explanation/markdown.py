@@ -1,0 +1,107 @@
+"""A record as Markdown with LaTeX between dollar signs, which notebooks and GitHub show."""
+
+from collections.abc import Iterator
+
+from fullyconnected.explanation.document import (
+    NOTES,
+    Grid,
+    given,
+    grid,
+    headline,
+    relation,
+    shapes,
+    verdict,
+    worked,
+)
+from fullyconnected.explanation.notation import latex, latex_number
+from fullyconnected.explanation.numbers import shown
+from fullyconnected.explanation.paths import Focus
+from fullyconnected.explanation.record import PHASES, Step, Trace
+
+__all__ = ["to_markdown"]
+
+SIGN = {"=": "=", "≈": r"\approx"}
+
+
+def to_markdown(trace: Trace, focus: Focus | None = None) -> str:
+    """Return the whole record as Markdown."""
+    return "\n\n".join(_parts(trace, focus)) + "\n"
+
+
+def _parts(trace: Trace, focus: Focus | None) -> Iterator[str]:
+    yield f"# {headline(trace)}"
+    yield "\n".join(f"- {name}: {_plain(value)}" for name, value in trace.settings.items())
+    yield f"$L = {latex_number(shown(trace.values[trace.name('L')]))}$; {_plain(verdict(trace))}."
+    yield (
+        r"$\odot$ works entry by entry, $\mathbf{1}$ is a column of ones; $=$ is exact at the digits shown, $\approx$ "
+        "is rounded."
+    )
+    yield "## Given"
+    for name, what in given(trace):
+        yield f"{_plain(what).capitalize() if ' ' in what else _plain(what)}:"
+        yield from _display(f"{latex(name)} = {_matrix(grid(name, trace.values[name]))}")
+        if note := grid(name, trace.values[name]).note:
+            yield _plain(note)
+    if focus is not None:
+        yield f"## Paths of {_plain(str(focus))} to the loss"
+        yield _plain(focus.summary)
+        for path in focus.paths:
+            yield f"`{' -> '.join(path.nodes)}`"
+            yield from _display(f"{latex(path.tree)} {SIGN[path.sign]} {latex_number(path.result)}")
+        if focus.rest:
+            yield _plain(focus.rest)
+    for phase in PHASES:
+        steps = [step for step in trace.steps if step.phase == phase]
+        if steps:
+            yield f"## {phase.capitalize()}"
+        if steps and phase in NOTES:
+            yield _plain(NOTES[phase])
+        for step in steps:
+            if focus is None or focus.concerns(step):
+                yield from _step(step, focus)
+
+
+def _step(step: Step, focus: Focus | None) -> Iterator[str]:
+    yield f"### {step.number}. {_plain(step.layer)}: {_plain(step.name)}"
+    yield from _display(step.equation.latex)
+    if shapes(step):
+        yield f"Shapes: {_plain(shapes(step))}"
+    table = grid(step.equation.left, step.result)
+    yield from _display(f"{latex(step.equation.left)} {SIGN[relation(step)]} {_matrix(table)}")
+    if table.note:
+        yield _plain(table.note)
+    if not step.finite:
+        yield "**Not finite:** this result holds NaN or infinity."
+    lines, more = worked(step, focus.chosen(step) if focus is not None else None)
+    name = latex(step.equation.left)
+    for line in lines:
+        index = f"{{{name}}}_{{{','.join(map(str, line.at))}}}" if line.at else name
+        yield from _display(f"{index} = {latex(line.right)} {SIGN[line.sign]} {latex_number(line.result.text)}")
+    if more:
+        yield f"And {more:,} more entries in the same way."
+    yield _plain(step.why)
+
+
+def _display(formula: str) -> Iterator[str]:
+    yield f"$$\n{formula}\n$$"
+
+
+def _matrix(table: Grid) -> str:
+    if not table.shape:
+        first = table.rows[0]
+        return "" if first is None or first[0] is None else latex_number(first[0].text)
+    rows = []
+    for row in table.rows:
+        if row is None:
+            rows.append(" & ".join([r"\vdots"] * table.columns))
+        else:
+            rows.append(" & ".join(r"\dots" if c is None else latex_number(c.text) for c in row))
+    inside = r" \\ ".join(rows)
+    return rf"\begin{{bmatrix}} {inside} \end{{bmatrix}}"
+
+
+def _plain(text: str) -> str:
+    """Return text so that Markdown takes none of it for markup."""
+    for sign in "\\`*_[]<>#|$":
+        text = text.replace(sign, f"\\{sign}" if sign not in "<>" else {"<": "&lt;", ">": "&gt;"}[sign])
+    return text

@@ -1,0 +1,128 @@
+"use strict";
+(() => {
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const steps = all("article");
+  const panel = document.getElementById("panel");
+  const slider = document.getElementById("slider");
+  const at = document.getElementById("at");
+  const mark = document.getElementById("mark");
+  const said = document.getElementById("said");
+  const svgs = all("figure svg");
+  let step = 1;
+  let quantity = "";
+
+  for (const element of all(".scripted")) element.hidden = false;
+  for (const article of steps) article.removeAttribute("id"); // an address now leads to the panel, not down the document
+
+  // what can be marked, in the order of the page
+  const places = new Map();
+  for (const element of all("[data-q]")) {
+    const name = element.dataset.q;
+    const shape = element.closest("svg") && element.tagName !== "text"; // its words are a description
+    if (!places.get(name)) places.set(name, shape ? "" : element.textContent);
+  }
+  for (const [name, text] of places) mark.append(new Option(name.replace("dL:", "dL/d ") + (text ? " = " + text : ""), name));
+
+  // a region that scrolls must be reached by keyboard
+  const reach = () => {
+    for (const element of all(".scroll")) {
+      if (element.scrollWidth > element.clientWidth + 1) {
+        element.tabIndex = 0;
+        element.setAttribute("role", "group");
+        element.setAttribute("aria-label", "scrolls sideways");
+      } else {
+        element.removeAttribute("tabindex");
+        element.removeAttribute("role");
+        element.removeAttribute("aria-label");
+      }
+    }
+  };
+
+  const write = () => {
+    const hash = "#step=" + step + (quantity ? "&q=" + encodeURIComponent(quantity) : "");
+    if (location.hash !== hash) history.replaceState(null, "", hash);
+  };
+
+  const show = (number, keep) => {
+    step = Math.min(steps.length, Math.max(1, number));
+    slider.value = step;
+    at.value = step;
+    const source = steps[step - 1];
+    slider.setAttribute("aria-valuetext", source.querySelector("h4").textContent);
+    const copy = source.cloneNode(true);
+    for (const element of all("[id]", copy)) element.removeAttribute("id");
+    const title = document.createElement("h3");
+    title.append(...copy.querySelector("h4").childNodes);
+    copy.querySelector("h4").replaceWith(title);
+    panel.replaceChildren(...copy.childNodes);
+    for (const button of all("[data-step]")) {
+      if (button.dataset.phase === source.dataset.phase) button.setAttribute("aria-current", "true");
+      else button.removeAttribute("aria-current");
+    }
+    const now = source.dataset.result;
+    for (const svg of svgs)
+      for (const element of all("[data-q]", svg)) {
+        const name = element.dataset.q;
+        element.classList.toggle("now", name === now || name.startsWith(now + "["));
+      }
+    paint();
+    reach();
+    if (!keep) write();
+  };
+
+  const paint = () => {
+    for (const element of all(".marked")) element.classList.remove("marked");
+    if (!quantity) return 0;
+    const found = all("[data-q]").filter((element) => element.dataset.q === quantity);
+    for (const element of found) element.classList.add("marked");
+    return found.length;
+  };
+
+  const choose = (name, keep) => {
+    quantity = places.has(name) ? name : "";
+    mark.value = quantity;
+    const count = paint();
+    said.textContent = quantity ? mark.selectedOptions[0].textContent + ", marked in " + count + " places" : "";
+    if (!keep) write();
+  };
+
+  const read = () => {
+    const found = new URLSearchParams(location.hash.slice(1));
+    if (!found.has("step")) return; // a link within the page
+    show(Number(found.get("step")) || 1, true);
+    choose(found.get("q") || "", true);
+  };
+
+  slider.addEventListener("input", () => show(Number(slider.value)));
+  mark.addEventListener("change", () => choose(mark.value));
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (button) {
+      const go = { first: 1, back: step - 1, on: step + 1, last: steps.length }[button.dataset.go];
+      show(go === undefined ? Number(button.dataset.step) : go);
+      return;
+    }
+    const chosen = event.target.closest("[data-q]");
+    if (chosen) choose(chosen.dataset.q === quantity ? "" : chosen.dataset.q);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+    if (event.target.closest("select, input, [tabindex]")) return; // these have arrow keys of their own
+    const go = { ArrowLeft: step - 1, ArrowRight: step + 1, Home: 1, End: steps.length }[event.key];
+    if (go === undefined) return;
+    event.preventDefault();
+    show(go);
+  });
+  const radios = all("input[name=show]");
+  const layer = () => {
+    for (const picture of all("[data-show]")) picture.hidden = !radios.some((r) => r.checked && r.value === picture.dataset.show);
+    reach();
+  };
+  for (const radio of radios) radio.addEventListener("change", layer);
+  layer();
+  addEventListener("hashchange", read);
+  addEventListener("resize", reach);
+  show(1, true);
+  read();
+  if (location.hash.startsWith("#step=")) (innerWidth < 1024 ? document.getElementById("now") : document.body).scrollIntoView();
+})();

@@ -1,0 +1,309 @@
+"""A record as a page: one file that asks for nothing from anywhere, and can be read whole without its script."""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator
+from html import escape
+from importlib.resources import files
+
+import numpy as np
+
+from fullyconnected.explanation.document import (
+    NOTES,
+    Grid,
+    Worked,
+    given,
+    grid,
+    headline,
+    place,
+    relation,
+    shapes,
+    verdict,
+    worked,
+)
+from fullyconnected.explanation.drawing import Show, graph_of, picture_of
+from fullyconnected.explanation.expression import Binary, Expression, Name, names_in
+from fullyconnected.explanation.notation import mathml, mathml_number
+from fullyconnected.explanation.numbers import shown
+from fullyconnected.explanation.paths import Focus
+from fullyconnected.explanation.record import PHASES, Step, Trace
+from fullyconnected.layers import Dense
+
+__all__ = ["to_html"]
+
+MOST = (8, 6)  # rows and columns of an array on the page
+CALM = 16  # weights of a picture that can have values and gradients at once
+SHOWS: tuple[Show, ...] = ("values", "gradients", "both")
+TITLES = {"forward": "Forward", "loss": "Loss", "backward": "Backward", "check": "Check", "update": "Update"}
+
+
+def to_html(trace: Trace, focus: Focus | None, version: str) -> str:
+    """Return the page."""
+    style, script = (files(__package__).joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
+    )
+    body = "\n".join(_body(trace, focus, version))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="generator" content="fullyconnected {escape(version)}">\n'
+        f"<title>{escape(headline(trace))}</title>\n<style>{style}</style>\n</head>\n"
+        f"<body>\n{body}\n<script>{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _body(trace: Trace, focus: Focus | None, version: str) -> Iterator[str]:
+    right = trace.ok
+    yield "<header>"
+    yield f"<h1>{escape(headline(trace))}</h1>"
+    mark = "✓" if right else "✗"
+    yield (
+        f'<p class="verdict {"right" if right else "wrong"}"><span aria-hidden="true">{mark}</span> '
+        f"<span>L = {shown(trace.values[trace.name('L')])}; {escape(verdict(trace))}.</span></p>"
+    )
+    yield '<p><a href="#steps">All steps as one document</a></p>'
+    yield "</header>"
+    yield "<main>"
+    yield '<div class="desk">'
+    yield from _network(trace, focus)
+    yield from _stepper(trace)
+    yield "</div>"
+    yield from _graph(trace)
+    if focus is not None:
+        yield from _paths(focus)
+    yield from _check(trace)
+    yield from _given(trace)
+    yield '<section id="steps" aria-labelledby="steps-title">'
+    yield '<h2 id="steps-title">All steps</h2>'
+    yield (
+        "<p><math><msup><mi>x</mi><mi>T</mi></msup></math> is x transposed, ⊙ works entry by entry, "
+        "<math><mi>𝟏</mi></math> is a column of ones; i counts rows, j units. = is exact at the digits shown, ≈ is "
+        "rounded. Choose any number to mark it everywhere.</p>"
+    )
+    for phase in PHASES:
+        steps = [step for step in trace.steps if step.phase == phase]
+        if steps:
+            yield f"<h3>{TITLES[phase]}</h3>"
+            if phase in NOTES:
+                yield f"<p>{escape(NOTES[phase])}</p>"
+            for step in steps:
+                yield from _article(step, focus)
+    yield "</section>"
+    yield from _assumptions(trace, version)
+    yield "</main>"
+
+
+def _network(trace: Trace, focus: Focus | None) -> Iterator[str]:
+    yield '<section id="network" aria-labelledby="network-title">'
+    yield '<h2 id="network-title">The network</h2>'
+    weights = sum(layer.n_in * layer.n_out for _, layer in trace.layers if type(layer) is Dense)
+    first = "both" if weights <= CALM else "values"
+    yield (
+        '<fieldset class="scripted" hidden><legend>Numbers in the picture</legend>'
+        + "".join(
+            f'<label><input type="radio" name="show" value="{show}"{" checked" * (show == first)}> {show}</label>'
+            for show in SHOWS
+        )
+        + "</fieldset>"
+    )
+    yield '<figure class="picture">'
+    for show in SHOWS:
+        drawn = picture_of(trace, show=show, focus=focus, prefix=f"net-{show}")
+        yield f'<div class="scroll" data-show="{show}"{" hidden" * (show != "both")}>{drawn}</div>'
+    yield "</figure></section>"
+
+
+def _graph(trace: Trace) -> Iterator[str]:
+    yield '<section id="graph" aria-labelledby="graph-title">'
+    yield '<h2 id="graph-title">The computation</h2>'
+    yield f'<figure class="picture"><div class="scroll">{graph_of(trace)}</div></figure></section>'
+
+
+def _stepper(trace: Trace) -> Iterator[str]:
+    last = len(trace.steps)
+    yield '<section id="now" class="scripted" hidden aria-labelledby="now-title">'
+    yield '<h2 id="now-title">Step by step</h2>'
+    yield '<div class="controls">'
+    for action, label, sign in (("first", "First step", "|◀"), ("back", "Step back", "◀")):
+        yield f'<button type="button" data-go="{action}" aria-label="{label}">{sign}</button>'
+    yield (
+        f'<label class="slider"><span>Step <output id="at">1</output> of {last}</span>'
+        f'<input id="slider" type="range" min="1" max="{last}" value="1" step="1"></label>'
+    )
+    for action, label, sign in (("on", "Step on", "▶"), ("last", "Last step", "▶|")):
+        yield f'<button type="button" data-go="{action}" aria-label="{label}">{sign}</button>'
+    yield "</div>"
+    yield '<div class="controls phases">'
+    for phase in PHASES:
+        first = next((step.number for step in trace.steps if step.phase == phase), None)
+        if first is not None:
+            yield f'<button type="button" data-step="{first}" data-phase="{phase}">{TITLES[phase]}</button>'
+    yield "</div>"
+    yield '<div class="controls"><label>Mark a number <select id="mark"><option value="">none</option></select></label>'
+    yield '<span id="said" role="status"></span></div>'
+    yield '<div id="panel" aria-live="polite"></div>'
+    yield "<p>Arrow keys, Home and End move the step; the address holds it.</p>"
+    yield "</section>"
+
+
+def _paths(focus: Focus) -> Iterator[str]:
+    yield '<section id="paths" aria-labelledby="paths-title">'
+    yield f'<h2 id="paths-title">Paths of {escape(str(focus))} to the loss</h2>'
+    yield f"<p>{escape(focus.summary)}</p><ol>"
+    for path in focus.paths:
+        nodes = " → ".join(
+            f'<span data-q="{escape(q)}">{escape(node)}</span>' if q else escape(node)
+            for node, q in zip(path.nodes, [*path.quantities, ""], strict=True)
+        )
+        factors = " · ".join(map(escape, path.factors))
+        line = f"{mathml(path.tree)}<mo>{path.sign}</mo>{mathml_number(path.result)}"
+        yield f'<li><p>{nodes}</p><p>{factors}</p><div class="scroll"><math>{line}</math></div></li>'
+    yield "</ol>"
+    if focus.rest:
+        yield f"<p>{escape(focus.rest)}</p>"
+    yield "</section>"
+
+
+def _check(trace: Trace) -> Iterator[str]:
+    steps = [step for step in trace.steps if step.phase == "check"]
+    if not steps:
+        return
+    yield '<section id="check" aria-labelledby="check-title">'
+    yield '<h2 id="check-title">Central differences</h2>'
+    yield f"<p>{escape(NOTES['check'])}</p>"
+    yield '<div class="scroll"><table class="check"><thead><tr>'
+    for title in ("number", "value", "L left", "L right", "slope between", "gradient", "apart"):
+        yield f'<th scope="col">{title}</th>'
+    yield "</tr></thead>"
+    for step in steps:
+        yield from _differences(trace, step)
+    yield "</table></div></section>"
+
+
+def _differences(trace: Trace, step: Step) -> Iterator[str]:
+    full = step.equation.left.full.removesuffix(":slope")
+    name = next(n for n in trace.values if n.full == full and not n.of and not n.new)
+    gradient = name.gradient("L")
+    right, left = list(names_in(step.equation.right))[:2]
+    values, gradients = trace.values[name], trace.values[gradient]
+    largest = float(np.nanmax(np.abs(gradients), initial=0.0))
+    yield "<tbody>"
+    yield (
+        f'<tr class="tensor"><th scope="rowgroup" colspan="7"><span>{escape(full)}</span> '
+        f"<span>{escape(step.why)}</span></th></tr>"
+    )
+    for at in step.entries or ():
+        apart = abs(float(step.result[at]) - float(gradients[at]))
+        row = (
+            _cell(values[at], name.quantity + place(at))
+            + _cell(step.values[left][at])
+            + _cell(step.values[right][at])
+            + _cell(step.result[at], step.equation.left.quantity + place(at))
+            + _cell(gradients[at], gradient.quantity + place(at))
+            + f"<td>{f'{apart / largest:.0e}' if largest else shown(apart)}</td>"
+        )
+        yield f'<tr><th scope="row">{escape(name.text + place(at))}</th>{row}</tr>'
+    yield "</tbody>"
+
+
+def _given(trace: Trace) -> Iterator[str]:
+    yield '<section id="given" aria-labelledby="given-title">'
+    yield '<h2 id="given-title">Given</h2>'
+    yield '<dl class="given">'
+    for name, what in given(trace):
+        table = grid(name, trace.values[name], MOST)
+        note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
+        yield (
+            f'<div><dt>{escape(what)}</dt><dd><div class="scroll"><math><mrow>{mathml(name)}<mo>=</mo>'
+            f"{_matrix(table)}</mrow></math></div>{note}</dd></div>"
+        )
+    yield "</dl></section>"
+
+
+def _article(step: Step, focus: Focus | None) -> Iterator[str]:
+    name = step.equation.left
+    yield (
+        f'<article id="step={step.number}" data-phase="{step.phase}" data-result="{escape(name.quantity)}" '
+        f'aria-labelledby="title-{step.number}">'
+    )
+    yield (
+        f'<h4 id="title-{step.number}"><span class="count">{step.number}</span> {TITLES[step.phase]} · '
+        f"{escape(step.layer)} · <math>{mathml(name)}</math></h4>"
+    )
+    yield f'<div class="scroll formula"><math displaystyle="true">{step.equation.mathml}</math></div>'
+    said = shapes(step)
+    if said:
+        yield f'<p class="shapes"><span>shapes</span> {escape(said)}</p>'
+    table = grid(name, step.result, MOST)
+    yield (
+        f'<div class="scroll"><math displaystyle="true"><mrow>{mathml(name)}<mo>{relation(step)}</mo>{_matrix(table)}'
+        "</mrow></math></div>"
+    )
+    if table.note:
+        yield f'<p class="note">{escape(table.note)}</p>'
+    if not step.finite:
+        yield '<p class="note wrong">Not finite: this result holds NaN or infinity.</p>'
+    lines, more = worked(step, focus.chosen(step) if focus is not None else None)
+    if lines:
+        yield '<ul class="worked">'
+        for line in lines:
+            yield f'<li><div class="scroll">{_worked(name, line)}</div></li>'
+        if more:
+            yield f"<li>and {more:,} more entries in the same way</li>"
+        yield "</ul>"
+    yield f'<p class="why">{escape(step.why)}</p>'
+    yield "</article>"
+
+
+def _worked(name: Name, line: Worked) -> str:
+    """Return a line as pieces between which it may be broken: the terms of its sum."""
+    index = f"<mo stretchy='false'>[</mo><mn>{','.join(map(str, line.at))}</mn><mo stretchy='false'>]</mo>"
+    first, *others = _terms(line.right)
+    pieces = [f"{mathml(name)}{index * bool(line.at)}<mo>=</mo>{first}", *others]
+    pieces.append(f"<mo form='infix'>{line.sign}</mo>{mathml_number(line.result.text, line.result.quantity)}")
+    return " ".join(f"<math>{piece}</math>" for piece in pieces)
+
+
+def _terms(node: Expression) -> list[str]:
+    if isinstance(node, Binary) and node.operator in "+-":
+        return [*_terms(node.left), f"<mo form='infix'>{node.operator}</mo>{mathml.write(node.right, 2, False)}"]
+    return [mathml(node)]
+
+
+def _matrix(table: Grid) -> str:
+    if not table.shape:
+        first = table.rows[0]
+        return "" if first is None or first[0] is None else mathml_number(first[0].text, first[0].quantity)
+    rows = []
+    for row in table.rows:
+        cells: Iterable[str]
+        if row is None:
+            cells = ["<mo>⋮</mo>"] * table.columns
+        else:
+            cells = ["<mo>…</mo>" if c is None else mathml_number(c.text, c.quantity) for c in row]
+        rows.append(f"<mtr>{''.join(f'<mtd>{c}</mtd>' for c in cells)}</mtr>")
+    return f'<mtable class="matrix">{"".join(rows)}</mtable>'
+
+
+def _cell(value: object, quantity: str = "") -> str:
+    mark = f' data-q="{escape(quantity)}"' if quantity else ""
+    return f"<td{mark}>{shown(value)}</td>"
+
+
+def _assumptions(trace: Trace, version: str) -> Iterator[str]:
+    yield '<section id="assumptions" aria-labelledby="assumptions-title">'
+    yield '<h2 id="assumptions-title">What the numbers depend on</h2><dl class="settings">'
+    settings = {**trace.settings, "layout": "rows are samples: y = x W + b, with W (n_in, n_out)"}
+    settings["kinks"] = "at a kink the slope is the one from the left: the derivative of relu at 0 is 0"
+    settings["library"] = f"fullyconnected {version}"
+    for name, value in settings.items():
+        yield f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+    yield "</dl></section>"
+
+

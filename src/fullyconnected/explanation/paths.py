@@ -1,0 +1,333 @@
+"""One number followed along every path to the loss: what it moves, step by step, and by how much.
+
+The slope of a step at a place is asked of the layer's own ``backward``, with a gradient that is 1 there and 0
+elsewhere. A path's share is the product of the slopes on the way, and the shares add up to the gradient.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fullyconnected.activations import FunctionPair, Softmax
+from fullyconnected.errors import ConfigError
+from fullyconnected.explanation import formulas
+from fullyconnected.explanation.document import place
+from fullyconnected.explanation.expression import Expression, Name, Number, chain, exact
+from fullyconnected.explanation.numbers import decimal, shown
+from fullyconnected.explanation.record import Recorder, Step, Trace
+from fullyconnected.flat import Array, Shape, carve, size_of
+from fullyconnected.layers import Activation, Add, BatchNorm, Dense, Dropout, LayerNorm, Save
+from fullyconnected.protocols import Layer
+
+__all__ = ["Focus", "Path", "focus_on"]
+
+SHOWN = 12  # paths that are written out
+BEAM = 200  # paths that are followed; where there are more, those with the largest shares so far
+WIDE = 2048  # entries of a step whose slopes are asked for one by one
+ALONE = ({*formulas.ACTIVATIONS} - {Softmax}) | {FunctionPair}  # activations of each entry on its own
+
+
+class Path(NamedTuple):
+    """A way from the number to the loss: the places it passes, the slopes between them, and their product."""
+
+    nodes: tuple[str, ...]
+    factors: tuple[str, ...]
+    tree: Expression
+    sign: str
+    result: str
+    quantities: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Focus:
+    """A number, the paths from it to the loss, and the entries that it moves."""
+
+    text: str
+    name: Name
+    at: Shape
+    paths: tuple[Path, ...]
+    summary: str
+    rest: str
+    moved: dict[Name, Array]  # for each wire, which entries the number moves
+
+    def __str__(self) -> str:
+        return self.text
+
+    def chosen(self, step: Step) -> Callable[[Shape], bool]:
+        """Return which entries of a step's result concern the number."""
+        left = step.equation.left
+        plain = left if not left.of and not left.new else next((n for n in self.moved if n.full == left.full), left)
+        if f"{left.full}:".startswith(f"{self.name.full}:"):  # the number itself, its gradient, difference or update
+            return lambda at: at == self.at
+        moved = self.moved.get(plain)
+        if moved is not None and moved.shape == step.result.shape:
+            return lambda at: bool(moved[at])
+        if not step.result.shape:
+            return lambda at: True
+        if step.phase == "loss":
+            wire: Array | None = self.moved[self.wire]
+        elif step.phase == "forward" and not left.new:  # what a layer keeps beside its output
+            wire = next((m for n, m in self.moved.items() if n.index == left.index and n.letter in ("h", "y")), None)
+        else:
+            wire = None
+        if wire is None:
+            return lambda at: False
+        rows: Array = np.any(wire, axis=1)
+        return lambda at: bool(rows[at[0]]) if len(step.result.shape) == 2 else bool(rows.any())
+
+    @property
+    def wire(self) -> Name:
+        """The outputs."""
+        return list(self.moved)[-1]
+
+    def concerns(self, step: Step) -> bool:
+        """Whether any entry of a step's result does."""
+        chosen = self.chosen(step)
+        return any(map(chosen, step.entries if step.entries is not None else np.ndindex(step.result.shape)))
+
+
+def focus_on(recorder: Recorder, trace: Trace, text: str) -> Focus:
+    """Return the paths of one parameter or input, given as ``"dense_1.W[0,1]"`` or ``"W1[0,1]"``.
+
+    Raises
+    ------
+    ConfigError
+        For something that is no entry of a parameter or of the input.
+    """
+    name, at = _parse(trace, text)
+    slopes, wires, label = _Slopes(recorder), trace.wires, f"{name.text}{place(at)}"
+    starts, first = slopes.starts(name, at)
+    ways = slopes.ways(starts, first)
+    last = wires[-1].gradient("L")
+    dz = trace.values[last]
+    ended = [
+        partial.on((len(wires), ()), dz[partial.at[1]], f"{last.text}{place(partial.at[1])}")
+        for partial in slopes.follow(starts, first)
+        if dz[partial.at[1]] != 0
+    ]
+    count = float(ways[-1][dz != 0].sum())
+    if name.gradient("E") in trace.values and (value := trace.values[name][at]) != 0:  # l2 sees the weight itself
+        rate = trace.values[Name("l2", full="l2")]
+        factors: tuple[tuple[str, Any], ...] = (("l2", rate), (label, value))
+        ended.append(_Partial(float(rate) * float(value), (len(wires), ()), (), factors))
+        count += 1
+    ended.sort(key=_importance)
+    kept, gradient = ended[:SHOWN], trace.values[name.gradient("L")][at]
+    paths = tuple(_path(partial, name, at, wires) for partial in kept)
+    summary = (
+        f"{_counted(count)} from {label} to L. Along each, the slopes are multiplied; the paths add up to "
+        f"dL/d{label} = {shown(gradient)}."
+    )
+    if not kept:
+        summary = f"No path leads from {label} to L: every one has a slope of 0 on the way."
+    moved: dict[Name, Array] = {wire: np.greater(found, 0) for wire, found in zip(wires, ways, strict=True)}
+    return Focus(label, name, at, paths, summary, _rest(paths, ended, count, gradient), moved)
+
+
+def _counted(count: float) -> str:
+    if count == 1:
+        return "One path leads"
+    return f"{int(count):,} paths lead" if count < 2**53 else f"About {count:.3g} paths lead"
+
+
+def _rest(paths: Sequence[Path], ended: Sequence[_Partial], count: float, gradient: Any) -> str:
+    """Say what the paths that are shown add up to, and the others."""
+    kept = ended[:SHOWN]
+    if count > len(kept):
+        total = sum(partial.share for partial in kept)
+        looked_at = " of those looked at" if count > len(ended) else ""
+        return (
+            f"These {len(kept)} paths have the largest shares{looked_at}, {shown(total)} together; the others add up "
+            f"to {shown(float(gradient) - total)}."
+        )
+    if len(kept) < 2:
+        return ""
+    digits = [decimal(path.result) for path in paths]
+    exactly = None not in digits and sum(digits) == decimal(shown(gradient))  # type: ignore[arg-type]
+    added = " + ".join(f"({path.result})" if path.result[0] == "-" else path.result for path in paths)
+    return f"Added up: {added} {'=' if exactly else '≈'} {shown(gradient)}"
+
+
+def _parse(trace: Trace, text: str) -> tuple[Name, Shape]:
+    match = re.fullmatch(r"\s*(.+?)\s*\[([^\[\]]*)\]\s*", text) if isinstance(text, str) else None
+    choices = {n: trace.values[n] for n in trace.values if n.gradient("L") in trace.values and not n.of}
+    choices = {n: a for n, a in choices.items() if n not in trace.wires[1:]}
+    known = ", ".join(f"{n.full}{a.shape}" for n, a in choices.items())
+    if match is None:
+        raise ConfigError(f'focus is one number, such as "dense_1.W[0,1]"; got {text!r:.200}. There are: {known}')
+    for name, array in choices.items():
+        if match[1] in (name.text, name.full):
+            at = tuple(int(i) if re.fullmatch(r"\s*\d{1,9}\s*", i, re.ASCII) else -1 for i in match[2].split(","))
+            if len(at) != array.ndim or not all(0 <= i < n for i, n in zip(at, array.shape, strict=True)):
+                raise ConfigError(f"focus: {name.full} has shape {array.shape}, so there is no entry [{match[2]}]")
+            return name, at
+    raise ConfigError(f"focus: there is no parameter or input {match[1]!r:.200}. There are: {known}")
+
+
+Node = tuple[int, Shape]  # a wire, and the entry in it
+
+
+class _Partial(NamedTuple):
+    """A path as far as it has been followed."""
+
+    share: float
+    at: Node
+    nodes: tuple[Node, ...]
+    factors: tuple[tuple[str, Any], ...]
+
+    def on(self, at: Node, slope: Any, said: str) -> _Partial:
+        return _Partial(self.share * float(slope), at, (*self.nodes, at), (*self.factors, (said, slope)))
+
+
+def _importance(partial: _Partial) -> float:
+    """Return what sorts the largest shares first, and NaN before them."""
+    return -math.inf if math.isnan(partial.share) else -abs(partial.share)
+
+
+def _path(partial: _Partial, name: Name, at: Shape, wires: Sequence[Name]) -> Path:
+    nodes = [f"{name.text}{place(at)}"]
+    quantities = [f"{name.quantity}{place(at)}"]
+    for i, entry in partial.nodes:
+        if i < len(wires):
+            nodes.append(f"{wires[i].text}{place(entry)}")
+            quantities.append(f"{wires[i].quantity}{place(entry)}")
+    if len(nodes) > 1 and nodes[0] == nodes[1]:  # an input stands at the beginning already
+        del nodes[0], quantities[0]
+    nodes.append("L")
+    factors = [(said, value) for said, value in partial.factors if said]
+    numbers: list[Expression] = [Number(float(value), shown(value)) for _, value in factors]
+    tree = chain("*", numbers)
+    result = shown(partial.share)
+    sign = "=" if (e := exact(tree)) is not None and e == decimal(result) else "≈"
+    return Path(tuple(nodes), tuple(said for said, _ in factors), tree, sign, result, tuple(quantities))
+
+
+class _Slopes:
+    """The slopes of each step between single entries, asked of the layers' own backward."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.bound = list(recorder.batch.bound())
+        self.memo: dict[int, Any] = {}
+
+    def one_hot(self, i: int, dy: Array) -> tuple[Any, Array]:
+        """Return what step i's backward makes of a gradient; forward goes before, as backward may use up a cache."""
+        step, p, x, c, y = self.bound[i]
+        g, dx = carve(np.empty(size_of(step.shapes), dy.dtype), step.shapes), np.full_like(x, math.nan)
+        with np.errstate(all="ignore"):
+            step.layer.forward(p, x, c, y, train=self.recorder.train)
+            step.layer.backward(p, x, c, y, dy.copy(), g, dx)
+        return g, dx
+
+    def starts(self, name: Name, at: Shape) -> tuple[list[_Partial], int]:
+        """Return the paths' first steps, and the wire that they lead to."""
+        r = self.recorder
+        if name == r.wires[0]:
+            return [_Partial(1.0, (0, at), ((0, at),), ())], 0
+        i, letter = next(key for key, own in r.parameters.items() if own == name)
+        shape = r.values[r.wires[i + 1]].shape
+        layer = r.program.steps[i].layer
+        found = []
+        # the columns that a parameter reaches: its own last index, where the layer is one that we know
+        columns = [at[-1]] if type(layer) in (Dense, LayerNorm, BatchNorm) else range(shape[1])
+        for row in range(shape[0]):
+            for j in columns:
+                dy = np.zeros(shape, r.theta.dtype)
+                dy[row, j] = 1
+                g, _ = self.one_hot(i, dy)
+                if slope := float(getattr(g, letter)[at]):
+                    said = f"dy{name.index}[{row},{j}]/d{name.text}"
+                    if type(layer) is Dense:
+                        said = f"{r.wires[i].text}[{row},{at[0]}]" if name.letter == "W" else "1"
+                    found.append(_Partial(slope, (i + 1, (row, j)), ((i + 1, (row, j)),), ((said, slope),)))
+        return found, i + 1
+
+    def onward(self, i: int, at: Shape) -> list[tuple[Node, Any, str]]:
+        """Return where an entry of wire i leads, with the slopes and how they are written."""
+        r = self.recorder
+        found: list[tuple[Node, Any, str]] = []
+        layer = r.program.steps[i].layer
+        if i in r.left:  # a residual block begins: one way goes past it
+            found.append(((r.left[i] + 1, at), 1.0, ""))
+        target = r.wires[i + 1]
+        if type(layer) is Dense:
+            W = r.values[r.parameter(i, "W")]
+            for k in range(W.shape[1]):
+                found.append(((i + 1, (at[0], k)), W[at[1], k], f"{r.parameter(i, 'W').text}[{at[1]},{k}]"))
+        elif isinstance(layer, Add) or i in r.left:
+            found.append(((i + 1, at), 1.0, ""))
+        else:
+            for entry, slope in self.others(i, at):
+                said = f"d{target.text}{place(entry)}/d{r.wires[i].text}{place(at)}"
+                found.append(((i + 1, entry), slope, said))
+        return [each for each in found if each[1] != 0]
+
+    def others(self, i: int, at: Shape) -> list[tuple[Shape, Any]]:
+        """Return where an entry leads through a step of any kind."""
+        slopes = self.of_step(i)
+        if slopes.ndim == 2:
+            return [(at, slopes[at])]
+        return [(entry, slopes[(*entry, *at)]) for entry in np.ndindex(slopes.shape[:2])]
+
+    def of_step(self, i: int) -> Array:
+        """Return the slopes of a step that is no Dense: of each entry of y by each of x, or by its own alone."""
+        if i in self.memo:
+            return self.memo[i]
+        r = self.recorder
+        layer, shape = r.program.steps[i].layer, r.values[r.wires[i + 1]].shape
+        if alone(layer):  # one gradient of ones tells all slopes
+            slopes = self.one_hot(i, np.ones(shape, r.theta.dtype))[1]
+        elif math.prod(shape) > WIDE:
+            raise ConfigError(
+                f"focus: {r.names[i]} joins {math.prod(shape):,} numbers, too many to follow; give fewer rows"
+            )
+        else:
+            slopes = np.zeros((*shape, *r.values[r.wires[i]].shape))
+            for entry in np.ndindex(shape):
+                dy = np.zeros(shape, r.theta.dtype)
+                dy[entry] = 1
+                slopes[entry] = self.one_hot(i, dy)[1]
+        self.memo[i] = slopes
+        return slopes
+
+    def ways(self, starts: Sequence[_Partial], first: int) -> list[Array]:
+        """Return for each wire how many ways lead to each of its entries."""
+        r = self.recorder
+        found = [np.zeros(r.values[wire].shape) for wire in r.wires]
+        for partial in starts:
+            found[first][partial.at[1]] += 1
+        for i in range(first, len(r.wires) - 1):
+            layer = r.program.steps[i].layer
+            if i in r.left:  # a residual block begins: one way goes past it
+                found[r.left[i] + 1] += found[i]
+            if type(layer) is Dense:
+                found[i + 1] += found[i] @ (r.values[r.parameter(i, "W")] != 0)
+            elif isinstance(layer, Add | Save):
+                found[i + 1] += found[i]
+            elif found[i].any():
+                open_ways = self.of_step(i) != 0
+                found[i + 1] += found[i] * open_ways if open_ways.ndim == 2 else np.tensordot(open_ways, found[i], 2)
+        return found
+
+    def follow(self, starts: Sequence[_Partial], first: int) -> list[_Partial]:
+        """Return the paths to the outputs; where there are many, those with the largest shares on the way."""
+        reached: dict[int, list[_Partial]] = {first: list(starts)}
+        last = len(self.recorder.wires) - 1
+        for i in range(first, last):
+            for partial in sorted(reached.pop(i, []), key=_importance)[:BEAM]:
+                for target, slope, said in self.onward(i, partial.at[1]):
+                    reached.setdefault(target[0], []).append(partial.on(target, slope, said))
+        return reached.get(last, [])
+
+
+def alone(layer: Layer) -> bool:
+    """Whether each entry of what a layer gives depends on the same entry of what came in, and on no other."""
+    if type(layer) is Activation:
+        return type(layer.activation) in ALONE
+    return type(layer) is Dropout

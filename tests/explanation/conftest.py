@@ -1,0 +1,136 @@
+"""Random training steps for all tests of explain: any layers, activations, losses and rules that are registered."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fullyconnected as fc
+from fullyconnected.activations import ACTIVATIONS
+from fullyconnected.data import output_activation
+from fullyconnected.explanation import Explanation, explain
+from fullyconnected.explanation.record import Trace, trace
+from fullyconnected.losses import LOSSES
+from fullyconnected.optimizers import OPTIMIZERS
+from fullyconnected.program import Program
+
+MEMORY = {  # settings that are not the defaults
+    "leaky_relu": {"slope": 0.2},
+    "elu": {"alpha": 0.7},
+    "huber": {"delta": 0.3},
+    "quantile": {"q": 0.8},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One training step: everything that ``fc.explain`` is handed."""
+
+    layers: tuple[fc.Layer, ...]
+    loss: fc.Loss
+    optimizer: fc.Optimizer | None
+    rows: int
+    weighted: bool
+    l2: float
+    train: bool
+    dtype: str
+    classes: bool  # whether targets are class numbers where a loss takes those and probabilities, too
+    digits: int | None  # all numbers have so few decimals, or all of them
+    seed: int
+
+    def net(self) -> fc.Network:
+        net = fc.Network(list(self.layers), dtype=self.dtype, seed=self.seed)
+        net.theta = self.rounded(net.theta + np.random.default_rng(self.seed).normal(0, 0.3, net.n_params))
+        return net
+
+    def rounded(self, a: Any) -> Any:
+        return a if self.digits is None else np.round(a, self.digits)
+
+    def data(self) -> tuple[np.ndarray, np.ndarray]:
+        rng, n_out = np.random.default_rng(self.seed + 1), self.layers[-1].n_out
+        x = self.rounded(rng.normal(size=(self.rows, self.layers[0].n_in)))
+        t = self.loss.example_targets(rng, self.rows, n_out)
+        if t.ndim == 1 and not self.classes:
+            t = np.eye(n_out)[t]
+        return x, self.rounded(t) if t.dtype.kind == "f" else t
+
+    def weights(self) -> np.ndarray | None:
+        if not self.weighted:
+            return None
+        return self.rounded(np.random.default_rng(self.seed + 2).uniform(0.5, 2, self.rows))
+
+    def settings(self) -> dict[str, Any]:
+        return {"l2": self.l2, "sample_weight": self.weights(), "train": self.train, "seed": self.seed}
+
+    def trace(self, net: fc.Network | None = None, **more: Any) -> Trace:
+        return trace(net or self.net(), *self.data(), self.loss, self.optimizer, **{**self.settings(), **more})
+
+    def explain(self, net: fc.Network | None = None, **more: Any) -> Explanation:
+        return explain(net or self.net(), *self.data(), self.loss, self.optimizer, **{**self.settings(), **more})
+
+
+def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) -> Any:
+    """Return a Hypothesis strategy of cases; ``fixed`` sets fields of theirs."""
+    st = pytest.importorskip("hypothesis").strategies
+    activations = st.sampled_from([None, *ACTIVATIONS.classes]).map(
+        lambda name: None if name is None else ACTIVATIONS.build(name, **MEMORY.get(name, {}))
+    )
+    rules = [name for name in OPTIMIZERS.classes if name != "lbfgs"]
+
+    def layer(draw: Any, n: int, inside: int) -> fc.Layer:
+        kind = draw(st.sampled_from(["dense"] * 4 + ["activation", "dropout", "layer_norm", "batch_norm", "residual"]))
+        match kind:
+            case "activation":
+                return fc.Activation(draw(activations.filter(bool)), n_in=n)
+            case "dropout":
+                return fc.Dropout(draw(st.sampled_from([0.0, 0.3, 0.5])), n_in=n)
+            case "layer_norm":
+                return fc.LayerNorm(n_in=n, epsilon=draw(st.sampled_from([1e-5, 0.01])))
+            case "batch_norm":
+                return fc.BatchNorm(n_in=n)
+            case "residual" if inside < 2:
+                block = layers(draw, n, inside + 1)
+                if block[-1].n_out != n:
+                    block.append(fc.Dense(block[-1].n_out, n))
+                return fc.Residual(block)
+        return fc.Dense(n, draw(st.integers(1, width)), draw(activations), bias=draw(st.booleans()))
+
+    def layers(draw: Any, n: int, inside: int) -> list[fc.Layer]:
+        found: list[fc.Layer] = []
+        for _ in range(draw(st.integers(1, depth if inside == 0 else 2))):
+            found.append(layer(draw, n, inside))
+            n = found[-1].n_out
+        return found
+
+    @st.composite
+    def cases(draw: Any) -> Case:
+        name = fixed.get("loss") or draw(st.sampled_from(sorted(LOSSES.classes)))
+        loss = LOSSES.build(name, **MEMORY.get(name, {}))
+        stack = layers(draw, draw(st.integers(1, width)), 0)
+        wanted = draw(st.integers(loss.least_outputs, max(width, 2)))
+        if stack[-1].n_out < loss.least_outputs or output_activation(Program(stack)) in loss.own_output:
+            stack.append(fc.Dense(stack[-1].n_out, wanted))
+        found = {
+            "layers": tuple(stack),
+            "loss": loss,
+            "optimizer": OPTIMIZERS.build(draw(st.sampled_from(rules)), lr=draw(st.sampled_from([0.5, 1e-3]))),
+            "rows": draw(st.integers(1, rows)),
+            "weighted": draw(st.booleans()),
+            "l2": draw(st.sampled_from([0.0, 0.1])),
+            "train": draw(st.booleans()),
+            "dtype": draw(st.sampled_from(["float64", "float32"])),
+            "classes": draw(st.booleans()),
+            "digits": draw(st.sampled_from([None, 1, 2])),
+            "seed": draw(st.integers(0, 1000)),
+        }
+        return Case(**{**found, **{key: value for key, value in fixed.items() if key != "loss"}})
+
+    return cases()
+
+
+@pytest.fixture(scope="session")
+def cases() -> Callable[..., Any]:
+    """Return a function that makes a strategy of random cases."""
+    return random_cases

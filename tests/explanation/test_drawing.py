@@ -1,0 +1,97 @@
+"""fc.draw: a network's own units and weights, with the numbers that it has."""
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import fullyconnected as fc
+from fullyconnected.errors import ConfigError, KindError, ShapeError
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def network() -> fc.Network:
+    net = fc.mlp([2, 2], dtype="float64", seed=0)
+    net.theta = [0.15, 0.20, 0.25, -0.30, 0.35, 0.45]
+    return net
+
+
+def texts(svg: str, quantity: str) -> list[str]:
+    root = ElementTree.fromstring(svg)
+    return ["".join(t.itertext()) for t in root.iter(f"{SVG}text") if t.get("data-q") == quantity]
+
+
+def test_a_weight_is_drawn_with_its_own_number() -> None:
+    svg = fc.draw(network())
+    assert texts(svg, "dense_1.W[1,0]") == ["0.25"]
+    assert texts(svg, "dense_1.W[1,1]") == ["-0.3"]
+    assert texts(svg, "dense_1.b[1]") == ["0.45"]
+    assert texts(svg, "x[0,0]") == []  # no input was given
+    assert svg.count("stroke-dasharray") >= 1
+
+
+def test_inputs_give_values_and_targets_give_gradients() -> None:
+    net, x, t = network(), [[0.1, 0.5]], [[0.01, 0.99]]
+    values = fc.draw(net, x)
+    assert texts(values, "x[0,1]") == ["0.5"]
+    assert texts(values, "dense_1.y[0,0]") == ["0.49"]
+    both = fc.draw(net, x, t, fc.SquaredError())
+    g = net.gradients(x, t, fc.SquaredError())
+    assert texts(both, "dL:dense_1.W[1,0]") == [f"{g.params[0].W[1, 0]:.8g}"]
+    only = fc.draw(net, x, t, "squared_error", show="gradients")
+    assert texts(only, "dense_1.W[1,0]") == []
+
+
+def test_values_without_targets_are_those_with_targets() -> None:
+    net = fc.Network(
+        [fc.Dense(3, 4, "tanh"), fc.LayerNorm(), fc.Residual([fc.Dense(4, 4, "relu")]), fc.Dense(4, 2)], seed=0
+    )
+    x = np.random.default_rng(0).normal(size=(3, 3))
+    alone, whole = fc.draw(net, x), fc.draw(net, x, [0, 1, 0], "softmax_cross_entropy", show="values")
+    names = [f"{unit}[0,{j}]" for unit in ("x", "residual_1.add.y", "dense_2.y") for j in range(2)]
+    assert [texts(alone, name) for name in names] == [texts(whole, name) for name in names]
+    assert all(texts(alone, name) for name in names)
+    z = net.predict(x[:1], engine="numpy")
+    assert texts(alone, "dense_2.y[0,0]") == [f"{float(str(z[0, 0])):.8g}"]
+
+
+def test_a_wide_layer_says_how_many_units_are_left_out_and_shows_the_one_in_focus() -> None:
+    net = fc.mlp([784, 64, 10], seed=0)
+    assert "780 more" in fc.draw(net)
+    assert texts(fc.draw(net), "dense_1.W[300,40]") == []
+    assert len(texts(fc.draw(net, focus="dense_1.W[300,40]"), "dense_1.W[300,40]")) == 1
+
+
+def test_a_drawing_is_a_picture_in_a_notebook_and_a_string_elsewhere(tmp_path) -> None:
+    drawing = fc.draw(network())
+    assert drawing._repr_svg_() == str(drawing)
+    assert len(repr(drawing)) < 60
+    (tmp_path / "net.svg").write_text(drawing)
+
+
+def test_layers_between_are_named() -> None:
+    net = fc.Network(
+        [fc.LayerNorm(n_in=3), fc.Dense(3, 2), fc.Activation("tanh"), fc.Dropout(0.5), fc.Dense(2, 1)], seed=0
+    )
+    text = "".join(ElementTree.fromstring(fc.draw(net)).itertext())
+    for name in ("layer_norm_1", "tanh", "dropout_1"):
+        assert name in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "error", "says"),
+    [
+        (("net",), {}, KindError, "a Network can be drawn"),
+        ((network(), [[0.1, 0.5]], [[0.0, 0.0]]), {}, KindError, "targets need a loss"),
+        ((network(), None, [[0.0, 0.0]], "squared_error"), {}, KindError, "inputs"),
+        ((network(), [[0.1, 0.5]]), {"show": "gradients"}, ConfigError, "targets and a loss"),
+        ((network(), [[0.1, 0.5]]), {"show": "all"}, ConfigError, "values"),
+        ((network(), [[0.1]]), {}, ShapeError, "2"),
+        ((network(),), {"focus": "dense_9.W[0,0]"}, fc.errors.UnknownNameError, "dense_1"),
+        ((fc.Network([fc.LayerNorm(n_in=3)], seed=0),), {}, ConfigError, "Dense"),
+    ],
+)
+def test_bad_input_is_told(arguments, settings, error, says) -> None:
+    with pytest.raises(error, match=says):
+        fc.draw(*arguments, **settings)

@@ -1,0 +1,561 @@
+"""The record of a training step: bit for bit the ordinary step, every formula true of it, and nothing is changed."""
+
+import itertools
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+import fullyconnected as fc
+from fullyconnected import errors
+from fullyconnected.activations import ACTIVATIONS
+from fullyconnected.explanation.expression import names_in
+from fullyconnected.explanation.record import PHASES, trace
+from fullyconnected.layers import LAYERS
+from fullyconnected.losses import LOSSES
+from fullyconnected.optimizers import OPTIMIZERS
+
+hypothesis = pytest.importorskip("hypothesis")
+st = hypothesis.strategies
+
+RULES = sorted(set(OPTIMIZERS.classes) - {"lbfgs"})
+ROWS, N_IN, WIDTH, N_OUT = 3, 2, 3, 3
+CLOSE = {"float64": 1e-13, "float32": 3e-6}  # a result and its formula, relative to the largest number met on the way
+
+
+def network(layer, activation, dtype):
+    """A network with the activation on a Dense, and around the layer."""
+    activation = ACTIVATIONS.build(activation)
+    layers = [fc.Dense(N_IN, WIDTH, activation), LAYERS.classes[layer].example(WIDTH), fc.Activation(activation)]
+    net = fc.Network([*layers, fc.Dense(WIDTH, N_OUT)], dtype=dtype, seed=0)
+    net.theta += np.random.default_rng(5).normal(0, 0.1, net.n_params)
+    return net
+
+
+def problem(loss, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(ROWS, N_IN)), LOSSES.build(loss).example_targets(rng, ROWS, N_OUT)
+
+
+def same(net, record, g):
+    """Hold a record equal to the ordinary gradients, bit for bit."""
+    assert np.float64(record.loss).tobytes() == np.float64(g.loss).tobytes()
+    assert record.values[record.name("x").gradient("L")].tobytes() == g.x.tobytes()
+    flat = np.full_like(g.theta, np.nan)
+    for name, shape, part, _ in net.program.tensors():
+        traced = record.values[record.name(name).gradient("L")]
+        assert (traced.shape, traced.dtype) == (shape, net.dtype)
+        flat[part] = traced.ravel()
+    assert flat.tobytes() == g.theta.tobytes()
+
+
+def updated(net, record):
+    """Return theta as the record says it is after the update."""
+    theta = np.full_like(net.theta, np.nan)
+    for name, _, part, _ in net.program.tensors():
+        theta[part] = record.values[record.name(f"{name}_new")].ravel()
+    return theta
+
+
+def holds(record, tolerance):
+    for step in record.steps:
+        assert step.known, step.equation
+        assert not step.error > (1e-9 if step.phase == "check" else tolerance), (str(step.equation), step.error)
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES.classes))
+@pytest.mark.parametrize("layer", sorted(LAYERS.classes))
+def test_bit_for_bit_the_ordinary_step_with_everything_that_is_registered(layer, loss):
+    rules = itertools.cycle(RULES)
+    for i, activation in enumerate(ACTIVATIONS.classes):
+        train, weighted, l2 = bool(i & 1), bool(i & 2), 0.1 * bool(i & 4)
+        net = network(layer, activation, ("float32", "float64")[i % 3 == 0])
+        x, t = problem(loss, seed=i)
+        weights = np.arange(1, ROWS + 1) / 3 if weighted else None
+        record = trace(net, x, t, loss, next(rules), l2=l2, sample_weight=weights, train=train, seed=i)
+        same(net, record, net.gradients(x, t, loss, l2, weights, train, i))
+        holds(record, CLOSE[net.dtype.name])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rule", RULES)
+def test_bit_for_bit_the_first_step_of_every_rule(rule, dtype):
+    for layer in LAYERS.classes:
+        net = network(layer, "gelu", dtype)
+        x, t = problem("squared_error")
+        weights = np.arange(1, ROWS + 1) / 3
+        record = trace(net, x, t, "squared_error", rule, l2=0.1, sample_weight=weights, train=True, seed=7)
+        fc.fit(
+            net, x, t, "squared_error", rule, epochs=1, batch_size=ROWS, shuffle=False, seed=7, engine="numpy", l2=0.1,
+            sample_weight=weights, progress=False,
+        )  # fmt: skip
+        assert updated(net, record).tobytes() == net.theta.tobytes()
+        for name, _, part in net.program.state_tensors():  # the running statistics
+            assert record.values[record.name(f"{name}_new")].tobytes() == net.state[part].tobytes()
+
+
+def test_bit_for_bit_with_any_network(cases):
+    @hypothesis.settings(max_examples=150)
+    @hypothesis.given(cases())
+    def check(case):
+        net = case.net()
+        record = case.trace(net)
+        same(net, record, net.gradients(*case.data(), case.loss, **case.settings()))
+        holds(record, CLOSE[case.dtype])
+        before = net.theta.copy()
+        fc.fit(
+            net, *case.data(), case.loss, case.optimizer, epochs=1, batch_size=case.rows, shuffle=False, l2=case.l2,
+            sample_weight=case.weights(), seed=case.seed, engine="numpy", progress=False,
+        )  # fmt: skip
+        if case.train or not any(step.layer.random or step.state for step in net.program.steps):
+            assert updated(net, record).tobytes() == net.theta.tobytes()
+        hypothesis.target(float(np.abs(net.theta - before).max(initial=0)))
+
+    check()
+
+
+def test_the_masks_are_those_of_training():
+    inner = fc.Residual([fc.Dense(5, 5, "relu"), fc.Dropout(0.5), fc.Residual([fc.Dropout(0.3), fc.Dense(5, 5)])])
+    net = fc.Network([fc.Dense(4, 5, "tanh"), fc.Dropout(0.5), inner, fc.Dense(5, 2)], seed=1)
+    x, t = np.ones((6, 4)), np.zeros((6, 2))
+    first, again, other = (trace(net, x, t, "squared_error", train=True, seed=s) for s in (3, 3, 4))
+    for name in ("dropout_1.m", "residual_1.dropout_1.m", "residual_1.residual_1.dropout_1.m"):
+        masks = [record.values[record.name(name)] for record in (first, again, other)]
+        np.testing.assert_array_equal(masks[0], masks[1])
+        assert (masks[0] != masks[2]).any()
+        assert 0 < (masks[0] == 0).mean() < 1
+    same(net, first, net.gradients(x, t, "squared_error", train=True, seed=3))
+    at_rest = trace(net, x, t, "squared_error")
+    assert not [name for name in at_rest.values if name.full.endswith(".m")]
+
+
+def test_blocks_within_blocks():
+    block = fc.Residual([fc.Residual([fc.Dense(3, 3, "silu")]), fc.LayerNorm(), fc.Residual([fc.BatchNorm()])])
+    net = fc.Network([block, fc.Dense(3, 2)], dtype="float64", seed=0)
+    x, t = np.random.default_rng(0).normal(size=(4, 3)), np.zeros((4, 2))
+    for train in (False, True):
+        record = trace(net, x, t, "huber", "adamw", train=train)
+        same(net, record, net.gradients(x, t, "huber", train=train))
+        holds(record, 1e-13)
+    assert [str(step.equation) for step in record.steps if step.layer.endswith(".save")][:2] == ["y1 = x", "y2 = y1"]
+    assert [str(step.equation) for step in record.steps if step.layer.endswith(".add")][0] == "y4 = y3 + y1"
+
+
+class TestNothingChanges:
+    def test_network_and_data(self):
+        layers = [fc.Dense(2, 3, "relu"), fc.BatchNorm(), fc.Dropout(0.5), fc.Dense(3, 2)]
+        net = fc.Network(layers, dtype="float64", seed=0)
+        x, t, weights = np.ones((4, 2)), np.ones((4, 2)), np.ones(4)
+        held = [net.theta, net.state, x, t, weights]
+        before = [a.tobytes() for a in held]
+        trace(net, x, t, "squared_error", "adam", l2=0.1, sample_weight=weights, train=True, h=0.1)
+        assert [a.tobytes() for a in held] == before
+        assert net.theta is held[0]
+
+    def test_a_record_is_frozen_and_its_values_are_its_own(self):
+        net = fc.mlp([2, 3, 2], activation="relu", dtype="float64", seed=0)
+        x, t = np.ones((2, 2)), np.zeros((2, 2))
+        record = trace(net, x, t, "squared_error", "adam", l2=0.1)
+        for name, array in record.values.items():
+            assert not array.flags.writeable, name
+            assert array.base is None or not array.base.flags.writeable
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
+        before = {name: a.copy() for name, a in record.values.items()}
+        net.theta[...] = 9
+        x[...] = 9
+        t[...] = 9
+        for name, a in record.values.items():
+            np.testing.assert_array_equal(a, before[name])
+        step = record.steps[0]
+        for thing, attribute in ((record, "loss"), (record, "steps"), (step, "why"), (step, "values")):
+            with pytest.raises(FrozenInstanceError):
+                setattr(thing, attribute, None)
+        for mapping in (record.values, record.settings, step.values):
+            with pytest.raises(TypeError):
+                mapping["x"] = 1
+        assert isinstance(record.steps, tuple)
+        assert record == record
+        assert record != trace(net, x, t, "squared_error")
+
+    def test_no_warning_and_no_setting_of_numpy(self):
+        before = np.geterr()
+        net = fc.mlp([2, 2, 2], activation="exp", seed=0)
+        net.theta[...] = 1e30
+        record = trace(net, [[1, 1]], [[0, 0]], "squared_error", "adam")
+        assert record.first_not_finite.name == "y1"
+        assert np.geterr() == before
+
+
+@pytest.fixture(scope="module")
+def record():
+    net = fc.mlp([2, 3, 2], activation="tanh", dtype="float64", seed=0)
+    return trace(net, np.ones((4, 2)), np.zeros((4, 2)), "squared_error", "adam", l2=0.1)
+
+
+class TestSteps:
+    def test_order_and_numbers(self, record):
+        assert [step.number for step in record.steps] == list(range(1, len(record.steps) + 1))
+        phases = [step.phase for step in record.steps]
+        assert [phase for phase, _ in itertools.groupby(phases)] == list(PHASES)
+        assert {step.layer for step in record.steps} == {"dense_1", "dense_2", "loss", "x", "adam"}
+
+    def test_a_batch_is_added_up_by_ones(self, record):
+        equations = [str(step.equation) for step in record.steps]
+        assert "dL/db2 = 1' dL/dy2" in equations
+        assert "dE/dW1 = x' dL/dh1" in equations
+        assert "dL/dW1 = dE/dW1 + l2 * W1" in equations
+
+    def test_what_a_step_says_of_itself(self, record):
+        for step in record.steps:
+            assert step.why.endswith((".", "!"))
+            assert step.name == step.equation.left.text
+            assert set(step.operands) == {name.text for name in names_in(step.formula)}
+            assert step.shapes[step.name] == step.result.shape
+            assert step.finite
+            assert (step.report is not None) == (step.phase == "check") == (step.entries is not None)
+
+    def test_everything_is_given_or_computed_before_it_is_used(self, record):
+        known = set(record.given)
+        for step in record.steps:
+            used = {name for name in names_in(step.formula) if not name.full.endswith((":left", ":right"))}
+            assert used <= known
+            known.add(step.equation.left)
+
+    def test_a_sum_of_the_biases_gradient(self, record):
+        dy = record.values[record.name("y2").gradient("L")]
+        np.testing.assert_allclose(record.values[record.name("b2").gradient("L")], dy.sum(axis=0))
+
+    def test_names(self, record):
+        assert record.name("W1") == record.name("dense_1.W")
+        assert record.name("dL:dense_1.W") == record.name("dL/dW1") != record.name("dE:dense_1.W")
+        assert len({name.quantity for name in record.values}) == len(record.values)
+        with pytest.raises(KeyError):
+            record.name("W9")
+
+    def test_checked(self, record):
+        assert record.ok
+        assert len(record.reports) == 5
+        assert record.first_not_finite is None
+
+    def test_a_wrong_gradient_is_said(self, monkeypatch):
+        def backward(self, h, c, y, dy):
+            dy *= y
+
+        monkeypatch.setattr(type(ACTIVATIONS.build("tanh")), "backward", backward)
+        net = fc.mlp([2, 3, 2], activation="tanh", dtype="float64", seed=0)
+        wrong = trace(net, np.ones((4, 2)), np.zeros((4, 2)), "squared_error")
+        assert not wrong.ok
+        said = {step.name: step.why for step in wrong.steps if step.phase == "check"}
+        assert said["slope_W1"].startswith("DISAGREES with dL/dW1")
+        assert said["slope_W2"].startswith("Agrees")
+        # and its formula does not hold either
+        assert next(step for step in wrong.steps if step.name == "dL/dh1").error > 1e-3
+
+    def test_a_wrong_forward_does_not_hold(self, monkeypatch):
+        def forward(self, h, c, y):
+            c.xp.tanh(h, out=y)
+            y *= 1.001
+
+        monkeypatch.setattr(type(ACTIVATIONS.build("tanh")), "forward", forward)
+        net = fc.mlp([2, 3, 2], activation="tanh", dtype="float64", seed=0)
+        wrong = trace(net, np.ones((4, 2)), np.zeros((4, 2)), "squared_error")
+        assert next(step for step in wrong.steps if step.name == "y1").error > 1e-4
+
+
+# --- of a user's own --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scale(fc.Layer):
+    """Each column times a parameter of its own."""
+
+    n_in: int
+    name: ClassVar[str] = "scale"
+
+    @property
+    def n_out(self):
+        return self.n_in
+
+    def params(self):
+        return {"s": fc.Param((self.n_in,), decays=True)}
+
+    def state(self):
+        return {"seen": (1,)}
+
+    def cache(self, rows):
+        return {"product": (rows, self.n_in), "ones": np.ones(rows)}
+
+    def start(self, p, rng):
+        p.s = 2
+        p.seen = 0
+
+    def forward(self, p, x, c, y, *, train):
+        c.xp.multiply(x, p.s, out=y)
+        if train:
+            p.seen += len(x)
+
+    def backward(self, p, x, c, y, dy, g, dx):
+        c.xp.multiply(dy, x, out=c.product)
+        c.ones.dot(c.product, out=g.s)
+        if dx is not None:
+            c.xp.multiply(dy, p.s, out=dx)
+
+
+class Snake(fc.ActivationFunction):
+    """y = h + sin(h)^2."""
+
+    name = "snake"
+    keeps_input = True
+
+    def cache(self, rows, n):
+        return {"a": (rows, n)}
+
+    def forward(self, h, c, y):
+        c.xp.sin(h, out=y)
+        y *= y
+        y += h
+
+    def backward(self, h, c, y, dy):
+        c.xp.multiply(h, 2, out=c.a)
+        c.xp.sin(c.a, out=c.a)
+        c.a += 1
+        dy *= c.a
+
+
+class LogCosh(fc.Loss):
+    """Written with an error that is worked on in place, in another array than the gradient's."""
+
+    name = "log_cosh"
+
+    def terms(self, z, t, c, dz):
+        c.xp.subtract(z, t, out=dz)
+        error = c.xp.cosh(dz, out=c.e)
+        error += 0
+        c.xp.log(c.e, out=c.e)
+        c.xp.tanh(dz, out=dz)
+
+
+class Whole(fc.Loss):
+    """With an ``into`` of its own, which knows no weights and no terms."""
+
+    name = "whole"
+
+    def into(self, z, t, c, dz):
+        c.xp.subtract(z, t, out=dz)
+        value = float((dz**2).sum() / 2)
+        return value
+
+
+@dataclass(frozen=True)
+class AdaGrad(fc.Optimizer):
+    """With slots whose names something else has, too."""
+
+    lr: float = 0.1
+    name: ClassVar[str] = "adagrad"
+    slots: ClassVar[tuple[str, ...]] = ("g", "theta_new")
+
+    def update(self, theta, g, s, c, *, lr, step, decays):
+        c.xp.multiply(g, g, out=c.a)
+        s.g += c.a
+        c.xp.add(s.g, 1e-10, out=c.a)
+        c.xp.sqrt(c.a, out=c.a)
+        c.xp.divide(g, c.a, out=c.a)
+        c.a *= lr
+        theta -= c.a
+        vars(s)["theta_new"][...] = theta
+
+
+class Louder(fc.Dropout):
+    """A layer of the library, made to do something else."""
+
+    name = "louder"
+
+    def forward(self, p, x, c, y, *, train):
+        c.drops = False
+        c.xp.multiply(x, 3, out=y)
+
+    def backward(self, p, x, c, y, dy, g, dx):
+        if dx is not None:
+            c.xp.multiply(dy, 3, out=dx)
+
+
+class Twin(fc.Residual):
+    """A block of one's own, made of the library's layers."""
+
+    name = "twin"
+
+
+@dataclass(frozen=True)
+class Two(fc.Layer):
+    """A layer that stands for two of the library's."""
+
+    n_in: int
+    n_out: int
+    name: ClassVar[str] = "two"
+
+    def steps(self):
+        return (fc.Dense(self.n_in, 3, "gelu"), fc.Dense(3, self.n_out, "tanh"))
+
+
+class Log(fc.ActivationFunction):
+    """Called as a function that formulas know, and not that function."""
+
+    name = "log"
+
+    def forward(self, h, c, y):
+        y[...] = 2 * h
+
+    def backward(self, h, c, y, dy):
+        dy *= 2
+
+
+class Rows(fc.ActivationFunction):
+    """Each entry minus its row's mean."""
+
+    name = "rows"
+
+    def forward(self, h, c, y):
+        y[...] = h - h.mean(axis=1, keepdims=True)
+
+    def backward(self, h, c, y, dy):
+        dy -= dy.mean(axis=1, keepdims=True)
+
+
+class TestOfOnesOwn:
+    @pytest.mark.parametrize("train", [False, True])
+    def test_layers_activations_losses_and_rules(self, train):
+        layers = [fc.Dense(2, 3, Snake()), Scale(3), fc.Residual([fc.Dense(3, 3, Snake()), Scale(3)]), fc.Dense(3, 2)]
+        net = fc.Network(layers, dtype="float64", seed=0)
+        x, t = np.random.default_rng(0).normal(size=(3, 2)), np.zeros((3, 2))
+        before = net.state.copy()
+        record = trace(net, x, t, LogCosh(), AdaGrad(), l2=0.1, train=train, sample_weight=[1, 2, 3])
+        same(net, record, net.gradients(x, t, LogCosh(), 0.1, [1, 2, 3], train, 0))
+        assert record.ok
+        assert net.state.tobytes() == before.tobytes()
+        opaque = {str(step.equation): step.why for step in record.steps if not step.known}
+        assert opaque["y1 = snake(h1)"] == "A function without a known formula: what its code gave."
+        assert opaque["y2 = scale(y1)"] == "A layer without a known formula: what its code gave."
+        assert "dE/ds2 = scale.backward(y1, y2, dL/dy2)" in opaque
+        assert "e = log_cosh(y7, t)" in opaque
+        assert "W1_new = adagrad(W1, dL/dW1)" in opaque
+        assert "g_W1_new = adagrad.g(W1, dL/dW1)" in opaque
+        assert all("its code gave" in why for why in opaque.values())
+        assert all(np.isnan(step.error) for step in record.steps if not step.known)
+        holds_where_known = [step for step in record.steps if step.known and step.phase != "check"]
+        assert max(step.error for step in holds_where_known) < 1e-13
+        fc.fit(
+            net, x, t, LogCosh(), AdaGrad(), epochs=1, batch_size=3, shuffle=False, l2=0.1, sample_weight=[1, 2, 3],
+            engine="numpy", progress=False,
+        )  # fmt: skip
+        assert updated(net, record).tobytes() == net.theta.tobytes()
+
+    def test_a_pair_of_functions(self):
+        net = fc.Network([fc.Dense(2, 3, (np.sin, np.cos)), fc.Dense(3, 2)], dtype="float64", seed=0)
+        record = trace(net, np.ones((2, 2)), np.zeros((2, 2)), "squared_error")
+        assert "y1 = function pair(h1)" in map(str, (step.equation for step in record.steps))
+        assert record.ok
+
+    def test_a_loss_with_weights_of_its_own(self):
+        net = fc.Network([fc.Dense(2, 2)], dtype="float64", seed=0)
+        record = trace(net, np.ones((3, 2)), np.zeros((3, 2)), Whole(), "sgd")
+        same(net, record, net.gradients(np.ones((3, 2)), np.zeros((3, 2)), Whole()))
+        assert not record.steps[1].known
+        assert str(record.steps[1].equation) == "L = whole(y1, t)"
+        assert record.ok
+
+    @pytest.mark.parametrize(
+        "layers",
+        [
+            [fc.Dense(2, 3, "tanh"), Louder(0.5), fc.Dense(3, 2)],
+            [fc.Dense(2, 3, "tanh"), Twin([fc.Dense(3, 3, "gelu"), fc.Dense(3, 3, "relu")]), fc.Dense(3, 2)],
+            [Two(2, 3), fc.Residual([Two(3, 3)]), Two(3, 2)],
+            [fc.Dense(2, 3, Log()), fc.Dense(3, 2, Rows())],
+        ],
+        ids=["a derived layer", "a derived block", "a layer of layers", "activations"],
+    )
+    def test_derived_from_the_librarys(self, layers):
+        net = fc.Network(layers, dtype="float64", seed=0)
+        x, t = np.random.default_rng(0).normal(size=(3, 2)), np.zeros((3, 2))
+        for train in (False, True):
+            record = trace(net, x, t, "squared_error", "adam", train=train, l2=0.1)
+            same(net, record, net.gradients(x, t, "squared_error", 0.1, train=train))
+            assert record.ok
+            assert max(step.error for step in record.steps if step.known and step.phase != "check") < 1e-13
+
+    def test_a_backward_that_forgets_a_parameter_shows(self):
+        class Forgets(Scale):
+            name = "forgets"
+
+            def backward(self, p, x, c, y, dy, g, dx):
+                c.xp.multiply(dy, p.s, out=dx)
+
+        net = fc.Network([Forgets(2), fc.Dense(2, 2)], dtype="float64", seed=0)
+        record = trace(net, np.ones((2, 2)), np.zeros((2, 2)), "squared_error", l2=0.1)
+        assert np.isnan(record.values[record.name("dL/ds1")]).all()
+        assert np.isnan(net.gradients(np.ones((2, 2)), np.zeros((2, 2)), "squared_error", 0.1).params[0].s).all()
+        assert not record.ok
+
+
+class TestAllThatIsRegisteredIsKnown:
+    """What the library brings has a formula; a test of it is that none is opaque."""
+
+    @pytest.mark.parametrize("activation", sorted(ACTIVATIONS.classes))
+    def test_activations(self, activation):
+        record = trace(network("dense", activation, "float64"), *problem("squared_error"), "squared_error")
+        assert all(step.known for step in record.steps)
+
+    @pytest.mark.parametrize("loss", sorted(LOSSES.classes))
+    def test_losses_with_both_kinds_of_targets(self, loss):
+        x, t = problem(loss)
+        net = network("dense", "tanh", "float64")
+        for targets in (t, np.eye(N_OUT)[t] if t.ndim == 1 else t):
+            for weights in (None, [1, 2, 3]):
+                for rows in (1, 3):
+                    w = None if weights is None else weights[:rows]
+                    record = trace(net, x[:rows], targets[:rows], loss, sample_weight=w)
+                    holds(record, 1e-13)
+                    same(net, record, net.gradients(x[:rows], targets[:rows], loss, 0.0, w))
+
+    def test_probabilities(self):
+        net, p = network("dense", "tanh", "float64"), np.array([[0.2, 0.3, 0.5], [1, 0, 0], [0.9, 0.05, 0.05]])
+        record = trace(net, problem("squared_error")[0], p, "softmax_cross_entropy")
+        holds(record, 1e-13)
+        assert record.ok
+
+    @pytest.mark.parametrize("rule", RULES)
+    def test_rules(self, rule):
+        record = trace(network("dense", "tanh", "float64"), *problem("squared_error"), "squared_error", rule)
+        assert all(step.known for step in record.steps)
+        assert [step for step in record.steps if step.phase == "update"]
+
+
+class TestTrainingPaysNothing:
+    def test_nothing_of_it_is_imported(self):
+        code = (
+            "import sys, numpy as np, fullyconnected as fc\n"
+            "net = fc.mlp([2, 3, 1], seed=0)\n"
+            "fc.fit(net, np.ones((4, 2)), np.ones((4, 1)), 'squared_error', epochs=2, progress=False)\n"
+            "net.gradients(np.ones((4, 2)), np.ones((4, 1)), 'squared_error'); net.predict(np.ones((4, 2)))\n"
+            "fc.check_gradients(net, np.ones((4, 2)), np.ones((4, 1)), 'squared_error')\n"
+            "print([name for name in sys.modules if name.startswith('fullyconnected.expla')])"
+        )
+        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        assert out.strip() == "[]"
+
+
+class TestRefused:
+    @pytest.mark.parametrize("h", [0, -0.1, np.nan, np.inf, 1e-20, 1e-300])
+    def test_steps_that_move_nothing(self, h):
+        net = fc.mlp([2, 2], dtype="float64", seed=0)
+        with pytest.raises(errors.ConfigError, match=r"^h "):
+            trace(net, [[1, 1]], [[0, 0]], "squared_error", h=h)
+
+    def test_a_step_that_moves_too_far(self):
+        net = fc.mlp([2, 2], dtype="float64", seed=0)
+        record = trace(net, [[1, 1]], [[0, 0]], "squared_error", h=1e300)
+        assert record.first_not_finite.phase == "check"
+        assert all(report.ok for report in record.reports)

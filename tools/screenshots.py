@@ -1,0 +1,80 @@
+"""Make the screenshots of the documentation: ``python tools/screenshots.py`` (needs Chromium, playwright, Pillow).
+
+They show a 2-2-2 network of sigmoids, with the numbers of Matt Mazur's "A step by step backpropagation example".
+"""
+
+import io
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+import fullyconnected as fc
+
+PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
+LARGEST = 150_000  # bytes: what a picture may take from everyone who clones the repository
+
+# picture, what stands behind the page's address, width in px, dark, all of it or what a window shows
+PAGES: list[tuple[str, str, int, bool, bool]] = [
+    ("explain-light.png", "#step=7&q=dense_2.W%5B0%2C1%5D", 1280, False, False),
+    ("explain-dark.png", "#step=9&q=dense_1.y%5B0%2C0%5D", 1280, True, False),
+    ("explain-narrow.png", "#step=3", 400, False, False),
+    ("explain-narrow-dark.png", "#step=3", 400, True, False),
+]
+
+
+def page() -> str:
+    """Return the page."""
+    net = fc.mlp([2, 2, 2], activation="sigmoid", output_activation="sigmoid", dtype="float64", seed=0)
+    net.theta = [0.15, 0.25, 0.20, 0.30, 0.35, 0.35, 0.40, 0.50, 0.45, 0.55, 0.60, 0.60]
+    return fc.explain(net, [[0.05, 0.10]], [[0.01, 0.99]], fc.SquaredError(), fc.SGD(0.5)).to_html()
+
+
+def small(png: bytes) -> bytes:
+    """Return the picture in as many colours as its size allows, 64 at least; few pages have more."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    for colours in (256, 128, 64):
+        out = io.BytesIO()
+        # dithering would make noise of an even ground, which takes more bytes and looks worse
+        picture.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+        if out.tell() <= LARGEST:
+            break
+    return out.getvalue()
+
+
+def shoot(html: Path, at: str, out: Path, width: int, dark: bool, full_page: bool) -> int:
+    """Write a PNG of the page, cut off from the network and without motion, and return its size in bytes."""
+    chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        sys.exit("Chromium is not installed: apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium)
+        page = browser.new_page(
+            viewport={"width": width, "height": 860},
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
+            locale="en",
+            offline=True,
+        )
+        page.goto(html.resolve().as_uri() + at)
+        png = small(page.screenshot(full_page=full_page, animations="disabled"))
+        browser.close()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(png)
+    return len(png)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        html = Path(folder) / "page.html"
+        html.write_text(page(), encoding="utf-8")
+        for name, at, *how in PAGES:
+            size = shoot(html, at, PICTURES / name, *how)
+            print(f"{name}: {size / 1000:.0f} kB" + (f", more than {LARGEST / 1000:.0f}" if size > LARGEST else ""))
+
+
+if __name__ == "__main__":
+    main()
