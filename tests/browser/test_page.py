@@ -135,6 +135,19 @@ def test_choosing_a_number_marks_the_same_quantity_everywhere(open_page: Any) ->
     assert marked.count() == 0
 
 
+def test_choosing_a_neuron_puts_it_in_focus(open_page: Any) -> None:
+    page = open_page(SMALL)
+    picture = page.locator("#network svg:visible")
+    picture.locator("circle[data-q='dense_1.y[0,1]']").click()
+    near = picture.locator("[data-ends]:not(.far)")
+    touching = {f"dense_1.{n}" for n in ("b[1]", "W[0,1]", "W[1,1]")} | {"dense_2.W[1,0]", "dense_2.W[1,1]"}
+    assert set(near.evaluate_all("all => all.map(e => e.dataset.q)")) == touching
+    assert picture.locator("text[data-q='dense_2.W[1,0]']:not(.far)").count() == 1
+    assert picture.locator("text[data-q='dense_2.W[0,0]'].far").count() == 1
+    picture.locator("circle[data-q='dense_1.y[0,1]']").click()
+    assert picture.locator(".far").count() == 0
+
+
 def test_a_number_is_marked_by_keyboard_alone(open_page: Any) -> None:
     page = open_page(SMALL)
     page.select_option("#mark", "dL:dense_2.W[1,0]")

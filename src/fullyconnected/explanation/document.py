@@ -11,6 +11,7 @@ from fullyconnected.explanation.expression import (
     Binary,
     Expression,
     Name,
+    Number,
     Transposed,
     entry,
     exact,
@@ -30,6 +31,7 @@ __all__ = [
 
 ENTRIES = 6  # a result of at most so many entries is worked out whole; of a larger one, the first ones and the last
 FEW = 3
+NUMBERS = 20  # in all entries of a step that are worked out; of a long formula there are fewer, though two at least
 EXACT = 64  # entries that are looked at to find out whether all digits are exact
 
 
@@ -162,12 +164,19 @@ def worked(step: Step, chosen: Callable[[Shape], bool] | None = None) -> tuple[l
     if len(indices) > ENTRIES:
         indices = [*indices[:FEW], indices[-1]]
     name = step.equation.left
+    if indices:
+        several = max(2, NUMBERS // _numbers_in(entry(step.equation.right, indices[0], step.values)))
+        indices = indices if len(indices) <= several else [*indices[: several - 1], indices[-1]]
     found = []
     for at in indices:
         result = cell(name, array, at)
         sign = "=" if is_exact(step, at) else "≈"
         found.append(Worked(name.text + place(at), entry(step.equation.right, at, step.values), sign, result, at))
     return found, total - len(indices)
+
+
+def _numbers_in(node: Expression) -> int:
+    return 1 if isinstance(node, Number) else sum(map(_numbers_in, sides(node))) or 1
 
 
 def shapes(step: Step) -> str:

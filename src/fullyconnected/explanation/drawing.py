@@ -116,9 +116,7 @@ def draw(
     return _drawn(list(_of_network(net, x)), show or "values", focus, 0 if x is None else len(x))
 
 
-def picture_of(
-    record: Trace, *, show: Show = "both", focus: Focus | str | None = None, prefix: str = "net"
-) -> Drawing:
+def picture_of(record: Trace, *, show: Show = "both", focus: Focus | str | None = None, prefix: str = "net") -> Drawing:
     """Return the network of a record as a picture; its ids begin with ``prefix``."""
     parts = list(_of_trace(record))
     if isinstance(focus, Focus):  # what has no place in the picture, such as a gain, leaves it as it is
@@ -282,10 +280,10 @@ def _wire(record: Trace, name: Name) -> Wire:
 
 
 def _op(record: Trace, full: str, layer: Layer) -> Op:
-    names = [n for n in record.values if n.full.rpartition(".")[0] == full and n.full.rpartition(".")[2] in layer.params()]
     parameters = []
-    for name in names:
-        if not name.of and not name.new:
+    for name in record.values:
+        layer_name, _, letter = name.full.rpartition(".")
+        if layer_name == full and letter in layer.params() and not name.of and not name.new:
             gradient = record.values.get(name.gradient("L"))
             back = "" if gradient is None else _numbers(gradient)
             parameters.append(Parameter(name.text, _numbers(record.values[name]), back))

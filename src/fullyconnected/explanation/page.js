@@ -70,7 +70,30 @@
     if (!keep) write();
   };
 
+  // a neuron that is chosen has its own weights and their other ends; the rest of the picture steps back
+  const focus = () => {
+    for (const svg of all("#network svg")) {
+      const chosen = all("[data-unit]", svg).find((unit) => quantity && unit.dataset.q === quantity);
+      const near = new Set(chosen ? [chosen.dataset.unit] : []);
+      const words = new Set([quantity]);
+      for (const edge of all("[data-ends]", svg)) {
+        const ends = edge.dataset.ends.split(" ");
+        const touches = !chosen || ends.includes(chosen.dataset.unit);
+        edge.classList.toggle("far", !touches);
+        if (touches && chosen) ends.forEach((end) => near.add(end));
+        if (touches) words.add(edge.dataset.q);
+      }
+      for (const unit of all("[data-unit]", svg)) {
+        unit.parentNode.classList.toggle("far", Boolean(chosen) && !near.has(unit.dataset.unit));
+        if (near.has(unit.dataset.unit)) words.add(unit.dataset.q);
+      }
+      for (const text of all("text[data-q]", svg))
+        text.classList.toggle("far", Boolean(chosen) && !words.has(text.dataset.q.replace("dL:", "")));
+    }
+  };
+
   const paint = () => {
+    focus();
     for (const element of all(".marked")) element.classList.remove("marked");
     if (!quantity) return 0;
     const found = all("[data-q]").filter((element) => element.dataset.q === quantity);

@@ -250,11 +250,14 @@ def _article(step: Step, focus: Focus | None) -> Iterator[str]:
     if not step.finite:
         yield '<p class="note wrong">Not finite: this result holds NaN or infinity.</p>'
     lines, more = worked(step, focus.chosen(step) if focus is not None else None)
+    in_table = step.phase == "check" and focus is None and len(lines) > 1
     if lines:
         yield '<ul class="worked">'
-        for line in lines:
+        for line in lines[:1] if in_table else lines:
             yield f'<li><div class="scroll">{_worked(name, line)}</div></li>'
-        if more:
+        if in_table:
+            yield '<li>the others stand in the <a href="#check">table of differences</a></li>'
+        elif more:
             yield f"<li>and {more:,} more entries in the same way</li>"
         yield "</ul>"
     yield f'<p class="why">{escape(step.why)}</p>'
@@ -305,5 +308,3 @@ def _assumptions(trace: Trace, version: str) -> Iterator[str]:
     for name, value in settings.items():
         yield f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
     yield "</dl></section>"
-
-

@@ -156,7 +156,8 @@ class _Picture:
             near = (i, k) in self.near_units
             group = svg.add(shapes, "g", opacity=None if near else FAINT)
             fill, stroke = FILLS[unit.kind]
-            look = {"fill": fill, "stroke": stroke, "data_kind": unit.kind, "data_q": unit.quantity}
+            own = {"data_kind": unit.kind, "data_q": unit.quantity, "data_unit": self._number(i, k)}
+            look = {"fill": fill, "stroke": stroke, **own}
             wide = 3.5 if self.focus and unit.quantity == self.focus else 1.5
             if unit.kind == "bias":
                 left, top = at.real - SIDE / 2, at.imag - SIDE / 2
@@ -172,7 +173,7 @@ class _Picture:
                 written.append(_word_at(below, unit.outside, near))
                 below += LINE * 1j
             else:
-                svg.write(group, at.real, at.imag, unit.name, MIDDLE, fill=DARK)
+                svg.write(group, at.real, at.imag, unit.name, MIDDLE, fill=DARK, pointer_events="none")
             for layer in self.layers:
                 if number_of(unit, layer):
                     written.append(self._word(layer, below, unit, near))
@@ -210,6 +211,7 @@ class _Picture:
                 opacity=None if near else FAINT,
                 data_kind="weight",
                 data_q=edge.quantity,
+                data_ends=f"{self._number(i, edge.source)} {self._number(i + 1, edge.target)}",
             )
             svg.tip(line, _about(f"{source.name} \u2192 {target.name}", edge))
 
@@ -220,6 +222,10 @@ class _Picture:
         faint = None if near else FAINT
         svg.write(self.words[layer], at.real, at.imag, words, SMALL, data_q=quantity, opacity=faint)
         return _word_at(at, words, near)
+
+    def _number(self, i: int, k: int) -> str:
+        """Return the number of a unit in the picture, by which a page finds what leads to it and away from it."""
+        return str(sum(len(column.units) for column in self.columns[:i]) + k)
 
     def _wide(self, edge: Edge) -> float:
         """Return the width of a line: from 1 for a weight of zero to 4 for the largest in the picture."""
