@@ -462,6 +462,7 @@ def test_explain_opens_a_page(monkeypatch, capsys):
         (["MODEL", "--data", "TABLE", "--html", "TABLE"], "would replace a file that is read"),
         (["MODEL", "--data", "other.csv"], "'rose' is no class of the model, which knows setosa"),
         (["xor", "--html", "no/folder/page.html"], "in a folder that does not exist"),
+        (["xor", "--html", "page.html", "--text", "./page.html"], "--html and --text need a file each"),
         (["xor", "--optimizer", "lbfgs"], "stepwise rule"),
         (["xor", "--optimizer", "adm"], "did you mean 'adam'"),
         (["xor", "--h", "0"], "h must be more than 0"),

@@ -219,6 +219,8 @@ def _explain(options: argparse.Namespace) -> int:
     wanted = {form: path for form in _FORMS if (path := getattr(options, form))}
     for form, path in wanted.items():
         _writable(path, options.what, *read, option=f"--{form}")
+    if len({Path(path).resolve() for path in wanted.values()}) < len(wanted):
+        raise ConfigError(f"{' and '.join(f'--{form}' for form in wanted)} need a file each")
     if options.what in SAMPLES:
         if options.data or options.row:
             raise ConfigError(f"{options.what} has data of its own; --data and --row are for a model")

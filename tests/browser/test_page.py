@@ -51,6 +51,17 @@ def test_axe_finds_nothing(open_page: Any, axe: Any, name: str, dark: bool) -> N
     assert axe(open_page(PAGES[name], dark=dark)) == []
 
 
+@pytest.mark.parametrize("width", [320, 1280])
+def test_no_digit_is_lost_in_a_matrix(open_page: Any, width: int) -> None:
+    page = open_page(PAGES["deep"], width=width)
+    cut = """all => { const words = document.createElement("canvas").getContext("2d"), place = document.createRange();
+        return all.filter(e => { words.font = getComputedStyle(e).font; place.selectNodeContents(e);
+            return place.getBoundingClientRect().width < words.measureText(e.textContent).width - 2 })
+            .map(e => e.textContent) }"""
+    assert page.locator("article mtd mn").count() > 100
+    assert page.locator("article mn").evaluate_all(cut) == []  # a line that is broken within a number shows its half
+
+
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("width", [320, 800, 1280])
 def test_nothing_sticks_out_and_no_labels_overlap(
@@ -86,9 +97,11 @@ def test_an_address_opens_its_step_with_its_number_marked(open_page: Any) -> Non
     page.goto(address + "#step=7&q=dense_2.W%5B0%2C1%5D")
     assert at(page) == "7"
     assert page.locator("#mark").input_value() == "dense_2.W[0,1]"
-    page.goto(address + "#step=none&q=nothing")  # an address that somebody has mistyped
-    assert at(page) == "1"
-    assert page.locator(".marked").count() == 0
+    last = str(page.locator("article").count())
+    for mistyped, step in {"none&q=nothing": "1", "2.5": "2", "-3": "1", "1e99": last, "%E0%A4%A&q=%": "1"}.items():
+        page.goto(f"{address}#step={mistyped}")
+        assert at(page) == step
+        assert page.locator(".marked").count() == 0
 
 
 @pytest.mark.parametrize("width", [1280, 400])
@@ -125,14 +138,22 @@ def test_choosing_a_number_marks_the_same_quantity_everywhere(open_page: Any) ->
     page.locator(f'article mn[data-q="{quantity}"]').first.click()
     marked = page.locator(".marked")
     names = marked.evaluate_all("all => [...new Set(all.map(e => e.dataset.q))]")
-    assert names == [quantity]
-    assert marked.count() == page.locator(f'[data-q="{quantity}"]').count() > 5
+    assert sorted(names) == ["dense_1.y", quantity]  # where an array stands as a whole, in the computation, the whole
+    assert page.locator(f'.marked[data-q="{quantity}"]').count() == page.locator(f'[data-q="{quantity}"]').count() > 5
     assert marked.locator("xpath=ancestor::*[local-name()='svg']").count() > 0  # in the pictures, too
     assert "q=dense_1.y" in page.url
     page.keyboard.press("ArrowRight")  # a mark stays when the step moves on
     assert page.locator("#mark").input_value() == quantity
     page.locator(f'article mn[data-q="{quantity}"]').first.click()
     assert marked.count() == 0
+
+
+def test_an_array_in_the_computation_is_marked_by_all_of_its_numbers(open_page: Any) -> None:
+    page = open_page(SMALL)
+    page.locator("#graph text[data-q='dense_1.W']").first.click()
+    names = page.locator(".marked").evaluate_all("all => [...new Set(all.map(e => e.dataset.q))].sort()")
+    assert names == ["dense_1.W", *(f"dense_1.W[{i},{j}]" for i in range(2) for j in range(2))]
+    assert page.locator("#mark option:checked").text_content() == "dense_1.W"
 
 
 def test_choosing_a_neuron_puts_it_in_focus(open_page: Any) -> None:

@@ -7,6 +7,8 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.errors import ConfigError, KindError, ShapeError
+from fullyconnected.explanation.drawing import graph_of
+from fullyconnected.explanation.numbers import shown
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -68,6 +70,25 @@ def test_a_drawing_is_a_picture_in_a_notebook_and_a_string_elsewhere(tmp_path) -
     assert drawing._repr_svg_() == str(drawing)
     assert len(repr(drawing)) < 60
     (tmp_path / "net.svg").write_text(drawing)
+
+
+def test_units_are_called_as_in_the_formulas() -> None:
+    net = fc.Network([fc.Dense(2, 2, "tanh"), fc.Residual([fc.Dense(2, 2)]), fc.Dense(2, 1)], dtype="float64", seed=0)
+    x, t = [[0.1, 0.5]], [[1.0]]
+    record = fc.trace(net, x, t, "squared_error")
+    names = ["x[0]", "x[1]", "y1[0]", "y1[1]", f"{record.wires[-2].text}[0]", f"{record.wires[-1].text}[0]"]
+    for svg in (fc.draw(net), fc.draw(net, x), fc.draw(net, x, t, "squared_error")):
+        words = [t.text for t in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+        assert [name for name in names if name not in words] == []
+
+
+def test_rows_that_the_graph_breaks_have_brackets_and_parameters_can_be_marked() -> None:
+    net = fc.mlp([2, 3, 1], dtype="float64", seed=0)
+    svg = graph_of(fc.trace(net, [[0.1, 0.5]], [[1.0]], "squared_error"))
+    written = " ".join(texts(svg, "dense_1.W")[1:])
+    assert written == " ".join(f"[{' '.join(map(shown, row))}]" for row in net.get_weights()[0])
+    assert texts(svg, "dL:dense_2.W")[0] == "dL/dW2"
+    assert texts(svg, "t") == ["t", "1"]
 
 
 def test_layers_between_are_named() -> None:

@@ -141,7 +141,7 @@ def test_blocks_within_blocks():
         same(net, record, net.gradients(x, t, "huber", train=train))
         holds(record, 1e-13)
     assert [str(step.equation) for step in record.steps if step.layer.endswith(".save")][:2] == ["y1 = x", "y2 = y1"]
-    assert [str(step.equation) for step in record.steps if step.layer.endswith(".add")][0] == "y4 = y3 + y1"
+    assert next(str(step.equation) for step in record.steps if step.layer.endswith(".add")) == "y4 = y3 + y1"
 
 
 class TestNothingChanges:

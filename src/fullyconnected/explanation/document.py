@@ -25,8 +25,8 @@ from fullyconnected.flat import Array, Shape
 from fullyconnected.layers import Dense
 
 __all__ = [
-    "NOTES", "Cell", "Grid", "Worked", "given", "grid", "headline", "place", "relation", "shapes", "statistics",
-    "verdict", "worked",
+    "NOTES", "Cell", "Grid", "Worked", "given", "grid", "headline", "left_out", "numbers_in", "place", "relation",
+    "shapes", "statistics", "verdict", "worked",
 ]  # fmt: skip
 
 ENTRIES = 6  # a result of at most so many entries is worked out whole; of a larger one, the first ones and the last
@@ -41,6 +41,7 @@ class Cell(NamedTuple):
     text: str
     value: float
     quantity: str
+    whole: bool  # whether all of its digits are shown
 
 
 class Grid(NamedTuple):
@@ -52,6 +53,11 @@ class Grid(NamedTuple):
     rows: tuple[tuple[Cell | None, ...] | None, ...]
     shape: Shape
     note: str
+
+    @property
+    def sign(self) -> str:
+        """``=`` where all digits of what is shown are shown, else the other sign."""
+        return "=" if all(c.whole for row in self.rows if row is not None for c in row if c is not None) else "≈"
 
     @property
     def columns(self) -> int:
@@ -80,8 +86,9 @@ def place(at: Shape) -> str:
 
 def cell(name: Name, array: Array, at: Shape) -> Cell:
     """Return one number of a quantity."""
-    value = array[at]
-    return Cell(shown(value), value.item(), name.quantity + place(at))
+    value, text = array[at], shown(array[at])
+    kind = np.float32 if isinstance(value, np.float32) else np.float64
+    return Cell(text, value.item(), name.quantity + place(at), bool(kind(text) == value or not np.isfinite(value)))
 
 
 def grid(name: Name, array: Array, most: tuple[int, int] = (6, 5)) -> Grid:
@@ -126,15 +133,29 @@ def given(trace: Trace) -> list[tuple[Name, str]]:
         "h": "the step of the differences",
         "step": "the step, counted from 1",
     }
-    return [(name, said.get(name.full, name.full.replace(":", ", "))) for name in trace.given]
+    owners = {name.full for name in trace.values}
+
+    def what(full: str) -> str:
+        owner, _, part = full.rpartition(":")
+        if owner not in owners:
+            return said.get(full, full)
+        of_each = f"for each number of {owner}"
+        return f"the step of the differences, {of_each}" if part == "h" else f"{part}, {of_each}, before the step"
+
+    return [(name, what(name.full)) for name in trace.given]
 
 
 def relation(step: Step) -> str:
-    """Return ``=`` where all digits of a result are exact by the digits shown of its operands, else the other sign."""
+    """Return ``=`` where all digits of a result are exact by the digits shown of its operands, else the other sign.
+
+    Where the formula is not known, ``=`` stands where all digits are shown.
+    """
     array = step.result
+    if not step.known:
+        return grid(step.equation.left, array).sign
     indices = step.entries if step.entries is not None else list(islice(np.ndindex(array.shape), EXACT + 1))
-    if len(indices) > EXACT or not step.known:
-        return "≈" if step.known else "="
+    if len(indices) > EXACT:
+        return "≈"
     return "=" if all(is_exact(step, at) for at in indices) else "≈"
 
 
@@ -165,7 +186,7 @@ def worked(step: Step, chosen: Callable[[Shape], bool] | None = None) -> tuple[l
         indices = [*indices[:FEW], indices[-1]]
     name = step.equation.left
     if indices:
-        several = max(2, NUMBERS // _numbers_in(entry(step.equation.right, indices[0], step.values)))
+        several = max(2, NUMBERS // numbers_in(entry(step.equation.right, indices[0], step.values)))
         indices = indices if len(indices) <= several else [*indices[: several - 1], indices[-1]]
     found = []
     for at in indices:
@@ -175,8 +196,18 @@ def worked(step: Step, chosen: Callable[[Shape], bool] | None = None) -> tuple[l
     return found, total - len(indices)
 
 
-def _numbers_in(node: Expression) -> int:
-    return 1 if isinstance(node, Number) else sum(map(_numbers_in, sides(node))) or 1
+def numbers_in(node: Expression) -> int:
+    """Count the numbers that a formula shows."""
+    return 1 if isinstance(node, Number) else sum(map(numbers_in, sides(node))) or 1
+
+
+def left_out(more: int) -> str:
+    """Say how many entries are not worked out.
+
+    >>> left_out(1)
+    'and 1 more entry in the same way'
+    """
+    return f"and {more:,} more entr{'y' if more == 1 else 'ies'} in the same way"
 
 
 def shapes(step: Step) -> str:
@@ -191,7 +222,8 @@ def shapes(step: Step) -> str:
             return str(shape_of(node, step.values))
         left, right = (written(part, node.operator) for part in (node.left, node.right))
         said = f"{left}{right}" if node.operator == "@" else f"{left} {node.operator} {right}"
-        return said if not within or node.operator == "@" or within == node.operator == "*" else f"({said})"
+        loose = {"+": ("*", "@", "-"), "-": ("*", "@", "-"), "*": ("@",)}
+        return f"({said})" if within in loose.get(node.operator, ()) else said
 
     right = step.equation.right
     if simple(right) and isinstance(right, Binary):

@@ -29,6 +29,7 @@ Show = Literal["values", "gradients", "both"]
 FIRST, LAST = 3, 1  # units that are drawn of a wide layer
 WIDE = 8  # the most units of a layer that is drawn whole
 SMALL = 6  # numbers of an array that stand in the graph
+LINE = 32  # characters in a line there
 
 
 class Drawing(str):
@@ -51,6 +52,7 @@ class Part(NamedTuple):
     y: Array | None = None  # (n_out,)
     dy: Array | None = None
     quantity: str = ""  # of y
+    text: str = ""  # what formulas call y
     W: Array | None = None
     b: Array | None = None
     dW: Array | None = None
@@ -137,10 +139,10 @@ def _of_network(net: Network, x: Any) -> Iterator[Part]:
         with np.errstate(all="ignore"):
             batch.forward(train=False)
         first, outputs = batch.x[0], [y[0] for *_, y in batch.bound()]
-    yield Part("input", net.layers[0], first, quantity="x")
-    for step, p, y in zip(net.program.steps, net.program.views(net.theta), outputs, strict=True):
+    yield Part("input", net.layers[0], first, quantity="x", text="x")
+    for i, (step, p, y) in enumerate(zip(net.program.steps, net.program.views(net.theta), outputs, strict=True)):
         W, b = getattr(p, "W", None), getattr(p, "b", None)
-        yield Part(step.name, step.layer, y, quantity=f"{step.name}.y", W=W, b=b)
+        yield Part(step.name, step.layer, y, quantity=f"{step.name}.y", text=f"y{i + 1}", W=W, b=b)
 
 
 def _of_trace(record: Trace) -> Iterator[Part]:
@@ -152,14 +154,14 @@ def _of_trace(record: Trace) -> Iterator[Part]:
 
     x = record.wires[0]
     dx = value(x.gradient("L"))
-    yield Part("input", record.layers[0][1], record.values[x][0], None if dx is None else dx[0], "x")
+    yield Part("input", record.layers[0][1], record.values[x][0], None if dx is None else dx[0], "x", "x")
     for i, (name, layer) in enumerate(record.layers):
         wire = record.wires[i + 1]
         dy = value(wire.gradient("L"))
-        part = Part(name, layer, record.values[wire][0], None if dy is None else dy[0], wire.quantity)
+        part = Part(name, layer, record.values[wire][0], None if dy is None else dy[0], wire.quantity, wire.text)
         if type(layer) is Dense:
             parameters = (parameter(f"{name}.{letter}", of) for of in ("", "L") for letter in "Wb")
-            part = Part(*part[:5], *parameters)
+            part = Part(*part[:6], *parameters)
         yield part
 
 
@@ -185,9 +187,8 @@ def _drawn(parts: Sequence[Part], show: Show, focus: str | None, rows: int, pref
     columns, edges = [], []
     for k, (part, width, chosen) in enumerate(zip(units, widths, kept, strict=True)):
         kind = "input" if k == 0 else "output" if k == len(units) - 1 else "hidden"
-        letter = {"input": "x", "output": "y"}.get(kind, "h")
         drawn = [
-            Unit(f"{letter}{j + 1}", kind, _at(part.y, (j,)), _at(part.dy, (j,)), f"{part.quantity}[0,{j}]")
+            Unit(f"{part.text}[{j}]", kind, _at(part.y, (j,)), _at(part.dy, (j,)), f"{part.quantity}[0,{j}]")
             for j in chosen
         ]
         biased = [int(each.b is not None) for each in dense] + [0]  # the last units have no bias beside them
@@ -264,7 +265,7 @@ def graph_of(record: Trace) -> Drawing:
                 bypasses.append((open_blocks.pop(), len(ops)))
             if not isinstance(layer, Save):
                 ops.append(_op(record, full, layer))
-    ops.append(Op(f"loss: {record.settings['loss'].partition('(')[0]}", [Parameter("t", _small(record, "t"), "")]))
+    ops.append(Op(f"loss: {record.settings['loss'].partition('(')[0]}", [Parameter("t", _small(record, "t"), "", "t")]))
     loss = record.name("L")
     wires.append(Wire("L", shown(record.values[loss][()]), "dL/dL", "1", "", "L"))
     title = f"The computation of the loss in {len(ops)} steps"
@@ -286,7 +287,7 @@ def _op(record: Trace, full: str, layer: Layer) -> Op:
         if layer_name == full and letter in layer.params() and not name.of and not name.new:
             gradient = record.values.get(name.gradient("L"))
             back = "" if gradient is None else _numbers(gradient)
-            parameters.append(Parameter(name.text, _numbers(record.values[name]), back))
+            parameters.append(Parameter(name.text, _numbers(record.values[name]), back, name.quantity))
     if type(layer) is Dense:
         return Op(" ".join(f"{sign} {p.name}" for sign, p in zip("@+", parameters, strict=False)), parameters)
     if isinstance(layer, Activation):
@@ -302,4 +303,7 @@ def _numbers(array: Array) -> str:
     """Return a small array as lines of numbers, and nothing of a larger one."""
     if array.size > SMALL:
         return ""
-    return "\n".join(" ".join(map(shown, row)) for row in np.atleast_2d(array))
+    rows = [" ".join(map(shown, row)) for row in np.atleast_2d(array)]
+    if len(rows) > 1 and max(map(len, rows)) > LINE:  # the graph breaks them, and brackets say where each ends
+        rows = [f"[{row}]" for row in rows]
+    return "\n".join(rows)

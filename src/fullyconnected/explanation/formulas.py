@@ -271,7 +271,8 @@ def _softmax(classes: bool) -> Terms:
     )
 
 
-_MARGIN = (1 - call("onehot", T, Z)) * call("max", Z - call("pick", Z, T) + 1, number(0))
+_RIGHT = call("onehot", T, Z) > 0
+_MARGIN = where(_RIGHT, 0, call("max", Z - call("pick", Z, T) + 1, number(0)))
 
 LOSSES: dict[type[Loss], Callable[[Any, bool], Terms]] = {
     losses.SquaredError: lambda *_: Terms(
@@ -303,7 +304,7 @@ LOSSES: dict[type[Loss], Callable[[Any, bool], Terms]] = {
     losses.Quantile: lambda *_: Terms(
         [Line("c.r", Z - T, "The errors.")],
         R * where(R > 0, 1 - Q, -Q),
-        where(R > 0, 1 - Q, -Q * (number(0) > R)),
+        where(R > 0, 1 - Q, Q * call("sign", R)),
         "An output below its target costs q of the distance, one above it 1 - q.",
         "Only the side counts: the cost of a unit more.",
     ),
@@ -324,7 +325,7 @@ LOSSES: dict[type[Loss], Callable[[Any, bool], Terms]] = {
     losses.Hinge: lambda *_: Terms(
         [Line("c.e", _MARGIN, "By how much each wrong class comes within the margin of 1.")],
         E,
-        _SIGN - call("onehot", T, Z) * total(_SIGN, "units"),
+        where(_RIGHT, -total(_SIGN, "units"), _SIGN),
         "The wrong classes that come too close, added up.",
         "1 for each class that comes too close, and minus their number for the right one.",
     ),

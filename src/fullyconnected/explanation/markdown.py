@@ -8,6 +8,7 @@ from fullyconnected.explanation.document import (
     given,
     grid,
     headline,
+    left_out,
     relation,
     shapes,
     verdict,
@@ -38,10 +39,11 @@ def _parts(trace: Trace, focus: Focus | None) -> Iterator[str]:
     )
     yield "## Given"
     for name, what in given(trace):
-        yield f"{_plain(what).capitalize() if ' ' in what else _plain(what)}:"
-        yield from _display(f"{latex(name)} = {_matrix(grid(name, trace.values[name]))}")
-        if note := grid(name, trace.values[name]).note:
-            yield _plain(note)
+        yield f"{_plain(what[0].upper() + what[1:] if what.startswith(('the ', 'a ')) else what)}:"
+        table = grid(name, trace.values[name])
+        yield from _display(f"{latex(name)} {SIGN[table.sign]} {_matrix(table)}")
+        if table.note:
+            yield _plain(table.note)
     if focus is not None:
         yield f"## Paths of {_plain(str(focus))} to the loss"
         yield _plain(focus.summary)
@@ -56,9 +58,11 @@ def _parts(trace: Trace, focus: Focus | None) -> Iterator[str]:
             yield f"## {phase.capitalize()}"
         if steps and phase in NOTES:
             yield _plain(NOTES[phase])
-        for step in steps:
-            if focus is None or focus.concerns(step):
-                yield from _step(step, focus)
+        concerned = [step for step in steps if focus is None or focus.concerns(step)]
+        for step in concerned:
+            yield from _step(step, focus)
+        if focus is not None and len(concerned) < len(steps):
+            yield _plain(focus.others(len(steps) - len(concerned)))
 
 
 def _step(step: Step, focus: Focus | None) -> Iterator[str]:
@@ -78,7 +82,7 @@ def _step(step: Step, focus: Focus | None) -> Iterator[str]:
         index = f"{{{name}}}_{{{','.join(map(str, line.at))}}}" if line.at else name
         yield from _display(f"{index} = {latex(line.right)} {SIGN[line.sign]} {latex_number(line.result.text)}")
     if more:
-        yield f"And {more:,} more entries in the same way."
+        yield f"{left_out(more).capitalize()}."
     yield _plain(step.why)
 
 

@@ -337,12 +337,20 @@ def latex_number(text: str) -> str:
 
 def _upright(name: str) -> str:
     """Return part of a name: a letter or a number as it is, a word in upright letters."""
-    return name if len(name) < 2 or name.isdigit() else rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
+    if len(name) < 2 or name.isdigit():
+        return name
+    return rf"\{'mathrm' if name.isascii() else 'text'}{{{name.replace('_', chr(92) + '_')}}}"
 
 
 def _latex_text(text: str) -> str:
-    """Return a name that a user may have chosen so that LaTeX takes it as text."""
-    return "".join(c if c.isalnum() else " " if c.isspace() else rf"\char`\{c}" if c.isascii() else c for c in text)
+    """Return a name that a user may have chosen so that LaTeX takes it, and Markdown sees no markup in it."""
+
+    def sign(c: str) -> str:
+        if not c.isascii():
+            return rf"\text{{{c}}}"
+        return c if c.isalnum() else r"\ " if c == " " else rf"{{\char{ord(c)}}}"
+
+    return "".join(map(sign, text))
 
 
 class MathML(Notation):

@@ -2,7 +2,7 @@
 (() => {
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const steps = all("article");
-  const panel = document.getElementById("panel");
+  const [title, inside] = document.getElementById("panel").children;
   const slider = document.getElementById("slider");
   const at = document.getElementById("at");
   const mark = document.getElementById("mark");
@@ -18,15 +18,17 @@
   const places = new Map();
   for (const element of all("[data-q]")) {
     const name = element.dataset.q;
+    const number = name.endsWith("]") || name === "L";
     const shape = element.closest("svg") && element.tagName !== "text"; // its words are a description
-    if (!places.get(name)) places.set(name, shape ? "" : element.textContent);
+    if (!places.get(name)) places.set(name, shape || !number ? "" : element.textContent);
   }
   for (const [name, text] of places) mark.append(new Option(name.replace("dL:", "dL/d ") + (text ? " = " + text : ""), name));
 
   // a region that scrolls must be reached by keyboard
   const reach = () => {
+    const wide = new Set(all(".scroll").filter((element) => element.scrollWidth > element.clientWidth));
     for (const element of all(".scroll")) {
-      if (element.scrollWidth > element.clientWidth + 1) {
+      if (wide.has(element)) {
         element.tabIndex = 0;
         element.setAttribute("role", "group");
         element.setAttribute("aria-label", "scrolls sideways");
@@ -44,17 +46,17 @@
   };
 
   const show = (number, keep) => {
-    step = Math.min(steps.length, Math.max(1, number));
+    step = Math.min(steps.length, Math.max(1, Math.trunc(number)));
     slider.value = step;
-    at.value = step;
+    at.textContent = step;
     const source = steps[step - 1];
     slider.setAttribute("aria-valuetext", source.querySelector("h4").textContent);
     const copy = source.cloneNode(true);
     for (const element of all("[id]", copy)) element.removeAttribute("id");
-    const title = document.createElement("h3");
-    title.append(...copy.querySelector("h4").childNodes);
-    copy.querySelector("h4").replaceWith(title);
-    panel.replaceChildren(...copy.childNodes);
+    const heading = copy.querySelector("h4");
+    heading.remove();
+    title.replaceChildren(...heading.childNodes); // the same element as before, so that its new words are read out
+    inside.replaceChildren(...copy.childNodes);
     for (const button of all("[data-step]")) {
       if (button.dataset.phase === source.dataset.phase) button.setAttribute("aria-current", "true");
       else button.removeAttribute("aria-current");
@@ -96,7 +98,9 @@
     focus();
     for (const element of all(".marked")) element.classList.remove("marked");
     if (!quantity) return 0;
-    const found = all("[data-q]").filter((element) => element.dataset.q === quantity);
+    // an array is marked by all of its numbers, and a number in an array that is drawn as one
+    const same = (name) => name === quantity || name.startsWith(quantity + "[") || quantity.startsWith(name + "[");
+    const found = all("[data-q]").filter((element) => same(element.dataset.q));
     for (const element of found) element.classList.add("marked");
     return found.length;
   };
@@ -147,5 +151,8 @@
   addEventListener("resize", reach);
   show(1, true);
   read();
-  if (location.hash.startsWith("#step=")) (innerWidth < 1024 ? document.getElementById("now") : document.body).scrollIntoView();
+  if (location.hash.startsWith("#step=")) {
+    const now = document.getElementById("now"); // beside the picture, or below it
+    (now.getBoundingClientRect().top > innerHeight / 2 ? now : document.body).scrollIntoView();
+  }
 })();

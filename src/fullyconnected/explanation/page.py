@@ -2,11 +2,11 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
-
-import numpy as np
 
 from fullyconnected.explanation.document import (
     NOTES,
@@ -15,6 +15,8 @@ from fullyconnected.explanation.document import (
     given,
     grid,
     headline,
+    left_out,
+    numbers_in,
     place,
     relation,
     shapes,
@@ -22,8 +24,8 @@ from fullyconnected.explanation.document import (
     worked,
 )
 from fullyconnected.explanation.drawing import Show, graph_of, picture_of
-from fullyconnected.explanation.expression import Binary, Expression, Name, names_in
-from fullyconnected.explanation.notation import mathml, mathml_number
+from fullyconnected.explanation.expression import Binary, Call, Expression, Name, Transposed, names_in
+from fullyconnected.explanation.notation import ADDED, LEVEL, mathml, mathml_number
 from fullyconnected.explanation.numbers import shown
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import PHASES, Step, Trace
@@ -32,7 +34,11 @@ from fullyconnected.layers import Dense
 __all__ = ["to_html"]
 
 MOST = (8, 6)  # rows and columns of an array on the page
+SHORT = {"+": 2, "-": 2, "*": 6, "/": 12}  # numbers of a sum, a product or a fraction that is not broken
+CALLS = {"sqrt": "<mo>√</mo>", "log": "<mi>log</mi>"}  # functions of what is too long to stay in one piece
+OPEN, CLOSE = "<mo stretchy='false'>(</mo>", "<mo stretchy='false'>)</mo>"
 CALM = 16  # weights of a picture that can have values and gradients at once
+WIDE = 900  # a picture that is wider has the whole width of the page, and is not made smaller
 SHOWS: tuple[Show, ...] = ("values", "gradients", "both")
 TITLES = {"forward": "Forward", "loss": "Loss", "backward": "Backward", "check": "Check", "update": "Update"}
 
@@ -67,25 +73,24 @@ def _body(trace: Trace, focus: Focus | None, version: str) -> Iterator[str]:
         f'<p class="verdict {"right" if right else "wrong"}"><span aria-hidden="true">{mark}</span> '
         f"<span>L = {shown(trace.values[trace.name('L')])}; {escape(verdict(trace))}.</span></p>"
     )
-    yield '<p><a href="#steps">All steps as one document</a></p>'
+    links = {"#reading": "How to read it", "#steps": "All steps as one document"}
+    if trace.first_not_finite is not None:
+        links = {f"#step={trace.first_not_finite.number}": "The first step that is not finite", **links}
+    yield '<p class="links">' + " ".join(f'<a href="{to}">{what}</a>' for to, what in links.items()) + "</p>"
     yield "</header>"
     yield "<main>"
     yield '<div class="desk">'
     yield from _network(trace, focus)
     yield from _stepper(trace)
     yield "</div>"
+    yield from _reading()
     yield from _graph(trace)
+    yield from _given(trace)
     if focus is not None:
         yield from _paths(focus)
     yield from _check(trace)
-    yield from _given(trace)
     yield '<section id="steps" aria-labelledby="steps-title">'
     yield '<h2 id="steps-title">All steps</h2>'
-    yield (
-        "<p><math><msup><mi>x</mi><mi>T</mi></msup></math> is x transposed, ⊙ works entry by entry, "
-        "<math><mi>𝟏</mi></math> is a column of ones; i counts rows, j units. = is exact at the digits shown, ≈ is "
-        "rounded. Choose any number to mark it everywhere.</p>"
-    )
     for phase in PHASES:
         steps = [step for step in trace.steps if step.phase == phase]
         if steps:
@@ -99,8 +104,36 @@ def _body(trace: Trace, focus: Focus | None, version: str) -> Iterator[str]:
     yield "</main>"
 
 
+def _reading() -> Iterator[str]:
+    gradient = mathml(Name("W", "1", of="L"))
+    yield '<section id="reading" aria-labelledby="reading-title">'
+    yield '<h2 id="reading-title">How to read it</h2><ul>'
+    yield "<li>x is the input, a row for each sample; t are the targets. L is the loss: training makes it small.</li>"
+    yield (
+        "<li>The number of a name is its layer's: W1 and b1 are the weights and biases of the first one, h1 is what "
+        "its activation is given, and y1 what it hands on.</li>"
+    )
+    yield (
+        f"<li><math>{gradient}</math>, in the pictures dL/dW1, is the gradient of W1: how fast L grows with each of "
+        "its numbers.</li>"
+    )
+    yield "<li>In y1[0,2], 0 is the row and 2 the unit. Both count from 0; in sums, i counts rows, and j units.</li>"
+    yield (
+        f"<li><math>{mathml(Transposed(Name('x')))}</math> is x transposed, ⊙ multiplies entry by entry, and "
+        f"<math>{mathml(Name('1'))}</math> is a column of ones.</li>"
+    )
+    yield "<li>= is exact at the digits shown, ≈ is rounded.</li>"
+    yield (
+        '<li class="scripted" hidden>Choose any number to mark it everywhere. What a step computes is bold in the '
+        "pictures.</li>"
+    )
+    yield "</ul></section>"
+
+
 def _network(trace: Trace, focus: Focus | None) -> Iterator[str]:
-    yield '<section id="network" aria-labelledby="network-title">'
+    pictures = {show: picture_of(trace, show=show, focus=focus, prefix=f"net-{show}") for show in SHOWS}
+    wide = any(float(re.findall('width="(.+?)"', drawn)[0]) > WIDE for drawn in pictures.values())
+    yield f'<section id="network" class="{"wide" if wide else "narrow"}" aria-labelledby="network-title">'
     yield '<h2 id="network-title">The network</h2>'
     weights = sum(layer.n_in * layer.n_out for _, layer in trace.layers if type(layer) is Dense)
     first = "both" if weights <= CALM else "values"
@@ -113,9 +146,13 @@ def _network(trace: Trace, focus: Focus | None) -> Iterator[str]:
         + "</fieldset>"
     )
     yield '<figure class="picture">'
-    for show in SHOWS:
-        drawn = picture_of(trace, show=show, focus=focus, prefix=f"net-{show}")
+    for show, drawn in pictures.items():
         yield f'<div class="scroll" data-show="{show}"{" hidden" * (show != "both")}>{drawn}</div>'
+    if trace.rows > 1:
+        yield (
+            f"<figcaption>The units have the numbers of the first of {trace.rows} rows, row 0; the gradients of "
+            "weights and biases are over all rows.</figcaption>"
+        )
     yield "</figure></section>"
 
 
@@ -133,7 +170,7 @@ def _stepper(trace: Trace) -> Iterator[str]:
     for action, label, sign in (("first", "First step", "|◀"), ("back", "Step back", "◀")):
         yield f'<button type="button" data-go="{action}" aria-label="{label}">{sign}</button>'
     yield (
-        f'<label class="slider"><span>Step <output id="at">1</output> of {last}</span>'
+        f'<label class="slider"><span>Step <span id="at">1</span> of {last}</span>'
         f'<input id="slider" type="range" min="1" max="{last}" value="1" step="1"></label>'
     )
     for action, label, sign in (("on", "Step on", "▶"), ("last", "Last step", "▶|")):
@@ -147,7 +184,7 @@ def _stepper(trace: Trace) -> Iterator[str]:
     yield "</div>"
     yield '<div class="controls"><label>Mark a number <select id="mark"><option value="">none</option></select></label>'
     yield '<span id="said" role="status"></span></div>'
-    yield '<div id="panel" aria-live="polite"></div>'
+    yield '<div id="panel"><h3 aria-live="polite"></h3><div></div></div>'
     yield "<p>Arrow keys, Home and End move the step; the address holds it.</p>"
     yield "</section>"
 
@@ -162,8 +199,8 @@ def _paths(focus: Focus) -> Iterator[str]:
             for node, q in zip(path.nodes, [*path.quantities, ""], strict=True)
         )
         factors = " · ".join(map(escape, path.factors))
-        line = f"{mathml(path.tree)}<mo>{path.sign}</mo>{mathml_number(path.result)}"
-        yield f'<li><p>{nodes}</p><p>{factors}</p><div class="scroll"><math>{line}</math></div></li>'
+        line = _broken(_pieces(path.tree), path.sign, mathml_number(path.result))
+        yield f'<li><p>{nodes}</p><p>{factors}</p><div class="scroll">{line}</div></li>'
     yield "</ol>"
     if focus.rest:
         yield f"<p>{escape(focus.rest)}</p>"
@@ -178,7 +215,7 @@ def _check(trace: Trace) -> Iterator[str]:
     yield '<h2 id="check-title">Central differences</h2>'
     yield f"<p>{escape(NOTES['check'])}</p>"
     yield '<div class="scroll"><table class="check"><thead><tr>'
-    for title in ("number", "value", "L left", "L right", "slope between", "gradient", "apart"):
+    for title in ("number", "value", "L left", "L right", "slope between", "gradient", "difference"):
         yield f'<th scope="col">{title}</th>'
     yield "</tr></thead>"
     for step in steps:
@@ -192,7 +229,6 @@ def _differences(trace: Trace, step: Step) -> Iterator[str]:
     gradient = name.gradient("L")
     right, left = list(names_in(step.equation.right))[:2]
     values, gradients = trace.values[name], trace.values[gradient]
-    largest = float(np.nanmax(np.abs(gradients), initial=0.0))
     yield "<tbody>"
     yield (
         f'<tr class="tensor"><th scope="rowgroup" colspan="7"><span>{escape(full)}</span> '
@@ -206,7 +242,7 @@ def _differences(trace: Trace, step: Step) -> Iterator[str]:
             + _cell(step.values[right][at])
             + _cell(step.result[at], step.equation.left.quantity + place(at))
             + _cell(gradients[at], gradient.quantity + place(at))
-            + f"<td>{f'{apart / largest:.0e}' if largest else shown(apart)}</td>"
+            + _cell(float(f"{apart:.1g}"))
         )
         yield f'<tr><th scope="row">{escape(name.text + place(at))}</th>{row}</tr>'
     yield "</tbody>"
@@ -220,7 +256,7 @@ def _given(trace: Trace) -> Iterator[str]:
         table = grid(name, trace.values[name], MOST)
         note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
         yield (
-            f'<div><dt>{escape(what)}</dt><dd><div class="scroll"><math><mrow>{mathml(name)}<mo>=</mo>'
+            f'<div><dt>{escape(what)}</dt><dd><div class="scroll"><math><mrow>{mathml(name)}<mo>{table.sign}</mo>'
             f"{_matrix(table)}</mrow></math></div>{note}</dd></div>"
         )
     yield "</dl></section>"
@@ -258,25 +294,47 @@ def _article(step: Step, focus: Focus | None) -> Iterator[str]:
         if in_table:
             yield '<li>the others stand in the <a href="#check">table of differences</a></li>'
         elif more:
-            yield f"<li>and {more:,} more entries in the same way</li>"
+            yield f"<li>{left_out(more)}</li>"
         yield "</ul>"
     yield f'<p class="why">{escape(step.why)}</p>'
     yield "</article>"
 
 
 def _worked(name: Name, line: Worked) -> str:
-    """Return a line as pieces between which it may be broken: the terms of its sum."""
+    """Return an entry that is worked out."""
     index = f"<mo stretchy='false'>[</mo><mn>{','.join(map(str, line.at))}</mn><mo stretchy='false'>]</mo>"
-    first, *others = _terms(line.right)
+    first, *others = _pieces(line.right)
     pieces = [f"{mathml(name)}{index * bool(line.at)}<mo>=</mo>{first}", *others]
-    pieces.append(f"<mo form='infix'>{line.sign}</mo>{mathml_number(line.result.text, line.result.quantity)}")
-    return " ".join(f"<math>{piece}</math>" for piece in pieces)
+    return _broken(pieces, line.sign, mathml_number(line.result.text, line.result.quantity))
 
 
-def _terms(node: Expression) -> list[str]:
-    if isinstance(node, Binary) and node.operator in "+-":
-        return [*_terms(node.left), f"<mo form='infix'>{node.operator}</mo>{mathml.write(node.right, 2, False)}"]
-    return [mathml(node)]
+def _broken(pieces: Sequence[str], sign: str, result: str) -> str:
+    """Return a line of mathematics as formulas between which it may be broken."""
+    return " ".join(f"<math>{piece}</math>" for piece in (*pieces, f"<mo form='infix'>{sign}</mo>{result}"))
+
+
+def _pieces(node: Expression, least: int = ADDED, first: bool = True) -> list[str]:
+    """Return a formula in pieces: what is short whole, the rest broken before its signs.
+
+    ``least`` and ``first`` are those of :meth:`Notation.write`.
+    """
+    if isinstance(node, Call) and node.function in CALLS and numbers_in(node) > SHORT["/"]:
+        pieces = _pieces(node.operands[0])
+        return [f"{CALLS[node.function]}{OPEN}{pieces[0]}", *pieces[1:-1], pieces[-1] + CLOSE]
+    if not (isinstance(node, Binary) and numbers_in(node) > SHORT.get(node.operator, math.inf)):
+        return [mathml.write(node, least, first)]
+    level = LEVEL[node.operator]
+    bracketed = level < least
+    left = _pieces(node.left, level, first or bracketed)
+    if not (first or bracketed) and mathml.starts_negative(left[0]):
+        bracketed, left = True, _pieces(node.left, level)
+    same = node.operator in "+*" and isinstance(node.right, Binary) and node.right.operator == node.operator
+    right = _pieces(node.right, level + (not same), False)
+    pieces = [*left, f"<mo form='infix'>{node.operator.replace('*', '·')}</mo>{right[0]}", *right[1:]]
+    if bracketed:
+        pieces[0] = f"{OPEN}{pieces[0]}"
+        pieces[-1] += CLOSE
+    return pieces
 
 
 def _matrix(table: Grid) -> str:

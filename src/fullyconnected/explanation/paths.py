@@ -81,6 +81,10 @@ class Focus:
         rows: Array = np.any(wire, axis=1)
         return lambda at: bool(rows[at[0]]) if len(step.result.shape) == 2 else bool(rows.any())
 
+    def others(self, count: int) -> str:
+        """Say that so many steps have nothing to do with the number."""
+        return f"{count} more step{'s' * (count > 1)} here do{'es' * (count == 1)} not concern {self}."
+
     @property
     def wire(self) -> Name:
         """The outputs."""

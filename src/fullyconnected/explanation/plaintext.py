@@ -9,6 +9,7 @@ from fullyconnected.explanation.document import (
     given,
     grid,
     headline,
+    left_out,
     relation,
     shapes,
     verdict,
@@ -42,7 +43,8 @@ def _lines(trace: Trace, focus: Focus | None) -> Iterator[str]:
     yield "GIVEN"
     for name, what in given(trace):
         yield ""
-        yield from _table(name.text, "=", grid(name, trace.values[name]), "  ")
+        table = grid(name, trace.values[name])
+        yield from _table(name.text, table.sign, table, "  ")
         yield from _wrapped(what, "      ")
     if focus is not None:
         yield from _paths(focus)
@@ -54,17 +56,13 @@ def _lines(trace: Trace, focus: Focus | None) -> Iterator[str]:
             if phase in NOTES:
                 yield ""
                 yield from _wrapped(NOTES[phase], "  ")
-        left_out = 0
-        for step in steps:
-            if focus is not None and not focus.concerns(step):
-                left_out += 1
-                continue
+        concerned = [step for step in steps if focus is None or focus.concerns(step)]
+        for step in concerned:
             yield ""
             yield from _step(step, focus)
-        if left_out:
+        if focus is not None and len(concerned) < len(steps):
             yield ""
-            steps_do = "step here does" if left_out == 1 else "steps here do"
-            yield from _wrapped(f"{left_out} more {steps_do} not concern {focus}.", "  ")
+            yield from _wrapped(focus.others(len(steps) - len(concerned)), "  ")
 
 
 def _step(step: Step, focus: Focus | None) -> Iterator[str]:
@@ -79,7 +77,7 @@ def _step(step: Step, focus: Focus | None) -> Iterator[str]:
     for line in lines:
         yield from _wrapped(f"{line.left} = {text(line.right)} {line.sign} {line.result.text}", indent, indent + "    ")
     if more:
-        yield from _wrapped(f"and {more:,} more entries in the same way", indent)
+        yield from _wrapped(left_out(more), indent)
     yield from _wrapped(step.why, indent)
 
 
@@ -119,6 +117,6 @@ def _table(name: str, sign: str, table: Grid, indent: str) -> Iterator[str]:
 
 
 def _wrapped(line: str, first: str = "", then: str | None = None) -> list[str]:
-    return textwrap.wrap(
-        line, WIDTH, initial_indent=first, subsequent_indent=first if then is None else then, break_on_hyphens=False
-    )
+    then = first if then is None else then
+    lines = textwrap.wrap(line, WIDTH, initial_indent=first, subsequent_indent=then, break_on_hyphens=False)
+    return [each.rstrip() for each in lines]

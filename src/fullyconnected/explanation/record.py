@@ -386,9 +386,9 @@ class Recorder:
     def _own(self, letter: str, index: str, layer: str) -> Name:
         """Return the name of something that a user may have called anything; nothing else is called so."""
         full = f"{layer}.{printable(letter).replace(':', '_')}"
-        while full in self.taken:
+        while {full, f"{full}_new"} & self.taken:
             full += "_"
-        self.taken.add(full)
+        self.taken |= {full, f"{full}_new"}
         return self._new(Name(identifier(letter), index, full=full))
 
     def _new(self, name: Name) -> Name:
