@@ -124,7 +124,7 @@ def test_all_other_forms_have_these_numbers_too(explanation):
         assert number in markdown
     assert "[[0.048, -0.037], [0.24, -0.185]]" in script
     assert explanation.trace.ok
-    assert "all 8 gradients agree with central differences" in markdown
+    assert "all 8 gradients (of 6 parameters and 2 inputs) agree with central differences" in markdown
 
 
 if __name__ == "__main__":

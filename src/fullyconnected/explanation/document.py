@@ -25,8 +25,8 @@ from fullyconnected.flat import Array, Shape
 from fullyconnected.layers import Dense
 
 __all__ = [
-    "NOTES", "Cell", "Grid", "Worked", "given", "grid", "headline", "left_out", "numbers_in", "place", "relation",
-    "shapes", "statistics", "verdict", "worked",
+    "LEGEND", "NOTES", "Cell", "Grid", "Worked", "given", "grid", "headline", "left_out", "numbers_in", "place",
+    "relation", "shapes", "statistics", "verdict", "worked",
 ]  # fmt: skip
 
 ENTRIES = 6  # a result of at most so many entries is worked out whole; of a larger one, the first ones and the last
@@ -234,16 +234,21 @@ def shapes(step: Step) -> str:
 def verdict(trace: Trace) -> str:
     """Say in a sentence whether the gradients of a record are right."""
     if (bad := trace.first_not_finite) is not None:
-        return f"NOT FINITE: step {bad.number}, {bad.name} of {bad.layer}, is the first to hold NaN or infinity"
+        said = f"NOT FINITE: step {bad.number}, {bad.name} of {bad.layer}, is the first to hold NaN or infinity"
+        given_so = [name for name, array in bad.operands.items() if not np.isfinite(array).all()]
+        return f"{said}; {' and '.join(given_so)} was given so" if given_so else said
     reports = trace.reports
     if not reports:
         return "the gradients were not compared with differences"
     wrong = [report.name for report in reports if not report.ok]
     if wrong:
         return f"WRONG: the gradients of {printable(', '.join(wrong))} disagree with central differences"
-    compared, entries = sum(r.checked for r in reports), sum(math.prod(r.shape) for r in reports)
-    said = f"{compared:,} of {entries:,} gradients were compared with central differences, and agree"
-    return said if compared < entries else f"all {entries:,} gradients agree with central differences"
+    compared, inputs = sum(r.checked for r in reports), trace.values[trace.wires[0]].size
+    entries = sum(math.prod(r.shape) for r in reports)
+    of = f"(of {entries - inputs:,} parameters and {inputs:,} inputs)"
+    if compared < entries:
+        return f"{compared:,} of {entries:,} gradients {of} were compared with central differences, and agree"
+    return f"all {entries:,} gradients {of} agree with central differences"
 
 
 def headline(trace: Trace) -> str:
@@ -253,9 +258,15 @@ def headline(trace: Trace) -> str:
     return f"One training step of a {sizes} network, worked out for {trace.rows} row{'s' * (trace.rows != 1)}"
 
 
+LEGEND = (
+    "x is the input, a row for each sample; t are the targets; L is the loss, which training makes small.",
+    "W1, b1, h1 and y1 belong to the first step of the network: its weights, its biases, what its activation is given, "
+    "and what it hands on. dL/dW1 is the gradient of W1: how fast L grows with each of its numbers.",
+    "In y1[0,2], 0 is the row and 2 the unit, both counted from 0; in sums, i counts rows and j units.",
+)
 NOTES = {
-    "check": "Each number is moved by h to the right and to the left, which gives the losses L_right and L_left: the "
-    "slope between them is what the gradient claims.",
+    "check": "Each number is moved a little, by h, to the right and to the left, and the loss is computed again: "
+    "L_right and L_left. The slope between the two is what the gradient claims.",
     "update": "One step of the optimizer, its first: what it remembers is 0 before.",
-    "backward": "From the loss back to the input: dL/dW1 says how fast L grows with each entry of W1.",
+    "backward": "From the loss back to the input, by the chain rule.",
 }

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from fullyconnected.explanation.document import (
+    LEGEND,
     NOTES,
     Grid,
     given,
@@ -33,9 +34,10 @@ def _parts(trace: Trace, focus: Focus | None) -> Iterator[str]:
     yield f"# {headline(trace)}"
     yield "\n".join(f"- {name}: {_plain(value)}" for name, value in trace.settings.items())
     yield f"$L = {latex_number(shown(trace.values[trace.name('L')]))}$; {_plain(verdict(trace))}."
+    yield _plain(" ".join(LEGEND))
     yield (
-        r"$\odot$ works entry by entry, $\mathbf{1}$ is a column of ones; $=$ is exact at the digits shown, $\approx$ "
-        "is rounded."
+        r"$\odot$ works entry by entry, $\mathbf{1}$ is a vector of ones, one for each row; $=$ is exact at the digits "
+        r"shown, $\approx$ is rounded."
     )
     yield "## Given"
     for name, what in given(trace):

@@ -28,7 +28,7 @@ from fullyconnected.explanation.expression import (
     names_in,
 )
 
-__all__ = ["Equation", "latex", "mathml", "numpy", "text"]
+__all__ = ["ADDED", "LEVEL", "MINUS", "Equation", "latex", "mathml", "numpy", "text"]
 
 COMPARED, ADDED, MULTIPLIED, SIGNED, RAISED, WHOLE = range(6)  # how tightly a formula holds together
 LEVEL = {"+": ADDED, "-": ADDED, "*": MULTIPLIED, "/": MULTIPLIED, "@": MULTIPLIED, "^": RAISED}
@@ -353,13 +353,16 @@ def _latex_text(text: str) -> str:
     return "".join(map(sign, text))
 
 
+MINUS = "\u2212"  # a hyphen would be shorter than the sign of a number beside it
+
+
 class MathML(Notation):
     """Presentation MathML; each number that is an entry of something carries ``data-q``, which says of what."""
 
     ten = True
 
     def starts_negative(self, text: str) -> bool:
-        return text.startswith("<mo>-</mo>") or text.partition(">")[2].startswith(("\u2212", "<mn>\u2212"))
+        return text.startswith("<mo>\u2212</mo>") or text.partition(">")[2].startswith(("\u2212", "<mn>\u2212"))
 
     def name(self, name: Name) -> str:
         letter = (
@@ -388,7 +391,7 @@ class MathML(Notation):
         return f"<mo>…</mo><mtext>({count:,} more)</mtext>"
 
     def negative(self, text: str) -> str:
-        return f"<mo>-</mo>{text}"
+        return f"<mo>\u2212</mo>{text}"
 
     def transposed(self, operand: Expression) -> str:
         bare = not (isinstance(operand, Name) and operand.of)
@@ -405,7 +408,7 @@ class MathML(Notation):
         return f"{left}<mo>&#x2062;</mo>{right}"  # an invisible product
 
     def sign(self, operator: str) -> str:
-        return f"<mo>{operator}</mo>"
+        return f"<mo>{operator.replace('-', MINUS)}</mo>"
 
     def times(self, left: Expression, right: Expression) -> str:
         return "<mo>·</mo>" if plain(left) or plain(right) else "<mo>⊙</mo>"
@@ -433,7 +436,7 @@ class MathML(Notation):
         inside = [self.write(operand) for operand in operands]
         match function:
             case "expm1":
-                return f"<mi>exp</mi>{self.brackets(inside[0])}<mo>-</mo><mn>1</mn>", ADDED
+                return f"<mi>exp</mi>{self.brackets(inside[0])}<mo>{MINUS}</mo><mn>1</mn>", ADDED
             case "softplus":
                 grown = f"<mn>1</mn><mo>+</mo><mi>exp</mi>{self.brackets(inside[0])}"
                 return f"<mi>log</mi>{self.brackets(grown)}", WHOLE

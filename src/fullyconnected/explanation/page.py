@@ -25,7 +25,7 @@ from fullyconnected.explanation.document import (
 )
 from fullyconnected.explanation.drawing import Show, graph_of, picture_of
 from fullyconnected.explanation.expression import Binary, Call, Expression, Name, Transposed, names_in
-from fullyconnected.explanation.notation import ADDED, LEVEL, mathml, mathml_number
+from fullyconnected.explanation.notation import ADDED, LEVEL, MINUS, mathml, mathml_number
 from fullyconnected.explanation.numbers import shown
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import PHASES, Step, Trace
@@ -120,7 +120,7 @@ def _reading() -> Iterator[str]:
     yield "<li>In y1[0,2], 0 is the row and 2 the unit. Both count from 0; in sums, i counts rows, and j units.</li>"
     yield (
         f"<li><math>{mathml(Transposed(Name('x')))}</math> is x transposed, ⊙ multiplies entry by entry, and "
-        f"<math>{mathml(Name('1'))}</math> is a column of ones.</li>"
+        f"<math>{mathml(Name('1'))}</math> is a vector of ones, one for each row.</li>"
     )
     yield "<li>= is exact at the digits shown, ≈ is rounded.</li>"
     yield (
@@ -330,7 +330,8 @@ def _pieces(node: Expression, least: int = ADDED, first: bool = True) -> list[st
         bracketed, left = True, _pieces(node.left, level)
     same = node.operator in "+*" and isinstance(node.right, Binary) and node.right.operator == node.operator
     right = _pieces(node.right, level + (not same), False)
-    pieces = [*left, f"<mo form='infix'>{node.operator.replace('*', '·')}</mo>{right[0]}", *right[1:]]
+    sign = node.operator.replace("*", "·").replace("-", MINUS)
+    pieces = [*left, f"<mo form='infix'>{sign}</mo>{right[0]}", *right[1:]]
     if bracketed:
         pieces[0] = f"{OPEN}{pieces[0]}"
         pieces[-1] += CLOSE

@@ -223,7 +223,8 @@ class _Slopes:
     def one_hot(self, i: int, dy: Array) -> tuple[Any, Array]:
         """Return what step i's backward makes of a gradient; forward goes before, as backward may use up a cache."""
         step, p, x, c, y = self.bound[i]
-        g, dx = carve(np.empty(size_of(step.shapes), dy.dtype), step.shapes), np.full_like(x, math.nan)
+        g = carve(np.full(size_of(step.shapes), math.nan, dy.dtype), step.shapes)
+        dx = np.full_like(x, math.nan)
         with np.errstate(all="ignore"):
             step.layer.forward(p, x, c, y, train=self.recorder.train)
             step.layer.backward(p, x, c, y, dy.copy(), g, dx)

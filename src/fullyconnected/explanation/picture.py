@@ -34,7 +34,7 @@ At = tuple[int, int]  # a column and one of its units, or a pair of columns and 
 LAYERS = {"values": ("values",), "gradients": ("gradients",), "both": ("values", "gradients")}
 MOST_LABELS = 40  # edges with numbers between two columns; if there are more, none has
 SIDE = 34.0  # of a bias
-FAINT = 0.2
+FAINT, FAINT_WORDS = 0.2, 0.6  # what is out of focus; its numbers can still be read
 FILLS = {  # light, so that dark names stand on them, with an outline for light and for dark pages
     "input": ("#cdeac6", "#4a9a4a"),
     "hidden": ("#cfe1f7", "#4a86c8"),
@@ -219,7 +219,7 @@ class _Picture:
         """Write a number with its middle at a point."""
         words = number_of(thing, layer)
         quantity = f"dL:{thing.quantity}" if thing.quantity and layer == "gradients" else thing.quantity
-        faint = None if near else FAINT
+        faint = None if near else FAINT_WORDS
         svg.write(self.words[layer], at.real, at.imag, words, SMALL, data_q=quantity, opacity=faint)
         return _word_at(at, words, near)
 

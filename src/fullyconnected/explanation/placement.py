@@ -42,7 +42,7 @@ class Unit(NamedTuple):
     @property
     def outside(self) -> str:
         """The name if it has to stand below the unit, since it is too long to stand within; nothing if it has not."""
-        if width(self.name, MIDDLE) <= 2 * RADIUS - 4:
+        if width(self.name, MIDDLE) <= 2 * RADIUS - 3:
             return ""
         return self.name if len(self.name) <= LONGEST else self.name[: LONGEST - 1] + "\u2026"
 

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator
 
 from fullyconnected.explanation.document import (
+    LEGEND,
     NOTES,
     Grid,
     given,
@@ -35,9 +36,12 @@ def _lines(trace: Trace, focus: Focus | None) -> Iterator[str]:
     for setting, value in trace.settings.items():
         yield from _wrapped(f"{setting}: {value}", "  ")
     yield from _wrapped(f"L = {shown(trace.values[trace.name('L')])}; {verdict(trace)}.")
+    yield ""
+    for line in LEGEND:
+        yield from _wrapped(line)
     yield from _wrapped(
-        "x' is x transposed, * works entry by entry, a product without a sign is one of matrices, 1 is a column of "
-        "ones; = is exact at the digits shown, ≈ is rounded."
+        "x' is x transposed, * works entry by entry, a product without a sign is one of matrices, 1 is a vector of "
+        "ones, one for each row; = is exact at the digits shown, ≈ is rounded."
     )
     yield ""
     yield "GIVEN"

@@ -640,7 +640,8 @@ def verdict(report: TensorReport, label: str) -> str:
     size = math.prod(report.shape)
     some = f" ({report.checked:,} of {size:,} entries were compared)" if report.checked < size else ""
     if report.ok:
-        said = f"Agrees with dL/d{label}, to {abs(report.error):.1g} of its largest entry at h = {H:.1g}{some}."
+        near = f"{abs(report.error):.1g} of its largest entry"
+        said = f"Agrees with dL/d{label}, to {near}, judged at a step of {H:.1g}{some}."
     else:
         said = f"DISAGREES with dL/d{label}: {report.gradient:.6g} against {report.difference:.6g}{some}. {report.hint}"
     if report.kinks:
