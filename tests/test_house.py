@@ -63,7 +63,9 @@ INSIDE = {
     "layers": ["widths", "dense", "dropout", "norm", "residual", "__init__"],
     "engine": ["task", "numpy", "threads", "layout", "native", "__init__"],
     "explanation": [
-        *("names", "numbers", "expression", "notation", "formulas", "record", "document", "paths"),
+        *("names", "numbers", "expression", "evaluation"),
+        *("notation", "notation_text", "notation_latex", "notation_mathml", "equation"),
+        *("formulas", "record", "recorder", "document", "paths"),
         *("plaintext", "markdown", "script", "data"),
         *("svg", "placement", "picture", "graph", "drawing", "page", "samples", "__init__"),
     ],

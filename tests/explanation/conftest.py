@@ -11,7 +11,8 @@ import fullyconnected as fc
 from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.data import output_activation
 from fullyconnected.explanation import Explanation, explain
-from fullyconnected.explanation.record import Trace, trace
+from fullyconnected.explanation.record import Trace
+from fullyconnected.explanation.recorder import trace
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
 from fullyconnected.program import Program

@@ -17,7 +17,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected import errors
-from fullyconnected.explanation.notation import mathml
+from fullyconnected.explanation.equation import mathml
 
 NAMES = [
     "<b>x</b>",

@@ -12,8 +12,8 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.explanation import explain
+from fullyconnected.explanation.equation import latex, mathml, numpy, text
 from fullyconnected.explanation.expression import Name, call, number, total, where
-from fullyconnected.explanation.notation import latex, mathml, numpy, text
 from fullyconnected.explanation.numbers import shown
 
 hypothesis = pytest.importorskip("hypothesis")

@@ -10,7 +10,8 @@ from fullyconnected.explanation.drawing import Drawing, draw
 from fullyconnected.explanation.markdown import to_markdown
 from fullyconnected.explanation.paths import Focus, focus_on
 from fullyconnected.explanation.plaintext import to_text
-from fullyconnected.explanation.record import Trace, recorded, trace
+from fullyconnected.explanation.record import Trace
+from fullyconnected.explanation.recorder import recorded, trace
 from fullyconnected.explanation.script import to_python
 from fullyconnected.network import Network
 

@@ -6,17 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.explanation.document import (
-    given,
-    headline,
-    relation,
-    shapes,
-    statistics,
-    verdict,
-    worked,
-)
+from fullyconnected.explanation.document import given, headline, relation, shapes, statistics, verdict, worked
+from fullyconnected.explanation.equation import latex, mathml, text
 from fullyconnected.explanation.expression import Name, names_in
-from fullyconnected.explanation.notation import latex, mathml, text
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.flat import Array

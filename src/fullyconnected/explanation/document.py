@@ -7,17 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fullyconnected.explanation.expression import (
-    Binary,
-    Expression,
-    Name,
-    Number,
-    Transposed,
-    entry,
-    exact,
-    shape_of,
-    sides,
-)
+from fullyconnected.explanation.evaluation import entry, exact, shape_of
+from fullyconnected.explanation.expression import Binary, Expression, Name, Number, Transposed, sides
 from fullyconnected.explanation.names import printable
 from fullyconnected.explanation.numbers import decimal, shown
 from fullyconnected.explanation.record import Step, Trace
@@ -154,8 +145,8 @@ def relation(step: Step) -> str:
     if not step.known:
         return grid(step.equation.left, array).sign
     indices = step.entries if step.entries is not None else list(islice(np.ndindex(array.shape), EXACT + 1))
-    if len(indices) > EXACT:
-        return "≈"
+    if len(indices) > EXACT:  # of so many, only a copy is known to be exact without a look at each
+        return "=" if isinstance(step.formula, Name) else "≈"
     return "=" if all(is_exact(step, at) for at in indices) else "≈"
 
 

@@ -16,7 +16,8 @@ from fullyconnected.explanation.graph import Op, Parameter, Wire, graph
 from fullyconnected.explanation.numbers import shown
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.picture import Column, Edge, Unit, picture
-from fullyconnected.explanation.record import Trace, trace
+from fullyconnected.explanation.record import Trace
+from fullyconnected.explanation.recorder import trace
 from fullyconnected.flat import Array
 from fullyconnected.layers import Activation, Dense, Save
 from fullyconnected.network import Network

@@ -15,7 +15,8 @@ from fullyconnected.explanation.document import (
     verdict,
     worked,
 )
-from fullyconnected.explanation.notation import latex, latex_number
+from fullyconnected.explanation.equation import latex
+from fullyconnected.explanation.notation_latex import latex_number
 from fullyconnected.explanation.numbers import shown
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import PHASES, Step, Trace

@@ -24,8 +24,10 @@ from fullyconnected.explanation.document import (
     worked,
 )
 from fullyconnected.explanation.drawing import Show, graph_of, picture_of
+from fullyconnected.explanation.equation import mathml
 from fullyconnected.explanation.expression import Binary, Call, Expression, Name, Transposed, names_in
-from fullyconnected.explanation.notation import ADDED, LEVEL, MINUS, mathml, mathml_number
+from fullyconnected.explanation.notation import ADDED, LEVEL
+from fullyconnected.explanation.notation_mathml import MINUS, mathml_number
 from fullyconnected.explanation.numbers import shown
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import PHASES, Step, Trace

@@ -18,9 +18,11 @@ from fullyconnected.activations import FunctionPair, Softmax
 from fullyconnected.errors import ConfigError
 from fullyconnected.explanation import formulas
 from fullyconnected.explanation.document import place
-from fullyconnected.explanation.expression import Expression, Name, Number, chain, exact
+from fullyconnected.explanation.evaluation import exact
+from fullyconnected.explanation.expression import Expression, Name, Number, chain
 from fullyconnected.explanation.numbers import decimal, shown
-from fullyconnected.explanation.record import Recorder, Step, Trace
+from fullyconnected.explanation.record import Step, Trace
+from fullyconnected.explanation.recorder import Recorder
 from fullyconnected.flat import Array, Shape, carve, size_of
 from fullyconnected.layers import Activation, Add, BatchNorm, Dense, Dropout, LayerNorm, Save
 from fullyconnected.protocols import Layer

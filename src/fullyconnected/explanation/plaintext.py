@@ -16,7 +16,7 @@ from fullyconnected.explanation.document import (
     verdict,
     worked,
 )
-from fullyconnected.explanation.notation import text
+from fullyconnected.explanation.equation import text
 from fullyconnected.explanation.numbers import shown
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import PHASES, Step, Trace

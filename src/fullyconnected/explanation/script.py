@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from fullyconnected.explanation.document import given, headline
-from fullyconnected.explanation.expression import Call, Expression, Name, evaluate, names_in, sides, size_of
-from fullyconnected.explanation.notation import numpy
+from fullyconnected.explanation.equation import numpy
+from fullyconnected.explanation.evaluation import evaluate, size_of
+from fullyconnected.explanation.expression import Call, Expression, Name, names_in, sides
 from fullyconnected.explanation.record import PHASES, Step, Trace
 from fullyconnected.flat import Array
 

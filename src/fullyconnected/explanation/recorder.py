@@ -1,0 +1,489 @@
+"""What makes the record: it runs a step by the layers' own code, and keeps every result.
+
+The program is laid out once more with every activation as a step of its own, so that nothing is written over. The tests
+hold that run equal to the ordinary one, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from fullyconnected.checks import number
+from fullyconnected.data import Data, check_data
+from fullyconnected.errors import ConfigError, KindError
+from fullyconnected.explanation import formulas
+from fullyconnected.explanation.equation import Equation
+from fullyconnected.explanation.expression import Expression, Name, chain, names_in, total, with_names
+from fullyconnected.explanation.names import identifier, printable
+from fullyconnected.explanation.record import Step, Trace
+from fullyconnected.flat import Array, carve
+from fullyconnected.gradcheck import TOLERANCE, H, TensorReport, of_network
+from fullyconnected.layers import Activation, Add, Dense, Save
+from fullyconnected.network import Network
+from fullyconnected.optimizers import LBFGS, OPTIMIZERS
+from fullyconnected.program import Batch, Program, Workspace
+from fullyconnected.protocols import Layer, Optimizer
+from fullyconnected.rng import as_seed
+
+__all__ = ["Recorder", "recorded", "trace"]
+
+STEP = 1e-3  # of the differences: with eight digits of a loss of about 1, four of the slope can be followed by hand
+ALL, SOME = 64, 8  # a tensor of at most so many entries is checked whole; of a larger one, so many
+
+
+def trace(
+    net: Network,
+    x: Any,
+    t: Any,
+    loss: Any,
+    optimizer: Any = None,
+    *,
+    l2: float = 0.0,
+    sample_weight: Any = None,
+    train: bool = False,
+    seed: Any = 0,
+    h: float | None = None,
+) -> Trace:
+    """Return the record of one training step of a network: forward, loss, backward, check and update.
+
+    Nothing changes: not the network, nor its running statistics. Every value was written by the code that trains; the
+    differences of the check are those of :func:`fullyconnected.check_gradients`.
+
+    Parameters
+    ----------
+    net : Network
+        Of any layers; those of a user's own are shown by what they gave.
+    x, t : array
+        The batch, one row or more, and its targets.
+    loss : Loss or str
+        Such as ``fc.SquaredError()``.
+    optimizer : Optimizer or str, optional
+        Any stepwise rule; its first step is shown. None leaves the update out.
+    l2, sample_weight, train, seed
+        As :meth:`Network.gradients` takes them.
+    h : float, optional
+        The step of the differences, relative for entries above 1; positive. 0.001 if None.
+
+    Returns
+    -------
+    Trace
+        ``.steps``, each with phase, layer, equation, operands, shapes, result and why.
+
+    Raises
+    ------
+    KindError, ConfigError
+        For something that is no network, or LBFGS; and whatever :meth:`Network.gradients` raises.
+
+    Examples
+    --------
+    >>> import fullyconnected as fc
+    >>> net = fc.mlp([2, 2], dtype="float64", seed=0)
+    >>> net.theta = [0.15, 0.20, 0.25, 0.30, 0.35, 0.45]
+    >>> record = fc.trace(net, [[0.1, 0.5]], [[0.01, 0.99]], "squared_error")
+    >>> for step in record.steps[:3]:
+    ...     print(step.phase, step.equation, step.result.round(12).tolist())
+    forward y1 = x W1 + b1 [[0.49, 0.62]]
+    loss L = 1 / 2 * sum((y1 - t)^2) 0.18365
+    loss dL/dy1 = y1 - t [[0.48, -0.37]]
+    """
+    return recorded(net, x, t, loss, optimizer, l2, sample_weight, train, seed, h)[1]
+
+
+def recorded(
+    net: Network, x: Any, t: Any, loss: Any, optimizer: Any, l2: float, sample_weight: Any, train: bool, seed: Any,
+    h: float | None,
+) -> tuple[Recorder, Trace]:  # fmt: skip
+    """Return the record as :func:`trace` does, and what has run it."""
+    if not isinstance(net, Network):
+        raise KindError(f"a Network can be traced; got {net!r}")
+    rule: Optimizer | None = None if optimizer is None else OPTIMIZERS.get(optimizer)
+    if isinstance(rule, LBFGS):
+        raise ConfigError("LBFGS takes many looks at the data in a step; give a stepwise rule, such as fc.SGD(0.1)")
+    data = check_data(net.program, net.dtype, x, t, loss, sample_weight)
+    l2, h, seed = number("l2", l2), number("h", STEP if h is None else h, above=True), as_seed(seed)
+    recorder = Recorder(net, data, train)
+    recorder.forward(seed)
+    value = recorder.loss(l2)
+    recorder.backward(l2)
+    if math.isfinite(value):
+        recorder.check(of_network(net, x, t, loss, l2, sample_weight, train, seed, "numpy"), h)
+    settings = {"loss": printable(repr(data.loss)), "dtype": net.dtype.name, "rows": str(len(data.x))}
+    if any(step.layer.random or step.state for step in net.program.steps):
+        settings["mode"] = f"training, seed {seed}" if train else "prediction: dropout and batch statistics at rest"
+    if l2:
+        settings["l2"] = repr(l2)
+    if rule is not None:
+        recorder.update(rule)
+        settings["optimizer"] = printable(repr(rule))
+    if recorder.checked:
+        settings["h"] = f"{h:g}, relative for numbers above 1; the differences are taken in float64"
+    return recorder, Trace(
+        tuple(recorder.steps),
+        MappingProxyType(recorder.values),
+        tuple(zip(recorder.names, (step.layer for step in recorder.program.steps), strict=True)),
+        tuple(recorder.wires),
+        value,
+        net.dtype.name,
+        len(data.x),
+        MappingProxyType(settings),
+    )
+
+
+def apart(program: Program) -> Program:
+    """Return the same mathematics with every activation as a step of its own, so that what it is given is kept."""
+    found: list[Layer] = []
+    for layer in (step.layer for step in program.steps):
+        if _fused(layer):
+            linear = Dense(layer.n_in, layer.n_out, bias=layer.bias, init="zeros")
+            found += [linear, Activation(layer.activation, n_in=layer.n_out)]
+        else:
+            found.append(layer)
+    return Program(found)
+
+
+def _fused(layer: Layer) -> TypeGuard[Dense]:
+    return type(layer) is Dense and layer.activation is not None
+
+
+class _Noted(np.ndarray[Any, np.dtype[Any]]):
+    """An array that keeps a copy of what a division wrote into it: the probabilities, which softmax writes over."""
+
+    divided: Array | None = None
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        def bare(a: Any) -> Any:
+            return a.view(np.ndarray) if isinstance(a, _Noted) else a
+
+        out = settings.pop("out", ())
+        written = tuple(map(bare, out))
+        result = getattr(ufunc, method)(*map(bare, inputs), **({"out": written} if out else {}), **settings)
+        if ufunc is np.true_divide and out:
+            self.divided = written[0].copy()
+        return out[0] if len(out) == 1 else out or result
+
+
+class Recorder:
+    """Runs the program once and writes down every result."""
+
+    def __init__(self, net: Network, data: Data, train: bool) -> None:
+        self.net, self.data, self.train = net, data, train
+        self.program = apart(net.program)
+        self.theta, self.state = net.theta.copy(), net.state.copy()
+        self.workspace = Workspace(
+            self.program, self.theta, self.state, len(data.x), loss=data.loss, input_gradient=True
+        )
+        self.batch: Batch = self.workspace.bind(len(data.x))
+        self.batch.fill(data.x, data.t, data.weights)
+        self.steps: list[Step] = []
+        self.values: dict[Name, Array] = {}
+        self.checked = False
+        self._name_steps()
+
+    def _name_steps(self) -> None:
+        """Name every wire between the steps, as the network's own steps are called and counted."""
+        self.names: list[str] = []
+        self.index: list[str] = []
+        self.wires = [Name("x", full="x")]
+        self.taken: set[str] = {"l2", "beta1", "beta2"}  # texts and full names that something has
+        raw = []  # the steps' names as the network has them
+        for i, step in enumerate(self.net.program.steps):
+            k, name = str(i + 1), printable(step.name)
+            h, y = Name("h", k, full=f"{name}.h"), Name("y", k, full=f"{name}.y")
+            for wire in (h, y) if _fused(step.layer) else (y,):
+                self.wires.append(wire)
+                self.names.append(name)
+                self.index.append(k)
+                self.taken |= self._alike(wire) | {wire.full}
+                raw.append(step.name)
+                self.workspace.uniforms[len(self.names) - 1].layer = i  # the same masks as the network draws
+        self.parameters: dict[tuple[int, str], Name] = {}
+        self.called: dict[Name, str] = {self.wires[0]: "x"}  # how the gradient check calls parameters and the input
+        for i, laid_out in enumerate(self.program.steps):
+            for letter in (*laid_out.params, *laid_out.state):
+                own = self._own(letter, self.index[i], self.names[i])
+                self.parameters[i, letter] = own
+                self.called[own] = f"{raw[i]}.{letter}"
+        self.saved: dict[int, int] = {}  # for each Add, its Save
+        open_blocks: list[int] = []
+        for i, step in enumerate(self.program.steps):
+            if isinstance(step.layer, Save):
+                open_blocks.append(i)
+            elif isinstance(step.layer, Add):
+                self.saved[i] = open_blocks.pop()
+        self.left = {save: add for add, save in self.saved.items()}
+
+    def _alike(self, name: Name) -> set[str]:
+        """Return all that is called after a quantity: itself, its gradients, and what an update makes of it."""
+        gradients = (name.gradient(of) for of in "LE")
+        return {each.identifier for each in (name, replace(name, new=True), *gradients)}
+
+    def _own(self, letter: str, index: str, layer: str) -> Name:
+        """Return the name of something that a user may have called anything; nothing else is called so."""
+        full = f"{layer}.{printable(letter).replace(':', '_')}"
+        while {full, f"{full}_new"} & self.taken:
+            full += "_"
+        self.taken |= {full, f"{full}_new"}
+        return self._new(Name(identifier(letter), index, full=full))
+
+    def _new(self, name: Name) -> Name:
+        """Return the name, with as many underscores as it takes to tell it from all others."""
+        while self._alike(name) & self.taken:
+            name = replace(name, letter=f"{name.letter}_")
+        self.taken |= self._alike(name)
+        return name
+
+    def keep(self, name: Name, value: Any) -> Name:
+        """Keep a read-only copy of a value under a name."""
+        kept = np.array(value)
+        kept.flags.writeable = False
+        self.values[name] = kept
+        return name
+
+    def add(self, phase: str, layer: str, left: Name, right: Expression, why: str, **more: Any) -> None:
+        """Write down a step, whose values are kept already."""
+        values = {name: self.values[name] for name in (left, *names_in(right))}
+        equation = Equation(left, right)
+        self.steps.append(Step(len(self.steps) + 1, phase, layer, equation, MappingProxyType(values), why, **more))
+
+    def parameter(self, i: int, letter: str) -> Name:
+        """Return the name of a parameter or running statistic of step i, or of something that it keeps or is set to."""
+        own = self.parameters.get((i, letter))
+        return own or Name(letter, self.index[i], full=f"{self.names[i]}.{letter}")
+
+    def bound(self, i: int, formula: Expression, local: Mapping[str, Name], sources: Sequence[Any]) -> Expression:
+        """Return a formula in the network's names, keeping what it reads that is not kept yet.
+
+        ``local`` names what is known; other letters are a parameter, a running statistic, something in the cache, or a
+        setting, and are looked for in ``sources``.
+        """
+        names: dict[Name, Expression] = {}
+        for name in names_in(formula):
+            known = local.get(name.text)
+            if known is None:
+                known = self.parameter(i, name.letter) if not name.index else replace(name, index=name.index)
+                if known not in self.values:
+                    found = next(v for s in sources if (v := getattr(s, name.letter + name.index, None)) is not None)
+                    self.keep(known, found)
+            names[name] = known
+        return with_names(formula, names)
+
+    def forward(self, seed: int) -> None:
+        self.keep(self.wires[0], self.batch.x)
+        self.keep(Name("1", full="ones"), np.ones(len(self.data.x), self.theta.dtype))
+        self.workspace.at(seed, 0)
+        for i, step in enumerate(self.program.steps):
+            for letter in (*step.params, *step.state):
+                self.keep(self.parameter(i, letter), getattr(self.workspace.p[i], letter))
+        with np.errstate(all="ignore"):
+            for i, (step, p, x, c, y) in enumerate(self.batch.bound()):
+                step.layer.forward(p, x, c, y, train=self.train)
+                self._forward_step(i, p, c, y)
+
+    def _forward_step(self, i: int, p: Any, c: Any, y: Array) -> None:
+        layer = self.program.steps[i].layer
+        local = {"x": self.wires[i], "y": self.wires[i + 1]}
+        if i in self.saved:
+            local["saved"] = self.wires[self.saved[i]]
+        for line in formulas.forward(layer, train=self.train, rows=len(self.data.x)):
+            kind, dot, letter = line.result.partition(".")
+            if not dot:
+                left, value = self.wires[i + 1], y
+            elif kind == "c":
+                left, value = self.parameter(i, letter), getattr(c, letter)
+            else:
+                left, value = replace(self.parameter(i, letter), new=True), getattr(p, letter)
+            right = self.bound(i, line.formula, local, (c, getattr(layer, "activation", None), layer))
+            self.keep(left, value)
+            self.add("forward", self.names[i], left, right, line.why)
+
+    def loss(self, l2: float) -> float:
+        batch, data, z = self.batch, self.data, self.wires[-1]
+        weighted = data.weights is not None
+        noted = batch.dz.view(_Noted)
+        with np.errstate(all="ignore"):
+            value = data.loss.into(batch.z, batch.t, batch.c, noted)
+        letter = "E" if l2 else "L"
+        t = self.keep(Name("t", full="t"), batch.t)
+        local = {"z": z, "t": t}
+        if weighted:
+            local["w"] = self.keep(Name("w", full="sample_weight"), batch.c.w[:, :1])
+        written = {"p": noted.divided, "L": value, "dz": batch.dz}
+        lines = formulas.of_loss(data.loss, rows=len(batch.z), weighted=weighted, classes=batch.t.ndim == 1)
+        named = {"L": Name(letter, full=letter), "dz": z.gradient("L")}
+        sources = (data.loss, _Space({"k": self.net.n_out}))
+        for line in lines:
+            kind, _, short = line.result.rpartition(".")
+            left = named.get(short) or Name(short, full=f"loss.{short}")
+            names: dict[Name, Expression] = {}
+            for name in names_in(line.formula):
+                known = local.get(name.text) or Name(name.letter, full=f"loss.{name.letter}")
+                if known not in self.values:
+                    self.keep(known, next(v for s in sources if (v := getattr(s, name.letter, None)) is not None))
+                names[name] = known
+            self.keep(left, getattr(batch.c, short) if kind == "c" else written[short])
+            self.add("loss", "loss", left, with_names(line.formula, names), line.why)
+            if kind == "c" or short == "p":
+                local[short] = left
+        if l2:
+            value = self._add_l2_value(value, l2)
+        return float(value)
+
+    def _add_l2_value(self, value: Any, l2: float) -> Any:
+        batch, rate = self.batch, self.keep(Name("l2", full="l2"), l2)
+        decaying = [self.parameter(i, letter) for i, letter, decays in self._tensors() if decays]
+        right: Expression = Name("E", full="E")
+        if decaying:
+            right = right + rate / 2 * chain("+", [total(name**2) for name in decaying])
+        # the gradients are not there yet: add_l2 is given zeros to add to, and nothing of that is left
+        batch.workspace.gradient.fill(0)
+        value = value + batch.workspace.add_l2(l2)
+        batch.workspace.gradient.fill(math.nan)
+        left = self.keep(Name("L", full="L"), value)
+        self.add("loss", "loss", left, right, "l2 adds half of l2 times the squares of all weights.")
+        return value
+
+    def _tensors(self) -> Iterator[tuple[int, str, bool]]:
+        """Yield each parameter tensor: its step, its letter, and whether it decays."""
+        for i, step in enumerate(self.program.steps):
+            for letter, param in step.params.items():
+                yield i, letter, param.decays
+
+    def backward(self, l2: float) -> None:
+        dy = self.batch.dz
+        with np.errstate(all="ignore"):
+            for i, (step, p, x, c, y) in reversed(list(enumerate(self.batch.bound()))):
+                g, dx = self.workspace.g[i], np.full_like(x, math.nan)
+                step.layer.backward(p, x, c, y, dy, g, dx)
+                self._backward_step(i, g, dx, bool(l2))
+                dy = dx
+            if not l2:
+                return
+            self.workspace.add_l2(l2)
+        rate = Name("l2", full="l2")
+        for i, letter, decays in reversed(list(self._tensors())):
+            if decays:
+                name = self.parameter(i, letter)
+                left = self.keep(name.gradient("L"), getattr(self.workspace.g[i], letter))
+                why = "The slope of l2 / 2 times a square is l2 times the weight."
+                self.add("backward", self.names[i], left, name.gradient("E") + rate * name, why)
+
+    def _backward_step(self, i: int, g: Any, dx: Array, l2: bool) -> None:
+        step = self.program.steps[i]
+        x, y = self.wires[i], self.wires[i + 1]
+        local = {"x": x, "y": y, "dy": y.gradient("L"), "1": Name("1", full="ones")}
+        if i in self.left:
+            local["past"] = self.wires[self.left[i] + 1].gradient("L")
+        for line in formulas.backward(step.layer, train=self.train):
+            _, dot, letter = line.result.partition(".")
+            if dot:
+                left, value = self.parameter(i, letter), getattr(g, letter)
+                left = left.gradient("E" if l2 and step.params[letter].decays else "L")
+            else:
+                left, value = x.gradient("L"), dx
+            sources = (getattr(step.layer, "activation", None), step.layer)
+            right = self.bound(i, line.formula, local, sources)
+            self.keep(left, value)
+            self.add("backward", self.names[i], left, right, line.why)
+
+    def check(self, subject: Any, h: float) -> None:
+        """Write down the central differences of every tensor, or of some of its entries where it is large."""
+        self.checked = True
+        tolerance = TOLERANCE[subject.dtype]
+        half = self.keep(Name("h", full="h"), np.float64(h))
+        layers = [(self.names[i], self.parameter(i, letter)) for i, letter, _ in self._tensors()]
+        for layer, name in [*layers, ("x", self.wires[0])]:
+            array = subject.arrays[self.called[name]]
+            chosen = np.arange(array.size)
+            if array.size > ALL:
+                chosen = np.unique(np.linspace(0, array.size - 1, SOME).round().astype(int))
+            chosen = chosen[np.isfinite(array.ravel()[chosen])]  # from NaN and infinity no step leads anywhere
+            if not len(chosen):
+                continue
+            above, below, way, slope = (np.full(array.shape, math.nan) for _ in range(4))
+            entries = tuple(tuple(map(int, e)) for e in zip(*np.unravel_index(chosen, array.shape), strict=True))
+            with np.errstate(all="ignore"):
+                for entry in entries:
+                    above[entry], below[entry], way[entry] = subject.sides(array, entry, h)
+                    if way[entry] == 0:
+                        raise ConfigError(f"h = {h:g} is too small: it does not move {name.text}, {array[entry]:g}")
+                    slope[entry] = (above[entry] - below[entry]) / way[entry]
+                report = subject.tensor(self.called[name], H, tolerance, chosen)
+            label, full = name.text, name.full
+            left = self.keep(self._new(Name("slope", label, full=f"{full}:slope")), slope)
+            right = self.keep(Name("L", "right", full=f"{full}:right"), above)
+            other = self.keep(Name("L", "left", full=f"{full}:left"), below)
+            step = half
+            if (np.abs(array) > 1).any():  # the step is relative there
+                step = self.keep(self._new(Name("h", label, full=f"{full}:h")), way / 2)
+            formula = (right - other) / (2 * step)
+            self.add("check", layer, left, formula, verdict(report, label), entries=entries, report=report)
+
+    def update(self, rule: Optimizer) -> None:
+        """Write down the first step of a rule, from slots of zeros."""
+        theta, gradient = self.theta.copy(), self.workspace.gradient
+        slots = {slot: np.zeros_like(theta) for slot in rule.slots}
+        first = {slot: a.copy() for slot, a in slots.items()}
+        for piece in self.program.pieces(by_decay=rule.decays):
+            part = piece.part
+            s = _Space({slot: a[part] for slot, a in slots.items()})
+            scratch = {name: np.empty(part.stop - part.start, theta.dtype) for name in rule.scratch}
+            with np.errstate(all="ignore"):
+                c = _Space({"xp": np, **scratch})
+                rule.update(theta[part], gradient[part], s, c, lr=rule.lr, step=1, decays=piece.decays)
+        self.keep(Name("step", full="step"), np.int64(1))
+        for i, step in enumerate(self.program.steps):
+            views = {
+                key: carve(vector, step.shapes, step.theta_at)
+                for key, vector in {"theta": theta, **{f"s.{slot}": a for slot, a in slots.items()}}.items()
+            }
+            old = {slot: carve(a, step.shapes, step.theta_at) for slot, a in first.items()}
+            for letter, param in step.params.items():
+                self._updated(rule, self.parameter(i, letter), views, old, letter, param.decays)
+
+    def _updated(self, rule: Optimizer, name: Name, views: Any, old: Any, letter: str, decays: bool) -> None:
+        local: dict[str, Name] = {}
+        made = {"theta": replace(name, new=True)}
+        for slot in rule.slots:
+            known = self._new(Name(identifier(slot), name.text, full=f"{name.full}:{printable(slot)}"))
+            local[slot] = self.keep(known, getattr(old[slot], letter))
+            made[f"s.{slot}"] = local[f"{slot}_new"] = replace(known, new=True)
+        local |= {"theta": name, "g": name.gradient("L"), "step": Name("step", full="step")}
+        for line in formulas.update(rule, decays=decays and rule.decays):
+            left, names = made[line.result], dict[Name, Expression]()
+            for each in names_in(line.formula):
+                names[each] = local.get(each.text) or self._setting(rule, each)
+            self.keep(left, getattr(views[line.result], letter))
+            self.add("update", printable(rule.name), left, with_names(line.formula, names), line.why)
+
+    def _setting(self, rule: Optimizer, name: Name) -> Name:
+        known = replace(name, full=f"{printable(rule.name)}.{name.text}")
+        if known not in self.values:
+            self.keep(known, getattr(rule, name.letter + name.index))
+        return known
+
+
+class _Space:
+    """Named things, as layers and rules are handed them."""
+
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
+        self.__dict__.update(arrays)
+
+
+def verdict(report: TensorReport, label: str) -> str:
+    """Say in a sentence how a gradient compares with the differences."""
+    size = math.prod(report.shape)
+    some = f" ({report.checked:,} of {size:,} entries were compared)" if report.checked < size else ""
+    if report.ok:
+        near = f"{abs(report.error):.1g} of its largest entry"
+        said = f"Agrees with dL/d{label}, to {near}, judged at a step of {H:.1g}{some}."
+    else:
+        said = f"DISAGREES with dL/d{label}: {report.gradient:.6g} against {report.difference:.6g}{some}. {report.hint}"
+    if report.kinks:
+        said += f" {len(report.kinks)} of the entries lie on a kink, where there is no slope to compare."
+    return said.strip()
