@@ -328,6 +328,11 @@ class TestNotFinite:
                 made.to_markdown()
                 json.loads(made.to_json())
 
+    def test_l2_overflows(self):
+        net = fc.Network([fc.Dense(1, 1, bias=False)], seed=0)
+        net.theta = [1e20]
+        assert fc.trace(net, [[0.0]], [0.0], "squared_error", l2=0.1).first_not_finite.name == "L"
+
     def test_in_float64_too(self):
         for scale in (5e-324, 1e-300, 1e150, 1e300, 1.7e308):
             net = fc.mlp([2, 3, 2], activation="softplus", dtype="float64", seed=0)

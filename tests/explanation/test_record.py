@@ -106,14 +106,14 @@ def test_bit_for_bit_with_any_network(cases):
         record = case.trace(net)
         same(net, record, net.gradients(*case.data(), case.loss, **case.settings()))
         holds(record, CLOSE[case.dtype])
-        before = net.theta.copy()
+        if record.first_not_finite is not None:  # training refuses such a step
+            return
         fc.fit(
             net, *case.data(), case.loss, case.optimizer, epochs=1, batch_size=case.rows, shuffle=False, l2=case.l2,
             sample_weight=case.weights(), seed=case.seed, engine="numpy", progress=False,
         )  # fmt: skip
         if case.train or not any(step.layer.random or step.state for step in net.program.steps):
             assert updated(net, record).tobytes() == net.theta.tobytes()
-        hypothesis.target(float(np.abs(net.theta - before).max(initial=0)))
 
     check()
 

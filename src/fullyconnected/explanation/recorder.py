@@ -342,7 +342,8 @@ class Recorder:
             right = right + rate / 2 * chain("+", [total(name**2) for name in decaying])
         # the gradients are not there yet: add_l2 is given zeros to add to, and nothing of that is left
         batch.workspace.gradient.fill(0)
-        value = value + batch.workspace.add_l2(l2)
+        with np.errstate(all="ignore"):
+            value = value + batch.workspace.add_l2(l2)
         batch.workspace.gradient.fill(math.nan)
         left = self.keep(Name("L", full="L"), value)
         self.add("loss", "loss", left, right, "l2 adds half of l2 times the squares of all weights.")
