@@ -1,7 +1,7 @@
 """A record as a Python script that needs NumPy alone: it computes every number again, and compares."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -51,6 +51,17 @@ def check(name, computed, recorded, size, tolerance=TOLERANCE):
     return recorded
 '''
 
+THROUGH = '''
+
+def through(name, computed, recorded, size, tolerance=TOLERANCE):
+    """Compare where both are finite: NaN or infinity went in, and not all code makes the same of 0 times infinity."""
+    recorded = np.asarray(recorded)
+    computed = np.broadcast_to(computed, recorded.shape)
+    both = np.isfinite(recorded) & np.isfinite(computed)
+    check(name, computed[both], recorded[both], size, tolerance)
+    return recorded
+'''
+
 HELPERS = {
     "Phi": "\n\ndef Phi(h):\n"
     '    """The normal distribution function."""\n'
@@ -75,6 +86,8 @@ def _lines(trace: Trace) -> Iterator[str]:
     tolerance = 1e-12 if trace.dtype == "float64" else 1e-5
     yield HEAD.format(headline=headline(trace), tolerance=tolerance).rstrip()
     used = {function for step in trace.steps for function in _calls(step.equation.right)}
+    if _check(trace.steps) == "through":
+        yield THROUGH.rstrip()
     for function, source in HELPERS.items():
         if function in used:
             yield source.rstrip()
@@ -108,7 +121,14 @@ def _step(step: Step) -> Iterator[str]:
     if _marked(step):
         yield f"{left} = {_array(step.result)}  # a number on the way was too large, which the code marks by NaN"
         return
-    yield f"{left} = check({step.name!r}, {numpy(step.equation.right)}, {_array(step.result)}, {_size(step)!r})"
+    check = _check([step])
+    yield f"{left} = {check}({step.name!r}, {numpy(step.equation.right)}, {_array(step.result)}, {_size(step)!r})"
+
+
+def _check(steps: Iterable[Step]) -> str:
+    """Return which function of the script compares what steps give: what goes in may not be finite."""
+    going_in = (step.values[name] for step in steps if step.known for name in names_in(step.formula))
+    return "check" if all(np.isfinite(array).all() for array in going_in) else "through"
 
 
 def _size(step: Step) -> float:
@@ -151,8 +171,9 @@ def _checks(trace: Trace, steps: list[Step]) -> Iterator[str]:
         yield ""
         arrays = ", ".join(f"{numpy(name)!r}: np.array({numpy(name)}, float)" for name in moved)
         yield f"numbers = {{{arrays}}}"
+    compare = _check(lines) if known else ""
     for step, name in zip(steps, moved, strict=True):
-        yield from _differences(step, numpy(name), f"max({size!r}, abs(recorded)), {tolerance:g}" if known else "")
+        yield from _differences(step, numpy(name), compare, f"max({size!r}, abs(recorded)), {tolerance:g}")
 
 
 def _moved(trace: Trace, step: Step) -> Name:
@@ -161,18 +182,18 @@ def _moved(trace: Trace, step: Step) -> Name:
     return next(name for name in trace.values if name.full == full and not name.of and not name.new)
 
 
-def _differences(step: Step, name: str, within: str) -> Iterator[str]:
+def _differences(step: Step, name: str, compare: str, within: str) -> Iterator[str]:
     right, left, *steps = (step.values[each] for each in names_in(step.equation.right))
     rows = []
     for entry in step.entries or ():
         h = float(steps[0][entry] if steps[0].shape else steps[0])
         rows.append((entry, h, float(right[entry]), float(left[entry]), float(step.result[entry])))
     yield f"for entry, h, right, left, slope in {rows!r}:"
-    if within:
+    if compare:
         yield "    for way, recorded in ((h, right), (-h, left)):"
         yield f"        other = numbers[{name!r}].copy()"
         yield "        other[entry] += way"
-        yield f"        check('L', loss_of(**{{**numbers, {name!r}: other}}), recorded, {within})"
+        yield f"        {compare}('L', loss_of(**{{**numbers, {name!r}: other}}), recorded, {within})"
     yield f"    check({step.name!r}, (right - left) / (2 * h), slope, max(abs(right), abs(left)) / h, 1e-10)"
 
 
