@@ -4,6 +4,8 @@ import copy
 import pickle
 import threading
 import tracemalloc
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -392,6 +394,42 @@ class TestPredict:
         x = rng.normal(size=(5, 3))
         net = net64(3, 2)
         assert np.array_equal(net.predict(pandas.DataFrame(x)), net.predict(x))
+
+    @pytest.mark.parametrize(
+        ("kinds", "missing"),
+        [
+            (["bool", "float64"], False),
+            (["boolean", "float64"], True),
+            (["bool", "int8"], False),
+            (["Int64", "Float64"], True),
+            (["Int8", "bool"], True),
+            (["object", "float64"], True),
+            (["Float32", "Float32"], True),
+        ],
+    )
+    def test_columns_of_pandas_whose_every_cell_is_a_number(self, kinds, missing, rng):
+        pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+        x = rng.integers(0, 2, (5, 2))
+        frame = pandas.DataFrame({i: pandas.Series(x[:, i]).astype(kind) for i, kind in enumerate(kinds)})
+        net = net64(2, 4, 1)
+        assert np.array_equal(net.predict(frame), net.predict(x))
+        if missing:
+            frame.iloc[3, 0] = None
+            with pytest.raises(
+                errors.DataError, match=r"x\[3, 0\] is (<NA>|nan|None).*[Dd]rop such rows or fill them in"
+            ):
+                net.predict(frame)
+
+    def test_objects_that_are_numbers(self, rng):
+        x = rng.integers(0, 2, (5, 3))
+        net = net64(3, 4, 2)
+        for kind in (Decimal, Fraction, bool, np.float32, np.uint8, np.bool_):
+            objects = np.array([[x[i, 0], kind(x[i, 1]), float(x[i, 2])] for i in range(5)] + [[None] * 3], object)[:5]
+            assert objects.dtype == object
+            assert np.array_equal(net.predict(objects), net.predict(x))
+        t = np.array([True, False, 2, np.int8(1), 0], object)  # whole numbers stay whole: they can be classes
+        loss = fc.SoftmaxCrossEntropy()
+        assert net64(3, 3).evaluate(x, t, loss) == net64(3, 3).evaluate(x, t.astype(int), loss)
 
     @pytest.mark.parametrize("shape", [(5, 2, 3), (5, 1, 2, 3), (5, 6, 1)])
     def test_inputs_of_more_dimensions(self, shape, rng):

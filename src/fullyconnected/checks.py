@@ -1,7 +1,8 @@
 """What comes in: arrays and settings are checked here once, before anything is computed with them."""
 
+import contextlib
 import math
-from numbers import Integral
+from numbers import Complex, Integral, Number, Real
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,10 @@ def number(name: str, value: Any, *, least: float = 0.0, above: bool = False, be
 
 
 def as_array(a: Any, what: str) -> Array:
-    """Return an array of numbers (bool counts), or raise; the caller's memory is not copied where it need not be."""
+    """Return an array of numbers (bool counts), or raise; the caller's memory is not copied where it need not be.
+
+    An array of objects, which pandas makes of columns of several kinds, is taken where every entry is a number.
+    """
     # np.asarray would give the numbers under a mask; that of a structured array is refused for its dtype, below
     masked = isinstance(a, np.ma.MaskedArray) and a.dtype.names is None and a.mask.any()
     if masked:
@@ -52,12 +56,44 @@ def as_array(a: Any, what: str) -> Array:
         raise ShapeError(f"{what} does not form an array; are its rows of different lengths? ({error})") from None
     except Exception as error:  # whatever the __array__ of another library raises
         raise KindError(f"{what}, a {type(a).__name__}, does not turn into an array: {error}") from error
+    if array.dtype == object:
+        array = _numbers(array, what)
     if array.dtype.kind not in "biuf":
         raise KindError(
             f"{what} has dtype {array.dtype}; numbers are wanted (float, int, uint8 or bool). "
             f"Where every entry is a number, convert it: {what}.astype(float)"
         )
     return array
+
+
+def _numbers(array: Array, what: str) -> Array:
+    """Return an array of objects as bool, int64 or float64 where every entry is a number, or as it is."""
+    kinds = set(map(type, array.flat))
+    others = {kind for kind in kinds if not _is_number(kind)}
+    if others and others < kinds and all(map(_is_missing, others)):
+        where = next(at for at, value in np.ndenumerate(array) if type(value) in others)
+        raise DataError(f"{what}{list(where)} is {array[where]}, a missing value. Drop such rows or fill them in first")
+    if others:
+        return array
+    try:
+        if kinds and all(issubclass(kind, bool | np.bool_) for kind in kinds):
+            return array.astype(bool)
+        if kinds and all(issubclass(kind, Integral | np.bool_) for kind in kinds):
+            with contextlib.suppress(OverflowError):  # more than int64 holds
+                return array.astype(np.int64)
+        return array.astype(np.float64)
+    except OverflowError:
+        raise DataError(f"{what} has a number that is too large for float64; scale it down") from None
+
+
+def _is_number(kind: type) -> bool:
+    """Whether values of this type are real numbers; Python's Decimal is a Number and nothing more special."""
+    return issubclass(kind, Real | np.bool_) or (issubclass(kind, Number) and not issubclass(kind, Complex))
+
+
+def _is_missing(kind: type) -> bool:
+    """Whether a type is that of None, or of what pandas puts for a missing value."""
+    return kind is type(None) or (kind.__module__.startswith("pandas") and kind.__name__ in ("NAType", "NaTType"))
 
 
 def as_rows(x: Any, n_in: int, what: str = "x", *, empty: bool = False) -> Array:
