@@ -1,19 +1,13 @@
 """The house: who may import whom, what an import costs, and what is public."""
 
 import ast
-import itertools
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import fullyconnected as fc
-from fullyconnected.activations import ACTIVATIONS
-from fullyconnected.layers import LAYERS
-from fullyconnected.losses import LOSSES
-from fullyconnected.program import Workspace
 
 SOURCE = Path(fc.__file__).parent
 
@@ -123,51 +117,3 @@ def test_every_public_name_exists_and_is_documented() -> None:
             and thing.__module__ != "fullyconnected.protocols"
         ):
             assert "name" in vars(thing), f"fc.{name} is not registered under a name of its own"
-
-
-NAMES_OF_THE_NAMESPACE = {
-    "abs", "add", "clip", "copyto", "divide", "exp", "expm1", "greater", "greater_equal", "less_equal",
-    "log", "logaddexp", "maximum", "minimum", "multiply", "negative", "reciprocal", "sign", "sqrt", "subtract",
-    "tanh", "vdot", "full",
-}  # fmt: skip
-
-
-def test_the_mathematics_uses_a_short_list_of_array_functions() -> None:
-    used = set()
-    for path in [
-        *SOURCE.glob("layers/*.py"),
-        *(SOURCE / f"{m}.py" for m in ("activations", "losses", "optimizers", "program")),
-    ]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Attribute):
-                owner = node.value
-                if (isinstance(owner, ast.Name) and owner.id == "xp") or (
-                    isinstance(owner, ast.Attribute) and owner.attr == "xp"
-                ):
-                    used.add(node.attr)
-    assert used <= NAMES_OF_THE_NAMESPACE, f"new array functions: {used - NAMES_OF_THE_NAMESPACE}"
-    assert not NAMES_OF_THE_NAMESPACE - used
-
-
-class Narrow:
-    """A namespace with the listed names alone, as another library's might be."""
-
-    def __init__(self) -> None:
-        for name in (*NAMES_OF_THE_NAMESPACE, "array"):
-            setattr(self, name, getattr(np, name))
-
-
-@pytest.mark.parametrize("layer", sorted(LAYERS.classes))
-def test_a_step_runs_on_a_namespace_that_has_the_short_list_alone(layer: str) -> None:
-    rng = np.random.default_rng(0)
-    for activation, loss_name in itertools.product(ACTIVATIONS.classes, LOSSES.classes):
-        loss = LOSSES.build(loss_name)
-        net = fc.Network([fc.Dense(2, 3, activation), LAYERS.classes[layer].example(3), fc.Dense(3, 2)], seed=0)
-        x, t = rng.normal(size=(4, 2)), loss.encode(loss.example_targets(rng, 4, 2), 2)
-        values = []
-        for xp in (np, Narrow()):
-            workspace = Workspace(net.program, net.theta, net.state.copy(), 4, loss=loss, input_gradient=True, xp=xp)
-            batch = workspace.bind(4)
-            batch.x[...], batch.t = x, t
-            values.append((float(batch.loss_and_gradient(train=True, l2=0.1)), *workspace.gradient, *batch.dx.ravel()))
-        assert values[0] == values[1]

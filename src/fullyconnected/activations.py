@@ -84,15 +84,17 @@ class LeakyReLU(ActivationFunction):
         number("slope", self.slope, above=True, below=1)  # below 1, so that the larger of h and slope * h is y
 
     def cache(self, rows: int, n: int) -> Wanted:
-        return {"s": (rows, n), "negative": Buffer((rows, n), np.bool_)}
+        return {"s": (rows, n), "positive": Buffer((rows, n), np.bool_), "slope": np.full((), self.slope)}
 
     def forward(self, h: Array, c: Any, y: Array) -> None:
         c.xp.multiply(h, self.slope, out=c.s)
         c.xp.maximum(h, c.s, out=y)
 
     def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
-        c.xp.less_equal(y, 0, out=c.negative)
-        c.xp.multiply(dy, self.slope, out=dy, where=c.negative)
+        xp = c.xp
+        xp.greater(y, 0, out=c.positive)
+        xp.maximum(c.positive, c.slope, out=c.s)  # 1 or the slope
+        xp.multiply(dy, c.s, out=dy)
 
 
 @settings
@@ -209,7 +211,8 @@ class GELU(ActivationFunction):
         xp.exp(c.density, out=c.density)
         cdf *= c.density  # Phi(-|h|)
         xp.greater(h, 0, out=c.positive)
-        xp.subtract(1, cdf, out=cdf, where=c.positive)
+        xp.subtract(1, cdf, out=u)
+        xp.copyto(cdf, u, where=c.positive)
         xp.multiply(h, cdf, out=y)
 
     def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
@@ -367,16 +370,16 @@ class Softmax(ActivationFunction):
 
     def forward(self, h: Array, c: Any, y: Array) -> None:
         xp = c.xp
-        xp.maximum.reduce(h, axis=1, keepdims=True, out=c.row)
+        h.max(axis=1, keepdims=True, out=c.row)
         xp.subtract(h, c.row, out=y)
         xp.exp(y, out=y)
-        xp.add.reduce(y, axis=1, keepdims=True, out=c.row)
+        y.sum(axis=1, keepdims=True, out=c.row)
         y /= c.row
 
     def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
         xp = c.xp
         xp.multiply(dy, y, out=c.s)
-        xp.add.reduce(c.s, axis=1, keepdims=True, out=c.row)
+        c.s.sum(axis=1, keepdims=True, out=c.row)
         dy -= c.row
         dy *= y
 

@@ -360,25 +360,25 @@ class SoftmaxCrossEntropy(Loss):
 
     def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
         xp = c.xp
-        xp.maximum.reduce(z, axis=1, keepdims=True, out=c.row)
+        z.max(axis=1, keepdims=True, out=c.row)
         xp.subtract(z, c.row, out=c.shifted)
         xp.exp(c.shifted, out=dz)
-        xp.add.reduce(dz, axis=1, keepdims=True, out=c.row)
+        dz.sum(axis=1, keepdims=True, out=c.row)
         dz /= c.row  # p
         xp.log(c.row, out=c.e)
         if t.ndim == 1:  # class numbers: pick one entry of each row
             xp.add(c.first, t, out=c.place)
-            c.shifted.take(c.place, out=c.picked, mode="clip")
+            c.shifted.take(c.place, out=c.picked)
             c.e[:, 0] -= c.picked
-            dz.take(c.place, out=c.picked, mode="clip")
+            dz.take(c.place, out=c.picked)
             c.picked -= 1
-            dz.put(c.place, c.picked, mode="clip")
+            dz.put(c.place, c.picked)
         else:
             xp.subtract(c.shifted, c.e, out=c.shifted)  # log p
             c.shifted *= t
-            xp.add.reduce(c.shifted, axis=1, keepdims=True, out=c.e)
+            c.shifted.sum(axis=1, keepdims=True, out=c.e)
             xp.negative(c.e, out=c.e)
-            xp.add.reduce(t, axis=1, keepdims=True, out=c.row)
+            t.sum(axis=1, keepdims=True, out=c.row)
             dz *= c.row
             dz -= t
 
@@ -429,16 +429,16 @@ class Hinge(Loss):
     def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
         xp = c.xp
         xp.add(c.first, t, out=c.place)
-        z.take(c.place, out=c.picked, mode="clip")  # z_y
+        z.take(c.place, out=c.picked)  # z_y
         xp.subtract(z, c.picked[:, None], out=c.e)
         c.e += 1
         c.picked.fill(0)
-        c.e.put(c.place, c.picked, mode="clip")  # no margin to itself
+        c.e.put(c.place, c.picked)  # no margin to itself
         xp.maximum(c.e, 0, out=c.e)
         xp.sign(c.e, out=dz)
-        xp.add.reduce(dz, axis=1, out=c.picked)
+        dz.sum(axis=1, out=c.picked)
         xp.negative(c.picked, out=c.picked)
-        dz.put(c.place, c.picked, mode="clip")
+        dz.put(c.place, c.picked)
 
     def kink_distances(self, z: Array, t: Array) -> Array | None:
         rows = np.arange(len(z))

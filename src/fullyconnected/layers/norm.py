@@ -78,11 +78,11 @@ class LayerNorm(Norm):
 
     def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:
         xp = c.xp
-        xp.add.reduce(x, axis=1, keepdims=True, out=c.row)
+        x.sum(axis=1, keepdims=True, out=c.row)
         c.row /= self.width
         xp.subtract(x, c.row, out=c.n)
         xp.multiply(c.n, c.n, out=c.s)
-        xp.add.reduce(c.s, axis=1, keepdims=True, out=c.rate)
+        c.s.sum(axis=1, keepdims=True, out=c.rate)
         c.rate /= self.width
         c.rate += self.epsilon
         xp.subtract(c.rate, c.rate, out=c.row)
@@ -102,10 +102,10 @@ class LayerNorm(Norm):
             return
         xp.multiply(dy, p.gain, out=dx)
         xp.multiply(dx, c.n, out=c.s)
-        xp.add.reduce(c.s, axis=1, keepdims=True, out=c.row)
+        c.s.sum(axis=1, keepdims=True, out=c.row)
         c.row /= self.width
         xp.multiply(c.n, c.row, out=c.s)
-        xp.add.reduce(dx, axis=1, keepdims=True, out=c.row)
+        dx.sum(axis=1, keepdims=True, out=c.row)
         c.row /= self.width
         dx -= c.row
         dx -= c.s
