@@ -13,6 +13,7 @@ import pytest
 import fullyconnected as fc
 from fullyconnected import proof
 from fullyconnected.cli import main
+from fullyconnected.tablemodel import load_table_model
 from fullyconnected.tables import ADVICE
 
 datasets = pytest.importorskip("sklearn.datasets", reason="the tables are scikit-learn's")
@@ -171,7 +172,7 @@ class TestFromATableToPredictions:
         assert "178 rows to learn from, 0 held back" in told.out
         assert "on the rows learned from" in told.out
         assert "epoch 3/3" in told.err
-        assert [layer.n_out for layer in fc.load("model.safetensors").layers] == [5, 1]
+        assert [layer.n_out for layer in load_table_model("model.safetensors").net.layers] == [5, 1]
 
 
 class TestMistakes:
@@ -360,7 +361,7 @@ class TestAsAProgram:
         assert "is saved" in running.stderr.read().splitlines()[-1]
         running.stderr.close()
         assert running.wait(30) == 130
-        assert fc.load(tmp_path / "model.safetensors").n_out == 3
+        assert load_table_model(tmp_path / "model.safetensors").net.n_out == 3
 
     @pytest.mark.parametrize(
         ("where", "message"),

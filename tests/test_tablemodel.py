@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import fullyconnected as fc
 from fullyconnected import errors
 from fullyconnected.files import Model, read_model, write_model
 from fullyconnected.tablemodel import TableModel, load_table_model, prepare
-from fullyconnected.tables import Table
+from fullyconnected.tables import Table, read_table
 
 
 def table(x, labels, path="t.csv"):
@@ -155,9 +156,30 @@ class TestFile:
         p = model.predict(table([[0.0, 0.0]], []))
         np.testing.assert_allclose(p, [[1, 0, 0]], atol=1e-30)
 
-    def test_the_network_in_it_is_a_network(self, saved):
+    def test_it_predicts_for_the_file_of_a_table(self, saved, tmp_path):
         model, path = saved
+        (tmp_path / "new.csv").write_text("f1,f0\n1,2\n3,-4\n", encoding="utf-8")
+        model = load_table_model(path)
+        csv = tmp_path / "new.csv"
+        np.testing.assert_array_equal(model.predict(csv), model.predict(read_table(csv, features=model.features)))
+
+    def test_its_network_alone_is_not_loaded_by_mistake(self, saved):
+        """Standardisation and labels would be left out: nonsense without a word. What the message says is done here."""
+        model, path = saved
+        with pytest.raises(errors.FileFormatError, match=r"a model for a table.*fullyconnected predict") as caught:
+            fc.load(path)
+        advice = re.search(r"In Python: (from .*; model = .*?);", str(caught.value)).group(1)
+        found = {}
+        exec(advice, found)
+        np.testing.assert_array_equal(found["model"].net.theta, model.net.theta)
+        model.net.save(path)  # who wants the network alone has it
         np.testing.assert_array_equal(fc.load(path).theta, model.net.theta)
+
+    def test_a_checkpoint_is_called_one(self, tmp_path):
+        path = tmp_path / "run.safetensors"
+        fc.fit(fc.mlp([2, 1]), [[1, 2]], [3], "squared_error", epochs=1, checkpoint=path, progress=False)
+        with pytest.raises(errors.FileFormatError, match=r"holds the checkpoint of a run that was not.*fc.load"):
+            load_table_model(path)
 
     def test_a_network_without_a_table_says_so(self, tmp_path):
         path = tmp_path / "net.safetensors"

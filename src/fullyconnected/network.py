@@ -11,7 +11,7 @@ from fullyconnected import rng
 from fullyconnected.activations import activation as as_activation
 from fullyconnected.checks import as_array, as_rows, count, number, require_finite
 from fullyconnected.data import Data, check_data
-from fullyconnected.errors import ConfigError, KindError, ShapeError
+from fullyconnected.errors import ConfigError, FileFormatError, KindError, ShapeError
 from fullyconnected.flat import Array
 from fullyconnected.layers import Add, Dense, Save
 from fullyconnected.layers.residual import chain
@@ -568,7 +568,8 @@ def load(path: str | os.PathLike[str]) -> Network:
     Raises
     ------
     FileFormatError
-        Where the file is cut short, altered, of another version, or names a layer that is not registered.
+        Where the file is cut short, altered, of another version, or names a layer that is not registered; and for a
+        model that ``fullyconnected train`` wrote, which is more than its network.
     OSError
         Where it cannot be read.
 
@@ -584,4 +585,13 @@ def load(path: str | os.PathLike[str]) -> Network:
     from fullyconnected.files import read_model
 
     model = read_model(path)
+    if "table" in model.extras:
+        name = os.fspath(path)
+        raise FileFormatError(
+            f"{name} is a model for a table, written by 'fullyconnected train': its network takes standardised columns "
+            f"and gives numbers that stand for classes or for a standardised target, so that the network alone would "
+            f"predict nonsense. To predict: fullyconnected predict {name} TABLE.csv. In Python: from "
+            f"fullyconnected.tablemodel import load_table_model; model = load_table_model({name!r}); "
+            f"model.predict('TABLE.csv') gives probabilities or numbers, and model.net is the network"
+        )
     return Network.of(model.layers, model.theta, model.state)

@@ -16,7 +16,7 @@ from fullyconnected.network import Network, mlp
 from fullyconnected.optimizers import AdamW
 from fullyconnected.protocols import Loss
 from fullyconnected.rng import as_seed
-from fullyconnected.tables import CODE, LARGEST, Table
+from fullyconnected.tables import CODE, LARGEST, Table, read_table
 from fullyconnected.training import History, fit
 
 __all__ = ["Plan", "TableModel", "load_table_model", "prepare"]
@@ -75,8 +75,10 @@ class TableModel:
             p = np.exp(z - z.max(axis=1, keepdims=True))
         return p / p.sum(axis=1, keepdims=True)
 
-    def predict(self, table: Table) -> Array:
-        """Return what :meth:`outputs` does for a table, or raise where that is not finite."""
+    def predict(self, table: Table | str | os.PathLike[str]) -> Array:
+        """Return what :meth:`outputs` does for a table, or for the CSV file of one; raise where that is not finite."""
+        if not isinstance(table, Table):
+            table = read_table(table, features=self.features)
         y = self.outputs(self.standardise(table))
         if bad := np.argwhere(~np.isfinite(y)).tolist():
             raise DataError(
@@ -110,7 +112,7 @@ class TableModel:
         return np.array([known[_key(label)] for label in table.labels], np.intp)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all of it to a model file, which ``fc.load`` reads as well, as the network alone."""
+        """Write all of it to a model file; :func:`load_table_model` reads it."""
         described = {
             "format": FORMAT,
             "features": list(self.features),
@@ -138,9 +140,11 @@ def load_table_model(path: str | os.PathLike[str]) -> TableModel:
     net = Network.of(file.layers, file.theta, file.state)
     described = file.extras.get("table")
     if not isinstance(described, dict):
+        what = "the checkpoint of a run" if "run" in file.extras else "a network"
         raise FileFormatError(
-            f"{name} holds a network that was not trained from a table, so what its inputs and outputs mean is not "
-            f"known; 'fullyconnected train' writes such files. In Python: fc.load({name!r}).predict(x)"
+            f"{name} holds {what} that was not trained from a table, so what its inputs and outputs mean is not "
+            f"known; 'fullyconnected train' writes files that can be used here. In Python: net = fc.load({name!r}), "
+            f"then net.predict(x) or fc.explain(net, x, t, loss)"
         )
     if described.get("format") != FORMAT:
         raise FileFormatError(f"{name}: the table's description is of format {described.get('format')!r}, not {FORMAT}")
