@@ -96,6 +96,43 @@ class TestHistory:
         assert history.stopped == "converged"
         assert np.isfinite(net.theta).all()
 
+    def test_says_where_the_line_search_failed(self, line):
+        class Uphill(fc.Loss):
+            """Its gradient has the wrong sign: no step along it makes the loss smaller."""
+
+            name = "uphill"
+
+            def terms(self, z, t, c, dz):
+                c.e[...] = (z - t) ** 2
+                dz[...] = -2 * (z - t)
+
+        assert solve(linear(), *line, Uphill()).stopped == "line_search"
+
+    def test_says_where_the_evaluations_ran_out(self, line, monkeypatch):
+        from scipy import optimize
+
+        real = optimize.minimize
+
+        def with_few(*given, options, **settings):
+            return real(*given, options={**options, "maxfun": 3}, **settings)
+
+        monkeypatch.setattr(optimize, "minimize", with_few)
+        assert solve(linear(), *line, optimizer=fc.LBFGS(tolerance=0)).stopped == "evaluations"
+
+    def test_a_metric_that_fails_leaves_the_network_as_it_was_counted(self, line):
+        net, twin, calls = linear(), linear(), []
+
+        def failing(z, t):
+            calls.append(1)
+            if len(calls) == 3:
+                raise ZeroDivisionError
+            return 0.0
+
+        with pytest.raises(ZeroDivisionError):
+            solve(net, *line, metrics=[failing])
+        solve(twin, *line, epochs=2)
+        np.testing.assert_allclose(net.theta, twin.theta, rtol=1e-12)
+
     def test_patience(self, line):
         x, t = line
         net = fc.mlp([4, 30, 2], activation="tanh", dtype=np.float64, seed=0)

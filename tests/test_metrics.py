@@ -5,6 +5,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected import errors
+from fullyconnected.metrics import METRICS
 
 
 def outputs(z):
@@ -41,8 +42,115 @@ class TestAccuracy:
         z = [[1, -1, 1], [1, 1, 1], [-1, -1, -1]]
         assert metric("accuracy", z, [[1, 0, 1], [1, 1, 0], [0, 0, 0]], "logistic") == pytest.approx(2 / 3)
 
+    def test_nan_is_no_class(self):
+        z = np.array([[np.nan, 1.0], [3.0, 1.0]])
+        found = METRICS["accuracy"](z, np.array([0, 0]), np.ones(2))
+        assert found == 0.5
+
+    @pytest.mark.parametrize("high", [1, 1.0])
+    def test_targets_of_minus_one_and_one(self, high):
+        """The boundary lies halfway between them."""
+        assert metric("accuracy", [[0.2], [-0.2], [5], [0.4]], [high, -high, -high, high], "squared_error") == 0.75
+        t = 2 * np.eye(3)[[0, 1, 1]] - 1
+        assert metric("accuracy", [[0.1, 0, -1], [1, 2, 0], [3, 0, 0]], t, "squared_error") == pytest.approx(2 / 3)
+
+    def test_targets_of_minus_one_and_one_where_one_of_them_is_in_the_validation_data_alone(self):
+        net = outputs([[1.0]])
+        x, t = np.array([[0.2], [-0.5]]), np.array([1.0, -1.0])
+        found = fc.fit(
+            net, x, t, "squared_error", epochs=1, validation=(x[:1], t[:1]), metrics="accuracy", progress=False
+        )
+        assert found.metrics["accuracy"] == [1.0]  # 0.2 stands for 1 between -1 and 1, and not between 0 and 1
+
     def test_default(self):
         assert outputs([[1, 0]]).evaluate([[1, 0]], [0], "softmax_cross_entropy").metrics == {"accuracy": 1.0}
+
+
+NUMBERS, COUNTS = np.array([[0.3, 2.0], [1.5, -1.0], [0.0, 1.0]]), np.array([[0, 1], [3, 2], [1, 0]])
+SOFT = np.array([[0.5, 0.5], [0.2, 0.8], [1.0, 0.0]])
+
+
+class Distribution(fc.Loss):
+    """A mean and a log-deviation for one target: its outputs are no numbers to compare with the targets."""
+
+    name = "distribution"
+    least_outputs = 2
+
+    def encode(self, t, n_out):
+        return t.reshape(len(t), 1).astype(float)
+
+    def cache(self, rows, n_out):
+        return {"e": (rows, 1)}
+
+    def terms(self, z, t, c, dz):
+        c.e[...] = (z[:, :1] - t) ** 2
+        dz[...] = 0
+        dz[:, :1] = 2 * (z[:, :1] - t)
+
+
+@pytest.mark.parametrize(
+    ("name", "t", "loss", "message"),
+    [
+        ("accuracy", NUMBERS, "squared_error", "targets are numbers, such as 0.3. Use mean_absolute_error, mean_sq"),
+        ("accuracy", NUMBERS, "mean_squared_error", "targets are numbers"),
+        ("accuracy", NUMBERS[:, 0], "huber", "targets are numbers"),
+        ("accuracy", [0, 1, 2], "absolute_error", "targets are numbers.*or SoftmaxCrossEntropy takes their numbers"),
+        ("accuracy", [[0, 1], [1, 1], [0, 0]], "squared_error", "with a single 1 in each row"),
+        ("accuracy", [[2, 1], [0, 1], [1, 3]], "quantile", "targets are numbers"),
+        ("accuracy", COUNTS, "poisson", "Poisson has none. Give a function of yours, such as lambda z, t"),
+        ("accuracy", [0, 1, 1], "poisson", "Poisson has none"),
+        ("accuracy", SOFT, "softmax_cross_entropy", "two of the same"),
+        ("accuracy", SOFT, "logistic", "some targets are 0.5"),
+        ("accuracy", NUMBERS[:, 0], Distribution(), r"are \(rows, 1\). Give a function of yours"),
+        ("r2", NUMBERS[:, 0], Distribution(), r"each of 2 outputs.*are \(rows, 1\). Give a function"),
+        ("mean_squared_error", NUMBERS[:, 0], Distribution(), "each of 2 outputs"),
+        (
+            "mean_absolute_error",
+            COUNTS,
+            "poisson",
+            r"takes logarithms of rates.*lambda z, t: np.abs\(np.exp\(z\) - t\)",
+        ),
+        ("r2", COUNTS, "poisson", "takes logarithms of rates"),
+        ("mean_squared_error", [[0, 1], [1, 1], [0, 0]], "logistic", "takes logits.*Use accuracy"),
+        ("r2", [[0, 1], [1, 0], [0, 1]], "softmax_cross_entropy", "takes logits"),
+        ("r2", [0, 1, 1], "hinge", "class numbers. Use accuracy"),
+        ("r2", [[3.0, 1], [3, 2], [3, 4]], "squared_error", "does not vary: column 0 is 3 in every row"),
+        ("r2", np.full((3, 2), 0.1), "squared_error", "does not vary"),
+    ],
+)
+def test_a_metric_refuses_targets_that_it_is_not_defined_for(name, t, loss, message):
+    """Before training: the network, and the checkpoint, are as they were."""
+    n_out = 2 if np.ndim(t) == 2 or loss in ("softmax_cross_entropy", "hinge") or isinstance(loss, Distribution) else 1
+    net, x = fc.mlp([2, n_out], seed=0), np.arange(6.0).reshape(3, 2)
+    before = net.theta.copy()
+    good = [[1, 0], [0, 1], [0, 1]] if loss == "softmax_cross_entropy" and np.ndim(t) == 2 else t
+    for call in (
+        lambda: net.evaluate(x, t, loss, [name]),
+        lambda: fc.fit(net, x, t, loss, metrics=[name], progress=False),
+        lambda: fc.fit(net, x, good, loss, validation=(x, t), metrics=[name], progress=False),
+        lambda: fc.epochs(net, x, t, loss, metrics=[name]),
+    ):
+        with pytest.raises(errors.FullyConnectedError, match=message):
+            call()
+    assert np.array_equal(net.theta, before)
+    if name == "accuracy":
+        assert net.evaluate(x, t, loss).metrics == {}
+
+
+def test_r2_of_validation_targets_that_do_not_vary_among_the_rows_that_count():
+    net, x = fc.mlp([2, 1], seed=0), np.arange(8.0).reshape(4, 2)
+    before = net.theta.copy()
+    with pytest.raises(errors.DataError, match="does not vary"):
+        fc.fit(
+            net,
+            x,
+            [0, 1, 2, 3],
+            "squared_error",
+            validation=(x, [5, 5, 5, 9], [1, 1, 1, 0]),
+            metrics=["r2"],
+            progress=False,
+        )
+    assert np.array_equal(net.theta, before)
 
 
 @pytest.mark.parametrize("weights", [False, True])
@@ -122,6 +230,52 @@ def test_a_metric_of_your_own_returns_one_number(value):
 
     with pytest.raises(errors.KindError, match="a single number is wanted"):
         fc.mlp([2, 1], seed=0).evaluate(np.zeros((2, 2)), np.zeros(2), "squared_error", [mine])
+
+
+@pytest.mark.parametrize(
+    ("mine", "error", "message"),
+    [
+        (lambda z: 0.0, errors.KindError, r"called with \(outputs, targets\), and takes \(z\)"),
+        (lambda z, t, w: 0.0, errors.KindError, "missing a required argument: 'w'"),
+        (lambda y_true, y_pred: 0.0, errors.ConfigError, r"would be swapped. Write lambda z, t: <lambda>\(t, z\)"),
+        (lambda targets, outputs: 0.0, errors.ConfigError, "would be swapped"),
+    ],
+)
+def test_a_function_that_takes_something_else_is_refused_before_training(mine, error, message):
+    net = fc.mlp([2, 1], seed=0)
+    before = net.theta.copy()
+    with pytest.raises(error, match=message):
+        fc.fit(net, np.zeros((4, 2)), np.zeros(4), "squared_error", metrics=[mine], progress=False)
+    assert np.array_equal(net.theta, before)
+
+
+def test_the_metrics_of_scikit_learn_take_the_targets_first():
+    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn's metrics")
+    z, t = [[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0]
+    with pytest.raises(errors.ConfigError, match=r"lambda z, t: r2_score\(t, z\)"):
+        outputs(z).evaluate(z, t, "squared_error", [metrics.r2_score])
+    found = outputs(z).evaluate(z, t, "squared_error", [lambda z, t: metrics.r2_score(t, z)])
+    assert found.metrics["<lambda>"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("result", [np.zeros(3), None, "0.5", 1j, ZeroDivisionError("mine")], ids=repr)
+def test_a_function_that_fails_leaves_the_network_as_it_was(result):
+    def mine(z, t):
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    net = fc.mlp([2, 1], seed=0)
+    before = net.theta.copy()
+    with pytest.raises((errors.KindError, ZeroDivisionError)):
+        fc.fit(net, np.ones((4, 2)), np.ones(4), "squared_error", metrics=[mine], progress=False)
+    assert np.array_equal(net.theta, before)
+
+
+def test_an_array_of_one_number_is_a_number():
+    assert outputs([[1]]).evaluate([[1]], [0], "squared_error", [lambda z, t: abs(z - t)[0]]).metrics == {
+        "<lambda>": 1.0
+    }
 
 
 def test_a_metric_of_your_own_cannot_change_what_others_see():

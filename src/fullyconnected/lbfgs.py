@@ -31,10 +31,10 @@ def refuse(task: Task, checkpoint: Any) -> None:
             raise ConfigError(f"L-BFGS looks at all rows at once and searches along lines; {what} does not go with it")
 
 
-def solve(task: Task, state: TrainingState, iterations: int, after: Callable[[float], bool]) -> tuple[bool, float]:
+def solve(task: Task, state: TrainingState, iterations: int, after: Callable[[float], bool]) -> tuple[str, float]:
     """Minimise in at most ``iterations``; ``after(loss)`` is told of each, with the network there, and says stop.
 
-    Returns whether the solver found nothing more to gain, and its last loss.
+    Returns what ended it, as ``History.stopped`` has it, and the last loss.
     """
     try:
         from scipy.optimize import minimize
@@ -58,9 +58,15 @@ def solve(task: Task, state: TrainingState, iterations: int, after: Callable[[fl
         return value, workspace.gradient.astype(np.float64)
 
     def after_iteration(intermediate_result: Any) -> None:
+        before = accepted.copy()
         theta[...] = intermediate_result.x
         accepted[...] = theta
-        if after(float(intermediate_result.fun)):
+        try:
+            stop = after(float(intermediate_result.fun))
+        except Exception:  # a metric of the user's own: an iteration that is not counted has not been made
+            accepted[...] = before
+            raise
+        if stop:
             raise StopIteration
 
     start = theta.astype(np.float64)
@@ -77,4 +83,13 @@ def solve(task: Task, state: TrainingState, iterations: int, after: Callable[[fl
         )
     finally:
         theta[...] = accepted  # not the last point that was tried
-    return bool(result.success), float(result.fun)
+    return _why(result, iterations), float(result.fun)
+
+
+def _why(result: Any, iterations: int) -> str:
+    """Return what ended SciPy's solver: its status is 0, 1 for a limit, 2 where the search along a line failed."""
+    if result.success:
+        return "converged"
+    if result.status == 1:
+        return "epochs" if result.nit >= iterations else "evaluations"
+    return "line_search"

@@ -276,7 +276,7 @@ class Network:
         x: Any,
         t: Any,
         loss: Any,
-        metrics: Any = ("accuracy",),
+        metrics: Any = "auto",
         *,
         sample_weight: Any = None,
         engine: str = "auto",
@@ -290,9 +290,10 @@ class Network:
             Rows and their targets, as the loss takes them.
         loss : Loss or str
             Such as ``fc.SoftmaxCrossEntropy()``.
-        metrics : sequence of str or callable
+        metrics : "auto", or sequence of str or callable
             Of ``accuracy``, ``mean_absolute_error``, ``mean_squared_error``, ``r2``, or functions
-            ``(outputs, targets) -> float``.
+            ``(outputs, targets) -> float``. ``"auto"`` is accuracy where the targets are classes, else none. One that
+            is not defined for these targets is refused.
         sample_weight : array (rows,), optional
             Weights of the rows in the loss and in the metrics named by a string.
         engine, n_threads
@@ -314,7 +315,7 @@ class Network:
         Evaluation(loss=5.0, metrics={'mean_absolute_error': 3.0})
         """
         data = check_data(self.program, self.dtype, x, t, loss, sample_weight)
-        return self.judge(data, named(metrics, data.t, data.loss), engine, n_threads)
+        return self.judge(data, named(metrics, data.t, data.loss, self.n_out, data.weights), engine, n_threads)
 
     def judge(self, data: Data, metrics: Any, engine: str = "auto", n_threads: int | None = None) -> Evaluation:
         """Return the loss and the metrics over checked data; the loss in blocks of rows, added up in float64."""

@@ -65,7 +65,9 @@ class History:
     interrupted : bool
         Whether Ctrl-C ended it.
     stopped : str
-        What ended it: ``"epochs"``, ``"patience"``, ``"interrupted"``, or for L-BFGS ``"converged"``.
+        What ended it: ``"epochs"``, ``"patience"`` or ``"interrupted"``. For L-BFGS also ``"converged"``;
+        ``"line_search"``, where no step along the last direction made the loss smaller (at the limits of the dtype,
+        or because a gradient is wrong); or ``"evaluations"``, more than 20 for each epoch.
     best_epoch : int or None
         With patience, the epoch whose weights the network has.
     """
@@ -111,7 +113,8 @@ class Run:
         self.net, self.data = net, check_data(net.program, net.dtype, x, t, loss, sample_weight)
         self.optimizer = OPTIMIZERS.get(Adam() if optimizer is None else optimizer)
         self.validation = _validation(net, validation, self.data)
-        self.metrics = named(metrics, (self.validation or self.data).t, self.data.loss)
+        judged = self.validation or self.data
+        self.metrics = named(metrics, judged.t, judged.loss, net.n_out, judged.weights, also=self.data.t)
         self.patience = None if patience is None else count("patience", patience)
         if not isinstance(shuffle, bool | np.bool_):
             raise KindError(f"shuffle is True or False (the rows' own order); got {shuffle!r}")
@@ -173,7 +176,11 @@ class Run:
                 if isinstance(error, DivergenceError) or not finite:
                     state.theta[...], state.state[...] = theta, running
                 raise
-            epoch = self.record(loss, began)
+            try:
+                epoch = self.record(loss, began)
+            except Exception:  # a metric of the user's own: an epoch that is not counted has not been trained
+                state.theta[...], state.state[...] = theta, running
+                raise
             if self.checkpoint is not None:
                 self.checkpoint.write(state)
             yield epoch
@@ -197,10 +204,10 @@ class Run:
             shown.show(epoch.number, epoch)
             return self.out_of_patience()
 
-        converged, loss = lbfgs.solve(self.task, self.state, iterations, after)
+        why, loss = lbfgs.solve(self.task, self.state, iterations, after)
         if not self.state.epoch:  # where it began, there was nothing to gain
             self.record(loss, began)
-        self.stopped = "patience" if self.out_of_patience() else "converged" if converged else "epochs"
+        self.stopped = "patience" if self.out_of_patience() else why
 
     def record(self, loss: float, began: float) -> Epoch:
         """Judge the network after an epoch, and note what came out."""
