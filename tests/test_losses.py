@@ -7,6 +7,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected import errors
+from fullyconnected.engine.numpy import clip
 from fullyconnected.losses import LOSSES
 
 ROWS, OUTPUTS = 6, 3
@@ -192,6 +193,34 @@ class TestExtremes:
         assert value == pytest.approx(1e30, rel=1e-6)
         assert dz.tolist() == [[0.5], [-0.5]]
 
+    @pytest.mark.parametrize("engine", ["loss alone", "numpy", "native"])
+    @pytest.mark.parametrize("logit", [0.5, 5.0, 10.0, 15.0, 17.0, 30.0, 60.0])
+    @pytest.mark.parametrize("form", ["class", "one-hot", "nearly one-hot", "logistic 1", "logistic 0"])
+    def test_a_right_answer_has_a_small_loss_and_slope_of_full_accuracy(self, dtype, engine, logit, form):
+        """p - 1 near p = 1, taken as the sum of the other p and not as a difference of two nearly equal numbers."""
+        if engine == "native" and not fc.engines()["native"].available:
+            pytest.skip(fc.engines()["native"].about)
+        other = math.exp(-logit) / (1 + math.exp(-logit))  # the probability of the wrong answer
+        value, dz = math.log1p(math.exp(-logit)), [other, -other]
+        z, loss, t = [[0.0, logit]], fc.SoftmaxCrossEntropy(), [1]
+        if form == "one-hot":
+            t = [[0.0, 1.0]]
+        elif form == "nearly one-hot":
+            t = [[2.0**-20, 1 - 2.0**-20]]
+            value, dz = value + 2.0**-20 * logit, [other - 2.0**-20, 2.0**-20 - other]
+        elif form.startswith("logistic"):
+            loss, one = fc.LogisticLoss(), form.endswith("1")
+            z, t, dz = [[logit if one else -logit]], [float(one)], [-other if one else other]
+        if engine == "loss alone":
+            found, slope = loss(np.array(z, dtype), t)
+        else:
+            net = fc.Network([fc.Activation("identity", n_in=len(z[0]))], dtype=dtype)
+            found, _, _, slope = net.gradients(z, t, loss, engine=engine)
+        close = 8 * float(np.finfo(dtype).eps)
+        assert found == pytest.approx(value, rel=close)
+        largest = 2.0**-20 if form.startswith("nearly") else 0  # there, p - t is a difference of numbers of this size
+        np.testing.assert_allclose(slope[0], dz, rtol=close, atol=close * largest)
+
     @pytest.mark.parametrize("case", CASES)
     def test_nan_is_not_hidden(self, case, dtype):
         loss, t, _ = CASES[case]
@@ -205,7 +234,27 @@ def test_many_rows_in_float32():
     rng = np.random.default_rng(0)
     z = rng.random((1_000_000, 1), np.float32) + 100
     value, _ = fc.AbsoluteError()(z, np.zeros(len(z)))
-    assert value == pytest.approx(z.mean(dtype=np.float64), rel=1e-5)
+    assert value == pytest.approx(z.mean(dtype=np.float64), rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", [fc.SquaredError(), fc.MeanSquaredError(), fc.Huber(1e3), fc.Poisson()])
+@pytest.mark.parametrize("shape", [(1_000_000, 1), (1000, 1000)])
+def test_sums_of_many_equal_terms_in_float32(loss, shape):
+    """Equal terms are the worst case: every addition is rounded to the same side."""
+    z = np.full(shape, 0.7, np.float32)
+    one = loss(z[:1].astype(np.float64), np.full((1, shape[1]), 0.1))[0]
+    assert loss(z, np.full(shape, 0.1))[0] == pytest.approx(one, rel=1e-5)
+    weights = np.linspace(0.5, 1.5, shape[0])
+    assert loss(z, np.full(shape, 0.1), weights)[0] == pytest.approx(one, rel=1e-5)
+
+
+def test_l2_and_the_norm_of_many_weights_in_float32():
+    net = fc.Network([fc.Dense(1000, 1000, init=lambda rng, shape, *_: np.full(shape, 0.1))], seed=0)
+    value = net.gradients(np.zeros((1, 1000)), np.zeros((1, 1000)), "squared_error", l2=2.0).loss
+    assert value == pytest.approx(10_000, rel=1e-6)
+    g = np.full(1_000_000, 0.1, np.float32)
+    clip(g, 1.0)
+    assert np.linalg.norm(g.astype(np.float64)) == pytest.approx(1, rel=1e-6)
 
 
 def test_one_output_takes_targets_with_or_without_the_column():

@@ -23,12 +23,12 @@ from fullyconnected.optimizers import OPTIMIZERS
 from fullyconnected.program import Workspace
 
 ENTRYWISE = {
-    "abs", "add", "divide", "exp", "expm1", "greater", "greater_equal", "log", "logaddexp", "maximum",
+    "abs", "add", "divide", "exp", "expm1", "greater", "greater_equal", "log1p", "logaddexp", "maximum",
     "minimum", "multiply", "negative", "reciprocal", "sign", "sqrt", "subtract", "tanh",
 }  # fmt: skip
 OTHERS = {"array", "clip", "copyto", "full", "vdot"}
 SHORT_LIST = ENTRYWISE | OTHERS
-METHODS = {"dot", "fill", "max", "put", "reshape", "sum", "take"}
+METHODS = {"argmax", "dot", "fill", "max", "put", "reshape", "sum", "take"}
 
 SOURCE = Path(fc.__file__).parent
 MATHEMATICS = [
@@ -132,6 +132,9 @@ class Device:
 
     def max(self, axis=None, out=None, keepdims=False):
         return self._reduced(self.memory.max, out, axis=axis, keepdims=keepdims)
+
+    def argmax(self, axis=None, out=None):
+        return self._reduced(self.memory.argmax, out, axis=axis)
 
     def take(self, indices, axis=None, out=None):
         return self._reduced(self.memory.take, out, indices=bare(indices), axis=axis)

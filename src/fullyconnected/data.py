@@ -10,7 +10,7 @@ from fullyconnected.flat import Array
 from fullyconnected.layers import Dropout
 from fullyconnected.losses import LOSSES
 from fullyconnected.program import Program
-from fullyconnected.protocols import Loss
+from fullyconnected.protocols import Loss, in_dtype
 
 __all__ = ["Data", "check_data"]
 
@@ -46,8 +46,7 @@ def check_data(
     require_finite(x, f"{what}x", dtype)
     t = same_rows(len(x), as_array(t, f"{what}t"), f"{what}t")
     require_finite(t, f"{what}t", dtype)
-    t = loss.encode(t, n_out)
-    t = np.ascontiguousarray(t, dtype if t.dtype.kind == "f" or t.ndim > 1 else None)
+    t = in_dtype(loss.encode(t, n_out), dtype)
     weights = None if sample_weight is None else as_weights(sample_weight, len(x), f"{what}sample_weight")
     return Data(np.ascontiguousarray(x), t, weights, loss)
 

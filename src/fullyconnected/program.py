@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fullyconnected.flat import Array, Shape, Views, carve, reserve, shaped, size_of
+from fullyconnected.flat import Array, Shape, Views, carve, dot, reserve, shaped, size_of
 from fullyconnected.layers import Add, Save
 from fullyconnected.protocols import Layer, Loss, Param
 from fullyconnected.rng import Uniforms
@@ -299,5 +299,5 @@ class Workspace:
         for theta, g, a in self._decaying:
             xp.multiply(theta, l2, out=a)
             g += a
-            total = total + theta.dot(a)
+            total = total + dot(xp, theta, a)
         return 0.5 * total

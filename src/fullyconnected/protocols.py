@@ -25,7 +25,7 @@ import numpy as np
 
 from fullyconnected.checks import as_array, as_weights
 from fullyconnected.errors import ConfigError, KindError, ShapeError, nearest
-from fullyconnected.flat import Array, Shape, Wanted, reserve, shaped
+from fullyconnected.flat import Array, Shape, Wanted, dot, reserve, shaped
 from fullyconnected.settings import Settings
 
 __all__ = ["ActivationFunction", "Layer", "Loss", "Optimizer", "Param", "Registry"]
@@ -229,7 +229,7 @@ class Loss(Settings):
         """Return ``sum_i w_i sum_j e_ij``, and write its gradient into ``dz``."""
         self.terms(z, t, c, dz)
         c.xp.multiply(dz, c.w, out=dz)
-        return c.xp.vdot(c.e, c.w_e)
+        return dot(c.xp, c.e, c.w_e)
 
     def __call__(self, z: Any, t: Any, sample_weight: Any = None) -> tuple[float, Array]:
         """Return the loss of outputs ``z`` for targets ``t``, and its gradient with respect to ``z``.
@@ -249,7 +249,7 @@ class Loss(Settings):
         if len(encoded) != len(z):
             raise ShapeError(f"there are {len(z)} rows of outputs and {len(encoded)} of targets")
         w = None if sample_weight is None else as_weights(sample_weight, len(z))
-        return self.of(z, encoded.astype(z.dtype, copy=False) if encoded.dtype.kind == "f" else encoded, w)
+        return self.of(z, in_dtype(encoded, z.dtype), w)
 
     def of(self, z: Array, t: Array, w: Array | None) -> tuple[float, Array]:
         """Return loss and gradient as a call does, for what has been checked and encoded already."""
@@ -344,6 +344,11 @@ class Registry(Generic[T]):
             raise KindError(f"{given.__name__} is a class; call it: {given.__name__}()")
         article = "an" if self.kind[0] in "aeiou" else "a"
         raise KindError(f"expected {article} {self.kind} or the name of one ({', '.join(self.classes)}); got {given!r}")
+
+
+def in_dtype(t: Array, dtype: np.dtype[Any]) -> Array:
+    """Return encoded targets in C order: numbers in the dtype of the outputs, class numbers as they are."""
+    return np.ascontiguousarray(t, dtype if t.dtype.kind == "f" or t.ndim > 1 else None)
 
 
 def as_outputs(t: Array, n_out: int) -> Array:

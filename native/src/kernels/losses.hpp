@@ -37,8 +37,12 @@ FC_INLINE V<T> term(V<T> z, V<T> t, T setting, ptrdiff_t n, V<T>& dz) {
         return rate - t * z;
     }
     if constexpr (loss == LossKind::logistic) {
-        dz = sigmoid<T>(z) - t;
-        return softplus<T>(z) - t * z;
+        // with q = e^-|z|: log(1 + q) + ([z >= 0] - t) z, so that nothing that is nearly 1 is taken from 1
+        const V<T> away = -absolute<T>(z), small = sigmoid<T>(away);
+        const auto above = z >= T(0);
+        const V<T> side = (above ? all<T>(1) : V<T>{}) - t;
+        dz = side + (above ? -small : small);
+        return softplus<T>(away) + side * z;
     }
     dz = r;
     return r;
@@ -65,6 +69,16 @@ double terms(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
     return total;
 }
 
+// The place of the largest number, or of a NaN where there is one.
+template <class T>
+ptrdiff_t place_of(const T* from, T largest, ptrdiff_t n) {
+    ptrdiff_t j = 0;
+    while (j < n - 1 && from[j] == from[j] && from[j] != largest) j++;
+    return j;
+}
+
+// 1 - p of the right class, or of the likeliest where targets are probabilities, is the sum of the other p and never
+// taken from 1: where the answer is right, value and gradient are small numbers of full accuracy.
 template <class T>
 double softmax_cross_entropy(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
     const ptrdiff_t n = run.n_out;
@@ -72,23 +86,33 @@ double softmax_cross_entropy(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
     for (ptrdiff_t i = from; i < to; i++) {
         const T* z = run.z.data + i * run.z.row;
         T *dz = run.dz.data + i * run.dz.row, w = run.batch_weights[i];
-        const T largest = largest_of(z, n), exps = exponentials(z, dz, largest, n);
-        const T logarithm = log<T>(all(exps))[0];
+        const T largest = largest_of(z, n);
+        exponentials(z, dz, largest, n);
+        const ptrdiff_t apart = run.classes ? (ptrdiff_t)run.batch_classes[i] : place_of(z, largest, n);
+        const T own = dz[apart];
+        dz[apart] = 0;
+        V<T> sums = {};
+        each<T>(n, [&](Place<T> p) { sums += p.get(dz); });
+        const T others = sum<T>(sums), exps = others + own, rest = others / exps;
+        const T logarithm = log1p<T>(all<T>(others + (own - T(1))))[0];
         if (run.classes) {
-            const int64_t right = run.batch_classes[i];
             each<T>(n, [&](Place<T> p) { p.put(dz, p.get(dz) / exps * w); });
-            dz[right] -= w;
-            total += (double)((logarithm - (z[right] - largest)) * w);
+            dz[apart] = -rest * w;
+            total += (double)((logarithm - (z[apart] - largest)) * w);
         } else {
             const T* t = run.batch_t.data + i * run.batch_t.row;
-            V<T> sums = {}, e = {};
+            V<T> goals = {}, e = {};
             each<T>(n, [&](Place<T> p) {
                 V<T> goal = p.get(t), log_p = p.get(z) - largest - logarithm;
-                sums += goal;
+                goals += goal;
                 e -= log_p * goal;
             });
-            const T share = sum<T>(sums);
-            each<T>(n, [&](Place<T> p) { p.put(dz, (p.get(dz) / exps * share - p.get(t)) * w); });
+            const T share = sum<T>(goals);
+            each<T>(n, [&](Place<T> p) {
+                V<T> probability = p.get(dz) / exps, goal = p.get(t);
+                p.put(dz, (probability * (share - goal) - goal * (T(1) - probability)) * w);
+            });
+            dz[apart] = (own / exps * (share - t[apart]) - t[apart] * rest) * w;
             total += (double)(sum<T>(e) * w);
         }
     }

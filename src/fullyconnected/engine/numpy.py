@@ -12,7 +12,7 @@ from fullyconnected.batches import Rows, batches
 from fullyconnected.checks import count, number
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import DivergenceError, missing
-from fullyconnected.flat import Array
+from fullyconnected.flat import Array, dot
 from fullyconnected.program import PIECE, Batch, Workspace
 from fullyconnected.training_state import TrainingState
 
@@ -128,7 +128,7 @@ def all_finite(vector: Array) -> bool:
 
 def clip(g: Array, limit: float) -> None:
     """Scale a gradient down to norm ``limit``, where it is longer: ``g *= min(1, limit / |g|)``."""
-    norm = math.sqrt(float(g.dot(g)))
+    norm = math.sqrt(float(dot(np, g, g)))
     if not math.isfinite(norm):  # the squares overflow before the entries do
         largest = max(float(g.max()), -float(g.min()))
         norm = largest * math.sqrt(float(np.square(g / largest).sum()))
