@@ -15,6 +15,7 @@ SOURCE = Path(fc.__file__).parent
 # within a package, modules may import each other in the order given in INSIDE.
 RANKS = {
     "errors": 0,
+    "wording": 0,
     "flat": 1,
     "settings": 1,
     "rng": 1,

@@ -14,6 +14,7 @@ from fullyconnected.explanation.record import Trace
 from fullyconnected.explanation.recorder import recorded, trace
 from fullyconnected.explanation.script import to_python
 from fullyconnected.network import Network
+from fullyconnected.wording import printable
 
 __all__ = ["Drawing", "Explanation", "draw", "explain", "trace"]
 
@@ -34,30 +35,31 @@ class Explanation:
     focus: Focus | None = None
 
     def to_text(self) -> str:
-        """Return plain text of 80 columns."""
+        """Return plain text of 80 columns, in ASCII: other letters of names are escaped, as Python does it."""
         return to_text(self.trace, self.focus)
 
     def to_markdown(self) -> str:
-        """Return Markdown, with formulas in LaTeX between dollar signs."""
+        """Return Markdown, with formulas in LaTeX between dollar signs, in ASCII."""
         return to_markdown(self.trace, self.focus)
 
     def to_html(self) -> str:
-        """Return a page in one file, which asks for nothing from anywhere."""
+        """Return a page in one file, which asks for nothing from anywhere, in ASCII: other letters by their numbers."""
         from fullyconnected.explanation.page import to_html
 
         return to_html(self.trace, self.focus, __version__)
 
     def to_json(self) -> str:
-        """Return JSON: every number as it is, every formula as text, LaTeX, MathML and NumPy."""
+        """Return JSON in ASCII: every number as it is, every formula as text, LaTeX, MathML and NumPy."""
         return to_json(self.trace, self.focus, __version__)
 
     def to_python(self) -> str:
-        """Return a script that needs NumPy alone, computes every number again, and compares."""
+        """Return a script in ASCII that needs NumPy alone, computes every number again, and compares."""
         return to_python(self.trace)
 
     def about(self, settings: Mapping[str, str]) -> "Explanation":
         """Return the same with more said of where the numbers come from, by name."""
-        return replace(self, trace=replace(self.trace, settings={**self.trace.settings, **settings}))
+        more = {printable(name): printable(value) for name, value in settings.items()}
+        return replace(self, trace=replace(self.trace, settings={**self.trace.settings, **more}))
 
     def __str__(self) -> str:
         return self.to_text()
@@ -86,7 +88,7 @@ def explain(
     """Return one training step of a network as a worked example: every formula, with every number put in.
 
     Nothing is computed for the page: each number was written by the code that trains, and each gradient is compared
-    with central differences. ``=`` stands where the digits shown are exact, and the approximate sign elsewhere.
+    with central differences. ``=`` stands where the digits shown are exact, and ``~`` elsewhere.
 
     Parameters
     ----------

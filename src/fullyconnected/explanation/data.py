@@ -36,7 +36,7 @@ def to_json(trace: Trace, focus: Focus | None, version: str) -> str:
         "steps": [_step(step) for step in trace.steps],
         "focus": None if focus is None else _focus(focus),
     }
-    return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return json.dumps(record, allow_nan=False, indent=1) + "\n"
 
 
 def _number(value: Any) -> Any:
@@ -74,7 +74,7 @@ def _step(step: Step) -> dict[str, Any]:
         "result": equation.left.quantity,
         "name": step.name,
         "formula": {
-            "text": str(equation),
+            "text": equation.text,
             "latex": equation.latex,
             "mathml": equation.mathml,
             "numpy": equation.numpy if step.known else None,
@@ -107,7 +107,7 @@ def _step(step: Step) -> dict[str, Any]:
 
 def _focus(focus: Focus) -> dict[str, Any]:
     return {
-        "quantity": str(focus),
+        "quantity": focus.text,
         "summary": focus.summary,
         "rest": focus.rest,
         "paths": [

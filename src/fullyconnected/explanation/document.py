@@ -9,11 +9,11 @@ import numpy as np
 
 from fullyconnected.explanation.evaluation import entry, exact, shape_of
 from fullyconnected.explanation.expression import Binary, Expression, Name, Number, Transposed, sides
-from fullyconnected.explanation.names import printable
 from fullyconnected.explanation.numbers import decimal, shown
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.flat import Array, Shape
 from fullyconnected.layers import Dense
+from fullyconnected.wording import printable
 
 __all__ = [
     "LEGEND", "NOTES", "Cell", "Grid", "Worked", "given", "grid", "headline", "left_out", "numbers_in", "place",
@@ -47,8 +47,8 @@ class Grid(NamedTuple):
 
     @property
     def sign(self) -> str:
-        """``=`` where all digits of what is shown are shown, else the other sign."""
-        return "=" if all(c.whole for row in self.rows if row is not None for c in row if c is not None) else "≈"
+        """``=`` where all digits of what is shown are shown, else ``~``."""
+        return "=" if all(c.whole for row in self.rows if row is not None for c in row if c is not None) else "~"
 
     @property
     def columns(self) -> int:
@@ -137,7 +137,7 @@ def given(trace: Trace) -> list[tuple[Name, str]]:
 
 
 def relation(step: Step) -> str:
-    """Return ``=`` where all digits of a result are exact by the digits shown of its operands, else the other sign.
+    """Return ``=`` where all digits of a result are exact by the digits shown of its operands, else ``~``.
 
     Where the formula is not known, ``=`` stands where all digits are shown.
     """
@@ -146,8 +146,8 @@ def relation(step: Step) -> str:
         return grid(step.equation.left, array).sign
     indices = step.entries if step.entries is not None else list(islice(np.ndindex(array.shape), EXACT + 1))
     if len(indices) > EXACT:  # of so many, only a copy is known to be exact without a look at each
-        return "=" if isinstance(step.formula, Name) else "≈"
-    return "=" if all(is_exact(step, at) for at in indices) else "≈"
+        return "=" if isinstance(step.formula, Name) else "~"
+    return "=" if all(is_exact(step, at) for at in indices) else "~"
 
 
 def is_exact(step: Step, at: Shape) -> bool:
@@ -182,7 +182,7 @@ def worked(step: Step, chosen: Callable[[Shape], bool] | None = None) -> tuple[l
     found = []
     for at in indices:
         result = cell(name, array, at)
-        sign = "=" if is_exact(step, at) else "≈"
+        sign = "=" if is_exact(step, at) else "~"
         found.append(Worked(name.text + place(at), entry(step.equation.right, at, step.values), sign, result, at))
     return found, total - len(indices)
 

@@ -14,6 +14,7 @@ from fullyconnected.explanation.expression import Expression, Name
 from fullyconnected.explanation.notation_latex import Latex
 from fullyconnected.explanation.notation_mathml import MathML
 from fullyconnected.explanation.notation_text import NumPy, Text
+from fullyconnected.wording import in_ascii
 
 __all__ = ["Equation", "latex", "mathml", "numpy", "text"]
 
@@ -28,6 +29,11 @@ class Equation:
     right: Expression
 
     def __str__(self) -> str:
+        return in_ascii(self.text)
+
+    @property
+    def text(self) -> str:
+        """As plain text, with the names that a user has chosen as they are; printing escapes their letters."""
         return f"{text(self.left)} = {text(self.right)}"
 
     @property

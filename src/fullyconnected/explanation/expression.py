@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
-from fullyconnected.explanation.names import printable
 from fullyconnected.explanation.numbers import shown
 from fullyconnected.flat import Array
+from fullyconnected.wording import printable
 
 __all__ = [
     "TERMS", "Binary", "Call", "Cases", "Compare", "Expression", "Gap", "Name", "Negative", "Number", "Opaque",

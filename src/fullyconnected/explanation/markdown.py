@@ -23,7 +23,7 @@ from fullyconnected.explanation.record import PHASES, Step, Trace
 
 __all__ = ["to_markdown"]
 
-SIGN = {"=": "=", "≈": r"\approx"}
+SIGN = {"=": "=", "~": r"\approx"}
 
 
 def to_markdown(trace: Trace, focus: Focus | None = None) -> str:
@@ -33,7 +33,7 @@ def to_markdown(trace: Trace, focus: Focus | None = None) -> str:
 
 def _parts(trace: Trace, focus: Focus | None) -> Iterator[str]:
     yield f"# {headline(trace)}"
-    yield "\n".join(f"- {name}: {_plain(value)}" for name, value in trace.settings.items())
+    yield "\n".join(f"- {_plain(name)}: {_plain(value)}" for name, value in trace.settings.items())
     yield f"$L = {latex_number(shown(trace.values[trace.name('L')]))}$; {_plain(verdict(trace))}."
     yield _plain(" ".join(LEGEND))
     yield (
@@ -48,7 +48,7 @@ def _parts(trace: Trace, focus: Focus | None) -> Iterator[str]:
         if table.note:
             yield _plain(table.note)
     if focus is not None:
-        yield f"## Paths of {_plain(str(focus))} to the loss"
+        yield f"## Paths of {_plain(focus.text)} to the loss"
         yield _plain(focus.summary)
         for path in focus.paths:
             yield f"`{' -> '.join(path.nodes)}`"
@@ -108,7 +108,7 @@ def _matrix(table: Grid) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text so that Markdown takes none of it for markup."""
-    for sign in "\\`*_[]<>#|$":
-        text = text.replace(sign, f"\\{sign}" if sign not in "<>" else {"<": "&lt;", ">": "&gt;"}[sign])
-    return text
+    """Return text so that Markdown takes none of it for markup, in ASCII."""
+    for sign in "\\`*_[]&<>#|$~":
+        text = text.replace(sign, {"&": "&amp;", "<": "&lt;", ">": "&gt;"}.get(sign, f"\\{sign}"))
+    return text.encode("ascii", "xmlcharrefreplace").decode()

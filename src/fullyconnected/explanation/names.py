@@ -2,24 +2,34 @@
 
 import unicodedata
 
-__all__ = ["identifier", "printable"]
+__all__ = ["identifier", "latin"]
 
 
-def printable(text: object) -> str:
-    r"""Return text on one line, of signs that can be printed and written to a file.
+def latin(text: object) -> str:
+    """Return text with every letter as letters of English: without its accents, or as Unicode calls it.
 
-    >>> printable("a layer\nof my own")
-    'a layer of my own'
+    >>> latin("größe"), latin("γ"), latin("Δx"), latin("字"), latin("a-b")
+    ('grosse', 'gamma', 'Deltax', 'u5b57', 'a-b')
     """
-    return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+    return "".join(map(_latin, unicodedata.normalize("NFKD", str(text).replace("ß", "ss"))))
+
+
+def _latin(c: str) -> str:
+    if c.isascii() or unicodedata.combining(c):
+        return c if c.isascii() else ""
+    kind, _, called = unicodedata.name(c, "").partition(" LETTER ")
+    called = called.partition(" WITH ")[0].replace("LAMDA", "LAMBDA")
+    if not called.isalpha():
+        return f"u{ord(c):x}" if c.isalnum() else "_"
+    return called.capitalize() if kind.endswith("CAPITAL") else called.lower()
 
 
 def identifier(text: object) -> str:
-    """Return text as the beginning of a Python name, which a number may follow.
+    """Return text as the beginning of a Python name, which a number may follow, in ASCII.
 
-    >>> identifier("lambda"), identifier("W-x"), identifier("2nd"), identifier("W1")
-    ('lambda', 'W_x', 'p2nd', 'W1_')
+    >>> identifier("lambda"), identifier("W-x"), identifier("2nd"), identifier("W1"), identifier("β")
+    ('lambda', 'W_x', 'p2nd', 'W1_', 'beta')
     """
-    text = "".join(c if f"a{c}".isidentifier() else "_" for c in unicodedata.normalize("NFKC", str(text)))
+    text = "".join(c if c.isalnum() else "_" for c in latin(text))
     text = text if text.isidentifier() else f"p{text}"
     return f"{text}_" if text[-1].isdigit() else text

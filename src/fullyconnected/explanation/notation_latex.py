@@ -1,6 +1,7 @@
 """Formulas as LaTeX."""
 
 from fullyconnected.explanation.expression import Compare, Expression, Name, Number
+from fullyconnected.explanation.names import latin
 from fullyconnected.explanation.notation import ADDED, GREEK, OVER, RAISED, WHOLE, Notation, plain
 
 __all__ = ["Latex", "latex_number"]
@@ -104,15 +105,13 @@ def _upright(name: str) -> str:
     """Return part of a name: a letter or a number as it is, a word in upright letters."""
     if len(name) < 2 or name.isdigit():
         return name
-    return rf"\{'mathrm' if name.isascii() else 'text'}{{{name.replace('_', chr(92) + '_')}}}"
+    return rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
 
 
 def _latex_text(text: str) -> str:
-    """Return a name that a user may have chosen so that LaTeX takes it, and Markdown sees no markup in it."""
+    r"""Return a name that a user may have chosen, so that LaTeX takes it and Markdown sees no markup in it.
 
-    def sign(c: str) -> str:
-        if not c.isascii():
-            return rf"\text{{{c}}}"
-        return c if c.isalnum() else r"\ " if c == " " else rf"{{\char{ord(c)}}}"
-
-    return "".join(map(sign, text))
+    Not all that shows LaTeX knows numbers of characters (MathJax does not have ``\char``), so that other signs than
+    letters and digits are blanks.
+    """
+    return "".join(c if c.isalnum() else r"\_" if c == "_" else r"\ " for c in latin(text))

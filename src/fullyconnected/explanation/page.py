@@ -37,6 +37,7 @@ __all__ = ["to_html"]
 
 MOST = (8, 6)  # rows and columns of an array on the page
 SHORT = {"+": 2, "-": 2, "*": 6, "/": 12}  # numbers of a sum, a product or a fraction that is not broken
+SIGN = {"=": "=", "~": "≈"}
 CALLS = {"sqrt": "<mo>√</mo>", "log": "<mi>log</mi>"}  # functions of what is too long to stay in one piece
 OPEN, CLOSE = "<mo stretchy='false'>(</mo>", "<mo stretchy='false'>)</mo>"
 CALM = 16  # weights of a picture that can have values and gradients at once
@@ -52,7 +53,7 @@ def to_html(trace: Trace, focus: Focus | None, version: str) -> str:
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
     )
     body = "\n".join(_body(trace, focus, version))
-    return (
+    page = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -60,6 +61,7 @@ def to_html(trace: Trace, focus: Focus | None, version: str) -> str:
         f"<title>{escape(headline(trace))}</title>\n<style>{style}</style>\n</head>\n"
         f"<body>\n{body}\n<script>{script}</script>\n</body>\n</html>\n"
     )
+    return page.encode("ascii", "xmlcharrefreplace").decode()  # so that it is right in a file of any encoding
 
 
 def _hash(text: str) -> str:
@@ -193,7 +195,7 @@ def _stepper(trace: Trace) -> Iterator[str]:
 
 def _paths(focus: Focus) -> Iterator[str]:
     yield '<section id="paths" aria-labelledby="paths-title">'
-    yield f'<h2 id="paths-title">Paths of {escape(str(focus))} to the loss</h2>'
+    yield f'<h2 id="paths-title">Paths of {escape(focus.text)} to the loss</h2>'
     yield f"<p>{escape(focus.summary)}</p><ol>"
     for path in focus.paths:
         nodes = " → ".join(
@@ -205,7 +207,7 @@ def _paths(focus: Focus) -> Iterator[str]:
         yield f'<li><p>{nodes}</p><p>{factors}</p><div class="scroll">{line}</div></li>'
     yield "</ol>"
     if focus.rest:
-        yield f"<p>{escape(focus.rest)}</p>"
+        yield f"<p>{escape(focus.rest.replace(' ~ ', ' ≈ '))}</p>"
     yield "</section>"
 
 
@@ -258,7 +260,7 @@ def _given(trace: Trace) -> Iterator[str]:
         table = grid(name, trace.values[name], MOST)
         note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
         yield (
-            f'<div><dt>{escape(what)}</dt><dd><div class="scroll"><math><mrow>{mathml(name)}<mo>{table.sign}</mo>'
+            f'<div><dt>{escape(what)}</dt><dd><div class="scroll"><math><mrow>{mathml(name)}<mo>{SIGN[table.sign]}</mo>'
             f"{_matrix(table)}</mrow></math></div>{note}</dd></div>"
         )
     yield "</dl></section>"
@@ -278,9 +280,9 @@ def _article(step: Step, focus: Focus | None) -> Iterator[str]:
     said = shapes(step)
     if said:
         yield f'<p class="shapes"><span>shapes</span> {escape(said)}</p>'
-    table = grid(name, step.result, MOST)
+    table, sign = grid(name, step.result, MOST), SIGN[relation(step)]
     yield (
-        f'<div class="scroll"><math displaystyle="true"><mrow>{mathml(name)}<mo>{relation(step)}</mo>{_matrix(table)}'
+        f'<div class="scroll"><math displaystyle="true"><mrow>{mathml(name)}<mo>{sign}</mo>{_matrix(table)}'
         "</mrow></math></div>"
     )
     if table.note:
@@ -312,7 +314,7 @@ def _worked(name: Name, line: Worked) -> str:
 
 def _broken(pieces: Sequence[str], sign: str, result: str) -> str:
     """Return a line of mathematics as formulas between which it may be broken."""
-    return " ".join(f"<math>{piece}</math>" for piece in (*pieces, f"<mo form='infix'>{sign}</mo>{result}"))
+    return " ".join(f"<math>{piece}</math>" for piece in (*pieces, f"<mo form='infix'>{SIGN[sign]}</mo>{result}"))
 
 
 def _pieces(node: Expression, least: int = ADDED, first: bool = True) -> list[str]:

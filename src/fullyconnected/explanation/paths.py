@@ -26,6 +26,7 @@ from fullyconnected.explanation.recorder import Recorder
 from fullyconnected.flat import Array, Shape, carve, size_of
 from fullyconnected.layers import Activation, Add, BatchNorm, Dense, Dropout, LayerNorm, Save
 from fullyconnected.protocols import Layer
+from fullyconnected.wording import in_ascii
 
 __all__ = ["Focus", "Path", "focus_on"]
 
@@ -59,7 +60,7 @@ class Focus:
     moved: dict[Name, Array]  # for each wire, which entries the number moves
 
     def __str__(self) -> str:
-        return self.text
+        return in_ascii(self.text)
 
     def chosen(self, step: Step) -> Callable[[Shape], bool]:
         """Return which entries of a step's result concern the number."""
@@ -85,7 +86,7 @@ class Focus:
 
     def others(self, count: int) -> str:
         """Say that so many steps have nothing to do with the number."""
-        return f"{count} more step{'s' * (count > 1)} here do{'es' * (count == 1)} not concern {self}."
+        return f"{count} more step{'s' * (count > 1)} here do{'es' * (count == 1)} not concern {self.text}."
 
     @property
     def wire(self) -> Name:
@@ -157,7 +158,7 @@ def _rest(paths: Sequence[Path], ended: Sequence[_Partial], count: float, gradie
     digits = [decimal(path.result) for path in paths]
     exactly = None not in digits and sum(digits) == decimal(shown(gradient))  # type: ignore[arg-type]
     added = " + ".join(f"({path.result})" if path.result[0] == "-" else path.result for path in paths)
-    return f"Added up: {added} {'=' if exactly else '≈'} {shown(gradient)}"
+    return f"Added up: {added} {'=' if exactly else '~'} {shown(gradient)}"
 
 
 def _parse(trace: Trace, text: str) -> tuple[Name, Shape]:
@@ -210,7 +211,7 @@ def _path(partial: _Partial, name: Name, at: Shape, wires: Sequence[Name]) -> Pa
     numbers: list[Expression] = [Number(float(value), shown(value)) for _, value in factors]
     tree = chain("*", numbers)
     result = shown(partial.share)
-    sign = "=" if (e := exact(tree)) is not None and e == decimal(result) else "≈"
+    sign = "=" if (e := exact(tree)) is not None and e == decimal(result) else "~"
     return Path(tuple(nodes), tuple(said for said, _ in factors), tree, sign, result, tuple(quantities))
 
 

@@ -1,7 +1,8 @@
-"""A record as plain text of 80 columns."""
+"""A record as plain text of 80 columns, in ASCII, which every terminal and every file takes."""
 
 import textwrap
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from fullyconnected.explanation.document import (
     LEGEND,
@@ -20,28 +21,47 @@ from fullyconnected.explanation.equation import text
 from fullyconnected.explanation.numbers import shown
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import PHASES, Step, Trace
+from fullyconnected.wording import in_ascii
 
 __all__ = ["to_text"]
 
 WIDTH = 80
 
 
-def to_text(trace: Trace, focus: Focus | None = None) -> str:
-    """Return the whole record as text."""
-    return "\n".join(_lines(trace, focus)) + "\n"
+class Paragraph(NamedTuple):
+    """Words that are broken into lines, and how far the first line and the others are indented."""
+
+    words: str
+    first: str
+    then: str
 
 
-def _lines(trace: Trace, focus: Focus | None) -> Iterator[str]:
-    yield from _wrapped(headline(trace))
+def to_text(trace: Trace, focus: Focus | None = None, *, letters: bool = False) -> str:
+    """Return the whole record as text; with ``letters``, names that a user has chosen have theirs, and no escapes."""
+    lines: list[str] = []
+    for part in _parts(trace, focus):
+        if isinstance(part, str):
+            lines.append(part)
+        else:
+            words = part.words if letters else in_ascii(part.words)
+            wrapped = textwrap.wrap(
+                words, WIDTH, initial_indent=part.first, subsequent_indent=part.then, break_on_hyphens=False
+            )
+            lines += [line.rstrip() for line in wrapped]
+    return "\n".join(lines) + "\n"
+
+
+def _parts(trace: Trace, focus: Focus | None) -> Iterator[str | Paragraph]:
+    yield _paragraph(headline(trace))
     for setting, value in trace.settings.items():
-        yield from _wrapped(f"{setting}: {value}", "  ")
-    yield from _wrapped(f"L = {shown(trace.values[trace.name('L')])}; {verdict(trace)}.")
+        yield _paragraph(f"{setting}: {value}", "  ")
+    yield _paragraph(f"L = {shown(trace.values[trace.name('L')])}; {verdict(trace)}.")
     yield ""
     for line in LEGEND:
-        yield from _wrapped(line)
-    yield from _wrapped(
+        yield _paragraph(line)
+    yield _paragraph(
         "x' is x transposed, * works entry by entry, a product without a sign is one of matrices, 1 is a vector of "
-        "ones, one for each row; = is exact at the digits shown, ≈ is rounded."
+        "ones, one for each row; = is exact at the digits shown, ~ is rounded."
     )
     yield ""
     yield "GIVEN"
@@ -49,7 +69,7 @@ def _lines(trace: Trace, focus: Focus | None) -> Iterator[str]:
         yield ""
         table = grid(name, trace.values[name])
         yield from _table(name.text, table.sign, table, "  ")
-        yield from _wrapped(what, "      ")
+        yield _paragraph(what, "      ")
     if focus is not None:
         yield from _paths(focus)
     for phase in PHASES:
@@ -59,68 +79,66 @@ def _lines(trace: Trace, focus: Focus | None) -> Iterator[str]:
             yield phase.upper()
             if phase in NOTES:
                 yield ""
-                yield from _wrapped(NOTES[phase], "  ")
+                yield _paragraph(NOTES[phase], "  ")
         concerned = [step for step in steps if focus is None or focus.concerns(step)]
         for step in concerned:
             yield ""
             yield from _step(step, focus)
         if focus is not None and len(concerned) < len(steps):
             yield ""
-            yield from _wrapped(focus.others(len(steps) - len(concerned)), "  ")
+            yield _paragraph(focus.others(len(steps) - len(concerned)), "  ")
 
 
-def _step(step: Step, focus: Focus | None) -> Iterator[str]:
-    yield from _wrapped(f"{step.number:>3}  {step.layer}: {step.equation}", "", "         ")
+def _step(step: Step, focus: Focus | None) -> Iterator[str | Paragraph]:
+    yield _paragraph(f"{step.number:>3}  {step.layer}: {step.equation.text}", "", "         ")
     indent = " " * 5
     if said := shapes(step):
-        yield from _wrapped(f"shapes: {said}", indent)
+        yield _paragraph(f"shapes: {said}", indent)
     yield from _table(step.name, relation(step), grid(step.equation.left, step.result), indent)
     if not step.finite:
-        yield from _wrapped("NOT FINITE: this result holds NaN or infinity.", indent)
+        yield _paragraph("NOT FINITE: this result holds NaN or infinity.", indent)
     lines, more = worked(step, focus.chosen(step) if focus is not None else None)
     for line in lines:
-        yield from _wrapped(f"{line.left} = {text(line.right)} {line.sign} {line.result.text}", indent, indent + "    ")
+        yield _paragraph(f"{line.left} = {text(line.right)} {line.sign} {line.result.text}", indent, indent + "    ")
     if more:
-        yield from _wrapped(left_out(more), indent)
-    yield from _wrapped(step.why, indent)
+        yield _paragraph(left_out(more), indent)
+    yield _paragraph(step.why, indent)
 
 
-def _paths(focus: Focus) -> Iterator[str]:
+def _paths(focus: Focus) -> Iterator[str | Paragraph]:
     yield ""
-    yield from _wrapped(f"PATHS of {focus} to the loss")
+    yield _paragraph(f"PATHS of {focus.text} to the loss")
     yield ""
-    yield from _wrapped(focus.summary, "  ")
+    yield _paragraph(focus.summary, "  ")
     for path in focus.paths:
         yield ""
-        yield from _wrapped(" -> ".join(path.nodes), "  ", "      ")
-        yield from _wrapped(f"{' * '.join(path.factors)}", "  = ", "      ")
-        yield from _wrapped(f"{text(path.tree)} {path.sign} {path.result}", "  = ", "      ")
+        yield _paragraph(" -> ".join(path.nodes), "  ", "      ")
+        yield _paragraph(f"{' * '.join(path.factors)}", "  = ", "      ")
+        yield _paragraph(f"{text(path.tree)} {path.sign} {path.result}", "  = ", "      ")
     if focus.rest:
         yield ""
-        yield from _wrapped(focus.rest, "  ")
+        yield _paragraph(focus.rest, "  ")
 
 
-def _table(name: str, sign: str, table: Grid, indent: str) -> Iterator[str]:
+def _table(name: str, sign: str, table: Grid, indent: str) -> Iterator[str | Paragraph]:
     """Yield an array as rows in brackets, behind its name, or below it where that is too wide."""
     cells = [["..." if c is None else c.text for c in row] if row is not None else None for row in table.rows]
     width = max((len(c) for row in cells if row is not None for c in row), default=1)
     if not table.shape:
-        yield from _wrapped(f"{name} {sign} {cells[0][0] if cells[0] else ''}", indent)
+        yield _paragraph(f"{name} {sign} {cells[0][0] if cells[0] else ''}", indent)
         return
     rows = ["[" + "  ".join(c.rjust(width) for c in row) + "]" if row is not None else "..." for row in cells]
     head = f"{indent}{name} {sign} "
     if rows and len(head) + max(map(len, rows)) > WIDTH:
-        yield from _wrapped(head, "", indent)
+        yield _paragraph(head, "", indent)
         head = indent + "  "
         if len(head) + max(map(len, rows)) > WIDTH:
             rows = [part for row in rows for part in textwrap.wrap(row, WIDTH - len(head))]
     for i, row in enumerate(rows):
         yield (head if i == 0 else " " * len(head)) + row
     if table.note:
-        yield from _wrapped(table.note, indent + "  ")
+        yield _paragraph(table.note, indent + "  ")
 
 
-def _wrapped(line: str, first: str = "", then: str | None = None) -> list[str]:
-    then = first if then is None else then
-    lines = textwrap.wrap(line, WIDTH, initial_indent=first, subsequent_indent=then, break_on_hyphens=False)
-    return [each.rstrip() for each in lines]
+def _paragraph(words: str, first: str = "", then: str | None = None) -> Paragraph:
+    return Paragraph(words, first, first if then is None else then)

@@ -20,7 +20,7 @@ from fullyconnected.errors import ConfigError, KindError
 from fullyconnected.explanation import formulas
 from fullyconnected.explanation.equation import Equation
 from fullyconnected.explanation.expression import Expression, Name, chain, names_in, total, with_names
-from fullyconnected.explanation.names import identifier, printable
+from fullyconnected.explanation.names import identifier
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.flat import Array, carve
 from fullyconnected.gradcheck import TOLERANCE, H, TensorReport, of_network
@@ -30,6 +30,7 @@ from fullyconnected.optimizers import LBFGS, OPTIMIZERS
 from fullyconnected.program import Batch, Program, Workspace
 from fullyconnected.protocols import Layer, Optimizer
 from fullyconnected.rng import as_seed
+from fullyconnected.wording import printable
 
 __all__ = ["Recorder", "recorded", "trace"]
 

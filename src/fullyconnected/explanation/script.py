@@ -11,6 +11,7 @@ from fullyconnected.explanation.evaluation import evaluate, size_of
 from fullyconnected.explanation.expression import Call, Expression, Name, names_in, sides
 from fullyconnected.explanation.record import PHASES, Step, Trace
 from fullyconnected.flat import Array
+from fullyconnected.wording import in_ascii
 
 __all__ = ["to_python"]
 
@@ -97,7 +98,7 @@ def _lines(trace: Trace) -> Iterator[str]:
     yield ""
     yield "# given"
     for name, what in given(trace):
-        yield f"{numpy(name)} = {_array(trace.values[name])}  # {what}"
+        yield f"{numpy(name)} = {_array(trace.values[name])}  # {in_ascii(what)}"
     for phase in PHASES:
         steps = [step for step in trace.steps if step.phase == phase]
         if not steps:
@@ -116,13 +117,14 @@ def _lines(trace: Trace) -> Iterator[str]:
 def _step(step: Step) -> Iterator[str]:
     left = numpy(step.equation.left)
     if not step.known:
-        yield f"{left} = {_array(step.result)}  # of {step.layer}, whose formula is not known: not computed again"
+        layer = in_ascii(step.layer)
+        yield f"{left} = {_array(step.result)}  # of {layer}, whose formula is not known: not computed again"
         return
     if _marked(step):
         yield f"{left} = {_array(step.result)}  # a number on the way was too large, which the code marks by NaN"
         return
     check = _check([step])
-    yield f"{left} = {check}({step.name!r}, {numpy(step.equation.right)}, {_array(step.result)}, {_size(step)!r})"
+    yield f"{left} = {check}({step.name!a}, {numpy(step.equation.right)}, {_array(step.result)}, {_size(step)!r})"
 
 
 def _check(steps: Iterable[Step]) -> str:
@@ -169,7 +171,7 @@ def _checks(trace: Trace, steps: list[Step]) -> Iterator[str]:
         yield f"    return {numpy(loss)}"
         yield ""
         yield ""
-        arrays = ", ".join(f"{numpy(name)!r}: np.array({numpy(name)}, float)" for name in moved)
+        arrays = ", ".join(f"{numpy(name)!a}: np.array({numpy(name)}, float)" for name in moved)
         yield f"numbers = {{{arrays}}}"
     compare = _check(lines) if known else ""
     for step, name in zip(steps, moved, strict=True):
@@ -191,10 +193,10 @@ def _differences(step: Step, name: str, compare: str, within: str) -> Iterator[s
     yield f"for entry, h, right, left, slope in {rows!r}:"
     if compare:
         yield "    for way, recorded in ((h, right), (-h, left)):"
-        yield f"        other = numbers[{name!r}].copy()"
+        yield f"        other = numbers[{name!a}].copy()"
         yield "        other[entry] += way"
-        yield f"        {compare}('L', loss_of(**{{**numbers, {name!r}: other}}), recorded, {within})"
-    yield f"    check({step.name!r}, (right - left) / (2 * h), slope, max(abs(right), abs(left)) / h, 1e-10)"
+        yield f"        {compare}('L', loss_of(**{{**numbers, {name!a}: other}}), recorded, {within})"
+    yield f"    check({step.name!a}, (right - left) / (2 * h), slope, max(abs(right), abs(left)) / h, 1e-10)"
 
 
 def _array(array: Array) -> str:

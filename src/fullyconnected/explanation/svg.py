@@ -125,5 +125,5 @@ def tip(element: Element, text: str) -> None:
 
 
 def render(svg: Element) -> str:
-    """Return the picture as text, to be put into a page or a file as it is."""
-    return ElementTree.tostring(svg, encoding="unicode")
+    """Return the picture as text, to be put into a page or a file as it is, whatever encoding that has."""
+    return ElementTree.tostring(svg, encoding="us-ascii").decode()  # other letters by their numbers: &#8594;
