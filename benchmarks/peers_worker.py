@@ -95,7 +95,9 @@ class Timer:
 def others() -> float:
     """Return the seconds of processor time that other programs have taken; 0 where the system does not say."""
     try:
-        user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9])
+        user, nice, system, _, _, irq, softirq, steal = map(
+            int, Path("/proc/stat").read_text(encoding="utf-8").split(maxsplit=9)[1:9]
+        )
     except OSError:
         return 0.0
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK") - time.process_time()

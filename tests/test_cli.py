@@ -296,7 +296,8 @@ class TestCheck:
             "@fc.register\nclass Square(fc.ActivationFunction):\n"
             "    name, keeps_input = 'square', True\n"
             "    def forward(self, h, c, y):\n        np.multiply(h, h, out=y)\n"
-            "    def backward(self, h, c, y, dy):\n        dy *= 2 * h\n"
+            "    def backward(self, h, c, y, dy):\n        dy *= 2 * h\n",
+            encoding="utf-8",
         )
         monkeypatch.setattr(sys, "path", [*sys.path])
         assert main(["check", "--import", "my_activations_for_check"]) == 0

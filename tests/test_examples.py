@@ -95,7 +95,7 @@ def test_digits_without_rich_and_matplotlib(run, tmp_path):
     pytest.importorskip("sklearn")
     for package in ("rich", "matplotlib"):
         (tmp_path / "without").mkdir(exist_ok=True)
-        (tmp_path / "without" / f"{package}.py").write_text("raise ImportError\n")
+        (tmp_path / "without" / f"{package}.py").write_text("raise ImportError\n", encoding="utf-8")
     text = output(run("digits.py", first=str(tmp_path / "without")))
     assert number(text, "test accuracy ") >= 0.97
     table = re.findall(r"^ +(\d)((?: +(?:\d+|\.)){10})$", text, re.MULTILINE)

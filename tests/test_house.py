@@ -108,6 +108,17 @@ def test_importing_loads_numpy_and_safetensors_alone() -> None:
     assert out.strip() == "['fullyconnected']"
 
 
+@pytest.mark.parametrize("folder", ["src", "tests", "examples", "tools", "benchmarks"])
+def test_every_file_of_text_names_its_encoding(folder: str) -> None:
+    """The linter sees this of open() and of what it knows for a Path; here it is asked of every method so called."""
+    for path in (SOURCE.parents[1] / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                named = any(keyword.arg == "encoding" for keyword in node.keywords)
+                whole = len(node.args) > (node.func.attr == "write_text")  # the encoding by its place
+                assert named or whole or node.func.attr not in ("read_text", "write_text"), f"{path}:{node.lineno}"
+
+
 def test_every_public_name_exists_and_is_documented() -> None:
     for name in fc.__all__:
         thing = getattr(fc, name)

@@ -87,7 +87,7 @@ class TestWhatIsRead:
     def test_a_pipe(self, tmp_path):
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)
-        writer = threading.Thread(target=lambda: pipe.write_text("a;b\n1;2\n"), daemon=True)
+        writer = threading.Thread(target=lambda: pipe.write_text("a;b\n1;2\n", encoding="utf-8"), daemon=True)
         writer.start()
         np.testing.assert_array_equal(read_table(pipe).x, [[1, 2]])
         writer.join(10)

@@ -15,6 +15,7 @@ from fullyconnected.errors import KindError, ShapeError
 from fullyconnected.flat import Array, Buffer, Wanted
 from fullyconnected.protocols import ActivationFunction, Registry
 from fullyconnected.settings import settings
+from fullyconnected.wording import in_ascii
 
 __all__ = ["ACTIVATIONS", "activation"]
 
@@ -409,7 +410,7 @@ class FunctionPair(ActivationFunction):
         return value
 
     def __repr__(self) -> str:
-        return f"({getattr(self.f, '__name__', self.f)}, {getattr(self.df, '__name__', self.df)})"
+        return in_ascii(f"({getattr(self.f, '__name__', self.f)}, {getattr(self.df, '__name__', self.df)})")
 
 
 ACTIVATIONS = Registry(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fullyconnected.errors import KindError, ShapeError
+from fullyconnected.wording import in_ascii
 
 __all__ = ["BLOCK", "Array", "Buffer", "Shape", "Views", "Wanted", "carve", "dot", "reserve", "shaped", "size_of"]
 
@@ -64,7 +65,7 @@ class Views:
         return len(self.__dict__)
 
     def __repr__(self) -> str:
-        return f"Views({', '.join(f'{name} {view.shape}' for name, view in self)})"
+        return in_ascii(f"Views({', '.join(f'{name} {view.shape}' for name, view in self)})")
 
 
 def size_of(shapes: Mapping[str, Shape]) -> int:

@@ -25,6 +25,7 @@ from fullyconnected.network import Network
 from fullyconnected.program import Workspace
 from fullyconnected.protocols import ActivationFunction, Layer, Loss
 from fullyconnected.rng import as_seed
+from fullyconnected.wording import in_ascii
 
 __all__ = ["TOLERANCE", "H", "Report", "Subject", "TensorReport", "check_gradients", "of_network"]
 
@@ -105,7 +106,7 @@ class Report:
         lines.append(
             "all right" if self.ok else "WRONG: errors travel backward, so look at the last wrong tensor first"
         )
-        return "\n".join(lines)
+        return in_ascii("\n".join(lines))
 
 
 class Projection(Loss):

@@ -512,7 +512,7 @@ class Network:
         self._carve()
 
     def __repr__(self) -> str:
-        return f"Network({list(self.layers)!r}, dtype={self.dtype})"
+        return f"Network({list(self.layers)!a}, dtype={self.dtype})"
 
     def _repr_html_(self) -> str:
         return self.summary().table

@@ -13,6 +13,7 @@ from fullyconnected.layers import LAYERS, Activation, Dense
 from fullyconnected.losses import LOSSES
 from fullyconnected.network import Network
 from fullyconnected.protocols import ActivationFunction, Layer
+from fullyconnected.wording import in_ascii
 
 __all__ = ["Case", "Proof", "cases", "prove"]
 
@@ -112,7 +113,7 @@ class Proof:
             f"{self.passed:,} of {self.passed + len(self.failures):,} networks proven: every parameter and input "
             f"against central differences in float64, error below 1e-6"
         )
-        return "\n".join(lines)
+        return in_ascii("\n".join(lines))
 
 
 def prove(layers: Sequence[str] | None = None, tell: Callable[[int, int], None] | None = None) -> Proof:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, dataclass_transform
 
+from fullyconnected.wording import in_ascii
+
 __all__ = ["Settings", "settings"]
 
 C = TypeVar("C", bound=type[Any])
@@ -18,7 +20,9 @@ class Settings:
         return hash(type(self))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+        return in_ascii(
+            f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+        )
 
 
 @dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(field,))

@@ -25,6 +25,7 @@ from fullyconnected.flat import reserve, size_of
 from fullyconnected.layers import Activation, Add, BatchNorm, Dense, Dropout, LayerNorm, Save
 from fullyconnected.program import Program
 from fullyconnected.protocols import ActivationFunction, Layer
+from fullyconnected.wording import in_ascii, printable
 
 __all__ = ["Summary", "summarise"]
 
@@ -158,11 +159,15 @@ def _table(program: Program, dtype: np.dtype[Any]) -> _Table:
         biases, statistics = size_of(step.shapes) - shrunk, size_of(step.state)
         memory = _memory((shrunk + biases + statistics) * dtype.itemsize)
         cost = f"{work.predict:,}" if work else "-"
-        layers.append((step.name, formula, f"(rows, {width})", f"{shrunk:,}", f"{biases:,}", memory, cost))
+        layers.append(
+            (printable(step.name), printable(formula), f"(rows, {width})", f"{shrunk:,}", f"{biases:,}", memory, cost)
+        )
         weights, flops, known = weights + shrunk, flops + (work.predict if work else 0), known and work is not None
     biases = program.n_params - weights
     memory = _memory((program.n_params + program.n_state) * dtype.itemsize)
-    others = sorted({name for step in program.steps for name, param in step.params.items() if not param.decays} - {"b"})
+    others = sorted(
+        {printable(name) for step in program.steps for name, param in step.params.items() if not param.decays} - {"b"}
+    )
     also = f" (with {', '.join(others)})" if others else ""
     shrunk_or_not = (
         f"; l2 and weight decay shrink {weights:,} weight{'s' * (weights != 1)}, "
@@ -206,6 +211,8 @@ def _longest(texts: Iterable[str]) -> int:
 
 
 def _text(table: _Table, width: int) -> str:
+    layers = [tuple(map(in_ascii, cells)) for cells in table.layers]
+    table = table._replace(layers=layers, notes=[(label, in_ascii(text)) for label, text in table.notes])
     lines = [*_wrapped(table.title, width), "", *(_as_columns(table, width) or _as_list(table, width)), ""]
     for label, text in table.notes:
         lines += _wrapped(f"{label}: {text}", width)
@@ -265,10 +272,11 @@ def _html(table: _Table) -> str:
     head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
     layers = "".join(row(name, others) for name, *others in table.layers)
     notes = "".join(row(label, [text], span=len(COLUMNS) - 1) for label, text in table.notes)
-    return (
+    found = (
         f"<table><caption>{html.escape(table.title)}</caption><thead><tr>{head}</tr></thead><tbody>{layers}</tbody>"
         f"<tfoot>{row(table.total[0], table.total[1:])}{notes}</tfoot></table>"
     )
+    return found.encode("ascii", "xmlcharrefreplace").decode()
 
 
 def summarise(program: Program, dtype: np.dtype[Any], width: int | None = None) -> Summary:

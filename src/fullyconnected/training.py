@@ -21,6 +21,7 @@ from fullyconnected.network import Network
 from fullyconnected.optimizers import LBFGS, OPTIMIZERS, Adam
 from fullyconnected.rng import as_seed
 from fullyconnected.training_state import Best, TrainingState
+from fullyconnected.wording import in_ascii
 
 __all__ = ["Epoch", "History", "epochs", "fit"]
 
@@ -40,7 +41,7 @@ class Epoch(NamedTuple):
             parts.append(f"validation loss {self.validation_loss:.4g}")
         on = "" if self.validation_loss is None else "validation "
         parts += [f"{on}{name.replace('_', ' ')} {value:.4g}" for name, value in self.metrics.items()]
-        return "  ".join([*parts, f"{self.seconds:.2f} s"])
+        return in_ascii("  ".join([*parts, f"{self.seconds:.2f} s"]))
 
 
 @dataclass

@@ -132,6 +132,8 @@ class TestNames:
             assert len(set(known)) == len(known), said
         for n in record.values:
             assert n.letter == "1" or n.identifier.isidentifier()
+        for form in ("text", "markdown", "html", "json", "python"):
+            assert getattr(made, f"to_{form}")().isascii()
         # text
         for line in made.to_text().splitlines():
             assert len(line) <= 80

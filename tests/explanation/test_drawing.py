@@ -69,7 +69,7 @@ def test_a_drawing_is_a_picture_in_a_notebook_and_a_string_elsewhere(tmp_path) -
     drawing = fc.draw(network())
     assert drawing._repr_svg_() == str(drawing)
     assert len(repr(drawing)) < 60
-    (tmp_path / "net.svg").write_text(drawing)
+    (tmp_path / "net.svg").write_text(drawing, encoding="utf-8")
 
 
 def test_units_are_called_as_in_the_formulas() -> None:

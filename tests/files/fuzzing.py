@@ -121,7 +121,7 @@ def limit_memory(extra):
     try:
         import resource
 
-        now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        now = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
     except (ImportError, OSError):
         return
     resource.setrlimit(resource.RLIMIT_AS, (now + extra, now + extra))

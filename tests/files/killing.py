@@ -118,7 +118,7 @@ def train(name, folder):
     """Train, and write down what came out."""
     net, history = run(name, folder / "run")
     net.save(folder / "net")
-    (folder / "history").write_text(repr(history))
+    (folder / "history").write_text(repr(history), encoding="utf-8")
 
 
 def trains(folder, times):

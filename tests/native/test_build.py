@@ -136,9 +136,11 @@ def test_an_installation_that_requires_the_engine_fails_without_a_compiler(sourc
 def test_an_installation_refuses_code_that_an_older_processor_could_meet(source: Path, tmp_path: Path) -> None:
     cmake, nm = pytest.importorskip("cmake"), shutil.which("nm") or pytest.skip("nm is not here")
     script = source / "native" / "check_kernels.cmake"
-    (tmp_path / "kept.cpp").write_text("namespace { int f(int x) { return x * x; } } int g(int x) { return f(x); }")
-    (tmp_path / "shared.cpp").write_text("inline int f(int x) { return x * x; } int (*g)(int) = f;")
-    (tmp_path / "at_load.cpp").write_text("#include <stdlib.h>\nextern const int at_load = rand();")
+    (tmp_path / "kept.cpp").write_text(
+        "namespace { int f(int x) { return x * x; } } int g(int x) { return f(x); }", encoding="utf-8"
+    )
+    (tmp_path / "shared.cpp").write_text("inline int f(int x) { return x * x; } int (*g)(int) = f;", encoding="utf-8")
+    (tmp_path / "at_load.cpp").write_text("#include <stdlib.h>\nextern const int at_load = rand();", encoding="utf-8")
     verdicts = {}
     for path in tmp_path.glob("*.cpp"):
         object_ = path.with_suffix(".o")

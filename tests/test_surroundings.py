@@ -1,0 +1,180 @@
+"""What is printed or written survives wherever that is done: under any encoding of streams and files, in any locale."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+from typing import ClassVar
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import fullyconnected as fc
+from fullyconnected.explanation.plaintext import to_text
+
+NAME = "größe \u03b3 字 \U0001f600"
+X, T = [[1.0, 2.0], [3.0, -1.0]], np.zeros((2, 2))
+FORMS = ("text", "markdown", "html", "json", "python")
+
+
+class Größe(fc.Layer):
+    """Everything that can have a name of its user's choice has one with letters that ASCII lacks."""
+
+    name = NAME
+    n_in = n_out = 2
+
+    def __repr__(self):
+        return f"{NAME}()"
+
+    def sized(self, n_in):
+        return self
+
+    def params(self):
+        return {"größe": fc.Param((2,)), "\u03b3": fc.Param((2,)), "字": fc.Param((2,))}
+
+    def start(self, p, rng):
+        for _, view in p:
+            view[...] = 1
+
+    def forward(self, p, x, c, y, *, train):
+        c.xp.multiply(x, p.größe, out=y)
+
+    def backward(self, p, x, c, y, dy, g, dx):
+        for _, view in g:
+            view[...] = 0
+        g.größe[...] = (dy * x).sum(axis=0)
+        if dx is not None:
+            c.xp.multiply(dy, p.größe, out=dx)
+
+
+class Double(fc.ActivationFunction):
+    name = NAME
+
+    def forward(self, h, c, y):
+        c.xp.multiply(h, 2, out=y)
+
+    def backward(self, h, c, y, dy):
+        dy *= 2
+
+
+class Squares(fc.Loss):
+    name = NAME
+
+    def __repr__(self):
+        return f"{NAME}()"
+
+    def terms(self, z, t, c, dz):
+        c.xp.subtract(z, t, out=dz)
+        c.e[...] = dz**2 / 2
+
+
+class Rule(fc.Optimizer):
+    name = NAME
+    slots: ClassVar[tuple[str, ...]] = ("größe",)
+    lr = 0.1
+
+    def __repr__(self):
+        return f"{NAME}()"
+
+    def update(self, theta, g, s, c, *, lr, step, decays):
+        theta -= lr * g
+
+
+@pytest.fixture(scope="module")
+def net():
+    return fc.Network([fc.Dense(2, 2, Double()), Größe(), fc.Dense(2, 2)], dtype="float64", seed=0)
+
+
+@pytest.fixture(scope="module")
+def explanation(net):
+    return fc.explain(net, X, T, Squares(), Rule(), focus="grosse2[1]", l2=0.1).about({NAME: f"{NAME} \udce9"})
+
+
+class TestAscii:
+    """What Python prints of something of the library has no other letters than those of ASCII, whatever it is of."""
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_an_explanation_in_every_form(self, explanation, form):
+        assert getattr(explanation, f"to_{form}")().isascii()
+
+    def test_pictures(self, net):
+        assert fc.draw(net, X, T, Squares()).isascii()
+        assert fc.draw(fc.mlp([30, 40, 2], seed=0)).isascii()
+
+    def test_what_prints(self, net, explanation):
+        report = fc.check_gradients(net, X, T, Squares())
+        epoch = next(iter(fc.epochs(net, X, T, Squares(), fc.SGD(0.01), metrics=[größe])))
+        record = explanation.trace
+        printed = [net, net.params[1], net.summary(), net.summary(40), report, epoch, explanation]
+        printed += [explanation.focus, *(step.equation for step in record.steps), fc.draw(net)]
+        printed += [Double(), fc.Activation((größe, größe))]
+        for thing in printed:
+            assert str(thing).isascii(), type(thing)
+        assert net._repr_html_().isascii()
+        assert NAME in unescape(net._repr_html_())
+
+    def test_formulas_have_words_for_letters(self, explanation):
+        text = explanation.to_text()
+        assert "grosse2 = [1  1]" in text
+        for said in ("\\U0001f600", "gamma2 = [1  1]", "u5b57_2 = [1  1]", "\\xe9"):
+            assert said in text, said
+        assert all(len(line) <= 80 for line in text.splitlines())
+
+    def test_the_letters_are_kept_where_they_can_be(self, explanation):
+        page = unescape(explanation.to_html())
+        assert NAME in page
+        assert "∂" in page
+        assert "\ufffd" not in page
+        assert NAME in unescape(explanation.to_markdown())
+        assert NAME in json.loads(explanation.to_json())["settings"]
+        assert NAME in to_text(explanation.trace, letters=True)
+
+
+def größe(z, t):
+    return 0.5
+
+
+CODE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import test_surroundings as here
+import fullyconnected as fc
+net = fc.Network([fc.Dense(2, 2, here.Double()), here.Größe(), fc.Dense(2, 2)], dtype="float64", seed=0)
+made = fc.explain(net, here.X, here.T, here.Squares(), here.Rule())
+print(made, net, net.summary(), fc.check_gradients(net, here.X, here.T, here.Squares()))
+fc.fit(net, here.X, here.T, here.Squares(), fc.SGD(0.01), epochs=2, metrics=[here.größe], progress=True)
+for form in here.FORMS:
+    Path(form).write_text(getattr(made, "to_" + form)())
+Path("net.svg").write_text(fc.draw(net, here.X, here.T, here.Squares()))
+Path("summary").write_text(net.summary())
+"""
+
+
+@pytest.mark.parametrize(
+    "surroundings",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "cp1252"},
+        {"PYTHONIOENCODING": "utf-16"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+    ids=str,
+)
+def test_printing_and_writing_under_any_encoding(tmp_path, surroundings):
+    (tmp_path / "run.py").write_text(CODE, encoding="utf-8")
+    environment = {**os.environ, **surroundings}
+    command = [sys.executable, "-W", "error", "run.py", str(Path(__file__).parent)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
+    encoding = surroundings.get("PYTHONIOENCODING", "ascii")
+    assert "\\u5b57" in done.stdout.decode(encoding)
+    for name in (*FORMS, "net.svg", "summary"):
+        assert (tmp_path / name).read_bytes().isascii()
+    ElementTree.fromstring((tmp_path / "net.svg").read_bytes())
+    ast.parse((tmp_path / "python").read_bytes())
+    json.loads((tmp_path / "json").read_bytes())
