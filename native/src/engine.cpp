@@ -214,10 +214,12 @@ T* Arena::take(ptrdiff_t n, bool filled) {
 template <class T>
 Trainer<T>::Trainer(const std::vector<Layout>& layouts, T* theta, T* state, ptrdiff_t n_params, ptrdiff_t n_state,
                     const DataSet& data, const std::string& loss, double loss_setting, const Rules& rules, T* m, T* v,
-                    ptrdiff_t batch_size, double l2, double max_norm, int threads, bool input_gradient)
+                    ptrdiff_t batch_size, ptrdiff_t least_rows, double l2, double max_norm, int threads,
+                    bool input_gradient)
     : kernels_(best_kernels()), state_(state), n_state_(n_state) {
     const Entry<T>& entry = entry_of<T>(kernels_);
-    operations_ = bound<T>(arena_, layouts, state, batch_size, true);
+    const ptrdiff_t most = batch_size + least_rows - 1;  // rows of the largest batch
+    operations_ = bound<T>(arena_, layouts, state, most, true);
     const int n = (int)operations_.size();
     run_.operations = operations_.data();
     run_.n_operations = n;
@@ -229,7 +231,7 @@ Trainer<T>::Trainer(const std::vector<Layout>& layouts, T* theta, T* state, ptrd
 
     ptrdiff_t widest = operations_.back().n_out;
     for (int i = run_.first; i < n; i++) widest = std::max({widest, operations_[i].n_in, operations_[i].n_out});
-    T* turns[2] = {arena_.take<T>(batch_size * padded<T>(widest)), arena_.take<T>(batch_size * padded<T>(widest))};
+    T* turns[2] = {arena_.take<T>(most * padded<T>(widest)), arena_.take<T>(most * padded<T>(widest))};
     double products = 0;
     ptrdiff_t numbers = 0;
     for (int i = 0; i < n; i++) {  // two buffers take turns: what operation i + 1 wrote, operation i reads
@@ -258,14 +260,14 @@ Trainer<T>::Trainer(const std::vector<Layout>& layouts, T* theta, T* state, ptrd
     run_.n_in = operations_.front().n_in;
     run_.n_out = operations_.back().n_out;
     run_.dz = operations_.back().dy;
-    run_.batch_t = {data.classes ? nullptr : arena_.take<T>(batch_size * run_.n_out), run_.n_out};
-    run_.batch_classes = data.classes ? arena_.take<int64_t>(batch_size) : nullptr;
-    run_.batch_weights = arena_.take<T>(batch_size);
+    run_.batch_t = {data.classes ? nullptr : arena_.take<T>(most * run_.n_out), run_.n_out};
+    run_.batch_classes = data.classes ? arena_.take<int64_t>(most) : nullptr;
+    run_.batch_weights = arena_.take<T>(most);
     if (input_gradient) input_gradient_ = operations_.front().dx;
 
     run_.x = data.x, run_.x_type = data.x_type, run_.t = data.t, run_.classes = data.classes;
     run_.weights = data.weights;
-    run_.batch_size = batch_size;
+    run_.batch_size = batch_size, run_.least_rows = least_rows;
     run_.loss = named(losses, loss);
     run_.loss_setting = loss_setting;
     run_.optimizer = {named(rules_by_name, rules.rule),

@@ -70,7 +70,7 @@ class Trainer {
   public:
     Trainer(const std::vector<Layout>& layouts, T* theta, T* state, ptrdiff_t n_params, ptrdiff_t n_state,
             const DataSet& data, const std::string& loss, double loss_setting, const Rules& rules, T* m, T* v,
-            ptrdiff_t batch_size, double l2, double max_norm, int threads, bool input_gradient);
+            ptrdiff_t batch_size, ptrdiff_t least_rows, double l2, double max_norm, int threads, bool input_gradient);
 
     // Train on the rows of the order, or, without a rule, take the gradient of them all as one batch.
     // `interrupted` is asked now and then whether to stop.

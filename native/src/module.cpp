@@ -91,7 +91,7 @@ class PyTrainer {
     PyTrainer(const std::vector<Layout>& layouts, Vector<T> theta, Vector<T> state, Any x, Any t,
               std::optional<Vector<const double>> weights, const std::string& loss, double loss_setting,
               const Rules& rules, std::optional<Vector<T>> m, std::optional<Vector<T>> v, ptrdiff_t batch_size,
-              double l2, double max_norm, int threads, bool input_gradient)
+              ptrdiff_t least_rows, double l2, double max_norm, int threads, bool input_gradient)
         : theta_(theta),
           state_(state),
           x_(x),
@@ -101,8 +101,8 @@ class PyTrainer {
           v_(v),
           trainer_(layouts, theta.data(), state.data(), (ptrdiff_t)theta.size(), (ptrdiff_t)state.size(),
                    {x.data(), type_of(x.dtype()), t.data(), t.ndim() == 1, weights ? weights->data() : nullptr}, loss,
-                   loss_setting, rules, m ? m->data() : nullptr, v ? v->data() : nullptr, batch_size, l2, max_norm,
-                   threads, input_gradient) {}
+                   loss_setting, rules, m ? m->data() : nullptr, v ? v->data() : nullptr, batch_size, least_rows, l2,
+                   max_norm, threads, input_gradient) {}
 
     // Train on the rows of the order, and return the mean of the batches' losses, weighted by their rows, and the
     // number of steps so far; or, where something is not finite any more, NaN.
@@ -238,9 +238,10 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
     nb::class_<PyTrainer<T>>(m, trainer)
         .def(nb::init<const std::vector<Layout>&, Vector<T>, Vector<T>, Any, Any, std::optional<Vector<const double>>,
                       const std::string&, double, const Rules&, std::optional<Vector<T>>, std::optional<Vector<T>>,
-                      ptrdiff_t, double, double, int, bool>(),
+                      ptrdiff_t, ptrdiff_t, double, double, int, bool>(),
              "layouts"_a, "theta"_a, "state"_a, "x"_a, "t"_a, "weights"_a.none(), "loss"_a, "loss_setting"_a, "rules"_a,
-             "m"_a.none(), "v"_a.none(), "batch_size"_a, "l2"_a, "max_norm"_a, "threads"_a, "input_gradient"_a)
+             "m"_a.none(), "v"_a.none(), "batch_size"_a, "least_rows"_a, "l2"_a, "max_norm"_a, "threads"_a,
+             "input_gradient"_a)
         .def("epoch", &PyTrainer<T>::epoch, "order"_a, "rates"_a, "seed"_a, "step"_a)
         .def("gradient", &PyTrainer<T>::gradient, "order"_a, "seed"_a, "train"_a, "gradient"_a, "dx"_a)
         .def_prop_ro("step", &PyTrainer<T>::step)

@@ -109,7 +109,7 @@ struct Run {
     bool classes;
     const double* weights;
     const int64_t* order;
-    ptrdiff_t n_order, batch_size;
+    ptrdiff_t n_order, batch_size, least_rows;  // a last batch of fewer rows goes with the one before
 
     LossKind loss;
     double loss_setting;

@@ -45,6 +45,7 @@ class TrainerFloat32:
         m: Array | None,
         v: Array | None,
         batch_size: int,
+        least_rows: int,
         l2: float,
         max_norm: float,
         threads: int,

@@ -7,7 +7,7 @@ import numpy as np
 
 from fullyconnected.rng import SHUFFLE, generator
 
-__all__ = ["batches", "epoch_order"]
+__all__ = ["batches", "epoch_order", "n_batches"]
 
 Rows = np.ndarray[Any, np.dtype[np.intp]]
 
@@ -19,11 +19,20 @@ def epoch_order(rows: int, seed: int, epoch: int, *, shuffle: bool) -> Rows:
     return generator(seed, SHUFFLE, epoch).permutation(rows)
 
 
-def batches(order: Rows, batch_size: int) -> Iterator[Rows]:
-    """Cut an order into batches; the last may be short.
+def n_batches(rows: int, batch_size: int, least: int = 1) -> int:
+    """Return into how many batches so many rows are cut."""
+    return max(1, -(-(rows - least + 1) // batch_size))
+
+
+def batches(order: Rows, batch_size: int, least: int = 1) -> Iterator[Rows]:
+    """Cut an order into batches; the last may be short, but one of fewer than ``least`` rows goes with the one before.
 
     >>> [list(map(int, rows)) for rows in batches(np.arange(5), 2)]
     [[0, 1], [2, 3], [4]]
+    >>> [list(map(int, rows)) for rows in batches(np.arange(5), 2, least=2)]
+    [[0, 1], [2, 3, 4]]
     """
-    for start in range(0, len(order), batch_size):
+    last = (n_batches(len(order), batch_size, least) - 1) * batch_size
+    for start in range(0, last, batch_size):
         yield order[start : start + batch_size]
+    yield order[last:]

@@ -12,7 +12,7 @@ from fullyconnected.losses import LOSSES
 from fullyconnected.program import Program
 from fullyconnected.protocols import Loss, in_dtype
 
-__all__ = ["Data", "check_data"]
+__all__ = ["Data", "check_data", "require_rows"]
 
 
 class Data(NamedTuple):
@@ -49,6 +49,17 @@ def check_data(
     t = in_dtype(loss.encode(t, n_out), dtype)
     weights = None if sample_weight is None else as_weights(sample_weight, len(x), f"{what}sample_weight")
     return Data(np.ascontiguousarray(x), t, weights, loss)
+
+
+def require_rows(program: Program, rows: int, given: str) -> None:
+    """Raise where a batch in training has too few rows for a layer that looks across them; ``given`` says of what."""
+    for step in program.steps:
+        if rows < step.layer.least_rows:
+            raise ConfigError(
+                f"{step.name} looks across the rows of a batch, and needs {step.layer.least_rows} or more of them in "
+                f"training; got {given}. (The output of BatchNorm over a single row is the same whatever the row "
+                f"holds. LayerNorm looks at each row alone)"
+            )
 
 
 def output_activation(program: Program) -> str | None:

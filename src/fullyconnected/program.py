@@ -73,6 +73,7 @@ class Program:
         self.steps = tuple(steps)
         self.n_params, self.n_state = theta_at, state_at
         self.n_in, self.n_out = int(layers[0].n_in or 0), int(layers[-1].n_out or 0)
+        self.least_rows = max((step.layer.least_rows for step in steps), default=1)
         self.widths = tuple(int(step.layer.n_out or 0) for step in steps)
         # the first step with parameters: a gradient with respect to theta alone ends there
         self.first = next((i for i, step in enumerate(steps) if step.params), len(steps))

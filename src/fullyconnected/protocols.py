@@ -78,6 +78,7 @@ class Layer(Settings):
 
     name: ClassVar[str]
     random: ClassVar[bool] = False  # whether forward draws from c.uniforms
+    least_rows: ClassVar[int] = 1  # how many rows a batch in training needs, for a layer that looks across them
     n_in: int | None
     n_out: int | None
 

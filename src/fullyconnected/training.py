@@ -13,7 +13,7 @@ from fullyconnected import lbfgs
 from fullyconnected import progress as display
 from fullyconnected.batches import epoch_order
 from fullyconnected.checks import count, number
-from fullyconnected.data import Data, check_data
+from fullyconnected.data import Data, check_data, require_rows
 from fullyconnected.engine import Task, choose
 from fullyconnected.errors import ConfigError, DivergenceError, KindError, nearest
 from fullyconnected.metrics import named
@@ -124,6 +124,9 @@ class Run:
         if max_grad_norm is not None:
             max_grad_norm = number("max_grad_norm", max_grad_norm, above=True)
         self.shuffle = bool(shuffle)
+        batch_size = count("batch_size", batch_size)
+        require_rows(net.program, len(self.data.x), f"x of {len(self.data.x)} row(s)")
+        require_rows(net.program, batch_size, f"batch_size={batch_size}")
         self.task = Task(
             net.program,
             self.data.loss,
@@ -131,7 +134,7 @@ class Run:
             self.data.x,
             self.data.t,
             self.data.weights,
-            count("batch_size", batch_size),
+            batch_size,
             number("l2", l2),
             max_grad_norm,
             schedule,
@@ -351,7 +354,8 @@ def fit(
     epochs : int
         1 or more: how many a run has in all, those of its checkpoint included.
     batch_size : int
-        1 or more; the last batch of an epoch may be short.
+        1 or more; the last batch of an epoch may be short. With BatchNorm 2 or more, and a last batch of one row goes
+        with the one before.
     l2 : float
         0 or more: adds ``l2 / 2 sum(W^2)`` to the loss of every batch; biases and norm gains are left alone.
     shuffle : bool

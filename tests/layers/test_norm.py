@@ -74,12 +74,114 @@ def test_gradients_do_not_move_the_running_statistics(rng):
     assert np.array_equal(net.state, state)
 
 
-def test_a_batch_of_one_row_in_training(rng):
-    """Its variance is zero; nothing divides by zero, neither here nor in the unbiased variance."""
+def test_a_batch_of_equal_rows_in_training():
+    """Its variance is zero; nothing divides by zero."""
     net = fc.Network([fc.Dense(3, 4), fc.BatchNorm(), fc.Dense(4, 1)], seed=0)
-    fc.fit(net, rng.normal(size=(5, 3)), np.arange(5.0), "squared_error", batch_size=2, epochs=3, progress=False)
+    fc.fit(net, np.ones((5, 3)), np.arange(5.0), "squared_error", batch_size=2, epochs=3, progress=False)
     assert np.isfinite(net.theta).all()
     assert np.isfinite(net.state).all()
+
+
+class Sizes(fc.MeanSquaredError):
+    """Keeps how many rows each batch has."""
+
+    name = "sizes"
+
+    def __init__(self):
+        object.__setattr__(self, "seen", [])
+
+    def terms(self, z, t, c, dz):
+        self.seen.append(len(z))
+        super().terms(z, t, c, dz)
+
+
+class Centre(fc.Layer):
+    """Takes the mean over the rows away: a layer of the user's own that looks across them."""
+
+    name, n_in, n_out, least_rows = "centre", 3, 3, 3
+
+    def forward(self, p, x, c, y, *, train):
+        y[...] = x - x.mean(axis=0)
+
+    def backward(self, p, x, c, y, dy, g, dx):
+        if dx is not None:
+            dx[...] = dy - dy.mean(axis=0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "rows", "size", "sizes"),
+    [
+        (fc.BatchNorm(), 65, 32, [32, 33]),
+        (fc.BatchNorm(), 33, 32, [33]),
+        (fc.BatchNorm(), 66, 32, [32, 32, 2]),
+        (fc.BatchNorm(), 5, 2, [2, 3]),
+        (fc.BatchNorm(), 3, 2, [3]),
+        (fc.Residual([fc.Residual([fc.BatchNorm()])]), 5, 4, [5]),
+        (fc.LayerNorm(), 65, 32, [32, 32, 1]),
+        (Centre(), 8, 3, [3, 5]),
+        (Centre(), 9, 3, [3, 3, 3]),
+    ],
+)
+def test_a_last_batch_with_too_few_rows_goes_with_the_one_before(layer, rows, size, sizes, rng):
+    loss = Sizes()
+    x, t = rng.normal(size=(rows, 3)), rng.normal(size=rows)
+    fc.fit(fc.Network([fc.Dense(3, 3), layer, fc.Dense(3, 1)]), x, t, loss, epochs=2, batch_size=size, progress=False)
+    assert loss.seen == 2 * sizes
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(("rows", "size"), [(65, 32), (33, 32), (9, 4), (66, 32)])
+def test_both_engines_cut_the_same_batches(rows, size, shuffle, rng):
+    if not fc.engines()["native"].available:
+        pytest.skip("the native engine was not built")
+    x, t, w = rng.normal(size=(rows, 3)), rng.normal(size=rows), rng.integers(0, 3, rows)
+    how = {"batch_size": size, "epochs": 4, "shuffle": shuffle, "sample_weight": w, "schedule": fc.CosineDecay(4)}
+    layers = [fc.Dense(3, 8, "tanh"), fc.BatchNorm(), fc.Dropout(0.2), fc.Dense(8, 1)]
+    nets = {engine: fc.Network(layers, dtype=np.float64, seed=0) for engine in ("numpy", "native")}
+    losses = [fc.fit(net, x, t, "squared_error", **how, engine=e, progress=False).loss for e, net in nets.items()]
+    np.testing.assert_allclose(*losses, rtol=1e-10)
+    np.testing.assert_allclose(*(net.theta for net in nets.values()), rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(*(net.state for net in nets.values()), rtol=1e-8)
+
+
+def test_a_row_left_over_does_not_spoil_the_running_statistics(rng):
+    """Its mean is itself and its variance zero: they would make a fifth of the averages, at momentum 0.2."""
+    x = rng.normal(size=(65, 3)) + 5
+    net = fc.Network([fc.BatchNorm(n_in=3, momentum=0.2), fc.Dense(3, 1)], dtype=np.float64, seed=0)
+    fc.fit(net, x, x @ [1.0, 2, 3], "squared_error", fc.Adam(0.01), epochs=100, batch_size=32, progress=False)
+    variance = dict(net.program.memory(net.theta, net.state)[0])["variance"]
+    assert (variance > 0.7 * x.var(axis=0)).all()
+
+
+@pytest.mark.parametrize(
+    ("layer", "rows", "size", "message"),
+    [
+        (fc.BatchNorm(), 8, 1, "batch_norm_1 looks across the rows.*needs 2 or more.*got batch_size=1"),
+        (fc.BatchNorm(), 1, 32, "got x of 1 row"),
+        (fc.Residual([fc.BatchNorm()]), 8, 1, r"residual_1.batch_norm_1 looks across"),
+        (Centre(), 8, 2, "needs 3 or more.*got batch_size=2"),
+    ],
+)
+@pytest.mark.parametrize("engine", ["auto", "numpy"])
+def test_batches_with_too_few_rows_are_refused_before_training(layer, rows, size, message, engine, rng):
+    net = fc.Network([fc.Dense(3, 3), layer, fc.Dense(3, 1)], seed=0)
+    x, t, before = rng.normal(size=(rows, 3)), rng.normal(size=rows), net.theta.copy()
+    with pytest.raises(fc.errors.ConfigError, match=message):
+        fc.fit(net, x, t, "squared_error", batch_size=size, engine=engine, progress=False)
+    assert np.array_equal(net.theta, before)
+    assert net.predict(x[:1]).shape == (1, 1)
+    assert net.gradients(x[:1], t[:1], "squared_error", engine=engine).loss >= 0
+
+
+def test_a_run_with_a_row_left_over_goes_on_with_the_same_bits(rng, tmp_path):
+    x, t = rng.normal(size=(9, 3)), rng.normal(size=9)
+    nets = [fc.Network([fc.Dense(3, 4), fc.BatchNorm(), fc.Dense(4, 1)], seed=0) for _ in range(2)]
+    how = {"batch_size": 4, "progress": False}
+    fc.fit(nets[0], x, t, "squared_error", epochs=5, **how)
+    for epochs in (2, 5):
+        fc.fit(nets[1], x, t, "squared_error", epochs=epochs, checkpoint=tmp_path / "run", **how)
+        nets[1] = nets[1] if epochs == 5 else fc.Network(nets[1].layers, seed=0)
+    assert nets[0].theta.tobytes() == nets[1].theta.tobytes()
 
 
 def test_norm_parameters_do_not_decay(rng):

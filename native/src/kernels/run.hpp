@@ -214,8 +214,9 @@ void train(Run<T>* run_, int thread) {
     Crew<T> crew{thread, run.threads, run.team, &run.stop, run.scratch[thread]};
     const double work = (double)(run.n_params + run.n_in + run.n_out) * (double)run.batch_size;
     int64_t count = run.step, since = 0;
-    for (ptrdiff_t from = 0, i = 0; from < run.n_order; from += run.batch_size, i++) {
-        const ptrdiff_t rows = run.n_order - from < run.batch_size ? run.n_order - from : run.batch_size;
+    for (ptrdiff_t from = 0, rows = 0, i = 0; from < run.n_order; from += rows, i++) {
+        const ptrdiff_t left = run.n_order - from;
+        rows = left < run.batch_size + run.least_rows ? left : run.batch_size;
         const int64_t* order = run.order + from;
         const double weight = weight_of(run, order, rows), lr = run.rates ? run.rates[i] : 0;
         if (weight == 0) continue;  // every row has weight zero: there is nothing to learn from this batch

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.batches import Rows
+from fullyconnected.batches import Rows, batches, n_batches
 from fullyconnected.engine.layout import Layout, NotNative, Rules, lay_out, lay_out_loss, lay_out_rules
 from fullyconnected.engine.numpy import NumpyEngine, factor
 from fullyconnected.engine.task import Task
@@ -75,6 +75,7 @@ class NativeEngine:
             lay_out_rules(task.optimizer),
             state.slots,
             min(task.batch_size, len(task.x)),
+            task.program.least_rows,
             l2=task.l2,
             max_grad_norm=task.max_grad_norm,
             threads=task.n_threads,
@@ -97,7 +98,7 @@ class NativeEngine:
     def _rates_of(self, rows: int) -> Array:
         """Return the learning rate of each step of an epoch."""
         task = self.task
-        steps = -(-rows // task.batch_size)
+        steps = n_batches(rows, task.batch_size, task.program.least_rows)
         if task.schedule is not None:
             lr, epoch = task.optimizer.lr, self.state.epoch
             return np.array([lr * factor(task.schedule, epoch + i / steps) for i in range(steps)])
@@ -107,9 +108,10 @@ class NativeEngine:
 
     def _first_not_finite(self, order: Rows) -> str:
         """Name what is first not finite where the last batch passes through the network: NumPy keeps what it takes."""
-        engine, begin = NumpyEngine(self.task, self.state), self._trainer.last_batch
+        task = self.task
+        engine, begin = NumpyEngine(task, self.state), self._trainer.last_batch
         with np.errstate(all="ignore"):
-            batch, _ = engine.gather(order[begin : begin + self.task.batch_size])
+            batch, _ = engine.gather(next(batches(order[begin:], task.batch_size, task.program.least_rows)))
             engine.workspace.at(self.state.seed, self.state.step - 1)  # its random numbers again
             batch.forward(train=True)
         return batch.first_not_finite()
@@ -128,7 +130,7 @@ class NativeGradient:
         """Return the loss, its gradient, flat, and its gradient with respect to x (rows, n_in)."""
         rows = len(data.x)
         trainer = _trainer(
-            self.program, theta, state, data, Rules(), {}, rows, l2=l2, threads=None, input_gradient=True
+            self.program, theta, state, data, Rules(), {}, rows, 1, l2=l2, threads=None, input_gradient=True
         )
         gradient, dx = np.empty_like(theta), np.empty((rows, self.program.n_in), theta.dtype)
         return trainer.gradient(np.arange(rows), seed, train, gradient, dx), gradient, dx
@@ -141,7 +143,8 @@ def _trainer(
     data: Any,  # x, t, weights and loss, as Data and Task have them
     rules: Rules,
     slots: dict[str, Array],
-    rows: int,
+    batch_size: int,
+    least_rows: int,
     *,
     l2: float,
     max_grad_norm: float | None = None,
@@ -162,7 +165,8 @@ def _trainer(
         native.Rules(*rules),
         slots.get("m"),
         slots.get("v"),
-        rows,
+        batch_size,
+        least_rows,
         l2,
         math.inf if max_grad_norm is None else max_grad_norm,
         n_threads(threads),

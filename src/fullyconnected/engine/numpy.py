@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.batches import Rows, batches
+from fullyconnected.batches import Rows, batches, n_batches
 from fullyconnected.checks import count, number
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import DivergenceError, missing
@@ -26,7 +26,7 @@ class NumpyEngine:
 
     def __init__(self, task: Task, state: TrainingState) -> None:
         self.task, self.state = task, state
-        rows = min(task.batch_size, len(task.x))
+        rows = min(task.batch_size + task.program.least_rows - 1, len(task.x))
         program, theta = task.program, state.theta
         self.workspace = Workspace(program, theta, state.state, rows, loss=task.loss)
         # beside each batch, what its rows are gathered into: x where it must be cast, and the targets
@@ -57,9 +57,10 @@ class NumpyEngine:
         optimizer, schedule, update = task.optimizer, task.schedule, task.optimizer.update
         total = weight = 0.0
         lr = optimizer.lr
-        steps = math.ceil(len(order) / task.batch_size)
+        least = task.program.least_rows
+        steps = n_batches(len(order), task.batch_size, least)
         with np.errstate(all="ignore"):  # what is not finite is looked for below, and raised as DivergenceError
-            for i, rows in enumerate(batches(order, task.batch_size)):
+            for i, rows in enumerate(batches(order, task.batch_size, least)):
                 batch, share = self.gather(rows)
                 if share == 0:  # every row has weight zero: there is nothing to learn from this batch
                     continue

@@ -120,8 +120,8 @@ class BatchNorm(Norm):
     backward sees through them: dx = (dn - mean(dn) - n * mean(n dn)) / sqrt(variance + epsilon), means over rows.
     In prediction, and for gradients with ``train=False``, they are constants: dx = dn / sqrt(variance + epsilon).
     The running averages move by ``momentum`` a step towards the batch's mean and unbiased variance. Sample weights
-    do not enter them. A batch of one row has variance 0, and every unit gives ``shift``: choose a batch size that
-    leaves no such last batch.
+    do not enter them. A single row has variance 0, and would give ``shift`` whatever it holds: where one is left over
+    at the end of an epoch it goes with the batch before, and a batch size of 1 is refused.
 
     Parameters
     ----------
@@ -151,6 +151,7 @@ class BatchNorm(Norm):
 
     momentum: float = field(default=0.1, kw_only=True)
     name: ClassVar[str] = "batch_norm"
+    least_rows: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
