@@ -1,6 +1,7 @@
 """The command line: from a table to predictions, what it prints, and that every mistake ends in one line."""
 
 import csv
+import errno
 import itertools
 import os
 import signal
@@ -346,8 +347,26 @@ class TestAsAProgram:
         running.stderr.close()
         assert running.wait(30) == 1
 
+    @pytest.mark.skipif(os.name != "posix", reason="there is no such signal here")
+    def test_under_nohup_a_terminal_that_hangs_up_ends_nothing(self, iris):
+        def ignore():
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+        running = subprocess.Popen(
+            command("train", iris[1], "--target", "target", "--epochs", "50"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=ignore,
+        )
+        running.stderr.readline()
+        running.send_signal(signal.SIGHUP)
+        assert b"saved to" in running.communicate()[0]
+        assert running.returncode == 0
+
     @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent otherwise here")
-    def test_ctrl_c_saves_the_best_epoch_so_far(self, iris, tmp_path):
+    @pytest.mark.parametrize("name", ["SIGINT", "SIGHUP", "SIGTERM"])
+    def test_ctrl_c_saves_the_best_epoch_so_far_and_so_does_a_terminal_that_hangs_up(self, name, iris, tmp_path):
+        number = getattr(signal, name)
         options = ["--epochs", "1000000", "--patience", "1000000"]
         running = subprocess.Popen(
             command("train", iris[1], "--target", "target", *options),
@@ -356,8 +375,8 @@ class TestAsAProgram:
             text=True,
         )
         for line in running.stderr:
-            if line.startswith("epoch 20/"):
-                running.send_signal(signal.SIGINT)
+            if line.startswith("epoch 16/"):
+                running.send_signal(number)
                 break
         assert "is saved" in running.stderr.read().splitlines()[-1]
         running.stderr.close()
@@ -479,3 +498,90 @@ def test_what_cannot_be_explained_is_told_in_a_line(iris, capsys, arguments, say
         file.write("\n".join([lines[0], lines[1].replace("setosa", "rose")]) + "\n")
     words = [{"MODEL": model, "TABLE": path}.get(word, word) for word in arguments]
     assert says in error_of(capsys, "explain", *words)
+
+
+def shell(line, **paths):
+    """Run a line of a shell, in which $fc is the command, and return its exit status, output and errors."""
+    names = {"fc": f'"{sys.executable}" -m fullyconnected', **paths}
+    for name, text in names.items():
+        line = line.replace(f"${name}", text)
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="redirections are those of a POSIX shell")
+class TestWhereOutputGoes:
+    @pytest.mark.parametrize(
+        "where", ["2>&1 | head -1", "| true", ">&-", "2>&-", ">&- 2>&-", ">/dev/full 2>/dev/full", "2>&1 | true"]
+    )
+    def test_a_model_is_saved_whatever_becomes_of_what_is_told(self, iris, where):
+        if "full" in where and not os.path.exists("/dev/full"):
+            pytest.skip("there is no full device here")
+        line = f"($fc train $table --target target --epochs 3 -o m; echo $? > status) {where}"
+        shell(line, table=iris[1])
+        with open("status", encoding="utf-8") as file:
+            assert file.read() == "0\n"
+        assert fc.files.read_model("m").extras["table"]["target"] == "target"
+
+    @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "-"])
+    def test_predictions_are_appended_to_a_log(self, iris, name, tmp_path):
+        (tmp_path / "log").write_text("kept\n", encoding="utf-8")
+        assert shell(f"$fc predict $model $table -o {name} >> log", model=iris[0], table=iris[1]) == (0, "", "")
+        lines = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+        assert lines[:2] == ["kept", "prediction"]
+        assert len(lines) == 152
+        assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+    def test_a_dash_is_standard_output_for_every_form(self, tmp_path):
+        for form in ("html", "markdown", "json", "python", "text"):
+            status, out, err = shell(f"$fc explain xor --{form} -")
+            assert (status, err) == (0, "")
+            assert shell(f"$fc explain xor --{form} file")[0] == 0
+            assert out == (tmp_path / "file").read_text(encoding="utf-8")
+        assert "need a file each" in shell("$fc explain xor --json - --text -")[2]
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+    @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+    def test_a_model_may_go_to_standard_output_and_what_is_told_then_does_not(self, iris, name, tmp_path):
+        train = f"$fc train $table --target target --epochs 2 -o {name} > model"
+        status, _, err = shell(train, table=iris[1])
+        assert status == 0
+        assert "150 rows" in err
+        assert shell("$fc predict model $table", table=iris[1])[0] == 0
+        assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+    def test_a_result_that_cannot_be_written_is_an_error(self, iris):
+        for line in ("$fc predict $model $table", "$fc explain xor"):
+            status, _, err = shell(f"{line} >&-", model=iris[0], table=iris[1])
+            assert status == 2
+            assert "standard output is closed" in err
+            if os.path.exists("/dev/full"):
+                status, _, err = shell(f"{line} >/dev/full", model=iris[0], table=iris[1])
+                assert status == 2
+                assert err == "fullyconnected: error: standard output: No space left on device\n"
+
+    def test_a_file_that_is_read_only_is_told_before_training(self, iris, tmp_path):
+        (tmp_path / "m").write_text("mine", encoding="utf-8")
+        (tmp_path / "m").chmod(0o444)
+        status, out, err = shell("$fc train $table --target target -o m", table=iris[1])
+        assert (status, out) == (2, "")
+        assert err.startswith("fullyconnected: error: m: This file is read-only")
+        assert (tmp_path / "m").read_text(encoding="utf-8") == "mine"
+
+    def test_a_model_that_cannot_be_saved_where_it_should_be_is_saved_elsewhere(self, iris, capsys, monkeypatch):
+        from fullyconnected.tablemodel import TableModel
+
+        def full(self, path):
+            if path == "m":
+                raise OSError(errno.ENOSPC, "No space left on device", path)
+            save(self, path)
+
+        save = TableModel.save
+        monkeypatch.setattr(TableModel, "save", full)
+        assert main(["train", iris[1], "--target", "target", "--epochs", "2", "-q", "-o", "m"]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith("fullyconnected: error: m: No space left on device; the model is saved to ")
+        path = err.split("is saved to ")[1].removesuffix(" instead\n")
+        assert main(["predict", path, iris[1]]) == 0
+        os.unlink(path)
+        os.rmdir(os.path.dirname(path))

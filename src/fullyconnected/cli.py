@@ -1,21 +1,26 @@
 """The command ``fullyconnected``: train on a table, predict for a table, explain a step, prove the gradients."""
 
 import argparse
+import contextlib
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from fullyconnected import __version__
 from fullyconnected.errors import ConfigError, FullyConnectedError
+from fullyconnected.progress import Stream
 
 # What the subcommands use is imported in them, so that --help and a mistyped option answer at once.
 
 __all__ = ["main"]
 
 WRONG, INTERRUPTED = 2, 130
+STANDARD_OUTPUT = "-"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -27,8 +32,9 @@ def _listed(names: Sequence[str]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status.
 
-    0: all went well. 1: ``check`` has found a wrong gradient, or what reads standard output is gone. 2: an error, told
-    in one line on standard error. 130: interrupted by Ctrl-C.
+    0: all went well. 1: ``check`` has found a wrong gradient, or whoever was to read the result from standard output is
+    gone. 2: an error, told in one line on standard error. 130: interrupted by Ctrl-C; ``train``, which saves what it
+    has, also by a terminal that hangs up (unless under nohup), and by SIGTERM.
 
     Parameters
     ----------
@@ -37,15 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")  # as the tables that are read; a terminal's own may lack their letters
+        with contextlib.suppress(ValueError):  # it is closed
+            sys.stdout.reconfigure(encoding="utf-8")  # as the tables that are read; a terminal's own may lack letters
     try:
         status: int = options.run(options)
-        sys.stdout.flush()  # here, where a closed pipe can still be dealt with
         return status
-    except BrokenPipeError:  # a reader such as head has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and error.filename is None:  # a reader such as head has seen enough
+            return 1
         of_file = error.filename is not None and error.strerror is not None
         return _tell(f"error: {f'{error.filename}: {error.strerror}' if of_file else error}", WRONG)
     except FullyConnectedError as error:
@@ -55,8 +60,65 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tell(message: str, status: int) -> int:
-    print(f"fullyconnected: {message}", file=sys.stderr)
+    Stream(sys.stderr).write(f"fullyconnected: {message}\n")
     return status
+
+
+def _put(result: str | bytes) -> None:
+    """Write what was asked for to standard output; whoever only wants to be told something uses a Stream."""
+    if getattr(sys.stdout, "closed", sys.stdout is None):
+        raise ConfigError("standard output is closed; redirect it, or name a file to write to")
+    try:
+        if isinstance(result, str):
+            sys.stdout.write(result)
+        else:
+            sys.stdout.buffer.write(result)
+        sys.stdout.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            error.filename = "standard output"
+        with contextlib.suppress(OSError, ValueError):  # or the interpreter would try once more when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
+def _write(path: str, text: str) -> None:
+    """Write text to a file, or to standard output, which ``-`` stands for."""
+    from fullyconnected.files.atomic import write_atomically
+
+    if path == STANDARD_OUTPUT:
+        _put(text)
+    else:
+        write_atomically(path, text.encode())
+
+
+def _is_standard_output(path: str) -> bool:
+    """Whether a path is where printed words go: ``-``, ``/dev/stdout``, or the file that it is redirected to."""
+    try:
+        return path == STANDARD_OUTPUT or os.path.samestat(os.stat(path), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError, AttributeError):  # no such file, or no standard output with a number
+        return False
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a terminal that hangs up, and SIGTERM, end the work as Ctrl-C does, once; nohup keeps it going."""
+    before = {}
+
+    def interrupt(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a shell that hangs up sends it again
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGHUP", "SIGTERM"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+                before[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 _FORMS = {
@@ -83,7 +145,13 @@ def _parser() -> argparse.ArgumentParser:
     add("table", help="CSV file in UTF-8 with a header; every column but the target holds numbers")
     add("--target", required=True, metavar="COLUMN", help="the column to predict: labels or numbers")
     add("--task", choices=("classification", "regression"), help="what the target is, if not what it looks like")
-    add("--output", "-o", default="model.safetensors", metavar="FILE", help="the model (%(default)s)")
+    add(
+        "--output",
+        "-o",
+        default="model.safetensors",
+        metavar="FILE",
+        help="the model (%(default)s); - is standard output",
+    )
     add("--hidden", type=_sizes, default="64,64", metavar="N,N,...", help="units of the hidden layers (%(default)s)")
     add("--epochs", type=int, default=200, metavar="N", help="most passes over the rows (%(default)s)")
     add("--patience", type=int, default=20, metavar="N", help="epochs to go on without a better one (%(default)s)")
@@ -97,7 +165,13 @@ def _parser() -> argparse.ArgumentParser:
     add = predict.add_argument
     add("model", help="a file that 'fullyconnected train' has saved")
     add("table", help="CSV file with the columns that the model was trained on, in any order, and any others")
-    add("--output", "-o", metavar="FILE", help="the CSV file to write; standard output if left out")
+    add(
+        "--output",
+        "-o",
+        metavar="FILE",
+        default="-",
+        help="the CSV file to write; standard output for -, and if left out",
+    )
     add("--probabilities", action="store_true", help="for classes: a column with the probability of each, too")
 
     explain = command("explain", _explain, "Explain one training step as a worked example, with every number.")
@@ -109,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--h", type=float, metavar="STEP", help="of the central differences (0.001; seed has its own, 0.01)")
     add("--focus", metavar="NUMBER", help="one number, such as 'dense_1.W[0,1]', to follow along its paths to the loss")
     for form, text in _FORMS.items():
-        add(f"--{form}", metavar="FILE", help=f"write {text}")
+        add(f"--{form}", metavar="FILE", help=f"write {text}; - is standard output")
     add("--open", action="store_true", help="show the page in a browser")
 
     check = command("check", _check, "Prove the gradients of everything registered by central differences.")
@@ -130,25 +204,37 @@ _sizes.__name__ = "list of layer sizes"  # argparse says: invalid list of layer 
 
 def _writable(path: str, *read: str, option: str = "--output") -> None:
     """Raise now, and not after minutes of training, where a file cannot be written, or is one that is read."""
+    from fullyconnected.files.atomic import check_writable
+
+    if path == STANDARD_OUTPUT:
+        return
     target = Path(path)
     if target.exists() and any(Path(other).exists() and target.samefile(other) for other in read):
         raise ConfigError(f"{option} {path} would replace a file that is read; choose another name")
-    folder = target.resolve().parent
-    if target.is_dir() or not folder.is_dir():
+    if target.is_dir() or not target.resolve().parent.is_dir():
         raise ConfigError(f"{option} {path} is a folder, or in a folder that does not exist")
-    if not os.access(folder, os.W_OK):
-        raise ConfigError(f"{option} {path}: you may not write to the folder {folder}")
+    check_writable(path)
 
 
 def _train(options: argparse.Namespace) -> int:
+    with _interruptible():
+        return _train_and_save(options)
+
+
+def _train_and_save(options: argparse.Namespace) -> int:
     from fullyconnected.tablemodel import prepare
     from fullyconnected.tables import choose_task, read_table
 
+    _writable(options.output, options.table)
+    aside = _is_standard_output(options.output)
+    if aside and Stream(sys.stdout).isatty():
+        raise ConfigError(f"--output {options.output}: a model is no text for a terminal; redirect it, or name a file")
+    stream = Stream(sys.stderr if aside else sys.stdout)
+
     def say(*lines: str) -> None:
         if not options.quiet:
-            print(*lines, sep="\n", flush=True)
+            stream.write("\n".join([*map(str, lines), ""]))
 
-    _writable(options.output, options.table)
     table = read_table(options.table, options.target)
     task, reason = (options.task, "as --task says") if options.task else choose_task(table)
     plan = prepare(table, task, options.hidden, options.validation, options.seed)
@@ -169,26 +255,45 @@ def _train(options: argparse.Namespace) -> int:
     )
     if history.interrupted and history.best_epoch is None:
         return _tell("interrupted before the first epoch was complete; nothing is saved", INTERRUPTED)
-    model.save(options.output)
+    saved = _save(model, options.output)
     judged = "the rows held back" if len(plan.held) else "the rows learned from"
     say(f"the best of {len(history.loss)} epochs is epoch {history.best_epoch}; on {judged}:")
     same = "always the most frequent class" if model.classes else "always the mean"
     say(*(f"  {name} {value:.4g}  ({same}: {usual:.4g})" for name, (value, usual) in plan.scores().items()))
-    say(f"saved to {options.output}; to predict: fullyconnected predict {options.output} TABLE.csv")
+    if saved != STANDARD_OUTPUT:
+        say(f"saved to {saved}; to predict: fullyconnected predict {saved} TABLE.csv")
     if history.interrupted:
         return _tell(f"interrupted; the model of epoch {history.best_epoch} is saved", INTERRUPTED)
-    return 0
+    return 0 if saved == options.output else WRONG
+
+
+def _save(model: Any, path: str) -> str:
+    """Save a model, and return where; if that is not where it should be, hours of training are kept elsewhere."""
+    import tempfile
+
+    if path != STANDARD_OUTPUT:
+        try:
+            model.save(path)
+        except OSError as error:
+            spare = os.path.join(tempfile.mkdtemp(prefix="fullyconnected-"), "model.safetensors")
+            model.save(spare)
+            _tell(f"error: {path}: {error.strerror or error}; the model is saved to {spare} instead", WRONG)
+            return spare
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "model")
+            model.save(file)
+            _put(Path(file).read_bytes())
+    return path
 
 
 def _predict(options: argparse.Namespace) -> int:
     import csv
 
-    from fullyconnected.files.atomic import write_atomically
     from fullyconnected.tablemodel import load_table_model
     from fullyconnected.tables import read_table
 
-    if options.output:
-        _writable(options.output, options.model, options.table)
+    _writable(options.output, options.model, options.table)
     model = load_table_model(options.model)
     if options.probabilities and model.classes is None:
         raise ConfigError(f"--probabilities: {options.model} predicts a number, {model.target!r}, and no classes")
@@ -203,17 +308,13 @@ def _predict(options: argparse.Namespace) -> int:
         rows.writerow(["prediction", *(f"probability {label}" for label in columns)])
         for row in y:
             rows.writerow([model.classes[row.argmax()], *(f"{p:.6g}" for p in row[: len(columns)])])
-    if options.output:
-        write_atomically(options.output, text.getvalue().encode())
-    else:
-        sys.stdout.write(text.getvalue())
+    _write(options.output, text.getvalue())
     return 0
 
 
 def _explain(options: argparse.Namespace) -> int:
     from fullyconnected.explanation import explain
     from fullyconnected.explanation.samples import SAMPLES
-    from fullyconnected.files.atomic import write_atomically
 
     read = [options.data] if options.data else []
     wanted = {form: path for form in _FORMS if (path := getattr(options, form))}
@@ -232,11 +333,11 @@ def _explain(options: argparse.Namespace) -> int:
     explanation = explain(net, x, t, **settings).about(about)
     forms = {form: getattr(explanation, f"to_{form}") for form in _FORMS}
     for form, path in wanted.items():
-        write_atomically(path, forms[form]().encode())
+        _write(path, forms[form]())
     if options.open:
-        _show(forms["html"]().encode(), wanted.get("html"))
+        _show(forms["html"]().encode(), None if wanted.get("html") == STANDARD_OUTPUT else wanted.get("html"))
     if not (wanted or options.open):
-        sys.stdout.write(forms["text"]())
+        _put(forms["text"]())
     return 0
 
 
@@ -283,7 +384,7 @@ def _show(page: bytes, path: str | None) -> None:
         Path(path).write_bytes(page)
     address = Path(path).resolve().as_uri()
     if not webbrowser.open(address):
-        print(f"no browser could be started; open {address}")
+        Stream(sys.stdout).write(f"no browser could be started; open {address}\n")
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -298,10 +399,12 @@ def _check(options: argparse.Namespace) -> int:
         except ModuleNotFoundError as error:
             raise ConfigError(f"--import {name}: {error}") from None
 
+    stream = Stream(sys.stderr)
+
     def tell(done: int, total: int) -> None:
-        if sys.stderr.isatty() and (done % 50 == 0 or done == total):
-            print(f"\r{done:,} of {total:,} networks", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        if (done % 50 == 0 or done == total) and stream.isatty():
+            stream.write(f"\r{done:,} of {total:,} networks" + "\n" * (done == total))
 
     proof = prove(tell=tell)
-    print(proof)
+    _put(f"{proof}\n")
     return 0 if proof.ok else 1

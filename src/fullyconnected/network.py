@@ -483,7 +483,15 @@ class Network:
         return summarise(self.program, self.dtype, width)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a safetensors file; ``path`` holds the old file or the new one, whole, at any moment."""
+        """Write the network to a safetensors file; ``path`` holds the old file or the new one, whole, at any moment.
+
+        Raises
+        ------
+        ConfigError
+            For parameters that are not finite, or a layer or activation that no file can hold.
+        OSError
+            Where the file cannot be written, or is marked read-only.
+        """
         from fullyconnected.files import Model, write_model  # here, for neither training nor prediction needs it
 
         write_model(path, Model(self.layers, self._theta, self._state))

@@ -41,7 +41,12 @@ class Epoch(NamedTuple):
             parts.append(f"validation loss {self.validation_loss:.4g}")
         on = "" if self.validation_loss is None else "validation "
         parts += [f"{on}{name.replace('_', ' ')} {value:.4g}" for name, value in self.metrics.items()]
-        return in_ascii("  ".join([*parts, f"{self.seconds:.2f} s"]))
+        return in_ascii("  ".join([*parts, _duration(self.seconds)]))
+
+
+def _duration(seconds: float) -> str:
+    """Return a time to three digits, and never 0 for what took some."""
+    return f"{seconds:.2f} s" if seconds >= 0.9995 else f"{1000 * seconds:.3g} ms"
 
 
 @dataclass
@@ -380,7 +385,7 @@ def fit(
         Written at the start and after every epoch. Where it exists, the run goes on from it, with the same bits at
         the end as if it had never stopped. ``fc.load`` reads it too: the network as it is after the last epoch.
     progress : "auto", True or False
-        A bar on a terminal (with rich), a line an epoch in a log, or nothing.
+        A bar on a terminal (with rich), else lines, a hundred or so; or nothing. What cannot be shown is left out.
     engine : str
         ``"native"``, the one in C++; ``"numpy"``, the layers' own code; or ``"auto"``: native where it is there and
         can run this, else NumPy, and the history says why. Both compute the same but for rounding.
@@ -435,8 +440,8 @@ def fit(
         n_threads=n_threads,
     )
     shown = display.choose(progress)
-    shown.start(total, run.state.epoch)
     try:
+        shown.start(total, run.state.epoch)
         if isinstance(run.optimizer, LBFGS):
             run.solve(total, shown)
         else:

@@ -14,7 +14,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.files import atomic
-from fullyconnected.files.atomic import write_atomically
+from fullyconnected.files.atomic import check_writable, write_atomically
 
 KILLING = Path(__file__).with_name("killing.py")
 ONE_THREAD = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # the script forks
@@ -53,12 +53,244 @@ def test_no_such_folder(tmp_path):
         write_atomically(tmp_path / "nowhere" / "net", b"data")
 
 
-def test_folders_and_devices_are_not_replaced(tmp_path):
-    for target in (tmp_path, Path(os.devnull)):
-        with pytest.raises(FileExistsError, match="cannot take the place"):
-            write_atomically(target, b"data")
-    assert not Path(os.devnull).is_file()
+def test_folders_are_not_replaced(tmp_path):
+    with pytest.raises(FileExistsError, match="cannot take the place"):
+        write_atomically(tmp_path, b"data")
     assert names(tmp_path) == []
+
+
+@posix
+def test_a_device_stays_one(tmp_path):
+    write_atomically(os.devnull, b"data")
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+    (tmp_path / "link").symlink_to(os.devnull)
+    write_atomically(tmp_path / "link", b"data")
+    assert names(tmp_path) == ["link"]
+
+
+@posix
+def test_a_pipe_with_a_name_is_written_to(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    data, read = bytes(range(256)) * 2000, []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    write_atomically(tmp_path / "pipe", data)
+    reader.join()
+    assert read == [data]
+    assert names(tmp_path) == ["pipe"]
+
+
+WRITES = """
+import sys
+from fullyconnected.files.atomic import check_writable, write_atomically
+print("before")
+write_atomically(sys.argv[1], b"data\\n")
+print("after")
+"""
+
+
+@posix
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link", "link to a link"])
+@pytest.mark.parametrize("mode", ["a", "r+"])
+def test_what_is_redirected_to_a_file_keeps_what_that_holds(tmp_path, name, mode):
+    if not os.path.exists("/dev/stdout" if "link" in name else name):
+        pytest.skip(f"there is no {name} here")
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    (tmp_path / "link to a link").symlink_to("link")
+    log = tmp_path / "log"
+    log.write_bytes(b"kept\n")
+    with open(log, mode) as file:
+        file.seek(0, os.SEEK_END)
+        subprocess.run([sys.executable, "-c", WRITES, tmp_path / name], stdout=file, check=True)
+    assert log.read_bytes() == b"kept\nbefore\ndata\nafter\n"
+    assert names(tmp_path) == ["link", "link to a link", "log"]
+
+
+@posix
+@pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="streams have no names here")
+def test_a_stream_that_another_program_reads(tmp_path):
+    done = subprocess.run([sys.executable, "-c", WRITES, "/dev/stdout"], capture_output=True, check=True)
+    assert done.stdout == b"before\ndata\nafter\n"
+    with open(tmp_path / "log", "ab") as file:
+        write_atomically(f"/dev/fd/{file.fileno()}", b"data")
+        assert not file.closed
+        file.write(b" and more")
+    assert (tmp_path / "log").read_bytes() == b"data and more"
+    with pytest.raises(OSError, match="/dev/fd/987"):
+        write_atomically("/dev/fd/987", b"data")
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o400])
+def test_a_file_that_is_marked_read_only_stays(tmp_path, mode):
+    """Also where root writes, who may."""
+    path = tmp_path / "net"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    with pytest.raises(PermissionError, match="read-only") as caught:
+        write_atomically(path, b"new")
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == b"old"
+    with pytest.raises(PermissionError, match="read-only"):
+        check_writable(path)
+    path.chmod(0o644)
+    check_writable(path)
+    write_atomically(path, b"new")
+    assert names(tmp_path) == ["net"]
+
+
+@pytest.mark.parametrize("path", ["nowhere/net", "net/", "", "net/net", "."])
+def test_a_path_that_names_no_file_is_told_as_it_was_given(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    if path == "net/net":
+        (tmp_path / "net").touch()
+    before = names(tmp_path)
+    for write in (check_writable, lambda path: write_atomically(path, b"data")):
+        with pytest.raises(OSError) as caught:
+            write(path)
+        assert caught.value.filename == path
+        assert names(tmp_path) == before
+
+
+@posix
+@pytest.mark.parametrize("step", ["open", "replace"])
+@pytest.mark.parametrize("why", ["EBUSY", "EACCES", "EPERM", "EROFS"])
+@pytest.mark.parametrize("data", [b"longer than it was", b"short", b""])
+def test_where_no_other_file_can_take_its_place_it_is_written_itself(tmp_path, monkeypatch, step, why, data):
+    """As a mount of its own, or in a folder that is read-only."""
+    path = tmp_path / "net"
+    path.write_bytes(b"what it was")
+    path.chmod(0o640)
+    before = path.stat()
+
+    def refuse(*args):
+        raise OSError(getattr(errno, why), "not here", "a temporary name")
+
+    if step == "open":
+        monkeypatch.setattr(atomic, "open", refuse, raising=False)
+    else:
+        monkeypatch.setattr(os, step, refuse)
+    write_atomically(path, data)
+    after = path.stat()
+    assert path.read_bytes() == data
+    assert (after.st_ino, after.st_mode, after.st_uid) == (before.st_ino, before.st_mode, before.st_uid)
+    assert names(tmp_path) == ["net"]
+    with pytest.raises(OSError) as caught:
+        write_atomically(tmp_path / "other", data)  # there is no such file to write to
+    assert caught.value.filename == str(tmp_path / "other")
+    assert names(tmp_path) == ["net"]
+
+
+@posix
+def test_a_full_disk_leaves_a_file_that_is_written_itself_as_it_was(tmp_path, monkeypatch):
+    path, write = tmp_path / "net", os.pwrite
+    path.write_bytes(b"what it was")
+
+    def refuse(*args):
+        raise OSError(errno.EBUSY, "not here", "a temporary name")
+
+    def full(handle, data, at):
+        if at + len(data) > 11:
+            write(handle, data[:3], at)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(handle, data, at)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_atomically(path, b"longer than it was")
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == b"what it was"
+
+
+@posix
+def test_ctrl_c_waits_until_a_file_that_is_written_itself_is_whole(tmp_path, monkeypatch):
+    path, write, pressed = tmp_path / "net", os.pwrite, []
+    path.write_bytes(b"what it was")
+
+    def refuse(*args):
+        raise OSError(errno.EBUSY, "not here", "a temporary name")
+
+    def press(handle, data, at):
+        if not at and not pressed:
+            pressed.append(True)
+            write(handle, data[:3], at)
+            raise KeyboardInterrupt
+        return write(handle, data, at)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "pwrite", press)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+@linux
+def test_a_file_that_is_a_mount_of_its_own(tmp_path):
+    code = "import sys, fullyconnected as fc; fc.mlp([3, 2], seed=1).save(sys.argv[1])"
+    fc.mlp([3, 2], seed=0).save(tmp_path / "net")
+    fc.mlp([30, 20], seed=0).save(tmp_path / "other")
+    mount = f'mount --bind other net && exec "{sys.executable}" -c "$0" net'
+    try:
+        done = subprocess.run(["unshare", "-rm", "sh", "-c", mount, code], cwd=tmp_path, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("there is no unshare")
+    if "Traceback" not in done.stderr and done.returncode:
+        pytest.skip(f"nothing can be mounted: {done.stderr}")
+    assert done.stderr == ""
+    assert (fc.load(tmp_path / "other").theta == fc.mlp([3, 2], seed=1).theta).all()
+    assert names(tmp_path) == ["net", "other"]
+
+
+root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+
+
+@root
+def test_root_keeps_the_owner_of_a_file(tmp_path):
+    path = tmp_path / "net"
+    path.write_bytes(b"old")
+    os.chown(path, 1234, 2345)
+    path.chmod(0o640)
+    inode = path.stat().st_ino
+    fc.mlp([2, 1]).save(path)
+    after = path.stat()
+    assert (after.st_uid, after.st_gid, stat.S_IMODE(after.st_mode)) == (1234, 2345, 0o640)
+    assert after.st_ino != inode  # it was replaced, whole
+
+
+@root
+def test_who_may_write_to_a_file_but_not_own_it_leaves_it_to_its_owner(tmp_path, monkeypatch):
+    path = tmp_path / "net"
+    path.write_bytes(b"what it was")
+    os.chown(path, 1234, 2345)
+    path.chmod(0o666)
+
+    def refuse(*args):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", refuse)  # as for anybody but root
+    write_atomically(path, b"new")
+    assert (path.stat().st_uid, path.read_bytes()) == (1234, b"new")
+    assert names(tmp_path) == ["net"]
+
+
+@linux
+def test_attributes_are_kept(tmp_path):
+    path = tmp_path / "net"
+    path.write_bytes(b"old")
+    try:
+        os.setxattr(path, "user.made_by", b"me")
+    except OSError as error:
+        pytest.skip(f"this file system has none: {error}")
+    write_atomically(path, b"new")
+    assert os.getxattr(path, "user.made_by") == b"me"
+
+
+@posix
+def test_another_hard_link_keeps_the_old_content(tmp_path):
+    (tmp_path / "net").write_bytes(b"old")
+    os.link(tmp_path / "net", tmp_path / "kept")
+    write_atomically(tmp_path / "net", b"new")
+    assert (tmp_path / "kept").read_bytes() == b"old"
 
 
 @posix
@@ -104,9 +336,10 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, s
         monkeypatch.setattr(atomic, "open", Full, raising=False)
     else:
         monkeypatch.setattr(os, step, fail)
-    with pytest.raises(type(error)):
+    with pytest.raises(type(error)) as caught:
         write_atomically(path, b"new")
     monkeypatch.undo()
+    assert getattr(caught.value, "filename", str(path)) == str(path)
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["net"]
 
