@@ -1,7 +1,9 @@
 """What users do wrong: each with the right error class, and a message that says what came and what is wanted."""
 
+import copy
 import datetime
 import decimal
+import pickle
 
 import numpy as np
 import pytest
@@ -381,6 +383,220 @@ def test_sparse_matrices_are_named():
         r"x is a sparse csr_array; an array is wanted: x.toarray\(\)",
         net,
     )
+
+
+def remedy(call, error, *wanted):
+    """Whatever a newcomer writes is refused with what to write instead."""
+    with pytest.raises(error) as caught:
+        call()
+    assert isinstance(caught.value, errors.FullyConnectedError)
+    for words in wanted:
+        assert words in str(caught.value)
+
+
+class TestNewcomers:
+    NET = fc.mlp([4, 8, 3], seed=0)
+    X4, CLASSES3 = np.random.default_rng(0).normal(size=(9, 4)), np.arange(9) % 3
+
+    @pytest.mark.parametrize(
+        ("name", "wanted"),
+        [
+            ("fit", "fc.fit(net, x, t, loss, optimizer, epochs=10)"),
+            ("train", "fc.fit(net"),
+            ("partial_fit", "fc.fit(net"),
+            ("compile", "given to fc.fit"),
+            ("predict_proba", "np.exp"),
+            ("predict_classes", "net.predict(x).argmax(axis=1)"),
+            ("score", "net.evaluate(x, t, loss, metrics)"),
+            ("forward", "net.predict(x)"),
+            ("backward", "net.gradients(x, t, loss)"),
+            ("zero_grad", "net.gradients"),
+            ("parameters", "net.theta"),
+            ("weights", "net.params[0].W"),
+            ("coefs_", "net.params[0].W"),
+            ("state_dict", "net.get_weights()"),
+            ("load_state_dict", "net.set_weights"),
+            ("load", "fc.load(path)"),
+            ("add", "fc.Network([*net.layers"),
+            ("eval", "never drop anything out"),
+            ("to", "dtype=np.float64"),
+            ("n_features_in_", "net.n_in"),
+            ("history", "history = fc.fit"),
+            ("predct", "did you mean net.predict?"),
+            ("Predict", "did you mean net.predict?"),
+            ("evalute", "did you mean net.evaluate?"),
+            ("gradient", "net.gradients"),
+            ("n_param", "did you mean net.n_params?"),
+            ("set_weight", "did you mean net.set_weights?"),
+            ("nonsense", "a Network has no attribute 'nonsense'"),
+        ],
+    )
+    def test_a_method_of_another_library(self, name, wanted):
+        remedy(lambda: getattr(self.NET, name), AttributeError, name, wanted)
+        assert not hasattr(self.NET, name)
+
+    def test_a_network_is_not_called(self):
+        remedy(lambda: self.NET(self.X4), KindError, "net.predict(x)")
+
+    def test_a_network_is_still_copied_pickled_and_looked_at(self):
+        assert np.array_equal(pickle.loads(pickle.dumps(self.NET)).theta, self.NET.theta)
+        assert np.array_equal(copy.deepcopy(self.NET).theta, self.NET.theta)
+        for name in ("__wrapped__", "_repr_png_", "__array__", "_ipython_display_", "__len__"):
+            assert not hasattr(self.NET, name)
+
+    @pytest.mark.parametrize(
+        ("name", "wanted"),
+        [
+            ("Linear", "fc.Dense(n_in, n_out)"),
+            ("ReLU", 'fc.Dense(n_in, n_out, "relu")'),
+            ("Sigmoid", '"sigmoid"'),
+            ("CrossEntropyLoss", "fc.SoftmaxCrossEntropy()"),
+            ("SparseCategoricalCrossentropy", "fc.SoftmaxCrossEntropy()"),
+            ("BCEWithLogitsLoss", "fc.LogisticLoss()"),
+            ("MSELoss", "fc.MeanSquaredError()"),
+            ("L1Loss", "fc.AbsoluteError()"),
+            ("Sequential", "fc.Network(["),
+            ("MLPClassifier", "fc.mlp(["),
+            ("BatchNorm1d", "fc.BatchNorm()"),
+            ("BatchNormalization", "fc.BatchNorm()"),
+            ("EarlyStopping", "patience=10"),
+            ("train", "fc.fit(net, x, t, loss"),
+            ("predict", "net.predict(...)"),
+            ("save", "net.save(...)"),
+            ("nn", "fc.Dense"),
+            ("dense", "did you mean fc.Dense?"),
+            ("Dens", "did you mean fc.Dense?"),
+            ("MeanSquareError", "did you mean fc.MeanSquaredError?"),
+            ("softmax_cross_entropy", "did you mean fc.SoftmaxCrossEntropy?"),
+            ("adam", "did you mean fc.Adam?"),
+            ("Ftt", "has no attribute 'Ftt'"),
+        ],
+    )
+    def test_a_class_of_another_library(self, name, wanted):
+        remedy(lambda: getattr(fc, name), AttributeError, "module 'fullyconnected' has no attribute", name, wanted)
+
+    @pytest.mark.parametrize(
+        ("setting", "wanted"),
+        [
+            ({"lr": 0.1}, "fc.Adam(0.01)"),
+            ({"learning_rate": 0.1}, "fc.Adam(0.01)"),
+            ({"verbose": 0}, "progress=False"),
+            ({"validation_data": (X, T)}, "validation=(x_validation, t_validation)"),
+            ({"validation_split": 0.2}, "validation="),
+            ({"callbacks": []}, "fc.epochs"),
+            ({"max_iter": 100}, "epochs=10"),
+            ({"early_stopping": True}, "patience=10"),
+            ({"class_weight": {}}, "sample_weight="),
+            ({"random_state": 0}, "seed=0"),
+            ({"alpha": 1e-4}, "l2=1e-4"),
+            ({"batchsize": 8}, "batch_size"),
+            ({"pacience": 8}, "did you mean patience?"),
+            ({"zzz": 8}, "Known: batch_size, "),
+        ],
+    )
+    def test_a_setting_of_another_library(self, setting, wanted):
+        (name,) = setting
+        net = fc.mlp([3, 2])
+        remedy(lambda: fc.fit(net, X, T, "squared_error", **setting), TypeError, f"fit has no setting {name!r}", wanted)
+        if "epochs" not in wanted:
+            remedy(lambda: fc.epochs(net, X, T, "squared_error", **setting), TypeError, wanted)
+
+    @pytest.mark.parametrize(
+        ("build", "wanted"),
+        [
+            (lambda: fc.mlp(4, 8, 3), "fc.mlp([4, 8, 3])"),
+            (lambda: fc.mlp(4, 8, 8, 3), "fc.mlp([4, 8, 8, 3])"),
+            (lambda: fc.mlp(4, 3), "fc.mlp([4, 3])"),
+            (lambda: fc.Network(fc.Dense(2, 3), fc.Dense(3, 1)), "fc.Network([fc.Dense(2, 3), fc.Dense(3, 1)])"),
+            (lambda: fc.Network(fc.Dense(2, 3)), "fc.Network(["),
+            (lambda: fc.Adam(learning_rate=0.1), "did you mean 'lr'?"),
+            (lambda: fc.SGD(rate=0.1), "did you mean 'lr'?"),
+            (lambda: fc.Adam(eps=0.1), "did you mean 'epsilon'?"),
+            (lambda: fc.Dropout(p=0.1), "did you mean 'rate'?"),
+            (lambda: fc.Dense(in_features=2, out_features=3), "did you mean 'n_in'?"),
+            (lambda: fc.Dense(2, 3, use_bias=False), "did you mean 'bias'?"),
+            (lambda: fc.BatchNorm(num_features=3), "did you mean 'n_in'?"),
+            (lambda: fc.LeakyReLU(negative_slope=0.1), "did you mean 'slope'?"),
+            (lambda: fc.Dense(2, 3, "swish"), "did you mean 'silu'?"),
+            (lambda: fc.Dense(2, 3, "linear"), "did you mean 'identity'?"),
+            (lambda: fc.Dense(2, 3, np.tanh), "its name stands for it here: 'tanh'"),
+            (lambda: fc.Dense(2, 3, init="xavier"), "did you mean 'glorot_uniform'?"),
+        ],
+    )
+    def test_arguments_of_another_library(self, build, wanted):
+        remedy(build, (TypeError, ValueError), wanted)
+
+    @pytest.mark.parametrize(
+        ("t", "loss", "wanted"),
+        [
+            (np.array(["a", "b", "c"] * 3), "softmax_cross_entropy", ["labels, t = np.unique(t, return_inverse=True)"]),
+            (["a", "b", "c"] * 3, "hinge", ["such as 'a'", "np.unique(t"]),
+            (np.array(["a", "b", "c"] * 3, object), "softmax_cross_entropy", ["np.unique(t, return_inverse=True)"]),
+            (np.array([b"a", b"b", b"c"] * 3), "softmax_cross_entropy", ["np.unique(t, return_inverse=True)"]),
+            (np.array(["0", "1", "2"] * 3), "softmax_cross_entropy", ["t.astype(float)"]),
+            (CLASSES3 + 1, "softmax_cross_entropy", ["there is no class 3", "Classes count from 0: t - 1"]),
+            (CLASSES3 + 1, "hinge", ["Classes count from 0: t - 1"]),
+            (CLASSES3 + 7, "softmax_cross_entropy", ["Classes count from 0: t - 7"]),
+            (CLASSES3 * 10, "softmax_cross_entropy", ["np.unique(t, return_inverse=True)"]),
+            (2 * (CLASSES3 // 2) - 1, "hinge", ["no class -1", "(t + 1) // 2"]),
+            (np.arange(9), "softmax_cross_entropy", ["There are 9 classes in t", "an output for each"]),
+            (CLASSES3 + 0.5, "softmax_cross_entropy", ["0.5 is none", "MeanSquaredError"]),
+            (CLASSES3, "squared_error", ["SoftmaxCrossEntropy()", "np.eye(3)[t.ravel()]"]),
+            (CLASSES3[:, None], "mean_squared_error", ["SoftmaxCrossEntropy()", "np.eye(3)[t.ravel()]"]),
+            (np.zeros((9, 2)), "squared_error", ["the last layer needs 2 outputs"]),
+            (CLASSES3, "logistic", ["use SoftmaxCrossEntropy"]),
+            (CLASSES3, 0.01, ["expected a loss or the name of one"]),
+            (CLASSES3, fc.Adam(), ["are two arguments swapped?"]),
+            (CLASSES3, "mse", ["did you mean 'mean_squared_error'?"]),
+            (CLASSES3, "cross_entropy", ["did you mean 'softmax_cross_entropy'?"]),
+            (CLASSES3, "bce", ["did you mean 'logistic'?"]),
+        ],
+    )
+    def test_targets(self, t, loss, wanted):
+        remedy(lambda: fc.fit(self.NET, self.X4, t, loss), (TypeError, ValueError), *wanted)
+        remedy(lambda: self.NET.evaluate(self.X4, t, loss), (TypeError, ValueError), *wanted)
+
+    def test_what_the_message_says_of_labels_works(self):
+        t = np.array(["cat", "dog", "bird"] * 3)
+        labels, t = np.unique(t, return_inverse=True)
+        assert labels[self.NET.predict(self.X4).argmax(axis=1)].shape == (9,)
+        assert fc.fit(self.NET.copy(), self.X4, t, "softmax_cross_entropy", epochs=1, progress=False).loss
+
+    def test_one_output(self):
+        net = fc.mlp([4, 1])
+        signs = 2 * (self.CLASSES3 > 0) - 1
+        remedy(lambda: fc.fit(net, self.X4, signs, "logistic"), ValueError, "(t + 1) / 2")
+        remedy(lambda: fc.fit(net, self.X4, (signs + 3) // 2, "logistic"), ValueError, "t - 1")
+        remedy(lambda: fc.fit(net, self.X4, signs, "hinge"), ValueError, "LogisticLoss")
+        remedy(lambda: fc.fit(net, self.X4, np.eye(3)[self.CLASSES3], "squared_error"), ValueError, "needs 3 outputs")
+
+    def test_data_in_another_shape(self):
+        net, images = self.NET, fc.mlp([784, 10])
+        for x, t in ((self.CLASSES3, self.X4), (self.CLASSES3[:, None], self.X4)):
+            remedy(lambda x=x, t=t: fc.fit(net, x, t, "softmax_cross_entropy"), ValueError, "are x and t swapped?")
+        remedy(lambda: net.predict(self.X4[0]), ValueError, "For a single row: x[None]")
+        remedy(lambda: net.predict(self.X4.T), ValueError, "Rows are samples: x.T")
+        remedy(lambda: images.predict(np.zeros((28, 28))), ValueError, "For a single row: x[None]")
+        remedy(lambda: fc.mlp([1, 1]).predict(np.arange(5.0)), ValueError, "For a column: x[:, None]")
+        assert images.predict(np.zeros((5, 28, 28))).shape == (5, 10)
+
+    def test_arguments_in_the_order_of_scikit_learn(self):
+        remedy(lambda: fc.fit(self.X4, self.CLASSES3, self.NET), TypeError, "fc.fit(net, x, t, loss, optimizer)")
+        remedy(lambda: fc.fit(self.NET, self.X4, self.CLASSES3), TypeError, "for classes: SoftmaxCrossEntropy()")
+        remedy(lambda: fc.epochs(self.X4, self.CLASSES3, self.NET), TypeError, "fc.fit(net, x, t, loss, optimizer)")
+        remedy(lambda: fc.fit(self.NET, self.X4, self.CLASSES3, "hinge", 0.01), TypeError, "fc.Adam(0.01)")
+        remedy(lambda: fc.fit(self.NET, self.X4, self.CLASSES3, "hinge", fc.Hinge()), TypeError, "swapped?")
+
+    def test_a_table_with_columns_of_text(self):
+        pandas = pytest.importorskip("pandas", reason="a table of pandas")
+        x = pandas.DataFrame(self.X4[:, :2], columns=["length", "width"]).assign(
+            colour=["red", "green", "blue"] * 3, day=pandas.Timestamp("2024-01-01")
+        )
+        for call in (lambda: self.NET.predict(x), lambda: fc.fit(self.NET, x, self.CLASSES3, "hinge")):
+            remedy(call, TypeError, "columns 'colour' (text), 'day' (datetime64", "pandas.get_dummies(x)")
+        remedy(lambda: self.NET.predict(x.drop(columns="day").assign(b=1)), TypeError, "column 'colour' (text) of x")
+        for t in (x["colour"], x["colour"].astype("category")):
+            remedy(lambda t=t: fc.fit(self.NET, self.X4, t, "hinge"), TypeError, "such as 'red'", "np.unique(t")
 
 
 def test_every_error_is_of_one_base_and_of_a_built_in():

@@ -115,7 +115,12 @@ _LATER = {
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
-        raise AttributeError(f"module 'fullyconnected' has no attribute {name!r}")
+        told = f"module 'fullyconnected' has no attribute {name!r}"
+        if name.startswith("_"):  # asked for by tools, which expect it to be missing
+            raise AttributeError(told)
+        from fullyconnected.habits import PUBLIC, advice
+
+        raise errors.MissingNameError(told + advice(name, PUBLIC, __all__, "fc."))
     from importlib import import_module
 
     module = import_module(f"fullyconnected.{_LATER[name]}")

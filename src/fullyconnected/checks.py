@@ -61,9 +61,56 @@ def as_array(a: Any, what: str) -> Array:
     if array.dtype.kind not in "biuf":
         raise KindError(
             f"{what} has dtype {array.dtype}; numbers are wanted (float, int, uint8 or bool). "
-            f"Where every entry is a number, convert it: {what}.astype(float)"
+            + _what_to_do(a, array, what)
         )
     return array
+
+
+def _what_to_do(a: Any, array: Array, what: str) -> str:
+    """Say what else than numbers is there, and how numbers are made of it."""
+    name = what.split()[-1]
+    if wrong := _columns_without_numbers(a):
+        columns = f"column{'s' * (len(wrong) > 1)} {', '.join(wrong[:5])}{', ...' * (len(wrong) > 5)}"
+        return (
+            f"{columns} of {name} hold{'s' * (len(wrong) == 1)} none: leave out what is no feature, "
+            f"{name}.drop(columns=[...]), and make numbers of the rest, such as a column for each category "
+            f"(pandas.get_dummies({name}))"
+        )
+    text = next((entry[:40] for entry in array.flat if isinstance(entry, str | bytes)), None)
+    if text is not None and not _reads_as_numbers(array):
+        if name == "t":
+            return (
+                f"It holds text, such as {text!a}. Where that is classes: labels, t = np.unique(t, "
+                f"return_inverse=True); labels[net.predict(x).argmax(axis=1)] is text again"
+            )
+        return (
+            f"It holds text, such as {text!a}: make numbers of it, such as a column for each category. "
+            f"({name}.astype(float) reads text that is numbers)"
+        )
+    return f"Where every entry is a number, convert it: {name}.astype(float)"
+
+
+def _columns_without_numbers(a: Any) -> list[str]:
+    """Return the names of a table's columns that are no numbers, each with its dtype."""
+    wrong: list[str] = []
+    if not hasattr(a, "columns") or len(np.shape(a)) != 2:
+        return wrong
+    for name in a.columns:
+        column = np.asarray(a[name])
+        if column.dtype == object:
+            column = _numbers(column, str(name))
+        if column.dtype.kind not in "biuf":
+            kind = "text" if any(isinstance(entry, str) for entry in column[:100].flat) else str(column.dtype)
+            wrong.append(f"{name!a} ({kind})")
+    return wrong
+
+
+def _reads_as_numbers(array: Array) -> bool:
+    try:
+        array.astype(float)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _numbers(array: Array, what: str) -> Array:
@@ -98,14 +145,18 @@ def _is_missing(kind: type) -> bool:
 
 def as_rows(x: Any, n_in: int, what: str = "x", *, empty: bool = False) -> Array:
     """Return ``x`` as ``(rows, n_in)``: further dimensions are flattened, in C order."""
-    x = as_array(x, what)
+    x, name = as_array(x, what), what.split()[-1]
     if x.ndim < 2:
-        raise ShapeError(
-            f"{what} has shape {x.shape}; the network wants (rows, {n_in}). For a single row: {what}[None]"
-        )
+        hint = f" For a single row: {name}[None]" if n_in > 1 or x.size == 1 else f" For a column: {name}[:, None]"
+        raise ShapeError(f"{what} has shape {x.shape}; the network wants (rows, {n_in}).{hint}")
     width = math.prod(x.shape[1:])
     if width != n_in:
-        raise ShapeError(f"{what} has shape {x.shape}, {width} numbers a row; the network takes {n_in}")
+        hint = ""
+        if x.size == n_in:
+            hint = f". For a single row: {name}[None]"
+        elif x.ndim == 2 and len(x) == n_in:
+            hint = f". Rows are samples: {name}.T"
+        raise ShapeError(f"{what} has shape {x.shape}, {width} numbers a row; the network takes {n_in}{hint}")
     if not len(x) and not empty:
         raise ShapeError(f"{what} has no rows; one at least is needed")
     return x.reshape(len(x), width)

@@ -1,11 +1,12 @@
 """Rows, targets, weights and a loss, checked once against a network and each other before anything is computed."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fullyconnected.checks import as_array, as_rows, as_weights, require_finite, same_rows
-from fullyconnected.errors import ConfigError
+from fullyconnected.errors import ConfigError, ShapeError
 from fullyconnected.flat import Array
 from fullyconnected.layers import Dropout
 from fullyconnected.losses import LOSSES
@@ -36,13 +37,19 @@ def check_data(
     if n_out < loss.least_outputs:
         raise ConfigError(
             f"{type(loss).__name__} takes {loss.least_outputs} outputs or more and the network has {n_out}"
+            + (": one for each class. (For two classes by a single output: LogisticLoss)" if n_out == 1 else "")
         )
     if (output := output_activation(program)) in loss.own_output:
         raise ConfigError(
             f"the network ends in {output!r}, and {type(loss).__name__} takes what comes before it: "
             f"{loss.takes}. Take the activation off the last layer"
         )
-    x = as_rows(x, program.n_in, f"{what}x")
+    try:
+        x = as_rows(x, program.n_in, f"{what}x")
+    except ShapeError as error:
+        if not _fits(t, program.n_in):
+            raise
+        raise ShapeError(f"{error}. {what}t has that shape: are {what}x and {what}t swapped?") from None
     require_finite(x, f"{what}x", dtype)
     t = same_rows(len(x), as_array(t, f"{what}t"), f"{what}t")
     require_finite(t, f"{what}t", dtype)
@@ -60,6 +67,15 @@ def require_rows(program: Program, rows: int, given: str) -> None:
                 f"training; got {given}. (The output of BatchNorm over a single row is the same whatever the row "
                 f"holds. LayerNorm looks at each row alone)"
             )
+
+
+def _fits(t: Any, n_in: int) -> bool:
+    """Whether targets have the shape of inputs."""
+    try:
+        shape = np.shape(t)
+    except ValueError:  # rows of different lengths
+        return False
+    return len(shape) > 1 and math.prod(shape[1:]) == n_in
 
 
 def output_activation(program: Program) -> str | None:

@@ -16,6 +16,7 @@ __all__ = [
     "FileFormatError",
     "FullyConnectedError",
     "KindError",
+    "MissingNameError",
     "MissingPackageError",
     "ShapeError",
     "UnknownNameError",
@@ -45,6 +46,10 @@ class DataError(FullyConnectedError, ValueError):
 
 class KindError(FullyConnectedError, TypeError):
     """Something is of the wrong type: an array of objects, a float where a whole number belongs."""
+
+
+class MissingNameError(FullyConnectedError, AttributeError):
+    """Something has no such name: a method or a class as another library calls it; the message says what to write."""
 
 
 class FileFormatError(FullyConnectedError, ValueError):
@@ -89,11 +94,15 @@ class DivergenceError(FullyConnectedError, ArithmeticError):
 
 
 def nearest(what: str, name: object, known: Iterable[str]) -> UnknownNameError:
-    """Return the error for an unknown name, with the nearest known one and the list of all."""
+    """Return the error for an unknown name, with what it is called here or the nearest one, and the list of all."""
     import difflib
 
-    names = sorted(known)
-    close = difflib.get_close_matches(str(name)[:80].lower(), names, n=1, cutoff=0.5)
+    from fullyconnected.habits import NAMES
+
+    names, wanted = sorted(known), str(name)[:80].lower()
+    close = [NAMES.get(wanted.replace(" ", "_"), "")]
+    if close[0] not in names:
+        close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else "."
     return UnknownNameError(f"there is no {what} {name!r:.80}{hint} Known: {', '.join(names)}.")
 

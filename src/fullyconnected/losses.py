@@ -281,7 +281,9 @@ class LogisticLoss(Loss):
             )
         t = as_outputs(t, n_out)
         if t.min(initial=0) < 0 or t.max(initial=0) > 1:
-            raise DataError(f"LogisticLoss takes targets from 0 to 1; they go from {t.min()} to {t.max()}")
+            hint = ": (t + 1) / 2 makes 0 and 1 of -1 and 1" if ((t == -1) | (t == 1)).all() else ""
+            hint = ": t - 1" if ((t == 1) | (t == 2)).all() else hint
+            raise DataError(f"LogisticLoss takes targets from 0 to 1; they go from {t.min()} to {t.max()}{hint}")
         return t
 
     def cache(self, rows: int, n_out: int) -> Wanted:
@@ -314,11 +316,28 @@ def class_numbers(t: Array, n_out: int, loss: str) -> Array:
     if t.ndim != 1:
         raise ShapeError(f"{loss} takes class numbers (rows,) or one column a class (rows, {n_out}); got {t.shape}")
     if t.dtype.kind == "f":
-        raise KindError(f"{loss} takes class numbers as integers; got {t.dtype}: t.astype(int), if they are classes")
+        odd = t[t != np.round(t)]
+        hint = f"; {odd[0]:g} is none, and numbers are learned by SquaredError or MeanSquaredError" if odd.size else ""
+        raise KindError(
+            f"{loss} takes class numbers as integers; got {t.dtype}: t.astype(int), if they are classes{hint}"
+        )
     if t.size and (t.min() < 0 or t.max() >= n_out):
-        wrong = int(t.max() if t.max() >= n_out else t.min())
-        raise DataError(f"there is no class {wrong}: the network has {n_out} outputs, for classes 0 to {n_out - 1}")
+        raise DataError(_no_such_class(t, n_out))
     return t.astype(np.intp, copy=False)
+
+
+def _no_such_class(t: Array, n_out: int) -> str:
+    """Say which class the network does not have, and how the classes are to be numbered."""
+    low, high = int(t.min()), int(t.max())
+    told = f"there is no class {high if high >= n_out else low}: the network has {n_out} outputs, for classes 0 to "
+    if low > 0 and high - low < n_out:
+        return f"{told}{n_out - 1}. Classes count from 0: t - {low}"
+    different = np.unique(t)
+    if different.tolist() == [-1, 1]:
+        return f"{told}{n_out - 1}. Classes count from 0: (t + 1) // 2 makes 0 and 1 of -1 and 1"
+    if len(different) <= n_out:
+        return f"{told}{n_out - 1}. Classes count from 0: labels, t = np.unique(t, return_inverse=True)"
+    return f"{told}{n_out - 1}. There are {len(different)} classes in t; the last layer needs an output for each"
 
 
 def add_rows(a: Array, ones: Array, out: Array) -> None:

@@ -3,7 +3,8 @@
 import copy
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from fullyconnected import rng
 from fullyconnected.activations import activation as as_activation
 from fullyconnected.checks import as_array, as_rows, count, number, require_finite
 from fullyconnected.data import Data, check_data
-from fullyconnected.errors import ConfigError, FileFormatError, KindError, ShapeError
+from fullyconnected.errors import ConfigError, FileFormatError, KindError, MissingNameError, ShapeError
 from fullyconnected.flat import Array
 from fullyconnected.layers import Add, Dense, Save
 from fullyconnected.layers.residual import chain
@@ -83,9 +84,10 @@ class Network:
     (13, (1, 1))
     """
 
-    def __init__(self, layers: Sequence[Layer], *, dtype: Any = np.float32, seed: Any = None) -> None:
-        if isinstance(layers, Layer) or not isinstance(layers, Sequence):
-            raise KindError(f"layers is a list of layers; got {layers!r}")
+    def __init__(self, layers: Sequence[Layer], *more: Any, dtype: Any = np.float32, seed: Any = None) -> None:
+        if more or isinstance(layers, Layer) or not isinstance(layers, Sequence):
+            given = f"{layers!r:.200}" + ", ..." * bool(more)
+            raise KindError(f"layers is a list of layers; got {given}: fc.Network([fc.Dense(2, 3), fc.Dense(3, 1)])")
         if not layers:
             raise ConfigError("a network has one layer or more; the list is empty")
         try:
@@ -519,6 +521,20 @@ class Network:
         self.program = Program(self.layers)
         self._carve()
 
+    if not TYPE_CHECKING:  # else any name would pass
+
+        def __getattr__(self, name: str) -> Any:  # reached only for names that do not exist
+            if name.startswith("_"):  # asked for by tools, which expect it to be missing
+                raise AttributeError(f"'Network' object has no attribute {name!r}")
+            from fullyconnected.habits import ATTRIBUTES, advice
+
+            known = [each for each in dir(type(self)) if not each.startswith("_")]
+            raise MissingNameError(f"a Network has no attribute {name!r}{advice(name, ATTRIBUTES, known, 'net.')}")
+
+    def __call__(self, *given: Any, **settings: Any) -> NoReturn:
+        """Raise: a network is not a function."""
+        raise KindError("a Network is not called: write net.predict(x)")
+
     def __repr__(self) -> str:
         return f"Network({list(self.layers)!a}, dtype={self.dtype})"
 
@@ -536,7 +552,7 @@ def mlp(
     sizes: Sequence[int],
     activation: Any = "relu",
     output_activation: Any = None,
-    *,
+    *more: Any,
     dtype: Any = np.float32,
     seed: Any = None,
 ) -> Network:
@@ -561,8 +577,13 @@ def mlp(
     >>> [layer.n_out for layer in mlp([784, 512, 10], seed=0).layers]
     [512, 10]
     """
-    if isinstance(sizes, str) or not isinstance(sizes, Sequence | np.ndarray) or len(sizes) < 2:
-        raise ConfigError(f"sizes are those of the input, the hidden layers and the output, two or more; got {sizes!r}")
+    if more or isinstance(sizes, str) or not isinstance(sizes, Sequence | np.ndarray) or len(sizes) < 2:
+        given = [each for each in (sizes, activation, output_activation, *more) if isinstance(each, Integral)]
+        hint = f": fc.mlp({list(map(int, given))})" if len(given) > 1 else ""
+        raise ConfigError(
+            f"sizes are a list, of the input, the hidden layers and the output, two or more; "
+            f"got {sizes!r:.200}{hint or ', ...' * bool(more)}"
+        )
     sizes = [count(f"sizes[{i}]", size) for i, size in enumerate(sizes)]
     if activation is not None:
         activation = as_activation(activation)  # also where there is no hidden layer to look at it

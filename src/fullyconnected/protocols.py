@@ -85,7 +85,7 @@ class Layer(Settings):
     @classmethod
     def example(cls, n: int) -> Layer:
         """Return a layer of this class, ``n`` wide, for the proof; override it where this call will not do."""
-        return cls(n_in=n)  # type: ignore[call-arg]
+        return cls(n_in=n)
 
     def sized(self, n_in: int) -> Self:
         """Return the layer for inputs of ``n_in`` columns: itself, or a copy that takes its width from them."""
@@ -343,8 +343,19 @@ class Registry(Generic[T]):
             return self.build(given)
         if isinstance(given, type) and issubclass(given, self.base):
             raise KindError(f"{given.__name__} is a class; call it: {given.__name__}()")
+        hint = ""
+        if (name := getattr(given, "__name__", "").lower()) in self.classes:
+            hint = f"; its name stands for it here: {name!r}"
+        elif self.kind == "optimizer" and isinstance(given, int | float):
+            hint = f"; with a learning rate: fc.Adam({given})"
+        elif self.kind == "loss" and given is None:
+            hint = "; for classes: SoftmaxCrossEntropy(), for numbers: SquaredError()"
+        elif isinstance(given, Settings):
+            hint = "; are two arguments swapped?"
         article = "an" if self.kind[0] in "aeiou" else "a"
-        raise KindError(f"expected {article} {self.kind} or the name of one ({', '.join(self.classes)}); got {given!r}")
+        raise KindError(
+            f"expected {article} {self.kind} or the name of one ({', '.join(self.classes)}); got {given!r:.200}{hint}"
+        )
 
 
 def in_dtype(t: Array, dtype: np.dtype[Any]) -> Array:
@@ -358,5 +369,12 @@ def as_outputs(t: Array, n_out: int) -> Array:
         t = t[:, None]
     if t.ndim != 2 or t.shape[1] != n_out:
         wanted = "(rows,) or (rows, 1)" if n_out == 1 else f"(rows, {n_out})"
-        raise ShapeError(f"targets have shape {t.shape}; the network gives {n_out} outputs, so {wanted} is wanted")
+        hint = ""
+        if n_out > 1 and t.size == len(t) and t.size and t.dtype.kind in "biu" and 0 <= t.min() <= t.max() < n_out:
+            hint = f". For class numbers: SoftmaxCrossEntropy(), or a column for each class, np.eye({n_out})[t.ravel()]"
+        elif t.ndim == 2:
+            hint = f". For a number in each column, the last layer needs {t.shape[1]} outputs"
+        raise ShapeError(
+            f"targets have shape {t.shape}; the network gives {n_out} outputs, so {wanted} is wanted{hint}"
+        )
     return t

@@ -1,8 +1,9 @@
 """Things made of settings: layers, activations, losses, rules. Frozen once made, and equal where the settings are."""
 
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, Self, TypeVar, dataclass_transform
 
+from fullyconnected.errors import KindError, nearest
 from fullyconnected.wording import in_ascii
 
 __all__ = ["Settings", "settings"]
@@ -12,6 +13,14 @@ C = TypeVar("C", bound=type[Any])
 
 class Settings:
     """Equal to another of its class with the same settings, and printed as it is written."""
+
+    def __new__(cls, *given: Any, **named: Any) -> Self:
+        """Raise for a setting that one of the library's own classes does not have, as another library names it."""
+        known = getattr(cls, "__dataclass_fields__", {})
+        if not named.keys() <= known.keys() and cls.__module__.startswith("fullyconnected."):
+            wrong = min(named.keys() - known.keys())
+            raise KindError(f"{cls.__name__}: {nearest('setting', wrong, known)}")
+        return super().__new__(cls)
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)

@@ -15,7 +15,7 @@ from fullyconnected.batches import epoch_order
 from fullyconnected.checks import count, number
 from fullyconnected.data import Data, check_data, require_rows
 from fullyconnected.engine import Task, choose
-from fullyconnected.errors import ConfigError, DivergenceError, KindError, nearest
+from fullyconnected.errors import ConfigError, DivergenceError, KindError
 from fullyconnected.metrics import named
 from fullyconnected.network import Network
 from fullyconnected.optimizers import LBFGS, OPTIMIZERS, Adam
@@ -115,7 +115,9 @@ class Run:
         n_threads: int | None = None,
     ) -> None:
         if not isinstance(net, Network):
-            raise KindError(f"the first argument is the Network to train; got {net!r}")
+            raise KindError(
+                f"the first argument is the Network to train; got {net!r:.80}. Write fc.fit(net, x, t, loss, optimizer)"
+            )
         self.net, self.data = net, check_data(net.program, net.dtype, x, t, loss, sample_weight)
         self.optimizer = OPTIMIZERS.get(Adam() if optimizer is None else optimizer)
         self.validation = _validation(net, validation, self.data)
@@ -279,7 +281,16 @@ def _validation(net: Network, validation: Any, data: Data) -> Data | None:
     return check_data(net.program, net.dtype, x, t, data.loss, weights, what="validation ")
 
 
-def epochs(net: Network, x: Any, t: Any, loss: Any, optimizer: Any = None, **settings: Any) -> Iterator[Epoch]:
+def _unknown(function: str, name: str) -> KindError:
+    """Return the error for a setting that does not exist: a TypeError, as for any function."""
+    from fullyconnected.habits import SETTINGS, advice
+
+    known = sorted({*(Run.__init__.__kwdefaults__ or {}), *("epochs", "progress") * (function == "fit")})
+    hint = advice(name, SETTINGS, known)
+    return KindError(f"{function} has no setting {name!r}{hint}{'' if hint else '. Known: ' + ', '.join(known)}")
+
+
+def epochs(net: Network, x: Any, t: Any, loss: Any = None, optimizer: Any = None, **settings: Any) -> Iterator[Epoch]:
     """Train as :func:`fit` does, yielding after every epoch: the caller's loop logs, stops, saves.
 
     It goes on until the caller's loop ends, or until patience does (then the best weights are given back): with a
@@ -308,7 +319,7 @@ def epochs(net: Network, x: Any, t: Any, loss: Any, optimizer: Any = None, **set
     known = Run.__init__.__kwdefaults__ or {}
     for name in settings:
         if name not in known:
-            raise KindError(str(nearest("setting of epochs", name, known)))  # a TypeError, as for any function
+            raise _unknown("epochs", name)
     run = Run(net, x, t, loss, optimizer, **settings)
     if isinstance(run.optimizer, LBFGS):
         raise ConfigError("epochs yields between epochs, and L-BFGS has none: use fit")
@@ -319,7 +330,7 @@ def fit(
     net: Network,
     x: Any,
     t: Any,
-    loss: Any,
+    loss: Any = None,
     optimizer: Any = None,
     epochs: int = 10,
     batch_size: int = 128,
@@ -337,6 +348,7 @@ def fit(
     progress: Any = "auto",
     engine: str = "auto",
     n_threads: int | None = None,
+    **others: Any,
 ) -> History:
     """Train a network in place, and return what happened.
 
@@ -353,7 +365,7 @@ def fit(
     t : array (rows,) or (rows, n_out)
         Targets, as the loss takes them.
     loss : Loss or str
-        Such as ``fc.SoftmaxCrossEntropy()``.
+        Such as ``fc.SoftmaxCrossEntropy()``. There is no default: None is refused, with what to take.
     optimizer : Optimizer or str
         Such as ``fc.SGD(0.1)``; ``fc.Adam(1e-3)`` if None.
     epochs : int
@@ -418,6 +430,8 @@ def fit(
     >>> history.loss[-1] < 0.01 < history.loss[0]
     True
     """
+    if others:
+        raise _unknown("fit", min(others))
     total = count("epochs", epochs)
     run = Run(
         net,
