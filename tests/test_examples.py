@@ -13,6 +13,7 @@ import fullyconnected as fc
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # the tests themselves run side by side
+WIDE = {"COLUMNS": "100"}  # where a summary has columns; what it is in a narrow window, its own tests say
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not beside the tests")
 
 
@@ -26,7 +27,7 @@ def run(tmp_path):
         return subprocess.run(
             [sys.executable, "-W", "error", str(EXAMPLES / script), *map(str, arguments)],
             cwd=tmp_path,
-            env={**os.environ, **ONE_THREAD, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", **environment},
+            env={**os.environ, **ONE_THREAD, **WIDE, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", **environment},
             capture_output=True,
             encoding="utf-8",
             timeout=300,

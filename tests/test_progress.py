@@ -246,7 +246,7 @@ def on_a_terminal(progress, before="", settings="", hang_up=False, **environment
     around = {k: v for k, v in os.environ.items() if not k.startswith("TTY_")}
     for name in ("NO_COLOR", "CI", "FORCE_COLOR"):
         around.pop(name, None)
-    environment = {**around, "TERM": "xterm", "COLUMNS": "120", **environment}
+    environment = {**around, "TERM": "xterm", "COLUMNS": "120", "PYTHONIOENCODING": "utf-8", **environment}
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=theirs, env=environment
     ) as process:

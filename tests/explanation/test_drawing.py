@@ -54,8 +54,8 @@ def test_values_without_targets_are_those_with_targets() -> None:
     names = [f"{unit}[0,{j}]" for unit in ("x", "residual_1.add.y", "dense_2.y") for j in range(2)]
     assert [texts(alone, name) for name in names] == [texts(whole, name) for name in names]
     assert all(texts(alone, name) for name in names)
-    z = net.predict(x[:1], engine="numpy")
-    assert texts(alone, "dense_2.y[0,0]") == [f"{float(str(z[0, 0])):.8g}"]
+    z = net.predict(x, engine="numpy")  # a row alone would be another product, whose last digit may be another
+    assert texts(alone, "dense_2.y[0,0]") == [shown(z[0, 0])]
 
 
 def test_a_wide_layer_says_how_many_units_are_left_out_and_shows_the_one_in_focus() -> None:

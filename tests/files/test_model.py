@@ -74,7 +74,12 @@ def test_the_same_network_gives_the_same_bytes(net, path):
 
 def test_the_path_is_a_string_or_a_path(net, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for path in ("plain", Path("path"), tmp_path / "日本語 🧠.safetensors", str(tmp_path / "a b")):
+    for path in (
+        "plain",
+        Path("path"),
+        tmp_path / os.fsdecode("日本語 🧠.safetensors".encode()),
+        str(tmp_path / "a b"),
+    ):
         net.save(path)
         assert (fc.load(path).theta == net.theta).all()
 
