@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 from numbers import Complex, Integral, Number, Real
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from fullyconnected.errors import ConfigError, DataError, KindError, ShapeError
 from fullyconnected.flat import Array
 
-__all__ = ["as_array", "as_rows", "as_weights", "count", "require_finite", "same_rows"]
+__all__ = ["as_array", "as_rows", "as_weights", "count", "interval", "number", "require_finite", "same_rows"]
 
 BLOCK = 1 << 20  # entries looked at together, so that a check of a large file needs little memory
 
@@ -37,6 +38,19 @@ def number(name: str, value: Any, *, least: float = 0.0, above: bool = False, be
         limit = "" if below == math.inf else f" and less than {below:g}"
         raise ConfigError(f"{name} must be {bound}{limit}, and finite; got {value}")
     return float(value)
+
+
+def interval(name: str, value: Any) -> int | float:
+    """Return how often something is to be done: a number of epochs as an int, or seconds as a float; or raise."""
+    if not isinstance(value, str):
+        return count(name, value)
+    found = re.fullmatch(r"(\d+\.?\d*|\.\d+) *(s|m|min|h)", value.strip(), re.ASCII)
+    seconds = float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2][0]] if found else 0.0
+    if not 0 < seconds < math.inf:
+        raise ConfigError(
+            f'{name} is a number of epochs, such as 10, or a time, such as "30s", "5m" or "1h"; got {value!r:.80}'
+        )
+    return seconds
 
 
 def as_array(a: Any, what: str) -> Array:

@@ -4,25 +4,41 @@ import dis
 import functools
 import os
 import types
+import warnings
 import zlib
+from time import monotonic
 from typing import Any
 
 import numpy as np
 
 from fullyconnected.data import Data
 from fullyconnected.engine import Task
+from fullyconnected.errors import ConfigError
 from fullyconnected.files import describe_layers, read_checkpoint, write_checkpoint
 from fullyconnected.network import Network
 from fullyconnected.training_state import TrainingState
 
 __all__ = ["Checkpoint", "fingerprint", "told"]
 
+# Where nothing else is asked for, a checkpoint is written no sooner than after so many seconds, and so that writing
+# takes at most this share of the time: small networks train for thousands of epochs while one is written.
+SOONEST, SHARE = 5.0, 0.02
+
 
 class Checkpoint:
-    """The file of a run: gone on from where it exists, and written anew after every epoch."""
+    """The file of a run: gone on from where it exists, and written anew every so often, and when the run ends.
 
-    def __init__(self, path: str | os.PathLike[str], net: Network, task: Task, **others: Any) -> None:
-        self.path, self.layers = os.fspath(path), net.layers
+    ``every`` is a number of epochs, seconds as a float, or None for what costs little. Between two writings the last
+    complete epoch is kept in memory, so that it can be written whatever ends the run in the midst of the next.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], net: Network, task: Task, every: int | float | None, **others: Any
+    ) -> None:
+        self.path, self.layers, self.every = os.fspath(path), net.layers, every
+        self.written, self.took = monotonic(), 0.0
+        self.memory: TrainingState | None = None
+        self.pending = False
         layers = describe_layers(net.layers)  # raises where a file cannot hold the network
         self.settings = {
             **{f"layer {i}": layer for i, layer in enumerate(layers)},
@@ -43,13 +59,64 @@ class Checkpoint:
         cuts short can begin anew.
         """
         if os.path.exists(self.path):
+            if not (os.path.isfile(self.path) or os.path.isdir(self.path)):
+                raise ConfigError(f"checkpoint={self.path!r} is a pipe or device; a file can be read and replaced")
             read_checkpoint(self.path, state, self.settings)
         else:
             self.write(state)
 
+    def after_epoch(self, state: TrainingState) -> None:
+        """Write the run where it is time to; else remember it."""
+        if self.is_due(state.epoch):
+            try:
+                self.pending = not self.try_to_write(state)
+            except BaseException:
+                self.remember(state)
+                raise
+            if not self.pending:
+                return
+        try:
+            self.remember(state)
+        except KeyboardInterrupt:  # half of it may be of the epoch before
+            self.remember(state)
+            raise
+
+    def finish(self) -> None:
+        """Write the last complete epoch, unless it has been written."""
+        if self.pending and self.memory is not None:
+            self.pending = not self.try_to_write(self.memory)
+
+    def is_due(self, epoch: int) -> bool:
+        """Whether the run is to be written after this epoch."""
+        if isinstance(self.every, int):
+            return epoch % self.every == 0
+        wait = max(SOONEST, self.took / SHARE) if self.every is None else self.every
+        return monotonic() - self.written >= wait
+
+    def remember(self, state: TrainingState) -> None:
+        """Keep a copy of the run as it is."""
+        self.memory, self.pending = state.copied(self.memory), True
+
+    def try_to_write(self, state: TrainingState) -> bool:
+        """Write the run and return True, or warn: a disk that is full for a while must not end hours of training."""
+        try:
+            self.write(state)
+        except OSError as error:
+            self.written = monotonic()
+            warnings.warn(
+                f"the checkpoint could not be written: {error}. Training goes on, and it is tried again",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return False
+        return True
+
     def write(self, state: TrainingState) -> None:
         """Write all of the run."""
+        began = monotonic()
         write_checkpoint(self.path, self.layers, state, self.settings)
+        self.written = monotonic()
+        self.took = self.written - began
 
 
 def told(thing: Any) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from math import isnan
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ import numpy as np
 from fullyconnected import lbfgs
 from fullyconnected import progress as display
 from fullyconnected.batches import epoch_order
-from fullyconnected.checks import count, number
+from fullyconnected.checks import count, interval, number
 from fullyconnected.data import Data, check_data, require_rows
 from fullyconnected.engine import Task, choose
 from fullyconnected.errors import ConfigError, DivergenceError, KindError
@@ -111,6 +111,7 @@ class Run:
         max_grad_norm: float | None = None,
         schedule: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | str | None = None,
         engine: str = "auto",
         n_threads: int | None = None,
     ) -> None:
@@ -155,6 +156,7 @@ class Run:
         if isinstance(self.optimizer, LBFGS):
             lbfgs.refuse(self.task, checkpoint)
         self.checkpoint = None
+        every = None if checkpoint_every is None else interval("checkpoint_every", checkpoint_every)
         if checkpoint is not None:
             from fullyconnected.resume import Checkpoint, fingerprint  # loads what reads and writes files
 
@@ -162,6 +164,7 @@ class Run:
                 checkpoint,
                 net,
                 self.task,
+                every,
                 shuffle=self.shuffle,
                 seed="fresh" if seed is None else self.state.seed,
                 patience=self.patience,
@@ -173,36 +176,46 @@ class Run:
         self.engine = choice.make(self.task, self.state)
         self.stopped = "epochs"
 
-    def __iter__(self) -> Iterator[Epoch]:
-        state = self.state
-        while not self.out_of_patience():
-            began = time.perf_counter()
-            order = epoch_order(len(self.data.x), state.seed, state.epoch, shuffle=self.shuffle)
-            theta, running = state.theta.copy(), state.state.copy()
-            try:
-                loss = self.engine.epoch(order)
-            except BaseException as error:
-                # Ctrl-C may come between an update that overflows and the loss that would show it
-                finite = np.isfinite(state.theta).all() and np.isfinite(state.state).all()
-                if isinstance(error, DivergenceError) or not finite:
-                    state.theta[...], state.state[...] = theta, running
-                raise
-            try:
-                epoch = self.record(loss, began)
-            except Exception:  # a metric of the user's own: an epoch that is not counted has not been trained
-                state.theta[...], state.state[...] = theta, running
-                raise
+    def __iter__(self) -> Generator[Epoch]:
+        try:
+            while not self.out_of_patience():
+                yield self.epoch()
+        finally:  # also where Ctrl-C, an error or the end of the caller's loop ends it
             if self.checkpoint is not None:
-                self.checkpoint.write(state)
-            yield epoch
+                self.checkpoint.finish()
         self.stopped = "patience"
         self.give_back_best()
+
+    def epoch(self) -> Epoch:
+        """Train an epoch, judge it, note it, and see to the checkpoint."""
+        state, began = self.state, time.perf_counter()
+        order = epoch_order(len(self.data.x), state.seed, state.epoch, shuffle=self.shuffle)
+        theta, running = state.theta.copy(), state.state.copy()
+        try:
+            loss = self.engine.epoch(order)
+        except BaseException as error:
+            # Ctrl-C may come between an update that overflows and the loss that would show it
+            finite = np.isfinite(state.theta).all() and np.isfinite(state.state).all()
+            if isinstance(error, DivergenceError) or not finite:
+                state.theta[...], state.state[...] = theta, running
+            raise
+        try:
+            epoch = self.record(loss, began)
+        except Exception:  # a metric of the user's own: an epoch that is not counted has not been trained
+            state.theta[...], state.state[...] = theta, running
+            raise
+        if self.checkpoint is not None:
+            self.checkpoint.after_epoch(state)
+        return epoch
 
     def train(self, total: int, shown: display.Progress) -> None:
         """Train until there have been ``total`` epochs, or until patience ends."""
         trained = iter(self)
-        while self.state.epoch < total and (epoch := next(trained, None)) is not None:
-            shown.show(epoch.number, epoch)
+        try:
+            while self.state.epoch < total and (epoch := next(trained, None)) is not None:
+                shown.show(epoch.number, epoch)
+        finally:
+            trained.close()  # here, and not whenever it is no longer needed: it writes the checkpoint
 
     def solve(self, iterations: int, shown: display.Progress) -> None:
         """Train with L-BFGS, whose iterations are the epochs."""
@@ -294,8 +307,9 @@ def epochs(net: Network, x: Any, t: Any, loss: Any = None, optimizer: Any = None
     """Train as :func:`fit` does, yielding after every epoch: the caller's loop logs, stops, saves.
 
     It goes on until the caller's loop ends, or until patience does (then the best weights are given back): with a
-    ``checkpoint`` it may begin beyond the epoch at which the loop would end, so compare with ``>=``. Arguments are
-    those of :func:`fit` without ``epochs`` and ``progress``, and are checked at once.
+    ``checkpoint`` it may begin beyond the epoch at which the loop would end, so compare with ``>=``. The checkpoint is
+    written when the loop is left, too; whoever calls ``next`` instead ends with ``close``. Arguments are those of
+    :func:`fit` without ``epochs`` and ``progress``, and are checked at once.
 
     Yields
     ------
@@ -345,6 +359,7 @@ def fit(
     max_grad_norm: float | None = None,
     schedule: Any = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int | str | None = None,
     progress: Any = "auto",
     engine: str = "auto",
     n_threads: int | None = None,
@@ -394,8 +409,12 @@ def fit(
         From the epochs trained so far, as a float, to a factor on the learning rate: ``fc.CosineDecay(10)``. Asked
         before each step; by the native engine before each epoch, for all its steps.
     checkpoint : path, optional
-        Written at the start and after every epoch. Where it exists, the run goes on from it, with the same bits at
-        the end as if it had never stopped. ``fc.load`` reads it too: the network as it is after the last epoch.
+        Written at the start, every so often, and at the end, also where Ctrl-C, patience or an error is the end. Where
+        it exists, the run goes on from it, with the same bits at the end as if it had never stopped. ``fc.load`` reads
+        it too: the network as it is after the last epoch.
+    checkpoint_every : int or str, optional
+        After how many epochs the checkpoint is written, 1 or more, or after how much time: ``"30s"``, ``"5m"``,
+        ``"1h"``. None: after five seconds or more, so that writing takes no more than a fiftieth of the time.
     progress : "auto", True or False
         A bar on a terminal (with rich), else lines, a hundred or so; or nothing. What cannot be shown is left out.
     engine : str
@@ -450,6 +469,7 @@ def fit(
         max_grad_norm=max_grad_norm,
         schedule=schedule,
         checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
         engine=engine,
         n_threads=n_threads,
     )

@@ -36,6 +36,17 @@ class TrainingState:
     best: Best | None = None
     records: dict[str, list[float]] = field(default_factory=dict)
 
+    def copied(self, into: "TrainingState | None" = None) -> "TrainingState":
+        """Return a copy, in the memory of an earlier one where there is one. Records only grow, and are shared."""
+        if into is None:
+            slots = {name: np.empty_like(slot) for name, slot in self.slots.items()}
+            into = TrainingState(np.empty_like(self.theta), np.empty_like(self.state), self.seed, slots)
+        into.theta[...], into.state[...] = self.theta, self.state
+        for name, slot in self.slots.items():
+            into.slots[name][...] = slot
+        into.step, into.epoch, into.best, into.records = self.step, self.epoch, self.best, self.records
+        return into
+
     @classmethod
     def start(cls, theta: Array, state: Array, seed: int, optimizer: Optimizer) -> "TrainingState":
         """Return the state before the first step."""

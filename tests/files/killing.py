@@ -105,9 +105,14 @@ RUNS = {
 
 
 def run(name, checkpoint, **changes):
-    """Train as ``name`` says, going on from the checkpoint where there is one; return the network and its history."""
+    """Train as ``name`` says, going on from the checkpoint where there is one; return the network and its history.
+
+    The checkpoint is written after every epoch, so that a run that is killed over and over comes to its end.
+    """
     layers, settings = RUNS[name]
-    settings = {"epochs": 15, "batch_size": 32, "seed": 3, "progress": False} | settings | changes
+    settings = (
+        {"epochs": 15, "batch_size": 32, "seed": 3, "progress": False, "checkpoint_every": 1} | settings | changes
+    )
     if settings["seed"] == "generator":
         settings["seed"] = np.random.default_rng(9)
     net = fc.Network(layers, seed=settings["seed"], dtype=settings.pop("dtype", np.float32))

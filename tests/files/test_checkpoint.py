@@ -1,6 +1,10 @@
 """A run that was stopped, by whatever, and begun again ends with the bits of one that never was."""
 
+import contextlib
+import errno
+import gc
 import importlib.util
+import itertools
 import json
 import os
 import random
@@ -15,7 +19,10 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import fullyconnected as fc
-from fullyconnected.errors import CheckpointError, ConfigError, DivergenceError, FileFormatError
+from fullyconnected import progress, resume
+from fullyconnected.errors import CheckpointError, ConfigError, DivergenceError, FileFormatError, KindError
+from fullyconnected.files import write_checkpoint
+from fullyconnected.training_state import TrainingState
 
 KILLING = Path(__file__).with_name("killing.py")
 ONE_THREAD = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
@@ -112,11 +119,206 @@ def test_a_checkpoint_is_a_network(tmp_path):
 def test_it_is_written_before_the_first_epoch_and_after_every_one(tmp_path):
     path = tmp_path / "run"
     net = fc.mlp([12, 2], seed=0)
-    epochs = fc.epochs(net, TABLE, CLASSES, "hinge", checkpoint=path)
+    epochs = fc.epochs(net, TABLE, CLASSES, "hinge", checkpoint=path, checkpoint_every=1)
     assert (fc.load(path).theta == net.theta).all()
     for _ in range(3):
         next(epochs)
         assert (fc.load(path).theta == net.theta).all()
+
+
+class Clock:
+    """Time that goes on by as much as an epoch, or a writing of the checkpoint, is said to take."""
+
+    def __init__(self, monkeypatch, writing=0.01):
+        self.now, self.written, self.writing = 100.0, [], writing
+        monkeypatch.setattr(resume, "monotonic", lambda: self.now)
+        monkeypatch.setattr(resume, "write_checkpoint", self.write)
+
+    def write(self, path, layers, state, settings, *more):
+        self.now += self.writing
+        self.written.append(state.epoch)
+        write_checkpoint(path, layers, state, settings, *more)
+
+    def train(self, path, epochs, seconds, **settings):
+        net = fc.mlp([2, 1], seed=0)
+        for epoch in fc.epochs(net, [[1.0, 2.0]], [1.0], "squared_error", checkpoint=path, **settings):
+            self.now += seconds(epoch.number) if callable(seconds) else seconds
+            if epoch.number == epochs:
+                break
+        return self.written
+
+
+@pytest.mark.parametrize(
+    ("every", "seconds", "written"),
+    [
+        (None, 0.0001, [0, 1000]),  # a thousand epochs in the time in which ten checkpoints could be written
+        (1, 0.0001, list(range(1001))),
+        (300, 0.0001, [0, 300, 600, 900, 1000]),
+        (5000, 100.0, [0, 1000]),
+        ("30s", 0.1001, [0, 301, 601, 901, 1000]),
+        ("0.5m", 0.1001, [0, 301, 601, 901, 1000]),
+        ("1 min", 0.1001, [0, 601, 1000]),
+        (" 1h ", 3601, list(range(1001))[:1] + list(range(2, 1001))),
+        (np.int64(500), 1.0, [0, 500, 1000]),
+    ],
+    ids=str,
+)
+def test_a_checkpoint_is_written_as_often_as_is_said_and_at_the_end(tmp_path, monkeypatch, every, seconds, written):
+    assert Clock(monkeypatch).train(tmp_path / "run", 1000, seconds, checkpoint_every=every) == written
+
+
+@pytest.mark.parametrize("writing", [0.001, 0.1, 1.0, 20.0])
+@pytest.mark.parametrize("seconds", [0.001, 1.0, 60.0])
+def test_by_default_writing_takes_a_small_share_of_the_time(tmp_path, monkeypatch, writing, seconds):
+    clock = Clock(monkeypatch, writing)
+    began, written = clock.now, clock.train(tmp_path / "run", 2000, seconds)
+    wrote = (len(written) - 2) * writing  # beside the first and the last
+    assert wrote <= 0.02 * (clock.now - began)
+    rare = max(5, 50 * writing) + seconds + writing  # and no more is lost than what this took
+    assert all((b - a) * seconds <= rare + seconds for a, b in itertools.pairwise(written))
+
+
+@pytest.mark.parametrize("every", [0, -1, "0s", "s", "", "10", "10 epochs", "-5s", "1d", "1e400s", "nans", "٣s"])
+def test_other_times_are_refused(tmp_path, every):
+    with pytest.raises(ConfigError, match="checkpoint_every"):
+        begin(tmp_path / "run", checkpoint_every=every)
+    with pytest.raises(ConfigError, match="checkpoint_every"):  # also where there is none to write
+        fc.fit(fc.mlp([12, 2]), TABLE, CLASSES, "hinge", checkpoint_every=every, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("every", [True, 2.0, [1], b"30s"])
+def test_what_is_no_time_at_all_is_refused(tmp_path, every):
+    with pytest.raises(KindError, match="checkpoint_every"):
+        begin(tmp_path / "run", checkpoint_every=every)
+
+
+class Stop(Exception):
+    """Whatever may end a run."""
+
+
+@pytest.mark.parametrize("where", ["epoch", "metric", "loop", "generator", "left", "display"])
+@pytest.mark.parametrize("error", [Stop, KeyboardInterrupt, SystemExit])
+def test_whatever_ends_a_run_the_last_whole_epoch_is_in_its_checkpoint(tmp_path, monkeypatch, where, error):
+    def stop(at):
+        if os.environ.get("STOP") == at[0] and at[1] >= 4.3:
+            raise error
+        return 1.0
+
+    def metric(z, t):
+        judged.append(1)
+        return stop(("metric", len(judged)))
+
+    def schedule(epoch):
+        return stop(("epoch", epoch))
+
+    class Shown(progress.Progress):
+        def show(self, number, epoch):
+            stop(("display", number))
+
+    monkeypatch.setattr(progress, "choose", lambda shown: Shown())
+    monkeypatch.setenv("STOP", where)
+    judged, path = [], tmp_path / "run"
+    settings = {"optimizer": fc.Adam(0.01), "metrics": [metric], "checkpoint": path, "schedule": schedule}
+    settings |= {"engine": "numpy", "seed": 3, "checkpoint_every": "1h"}
+    net = fc.Network(killing.DEEP, seed=0)
+    with contextlib.suppress(error, StopIteration):
+        if where in ("loop", "generator", "left"):
+            epochs = fc.epochs(net, TABLE, CLASSES, "hinge", **settings)
+            for epoch in epochs:
+                net.theta[0] += 7.0 * (epoch.number == 5)  # what the caller does then is not the run's
+                if where == "left" and epoch.number == 5:
+                    break
+                if where == "generator" and epoch.number == 5:
+                    epochs.throw(error)
+                stop(("loop", epoch.number))
+            epochs.close()
+        else:
+            history = fc.fit(net, TABLE, CLASSES, "hinge", epochs=9, **settings)
+            assert history.interrupted
+            assert error is KeyboardInterrupt
+    if where == "loop":
+        del epochs
+        gc.collect()
+    done = 4 if where in ("epoch", "metric") else 5
+    monkeypatch.setenv("STOP", "")
+    resumed, whole = (fc.Network(killing.DEEP, seed=0) for _ in range(2))
+    first = next(fc.epochs(resumed, TABLE, CLASSES, "hinge", **settings))
+    assert first.number == done + 1
+    one = fc.fit(resumed, TABLE, CLASSES, "hinge", epochs=9, **settings | {"checkpoint": copied(path)})
+    other = fc.fit(whole, TABLE, CLASSES, "hinge", epochs=9, **settings | {"checkpoint": None})
+    assert same((resumed, one), (whole, other))
+
+
+def copied(path):
+    """Another name for the same checkpoint, so that what is done with the first does not matter."""
+    path.with_name("copy").write_bytes(path.read_bytes())
+    return path.with_name("copy")
+
+
+def test_ctrl_c_while_the_last_epoch_is_remembered(tmp_path, monkeypatch):
+    """Half a copy would be of one epoch, and half of another."""
+    copy, pressed = TrainingState.copied, []
+
+    def press(self, into=None):
+        made = copy(self, into)
+        if self.epoch == 3 and not pressed:
+            pressed.append(True)
+            made.theta[: made.theta.size // 2] = 0
+            raise KeyboardInterrupt
+        return made
+
+    monkeypatch.setattr(TrainingState, "copied", press)
+    path = tmp_path / "run"
+    assert run("everything", path, checkpoint_every="1h")[1].interrupted
+    assert pressed
+    assert same(run("everything", path), run("everything", None))
+
+
+def test_a_disk_that_is_full_does_not_end_a_run(tmp_path, monkeypatch):
+    def full(*arguments):
+        times.append(1)
+        if 2 <= len(times) <= until:
+            raise OSError(errno.ENOSPC, "No space left on device", "run")
+        write_checkpoint(*arguments)
+
+    monkeypatch.setattr(resume, "write_checkpoint", full)
+    alone = run("everything", None)
+    for until, left in ((4, 15), (99, 0)):
+        times, path = [], tmp_path / f"run {until}"
+        with pytest.warns(RuntimeWarning, match=r"could not be written: .*No space left .*Training goes on"):
+            assert same(run("everything", path), alone)
+        assert len(times) == 16 + (until == 99)
+        assert json.loads(metadata(path))["extras"]["run"]["epoch"] == left
+    times = [1]
+    with pytest.raises(OSError, match="No space left"):  # before training, it is known at once
+        run("everything", tmp_path / "other")
+
+
+def metadata(path):
+    with safe_open(path, "numpy") as file:
+        return file.metadata()["fullyconnected"]
+
+
+def test_a_script_that_ends_in_an_error_has_its_checkpoint(tmp_path):
+    """The loop is left when the interpreter is about to end."""
+    (tmp_path / "script.py").write_text(
+        "import fullyconnected as fc\n"
+        "for epoch in fc.epochs(fc.mlp([1, 1], seed=0), [[1.0]], [1.0], 'squared_error', checkpoint='run'):\n"
+        "    if epoch.number == 7:\n"
+        "        raise RuntimeError('of my own')\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stderr.endswith("RuntimeError: of my own\n")
+    assert json.loads(metadata(tmp_path / "run"))["extras"]["run"]["epoch"] == 7
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes with names")
+def test_a_pipe_is_no_checkpoint(tmp_path):
+    os.mkfifo(tmp_path / "run")
+    with pytest.raises(ConfigError, match="a file can be read and replaced"):
+        begin(tmp_path / "run")
 
 
 def test_what_cannot_be_written_is_known_before_training(tmp_path):

@@ -25,7 +25,9 @@ def write_checkpoint(
         "step": state.step,
         "epoch": state.epoch,
         # as text, for JSON knows no NaN, which a metric of the user's own may be; it gives back the same bits
-        "records": {name: [repr(float(value)) for value in values] for name, values in state.records.items()},
+        "records": {
+            name: [repr(float(value)) for value in values[: state.epoch]] for name, values in state.records.items()
+        },
     }
     if state.best is not None:
         vectors |= {"best.theta": state.best.theta, "best.state": state.best.state}
