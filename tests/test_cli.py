@@ -117,6 +117,20 @@ class TestFromATableToPredictions:
         assert {label for (label,) in rows[1:]} == set(labels)
         assert accuracy([label for (label,) in rows[1:]], path) > 0.94
 
+    def test_a_label_that_looks_like_a_missing_value_is_one_where_it_is_said_to_be(self, tmp_path, capsys):
+        path = table("iris", tmp_path / "iris.csv", ["None", "NA", "virginica"])
+        train = ["train", path, "--target", "target", "--quiet", "--epochs", "40", "--lr", "0.01"]
+        said = (
+            f"{path}, row 2, column 'target': 'None' stands for a missing value, as in 100 rows; leave such rows out. "
+        )
+        assert error_of(capsys, *train) == f"{said}Where it is a class of its own: --label None"
+        assert "row 52, column 'target': 'NA' stands" in error_of(capsys, *train, "--label", "None")
+        assert main([*train, "--label", "None", "--label", "NA"]) == 0
+        assert main(["predict", "model.safetensors", path]) == 0
+        assert accuracy([label for (label,) in read(capsys.readouterr().out)[1:]], path) > 0.94
+        assert main(["explain", "model.safetensors", "--data", path, "--row", "60"]) == 0
+        assert "target: target: 0 is NA, 1 is None, 2 is virginica" in capsys.readouterr().out
+
     def test_columns_are_found_by_name(self, iris, tmp_path, capsys):
         model, path = iris
         with open(path, newline="", encoding="utf-8") as file:

@@ -46,6 +46,8 @@ RANKS = {
     "gradcheck": 9,
     "training": 10,
     "proof": 10,
+    "cells": 8,
+    "rows": 9,
     "datasets": 10,
     "explanation": 10,
     "tables": 10,

@@ -178,3 +178,96 @@ def test_printing_and_writing_under_any_encoding(tmp_path, surroundings):
     ElementTree.fromstring((tmp_path / "net.svg").read_bytes())
     ast.parse((tmp_path / "python").read_bytes())
     json.loads((tmp_path / "json").read_bytes())
+
+
+def command(*arguments, folder, **surroundings):
+    """Run the command line as its own process; return its status, standard output and standard error as bytes."""
+    environment = {**os.environ, **surroundings}
+    line = [sys.executable, "-W", "error", "-m", "fullyconnected", *arguments]
+    done = subprocess.run(line, cwd=folder, env=environment, capture_output=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def lines(header, *rows):
+    return "\n".join([header, *rows, ""])
+
+
+TABLE = lines("Größe,\u03b3,種", *(f"{i % 7},{i % 3},{'猫' if i % 2 else 'né'}" for i in range(20)))
+ANY = [{"PYTHONUTF8": "1"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file names are text here")
+@pytest.mark.parametrize("surroundings", ANY, ids=str)
+class TestCommands:
+    """The command line, under a UTF-8 locale and under none."""
+
+    def test_files_whose_names_are_not_utf_8(self, tmp_path, surroundings):
+        folder = os.fsencode(tmp_path)
+        table, model = b"caf\xe9 \xff.csv", b"\xe9.safetensors"
+        try:
+            with open(os.path.join(folder, table), "w", encoding="utf-8") as file:
+                file.write(TABLE)
+        except OSError:
+            pytest.skip("this file system has UTF-8 names alone")
+        train = (b"train", table, b"--target", "種".encode(), b"-o", model, b"--epochs", b"2")
+        status, out, err = command(*train, folder=folder, **surroundings)
+        assert (status, b"Traceback" in err) == (0, False), err
+        assert b"caf\\xe9 \\xff.csv: 20 rows; 2 features: Gr" in out
+        status, out, err = command(b"predict", model, table, b"-o", b"\xff.csv", folder=folder, **surroundings)
+        assert (status, out, err) == (0, b"", b"")
+        with open(os.path.join(folder, b"\xff.csv"), encoding="utf-8") as file:
+            assert set(file.read().split()) <= {"prediction", "猫", "né"}
+        for form in FORMS:
+            name = b"\xff." + form.encode()
+            explain = (b"explain", model, b"--data", table, b"--row", b"1", f"--{form}".encode(), name)
+            status, out, err = command(*explain, folder=folder, **surroundings)
+            assert (status, out, err) == (0, b"", b"")
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                written = file.read()
+            assert written.isascii() or form == "text"
+            assert "caf\\xe9 \\xff.csv" in unescape(written).replace("\\\\", "\\") or form == "python"
+        status, out, err = command(b"predict", b"\xfe.safetensors", table, folder=folder, **surroundings)
+        assert (status, err) == (2, b"fullyconnected: error: \\xfe.safetensors: No such file or directory\n")
+
+    def test_names_and_labels_with_letters(self, tmp_path, surroundings):
+        (tmp_path / "t.csv").write_text(TABLE, encoding="utf-8")
+        train = ("train", "t.csv", "--target", "種", "--epochs", "2")
+        status, out, err = command(*(each.encode() for each in train), folder=tmp_path, **surroundings)
+        assert status == 0, err
+        assert "2 features: Größe, \u03b3\n" in out.decode()
+        assert "classes: né, 猫\n" in out.decode()
+        status, out, err = command("explain", "model.safetensors", "--data", "t.csv", folder=tmp_path, **surroundings)
+        assert (status, err) == (0, b"")
+        assert "inputs: x[0] is Größe" in out.decode()
+        wrong = ("train", "t.csv", "--target", "größe")
+        status, out, err = command(*(each.encode() for each in wrong), folder=tmp_path, **surroundings)
+        assert status == 2
+        assert err.decode("ascii" if "LC_ALL" in surroundings else "utf-8").count("\n") == 1
+        assert b"did you mean" in err
+
+    def test_a_terminal_of_another_encoding(self, tmp_path, surroundings):
+        (tmp_path / "t.csv").write_text(TABLE, encoding="utf-8")
+        assert command("train", "t.csv", "--target", "種".encode(), "-q", "--epochs", "2", folder=tmp_path)[0] == 0
+        for stream in ("ascii", "latin-1", "cp1252"):
+            environment = {**os.environ, **surroundings, "PYTHONIOENCODING": stream, "TERM": "dumb", "COLUMNS": "80"}
+            for arguments in (
+                ["predict", "model.safetensors", "t.csv"],
+                ["explain", "model.safetensors", "--data", "t.csv"],
+            ):
+                ours, theirs = os.openpty()
+                line = [sys.executable, "-W", "error", "-m", "fullyconnected", *arguments]
+                running = subprocess.Popen(
+                    line, cwd=tmp_path, env=environment, stdout=theirs, stderr=theirs, stdin=theirs
+                )
+                os.close(theirs)
+                said = b""
+                while True:
+                    try:
+                        said += os.read(ours, 1 << 16) or b"\x04"
+                    except OSError:  # Linux says so that the other end is closed
+                        break
+                    if said.endswith(b"\x04"):
+                        break
+                os.close(ours)
+                assert running.wait() == 0, said
+                assert ("prediction" in said.decode(stream)) or "inputs: x[0] is Gr" in said.decode(stream)

@@ -1,15 +1,19 @@
 """CSV tables: how they are read, what their target is taken for, and every complaint with file, row and column."""
 
+import codecs
 import csv
 import io
 import os
 import re
+import shlex
 import threading
+from unicodedata import normalize
 
 import numpy as np
 import pytest
 
 from fullyconnected import errors
+from fullyconnected.cells import is_missing
 from fullyconnected.tables import ADVICE, Table, choose_task, read_table
 
 
@@ -40,6 +44,28 @@ class TestWhatIsRead:
             "\ufeff" + PLAIN,  # as Excel writes UTF-8
             '"a","b","y"\n"1","2.5","red"\n"-3e1","+.5","blue"\n',
             "a, b, y\n 1, 2.5 ,red\n-3e1,+.5, blue \n",
+            PLAIN.replace(",", "|"),
+            PLAIN.encode("utf-16"),
+            PLAIN.encode("utf-32"),
+            codecs.BOM_UTF16_BE + PLAIN.replace(",", "\t").replace("\n", "\r\n").encode("utf-16-be"),
+            "sep=;\n" + PLAIN.replace(",", ";"),  # Excel's own way to say what is between cells
+            "\ufeffSEP=,\r\n" + PLAIN.replace("\n", "\r\n"),
+            '"sep=;"\n' + PLAIN.replace(",", ";"),
+            "sep=;;;\n" + PLAIN.replace(",", ";"),
+            "sep=\t\n" + PLAIN.replace(",", "\t"),
+            "sep=~\r" + PLAIN.replace(",", "~").replace("\n", "\r"),
+            PLAIN + ",,\n , ,\n\n,,\n",  # rows at the end that a spreadsheet thinks are there
+            PLAIN + "   \n",
+            PLAIN + "\x1a",  # control-Z, the end of a file in DOS
+            PLAIN.strip() + "\x1a",
+            PLAIN + "\x1a\r\n",
+            PLAIN.replace("\n", ",\n"),  # delimiters behind the last cell
+            PLAIN.replace("\n", ",,,\n"),
+            PLAIN.replace("\n", ",\n").replace("y,", "y"),  # of the rows alone
+            PLAIN.replace("y\n", "y,,\n"),  # of the header alone
+            "a,,b,y\n1,,2.5,red\n-3e1,,+.5,blue\n",  # an empty column between
+            "a,b,y\nTrue,2.5,red\n-3e1,+.5,blue\n",
+            "a,b,y\nTRUE,2.5,red\n\u221230,+.5,blue\n",
         ],
     )
     def test_the_same_table_in_every_spelling(self, tmp_path, text):
@@ -111,6 +137,24 @@ class TestComplaints:
             ("1e400", "'1e400' is not a finite number"),
             ("1e39", "'1e39' is too large"),
             ("x" * 500, "x...' is not a number"),
+            ('"1,000"', "write 1000 or 1.000, whichever is meant"),
+            ('"-1,000"', "write -1000 or -1.000, whichever is meant"),
+            ('"0,125"', "decimals are written with a point"),
+            ('"1.000,5"', "write 1000.5"),
+            ('"1,000.5"', "write 1000.5"),
+            ('"1,000,000"', "write 1000000"),
+            ("1.000.000", "write 1000000"),
+            ("1 000", "write 1000"),
+            ("1\u00a0000", "write 1000"),
+            ('"1\u202f000,5"', "write 1000.5"),
+            ("1'000", "write 1000"),
+            ("$5", "write the number alone: 5"),
+            ("5\u00a0%", "write the number alone: 5"),
+            ("(5)", "write the number alone: -5"),
+            ("\u20ac1.000", "write 1000 or 1.000, whichever is meant"),
+            ("0x10", "write it in decimal: 16"),
+            ("10.12.2024", "'10.12.2024' is not a number"),
+            ("yes", "'yes' is not a number"),
         ],
     )
     def test_a_cell_that_is_no_number_is_named_by_file_row_and_column(self, tmp_path, cell, reason):
@@ -129,6 +173,41 @@ class TestComplaints:
         path = written(tmp_path, f"a,y\n1,u\n2,{cell}\n")
         with pytest.raises(errors.DataError, match=re.escape(f"{path}, row 3, column 'y': {reason}")):
             read_table(path, "y")
+
+    @pytest.mark.parametrize(
+        "cell",
+        [
+            *("NA", "na", "N/A", "?", "None", "NULL", "null", "#N/A", "<NA>", "-", "--", ".", "NaT", "n.a.", "\u2014"),
+            *("#DIV/0!", "#REF!", "missing"),
+        ],
+    )
+    def test_what_stands_for_a_missing_value_is_no_label_unless_it_is_said_to_be_one(self, tmp_path, cell):
+        path = written(tmp_path, f"a,y\n1,u\n2,{cell}\n3,v\n4, {cell} \n")
+        with pytest.raises(errors.DataError) as error:
+            read_table(path, "y")
+        said = f"{path}, row 3, column 'y': {cell!r} stands for a missing value, as in 2 rows; leave such rows out."
+        assert str(error.value).startswith(said)
+        assert str(error.value).endswith(f"--label {shlex.quote(cell)}")
+        assert read_table(path, "y", known=[cell]).labels == ("u", cell, "v", cell)
+
+    def test_minus_is_a_label_beside_plus(self, tmp_path):
+        assert read_table(written(tmp_path, "a,y\n1,-\n2,+\n3,-\n"), "y").labels == ("-", "+", "-")
+        with pytest.raises(errors.DataError, match=r"row 4, column 'y': '\?' stands"):
+            read_table(written(tmp_path, "a,y\n1,-\n2,+\n3,?\n"), "y")
+
+    def test_true_and_false_are_numbers_in_features_and_text_in_a_target(self, tmp_path):
+        path = written(tmp_path, "a,b,y\nTrue,1,TRUE\nfalse,0,FALSE\nFALSE,.5,FALSE\n1,1,TRUE\n")
+        table = read_table(path, "y")
+        np.testing.assert_array_equal(table.x, [[1, 1], [0, 0], [0, 0.5], [1, 1]])
+        assert table.labels == ("TRUE", "FALSE", "FALSE", "TRUE")
+        assert choose_task(table) == ("classification", "text, 2 different values")
+        with pytest.raises(errors.DataError, match="'TRUE' is not a number; text is learned by --task classification"):
+            table.numbers()
+
+    def test_a_minus_of_typography_is_one_in_a_target(self, tmp_path):
+        table = read_table(written(tmp_path, "a,y\n1,\u22121.5\n2,2\n3,0\n"), "y")
+        assert choose_task(table)[0] == "regression"
+        assert table.numbers().tolist() == [-1.5, 2, 0]
 
     def test_rows_are_counted_as_a_spreadsheet_counts_them(self, tmp_path):
         path = written(tmp_path, 'a,y\n1,"three\nlines\nhere"\nbad,u\n')
@@ -151,7 +230,21 @@ class TestComplaints:
             ('a,y\n1,2\n3,"4\n5,6\n', ", row 3: unexpected end of data"),
             ('a,y\n1,2\n3,"4"4\n', ", row 3: "),
             ("a,y\n1,caf\u00e9\n".encode("latin-1"), " is not text in UTF-8"),
-            ("a,y\n1,2\n".encode("utf-16"), " is not text in UTF-8"),
+            ("a,y\n1,2\n".encode("utf-16-le"), " is not text in UTF-8"),  # without its mark
+            ("a,y\n1,2\n".encode("utf-16") + b"\x00", " is not text in UTF-8"),
+            ("caf\u00e9,y\n1,2\n".encode("latin-1"), " is not text in UTF-8"),
+            ("a,caf\u00e9\n1,2\n".encode("latin-1"), " is not text in UTF-8"),
+            ("a,y\n1,2\n,\n3,4\n", ", row 3: an empty row"),
+            ("a,y\n1,2\n3,4,5\n", "stands in quotes"),
+            ("a,y\n1,2,,\n3,4,,5\n", ", row 3: 4 cells"),
+            ('a,y\n"1",2\n3\n', ", row 3: 1 cells"),
+            ('a,y\n1,"2\n2"\n3\n', ", row 3 (line 4 of the file): 1 cells, where the header has 2 columns"),
+            ("sep=;\na;y\n1\n", ", row 2 (line 3 of the file): 1 cells, where the header has 2 columns"),
+            ("a,,y\n1,,3\n1,2,3\n", ": column 2 has no name in the header (row 1), and '2' in row 3"),
+            ("a y\n1 2\n", "; between columns there is a comma, a semicolon, a tab or a bar"),
+            ("a,Y \n1,2\n", "names 'a', 'Y'; did you mean 'Y'?"),
+            ("a," + "b" * 200_000 + "\n1,2\n", "there is no column 'y'"),
+            (",,\n1,2,3\n", " has no header"),
             (b"PK\x03\x04\xff\xfe\x00", " is not text in UTF-8"),
         ],
     )
@@ -161,6 +254,63 @@ class TestComplaints:
             read_table(path, "y")
         assert str(error.value).startswith(path)
         assert reason in str(error.value)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            ",a,b,notes\n0,1,2,x\n1,3,4,y\n",  # pandas' index
+            "a,b,notes,notes,notes\n1,2,,,\n3,4,x,y,z\n",
+            "a,b,,,\n1,2,nobody,asked,for this\n3,4,,,\n",
+            "a,b,notes\n1,2," + "long " * 40_000 + "\n3,4,\n",
+            "a,b," + "long " * 40_000 + "\n1,2,x\n3,4,y\n",
+            "a,b,notes\n1,2,NA\n3,4,#N/A\n",
+            "a,b,notes\n1,2,caf\u00e9\n3,4,x\n".encode("latin-1"),
+            "a,b,caf\u00e9\n1,2,x\n3,4,x\n".encode("latin-1"),
+            "a;notes, of any kind;b\n1;a,b,c;2\n3;a,b,c;4\n",
+            "a,b,notes\n1,2,NUL \x00 and \x1a\n3,4,x\n",
+            'a,b,notes\n1,2,5" pipe\n3,4,x\n',
+        ],
+    )
+    def test_columns_that_nobody_asks_for_may_hold_and_be_called_anything(self, tmp_path, text):
+        limit = csv.field_size_limit()
+        table = read_table(written(tmp_path, text), features=["b", "a"])
+        np.testing.assert_array_equal(table.x, [[2, 1], [4, 3]])
+        assert csv.field_size_limit() == limit
+
+    def test_a_column_that_is_asked_for_must_be_there_once(self, tmp_path):
+        path = written(tmp_path, "a,b,b\n1,2,3\n")
+        with pytest.raises(errors.FileFormatError, match="columns 2 and 3 are both named 'b'"):
+            read_table(path, features=["a", "b"])
+
+    @pytest.mark.parametrize(("there", "asked"), [("NFC", "NFD"), ("NFD", "NFC")])
+    def test_letters_are_the_same_however_accents_are_put_together(self, tmp_path, there, asked):
+        header = normalize(there, "gr\u00f6\u00dfe,\u0439")
+        table = read_table(written(tmp_path, f"{header}\n1,2\n"), normalize(asked, "\u0439"))
+        assert f"{table.features[0]},{table.target}" == header
+        other = read_table(written(tmp_path, f"{header}\n1,2\n"), features=[normalize(asked, "gr\u00f6\u00dfe")])
+        assert other.x.tolist() == [[1]]
+
+    @pytest.mark.parametrize(
+        ("text", "target"),
+        [
+            ("a,b;y\n1,5;0\n2,5;1\n", "y"),
+            ("a;b,y\n1;5,0\n2;5,1\n", "y"),
+            ("y;a,b\n0;1,5\n", "y"),
+            ("a|b,c|y\n1|2,3|0\n", "y"),
+            ("a\tb,c\n1\t2,3\n", "b,c"),
+            ("size, m;y\n1;2\n", "y"),
+        ],
+    )
+    def test_the_columns_asked_for_say_what_is_between_cells(self, tmp_path, text, target):
+        path = written(tmp_path, text)
+        try:
+            assert read_table(path, target).target == target
+        except errors.DataError as error:  # a cell with a comma is none; but the columns are right
+            assert "is not a number" in str(error)  # noqa: PT017
+
+    def test_a_long_first_cell_in_the_rows_does_not_hide_what_is_between_cells(self, tmp_path):
+        text = "a;b;y\n" + "1;2;" + "x, y" * 50_000 + "\n"
+        assert read_table(written(tmp_path, text), features=["a", "b"]).x.tolist() == [[1, 2]]
 
     def test_a_file_that_does_not_exist_is_the_systems_own_error(self, tmp_path):
         with pytest.raises(FileNotFoundError):
@@ -214,9 +364,9 @@ class TestAnything:
         from hypothesis import strategies as st
 
         text = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1).map(str.strip)
-        names = st.lists(text.filter(bool), min_size=2, max_size=5, unique=True)
+        names = st.lists(text.filter(bool), min_size=2, max_size=5, unique_by=lambda name: normalize("NFC", name))
         value = st.floats(allow_nan=False, allow_infinity=False, width=32)
-        label = text.filter(lambda cell: cell and cell.lower() != "nan")
+        label = text.filter(lambda cell: not is_missing(cell))
 
         @hypothesis.given(st.data(), names, st.sampled_from(",;\t"), st.sampled_from(["\n", "\r\n"]))
         @hypothesis.settings(max_examples=100)
@@ -237,7 +387,28 @@ class TestAnything:
         from hypothesis import strategies as st
 
         pieces = st.sampled_from(
-            [b"y", b"a", b",", b";", b"\t", b"\n", b"\r", b'"', b"1", b".5", b"nan", b"\x00", b"\xff"]
+            [
+                b"y",
+                b"a",
+                b",",
+                b";",
+                b"\t",
+                b"\n",
+                b"\r",
+                b'"',
+                b"1",
+                b".5",
+                b"nan",
+                b"\x00",
+                b"\xff",
+                b"|",
+                b"sep=;\n",
+                b"\x1a",
+                b"\xff\xfe",
+                b"\xef\xbb\xbf",
+                b"True",
+                b"\xe2\x88\x92",
+            ]
         )
 
         @hypothesis.given(st.binary() | st.lists(pieces, max_size=30).map(b"".join))

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import io
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 from fullyconnected import __version__
 from fullyconnected.errors import ConfigError, FullyConnectedError
 from fullyconnected.progress import Stream
+from fullyconnected.wording import printable
 
 # What the subcommands use is imported in them, so that --help and a mistyped option answer at once.
 
@@ -25,8 +27,13 @@ STANDARD_OUTPUT = "-"
 
 def _listed(names: Sequence[str]) -> str:
     """Return how many features there are, and which, so that an id among them is seen."""
-    count = f"{len(names):,} feature{'s' * (len(names) != 1)}"
-    return f"{count}: {', '.join(names[:20])}" + (", ..." if len(names) > 20 else "")
+    return f"{len(names):,} feature{'s' * (len(names) != 1)}: {_some(names)}"
+
+
+def _some(names: Sequence[str], most: int = 20) -> str:
+    """Return the first names as a line that any terminal can show."""
+    shown = [name if len(name) <= 60 else f"{name[:57]}..." for name in map(printable, names[:most])]
+    return ", ".join(shown) + (", ..." if len(names) > most else "")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         with contextlib.suppress(ValueError):  # it is closed
-            sys.stdout.reconfigure(encoding="utf-8")  # as the tables that are read; a terminal's own may lack letters
+            # a file gets UTF-8, as the tables that are read; a terminal its own, with escapes for letters that it lacks
+            sys.stdout.reconfigure(encoding=None if sys.stdout.isatty() else "utf-8", errors="backslashreplace")
     try:
         status: int = options.run(options)
         return status
@@ -55,12 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _tell(f"error: {f'{error.filename}: {error.strerror}' if of_file else error}", WRONG)
     except FullyConnectedError as error:
         return _tell(f"error: {error}", WRONG)
+    except MemoryError as error:
+        return _tell(f"error: there is not enough memory{f': {error}' if str(error) else ''}", WRONG)
     except KeyboardInterrupt:
         return _tell("interrupted", INTERRUPTED)
 
 
 def _tell(message: str, status: int) -> int:
-    Stream(sys.stderr).write(f"fullyconnected: {message}\n")
+    Stream(sys.stderr).write(f"fullyconnected: {printable(message)}\n")
     return status
 
 
@@ -89,7 +99,7 @@ def _write(path: str, text: str) -> None:
     if path == STANDARD_OUTPUT:
         _put(text)
     else:
-        write_atomically(path, text.encode())
+        write_atomically(path, text.encode("utf-8", "backslashreplace"))
 
 
 def _is_standard_output(path: str) -> bool:
@@ -143,7 +153,15 @@ def _parser() -> argparse.ArgumentParser:
     train = command("train", _train, "Train a network on a CSV table of numbers, and save it.")
     add = train.add_argument
     add("table", help="CSV file in UTF-8 with a header; every column but the target holds numbers")
-    add("--target", required=True, metavar="COLUMN", help="the column to predict: labels or numbers")
+    add("--target", type=_text, required=True, metavar="COLUMN", help="the column to predict: labels or numbers")
+    add(
+        "--label",
+        type=_text,
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="a label of the target that looks like a missing value and is none, as None or NA; may be given again",
+    )
     add("--task", choices=("classification", "regression"), help="what the target is, if not what it looks like")
     add(
         "--output",
@@ -192,6 +210,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _text(text: str) -> str:
+    """Return an argument as what it is in UTF-8, which tables are in, where the locale does not say so."""
+    try:
+        return os.fsencode(text).decode()
+    except UnicodeError:
+        return text
+
+
 def _sizes(text: str) -> tuple[int, ...]:
     sizes = tuple(map(int, text.split(",")))
     if min(sizes) < 1:
@@ -211,7 +237,7 @@ def _writable(path: str, *read: str, option: str = "--output") -> None:
     target = Path(path)
     if target.exists() and any(Path(other).exists() and target.samefile(other) for other in read):
         raise ConfigError(f"{option} {path} would replace a file that is read; choose another name")
-    if target.is_dir() or not target.resolve().parent.is_dir():
+    if target.is_dir() or not os.path.isdir(os.path.dirname(os.path.realpath(path))):
         raise ConfigError(f"{option} {path} is a folder, or in a folder that does not exist")
     check_writable(path)
 
@@ -235,14 +261,14 @@ def _train_and_save(options: argparse.Namespace) -> int:
         if not options.quiet:
             stream.write("\n".join([*map(str, lines), ""]))
 
-    table = read_table(options.table, options.target)
+    table = read_table(options.table, options.target, known=options.label)
     task, reason = (options.task, "as --task says") if options.task else choose_task(table)
     plan = prepare(table, task, options.hidden, options.validation, options.seed)
     model = plan.model
-    say(f"{options.table}: {len(table.x):,} rows; {_listed(table.features)}")
-    say(f"{options.target}: {task} ({reason}" + (")" if options.task else "; if it is not: --task)"))
+    say(f"{printable(options.table)}: {len(table.x):,} rows; {_listed(table.features)}")
+    say(f"{_some([options.target])}: {task} ({reason}" + (")" if options.task else "; if it is not: --task)"))
     if model.classes:
-        say("classes: " + ", ".join(model.classes[:20]) + (", ..." if len(model.classes) > 20 else ""))
+        say(f"classes: {_some(model.classes)}")
     say(f"{len(plan.learned):,} rows to learn from, {len(plan.held):,} held back for validation")
     say("", model.net.summary(), "")
     history = plan.train(
@@ -261,7 +287,8 @@ def _train_and_save(options: argparse.Namespace) -> int:
     same = "always the most frequent class" if model.classes else "always the mean"
     say(*(f"  {name} {value:.4g}  ({same}: {usual:.4g})" for name, (value, usual) in plan.scores().items()))
     if saved != STANDARD_OUTPUT:
-        say(f"saved to {saved}; to predict: fullyconnected predict {saved} TABLE.csv")
+        quoted = printable(shlex.quote(saved))
+        say(f"saved to {printable(saved)}; to predict: fullyconnected predict {quoted} TABLE.csv")
     if history.interrupted:
         return _tell(f"interrupted; the model of epoch {history.best_epoch} is saved", INTERRUPTED)
     return 0 if saved == options.output else WRONG
@@ -313,14 +340,17 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
+    from functools import partial
+
     from fullyconnected.explanation import explain
+    from fullyconnected.explanation.plaintext import to_text
     from fullyconnected.explanation.samples import SAMPLES
 
     read = [options.data] if options.data else []
     wanted = {form: path for form in _FORMS if (path := getattr(options, form))}
     for form, path in wanted.items():
         _writable(path, options.what, *read, option=f"--{form}")
-    if len({Path(path).resolve() for path in wanted.values()}) < len(wanted):
+    if len({os.path.realpath(path) for path in wanted.values()}) < len(wanted):
         raise ConfigError(f"{' and '.join(f'--{form}' for form in wanted)} need a file each")
     if options.what in SAMPLES:
         if options.data or options.row:
@@ -332,6 +362,7 @@ def _explain(options: argparse.Namespace) -> int:
     settings |= {key: value for key in ("optimizer", "h", "focus") if (value := getattr(options, key)) is not None}
     explanation = explain(net, x, t, **settings).about(about)
     forms = {form: getattr(explanation, f"to_{form}") for form in _FORMS}
+    forms["text"] = partial(to_text, explanation.trace, explanation.focus, letters=True)
     for form, path in wanted.items():
         _write(path, forms[form]())
     if options.open:
@@ -351,7 +382,7 @@ def _row_of_table(options: argparse.Namespace) -> tuple[Any, Any, Any, dict[str,
     model = load_table_model(options.what)
     if options.data is None:
         raise ConfigError(f"{options.what} is a model: say for which row of which table, --data TABLE.csv --row 0")
-    table = read_table(options.data, model.target, model.features)
+    table = read_table(options.data, model.target, model.features, model.classes or ())
     rows = options.row or [0]
     for row in rows:
         if not 0 <= row < len(table.x):
@@ -382,9 +413,18 @@ def _show(page: bytes, path: str | None) -> None:
         folder = tempfile.mkdtemp(prefix="fullyconnected-")
         path = os.path.join(folder, "page.html")
         Path(path).write_bytes(page)
-    address = Path(path).resolve().as_uri()
+    address = Path(os.path.realpath(path)).as_uri()
     if not webbrowser.open(address):
         Stream(sys.stdout).write(f"no browser could be started; open {address}\n")
+
+
+def _where(error: BaseException) -> str:
+    """Return in which line of whose file an error arose, outside of Python's own."""
+    import traceback
+
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    inside = [frame for frame in frames if frame.filename != __file__]
+    return f" ({inside[-1].filename}, line {inside[-1].lineno})" if inside else ""
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -396,8 +436,9 @@ def _check(options: argparse.Namespace) -> int:
         sys.path[:0] = [""] * ("" not in sys.path)  # a module of the user's own lies where the command is run
         try:
             importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            raise ConfigError(f"--import {name}: {error}") from None
+        except Exception as error:  # whatever the module does
+            kind = "" if isinstance(error, ModuleNotFoundError) else f"{type(error).__name__}: "
+            raise ConfigError(f"--import {name}: {kind}{error}{_where(error)}") from None
 
     stream = Stream(sys.stderr)
 

@@ -4,9 +4,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 
+from fullyconnected.cells import CODE, LARGEST, as_number
 from fullyconnected.checks import number
 from fullyconnected.errors import ConfigError, DataError, FileFormatError
 from fullyconnected.files import Model, read_model, write_model
@@ -16,8 +18,9 @@ from fullyconnected.network import Network, mlp
 from fullyconnected.optimizers import AdamW
 from fullyconnected.protocols import Loss
 from fullyconnected.rng import as_seed
-from fullyconnected.tables import CODE, LARGEST, Table, read_table
+from fullyconnected.tables import Table, read_table
 from fullyconnected.training import History, fit
+from fullyconnected.wording import printable
 
 __all__ = ["Plan", "TableModel", "load_table_model", "prepare"]
 
@@ -107,7 +110,7 @@ class TableModel:
             if _key(label) not in known:
                 raise DataError(
                     f"{table.place(row, table.target)}: {label!r} is no class of the model, which knows "
-                    f"{', '.join(self.classes[:12])}{', ...' * (len(self.classes) > 12)}"
+                    f"{printable(', '.join(self.classes[:12]))}{', ...' * (len(self.classes) > 12)}"
                 )
         return np.array([known[_key(label)] for label in table.labels], np.intp)
 
@@ -175,10 +178,8 @@ def load_table_model(path: str | os.PathLike[str]) -> TableModel:
 
 def _key(label: str) -> str | float:
     """Return what makes two labels one class: the number, where both are the same one; else the text."""
-    try:
-        return label if CODE.match(label) else float(label)
-    except ValueError:
-        return label
+    value = None if CODE.match(label) else as_number(label)
+    return normalize("NFC", label) if value is None else value
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -287,7 +288,7 @@ def prepare(table: Table, task: str, hidden: Sequence[int] = (64, 64), validatio
 
 def _classes(table: Table) -> tuple[tuple[str, ...], Array]:
     """Return the labels in order, numbers by value and text by the alphabet, and each row's place among them."""
-    keys: list[Any] = list(table.labels) if table.coded else table.numbers().tolist()
+    keys: list[Any] = [normalize("NFC", cell) for cell in table.labels] if table.coded else table.numbers().tolist()
     spelled: dict[Any, str] = {}
     for key, cell in zip(keys, table.labels, strict=True):
         spelled.setdefault(key, cell)  # 1 and 1.0 are one class, written as it came first
