@@ -599,6 +599,111 @@ class TestNewcomers:
             remedy(lambda t=t: fc.fit(self.NET, self.X4, t, "hinge"), TypeError, "such as 'red'", "np.unique(t")
 
 
+class Frame:
+    """A table as pandas, polars and others have it: columns with names, and an array on request."""
+
+    def __init__(self, values, columns):
+        self.values, self.columns = np.asarray(values), columns
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+    def __getitem__(self, names):
+        return Frame(self.values[:, [self.columns.index(name) for name in names]], names)
+
+
+class TestColumns:
+    """Rows are taken by position: a table whose columns come in another order would be predicted nonsense for."""
+
+    def frames(self, kind, values, names):
+        if kind == "own":
+            return Frame(values, list(names))
+        library = pytest.importorskip(kind, reason="a table of that library")
+        return library.DataFrame(dict(zip(names, np.transpose(values), strict=True)))
+
+    def trained(self, x, t=None, net=None, **settings):
+        net = net or fc.mlp([3, 4, 2], seed=0)
+        fc.fit(net, x, T if t is None else t, "squared_error", epochs=2, progress=False, **settings)
+        return net
+
+    @pytest.mark.parametrize("kind", ["own", "pandas", "polars"])
+    def test_names_are_remembered_and_checked(self, kind):
+        x = self.frames(kind, X, "abc")
+        turned, other = x[["c", "b", "a"]], self.frames(kind, X, "abd")
+        fewer, more = x[["a", "b"]], self.frames(kind, np.c_[X, X[:, 0]], "abcd")
+        net = self.trained(x)
+        assert net.columns.x == ("a", "b", "c")
+        wanted = net.predict(X)
+        assert np.array_equal(net.predict(x), wanted)
+        assert np.array_equal(net.predict(turned[list(net.columns.x)]), wanted)
+        assert np.array_equal(net.predict(X.tolist()), wanted)  # without names there is nothing to check
+        for table, error, words in (
+            (turned, DataError, ["another order", "column 0 is 'c', where 'a' belongs", "x[list(net.columns.x)]"]),
+            (other, DataError, ["lacks 'c' and has 'd' in addition"]),
+            (fewer, ShapeError, ["lacks 'c'"]),
+            (more, ShapeError, ["has 'd' in addition"]),
+        ):
+            for call in (
+                lambda table=table: net.predict(table),
+                lambda table=table: net.evaluate(table, T, "squared_error"),
+                lambda table=table: net.gradients(table, T, "squared_error"),
+                lambda table=table: self.trained(table, net=net),
+                lambda table=table: self.trained(x, validation=(table, T)),
+                lambda table=table: fc.check_gradients(net, table, T, "squared_error"),
+                lambda table=table: fc.explain(net, table, T, "squared_error"),
+                lambda table=table: fc.draw(net, table),
+            ):
+                remedy(call, error, "x has", *words)
+        assert np.array_equal(net.predict(X), wanted)
+
+    def test_files_copies_and_checkpoints_keep_them(self, tmp_path):
+        x, t = Frame(X, ["a", "b", "größe"]), Frame(T, ["left", "right"])
+        net = self.trained(x, t, checkpoint=tmp_path / "run")
+        net.save(tmp_path / "net")
+        wanted = (("a", "b", "größe"), ("left", "right"))
+        for other in (
+            fc.load(tmp_path / "net"),
+            fc.load(tmp_path / "run"),
+            net.copy(),
+            pickle.loads(pickle.dumps(net)),
+        ):
+            assert other.columns == wanted
+            remedy(lambda other=other: other.predict(x[["b", "a", "größe"]]), DataError, "another order")
+        plain = self.trained(X)
+        plain.save(tmp_path / "plain")
+        assert fc.load(tmp_path / "plain").columns == (None, None)
+        assert b"trained_with" not in (tmp_path / "plain").read_bytes()  # the file is that of earlier releases
+
+    def test_of_targets(self):
+        t = Frame(T, ["left", "right"])
+        net = self.trained(X, t)
+        assert net.columns == (None, ("left", "right"))
+        turned = t[["right", "left"]]
+        remedy(lambda: net.evaluate(X, turned, "squared_error"), DataError, "t has its columns in another order")
+        remedy(lambda: self.trained(X, t, validation=(X, turned)), DataError, "validation t has its columns in another")
+        net = self.trained(X, Frame(T[:, :1], ["y"]), net=fc.mlp([3, 1]))  # of a single one the name says nothing
+        assert net.evaluate(X, Frame(T[:, :1], ["z"]), "squared_error").loss >= 0
+
+    def test_columns_that_are_counted_have_no_names(self):
+        net = self.trained(Frame(X, [0, 1, 2]))
+        assert net.columns.x is None
+        assert net.predict(Frame(X, ["a", "b", "c"])).shape == (4, 2)
+        net = self.trained(Frame(X, [5, 7, 9]), net=net)
+        assert net.columns.x == ("5", "7", "9")
+
+    def test_a_fit_that_is_refused_remembers_nothing(self):
+        net = fc.mlp([3, 4, 2])
+        remedy(lambda: self.trained(Frame(X, ["a", "b", "c"]), net=net, patience=0), ConfigError, "patience")
+        assert net.columns.x is None
+        self.trained(X, net=net)
+        assert self.trained(Frame(X, ["a", "b", "c"]), net=net).columns.x == ("a", "b", "c")
+
+    def test_other_columns_may_be_set_by_hand(self):
+        net = self.trained(Frame(X, ["a", "b", "c"]))
+        net.columns = net.columns._replace(x=None)
+        assert net.predict(Frame(X, ["c", "b", "a"])).shape == (4, 2)
+
+
 def test_every_error_is_of_one_base_and_of_a_built_in():
     for name in errors.__all__:
         error = getattr(errors, name)

@@ -4,14 +4,27 @@ import contextlib
 import math
 import re
 from numbers import Complex, Integral, Number, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fullyconnected.errors import ConfigError, DataError, KindError, ShapeError
 from fullyconnected.flat import Array
 
-__all__ = ["as_array", "as_rows", "as_weights", "count", "interval", "number", "require_finite", "same_rows"]
+__all__ = [
+    "UNNAMED",
+    "Columns",
+    "as_array",
+    "as_rows",
+    "as_weights",
+    "columns_of",
+    "count",
+    "interval",
+    "number",
+    "require_finite",
+    "same_columns",
+    "same_rows",
+]
 
 BLOCK = 1 << 20  # entries looked at together, so that a check of a large file needs little memory
 
@@ -155,6 +168,60 @@ def _is_number(kind: type) -> bool:
 def _is_missing(kind: type) -> bool:
     """Whether a type is that of None, or of what pandas puts for a missing value."""
     return kind is type(None) or (kind.__module__.startswith("pandas") and kind.__name__ in ("NAType", "NaTType"))
+
+
+class Columns(NamedTuple):
+    """The names of the columns that a network was trained with, where there were any."""
+
+    x: tuple[str, ...] | None = None
+    t: tuple[str, ...] | None = None
+
+
+UNNAMED = Columns()
+
+
+def columns_of(table: Any) -> tuple[str, ...] | None:
+    """Return the names of a table's columns; None for arrays, and for tables whose columns are counted from 0.
+
+    >>> columns_of([[1, 2]]) is None
+    True
+    """
+    if isinstance(table, np.ndarray):
+        return None
+    arrow = type(table).__module__.startswith("pyarrow")  # whose columns are the columns themselves
+    labels = getattr(table, "column_names" if arrow else "columns", None)
+    if labels is None or callable(labels):
+        return None
+    labels = list(labels)
+    return None if labels == list(range(len(labels))) else tuple(map(str, labels))
+
+
+def same_columns(known: tuple[str, ...] | None, found: tuple[str, ...] | None, what: str, attribute: str) -> None:
+    """Raise where a table has other columns than the network was trained with, or the same in another order.
+
+    ``attribute`` is where the network keeps their names: ``"net.columns.x"``.
+    """
+    if known is None or found is None or known == found:
+        return
+    name = what.split()[-1]
+    advice = f"Rows are taken by position: {name}[list({attribute})]. (Without their names: {name}.to_numpy())"
+    missing, more = ([each for each in one if each not in other] for one, other in ((known, found), (found, known)))
+    if not missing and not more and len(known) == len(found):
+        i = next(i for i, (one, other) in enumerate(zip(known, found, strict=True)) if one != other)
+        raise DataError(
+            f"{what} has its columns in another order than the network was trained with: column {i} is {found[i]!a}, "
+            f"where {known[i]!a} belongs. {advice}"
+        )
+    parts = [f"lacks {_listed(missing)}"] * bool(missing) + [f"has {_listed(more)} in addition"] * bool(more)
+    error = DataError if len(known) == len(found) else ShapeError
+    raise error(
+        f"{what} has other columns than the network was trained with: it "
+        f"{' and '.join(parts) or 'has some of them twice'}. {advice}"
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"{name!a:.60}" for name in names[:8]) + ", ..." * (len(names) > 8)
 
 
 def as_rows(x: Any, n_in: int, what: str = "x", *, empty: bool = False) -> Array:

@@ -5,7 +5,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fullyconnected.checks import as_array, as_rows, as_weights, require_finite, same_rows
+from fullyconnected.checks import (
+    UNNAMED,
+    Columns,
+    as_array,
+    as_rows,
+    as_weights,
+    columns_of,
+    require_finite,
+    same_columns,
+    same_rows,
+)
 from fullyconnected.errors import ConfigError, ShapeError
 from fullyconnected.flat import Array
 from fullyconnected.layers import Dropout
@@ -26,12 +36,22 @@ class Data(NamedTuple):
 
 
 def check_data(
-    program: Program, dtype: np.dtype[Any], x: Any, t: Any, loss: Any, sample_weight: Any = None, what: str = ""
+    program: Program,
+    dtype: np.dtype[Any],
+    x: Any,
+    t: Any,
+    loss: Any,
+    sample_weight: Any = None,
+    what: str = "",
+    columns: Columns = UNNAMED,
 ) -> Data:
     """Return data that a network of this program and dtype can be trained on or judged by, or raise.
 
-    ``what`` stands before the names of the arrays in messages: ``"validation "``.
+    ``what`` stands before the names of the arrays in messages: ``"validation "``. ``columns`` are those that the
+    network was trained with.
     """
+    same_columns(columns.x, columns_of(x), f"{what}x", "net.columns.x")
+    same_columns(columns.t, columns_of(t), f"{what}t", "net.columns.t")
     loss = LOSSES.get(loss)
     n_out = program.n_out
     if n_out < loss.least_outputs:

@@ -344,7 +344,7 @@ def of_network(
 ) -> Subject:
     """Return a network's loss as a function of its parameters and inputs, and the gradients that it claims."""
     g = net.gradients(x, t, loss, l2, sample_weight, train, seed, engine=engine)
-    data = check_data(net.program, net.dtype, x, t, loss, sample_weight)
+    data = check_data(net.program, net.dtype, x, t, loss, sample_weight, columns=net.columns)
     theta, state = net.theta.astype(np.float64), net.state.astype(np.float64)
     at_first = state.copy()
     workspace = Workspace(net.program, theta, state, len(data.x), loss=data.loss, input_gradient=True)

@@ -10,7 +10,17 @@ import numpy as np
 
 from fullyconnected import rng
 from fullyconnected.activations import activation as as_activation
-from fullyconnected.checks import as_array, as_rows, count, number, require_finite
+from fullyconnected.checks import (
+    UNNAMED,
+    Columns,
+    as_array,
+    as_rows,
+    columns_of,
+    count,
+    number,
+    require_finite,
+    same_columns,
+)
 from fullyconnected.data import Data, check_data
 from fullyconnected.errors import ConfigError, FileFormatError, KindError, MissingNameError, ShapeError
 from fullyconnected.flat import Array
@@ -69,6 +79,10 @@ class Network:
         With every width known.
     n_in, n_out, n_params : int
         Sizes.
+    columns : Columns
+        ``columns.x`` and ``columns.t`` are the names of the columns that it was first trained with, where these were
+        those of a table (of pandas or polars, say); None where they had no names. A table with other columns, or with
+        the same in another order, is refused from then on. Files and copies keep them.
 
     Raises
     ------
@@ -105,7 +119,7 @@ class Network:
             raise ConfigError(f"the first values are not all finite in {dtype}; see init and bias_init")
 
     def _build(self, layers: tuple[Layer, ...], dtype: np.dtype[Any]) -> None:
-        self.layers, self.program = layers, Program(layers)
+        self.layers, self.program, self.columns = layers, Program(layers), UNNAMED
         try:
             self._theta = np.full(self.program.n_params, np.nan, dtype)
             self._state = np.full(self.program.n_state, np.nan, dtype)
@@ -215,6 +229,7 @@ class Network:
                 self._predictors.append(predictor)
                 if done:
                     return z
+        same_columns(self.columns.x, columns_of(x), "x", "net.columns.x")
         x = as_rows(x, self.n_in, empty=True)
         require_finite(x, "x", self.dtype)
         z = np.empty((len(x), self.n_out), self.dtype)
@@ -316,7 +331,7 @@ class Network:
         >>> mlp([1, 1], seed=0).evaluate([[0.0], [0.0]], [2.0, 4.0], "squared_error", ["mean_absolute_error"])
         Evaluation(loss=5.0, metrics={'mean_absolute_error': 3.0})
         """
-        data = check_data(self.program, self.dtype, x, t, loss, sample_weight)
+        data = check_data(self.program, self.dtype, x, t, loss, sample_weight, columns=self.columns)
         return self.judge(data, named(metrics, data.t, data.loss, self.n_out, data.weights), engine, n_threads)
 
     def judge(self, data: Data, metrics: Any, engine: str = "auto", n_threads: int | None = None) -> Evaluation:
@@ -385,7 +400,7 @@ class Network:
         >>> round(g.loss, 12), g.params[0].W.round(12).tolist()
         (0.18365, [[0.048, -0.037], [0.24, -0.185]])
         """
-        data = check_data(self.program, self.dtype, x, t, loss, sample_weight)
+        data = check_data(self.program, self.dtype, x, t, loss, sample_weight, columns=self.columns)
         state = self._state.copy() if train else self._state
         l2, seed = number("l2", l2), rng.as_seed(seed) if train else 0
         if engine != "numpy":
@@ -496,7 +511,7 @@ class Network:
         """
         from fullyconnected.files import Model, write_model  # here, for neither training nor prediction needs it
 
-        write_model(path, Model(self.layers, self._theta, self._state))
+        write_model(path, Model(self.layers, self._theta, self._state, columns=self.columns))
 
     def copy(self) -> "Network":
         """Return a network of its own with the same layers and parameters."""
@@ -505,17 +520,17 @@ class Network:
     __copy__ = copy  # two networks never share their parameters
 
     @classmethod
-    def of(cls, layers: tuple[Layer, ...], theta: Array, state: Array) -> "Network":
+    def of(cls, layers: tuple[Layer, ...], theta: Array, state: Array, columns: Columns = UNNAMED) -> "Network":
         """Return a network around existing vectors, which it keeps."""
         net = cls.__new__(cls)
-        net.__setstate__({"layers": layers, "theta": theta, "state": state})
+        net.__setstate__({"layers": layers, "theta": theta, "state": state, "columns": columns})
         return net
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"layers": self.layers, "theta": self._theta, "state": self._state}
+        return {"layers": self.layers, "theta": self._theta, "state": self._state, "columns": self.columns}
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
-        self.layers = saved["layers"]
+        self.layers, self.columns = saved["layers"], saved.get("columns", UNNAMED)
         # joblib hands its workers arrays that are mapped from a file and read-only: those are copied
         self._theta, self._state = (np.require(saved[name], None, ["C", "W", "E"]) for name in ("theta", "state"))
         self.program = Program(self.layers)
@@ -624,4 +639,4 @@ def load(path: str | os.PathLike[str]) -> Network:
             f"fullyconnected.tablemodel import load_table_model; model = load_table_model({name!r}); "
             f"model.predict('TABLE.csv') gives probabilities or numbers, and model.net is the network"
         )
-    return Network.of(model.layers, model.theta, model.state)
+    return Network.of(model.layers, model.theta, model.state, model.columns)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fullyconnected.checks import as_array, as_rows, count, number, require_finite, same_rows
+from fullyconnected.checks import as_array, as_rows, columns_of, count, number, require_finite, same_columns, same_rows
 from fullyconnected.data import output_activation
 from fullyconnected.errors import ConfigError, DataError, KindError, ShapeError, missing
 from fullyconnected.flat import Array
@@ -89,6 +89,7 @@ def decision_boundary(
     """
     if not isinstance(net, Network):
         raise KindError(f"the first argument is a Network; got {net!r:.200}")
+    same_columns(net.columns.x, columns_of(x), "x", "net.columns.x")
     x = as_rows(x, net.n_in)
     require_finite(x, "x", net.dtype)
     t = same_rows(len(x), as_array(t, "t"), "t")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fullyconnected.checks import Columns
 from fullyconnected.data import Data
 from fullyconnected.engine import Task
 from fullyconnected.errors import ConfigError
@@ -33,9 +34,15 @@ class Checkpoint:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], net: Network, task: Task, every: int | float | None, **others: Any
+        self,
+        path: str | os.PathLike[str],
+        net: Network,
+        task: Task,
+        every: int | float | None,
+        columns: Columns,
+        **others: Any,
     ) -> None:
-        self.path, self.layers, self.every = os.fspath(path), net.layers, every
+        self.path, self.layers, self.every, self.columns = os.fspath(path), net.layers, every, columns
         self.written, self.took = monotonic(), 0.0
         self.memory: TrainingState | None = None
         self.pending = False
@@ -114,7 +121,7 @@ class Checkpoint:
     def write(self, state: TrainingState) -> None:
         """Write all of the run."""
         began = monotonic()
-        write_checkpoint(self.path, self.layers, state, self.settings)
+        write_checkpoint(self.path, self.layers, state, self.settings, self.columns)
         self.written = monotonic()
         self.took = self.written - began
 

@@ -12,7 +12,7 @@ import numpy as np
 from fullyconnected import lbfgs
 from fullyconnected import progress as display
 from fullyconnected.batches import epoch_order
-from fullyconnected.checks import count, interval, number
+from fullyconnected.checks import Columns, columns_of, count, interval, number
 from fullyconnected.data import Data, check_data, require_rows
 from fullyconnected.engine import Task, choose
 from fullyconnected.errors import ConfigError, DivergenceError, KindError
@@ -119,9 +119,12 @@ class Run:
             raise KindError(
                 f"the first argument is the Network to train; got {net!r:.80}. Write fc.fit(net, x, t, loss, optimizer)"
             )
-        self.net, self.data = net, check_data(net.program, net.dtype, x, t, loss, sample_weight)
+        self.net, known = net, net.columns
+        self.data = check_data(net.program, net.dtype, x, t, loss, sample_weight, columns=known)
+        answers = columns_of(t) or ()  # of a single one the name says nothing
+        columns = Columns(known.x or columns_of(x), known.t or (answers if len(answers) > 1 else None))
         self.optimizer = OPTIMIZERS.get(Adam() if optimizer is None else optimizer)
-        self.validation = _validation(net, validation, self.data)
+        self.validation = _validation(net, validation, self.data, columns)
         judged = self.validation or self.data
         self.metrics = named(metrics, judged.t, judged.loss, net.n_out, judged.weights, also=self.data.t)
         self.patience = None if patience is None else count("patience", patience)
@@ -165,6 +168,7 @@ class Run:
                 net,
                 self.task,
                 every,
+                columns,
                 shuffle=self.shuffle,
                 seed="fresh" if seed is None else self.state.seed,
                 patience=self.patience,
@@ -174,6 +178,7 @@ class Run:
             )
             self.checkpoint.begin(self.state)
         self.engine = choice.make(self.task, self.state)
+        net.columns = columns
         self.stopped = "epochs"
 
     def __iter__(self) -> Generator[Epoch]:
@@ -285,13 +290,13 @@ class Run:
         )
 
 
-def _validation(net: Network, validation: Any, data: Data) -> Data | None:
+def _validation(net: Network, validation: Any, data: Data, columns: Columns) -> Data | None:
     if validation is None:
         return None
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
         raise KindError("validation is (x, t) or (x, t, weights)")
     x, t, weights = (*validation, None)[:3]
-    return check_data(net.program, net.dtype, x, t, data.loss, weights, what="validation ")
+    return check_data(net.program, net.dtype, x, t, data.loss, weights, "validation ", columns)
 
 
 def _unknown(function: str, name: str) -> KindError:

@@ -338,3 +338,10 @@ def test_a_file_that_is_cut_short_while_it_is_read_does_no_harm(path):
     finally:
         over.set()
         cutter.join()
+
+
+@pytest.mark.parametrize("described", [5, [], {"z": None}, {"x": "abc"}, {"x": [1, 2, 3]}, {"x": ["a"]}, {"t": {}}])
+def test_a_damaged_description_of_columns_is_refused(described, net, path):
+    write_model(path, Model(net.layers, net.theta, net.state, {"trained_with": described}))
+    with pytest.raises(FileFormatError, match="columns"):
+        read_model(path)

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from fullyconnected.checks import as_rows, require_finite
+from fullyconnected.checks import as_rows, columns_of, require_finite, same_columns
 from fullyconnected.errors import ConfigError, KindError
 from fullyconnected.explanation.document import place
 from fullyconnected.explanation.expression import Name
@@ -133,6 +133,7 @@ def _of_network(net: Network, x: Any) -> Iterator[Part]:
     outputs: list[Array | None] = [None] * len(net.program.steps)
     first: Array | None = None
     if x is not None:
+        same_columns(net.columns.x, columns_of(x), "x", "net.columns.x")
         x = as_rows(x, net.n_in)
         require_finite(x, "x", net.dtype)
         batch = Workspace(net.program, net.theta, net.state.copy(), len(x)).bind(len(x))

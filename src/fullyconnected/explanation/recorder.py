@@ -106,7 +106,7 @@ def recorded(
     rule: Optimizer | None = None if optimizer is None else OPTIMIZERS.get(optimizer)
     if isinstance(rule, LBFGS):
         raise ConfigError("LBFGS takes many looks at the data in a step; give a stepwise rule, such as fc.SGD(0.1)")
-    data = check_data(net.program, net.dtype, x, t, loss, sample_weight)
+    data = check_data(net.program, net.dtype, x, t, loss, sample_weight, columns=net.columns)
     l2, h, seed = number("l2", l2), number("h", STEP if h is None else h, above=True), as_seed(seed)
     recorder = Recorder(net, data, train)
     recorder.forward(seed)

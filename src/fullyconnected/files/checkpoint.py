@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fullyconnected.checks import UNNAMED, Columns
 from fullyconnected.errors import CheckpointError, FileFormatError
 from fullyconnected.files.model import Model, read_model, write_model
 from fullyconnected.flat import Array
@@ -15,7 +16,11 @@ __all__ = ["read_checkpoint", "write_checkpoint"]
 
 
 def write_checkpoint(
-    path: str | os.PathLike[str], layers: tuple[Layer, ...], state: TrainingState, settings: dict[str, Any]
+    path: str | os.PathLike[str],
+    layers: tuple[Layer, ...],
+    state: TrainingState,
+    settings: dict[str, Any],
+    columns: Columns = UNNAMED,
 ) -> None:
     """Write all of a run; ``settings``, JSON values, say what it must go on with."""
     vectors = {f"slot.{name}": slot for name, slot in state.slots.items()}
@@ -32,7 +37,7 @@ def write_checkpoint(
     if state.best is not None:
         vectors |= {"best.theta": state.best.theta, "best.state": state.best.state}
         run["best"] = {"value": repr(float(state.best.value)), "epoch": state.best.epoch}
-    write_model(path, Model(layers, state.theta, state.state, {"run": run}, vectors))
+    write_model(path, Model(layers, state.theta, state.state, {"run": run}, vectors, columns))
 
 
 def read_checkpoint(path: str | os.PathLike[str], state: TrainingState, settings: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from fullyconnected.checks import UNNAMED, Columns
 from fullyconnected.errors import ConfigError, FileFormatError
 from fullyconnected.files.architecture import build_layers, describe_layers
 from fullyconnected.files.atomic import write_atomically
@@ -35,6 +36,7 @@ class Model:
     state: Array
     extras: dict[str, Any] = field(default_factory=dict)  # JSON values: a table's columns, a run's settings
     vectors: dict[str, Array] = field(default_factory=dict)  # further vectors of theta's dtype
+    columns: Columns = UNNAMED  # of what the network was trained with, where they had names
 
 
 def _tensors(program: Program, theta: Array, state: Array) -> dict[str, Array]:
@@ -53,7 +55,9 @@ def write_model(path: str | os.PathLike[str], model: Model) -> None:
         "version": VERSION,
         "dtype": model.theta.dtype.name,
         "layers": describe_layers(model.layers),
-        "extras": model.extras,
+        "extras": model.extras
+        if model.columns == UNNAMED
+        else {**model.extras, "trained_with": model.columns._asdict()},
     }
     try:
         text = json.dumps(content, allow_nan=False)
@@ -90,6 +94,7 @@ def _model(data: bytes) -> Model:
     if not isinstance(extras, dict):
         raise FileFormatError("the extras are not a JSON object")
     program = Program(layers)
+    columns = _columns(extras.pop("trained_with", {}), program.n_in)
     shapes = {name: shape for name, shape, _, _ in program.tensors()}
     shapes |= {name: shape for name, shape, _ in program.state_tensors()}
     if missing := shapes.keys() - tensors:
@@ -107,7 +112,20 @@ def _model(data: bytes) -> Model:
         if not np.isfinite(view).all():
             raise FileFormatError(f"{name} holds values that are not finite")
     vectors = {name.removeprefix("run."): tensors[name].ravel() for name in sorted(tensors)}
-    return Model(layers, theta, state, extras, vectors)
+    return Model(layers, theta, state, extras, vectors, columns)
+
+
+def _columns(described: Any, n_in: int) -> Columns:
+    """Return the names of columns, which files of earlier releases do not have."""
+    if not isinstance(described, dict) or not described.keys() <= {"x", "t"}:
+        raise FileFormatError("the columns are not described by x and t")
+    for key, names in described.items():
+        if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise FileFormatError(f"the columns of {key} are not a list of names")
+    x, t = (None if described.get(key) is None else tuple(described[key]) for key in ("x", "t"))
+    if x is not None and len(x) != n_in:
+        raise FileFormatError(f"there are {len(x)} names of columns, and the network takes {n_in} inputs")
+    return Columns(x, t)
 
 
 def _content(metadata: dict[str, str]) -> dict[str, Any]:
