@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 import fullyconnected as fc
 from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.losses import LOSSES
+from fullyconnected.program import Workspace
 
 pytestmark = pytest.mark.skipif(not fc.engines()["native"].available, reason=fc.engines()["native"].about)
 
@@ -58,9 +60,34 @@ def exact(net):
     return other
 
 
+def rows_beside_kinks(net, x, t, loss, how):
+    """Return which rows pass so near a kink that two ways of rounding may end up on its two sides."""
+    net = exact(net)
+    encoded = loss.encode(np.asarray(t), net.n_out)
+    workspace = Workspace(net.program, net.theta, net.state.copy(), len(x), loss=loss)
+    batch = workspace.bind(len(x))
+    batch.fill(x, encoded, None)
+    workspace.at(how.get("seed", 0), 0)
+    batch.forward(train=how.get("train", False))
+    distances = [step.layer.kink_distances(p, rows) for step, p, rows, _, _ in batch.bound()]
+    distances.append(loss.kink_distances(batch.z, encoded))
+    beside = np.zeros(len(x), bool)
+    for found in distances:
+        if found is not None:
+            near = (found != 0) & (np.abs(found) < 1e-4)  # an exact zero, as after a relu, is one in every way
+            beside |= near.reshape(-1, len(x), found.shape[-1]).any(axis=(0, 2))
+    return beside
+
+
 def assert_same_gradients(net, x, t, loss, **how):
     tolerance = TOLERANCE[net.dtype.type]
     x = x.astype(net.dtype)
+    if net.dtype == np.float32 and (beside := rows_beside_kinks(net, x, t, loss, how)).any():
+        weights = how.get("sample_weight")
+        weights = np.where(beside, 0, np.ones(len(x)) if weights is None else weights)
+        if not weights.any():
+            return
+        how["sample_weight"] = weights
     numpy, native = (net.gradients(x, t, loss, engine=engine, **how) for engine in ("numpy", "native"))
     whole = float(np.linalg.norm(numpy.theta))
     errors = {"loss": abs(numpy.loss - native.loss) / (abs(numpy.loss) or 1), "x": far(numpy.x, native.x, 0.0)}
@@ -140,14 +167,24 @@ def way(net, x, t, loss, optimizer, engine, **how):
     return net, net.theta - began
 
 
+@pytest.fixture
+def nearest(monkeypatch):
+    """The distance from 0 of what relu was handed, where that was nearest and not 0 itself; set it to infinity first."""
+    relu, found = type(ACTIVATIONS.build("relu")), SimpleNamespace(distance=math.inf)
+    forward = relu.forward
+
+    def watched(self, h, c, y):
+        found.distance = min(found.distance, np.abs(h[h != 0]).min(initial=math.inf))
+        forward(self, h, c, y)
+
+    monkeypatch.setattr(relu, "forward", watched)
+    return found
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: o.name)
 @pytest.mark.parametrize("kind", LAYERS)
-def test_twenty_steps_end_at_the_same_place(kind, optimizer):
-    errors = []
-    for i, dtype in itertools.product(range(6), (np.float64, np.float32)):
-        activation = ("tanh", "sigmoid", "gelu", "relu", "silu", "softplus")[i]
-        net = network([fc.Dense(6, 13, activation), *LAYERS[kind](13, activation), fc.Dense(13, 3)], dtype, i)
-        x, t = data(fc.SoftmaxCrossEntropy(), 37, 6, 3, i)
+def test_twenty_steps_end_at_the_same_place(kind, optimizer, nearest):
+    for i, activation in enumerate(("tanh", "sigmoid", "gelu", "relu", "silu", "softplus")):
         how = {
             "batch_size": 8,  # the last batch has five rows
             "epochs": 4,
@@ -157,17 +194,24 @@ def test_twenty_steps_end_at_the_same_place(kind, optimizer):
             "schedule": fc.CosineDecay(4) if i % 2 else None,
             "seed": i,
         }
-        (net_a, a), (net_b, b) = (
-            way(net, x, t, "softmax_cross_entropy", optimizer, engine, **how) for engine in ("numpy", "native")
-        )
-        error = float(np.linalg.norm(a - b) / np.linalg.norm(a))
-        if dtype is np.float64:
-            assert error <= 1e-9
-            np.testing.assert_allclose(net_a.state, net_b.state, rtol=1e-9)
-        else:
-            assert error <= 5e-3
-            errors.append(error)
-    assert sum(error <= 1e-5 for error in errors) >= 0.9 * len(errors)
+        for seed in range(i, 600, 6):  # until nothing comes so near a kink that two ways of rounding could part there
+            layers = [fc.Dense(6, 13, activation), *LAYERS[kind](13, activation), fc.Dense(13, 3)]
+            single = network(layers, np.float32, seed)
+            x, t = data(fc.SoftmaxCrossEntropy(), 37, 6, 3, seed)
+            x = x.astype(np.float32)
+            nearest.distance = math.inf
+            (net_a, a), (net_b, b), (_, c), (_, d) = (
+                way(net, x, t, "softmax_cross_entropy", optimizer, engine, **how)
+                for net, engine in itertools.product((exact(single), single), ("numpy", "native"))
+            )
+            if nearest.distance > 1e-4:
+                break
+        assert np.linalg.norm(a - b) <= 1e-9 * np.linalg.norm(a)
+        np.testing.assert_allclose(net_a.state, net_b.state, rtol=1e-9)
+        # In float32 theta is rounded after each of the twenty steps, in both ways; and what the sums within a step
+        # lose, NumPy's distance from the exact way shows: the native engine may lose as much.
+        stored = 20 * np.finfo(np.float32).eps * np.linalg.norm(single.theta)
+        assert np.linalg.norm(c - d) <= 2 * np.linalg.norm(c - a) + stored
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
