@@ -36,7 +36,7 @@ libraries() { # GCC's and Clang's names of the libraries
 }
 
 tests() { # NAME: what is asked of an installation has nothing to sanitize, and a sanitizer's slowness no bound to keep
-    timeout 900 ${as_expected:-} "$venv/$1/bin/python" -m pytest -q -n auto -p no:cacheprovider -k "not installation and not half_a_second" tests/native
+    timeout 900 ${as_expected:-} "$venv/$1/bin/python" -m pytest -q -n auto -p no:cacheprovider -k "not installation and not within_an_epoch" tests/native
 }
 
 export OPENBLAS_NUM_THREADS=1

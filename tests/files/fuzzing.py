@@ -131,10 +131,14 @@ def load_all(count, seed, folder):
     """Load every damaged file: a network that predicts, or an error of the library, soon and in little memory."""
     rng, loaded = random.Random(seed), 0
     np.seterr(all="ignore")
-    files, path = originals(folder), folder / "damaged"
+    files, path, usual = originals(folder), folder / "damaged", 0.0
     for data in files:
         path.write_bytes(data)
         fc.load(path)
+        began = time.process_time()
+        for _ in range(20):
+            fc.load(path)
+        usual = max(usual, (time.process_time() - began) / 20)  # of this process alone, whatever else runs here
     tracemalloc.start()
     limit_memory(200 << 20)
     for case in range(count):
@@ -143,14 +147,14 @@ def load_all(count, seed, folder):
         path.unlink()  # a new file is quicker than one cut short: some file systems write that out at once
         path.write_bytes(data)
         tracemalloc.reset_peak()
-        before, began = tracemalloc.get_traced_memory()[0], time.perf_counter()
+        before, began = tracemalloc.get_traced_memory()[0], time.process_time()
         net, refusal = None, ""
         try:
             net = fc.load(path)
         except fc.errors.FileFormatError as error:
             refusal = str(error)
-        took, peak = time.perf_counter() - began, tracemalloc.get_traced_memory()[1] - before
-        assert took < 5, f"case {case} of seed {seed} took {took} s"
+        took, peak = time.process_time() - began, tracemalloc.get_traced_memory()[1] - before
+        assert took < 1000 * usual, f"case {case} of seed {seed} took {took} s, and a whole file {usual} s"
         assert peak < 20 * len(data) + 2_000_000, f"case {case} of seed {seed} took {peak} bytes for {len(data)}"
         assert len(refusal) < 2000
         if net is not None and net.n_in < 10**6:

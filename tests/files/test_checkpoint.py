@@ -45,7 +45,7 @@ def same(one, other):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
 def test_runs_killed_at_any_moment_and_begun_again_end_with_the_same_bits(tmp_path):
-    subprocess.run([sys.executable, KILLING, "trains", "30", tmp_path], env=ONE_THREAD, check=True)
+    subprocess.run([sys.executable, KILLING, "trains", tmp_path, "30", "2"], env=ONE_THREAD, check=True)
 
 
 def test_a_run_killed_on_any_system_in_processes_of_its_own(tmp_path):
@@ -54,14 +54,13 @@ def test_a_run_killed_on_any_system_in_processes_of_its_own(tmp_path):
         return subprocess.Popen([sys.executable, KILLING, "train", "blocks", folder], env=ONE_THREAD)
 
     assert process(tmp_path / "alone").wait() == 0
-    kills = 0
-    while kills < 4:
+    draw = random.Random(3)
+    for _ in range(4):
         with process(tmp_path / "killed") as child:
             while child.poll() is None and not (tmp_path / "killed" / "run").exists():
                 time.sleep(0.001)
-            time.sleep(random.uniform(0, 0.2))
+            time.sleep(draw.uniform(0, 0.2))
             child.kill()
-        kills += 1
     assert process(tmp_path / "killed").wait() == 0
     for file in ("run", "net", "history"):
         assert (tmp_path / "killed" / file).read_bytes() == (tmp_path / "alone" / file).read_bytes()

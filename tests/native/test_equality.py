@@ -169,7 +169,7 @@ def way(net, x, t, loss, optimizer, engine, **how):
 
 @pytest.fixture
 def nearest(monkeypatch):
-    """The distance from 0 of what relu was handed, where that was nearest and not 0 itself; set it to infinity first."""
+    """How far from 0 relu was handed a number, where that was nearest and not 0 itself; set it to infinity first."""
     relu, found = type(ACTIVATIONS.build("relu")), SimpleNamespace(distance=math.inf)
     forward = relu.forward
 

@@ -19,7 +19,7 @@ from fullyconnected.errors import ConfigError, KindError
 
 HERE = Path(__file__).parent
 COMPILER = next(filter(None, map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))), None)
-UNDER_A_SANITIZER = "LD_PRELOAD" in os.environ
+UNDER_A_SANITIZER = any(name in os.environ.get("LD_PRELOAD", "") for name in ("asan", "tsan"))
 
 NAMES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "MKL_NUM_THREADS")
 CASES = re.findall(r'^    \{"(\w+)", case_', (HERE / "team_test.cpp").read_text(encoding="utf-8"), re.MULTILINE)
