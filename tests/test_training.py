@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -487,11 +488,13 @@ class TestEpochs:
         assert quiet(net, *data, epochs=1).loss  # and it can be trained on
 
     def test_what_an_epoch_tells(self, data):
+        began = time.perf_counter()
         epoch = next(fc.epochs(small(), *data, "squared_error", validation=data, metrics=["r2"]))
+        took = time.perf_counter() - began
         assert epoch.number == 1
         assert epoch.loss > 0 < epoch.validation_loss
         assert list(epoch.metrics) == ["r2"]
-        assert 0 <= epoch.seconds < 10
+        assert 0 <= epoch.seconds <= took
         assert "loss" in str(epoch)
         assert "r2" in str(epoch)
 
