@@ -201,6 +201,11 @@ class TestLearningCurves:
         drawn(fc.plot.learning_curves(history, ax=ax))
         assert legend(ax) == ["training (1 not finite)", "validation (3 not finite)"]
 
+    @pytest.mark.parametrize("name", ["price [$]", "$a$", "$\\frac{$", "a_b^c {", "two\nlines\x00", "caf\udce9"])
+    def test_a_metric_of_any_name_is_written_as_it_is(self, name):
+        axes = drawn(fc.plot.learning_curves(History(loss=[3.0, 2.0], metrics={name: [0.5, 0.6]})))
+        assert axes[1].get_ylabel() in (name.replace("_", " "), "two lines\ufffd", "caf\\xe9")
+
     def test_the_lowest_validation_loss_is_a_finite_one(self, ax):
         fc.plot.learning_curves(History(loss=[1.0] * 4, validation_loss=[-np.inf, 3.0, 2.0, np.nan]), ax=ax)
         assert legend(ax)[-1] == "lowest validation loss: epoch 3"

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import ClassVar
@@ -15,6 +16,8 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.explanation.plaintext import to_text
+from fullyconnected.tablemodel import load_table_model
+from fullyconnected.tables import read_table
 
 NAME = "größe \u03b3 字 \U0001f600"
 X, T = [[1.0, 2.0], [3.0, -1.0]], np.zeros((2, 2))
@@ -116,6 +119,18 @@ class TestAscii:
             assert str(thing).isascii(), type(thing)
         assert net._repr_html_().isascii()
         assert NAME in unescape(net._repr_html_())
+
+    def test_an_error_that_names_a_file_whose_name_is_not_utf_8(self, tmp_path):
+        path = tmp_path / os.fsdecode(b"caf\xe9")
+        try:
+            path.write_bytes(b"no model")
+        except OSError:
+            pytest.skip("this file system has UTF-8 names alone")
+        for load in (fc.load, load_table_model, partial(read_table, target="y")):
+            with pytest.raises(fc.errors.FileFormatError) as error:
+                load(path)
+            assert "caf\\udce9" in str(error.value)
+            str(error.value).encode()
 
     def test_formulas_have_words_for_letters(self, explanation):
         text = explanation.to_text()

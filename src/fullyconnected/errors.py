@@ -27,6 +27,10 @@ __all__ = [
 class FullyConnectedError(Exception):
     """The base of every error that the library raises on purpose."""
 
+    def __str__(self) -> str:
+        # the bytes of a file's name that are not UTF-8 could not be printed; Python's own errors escape them, too
+        return super().__str__().encode("utf-8", "backslashreplace").decode("utf-8")
+
 
 class ConfigError(FullyConnectedError, ValueError):
     """A setting is out of range, or two settings do not go together."""

@@ -20,6 +20,7 @@ from fullyconnected.flat import Array
 from fullyconnected.network import Gradients, Network
 from fullyconnected.protocols import as_outputs
 from fullyconnected.training import History
+from fullyconnected.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -330,7 +331,7 @@ def learning_curves(history: History, *, ax: Any = None) -> "list[Axes]":
     judged = len(curves) - 1  # metrics are of the validation data, where there are any
     for each, name in zip(axes[1:], names, strict=False):
         _curve(each, history.metrics[name], list(curves)[judged], judged)
-        each.set_ylabel(name.replace("_", " "))
+        each.set_ylabel(printable(name.replace("_", " ")), parse_math=False)  # a dollar sign is one
     best, why = history.best_epoch, "best epoch, whose weights are kept"
     judged_by = np.asarray(history.validation_loss, np.float64)
     if best is None and (finite := np.isfinite(judged_by)).any():
@@ -436,8 +437,10 @@ def _histogram(ax: Any, name: str, values: Array) -> None:
     left_out = {"NaN": int(np.isnan(values).sum()), "infinite": int(np.isinf(values).sum())}
     shape = " x ".join(map(str, values.shape))
     told = "".join(f", {n:,} {kind}" for kind, n in left_out.items() if n)
-    pieces = wrap(name.replace(".", ". "), 34)  # as wide as the axes are; names of blocks in blocks are wider
-    ax.set_title("\n".join([*pieces, shape + told]).replace(". ", "."), fontsize="small")
+    pieces = wrap(
+        printable(name).replace(".", ". "), 34
+    )  # as wide as the axes are; names of blocks in blocks are wider
+    ax.set_title("\n".join([*pieces, shape + told]).replace(". ", "."), fontsize="small", parse_math=False)
     ax.tick_params(labelsize="x-small")
     ax.locator_params(nbins=4)
     ax.yaxis.get_major_locator().set_params(integer=True)
