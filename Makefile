@@ -19,7 +19,7 @@ export FULLYCONNECTED_REQUIRE_NATIVE ?= $(if $(COMPILER),1,0)
 CHROMIUM := $(shell command -v chromium-headless-shell || command -v chromium || command -v google-chrome)
 BROWSER := $(if $(CHROMIUM),$(VENV)/.browser)
 
-.PHONY: demo test browser check format sanitize emulate clean
+.PHONY: demo quick test browser check format sanitize emulate clean
 
 $(TOOLS): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("fullyconnected needs Python 3.11 or newer; this is " + sys.version) if sys.version_info < (3, 11) else None'
@@ -40,6 +40,13 @@ $(VENV)/.browser: $(TOOLS) | $(READY)   # one pip after the other
 
 demo: $(READY)   ## train a network on handwritten digits, and look at it
 	$(BIN)/python examples/digits.py
+
+quick: $(READY)   ## before every commit, in less than a minute: what `check` runs, but for slow tests (tests/conftest.py)
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+	$(BIN)/mypy
+	$(PYTEST) -q -m "not slow"
 
 test: $(READY) $(BROWSER)   ## the whole test suite
 	$(PYTEST)

@@ -2,6 +2,8 @@
 
 import cProfile
 import os
+import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,65 @@ else:
     hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 collect_ignore_glob = ["golden/make_*.py"]  # they need what the tests do without, such as PyTorch
+
+# Here it is decided what each way of running the tests takes; what stands here is how their names begin.
+SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts processes
+    "browser/",
+    "explanation/test_bad_input.py::TestNotFinite",
+    "explanation/test_bad_input.py::TestSizes",
+    "explanation/test_bad_input.py::TestNames::test_the_scripts_run",
+    "explanation/test_notations.py::test_any_network",
+    "explanation/test_notations.py::test_in_focus",
+    "explanation/test_record.py::test_bit_for_bit_with_any_network",
+    "explanation/test_script.py",
+    "files/test_atomic.py::test_a_save_killed",
+    "files/test_checkpoint.py",
+    "files/test_fuzz.py",
+    "native/test_build.py",
+    "native/test_engine.py::TestTheRun::test_ctrl_c",
+    "native/test_equality.py::test_twenty_steps",
+    "native/test_threads.py",
+    "native/test_vector_math.py",
+    "test_cli.py::TestWhereOutputGoes",
+    "test_examples.py",
+    "test_hostile.py::test_tables_at_random",
+    "test_progress.py",
+    "test_proof.py",
+    "test_surroundings.py",
+)
+ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look at depends on where they run
+    "browser/",
+    "files/test_atomic.py::test_a_save_killed",
+    "files/test_checkpoint.py::test_runs_killed",
+    "files/test_fuzz.py",
+    "native/test_build.py",
+    "native/test_engine.py::TestTheRun::test_ctrl_c",
+    "native/test_threads.py::test_a_team",
+    "native/test_vector_math.py::test_the_other_kernels",
+    "test_datasets.py",
+    "test_house.py",
+    "test_surroundings.py",  # they make surroundings of their own
+)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: left out by `make quick`")
+    config.addinivalue_line("markers", "anywhere: the same wherever it runs, so that it is not repeated elsewhere")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what the lists above say; with FULLYCONNECTED_SHUFFLE=1, 2, ... files and their tests change places."""
+    here = str(Path(__file__).parent)
+    for item in items:
+        name = item.nodeid.removeprefix("tests/") if str(item.path).startswith(here) else ""
+        for mark, beginnings in (("slow", SLOW), ("anywhere", ANYWHERE)):
+            if name.startswith(beginnings):
+                item.add_marker(mark)
+    if seed := os.environ.get("FULLYCONNECTED_SHUFFLE"):
+        draw = random.Random(seed)
+        draw.shuffle(items)
+        files = list(dict.fromkeys(item.path for item in items))  # a file's tests stay together, as do its fixtures
+        items.sort(key=lambda item: files.index(item.path))
 
 
 @pytest.fixture

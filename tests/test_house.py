@@ -1,6 +1,8 @@
 """The house: who may import whom, what an import costs, and what is public."""
 
 import ast
+import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -132,3 +134,19 @@ def test_every_public_name_exists_and_is_documented() -> None:
             and thing.__module__ != "fullyconnected.protocols"
         ):
             assert "name" in vars(thing), f"fc.{name} is not registered under a name of its own"
+
+
+def test_the_tests_that_conftest_names_are_there() -> None:
+    """A test that was given another name would otherwise be slow, or repeated, without anybody's notice."""
+    here = Path(__file__).parent
+    spec = importlib.util.spec_from_file_location("conftest_of_all", here / "conftest.py")
+    assert spec is not None
+    assert spec.loader is not None
+    conftest = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(conftest)
+    for beginning in (*conftest.SLOW, *conftest.ANYWHERE):
+        file, *names = beginning.split("::")
+        assert (here / file).exists(), beginning
+        source = (here / file).read_text(encoding="utf-8") if names else ""
+        for name in names:
+            assert re.search(rf"^ *(def|class) {name}", source, re.MULTILINE), beginning

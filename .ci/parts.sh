@@ -1,0 +1,168 @@
+# What CI is made of: each part is a function below, and can be run alone (.ci/run NAME, .ci/nightly NAME).
+# .ci/run and .ci/nightly say which of them they take. Sourced by both, in the repository's root.
+set -euo pipefail
+export VENV=${VENV:-.ci-venv}
+
+# The tests whose numbers and texts could come out otherwise elsewhere: all but those that tests/conftest.py calls
+# `anywhere`. Two processes, or as many as there are processors.
+elsewhere() { # VARIABLE=VALUE...
+    make --silent "$VENV/.ready"
+    env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "$@" \
+        "$VENV/bin/python" -m pytest -q -n auto -p no:cacheprovider -m "not anywhere" tests
+}
+
+processor_has() { # FLAG...
+    local flag
+    [ "$(uname -m)" = x86_64 ] || { echo "skipped: this is no x86-64 processor"; return 1; }
+    for flag in "$@"; do
+        grep -qw "$flag" /proc/cpuinfo || { echo "skipped: this processor has no $flag"; return 1; }
+    done
+}
+
+demo() { # the newcomer's demonstration
+    make demo
+}
+
+check() { # formatter, linters, types, every test, pages in a real browser among them
+    make check
+}
+
+sanitize() { # the native engine under the address, undefined-behaviour and thread sanitizers
+    make sanitize
+}
+
+emulate() { # the library on an emulated processor without AVX
+    make emulate
+}
+
+prescott() { # as on a processor of 2004: OpenBLAS, NumPy and the native engine without AVX
+    processor_has sse3 || return 0
+    make --silent "$VENV/.ready"
+    local wide
+    wide=$("$VENV/bin/python" -c 'from numpy._core._multiarray_umath import __cpu_dispatch__ as d, __cpu_features__ as f
+print(*(name for name in d if f.get(name)))')
+    elsewhere OPENBLAS_CORETYPE=Prescott FULLYCONNECTED_CPU=plain NPY_DISABLE_CPU_FEATURES="$wide"
+}
+
+haswell() { # as on a processor of 2013: OpenBLAS and the native engine with AVX2
+    processor_has avx2 fma || return 0
+    elsewhere OPENBLAS_CORETYPE=Haswell FULLYCONNECTED_CPU=avx2
+}
+
+skylakex() { # as on a processor of 2017: OpenBLAS and the native engine with AVX-512
+    processor_has avx2 fma avx512f avx512dq avx512bw avx512vl || return 0
+    elsewhere OPENBLAS_CORETYPE=SkylakeX FULLYCONNECTED_CPU=avx512
+}
+
+narrow() { # in a window of 40 columns
+    elsewhere COLUMNS=40
+}
+
+c-locale() { # where text is ASCII
+    elsewhere LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0
+}
+
+# An environment of its own, with the project, its tools and extras, and what else is asked for.
+environment() { # FOLDER PYTHON [REQUIREMENT...]
+    local folder=$1 python=$2
+    shift 2
+    rm -rf "$folder"
+    "$python" -m venv "$folder"
+    "$folder/bin/python" -m pip install --quiet --upgrade "pip>=25.1"
+    "$folder/bin/python" -m pip install --quiet --group dev --group build "$@"
+    FULLYCONNECTED_REQUIRE_NATIVE=1 "$folder/bin/python" -m pip install --quiet --no-build-isolation \
+        --config-settings=build-dir="$folder/native" --editable ".[examples]" "$@"
+}
+
+oldest() { # the oldest NumPy and safetensors that pyproject.toml allows
+    local lowest
+    lowest=$(python3 -c 'import re, tomllib
+with open("pyproject.toml", "rb") as file:
+    for requirement in tomllib.load(file)["project"]["dependencies"]:
+        name, version = re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement).groups()
+        print(f"{name}=={version}.0")')
+    # shellcheck disable=SC2086
+    environment "$VENV-oldest" python3 $lowest
+    touch "$VENV-oldest/.tools" "$VENV-oldest/.ready"
+    "$VENV-oldest/bin/python" -m pip list 2>/dev/null | grep -iE "^(numpy|safetensors) "
+    VENV=$VENV-oldest elsewhere
+}
+
+# --- by night ---------------------------------------------------------------------------------------------------------
+
+find_python() { # VERSION
+    local found
+    if found=$(command -v "python$1"); then
+        echo "$found"
+        return
+    fi
+    for found in "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python; do
+        if [ -x "$found" ]; then echo "$found"; return; fi
+    done
+    if command -v uv >/dev/null; then uv python find "$1" 2>/dev/null || true; fi
+}
+
+whole_suite_on() { # VERSION
+    local python
+    python=$(find_python "$1")
+    if [ -z "$python" ] || ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
+        echo "skipped: there is no Python $1 here (looked for python$1, in pyenv's versions, and by uv)"
+        return
+    fi
+    environment "$VENV-$1" "$python"
+    "$VENV-$1/bin/python" --version
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "$VENV-$1/bin/python" -m pytest -q -n auto -p no:cacheprovider
+}
+
+python-3.11() { whole_suite_on 3.11; } # the whole suite on each Python
+python-3.12() { whole_suite_on 3.12; }
+python-3.13() { whole_suite_on 3.13; }
+python-3.14() { whole_suite_on 3.14; }
+
+blas() { # a BLAS that adds up in another order for each shape and place, as some do
+    make --silent "$VENV/.ready"
+    "${CXX:-c++}" -std=c++20 -O2 -ffp-contract=off -shared -fPIC -o "$VENV/other_blas.so" tests/other_blas.cpp
+    local seed
+    for seed in 1 2 3; do
+        elsewhere LD_PRELOAD="$PWD/$VENV/other_blas.so" SEED_OF_SUMS=$seed
+    done
+}
+
+one-core() { # on one processor of this machine
+    make --silent "$VENV/.ready"
+    taskset -c 0 "$VENV/bin/python" -m pytest -q -p no:cacheprovider -m "not anywhere" tests
+}
+
+shuffled() { # tests in another order, and Python's hashes with another seed
+    make --silent "$VENV/.ready"
+    local seed
+    for seed in 1 2; do
+        elsewhere PYTHONHASHSEED=$seed FULLYCONNECTED_SHUFFLE=$seed
+    done
+}
+
+# --- which of them are run --------------------------------------------------------------------------------------------
+
+list() { # PART...
+    local part
+    for part in "$@"; do
+        printf '  %-12s %s\n' "$part" "$(sed -n "s/^$part() {.*# *//p" .ci/parts.sh)"
+    done
+}
+
+run_parts() { # PART...: what is printed last says how long each took
+    local part began report=""
+    for part in "$@"; do
+        if ! declare -F "$part" >/dev/null; then
+            echo "there is no part '$part'; .ci/run --help and .ci/nightly --help list them" >&2
+            exit 2
+        fi
+    done
+    for part in "$@"; do
+        echo "=== $part"
+        began=$SECONDS
+        "$part"
+        report+="$(printf '%-12s %4d s' "$part" $((SECONDS - began)))"$'\n'
+    done
+    printf '%s' "$report"
+}
