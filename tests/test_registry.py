@@ -369,6 +369,344 @@ class TestOptimizer:
         assert net.params[1].gain.tolist() == [1, 1]
 
 
+def trained(layers=None, x=None, loss="squared_error", optimizer="sgd", **settings):
+    net = fc.Network(layers or [fc.Dense(3, 3), fc.Dense(3, 2)], dtype=np.float64, seed=0)
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+    fc.fit(net, x, t, loss, optimizer, epochs=2, batch_size=3, progress=False, **settings)
+    return net
+
+
+def of(base, name="mine", **members):
+    return type("Mine", (base,), {"name": name, **members})
+
+
+def cubic(**changed):
+    """An activation that is right, but for what is changed."""
+
+    def forward(self, h, c, y):
+        y[...] = h**3
+
+    def backward(self, h, c, y, dy):
+        dy *= 3 * h**2
+
+    return of(fc.ActivationFunction, **{"keeps_input": True, "forward": forward, "backward": backward, **changed})()
+
+
+def doubling(**changed):
+    """A layer that is right, but for what is changed."""
+
+    def forward(self, p, x, c, y, *, train):
+        c.xp.multiply(x, 2, out=y)
+
+    def backward(self, p, x, c, y, dy, g, dx):
+        if dx is not None:
+            c.xp.multiply(dy, 2, out=dx)
+
+    return of(fc.Layer, **{"n_in": 3, "n_out": 3, "forward": forward, "backward": backward, **changed})()
+
+
+def writes(i):
+    """A method that doubles one of its arguments in place, and leaves the others."""
+
+    def method(self, *given, **settings):
+        given[i][...] *= 2
+
+    return method
+
+
+class TestWhatMustNotBeWritten:
+    """It is read by others, too: what the user's code gets is read-only, and the message says which and whose."""
+
+    @pytest.mark.parametrize("inside", [True, False])
+    @pytest.mark.parametrize("keeps_input", [True, False])
+    @pytest.mark.parametrize(
+        "changed", [{"forward": writes(0)}, {"backward": writes(0)}, {"backward": writes(2)}], ids=["h", "h again", "y"]
+    )
+    def test_by_an_activation(self, changed, keeps_input, inside):
+        f = cubic(**changed, keeps_input=keeps_input)
+        layers = [fc.Dense(3, 3, f)] if inside else [fc.Dense(3, 3, "tanh"), fc.Activation(f)]
+        with pytest.raises(errors.ConfigError, match=r"Mine\..*ward writes to an array that is read-only for it \(h"):
+            trained([*layers, fc.Dense(3, 2)])
+
+    def test_by_a_pair_of_functions(self):
+        def clipped(h):
+            h[h < 0] = 0
+            return h
+
+        with pytest.raises(errors.ConfigError, match=r"activation \(clipped, <lambda>\).forward writes.*read-only"):
+            trained([fc.Dense(3, 3, (clipped, lambda h: h > 0)), fc.Dense(3, 2)])
+        with pytest.raises(errors.ConfigError, match="read-only"):
+            fc.Network([fc.Dense(3, 3, (clipped, lambda h: h > 0))]).predict(np.ones((2, 3)))
+
+    @pytest.mark.parametrize(
+        ("changed", "method"),
+        [({"forward": writes(1)}, "forward"), ({"backward": writes(1)}, "backward"), ({"backward": writes(3)}, "back")],
+        ids=["x", "x again", "y"],
+    )
+    def test_by_a_layer(self, changed, method):
+        with pytest.raises(errors.ConfigError, match=method + r".* of mine_1 \(Mine\) writes.*read-only for it \(x"):
+            trained([fc.Dense(3, 3), doubling(**changed), fc.Dense(3, 2)])
+
+    def test_parameters_by_a_layer(self):
+        def forward(self, p, x, c, y, *, train):
+            p.s[...] += 1
+            c.xp.multiply(x, p.s, out=y)
+
+        layer = doubling(forward=forward, params=lambda self: {"s": fc.Param((3,))}, start=lambda self, p, rng: None)
+        with pytest.raises(errors.ConfigError, match="start leaves s of mine_1 without values"):
+            trained([layer, fc.Dense(3, 2)])
+        layer = doubling(
+            forward=forward, params=lambda self: {"s": fc.Param((3,))}, start=lambda self, p, rng: vars(p)["s"].fill(1)
+        )
+        with pytest.raises(errors.ConfigError, match=r"read-only for it \(x and the parameters\)"):
+            fc.Network([layer]).predict(np.ones((2, 3)))
+
+    def test_running_statistics_in_a_prediction(self):
+        def forward(self, p, x, c, y, *, train):
+            p.seen[...] += 1
+            y[...] = x
+
+        layer = doubling(forward=forward, state=lambda self: {"seen": (1,)}, start=lambda self, p, rng: p.seen.fill(0))
+        net = trained([fc.Dense(3, 3), layer, fc.Dense(3, 2)])
+        assert net.state.tolist() == [6]  # three batches, twice
+        with pytest.raises(errors.ConfigError, match="read-only"):
+            net.predict(np.ones((2, 3)))
+
+    @pytest.mark.parametrize("i", [0, 1])
+    def test_outputs_and_targets_by_a_loss(self, i):
+        loss = of(fc.Loss, terms=writes(i))()
+        with pytest.raises(errors.ConfigError, match=r"the loss Mine writes.*\(z and t\)"):
+            trained(loss=loss)
+        z, t = np.ones((2, 2)), np.ones((2, 2))
+        with pytest.raises(ValueError, match="read-only"):
+            loss(z, t)
+        with pytest.raises(ValueError, match="read-only"):
+            fc.mlp([3, 2]).evaluate(np.ones((2, 3)), t, loss)
+        assert (z == 1).all()
+        assert (t == 1).all()
+
+    def test_the_callers_targets_by_encode(self):
+        def encode(self, t, n_out):
+            t -= 1
+            return t
+
+        t = np.ones((2, 2))
+        with pytest.raises(errors.ConfigError, match="encode writes to t, which is the caller's: copy it first"):
+            fc.mlp([3, 2]).evaluate(np.ones((2, 3)), t, of(fc.Loss, encode=encode)())
+        assert (t == 1).all()
+
+    def test_by_a_metric(self):
+        def rude(z, t):
+            z -= t
+            return 0.0
+
+        with pytest.raises(errors.ConfigError, match=r"the metric .*rude.* writes to the outputs or the targets"):
+            trained(metrics=[rude])
+
+    def test_what_is_right_trains_as_the_librarys_own(self, data):
+        """Guarded or not, the same bits."""
+        own = of(fc.ActivationFunction, forward=lambda self, h, c, y: c.xp.tanh(h, out=y),
+                 backward=lambda self, h, c, y, dy: fc.Dense(1, 1, "tanh").activation.backward(h, c, y, dy),
+                 cache=lambda self, rows, n: fc.Dense(1, 1, "tanh").activation.cache(rows, n))()  # fmt: skip
+        nets = [trained([fc.Dense(3, 4, f), fc.Dense(4, 2)], engine="numpy") for f in (own, "tanh")]
+        assert nets[0].theta.tobytes() == nets[1].theta.tobytes()
+
+
+class TestWhatMustBeWritten:
+    """A name that is given to another array leaves the one that was to be written as it was."""
+
+    def test_theta_by_a_rule(self):
+        def rebinds(self, theta, g, s, c, *, lr, step, decays):
+            theta = theta - lr * g
+
+        def returns(self, theta, g, s, c, *, lr, step, decays):
+            return theta - lr * g
+
+        before = trained(optimizer=fc.SGD(1e-30)).theta
+        for update, message in (
+            (rebinds, r"Mine.update leaves theta as it is.*theta -= "),
+            (returns, r"Mine.update returns ndarray, which nobody takes: it writes to theta"),
+        ):
+            rule = of(fc.Optimizer, lr=0.1, update=update)()
+            net = fc.Network([fc.Dense(3, 2)])
+            before = net.theta.copy()
+            with pytest.raises(errors.ConfigError, match=message):
+                fc.fit(net, np.ones((4, 3)), np.ones((4, 2)), "squared_error", rule, epochs=1, progress=False)
+            assert np.array_equal(net.theta, before)
+
+    def test_a_rule_that_gathers_gradients_or_has_a_tiny_rate_is_none_of_those(self):
+        def gathers(self, theta, g, s, c, *, lr, step, decays):
+            s.v += g
+            if step % 7 == 0:
+                theta -= lr * s.v
+                s.v[...] = 0
+
+        trained(optimizer=of(fc.Optimizer, lr=0.1, slots=("v",), update=gathers)())
+
+        def descends(self, theta, g, s, c, *, lr, step, decays):
+            theta -= lr * g
+
+        trained(optimizer=of(fc.Optimizer, lr=1e-300, update=descends)())
+        trained(optimizer=of(fc.Optimizer, lr=0.1, update=descends)(), schedule=lambda epoch: 0.0)
+
+    def test_slots_that_are_assigned_are_copied_into(self, tmp_path):
+        """Else they would be no part of the run's state, and a run that is gone on with another run."""
+
+        def update(self, theta, g, s, c, *, lr, step, decays):
+            s.v = 0.9 * s.v + g
+            theta -= lr * s.v
+
+        rule = of(fc.Optimizer, lr=0.1, slots=("v",), update=update)()
+        whole = trained(optimizer=rule)
+        theirs = trained(optimizer=fc.Momentum(0.1), engine="numpy")
+        np.testing.assert_allclose(whole.theta, theirs.theta, rtol=1e-12)
+        rng = np.random.default_rng(0)
+        x, t, path = rng.normal(size=(8, 3)), rng.normal(size=(8, 2)), tmp_path / "run"
+        for epochs in (1, 2):
+            net = fc.Network(whole.layers, dtype=np.float64, seed=0)
+            fc.fit(net, x, t, "squared_error", rule, epochs, 3, checkpoint=path, progress=False)
+        assert net.theta.tobytes() == whole.theta.tobytes()
+
+    def test_dy_by_an_activation(self):
+        def backward(self, h, c, y, dy):
+            dy = dy * 3 * h**2
+
+        with pytest.raises(errors.ConfigError, match=r"Mine.backward leaves dy as it is.*dy \*= "):
+            trained([fc.Dense(3, 3, cubic(backward=backward)), fc.Dense(3, 2)])
+
+        def straight_through(self, h, c, y, dy):
+            pass
+
+        trained([fc.Dense(3, 3, cubic(backward=straight_through)), fc.Dense(3, 2)])  # meant
+
+        def in_place(self, h, c, y, dy):
+            dy *= np.ones_like(h)
+
+        trained([fc.Dense(3, 3, cubic(backward=in_place)), fc.Dense(3, 2)])
+
+    @pytest.mark.parametrize(
+        ("layers", "message"),
+        [
+            ([fc.Dense(3, 3, cubic(forward=lambda self, h, c, y: h**3))], "Mine.forward returns ndarray.*writes to y"),
+            ([fc.Dense(3, 3, cubic(backward=lambda self, h, c, y, dy: dy * 2))], "Mine.backward returns.*writes to dy"),
+            ([doubling(forward=lambda self, p, x, c, y, train: 2 * x)], r"forward of mine_1 \(Mine\) returns.*to y"),
+        ],
+    )
+    def test_what_is_returned_is_not_taken(self, layers, message):
+        with pytest.raises(errors.ConfigError, match=message):
+            trained([*layers, fc.Dense(3, 2)])
+
+
+class TestChecksOfClasses:
+    """When a class is registered or first used, and not by an AttributeError from within."""
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            ({"name": None}, "Mine needs a class attribute name"),
+            ({"n_out": None, "params": lambda self: {"W": (3, 3)}, "n_in": 3}, "n_out"),
+            (
+                {"params": lambda self: {"W": (3, 3)}},
+                r"gives W as \(3, 3\); a Param is wanted: fc.Param\(\(3, 3\), dec",
+            ),
+            ({"params": lambda self: {"W": 3}}, "gives W as 3; a Param is wanted"),
+            ({"params": lambda self: {"W": fc.Param(3)}}, r"shape of W is 3; a tuple.*such as \(3,\)"),
+            ({"params": lambda self: {"W": fc.Param((3, 0))}}, "of 1 or more is wanted"),
+            ({"params": lambda self: {"W": fc.Param((3, 2.0))}}, "a tuple of whole numbers"),
+            ({"params": lambda self: [("W", fc.Param((3,)))]}, r"params\(\) gives a dict of shapes by name"),
+            ({"state": lambda self: {"m": 3}}, r"state\(\): the shape of m is 3"),
+            ({"state": lambda self: {"m": fc.Param((3,))}}, r"state\(\): the shape of m is"),
+            ({"cache": lambda self, rows: {"s": rows}}, r"cache\(\) gives s as 1; a shape such as \(rows, 3\)"),
+            (
+                {"params": lambda self: {"m": fc.Param((3,))}, "state": lambda self: {"m": (3,)}},
+                "a parameter and a running statistic that are both called 'm'",
+            ),
+            ({"n_in": "3"}, "Mine needs n_in, a whole number of 1 or more, or None; it is '3'"),
+            (
+                {"forward": lambda self, x: x},
+                r"Mine.forward takes \(self, x\), and is called as forward\(p, x, c, y, train=\)",
+            ),
+            ({"backward": lambda self, p, x, y, dy: dy}, r"is called as backward\(p, x, c, y, dy, g, dx\)"),
+            ({"params": lambda self, n: {}}, r"Mine.params takes \(self, n\), and is called as params\(\)"),
+        ],
+    )
+    def test_a_layer(self, changed, message):
+        with pytest.raises(errors.ConfigError, match=message):
+            trained([doubling(**changed), fc.Dense(3, 2)])
+        with pytest.raises(errors.ConfigError, match=message):
+            fc.Network([fc.Dense(3, 3), fc.Residual([doubling(**changed)])])
+
+    def test_a_layer_without_sizes(self):
+        class Half(fc.Layer):
+            name = "half"
+
+        with pytest.raises(errors.ConfigError, match="Half needs n_in, a whole number"):
+            fc.Network([Half()])
+
+    @pytest.mark.parametrize(
+        ("base", "changed", "message"),
+        [
+            (fc.Layer, {"forward": lambda self, x: x}, r"Mine.forward takes \(self, x\)"),
+            (fc.ActivationFunction, {"forward": lambda self, h: h}, r"is called as forward\(h, c, y\)"),
+            (fc.ActivationFunction, {"backward": lambda self, dy: dy}, r"is called as backward\(h, c, y, dy\)"),
+            (fc.ActivationFunction, {"kinks": 0.0}, "Mine.kinks is a tuple; got 0.0"),
+            (fc.Loss, {"terms": lambda self, z, t: 0}, r"is called as terms\(z, t, c, dz\)"),
+            (fc.Loss, {"encode": lambda self, t: t}, r"is called as encode\(t, n_out\)"),
+            (
+                fc.Loss,
+                {"own_output": "softmax"},
+                r"own_output is a tuple; got 'softmax', which would be \('softmax',\)",
+            ),
+            (
+                fc.Optimizer,
+                {"update": lambda self, theta, g: 0},
+                r"called as update\(theta, g, s, c, lr=, step=, decays=\)",
+            ),
+            (fc.Optimizer, {"slots": "velocity"}, r"slots is a tuple; got 'velocity', which would be \('velocity',\)"),
+            (fc.Optimizer, {"scratch": "ab"}, "scratch is a tuple"),
+        ],
+    )
+    def test_when_it_is_registered_and_when_it_is_used(self, base, changed, message):
+        cls = of(base, **{"lr": 0.1, **changed})
+        with pytest.raises(errors.ConfigError, match=message):
+            fc.register(cls)
+        uses = {
+            fc.Layer: lambda: fc.Network([cls()]),
+            fc.ActivationFunction: lambda: fc.Dense(2, 3, cls()),
+            fc.Loss: lambda: trained(loss=cls()),
+            fc.Optimizer: lambda: trained(optimizer=cls()),
+        }
+        with pytest.raises(errors.ConfigError, match=message):
+            uses[base]()
+
+    @pytest.mark.parametrize("lr", [None, "0.1", -1.0])
+    def test_a_rule_without_a_rate(self, lr):
+        with pytest.raises(errors.FullyConnectedError, match="lr of Mine"):
+            trained(optimizer=of(fc.Optimizer, lr=lr)())
+
+    def test_nameless_ones(self):
+        for base, use in (
+            (fc.Loss, lambda thing: trained(loss=thing)),
+            (fc.Optimizer, lambda thing: trained(optimizer=thing)),
+            (fc.ActivationFunction, lambda thing: fc.Dense(3, 2, thing)),
+            (fc.Layer, lambda thing: fc.Network([thing])),
+        ):
+            cls = type("Mine", (base,), {"lr": 0.1, "n_in": 3, "n_out": 3})
+            with pytest.raises(errors.ConfigError, match="Mine needs a class attribute name, a string, such as name"):
+                use(cls())
+
+    def test_what_is_missing_is_told_where_it_is_run(self):
+        for call, message in (
+            (lambda: trained([fc.Dense(3, 3, of(fc.ActivationFunction)()), fc.Dense(3, 2)]), "Mine has no forward"),
+            (lambda: trained(loss=of(fc.Loss)()), "Mine has no terms"),
+            (lambda: trained(optimizer=of(fc.Optimizer, lr=0.1)()), "Mine has no update"),
+            (lambda: trained([of(fc.Layer, n_in=3, n_out=2)()]), "Mine has no forward"),
+        ):
+            with pytest.raises(NotImplementedError, match=message):
+                call()
+
+
 class TestNames:
     @pytest.mark.parametrize(
         ("base", "name", "kind"),

@@ -21,7 +21,7 @@ from fullyconnected.flat import Array
 from fullyconnected.layers import Dropout
 from fullyconnected.losses import LOSSES
 from fullyconnected.program import Program
-from fullyconnected.protocols import Loss, in_dtype
+from fullyconnected.protocols import Loss, encoded_by, in_dtype
 
 __all__ = ["Data", "check_data", "require_rows"]
 
@@ -73,7 +73,7 @@ def check_data(
     require_finite(x, f"{what}x", dtype)
     t = same_rows(len(x), as_array(t, f"{what}t"), f"{what}t")
     require_finite(t, f"{what}t", dtype)
-    t = in_dtype(loss.encode(t, n_out), dtype)
+    t = in_dtype(encoded_by(loss, t, n_out), dtype)
     weights = None if sample_weight is None else as_weights(sample_weight, len(x), f"{what}sample_weight")
     return Data(np.ascontiguousarray(x), t, weights, loss)
 

@@ -162,7 +162,15 @@ def _check_signature(metric: Callable[..., Any], name: str) -> None:
 
 
 def _of_your_own(metric: Callable[[Array, Array], Any], z: Array, t: Array, w: Array) -> float:
-    value = metric(z, t)
+    try:
+        value = metric(z, t)
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise ConfigError(
+            f"the metric {metric!a:.80} writes to the outputs or the targets, which are read-only: others see them "
+            f"too. Copy them first"
+        ) from error
     try:
         if isinstance(value, str | bytes):
             raise TypeError

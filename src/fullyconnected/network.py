@@ -21,6 +21,7 @@ from fullyconnected.checks import (
     require_finite,
     same_columns,
 )
+from fullyconnected.contracts import is_foreign
 from fullyconnected.data import Data, check_data
 from fullyconnected.errors import ConfigError, FileFormatError, KindError, MissingNameError, ShapeError
 from fullyconnected.flat import Array
@@ -116,7 +117,17 @@ class Network:
             with np.errstate(over="ignore"):
                 step.layer.start(p, rng.generator(seed, rng.INIT, i))
         if not (np.isfinite(self._theta).all() and np.isfinite(self._state).all()):
-            raise ConfigError(f"the first values are not all finite in {dtype}; see init and bias_init")
+            raise ConfigError(self._first_not_finite())
+
+    def _first_not_finite(self) -> str:
+        """Say which first values are not finite."""
+        for step, p in zip(self.program.steps, self._p, strict=True):
+            for name, view in p:
+                if not np.isfinite(view).all() and is_foreign(step.layer):
+                    return (
+                        f"{type(step.layer).__name__}.start leaves {name} of {step.name} without values: p.{name} = ..."
+                    )
+        return f"the first values are not all finite in {self.dtype}; see init and bias_init"
 
     def _build(self, layers: tuple[Layer, ...], dtype: np.dtype[Any]) -> None:
         self.layers, self.program, self.columns = layers, Program(layers), UNNAMED
@@ -338,6 +349,9 @@ class Network:
         """Return the loss and the metrics over checked data; the loss in blocks of rows, added up in float64."""
         z, t = self.predict(data.x, engine=engine, n_threads=n_threads), data.t.view()
         weights = np.ones(len(z)) if data.weights is None else data.weights
+        z.flags.writeable = t.flags.writeable = (
+            False  # what a user's loss or metric does must not change what others see
+        )
         total = 0.0
         for start in range(0, len(z), BLOCK):
             rows: Any = slice(start, start + BLOCK)
@@ -345,7 +359,6 @@ class Network:
                 rows = start + np.flatnonzero(weights[rows])
             if len(w := weights[rows]):
                 total += data.loss.of(z[rows], t[rows], w)[0] * w.sum()
-        z.flags.writeable = t.flags.writeable = False  # a metric of the user's own must not change what others see
         return Evaluation(
             float(total / weights.sum()), {name: metric(z, t, weights) for name, metric in metrics.items()}
         )

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fullyconnected.contracts import is_foreign, read_only
 from fullyconnected.flat import Array, Shape, Views, carve, dot, reserve, shaped, size_of
+from fullyconnected.guard import forward_and_backward, into, parameters
 from fullyconnected.layers import Add, Save
 from fullyconnected.protocols import Layer, Loss, Param
 from fullyconnected.rng import Uniforms
@@ -148,6 +150,7 @@ class Batch:
         saved: list[tuple[Array, Any]] = []  # what the residual blocks that are open at this point have saved
         for i, (step, p) in enumerate(zip(program.steps, workspace.p, strict=True)):
             layer = step.layer
+            forward, backward = forward_and_backward(step.name, layer)
             c = shaped(workspace.caches[i], layer.cache(rows), dtype, xp)
             c.uniforms = workspace.uniforms[i]
             n_in, n_out = x.shape[1], widths[i]
@@ -157,15 +160,20 @@ class Batch:
                 saved.append((x, c.past))
             elif isinstance(layer, Add):
                 c.saved, c.past = saved.pop()
-            self._forward.append((layer.forward, p, x, c, y))
+            given, kept = x, y
+            if is_foreign(layer):
+                p = parameters(p, step.state if workspace.trains else {})
+                given, kept = read_only(x), read_only(y)
+            self._forward.append((forward, p, given, c, y))
             if workspace.trains and i >= workspace.first:
                 last = i == workspace.first and not workspace.input_gradient
                 dy = cut(workspace.d[i % 2], n_out)  # the two vectors take turns: what step i + 1 wrote, step i reads
                 dx = None if last else cut(workspace.d[(i + 1) % 2], n_in)
-                self._backward.insert(0, (layer.backward, p, x, c, y, dy, workspace.g[i], dx))
+                self._backward.insert(0, (backward, p, given, c, kept, dy, workspace.g[i], dx))
             x = y
         self.z = x
         if workspace.loss is not None:
+            self._into = into(workspace.loss)
             self.dz = cut(workspace.d[(len(widths) - 1) % 2], program.n_out)
             self.c = shaped(workspace.loss_cache, workspace.loss.buffers(rows, program.n_out), dtype, xp)
         if workspace.input_gradient:
@@ -190,7 +198,7 @@ class Batch:
 
     def loss_of(self, z: Array) -> Any:
         """Return the loss of the outputs, and write its gradient into ``dz``."""
-        return self.workspace.loss.into(z, self.t, self.c, self.dz)  # type: ignore[union-attr]
+        return self._into(z, self.t, self.c, self.dz)
 
     def backward(self) -> None:
         """Turn ``dz`` into the flat gradient, and into ``dx`` where the workspace was asked for it."""

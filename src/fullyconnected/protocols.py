@@ -23,9 +23,10 @@ from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 
-from fullyconnected.checks import as_array, as_weights
+from fullyconnected.checks import as_array, as_weights, number
+from fullyconnected.contracts import check_class, check_shapes, is_foreign, read_only
 from fullyconnected.errors import ConfigError, KindError, ShapeError, nearest
-from fullyconnected.flat import Array, Shape, Wanted, dot, reserve, shaped
+from fullyconnected.flat import Array, Buffer, Shape, Wanted, dot, reserve, shaped
 from fullyconnected.settings import Settings
 
 __all__ = ["ActivationFunction", "Layer", "Loss", "Optimizer", "Param", "Registry"]
@@ -114,11 +115,11 @@ class Layer(Settings):
 
     def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:
         """Write ``y`` and the cache."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no forward; see help(fc.Layer)")
 
     def backward(self, p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
         """Overwrite ``g`` and, unless it is None, ``dx``; ``dy`` may be destroyed."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no backward, so that it can predict, and not be trained")
 
     def kink_distances(self, p: Any, x: Array) -> Array | None:
         """Return how far each unit is from each of its kinks, signed; None where there are none."""
@@ -156,11 +157,11 @@ class ActivationFunction(Settings):
 
     def forward(self, h: Array, c: Any, y: Array) -> None:
         """Write ``y = f(h)``."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no forward; see help(fc.ActivationFunction)")
 
     def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
         """Turn ``dy``, the derivative with respect to ``y``, into the one with respect to ``h``, in place."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no backward, so that it can predict, and not be trained")
 
 
 class Loss(Settings):
@@ -205,7 +206,7 @@ class Loss(Settings):
 
     def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
         """Write the terms of each row's loss into ``c.e``, and the derivative of their sum into ``dz``."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no terms; see help(fc.Loss)")
 
     def kink_distances(self, z: Array, t: Array) -> Array | None:
         """Return how far each output is from each kink, signed; None where there are none."""
@@ -246,7 +247,7 @@ class Loss(Settings):
             raise ShapeError(f"outputs are (rows, n_out) with one row at least; got {z.shape}")
         if z.shape[1] < self.least_outputs:
             raise ShapeError(f"{type(self).__name__} takes {self.least_outputs} outputs or more; got {z.shape}")
-        encoded = self.encode(as_array(t, "t"), z.shape[1])
+        encoded = encoded_by(self, as_array(t, "t"), z.shape[1])
         if len(encoded) != len(z):
             raise ShapeError(f"there are {len(z)} rows of outputs and {len(encoded)} of targets")
         w = None if sample_weight is None else as_weights(sample_weight, len(z))
@@ -260,7 +261,7 @@ class Loss(Settings):
             self.weigh(c, w)
         dz = np.empty_like(z, order="C")
         with np.errstate(all="ignore"):  # what overflows is infinite or NaN in the result
-            return float(self.into(z, t, c, dz)), dz
+            return float(self.into(read_only(z), read_only(t), c, dz)), dz
 
 
 class Optimizer(Settings):
@@ -300,7 +301,7 @@ class Optimizer(Settings):
 
     def update(self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
         """Move ``theta`` in place; ``s`` holds the slots, ``c`` the scratch, and ``step`` counts from 1."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no update; see help(fc.Optimizer)")
 
 
 T = TypeVar("T")
@@ -317,9 +318,11 @@ class Registry(Generic[T]):
 
     def add(self, cls: type[T]) -> type[T]:
         """Register ``cls`` under its name, and return it."""
-        name = getattr(cls, "name", None)
-        if not isinstance(name, str) or not name:
-            raise ConfigError(f"{cls.__name__} needs a class attribute name, a string, to be registered")
+        if is_foreign(cls):
+            check_class(cls, self.kind)
+        name = cls.name  # type: ignore[attr-defined]
+        if not name:
+            raise ConfigError(f"{cls.__name__} needs a class attribute name, a string; it is empty")
         known = self.classes.get(name)
         if known is not None and known.__qualname__ != cls.__qualname__:
             raise ConfigError(f"the {self.kind} name {name!r} is taken by {known.__qualname__}; choose another")
@@ -338,6 +341,8 @@ class Registry(Generic[T]):
     def get(self, given: Any) -> T:
         """Return ``given`` if it is of this kind already, or what its name stands for."""
         if isinstance(given, self.base):
+            if is_foreign(given):
+                check(given, self.kind)
             return given
         if isinstance(given, str):
             return self.build(given)
@@ -358,9 +363,49 @@ class Registry(Generic[T]):
         )
 
 
+def check(thing: Any, kind: str) -> None:
+    """Raise where an object of a user's own class lacks what it needs to be used."""
+    check_class(type(thing), kind)
+    if isinstance(thing, Optimizer):
+        number(f"lr of {type(thing).__name__}", getattr(thing, "lr", None))
+    elif isinstance(thing, Layer):
+        what = type(thing).__name__
+        for size in ("n_in", "n_out"):
+            value = getattr(thing, size, "missing")
+            if value is not None and (not isinstance(value, int | np.integer) or value < 1):
+                raise ConfigError(f"{what} needs {size}, a whole number of 1 or more, or None; it is {value!a:.80}")
+        if thing.n_in is None:
+            return  # its shapes are known once it is sized
+        if thing.n_out is None:
+            raise ConfigError(f"{what} needs n_out, a whole number of 1 or more; it is None where n_in is {thing.n_in}")
+        check_shapes(what, params := thing.params(), "params", Param)
+        check_shapes(what, state := thing.state(), "state")
+        if both := params.keys() & state.keys():
+            raise ConfigError(f"{what} has a parameter and a running statistic that are both called {min(both)!a}")
+        for name, wanted in thing.cache(1).items():
+            shape = wanted.shape if isinstance(wanted, Buffer | np.ndarray) else wanted
+            if not isinstance(shape, tuple) or not all(isinstance(n, int | np.integer) for n in shape):
+                raise ConfigError(f"{what}.cache() gives {name} as {wanted!a:.80}; a shape such as (rows, 3) is wanted")
+
+
 def in_dtype(t: Array, dtype: np.dtype[Any]) -> Array:
     """Return encoded targets in C order: numbers in the dtype of the outputs, class numbers as they are."""
     return np.ascontiguousarray(t, dtype if t.dtype.kind == "f" or t.ndim > 1 else None)
+
+
+def encoded_by(loss: Loss, t: Array, n_out: int) -> Array:
+    """Return targets as a loss encodes them; they may be the caller's own array, which no loss may write to."""
+    if not is_foreign(loss):
+        return loss.encode(t, n_out)
+    try:
+        encoded = loss.encode(read_only(t), n_out)
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise ConfigError(f"{type(loss).__name__}.encode writes to t, which is the caller's: copy it first") from error
+    if not isinstance(encoded, np.ndarray) or len(encoded) != len(t):
+        raise ConfigError(f"{type(loss).__name__}.encode gives an array with a row for each of t; got {encoded!a:.80}")
+    return encoded
 
 
 def as_outputs(t: Array, n_out: int) -> Array:

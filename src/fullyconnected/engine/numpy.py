@@ -1,7 +1,7 @@
 """The NumPy engine: the layers' own code, batch by batch. It is the specification that other engines are held to."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +10,11 @@ import numpy as np
 
 from fullyconnected.batches import Rows, batches, n_batches
 from fullyconnected.checks import count, number
+from fullyconnected.contracts import is_foreign
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import DivergenceError, missing
-from fullyconnected.flat import Array, dot
+from fullyconnected.flat import Array, Views, dot
+from fullyconnected.guard import WatchedRule
 from fullyconnected.program import PIECE, Batch, Workspace
 from fullyconnected.training_state import TrainingState
 
@@ -34,12 +36,15 @@ class NumpyEngine:
         self._t = np.empty((rows, *task.t.shape[1:]), task.t.dtype)
         self._raw_w = np.empty(rows)
         self._bound: dict[int, tuple[Batch, Array, Array]] = {}
+        foreign = is_foreign(task.optimizer)
+        self._update = WatchedRule(task.optimizer) if foreign else task.optimizer.update
         scratch = {name: np.empty(min(PIECE, theta.size), theta.dtype) for name in task.optimizer.scratch}
         self._pieces = [
             (
                 theta[part],
                 self.workspace.gradient[part],
-                SimpleNamespace(**{name: slot[part] for name, slot in state.slots.items()}),
+                # of a user's own, s.v = ... copies into the slot
+                (Views if foreign else namespace)({name: slot[part] for name, slot in state.slots.items()}),
                 SimpleNamespace(xp=np, **{name: a[: part.stop - part.start] for name, a in scratch.items()}),
                 piece.decays,
             )
@@ -54,7 +59,7 @@ class NumpyEngine:
 
     def _epoch(self, order: Rows) -> float:
         task, state, workspace = self.task, self.state, self.workspace
-        optimizer, schedule, update = task.optimizer, task.schedule, task.optimizer.update
+        optimizer, schedule, update = task.optimizer, task.schedule, self._update
         total = weight = 0.0
         lr = optimizer.lr
         least = task.program.least_rows
@@ -102,6 +107,11 @@ class NumpyEngine:
         if share:
             batch.weigh(w)
         return batch, share
+
+
+def namespace(arrays: Mapping[str, Array]) -> SimpleNamespace:
+    """Return arrays by name."""
+    return SimpleNamespace(**arrays)
 
 
 def limited(n_threads: int | None) -> AbstractContextManager[Any]:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
+from fullyconnected.contracts import is_foreign
 from fullyconnected.errors import ConfigError, KindError, ShapeError
 from fullyconnected.flat import Array
 from fullyconnected.layers.dense import Dense
 from fullyconnected.layers.widths import SameWidth
-from fullyconnected.protocols import Layer
+from fullyconnected.protocols import Layer, check
 from fullyconnected.settings import settings
 
 __all__ = ["Add", "Residual", "Save", "chain"]
@@ -19,6 +20,8 @@ def chain(layers: Sequence[Layer], n_in: int | None) -> tuple[Layer, ...]:
     for i, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             raise KindError(f"layer {i} is {layer!r:.200}; layers are Dense, Dropout and so on, or your own Layer")
+        if is_foreign(layer):
+            check(layer, "layer")
         if n_in is None:
             if layer.n_in is None:
                 raise ShapeError(f"layer {i}, {layer!r:.200}, comes first and has no width: give it n_in")
@@ -28,6 +31,8 @@ def chain(layers: Sequence[Layer], n_in: int | None) -> tuple[Layer, ...]:
             except ShapeError as error:
                 before = f"layer {i - 1}, {sized[-1]!r:.200}" if sized else "the input of the block"
                 raise ShapeError(f"layer {i}, {layer!r:.200}, {error} ({before})") from None
+            if is_foreign(layer):
+                check(layer, "layer")
         sized.append(layer)
         n_in = layer.n_out
     return tuple(sized)

@@ -1,0 +1,127 @@
+"""What is asked of classes of a user's own, and said where one does something else.
+
+The library's own classes are held to it by tests, and cost nothing here.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from fullyconnected.errors import ConfigError
+
+__all__ = ["check_class", "check_shapes", "guarded", "is_foreign", "read_only"]
+
+# how each method is called: its arguments by position, and those by name
+CALLS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "layer": {
+        "forward": (("p", "x", "c", "y"), ("train",)),
+        "backward": (("p", "x", "c", "y", "dy", "g", "dx"), ()),
+        "params": ((), ()),
+        "state": ((), ()),
+        "cache": (("rows",), ()),
+        "start": (("p", "rng"), ()),
+        "sized": (("n_in",), ()),
+    },
+    "activation": {
+        "forward": (("h", "c", "y"), ()),
+        "backward": (("h", "c", "y", "dy"), ()),
+        "cache": (("rows", "n"), ()),
+    },
+    "loss": {
+        "terms": (("z", "t", "c", "dz"), ()),
+        "into": (("z", "t", "c", "dz"), ()),
+        "encode": (("t", "n_out"), ()),
+        "cache": (("rows", "n_out"), ()),
+        "weigh": (("c", "w"), ()),
+    },
+    "optimizer": {"update": (("theta", "g", "s", "c"), ("lr", "step", "decays"))},
+}
+TUPLES = {"activation": ("kinks",), "loss": ("own_output",), "optimizer": ("slots", "scratch")}
+
+
+def is_foreign(thing: Any) -> bool:
+    """Whether a class, or that of an object, is a user's own; so is a subclass of one of the library's."""
+    cls = thing if isinstance(thing, type) else type(thing)
+    return not cls.__module__.startswith("fullyconnected.")
+
+
+def read_only(a: Any) -> Any:
+    """Return a view of an array that cannot be written to; what is no array of NumPy's, as it is."""
+    if not isinstance(a, np.ndarray):
+        return a
+    view = a.view()
+    view.flags.writeable = False
+    return view
+
+
+def check_class(cls: type, kind: str) -> None:
+    """Raise where a class lacks its name, or has a method or a tuple that cannot be used as it is."""
+    if not isinstance(getattr(cls, "name", None), str):
+        raise ConfigError(
+            f'{cls.__name__} needs a class attribute name, a string, such as name = "{cls.__name__.lower()}"'
+        )
+    for method, (places, names) in CALLS.get(kind, {}).items():
+        written = inspect.getattr_static(cls, method, None)
+        if not inspect.isfunction(written) or written.__module__.startswith("fullyconnected."):
+            continue
+        signature = inspect.signature(written)
+        try:
+            signature.bind(None, *places, **dict.fromkeys(names))
+        except TypeError as error:
+            called = ", ".join([*places, *(f"{each}=" for each in names)])
+            raise ConfigError(
+                f"{cls.__name__}.{method} takes {signature}, and is called as {method}({called}): {error}"
+            ) from None
+    for attribute in TUPLES.get(kind, ()):
+        value = getattr(cls, attribute, ())
+        if isinstance(value, str) or not isinstance(value, tuple | list | property):
+            raise ConfigError(
+                f"{cls.__name__}.{attribute} is a tuple; got {value!a}"
+                + (f", which would be ({value!a},)" if isinstance(value, str) else "")
+            )
+
+
+def check_shapes(owner: str, found: Any, what: str, each: type | None = None) -> None:
+    """Raise where ``params`` or ``state`` do not name shapes: each a tuple of whole numbers, or in an ``each``."""
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"{owner}.{what}() gives a dict of shapes by name; got {found!a:.80}")
+    for name, value in found.items():
+        if not isinstance(name, str):
+            raise ConfigError(f"{owner}.{what}(): {name!a} is no name, such as 'W'")
+        if each is not None and not isinstance(value, each):
+            shape = f"{value!a}" if isinstance(value, tuple) else "(n_in, n_out)"
+            raise ConfigError(
+                f"{owner}.{what}() gives {name} as {value!a:.80}; a {each.__name__} is wanted: "
+                f"fc.{each.__name__}({shape}, decays=True) for weights, fc.{each.__name__}({shape}) for others"
+            )
+        shape = value if each is None else value.shape
+        if not isinstance(shape, tuple) or not all(isinstance(n, int | np.integer) and n > 0 for n in shape):
+            raise ConfigError(
+                f"{owner}.{what}(): the shape of {name} is {shape!a:.80}; a tuple of whole numbers of 1 or more is "
+                f"wanted, such as (3,)"
+            )
+
+
+def guarded(method: Callable[..., Any], what: str, reads: str, writes: str) -> Callable[..., Any]:
+    """Return a method that names its mistake where it writes to what it may only read, or returns what it computes.
+
+    ``what`` names it, ``reads`` and ``writes`` its arguments.
+    """
+
+    def run(*given: Any, **settings: Any) -> Any:
+        try:
+            result = method(*given, **settings)
+        except ValueError as error:
+            if "read-only" in str(error):
+                raise ConfigError(
+                    f"{what} writes to an array that is read-only for it ({reads}), since others read it too; it may "
+                    f"write to {writes} and to buffers of its cache"
+                ) from error
+            raise
+        if isinstance(result, np.ndarray | tuple | list) and not any(result is each for each in given):
+            raise ConfigError(f"{what} returns {type(result).__name__}, which nobody takes: it writes to {writes}")
+        return result
+
+    return run
