@@ -59,6 +59,7 @@ class TestWhatIsRead:
             PLAIN + "\x1a",  # control-Z, the end of a file in DOS
             PLAIN.strip() + "\x1a",
             PLAIN + "\x1a\r\n",
+            PLAIN + "\n \x1a\x1a\n\n\x1a",
             PLAIN.replace("\n", ",\n"),  # delimiters behind the last cell
             PLAIN.replace("\n", ",,,\n"),
             PLAIN.replace("\n", ",\n").replace("y,", "y"),  # of the rows alone

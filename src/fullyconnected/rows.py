@@ -77,8 +77,9 @@ def rows_of(path: str, wanted: Sequence[str]) -> Generator[Row, None, None]:
                 else:
                     empty = empty or row
         except csv.Error as error:
-            never = ": a quote that is opened there is never closed" if "unexpected end" in str(error) else ""
-            raise FileFormatError(f"{path}, row {number + 1}: {error}{never}") from None
+            open_end = "unexpected end" in str(error)
+            why = "a quote that is opened there is never closed" if open_end else "a quote in quotes is written twice"
+            raise FileFormatError(f"{path}, row {number + 1}: {error}: {why}") from None
         except UnicodeError:
             raise FileFormatError(f"{path} {NOT_TEXT}") from None
         finally:
@@ -95,13 +96,15 @@ def _encoding(begins: bytes) -> tuple[str, str]:
 
 
 def _lines(text: io.TextIOBase) -> Iterator[str]:
-    """Yield the lines of a file; control-Z, by which DOS ends a file, is left out where it is the last sign."""
-    before = next(text, "")
+    """Yield the lines of a file but empty ones at its end, and control-Z there, by which DOS ends a file."""
+    held: list[str] = []
     for line in text:
-        yield before
-        before = line
-    if last := before.rstrip("\x1a\r\n"):
-        yield last
+        if line.strip("\x1a \t\r\n"):
+            yield from held
+            yield line.rstrip("\x1a")
+            held.clear()
+        else:
+            held.append(line)
 
 
 def _delimiter(sample: str, whole: bool, wanted: Sequence[str]) -> str:

@@ -150,7 +150,7 @@ def _missing(path: str, rows: list[Row], target: str, answer: int) -> str:
 
 
 def _other_length(found: int, wanted: int) -> str:
-    hint = "; a cell that holds what is between cells stands in quotes" if found > wanted else ""
+    hint = "; a cell that has in it what is between cells stands in quotes" if found > wanted else ""
     return f"{found} cells, where the header has {wanted} columns{hint}"
 
 
