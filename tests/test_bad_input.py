@@ -674,6 +674,12 @@ class TestColumns:
         assert fc.load(tmp_path / "plain").columns == (None, None)
         assert b"trained_with" not in (tmp_path / "plain").read_bytes()  # the file is that of earlier releases
 
+    def test_accents_may_be_put_together_in_another_way(self):
+        composed, apart = "gr\u00f6\u00dfe", "gro\u0308\u00dfe"
+        net = self.trained(Frame(X, ["a", "b", composed]))
+        assert np.array_equal(net.predict(Frame(X, ["a", "b", apart])), net.predict(X))
+        remedy(lambda: net.predict(Frame(X, ["a", apart, "b"])), DataError, "another order")
+
     def test_of_targets(self):
         t = Frame(T, ["left", "right"])
         net = self.trained(X, t)

@@ -5,6 +5,7 @@ import math
 import re
 from numbers import Complex, Integral, Number, Real
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 import numpy as np
 
@@ -183,6 +184,8 @@ UNNAMED = Columns()
 def columns_of(table: Any) -> tuple[str, ...] | None:
     """Return the names of a table's columns; None for arrays, and for tables whose columns are counted from 0.
 
+    Each accent and its letter are one sign in them, however the table has them.
+
     >>> columns_of([[1, 2]]) is None
     True
     """
@@ -193,7 +196,7 @@ def columns_of(table: Any) -> tuple[str, ...] | None:
     if labels is None or callable(labels):
         return None
     labels = list(labels)
-    return None if labels == list(range(len(labels))) else tuple(map(str, labels))
+    return None if labels == list(range(len(labels))) else tuple(normalize("NFC", str(label)) for label in labels)
 
 
 def same_columns(known: tuple[str, ...] | None, found: tuple[str, ...] | None, what: str, attribute: str) -> None:
