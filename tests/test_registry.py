@@ -550,6 +550,17 @@ class TestWhatMustBeWritten:
         trained(optimizer=of(fc.Optimizer, lr=1e-300, update=descends)())
         trained(optimizer=of(fc.Optimizer, lr=0.1, update=descends)(), schedule=lambda epoch: 0.0)
 
+        def does_nothing(self, theta, g, s, c, *, lr, step, decays):
+            pass
+
+        trained(optimizer=of(fc.Optimizer, lr=0.1, update=does_nothing)())
+
+        def turned_round_first(self, theta, g, s, c, *, lr, step, decays):
+            theta = theta[::-1]
+            theta -= lr * g[::-1]
+
+        trained(optimizer=of(fc.Optimizer, lr=0.1, update=turned_round_first)())
+
     def test_slots_that_are_assigned_are_copied_into(self, tmp_path):
         """Else they would be no part of the run's state, and a run that is gone on with another run."""
 

@@ -80,14 +80,15 @@ def into(loss: Loss) -> Any:
 
 
 class WatchedRule:
-    """An optimizer's ``update``, watched until it has moved the parameters once.
+    """An optimizer's ``update``, watched until it has moved the parameters once, if it gives their name to others.
 
     A rate may be too small for the dtype, and a rule may gather gradients for some steps. A rule that moves nothing at
     a rate of 1, however often it is asked, has written to something else.
     """
 
     def __init__(self, rule: Optimizer) -> None:
-        self.rule, self.moved = rule, False
+        # a rule that means to move nothing is let alone
+        self.rule, self.moved = rule, not assigns_anew(type(rule).update, 1)
         self.update = guarded(rule.update, f"{type(rule).__name__}.update", "what it is given", "theta and s")
 
     def __call__(self, theta: Array, g: Array, s: Any, c: Any, **settings: Any) -> None:
