@@ -36,7 +36,7 @@ emulate() { # the library on an emulated processor without AVX
 }
 
 prescott() { # as on a processor of 2004: OpenBLAS, NumPy and the native engine without AVX
-    processor_has sse3 || return 0
+    processor_has pni || return 0
     make --silent "$VENV/.ready"
     local wide
     wide=$("$VENV/bin/python" -c 'from numpy._core._multiarray_umath import __cpu_dispatch__ as d, __cpu_features__ as f
