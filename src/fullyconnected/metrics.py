@@ -161,6 +161,15 @@ def _check_signature(metric: Callable[..., Any], name: str) -> None:
         )
 
 
+def _called(metric: Any) -> str:
+    """Return the name of a function or of an object that is called like one, which is the same in every process."""
+    if isinstance(metric, partial) and not hasattr(metric, "__name__"):
+        given = [*map(repr, metric.args), *(f"{key}={value!r}" for key, value in metric.keywords.items())]
+        return f"{_called(metric.func)}({', '.join(text for text in given if len(text) < 40 and ' at 0x' not in text)})"
+    name = getattr(metric, "__name__", None) or repr(metric)
+    return name if isinstance(name, str) and " at 0x" not in name else type(metric).__name__
+
+
 def _of_your_own(metric: Callable[[Array, Array], Any], z: Array, t: Array, w: Array) -> float:
     try:
         value = metric(z, t)
@@ -220,7 +229,7 @@ def named(
             else:
                 found[metric] = _of_numbers(metric, t, n_out, loss, w)
         elif callable(metric):
-            name = getattr(metric, "__name__", repr(metric))
+            name = _called(metric)
             if name in found:
                 raise ConfigError(f"two metrics are called {name!r}; give your function a name of its own with def")
             _check_signature(metric, name)

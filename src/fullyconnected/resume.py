@@ -1,25 +1,25 @@
 """A run that goes on where it was: its checkpoint, and what it must go on with to end as if it had never stopped."""
 
-import dis
-import functools
+import math
 import os
-import types
+import re
 import warnings
 import zlib
+from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import Any
-
-import numpy as np
 
 from fullyconnected.checks import Columns
 from fullyconnected.data import Data
 from fullyconnected.engine import Task
 from fullyconnected.errors import ConfigError
 from fullyconnected.files import describe_layers, read_checkpoint, write_checkpoint
+from fullyconnected.identity import alike, own_code, told
 from fullyconnected.network import Network
+from fullyconnected.settings import Settings
 from fullyconnected.training_state import TrainingState
 
-__all__ = ["Checkpoint", "fingerprint", "told"]
+__all__ = ["Checkpoint", "fingerprint"]
 
 # Where nothing else is asked for, a checkpoint is written no sooner than after so many seconds, and so that writing
 # takes at most this share of the time: small networks train for thousands of epochs while one is written.
@@ -47,8 +47,11 @@ class Checkpoint:
         self.memory: TrainingState | None = None
         self.pending = False
         layers = describe_layers(net.layers)  # raises where a file cannot hold the network
+        self.answers: dict[int, tuple[float, float]] = {}  # of the schedule, in each epoch the last: where it was asked
+        self.schedule: Any = task.schedule
         self.settings = {
             **{f"layer {i}": layer for i, layer in enumerate(layers)},
+            **{type(each).__qualname__: code for each in _parts(net.layers) if (code := own_code(each)) is not None},
             "dtype": net.dtype.name,
             "loss": told(task.loss),
             "optimizer": told(task.optimizer),
@@ -68,9 +71,47 @@ class Checkpoint:
         if os.path.exists(self.path):
             if not (os.path.isfile(self.path) or os.path.isdir(self.path)):
                 raise ConfigError(f"checkpoint={self.path!r} is a pipe or device; a file can be read and replaced")
-            read_checkpoint(self.path, state, self.settings)
+            read_checkpoint(self.path, state, self.problem)
         else:
             self.write(state)
+
+    def watch(self, task: Task) -> Task:
+        """Return the task with a schedule whose answers are noted as they are given."""
+        if task.schedule is None:
+            return task
+        schedule, answers = task.schedule, self.answers
+
+        def noted(epoch: float) -> float:
+            answer = schedule(epoch)
+            answers[int(epoch)] = epoch, answer
+            return answer
+
+        return task._replace(schedule=noted)
+
+    def problem(self, run: dict[str, Any]) -> str | None:
+        """Return why a run cannot be gone on with as it was begun; None where it can."""
+        then, old = run["settings"], "answers" not in run
+        for key in sorted(self.settings.keys() | then.keys()):
+            one, other = then.get(key), self.settings.get(key)
+            if one == other or (old and key not in then):  # it did not look at the code of layers
+                continue
+            if isinstance(one, str) and isinstance(other, str) and (_alike_by_name if old else alike)(one, other):
+                continue
+            return (
+                f"was begun with {key}={_around(one, other)} and would go on with {_around(other, one)}: the result "
+                f"would be neither run's. Set it back, choose another path, or remove the file"
+            )
+        answers = [] if old else [_answer(pair, run["epoch"]) for pair in run["answers"]]
+        for epoch, answer in answers if self.schedule is not None else ():
+            now = float(self.schedule(epoch))
+            if not math.isclose(now, answer, rel_tol=1e-9, abs_tol=1e-12):  # another processor may round otherwise
+                return (
+                    f"was begun with a schedule that gave {answer:.6g} at epoch {epoch:g}, and gives {now:.6g} now: "
+                    f"the result would be neither run's. Set back what it depends on, choose another path, or remove "
+                    f"the file"
+                )
+        self.answers.update((int(epoch), (epoch, answer)) for epoch, answer in answers)
+        return None
 
     def after_epoch(self, state: TrainingState) -> None:
         """Write the run where it is time to; else remember it."""
@@ -121,45 +162,45 @@ class Checkpoint:
     def write(self, state: TrainingState) -> None:
         """Write all of the run."""
         began = monotonic()
-        write_checkpoint(self.path, self.layers, state, self.settings, self.columns)
+        answers = [list(map(float, pair)) for epoch, pair in sorted(self.answers.items()) if epoch < state.epoch]
+        kept = {"settings": self.settings, "answers": answers}
+        write_checkpoint(self.path, self.layers, state, kept, self.columns)
         self.written = monotonic()
         self.took = self.written - began
 
 
-def told(thing: Any) -> str:
-    """Return what tells one setting from another, the same in every process: a function by its code.
-
-    Of the variables around a function those count that it only reads; one that it writes is no setting.
-    """
-    if isinstance(thing, functools.partial):
-        return f"partial({told(thing.func)}, {told(thing.args)}, {told(thing.keywords)})"
-    if isinstance(thing, types.MethodType):
-        return f"{told(thing.__self__)}.{thing.__name__}"
-    if isinstance(thing, types.FunctionType):
-        written = {each.argval for each in dis.get_instructions(thing) if each.opname == "STORE_DEREF"}
-        cells = zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True)
-        within = [cell.cell_contents for name, cell in cells if name not in written]
-        return f"{thing.__qualname__} {_code(thing.__code__)} {told(thing.__defaults__)} {told(within)}"
-    if isinstance(thing, tuple | list):
-        return f"[{', '.join(map(told, thing))}]"
-    if isinstance(thing, dict):
-        return f"{{{', '.join(f'{key}: {told(value)}' for key, value in thing.items())}}}"
-    if isinstance(thing, np.ndarray | np.generic):
-        return told(thing.tolist())
-    if isinstance(thing, int | float) and not isinstance(thing, bool):
-        return repr(float(thing))  # 1 and 1.0 are one rate
-    if hasattr(thing, "__qualname__"):
-        return str(thing.__qualname__)
-    if hasattr(thing, "__dict__") or hasattr(thing, "__slots__"):
-        names = [*getattr(thing, "__dict__", ()), *getattr(thing, "__slots__", ())]
-        return f"{type(thing).__qualname__}({', '.join(f'{name}={told(getattr(thing, name))}' for name in names)})"
-    return repr(thing)
+def _parts(things: Iterable[Any]) -> Iterator[Settings]:
+    """Yield layers and activations, with those within them."""
+    for each in things:
+        if isinstance(each, Settings):
+            yield each
+            yield from _parts(vars(each).values())
+        elif isinstance(each, tuple):
+            yield from _parts(each)
 
 
-def _code(code: types.CodeType) -> str:
-    """Return a checksum of what a function does, with the functions that it makes."""
-    constants = [_code(each) if isinstance(each, types.CodeType) else repr(each) for each in code.co_consts]
-    return f"{zlib.crc32(repr((code.co_code, code.co_names, constants)).encode()):08x}"
+def _answer(pair: Any, epochs: int) -> tuple[float, float]:
+    """Return when a schedule was asked within so many epochs, and what it answered, as a file has them."""
+    epoch, answer = map(float, pair)
+    if not (0 <= epoch < epochs and math.isfinite(answer)):
+        raise ValueError(f"{pair!r:.80} is no answer of a schedule in {epochs!r:.20} epochs")
+    return epoch, answer
+
+
+def _alike_by_name(then: str, now: str) -> bool:
+    """Whether a setting is the same in a file of version 0.1.0, which told functions by the interpreter's own code."""
+    names = re.findall(r"([\w.<>]+) [0-9a-f]{8}\b", then)
+    return bool(names) and all(name in now for name in names)
+
+
+def _around(one: Any, other: Any) -> str:
+    """Return a setting for a message: all of it, or where it differs from the other."""
+    text, against = repr(one), repr(other)
+    if len(text) <= 200:
+        return text
+    differ = next((i for i, pair in enumerate(zip(text, against, strict=False)) if len(set(pair)) > 1), len(against))
+    start = max(0, differ - 100)
+    return ("..." if start else "") + text[start : start + 200] + ("..." if start + 200 < len(text) else "")
 
 
 def fingerprint(data: Data | None) -> str | None:

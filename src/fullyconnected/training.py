@@ -177,6 +177,7 @@ class Run:
                 validation=fingerprint(self.validation),
             )
             self.checkpoint.begin(self.state)
+            self.task = self.checkpoint.watch(self.task)
         self.engine = choice.make(self.task, self.state)
         net.columns = columns
         self.stopped = "epochs"

@@ -1,6 +1,7 @@
 """The checkpoint: a model file that also holds the rest of a run, so that the run can go on where it was."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,13 @@ def write_checkpoint(
     path: str | os.PathLike[str],
     layers: tuple[Layer, ...],
     state: TrainingState,
-    settings: dict[str, Any],
+    kept: dict[str, Any],
     columns: Columns = UNNAMED,
 ) -> None:
-    """Write all of a run; ``settings``, JSON values, say what it must go on with."""
+    """Write all of a run; ``kept``, JSON values, is what else belongs to it: what it must go on with."""
     vectors = {f"slot.{name}": slot for name, slot in state.slots.items()}
     run: dict[str, Any] = {
-        "settings": settings,
+        **kept,
         "seed": state.seed,
         "step": state.step,
         "epoch": state.epoch,
@@ -40,21 +41,20 @@ def write_checkpoint(
     write_model(path, Model(layers, state.theta, state.state, {"run": run}, vectors, columns))
 
 
-def read_checkpoint(path: str | os.PathLike[str], state: TrainingState, settings: dict[str, Any]) -> None:
-    """Bring ``state`` to where the checkpoint is, in place; nothing changes unless all of it fits."""
+def read_checkpoint(
+    path: str | os.PathLike[str], state: TrainingState, problem: Callable[[dict[str, Any]], str | None]
+) -> None:
+    """Bring ``state`` to where the checkpoint is, in place; nothing changes unless all of it fits.
+
+    ``problem`` is given the run as it was kept, and says in words why it cannot be gone on with.
+    """
     name, model = os.fspath(path), read_model(path)
     run = model.extras.get("run")
     if run is None:
         raise CheckpointError(f"{name} is a model, not a checkpoint of a run; choose another path")
     try:
-        then = run["settings"]
-        for key in sorted(settings.keys() | then.keys()):
-            if settings.get(key) != then.get(key):
-                raise CheckpointError(
-                    f"{name} was begun with {key}={then.get(key)!r:.200} and would go on with "
-                    f"{settings.get(key)!r:.200}: the result would be neither run's. Set it back, choose another "
-                    f"path, or remove the file"
-                )
+        if (words := problem(run)) is not None:
+            raise CheckpointError(f"{name} {words}")
         seed, step, epoch = (_count(run[key]) for key in ("seed", "step", "epoch"))
         records = {str(key): [float(value) for value in values] for key, values in run["records"].items()}
         theta, running = _like(model.theta, state.theta), _like(model.state, state.state)
