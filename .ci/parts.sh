@@ -5,11 +5,18 @@ export VENV=${VENV:-.ci-venv}
 
 # The tests whose numbers and texts could come out otherwise elsewhere: all but those that tests/conftest.py calls
 # `anywhere`. Two processes, or as many as there are processors.
-elsewhere() { # VARIABLE=VALUE...
+elsewhere() { # VARIABLE=VALUE... [pytest's options, which begin with a minus]
     make --silent "$VENV/.ready"
-    env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "$@" \
-        "$VENV/bin/python" -m pytest -q -n auto -p no:cacheprovider -m "not anywhere" tests
+    local variables=()
+    while [[ $# -gt 0 && "$1" != -* ]]; do
+        variables+=("$1")
+        shift
+    done
+    env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "${variables[@]}" \
+        "$VENV/bin/python" -m pytest -q -n auto -p no:cacheprovider -m "not anywhere" "$@" tests
 }
+
+PROOFS=(--ignore=tests/test_proof.py --ignore=tests/native/test_equality.py)  # long, and without a word of text
 
 processor_has() { # FLAG...
     local flag
@@ -55,11 +62,11 @@ skylakex() { # as on a processor of 2017: OpenBLAS and the native engine with AV
 }
 
 narrow() { # in a window of 40 columns
-    elsewhere COLUMNS=40
+    elsewhere COLUMNS=40 "${PROOFS[@]}"
 }
 
 c-locale() { # where text is ASCII
-    elsewhere LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0
+    elsewhere LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 "${PROOFS[@]}"
 }
 
 # An environment of its own, with the project, its tools and extras, and what else is asked for.
