@@ -1,6 +1,7 @@
 """CIFAR-10 and MNIST: files in the true formats, everything that can be wrong with them, and downloads."""
 
 import gzip
+import hashlib
 import io
 import struct
 import sys
@@ -455,6 +456,17 @@ def test_a_file_with_another_checksum_is_an_error_and_is_not_kept(server, tmp_pa
         with pytest.raises(errors.DownloadError, match=r"CIFAR-10 could not be downloaded.*(?s:.*)does not match"):
             datasets.cifar10()
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_closed_standard_error_does_not_end_a_download(pooch, server, monkeypatch, tmp_path):
+    closed, content = io.StringIO(), b"anything"
+    closed.close()
+    (handler,) = pooch.get_logger().handlers
+    monkeypatch.setattr(handler, "stream", closed)
+    server["file"] = content
+    path = datasets._download("ANYTHING", "https://host/file", hashlib.sha256(content).hexdigest(), "a file")
+    assert path.read_bytes() == content
+    assert handler.stream is closed
 
 
 def test_without_pooch_the_error_says_how_to_install_it_and_files_still_work(monkeypatch, tmp_path):

@@ -1,13 +1,18 @@
 """What tells one setting from another: the same in every process and under every Python, never for two that differ."""
 
+import copy
+import datetime
 import functools
 import math
 import os
+import re
 import runpy
 import subprocess
 import sys
 import threading
 import types
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -312,6 +317,36 @@ def test_what_refers_to_itself_ends():
         assert len(told(thing)) < 1000
     assert "rate=0.5" in told(one)
     assert "rate=0.25" in told(one)
+
+
+def test_values_of_all_kinds_are_told():
+    day = datetime.date(2020, 2, 29)
+    for value in (Decimal("0.5"), Fraction(1, 3), day, range(3), slice(2), re.compile("a"), np.datetime64(day), 1j):
+        assert told(make(value)) == told(make(copy.deepcopy(value)))
+    different = [
+        Decimal("0.5"),
+        Decimal("0.6"),
+        Fraction(1, 3),
+        day,
+        range(3),
+        range(4),
+        re.compile("a"),
+        b"",
+        "",
+        None,
+    ]
+    assert len(set(map(told, different))) == len(different)
+
+
+def test_an_object_that_fails_where_it_is_looked_at():
+    class Odd:
+        def __getattr__(self, name):
+            raise RuntimeError("not ready")
+
+        def __call__(self, epoch):
+            return self.rate
+
+    assert told(Odd()).startswith("test_an_object_that_fails_where_it_is_looked_at.<locals>.Odd")
 
 
 def test_what_cannot_be_told_has_the_name_of_its_class():

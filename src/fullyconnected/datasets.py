@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fullyconnected.errors import DownloadError, FileFormatError, missing
+from fullyconnected.progress import Stream
 
 __all__ = ["CIFAR10_CLASSES", "Split", "cifar10", "mnist", "read_cifar10_batch", "read_idx"]
 
@@ -381,6 +382,19 @@ def _listed(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown
 
 
+@contextmanager
+def _expendable(logger: Any) -> Iterator[None]:
+    """Let what is logged be lost where standard error is closed or gone: the download goes on."""
+    before = [(handler, handler.stream) for handler in logger.handlers if hasattr(handler, "stream")]
+    for handler, stream in before:
+        handler.stream = Stream(stream)
+    try:
+        yield
+    finally:
+        for handler, stream in before:
+            handler.stream = stream
+
+
 def _download(what: str, url: str, sha256: str, wanted: str) -> Path:
     """Return where the file is in pooch's cache, after a download when it is not there with the right checksum."""
     try:
@@ -388,14 +402,15 @@ def _download(what: str, url: str, sha256: str, wanted: str) -> Path:
     except ImportError as error:
         raise missing("pooch", "datasets", f"downloading {what} (path= takes files you already have)") from error
     try:
-        file = pooch.retrieve(
-            url,
-            known_hash=f"sha256:{sha256}",
-            fname=url.rpartition("/")[2],
-            path=pooch.os_cache("fullyconnected") / what.lower(),
-            # Seconds to connect and between two pieces; large pieces, since pooch flushes each one to disk.
-            downloader=pooch.HTTPDownloader(timeout=(10, 30), chunk_size=1 << 16),
-        )
+        with _expendable(pooch.get_logger()):
+            file = pooch.retrieve(
+                url,
+                known_hash=f"sha256:{sha256}",
+                fname=url.rpartition("/")[2],
+                path=pooch.os_cache("fullyconnected") / what.lower(),
+                # Seconds to connect and between two pieces; large pieces, since pooch flushes each one to disk.
+                downloader=pooch.HTTPDownloader(timeout=(10, 30), chunk_size=1 << 16),
+            )
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; ValueError: another checksum
         raise DownloadError(
             f"{what} could not be downloaded from {url}. If you have the files, or can fetch them elsewhere, give them "

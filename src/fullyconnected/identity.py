@@ -15,12 +15,14 @@ import dis
 import enum
 import functools
 import inspect
+import numbers
 import os
 import re
 import sys
 import types
 import zlib
 from collections.abc import Iterator
+from datetime import date, time, timedelta
 from typing import Any
 
 import numpy as np
@@ -31,9 +33,11 @@ from fullyconnected.source import SELF, Chain, Files, Step, find
 __all__ = ["alike", "own_code", "told"]
 
 DEEPEST = 12  # settings within settings, functions that call functions
-LONGEST = 60  # entries that are told one by one
+LONGEST = 60  # entries that can be read one by one
+MOST = 10_000  # entries that are told one by one
 EXACT = 2**53  # up to here a whole number is told as a float: 1 and 1.0 are one rate
 FIXED = (bool, int, float, complex, str, bytes, np.generic, np.ndarray, types.FunctionType, functools.partial)
+WRITTEN = (numbers.Number, np.generic, np.dtype, range, slice, re.Pattern, date, time, timedelta)
 CODE = re.compile(r" of (code|Python \d+\.\d+) [0-9a-f]{8}")
 INSTALLED = {"site-packages", "dist-packages"}
 
@@ -81,11 +85,15 @@ class _Teller:
             return _short(repr(thing.item() if isinstance(thing, np.generic) else thing))
         if isinstance(thing, os.PathLike):
             return repr(os.fspath(thing))
+        if isinstance(thing, WRITTEN):
+            return repr(thing.item() if isinstance(thing, np.generic) else thing)
         if id(thing) in self.path or len(self.path) > DEEPEST:
             return "..."
         self.path.add(id(thing))
         try:
             return self._tell(thing)
+        except Exception:  # whatever objects of other libraries do when they are looked at
+            return f"{type(thing).__qualname__}()"
         finally:
             self.path.discard(id(thing))
 
@@ -95,6 +103,10 @@ class _Teller:
                 return self.tell(thing.tolist())
             data = np.ascontiguousarray(thing).astype(thing.dtype.newbyteorder("<"))
             return f"array of {thing.dtype.name} {thing.shape} {zlib.crc32(data.tobytes()):08x}"
+        if isinstance(thing, list | tuple) and len(thing) > MOST:
+            if all(type(each) in (int, float) for each in thing) and (array := np.asarray(thing)).dtype != object:
+                return self.tell(array)
+            return f"{len(thing)} entries, {self.tell(thing[:MOST])}"
         if isinstance(thing, list | tuple):
             return f"[{_short(', '.join(map(self.tell, thing)), len(thing))}]"
         if isinstance(thing, set | frozenset):

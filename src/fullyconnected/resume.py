@@ -46,6 +46,7 @@ class Checkpoint:
         self.written, self.took = monotonic(), 0.0
         self.memory: TrainingState | None = None
         self.pending = False
+        self.seen: tuple[int, ...] | None = None  # the file as this run knows it
         layers = describe_layers(net.layers)  # raises where a file cannot hold the network
         self.answers: dict[int, tuple[float, float]] = {}  # of the schedule, in each epoch the last: where it was asked
         self.schedule: Any = task.schedule
@@ -72,6 +73,7 @@ class Checkpoint:
             if not (os.path.isfile(self.path) or os.path.isdir(self.path)):
                 raise ConfigError(f"checkpoint={self.path!r} is a pipe or device; a file can be read and replaced")
             read_checkpoint(self.path, state, self.problem)
+            self.seen = self.look()
         else:
             self.write(state)
 
@@ -130,8 +132,12 @@ class Checkpoint:
             raise
 
     def finish(self) -> None:
-        """Write the last complete epoch, unless it has been written."""
-        if self.pending and self.memory is not None:
+        """Write the last complete epoch, unless it has been written, or another run has gone on from the file since.
+
+        A loop over ``epochs`` that an error has left may end only when Python forgets that error: much later, in a
+        notebook.
+        """
+        if self.pending and self.memory is not None and self.look() in (None, self.seen):
             self.pending = not self.try_to_write(self.memory)
 
     def is_due(self, epoch: int) -> bool:
@@ -165,8 +171,16 @@ class Checkpoint:
         answers = [list(map(float, pair)) for epoch, pair in sorted(self.answers.items()) if epoch < state.epoch]
         kept = {"settings": self.settings, "answers": answers}
         write_checkpoint(self.path, self.layers, state, kept, self.columns)
-        self.written = monotonic()
+        self.seen, self.written = self.look(), monotonic()
         self.took = self.written - began
+
+    def look(self) -> tuple[int, ...] | None:
+        """Return what tells the file from any that is written later, or None where there is none."""
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _parts(things: Iterable[Any]) -> Iterator[Settings]:

@@ -314,6 +314,28 @@ def test_a_script_that_ends_in_an_error_has_its_checkpoint(tmp_path):
     assert json.loads(metadata(tmp_path / "run"))["extras"]["run"]["epoch"] == 7
 
 
+def test_a_loop_that_ends_late_leaves_the_checkpoint_of_another_run(tmp_path):
+    """In a notebook, Python keeps the loop that Ctrl-C has left as long as it keeps the error."""
+
+    def epochs():
+        return fc.epochs(fc.mlp([1, 1], seed=0), [[1.0]], [1.0], "squared_error", checkpoint=tmp_path / "run")
+
+    left, later = epochs(), epochs()
+    for _ in range(3):
+        next(left)
+    for _ in range(7):
+        next(later)
+    later.close()
+    left.close()
+    assert next(epochs()).number == 8
+    (tmp_path / "run").unlink()  # where there is none, nobody else's can be lost
+    left = epochs()
+    next(left)
+    (tmp_path / "run").unlink()
+    left.close()
+    assert next(epochs()).number == 2
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pipes with names")
 def test_a_pipe_is_no_checkpoint(tmp_path):
     os.mkfifo(tmp_path / "run")
