@@ -352,6 +352,27 @@ class TestWhatATargetIsTakenFor:
         with pytest.raises(errors.DataError, match=re.escape("t.csv, row 32, column 'y': 'n/a' is not a number")):
             choose_task(targets(labels))
 
+    @pytest.mark.parametrize(
+        ("labels", "said"),
+        [
+            (
+                ["1,000", "2,000", "950"] * 5,
+                "row 2, column 'y': '1,000' is not a number; write 1000 or 1.000, whichever",
+            ),
+            (["1,5", "2,5"] * 5, "row 2, column 'y': '1,5' is not a number; decimals are written with a point"),
+            (["5 %", "6 %"] * 5, "row 2, column 'y': '5 %' is not a number; write the number alone: 5"),
+            (["3", "$5", "$6"] * 5, "row 3, column 'y': '$5' is not a number; write the number alone: 5"),
+        ],
+    )
+    def test_numbers_in_another_notation_are_not_taken_for_classes(self, labels, said):
+        with pytest.raises(errors.DataError) as error:
+            choose_task(targets(labels))
+        assert str(error.value).startswith(f"t.csv, {said}")
+        assert str(error.value).endswith("Correct it, or take every text for a class of its own: --task classification")
+        with pytest.raises(errors.DataError, match=re.escape(said)):
+            targets(labels).numbers()
+        assert choose_task(targets(["<5 %", "5 %", "more"] * 5))[0] == "classification"
+
     def test_names_are_not_taken_for_classes(self):
         with pytest.raises(errors.DataError, match="looks like names"):
             choose_task(targets([f"customer {i}" for i in range(50)]))

@@ -5,7 +5,7 @@ import unicodedata
 
 import numpy as np
 
-__all__ = ["CODE", "LARGEST", "as_feature", "as_number", "is_missing", "shortened", "wrong"]
+__all__ = ["CODE", "LARGEST", "as_feature", "as_number", "hint", "is_missing", "shortened", "wrong"]
 
 LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32
 CODE = re.compile(r"[+-]?0\d")  # 007 and 02134 are names made of digits
@@ -51,7 +51,7 @@ def wrong(cell: str, value: float | None) -> str | None:
     if not cell:
         return "the cell is empty"
     if value is None:
-        return f"{shortened(cell)} is not a number{_hint(cell)}"
+        return f"{shortened(cell)} is not a number{hint(cell)}"
     if not abs(value) <= LARGEST:
         return f"{shortened(cell)} is too large" if np.isfinite(value) else f"{shortened(cell)} is not a finite number"
     return None
@@ -62,12 +62,12 @@ def shortened(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
-def _hint(cell: str) -> str:
+def hint(cell: str) -> str:
     """Say how a number is written that is written in another way here; nothing of what is no number.
 
-    >>> _hint("3,14"), _hint("$5"), _hint("red")
+    >>> hint("3,14"), hint("$5"), hint("red")
     ('; decimals are written with a point', '; write the number alone: 5', '')
-    >>> _hint("1,000")
+    >>> hint("1,000")
     '; write 1000 or 1.000, whichever is meant'
     """
     if len(cell) > 40:

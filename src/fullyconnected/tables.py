@@ -13,7 +13,7 @@ from unicodedata import normalize
 
 import numpy as np
 
-from fullyconnected.cells import CODE, LARGEST, as_feature, as_number, is_missing, shortened, wrong
+from fullyconnected.cells import CODE, LARGEST, as_feature, as_number, hint, is_missing, shortened, wrong
 from fullyconnected.errors import DataError, FileFormatError
 from fullyconnected.flat import Array
 from fullyconnected.rows import Row, key_of, require_text, rows_of
@@ -43,8 +43,8 @@ class Table:
         values = [as_number(cell) for cell in self.labels]
         for row, (cell, value) in enumerate(zip(self.labels, values, strict=True)):
             if reason := wrong(cell, value):
-                hint = "; text is learned by --task classification" if value is None else ""
-                raise DataError(f"{self.place(row, self.target)}: {reason}{hint}")
+                advice = "; text is learned by --task classification" if value is None and not hint(cell) else ""
+                raise DataError(f"{self.place(row, self.target)}: {reason}{advice}")
         return np.array(values, np.float64)
 
     @property
@@ -150,8 +150,8 @@ def _missing(path: str, rows: list[Row], target: str, answer: int) -> str:
 
 
 def _other_length(found: int, wanted: int) -> str:
-    hint = "; a cell that has in it what is between cells stands in quotes" if found > wanted else ""
-    return f"{found} cells, where the header has {wanted} columns{hint}"
+    advice = "; a cell that has in it what is between cells stands in quotes" if found > wanted else ""
+    return f"{found} cells, where the header has {wanted} columns{advice}"
 
 
 def _nameless(i: int, row: Row) -> str:
@@ -203,14 +203,17 @@ def choose_task(table: Table) -> tuple[str, str]:
 
     Classification for text, and for whole numbers of at most 20 different values that occur twice on average;
     regression for other numbers. Digits that begin with a zero (007) are text. A column most of whose cells are
-    numbers is not taken for text because of a few that are not: these are an error.
+    numbers is not taken for text because of a few that are not: these are an error, and so are numbers that are
+    written in another way (1,000 or 5 %) where nothing else is in the column.
     """
     reasons = [wrong(cell, as_number(cell)) for cell in table.labels]
     odd = [i for i, reason in enumerate(reasons) if reason]
-    if odd and 2 * len(odd) < len(table.labels):
+    numeric = all(hint(table.labels[i]) for i in odd)  # such as 1,000: a column of numbers in another notation
+    if odd and (numeric or 2 * len(odd) < len(table.labels)):
+        most = "" if numeric else ", as most cells of the column are"
         raise DataError(
-            f"{table.place(odd[0], table.target)}: {reasons[odd[0]]}, as most cells of the column "
-            f"are. Correct it, or take every text for a class of its own: --task classification"
+            f"{table.place(odd[0], table.target)}: {reasons[odd[0]]}{most}. "
+            f"Correct it, or take every text for a class of its own: --task classification"
         )
     rows, coded = len(table.labels), table.coded
     numbers = [] if coded else table.numbers().tolist()
