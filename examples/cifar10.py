@@ -203,7 +203,8 @@ def by_heart(task):
     x, t = (a[:50] for a in task.train)
     for depth, (weight_scale, rate) in task.by_heart.items():
         net = network(x.shape[1], [100] * depth, 10, weight_scale)
-        for epoch in fc.epochs(net, x, t, fc.SoftmaxCrossEntropy(), fc.SGD(rate), batch_size=25, metrics=["accuracy"]):
+        how = {"batch_size": 25, "metrics": ["accuracy"], "warn": False}
+        for epoch in fc.epochs(net, x, t, fc.SoftmaxCrossEntropy(), fc.SGD(rate), **how):
             if epoch.metrics["accuracy"] == 1:
                 break
             assert epoch.number < 50, "50 images were not learned by heart"
@@ -223,6 +224,7 @@ def train(task, epochs):
         schedule=fc.StepDecay(0.85),
         validation=task.validation,
         metrics=["accuracy"],
+        warn=False,  # of pixels from 0 to 255, from which the course takes the mean alone
     )
     score = net.evaluate(*task.test, fc.SoftmaxCrossEntropy()).metrics["accuracy"]
     print(f"  {net.n_in}-{task.hidden}-10 after {epochs} epochs, loss {history.loss[-1]:.4f}")

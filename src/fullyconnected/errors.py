@@ -18,6 +18,7 @@ __all__ = [
     "KindError",
     "MissingNameError",
     "MissingPackageError",
+    "ScaleWarning",
     "ShapeError",
     "UnknownNameError",
     "nearest",
@@ -83,18 +84,26 @@ class DivergenceError(FullyConnectedError, ArithmeticError):
         The rate of that step, schedule included.
     layer : str
         The first layer whose parameters or output are not finite, or ``"loss"``.
+    advice : str
+        What to do, by what was the cause: inputs or targets out of range, code of your own, the rate.
     """
 
-    def __init__(self, epoch: int, step: int, learning_rate: float, layer: str) -> None:
-        self.epoch, self.step, self.learning_rate, self.layer = epoch, step, learning_rate, layer
-        super().__init__(
-            f"training diverged in epoch {epoch}, step {step}, at learning rate {learning_rate:.3g}: the first "
-            f"values that are not finite are in {layer}. The network has the weights from before that epoch again. "
-            f"Try a learning rate ten times smaller, inputs of standard deviation 1, or max_grad_norm=1.0."
+    def __init__(self, epoch: int, step: int, learning_rate: float, layer: str, advice: str = "") -> None:
+        self.epoch, self.step, self.learning_rate, self.layer, self.advice = epoch, step, learning_rate, layer, advice
+        # L-BFGS has no rate, and does not go where the loss is not finite: only its beginning can be there
+        place = f"at learning rate {learning_rate:.3g}" if learning_rate == learning_rate else "where L-BFGS begins"
+        told = (
+            f"training diverged in epoch {epoch}, step {step}, {place}: the first values that are not finite are in "
+            f"{layer}. The network has the weights from before that epoch again."
         )
+        super().__init__(f"{told} {advice}" if advice else told)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.epoch, self.step, self.learning_rate, self.layer)
+        return type(self), (self.epoch, self.step, self.learning_rate, self.layer, self.advice)
+
+
+class ScaleWarning(FullyConnectedError, UserWarning):
+    """Inputs or targets are of a size that a network hardly learns from; ``warn=False`` of fit says nothing."""
 
 
 def nearest(what: str, name: object, known: Iterable[str]) -> UnknownNameError:

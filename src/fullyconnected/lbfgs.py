@@ -1,10 +1,12 @@
 """The full-batch solver: SciPy's L-BFGS-B on the network's flat vector."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from fullyconnected.divergence import explained
 from fullyconnected.engine import Task
 from fullyconnected.errors import ConfigError, DivergenceError, missing
 from fullyconnected.flat import Array
@@ -54,7 +56,8 @@ def solve(task: Task, state: TrainingState, iterations: int, after: Callable[[fl
         with np.errstate(all="ignore"):
             value = float(batch.loss_and_gradient(train=True, l2=task.l2))
         if not np.isfinite(value) and np.array_equal(candidate, start):
-            raise DivergenceError(state.epoch + 1, state.step, optimizer.lr, batch.first_not_finite())
+            error = DivergenceError(state.epoch + 1, state.step, math.nan, batch.first_not_finite())
+            raise explained(error, task, theta, state.state, state.seed, 0, np.arange(len(task.x)))
         return value, workspace.gradient.astype(np.float64)
 
     def after_iteration(intermediate_result: Any) -> None:

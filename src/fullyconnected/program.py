@@ -219,6 +219,25 @@ class Batch:
         for step, (_, p, x, c, y) in zip(self.workspace.program.steps, self._forward, strict=True):
             yield step, p, x, c, y
 
+    def find_not_finite(self, *, train: bool) -> tuple[str, int] | None:
+        """Take a step and return what is first not finite, and of which layer (-1: of the loss), or None.
+
+        ``"output"``, ``"loss"``, ``"dz"``, or ``"gradient"``.
+        """
+        for i, (forward, p, x, c, y) in enumerate(self._forward):
+            forward(p, x, c, y, train=train)
+            if not (np.isfinite(y).all() and all(np.isfinite(view).all() for _, view in p)):
+                return "output", i
+        if not np.isfinite(float(self.loss_of(self.z))):
+            return "loss", -1
+        if not np.isfinite(self.dz).all():
+            return "dz", -1
+        for i, (backward, p, x, c, y, dy, g, dx) in enumerate(self._backward):
+            backward(p, x, c, y, dy, g, dx)
+            if not (all(np.isfinite(view).all() for _, view in g) and (dx is None or np.isfinite(dx).all())):
+                return "gradient", len(self._forward) - 1 - i
+        return None
+
     def first_not_finite(self) -> str:
         """Name the first layer whose parameters or output are not finite, or ``"loss"``."""
         for step, (_, p, _, _, y) in zip(self.workspace.program.steps, self._forward, strict=True):

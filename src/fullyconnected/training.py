@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from math import isnan
@@ -9,13 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fullyconnected import lbfgs
+from fullyconnected import lbfgs, scales
 from fullyconnected import progress as display
 from fullyconnected.batches import epoch_order
 from fullyconnected.checks import Columns, columns_of, count, interval, number
 from fullyconnected.data import Data, check_data, require_rows
 from fullyconnected.engine import Task, choose
-from fullyconnected.errors import ConfigError, DivergenceError, KindError
+from fullyconnected.errors import ConfigError, DivergenceError, KindError, ScaleWarning
 from fullyconnected.metrics import named
 from fullyconnected.network import Network
 from fullyconnected.optimizers import LBFGS, OPTIMIZERS, Adam
@@ -112,6 +113,7 @@ class Run:
         schedule: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int | str | None = None,
+        warn: bool = True,
         engine: str = "auto",
         n_threads: int | None = None,
     ) -> None:
@@ -181,6 +183,18 @@ class Run:
         self.engine = choice.make(self.task, self.state)
         net.columns = columns
         self.stopped = "epochs"
+        if not isinstance(warn, bool | np.bool_):
+            raise KindError(f"warn is True or False; got {warn!a:.80}")
+        self.warning = self.of_scales(columns) if warn and not self.state.epoch else ""
+
+    def of_scales(self, columns: Columns) -> str:
+        """Say what inputs and targets are of a size that a network hardly learns from; or nothing."""
+        x, t, loss, net = self.data.x, self.data.t, self.data.loss, self.net
+        told = (
+            scales.of_inputs(x, net.program, columns.x),
+            scales.of_targets(t, loss, lambda rows: net.predict(x[rows], engine="numpy")),
+        )
+        return " ".join(each for each in told if each)
 
     def __iter__(self) -> Generator[Epoch]:
         try:
@@ -196,7 +210,7 @@ class Run:
         """Train an epoch, judge it, note it, and see to the checkpoint."""
         state, began = self.state, time.perf_counter()
         order = epoch_order(len(self.data.x), state.seed, state.epoch, shuffle=self.shuffle)
-        theta, running = state.theta.copy(), state.state.copy()
+        theta, running, begun = state.theta.copy(), state.state.copy(), state.step
         try:
             loss = self.engine.epoch(order)
         except BaseException as error:
@@ -204,6 +218,10 @@ class Run:
             finite = np.isfinite(state.theta).all() and np.isfinite(state.state).all()
             if isinstance(error, DivergenceError) or not finite:
                 state.theta[...], state.state[...] = theta, running
+            if isinstance(error, DivergenceError):
+                from fullyconnected.divergence import explained
+
+                raise explained(error, self.task, theta, running, state.seed, begun, order) from None
             raise
         try:
             epoch = self.record(loss, began)
@@ -343,6 +361,8 @@ def epochs(net: Network, x: Any, t: Any, loss: Any = None, optimizer: Any = None
     run = Run(net, x, t, loss, optimizer, **settings)
     if isinstance(run.optimizer, LBFGS):
         raise ConfigError("epochs yields between epochs, and L-BFGS has none: use fit")
+    if run.warning:
+        warnings.warn(run.warning, ScaleWarning, stacklevel=2)
     return iter(run)
 
 
@@ -367,6 +387,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int | str | None = None,
     progress: Any = "auto",
+    warn: bool = True,
     engine: str = "auto",
     n_threads: int | None = None,
     **others: Any,
@@ -476,9 +497,12 @@ def fit(
         schedule=schedule,
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
+        warn=warn,
         engine=engine,
         n_threads=n_threads,
     )
+    if run.warning:
+        warnings.warn(run.warning, ScaleWarning, stacklevel=2)
     shown = display.choose(progress)
     try:
         shown.start(total, run.state.epoch)

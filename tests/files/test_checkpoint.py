@@ -396,7 +396,7 @@ def test_ctrl_c_while_the_checkpoint_is_written(tmp_path, monkeypatch, step):
 
 def test_a_run_that_diverges_keeps_its_last_checkpoint(tmp_path):
     net = fc.mlp([12, 2], seed=0)
-    settings = {"checkpoint": tmp_path / "run", "schedule": killing.slower, "progress": False}
+    settings = {"checkpoint": tmp_path / "run", "schedule": killing.slower, "progress": False, "warn": False}
     x = TABLE * 1e15
     with pytest.raises(DivergenceError):
         fc.fit(net, x, TABLE[:, :2], "squared_error", fc.SGD(1e10), **settings)
@@ -566,7 +566,7 @@ def test_moments_that_have_overflowed_do_not_end_a_run(tmp_path):
         net = fc.mlp([12, 1], seed=0)
         x = np.where(np.arange(12) == 0, 1e10, 1) * TABLE  # its square overflows in float32
         t = 1e12 * TABLE[:, 0]
-        settings = {"epochs": epochs, "checkpoint": checkpoint, "progress": False}
+        settings = {"epochs": epochs, "checkpoint": checkpoint, "progress": False, "warn": False}
         return net, fc.fit(net, x, t, "squared_error", fc.Adam(1e-3), **settings)
 
     path = tmp_path / "run"

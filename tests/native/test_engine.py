@@ -187,7 +187,10 @@ class TestTheRun:
                 net.params[1].W = 1e30
             before = net.theta.copy()
             with pytest.raises(DivergenceError) as caught:
-                fc.fit(net, X * 100, X[:, :2], "squared_error", optimizer, batch_size=8, progress=False, engine=engine)
+                fc.fit(
+                    net, X * 100, X[:, :2], "squared_error", optimizer, batch_size=8, progress=False, engine=engine,
+                    warn=False,
+                )  # fmt: skip
             assert np.array_equal(net.theta, before)
             errors.append((caught.value.epoch, caught.value.layer, caught.value.learning_rate))
         assert errors[0] == errors[1]
