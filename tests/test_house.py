@@ -26,6 +26,7 @@ RANKS = {
     "source": 2,
     "batches": 2,
     "contracts": 2,
+    "history": 2,
     "identity": 3,
     "schedules": 3,
     "initializers": 3,

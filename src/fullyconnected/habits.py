@@ -6,7 +6,7 @@ It is loaded for an error message alone.
 import difflib
 from collections.abc import Iterable, Mapping
 
-__all__ = ["ATTRIBUTES", "NAMES", "PUBLIC", "SETTINGS", "advice"]
+__all__ = ["ATTRIBUTES", "HISTORY", "NAMES", "PUBLIC", "SETTINGS", "advice"]
 
 _ACTIVATION = 'an activation is known by its name: fc.Dense(n_in, n_out, "{0}") or fc.Activation("{0}")'
 _ESTIMATOR = "make a network by fc.mlp([n_in, 64, n_out]), and train it by fc.fit(net, x, t, loss)"
@@ -149,6 +149,18 @@ ATTRIBUTES: Mapping[str, str] = {
     ),
     **dict.fromkeys(("check", "check_gradients", "gradcheck"), "write fc.check_gradients(net, x, t, loss)"),
     **dict.fromkeys(("optimizer",), "it is given to fc.fit(net, x, t, loss, optimizer)"),
+}
+
+# history.X
+HISTORY: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("history", "losses", "train_loss", "loss_curve_", "train_losses"), "history.loss is the list itself"
+    ),
+    **dict.fromkeys(("val_loss", "valid_loss", "validation_losses", "val_losses"), "write history.validation_loss"),
+    **dict.fromkeys(("accuracy", "acc", "r2", "val_accuracy"), 'write history.metrics["accuracy"]'),
+    **dict.fromkeys(("epoch", "epochs", "n_epochs", "n_iter_"), "write len(history.loss)"),
+    **dict.fromkeys(("best_loss", "best_score"), "write min(history.validation_loss)"),
+    **dict.fromkeys(("model", "net", "params"), "the network that was given to fit has been trained in place"),
 }
 
 # settings of fit, and of layers, losses and optimizers

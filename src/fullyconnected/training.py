@@ -4,9 +4,8 @@ import os
 import time
 import warnings
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
 from math import isnan
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,77 +16,14 @@ from fullyconnected.checks import Columns, columns_of, count, interval, number
 from fullyconnected.data import Data, check_data, require_rows
 from fullyconnected.engine import Task, choose
 from fullyconnected.errors import ConfigError, DivergenceError, KindError, ScaleWarning
+from fullyconnected.history import Epoch, History
 from fullyconnected.metrics import named
 from fullyconnected.network import Network
 from fullyconnected.optimizers import LBFGS, OPTIMIZERS, Adam
 from fullyconnected.rng import as_seed
 from fullyconnected.training_state import Best, TrainingState
-from fullyconnected.wording import in_ascii
 
 __all__ = ["Epoch", "History", "epochs", "fit"]
-
-
-class Epoch(NamedTuple):
-    """One epoch just trained."""
-
-    number: int
-    loss: float
-    validation_loss: float | None
-    metrics: dict[str, float]
-    seconds: float
-
-    def __str__(self) -> str:
-        parts = [f"loss {self.loss:.4g}"]
-        if self.validation_loss is not None:
-            parts.append(f"validation loss {self.validation_loss:.4g}")
-        on = "" if self.validation_loss is None else "validation "
-        parts += [f"{on}{name.replace('_', ' ')} {value:.4g}" for name, value in self.metrics.items()]
-        return in_ascii("  ".join([*parts, _duration(self.seconds)]))
-
-
-def _duration(seconds: float) -> str:
-    """Return a time to three digits, and never 0 for what took some."""
-    return f"{seconds:.2f} s" if seconds >= 0.9995 else f"{1000 * seconds:.3g} ms"
-
-
-@dataclass
-class History:
-    """What a training run has left behind, beside the network.
-
-    Attributes
-    ----------
-    loss : list of float
-        One an epoch: the row-weighted mean of the batches' losses before their updates, l2 included. (L-BFGS: the
-        loss after each iteration.)
-    validation_loss : list of float
-        One an epoch, where there are validation data; without l2.
-    metrics : dict of list of float
-        By name, one an epoch: on the validation data where there are any, else on the training data.
-    engine : str
-        Which engine ran: ``"native"`` or ``"numpy"``.
-    engine_why : str
-        Why it was that one.
-    seed : int
-        What makes the run repeatable.
-    interrupted : bool
-        Whether Ctrl-C ended it.
-    stopped : str
-        What ended it: ``"epochs"``, ``"patience"`` or ``"interrupted"``. For L-BFGS also ``"converged"``;
-        ``"line_search"``, where no step along the last direction made the loss smaller (at the limits of the dtype,
-        or because a gradient is wrong); or ``"evaluations"``, more than 20 for each epoch.
-    best_epoch : int or None
-        With patience, the epoch whose weights the network has.
-    """
-
-    loss: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    metrics: dict[str, list[float]] = field(default_factory=dict)
-    engine: str = "numpy"
-    engine_why: str = ""
-    seed: int = 0
-    interrupted: bool = False
-    stopped: str = "epochs"
-    best_epoch: int | None = None
 
 
 class Run:
