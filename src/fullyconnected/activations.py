@@ -85,7 +85,8 @@ class LeakyReLU(ActivationFunction):
         number("slope", self.slope, above=True, below=1)  # below 1, so that the larger of h and slope * h is y
 
     def cache(self, rows: int, n: int) -> Wanted:
-        return {"s": (rows, n), "positive": Buffer((rows, n), np.bool_), "slope": np.full((), self.slope)}
+        # a row of slopes, as of zeros for relu
+        return {"s": (rows, n), "positive": Buffer((rows, n), np.bool_), "slope": np.full(n, self.slope)}
 
     def forward(self, h: Array, c: Any, y: Array) -> None:
         c.xp.multiply(h, self.slope, out=c.s)
@@ -94,7 +95,8 @@ class LeakyReLU(ActivationFunction):
     def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
         xp = c.xp
         xp.greater(y, 0, out=c.positive)
-        xp.maximum(c.positive, c.slope, out=c.s)  # 1 or the slope
+        xp.copyto(c.s, c.positive)
+        xp.maximum(c.s, c.slope, out=c.s)  # 1 or the slope
         xp.multiply(dy, c.s, out=dy)
 
 
