@@ -41,8 +41,11 @@ SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts
     "test_cli.py::TestWhereOutputGoes",
     "test_examples.py",
     "test_hostile.py::test_tables_at_random",
+    "test_identity.py::test_functions_on_one_line",
+    "test_identity.py::test_it_is_the_same_in_every_process",
     "test_progress.py",
     "test_proof.py",
+    "test_resume.py",
     "test_surroundings.py",
 )
 ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look at depends on where they run

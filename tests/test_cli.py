@@ -363,15 +363,9 @@ class TestAsAProgram:
 
     @pytest.mark.skipif(os.name != "posix", reason="there is no such signal here")
     def test_under_nohup_a_terminal_that_hangs_up_ends_nothing(self, iris):
-        def ignore():
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-        running = subprocess.Popen(
-            command("train", iris[1], "--target", "target", "--epochs", "50"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            preexec_fn=ignore,
-        )
+        train = command("train", iris[1], "--target", "target", "--epochs", "50")
+        nohup = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"]
+        running = subprocess.Popen([*nohup, *train], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         running.stderr.readline()
         running.send_signal(signal.SIGHUP)
         assert b"saved to" in running.communicate()[0]
@@ -546,13 +540,15 @@ class TestWhereOutputGoes:
         assert len(lines) == 152
         assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
-    def test_a_dash_is_standard_output_for_every_form(self, tmp_path):
+    def test_a_dash_is_standard_output_for_every_form(self, tmp_path, capsysbinary):
         for form in ("html", "markdown", "json", "python", "text"):
-            status, out, err = shell(f"$fc explain xor --{form} -")
-            assert (status, err) == (0, "")
-            assert shell(f"$fc explain xor --{form} file")[0] == 0
-            assert out == (tmp_path / "file").read_text(encoding="utf-8")
-        assert "need a file each" in shell("$fc explain xor --json - --text -")[2]
+            assert main(["explain", "xor", f"--{form}", "-"]) == 0
+            out, err = capsysbinary.readouterr()
+            assert err == b""
+            assert main(["explain", "xor", f"--{form}", "file"]) == 0
+            assert out == (tmp_path / "file").read_bytes()
+        assert main(["explain", "xor", "--json", "-", "--text", "-"]) == 2
+        assert b"need a file each" in capsysbinary.readouterr().err
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
     @pytest.mark.parametrize("name", ["-", "/dev/stdout"])

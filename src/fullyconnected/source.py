@@ -64,7 +64,7 @@ def _functions(code: types.CodeType) -> dict[tuple[str, int], list[Function]]:
     try:
         lines, _ = inspect.findsource(code)
         tree = ast.parse("".join(lines))
-    except (OSError, SyntaxError, TypeError, ValueError, IndexError, RecursionError):
+    except Exception:  # there is no such file, or it has changed; or another module fails where inspect looks at it
         return found
     for node in ast.walk(tree):
         if isinstance(node, ast.Lambda):

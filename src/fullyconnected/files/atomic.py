@@ -88,9 +88,10 @@ def _before(name: str) -> os.stat_result | None:
         return before
     if not stat.S_ISREG(kind):
         raise FileExistsError(errno.EEXIST, "A file cannot take the place of this folder or device")
-    allowed = os.access(name, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
-    if not (allowed and kind & 0o222):  # root may write to it; but who marked it so wants it to stay
+    if not kind & 0o222:  # root may write to it; but who marked it so wants it to stay
         raise PermissionError(errno.EACCES, "This file is read-only; make it writable, or choose another name")
+    if not os.access(name, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(errno.EACCES, "You may not write to this file")
     return before
 
 
