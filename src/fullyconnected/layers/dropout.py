@@ -70,7 +70,8 @@ class Dropout(SameWidth):
         if c.drops:
             c.uniforms.fill(c.uniform)
             c.xp.greater_equal(c.uniform, self.rate, out=c.stays)
-            c.xp.multiply(c.stays, c.scale, out=c.m)
+            c.xp.copyto(c.m, c.stays)
+            c.xp.multiply(c.m, c.scale, out=c.m)
             c.xp.multiply(x, c.m, out=y)
         else:
             c.xp.copyto(y, x)
