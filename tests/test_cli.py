@@ -578,6 +578,20 @@ class TestWhereOutputGoes:
         assert err.startswith("fullyconnected: error: m: This file is read-only")
         assert (tmp_path / "m").read_text(encoding="utf-8") == "mine"
 
+    def test_ctrl_c_once_more_while_a_model_is_saved(self, iris, monkeypatch):
+        def press(self, path):
+            pressed.append(path)
+            if len(pressed) == 1:
+                raise KeyboardInterrupt
+            save(self, path)
+
+        from fullyconnected.tablemodel import TableModel
+
+        save, pressed = TableModel.save, []
+        monkeypatch.setattr(TableModel, "save", press)
+        assert main(["train", iris[1], "--target", "target", "--epochs", "2", "-q", "-o", "m"]) == 0
+        assert main(["predict", "m", iris[1], "-o", "p"]) == 0
+
     def test_a_model_that_cannot_be_saved_where_it_should_be_is_saved_elsewhere(self, iris, capsys, monkeypatch):
         from fullyconnected.tablemodel import TableModel
 

@@ -300,7 +300,10 @@ def _save(model: Any, path: str) -> str:
 
     if path != STANDARD_OUTPUT:
         try:
-            model.save(path)
+            try:
+                model.save(path)
+            except KeyboardInterrupt:  # once more, from somebody who is impatient: nothing of it shall be lost
+                model.save(path)
         except OSError as error:
             spare = os.path.join(tempfile.mkdtemp(prefix="fullyconnected-"), "model.safetensors")
             model.save(spare)

@@ -390,6 +390,18 @@ def test_a_file_system_that_cannot_sync_a_folder(tmp_path, monkeypatch):
     assert (tmp_path / "net").read_bytes() == b"data"
 
 
+@pytest.mark.parametrize("why", ["EINVAL", "ENOSYS", "ENOTSUP"])
+def test_a_file_system_that_cannot_sync_at_all(tmp_path, monkeypatch, why):
+    def unable(handle):
+        raise OSError(getattr(errno, why), "not here")
+
+    monkeypatch.setattr(os, "fsync", unable)
+    for data in (b"one", b"two"):
+        write_atomically(tmp_path / "net", data)
+        assert (tmp_path / "net").read_bytes() == data
+    assert names(tmp_path) == ["net"]
+
+
 @posix
 def test_file_then_name_then_folder_are_synced(tmp_path, monkeypatch):
     done, sync, replace = [], os.fsync, os.replace

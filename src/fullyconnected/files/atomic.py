@@ -19,6 +19,7 @@ STALE = 600.0  # seconds after which a temporary file that nobody has written to
 # Why no file can take the place of another whose content may be changed all the same: the folder is read-only, the file
 # is a mount of its own, or its owner cannot be kept.
 KEPT_OUT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV} if os.name == "posix" else set()
+UNABLE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # of a file system that has no such thing
 DESCRIPTORS = re.compile(r"/dev/fd|/proc/(?P<process>\d+)(/task/\d+)?/fd")
 KEPT_ATTRIBUTES = ("user.", "system.posix_acl_access", "security.selinux")  # others say something of the content
 
@@ -162,14 +163,14 @@ def _replace(target: str, before: os.stat_result | None, data: bytes) -> None:
                 _keep(file.fileno(), temporary, target, before)
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            _sync(file.fileno())
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
     if os.name == "posix":  # elsewhere a folder cannot be opened, and the rename is journalled
-        _sync(folder)
+        _sync_folder(folder)
 
 
 def _keep(handle: int, temporary: str, target: str, before: os.stat_result) -> None:
@@ -218,10 +219,19 @@ def _put(handle: int, data: bytes, at: int = 0) -> None:
         left = left[written:]
     if not at:
         os.ftruncate(handle, len(data))
-    os.fsync(handle)
+    _sync(handle)
 
 
-def _sync(folder: str) -> None:
+def _sync(handle: int) -> None:
+    """Wait until a file is on the disk, where the file system can tell."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in UNABLE:
+            raise
+
+
+def _sync_folder(folder: str) -> None:
     with contextlib.suppress(OSError):  # some file systems cannot; the file is whole in any case
         handle = os.open(folder, os.O_RDONLY)
         try:
