@@ -305,6 +305,11 @@ class TestCheck:
         assert main(["check"]) == 1
         assert "WRONG" in capsys.readouterr().out
 
+    def test_nothing_to_compare_is_exit_status_3(self, capsys, monkeypatch):
+        monkeypatch.setattr(proof.Case, "check", lambda case: fc.check_gradients(*saturated(), "squared_error"))
+        assert main(["check"]) == 3
+        assert "unresolved" in capsys.readouterr().out
+
     def test_it_covers_what_a_module_of_yours_registers(self, tmp_path, capsys, monkeypatch):
         (tmp_path / "my_activations_for_check.py").write_text(
             "import numpy as np\nimport fullyconnected as fc\n\n"
@@ -454,6 +459,58 @@ def test_explain_a_row_of_a_table_is_what_the_model_computes(iris, capsys):
     said = read(capsys.readouterr().out)[101]
     p = record["quantities"]["loss.p"]["values"][0]
     np.testing.assert_allclose(p, list(map(float, said[1:])), rtol=1e-4, atol=1e-6)
+
+
+def saturated():
+    """Return a network without a gradient that float64 could resolve, a row and its target."""
+    net = fc.Network([fc.Dense(1, 1, "sigmoid", bias=False)], dtype=np.float64)
+    net.theta = [6.0]
+    return net, [[6.0]], [[1.0 - 1e-9]]
+
+
+def test_the_exit_status_says_whether_the_gradients_of_an_explanation_are_right(capsys, monkeypatch):
+    from fullyconnected.explanation import samples
+
+    def explain(net, x, t):
+        monkeypatch.setitem(samples.SAMPLES, "xor", lambda: (net, x, t, {"loss": "squared_error"}))
+        status = main(["explain", "xor"])
+        return status, *capsys.readouterr()
+
+    net, x, t = saturated()
+    status, out, err = explain(net, x, t)
+    assert status == 3
+    assert "neither right nor wrong" in out
+    assert "neither right nor wrong" in err
+    net.theta = [1.0]
+    assert explain(net, x, t)[0] == 0
+    status, _, err = explain(net, [[-1e200]], [[1e200]])
+    assert status == 3
+    assert "NOT FINITE" in err
+    right = fc.Dense.backward
+
+    def backward(self, p, x, c, y, dy, g, dx):
+        right(self, p, x, c, y, dy, g, dx)
+        g.W *= 1.001
+
+    monkeypatch.setattr(fc.Dense, "backward", backward)
+    status, out, err = explain(net, x, t)
+    assert status == 1
+    assert "WRONG: the gradients of dense_1.W disagree" in out
+    assert "WRONG" in err
+
+
+def test_every_row_of_a_model_that_was_trained_is_explained_without_an_alarm(iris, tmp_path):
+    from fullyconnected.explanation import trace
+    from fullyconnected.tablemodel import load_table_model
+    from fullyconnected.tables import read_table
+
+    model = load_table_model(iris[0])
+    table = read_table(iris[1], model.target, model.features, model.classes)
+    x, t = model.standardise(table), model.targets(table)
+    for i in range(0, len(x), 3):
+        record = trace(model.net, x[i : i + 1], t[i : i + 1], model.loss)
+        assert record.ok, [report for report in record.reports if report.wrong]
+        assert record.resolved
 
 
 def test_explain_a_regression_is_in_the_unit_that_the_network_sees(tmp_path, capsys):

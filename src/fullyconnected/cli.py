@@ -21,7 +21,7 @@ from fullyconnected.wording import printable
 
 __all__ = ["main"]
 
-WRONG, INTERRUPTED = 2, 130
+MISTAKEN, WRONG, UNRESOLVED, INTERRUPTED = 1, 2, 3, 130  # a gradient, the command
 STANDARD_OUTPUT = "-"
 
 
@@ -39,9 +39,10 @@ def _some(names: Sequence[str], most: int = 20) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status.
 
-    0: all went well. 1: ``check`` has found a wrong gradient, or whoever was to read the result from standard output is
-    gone. 2: an error, told in one line on standard error. 130: interrupted by Ctrl-C; ``train``, which saves what it
-    has, also by a terminal that hangs up (unless under nohup), and by SIGTERM.
+    0: all went well. 1: ``check`` or ``explain`` has found a wrong gradient, or whoever was to read the result from
+    standard output is gone. 2: an error, told in one line on standard error. 3: ``check`` or ``explain`` could not
+    compare any gradient, because all are too small or the loss is not finite. 130: interrupted by Ctrl-C; ``train``,
+    which saves what it has, also by a terminal that hangs up (unless under nohup), and by SIGTERM.
 
     Parameters
     ----------
@@ -72,6 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _tell(message: str, status: int) -> int:
     Stream(sys.stderr).write(f"fullyconnected: {printable(message)}\n")
     return status
+
+
+def _status(*, wrong: bool, ok: bool) -> int:
+    """Return the exit status of a comparison of gradients: 1 if one is wrong, 3 if nothing could be compared."""
+    return MISTAKEN if wrong else 0 if ok else UNRESOLVED
 
 
 def _put(result: str | bytes) -> None:
@@ -346,6 +352,7 @@ def _explain(options: argparse.Namespace) -> int:
     from functools import partial
 
     from fullyconnected.explanation import explain
+    from fullyconnected.explanation.document import verdict
     from fullyconnected.explanation.plaintext import to_text
     from fullyconnected.explanation.samples import SAMPLES
 
@@ -372,7 +379,9 @@ def _explain(options: argparse.Namespace) -> int:
         _show(forms["html"]().encode(), None if wanted.get("html") == STANDARD_OUTPUT else wanted.get("html"))
     if not (wanted or options.open):
         _put(forms["text"]())
-    return 0
+    trace = explanation.trace
+    status = _status(wrong=trace.wrong, ok=trace.resolved)
+    return _tell(verdict(trace), status) if status else 0
 
 
 def _row_of_table(options: argparse.Namespace) -> tuple[Any, Any, Any, dict[str, Any], dict[str, str]]:
@@ -451,4 +460,4 @@ def _check(options: argparse.Namespace) -> int:
 
     proof = prove(tell=tell)
     _put(f"{proof}\n")
-    return 0 if proof.ok else 1
+    return _status(wrong=proof.wrong, ok=proof.ok)

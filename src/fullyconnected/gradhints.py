@@ -8,6 +8,7 @@ from fullyconnected.flat import Array
 
 __all__ = ["hint"]
 
+ROUNDED = 5e-4  # a constant that is written with three digits or more is rounded by less than this part of itself
 ALIKE = 1e-4  # two gradients are taken for one where they differ by less than this part of the largest entry
 
 
@@ -28,7 +29,9 @@ def _factors(rows: int, n_out: int) -> Iterator[tuple[float, str]]:
 def hint(claimed: Array, true: Array, values: Array, rows: int, n_out: int, l2: float) -> str:
     """Return what the wrong gradient of ``values`` looks like; the plainest explanations come first."""
     if not np.isfinite(claimed).all():
-        unwritten = int(np.isnan(claimed).sum())
+        unwritten, infinite = int(np.isnan(claimed).sum()), int(np.isinf(claimed).sum())
+        if infinite:
+            return f"{infinite} of {claimed.size} entries are infinite, where the loss is not: backward overflows"
         return f"{unwritten} of {claimed.size} entries are NaN: they may never have been written (buffers start as NaN)"
     if not claimed.any():
         return "it is zero everywhere: backward may have left it out"
@@ -40,6 +43,8 @@ def hint(claimed: Array, true: Array, values: Array, rows: int, n_out: int, l2: 
         found = [text for factor, text in _factors(rows, n_out) if abs(ratio / factor - 1) < ALIKE and factor != 1]
         if found:
             return "; or ".join(dict.fromkeys(found))
+        if abs(ratio - 1) < ROUNDED:
+            return f"it is nearly right, {ratio:.6g} times what it should be: look for a rounded constant"
         return f"every entry is {ratio:.6g} times what it should be: a constant factor"
     if true.ndim == 2:
         turned = claimed.reshape(true.shape[::-1]).T

@@ -101,7 +101,14 @@ def _step(step: Step) -> dict[str, Any]:
         "why": step.why,
         "check": None
         if report is None
-        else {"ok": report.ok, "error": _number(report.error), "compared": report.checked, "hint": report.hint},
+        else {
+            "verdict": report.verdict,
+            "ok": report.ok,
+            "error": _number(report.error),
+            "compared": report.checked,
+            "unresolved": report.unresolved,
+            "hint": report.hint,
+        },
     }
 
 

@@ -231,14 +231,18 @@ def verdict(trace: Trace) -> str:
     reports = trace.reports
     if not reports:
         return "the gradients were not compared with differences"
-    wrong = [report.name for report in reports if not report.ok]
+    wrong = [report.name for report in reports if report.wrong]
     if wrong:
         return f"WRONG: the gradients of {printable(', '.join(wrong))} disagree with central differences"
-    compared, inputs = sum(r.checked for r in reports), trace.values[trace.wires[0]].size
+    if not trace.resolved:
+        return "the gradients are too small to be compared with central differences: neither right nor wrong"
+    compared, inputs = sum(r.checked - r.unresolved for r in reports), trace.values[trace.wires[0]].size
     entries = sum(math.prod(r.shape) for r in reports)
     of = f"(of {entries - inputs:,} parameters and {inputs:,} inputs)"
     if compared < entries:
-        return f"{compared:,} of {entries:,} gradients {of} were compared with central differences, and agree"
+        missing = sum(report.unresolved for report in reports)
+        small = f"; {missing:,} are too small to be" if missing else ""
+        return f"{compared:,} of {entries:,} gradients {of} were compared with central differences, and agree{small}"
     return f"all {entries:,} gradients {of} agree with central differences"
 
 

@@ -69,12 +69,12 @@ def _hash(text: str) -> str:
 
 
 def _body(trace: Trace, focus: Focus | None, version: str) -> Iterator[str]:
-    right = trace.ok
+    open_question = trace.first_not_finite is None and bool(trace.reports) and not trace.resolved
+    kind, mark = ("open", "?") if open_question else ("right", "✓") if trace.ok else ("wrong", "✗")
     yield "<header>"
     yield f"<h1>{escape(headline(trace))}</h1>"
-    mark = "✓" if right else "✗"
     yield (
-        f'<p class="verdict {"right" if right else "wrong"}"><span aria-hidden="true">{mark}</span> '
+        f'<p class="verdict {kind}"><span aria-hidden="true">{mark}</span> '
         f"<span>L = {shown(trace.values[trace.name('L')])}; {escape(verdict(trace))}.</span></p>"
     )
     links = {"#reading": "How to read it", "#steps": "All steps as one document"}

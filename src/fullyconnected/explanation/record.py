@@ -153,8 +153,18 @@ class Trace:
 
     @property
     def ok(self) -> bool:
-        """Whether all is finite, and every gradient that was compared agrees with the differences."""
-        return self.first_not_finite is None and all(report.ok for report in self.reports)
+        """Whether all is finite, and no gradient that was compared is wrong."""
+        return self.first_not_finite is None and not self.wrong
+
+    @property
+    def wrong(self) -> bool:
+        """Whether a gradient is wrong: it disagrees with the differences by more than these may be off."""
+        return any(report.wrong for report in self.reports)
+
+    @property
+    def resolved(self) -> bool:
+        """Whether a gradient at least could be compared."""
+        return any(report.verdict != "unresolved" for report in self.reports)
 
     def name(self, text: str) -> Name:
         """Return the name that is written so, or called so by the library: ``"W1"`` or ``"dense_1.W"``."""

@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from fullyconnected.checks import number
+from fullyconnected.comparison import step_at
 from fullyconnected.data import Data, check_data
 from fullyconnected.errors import ConfigError, KindError
 from fullyconnected.explanation import formulas
@@ -411,7 +412,7 @@ class Recorder:
             entries = tuple(tuple(map(int, e)) for e in zip(*np.unravel_index(chosen, array.shape), strict=True))
             with np.errstate(all="ignore"):
                 for entry in entries:
-                    above[entry], below[entry], way[entry] = subject.sides(array, entry, h)
+                    above[entry], below[entry], way[entry] = subject.sides(array, entry, step_at(array, entry, h))
                     if way[entry] == 0:
                         raise ConfigError(f"h = {h:g} is too small: it does not move {name.text}, {array[entry]:g}")
                     slope[entry] = (above[entry] - below[entry]) / way[entry]
@@ -481,7 +482,9 @@ def verdict(report: TensorReport, label: str) -> str:
     """Say in a sentence how a gradient compares with the differences."""
     size = math.prod(report.shape)
     some = f" ({report.checked:,} of {size:,} entries were compared)" if report.checked < size else ""
-    if report.ok:
+    if report.verdict == "unresolved":
+        said = f"Cannot be resolved: dL/d{label} and the differences are below their rounding{some}."
+    elif report.ok:
         near = f"{abs(report.error):.1g} of its largest entry"
         said = f"Agrees with dL/d{label}, to {near}, judged at a step of {H:.1g}{some}."
     else:
