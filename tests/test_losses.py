@@ -8,6 +8,7 @@ import pytest
 import fullyconnected as fc
 from fullyconnected import errors
 from fullyconnected.engine.numpy import clip
+from fullyconnected.flat import BLOCK
 from fullyconnected.losses import LOSSES
 
 ROWS, OUTPUTS = 6, 3
@@ -229,32 +230,37 @@ class TestExtremes:
         assert math.isnan(loss(z, t)[0])
 
 
+# What float32 can lose where a block of numbers is added up one after the other, as the slowest of processors do. A
+# million of them lose a thousand times as much.
+WITHIN_A_BLOCK = BLOCK * float(np.finfo(np.float32).eps) / 2
+
+
 def test_many_rows_in_float32():
     """The mean of a million rows is right to rounding, not to a float32 sum's drift."""
     rng = np.random.default_rng(0)
     z = rng.random((1_000_000, 1), np.float32) + 100
     value, _ = fc.AbsoluteError()(z, np.zeros(len(z)))
-    assert value == pytest.approx(z.mean(dtype=np.float64), rel=1e-6)
+    assert value == pytest.approx(z.mean(dtype=np.float64), rel=WITHIN_A_BLOCK)
 
 
 @pytest.mark.parametrize("loss", [fc.SquaredError(), fc.MeanSquaredError(), fc.Huber(1e3), fc.Poisson()])
 @pytest.mark.parametrize("shape", [(1_000_000, 1), (1000, 1000)])
 def test_sums_of_many_equal_terms_in_float32(loss, shape):
-    """Equal terms are the worst case: every addition is rounded to the same side."""
+    """Equal terms are the worst case: every addition within a block can be rounded to the same side."""
     z = np.full(shape, 0.7, np.float32)
     one = loss(z[:1].astype(np.float64), np.full((1, shape[1]), 0.1))[0]
-    assert loss(z, np.full(shape, 0.1))[0] == pytest.approx(one, rel=1e-5)
+    assert loss(z, np.full(shape, 0.1))[0] == pytest.approx(one, rel=WITHIN_A_BLOCK)
     weights = np.linspace(0.5, 1.5, shape[0])
-    assert loss(z, np.full(shape, 0.1), weights)[0] == pytest.approx(one, rel=1e-5)
+    assert loss(z, np.full(shape, 0.1), weights)[0] == pytest.approx(one, rel=WITHIN_A_BLOCK)
 
 
 def test_l2_and_the_norm_of_many_weights_in_float32():
     net = fc.Network([fc.Dense(1000, 1000, init=lambda rng, shape, *_: np.full(shape, 0.1))], seed=0)
     value = net.gradients(np.zeros((1, 1000)), np.zeros((1, 1000)), "squared_error", l2=2.0).loss
-    assert value == pytest.approx(10_000, rel=1e-6)
+    assert value == pytest.approx(10_000, rel=WITHIN_A_BLOCK)
     g = np.full(1_000_000, 0.1, np.float32)
     clip(g, 1.0)
-    assert np.linalg.norm(g.astype(np.float64)) == pytest.approx(1, rel=1e-6)
+    assert np.linalg.norm(g.astype(np.float64)) == pytest.approx(1, rel=WITHIN_A_BLOCK)
 
 
 def test_one_output_takes_targets_with_or_without_the_column():
