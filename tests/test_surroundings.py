@@ -116,6 +116,7 @@ class TestAscii:
         record = explanation.trace
         printed = [net, net.params[1], net.summary(), net.summary(40), report, epoch, explanation]
         printed += [explanation.focus, *(step.equation for step in record.steps), fc.draw(net)]
+        printed += [fc.fit(net, X, T, Squares(), fc.SGD(0.01), metrics=[größe], epochs=2, progress=False)]
         printed += [Double(), fc.Activation((größe, größe))]
         for thing in printed:
             assert str(thing).isascii(), type(thing)
