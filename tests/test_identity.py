@@ -362,6 +362,28 @@ def test_what_is_large_is_told_in_few_words():
     assert told("x" * 10**6) != told("x" * (10**6 - 1) + "y")
 
 
+def test_a_number_that_has_become_a_function_is_another_setting():
+    assert not alike(told(make(0.5)), told(make(halve)))
+    assert not alike(told(fc.Warmup(1)), told(fc.Warmup(1, then=halve)))
+    assert not alike(told(fc.Warmup(1, then=halve)), told(fc.Warmup(1, then=make(halve))))
+
+
+def test_a_property_that_is_kept_is_not_computed():
+    class Kept:
+        computed = 0
+
+        @functools.cached_property
+        def table(self):
+            Kept.computed += 1
+            return 5.0
+
+        def __call__(self, epoch):
+            return self.table
+
+    assert "table of code" in told(Kept())
+    assert Kept.computed == 0
+
+
 def from_a_prompt(text):
     """As functions are that have no file."""
     names = {}
@@ -378,6 +400,13 @@ def test_a_function_without_source_is_told_by_what_the_interpreter_made_of_it():
     assert one == told(from_a_prompt(text))
     for change in (("0.5", "0.6"), ("by=2", "by=3"), ("epoch / by", "epoch * by")):
         assert not alike(one, told(from_a_prompt(replaced(text, [change]))))
+    sets = "def schedule(epoch):\n    return 1.0 if str(epoch) in {'a', 'bc', 'def', 'ghij', 'klmno'} else 0.5\n"
+    code = f"{sets}from fullyconnected.identity import told\nprint(told(schedule))"
+    found = set()
+    for seed in "123":
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        found.add(subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True).stdout)
+    assert len(found) == 1
     # another Python makes something else of it, and a file has its source: then its name is all that there is
     assert alike(one, one.replace(f"Python {version}", "Python 3.99"))
     assert alike(one, "schedule of code 12345678 (RATE=0.7)")

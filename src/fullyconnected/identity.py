@@ -61,7 +61,8 @@ def alike(one: str, other: str) -> bool:
     Code whose source was not found is told by the interpreter's form of it, which another Python does not have: where
     that is so, all up to the first function's name decides.
     """
-    if (kinds := CODE.findall(one)) != (others := CODE.findall(other)) and (kinds or others):
+    kinds, others = set(CODE.findall(one)), set(CODE.findall(other))
+    if kinds != others and kinds | others != {"code"}:
         return CODE.split(one)[0] == CODE.split(other)[0]
     return one == other
 
@@ -159,7 +160,7 @@ class _Teller:
         if self._is_known(kind, owner):
             return ""
         reads: Reads = {}
-        codes = [self._look(method, owner, reads) for method in _methods(kind).values()]
+        codes = [self._look(method, owner, reads, f"{name}.") for name, method in _methods(kind).items()]
         for base in filter(_is_own, kind.__mro__):
             for name, value in vars(base).items():
                 if not name.startswith("__") and name not in _held(owner) and _is_fixed(value) and not callable(value):
@@ -174,7 +175,7 @@ class _Teller:
     def _listed(self, values: dict[str, Any]) -> str:
         return ", ".join(f"{name}={self.tell(value)}" for name, value in values.items())
 
-    def _look(self, function: types.FunctionType, owner: Any, reads: Reads) -> tuple[str, str]:
+    def _look(self, function: types.FunctionType, owner: Any, reads: Reads, within: str = "") -> tuple[str, str]:
         """Return what a function says, and how that was found; note what it reads, and what that is now."""
         code = function.__code__
         given = code.co_varnames[: code.co_argcount]
@@ -183,7 +184,7 @@ class _Teller:
             *zip(given[len(given) - len(defaults) :], defaults, strict=True),
             *(function.__kwdefaults__ or {}).items(),
         ]:
-            reads[name] = self.tell(value)
+            reads[within + name] = self.tell(value)
         source = find(code, self.files)
         changed = self._changed_by(type(owner)) | (frozenset() if source is None else source.changes)
         for root, steps in _read_by(code) if source is None else source.reads:
@@ -191,7 +192,9 @@ class _Teller:
                 continue
             found, value = _resolve(function, owner, root, steps)
             if found and not (isinstance(value, types.ModuleType) or (source is None and not _is_fixed(value))):
-                reads[_spelled(root, steps)] = self.tell(value)
+                name, text = _spelled(root, steps), self.tell(value)
+                while reads.setdefault(name, text) != text:  # a constant of another module, with the same name
+                    name += "'"
         if source is None:
             return f"Python {sys.version_info[0]}.{sys.version_info[1]}", _bytecode(code)
         return "code", source.written
@@ -207,14 +210,16 @@ class _Teller:
 def _is_own(thing: type | types.FunctionType) -> bool:
     """Whether a class or function is the user's: not the library's, Python's, or an installed package's."""
     module = getattr(thing, "__module__", None) or ""
-    root = module.partition(".")[0]
-    if root == "fullyconnected" or root in sys.stdlib_module_names:
-        return False
     if isinstance(thing, types.FunctionType):
-        file = thing.__code__.co_filename
-    else:
-        file = getattr(sys.modules.get(module), "__file__", None) or ""
-    return not file.startswith("<frozen") and INSTALLED.isdisjoint(re.split(r"[/\\]", file))
+        return not _is_installed(module, thing.__code__.co_filename)
+    return not _is_installed(module, getattr(sys.modules.get(module), "__file__", None) or "")
+
+
+def _is_installed(module: str, file: str) -> bool:
+    root = module.partition(".")[0]
+    if root == "fullyconnected" or root in sys.stdlib_module_names or file.startswith("<frozen"):
+        return True
+    return not INSTALLED.isdisjoint(re.split(r"[/\\]", file))
 
 
 def _methods(kind: type) -> dict[str, types.FunctionType]:
@@ -274,19 +279,16 @@ def _resolve(function: types.FunctionType, owner: Any, root: str, steps: tuple[S
                 return nothing
         elif isinstance(value, types.ModuleType):
             file = getattr(value, "__file__", None) or ""
-            if value.__name__.partition(".")[0] in sys.stdlib_module_names or not INSTALLED.isdisjoint(
-                re.split(r"[/\\]", file)
-            ):
-                return nothing
-            if key not in vars(value):
+            if _is_installed(value.__name__, file) or key not in vars(value):
                 return nothing
             value = vars(value)[key]
         elif isinstance(value, np.ndarray | str | list | tuple | dict | set | frozenset | int | float):
             return True, value  # what is read is a method; what counts is what it belongs to
         else:
             static = inspect.getattr_static(value, str(key), None)
-            if isinstance(static, property):
-                return True, types.MethodType(static.fget, value) if static.fget else None
+            computed = getattr(static, "fget", getattr(static, "func", None))  # of a property, cached or not
+            if isinstance(computed, types.FunctionType):
+                return True, types.MethodType(computed, value)
             try:
                 value = getattr(value, str(key))
             except Exception:
@@ -326,5 +328,10 @@ def _read_by(code: types.CodeType) -> Iterator[tuple[str, tuple[Step, ...]]]:
 
 def _bytecode(code: types.CodeType) -> str:
     """Return what the interpreter has made of a function, with the functions that it makes."""
-    constants = [_bytecode(each) if isinstance(each, types.CodeType) else repr(each) for each in code.co_consts]
+    constants: list[object] = []
+    for each in code.co_consts:
+        if isinstance(each, types.CodeType):
+            constants.append(_bytecode(each))
+        else:  # a set has another order in every process
+            constants.append(sorted(map(repr, each)) if isinstance(each, frozenset) else repr(each))
     return repr((code.co_code, code.co_names, constants))
