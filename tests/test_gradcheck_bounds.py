@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
+from fullyconnected.differences import measure
 from fullyconnected.layers import Dense
 from fullyconnected.losses import LOSSES
 
@@ -268,3 +269,22 @@ def test_a_rounded_constant_is_told_from_a_factor(factor, words) -> None:
     report = fc.check_gradients(net, rng.normal(size=(5, 3)), rng.normal(size=(5, 2)), fc.SquaredError())
     assert report.wrong
     assert words in report.tensors[0].hint
+
+
+def test_a_large_tensor_is_not_looked_into_entry_by_entry_once_it_is_wrong(monkeypatch) -> None:
+    from fullyconnected import comparison
+
+    asked = []
+    monkeypatch.setattr(comparison, "measure", lambda at, step: asked.append(step) or measure(at, step))
+    net = fc.Network([mistaken(lambda g: g.W.__imul__(2))(40, 10)], dtype=np.float64, seed=0)
+    rng = np.random.default_rng(0)
+    report = fc.check_gradients(net, rng.normal(size=(3, 40)), rng.normal(size=(3, 10)), fc.SquaredError())
+    assert report.tensors[0].wrong
+    assert "2 times too large" in report.tensors[0].hint
+    assert len(asked) <= 64
+
+
+def test_a_gradient_that_is_not_a_number_is_wrong_on_a_kink_too() -> None:
+    net = fc.Network([mistaken(lambda g: g.b.__imul__(np.nan))(1, 2, "relu"), Dense(2, 1)], dtype=np.float64, seed=0)
+    net.set_weights([[[1.0, 1.0]], [0.0, 0.5], [[1.0], [2.0]], [0.0]])
+    assert fc.check_gradients(net, [[0.0]], [3.0], fc.SquaredError()).wrong
