@@ -97,22 +97,20 @@ with open("pyproject.toml", "rb") as file:
 
 # --- by night ---------------------------------------------------------------------------------------------------------
 
-find_python() { # VERSION
+find_python() { # VERSION: one that runs and can make environments (a shim of pyenv's may stand for none)
     local found
-    if found=$(command -v "python$1"); then
-        echo "$found"
-        return
-    fi
-    for found in "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python; do
-        if [ -x "$found" ]; then echo "$found"; return; fi
+    for found in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python "$(uv python find "$1" 2>/dev/null)"; do
+        if "$found" -c "import ensurepip, sys, venv; sys.exit('%d.%d' % sys.version_info[:2] != '$1')" 2>/dev/null; then
+            echo "$found"
+            return
+        fi
     done
-    if command -v uv >/dev/null; then uv python find "$1" 2>/dev/null || true; fi
 }
 
 whole_suite_on() { # VERSION
     local python
     python=$(find_python "$1")
-    if [ -z "$python" ] || ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
+    if [ -z "$python" ]; then
         echo "skipped: there is no Python $1 here (looked for python$1, in pyenv's versions, and by uv)"
         return
     fi
