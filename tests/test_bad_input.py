@@ -305,6 +305,20 @@ def test_settings_of_fit(settings, error, message):
     assert np.array_equal(net.theta, before)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (fc.StepDecay, r"the schedule StepDecay is a class; call it: StepDecay\(...\)"),
+        (lambda epoch, step: 1.0, r"the schedule '<lambda>' is called with \(epoch\), and takes \(epoch, step\)"),
+        (lambda: 1.0, r"the schedule '<lambda>' is called with \(epoch\), and takes \(\)"),
+    ],
+    ids=range(3),
+)
+def test_schedules_that_cannot_be_called(schedule, message):
+    net = fc.mlp([3, 2], seed=0)
+    refused(lambda: fc.fit(net, X, T, "squared_error", schedule=schedule), KindError, message, net)
+
+
 @pytest.mark.parametrize("net", [fc.mlp, [fc.Dense(3, 2)], None, fc.Dense(3, 2)])
 def test_something_else_than_a_network(net):
     refused(lambda: fc.fit(net, X, T, "squared_error"), KindError, "the first argument is the Network to train; got")
@@ -507,6 +521,12 @@ class TestNewcomers:
             (lambda: fc.mlp(4, 8, 3), "fc.mlp([4, 8, 3])"),
             (lambda: fc.mlp(4, 8, 8, 3), "fc.mlp([4, 8, 8, 3])"),
             (lambda: fc.mlp(4, 3), "fc.mlp([4, 3])"),
+            (lambda: fc.mlp(4, [8, 8], 3), "fc.mlp([4, 8, 8, 3])"),
+            (lambda: fc.mlp((4, 8), 3), "fc.mlp([4, 8, 3])"),
+            (lambda: fc.Network([fc.Dense(2, 3), "relu"]), 'fc.Activation("relu")'),
+            (lambda: fc.Network([fc.Dense(2, 3), fc.Dropout]), "call it, Dropout(...)"),
+            (lambda: fc.Dense(2, 3, fc.Activation("relu")), 'by its name, such as "relu"'),
+            (lambda: fc.Adam(nonsense=1), "Known: beta1, beta2, epsilon, lr."),
             (lambda: fc.Network(fc.Dense(2, 3), fc.Dense(3, 1)), "fc.Network([fc.Dense(2, 3), fc.Dense(3, 1)])"),
             (lambda: fc.Network(fc.Dense(2, 3)), "fc.Network(["),
             (lambda: fc.Adam(learning_rate=0.1), "did you mean 'lr'?"),
@@ -537,6 +557,7 @@ class TestNewcomers:
             (CLASSES3 + 1, "softmax_cross_entropy", ["there is no class 3", "Classes count from 0: t - 1"]),
             (CLASSES3 + 1, "hinge", ["Classes count from 0: t - 1"]),
             (CLASSES3 + 7, "softmax_cross_entropy", ["Classes count from 0: t - 7"]),
+            (CLASSES3 + 1.0, "softmax_cross_entropy", ["t.astype(int)", "Classes count from 0: t - 1"]),
             (CLASSES3 * 10, "softmax_cross_entropy", ["np.unique(t, return_inverse=True)"]),
             (2 * (CLASSES3 // 2) - 1, "hinge", ["no class -1", "(t + 1) // 2"]),
             (np.arange(9), "softmax_cross_entropy", ["There are 9 classes in t", "an output for each"]),
@@ -547,6 +568,7 @@ class TestNewcomers:
             (CLASSES3, "logistic", ["use SoftmaxCrossEntropy"]),
             (CLASSES3, 0.01, ["expected a loss or the name of one"]),
             (CLASSES3, fc.Adam(), ["are two arguments swapped?"]),
+            (CLASSES3, lambda z, t: 0, ["a loss of your own is a class"]),
             (CLASSES3, "mse", ["did you mean 'mean_squared_error'?"]),
             (CLASSES3, "cross_entropy", ["did you mean 'softmax_cross_entropy'?"]),
             (CLASSES3, "bce", ["did you mean 'logistic'?"]),
@@ -561,6 +583,21 @@ class TestNewcomers:
         labels, t = np.unique(t, return_inverse=True)
         assert labels[self.NET.predict(self.X4).argmax(axis=1)].shape == (9,)
         assert fc.fit(self.NET.copy(), self.X4, t, "softmax_cross_entropy", epochs=1, progress=False).loss
+
+    def test_what_belongs_to_rows(self):
+        for weights in ("balanced", {0: 1.0, 1: 2.0}):
+            how = {"sample_weight": weights}
+            remedy(lambda how=how: fc.fit(self.NET, self.X4, self.CLASSES3, "hinge", **how), TypeError, "[t]")
+        remedy(
+            lambda: fc.fit(self.NET, self.X4, self.CLASSES3, "hinge", validation=0.2), TypeError, "permutation(len(x))"
+        )
+
+    def test_where_the_numbers_are(self):
+        remedy(lambda: self.NET.layers[0].W, AttributeError, "net.params[0].W")
+        remedy(lambda: self.NET.params[0].weight, AttributeError, "only W, b")
+        remedy(lambda: self.NET.layer, AttributeError, "did you mean net.layers?")
+        with pytest.raises(AttributeError, match="'Dense' object has no attribute 'units'"):
+            self.NET.layers[0].units  # noqa: B018
 
     def test_one_output(self):
         net = fc.mlp([4, 1])
@@ -595,7 +632,7 @@ class TestNewcomers:
         for call in (lambda: self.NET.predict(x), lambda: fc.fit(self.NET, x, self.CLASSES3, "hinge")):
             remedy(call, TypeError, "columns 'colour' (text), 'day' (datetime64", "pandas.get_dummies(x)")
         remedy(lambda: self.NET.predict(x.drop(columns="day").assign(b=1)), TypeError, "column 'colour' (text) of x")
-        for t in (x["colour"], x["colour"].astype("category")):
+        for t in (x["colour"], x["colour"].astype("category"), x[["colour"]]):
             remedy(lambda t=t: fc.fit(self.NET, self.X4, t, "hinge"), TypeError, "such as 'red'", "np.unique(t")
 
 

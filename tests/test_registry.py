@@ -479,9 +479,9 @@ class TestWhatMustNotBeWritten:
         with pytest.raises(errors.ConfigError, match=r"the loss Mine writes.*\(z and t\)"):
             trained(loss=loss)
         z, t = np.ones((2, 2)), np.ones((2, 2))
-        with pytest.raises(ValueError, match="read-only"):
+        with pytest.raises(errors.ConfigError, match=r"the loss Mine writes.*read-only"):
             loss(z, t)
-        with pytest.raises(ValueError, match="read-only"):
+        with pytest.raises(errors.ConfigError, match=r"the loss Mine writes.*read-only"):
             fc.mlp([3, 2]).evaluate(np.ones((2, 3)), t, loss)
         assert (z == 1).all()
         assert (t == 1).all()
@@ -608,6 +608,14 @@ class TestWhatMustBeWritten:
         with pytest.raises(errors.ConfigError, match=message):
             trained([*layers, fc.Dense(3, 2)])
 
+    def test_y_by_a_layer_in_a_prediction(self):
+        def rebinds(self, p, x, c, y, *, train):
+            y = 2 * x  # noqa: F841
+
+        net = fc.Network([doubling(forward=rebinds)], seed=0)
+        with pytest.raises(errors.ConfigError, match=r"forward of mine_1 \(Mine\) writes nothing to y"):
+            net.predict(np.ones((2, 3)))
+
 
 class TestChecksOfClasses:
     """When a class is registered or first used, and not by an AttributeError from within."""
@@ -695,6 +703,11 @@ class TestChecksOfClasses:
     def test_a_rule_without_a_rate(self, lr):
         with pytest.raises(errors.FullyConnectedError, match="lr of Mine"):
             trained(optimizer=of(fc.Optimizer, lr=lr)())
+
+    def test_settings_that_it_does_not_have(self):
+        for build in (lambda: fc.SquaredError(2), lambda: fc.Hinge(margin=1), lambda: type(cubic())(3)):
+            with pytest.raises(TypeError, match="has no settings; got"):
+                build()
 
     def test_nameless_ones(self):
         for base, use in (

@@ -20,7 +20,7 @@ def told(x=X, t=CLASSES, loss="softmax_cross_entropy", net=None, optimizer=None,
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fc.fit(net, x, t, loss, optimizer or fc.SGD(1e-12), epochs=3, batch_size=32, progress=False, **settings)
-    assert all(issubclass(each.category, errors.ScaleWarning) for each in caught)
+    assert all(issubclass(each.category, errors.DataWarning) for each in caught)
     assert all(each.filename == __file__ for each in caught)  # it points at the line that calls fit
     assert len(caught) <= 1  # once
     return str(caught[0].message) if caught else ""
@@ -128,14 +128,27 @@ def test_real_tables():
         assert told(x, t, net=fc.mlp([x.shape[1], t.max() + 1])) == ""
 
 
+def test_tables_whose_rows_come_in_another_order():
+    pandas = pytest.importorskip("pandas", reason="tables of pandas have labels of rows")
+    x, t = pandas.DataFrame(X, columns=list("abcd")), pandas.Series(CLASSES)
+    turned = x.sort_values("a")
+    assert "x and t have the same row labels in another order" in told(turned, t)
+    assert told(turned, t.loc[turned.index]) == ""  # the remedy
+    assert told(turned, t.loc[turned.index].to_numpy()) == ""
+    assert told(turned.reset_index(drop=True), t) == ""
+    assert told(x.iloc[50:], t.iloc[50:]) == ""
+    assert told(x.iloc[50:], t.iloc[50:].reset_index(drop=True)) == ""
+    assert told(turned, t, warn=False) == ""
+
+
 def test_by_epochs_and_by_filters(tmp_path):
     x = X * 1000
-    for settings, kind in (({}, errors.ScaleWarning), ({}, UserWarning)):
+    for settings, kind in (({}, errors.DataWarning), ({}, UserWarning)):
         with pytest.warns(kind, match=r"x\[:, "):
             fc.epochs(fc.mlp([4, 2]), x, CLASSES, "softmax_cross_entropy", **settings)
     fc.epochs(fc.mlp([4, 2]), x, CLASSES, "softmax_cross_entropy", warn=False)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", errors.ScaleWarning)
+        warnings.simplefilter("ignore", errors.DataWarning)
         fc.fit(fc.mlp([4, 2]), x, CLASSES, "softmax_cross_entropy", epochs=1, progress=False)
     with pytest.raises(errors.KindError, match="warn is True or False; got 1"):
         fc.fit(fc.mlp([4, 2]), x, CLASSES, "softmax_cross_entropy", warn=1)

@@ -97,7 +97,10 @@ def as_array(a: Any, what: str) -> Array:
 def _what_to_do(a: Any, array: Array, what: str) -> str:
     """Say what else than numbers is there, and how numbers are made of it."""
     name = what.split()[-1]
-    if wrong := _columns_without_numbers(a):
+    if name == "sample_weight":
+        return "It is one number a row, (rows,); for weights by class: np.array([1.0, 5.0, ...])[t]"
+    wrong = _columns_without_numbers(a)
+    if wrong and (name != "t" or len(wrong) > 1):
         columns = f"column{'s' * (len(wrong) > 1)} {', '.join(wrong[:5])}{', ...' * (len(wrong) > 5)}"
         return (
             f"{columns} of {name} hold{'s' * (len(wrong) == 1)} none: leave out what is no feature, "

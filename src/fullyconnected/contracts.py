@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.errors import ConfigError
+from fullyconnected.errors import ConfigError, KindError
 
-__all__ = ["check_class", "check_shapes", "guarded", "is_foreign", "read_only"]
+__all__ = ["check_call", "check_class", "check_shapes", "guarded", "is_foreign", "read_only"]
 
 # how each method is called: its arguments by position, and those by name
 CALLS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
@@ -45,6 +45,23 @@ def is_foreign(thing: Any) -> bool:
     """Whether a class, or that of an object, is a user's own; so is a subclass of one of the library's."""
     cls = thing if isinstance(thing, type) else type(thing)
     return not cls.__module__.startswith("fullyconnected.")
+
+
+def check_call(function: Any, what: str, *names: str) -> None:
+    """Raise where a function of a user's own does not take these arguments, or is a class that is yet to be called."""
+    if isinstance(function, type):
+        raise KindError(f"{what} {function.__name__} is a class; call it: {function.__name__}(...)")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # what is written in C need not have one
+        return
+    try:
+        signature.bind(*names)
+    except TypeError as error:
+        name = getattr(function, "__name__", type(function).__name__)
+        raise KindError(
+            f"{what} {name!a} is called with ({', '.join(names)}), and takes {signature}: {error}"
+        ) from None
 
 
 def read_only(a: Any) -> Any:

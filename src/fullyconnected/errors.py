@@ -18,7 +18,7 @@ __all__ = [
     "KindError",
     "MissingNameError",
     "MissingPackageError",
-    "ScaleWarning",
+    "DataWarning",
     "ShapeError",
     "UnknownNameError",
     "nearest",
@@ -102,8 +102,8 @@ class DivergenceError(FullyConnectedError, ArithmeticError):
         return type(self), (self.epoch, self.step, self.learning_rate, self.layer, self.advice)
 
 
-class ScaleWarning(FullyConnectedError, UserWarning):
-    """Inputs or targets are of a size that a network hardly learns from; ``warn=False`` of fit says nothing."""
+class DataWarning(FullyConnectedError, UserWarning):
+    """Data that can be used, and that a network hardly learns from; ``warn=False`` of fit says nothing."""
 
 
 def nearest(what: str, name: object, known: Iterable[str]) -> UnknownNameError:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fullyconnected.errors import KindError, ShapeError
+from fullyconnected.errors import KindError, MissingNameError, ShapeError
 from fullyconnected.wording import in_ascii
 
 __all__ = ["BLOCK", "Array", "Buffer", "Shape", "Views", "Wanted", "carve", "dot", "reserve", "shaped", "size_of"]
@@ -56,7 +56,7 @@ class Views:
             view[...] = array
 
     def __getattr__(self, name: str) -> Any:  # reached only for names that do not exist
-        raise AttributeError(f"there is no parameter {name!r} here, only {', '.join(self.__dict__) or 'none'}")
+        raise MissingNameError(f"there is no parameter {name!r} here, only {', '.join(self.__dict__) or 'none'}")
 
     def __iter__(self) -> Iterator[tuple[str, Array]]:
         return iter(self.__dict__.items())

@@ -52,18 +52,35 @@ class GuardedActivation(ActivationFunction):
                 )
 
 
-def forward_and_backward(name: str, layer: Layer) -> tuple[Any, Any]:
+def forward_and_backward(name: str, layer: Layer, *, trains: bool) -> tuple[Any, Any]:
     """Return both methods of a layer as they are to be run; of the library's own, the methods themselves."""
     if is_foreign(layer):
         what = f"{name} ({type(layer).__name__})"
+        forward = guarded(layer.forward, f"forward of {what}", "x and the parameters", "y")
         return (
-            guarded(layer.forward, f"forward of {what}", "x and the parameters", "y"),
+            # a run that trains looks for NaN itself, and says so as a divergence
+            forward if trains else looked_at_once(forward, what),
             guarded(layer.backward, f"backward of {what}", "x, y and the parameters", "g, dx and dy"),
         )
     f = getattr(layer, "activation", None)
     if f is not None and (is_foreign(f) or isinstance(f, FunctionPair)):
         layer = replace(layer, activation=GuardedActivation(f))  # type: ignore[type-var]
     return layer.forward, layer.backward
+
+
+def looked_at_once(forward: Any, what: str) -> Any:
+    """Return a method that raises where its first output is NaN alone, as it was born, and its input is finite."""
+    looked_at = False
+
+    def run(p: Any, x: Array, c: Any, y: Array, **settings: Any) -> None:
+        nonlocal looked_at
+        forward(p, x, c, y, **settings)
+        if not looked_at:
+            looked_at = True
+            if y.size and np.isnan(y).all() and np.isfinite(x).all():
+                raise ConfigError(f"forward of {what} writes nothing to y, or NaN alone: y[...] = ..., not y = ...")
+
+    return run
 
 
 def parameters(p: Views, writable: Mapping[str, Any]) -> Views:

@@ -84,6 +84,15 @@ PUBLIC: Mapping[str, str] = {
     **dict.fromkeys(("nn", "layers", "models"), "layers are in fc itself: fc.Dense, fc.Dropout, fc.Network"),
     **dict.fromkeys(("optim", "optimizers"), "optimizers are in fc itself: fc.Adam, fc.SGD"),
     **dict.fromkeys(("loss", "metrics"), 'losses are in fc itself: fc.SquaredError; a metric is a name: "accuracy"'),
+    **dict.fromkeys(
+        ("to_categorical", "one_hot", "OneHotEncoder"), "write np.eye(n)[t]; SoftmaxCrossEntropy takes class numbers"
+    ),
+    **dict.fromkeys(("DataLoader", "TensorDataset", "Dataset"), "leave it out: fit takes arrays, and batch_size=32"),
+    **dict.fromkeys(("train_test_split",), "write order = np.random.default_rng(0).permutation(len(x)), and cut it"),
+    **dict.fromkeys(("accuracy_score", "accuracy", "score"), 'write net.evaluate(x, t, loss).metrics["accuracy"]'),
+    **dict.fromkeys(
+        ("Conv2d", "Conv2D", "Conv1d", "LSTM", "Attention", "Transformer"), "there are fully connected layers alone"
+    ),
     **dict.fromkeys(("tensor", "Tensor", "Variable", "array"), "arrays are NumPy's"),
     **dict.fromkeys(
         ("no_grad", "GradientTape"), "nothing is recorded: net.predict takes no gradient, net.gradients does"
@@ -148,6 +157,7 @@ ATTRIBUTES: Mapping[str, str] = {
         ("reset", "initialize", "init_weights", "reset_parameters"), "write fc.Network(net.layers, seed=0)"
     ),
     **dict.fromkeys(("check", "check_gradients", "gradcheck"), "write fc.check_gradients(net, x, t, loss)"),
+    **dict.fromkeys(("device",), "arrays are NumPy's, and networks run on the processor"),
     **dict.fromkeys(("optimizer",), "it is given to fc.fit(net, x, t, loss, optimizer)"),
 }
 

@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from fullyconnected.errors import MissingNameError
+from fullyconnected.errors import KindError, MissingNameError
 from fullyconnected.wording import in_ascii, printable
 
 if TYPE_CHECKING:
@@ -105,6 +105,12 @@ class History:
         return "\n".join(lines)
 
     __repr__ = __str__  # a notebook shows the last value of a cell, and thousands of numbers say less
+
+    def __getitem__(self, name: Any) -> NoReturn:
+        """Raise: a history is no dict."""
+        raise KindError(
+            f"a History has attributes and no items: history.loss, history.metrics['accuracy']; got {name!a:.80}"
+        )
 
     def plot(self, *, ax: Any = None) -> "list[Axes]":
         """Draw the learning curves; see :func:`fullyconnected.plot.learning_curves`."""

@@ -318,6 +318,8 @@ def class_numbers(t: Array, n_out: int, loss: str) -> Array:
     if t.dtype.kind == "f":
         odd = t[t != np.round(t)]
         hint = f"; {odd[0]:g} is none, and numbers are learned by SquaredError or MeanSquaredError" if odd.size else ""
+        if not odd.size and not 0 <= t.min(initial=0) <= t.max(initial=0) < n_out:
+            hint = "; " + _no_such_class(t.astype(np.intp), n_out)
         raise KindError(
             f"{loss} takes class numbers as integers; got {t.dtype}: t.astype(int), if they are classes{hint}"
         )

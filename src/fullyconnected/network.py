@@ -556,7 +556,7 @@ class Network:
                 raise AttributeError(f"'Network' object has no attribute {name!r}")
             from fullyconnected.habits import ATTRIBUTES, advice
 
-            known = [each for each in dir(type(self)) if not each.startswith("_")]
+            known = [each for each in (*dir(type(self)), *vars(self)) if not each.startswith("_")]
             raise MissingNameError(f"a Network has no attribute {name!r}{advice(name, ATTRIBUTES, known, 'net.')}")
 
     def __call__(self, *given: Any, **settings: Any) -> NoReturn:
@@ -605,9 +605,10 @@ def mlp(
     >>> [layer.n_out for layer in mlp([784, 512, 10], seed=0).layers]
     [512, 10]
     """
-    if more or isinstance(sizes, str) or not isinstance(sizes, Sequence | np.ndarray) or len(sizes) < 2:
-        given = [each for each in (sizes, activation, output_activation, *more) if isinstance(each, Integral)]
-        hint = f": fc.mlp({list(map(int, given))})" if len(given) > 1 else ""
+    apart = more or _is_sizes(activation) or _is_sizes(output_activation)
+    if apart or isinstance(sizes, str) or not isinstance(sizes, Sequence | np.ndarray) or len(sizes) < 2:
+        given = np.hstack([each for each in (sizes, activation, output_activation, *more) if _is_sizes(each)] or [0])
+        hint = f": fc.mlp({given.tolist()})" if apart and given.size > 1 else ""
         raise ConfigError(
             f"sizes are a list, of the input, the hidden layers and the output, two or more; "
             f"got {sizes!r:.200}{hint or ', ...' * bool(more)}"
@@ -618,6 +619,12 @@ def mlp(
     activations = [activation] * (len(sizes) - 2) + [output_activation]
     pairs = zip(sizes[:-1], sizes[1:], activations, strict=True)
     return Network([Dense(n_in, n_out, f) for n_in, n_out, f in pairs], dtype=dtype, seed=seed)
+
+
+def _is_sizes(given: Any) -> bool:
+    """Whether something is a whole number, or several."""
+    numbers = given if isinstance(given, list | tuple) else [given]
+    return bool(numbers) and all(isinstance(each, Integral) and not isinstance(each, bool) for each in numbers)
 
 
 def load(path: str | os.PathLike[str]) -> Network:

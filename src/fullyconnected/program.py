@@ -150,7 +150,7 @@ class Batch:
         saved: list[tuple[Array, Any]] = []  # what the residual blocks that are open at this point have saved
         for i, (step, p) in enumerate(zip(program.steps, workspace.p, strict=True)):
             layer = step.layer
-            forward, backward = forward_and_backward(step.name, layer)
+            forward, backward = forward_and_backward(step.name, layer, trains=workspace.trains)
             c = shaped(workspace.caches[i], layer.cache(rows), dtype, xp)
             c.uniforms = workspace.uniforms[i]
             n_in, n_out = x.shape[1], widths[i]

@@ -19,13 +19,13 @@ A step allocates nothing of batch size: every array function comes from ``c.xp``
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 
 from fullyconnected.checks import as_array, as_weights, number
-from fullyconnected.contracts import check_class, check_shapes, is_foreign, read_only
-from fullyconnected.errors import ConfigError, KindError, ShapeError, nearest
+from fullyconnected.contracts import check_class, check_shapes, guarded, is_foreign, read_only
+from fullyconnected.errors import ConfigError, KindError, MissingNameError, ShapeError, nearest
 from fullyconnected.flat import Array, Buffer, Shape, Wanted, dot, reserve, shaped
 from fullyconnected.settings import Settings
 
@@ -82,6 +82,14 @@ class Layer(Settings):
     least_rows: ClassVar[int] = 1  # how many rows a batch in training needs, for a layer that looks across them
     n_in: int | None
     n_out: int | None
+
+    if not TYPE_CHECKING:  # else any name would pass
+
+        def __getattr__(self, name: str) -> Any:  # reached only for names that do not exist
+            told = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name in ("W", "b", "weight", "weights", "kernel", "biases", "coefs_"):
+                raise MissingNameError(f"{told}: a layer owns no numbers. Write net.params[0].W")
+            raise AttributeError(told)
 
     @classmethod
     def example(cls, n: int) -> Layer:
@@ -261,7 +269,10 @@ class Loss(Settings):
             self.weigh(c, w)
         dz = np.empty_like(z, order="C")
         with np.errstate(all="ignore"):  # what overflows is infinite or NaN in the result
-            return float(self.into(read_only(z), read_only(t), c, dz)), dz
+            into = self.into
+            if is_foreign(self):
+                into = guarded(into, f"the loss {type(self).__name__}", "z and t", "c.e and dz")
+            return float(into(read_only(z), read_only(t), c, dz)), dz
 
 
 class Optimizer(Settings):
@@ -355,7 +366,11 @@ class Registry(Generic[T]):
             hint = f"; with a learning rate: fc.Adam({given})"
         elif self.kind == "loss" and given is None:
             hint = "; for classes: SoftmaxCrossEntropy(), for numbers: SquaredError()"
-        elif isinstance(given, Settings):
+        elif self.kind == "loss" and callable(given):
+            hint = "; a loss of your own is a class, see help(fc.Loss)"
+        elif self.kind == "activation" and isinstance(given, Layer):
+            hint = '; an activation in a layer is given by its name, such as "relu"'
+        elif isinstance(given, Settings) and self.kind in ("loss", "optimizer"):
             hint = "; are two arguments swapped?"
         article = "an" if self.kind[0] in "aeiou" else "a"
         raise KindError(

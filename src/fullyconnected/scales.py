@@ -1,4 +1,4 @@
-"""Of which size inputs and targets are, looked at in a sample of the rows: what a network hardly learns from."""
+"""Data that a network hardly learns from: inputs and targets far from 1, by a sample of the rows, and the like."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from fullyconnected.layers import BatchNorm, Dropout, LayerNorm
 from fullyconnected.program import Program
 from fullyconnected.protocols import Loss
 
-__all__ = ["Scale", "of_inputs", "of_targets", "scale_of"]
+__all__ = ["Scale", "of_inputs", "of_order", "of_targets", "scale_of"]
 
 LARGE, SMALL, UNLIKE = 30.0, 1e-3, 1000.0
 ROWS, ENTRIES = 1000, 200_000  # looked at, at most
@@ -95,4 +95,22 @@ def of_targets(t: Array, loss: Loss, outputs: Any = None) -> str:
     return (
         f"{scale.told(most, None, 't')}. A network begins with outputs near 0 and takes steps of one size: mean, std = "
         f"t.mean(axis=0), t.std(axis=0); train it on (t - mean) / std, and take predict(x) * std + mean"
+    )
+
+
+def of_order(x: Any, t: Any) -> str:
+    """Say where two tables of pandas have the same rows by their labels, in another order; or nothing."""
+    ours: Any = getattr(x, "index", None)
+    theirs: Any = getattr(t, "index", None)
+    if not (hasattr(ours, "equals") and hasattr(theirs, "equals")) or len(ours) != len(theirs) or ours.equals(theirs):
+        return ""
+    try:
+        same = ours.is_unique and ours.sort_values().equals(theirs.sort_values())
+    except TypeError:  # labels of kinds that have no order
+        return ""
+    if not same:
+        return ""
+    return (
+        "x and t have the same row labels in another order, and rows are taken by position: t.loc[x.index] has the "
+        "order of x. (Where the positions are right: t.reset_index(drop=True) and x.reset_index(drop=True))"
     )

@@ -1,6 +1,6 @@
 """Things made of settings: layers, activations, losses, rules. Frozen once made, and equal where the settings are."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Self, TypeVar, dataclass_transform
 
 from fullyconnected.errors import KindError, nearest
@@ -15,10 +15,15 @@ class Settings:
     """Equal to another of its class with the same settings, and printed as it is written."""
 
     def __new__(cls, *given: Any, **named: Any) -> Self:
-        """Raise for a setting that one of the library's own classes does not have, as another library names it."""
-        known = getattr(cls, "__dataclass_fields__", {})
-        if not named.keys() <= known.keys() and cls.__module__.startswith("fullyconnected."):
-            wrong = min(named.keys() - known.keys())
+        """Raise for a setting that a class does not have, such as one that another library names so."""
+        if (given or named) and cls.__init__ is object.__init__:
+            told = ", ".join([*map(ascii, given), *(f"{name}={value!a}" for name, value in named.items())])
+            raise KindError(f"{cls.__name__} has no settings; got {told:.200}")
+        if named and cls.__module__.startswith("fullyconnected.") and is_dataclass(cls):
+            known = {each.name for each in fields(cls)}
+            wrong = min(named.keys() - known, default=None)
+            if wrong is None:
+                return super().__new__(cls)
             raise KindError(f"{cls.__name__}: {nearest('setting', wrong, known)}")
         return super().__new__(cls)
 

@@ -13,9 +13,10 @@ from fullyconnected import lbfgs, scales
 from fullyconnected import progress as display
 from fullyconnected.batches import epoch_order
 from fullyconnected.checks import Columns, columns_of, count, interval, number
+from fullyconnected.contracts import check_call
 from fullyconnected.data import Data, check_data, require_rows
 from fullyconnected.engine import Task, choose
-from fullyconnected.errors import ConfigError, DivergenceError, KindError, ScaleWarning
+from fullyconnected.errors import ConfigError, DataWarning, DivergenceError, KindError
 from fullyconnected.history import Epoch, History
 from fullyconnected.metrics import named
 from fullyconnected.network import Network
@@ -55,7 +56,8 @@ class Run:
     ) -> None:
         if not isinstance(net, Network):
             raise KindError(
-                f"the first argument is the Network to train; got {net!r:.80}. Write fc.fit(net, x, t, loss, optimizer)"
+                f"the first argument is the Network to train; got a {type(net).__name__}. "
+                f"Write fc.fit(net, x, t, loss, optimizer)"
             )
         self.net, known = net, net.columns
         self.data = check_data(net.program, net.dtype, x, t, loss, sample_weight, columns=known)
@@ -70,6 +72,8 @@ class Run:
             raise KindError(f"shuffle is True or False (the rows' own order); got {shuffle!r}")
         if schedule is not None and not callable(schedule):
             raise KindError(f"schedule is a function of the epoch, such as fc.StepDecay(0.95); got {schedule!r}")
+        if schedule is not None:
+            check_call(schedule, "the schedule", "epoch")
         if max_grad_norm is not None:
             max_grad_norm = number("max_grad_norm", max_grad_norm, above=True)
         self.shuffle = bool(shuffle)
@@ -121,16 +125,17 @@ class Run:
         self.stopped = "epochs"
         if not isinstance(warn, bool | np.bool_):
             raise KindError(f"warn is True or False; got {warn!a:.80}")
-        self.warning = self.of_scales(columns) if warn and not self.state.epoch else ""
+        self.warning = self.look_at(x, t, columns) if warn and not self.state.epoch else ""
 
-    def of_scales(self, columns: Columns) -> str:
-        """Say what inputs and targets are of a size that a network hardly learns from; or nothing."""
+    def look_at(self, given_x: Any, given_t: Any, columns: Columns) -> str:
+        """Say what it is of the data that a network hardly learns from; or nothing."""
         x, t, loss, net = self.data.x, self.data.t, self.data.loss, self.net
         told = (
+            scales.of_order(given_x, given_t),
             scales.of_inputs(x, net.program, columns.x),
             scales.of_targets(t, loss, lambda rows: net.predict(x[rows], engine="numpy")),
         )
-        return " ".join(each for each in told if each)
+        return ". ".join(each for each in told if each)
 
     def __iter__(self) -> Generator[Epoch]:
         try:
@@ -249,7 +254,10 @@ def _validation(net: Network, validation: Any, data: Data, columns: Columns) -> 
     if validation is None:
         return None
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
-        raise KindError("validation is (x, t) or (x, t, weights)")
+        raise KindError(
+            "validation is (x, t) or (x, t, weights). A share of the rows is held back by hand: order = "
+            "np.random.default_rng(0).permutation(len(x)); fit on x[order[n:]], t[order[n:]], and give the first n"
+        )
     x, t, weights = (*validation, None)[:3]
     return check_data(net.program, net.dtype, x, t, data.loss, weights, "validation ", columns)
 
@@ -298,7 +306,7 @@ def epochs(net: Network, x: Any, t: Any, loss: Any = None, optimizer: Any = None
     if isinstance(run.optimizer, LBFGS):
         raise ConfigError("epochs yields between epochs, and L-BFGS has none: use fit")
     if run.warning:
-        warnings.warn(run.warning, ScaleWarning, stacklevel=2)
+        warnings.warn(run.warning, DataWarning, stacklevel=2)
     return iter(run)
 
 
@@ -438,7 +446,7 @@ def fit(
         n_threads=n_threads,
     )
     if run.warning:
-        warnings.warn(run.warning, ScaleWarning, stacklevel=2)
+        warnings.warn(run.warning, DataWarning, stacklevel=2)
     shown = display.choose(progress)
     try:
         shown.start(total, run.state.epoch)

@@ -19,7 +19,11 @@ def chain(layers: Sequence[Layer], n_in: int | None) -> tuple[Layer, ...]:
     sized: list[Layer] = []
     for i, layer in enumerate(layers):
         if not isinstance(layer, Layer):
-            raise KindError(f"layer {i} is {layer!r:.200}; layers are Dense, Dropout and so on, or your own Layer")
+            hint = f': fc.Activation("{layer:.40}")' if isinstance(layer, str) else ""
+            hint = f": call it, {layer.__name__}(...)" if isinstance(layer, type) else hint
+            raise KindError(
+                f"layer {i} is {layer!r:.200}; layers are Dense, Dropout and so on, or your own Layer{hint}"
+            )
         if is_foreign(layer):
             check(layer, "layer")
         if n_in is None:
