@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import fullyconnected as fc
+from fullyconnected.program import Batch, Workspace
 
 SOURCE = Path(fc.__file__).parent
 
@@ -160,3 +161,9 @@ def test_the_tests_that_conftest_names_are_there() -> None:
         source = (here / file).read_text(encoding="utf-8") if names else ""
         for name in names:
             assert re.search(rf"^ *(def|class) {name}", source, re.MULTILINE), beginning
+
+
+def test_what_a_step_looks_up_has_no_getattr() -> None:
+    """With one, Python looks up every attribute the slow way, those that exist too."""
+    for base in (fc.Layer, fc.ActivationFunction, fc.Loss, fc.Optimizer, Workspace, Batch):
+        assert not hasattr(base, "__getattr__")

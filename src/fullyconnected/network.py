@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
+from numpy import empty, ndarray  # by themselves for predict, where looking them up is a part of the time
 
 from fullyconnected import rng
 from fullyconnected.activations import activation as as_activation
@@ -143,6 +144,7 @@ class Network:
         # what no prediction is using just now; list.pop and append are atomic
         self._idle: list[Workspace] = []
         self._predictors: list[Any] = []
+        self._for_few = self._predictors, self.program.n_out, self._theta.dtype
         self._never_native = False  # found out at the first prediction
 
     @property
@@ -229,15 +231,17 @@ class Network:
         >>> mlp([4, 8, 3], seed=0).predict(np.zeros((0, 4))).shape
         (0, 3)
         """
-        if type(x) is np.ndarray and x.ndim == 2 and 0 < x.size <= FEW and self._predictors and engine == "auto":
+        if type(x) is ndarray and 0 < x.size <= FEW and x.ndim == 2 and engine == "auto":
+            # one look at the network for all that is needed, since __getattr__ makes each take longer
+            predictors, n_out, dtype = self._for_few
             try:
-                predictor = self._predictors.pop()
-            except IndexError:  # another thread was faster
+                predictor = predictors.pop()
+            except IndexError:  # the first prediction, or another thread was faster
                 pass
             else:
-                z = np.empty((x.shape[0], self.program.n_out), self._theta.dtype)
+                z = empty((len(x), n_out), dtype)
                 done = predictor.row(x, z)
-                self._predictors.append(predictor)
+                predictors.append(predictor)
                 if done:
                     return z
         same_columns(self.columns.x, columns_of(x), "x", "net.columns.x")

@@ -19,13 +19,13 @@ A step allocates nothing of batch size: every array function comes from ``c.xp``
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 
 from fullyconnected.checks import as_array, as_weights, number
 from fullyconnected.contracts import check_class, check_shapes, guarded, is_foreign, read_only
-from fullyconnected.errors import ConfigError, KindError, MissingNameError, ShapeError, nearest
+from fullyconnected.errors import ConfigError, KindError, ShapeError, nearest
 from fullyconnected.flat import Array, Buffer, Shape, Wanted, dot, reserve, shaped
 from fullyconnected.settings import Settings
 
@@ -82,14 +82,6 @@ class Layer(Settings):
     least_rows: ClassVar[int] = 1  # how many rows a batch in training needs, for a layer that looks across them
     n_in: int | None
     n_out: int | None
-
-    if not TYPE_CHECKING:  # else any name would pass
-
-        def __getattr__(self, name: str) -> Any:  # reached only for names that do not exist
-            told = f"{type(self).__name__!r} object has no attribute {name!r}"
-            if name in ("W", "b", "weight", "weights", "kernel", "biases", "coefs_"):
-                raise MissingNameError(f"{told}: a layer owns no numbers. Write net.params[0].W")
-            raise AttributeError(told)
 
     @classmethod
     def example(cls, n: int) -> Layer:
