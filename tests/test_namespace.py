@@ -23,7 +23,7 @@ from fullyconnected.optimizers import OPTIMIZERS
 from fullyconnected.program import Workspace
 
 ENTRYWISE = {
-    "abs", "add", "divide", "exp", "expm1", "greater", "greater_equal", "log1p", "logaddexp", "maximum",
+    "abs", "add", "copysign", "divide", "exp", "expm1", "greater", "greater_equal", "heaviside", "log1p", "logaddexp", "maximum",
     "minimum", "multiply", "negative", "reciprocal", "sign", "sqrt", "subtract", "tanh",
 }  # fmt: skip
 OTHERS = {"array", "clip", "copyto", "full", "vdot"}

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fullyconnected.activations import ONE
 from fullyconnected.checks import number
 from fullyconnected.errors import DataError, KindError, ShapeError
 from fullyconnected.flat import BLOCK, Array, Buffer, Wanted, dot
@@ -288,23 +289,22 @@ class LogisticLoss(Loss):
 
     def cache(self, rows: int, n_out: int) -> Wanted:
         full = (rows, n_out)
-        return {"e": full, "s": full, "side": full, "above": Buffer(full, np.bool_)}
+        return {"e": full, "s": full, "side": full, "one": ONE, "minus": np.full((), -1.0), "half": np.full((), 0.5)}
 
     def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
         # With q = exp(-|z|), the value is log(1 + q) + ([z >= 0] - t) z and the slope [z >= 0] - t -+ q / (1 + q):
         # nothing that is nearly 1 is taken from 1, so that a right answer's small loss and slope are exact, too.
         xp = c.xp
-        xp.abs(z, out=c.s)
-        xp.negative(c.s, out=c.s)
+        xp.copysign(z, c.minus, out=c.s)
         xp.exp(c.s, out=c.s)
         xp.log1p(c.s, out=c.e)
-        xp.add(c.s, 1, out=dz)
+        xp.add(c.s, c.one, out=dz)
         c.s /= dz  # sigmoid(-|z|)
-        xp.greater_equal(z, 0, out=c.above)
-        xp.negative(c.s, out=dz)
-        xp.copyto(c.s, dz, where=c.above)
-        xp.subtract(c.above, t, out=c.side)
-        xp.add(c.side, c.s, out=dz)
+        xp.heaviside(z, c.one, out=c.side)
+        xp.subtract(c.side, c.half, out=dz)
+        xp.copysign(c.s, dz, out=c.s)  # z may be a zero of either sign
+        c.side -= t
+        xp.subtract(c.side, c.s, out=dz)
         c.side *= z
         c.e += c.side
 
@@ -342,12 +342,13 @@ def _no_such_class(t: Array, n_out: int) -> str:
     return f"{told}{n_out - 1}. There are {len(different)} classes in t; the last layer needs an output for each"
 
 
-def add_rows(a: Array, ones: Array, out: Array) -> None:
-    """Write the sum of each row of ``a`` into ``out`` (rows, 1); ``ones`` is a column of as many as a row has."""
-    if len(ones) <= BLOCK:
-        a.dot(ones, out=out)  # a third of what ``sum`` takes, for rows of ten
+def add_rows(a: Array, signs: Array, out: Array) -> None:
+    """Write the sum of each row of ``a`` into ``out`` (rows, 1), or minus it: ``signs`` is a column of 1 or of -1."""
+    if len(signs) <= BLOCK:
+        a.dot(signs, out=out)  # a third of what ``sum`` takes, for rows of ten
     else:
         a.sum(axis=1, keepdims=True, out=out)
+        out *= signs[:1]
 
 
 class SoftmaxCrossEntropy(Loss):
@@ -394,6 +395,8 @@ class SoftmaxCrossEntropy(Loss):
             "rest": (rows, 1),
             "shifted": (rows, n_out),
             "ones": np.ones((n_out, 1)),
+            "minus": np.full((n_out, 1), -1.0),
+            "nothing": np.zeros(()),
             "first": np.arange(rows) * n_out,  # where each row begins in the flat batch
             "place": Buffer((rows,), np.intp),
             "picked": (rows,),
@@ -404,7 +407,7 @@ class SoftmaxCrossEntropy(Loss):
     def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
         # 1 - p of the right class (of the likeliest one, where the targets are probabilities) is the sum of the other
         # p, and never taken from 1: where the answer is right, loss and slope are small numbers of full accuracy.
-        xp, e, rest = c.xp, c.e[:, 0], c.rest[:, 0]
+        xp, e = c.xp, c.e[:, 0]
         z.max(axis=1, keepdims=True, out=c.row)
         xp.subtract(z, c.row, out=c.shifted)
         xp.exp(c.shifted, out=dz)
@@ -412,31 +415,31 @@ class SoftmaxCrossEntropy(Loss):
         dz /= c.row  # p
         xp.add(c.first, t if t.ndim == 1 else z.argmax(axis=1, out=c.best), out=c.place)
         c.shifted.take(c.place, out=c.picked)
-        dz.put(c.place, 0)
-        add_rows(dz, c.ones, c.rest)
+        dz.put(c.place, c.nothing)
+        add_rows(dz, c.minus, c.rest)  # p - 1
         xp.expm1(c.picked, out=e)
         c.row *= c.rest
-        c.e += c.row  # the sum of exp(shifted), without the 1 of the largest
+        c.e -= c.row  # the sum of exp(shifted), less the 1 of the largest
         xp.log1p(c.e, out=c.e)
         if t.ndim == 1:  # class numbers
             e -= c.picked
-            xp.negative(rest, out=c.picked)
-            dz.put(c.place, c.picked)
+            dz.put(c.place, c.rest)
         else:
             self._of_probabilities(t, c, dz)
 
     @staticmethod
     def _of_probabilities(t: Array, c: Any, dz: Array) -> None:
         """Write -sum_j t_j log p_j and p_j (sum_k t_k - t_j) - t_j (1 - p_j), which is p_j sum_k t_k - t_j."""
-        xp, rest = c.xp, c.rest[:, 0]
-        xp.subtract(1, rest, out=c.picked)
-        dz.put(c.place, c.picked)  # p, whole again
+        xp = c.xp
+        xp.add(c.rest, 1, out=c.row)
+        dz.put(c.place, c.row)  # p, whole again
         xp.subtract(c.shifted, c.e, out=c.shifted)  # log p
         c.shifted *= t
         add_rows(c.shifted, c.ones, c.e)
         xp.negative(c.e, out=c.e)
         xp.subtract(1, dz, out=c.shifted)
-        c.shifted.put(c.place, rest)  # 1 - p
+        xp.negative(c.rest, out=c.row)
+        c.shifted.put(c.place, c.row)  # 1 - p
         c.shifted *= t
         add_rows(t, c.ones, c.row)
         dz *= xp.subtract(c.row, t, out=c.others)
