@@ -23,8 +23,8 @@ from fullyconnected.optimizers import OPTIMIZERS
 from fullyconnected.program import Workspace
 
 ENTRYWISE = {
-    "abs", "add", "copysign", "divide", "exp", "expm1", "greater", "greater_equal", "heaviside", "log1p", "logaddexp", "maximum",
-    "minimum", "multiply", "negative", "reciprocal", "sign", "sqrt", "subtract", "tanh",
+    "abs", "add", "copysign", "divide", "exp", "expm1", "greater", "greater_equal", "heaviside", "log1p", "logaddexp",
+    "maximum", "minimum", "multiply", "negative", "reciprocal", "sign", "sqrt", "subtract", "tanh",
 }  # fmt: skip
 OTHERS = {"array", "clip", "copyto", "full", "vdot"}
 SHORT_LIST = ENTRYWISE | OTHERS
