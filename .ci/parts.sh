@@ -16,7 +16,8 @@ elsewhere() { # VARIABLE=VALUE... [pytest's options, which begin with a minus]
         "$VENV/bin/python" -m pytest -q -n auto -p no:cacheprovider -m "not anywhere" "$@" tests
 }
 
-PROOFS=(--ignore=tests/test_proof.py --ignore=tests/native/test_equality.py)  # long, and without a word of text
+# long, and without a word of text
+PROOFS=(--ignore=tests/test_proof.py --ignore=tests/test_gradcheck_bounds.py --ignore=tests/native/test_equality.py)
 
 processor_has() { # FLAG...
     local flag
