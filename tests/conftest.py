@@ -3,6 +3,7 @@
 import cProfile
 import os
 import random
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -113,3 +114,15 @@ def calls():
         return sum(entry.callcount for entry in profile.getstats())
 
     return count
+
+
+@pytest.fixture
+def signals():
+    """Signals as a terminal gives them to a program: nohup, and a script for its jobs, hand some of them on ignored."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)

@@ -378,6 +378,7 @@ class TestAsAProgram:
         assert running.returncode == 0
 
     @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent otherwise here")
+    @pytest.mark.usefixtures("signals")
     @pytest.mark.parametrize("name", ["SIGINT", "SIGHUP", "SIGTERM"])
     def test_ctrl_c_saves_the_best_epoch_so_far_and_so_does_a_terminal_that_hangs_up(self, name, iris, tmp_path):
         number = getattr(signal, name)

@@ -599,6 +599,7 @@ class TestInterrupted:
             quiet(small(), *data, metrics=[broken])
 
     @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process")
+    @pytest.mark.usefixtures("signals")
     @pytest.mark.parametrize("validation", ["None", "(x, t)"])
     def test_by_a_real_signal(self, validation):
         program = textwrap.dedent(f"""

@@ -387,6 +387,7 @@ slow = Slow()
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert train() == expected
 
+    @pytest.mark.usefixtures("signals")
     @pytest.mark.parametrize("what", ["many steps", "one long step"])
     def test_ctrl_c_is_answered_within_an_epoch(self, what):
         """In half the time that the epoch still needs, on whatever machine: one is timed before."""
