@@ -288,3 +288,126 @@ def test_a_gradient_that_is_not_a_number_is_wrong_on_a_kink_too() -> None:
     net = fc.Network([mistaken(lambda g: g.b.__imul__(np.nan))(1, 2, "relu"), Dense(2, 1)], dtype=np.float64, seed=0)
     net.set_weights([[[1.0, 1.0]], [0.0, 0.5], [[1.0], [2.0]], [0.0]])
     assert fc.check_gradients(net, [[0.0]], [3.0], fc.SquaredError()).wrong
+
+
+def activation(forward_, backward_):
+    class Own(fc.ActivationFunction):
+        name, keeps_input = "own", True
+
+        def forward(self, h, c, y):
+            y[...] = forward_(h)
+
+        def backward(self, h, c, y, dy):
+            dy *= backward_(h)
+
+    return Own()
+
+
+def checked(function, dtype=np.float64, rows=6, **settings):
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(rows, 3)), rng.normal(size=(rows, 2))
+    net = fc.Network([Dense(3, 4, function), Dense(4, 2)], dtype=dtype, seed=0)
+    return fc.check_gradients(net, x, t, fc.SquaredError(), **settings)
+
+
+def test_a_backward_that_is_another_each_time_is_wrong() -> None:
+    rng = np.random.default_rng(1)
+    kept = np.random.default_rng(5).random((6, 4)) > 0.5
+    report = checked(activation(lambda h: 2 * h * kept, lambda h: 2 * (rng.random(h.shape) > 0.5)))
+    assert report.wrong
+    assert "another each time" in str(report)
+    noisy = activation(np.tanh, lambda h: 1 - np.tanh(h) ** 2 + rng.normal(0, 1e-2, h.shape))
+    assert checked(noisy).wrong
+
+
+def test_a_mistake_that_is_made_in_float32_alone_is_wrong() -> None:
+    twice = activation(np.tanh, lambda h: (1 - np.tanh(h) ** 2) * (2 if h.dtype == np.float32 else 1))
+    assert checked(twice).ok
+    report = checked(twice, np.float32)
+    assert report.wrong
+    assert "2 times too large" in str(report)
+
+
+def test_a_mistake_that_jumps_under_rounding_does_not_hide_in_it() -> None:
+    """The largest entry is 1 % off, and several are the largest but for their last digits."""
+
+    def change(g):
+        g.W[np.unravel_index(np.abs(g.W).argmax(), g.W.shape)] *= 1.01
+
+    net = fc.Network([mistaken(change)(3, 2)], dtype=np.float64, seed=0)
+    x = np.full((4, 3), 0.1) * [[1], [-3], [7], [2]]
+    report = fc.check_gradients(net, x, np.full((4, 2), 5.0), fc.AbsoluteError())
+    assert report.wrong
+
+
+def test_layers_of_the_native_engine_in_float32_are_not_called_wrong() -> None:
+    if not fc.engines()["native"].available:
+        pytest.skip(fc.engines()["native"].about)
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        net = fc.Network([Dense(2, 2), fc.LayerNorm(), Dense(2, 1)], dtype=np.float32, seed=seed)
+        x, t = 10 * rng.normal(size=(3, 2)), rng.normal(size=3)
+        report = fc.check_gradients(net, x, t, fc.SquaredError(), engine="native")
+        assert not report.wrong, f"{seed}\n{report}"
+
+
+@pytest.mark.parametrize("weight", [1e4, 1e6, 1e7, 1e8, 1e9, 1e10, 1e12])
+def test_what_bends_within_the_smallest_step_is_not_called_wrong(weight) -> None:
+    net = fc.Network([Dense(1, 1, "tanh")], dtype=np.float64, seed=0)
+    net.theta = [weight, 0.3]
+    report = fc.check_gradients(net, [[0.1 / weight], [0.2 / weight]], [0.0, 1.0], fc.SquaredError())
+    assert not report.wrong, str(report)
+
+
+@pytest.mark.parametrize(
+    ("kind", "bias"),
+    [*((np.float32, b) for b in (0.0, 2.0, 5.0, 8.0, 10.0, 12.0)), (np.float16, 0.0), (np.float16, 3.0)],
+)
+def test_stairs_are_not_called_wrong(bias, kind) -> None:
+    """On a stair of a value that is rounded to few digits, no step shows that the function moves at all."""
+    coarse = activation(
+        lambda h: 1 / (1 + np.exp(-h.astype(kind))), lambda h: np.exp(-abs(h)) / (1 + np.exp(-abs(h))) ** 2
+    )
+    net = fc.Network([Dense(1, 2, coarse), Dense(2, 1)], dtype=np.float64, seed=0)
+    net.theta[2:4] = bias
+    report = fc.check_gradients(net, [[0.5]], [1.0], fc.SquaredError())
+    assert not report.wrong, str(report)
+
+
+def test_a_kink_that_only_small_steps_see_is_left_out() -> None:
+    curve = (lambda h: h + 1e3 * h * h, lambda h: 1 + 2e3 * h)
+    net = fc.Network([Dense(1, 1, curve), Dense(1, 1, "relu"), Dense(1, 1)], dtype=np.float64, seed=0)
+    net.theta = [1, 0, 1, 0, 1, 0]
+    report = fc.check_gradients(net, [[0.0]], [1.0], fc.SquaredError())
+    assert not report.wrong, str(report)
+    assert "across its kink" in str(report)
+
+
+def test_the_worst_entry_of_a_tensor_that_is_right_is_one_that_was_resolved() -> None:
+    net = fc.Network([Dense(1, 2, "sigmoid"), Dense(2, 1)], dtype=np.float64, seed=0)
+    net.theta = [1.0, 30.0, 0.0, 0.0, 1.0, 1e-6, 0.3]
+    for tensor in fc.check_gradients(net, [[1.0]], [0.0], fc.SquaredError()).tensors:
+        if tensor.ok:
+            assert abs(tensor.gradient - tensor.difference) <= 1e-6 * max(abs(tensor.gradient), 1)
+
+
+@pytest.mark.parametrize(("part", "words"), [(0.0, "left out"), (0.5, "0.5 times"), (2.0, "2 times")])
+def test_the_part_of_l2_that_is_there_is_named(part, words) -> None:
+    layer = mistaken(lambda g: None)(3, 2)
+    net = fc.Network([layer], dtype=np.float64, seed=0)
+
+    def change(g):
+        g.W[...] += (part - 1) * 0.3 * net.params[0].W
+
+    bad = fc.Network([mistaken(change)(3, 2)], dtype=np.float64, seed=0)
+    rng = np.random.default_rng(0)
+    report = fc.check_gradients(bad, rng.normal(size=(5, 3)), rng.normal(size=(5, 2)), fc.SquaredError(), l2=0.3)
+    assert "l2" in report.tensors[0].hint
+    assert words in report.tensors[0].hint
+
+
+def test_a_single_entry_that_is_off_is_named() -> None:
+    net = fc.Network([mistaken(lambda g: g.W.__setitem__((2, 1), 1.5 * g.W[2, 1]))(6, 4)], dtype=np.float64, seed=0)
+    rng = np.random.default_rng(0)
+    report = fc.check_gradients(net, rng.normal(size=(5, 6)), rng.normal(size=(5, 4)), fc.SquaredError())
+    assert report.tensors[0].hint == "only 1 of 24 entries is off, at [2,1]"

@@ -23,6 +23,7 @@ RATIO = 4.0  # of one step to the next
 UP, DOWN = 7, 8  # so many larger and smaller steps than the first: from 16,000 times as large to 1 / 65,000
 NEAR = 4.0  # slopes whose bounds are within this factor of the smallest one are all taken seriously
 GROWTH = 30.0  # over a step ten times as large; of a bend the differences grow a hundredfold or more
+FAR = 1e-3
 ORDER = 4  # of the differences that are left of a smooth function when only its noise is
 EPS = float(np.finfo(np.float64).eps)
 
@@ -82,6 +83,13 @@ def resolve(measured: list[Points], center: float, noise: float, still: float) -
     still : float
         The same, where a value does not move at all under a step: it may be too coarse to.
     """
+    if not measured or _is_far(measured, center):
+        return Slope(math.nan, math.inf, ((math.nan, math.inf),))
+    first = measured[-1]
+    if first.above == first.below:  # values are as coarse as what the first step moves
+        noise = max(noise, next((abs(p.above - p.below) for p in reversed(measured) if p.above != p.below), still))
+    else:  # lines along which all parameters move may bend where this one does not
+        noise = min(noise, max(EPS * abs(center), 4 * abs(first.above - 2 * center + first.below)))
     found = [
         (points.way / 2, points.slope, max(noise, still) if points.above == points.below else noise, points)
         for points in measured
@@ -108,6 +116,12 @@ def resolve(measured: list[Points], center: float, noise: float, still: float) -
     return Slope(value, bound, others, kink, sides)
 
 
+def _is_far(measured: list[Points], center: float) -> bool:
+    """Whether the smallest step is too large: it takes the function a thousandth of the way that all of them do."""
+    way = max(abs(value - center) for points in measured for value in points[:2])
+    return max(abs(value - center) for value in measured[-1][:2]) > FAR * way
+
+
 def _kink(steps: list[tuple[float, Points]], center: float, noise: float) -> tuple[bool, tuple[float, float]]:
     """Tell whether left and right keep slopes of their own as steps become smaller, and which.
 
@@ -124,24 +138,29 @@ def _kink(steps: list[tuple[float, Points]], center: float, noise: float) -> tup
     return True, gaps[-1][1:]
 
 
-def noise_of(along: Callable[[float], float]) -> tuple[float, float]:
+def noise_of(along: Callable[[float], tuple[float, bool]]) -> tuple[float, float]:
     """Return the noise of a function's values along a line, at least and at most.
 
     Of a smooth function nothing is left in differences of fourth order but its rounding. The steps between are so small
     that it hardly bends, and of several sizes: a value that is rounded to few digits does not show that under the
     smallest, and where the function bends sharply, that shows under the largest. Noise is the same under all that show
-    it, and what a sharp bend leaves grows with the step: that is how the two are told apart.
+    it, and what a sharp bend leaves grows with the step: that is how the two are told apart. ``along`` gives a value,
+    and whether it was taken on the same side of every kink; what kinks leave is taken for noise where all lines cross
+    some.
 
-    >>> least, most = noise_of(lambda s: float(np.float32(0.3 + s)))
+    >>> least, most = noise_of(lambda s: (float(np.float32(0.3 + s)), True))
     >>> bool(1e-9 < least <= most < 1e-7)
     True
     """
-    found = []
+    seen: list[tuple[float, bool]] = []
     for spacing in (1e-10, 1e-9, 1e-8, 1e-7, 1e-6):
-        values = np.array([along(spacing * i) for i in range(-8, 9)])
-        left = np.diff(values, ORDER)
-        noise = math.sqrt(float(np.square(left).mean()) / math.comb(2 * ORDER, ORDER))
-        found.append(noise if math.isfinite(noise) else 0.0)  # not where a value is left out, or overflows
+        values, same_side = zip(*(along(spacing * i) for i in range(-8, 9)), strict=True)
+        with np.errstate(all="ignore"):
+            left = np.diff(np.array(values), ORDER)
+            noise = math.sqrt(float(np.square(left).mean()) / math.comb(2 * ORDER, ORDER))
+        seen.append((noise if math.isfinite(noise) else 0.0, all(same_side)))
+    usable = sum(same_side for _, same_side in seen) > 1
+    found = [noise if same_side or not usable else 0.0 for noise, same_side in seen]
     steady = [large for small, large in itertools.pairwise(found) if large < GROWTH * small]
     least = sorted(found[:-1])[-2]  # what two of them show at least
     return least, max([least, *steady])

@@ -50,9 +50,17 @@ def hint(claimed: Array, true: Array, values: Array, rows: int, n_out: int, l2: 
         turned = claimed.reshape(true.shape[::-1]).T
         if _alike(turned, true) or _alike(claimed.T, true):
             return "it is transposed: x' dy was meant, and dy' x is there (or the other way round)"
-    if l2 and _alike(claimed + l2 * values, true):
-        return "the gradient of l2 is left out: l2 * W is missing"
     missing = true - claimed
+    if l2 and (whole := float(np.vdot(values, values))):
+        part = float(np.vdot(missing, values)) / (l2 * whole)  # of l2 * W
+        if abs(part) > ALIKE and _alike(claimed + part * l2 * values, true):
+            if abs(part - 1) < 1e-3:
+                return "the gradient of l2 is left out: l2 * W is missing"
+            return f"the gradient of l2 is {1 - part:.3g} times l2 * W, and should be l2 * W"
+    off = np.argwhere(np.abs(missing) > ALIKE * np.abs(true).max())
+    if 0 < 10 * len(off) <= missing.size:
+        where = ", ".join(f"[{','.join(map(str, entry))}]" for entry in off[:3])
+        return f"only {len(off)} of {missing.size} entries {'is' if len(off) == 1 else 'are'} off, at {where}"
     if np.abs(missing).max() < 0.05 * np.abs(true).max():
         return "it is nearly right: look for a rounded constant, or a term that is small here"
     return "no factor, sign or transpose explains it: look for a missing activation derivative or sum over rows"
