@@ -411,3 +411,14 @@ def test_a_single_entry_that_is_off_is_named() -> None:
     rng = np.random.default_rng(0)
     report = fc.check_gradients(net, rng.normal(size=(5, 6)), rng.normal(size=(5, 4)), fc.SquaredError())
     assert report.tensors[0].hint == "only 1 of 24 entries is off, at [2,1]"
+
+
+@pytest.mark.parametrize("distance", [1e-5, 1e-6, 1e-7, 2e-8])
+def test_a_mistake_close_beside_a_kink_is_found(distance) -> None:
+    right = fc.Network([Dense(1, 2, "relu"), Dense(2, 1)], dtype=np.float64, seed=0)
+    wrong = fc.Network([mistaken(lambda g: g.b.__imul__(1.001))(1, 2, "relu"), Dense(2, 1)], dtype=np.float64, seed=0)
+    for net in (right, wrong):
+        net.set_weights([[[1.0, 1.0]], [distance, -distance], [[1.0], [2.0]], [0.0]])
+        report = fc.check_gradients(net, [[0.0]], [1.0], fc.SquaredError())
+        assert report.wrong == (net is wrong), str(report)
+        assert report.tensors[1].unresolved == 0

@@ -23,7 +23,7 @@ RATIO = 4.0  # of one step to the next
 UP, DOWN = 7, 8  # so many larger and smaller steps than the first: from 16,000 times as large to 1 / 65,000
 NEAR = 4.0  # slopes whose bounds are within this factor of the smallest one are all taken seriously
 GROWTH = 30.0  # over a step ten times as large; of a bend the differences grow a hundredfold or more
-FAR = 1e-3
+FAR = 1e-3  # of the way that a function goes within the largest step: too far for the smallest
 ORDER = 4  # of the differences that are left of a smooth function when only its noise is
 EPS = float(np.finfo(np.float64).eps)
 
@@ -117,9 +117,13 @@ def resolve(measured: list[Points], center: float, noise: float, still: float) -
 
 
 def _is_far(measured: list[Points], center: float) -> bool:
-    """Whether the smallest step is too large: it takes the function a thousandth of the way that all of them do."""
+    """Whether the smallest step is too large: it takes the function much of the way that the largest does.
+
+    A straight line goes as far as the steps are long, where kinks leave but a few.
+    """
     way = max(abs(value - center) for points in measured for value in points[:2])
-    return max(abs(value - center) for value in measured[-1][:2]) > FAR * way
+    part = max(FAR, 16 * measured[-1].way / measured[0].way)
+    return max(abs(value - center) for value in measured[-1][:2]) > part * way
 
 
 def _kink(steps: list[tuple[float, Points]], center: float, noise: float) -> tuple[bool, tuple[float, float]]:
