@@ -394,7 +394,7 @@ slow = Slow()
         code = f"""
 import os, signal, threading, time, numpy as np, fullyconnected as fc
 rows, batch = (200000, 1) if {what!r} == "many steps" else (20000, 20000)
-width = 8 if batch == 1 else 800
+width = 80 if batch == 1 else 800
 x = np.random.default_rng(0).normal(size=(rows, width)).astype(np.float32)
 net, steps, asked, begun, sent = fc.mlp([width, width, width, 1], seed=0), rows // batch, [], [], []
 def press():
