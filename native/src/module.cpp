@@ -40,26 +40,32 @@ bool interrupted() {
 // What a computation asks; on other threads than the main one there is nothing to ask.
 bool (*interruption())() { return PyThread_get_thread_ident() == main_thread ? &interrupted : nullptr; }
 
-// Runs without the GIL while it lives. A daemon thread may want it back when Python has ended: then it waits for the
-// process to end, as threads do from Python 3.14 on; older ones would unwind it, through frames that cannot be.
+// Waits for the process to end where it goes out of scope too early.
+struct OrWaitForTheEnd {
+    bool done = false;
+    ~OrWaitForTheEnd() {
+        while (!done) pause();
+    }
+};
+
+// Takes the GIL back. A daemon thread may want it when Python has ended, or ends while the thread waits for it: then it
+// waits for the process to end, as threads do from Python 3.14 on. Older ones unwind the thread, through frames above
+// that cannot be unwound; of this one the first thing that is unwound waits.
+[[gnu::noinline]] void restore(PyThreadState* saved) {
+    OrWaitForTheEnd restored;
+    PyEval_RestoreThread(saved);
+    restored.done = true;
+}
+
+// Runs without the GIL while it lives.
 class WithoutGil {
   public:
     WithoutGil() : saved_(PyEval_SaveThread()) {}
-    ~WithoutGil() {
-        while (has_ended()) pause();
-        PyEval_RestoreThread(saved_);
-    }
+    ~WithoutGil() { restore(saved_); }
     WithoutGil(const WithoutGil&) = delete;
     WithoutGil& operator=(const WithoutGil&) = delete;
 
   private:
-    static bool has_ended() {
-#if PY_VERSION_HEX >= 0x030d0000
-        return Py_IsFinalizing() && PyThread_get_thread_ident() != main_thread;
-#else
-        return _Py_IsFinalizing() && PyThread_get_thread_ident() != main_thread;
-#endif
-    }
     PyThreadState* saved_;
 };
 

@@ -243,15 +243,18 @@ print(all(a > 0 and b > 0 for a, b in seen))
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
         assert (done.stdout, done.stderr) == ("True\n", "")
 
-    def test_python_ends_while_a_daemon_thread_trains(self):
-        code = """
+    @pytest.mark.parametrize(("rows", "units", "threads"), [(500, 200, 1), (60, 20, 4)])
+    def test_python_ends_while_daemon_threads_train(self, rows, units, threads):
+        """In long epochs, without the GIL; and in short ones, where threads wait for it most of the time."""
+        code = f"""
 import threading, time, numpy as np, fullyconnected as fc
-x = np.zeros((500, 50), np.float32)
+x = np.zeros(({rows}, 50), np.float32)
 begun = threading.Event()
-how = {"epochs": 10**6, "engine": "native", "n_threads": 2, "progress": False}
+how = dict(epochs=10**6, engine="native", n_threads=2, progress=False)
 how["schedule"] = lambda epoch: begun.set() or 1.0
-net = fc.mlp([50, 200, 1])
-threading.Thread(target=lambda: fc.fit(net, x, x[:, 0], "squared_error", **how), daemon=True).start()
+for _ in range({threads}):
+    net = fc.mlp([50, {units}, 1])
+    threading.Thread(target=lambda net=net: fc.fit(net, x, x[:, 0], "squared_error", **how), daemon=True).start()
 begun.wait()
 time.sleep(0.1)
 class Slow:
