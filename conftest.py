@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fullyconnected.registry import REGISTRIES
+from fullyconnected.registries import REGISTRIES
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ elsewhere() { # VARIABLE=VALUE... [pytest's options, which begin with a minus]
 }
 
 # long, and without a word of text
-PROOFS=(--ignore=tests/test_proof.py --ignore=tests/test_gradcheck_bounds.py --ignore=tests/native/test_equality.py)
+PROOFS=(--ignore=tests/checking/test_proof.py --ignore=tests/checking/test_gradcheck_bounds.py --ignore=tests/native/test_equality.py)
 
 processor_has() { # FLAG...
     local flag

@@ -4,7 +4,7 @@ import numpy as np
 from peers_case import Case
 
 import fullyconnected as fc
-from fullyconnected.training import Run
+from fullyconnected.training.run import Run
 
 __all__ = ["Bare", "Native", "NumPy"]
 

@@ -34,7 +34,7 @@ def main() -> None:
     import numpy as np
 
     import fullyconnected as fc
-    from fullyconnected.training import Run
+    from fullyconnected.training.run import Run
 
     print(f"NumPy {np.__version__}, {arguments.threads} threads, float32, median of {arguments.rounds} rounds")
     print(f"{'network':<24} {'batch':>5}  {'rule':<5} {'us/step':>10} {'products':>10} {'ratio':>6}  lowest-highest")

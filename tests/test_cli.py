@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
-from fullyconnected import proof
+from fullyconnected.checking import proof
 from fullyconnected.cli import main
-from fullyconnected.tablemodel import load_table_model
-from fullyconnected.tables import ADVICE
+from fullyconnected.tables.model import load_table_model
+from fullyconnected.tables.table import ADVICE
 
 datasets = pytest.importorskip("sklearn.datasets", reason="the tables are scikit-learn's")
 
@@ -401,9 +401,9 @@ class TestAsAProgram:
     @pytest.mark.parametrize(
         ("where", "message"),
         [
-            ("fullyconnected.tables.read_table", "interrupted"),
+            ("fullyconnected.tables.table.read_table", "interrupted"),
             (
-                "fullyconnected.training.epoch_order",
+                "fullyconnected.training.run.epoch_order",
                 "interrupted before the first epoch was complete; nothing",
             ),
         ],
@@ -503,8 +503,8 @@ def test_the_exit_status_says_whether_the_gradients_of_an_explanation_are_right(
 
 def test_every_row_of_a_model_that_was_trained_is_explained_without_an_alarm(iris, tmp_path):
     from fullyconnected.explanation import trace
-    from fullyconnected.tablemodel import load_table_model
-    from fullyconnected.tables import read_table
+    from fullyconnected.tables.model import load_table_model
+    from fullyconnected.tables.table import read_table
 
     model = load_table_model(iris[0])
     table = read_table(iris[1], model.target, model.features, model.classes)
@@ -645,7 +645,7 @@ class TestWhereOutputGoes:
                 raise KeyboardInterrupt
             save(self, path)
 
-        from fullyconnected.tablemodel import TableModel
+        from fullyconnected.tables.model import TableModel
 
         save, pressed = TableModel.save, []
         monkeypatch.setattr(TableModel, "save", press)
@@ -653,7 +653,7 @@ class TestWhereOutputGoes:
         assert main(["predict", "m", iris[1], "-o", "p"]) == 0
 
     def test_a_model_that_cannot_be_saved_where_it_should_be_is_saved_elsewhere(self, iris, capsys, monkeypatch):
-        from fullyconnected.tablemodel import TableModel
+        from fullyconnected.tables.model import TableModel
 
         def full(self, path):
             if path == "m":

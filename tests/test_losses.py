@@ -7,8 +7,8 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected import errors
-from fullyconnected.engine.numpy import clip
-from fullyconnected.flat import BLOCK
+from fullyconnected.core.arrays import BLOCK
+from fullyconnected.engine.numpy_engine import clip
 from fullyconnected.losses import LOSSES
 
 ROWS, OUTPUTS = 6, 3

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
-from fullyconnected.training import Run
+from fullyconnected.training.run import Run
 
 ROWS, BATCH, WIDTH = 512, 128, 256
 # One activation is BATCH * WIDTH * 4 = 131 kB, and theta 600 kB. What a step may take for a moment is less and does not

@@ -20,7 +20,7 @@ from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
-from fullyconnected.program import Workspace
+from fullyconnected.program.program import Workspace
 
 ENTRYWISE = {
     "abs", "add", "copysign", "divide", "exp", "expm1", "greater", "greater_equal", "heaviside", "log1p", "logaddexp",
@@ -33,7 +33,7 @@ METHODS = {"argmax", "dot", "fill", "max", "put", "reshape", "sum", "take"}
 SOURCE = Path(fc.__file__).parent
 MATHEMATICS = [
     *SOURCE.glob("layers/*.py"),
-    *(SOURCE / f"{name}.py" for name in ("activations", "losses", "optimizers", "program", "flat")),
+    *(SOURCE / f"{name}.py" for name in ("activations", "losses", "optimizers", "program/program", "core/arrays")),
 ]
 SCALARS = (bool, int, float, np.generic)
 

@@ -12,7 +12,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected import errors
-from fullyconnected.flat import BLOCK
+from fullyconnected.core.arrays import BLOCK
 
 
 def net64(*sizes, activation="tanh", seed=0):

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
-from fullyconnected.explanation.plaintext import to_text
-from fullyconnected.tablemodel import load_table_model
-from fullyconnected.tables import read_table
+from fullyconnected.explanation.render.plaintext import to_text
+from fullyconnected.tables.model import load_table_model
+from fullyconnected.tables.table import read_table
 
 NAME = "größe \u03b3 字 \U0001f600"
 HERE = {k: v for k, v in os.environ.items() if k not in ("PYTHONIOENCODING", "PYTHONUTF8", "LC_ALL", "LC_CTYPE")}

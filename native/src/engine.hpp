@@ -19,7 +19,7 @@ const Entry<T>& entry_of(const Kernels& kernels) {
         return kernels.f64;
 }
 
-// One operation as Python describes it: see fullyconnected/engine/layout.py.
+// One operation as Python describes it: see fullyconnected/engine/lowering.py.
 struct Layout {
     std::string kind, function;
     ptrdiff_t n_in, n_out;

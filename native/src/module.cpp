@@ -1,4 +1,4 @@
-// What Python sees: fullyconnected._native. It checks nothing that fullyconnected/engine/native.py has checked.
+// What Python sees: fullyconnected._native. It checks nothing that fullyconnected/engine/native_engine.py has checked.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from fullyconnected import errors
 from fullyconnected.activations import ELU, LeakyReLU
+from fullyconnected.base import ActivationFunction, Layer, Loss, Optimizer, Param
+from fullyconnected.core.version import __version__
 from fullyconnected.layers import Activation, BatchNorm, Dense, Dropout, LayerNorm, Residual
 from fullyconnected.losses import (
     AbsoluteError,
@@ -23,19 +25,16 @@ from fullyconnected.losses import (
     SquaredError,
 )
 from fullyconnected.network import Network, load, mlp
-from fullyconnected.protocols import ActivationFunction, Layer, Loss, Optimizer, Param
 
 if TYPE_CHECKING:
     from fullyconnected import functional, plot
+    from fullyconnected.checking.gradcheck import check_gradients
     from fullyconnected.engine import engines
     from fullyconnected.explanation import draw, explain, trace
-    from fullyconnected.gradcheck import check_gradients
     from fullyconnected.optimizers import LBFGS, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
-    from fullyconnected.registry import register
+    from fullyconnected.registries import register
     from fullyconnected.schedules import CosineDecay, ExponentialDecay, LinearDecay, StepDecay, Warmup
-    from fullyconnected.training import epochs, fit
-
-__version__ = "0.1.0"
+    from fullyconnected.training.run import epochs, fit
 
 __all__ = [
     # networks
@@ -96,6 +95,7 @@ __all__ = [
     "errors",
     "functional",
     "plot",
+    "__version__",
 ]
 
 
@@ -103,11 +103,11 @@ __all__ = [
 _LATER = {
     "functional": "functional",
     "plot": "plot",
-    "check_gradients": "gradcheck",
+    "check_gradients": "checking.gradcheck",
     "engines": "engine",
-    "register": "registry",
+    "register": "registries",
     **dict.fromkeys(("explain", "trace", "draw"), "explanation"),
-    **dict.fromkeys(("fit", "epochs"), "training"),
+    **dict.fromkeys(("fit", "epochs"), "training.run"),
     **dict.fromkeys(("SGD", "Momentum", "Nesterov", "RMSProp", "Adam", "AdamW", "LBFGS"), "optimizers"),
     **dict.fromkeys(("StepDecay", "ExponentialDecay", "LinearDecay", "CosineDecay", "Warmup"), "schedules"),
 }
@@ -118,7 +118,7 @@ def __getattr__(name: str) -> Any:
         told = f"module 'fullyconnected' has no attribute {name!r}"
         if name.startswith("_"):  # asked for by tools, which expect it to be missing
             raise AttributeError(told)
-        from fullyconnected.habits import PUBLIC, advice
+        from fullyconnected.core.habits import PUBLIC, advice
 
         raise errors.MissingNameError(told + advice(name, PUBLIC, __all__, "fc."))
     from importlib import import_module

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fullyconnected.flat import Array
+from fullyconnected.core.arrays import Array
 
 class Layout:
     def __init__(

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fullyconnected.checks import number
+from fullyconnected.base import ActivationFunction, Registry
+from fullyconnected.core.arrays import Array, Buffer, Wanted
+from fullyconnected.core.checks import number
+from fullyconnected.core.settings import settings
+from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import KindError, ShapeError
-from fullyconnected.flat import Array, Buffer, Wanted
-from fullyconnected.protocols import ActivationFunction, Registry
-from fullyconnected.settings import settings
-from fullyconnected.wording import in_ascii
 
 __all__ = ["ACTIVATIONS", "activation"]
 

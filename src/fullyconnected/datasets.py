@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fullyconnected.errors import DownloadError, FileFormatError, missing
-from fullyconnected.progress import Stream
+from fullyconnected.training.progress import Stream
 
 __all__ = ["CIFAR10_CLASSES", "Split", "cifar10", "mnist", "read_cifar10_batch", "read_idx"]
 

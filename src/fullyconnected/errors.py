@@ -110,7 +110,7 @@ def nearest(what: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """Return the error for an unknown name, with what it is called here or the nearest one, and the list of all."""
     import difflib
 
-    from fullyconnected.habits import NAMES
+    from fullyconnected.core.habits import NAMES
 
     names, wanted = sorted(known), str(name)[:80].lower()
     close = [NAMES.get(wanted.replace(" ", "_"), "")]

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.checks import as_array
+from fullyconnected.base import Layer
+from fullyconnected.core.arrays import Array, Views, reserve, shaped
+from fullyconnected.core.checks import as_array
 from fullyconnected.errors import ShapeError
-from fullyconnected.flat import Array, Views, reserve, shaped
 from fullyconnected.layers import Activation, Dense
 from fullyconnected.losses import Hinge, SoftmaxCrossEntropy
-from fullyconnected.protocols import Layer
 
 __all__ = ["affine_backward", "affine_forward", "hinge_loss", "relu_backward", "relu_forward", "softmax_loss"]
 

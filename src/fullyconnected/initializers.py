@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from fullyconnected.core.arrays import Array, Shape
 from fullyconnected.errors import ConfigError, KindError, nearest
-from fullyconnected.flat import Array, Shape
 
 __all__ = ["INITIALIZERS", "check", "draw"]
 

@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fullyconnected.activations import ONE
-from fullyconnected.checks import number
+from fullyconnected.base import Loss, Registry, as_outputs
+from fullyconnected.core.arrays import BLOCK, Array, Buffer, Wanted, dot
+from fullyconnected.core.checks import number
+from fullyconnected.core.settings import settings
 from fullyconnected.errors import DataError, KindError, ShapeError
-from fullyconnected.flat import BLOCK, Array, Buffer, Wanted, dot
-from fullyconnected.protocols import Loss, Registry, as_outputs
-from fullyconnected.settings import settings
 
 __all__ = [
     "LOSSES",

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.contracts import check_call
+from fullyconnected.base import Loss
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.contracts import check_call
 from fullyconnected.errors import ConfigError, DataError, KindError, nearest
-from fullyconnected.flat import Array
-from fullyconnected.protocols import Loss
 
 __all__ = ["METRICS", "named"]
 

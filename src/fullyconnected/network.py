@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import numpy as np
 from numpy import empty, ndarray  # by themselves for predict, where looking them up is a part of the time
 
-from fullyconnected import rng
 from fullyconnected.activations import activation as as_activation
-from fullyconnected.checks import (
+from fullyconnected.base import Layer
+from fullyconnected.core import randomness
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.checks import (
     UNNAMED,
     Columns,
     as_array,
@@ -22,18 +24,16 @@ from fullyconnected.checks import (
     require_finite,
     same_columns,
 )
-from fullyconnected.contracts import is_foreign
-from fullyconnected.data import Data, check_data
+from fullyconnected.core.contracts import is_foreign
 from fullyconnected.errors import ConfigError, FileFormatError, KindError, MissingNameError, ShapeError
-from fullyconnected.flat import Array
 from fullyconnected.layers import Add, Dense, Save
 from fullyconnected.layers.residual import chain
 from fullyconnected.metrics import named
-from fullyconnected.program import Program, Workspace
-from fullyconnected.protocols import Layer
+from fullyconnected.program.data import Data, check_data
+from fullyconnected.program.program import Program, Workspace
 
 if TYPE_CHECKING:
-    from fullyconnected.summary import Summary
+    from fullyconnected.program.summary import Summary
 
 __all__ = ["Evaluation", "Gradients", "Network", "load", "mlp"]
 
@@ -113,10 +113,10 @@ class Network:
         if dtype not in (np.float32, np.float64):
             raise ConfigError(f"dtype is float32 or float64; got {dtype}")
         self._build(chain(layers, None), dtype)
-        seed = rng.as_seed(seed)
+        seed = randomness.as_seed(seed)
         for i, (step, p) in enumerate(zip(self.program.steps, self._p, strict=True)):
             with np.errstate(over="ignore"):
-                step.layer.start(p, rng.generator(seed, rng.INIT, i))
+                step.layer.start(p, randomness.generator(seed, randomness.INIT, i))
         if not (np.isfinite(self._theta).all() and np.isfinite(self._state).all()):
             raise ConfigError(self._first_not_finite())
 
@@ -419,7 +419,7 @@ class Network:
         """
         data = check_data(self.program, self.dtype, x, t, loss, sample_weight, columns=self.columns)
         state = self._state.copy() if train else self._state
-        l2, seed = number("l2", l2), rng.as_seed(seed) if train else 0
+        l2, seed = number("l2", l2), randomness.as_seed(seed) if train else 0
         if engine != "numpy":
             from fullyconnected.engine import choose_gradient
 
@@ -512,7 +512,7 @@ class Network:
         training: forward and backward take 50 FLOPs and 60 B a row, beside what the
           loss takes
         """
-        from fullyconnected.summary import summarise
+        from fullyconnected.program.summary import summarise
 
         return summarise(self.program, self.dtype, width)
 
@@ -558,7 +558,7 @@ class Network:
         def __getattr__(self, name: str) -> Any:  # reached only for names that do not exist
             if name.startswith("_"):  # asked for by tools, which expect it to be missing
                 raise AttributeError(f"'Network' object has no attribute {name!r}")
-            from fullyconnected.habits import ATTRIBUTES, advice
+            from fullyconnected.core.habits import ATTRIBUTES, advice
 
             known = [each for each in (*dir(type(self)), *vars(self)) if not each.startswith("_")]
             raise MissingNameError(f"a Network has no attribute {name!r}{advice(name, ATTRIBUTES, known, 'net.')}")
@@ -660,7 +660,7 @@ def load(path: str | os.PathLike[str]) -> Network:
             f"{name} is a model for a table, written by 'fullyconnected train': its network takes standardised columns "
             f"and gives numbers that stand for classes or for a standardised target, so that the network alone would "
             f"predict nonsense. To predict: fullyconnected predict {name} TABLE.csv. In Python: from "
-            f"fullyconnected.tablemodel import load_table_model; model = load_table_model({name!r}); "
+            f"fullyconnected.tables.model import load_table_model; model = load_table_model({name!r}); "
             f"model.predict('TABLE.csv') gives probabilities or numbers, and model.net is the network"
         )
     return Network.of(model.layers, model.theta, model.state, model.columns)

@@ -8,10 +8,10 @@ to theta piece by piece.
 from dataclasses import field
 from typing import Any, ClassVar
 
-from fullyconnected.checks import count, number
-from fullyconnected.flat import Array
-from fullyconnected.protocols import Optimizer, Registry
-from fullyconnected.settings import settings
+from fullyconnected.base import Optimizer, Registry
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.checks import count, number
+from fullyconnected.core.settings import settings
 
 __all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Momentum", "Nesterov", "RMSProp"]
 

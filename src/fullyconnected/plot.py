@@ -13,14 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fullyconnected.checks import as_array, as_rows, columns_of, count, number, require_finite, same_columns, same_rows
-from fullyconnected.data import output_activation
+from fullyconnected.base import as_outputs
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.checks import (
+    as_array,
+    as_rows,
+    columns_of,
+    count,
+    number,
+    require_finite,
+    same_columns,
+    same_rows,
+)
+from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, DataError, KindError, ShapeError, missing
-from fullyconnected.flat import Array
 from fullyconnected.network import Gradients, Network
-from fullyconnected.protocols import as_outputs
-from fullyconnected.training import History
-from fullyconnected.wording import printable
+from fullyconnected.program.data import output_activation
+from fullyconnected.training.run import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

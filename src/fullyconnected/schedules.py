@@ -8,9 +8,9 @@ can tell whether a run goes on with the schedule it began with.
 import math
 from collections.abc import Callable
 
-from fullyconnected.checks import number
+from fullyconnected.core.checks import number
+from fullyconnected.core.settings import Settings, settings
 from fullyconnected.errors import KindError
-from fullyconnected.settings import Settings, settings
 
 __all__ = ["CosineDecay", "ExponentialDecay", "LinearDecay", "Schedule", "StepDecay", "Warmup"]
 

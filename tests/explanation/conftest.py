@@ -9,13 +9,13 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.activations import ACTIVATIONS
-from fullyconnected.data import output_activation
 from fullyconnected.explanation import Explanation, explain
 from fullyconnected.explanation.record import Trace
 from fullyconnected.explanation.recorder import trace
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
-from fullyconnected.program import Program
+from fullyconnected.program.data import output_activation
+from fullyconnected.program.program import Program
 
 MEMORY = {  # settings that are not the defaults
     "leaky_relu": {"slope": 0.2},

@@ -7,8 +7,8 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.errors import ConfigError, KindError, ShapeError
-from fullyconnected.explanation.drawing import graph_of
-from fullyconnected.explanation.numbers import shown
+from fullyconnected.explanation.pictures.drawing import graph_of
+from fullyconnected.symbolic.digits import shown
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
-from fullyconnected.explanation.numbers import shown
+from fullyconnected.symbolic.digits import shown
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "worked_example.txt"
 

@@ -12,9 +12,9 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.explanation import explain
-from fullyconnected.explanation.equation import latex, mathml, numpy, text
-from fullyconnected.explanation.expression import Name, call, number, total, where
-from fullyconnected.explanation.numbers import shown
+from fullyconnected.symbolic.digits import shown
+from fullyconnected.symbolic.equation import latex, mathml, numpy, text
+from fullyconnected.symbolic.expression import Name, call, number, total, where
 
 hypothesis = pytest.importorskip("hypothesis")
 

@@ -9,8 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fullyconnected import errors
-from fullyconnected.explanation.picture import FILLS, MOST_LABELS, NEGATIVE, POSITIVE, Column, Edge, Unit, picture
-from fullyconnected.explanation.svg import DARK, Box, visible
+from fullyconnected.explanation.pictures.picture import (
+    FILLS,
+    MOST_LABELS,
+    NEGATIVE,
+    POSITIVE,
+    Column,
+    Edge,
+    Unit,
+    picture,
+)
+from fullyconnected.explanation.pictures.svg import DARK, Box, visible
 
 SVG = "{http://www.w3.org/2000/svg}"
 LONG = "-0.12345679"

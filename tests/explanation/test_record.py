@@ -12,12 +12,12 @@ import pytest
 import fullyconnected as fc
 from fullyconnected import errors
 from fullyconnected.activations import ACTIVATIONS
-from fullyconnected.explanation.expression import names_in
 from fullyconnected.explanation.record import PHASES
 from fullyconnected.explanation.recorder import trace
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
+from fullyconnected.symbolic.expression import names_in
 
 hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies

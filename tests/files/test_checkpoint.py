@@ -19,10 +19,11 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import fullyconnected as fc
-from fullyconnected import progress, resume
+from fullyconnected.engine.state import TrainingState
 from fullyconnected.errors import CheckpointError, ConfigError, DivergenceError, FileFormatError, KindError
 from fullyconnected.files import write_checkpoint
-from fullyconnected.training_state import TrainingState
+from fullyconnected.training import checkpoint as resume
+from fullyconnected.training import progress
 
 KILLING = Path(__file__).with_name("killing.py")
 ONE_THREAD = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
-from fullyconnected.engine import native as native_module
-from fullyconnected.engine.layout import NotNative
+from fullyconnected.engine import native_engine as native_module
+from fullyconnected.engine.lowering import NotNative
 from fullyconnected.errors import ConfigError, DivergenceError, KindError, UnknownNameError
 
 HERE = fc.engines()["native"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import fullyconnected as fc
 from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.losses import LOSSES
-from fullyconnected.program import Workspace
+from fullyconnected.program.program import Workspace
 
 pytestmark = pytest.mark.skipif(not fc.engines()["native"].available, reason=fc.engines()["native"].about)
 

@@ -7,7 +7,7 @@
 
 namespace {
 
-constexpr uint64_t purpose_mask = 2;  // MASK in fullyconnected/rng.py
+constexpr uint64_t purpose_mask = 2;  // MASK in fullyconnected/core/randomness.py
 
 // Eight uniform numbers of [0, 1), numbers 8 * block .. 8 * block + 7 of the stream of (seed, step, layer).
 FC_INLINE void uniforms(uint64_t seed, uint64_t step, uint64_t layer, uint64_t block, float out[8]) {

@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from fullyconnected.batches import Rows
-from fullyconnected.engine.layout import NotNative
-from fullyconnected.engine.native import NativeEngine, NativeGradient, NativePredictor, library, why_not
-from fullyconnected.engine.numpy import NumpyEngine, limited
+from fullyconnected.base import Loss
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.batches import Rows
+from fullyconnected.engine.lowering import NotNative
+from fullyconnected.engine.native_engine import NativeEngine, NativeGradient, NativePredictor, library, why_not
+from fullyconnected.engine.numpy_engine import NumpyEngine, limited
+from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.engine.threads import n_threads
 from fullyconnected.errors import ConfigError, KindError, nearest
-from fullyconnected.flat import Array
-from fullyconnected.program import Program
-from fullyconnected.protocols import Loss
-from fullyconnected.training_state import TrainingState
+from fullyconnected.program.program import Program
 
 __all__ = [
     "Choice",

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fullyconnected.flat import Array
-from fullyconnected.program import Program
-from fullyconnected.protocols import Loss, Optimizer
+from fullyconnected.base import Loss, Optimizer
+from fullyconnected.core.arrays import Array
+from fullyconnected.program.program import Program
 
 __all__ = ["Task"]
 

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from fullyconnected.checks import count
+from fullyconnected.core.checks import count
 from fullyconnected.errors import ConfigError
 
 __all__ = ["n_threads", "register_with_threadpoolctl"]

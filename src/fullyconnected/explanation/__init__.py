@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fullyconnected import __version__
-from fullyconnected.explanation.data import to_json
-from fullyconnected.explanation.drawing import Drawing, draw
-from fullyconnected.explanation.markdown import to_markdown
+from fullyconnected.core.version import __version__
+from fullyconnected.core.wording import printable
 from fullyconnected.explanation.paths import Focus, focus_on
-from fullyconnected.explanation.plaintext import to_text
+from fullyconnected.explanation.pictures.drawing import Drawing, draw
 from fullyconnected.explanation.record import Trace
 from fullyconnected.explanation.recorder import recorded, trace
-from fullyconnected.explanation.script import to_python
+from fullyconnected.explanation.render.as_json import to_json
+from fullyconnected.explanation.render.markdown import to_markdown
+from fullyconnected.explanation.render.plaintext import to_text
+from fullyconnected.explanation.render.script import to_python
 from fullyconnected.network import Network
-from fullyconnected.wording import printable
 
 __all__ = ["Drawing", "Explanation", "draw", "explain", "trace"]
 
@@ -44,7 +44,7 @@ class Explanation:
 
     def to_html(self) -> str:
         """Return a page in one file, which asks for nothing from anywhere, in ASCII: other letters by their numbers."""
-        from fullyconnected.explanation.page import to_html
+        from fullyconnected.explanation.render.page import to_html
 
         return to_html(self.trace, self.focus, __version__)
 

@@ -15,18 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fullyconnected.activations import FunctionPair, Softmax
+from fullyconnected.base import Layer
+from fullyconnected.core.arrays import Array, Shape, carve, size_of
+from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import ConfigError
-from fullyconnected.explanation import formulas
-from fullyconnected.explanation.document import place
-from fullyconnected.explanation.evaluation import exact
-from fullyconnected.explanation.expression import Expression, Name, Number, chain
-from fullyconnected.explanation.numbers import decimal, shown
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.explanation.recorder import Recorder
-from fullyconnected.flat import Array, Shape, carve, size_of
+from fullyconnected.explanation.render.document import place
 from fullyconnected.layers import Activation, Add, BatchNorm, Dense, Dropout, LayerNorm, Save
-from fullyconnected.protocols import Layer
-from fullyconnected.wording import in_ascii
+from fullyconnected.symbolic import formulas
+from fullyconnected.symbolic.digits import decimal, shown
+from fullyconnected.symbolic.evaluation import exact
+from fullyconnected.symbolic.expression import Expression, Name, Number, chain
 
 __all__ = ["Focus", "Path", "focus_on"]
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fullyconnected.explanation.equation import Equation
-from fullyconnected.explanation.evaluation import evaluate, size_of
-from fullyconnected.explanation.expression import Expression, Name, Opaque, names_in, sides
-from fullyconnected.flat import Array
-from fullyconnected.gradcheck import TensorReport
-from fullyconnected.protocols import Layer
+from fullyconnected.base import Layer
+from fullyconnected.checking.gradcheck import TensorReport
+from fullyconnected.core.arrays import Array
+from fullyconnected.symbolic.equation import Equation
+from fullyconnected.symbolic.evaluation import evaluate, size_of
+from fullyconnected.symbolic.expression import Expression, Name, Opaque, names_in, sides
 
 __all__ = ["PHASES", "Step", "Trace"]
 PHASES = ("forward", "loss", "backward", "check", "update")

@@ -14,24 +14,24 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from fullyconnected.checks import number
-from fullyconnected.comparison import step_at
-from fullyconnected.data import Data, check_data
+from fullyconnected.base import Layer, Optimizer
+from fullyconnected.checking.comparison import step_at
+from fullyconnected.checking.gradcheck import TOLERANCE, H, TensorReport, of_network
+from fullyconnected.core.arrays import Array, carve
+from fullyconnected.core.checks import number
+from fullyconnected.core.randomness import as_seed
+from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, KindError
-from fullyconnected.explanation import formulas
-from fullyconnected.explanation.equation import Equation
-from fullyconnected.explanation.expression import Expression, Name, chain, names_in, total, with_names
-from fullyconnected.explanation.names import identifier
 from fullyconnected.explanation.record import Step, Trace
-from fullyconnected.flat import Array, carve
-from fullyconnected.gradcheck import TOLERANCE, H, TensorReport, of_network
 from fullyconnected.layers import Activation, Add, Dense, Save
 from fullyconnected.network import Network
 from fullyconnected.optimizers import LBFGS, OPTIMIZERS
-from fullyconnected.program import Batch, Program, Workspace
-from fullyconnected.protocols import Layer, Optimizer
-from fullyconnected.rng import as_seed
-from fullyconnected.wording import printable
+from fullyconnected.program.data import Data, check_data
+from fullyconnected.program.program import Batch, Program, Workspace
+from fullyconnected.symbolic import formulas
+from fullyconnected.symbolic.equation import Equation
+from fullyconnected.symbolic.expression import Expression, Name, chain, names_in, total, with_names
+from fullyconnected.symbolic.names import identifier
 
 __all__ = ["Recorder", "recorded", "trace"]
 

@@ -10,10 +10,10 @@ from numbers import Integral, Real
 from typing import Any
 
 from fullyconnected.activations import ACTIVATIONS, FunctionPair
+from fullyconnected.base import ActivationFunction, Layer, Registry
 from fullyconnected.errors import ConfigError, FileFormatError
 from fullyconnected.layers import LAYERS
 from fullyconnected.layers.residual import chain
-from fullyconnected.protocols import ActivationFunction, Layer, Registry
 
 __all__ = ["build_layers", "describe_layers"]
 

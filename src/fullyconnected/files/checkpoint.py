@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.checks import UNNAMED, Columns
+from fullyconnected.base import Layer
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.checks import UNNAMED, Columns
+from fullyconnected.engine.state import Best, TrainingState
 from fullyconnected.errors import CheckpointError, FileFormatError
 from fullyconnected.files.model import Model, read_model, write_model
-from fullyconnected.flat import Array
-from fullyconnected.protocols import Layer
-from fullyconnected.training_state import Best, TrainingState
 
 __all__ = ["read_checkpoint", "write_checkpoint"]
 

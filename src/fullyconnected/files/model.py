@@ -13,13 +13,13 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from fullyconnected.checks import UNNAMED, Columns
+from fullyconnected.base import Layer
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.checks import UNNAMED, Columns
 from fullyconnected.errors import ConfigError, FileFormatError
 from fullyconnected.files.architecture import build_layers, describe_layers
 from fullyconnected.files.atomic import write_atomically
-from fullyconnected.flat import Array
-from fullyconnected.program import Program
-from fullyconnected.protocols import Layer
+from fullyconnected.program.program import Program
 
 __all__ = ["Model", "read_model", "write_model"]
 

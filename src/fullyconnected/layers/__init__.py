@@ -1,10 +1,10 @@
 """The layers: frozen dataclasses of sizes and mathematics, each a :class:`fullyconnected.protocols.Layer`."""
 
+from fullyconnected.base import Layer, Registry
 from fullyconnected.layers.dense import Activation, Dense
 from fullyconnected.layers.dropout import Dropout
 from fullyconnected.layers.norm import BatchNorm, LayerNorm
 from fullyconnected.layers.residual import Add, Residual, Save
-from fullyconnected.protocols import Layer, Registry
 
 __all__ = ["LAYERS", "Activation", "Add", "BatchNorm", "Dense", "Dropout", "LayerNorm", "Residual", "Save"]
 

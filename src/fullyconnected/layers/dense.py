@@ -10,12 +10,12 @@ import numpy as np
 
 from fullyconnected import initializers
 from fullyconnected.activations import activation
-from fullyconnected.checks import count
+from fullyconnected.base import Layer, Param
+from fullyconnected.core.arrays import Array, Wanted
+from fullyconnected.core.checks import count
+from fullyconnected.core.settings import settings
 from fullyconnected.errors import KindError
-from fullyconnected.flat import Array, Wanted
 from fullyconnected.layers.widths import SameWidth
-from fullyconnected.protocols import Layer, Param
-from fullyconnected.settings import settings
 
 __all__ = ["Activation", "Dense"]
 

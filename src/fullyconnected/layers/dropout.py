@@ -4,11 +4,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fullyconnected.checks import number
-from fullyconnected.flat import Array, Buffer, Wanted
+from fullyconnected.base import Layer
+from fullyconnected.core.arrays import Array, Buffer, Wanted
+from fullyconnected.core.checks import number
+from fullyconnected.core.settings import settings
 from fullyconnected.layers.widths import SameWidth
-from fullyconnected.protocols import Layer
-from fullyconnected.settings import settings
 
 __all__ = ["Dropout"]
 

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fullyconnected.checks import number
-from fullyconnected.flat import Array, Shape, Wanted
+from fullyconnected.base import Layer, Param
+from fullyconnected.core.arrays import Array, Shape, Wanted
+from fullyconnected.core.checks import number
+from fullyconnected.core.settings import settings
 from fullyconnected.layers.widths import SameWidth
-from fullyconnected.protocols import Layer, Param
-from fullyconnected.settings import settings
 
 __all__ = ["BatchNorm", "LayerNorm"]
 

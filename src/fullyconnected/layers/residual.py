@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
-from fullyconnected.contracts import is_foreign
+from fullyconnected.base import Layer, check
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.contracts import is_foreign
+from fullyconnected.core.settings import settings
 from fullyconnected.errors import ConfigError, KindError, ShapeError
-from fullyconnected.flat import Array
 from fullyconnected.layers.dense import Dense
 from fullyconnected.layers.widths import SameWidth
-from fullyconnected.protocols import Layer, check
-from fullyconnected.settings import settings
 
 __all__ = ["Add", "Residual", "Save", "chain"]
 

@@ -3,10 +3,10 @@
 from dataclasses import field, replace
 from typing import Self
 
-from fullyconnected.checks import count
+from fullyconnected.base import Layer
+from fullyconnected.core.checks import count
+from fullyconnected.core.settings import settings
 from fullyconnected.errors import ShapeError
-from fullyconnected.protocols import Layer
-from fullyconnected.settings import settings
 
 __all__ = ["SameWidth"]
 

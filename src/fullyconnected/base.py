@@ -1,0 +1,432 @@
+"""What a layer, an activation function, a loss and an optimizer are.
+
+Each is a small base class: the names, the order of the letters, and what most implementations share. None of them
+owns an array. What they read and write is handed to them:
+
+====== ===============================================================================
+p      a layer's parameters and running state, by name: ``p.W``, ``p.b``
+x, y   the batch that comes in, the batch that goes out
+c      the buffers that ``cache`` asked for, by name: what forward keeps for backward,
+       and scratch; and ``c.xp``, the array namespace (NumPy)
+dy, dx the loss's derivative with respect to ``y`` and ``x``
+g      the loss's derivative with respect to each parameter: ``g.W``, ``g.b``
+z, t   what a loss is given: the network's raw outputs, and the targets
+====== ===============================================================================
+
+A step allocates nothing of batch size: every array function comes from ``c.xp`` and writes with ``out=``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+
+import numpy as np
+
+from fullyconnected.core.arrays import Array, Buffer, Shape, Wanted, dot, reserve, shaped
+from fullyconnected.core.checks import as_array, as_weights, number
+from fullyconnected.core.contracts import check_class, check_shapes, guarded, is_foreign, read_only
+from fullyconnected.core.settings import Settings
+from fullyconnected.errors import ConfigError, KindError, ShapeError, nearest
+
+__all__ = ["ActivationFunction", "Layer", "Loss", "Optimizer", "Param", "Registry"]
+
+
+class Param(NamedTuple):
+    """One parameter tensor: its shape, and whether l2 and weight decay shrink it.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Each 1 or more.
+    decays : bool
+        True for weights; False for biases and gains.
+
+    Examples
+    --------
+    >>> Param((2, 3), decays=True)
+    Param(shape=(2, 3), decays=True)
+    """
+
+    shape: Shape
+    decays: bool = False
+
+
+class Layer(Settings):
+    """A differentiable map from rows of ``n_in`` numbers to rows of ``n_out``; a frozen dataclass of sizes.
+
+    A layer of your own needs a ``name``, ``n_in`` and ``n_out``, ``forward`` and ``backward``, and, where it has
+    parameters, ``params`` and ``start``. Once registered (:func:`fullyconnected.register`) it can be saved and
+    loaded, and the proof covers it. Shapes: x (rows, n_in), y (rows, n_out).
+
+    Examples
+    --------
+    >>> import fullyconnected as fc
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Double(fc.Layer):
+    ...     n_in: int
+    ...     n_out = property(lambda self: self.n_in)
+    ...     name = "double"
+    ...     def forward(self, p, x, c, y, *, train):
+    ...         c.xp.multiply(x, 2, out=y)
+    ...     def backward(self, p, x, c, y, dy, g, dx):
+    ...         if dx is not None:
+    ...             c.xp.multiply(dy, 2, out=dx)
+    >>> fc.check_gradients(Double(3)).ok
+    True
+    """
+
+    name: ClassVar[str]
+    random: ClassVar[bool] = False  # whether forward draws from c.uniforms
+    least_rows: ClassVar[int] = 1  # how many rows a batch in training needs, for a layer that looks across them
+    n_in: int | None
+    n_out: int | None
+
+    @classmethod
+    def example(cls, n: int) -> Layer:
+        """Return a layer of this class, ``n`` wide, for the proof; override it where this call will not do."""
+        return cls(n_in=n)
+
+    def sized(self, n_in: int) -> Self:
+        """Return the layer for inputs of ``n_in`` columns: itself, or a copy that takes its width from them."""
+        if self.n_in != n_in:
+            raise ShapeError(f"takes {self.n_in} columns, and what comes before it gives {n_in}")
+        return self
+
+    def steps(self) -> Iterable[Layer]:
+        """Return the layers that stand for this one in a program: itself, unless it is made of others."""
+        return (self,)
+
+    def params(self) -> Mapping[str, Param]:
+        """Name the parameters, in the order in which they lie in ``theta``."""
+        return {}
+
+    def state(self) -> Mapping[str, Shape]:
+        """Name the running statistics: training updates them, and the gradient does not see them."""
+        return {}
+
+    def cache(self, rows: int) -> Wanted:
+        """Name the buffers that forward and backward use for a batch of ``rows``."""
+        return {}
+
+    def start(self, p: Any, rng: np.random.Generator) -> None:
+        """Fill the parameters and the running state with their first values."""
+
+    def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:
+        """Write ``y`` and the cache."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward; see help(fc.Layer)")
+
+    def backward(self, p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
+        """Overwrite ``g`` and, unless it is None, ``dx``; ``dy`` may be destroyed."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward, so that it can predict, and not be trained")
+
+    def kink_distances(self, p: Any, x: Array) -> Array | None:
+        """Return how far each unit is from each of its kinks, signed; None where there are none."""
+        return None
+
+
+class ActivationFunction(Settings):
+    """A function of pre-activations ``h``, of each entry alone or (as softmax) of each row.
+
+    ``keeps_input`` says that backward reads ``h``; where it is False, ``h`` and ``y`` may be one array. ``kinks``
+    lists the points where the derivative jumps. An activation of your own needs a ``name``, ``forward`` and
+    ``backward``. Shapes: h, y and dy (rows, n).
+
+    Examples
+    --------
+    >>> import fullyconnected as fc
+    >>> class Cube(fc.ActivationFunction):
+    ...     name = "cube"
+    ...     keeps_input = True
+    ...     def forward(self, h, c, y):
+    ...         y[...] = h**3
+    ...     def backward(self, h, c, y, dy):
+    ...         dy *= 3 * h**2
+    >>> fc.check_gradients(Cube()).ok
+    True
+    """
+
+    name: ClassVar[str]
+    keeps_input: ClassVar[bool] = False
+    kinks: tuple[float, ...] = ()
+
+    def cache(self, rows: int, n: int) -> Wanted:
+        """Name the buffers that forward and backward use for a batch of ``(rows, n)``."""
+        return {}
+
+    def forward(self, h: Array, c: Any, y: Array) -> None:
+        """Write ``y = f(h)``."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward; see help(fc.ActivationFunction)")
+
+    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
+        """Turn ``dy``, the derivative with respect to ``y``, into the one with respect to ``h``, in place."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward, so that it can predict, and not be trained")
+
+
+class Loss(Settings):
+    """A number to make small: something per row of outputs, then its weighted mean over the rows.
+
+    A loss of your own needs a ``name`` and ``terms``, and ``encode`` where its targets are not simply numbers of
+    the outputs' shape. ``terms`` gives value and gradient together, and :meth:`into` weights both in one place, so
+    that they cannot drift apart. (Where fewer operations do the same, as for half a square, a loss may give ``into``.)
+    Shapes: z and dz (rows, n_out), ``c.e`` (rows, n_out) or (rows, 1), t as ``encode`` returns it.
+
+    Examples
+    --------
+    >>> import fullyconnected as fc
+    >>> class Fourth(fc.Loss):
+    ...     name = "fourth"
+    ...     def terms(self, z, t, c, dz):
+    ...         c.e[...] = (z - t) ** 4
+    ...         dz[...] = 4 * (z - t) ** 3
+    >>> Fourth()([[2.0]], [0.0])
+    (16.0, array([[32.]]))
+    >>> fc.check_gradients(Fourth(), [[2.0]], [0.0]).ok
+    True
+    """
+
+    name: ClassVar[str]
+    least_outputs: ClassVar[int] = 1
+    own_output: ClassVar[tuple[str, ...]] = ()  # output activations that must not come before this loss
+    takes: ClassVar[str] = "raw outputs"  # what it wants instead
+    several_labels: ClassVar[bool] = False  # whether each output is a question of its own
+
+    def encode(self, t: Array, n_out: int) -> Array:
+        """Check all targets, and return the array whose rows are gathered for a batch."""
+        return as_outputs(t, n_out)
+
+    def cache(self, rows: int, n_out: int) -> Wanted:
+        """Name the buffers; ``e`` holds the terms of the sum, ``(rows, n_out)`` or ``(rows, 1)``."""
+        return {"e": (rows, n_out)}
+
+    def example_targets(self, rng: np.random.Generator, rows: int, n_out: int) -> Array:
+        """Return targets that this loss takes, for the proof; override it where any numbers will not do."""
+        return rng.normal(size=(rows, n_out))
+
+    def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
+        """Write the terms of each row's loss into ``c.e``, and the derivative of their sum into ``dz``."""
+        raise NotImplementedError(f"{type(self).__name__} has no terms; see help(fc.Loss)")
+
+    def kink_distances(self, z: Array, t: Array) -> Array | None:
+        """Return how far each output is from each kink, signed; None where there are none."""
+        return None
+
+    def buffers(self, rows: int, n_out: int) -> Wanted:
+        """Name what ``cache`` names, and what :meth:`into` needs beside it."""
+        wanted = dict(self.cache(rows, n_out))
+        e = wanted.get("e")
+        if not (isinstance(e, tuple) and len(e) == 2 and e[0] == rows and isinstance(e[1], int)):
+            raise ConfigError(f"the loss {self.name!r} wants c.e as {e}; it must be (rows, 1) or (rows, n_out)")
+        even = 1 / rows
+        return {**wanted, "w": np.full((rows, n_out), even), "w_e": np.full((rows, e[1]), even)}
+
+    def weigh(self, c: Any, w: Array) -> None:
+        """Set the rows' weights (rows,), in proportion; until then every row weighs the same."""
+        share = w.sum()
+        c.xp.divide(w[:, None], share, out=c.w, casting="same_kind")
+        c.xp.divide(w[:, None], share, out=c.w_e, casting="same_kind")
+
+    def into(self, z: Array, t: Array, c: Any, dz: Array) -> Any:
+        """Return ``sum_i w_i sum_j e_ij``, and write its gradient into ``dz``."""
+        self.terms(z, t, c, dz)
+        c.xp.multiply(dz, c.w, out=dz)
+        return dot(c.xp, c.e, c.w_e)
+
+    def __call__(self, z: Any, t: Any, sample_weight: Any = None) -> tuple[float, Array]:
+        """Return the loss of outputs ``z`` for targets ``t``, and its gradient with respect to ``z``.
+
+        Raises
+        ------
+        ShapeError, KindError, DataError
+            For outputs, targets or weights (rows,), 0 or more, that cannot be used.
+        """
+        z = as_array(z, "z")
+        z = z if z.dtype.kind == "f" else z.astype(np.float64)
+        if z.ndim != 2 or not len(z):
+            raise ShapeError(f"outputs are (rows, n_out) with one row at least; got {z.shape}")
+        if z.shape[1] < self.least_outputs:
+            raise ShapeError(f"{type(self).__name__} takes {self.least_outputs} outputs or more; got {z.shape}")
+        encoded = encoded_by(self, as_array(t, "t"), z.shape[1])
+        if len(encoded) != len(z):
+            raise ShapeError(f"there are {len(z)} rows of outputs and {len(encoded)} of targets")
+        w = None if sample_weight is None else as_weights(sample_weight, len(z))
+        return self.of(z, in_dtype(encoded, z.dtype), w)
+
+    def of(self, z: Array, t: Array, w: Array | None) -> tuple[float, Array]:
+        """Return loss and gradient as a call does, for what has been checked and encoded already."""
+        wanted = self.buffers(*z.shape)
+        c = shaped(reserve(wanted, z.dtype), wanted, z.dtype)
+        if w is not None:
+            self.weigh(c, w)
+        dz = np.empty_like(z, order="C")
+        with np.errstate(all="ignore"):  # what overflows is infinite or NaN in the result
+            into = self.into
+            if is_foreign(self):
+                into = guarded(into, f"the loss {type(self).__name__}", "z and t", "c.e and dz")
+            return float(into(read_only(z), read_only(t), c, dz)), dz
+
+
+class Optimizer(Settings):
+    """A frozen rule that moves parameters against their gradient; it holds nothing and never sees a network.
+
+    A rule of your own needs a ``name``, a field ``lr``, ``update`` and, where it remembers vectors, ``slots``. It
+    works entry by entry: ``update`` may be handed a large ``theta`` in pieces, one after the other.
+    Shapes: theta, g, each slot and each scratch (entries,).
+
+    Examples
+    --------
+    >>> import fullyconnected as fc
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class SignDescent(fc.Optimizer):
+    ...     lr: float = 0.5
+    ...     name = "sign_descent"
+    ...     def update(self, theta, g, s, c, *, lr, step, decays):
+    ...         c.xp.sign(g, out=c.a)
+    ...         c.a *= lr
+    ...         theta -= c.a
+    >>> net = fc.Network([fc.Dense(1, 1, bias=False, init="ones")])
+    >>> history = fc.fit(net, [[1.0]], [[3.0]], "squared_error", SignDescent(), epochs=2, progress=False)
+    >>> net.theta.tolist()
+    [2.0]
+    """
+
+    name: ClassVar[str]
+    slots: ClassVar[tuple[str, ...]] = ()  # vectors like theta that the rule remembers, zero at first
+    scratch: ClassVar[tuple[str, ...]] = ("a",)  # vectors like theta that update writes before it reads
+    lr: float
+
+    @property
+    def decays(self) -> bool:
+        """Whether ``update`` looks at which parameters decay."""
+        return False
+
+    def update(self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
+        """Move ``theta`` in place; ``s`` holds the slots, ``c`` the scratch, and ``step`` counts from 1."""
+        raise NotImplementedError(f"{type(self).__name__} has no update; see help(fc.Optimizer)")
+
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """The classes of one kind by name: what a string stands for, and what a file may name."""
+
+    def __init__(self, kind: str, base: type[T], classes: Iterable[type[T]] = ()) -> None:
+        self.kind, self.base = kind, base
+        self.classes: dict[str, type[T]] = {}
+        for each in classes:
+            self.add(each)
+
+    def add(self, cls: type[T]) -> type[T]:
+        """Register ``cls`` under its name, and return it."""
+        if is_foreign(cls):
+            check_class(cls, self.kind)
+        name = cls.name  # type: ignore[attr-defined]
+        if not name:
+            raise ConfigError(f"{cls.__name__} needs a class attribute name, a string; it is empty")
+        known = self.classes.get(name)
+        if known is not None and known.__qualname__ != cls.__qualname__:
+            raise ConfigError(f"the {self.kind} name {name!r} is taken by {known.__qualname__}; choose another")
+        self.classes[name] = cls
+        return cls
+
+    def build(self, name: object, **settings: Any) -> T:
+        """Return the class registered under ``name``, called with ``settings``."""
+        if not isinstance(name, str) or name not in self.classes:
+            raise nearest(self.kind, name, self.classes)
+        try:
+            return self.classes[name](**settings)
+        except TypeError as error:
+            raise ConfigError(f"{self.kind} {name!r} does not take {settings}: {error}") from None
+
+    def get(self, given: Any) -> T:
+        """Return ``given`` if it is of this kind already, or what its name stands for."""
+        if isinstance(given, self.base):
+            if is_foreign(given):
+                check(given, self.kind)
+            return given
+        if isinstance(given, str):
+            return self.build(given)
+        if isinstance(given, type) and issubclass(given, self.base):
+            raise KindError(f"{given.__name__} is a class; call it: {given.__name__}()")
+        hint = ""
+        if (name := getattr(given, "__name__", "").lower()) in self.classes:
+            hint = f"; its name stands for it here: {name!r}"
+        elif self.kind == "optimizer" and isinstance(given, int | float):
+            hint = f"; with a learning rate: fc.Adam({given})"
+        elif self.kind == "loss" and given is None:
+            hint = "; for classes: SoftmaxCrossEntropy(), for numbers: SquaredError()"
+        elif self.kind == "loss" and callable(given):
+            hint = "; a loss of your own is a class, see help(fc.Loss)"
+        elif self.kind == "activation" and isinstance(given, Layer):
+            hint = '; an activation in a layer is given by its name, such as "relu"'
+        elif isinstance(given, Settings) and self.kind in ("loss", "optimizer"):
+            hint = "; are two arguments swapped?"
+        article = "an" if self.kind[0] in "aeiou" else "a"
+        raise KindError(
+            f"expected {article} {self.kind} or the name of one ({', '.join(self.classes)}); got {given!r:.200}{hint}"
+        )
+
+
+def check(thing: Any, kind: str) -> None:
+    """Raise where an object of a user's own class lacks what it needs to be used."""
+    check_class(type(thing), kind)
+    if isinstance(thing, Optimizer):
+        number(f"lr of {type(thing).__name__}", getattr(thing, "lr", None))
+    elif isinstance(thing, Layer):
+        what = type(thing).__name__
+        for size in ("n_in", "n_out"):
+            value = getattr(thing, size, "missing")
+            if value is not None and (not isinstance(value, int | np.integer) or value < 1):
+                raise ConfigError(f"{what} needs {size}, a whole number of 1 or more, or None; it is {value!a:.80}")
+        if thing.n_in is None:
+            return  # its shapes are known once it is sized
+        if thing.n_out is None:
+            raise ConfigError(f"{what} needs n_out, a whole number of 1 or more; it is None where n_in is {thing.n_in}")
+        check_shapes(what, params := thing.params(), "params", Param)
+        check_shapes(what, state := thing.state(), "state")
+        if both := params.keys() & state.keys():
+            raise ConfigError(f"{what} has a parameter and a running statistic that are both called {min(both)!a}")
+        for name, wanted in thing.cache(1).items():
+            shape = wanted.shape if isinstance(wanted, Buffer | np.ndarray) else wanted
+            if not isinstance(shape, tuple) or not all(isinstance(n, int | np.integer) for n in shape):
+                raise ConfigError(f"{what}.cache() gives {name} as {wanted!a:.80}; a shape such as (rows, 3) is wanted")
+
+
+def in_dtype(t: Array, dtype: np.dtype[Any]) -> Array:
+    """Return encoded targets in C order: numbers in the dtype of the outputs, class numbers as they are."""
+    return np.ascontiguousarray(t, dtype if t.dtype.kind == "f" or t.ndim > 1 else None)
+
+
+def encoded_by(loss: Loss, t: Array, n_out: int) -> Array:
+    """Return targets as a loss encodes them; they may be the caller's own array, which no loss may write to."""
+    if not is_foreign(loss):
+        return loss.encode(t, n_out)
+    try:
+        encoded = loss.encode(read_only(t), n_out)
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise ConfigError(f"{type(loss).__name__}.encode writes to t, which is the caller's: copy it first") from error
+    if not isinstance(encoded, np.ndarray) or len(encoded) != len(t):
+        raise ConfigError(f"{type(loss).__name__}.encode gives an array with a row for each of t; got {encoded!a:.80}")
+    return encoded
+
+
+def as_outputs(t: Array, n_out: int) -> Array:
+    """Return targets as ``(rows, n_out)``; ``(rows,)`` is taken for a single output."""
+    if t.ndim == 1 and n_out == 1:
+        t = t[:, None]
+    if t.ndim != 2 or t.shape[1] != n_out:
+        wanted = "(rows,) or (rows, 1)" if n_out == 1 else f"(rows, {n_out})"
+        hint = ""
+        if n_out > 1 and t.size == len(t) and t.size and t.dtype.kind in "biu" and 0 <= t.min() <= t.max() < n_out:
+            hint = f". For class numbers: SoftmaxCrossEntropy(), or a column for each class, np.eye({n_out})[t.ravel()]"
+        elif t.ndim == 2:
+            hint = f". For a number in each column, the last layer needs {t.shape[1]} outputs"
+        raise ShapeError(
+            f"targets have shape {t.shape}; the network gives {n_out} outputs, so {wanted} is wanted{hint}"
+        )
+    return t

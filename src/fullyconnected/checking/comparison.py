@@ -1,0 +1,318 @@
+"""One function of arrays beside the gradients that are claimed for it: nudged, compared, judged."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fullyconnected.checking.differences import Points, Slope, measure, noise_of, resolve
+from fullyconnected.checking.hints import hint
+from fullyconnected.checking.report import Report, TensorReport
+from fullyconnected.core.arrays import Array
+
+__all__ = ["Subject", "step_at"]
+
+RESOLVED = 5e-4  # of the largest entry: where differences are surer than that, a mistake of a thousandth is seen
+TOGETHER = 64  # entries that are looked into before it is asked whether one is wrong
+LINES = 3  # along which the noise of the loss is measured
+PLAUSIBLE = {np.dtype(np.float64): 2e-10, np.dtype(np.float32): 2.5e-4}  # rounding, as a part of the largest gradient
+UNITS = 16  # in the last place
+DRAWS = 6  # how often a gradient is computed anew, to see its rounding
+EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass
+class Subject:
+    """A function of arrays that can be nudged in place, and the gradients that are claimed for it."""
+
+    arrays: dict[str, Array]  # float64, written to and put back
+    claimed: dict[str, Array]
+    value: Callable[[], float]
+    kinks: Callable[[], Iterator[tuple[str, Array]]]  # of the last value: where, and the signed distances
+    own: Callable[[], Mapping[str, Array]]  # the gradients by the layers' own code, in their own dtype
+    again: Callable[[np.random.Generator | None], Mapping[str, Array]]  # the same in float64, with rounding as drawn
+    rows: int
+    n_out: int
+    dtype: np.dtype[Any]
+    size: float  # of the outputs
+    claimed_loss: float  # as the gradients' own dtype has it
+    l2: float = 0.0
+    culprit: Callable[[], str] = field(default=lambda: "the loss")  # what holds the first values that are not finite
+
+    def report(self, h: float, tolerance: float, entries: int | None, rng: np.random.Generator) -> Report:
+        loss = self.center if math.isfinite(self.claimed_loss) else self.claimed_loss
+        culprit = "" if self.finite else self.culprit()
+        tensors = tuple(
+            self.tensor(name, h, tolerance, _choose(a.size, entries, rng)) for name, a in self.arrays.items() if a.size
+        )
+        return Report(tensors, loss, self.rows, h, self.dtype.name, culprit)
+
+    @property
+    def finite(self) -> bool:
+        """Whether there is a loss to compare with: in float64, and in the gradients' own dtype."""
+        return math.isfinite(self.center) and math.isfinite(self.claimed_loss)
+
+    @cached_property
+    def center(self) -> float:
+        """The loss where nothing is nudged."""
+        return self.value()
+
+    @cached_property
+    def noise(self) -> tuple[float, float]:
+        """How far a value of the loss may be off, from everything that it is computed from: at least and at most."""
+        rng, kept = np.random.default_rng(0), {name: array.copy() for name, array in self.arrays.items()}
+        least = most = EPS * abs(self.value())
+        here = self._signs()
+        for _ in range(LINES):
+            ways = {name: rng.normal(size=a.shape) * np.maximum(1, abs(a)) for name, a in kept.items()}
+
+            def along(distance: float, ways: Mapping[str, Array] = ways) -> tuple[float, bool]:
+                for name, array in self.arrays.items():
+                    array[...] = kept[name] + distance * ways[name]
+                return self.value(), not _between(here, self._signs())
+
+            found = noise_of(along)
+            least, most = max(least, found[0]), max(most, found[1])
+        for name, array in self.arrays.items():
+            array[...] = kept[name]
+        return least, most
+
+    @cached_property
+    def rounding(self) -> dict[str, float]:
+        """How far each tensor's claimed gradient may be off by the rounding of its own dtype.
+
+        It is seen in float64: the same code gives the gradient without that rounding, and with every result rounded up
+        or down at random. What is too far for rounding is none: a gradient that is another each time, or in float32.
+        """
+        rng = np.random.default_rng(0)
+        drawn = [self.claimed, self.own(), *(self.again(rng) for _ in range(DRAWS))]
+        largest = max((float(np.abs(g).max(initial=0)) for g in self.exact.values()), default=0.0)
+        # a derivative of the loss may be a difference of numbers of about 1, and is multiplied on its way back
+        least = (
+            UNITS
+            * float(np.finfo(self.dtype).eps)
+            * max(1.0, *(np.abs(a).max(initial=0) for a in self.arrays.values()))
+        )
+        most = (PLAUSIBLE[self.dtype] * largest + least) * self.reach
+        return {
+            name: min(most, 2 * max(_farthest(other[name], g) for other in drawn)) for name, g in self.exact.items()
+        }
+
+    @cached_property
+    def reach(self) -> float:
+        """The largest number that comes in, 1 at least: gradients are multiplied by it, and their rounding, too."""
+        return max([1.0, *(float(np.abs(a).max(initial=0)) for name, a in self.arrays.items() if name in ("x", "z"))])
+
+    @cached_property
+    def repeats(self) -> bool:
+        """Whether the same code gives the same gradients once more."""
+        again, largest = self.again(None), 0.0
+        for name, g in self.exact.items():
+            largest = max(largest, _farthest(again[name], g) - 1e-9 * float(np.abs(g).max(initial=0)))
+        return largest <= 0
+
+    @cached_property
+    def exact(self) -> Mapping[str, Array]:
+        """The gradients by the same code in float64."""
+        return self.again(None)
+
+    def tensor(self, name: str, h: float, tolerance: float, chosen: Array) -> TensorReport:
+        """Compare one tensor's gradient with differences, at the chosen places of the flattened tensor."""
+        comparison = Comparison(self, self.arrays[name], self.claimed[name].astype(np.float64), h, tolerance, chosen)
+        if self.finite:
+            comparison.run(name)
+        return comparison.report(name)
+
+    def sides(self, array: Array, entry: tuple[int, ...], step: float) -> Points:
+        """Return the loss a step to the right and a step to the left of an entry, and the way between the two."""
+        return self._beside(array, entry, step, lambda: None)[0]
+
+    def sides_and_kink(self, array: Array, entry: tuple[int, ...], step: float) -> tuple[Points, str]:
+        """Return the same, and which kink lies between the two sides, or an empty string."""
+        points, (right, left) = self._beside(array, entry, step, self._signs)
+        return points, _between(right, left)
+
+    def _signs(self) -> list[tuple[str, Array]]:
+        """Return on which side of each kink the last value was taken."""
+        return [(name, np.sign(distances)) for name, distances in self.kinks()]
+
+    def _beside(
+        self, array: Array, entry: tuple[int, ...], step: float, look: Callable[[], Any]
+    ) -> tuple[Points, tuple[Any, Any]]:
+        kept = array[entry]
+        right, left = kept + step, kept - step
+        array[entry] = right
+        above, seen_right = self.value(), look()
+        array[entry] = left
+        below, seen_left = self.value(), look()
+        array[entry] = kept
+        return Points(above, below, float(right - left)), (seen_right, seen_left)
+
+
+def step_at(array: Array, entry: tuple[int, ...], h: float) -> float:
+    """Return the step for an entry: h, relative above 1."""
+    return h * max(1.0, abs(float(array[entry])))
+
+
+class Comparison:
+    """One tensor's gradient beside its differences: first at one step, then, where the two differ, at many."""
+
+    def __init__(
+        self, subject: Subject, array: Array, claimed: Array, h: float, tolerance: float, chosen: Array
+    ) -> None:
+        self.subject, self.array, self.claimed = subject, array, claimed
+        self.h, self.tolerance, self.chosen = h, tolerance, chosen
+        self.slopes = claimed.copy()  # what is not chosen, and what lies on a kink, is not compared
+        self.bounds = np.zeros(array.shape)
+        self.asked: dict[tuple[int, ...], Slope] = {}
+        self.wrong: list[tuple[int, ...]] = []
+        self.unresolved: list[tuple[int, ...]] = []
+        self.kinks: list[str] = []
+
+    @property
+    def scale(self) -> float:
+        """The largest entry of gradient and differences."""
+        sizes = np.abs([self.claimed.ravel()[self.chosen], self.slopes.ravel()[self.chosen]])
+        return float(sizes[np.isfinite(sizes)].max(initial=0))
+
+    def run(self, name: str) -> None:
+        array, h = self.array, self.h
+        for entry in zip(*np.unravel_index(self.chosen, array.shape), strict=True):
+            self.slopes[entry] = self.subject.sides(array, entry, step_at(array, entry, h)).slope
+        while off := self._off():
+            for entry in off[:TOGETHER]:
+                self._ask(entry)
+            self._judge(self.subject.rounding[name], self.subject.exact[name])
+            if self.wrong:  # what is left would not change the verdict
+                return
+
+    def _off(self) -> list[tuple[int, ...]]:
+        """Return the entries that are out of tolerance and have not been asked, the farthest first."""
+        with np.errstate(invalid="ignore"):  # infinite entries of a gradient
+            apart = np.nan_to_num(np.abs(self.claimed - self.slopes), nan=np.inf)
+        off = [tuple(map(int, entry)) for entry in np.argwhere(apart > self.tolerance * self.scale)]
+        return sorted((entry for entry in off if entry not in self.asked), key=lambda entry: -apart[entry])
+
+    def _ask(self, entry: tuple[int, ...]) -> None:
+        """Look for the entry's slope with steps of many sizes."""
+        subject, array = self.subject, self.array
+        step, where = step_at(array, entry, self.h), ""
+
+        def at(step: float) -> Points | None:
+            nonlocal where
+            points, where = subject.sides_and_kink(array, entry, step)
+            return None if where else points
+
+        measured, still = measure(at, step), EPS * subject.size
+        # whichever noise explains the gradient better: what is called wrong is wrong under both
+        slopes = [resolve(measured, subject.center, noise, still) for noise in subject.noise]
+        slope = min(slopes, key=lambda slope: slope.miss(float(self.claimed[entry])))
+        self.asked[entry] = slope._replace(others=tuple(other for each in slopes for other in each.others))
+        self.slopes[entry] = slope.value
+        place = f"[{','.join(map(str, entry))}]"
+        if not math.isfinite(self.claimed[entry]):
+            return
+        if where:  # under the smallest step: larger ones, on whatever side, do not see the point
+            self._leave_out(entry, f"{place} moves {where} across its kink, and is left out")
+        elif slope.kink and min(slope.sides) - slope.bound <= self.claimed[entry] <= max(slope.sides) + slope.bound:
+            left, right = slope.sides
+            self._leave_out(
+                entry,
+                f"{place} lies on a kink that no layer or loss names (kink_distances): the slope is {left:.6g} to the "
+                f"left and {right:.6g} to the right. It is left out",
+            )
+
+    def _leave_out(self, entry: tuple[int, ...], why: str) -> None:
+        self.slopes[entry] = self.claimed[entry]
+        self.kinks.append(why)
+
+    def _judge(self, rounding: float, exact: Array) -> None:
+        """Tell what is wrong from what cannot be resolved.
+
+        Where the gradient's own dtype is too coarse to say, the same code in float64 may still be found to be wrong.
+        """
+        scale, finer = self.scale, rounding * EPS / float(np.finfo(self.subject.dtype).eps)
+        self.wrong, self.unresolved = [], []
+        for entry, slope in self.asked.items():
+            claimed = float(self.claimed[entry])
+            if abs(claimed - self.slopes[entry]) <= self.tolerance * scale:
+                continue
+            self.bounds[entry] = slope.bound + rounding
+            far = slope.miss(claimed) > rounding + self.tolerance * scale
+            if (
+                far
+                or not math.isfinite(claimed)
+                or slope.miss(float(exact[entry])) > finer + self.tolerance * scale
+                or not self.subject.repeats
+            ):
+                self.wrong.append(entry)
+            elif not self.bounds[entry] <= RESOLVED * scale:
+                self.unresolved.append(entry)
+
+    def report(self, name: str) -> TensorReport:
+        """Return what was found, at the entry that decides."""
+        with np.errstate(invalid="ignore"):  # infinite entries of a gradient
+            return self._report(name)
+
+    def _report(self, name: str) -> TensorReport:
+        count, finite = len(self.chosen), self.subject.finite
+        unresolved = len(self.unresolved) if finite else count
+        compared = count - len(self.kinks) - unresolved
+        verdict = "wrong" if self.wrong else "ok" if compared else "unresolved"
+        difference = np.abs(self.claimed - self.slopes)
+        of = self.wrong or (self.unresolved if verdict == "unresolved" and finite else None)
+        if of:
+            worst = max(of, key=lambda entry: float(np.nan_to_num(difference[entry], nan=np.inf)))
+        else:
+            apart = np.nan_to_num(difference, nan=np.inf)
+            for entry in self.unresolved:
+                apart[entry] = -1
+            worst = tuple(int(i) for i in np.unravel_index(np.argmax(apart), apart.shape))
+        allowed = max(self.scale, float(self.bounds[worst]) / self.tolerance)
+        error = float(self.claimed[worst] - self.slopes[worst])
+        return TensorReport(
+            name,
+            self.array.shape,
+            (error / allowed if allowed else 0.0) if finite else math.nan,
+            worst,
+            float(self.claimed[worst]),
+            float(self.slopes[worst]) if finite else math.nan,
+            self.tolerance,
+            count,
+            verdict,
+            unresolved,
+            max((float(self.bounds[entry]) / RESOLVED for entry in self.unresolved), default=0.0),
+            tuple(self.kinks),
+            self._hint() if self.wrong else "",
+        )
+
+    def _hint(self) -> str:
+        if not self.subject.repeats:
+            return "it is another each time that the same code is run: random numbers that are drawn anew in backward?"
+        claimed, slopes, array = (a.ravel()[self.chosen] for a in (self.claimed, self.slopes, self.array))
+        if len(self.chosen) == self.array.size:
+            claimed, slopes, array = self.claimed, self.slopes, self.array
+        return hint(claimed, slopes, array, self.subject.rows, self.subject.n_out, self.subject.l2)
+
+
+def _between(a: list[tuple[str, Array]], b: list[tuple[str, Array]]) -> str:
+    """Name a kink that lies between two points, or return an empty string."""
+    for (name, one), (_, other) in zip(a, b, strict=True):
+        crossed = np.argwhere(one != other)
+        if len(crossed):
+            return f"{name}, row {crossed[0][-2]}, unit {crossed[0][-1]},"
+    return ""
+
+
+def _farthest(a: Array, b: Array) -> float:
+    return float(np.nan_to_num(np.abs(a - b), nan=np.inf).max(initial=0))
+
+
+def _choose(size: int, entries: int | None, rng: np.random.Generator) -> Array:
+    """Return which entries of a tensor are checked: all, or as many as asked for, at random."""
+    if entries is None or entries >= size:
+        return np.arange(size)
+    return np.sort(rng.choice(size, entries, replace=False))

@@ -1,0 +1,256 @@
+"""The proof: every gradient held against central differences of the loss that it is the gradient of.
+
+For each parameter and each input, the loss is computed a step h to the right and to the left. Where the slope between
+is not the gradient, it is asked how far that slope may be off: by the kinks in between, by how the loss bends
+(truncation), by the rounding of everything that it is computed from (see ``differences``), and by the rounding of the
+gradient itself, which is computed again from parameters and inputs that differ in their last digit. A gradient is
+wrong only where none of these explains the difference; and where they would hide a mistake of a thousandth of the
+largest entry, it is not called right either. What is compared is the whole way a gradient goes in training: forward,
+loss, weights, l2, backward, from buffers that start as NaN.
+
+The differences are always taken in float64, also for a float32 network, whose own gradient is then allowed the
+rounding of its dtype.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fullyconnected.base import ActivationFunction, Layer, Loss
+from fullyconnected.checking.comparison import Subject
+from fullyconnected.checking.report import Report, TensorReport
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.checks import as_rows, count, number
+from fullyconnected.core.randomness import as_seed
+from fullyconnected.errors import KindError
+from fullyconnected.layers import Activation
+from fullyconnected.network import Network
+from fullyconnected.program.data import check_data
+from fullyconnected.program.program import Workspace
+
+__all__ = ["TOLERANCE", "H", "Report", "Subject", "TensorReport", "check_gradients", "of_network"]
+
+H = float(np.finfo(np.float64).eps) ** (1 / 3)  # where h^2 and eps / h are about the same: 6e-6
+TOLERANCE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 5e-4}
+
+
+class Projection(Loss):
+    """Weighted mean over rows of ``sum_j t_j z_j``: what a layer alone is checked with, for random t."""
+
+    name = "projection"
+
+    def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
+        c.xp.multiply(z, t, out=c.e)
+        c.xp.copyto(dz, t)
+
+
+def check_gradients(
+    obj: Any,
+    x: Any = None,
+    t: Any = None,
+    loss: Any = None,
+    *,
+    l2: float = 0.0,
+    sample_weight: Any = None,
+    train: bool = False,
+    seed: Any = 0,
+    h: float | None = None,
+    tolerance: float | None = None,
+    entries: int | None = None,
+    engine: str = "numpy",
+) -> Report:
+    """Compare every gradient, of all parameters and of the input, with central differences of the loss.
+
+    An error is (gradient - difference) relative to the largest entry of its tensor. Where it is above the tolerance,
+    smaller and larger steps are tried, and a bound is found on what rounding and truncation may have done: of the
+    differences, and of the gradient. The gradient is wrong where it is further off than that; where the bound is above
+    0.05 % of the largest entry, and so could hide a mistake, it is neither right nor wrong but unresolved. A difference
+    across a kink says nothing: there, a smaller step is taken, and where the point lies on the kink itself the entry
+    is left out and the kink is named.
+
+    Parameters
+    ----------
+    obj : Network, Layer, ActivationFunction or Loss
+        A layer or activation is checked with a random projection as its loss, unless ``loss`` is given, from random
+        parameters near its first ones. For a loss, ``x`` are the outputs it is given.
+    x, t : array
+        The batch; a layer or activation without them gets 5 random rows.
+    loss : Loss or str
+        For a network.
+    l2, sample_weight, train, seed
+        As :meth:`Network.gradients` takes them.
+    h : float, optional
+        The first step, relative for entries above 1; the cube root of float64's rounding, 6e-6, if None.
+    tolerance : float, optional
+        1e-6 for a float64 network and 5e-4 for a float32 one, if None.
+    entries : int, optional
+        Check at most so many entries of each tensor, drawn by ``seed``; every one if None. An entry takes two forward
+        passes (some forty where those do not agree with the gradient), so a network of a million parameters takes an
+        hour, and 100 entries of each tensor take seconds.
+    engine : str
+        Whose gradients are checked: ``"numpy"`` or ``"native"``. The differences are NumPy's. (A loss alone has no
+        engine.)
+
+    Returns
+    -------
+    Report
+        ``.ok`` (none is wrong, and one at least is right), ``.wrong``, ``.worst``; ``.tensors[i].verdict`` is
+        ``"ok"``, ``"wrong"`` or ``"unresolved"``. Prints as a table, with a diagnosis.
+
+    Raises
+    ------
+    KindError
+        For anything else, or where x, t or the loss is missing; and whatever :meth:`Network.gradients` raises.
+
+    Examples
+    --------
+    >>> from fullyconnected import SquaredError, mlp
+    >>> net = mlp([2, 3, 1], activation="tanh", dtype=np.float64, seed=0)
+    >>> report = check_gradients(net, [[0.5, -1.0]], [1.0], SquaredError())
+    >>> report.ok, report.worst < 1e-6
+    (True, True)
+    """
+    h = H if h is None else number("h", h, above=True)
+    seed = as_seed(seed)
+    rng = np.random.default_rng(seed)
+    if isinstance(obj, ActivationFunction):
+        obj = Activation(obj, n_in=4 if x is None else math.prod(np.shape(x)[1:]))
+    if isinstance(obj, Loss):
+        if x is None or t is None:
+            raise KindError("to check a loss, give the outputs x (rows, n_out) and the targets t")
+        subject = _of_loss(obj, x, t, sample_weight)
+    elif isinstance(obj, Network | Layer):
+        net = obj if isinstance(obj, Network) else _around(obj, x, rng)
+        x = rng.normal(size=(5, net.n_in)) if x is None else x
+        if loss is None and not isinstance(obj, Network):
+            loss, t = Projection(), rng.normal(size=(len(x), net.n_out))
+        if t is None or loss is None:
+            raise KindError("to check a network, give x, t and loss: check_gradients(net, x, t, fc.SquaredError())")
+        subject = of_network(net, x, t, loss, l2, sample_weight, train, seed, engine)
+    else:
+        raise KindError(f"a Network, a Layer, an ActivationFunction or a Loss can be checked; got {obj!r}")
+    tolerance = TOLERANCE[subject.dtype] if tolerance is None else number("tolerance", tolerance, above=True)
+    entries = None if entries is None else count("entries", entries)
+    return subject.report(h, tolerance, entries, rng)
+
+
+def _around(layer: Layer, x: Any, rng: np.random.Generator) -> Network:
+    """Return a float64 network of one layer, from parameters near its first ones, so that no factor is 1 or 0."""
+    if layer.n_in is None and x is not None:
+        layer = layer.sized(math.prod(np.shape(x)[1:]))
+    net = Network([layer], dtype=np.float64, seed=0)
+    net.theta += rng.normal(0, 0.1, net.n_params)
+    return net
+
+
+def of_network(
+    net: Network, x: Any, t: Any, loss: Any, l2: float, sample_weight: Any, train: bool, seed: int, engine: str
+) -> Subject:
+    """Return a network's loss as a function of its parameters and inputs, and the gradients that it claims."""
+    g = net.gradients(x, t, loss, l2, sample_weight, train, seed, engine=engine)
+    data = check_data(net.program, net.dtype, x, t, loss, sample_weight, columns=net.columns)
+    theta, state = net.theta.astype(np.float64), net.state.astype(np.float64)
+    at_first = state.copy()
+    workspace = Workspace(net.program, theta, state, len(data.x), loss=data.loss, input_gradient=True)
+    workspace.at(seed, 0)
+    batch = workspace.bind(len(data.x))
+    # both sides are given what the network computes with: the input as its dtype holds it
+    targets = data.t.astype(np.float64) if data.t.dtype.kind == "f" else data.t
+    rows = data.x.astype(net.dtype)
+    batch.fill(rows, targets, data.weights)
+
+    def value() -> float:
+        state[...] = at_first
+        with np.errstate(all="ignore"):
+            found = float(batch.loss_of(batch.forward(train=train)))
+            return found + float(workspace.add_l2(l2)) if l2 else found
+
+    def kinks() -> Iterator[tuple[str, Array]]:
+        for step, p, rows, _, _ in batch.bound():
+            distances = step.layer.kink_distances(p, rows)
+            if distances is not None:
+                yield step.name, distances
+        distances = data.loss.kink_distances(batch.z, batch.t)
+        if distances is not None:
+            yield f"the loss {data.loss.name}", distances
+
+    value()
+    size = max(1.0, float(np.abs(batch.z).max()))
+    arrays = {name: theta[part].reshape(shape) for name, shape, part, _ in net.program.tensors()}
+    arrays["x"] = batch.x
+
+    eps = float(np.finfo(net.dtype).eps)
+
+    def claims(flat: Array, dx: Array) -> dict[str, Array]:
+        named = {name: flat[part].reshape(shape) for name, shape, part, _ in net.program.tensors()}
+        return {**named, "x": dx.reshape(batch.x.shape)}
+
+    claimed = claims(g.theta, g.x)
+
+    def own() -> dict[str, Array]:
+        if engine == "numpy":
+            return claimed
+        plain = net.gradients(x, t, loss, l2, sample_weight, train, seed, engine="numpy")
+        return claims(plain.theta, plain.x)
+
+    def again(rng: np.random.Generator | None) -> dict[str, Array]:
+        """Compute the gradients in float64, with every result rounded up or down as the network's dtype might."""
+
+        def shake(a: Array) -> None:
+            if rng is not None:
+                a *= 1 + eps * rng.choice((-1.0, 1.0), a.shape)
+
+        kept = theta.copy(), batch.x.copy()
+        state[...] = at_first
+        shake(theta)
+        shake(batch.x)
+        with np.errstate(all="ignore"):
+            for step, p, x, c, y in batch.bound():
+                step.layer.forward(p, x, c, y, train=train)
+                shake(y)
+            batch.loss_of(batch.z)
+            shake(dy := batch.dz)
+            for i, (step, p, x, c, y) in reversed(list(enumerate(batch.bound()))):
+                step.layer.backward(p, x, c, y, dy, workspace.g[i], dx := np.full_like(x, np.nan))
+                shake(dy := dx)
+            if l2:
+                workspace.add_l2(l2)
+        theta[...], batch.x[...] = kept
+        return claims(workspace.gradient.copy(), dy)
+
+    return Subject(
+        arrays, claimed, value, kinks, own, again, len(rows), net.n_out, net.dtype, size, g.loss, l2,
+        batch.first_not_finite,
+    )  # fmt: skip
+
+
+def _of_loss(loss: Loss, x: Any, t: Any, sample_weight: Any) -> Subject:
+    z = np.asarray(x)
+    z = as_rows(z, math.prod(z.shape[1:]), "x").astype(z.dtype if z.dtype.kind == "f" else np.float64)
+    claimed_loss, claimed = loss(z, t, sample_weight)
+    exact = z.astype(np.float64)
+    targets = loss.encode(np.asarray(t), z.shape[1])
+
+    def kinks() -> Iterator[tuple[str, Array]]:
+        distances = loss.kink_distances(exact, targets)
+        if distances is not None:
+            yield f"the loss {loss.name}", distances
+
+    def value() -> float:
+        with np.errstate(all="ignore"):
+            return loss(exact, t, sample_weight)[0]
+
+    dtype = z.dtype if z.dtype in TOLERANCE else np.dtype(np.float64)
+    eps = float(np.finfo(dtype).eps)
+
+    def again(rng: np.random.Generator | None) -> dict[str, Array]:
+        moved = exact if rng is None else exact * (1 + eps * rng.choice((-1.0, 1.0), exact.shape))
+        return {"z": loss(moved, t, sample_weight)[1]}
+
+    size = max(1.0, float(np.abs(exact).max()))
+    claims = {"z": claimed}
+    return Subject(
+        {"z": exact}, claims, value, kinks, lambda: claims, again, len(z), z.shape[1], dtype, size, claimed_loss
+    )

@@ -1,0 +1,148 @@
+"""The proof over everything registered: layer x activation x loss x outputs, with and without weights and l2."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fullyconnected.activations import ACTIVATIONS
+from fullyconnected.base import ActivationFunction, Layer
+from fullyconnected.checking.gradcheck import Report, check_gradients
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.wording import in_ascii
+from fullyconnected.layers import LAYERS, Activation, Dense
+from fullyconnected.losses import LOSSES
+from fullyconnected.network import Network
+
+__all__ = ["Case", "Proof", "cases", "prove"]
+
+N_IN, WIDTH, ROWS = 2, 3, 4  # small, because every entry of every tensor is nudged twice
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network of the proof: what is in it, and how it is checked."""
+
+    layer: str
+    activation: str
+    loss: str
+    n_out: int
+    weighted: bool
+    l2: float
+    train: bool
+
+    def __str__(self) -> str:
+        details = [f"{self.n_out} outputs", "weights" * self.weighted, f"l2 {self.l2}" * bool(self.l2)]
+        return f"{self.layer}, {self.activation}, {self.loss}, {', '.join(filter(None, details))}"
+
+    def check(self) -> Report:
+        """Check this case's gradients, in float64, at random parameters, input and targets."""
+        rng = np.random.default_rng(hash_of(str(self)))
+        loss, x = LOSSES.build(self.loss), rng.normal(size=(ROWS, N_IN))
+        net = Network(list(self._layers()), dtype=np.float64, seed=0)
+        net.theta += rng.normal(0, 0.1, net.n_params)  # no parameter is 0 or 1, which would hide a factor
+        t: Array = loss.example_targets(rng, ROWS, self.n_out)
+        weights = rng.uniform(0.5, 2, ROWS) if self.weighted else None
+        return check_gradients(net, x, t, loss, l2=self.l2, sample_weight=weights, train=self.train, seed=1)
+
+    def _layers(self) -> Iterator[Layer]:
+        activation: ActivationFunction = ACTIVATIONS.build(self.activation)
+        if self.layer == Dense.name:
+            yield Dense(N_IN, WIDTH, activation)
+        elif self.layer == Activation.name:
+            yield Dense(N_IN, WIDTH)
+            yield Activation(activation)
+        else:
+            yield Dense(N_IN, WIDTH, activation)
+            yield LAYERS.classes[self.layer].example(WIDTH)
+        yield Dense(WIDTH, self.n_out)
+
+
+def hash_of(text: str) -> int:
+    """Return a number that depends on the text alone (Python's own hash differs from process to process)."""
+    return int.from_bytes(text.encode(), "little") % (2**63 - 25)
+
+
+def cases(layers: Sequence[str] | None = None) -> Iterator[Case]:
+    """Yield every case, or those of some layers; a layer that behaves otherwise in training is checked both ways."""
+    for name in LAYERS.classes if layers is None else layers:
+        example = LAYERS.classes[name].example(WIDTH)
+        modes = (True, False) if example.random or example.state() else (False,)
+        everything = itertools.product(ACTIVATIONS.classes, LOSSES.classes, (1, 2, 5), (False, True), (0.0, 0.1), modes)
+        for activation, loss, n_out, weighted, l2, train in everything:
+            if n_out >= LOSSES.classes[loss].least_outputs:
+                yield Case(name, activation, loss, n_out, weighted, l2, train)
+
+
+@dataclass
+class Proof:
+    """What came out: prints as a table with one line for each layer, activation and loss."""
+
+    passed: int = 0
+    failures: list[tuple[Case, Report]] = field(default_factory=list)
+    unresolved: list[Case] = field(default_factory=list)
+    worst: dict[str, dict[str, tuple[int, float]]] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether no case is wrong, and one at least was found to be right."""
+        return not self.failures and self.passed > 0
+
+    @property
+    def wrong(self) -> bool:
+        """Whether a gradient is wrong."""
+        return bool(self.failures)
+
+    def add(self, case: Case, report: Report) -> None:
+        """Count one case in."""
+        if report.wrong:
+            self.failures.append((case, report))
+        elif report.ok:
+            self.passed += 1
+        else:
+            self.unresolved.append(case)
+            return  # there is no error to speak of
+        for kind, name in (("layer", case.layer), ("activation", case.activation), ("loss", case.loss)):
+            table = self.worst.setdefault(kind, {})
+            checks, worst = table.get(name, (0, 0.0))
+            table[name] = checks + 1, float(np.maximum(worst, report.worst))  # NaN stays
+
+    def __str__(self) -> str:
+        lines = []
+        for kind, table in self.worst.items():
+            lines += [f"{kind:<24} {'checks':>7} {'worst error':>12}", "-" * 45]
+            lines += [f"{name:<24} {checks:>7,} {worst:>12.1e}" for name, (checks, worst) in table.items()]
+            lines.append("")
+        for case, report in self.failures[:5]:
+            lines += [f"WRONG: {case}", str(report), ""]
+        if len(self.failures) > 5:
+            lines.append(f"and {len(self.failures) - 5} more that are wrong")
+        if self.unresolved:
+            lines.append(f"unresolved, too small to be compared: {self.unresolved[0]}")
+            if len(self.unresolved) > 1:
+                lines.append(f"and {len(self.unresolved) - 1:,} more that are unresolved")
+        every = self.passed + len(self.failures) + len(self.unresolved)
+        lines.append(
+            f"{self.passed:,} of {every:,} networks proven: every parameter and input "
+            f"against central differences in float64, error below 1e-6"
+        )
+        return in_ascii("\n".join(lines))
+
+
+def prove(layers: Sequence[str] | None = None, tell: Callable[[int, int], None] | None = None) -> Proof:
+    """Check the gradients of every registered layer with every activation and loss.
+
+    Parameters
+    ----------
+    layers : sequence of str, optional
+        Names of layers; all that are registered if None.
+    tell : callable, optional
+        Called with (done, all) after each case.
+    """
+    proof, every = Proof(), list(cases(layers))
+    for done, case in enumerate(every, 1):
+        proof.add(case, case.check())
+        if tell is not None:
+            tell(done, len(every))
+    return proof

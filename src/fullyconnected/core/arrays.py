@@ -1,0 +1,122 @@
+"""Flat vectors and the named views into them; the one place that knows offsets.
+
+All parameters of a network are one contiguous vector, so that an optimizer, a norm, a snapshot or a checkpoint is
+one line. The layers see named views of it: ``p.W``, ``p.b``.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fullyconnected.core.wording import in_ascii
+from fullyconnected.errors import KindError, MissingNameError, ShapeError
+
+__all__ = ["BLOCK", "Array", "Buffer", "Shape", "Views", "Wanted", "carve", "dot", "reserve", "shaped", "size_of"]
+
+BLOCK = 1024  # numbers that are added up in their own dtype
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Shape = tuple[int, ...]
+
+
+class Buffer(NamedTuple):
+    """A wanted buffer of another dtype than the network's, such as a mask."""
+
+    shape: Shape
+    dtype: type
+
+
+# What a layer may ask for under a name: a shape (of the network's dtype), a Buffer, or a constant array.
+Wanted = Mapping[str, Shape | Buffer | Array]
+
+
+class Views:
+    """Named arrays that share memory with a flat vector: reading gives the view, assigning copies into it.
+
+    >>> theta = np.zeros(6)
+    >>> p = carve(theta, {"W": (2, 2), "b": (2,)})
+    >>> p.b = [1, 2]
+    >>> theta
+    array([0., 0., 0., 0., 1., 2.])
+    """
+
+    def __init__(self, views: Mapping[str, Array]) -> None:
+        self.__dict__.update(views)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        view, array = getattr(self, name), np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            raise KindError(f"{name} is set to numbers; got {array.dtype}")
+        if array.shape not in (view.shape, ()):
+            raise ShapeError(f"{name} has shape {view.shape}; got {array.shape}")
+        with np.errstate(over="ignore"):  # what is too large for the dtype is infinite, and training refuses it
+            view[...] = array
+
+    def __getattr__(self, name: str) -> Any:  # reached only for names that do not exist
+        raise MissingNameError(f"there is no parameter {name!r} here, only {', '.join(self.__dict__) or 'none'}")
+
+    def __iter__(self) -> Iterator[tuple[str, Array]]:
+        return iter(self.__dict__.items())
+
+    def __len__(self) -> int:
+        return len(self.__dict__)
+
+    def __repr__(self) -> str:
+        return in_ascii(f"Views({', '.join(f'{name} {view.shape}' for name, view in self)})")
+
+
+def size_of(shapes: Mapping[str, Shape]) -> int:
+    """Return how many numbers the shapes hold together."""
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def carve(vector: Array, shapes: Mapping[str, Shape], start: int = 0) -> Views:
+    """Return views of ``vector`` with the given shapes, one after the other from ``start`` on."""
+    views = {}
+    for name, shape in shapes.items():
+        stop = start + math.prod(shape)
+        views[name] = vector[start:stop].reshape(shape)
+        start = stop
+    return Views(views)
+
+
+def dot(xp: Any, a: Array, b: Array) -> Any:
+    """Return the sum of the products of two arrays' entries, in C order: in float64, but for blocks of 1024.
+
+    A sum of a million numbers in float32 would drift where the processor adds them up one after the other.
+
+    >>> round(float(dot(np, np.full(100_000, 0.1, np.float32), np.ones(100_000, np.float32))), 1)
+    10000.0
+    """
+    if a.size <= BLOCK:
+        return xp.vdot(a, b)
+    a, b = a.reshape(-1), b.reshape(-1)
+    total: Any = 0.0
+    for at in range(0, a.size, BLOCK):
+        total = xp.add(total, xp.vdot(a[at : at + BLOCK], b[at : at + BLOCK]), dtype=np.float64)
+    return total
+
+
+def reserve(wanted: Wanted, dtype: np.dtype[Any], xp: Any = np) -> dict[str, Array]:
+    """Return flat memory for each wanted buffer; floats are born NaN, so that a stale read shows."""
+    memory = {}
+    for name, want in wanted.items():
+        if not isinstance(want, np.ndarray):
+            shape, kind = (want.shape, want.dtype) if isinstance(want, Buffer) else (want, dtype)
+            memory[name] = xp.full(math.prod(shape), math.nan if np.dtype(kind).kind == "f" else 1, kind)
+    return memory
+
+
+def shaped(memory: Mapping[str, Array], wanted: Wanted, dtype: np.dtype[Any], xp: Any = np) -> SimpleNamespace:
+    """Return the wanted buffers as first parts of ``memory``, and the constants; and ``xp``, the namespace."""
+    cache = SimpleNamespace(xp=xp)
+    for name, want in wanted.items():
+        if isinstance(want, np.ndarray):
+            setattr(cache, name, xp.array(want, dtype if want.dtype.kind == "f" else want.dtype))
+        else:
+            shape = want.shape if isinstance(want, Buffer) else want
+            setattr(cache, name, memory[name][: math.prod(shape)].reshape(shape))
+    return cache

@@ -1,0 +1,38 @@
+"""Which rows go together: the order of an epoch, and its batches."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fullyconnected.core.randomness import SHUFFLE, generator
+
+__all__ = ["batches", "epoch_order", "n_batches"]
+
+Rows = np.ndarray[Any, np.dtype[np.intp]]
+
+
+def epoch_order(rows: int, seed: int, epoch: int, *, shuffle: bool) -> Rows:
+    """Return the order in which epoch number ``epoch`` visits the rows: a permutation, or the caller's own order."""
+    if not shuffle:
+        return np.arange(rows)
+    return generator(seed, SHUFFLE, epoch).permutation(rows)
+
+
+def n_batches(rows: int, batch_size: int, least: int = 1) -> int:
+    """Return into how many batches so many rows are cut."""
+    return max(1, -(-(rows - least + 1) // batch_size))
+
+
+def batches(order: Rows, batch_size: int, least: int = 1) -> Iterator[Rows]:
+    """Cut an order into batches; the last may be short, but one of fewer than ``least`` rows goes with the one before.
+
+    >>> [list(map(int, rows)) for rows in batches(np.arange(5), 2)]
+    [[0, 1], [2, 3], [4]]
+    >>> [list(map(int, rows)) for rows in batches(np.arange(5), 2, least=2)]
+    [[0, 1], [2, 3, 4]]
+    """
+    last = (n_batches(len(order), batch_size, least) - 1) * batch_size
+    for start in range(0, last, batch_size):
+        yield order[start : start + batch_size]
+    yield order[last:]

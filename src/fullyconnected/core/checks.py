@@ -1,0 +1,297 @@
+"""What comes in: arrays and settings are checked here once, before anything is computed with them."""
+
+import contextlib
+import math
+import re
+from numbers import Complex, Integral, Number, Real
+from typing import Any, NamedTuple
+from unicodedata import normalize
+
+import numpy as np
+
+from fullyconnected.core.arrays import Array
+from fullyconnected.errors import ConfigError, DataError, KindError, ShapeError
+
+__all__ = [
+    "UNNAMED",
+    "Columns",
+    "as_array",
+    "as_rows",
+    "as_weights",
+    "columns_of",
+    "count",
+    "interval",
+    "number",
+    "require_finite",
+    "same_columns",
+    "same_rows",
+]
+
+BLOCK = 1 << 20  # entries looked at together, so that a check of a large file needs little memory
+
+
+def count(name: str, value: Any, least: int = 1) -> int:
+    """Return a whole number of at least ``least``, or raise."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise KindError(f"{name} is a whole number; got {value!r} of type {type(value).__name__}")
+    if value < least:
+        raise ConfigError(f"{name} must be {least} or more; got {value}")
+    return int(value)
+
+
+def number(name: str, value: Any, *, least: float = 0.0, above: bool = False, below: float = math.inf) -> float:
+    """Return a finite number of at least ``least`` (or above it) and less than ``below``, or raise."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise KindError(f"{name} is a number; got {value!r} of type {type(value).__name__}")
+    try:
+        value = float(value)
+    except OverflowError:
+        value = math.inf
+    if not least <= value < below or (above and value == least):
+        bound = f"more than {least:g}" if above else f"{least:g} or more"
+        limit = "" if below == math.inf else f" and less than {below:g}"
+        raise ConfigError(f"{name} must be {bound}{limit}, and finite; got {value}")
+    return float(value)
+
+
+def interval(name: str, value: Any) -> int | float:
+    """Return how often something is to be done: a number of epochs as an int, or seconds as a float; or raise."""
+    if not isinstance(value, str):
+        return count(name, value)
+    found = re.fullmatch(r"(\d+\.?\d*|\.\d+) *(s|m|min|h)", value.strip(), re.ASCII)
+    seconds = float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2][0]] if found else 0.0
+    if not 0 < seconds < math.inf:
+        raise ConfigError(
+            f'{name} is a number of epochs, such as 10, or a time, such as "30s", "5m" or "1h"; got {value!r:.80}'
+        )
+    return seconds
+
+
+def as_array(a: Any, what: str) -> Array:
+    """Return an array of numbers (bool counts), or raise; the caller's memory is not copied where it need not be.
+
+    An array of objects, which pandas makes of columns of several kinds, is taken where every entry is a number.
+    """
+    # np.asarray would give the numbers under a mask; that of a structured array is refused for its dtype, below
+    masked = isinstance(a, np.ma.MaskedArray) and a.dtype.names is None and a.mask.any()
+    if masked:
+        raise DataError(f"{what} has masked entries, which are missing values. Drop such rows or fill them in first")
+    if hasattr(a, "toarray"):
+        raise KindError(f"{what} is a sparse {type(a).__name__}; an array is wanted: {what}.toarray()")
+    try:
+        array = np.asarray(a)
+    except ValueError as error:
+        raise ShapeError(f"{what} does not form an array; are its rows of different lengths? ({error})") from None
+    except Exception as error:  # whatever the __array__ of another library raises
+        raise KindError(f"{what}, a {type(a).__name__}, does not turn into an array: {error}") from error
+    if array.dtype == object:
+        array = _numbers(array, what)
+    if array.dtype.kind not in "biuf":
+        raise KindError(
+            f"{what} has dtype {array.dtype}; numbers are wanted (float, int, uint8 or bool). "
+            + _what_to_do(a, array, what)
+        )
+    return array
+
+
+def _what_to_do(a: Any, array: Array, what: str) -> str:
+    """Say what else than numbers is there, and how numbers are made of it."""
+    name = what.split()[-1]
+    if name == "sample_weight":
+        return "It is one number a row, (rows,); for weights by class: np.array([1.0, 5.0, ...])[t]"
+    wrong = _columns_without_numbers(a)
+    if wrong and (name != "t" or len(wrong) > 1):
+        columns = f"column{'s' * (len(wrong) > 1)} {', '.join(wrong[:5])}{', ...' * (len(wrong) > 5)}"
+        return (
+            f"{columns} of {name} hold{'s' * (len(wrong) == 1)} none: leave out what is no feature, "
+            f"{name}.drop(columns=[...]), and make numbers of the rest, such as a column for each category "
+            f"(pandas.get_dummies({name}))"
+        )
+    text = next((entry[:40] for entry in array.flat if isinstance(entry, str | bytes)), None)
+    if text is not None and not _reads_as_numbers(array):
+        if name == "t":
+            return (
+                f"It holds text, such as {text!a}. Where that is classes: labels, t = np.unique(t, "
+                f"return_inverse=True); labels[net.predict(x).argmax(axis=1)] is text again"
+            )
+        return (
+            f"It holds text, such as {text!a}: make numbers of it, such as a column for each category. "
+            f"({name}.astype(float) reads text that is numbers)"
+        )
+    return f"Where every entry is a number, convert it: {name}.astype(float)"
+
+
+def _columns_without_numbers(a: Any) -> list[str]:
+    """Return the names of a table's columns that are no numbers, each with its dtype."""
+    wrong: list[str] = []
+    if not hasattr(a, "columns") or len(np.shape(a)) != 2:
+        return wrong
+    for name in a.columns:
+        column = np.asarray(a[name])
+        if column.dtype == object:
+            column = _numbers(column, str(name))
+        if column.dtype.kind not in "biuf":
+            kind = "text" if any(isinstance(entry, str) for entry in column[:100].flat) else str(column.dtype)
+            wrong.append(f"{name!a} ({kind})")
+    return wrong
+
+
+def _reads_as_numbers(array: Array) -> bool:
+    try:
+        array.astype(float)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _numbers(array: Array, what: str) -> Array:
+    """Return an array of objects as bool, int64 or float64 where every entry is a number, or as it is."""
+    kinds = set(map(type, array.flat))
+    others = {kind for kind in kinds if not _is_number(kind)}
+    if others and others < kinds and all(map(_is_missing, others)):
+        where = next(at for at, value in np.ndenumerate(array) if type(value) in others)
+        raise DataError(f"{what}{list(where)} is {array[where]}, a missing value. Drop such rows or fill them in first")
+    if others:
+        return array
+    try:
+        if kinds and all(issubclass(kind, bool | np.bool_) for kind in kinds):
+            return array.astype(bool)
+        if kinds and all(issubclass(kind, Integral | np.bool_) for kind in kinds):
+            with contextlib.suppress(OverflowError):  # more than int64 holds
+                return array.astype(np.int64)
+        return array.astype(np.float64)
+    except OverflowError:
+        raise DataError(f"{what} has a number that is too large for float64; scale it down") from None
+
+
+def _is_number(kind: type) -> bool:
+    """Whether values of this type are real numbers; Python's Decimal is a Number and nothing more special."""
+    return issubclass(kind, Real | np.bool_) or (issubclass(kind, Number) and not issubclass(kind, Complex))
+
+
+def _is_missing(kind: type) -> bool:
+    """Whether a type is that of None, or of what pandas puts for a missing value."""
+    return kind is type(None) or (kind.__module__.startswith("pandas") and kind.__name__ in ("NAType", "NaTType"))
+
+
+class Columns(NamedTuple):
+    """The names of the columns that a network was trained with, where there were any."""
+
+    x: tuple[str, ...] | None = None
+    t: tuple[str, ...] | None = None
+
+
+UNNAMED = Columns()
+
+
+def columns_of(table: Any) -> tuple[str, ...] | None:
+    """Return the names of a table's columns; None for arrays, and for tables whose columns are counted from 0.
+
+    Each accent and its letter are one sign in them, however the table has them.
+
+    >>> columns_of([[1, 2]]) is None
+    True
+    """
+    if isinstance(table, np.ndarray):
+        return None
+    arrow = type(table).__module__.startswith("pyarrow")  # whose columns are the columns themselves
+    labels = getattr(table, "column_names" if arrow else "columns", None)
+    if labels is None or callable(labels):
+        return None
+    labels = list(labels)
+    return None if labels == list(range(len(labels))) else tuple(normalize("NFC", str(label)) for label in labels)
+
+
+def same_columns(known: tuple[str, ...] | None, found: tuple[str, ...] | None, what: str, attribute: str) -> None:
+    """Raise where a table has other columns than the network was trained with, or the same in another order.
+
+    ``attribute`` is where the network keeps their names: ``"net.columns.x"``.
+    """
+    if known is None or found is None or known == found:
+        return
+    name = what.split()[-1]
+    advice = f"Rows are taken by position: {name}[list({attribute})]. (Without their names: {name}.to_numpy())"
+    missing, more = ([each for each in one if each not in other] for one, other in ((known, found), (found, known)))
+    if not missing and not more and len(known) == len(found):
+        i = next(i for i, (one, other) in enumerate(zip(known, found, strict=True)) if one != other)
+        raise DataError(
+            f"{what} has its columns in another order than the network was trained with: column {i} is {found[i]!a}, "
+            f"where {known[i]!a} belongs. {advice}"
+        )
+    parts = [f"lacks {_listed(missing)}"] * bool(missing) + [f"has {_listed(more)} in addition"] * bool(more)
+    error = DataError if len(known) == len(found) else ShapeError
+    raise error(
+        f"{what} has other columns than the network was trained with: it "
+        f"{' and '.join(parts) or 'has some of them twice'}. {advice}"
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"{name!a:.60}" for name in names[:8]) + ", ..." * (len(names) > 8)
+
+
+def as_rows(x: Any, n_in: int, what: str = "x", *, empty: bool = False) -> Array:
+    """Return ``x`` as ``(rows, n_in)``: further dimensions are flattened, in C order."""
+    x, name = as_array(x, what), what.split()[-1]
+    if x.ndim < 2:
+        hint = f" For a single row: {name}[None]" if n_in > 1 or x.size == 1 else f" For a column: {name}[:, None]"
+        raise ShapeError(f"{what} has shape {x.shape}; the network wants (rows, {n_in}).{hint}")
+    width = math.prod(x.shape[1:])
+    if width != n_in:
+        hint = ""
+        if x.size == n_in:
+            hint = f". For a single row: {name}[None]"
+        elif x.ndim == 2 and len(x) == n_in:
+            hint = f". Rows are samples: {name}.T"
+        raise ShapeError(f"{what} has shape {x.shape}, {width} numbers a row; the network takes {n_in}{hint}")
+    if not len(x) and not empty:
+        raise ShapeError(f"{what} has no rows; one at least is needed")
+    return x.reshape(len(x), width)
+
+
+def same_rows(rows: int, a: Array, what: str) -> Array:
+    """Return ``a`` if it has as many rows as ``x``, or raise."""
+    if a.ndim == 0 or len(a) != rows:
+        raise ShapeError(f"x has {rows} rows and {what} has shape {a.shape}; each row of x needs one entry of {what}")
+    return a
+
+
+def require_finite(a: Array, what: str, dtype: np.dtype[Any]) -> None:
+    """Raise if an entry is NaN or infinite, or too large for the network's ``dtype``."""
+    if a.dtype.kind != "f" or not a.size:
+        return
+    largest = np.float64(np.finfo(dtype).max)  # a Python float would be rounded to the block's dtype: to infinity
+    rows = max(1, BLOCK // max(1, a[0].size if a.ndim > 1 else 1))
+    for start in range(0, len(a), rows):
+        block = a[start : start + rows]
+        with np.errstate(invalid="ignore"):
+            top, bottom = block.max(), block.min()
+        if top <= largest and bottom >= -largest:  # NaN fails both
+            continue
+        where = tuple(int(i) for i in np.argwhere(~(np.abs(block) <= largest))[0])
+        value, place = block[where], (where[0] + start, *where[1:])
+        if np.isfinite(value):
+            raise DataError(f"{what}{list(place)} is {value!s}, too large for a network of {dtype}; scale it down")
+        raise DataError(f"{what}{list(place)} is {value}; {what} must be finite. Drop such rows or fill them in first")
+
+
+def as_weights(w: Any, rows: int, what: str = "sample_weight") -> Array:
+    """Return one weight a row, finite, none negative, not all zero."""
+    w = same_rows(rows, as_array(w, what), what)
+    if w.ndim == 2 and w.shape[1] == 1:
+        w = w[:, 0]
+    if w.ndim != 1:
+        raise ShapeError(f"{what} has shape {w.shape}; one number a row is wanted: ({rows},)")
+    w = w.astype(np.float64)
+    require_finite(w, what, w.dtype)
+    if (w < 0).any():
+        row = int(np.argmax(w < 0))
+        raise DataError(f"{what}[{row}] is {w[row]}; weights are 0 or more")
+    if not w.any():
+        raise DataError(f"every {what} is zero; nothing is left to learn from")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(w.sum()):
+            raise DataError(f"the sum of {what} is too large for float64; scale them down")
+    if not 1e-100 < w.max() < 1e100:
+        w /= w.max()  # only their proportions count, and losses times such weights would overflow or vanish
+    return w

@@ -1,0 +1,3 @@
+"""The version, which a file that is written also names."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,206 @@
+"""The native engine: the same program in C++ (native/), held equal to the NumPy engine by tests."""
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from fullyconnected.base import Loss
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.batches import Rows, batches, n_batches
+from fullyconnected.engine.lowering import Layout, NotNative, Rules, lay_out, lay_out_loss, lay_out_rules
+from fullyconnected.engine.numpy_engine import NumpyEngine, factor
+from fullyconnected.engine.state import TrainingState
+from fullyconnected.engine.task import Task
+from fullyconnected.engine.threads import n_threads, register_with_threadpoolctl
+from fullyconnected.errors import DivergenceError
+from fullyconnected.program.program import Program
+
+__all__ = ["NativeEngine", "NativeGradient", "NativePredictor", "library", "why_not"]
+
+
+@functools.cache
+def library() -> Any:
+    """Return the compiled part, or raise :class:`NotNative` with what keeps it from running here."""
+    try:
+        from fullyconnected import _native
+    except ImportError as error:
+        if getattr(error, "name", None) == "fullyconnected._native" or "cannot import name" in str(error):
+            raise NotNative(
+                "it was not built: no C++20 compiler (GCC or Clang) was found when fullyconnected was installed. "
+                "Install one, and fullyconnected again, by pip install --force-reinstall --no-cache-dir"
+            ) from None
+        raise NotNative(f"it cannot be loaded: {error}") from None
+    try:
+        _native.kernels()
+    except ValueError as error:  # FULLYCONNECTED_CPU names something that is not here
+        raise NotNative(str(error)) from None
+    register_with_threadpoolctl()
+    return _native
+
+
+def why_not(task: Task) -> str | None:
+    """Return why the native engine cannot run a task, or None if it can."""
+    try:
+        _require(task.program, task.loss)
+        lay_out_rules(task.optimizer)
+    except NotNative as reason:
+        return str(reason)
+    return None
+
+
+def _require(program: Program, loss: Loss) -> None:
+    """Raise :class:`NotNative` where the native engine cannot take this loss's gradient."""
+    library()
+    lay_out(program)
+    lay_out_loss(loss)
+
+
+BLOCK = 1 << 20  # numbers that are copied together, where rows cannot be read as they lie
+
+
+class NativeEngine:
+    """Trains one run in C++; all memory is taken when it is made, and an epoch is one call without the GIL."""
+
+    name = "native"
+
+    def __init__(self, task: Task, state: TrainingState) -> None:
+        self.task, self.state = task, state
+        self._trainer = _trainer(
+            task.program,
+            state.theta,
+            state.state,
+            task,
+            lay_out_rules(task.optimizer),
+            state.slots,
+            min(task.batch_size, len(task.x)),
+            task.program.least_rows,
+            l2=task.l2,
+            max_grad_norm=task.max_grad_norm,
+            threads=task.n_threads,
+        )
+        self._rates = np.empty(0)
+
+    def epoch(self, order: Rows) -> float:
+        """Train on the rows in this order; return the mean of the batches' losses, weighted by their rows."""
+        state, trainer = self.state, self._trainer
+        try:
+            loss, state.step = trainer.epoch(order, self._rates_of(len(order)), state.seed, state.step)
+        except BaseException:  # Ctrl-C, or what the handler of another signal raises
+            state.step = trainer.step
+            raise
+        if math.isnan(loss):
+            state.step = trainer.step
+            raise DivergenceError(state.epoch + 1, state.step, trainer.rate, self._first_not_finite(order))
+        return float(loss)
+
+    def _rates_of(self, rows: int) -> Array:
+        """Return the learning rate of each step of an epoch."""
+        task = self.task
+        steps = n_batches(rows, task.batch_size, task.program.least_rows)
+        if task.schedule is not None:
+            lr, epoch = task.optimizer.lr, self.state.epoch
+            return np.array([lr * factor(task.schedule, epoch + i / steps) for i in range(steps)])
+        if self._rates.size != steps:
+            self._rates = np.full(steps, float(task.optimizer.lr))
+        return self._rates
+
+    def _first_not_finite(self, order: Rows) -> str:
+        """Name what is first not finite where the last batch passes through the network: NumPy keeps what it takes."""
+        task = self.task
+        engine, begin = NumpyEngine(task, self.state), self._trainer.last_batch
+        with np.errstate(all="ignore"):
+            batch, _ = engine.gather(next(batches(order[begin:], task.batch_size, task.program.least_rows)))
+            engine.workspace.at(self.state.seed, self.state.step - 1)  # its random numbers again
+            batch.forward(train=True)
+        return batch.first_not_finite()
+
+
+class NativeGradient:
+    """Takes the gradient of a loss over checked rows, as one batch."""
+
+    def __init__(self, program: Program, loss: Loss) -> None:
+        self.program = program
+        _require(program, loss)
+
+    def __call__(
+        self, theta: Array, state: Array, data: Any, *, l2: float, train: bool, seed: int
+    ) -> tuple[float, Array, Array]:
+        """Return the loss, its gradient, flat, and its gradient with respect to x (rows, n_in)."""
+        rows = len(data.x)
+        trainer = _trainer(
+            self.program, theta, state, data, Rules(), {}, rows, 1, l2=l2, threads=None, input_gradient=True
+        )
+        gradient, dx = np.empty_like(theta), np.empty((rows, self.program.n_in), theta.dtype)
+        return trainer.gradient(np.arange(rows), seed, train, gradient, dx), gradient, dx
+
+
+def _trainer(
+    program: Program,
+    theta: Array,
+    state: Array,
+    data: Any,  # x, t, weights and loss, as Data and Task have them
+    rules: Rules,
+    slots: dict[str, Array],
+    batch_size: int,
+    least_rows: int,
+    *,
+    l2: float,
+    max_grad_norm: float | None = None,
+    threads: int | None = None,
+    input_gradient: bool = False,
+) -> Any:
+    native = library()
+    name, setting = lay_out_loss(data.loss)
+    return (native.TrainerFloat32 if theta.dtype == np.float32 else native.TrainerFloat64)(
+        _layouts(program),
+        theta,
+        state,
+        _readable(data.x, theta.dtype),
+        data.t.astype(np.int64, copy=False) if data.t.ndim == 1 else data.t,
+        data.weights,
+        name,
+        setting,
+        native.Rules(*rules),
+        slots.get("m"),
+        slots.get("v"),
+        batch_size,
+        least_rows,
+        l2,
+        math.inf if max_grad_norm is None else max_grad_norm,
+        n_threads(threads),
+        input_gradient,
+    )
+
+
+def _layouts(program: Program) -> list[Layout]:
+    native = library()
+    return [native.Layout(*layout) for layout in lay_out(program)]
+
+
+def _readable(x: Array, dtype: np.dtype[Any]) -> Array:
+    """Return x in a dtype that C++ reads: float16, long doubles and foreign byte orders are cast here, at once."""
+    known = x.dtype.kind in "biu" or x.dtype in (np.float32, np.float64)
+    return x if known and x.dtype.isnative else np.ascontiguousarray(x, dtype)
+
+
+class NativePredictor:
+    """A program bound to memory for predictions; one belongs to one thread at a time."""
+
+    def __init__(self, program: Program, theta: Array, state: Array) -> None:
+        native = library()
+        predictor = native.PredictorFloat32 if theta.dtype == np.float32 else native.PredictorFloat64
+        self._predictor = predictor(_layouts(program), theta, state)
+        self.row = self._predictor.row
+
+    def predict(self, x: Array, z: Array, threads: int | None) -> None:
+        """Write the outputs of checked rows x (rows, n_in) into z (rows, n_out)."""
+        threads = n_threads(threads) if len(x) > 1 else 1
+        if x.flags.c_contiguous and _readable(x, z.dtype) is x:
+            self._predictor.predict(x, z, threads)
+            return
+        rows = max(1, BLOCK // x.shape[1])
+        for start in range(0, len(x), rows):
+            block = np.ascontiguousarray(_readable(x[start : start + rows], z.dtype))
+            self._predictor.predict(block, z[start : start + rows], threads)

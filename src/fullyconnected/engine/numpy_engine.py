@@ -1,0 +1,147 @@
+"""The NumPy engine: the layers' own code, batch by batch. It is the specification that other engines are held to."""
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from fullyconnected.core.arrays import Array, Views, dot
+from fullyconnected.core.batches import Rows, batches, n_batches
+from fullyconnected.core.checks import count, number
+from fullyconnected.core.contracts import is_foreign
+from fullyconnected.engine.state import TrainingState
+from fullyconnected.engine.task import Task
+from fullyconnected.errors import DivergenceError, missing
+from fullyconnected.program.guard import WatchedRule
+from fullyconnected.program.program import PIECE, Batch, Workspace
+
+__all__ = ["NumpyEngine", "factor", "limited"]
+
+
+class NumpyEngine:
+    """Trains one run with NumPy alone; all memory is taken when it is made."""
+
+    name = "numpy"
+
+    def __init__(self, task: Task, state: TrainingState) -> None:
+        self.task, self.state = task, state
+        rows = min(task.batch_size + task.program.least_rows - 1, len(task.x))
+        program, theta = task.program, state.theta
+        self.workspace = Workspace(program, theta, state.state, rows, loss=task.loss)
+        # beside each batch, what its rows are gathered into: x where it must be cast, and the targets
+        self._raw_x = None if task.x.dtype == theta.dtype else np.empty((rows, task.x.shape[1]), task.x.dtype)
+        self._t = np.empty((rows, *task.t.shape[1:]), task.t.dtype)
+        self._raw_w = np.empty(rows)
+        self._bound: dict[int, tuple[Batch, Array, Array]] = {}
+        foreign = is_foreign(task.optimizer)
+        self._update = WatchedRule(task.optimizer) if foreign else task.optimizer.update
+        scratch = {name: np.empty(min(PIECE, theta.size), theta.dtype) for name in task.optimizer.scratch}
+        self._pieces = [
+            (
+                theta[part],
+                self.workspace.gradient[part],
+                # of a user's own, s.v = ... copies into the slot
+                (Views if foreign else namespace)({name: slot[part] for name, slot in state.slots.items()}),
+                SimpleNamespace(xp=np, **{name: a[: part.stop - part.start] for name, a in scratch.items()}),
+                piece.decays,
+            )
+            for piece in program.pieces(by_decay=task.optimizer.decays)
+            for part in (piece.part,)
+        ]
+
+    def epoch(self, order: Rows) -> float:
+        """Train on the rows in this order; return the mean of the batches' losses, weighted by their rows."""
+        with limited(self.task.n_threads):
+            return self._epoch(order)
+
+    def _epoch(self, order: Rows) -> float:
+        task, state, workspace = self.task, self.state, self.workspace
+        optimizer, schedule, update = task.optimizer, task.schedule, self._update
+        total = weight = 0.0
+        lr = optimizer.lr
+        least = task.program.least_rows
+        steps = n_batches(len(order), task.batch_size, least)
+        with np.errstate(all="ignore"):  # what is not finite is looked for below, and raised as DivergenceError
+            for i, rows in enumerate(batches(order, task.batch_size, least)):
+                batch, share = self.gather(rows)
+                if share == 0:  # every row has weight zero: there is nothing to learn from this batch
+                    continue
+                if schedule is not None:
+                    lr = optimizer.lr * factor(schedule, state.epoch + i / steps)
+                workspace.at(state.seed, state.step)
+                value = float(batch.loss_and_gradient(train=True, l2=task.l2))
+                state.step += 1
+                if not math.isfinite(value):
+                    raise DivergenceError(state.epoch + 1, state.step, lr, batch.first_not_finite())
+                if task.max_grad_norm is not None:
+                    clip(workspace.gradient, task.max_grad_norm)
+                for theta, g, s, c, decays in self._pieces:
+                    update(theta, g, s, c, lr=lr, step=state.step, decays=decays)
+                total += value * share
+                weight += share
+            # a gradient may overflow where the loss does not, and the last update is followed by no loss
+            if not (all_finite(state.theta) and all_finite(state.state)):
+                raise DivergenceError(state.epoch + 1, state.step, lr, batch.first_not_finite())
+        return total / weight
+
+    def gather(self, rows: Rows) -> tuple[Batch, float]:
+        """Copy the rows into a batch, and return it with the sum of their weights."""
+        task, n = self.task, len(rows)
+        bound = self._bound.get(n)
+        if bound is None:
+            batch = self.workspace.bind(n)
+            batch.t = self._t[:n]
+            bound = self._bound[n] = batch, batch.x if self._raw_x is None else self._raw_x[:n], self._raw_w[:n]
+        batch, raw, w = bound
+        task.x.take(rows, axis=0, out=raw, mode="clip")  # with any other mode NumPy buffers the output
+        if raw is not batch.x:
+            np.copyto(batch.x, raw, casting="unsafe")
+        task.t.take(rows, axis=0, out=batch.t, mode="clip")
+        if task.weights is None:
+            return batch, n
+        task.weights.take(rows, out=w, mode="clip")
+        share = float(w.sum())
+        if share:
+            batch.weigh(w)
+        return batch, share
+
+
+def namespace(arrays: Mapping[str, Array]) -> SimpleNamespace:
+    """Return arrays by name."""
+    return SimpleNamespace(**arrays)
+
+
+def limited(n_threads: int | None) -> AbstractContextManager[Any]:
+    """Return a block in which NumPy's matrix products use so many threads."""
+    if n_threads is None:
+        return nullcontext()
+    n_threads = count("n_threads", n_threads)
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        raise missing("threadpoolctl", "threads", "n_threads with the NumPy engine") from None
+    limits: AbstractContextManager[Any] = threadpool_limits(n_threads, user_api="blas")
+    return limits
+
+
+def factor(schedule: Callable[[float], float], epoch: float) -> float:
+    """Return what a schedule says, which is a number."""
+    return number(f"what the schedule returns (at epoch {epoch:g})", schedule(epoch))
+
+
+def all_finite(vector: Array) -> bool:
+    """Whether every entry is finite; a sum of squares tells at once, unless it overflows."""
+    return math.isfinite(float(vector.dot(vector))) or bool(np.isfinite(vector).all())
+
+
+def clip(g: Array, limit: float) -> None:
+    """Scale a gradient down to norm ``limit``, where it is longer: ``g *= min(1, limit / |g|)``."""
+    norm = math.sqrt(float(dot(np, g, g)))
+    if not math.isfinite(norm):  # the squares overflow before the entries do
+        largest = max(float(g.max()), -float(g.min()))
+        norm = largest * math.sqrt(float(np.square(g / largest).sum()))
+    if norm > limit and math.isfinite(norm):
+        g *= limit / norm

@@ -1,0 +1,311 @@
+"""The pictures of a network: its units and weights, and the graph of its computation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from fullyconnected.base import Layer
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.checks import as_rows, columns_of, require_finite, same_columns
+from fullyconnected.errors import ConfigError, KindError
+from fullyconnected.explanation.paths import Focus
+from fullyconnected.explanation.pictures.graph import Op, Parameter, Wire, graph
+from fullyconnected.explanation.pictures.picture import Column, Edge, Unit, picture
+from fullyconnected.explanation.record import Trace
+from fullyconnected.explanation.recorder import trace
+from fullyconnected.explanation.render.document import place
+from fullyconnected.layers import Activation, Dense, Save
+from fullyconnected.network import Network
+from fullyconnected.program.program import Workspace
+from fullyconnected.symbolic.digits import shown
+from fullyconnected.symbolic.expression import Name
+
+__all__ = ["Drawing", "Show", "draw", "graph_of", "picture_of"]
+
+Show = Literal["values", "gradients", "both"]
+FIRST, LAST = 3, 1  # units that are drawn of a wide layer
+WIDE = 8  # the most units of a layer that is drawn whole
+SMALL = 6  # numbers of an array that stand in the graph
+LINE = 32  # characters in a line there
+
+
+class Drawing(str):
+    """SVG as text, which a notebook shows as a picture."""
+
+    __slots__ = ()
+
+    def _repr_svg_(self) -> str:
+        return str(self)
+
+    def __repr__(self) -> str:
+        return f"<Drawing, {len(self):,} characters of SVG>"
+
+
+class Part(NamedTuple):
+    """A step of the network, with what is known of it in the first row."""
+
+    name: str
+    layer: Layer
+    y: Array | None = None  # (n_out,)
+    dy: Array | None = None
+    quantity: str = ""  # of y
+    text: str = ""  # what formulas call y
+    W: Array | None = None
+    b: Array | None = None
+    dW: Array | None = None
+    db: Array | None = None
+
+
+def draw(
+    net: Network,
+    x: Any = None,
+    t: Any = None,
+    loss: Any = None,
+    *,
+    show: Show | None = None,
+    focus: str | None = None,
+) -> Drawing:
+    """Return a network as a picture in SVG: units as circles, biases as squares, weights as lines between them.
+
+    A line is as thick as its weight is large, and dashed where it is negative. With ``x``, the units have their values
+    for the first row; with ``t`` and ``loss``, gradients can be shown: of the weights over all rows, of the units in
+    the first row. A layer of more than 8 units is drawn by its first three and its last.
+
+    Parameters
+    ----------
+    net : Network
+        Dense layers are drawn; what stands between them is named above the units that it makes.
+    x : array, optional
+        One row or more.
+    t, loss : optional
+        Targets and loss, as :func:`fullyconnected.trace` takes them.
+    show : {"values", "gradients", "both"}, optional
+        Which numbers; ``"both"`` where ``t`` is given and ``"values"`` else, if None.
+    focus : str, optional
+        A weight or a unit, ``"dense_1.W[0,1]"``, ``"dense_1.y[0,2]"`` or ``"x[0,0]"``: the rest is drawn faint.
+
+    Returns
+    -------
+    Drawing
+        The SVG, a string; a notebook shows it.
+
+    Raises
+    ------
+    KindError, ConfigError
+        For something that is no network, targets without a loss, gradients without targets; and whatever
+        :meth:`Network.predict` and :func:`fullyconnected.trace` raise.
+
+    Examples
+    --------
+    >>> import fullyconnected as fc
+    >>> svg = fc.draw(fc.mlp([2, 3, 1], seed=0), [[0.5, -1.0]])
+    >>> svg.startswith("<svg"), svg.count('data-kind="weight"')
+    (True, 13)
+    """
+    if not isinstance(net, Network):
+        raise KindError(f"a Network can be drawn; got {net!r}")
+    if (t is None) != (loss is None):
+        raise KindError("targets need a loss, and a loss needs targets: draw(net, x, t, fc.SquaredError())")
+    if t is not None and x is None:
+        raise KindError("gradients need inputs, too: draw(net, x, t, loss)")
+    if t is None and show in ("gradients", "both"):
+        raise ConfigError(f"show={show!r} needs targets and a loss: draw(net, x, t, fc.SquaredError())")
+    if t is not None:
+        return picture_of(trace(net, x, t, loss), show=show or "both", focus=focus)
+    return _drawn(list(_of_network(net, x)), show or "values", focus, 0 if x is None else len(x))
+
+
+def picture_of(record: Trace, *, show: Show = "both", focus: Focus | str | None = None, prefix: str = "net") -> Drawing:
+    """Return the network of a record as a picture; its ids begin with ``prefix``."""
+    parts = list(_of_trace(record))
+    if isinstance(focus, Focus):  # what has no place in the picture, such as a gain, leaves it as it is
+        chosen = f"{focus.name.quantity}{place(focus.at)}"
+        drawable = focus.name.letter in "Wb" or chosen.startswith("x[0,")
+        focus = chosen if drawable else None
+    return _drawn(parts, show, focus, record.rows, prefix)
+
+
+def _of_network(net: Network, x: Any) -> Iterator[Part]:
+    outputs: list[Array | None] = [None] * len(net.program.steps)
+    first: Array | None = None
+    if x is not None:
+        same_columns(net.columns.x, columns_of(x), "x", "net.columns.x")
+        x = as_rows(x, net.n_in)
+        require_finite(x, "x", net.dtype)
+        batch = Workspace(net.program, net.theta, net.state.copy(), len(x)).bind(len(x))
+        np.copyto(batch.x, x, casting="unsafe")
+        with np.errstate(all="ignore"):
+            batch.forward(train=False)
+        first, outputs = batch.x[0], [y[0] for *_, y in batch.bound()]
+    yield Part("input", net.layers[0], first, quantity="x", text="x")
+    for i, (step, p, y) in enumerate(zip(net.program.steps, net.program.views(net.theta), outputs, strict=True)):
+        W, b = getattr(p, "W", None), getattr(p, "b", None)
+        yield Part(step.name, step.layer, y, quantity=f"{step.name}.y", text=f"y{i + 1}", W=W, b=b)
+
+
+def _of_trace(record: Trace) -> Iterator[Part]:
+    def value(name: Name) -> Array | None:
+        return record.values.get(name)
+
+    def parameter(full: str, of: str = "") -> Array | None:
+        return next((a for n, a in record.values.items() if n.full == full and n.of == of and not n.new), None)
+
+    x = record.wires[0]
+    dx = value(x.gradient("L"))
+    yield Part("input", record.layers[0][1], record.values[x][0], None if dx is None else dx[0], "x", "x")
+    for i, (name, layer) in enumerate(record.layers):
+        wire = record.wires[i + 1]
+        dy = value(wire.gradient("L"))
+        part = Part(name, layer, record.values[wire][0], None if dy is None else dy[0], wire.quantity, wire.text)
+        if type(layer) is Dense:
+            parameters = (parameter(f"{name}.{letter}", of) for of in ("", "L") for letter in "Wb")
+            part = Part(*part[:6], *parameters)
+        yield part
+
+
+def _drawn(parts: Sequence[Part], show: Show, focus: str | None, rows: int, prefix: str = "net") -> Drawing:
+    """Return the picture: each Dense layer begins a column; what follows it gives its units their last values."""
+    titles, units, dense = [["input"]], [parts[0]], []
+    for part in parts[1:]:
+        if type(part.layer) is Dense:
+            title = part.name if part.layer.activation is None else f"{part.name} {part.layer.activation.name}"
+            titles.append([title])
+            units.append(part)
+            dense.append(part)
+        elif not isinstance(part.layer, Save):
+            alone = isinstance(part.layer, Activation)
+            name = part.layer.activation.name if isinstance(part.layer, Activation) else part.name
+            titles[-1][-1:] = [f"{titles[-1][-1]} {name}"] if alone else [titles[-1][-1], name]
+            units[-1] = part
+    if not dense:
+        raise ConfigError("there is no Dense layer to draw")
+    widths = [int(dense[0].layer.n_in or 0), *(int(part.layer.n_out or 0) for part in dense)]
+    kept = [[*range(n)] if n <= WIDE else [*range(FIRST), *range(n - LAST, n)] for n in widths]
+    _keep_focus(kept, widths, focus, [part.quantity for part in units], [part.name for part in dense])
+    columns, edges = [], []
+    for k, (part, width, chosen) in enumerate(zip(units, widths, kept, strict=True)):
+        kind = "input" if k == 0 else "output" if k == len(units) - 1 else "hidden"
+        drawn = [
+            Unit(f"{part.text}[{j}]", kind, _at(part.y, (j,)), _at(part.dy, (j,)), f"{part.quantity}[0,{j}]")
+            for j in chosen
+        ]
+        biased = [int(each.b is not None) for each in dense] + [0]  # the last units have no bias beside them
+        columns.append(Column(", ".join(titles[k]), [*[Unit("1", "bias")] * biased[k], *drawn], width))
+        if k < len(dense):
+            edges.append(list(_edges(dense[k], chosen, kept[k + 1], biased[k + 1])))
+    what = f"A network of {'-'.join(map(str, widths))} units"
+    said = "Units from left to right by layer; squares are biases, dashed lines negative weights."
+    if rows > 1:
+        said += f" The units have the numbers of the first of {rows} rows; gradients of weights are over all rows."
+    return Drawing(picture(columns, edges, show=show, focus=focus, title=what, desc=said, prefix=prefix))
+
+
+def _keep_focus(
+    kept: list[list[int]], widths: list[int], focus: str | None, units: list[str], layers: list[str]
+) -> None:
+    """Add to what is drawn of each layer the units that a focus is on, or leads to."""
+    match = re.fullmatch(r"(.+?)(?:\.([Wb]))?\[(?:(\d+),)?(\d+)\]", focus or "")
+    if match is None:
+        return
+    name, letter, first, last = match[1], match[2], match[3], int(match[4])
+    wanted: list[tuple[int, int]] = []
+    if letter and name in layers:
+        k = layers.index(name)
+        wanted = [(k + 1, last), *([(k, int(first))] if letter == "W" and first else [])]
+    elif name in units:
+        wanted = [(units.index(name), last)]
+    for k, unit in wanted:
+        if unit < widths[k] and unit not in kept[k]:
+            kept[k] = sorted([*kept[k], unit])
+
+
+def _edges(part: Part, sources: list[int], targets: list[int], after: int) -> Iterator[Edge]:
+    """Yield the lines of a layer's biases and weights; ``after`` is the place of the first target in its column."""
+    assert part.W is not None
+    before = 0 if part.b is None else 1
+    for j, target in enumerate(targets, after):
+        if part.b is not None:
+            at: tuple[int, ...] = (target,)
+            yield Edge(0, j, _weight(part.b[at]), _at(part.b, at), _at(part.db, at), f"{part.name}.b[{target}]")
+        for i, source in enumerate(sources, before):
+            at = (source, target)
+            quantity = f"{part.name}.W[{source},{target}]"
+            yield Edge(i, j, _weight(part.W[at]), _at(part.W, at), _at(part.dW, at), quantity)
+
+
+def _weight(value: Any) -> float:
+    return float(value) if np.isfinite(value) else 0.0
+
+
+def _at(array: Array | None, at: tuple[int, ...]) -> str:
+    return "" if array is None else shown(array[at])
+
+
+# --- the graph --------------------------------------------------------------------------------------------------------
+
+
+def graph_of(record: Trace) -> Drawing:
+    """Return the computation of a record as a graph of its steps, values above and gradients below."""
+    wires: list[Wire] = []
+    ops: list[Op] = []
+    drawn: dict[int, int] = {}  # of each wire of the record among those drawn: a block's beginning has none of its own
+    bypasses, open_blocks = [], []
+    for i, name in enumerate(record.wires):
+        if i and isinstance(record.layers[i - 1][1], Save):
+            drawn[i] = drawn[i - 1]
+            open_blocks.append(drawn[i])
+        else:
+            drawn[i] = len(wires)
+            wires.append(_wire(record, name))
+        if i < len(record.layers):
+            full, layer = record.layers[i]
+            if layer.name == "add":
+                bypasses.append((open_blocks.pop(), len(ops)))
+            if not isinstance(layer, Save):
+                ops.append(_op(record, full, layer))
+    ops.append(Op(f"loss: {record.settings['loss'].partition('(')[0]}", [Parameter("t", _small(record, "t"), "", "t")]))
+    loss = record.name("L")
+    wires.append(Wire("L", shown(record.values[loss][()]), "dL/dL", "1", "", "L"))
+    title = f"The computation of the loss in {len(ops)} steps"
+    said = "Boxes are steps from left to right; above each line its value, below it the gradient that comes back."
+    return Drawing(graph(wires, ops, bypasses, title=title, desc=said))
+
+
+def _wire(record: Trace, name: Name) -> Wire:
+    array, gradient = record.values[name], name.gradient("L")
+    back = _numbers(record.values[gradient]) if gradient in record.values else ""
+    whole = f"{name.quantity}[0,0]" if array.size == 1 else name.quantity
+    return Wire(name.text, _numbers(array), gradient.text, back, "x".join(map(str, array.shape)), whole)
+
+
+def _op(record: Trace, full: str, layer: Layer) -> Op:
+    parameters = []
+    for name in record.values:
+        layer_name, _, letter = name.full.rpartition(".")
+        if layer_name == full and letter in layer.params() and not name.of and not name.new:
+            gradient = record.values.get(name.gradient("L"))
+            back = "" if gradient is None else _numbers(gradient)
+            parameters.append(Parameter(name.text, _numbers(record.values[name]), back, name.quantity))
+    if type(layer) is Dense:
+        return Op(" ".join(f"{sign} {p.name}" for sign, p in zip("@+", parameters, strict=False)), parameters)
+    if isinstance(layer, Activation):
+        return Op(layer.activation.name, parameters)
+    return Op("+" if layer.name == "add" else layer.name, parameters)
+
+
+def _small(record: Trace, name: str) -> str:
+    return _numbers(record.values[record.name(name)])
+
+
+def _numbers(array: Array) -> str:
+    """Return a small array as lines of numbers, and nothing of a larger one."""
+    if array.size > SMALL:
+        return ""
+    rows = [" ".join(map(shown, row)) for row in np.atleast_2d(array)]
+    if len(rows) > 1 and max(map(len, rows)) > LINE:  # the graph breaks them, and brackets say where each ends
+        rows = [f"[{row}]" for row in rows]
+    return "\n".join(rows)

@@ -1,0 +1,130 @@
+"""A record as JSON: every number as it is, every formula in four notations."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from fullyconnected.core.arrays import Array
+from fullyconnected.explanation.paths import Focus
+from fullyconnected.explanation.record import Step, Trace
+from fullyconnected.explanation.render.document import given, headline, relation, shapes, statistics, verdict, worked
+from fullyconnected.symbolic.equation import latex, mathml, text
+from fullyconnected.symbolic.expression import Name, names_in
+
+__all__ = ["to_json"]
+
+WHOLE = 10_000  # an array of more numbers is given by its statistics and a sample
+
+
+def to_json(trace: Trace, focus: Focus | None, version: str) -> str:
+    """Return the whole record; NaN and infinity, which JSON does not have, are strings."""
+    record = {
+        "format": "fullyconnected explanation",
+        "format_version": 1,
+        "library_version": version,
+        "title": headline(trace),
+        "verdict": verdict(trace),
+        "ok": trace.ok,
+        "loss": _number(trace.loss),
+        "rows": trace.rows,
+        "dtype": trace.dtype,
+        "settings": dict(trace.settings),
+        "quantities": {name.quantity: _quantity(name, array) for name, array in trace.values.items()},
+        "given": [{"quantity": name.quantity, "what": what} for name, what in given(trace)],
+        "steps": [_step(step) for step in trace.steps],
+        "focus": None if focus is None else _focus(focus),
+    }
+    return json.dumps(record, allow_nan=False, indent=1) + "\n"
+
+
+def _number(value: Any) -> Any:
+    """Return a number as JSON has it: the shortest digits that give it again."""
+    if isinstance(value, np.float32):
+        value = float(str(value)) if math.isfinite(value) else float(value)
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value).replace("nan", "NaN").replace("inf", "Infinity")
+    return value
+
+
+def _numbers(array: Array) -> Any:
+    return [_numbers(row) for row in array] if array.ndim else _number(array[()])
+
+
+def _quantity(name: Name, array: Array) -> dict[str, Any]:
+    found = {"name": name.text, "latex": latex(name), "mathml": mathml(name), "shape": list(array.shape)}
+    if array.size <= WHOLE:
+        return {**found, "dtype": array.dtype.name, "values": _numbers(array)}
+    flat = array.ravel()
+    sample = np.unique(np.linspace(0, flat.size - 1, 16).round().astype(int))
+    entries = [[*map(int, np.unravel_index(i, array.shape)), _number(flat[i])] for i in sample]
+    return {**found, "dtype": array.dtype.name, "values": None, "elided": statistics(array), "sample": entries}
+
+
+def _step(step: Step) -> dict[str, Any]:
+    lines, more = worked(step)
+    equation = step.equation
+    report = step.report
+    return {
+        "number": step.number,
+        "phase": step.phase,
+        "layer": step.layer,
+        "result": equation.left.quantity,
+        "name": step.name,
+        "formula": {
+            "text": equation.text,
+            "latex": equation.latex,
+            "mathml": equation.mathml,
+            "numpy": equation.numpy if step.known else None,
+        },
+        "operands": {name.text: name.quantity for name in names_in(equation.right)},
+        "shapes": shapes(step),
+        "sign": relation(step),
+        "finite": step.finite,
+        "worked": [
+            {
+                "entry": list(line.at),
+                "text": f"{line.left} = {text(line.right)} {line.sign} {line.result.text}",
+                "latex": latex(line.right),
+                "mathml": mathml(line.right),
+                "sign": line.sign,
+                "shown": line.result.text,
+                "value": _number(step.result[line.at]),
+                "quantity": line.result.quantity,
+            }
+            for line in lines
+        ],
+        "worked_more": more,
+        "entries": None if step.entries is None else [list(entry) for entry in step.entries],
+        "why": step.why,
+        "check": None
+        if report is None
+        else {
+            "verdict": report.verdict,
+            "ok": report.ok,
+            "error": _number(report.error),
+            "compared": report.checked,
+            "unresolved": report.unresolved,
+            "hint": report.hint,
+        },
+    }
+
+
+def _focus(focus: Focus) -> dict[str, Any]:
+    return {
+        "quantity": focus.text,
+        "summary": focus.summary,
+        "rest": focus.rest,
+        "paths": [
+            {
+                "nodes": list(path.nodes),
+                "factors": list(path.factors),
+                "text": text(path.tree),
+                "sign": path.sign,
+                "shown": path.result,
+            }
+            for path in focus.paths
+        ],
+    }

@@ -1,0 +1,267 @@
+"""What is shown of a record, whatever it is shown in: tables of numbers, openly elided, and entries worked out."""
+
+import math
+from collections.abc import Callable
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from fullyconnected.core.arrays import Array, Shape
+from fullyconnected.core.wording import printable
+from fullyconnected.explanation.record import Step, Trace
+from fullyconnected.layers import Dense
+from fullyconnected.symbolic.digits import decimal, shown
+from fullyconnected.symbolic.evaluation import entry, exact, shape_of
+from fullyconnected.symbolic.expression import Binary, Expression, Name, Number, Transposed, sides
+
+__all__ = [
+    "LEGEND", "NOTES", "Cell", "Grid", "Worked", "given", "grid", "headline", "left_out", "numbers_in", "place",
+    "relation", "shapes", "statistics", "verdict", "worked",
+]  # fmt: skip
+
+ENTRIES = 6  # a result of at most so many entries is worked out whole; of a larger one, the first ones and the last
+FEW = 3
+NUMBERS = 20  # in all entries of a step that are worked out; of a long formula there are fewer, though two at least
+EXACT = 64  # entries that are looked at to find out whether all digits are exact
+
+
+class Cell(NamedTuple):
+    """A number of a table: as it is shown, as it is, and which one it is."""
+
+    text: str
+    value: float
+    quantity: str
+    whole: bool  # whether all of its digits are shown
+
+
+class Grid(NamedTuple):
+    """An array as a table of at most so many rows and columns; None stands for those left out.
+
+    ``note`` says what an elided table does not show, and is empty where everything is shown.
+    """
+
+    rows: tuple[tuple[Cell | None, ...] | None, ...]
+    shape: Shape
+    note: str
+
+    @property
+    def sign(self) -> str:
+        """``=`` where all digits of what is shown are shown, else ``~``."""
+        return "=" if all(c.whole for row in self.rows if row is not None for c in row if c is not None) else "~"
+
+    @property
+    def columns(self) -> int:
+        """How many cells a row has, the one that stands for others included."""
+        return max((len(row) for row in self.rows if row is not None), default=0)
+
+
+class Worked(NamedTuple):
+    """One entry of a result, worked out: its name, the formula with the numbers put in, and what comes of it."""
+
+    left: str
+    right: Expression
+    sign: str
+    result: Cell
+    at: Shape
+
+
+def place(at: Shape) -> str:
+    """Return an index as it is written behind a name.
+
+    >>> place((0, 1)), place(())
+    ('[0,1]', '')
+    """
+    return f"[{','.join(map(str, at))}]" if at else ""
+
+
+def cell(name: Name, array: Array, at: Shape) -> Cell:
+    """Return one number of a quantity."""
+    value, text = array[at], shown(array[at])
+    kind = np.float32 if isinstance(value, np.float32) else np.float64
+    return Cell(text, value.item(), name.quantity + place(at), bool(kind(text) == value or not np.isfinite(value)))
+
+
+def grid(name: Name, array: Array, most: tuple[int, int] = (6, 5)) -> Grid:
+    """Return an array as a table; a vector is a row."""
+    height, width = (1, 1) if array.ndim == 0 else (1, len(array)) if array.ndim == 1 else array.shape
+
+    def chosen(count: int, limit: int) -> list[int | None]:
+        return list(range(count)) if count <= limit else [*range(limit - 2), None, count - 1]
+
+    def at(i: int, j: int) -> Shape:
+        return (i, j)[2 - array.ndim :]
+
+    rows = tuple(
+        None if i is None else tuple(None if j is None else cell(name, array, at(i, j)) for j in chosen(width, most[1]))
+        for i in chosen(height, most[0])
+    )
+    elided = height > most[0] or width > most[1]
+    return Grid(rows, array.shape, statistics(array) if elided else "")
+
+
+def statistics(array: Array) -> str:
+    """Describe an array in a line."""
+    values = array.astype(np.float64).ravel()
+    finite = values[np.isfinite(values)]
+    said = f"{'x'.join(map(str, array.shape))}: {array.size:,} numbers"
+    if finite.size:
+        with np.errstate(all="ignore"):
+            spread = f"mean {finite.mean():.4g}, deviation {finite.std():.4g}"
+        said += f" from {finite.min():.4g} to {finite.max():.4g}, {spread}"
+    if finite.size < values.size:
+        said += f"; {values.size - finite.size:,} are not finite"
+    return said
+
+
+def given(trace: Trace) -> list[tuple[Name, str]]:
+    """Return what a record begins with, each with what it is."""
+    said = {
+        "x": "the input",
+        "t": "the targets",
+        "sample_weight": "the weights of the rows, as parts of 1",
+        "ones": "a one for each row",
+        "h": "the step of the differences",
+        "step": "the step, counted from 1",
+    }
+    owners = {name.full for name in trace.values}
+
+    def what(full: str) -> str:
+        owner, _, part = full.rpartition(":")
+        if owner not in owners:
+            return said.get(full, full)
+        of_each = f"for each number of {owner}"
+        return f"the step of the differences, {of_each}" if part == "h" else f"{part}, {of_each}, before the step"
+
+    return [(name, what(name.full)) for name in trace.given]
+
+
+def relation(step: Step) -> str:
+    """Return ``=`` where all digits of a result are exact by the digits shown of its operands, else ``~``.
+
+    Where the formula is not known, ``=`` stands where all digits are shown.
+    """
+    array = step.result
+    if not step.known:
+        return grid(step.equation.left, array).sign
+    indices = step.entries if step.entries is not None else list(islice(np.ndindex(array.shape), EXACT + 1))
+    if len(indices) > EXACT:  # of so many, only a copy is known to be exact without a look at each
+        return "=" if isinstance(step.formula, Name) else "~"
+    return "=" if all(is_exact(step, at) for at in indices) else "~"
+
+
+def is_exact(step: Step, at: Shape) -> bool:
+    """Whether an entry, as it is shown, is exactly what its formula gives for the digits shown."""
+    result = shown(step.result[at])
+    value = exact(entry(step.equation.right, at, step.values))
+    return value is not None and value == decimal(result)
+
+
+def worked(step: Step, chosen: Callable[[Shape], bool] | None = None) -> tuple[list[Worked], int]:
+    """Return entries of a step's result worked out, and how many more there are.
+
+    ``chosen`` says which entries are wanted; without it they are all of a small result, and the first ones and the last
+    of a larger one.
+    """
+    if not step.known:
+        return [], 0
+    array = step.result
+    if step.entries is None and chosen is None and array.size > ENTRIES:  # a large array's indices are not listed
+        total = array.size
+        indices = [*islice(np.ndindex(array.shape), FEW), tuple(n - 1 for n in array.shape)]
+    else:
+        every = step.entries if step.entries is not None else np.ndindex(array.shape)
+        indices = [at for at in every if chosen is None or chosen(at)]
+        total = len(indices)
+    if len(indices) > ENTRIES:
+        indices = [*indices[:FEW], indices[-1]]
+    name = step.equation.left
+    if indices:
+        several = max(2, NUMBERS // numbers_in(entry(step.equation.right, indices[0], step.values)))
+        indices = indices if len(indices) <= several else [*indices[: several - 1], indices[-1]]
+    found = []
+    for at in indices:
+        result = cell(name, array, at)
+        sign = "=" if is_exact(step, at) else "~"
+        found.append(Worked(name.text + place(at), entry(step.equation.right, at, step.values), sign, result, at))
+    return found, total - len(indices)
+
+
+def numbers_in(node: Expression) -> int:
+    """Count the numbers that a formula shows."""
+    return 1 if isinstance(node, Number) else sum(map(numbers_in, sides(node))) or 1
+
+
+def left_out(more: int) -> str:
+    """Say how many entries are not worked out.
+
+    >>> left_out(1)
+    'and 1 more entry in the same way'
+    """
+    return f"and {more:,} more entr{'y' if more == 1 else 'ies'} in the same way"
+
+
+def shapes(step: Step) -> str:
+    """Return the shapes of a step: as an equation, where the formula has products and sums alone; else one by one."""
+
+    def simple(node: Expression) -> bool:
+        allowed = isinstance(node, Name | Transposed) or (isinstance(node, Binary) and node.operator in "@+-*")
+        return allowed and all(map(simple, sides(node)))
+
+    def written(node: Expression, within: str = "") -> str:
+        if not isinstance(node, Binary):
+            return str(shape_of(node, step.values))
+        left, right = (written(part, node.operator) for part in (node.left, node.right))
+        said = f"{left}{right}" if node.operator == "@" else f"{left} {node.operator} {right}"
+        loose = {"+": ("*", "@", "-"), "-": ("*", "@", "-"), "*": ("@",)}
+        return f"({said})" if within in loose.get(node.operator, ()) else said
+
+    right = step.equation.right
+    if simple(right) and isinstance(right, Binary):
+        return f"{step.result.shape} = {written(right)}"
+    return ", ".join(f"{name} {shape}" for name, shape in step.shapes.items() if shape)
+
+
+def verdict(trace: Trace) -> str:
+    """Say in a sentence whether the gradients of a record are right."""
+    if (bad := trace.first_not_finite) is not None:
+        said = f"NOT FINITE: step {bad.number}, {bad.name} of {bad.layer}, is the first to hold NaN or infinity"
+        given_so = [name for name, array in bad.operands.items() if not np.isfinite(array).all()]
+        return f"{said}; {' and '.join(given_so)} was given so" if given_so else said
+    reports = trace.reports
+    if not reports:
+        return "the gradients were not compared with differences"
+    wrong = [report.name for report in reports if report.wrong]
+    if wrong:
+        return f"WRONG: the gradients of {printable(', '.join(wrong))} disagree with central differences"
+    if not trace.resolved:
+        return "the gradients are too small to be compared with central differences: neither right nor wrong"
+    compared, inputs = sum(r.checked - r.unresolved for r in reports), trace.values[trace.wires[0]].size
+    entries = sum(math.prod(r.shape) for r in reports)
+    of = f"(of {entries - inputs:,} parameters and {inputs:,} inputs)"
+    if compared < entries:
+        missing = sum(report.unresolved for report in reports)
+        small = f"; {missing:,} are too small to be" if missing else ""
+        return f"{compared:,} of {entries:,} gradients {of} were compared with central differences, and agree{small}"
+    return f"all {entries:,} gradients {of} agree with central differences"
+
+
+def headline(trace: Trace) -> str:
+    """Say in a line what was explained."""
+    dense = [layer.n_out for _, layer in trace.layers if type(layer) is Dense]
+    sizes = "-".join(map(str, [trace.values[trace.wires[0]].shape[1], *dense]))
+    return f"One training step of a {sizes} network, worked out for {trace.rows} row{'s' * (trace.rows != 1)}"
+
+
+LEGEND = (
+    "x is the input, a row for each sample; t are the targets; L is the loss, which training makes small.",
+    "W1, b1, h1 and y1 belong to the first step of the network: its weights, its biases, what its activation is given, "
+    "and what it hands on. dL/dW1 is the gradient of W1: how fast L grows with each of its numbers.",
+    "In y1[0,2], 0 is the row and 2 the unit, both counted from 0; in sums, i counts rows and j units.",
+)
+NOTES = {
+    "check": "Each number is moved a little, by h, to the right and to the left, and the loss is computed again: "
+    "L_right and L_left. The slope between the two is what the gradient claims.",
+    "update": "One step of the optimizer, its first: what it remembers is 0 before.",
+    "backward": "From the loss back to the input, by the chain rule.",
+}

@@ -1,0 +1,114 @@
+"""A record as Markdown with LaTeX between dollar signs, which notebooks and GitHub show."""
+
+from collections.abc import Iterator
+
+from fullyconnected.explanation.paths import Focus
+from fullyconnected.explanation.record import PHASES, Step, Trace
+from fullyconnected.explanation.render.document import (
+    LEGEND,
+    NOTES,
+    Grid,
+    given,
+    grid,
+    headline,
+    left_out,
+    relation,
+    shapes,
+    verdict,
+    worked,
+)
+from fullyconnected.symbolic.digits import shown
+from fullyconnected.symbolic.equation import latex
+from fullyconnected.symbolic.latex import latex_number
+
+__all__ = ["to_markdown"]
+
+SIGN = {"=": "=", "~": r"\approx"}
+
+
+def to_markdown(trace: Trace, focus: Focus | None = None) -> str:
+    """Return the whole record as Markdown."""
+    return "\n\n".join(_parts(trace, focus)) + "\n"
+
+
+def _parts(trace: Trace, focus: Focus | None) -> Iterator[str]:
+    yield f"# {headline(trace)}"
+    yield "\n".join(f"- {_plain(name)}: {_plain(value)}" for name, value in trace.settings.items())
+    yield f"$L = {latex_number(shown(trace.values[trace.name('L')]))}$; {_plain(verdict(trace))}."
+    yield _plain(" ".join(LEGEND))
+    yield (
+        r"$\odot$ works entry by entry, $\mathbf{1}$ is a vector of ones, one for each row; $=$ is exact at the digits "
+        r"shown, $\approx$ is rounded."
+    )
+    yield "## Given"
+    for name, what in given(trace):
+        yield f"{_plain(what[0].upper() + what[1:] if what.startswith(('the ', 'a ')) else what)}:"
+        table = grid(name, trace.values[name])
+        yield from _display(f"{latex(name)} {SIGN[table.sign]} {_matrix(table)}")
+        if table.note:
+            yield _plain(table.note)
+    if focus is not None:
+        yield f"## Paths of {_plain(focus.text)} to the loss"
+        yield _plain(focus.summary)
+        for path in focus.paths:
+            yield f"`{' -> '.join(path.nodes)}`"
+            yield from _display(f"{latex(path.tree)} {SIGN[path.sign]} {latex_number(path.result)}")
+        if focus.rest:
+            yield _plain(focus.rest)
+    for phase in PHASES:
+        steps = [step for step in trace.steps if step.phase == phase]
+        if steps:
+            yield f"## {phase.capitalize()}"
+        if steps and phase in NOTES:
+            yield _plain(NOTES[phase])
+        concerned = [step for step in steps if focus is None or focus.concerns(step)]
+        for step in concerned:
+            yield from _step(step, focus)
+        if focus is not None and len(concerned) < len(steps):
+            yield _plain(focus.others(len(steps) - len(concerned)))
+
+
+def _step(step: Step, focus: Focus | None) -> Iterator[str]:
+    yield f"### {step.number}. {_plain(step.layer)}: {_plain(step.name)}"
+    yield from _display(step.equation.latex)
+    if shapes(step):
+        yield f"Shapes: {_plain(shapes(step))}"
+    table = grid(step.equation.left, step.result)
+    yield from _display(f"{latex(step.equation.left)} {SIGN[relation(step)]} {_matrix(table)}")
+    if table.note:
+        yield _plain(table.note)
+    if not step.finite:
+        yield "**Not finite:** this result holds NaN or infinity."
+    lines, more = worked(step, focus.chosen(step) if focus is not None else None)
+    name = latex(step.equation.left)
+    for line in lines:
+        index = f"{{{name}}}_{{{','.join(map(str, line.at))}}}" if line.at else name
+        yield from _display(f"{index} = {latex(line.right)} {SIGN[line.sign]} {latex_number(line.result.text)}")
+    if more:
+        yield f"{left_out(more).capitalize()}."
+    yield _plain(step.why)
+
+
+def _display(formula: str) -> Iterator[str]:
+    yield f"$$\n{formula}\n$$"
+
+
+def _matrix(table: Grid) -> str:
+    if not table.shape:
+        first = table.rows[0]
+        return "" if first is None or first[0] is None else latex_number(first[0].text)
+    rows = []
+    for row in table.rows:
+        if row is None:
+            rows.append(" & ".join([r"\vdots"] * table.columns))
+        else:
+            rows.append(" & ".join(r"\dots" if c is None else latex_number(c.text) for c in row))
+    inside = r" \\ ".join(rows)
+    return rf"\begin{{bmatrix}} {inside} \end{{bmatrix}}"
+
+
+def _plain(text: str) -> str:
+    """Return text so that Markdown takes none of it for markup, in ASCII."""
+    for sign in "\\`*_[]&<>#|$~":
+        text = text.replace(sign, {"&": "&amp;", "<": "&lt;", ">": "&gt;"}.get(sign, f"\\{sign}"))
+    return text.encode("ascii", "xmlcharrefreplace").decode()

@@ -1,0 +1,373 @@
+"""A record as a page: one file that asks for nothing from anywhere, and can be read whole without its script."""
+
+import base64
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from importlib.resources import files
+
+from fullyconnected.explanation.paths import Focus
+from fullyconnected.explanation.pictures.drawing import Show, graph_of, picture_of
+from fullyconnected.explanation.record import PHASES, Step, Trace
+from fullyconnected.explanation.render.document import (
+    NOTES,
+    Grid,
+    Worked,
+    given,
+    grid,
+    headline,
+    left_out,
+    numbers_in,
+    place,
+    relation,
+    shapes,
+    verdict,
+    worked,
+)
+from fullyconnected.layers import Dense
+from fullyconnected.symbolic.digits import shown
+from fullyconnected.symbolic.equation import mathml
+from fullyconnected.symbolic.expression import Binary, Call, Expression, Name, Transposed, names_in
+from fullyconnected.symbolic.mathml import MINUS, mathml_number
+from fullyconnected.symbolic.notation import ADDED, LEVEL
+
+__all__ = ["to_html"]
+
+MOST = (8, 6)  # rows and columns of an array on the page
+SHORT = {"+": 2, "-": 2, "*": 6, "/": 12}  # numbers of a sum, a product or a fraction that is not broken
+SIGN = {"=": "=", "~": "≈"}
+CALLS = {"sqrt": "<mo>√</mo>", "log": "<mi>log</mi>"}  # functions of what is too long to stay in one piece
+OPEN, CLOSE = "<mo stretchy='false'>(</mo>", "<mo stretchy='false'>)</mo>"
+CALM = 16  # weights of a picture that can have values and gradients at once
+WIDE = 900  # a picture that is wider has the whole width of the page, and is not made smaller
+SHOWS: tuple[Show, ...] = ("values", "gradients", "both")
+TITLES = {"forward": "Forward", "loss": "Loss", "backward": "Backward", "check": "Check", "update": "Update"}
+
+
+def to_html(trace: Trace, focus: Focus | None, version: str) -> str:
+    """Return the page."""
+    style, script = (files(__package__).joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
+    )
+    body = "\n".join(_body(trace, focus, version))
+    page = (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="generator" content="fullyconnected {escape(version)}">\n'
+        f"<title>{escape(headline(trace))}</title>\n<style>{style}</style>\n</head>\n"
+        f"<body>\n{body}\n<script>{script}</script>\n</body>\n</html>\n"
+    )
+    return page.encode("ascii", "xmlcharrefreplace").decode()  # so that it is right in a file of any encoding
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _body(trace: Trace, focus: Focus | None, version: str) -> Iterator[str]:
+    open_question = trace.first_not_finite is None and bool(trace.reports) and not trace.resolved
+    kind, mark = ("open", "?") if open_question else ("right", "✓") if trace.ok else ("wrong", "✗")
+    yield "<header>"
+    yield f"<h1>{escape(headline(trace))}</h1>"
+    yield (
+        f'<p class="verdict {kind}"><span aria-hidden="true">{mark}</span> '
+        f"<span>L = {shown(trace.values[trace.name('L')])}; {escape(verdict(trace))}.</span></p>"
+    )
+    links = {"#reading": "How to read it", "#steps": "All steps as one document"}
+    if trace.first_not_finite is not None:
+        links = {f"#step={trace.first_not_finite.number}": "The first step that is not finite", **links}
+    yield '<p class="links">' + " ".join(f'<a href="{to}">{what}</a>' for to, what in links.items()) + "</p>"
+    yield "</header>"
+    yield "<main>"
+    yield '<div class="desk">'
+    yield from _network(trace, focus)
+    yield from _stepper(trace)
+    yield "</div>"
+    yield from _reading()
+    yield from _graph(trace)
+    yield from _given(trace)
+    if focus is not None:
+        yield from _paths(focus)
+    yield from _check(trace)
+    yield '<section id="steps" aria-labelledby="steps-title">'
+    yield '<h2 id="steps-title">All steps</h2>'
+    for phase in PHASES:
+        steps = [step for step in trace.steps if step.phase == phase]
+        if steps:
+            yield f"<h3>{TITLES[phase]}</h3>"
+            if phase in NOTES:
+                yield f"<p>{escape(NOTES[phase])}</p>"
+            for step in steps:
+                yield from _article(step, focus)
+    yield "</section>"
+    yield from _assumptions(trace, version)
+    yield "</main>"
+
+
+def _reading() -> Iterator[str]:
+    gradient = mathml(Name("W", "1", of="L"))
+    yield '<section id="reading" aria-labelledby="reading-title">'
+    yield '<h2 id="reading-title">How to read it</h2><ul>'
+    yield "<li>x is the input, a row for each sample; t are the targets. L is the loss: training makes it small.</li>"
+    yield (
+        "<li>The number of a name is its layer's: W1 and b1 are the weights and biases of the first one, h1 is what "
+        "its activation is given, and y1 what it hands on.</li>"
+    )
+    yield (
+        f"<li><math>{gradient}</math>, in the pictures dL/dW1, is the gradient of W1: how fast L grows with each of "
+        "its numbers.</li>"
+    )
+    yield "<li>In y1[0,2], 0 is the row and 2 the unit. Both count from 0; in sums, i counts rows, and j units.</li>"
+    yield (
+        f"<li><math>{mathml(Transposed(Name('x')))}</math> is x transposed, ⊙ multiplies entry by entry, and "
+        f"<math>{mathml(Name('1'))}</math> is a vector of ones, one for each row.</li>"
+    )
+    yield "<li>= is exact at the digits shown, ≈ is rounded.</li>"
+    yield (
+        '<li class="scripted" hidden>Choose any number to mark it everywhere. What a step computes is bold in the '
+        "pictures.</li>"
+    )
+    yield "</ul></section>"
+
+
+def _network(trace: Trace, focus: Focus | None) -> Iterator[str]:
+    pictures = {show: picture_of(trace, show=show, focus=focus, prefix=f"net-{show}") for show in SHOWS}
+    wide = any(float(re.findall('width="(.+?)"', drawn)[0]) > WIDE for drawn in pictures.values())
+    yield f'<section id="network" class="{"wide" if wide else "narrow"}" aria-labelledby="network-title">'
+    yield '<h2 id="network-title">The network</h2>'
+    weights = sum(layer.n_in * layer.n_out for _, layer in trace.layers if type(layer) is Dense)
+    first = "both" if weights <= CALM else "values"
+    yield (
+        '<fieldset class="scripted" hidden><legend>Numbers in the picture</legend>'
+        + "".join(
+            f'<label><input type="radio" name="show" value="{show}"{" checked" * (show == first)}> {show}</label>'
+            for show in SHOWS
+        )
+        + "</fieldset>"
+    )
+    yield '<figure class="picture">'
+    for show, drawn in pictures.items():
+        yield f'<div class="scroll" data-show="{show}"{" hidden" * (show != "both")}>{drawn}</div>'
+    if trace.rows > 1:
+        yield (
+            f"<figcaption>The units have the numbers of the first of {trace.rows} rows, row 0; the gradients of "
+            "weights and biases are over all rows.</figcaption>"
+        )
+    yield "</figure></section>"
+
+
+def _graph(trace: Trace) -> Iterator[str]:
+    yield '<section id="graph" aria-labelledby="graph-title">'
+    yield '<h2 id="graph-title">The computation</h2>'
+    yield f'<figure class="picture"><div class="scroll">{graph_of(trace)}</div></figure></section>'
+
+
+def _stepper(trace: Trace) -> Iterator[str]:
+    last = len(trace.steps)
+    yield '<section id="now" class="scripted" hidden aria-labelledby="now-title">'
+    yield '<h2 id="now-title">Step by step</h2>'
+    yield '<div class="controls">'
+    for action, label, sign in (("first", "First step", "|◀"), ("back", "Step back", "◀")):
+        yield f'<button type="button" data-go="{action}" aria-label="{label}">{sign}</button>'
+    yield (
+        f'<label class="slider"><span>Step <span id="at">1</span> of {last}</span>'
+        f'<input id="slider" type="range" min="1" max="{last}" value="1" step="1"></label>'
+    )
+    for action, label, sign in (("on", "Step on", "▶"), ("last", "Last step", "▶|")):
+        yield f'<button type="button" data-go="{action}" aria-label="{label}">{sign}</button>'
+    yield "</div>"
+    yield '<div class="controls phases">'
+    for phase in PHASES:
+        first = next((step.number for step in trace.steps if step.phase == phase), None)
+        if first is not None:
+            yield f'<button type="button" data-step="{first}" data-phase="{phase}">{TITLES[phase]}</button>'
+    yield "</div>"
+    yield '<div class="controls"><label>Mark a number <select id="mark"><option value="">none</option></select></label>'
+    yield '<span id="said" role="status"></span></div>'
+    yield '<div id="panel"><h3 aria-live="polite"></h3><div></div></div>'
+    yield "<p>Arrow keys, Home and End move the step; the address holds it.</p>"
+    yield "</section>"
+
+
+def _paths(focus: Focus) -> Iterator[str]:
+    yield '<section id="paths" aria-labelledby="paths-title">'
+    yield f'<h2 id="paths-title">Paths of {escape(focus.text)} to the loss</h2>'
+    yield f"<p>{escape(focus.summary)}</p><ol>"
+    for path in focus.paths:
+        nodes = " → ".join(
+            f'<span data-q="{escape(q)}">{escape(node)}</span>' if q else escape(node)
+            for node, q in zip(path.nodes, [*path.quantities, ""], strict=True)
+        )
+        factors = " · ".join(map(escape, path.factors))
+        line = _broken(_pieces(path.tree), path.sign, mathml_number(path.result))
+        yield f'<li><p>{nodes}</p><p>{factors}</p><div class="scroll">{line}</div></li>'
+    yield "</ol>"
+    if focus.rest:
+        yield f"<p>{escape(focus.rest.replace(' ~ ', ' ≈ '))}</p>"
+    yield "</section>"
+
+
+def _check(trace: Trace) -> Iterator[str]:
+    steps = [step for step in trace.steps if step.phase == "check"]
+    if not steps:
+        return
+    yield '<section id="check" aria-labelledby="check-title">'
+    yield '<h2 id="check-title">Central differences</h2>'
+    yield f"<p>{escape(NOTES['check'])}</p>"
+    yield '<div class="scroll"><table class="check"><thead><tr>'
+    for title in ("number", "value", "L left", "L right", "slope between", "gradient", "difference"):
+        yield f'<th scope="col">{title}</th>'
+    yield "</tr></thead>"
+    for step in steps:
+        yield from _differences(trace, step)
+    yield "</table></div></section>"
+
+
+def _differences(trace: Trace, step: Step) -> Iterator[str]:
+    full = step.equation.left.full.removesuffix(":slope")
+    name = next(n for n in trace.values if n.full == full and not n.of and not n.new)
+    gradient = name.gradient("L")
+    right, left = list(names_in(step.equation.right))[:2]
+    values, gradients = trace.values[name], trace.values[gradient]
+    yield "<tbody>"
+    yield (
+        f'<tr class="tensor"><th scope="rowgroup" colspan="7"><span>{escape(full)}</span> '
+        f"<span>{escape(step.why)}</span></th></tr>"
+    )
+    for at in step.entries or ():
+        apart = abs(float(step.result[at]) - float(gradients[at]))
+        row = (
+            _cell(values[at], name.quantity + place(at))
+            + _cell(step.values[left][at])
+            + _cell(step.values[right][at])
+            + _cell(step.result[at], step.equation.left.quantity + place(at))
+            + _cell(gradients[at], gradient.quantity + place(at))
+            + _cell(float(f"{apart:.1g}"))
+        )
+        yield f'<tr><th scope="row">{escape(name.text + place(at))}</th>{row}</tr>'
+    yield "</tbody>"
+
+
+def _given(trace: Trace) -> Iterator[str]:
+    yield '<section id="given" aria-labelledby="given-title">'
+    yield '<h2 id="given-title">Given</h2>'
+    yield '<dl class="given">'
+    for name, what in given(trace):
+        table = grid(name, trace.values[name], MOST)
+        note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
+        yield (
+            f'<div><dt>{escape(what)}</dt><dd><div class="scroll"><math><mrow>{mathml(name)}<mo>{SIGN[table.sign]}</mo>'
+            f"{_matrix(table)}</mrow></math></div>{note}</dd></div>"
+        )
+    yield "</dl></section>"
+
+
+def _article(step: Step, focus: Focus | None) -> Iterator[str]:
+    name = step.equation.left
+    yield (
+        f'<article id="step={step.number}" data-phase="{step.phase}" data-result="{escape(name.quantity)}" '
+        f'aria-labelledby="title-{step.number}">'
+    )
+    yield (
+        f'<h4 id="title-{step.number}"><span class="count">{step.number}</span> {TITLES[step.phase]} · '
+        f"{escape(step.layer)} · <math>{mathml(name)}</math></h4>"
+    )
+    yield f'<div class="scroll formula"><math displaystyle="true">{step.equation.mathml}</math></div>'
+    said = shapes(step)
+    if said:
+        yield f'<p class="shapes"><span>shapes</span> {escape(said)}</p>'
+    table, sign = grid(name, step.result, MOST), SIGN[relation(step)]
+    yield (
+        f'<div class="scroll"><math displaystyle="true"><mrow>{mathml(name)}<mo>{sign}</mo>{_matrix(table)}'
+        "</mrow></math></div>"
+    )
+    if table.note:
+        yield f'<p class="note">{escape(table.note)}</p>'
+    if not step.finite:
+        yield '<p class="note wrong">Not finite: this result holds NaN or infinity.</p>'
+    lines, more = worked(step, focus.chosen(step) if focus is not None else None)
+    in_table = step.phase == "check" and focus is None and len(lines) > 1
+    if lines:
+        yield '<ul class="worked">'
+        for line in lines[:1] if in_table else lines:
+            yield f'<li><div class="scroll">{_worked(name, line)}</div></li>'
+        if in_table:
+            yield '<li>the others stand in the <a href="#check">table of differences</a></li>'
+        elif more:
+            yield f"<li>{left_out(more)}</li>"
+        yield "</ul>"
+    yield f'<p class="why">{escape(step.why)}</p>'
+    yield "</article>"
+
+
+def _worked(name: Name, line: Worked) -> str:
+    """Return an entry that is worked out."""
+    index = f"<mo stretchy='false'>[</mo><mn>{','.join(map(str, line.at))}</mn><mo stretchy='false'>]</mo>"
+    first, *others = _pieces(line.right)
+    pieces = [f"{mathml(name)}{index * bool(line.at)}<mo>=</mo>{first}", *others]
+    return _broken(pieces, line.sign, mathml_number(line.result.text, line.result.quantity))
+
+
+def _broken(pieces: Sequence[str], sign: str, result: str) -> str:
+    """Return a line of mathematics as formulas between which it may be broken."""
+    return " ".join(f"<math>{piece}</math>" for piece in (*pieces, f"<mo form='infix'>{SIGN[sign]}</mo>{result}"))
+
+
+def _pieces(node: Expression, least: int = ADDED, first: bool = True) -> list[str]:
+    """Return a formula in pieces: what is short whole, the rest broken before its signs.
+
+    ``least`` and ``first`` are those of :meth:`Notation.write`.
+    """
+    if isinstance(node, Call) and node.function in CALLS and numbers_in(node) > SHORT["/"]:
+        pieces = _pieces(node.operands[0])
+        return [f"{CALLS[node.function]}{OPEN}{pieces[0]}", *pieces[1:-1], pieces[-1] + CLOSE]
+    if not (isinstance(node, Binary) and numbers_in(node) > SHORT.get(node.operator, math.inf)):
+        return [mathml.write(node, least, first)]
+    level = LEVEL[node.operator]
+    bracketed = level < least
+    left = _pieces(node.left, level, first or bracketed)
+    if not (first or bracketed) and mathml.starts_negative(left[0]):
+        bracketed, left = True, _pieces(node.left, level)
+    same = node.operator in "+*" and isinstance(node.right, Binary) and node.right.operator == node.operator
+    right = _pieces(node.right, level + (not same), False)
+    sign = node.operator.replace("*", "·").replace("-", MINUS)
+    pieces = [*left, f"<mo form='infix'>{sign}</mo>{right[0]}", *right[1:]]
+    if bracketed:
+        pieces[0] = f"{OPEN}{pieces[0]}"
+        pieces[-1] += CLOSE
+    return pieces
+
+
+def _matrix(table: Grid) -> str:
+    if not table.shape:
+        first = table.rows[0]
+        return "" if first is None or first[0] is None else mathml_number(first[0].text, first[0].quantity)
+    rows = []
+    for row in table.rows:
+        cells: Iterable[str]
+        if row is None:
+            cells = ["<mo>⋮</mo>"] * table.columns
+        else:
+            cells = ["<mo>…</mo>" if c is None else mathml_number(c.text, c.quantity) for c in row]
+        rows.append(f"<mtr>{''.join(f'<mtd>{c}</mtd>' for c in cells)}</mtr>")
+    return f'<mtable class="matrix">{"".join(rows)}</mtable>'
+
+
+def _cell(value: object, quantity: str = "") -> str:
+    mark = f' data-q="{escape(quantity)}"' if quantity else ""
+    return f"<td{mark}>{shown(value)}</td>"
+
+
+def _assumptions(trace: Trace, version: str) -> Iterator[str]:
+    yield '<section id="assumptions" aria-labelledby="assumptions-title">'
+    yield '<h2 id="assumptions-title">What the numbers depend on</h2><dl class="settings">'
+    settings = {**trace.settings, "layout": "rows are samples: y = x W + b, with W (n_in, n_out)"}
+    settings["kinks"] = "at a kink the slope is the one from the left: the derivative of relu at 0 is 0"
+    settings["library"] = f"fullyconnected {version}"
+    for name, value in settings.items():
+        yield f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+    yield "</dl></section>"

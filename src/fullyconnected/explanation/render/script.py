@@ -1,0 +1,211 @@
+"""A record as a Python script that needs NumPy alone: it computes every number again, and compares."""
+
+import base64
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.wording import in_ascii
+from fullyconnected.explanation.record import PHASES, Step, Trace
+from fullyconnected.explanation.render.document import given, headline
+from fullyconnected.symbolic.equation import numpy
+from fullyconnected.symbolic.evaluation import evaluate, size_of
+from fullyconnected.symbolic.expression import Call, Expression, Name, names_in, sides
+
+__all__ = ["to_python"]
+
+LITERAL = 1000  # an array of more numbers is written as its bytes
+
+HEAD = '''"""{headline}.
+
+Computes every number of it again, each from the numbers that it was made of, and compares; nothing but NumPy is needed.
+"""
+
+import base64
+import math
+
+import numpy as np
+
+inf, nan = math.inf, math.nan
+TOLERANCE = {tolerance:g}  # relative to the largest number met on the way
+compared = 0
+if not __debug__:
+    raise SystemExit("python -O leaves assertions out, and nothing would be compared: run this without -O")
+
+
+def unpack(text, dtype, shape):
+    """Return an array from its bytes."""
+    return np.frombuffer(base64.b64decode(text), dtype).reshape(shape)
+
+
+def check(name, computed, recorded, size, tolerance=TOLERANCE):
+    """Compare what was computed with what was recorded, and go on with that."""
+    global compared
+    recorded = np.asarray(recorded)
+    computed = np.broadcast_to(computed, recorded.shape)
+    finite = np.isfinite(recorded)
+    assert not np.isfinite(computed[~finite]).any(), f"{{name}}: recorded as not finite, computed as {{computed}}"
+    off = np.abs(computed[finite].astype(float) - recorded[finite])
+    assert (off <= tolerance * size).all(), f"{{name}}: recorded {{recorded}}, computed {{computed}}"
+    compared += recorded.size
+    return recorded
+'''
+
+THROUGH = '''
+
+def through(name, computed, recorded, size, tolerance=TOLERANCE):
+    """Compare where both are finite: NaN or infinity went in, and not all code makes the same of 0 times infinity."""
+    recorded = np.asarray(recorded)
+    computed = np.broadcast_to(computed, recorded.shape)
+    both = np.isfinite(recorded) & np.isfinite(computed)
+    check(name, computed[both], recorded[both], size, tolerance)
+    return recorded
+'''
+
+HELPERS = {
+    "Phi": "\n\ndef Phi(h):\n"
+    '    """The normal distribution function."""\n'
+    "    return (0.5 * np.vectorize(math.erfc, otypes=[float])(-h / math.sqrt(2))).astype(h.dtype)\n",
+    "phi": '\n\ndef phi(h):\n    """The normal density."""\n    return np.exp(-h * h / 2) / math.sqrt(2 * math.pi)\n',
+}
+
+
+def to_python(trace: Trace) -> str:
+    """Return the script."""
+    return "\n".join(_lines(trace)).rstrip() + "\n"
+
+
+def _calls(node: Expression) -> Iterator[str]:
+    if isinstance(node, Call):
+        yield node.function
+    for part in sides(node):
+        yield from _calls(part)
+
+
+def _lines(trace: Trace) -> Iterator[str]:
+    tolerance = 1e-12 if trace.dtype == "float64" else 1e-5
+    yield HEAD.format(headline=headline(trace), tolerance=tolerance).rstrip()
+    used = {function for step in trace.steps for function in _calls(step.equation.right)}
+    if _check(trace.steps) == "through":
+        yield THROUGH.rstrip()
+    for function, source in HELPERS.items():
+        if function in used:
+            yield source.rstrip()
+    yield ""
+    yield ""
+    yield 'np.seterr(all="ignore")  # what is not finite is compared, too'
+    yield ""
+    yield "# given"
+    for name, what in given(trace):
+        yield f"{numpy(name)} = {_array(trace.values[name])}  # {in_ascii(what)}"
+    for phase in PHASES:
+        steps = [step for step in trace.steps if step.phase == phase]
+        if not steps:
+            continue
+        yield ""
+        yield f"# {phase}"
+        if phase == "check":
+            yield from _checks(trace, steps)
+        else:
+            for step in steps:
+                yield from _step(step)
+    yield ""
+    yield 'print(f"{compared:,} numbers were computed again, and agree")'
+
+
+def _step(step: Step) -> Iterator[str]:
+    left = numpy(step.equation.left)
+    if not step.known:
+        layer = in_ascii(step.layer)
+        yield f"{left} = {_array(step.result)}  # of {layer}, whose formula is not known: not computed again"
+        return
+    if _marked(step):
+        yield f"{left} = {_array(step.result)}  # a number on the way was too large, which the code marks by NaN"
+        return
+    check = _check([step])
+    yield f"{left} = {check}({step.name!a}, {numpy(step.equation.right)}, {_array(step.result)}, {_size(step)!r})"
+
+
+def _check(steps: Iterable[Step]) -> str:
+    """Return which function of the script compares what steps give: what goes in may not be finite."""
+    going_in = (step.values[name] for step in steps if step.known for name in names_in(step.formula))
+    return "check" if all(np.isfinite(array).all() for array in going_in) else "through"
+
+
+def _size(step: Step) -> float:
+    """Return the largest number met on the way to a result, which the tolerance is relative to."""
+    with np.errstate(all="ignore"):
+        return max(size_of(step.equation.right, step.values), float(np.finfo(np.float32).tiny))
+
+
+def _marked(step: Step) -> bool:
+    """Whether a layer's code says by NaN that a number on the way was too large, where the formula would go on."""
+    if step.finite:
+        return False
+    with np.errstate(all="ignore"):
+        goes_on = np.isfinite(np.broadcast_to(evaluate(step.formula, step.values), step.result.shape))
+    try:
+        with np.errstate(all="ignore", over="raise"):
+            evaluate(step.formula, step.values)
+    except FloatingPointError:
+        return bool((goes_on & ~np.isfinite(step.result)).any())
+    return False
+
+
+def _checks(trace: Trace, steps: list[Step]) -> Iterator[str]:
+    """Yield the differences: the loss as a function, if its formula is known, and every number moved."""
+    loss = trace.name("L")
+    upto = next(i for i, step in enumerate(trace.steps) if step.equation.left == loss)
+    lines = [step for step in trace.steps[: upto + 1] if step.equation.left.of == ""]
+    known = all(step.known for step in lines)
+    size = max(_size(step) for step in lines if step.phase == "loss") if known else 0.0
+    # masks and the weights of rows are written as the network's dtype has them, while the differences have all digits
+    tolerance = 1e-9 if trace.dtype == "float64" else 1e-5
+    moved = [_moved(trace, step) for step in steps]
+    if known:
+        yield f"def loss_of({', '.join(map(numpy, moved))}):"
+        yield '    """Return the loss, computed in float64."""'
+        for step in lines:
+            yield f"    {numpy(step.equation.left)} = {numpy(step.equation.right)}"
+        yield f"    return {numpy(loss)}"
+        yield ""
+        yield ""
+        arrays = ", ".join(f"{numpy(name)!a}: np.array({numpy(name)}, float)" for name in moved)
+        yield f"numbers = {{{arrays}}}"
+    compare = _check(lines) if known else ""
+    for step, name in zip(steps, moved, strict=True):
+        yield from _differences(step, numpy(name), compare, f"max({size!r}, abs(recorded)), {tolerance:g}")
+
+
+def _moved(trace: Trace, step: Step) -> Name:
+    """Return the name of what a check moves."""
+    full = step.equation.left.full.removesuffix(":slope")
+    return next(name for name in trace.values if name.full == full and not name.of and not name.new)
+
+
+def _differences(step: Step, name: str, compare: str, within: str) -> Iterator[str]:
+    right, left, *steps = (step.values[each] for each in names_in(step.equation.right))
+    rows = []
+    for entry in step.entries or ():
+        h = float(steps[0][entry] if steps[0].shape else steps[0])
+        rows.append((entry, h, float(right[entry]), float(left[entry]), float(step.result[entry])))
+    yield f"for entry, h, right, left, slope in {rows!r}:"
+    if compare:
+        yield "    for way, recorded in ((h, right), (-h, left)):"
+        yield f"        other = numbers[{name!a}].copy()"
+        yield "        other[entry] += way"
+        yield f"        {compare}('L', loss_of(**{{**numbers, {name!a}: other}}), recorded, {within})"
+    yield f"    check({step.name!a}, (right - left) / (2 * h), slope, max(abs(right), abs(left)) / h, 1e-10)"
+
+
+def _array(array: Array) -> str:
+    dtype = array.dtype
+    if array.size > LITERAL:
+        text = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+        return f"unpack({text!r}, {dtype.str!r}, {array.shape})"
+    # the shortest digits that give the same float32 again
+    values = (array.astype(str).astype(float) if dtype == np.float32 else array).tolist()
+    if not array.shape:
+        return f"np.float32({values!r})" if dtype == np.float32 else repr(values)
+    return f"np.array({values!r}, {dtype.name!r})"

@@ -1,0 +1,149 @@
+"""Code of a user's own while it runs: what it must not write is read-only, and what it forgets is found out.
+
+The library's own layers, activations, losses and rules are run as they are.
+"""
+
+import dis
+from collections.abc import Mapping
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from fullyconnected.activations import FunctionPair
+from fullyconnected.base import ActivationFunction, Layer, Loss, Optimizer
+from fullyconnected.core.arrays import Array, Views, Wanted
+from fullyconnected.core.contracts import guarded, is_foreign, read_only
+from fullyconnected.errors import ConfigError
+
+__all__ = ["WatchedRule", "forward_and_backward", "into", "parameters"]
+
+TRIALS = 50  # updates after which a rule that gathers gradients first has moved
+
+
+class GuardedActivation(ActivationFunction):
+    """An activation of a user's own, which is handed its inputs read-only."""
+
+    name = "guarded"
+
+    def __init__(self, f: ActivationFunction) -> None:
+        self.f, self.keeps_input = f, f.keeps_input  # type: ignore[misc]
+        what = type(f).__name__ if not isinstance(f, FunctionPair) else f"the activation {f!a}"
+        self.compute = guarded(f.forward, f"{what}.forward", "h, its input", "y")
+        self.differentiate = guarded(f.backward, f"{what}.backward", "h and y", "dy")
+        self.looked_at = False
+
+    def cache(self, rows: int, n: int) -> Wanted:
+        return self.f.cache(rows, n)
+
+    def forward(self, h: Array, c: Any, y: Array) -> None:
+        self.compute(read_only(h), c, y)
+
+    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
+        before = None if self.looked_at else dy.copy()
+        self.differentiate(read_only(h), c, read_only(y), dy)
+        if before is not None:
+            self.looked_at = True
+            if before.any() and np.array_equal(dy, before) and assigns_anew(type(self.f).backward, 4):
+                raise ConfigError(
+                    f"{type(self.f).__name__}.backward leaves dy as it is: 'dy = ...' only gives another array that "
+                    f"name. It turns dy into dL/dh in place: dy *= ..., or dy[...] = ..."
+                )
+
+
+def forward_and_backward(name: str, layer: Layer, *, trains: bool) -> tuple[Any, Any]:
+    """Return both methods of a layer as they are to be run; of the library's own, the methods themselves."""
+    if is_foreign(layer):
+        what = f"{name} ({type(layer).__name__})"
+        forward = guarded(layer.forward, f"forward of {what}", "x and the parameters", "y")
+        return (
+            # a run that trains looks for NaN itself, and says so as a divergence
+            forward if trains else looked_at_once(forward, what),
+            guarded(layer.backward, f"backward of {what}", "x, y and the parameters", "g, dx and dy"),
+        )
+    f = getattr(layer, "activation", None)
+    if f is not None and (is_foreign(f) or isinstance(f, FunctionPair)):
+        layer = replace(layer, activation=GuardedActivation(f))  # type: ignore[type-var]
+    return layer.forward, layer.backward
+
+
+def looked_at_once(forward: Any, what: str) -> Any:
+    """Return a method that raises where its first output is NaN alone, as it was born, and its input is finite."""
+    looked_at = False
+
+    def run(p: Any, x: Array, c: Any, y: Array, **settings: Any) -> None:
+        nonlocal looked_at
+        forward(p, x, c, y, **settings)
+        if not looked_at:
+            looked_at = True
+            if y.size and np.isnan(y).all() and np.isfinite(x).all():
+                raise ConfigError(f"forward of {what} writes nothing to y, or NaN alone: y[...] = ..., not y = ...")
+
+    return run
+
+
+def parameters(p: Views, writable: Mapping[str, Any]) -> Views:
+    """Return a layer's parameters and running statistics, read-only but for those that it may write to."""
+    return Views({name: a if name in writable else read_only(a) for name, a in p})
+
+
+def into(loss: Loss) -> Any:
+    """Return a loss's method ``into`` as it is to be run."""
+    if not is_foreign(loss):
+        return loss.into
+    run = guarded(loss.into, f"the loss {type(loss).__name__}", "z and t", "c.e and dz")
+    return lambda z, t, c, dz: run(read_only(z), read_only(t), c, dz)
+
+
+class WatchedRule:
+    """An optimizer's ``update``, watched until it has moved the parameters once, if it gives their name to others.
+
+    A rate may be too small for the dtype, and a rule may gather gradients for some steps. A rule that moves nothing at
+    a rate of 1, however often it is asked, has written to something else.
+    """
+
+    def __init__(self, rule: Optimizer) -> None:
+        # a rule that means to move nothing is let alone
+        self.rule, self.moved = rule, not assigns_anew(type(rule).update, 1)
+        self.update = guarded(rule.update, f"{type(rule).__name__}.update", "what it is given", "theta and s")
+
+    def __call__(self, theta: Array, g: Array, s: Any, c: Any, **settings: Any) -> None:
+        if self.moved:
+            self.update(theta, g, s, c, **settings)
+            return
+        before = theta.copy()
+        self.update(theta, g, s, c, **settings)
+        self.moved = not np.array_equal(theta, before)
+        if not self.moved and g.any() and settings["lr"]:
+            self.try_it_out(theta, g, c)
+
+    def try_it_out(self, like: Array, g: Array, c: Any) -> None:
+        """Raise where the rule moves nothing at a rate of 1 either."""
+        theta = np.linspace(1, 2, like.size, dtype=like.dtype)
+        before, s = theta.copy(), Views({name: np.zeros_like(theta) for name in self.rule.slots})
+        scratch = SimpleNamespace(xp=c.xp, **{name: np.empty_like(theta) for name in self.rule.scratch})
+        for step in range(1, TRIALS + 1):
+            self.update(theta, g.copy(), s, scratch, lr=1.0, step=step, decays=True)
+            if not np.array_equal(theta, before):
+                self.moved = True
+                return
+        raise ConfigError(
+            f"{type(self.rule).__name__}.update leaves theta as it is, so that nothing would be trained. It moves "
+            f"theta in place: theta -= ..., or theta[...] = ...; 'theta = ...' only gives another array that name"
+        )
+
+
+def assigns_anew(function: Any, place: int) -> bool:
+    """Whether a function gives the argument at this place, counted from 0, to another object: not ``*=``."""
+    code = getattr(function, "__code__", None)
+    if code is None or place >= code.co_argcount:
+        return False
+    name, before = code.co_varnames[place], None
+    for instruction in dis.get_instructions(code):
+        stored = instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
+        in_place = before is not None and before.opname == "BINARY_OP" and before.argrepr.endswith("=")
+        if instruction.opname.startswith("STORE_FAST") and name in stored and not in_place:
+            return True
+        before = instruction
+    return False

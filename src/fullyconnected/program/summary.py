@@ -1,0 +1,322 @@
+"""A network as a table, in text and in HTML: each layer's formula, its output, its parameters, and what a row costs.
+
+What counts as a FLOP is an addition or a multiplication, a multiply-add being two; divisions are counted as
+multiplications. For each row, Dense takes 2 n_in n_out of them, and n_out for its bias; norms, dropout and the end of
+a residual block take a few for each unit. Activation functions count nothing, and neither does what is done once a
+row or once a batch, or what the loss and the optimizer do.
+"""
+
+import html
+import os
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, is_dataclass
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fullyconnected.activations import FunctionPair
+from fullyconnected.base import ActivationFunction, Layer
+from fullyconnected.core.arrays import reserve, size_of
+from fullyconnected.core.checks import count
+from fullyconnected.core.wording import in_ascii, printable
+from fullyconnected.layers import Activation, Add, BatchNorm, Dense, Dropout, LayerNorm, Save
+from fullyconnected.program.program import Program
+
+__all__ = ["Summary", "summarise"]
+
+
+class Summary(str):
+    """The text of a summary; a notebook shows its table in HTML instead."""
+
+    table: str  # in HTML
+
+    def __new__(cls, text: str, table: str = "") -> "Summary":
+        self = super().__new__(cls, text)
+        self.table = table
+        return self
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return self.table
+
+
+def _applied(f: ActivationFunction | None, h: str) -> str:
+    """Return ``f(h)`` with the settings of f that are not those it has anyway: ``elu(x; alpha=0.5)``."""
+    if f is None:
+        return h
+    if isinstance(f, FunctionPair):
+        return f"{getattr(f.f, '__name__', 'f')}({h})"
+    name = getattr(f, "name", type(f).__name__)
+    chosen: list[str] = []
+    if is_dataclass(f):
+        values = ((field.name, field.default, getattr(f, field.name)) for field in fields(f))
+        chosen = [f"{name}={value!r}" for name, usual, value in values if repr(value) != repr(usual)]
+    return f"{name}({'; '.join([h, ', '.join(chosen)] if chosen else [h])})"
+
+
+def _normalised(layer: Any, over: str) -> str:
+    return f"gain (x - mean) / sqrt(variance + {layer.epsilon:g}) + shift, of each {over}"
+
+
+# By the very class: one that a user derives from it may compute something else, and is shown as it is written.
+FORMULAS: dict[type[Layer], Callable[[Any], str]] = {
+    Dense: lambda layer: _applied(layer.activation, "x W + b" if layer.bias else "x W"),
+    Activation: lambda layer: _applied(layer.activation, "x"),
+    Dropout: lambda layer: f"m x, rate {layer.rate:g}",
+    LayerNorm: lambda layer: _normalised(layer, "row"),
+    BatchNorm: lambda layer: _normalised(layer, "unit"),
+    Add: lambda layer: "x + F(x)",
+}
+
+
+class Work(NamedTuple):
+    """FLOPs a row: forward in prediction and in training, and backward for the parameters and for the input."""
+
+    predict: int
+    train: int
+    params: int
+    input: int
+
+    def times(self, n: int) -> "Work":
+        """Return as much for each of ``n`` units."""
+        return Work(*(n * flops for flops in self))
+
+
+WORK = {  # for each unit; a norm in prediction: subtract the mean, scale, gain, shift
+    Activation: Work(0, 0, 0, 0),
+    Dropout: Work(0, 1, 0, 1),
+    LayerNorm: Work(7, 7, 3, 8),
+    BatchNorm: Work(4, 7, 3, 6),
+    Save: Work(0, 0, 0, 1),
+    Add: Work(1, 1, 0, 0),
+}
+
+
+def _work(layer: Any) -> Work | None:
+    """Return what a layer does for each row; None where that is not known."""
+    if type(layer) is Dense:
+        products, bias = 2 * layer.n_in * layer.n_out, layer.n_out * layer.bias
+        return Work(products + bias, products + bias, products + bias, products)
+    each = WORK.get(type(layer))
+    return each and each.times(layer.n_out)
+
+
+def _training(program: Program) -> int:
+    """Return the FLOPs of a row in a training step, forward and backward, of the layers for which they are known."""
+    flops = 0
+    for i, step in enumerate(program.steps):
+        work = _work(step.layer) or Work(0, 0, 0, 0)
+        # backward ends at the first parameters: what comes before them has no use for a gradient
+        flops += work.train + (work.params if i >= program.first else 0) + (work.input if i > program.first else 0)
+    return flops
+
+
+def _workspace(program: Program, dtype: np.dtype[Any]) -> int:
+    """Return the bytes that a :class:`Workspace` takes for each row in training, but for the loss's."""
+
+    def caches(rows: int) -> int:
+        held = (reserve(step.layer.cache(rows), dtype) for step in program.steps)
+        return sum(a.nbytes for cache in held for a in cache.values())
+
+    widest = max((program.n_out, *program.widths[program.first :]))
+    entries = program.n_in + sum(program.widths) + 2 * widest
+    return entries * dtype.itemsize + caches(2) - caches(1)  # some caches do not grow with the rows
+
+
+def _memory(size: float) -> str:
+    units = ["B", "KiB", "MiB", "GiB", "TiB"]
+    while size >= 1024 and len(units) > 1:
+        size /= 1024
+        units.pop(0)
+    return f"{f'{size:,.0f}' if size >= 100 else f'{size:.3g}'} {units[0]}"
+
+
+COLUMNS = ("layer", "formula", "output", "weights", "biases", "memory", "FLOPs a row")
+
+
+class _Table(NamedTuple):
+    title: str
+    layers: list[tuple[str, ...]]  # a cell for each of COLUMNS
+    total: tuple[str, ...]
+    notes: list[tuple[str, str]]
+
+
+def _table(program: Program, dtype: np.dtype[Any]) -> _Table:
+    layers: list[tuple[str, ...]] = []
+    weights, flops, known = 0, 0, True
+    for step, width in zip(program.steps, program.widths, strict=True):
+        if type(step.layer) is Save:  # it computes nothing; a block is seen by its name, and by where it ends
+            continue
+        work, formula = _work(step.layer), FORMULAS.get(type(step.layer), repr)(step.layer)
+        shrunk = size_of({name: param.shape for name, param in step.params.items() if param.decays})
+        biases, statistics = size_of(step.shapes) - shrunk, size_of(step.state)
+        memory = _memory((shrunk + biases + statistics) * dtype.itemsize)
+        cost = f"{work.predict:,}" if work else "-"
+        layers.append(
+            (printable(step.name), printable(formula), f"(rows, {width})", f"{shrunk:,}", f"{biases:,}", memory, cost)
+        )
+        weights, flops, known = weights + shrunk, flops + (work.predict if work else 0), known and work is not None
+    biases = program.n_params - weights
+    memory = _memory((program.n_params + program.n_state) * dtype.itemsize)
+    others = sorted(
+        {printable(name) for step in program.steps for name, param in step.params.items() if not param.decays} - {"b"}
+    )
+    also = f" (with {', '.join(others)})" if others else ""
+    shrunk_or_not = (
+        f"; l2 and weight decay shrink {weights:,} weight{'s' * (weights != 1)}, "
+        f"and leave {biases:,} bias{'es' * (biases != 1)}{also} alone"
+    )
+    notes = {
+        "parameters": f"{program.n_params:,}{shrunk_or_not if program.n_params else ''}",
+        "training": f"forward and backward take {_training(program):,} FLOPs and "
+        f"{_memory(_workspace(program, dtype))} a row, beside what the loss takes",
+    }
+    if program.n_state:
+        notes["not trained"] = f"{program.n_state:,} running statistics, which follow the batches of training"
+    if not known:
+        notes["-"] = "not known, and counted nowhere"
+    return _Table(
+        f"Network: (rows, {program.n_in}) -> (rows, {program.n_out}), {dtype}",
+        layers,
+        ("total", "", "", f"{weights:,}", f"{biases:,}", memory, f"{flops:,}"),
+        list(notes.items()),
+    )
+
+
+class _Wrapper(textwrap.TextWrapper):
+    """Breaks between words, and after the dots in a name."""
+
+    wordsep_simple_re = re.compile(r"( +)|(?<=\.)(?=[^\W\d])")
+
+    def __init__(self, width: int, first: int = 0, further: int = 0) -> None:
+        super().__init__(
+            width,
+            initial_indent=" " * first,
+            subsequent_indent=" " * further,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+
+def _longest(texts: Iterable[str]) -> int:
+    """Return the length of the longest piece that is not broken."""
+    return max((len(piece) for text in texts for piece in _Wrapper(1).wrap(text)), default=0)
+
+
+def _text(table: _Table, width: int) -> str:
+    layers = [tuple(map(in_ascii, cells)) for cells in table.layers]
+    table = table._replace(layers=layers, notes=[(label, in_ascii(text)) for label, text in table.notes])
+    lines = [*_wrapped(table.title, width), "", *(_as_columns(table, width) or _as_list(table, width)), ""]
+    for label, text in table.notes:
+        lines += _wrapped(f"{label}: {text}", width)
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, width: int, first: int = 0) -> list[str]:
+    """Break a text into lines, indented as far as the longest word leaves room for it."""
+    room = max(0, width - _longest([text]))
+    return _Wrapper(width, min(first, room), min(first + 2, room)).wrap(text)
+
+
+def _as_columns(table: _Table, width: int) -> list[str] | None:
+    """Return the lines of a table no wider than ``width``; None where that cannot be."""
+    columns = [*zip(*table.layers, table.total, strict=True)]
+    for titles in (list(map(len, COLUMNS)), [_longest([title]) for title in COLUMNS]):  # in one line, if they fit so
+        widths = [max(title, *map(len, cells)) for title, cells in zip(titles, columns, strict=True)]
+        room = width - sum(widths[2:]) - 2 * (len(widths) - 1)  # for names and formulas, which may be broken
+        if room >= widths[0] + widths[1]:
+            break
+    least = max(_longest(columns[1]), min(widths[1], 14))  # a formula in pieces of a word each is hard to read
+    if room < _longest(columns[0]) + least:
+        return None
+    widths[1] = min(widths[1], max(least, room - widths[0]))
+    widths[0] = min(widths[0], room - widths[1])
+
+    def lines(row: Sequence[str], broken: int) -> list[str]:
+        cells = [_Wrapper(widths[i]).wrap(cell) if i < broken else [cell] for i, cell in enumerate(row)]
+        return [
+            "  ".join(f"{part:{'<' if i < 3 else '>'}{widths[i]}}" for i, part in enumerate(parts)).rstrip()
+            for parts in zip_longest(*cells, fillvalue="")
+        ]
+
+    rule = "  ".join("-" * n for n in widths)
+    layers = [line for row in table.layers for line in lines(row, 2)]
+    return [*lines(COLUMNS, len(COLUMNS)), rule, *layers, rule, *lines(table.total, 0)]
+
+
+def _as_list(table: _Table, width: int) -> list[str]:
+    """Return the lines of a list of layers, for where columns have no room."""
+    lines: list[str] = []
+    for name, formula, *entries in (*table.layers, table.total):
+        named = [f"{column}: {entry}" for column, entry in zip(COLUMNS[2:], entries, strict=True) if entry]
+        # an entry that fits into a line is not broken: between its words there is a space of another kind for a while
+        kept = "; ".join(each.replace(" ", "\xa0") if len(each) < width - 4 else each for each in named)
+        lines += _wrapped(f"{name}: {formula}" if formula else name, width)
+        lines += [*(line.replace("\xa0", " ") for line in _wrapped(kept, width, 2)), ""]
+    return lines[:-1]
+
+
+def _html(table: _Table) -> str:
+    def row(first: str, others: Iterable[str], span: int = 1) -> str:
+        wide = f' colspan="{span}"' if span > 1 else ""
+        cells = "".join(f"<td{wide}>{html.escape(cell)}</td>" for cell in others)
+        return f'<tr><th scope="row">{html.escape(first)}</th>{cells}</tr>'
+
+    head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
+    layers = "".join(row(name, others) for name, *others in table.layers)
+    notes = "".join(row(label, [text], span=len(COLUMNS) - 1) for label, text in table.notes)
+    found = (
+        f"<table><caption>{html.escape(table.title)}</caption><thead><tr>{head}</tr></thead><tbody>{layers}</tbody>"
+        f"<tfoot>{row(table.total[0], table.total[1:])}{notes}</tfoot></table>"
+    )
+    return found.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def summarise(program: Program, dtype: np.dtype[Any], width: int | None = None) -> Summary:
+    """Return the summary of a program whose parameters are of ``dtype``, in lines of ``width``.
+
+    Parameters
+    ----------
+    program, dtype
+        What a network runs, and what it computes in.
+    width : int, optional
+        1 or more; None takes the terminal's, or 80 where standard output is none.
+
+    Raises
+    ------
+    KindError, ConfigError
+        For a width that is not a whole number, or below 1.
+
+    Examples
+    --------
+    >>> print(summarise(Program([Dense(2, 1, "tanh")]), np.dtype(np.float32), 40))
+    Network: (rows, 2) -> (rows, 1), float32
+    <BLANKLINE>
+    dense_1: tanh(x W + b)
+      output: (rows, 1); weights: 2;
+        biases: 1; memory: 12 B;
+        FLOPs a row: 5
+    <BLANKLINE>
+    total
+      weights: 2; biases: 1; memory: 12 B;
+        FLOPs a row: 5
+    <BLANKLINE>
+    parameters: 3; l2 and weight decay
+      shrink 2 weights, and leave 1 bias
+      alone
+    training: forward and backward take 10
+      FLOPs and 24 B a row, beside what the
+      loss takes
+    """
+    if width is None:
+        terminal = os.environ.get("COLUMNS") or (sys.stdout is not None and sys.stdout.isatty())
+        width = shutil.get_terminal_size((80, 24)).columns if terminal else 80
+    table = _table(program, dtype)
+    return Summary(_text(table, count("width", width)), _html(table))

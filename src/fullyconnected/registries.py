@@ -1,0 +1,61 @@
+"""One line that makes a class of your own known: by name, to files, and to the proof."""
+
+from typing import Any, TypeVar
+
+from fullyconnected.activations import ACTIVATIONS
+from fullyconnected.base import Registry
+from fullyconnected.errors import KindError
+from fullyconnected.layers import LAYERS
+from fullyconnected.losses import LOSSES
+from fullyconnected.optimizers import OPTIMIZERS
+
+__all__ = ["REGISTRIES", "register"]
+
+REGISTRIES: tuple[Registry[Any], ...] = (LAYERS, ACTIVATIONS, LOSSES, OPTIMIZERS)
+
+C = TypeVar("C", bound=type[Any])
+
+
+def register(cls: C) -> C:
+    """Register a class of Layer, ActivationFunction, Loss or Optimizer under its ``name``; also as a decorator.
+
+    From then on its name can be used as a string, files can hold it, and ``fullyconnected.check_gradients`` and the
+    command ``fullyconnected check`` cover it.
+
+    Parameters
+    ----------
+    cls : type
+        With a class attribute ``name``, a string that no other class of its kind has.
+
+    Returns
+    -------
+    type
+        ``cls`` itself.
+
+    Raises
+    ------
+    KindError
+        For anything else.
+    ConfigError
+        Where the name is missing or taken.
+
+    Examples
+    --------
+    >>> from fullyconnected import ActivationFunction, Dense
+    >>> @register
+    ... class Square(ActivationFunction):
+    ...     name = "square"
+    ...     keeps_input = True
+    ...     def forward(self, h, c, y):
+    ...         c.xp.multiply(h, h, out=y)
+    ...     def backward(self, h, c, y, dy):
+    ...         dy *= h
+    ...         dy *= 2
+    >>> Dense(2, 3, "square").activation.name
+    'square'
+    """
+    for registry in REGISTRIES:
+        if isinstance(cls, type) and issubclass(cls, registry.base):
+            registry.add(cls)
+            return cls
+    raise KindError(f"register takes a class of Layer, ActivationFunction, Loss or Optimizer; got {cls!r}")

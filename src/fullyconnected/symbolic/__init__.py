@@ -1,0 +1,1 @@
+"""Formulas as trees: what the library computes, printed as text, NumPy, LaTeX or MathML, and evaluated."""

@@ -1,0 +1,286 @@
+"""What a formula says of arrays, and what it says of a single entry, with the numbers put in.
+
+>>> from fullyconnected.symbolic.expression import Name
+>>> x, W, b = Name("x"), Name("W", "1"), Name("b", "1")
+>>> values = {x: np.array([[0.1, 0.5]]), W: np.array([[0.15, 0.2], [0.25, 0.3]]), b: np.array([0.35, 0.45])}
+>>> evaluate(x @ W + b, values).round(12)
+array([[0.49, 0.62]])
+>>> exact(entry(x @ W + b, (0, 0), values))
+Fraction(49, 100)
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from fullyconnected.core.arrays import Shape
+from fullyconnected.symbolic.digits import decimal, shown
+from fullyconnected.symbolic.expression import (
+    TERMS,
+    Binary,
+    Call,
+    Cases,
+    Compare,
+    Expression,
+    Gap,
+    Name,
+    Negative,
+    Number,
+    Opaque,
+    Reduce,
+    Transposed,
+    Values,
+    call,
+    chain,
+    number,
+    sides,
+)
+
+__all__ = ["FUNCTIONS", "entry", "evaluate", "exact", "shape_of", "size_of"]
+
+
+_erfc: Callable[[Any], Any] = np.vectorize(math.erfc, otypes=[np.float64])
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "exp": np.exp,
+    "expm1": np.expm1,
+    "log": np.log,
+    "softplus": lambda h: np.logaddexp(h, 0),
+    "tanh": np.tanh,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "sign": np.sign,
+    "max": np.maximum,
+    "clip": lambda r, least, largest: np.clip(r, least, largest),
+    "Phi": lambda h: (0.5 * _erfc(-np.asarray(h, np.float64) / math.sqrt(2))).astype(np.asarray(h).dtype),
+    "phi": lambda h: np.exp(-h * h / 2) / math.sqrt(2 * math.pi),
+    "onehot": lambda t, like: np.eye(like.shape[1], dtype=like.dtype)[t],
+    "pick": lambda z, t: np.take_along_axis(z, t[:, None], 1),
+}
+
+
+def evaluate(node: Expression, values: Values) -> Any:
+    """Return what a formula gives for arrays: the same operations in the same dtype, by NumPy.
+
+    Raises
+    ------
+    TypeError
+        For a formula with an :class:`Opaque` part.
+    """
+    return _value_and_size(node, values)[0]
+
+
+def size_of(node: Expression, values: Values) -> float:
+    """Return the largest number met on the way, sums of magnitudes included: rounding is relative to that."""
+    return float(_value_and_size(node, values)[1])
+
+
+def _largest(value: Any) -> float:
+    finite = np.abs(np.asarray(value, np.float64))
+    return float(np.max(finite, initial=0.0, where=np.isfinite(finite)))
+
+
+def _value_and_size(node: Expression, values: Values) -> tuple[Any, float]:
+    value: Any
+    match node:
+        case Name():
+            return values[node], _largest(values[node])
+        case Number(value):
+            return value, abs(value) if math.isfinite(value) else 0.0
+    parts = [_value_and_size(part, values) for part in sides(node)]
+    operands, size = [value for value, _ in parts], max(size for _, size in parts)
+    match node:
+        case Cases():
+            return np.where(operands[0] != 0, operands[1], operands[2]), size
+        case Binary("+"):
+            value = operands[0] + operands[1]
+        case Binary("-"):
+            value = operands[0] - operands[1]
+        case Binary("*"):
+            value = operands[0] * operands[1]
+        case Binary("/"):
+            value = operands[0] / operands[1]
+        case Binary("^"):
+            value = operands[0] ** operands[1]
+        case Binary("@"):
+            value = operands[0] @ operands[1]
+            size = max(size, _largest(np.abs(operands[0]) @ np.abs(operands[1])))
+        case Compare():
+            value = (operands[0] > operands[1]).astype(np.result_type(*operands))
+        case Negative():
+            value = -operands[0]
+        case Transposed():
+            value = operands[0].T
+        case Reduce(kind, over):
+            axis, keep = {"units": (1, True), "rows": (0, False), "all": (None, False)}[over]
+            fold: Callable[..., Any] = np.logaddexp.reduce if kind == "logsumexp" else getattr(np, kind)
+            value = fold(operands[0], axis=axis, keepdims=keep)
+            if kind == "sum":
+                size = max(size, _largest(np.sum(np.abs(operands[0]), axis=axis)))
+        case Call(function) if not isinstance(node, Opaque):
+            value = FUNCTIONS[function](*operands)
+        case _:
+            raise TypeError(node)
+    return value, max(size, _largest(value))
+
+
+def shape_of(node: Expression, values: Values) -> Shape:
+    """Return the shape of what a formula gives."""
+    match node:
+        case Name():
+            return values[node].shape
+        case Transposed(operand):
+            return shape_of(operand, values)[::-1]
+        case Binary("@", left, right):
+            return shape_of(left, values)[:-1] + shape_of(right, values)[1:]
+        case Reduce(_, over, operand):
+            shape = shape_of(operand, values)
+            return {"units": (*shape[:1], 1), "rows": shape[1:], "all": ()}[over]
+        case Call("onehot", (_, like)):
+            return shape_of(like, values)
+        case Call("pick", (z, _)):
+            return (shape_of(z, values)[0], 1)
+    shapes = [shape_of(part, values) for part in sides(node)]
+    return np.broadcast_shapes(*shapes) if shapes else ()
+
+
+# --- one entry, with the numbers put in -------------------------------------------------------------------------------
+
+
+def entry(node: Expression, at: Shape, values: Values) -> Expression:
+    """Return what a formula says of one entry of its result: a tree of numbers.
+
+    A sum of many terms is shown by its first ones and its last, with a :class:`Gap` that says how many are between.
+    """
+    match node:
+        case Name():
+            array = values[node]
+            # broadcasting, as NumPy's: aligned at the last axis, and an axis of length 1 stands for any
+            index = tuple(0 if n == 1 else i for n, i in zip(array.shape[::-1], at[::-1], strict=False))[::-1]
+            place = f"[{','.join(map(str, index))}]" if index else ""
+            value = array[index]
+            return Number(value.item(), shown(value), node.quantity + place)
+        case Number() | Gap():
+            return node
+        case Transposed(operand):
+            return entry(operand, at[::-1], values)
+        case Binary("@", left, right):
+            split = len(shape_of(left, values)) - 1
+            inner = shape_of(right, values)[0]
+            return _added(
+                inner, lambda k: entry(left, (*at[:split], k), values) * entry(right, (k, *at[split:]), values)
+            )
+        case Reduce(kind, over, operand):
+            return _reduced(kind, over, operand, at, values)
+        case Compare():
+            return number(int(_compared(node, at, values)))
+        case Cases(condition, then, otherwise):
+            return entry(then if _compared(condition, at, values) else otherwise, at, values)
+        case Call("onehot", (t, _)):
+            right_one = entry(t, at[:1], values)
+            assert isinstance(right_one, Number)
+            return Number(int(at[1] == right_one.value), str(int(at[1] == right_one.value)), right_one.quantity)
+        case Call("pick", (z, t)):
+            right_one = entry(t, at[:1], values)
+            assert isinstance(right_one, Number)
+            return entry(z, (at[0], int(right_one.value)), values)
+        case Call(function, operands):
+            return Call(function, tuple(entry(operand, at, values) for operand in operands))
+        case Negative(operand):
+            return Negative(entry(operand, at, values))
+        case Binary(operator, left, right):
+            return Binary(operator, entry(left, at, values), entry(right, at, values))
+    raise TypeError(node)
+
+
+def _compared(node: Compare, at: Shape, values: Values) -> bool:
+    left, right = (evaluate(entry(side, at, values), {}) for side in (node.left, node.right))
+    return bool(left > right)
+
+
+def _added(count: int, term: Callable[[int], Expression]) -> Expression:
+    if count <= TERMS:
+        return chain("+", [term(k) for k in range(count)])
+    kept = TERMS // 2
+    return chain("+", [*map(term, range(kept)), Gap(count - kept - 1), term(count - 1)])
+
+
+def _reduced(kind: str, over: str, operand: Expression, at: Shape, values: Values) -> Expression:
+    shape = shape_of(operand, values)
+    places: Sequence[Shape]
+    if over == "units":
+        places = [(at[0], j) for j in range(shape[1])]
+    elif over == "rows":
+        places = [(i, *at[-1:]) for i in range(shape[0])]
+    else:
+        places = list(product(*map(range, shape)))
+    if kind == "max":
+        array = evaluate(operand, values)
+        return entry(operand, places[int(np.argmax([array[place] for place in places]))], values)
+    if kind == "logsumexp":
+        return call("log", _added(len(places), lambda k: call("exp", entry(operand, places[k], values))))
+    if kind == "var":
+        middle = _added(len(places), lambda k: entry(operand, places[k], values)) / len(places)
+        return _added(len(places), lambda k: (entry(operand, places[k], values) - middle) ** 2) / len(places)
+    added = _added(len(places), lambda k: entry(operand, places[k], values))
+    return added / len(places) if kind == "mean" else added
+
+
+def exact(node: Expression) -> Fraction | None:
+    """Return what a tree of numbers is worth, by the digits shown; None where it is no fraction, or not all is shown.
+
+    It decides between ``=`` and the approximate sign.
+    """
+    match node:
+        case Number(_, text):
+            return decimal(text)
+        case Negative(operand):
+            value = exact(operand)
+            return None if value is None else -value
+        case Binary(operator, left, right):
+            a, b = exact(left), exact(right)
+            if a is None or b is None:
+                return None
+            match operator:
+                case "+":
+                    return a + b
+                case "-":
+                    return a - b
+                case "*":
+                    return a * b
+                case "/":
+                    return a / b if b else None
+                case "^":
+                    return a**b if b.denominator == 1 and abs(b) < 100 and (a or b > 0) else None  # type: ignore
+        case Call(function, operands):
+            found = [exact(operand) for operand in operands]
+            if any(value is None for value in found):
+                return None
+            return _exact_call(function, [value for value in found if value is not None])
+    return None
+
+
+def _exact_call(function: str, a: list[Fraction]) -> Fraction | None:
+    match function:
+        case "max":
+            return max(a)
+        case "clip":
+            return min(max(a[0], a[1]), a[2])
+        case "abs":
+            return abs(a[0])
+        case "sign":
+            return Fraction((a[0] > 0) - (a[0] < 0))
+        case "exp" if a[0] == 0:
+            return Fraction(1)
+        case "tanh" | "expm1" if a[0] == 0:
+            return Fraction(0)
+        case "log" if a[0] == 1:
+            return Fraction(0)
+        case "sqrt" if a[0] >= 0:
+            top, bottom = math.isqrt(a[0].numerator), math.isqrt(a[0].denominator)
+            return Fraction(top, bottom) if (top * top, bottom * bottom) == a[0].as_integer_ratio() else None
+    return None

@@ -1,0 +1,279 @@
+"""Formulas as small trees, which hold no arrays: ``evaluation`` is handed them, and ``notation`` prints the trees.
+
+A formula is written with Python's operators on :class:`Name`.
+
+>>> x, W, b = Name("x"), Name("W", "1"), Name("b", "1")
+>>> formula = x @ W + b
+>>> [name.text for name in names_in(formula)]
+['x', 'W1', 'b1']
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.wording import printable
+from fullyconnected.symbolic.digits import shown
+
+__all__ = [
+    "TERMS", "Binary", "Call", "Cases", "Compare", "Expression", "Gap", "Name", "Negative", "Number", "Opaque",
+    "Reduce", "Transposed", "Values", "call", "chain", "mean", "most", "names_in", "number", "opaque", "sides", "total",
+    "where", "with_names",
+]  # fmt: skip
+
+TERMS = 8  # a sum of more terms is shown by its first ones and its last
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A node of a formula; the operators of Python make trees of nodes."""
+
+    def __add__(self, other: Any) -> "Expression":
+        return Binary("+", self, number(other))
+
+    def __radd__(self, other: Any) -> "Expression":
+        return Binary("+", number(other), self)
+
+    def __sub__(self, other: Any) -> "Expression":
+        return Binary("-", self, number(other))
+
+    def __rsub__(self, other: Any) -> "Expression":
+        return Binary("-", number(other), self)
+
+    def __mul__(self, other: Any) -> "Expression":
+        return Binary("*", self, number(other))
+
+    def __rmul__(self, other: Any) -> "Expression":
+        return Binary("*", number(other), self)
+
+    def __truediv__(self, other: Any) -> "Expression":
+        return Binary("/", self, number(other))
+
+    def __rtruediv__(self, other: Any) -> "Expression":
+        return Binary("/", number(other), self)
+
+    def __matmul__(self, other: "Expression") -> "Expression":
+        return Binary("@", self, other)
+
+    def __pow__(self, exponent: Any) -> "Expression":
+        return Binary("^", self, number(exponent))
+
+    def __neg__(self) -> "Expression":
+        return Negative(self)
+
+    def __gt__(self, other: Any) -> "Expression":
+        return Compare(self, number(other))
+
+    @property
+    def T(self) -> "Expression":
+        """The transpose."""
+        return Transposed(self)
+
+
+@dataclass(frozen=True)
+class Name(Expression):
+    """A quantity: ``W1``; its gradient ``dL/dW1`` (``of="L"``); what an update makes of it, ``W1_new``."""
+
+    letter: str
+    index: str = ""
+    of: str = ""
+    new: bool = False
+    full: str = ""  # what the library calls it: dense_1.W
+
+    @property
+    def text(self) -> str:
+        """As it is written in plain text."""
+        plain = self.letter + ("_" if self.index and not self.index.isdigit() else "") + self.index
+        plain += "_new" * self.new
+        return f"d{self.of}/d{plain}" if self.of else plain
+
+    @property
+    def identifier(self) -> str:
+        """As it is written in Python."""
+        return self.text.replace("/", "_")
+
+    @property
+    def quantity(self) -> str:
+        """What marks it in every picture and table: ``dense_1.W``, and ``dL:dense_1.W`` for its gradient."""
+        plain = (self.full or self.text.removeprefix(f"d{self.of}/d").removesuffix("_new")) + "_new" * self.new
+        return f"d{self.of}:{plain}" if self.of else plain
+
+    def gradient(self, of: str) -> "Name":
+        """Return the name of the derivative of the loss with respect to this."""
+        return replace(self, of=of)
+
+
+@dataclass(frozen=True)
+class Number(Expression):
+    """A number, the digits that are shown of it, and the quantity that it is an entry of."""
+
+    value: float | int
+    text: str = ""
+    quantity: str = ""
+
+
+@dataclass(frozen=True)
+class Binary(Expression):
+    """Two operands of ``+ - * / ^`` entry by entry, or ``@``, the product of matrices."""
+
+    operator: str
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True)
+class Negative(Expression):
+    """Minus something."""
+
+    operand: Expression
+
+
+@dataclass(frozen=True)
+class Transposed(Expression):
+    """A matrix with rows for columns."""
+
+    operand: Expression
+
+
+@dataclass(frozen=True)
+class Call(Expression):
+    """A function from :data:`FUNCTIONS`, of each entry or, as ``pick``, of each row."""
+
+    function: str
+    operands: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Opaque(Call):
+    """A function whose formula is not known, such as a user's own layer; it may be called anything."""
+
+
+@dataclass(frozen=True)
+class Reduce(Expression):
+    """``sum``, ``mean``, ``max``, ``var`` or ``logsumexp`` over the ``units`` of each row, the ``rows``, or ``all``."""
+
+    kind: str
+    over: str
+    operand: Expression
+
+
+@dataclass(frozen=True)
+class Compare(Expression):
+    """1 where the left side is larger, else 0."""
+
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True)
+class Cases(Expression):
+    """One formula where a condition holds, another elsewhere."""
+
+    condition: Compare
+    then: Expression
+    otherwise: Expression
+
+
+@dataclass(frozen=True)
+class Gap(Expression):
+    """Terms of a sum that are not shown, and how many they are."""
+
+    count: int
+
+
+Values = Mapping[Name, Array]
+
+
+def number(value: Any) -> Expression:
+    """Return a number as a node, and a node as it is."""
+    return value if isinstance(value, Expression) else Number(value, shown(value))
+
+
+def call(function: str, *operands: Expression) -> Expression:
+    """Return a function of expressions."""
+    return Call(function, operands)
+
+
+def opaque(name: str, *operands: Expression) -> Expression:
+    """Return a function of expressions of which nothing is known but its name."""
+    return Opaque(printable(name), operands)
+
+
+def chain(operator: str, nodes: Sequence[Expression]) -> Expression:
+    """Return a sum or a product: of many operands a tree that is not deep, which is written as the others are."""
+    if len(nodes) <= TERMS:
+        return reduce(lambda a, b: Binary(operator, a, b), nodes)
+    half = len(nodes) // 2
+    return Binary(operator, chain(operator, nodes[:half]), chain(operator, nodes[half:]))
+
+
+def total(operand: Expression, over: str = "all") -> Expression:
+    """Return the sum of the entries."""
+    return Reduce("sum", over, operand)
+
+
+def mean(operand: Expression, over: str) -> Expression:
+    """Return the mean of the entries."""
+    return Reduce("mean", over, operand)
+
+
+def most(operand: Expression, over: str) -> Expression:
+    """Return the largest of the entries."""
+    return Reduce("max", over, operand)
+
+
+def where(condition: Expression, then: Any, otherwise: Any) -> Expression:
+    """Return a formula by cases."""
+    assert isinstance(condition, Compare)
+    return Cases(condition, number(then), number(otherwise))
+
+
+def sides(node: Expression) -> tuple[Expression, ...]:
+    """Return what a node is made of."""
+    match node:
+        case Binary(_, left, right) | Compare(left, right):
+            return left, right
+        case Negative(operand) | Transposed(operand) | Reduce(_, _, operand):
+            return (operand,)
+        case Call(_, operands):
+            return operands
+        case Cases(condition, then, otherwise):
+            return condition, then, otherwise
+    return ()
+
+
+def names_in(node: Expression) -> Iterator[Name]:
+    """Yield the names in a formula from left to right, each once."""
+    seen = set()
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Name) and node not in seen:
+            seen.add(node)
+            yield node
+        stack.extend(reversed(sides(node)))
+
+
+def with_names(node: Expression, names: Mapping[Name, Expression]) -> Expression:
+    """Return the formula with other nodes in the place of names."""
+    match node:
+        case Name():
+            return names.get(node, node)
+        case Binary(operator, left, right):
+            return Binary(operator, with_names(left, names), with_names(right, names))
+        case Compare(left, right):
+            return Compare(with_names(left, names), with_names(right, names))
+        case Negative(operand):
+            return Negative(with_names(operand, names))
+        case Transposed(operand):
+            return Transposed(with_names(operand, names))
+        case Reduce(kind, over, operand):
+            return Reduce(kind, over, with_names(operand, names))
+        case Call(function, operands):
+            return type(node)(function, tuple(with_names(operand, names) for operand in operands))
+        case Cases(condition, then, otherwise):
+            parts = (with_names(part, names) for part in (condition, then, otherwise))
+            return Cases(*parts)  # type: ignore[arg-type]
+    return node

@@ -1,0 +1,117 @@
+"""Formulas as LaTeX."""
+
+from fullyconnected.symbolic.expression import Compare, Expression, Name, Number
+from fullyconnected.symbolic.names import latin
+from fullyconnected.symbolic.notation import ADDED, GREEK, OVER, RAISED, WHOLE, Notation, plain
+
+__all__ = ["Latex", "latex_number"]
+
+
+class Latex(Notation):
+    """LaTeX for mathematics mode, such as KaTeX and MathJax take."""
+
+    ten = True
+
+    def name(self, name: Name) -> str:
+        letter, index = (_upright(part) for part in (name.letter, name.index))
+        if name.letter == "1":
+            return r"\mathbf{1}"
+        if name.letter in GREEK:
+            letter = f"\\{name.letter}"
+        below = f"_{{{index}}}" if index else ""
+        above = r"^{\mathrm{new}}" if name.new else ""
+        written = f"{letter}{below}{above}"
+        return rf"\frac{{\partial {name.of}}}{{\partial {written}}}" if name.of else written
+
+    def brackets(self, text: str) -> str:
+        return rf"\left({text}\right)"
+
+    def number(self, number: Number) -> str:
+        return latex_number(number.text)
+
+    def gap(self, count: int) -> str:
+        return rf"\dots \text{{({count:,} more)}}"
+
+    def transposed(self, operand: Expression) -> str:
+        if isinstance(operand, Name) and operand.of:
+            return f"{self.brackets(self.name(operand))}^{{T}}"
+        return f"{self.write(operand, WHOLE)}^{{T}}"
+
+    def power(self, base: str, exponent: str) -> str:
+        return f"{{{base}}}^{{{exponent}}}"
+
+    def fraction(self, above: Expression, below: Expression) -> str | None:
+        return rf"\frac{{{self.write(above)}}}{{{self.write(below)}}}"
+
+    def product(self, left: str, right: str) -> str:
+        return rf"{left} \, {right}"
+
+    def times(self, left: Expression, right: Expression) -> str:
+        return r" \cdot " if plain(left) or plain(right) else r" \odot "
+
+    def compare(self, left: str, right: str) -> str:
+        return f"[{left} > {right}]"
+
+    def cases(self, condition: Compare, then: Expression, otherwise: Expression) -> tuple[str, int]:
+        bare = f"{self.write(condition.left)} > {self.write(condition.right)}"
+        rows = rf"{self.write(then)} & \text{{if }} {bare} \\ {self.write(otherwise)} & \text{{else}}"
+        return rf"\begin{{cases}} {rows} \end{{cases}}", WHOLE
+
+    def reduce(self, kind: str, over: str, operand: Expression) -> tuple[str, int]:
+        index = f"_{{{OVER[over]}}}" if OVER[over] else ""
+        if kind == "logsumexp":
+            return rf"\log\left(\sum{index} \exp{self.brackets(self.write(operand))}\right)", WHOLE
+        sign = {"sum": r"\sum", "max": r"\max"}.get(kind, rf"\operatorname{{{kind}}}")
+        return f"{sign}{index} {self.brackets(self.write(operand))}", RAISED
+
+    def call(self, function: str, operands: tuple[Expression, ...]) -> tuple[str, int]:
+        inside = [self.write(operand) for operand in operands]
+        match function:
+            case "expm1":
+                return rf"\exp\left({inside[0]}\right) - 1", ADDED
+            case "softplus":
+                return rf"\log\left(1 + \exp\left({inside[0]}\right)\right)", WHOLE
+            case "onehot":
+                return rf"\operatorname{{onehot}}\left({inside[0]}\right)", WHOLE
+            case "pick":
+                return rf"{self.write(operands[0], WHOLE)}[{inside[1]}]", WHOLE
+            case "abs":
+                return rf"\left|{inside[0]}\right|", WHOLE
+            case "sqrt":
+                return rf"\sqrt{{{inside[0]}}}", WHOLE
+            case "exp" | "log" | "tanh" | "max":
+                name = f"\\{function}"
+            case "Phi" | "phi":
+                name = f"\\{function}"
+            case _:
+                name = rf"\operatorname{{{function}}}"
+        return rf"{name}\left({', '.join(inside)}\right)", WHOLE
+
+    def opaque(self, name: str, operands: list[str]) -> str:
+        return rf"\operatorname{{{_latex_text(name)}}}\left({', '.join(operands)}\right)"
+
+
+def latex_number(text: str) -> str:
+    """Return shown digits as LaTeX."""
+    if text == "NaN":
+        return r"\mathrm{NaN}"
+    if text.endswith("inf"):
+        return text.replace("inf", r"\infty")
+    mantissa, _, exponent = text.partition("e")
+    return rf"{mantissa} \cdot 10^{{{exponent}}}" if exponent else mantissa
+
+
+def _upright(name: str) -> str:
+    """Return part of a name: a letter or a number as it is, a word in upright letters."""
+    if len(name) < 2 or name.isdigit():
+        return name
+    return rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
+
+
+def _latex_text(text: str) -> str:
+    r"""Return a name that a user may have chosen, so that LaTeX takes it and Markdown sees no markup in it.
+
+    Not all that shows LaTeX knows numbers of characters (MathJax does not have ``\char``), so that other signs than
+    letters and digits are blanks.
+    """
+    return "".join(c if c.isalnum() else r"\_" if c == "_" else r"\ " for c in latin(text))

@@ -1,0 +1,138 @@
+"""Formulas as MathML."""
+
+import re
+from html import escape
+
+from fullyconnected.symbolic.expression import Compare, Expression, Name, Number
+from fullyconnected.symbolic.notation import ADDED, OVER, RAISED, WHOLE, Notation, plain
+
+__all__ = ["MINUS", "MathML", "mathml_number"]
+
+MINUS = "\u2212"  # a hyphen would be shorter than the sign of a number beside it
+
+
+class MathML(Notation):
+    """Presentation MathML; each number that is an entry of something carries ``data-q``, which says of what."""
+
+    ten = True
+
+    def starts_negative(self, text: str) -> bool:
+        return text.startswith("<mo>\u2212</mo>") or text.partition(">")[2].startswith(("\u2212", "<mn>\u2212"))
+
+    def name(self, name: Name) -> str:
+        letter = (
+            "\N{MATHEMATICAL BOLD DIGIT ONE}" if name.letter == "1" else GREEK_LETTERS.get(name.letter, name.letter)
+        )
+        written = f"<mi>{letter}</mi>"
+        index = f"<mn>{name.index}</mn>" if name.index.isdigit() else f"<mi>{name.index}</mi>"
+        if name.index and name.new:
+            written = f"<msubsup>{written}{index}<mtext>new</mtext></msubsup>"
+        elif name.index:
+            written = f"<msub>{written}{index}</msub>"
+        elif name.new:
+            written = f"<msup>{written}<mtext>new</mtext></msup>"
+        if name.of:
+            d = "<mo>∂</mo>"
+            return f"<mfrac><mrow>{d}<mi>{name.of}</mi></mrow><mrow>{d}{written}</mrow></mfrac>"
+        return written
+
+    def brackets(self, text: str) -> str:
+        return f"<mrow><mo>(</mo>{text}<mo>)</mo></mrow>"
+
+    def number(self, number: Number) -> str:
+        return mathml_number(number.text, number.quantity)
+
+    def gap(self, count: int) -> str:
+        return f"<mo>…</mo><mtext>({count:,} more)</mtext>"
+
+    def negative(self, text: str) -> str:
+        return f"<mo>\u2212</mo>{text}"
+
+    def transposed(self, operand: Expression) -> str:
+        bare = not (isinstance(operand, Name) and operand.of)
+        inside = f"<mrow>{self.write(operand, WHOLE)}</mrow>" if bare else self.brackets(self.write(operand))
+        return f"<msup>{inside}<mi>T</mi></msup>"
+
+    def power(self, base: str, exponent: str) -> str:
+        return f"<msup>{_one(base)}{_one(exponent)}</msup>"
+
+    def fraction(self, above: Expression, below: Expression) -> str | None:
+        return f"<mfrac><mrow>{self.write(above)}</mrow><mrow>{self.write(below)}</mrow></mfrac>"
+
+    def product(self, left: str, right: str) -> str:
+        return f"{left}<mo>&#x2062;</mo>{right}"  # an invisible product
+
+    def sign(self, operator: str) -> str:
+        return f"<mo>{operator.replace('-', MINUS)}</mo>"
+
+    def times(self, left: Expression, right: Expression) -> str:
+        return "<mo>·</mo>" if plain(left) or plain(right) else "<mo>⊙</mo>"
+
+    def compare(self, left: str, right: str) -> str:
+        return f"<mrow><mo>[</mo>{left}<mo>&gt;</mo>{right}<mo>]</mo></mrow>"
+
+    def cases(self, condition: Compare, then: Expression, otherwise: Expression) -> tuple[str, int]:
+        bare = f"{self.write(condition.left)}<mo>&gt;</mo>{self.write(condition.right)}"
+        rows = (
+            f"<mtr><mtd>{self.write(then)}</mtd><mtd><mtext>if&#xA0;</mtext>{bare}</mtd></mtr>"
+            f"<mtr><mtd>{self.write(otherwise)}</mtd><mtd><mtext>else</mtext></mtd></mtr>"
+        )
+        return f"<mrow><mo>{{</mo><mtable>{rows}</mtable></mrow>", WHOLE
+
+    def reduce(self, kind: str, over: str, operand: Expression) -> tuple[str, int]:
+        sign = "<mo>∑</mo>" if kind in ("sum", "logsumexp") else f"<mi>{kind}</mi>"
+        if OVER[over]:
+            sign = f"<munder>{sign}<mi>{OVER[over]}</mi></munder>"
+        if kind == "logsumexp":
+            return f"<mi>log</mi>{self.brackets(f'{sign}<mi>exp</mi>{self.brackets(self.write(operand))}')}", WHOLE
+        return f"{sign}{self.brackets(self.write(operand))}", RAISED
+
+    def call(self, function: str, operands: tuple[Expression, ...]) -> tuple[str, int]:
+        inside = [self.write(operand) for operand in operands]
+        match function:
+            case "expm1":
+                return f"<mi>exp</mi>{self.brackets(inside[0])}<mo>{MINUS}</mo><mn>1</mn>", ADDED
+            case "softplus":
+                grown = f"<mn>1</mn><mo>+</mo><mi>exp</mi>{self.brackets(inside[0])}"
+                return f"<mi>log</mi>{self.brackets(grown)}", WHOLE
+            case "onehot":
+                return f"<mi>onehot</mi>{self.brackets(inside[0])}", WHOLE
+            case "pick":
+                return f"{self.write(operands[0], WHOLE)}<mo>[</mo>{inside[1]}<mo>]</mo>", WHOLE
+            case "abs":
+                return f"<mrow><mo>|</mo>{inside[0]}<mo>|</mo></mrow>", WHOLE
+            case "sqrt":
+                return f"<msqrt>{inside[0]}</msqrt>", WHOLE
+        name = {"Phi": "Φ", "phi": "φ"}.get(function, function)
+        return f"<mi>{name}</mi>{self.brackets('<mo>,</mo>'.join(inside))}", WHOLE
+
+    def opaque(self, name: str, operands: list[str]) -> str:
+        return f"<mi>{escape(name)}</mi>{self.brackets('<mo>,</mo>'.join(operands))}"
+
+
+GREEK_LETTERS = {
+    "alpha": "\N{GREEK SMALL LETTER ALPHA}",
+    "beta": "β",
+    "delta": "δ",
+    "epsilon": "ε",
+    "lambda": "λ",
+    "weight_decay": "decay",
+}
+
+
+def mathml_number(text: str, quantity: str = "") -> str:
+    """Return shown digits as MathML: one element, so that it can be marked as one."""
+    mark = f' data-q="{escape(quantity)}"' if quantity else ""
+    mantissa, _, exponent = text.replace("-", "\u2212").replace("inf", "∞").partition("e")
+    if not exponent:
+        return f"<mn{mark}>{mantissa}</mn>"
+    return f"<mrow{mark}><mn>{mantissa}</mn><mo>·</mo><msup><mn>10</mn><mn>{exponent}</mn></msup></mrow>"
+
+
+def _one(text: str) -> str:
+    """Return MathML that is a single element: a base or an exponent must be one."""
+    depth = ended = 0
+    for tag in re.finditer(r"<(/?)", text):
+        depth += -1 if tag[1] else 1
+        ended += depth == 0
+    return text if ended == 1 else f"<mrow>{text}</mrow>"

@@ -1,0 +1,146 @@
+"""Where the brackets of a formula go; what stands in them, each notation says for itself."""
+
+from fullyconnected.symbolic.expression import (
+    Binary,
+    Call,
+    Cases,
+    Compare,
+    Expression,
+    Gap,
+    Name,
+    Negative,
+    Number,
+    Opaque,
+    Reduce,
+    Transposed,
+    names_in,
+)
+
+__all__ = [
+    "ADDED", "COMPARED", "GREEK", "LEVEL", "MULTIPLIED", "OVER", "RAISED", "SCALARS", "SIGNED", "WHOLE", "Notation",
+    "plain",
+]  # fmt: skip
+
+COMPARED, ADDED, MULTIPLIED, SIGNED, RAISED, WHOLE = range(6)  # how tightly a formula holds together
+LEVEL = {"+": ADDED, "-": ADDED, "*": MULTIPLIED, "/": MULTIPLIED, "@": MULTIPLIED, "^": RAISED}
+OVER = {"units": "j", "rows": "i", "all": ""}
+SCALARS = {"lr", "beta", "epsilon", "decay", "weight_decay", "step", "alpha", "slope", "lambda", "delta", "q", "l2",
+           "momentum", "L", "E"}  # fmt: skip
+GREEK = {"alpha", "beta", "delta", "epsilon", "lambda", "Phi", "phi"}
+
+
+def plain(node: Expression) -> bool:
+    """Whether a formula is of single numbers, so that a product is one of numbers."""
+    return all(name.letter in SCALARS and not name.of for name in names_in(node))
+
+
+class Notation:
+    """Where brackets go; what is written in them, each notation says for itself."""
+
+    ten = False  # whether 1e-7 is written as a product with a power of ten
+
+    def __call__(self, node: Expression) -> str:
+        return self.write(node)
+
+    def write(self, node: Expression, least: int = COMPARED, first: bool = True) -> str:
+        """Return a formula, in brackets where it holds together less than ``least``.
+
+        A minus at the beginning takes brackets, too, unless the formula comes ``first``.
+        """
+        text, level = self.node(node, first)
+        if level < least or (not first and self.starts_negative(text)):
+            return self.brackets(self.node(node, True)[0])
+        return text
+
+    def node(self, node: Expression, first: bool) -> tuple[str, int]:
+        """Return a formula, and how tightly it holds together."""
+        match node:
+            case Name():
+                return self.name(node), WHOLE
+            case Number(_, text):
+                return self.number(node), RAISED if self.ten and "e" in text else WHOLE
+            case Gap(count):
+                return self.gap(count), WHOLE
+            case Negative(operand):
+                return self.negative(self.write(operand, MULTIPLIED, False)), SIGNED
+            case Transposed(operand):
+                return self.transposed(operand), RAISED
+            case Binary("^", base, exponent):
+                written = self.write(base, WHOLE, False)
+                if isinstance(base, Name) and base.of:
+                    written = self.brackets(written)
+                return self.power(written, self.write(exponent, WHOLE)), RAISED
+            case Binary("/", left, right) if (fraction := self.fraction(left, right)) is not None:
+                return fraction, WHOLE
+            case Binary("@", left, right):
+                inside = RAISED if not (isinstance(left, Binary) and left.operator == "@") else MULTIPLIED
+                return self.product(self.write(left, inside, first), self.write(right, RAISED, False)), MULTIPLIED
+            case Binary(operator, left, right):
+                level = LEVEL[operator]
+                sign = self.times(left, right) if operator == "*" else self.sign(operator)
+                same = operator in "+*" and isinstance(right, Binary) and right.operator == operator
+                return f"{self.write(left, level, first)}{sign}{self.write(right, level + (not same), False)}", level
+            case Compare(left, right):
+                return self.compare(self.write(left, ADDED), self.write(right, ADDED)), WHOLE
+            case Cases(condition, then, otherwise):
+                return self.cases(condition, then, otherwise)
+            case Reduce(kind, over, operand):
+                return self.reduce(kind, over, operand)
+            case Opaque(function, operands):
+                return self.opaque(function, [self.write(operand) for operand in operands]), WHOLE
+            case Call(function, operands):
+                return self.call(function, operands)
+        raise TypeError(node)
+
+    # what the notations differ in
+
+    def starts_negative(self, text: str) -> bool:
+        return text.startswith("-")
+
+    def brackets(self, text: str) -> str:
+        return f"({text})"
+
+    def name(self, name: Name) -> str:
+        raise NotImplementedError
+
+    def number(self, number: Number) -> str:
+        raise NotImplementedError
+
+    def gap(self, count: int) -> str:
+        raise NotImplementedError
+
+    def negative(self, text: str) -> str:
+        return f"-{text}"
+
+    def transposed(self, operand: Expression) -> str:
+        raise NotImplementedError
+
+    def power(self, base: str, exponent: str) -> str:
+        return f"{base}^{exponent}"
+
+    def fraction(self, above: Expression, below: Expression) -> str | None:
+        return None
+
+    def product(self, left: str, right: str) -> str:
+        raise NotImplementedError
+
+    def sign(self, operator: str) -> str:
+        return f" {operator} "
+
+    def times(self, left: Expression, right: Expression) -> str:
+        return " * "
+
+    def compare(self, left: str, right: str) -> str:
+        return f"({left} > {right})"
+
+    def cases(self, condition: Compare, then: Expression, otherwise: Expression) -> tuple[str, int]:
+        raise NotImplementedError
+
+    def reduce(self, kind: str, over: str, operand: Expression) -> tuple[str, int]:
+        raise NotImplementedError
+
+    def call(self, function: str, operands: tuple[Expression, ...]) -> tuple[str, int]:
+        raise NotImplementedError
+
+    def opaque(self, name: str, operands: list[str]) -> str:
+        return f"{name}({', '.join(operands)})"

@@ -1,0 +1,90 @@
+"""Formulas as plain text, and as Python source for NumPy, which is the same with other signs."""
+
+from fullyconnected.symbolic.expression import Compare, Expression, Name, Number
+from fullyconnected.symbolic.notation import ADDED, OVER, WHOLE, Notation
+
+__all__ = ["NumPy", "Text"]
+
+
+class Text(Notation):
+    """Plain text: ``x' dL/dh1``; a product of matrices has no sign, and one entry by entry has ``*``."""
+
+    def name(self, name: Name) -> str:
+        return name.text
+
+    def number(self, number: Number) -> str:
+        return number.text
+
+    def gap(self, count: int) -> str:
+        return f"... ({count:,} more)"
+
+    def transposed(self, operand: Expression) -> str:
+        return f"{self.write(operand, WHOLE)}'"
+
+    def product(self, left: str, right: str) -> str:
+        return f"{left} {right}"
+
+    def cases(self, condition: Compare, then: Expression, otherwise: Expression) -> tuple[str, int]:
+        bare = f"{self.write(condition.left, ADDED)} > {self.write(condition.right, ADDED)}"
+        return f"({self.write(then, ADDED)} if {bare} else {self.write(otherwise, ADDED)})", WHOLE
+
+    def reduce(self, kind: str, over: str, operand: Expression) -> tuple[str, int]:
+        index, inside = f"_{OVER[over]}" if OVER[over] else "", self.write(operand)
+        return (f"log(sum{index}(exp({inside})))" if kind == "logsumexp" else f"{kind}{index}({inside})"), WHOLE
+
+    def call(self, function: str, operands: tuple[Expression, ...]) -> tuple[str, int]:
+        match function, operands:
+            case "expm1", (x,):
+                return f"exp({self.write(x)}) - 1", ADDED
+            case "softplus", (x,):
+                return f"log(1 + exp({self.write(x)}))", WHOLE
+            case "onehot", (t, _):
+                return f"onehot({self.write(t)})", WHOLE
+            case "pick", (z, t):
+                return f"{self.write(z, WHOLE)}[{self.write(t)}]", WHOLE
+            case "abs", (x,):
+                return f"|{self.write(x)}|", WHOLE
+        return f"{function}({', '.join(map(self.write, operands))})", WHOLE
+
+
+class NumPy(Text):
+    """Python source over arrays that are named as in the text."""
+
+    def name(self, name: Name) -> str:
+        return "ones" if name.letter == "1" else name.identifier
+
+    def number(self, number: Number) -> str:
+        return repr(number.value)
+
+    def transposed(self, operand: Expression) -> str:
+        return f"{self.write(operand, WHOLE)}.T"
+
+    def power(self, base: str, exponent: str) -> str:
+        return f"{base}**{exponent}"
+
+    def product(self, left: str, right: str) -> str:
+        return f"{left} @ {right}"
+
+    def cases(self, condition: Compare, then: Expression, otherwise: Expression) -> tuple[str, int]:
+        bare = f"{self.write(condition.left, ADDED)} > {self.write(condition.right, ADDED)}"
+        return f"np.where({bare}, {self.write(then)}, {self.write(otherwise)})", WHOLE
+
+    def reduce(self, kind: str, over: str, operand: Expression) -> tuple[str, int]:
+        how = {"units": ", axis=1, keepdims=True", "rows": ", axis=0", "all": ""}[over]
+        fold = "logaddexp.reduce" if kind == "logsumexp" else kind
+        return f"np.{fold}({self.write(operand)}{how})", WHOLE
+
+    def call(self, function: str, operands: tuple[Expression, ...]) -> tuple[str, int]:
+        inside = [self.write(operand) for operand in operands]
+        match function:
+            case "softplus":
+                return f"np.logaddexp({inside[0]}, 0)", WHOLE
+            case "onehot":
+                return f"np.eye({inside[1]}.shape[1])[{inside[0]}]", WHOLE
+            case "pick":
+                return f"np.take_along_axis({inside[0]}, {inside[1]}[:, None], 1)", WHOLE
+            case "Phi" | "phi":
+                return f"{function}({inside[0]})", WHOLE
+            case "max":
+                return f"np.maximum({', '.join(inside)})", WHOLE
+        return f"np.{function}({', '.join(inside)})", WHOLE

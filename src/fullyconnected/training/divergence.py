@@ -1,0 +1,178 @@
+"""Why a run diverged, and what to do: the steps before it are taken once more, with the weights that were finite."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import numpy as np
+
+from fullyconnected.activations import FunctionPair
+from fullyconnected.core.arrays import Array, Views
+from fullyconnected.core.batches import Rows, batches
+from fullyconnected.core.contracts import is_foreign
+from fullyconnected.engine.task import Task
+from fullyconnected.errors import DivergenceError
+from fullyconnected.optimizers import LBFGS
+from fullyconnected.program.program import Batch, Workspace
+from fullyconnected.training.scales import scale_of
+
+__all__ = ["explained"]
+
+FAR = 10.0  # the size of inputs and targets from which on they are worth a word beside the rate
+OUT_OF_RANGE = 1e4  # and that from which on they alone make numbers overflow
+TINY = 1e-6  # a rate at which no step goes far
+
+
+def explained(
+    error: DivergenceError, task: Task, theta: Array, state: Array, seed: int, begun: int, order: Rows
+) -> DivergenceError:
+    """Return the error with the advice that follows from its cause.
+
+    ``theta`` and ``state`` are from before the epoch, which began after ``begun`` steps and visits the rows in this
+    order.
+    """
+    most = len(order)
+    if not isinstance(task.optimizer, LBFGS):
+        most = min(most, task.batch_size + task.program.least_rows - 1)
+    workspace = Workspace(task.program, theta.copy(), state.copy(), most, loss=task.loss)
+    advice = ""
+    for step, rows in suspects(task, order, error.step - begun):
+        batch = workspace.bind(len(rows))
+        batch.fill(task.x[rows], task.t[rows], None if task.weights is None else task.weights[rows])
+        workspace.at(seed, begun + step)
+        with np.errstate(all="ignore"):
+            found = batch.find_not_finite(train=True)
+        if found is not None:
+            # weights that training has brought there are the rate's doing, too
+            grown = begun > 0 and _largest(theta) > OUT_OF_RANGE
+            advice = of_the_rate(task, error) if grown else at_once(task, batch, *found, rows)
+            break
+    else:
+        advice = of_the_rule(task, theta, workspace.gradient, error) or of_the_rate(task, error) + of_code(task, error)
+    return DivergenceError(error.epoch, error.step, error.learning_rate, error.layer, advice)
+
+
+def suspects(task: Task, order: Rows, step: int) -> Iterator[tuple[int, Rows]]:
+    """Yield the batch of a step of the epoch, counted from 1, and the one before it, whose update it felt."""
+    if isinstance(task.optimizer, LBFGS):
+        yield 0, order
+        return
+    weights = task.weights
+    steps = 0
+    last: list[tuple[int, Rows]] = []
+    for rows in batches(order, task.batch_size, task.program.least_rows):
+        if weights is not None and not weights[rows].any():
+            continue
+        last = [*last[-1:], (steps, rows)]
+        steps += 1
+        if steps == step:
+            break
+    yield from last
+
+
+def at_once(task: Task, batch: Batch, kind: str, i: int, rows: Rows) -> str:
+    """Say why a step with finite weights gives what is not finite: the user's code, or numbers out of range."""
+    if foreign := _foreign(task, i):
+        method, wrote = WRITES[kind]
+        return (
+            f"The rate is not the cause: {method} of {foreign} leaves NaN or infinity where all that it is given is "
+            f"finite. Does it write every entry of {wrote}, in place, and is it defined for all that comes? "
+            f"fc.check_gradients looks at it alone."
+        )
+    x = np.abs(task.x[rows].astype(np.float64)).max(axis=0)
+    t = float(np.abs(task.t[rows].astype(np.float64)).max()) if task.t.ndim == 2 else 0.0
+    weights = _largest(batch.workspace.theta)
+    told = "The rate is not the cause, for it happens with the weights from before: "
+    if x.max() > OUT_OF_RANGE and x.max() >= max(t, weights):
+        return (
+            f"{told}x[:, {int(x.argmax())}] reaches {x.max():.3g}. Bring the inputs to mean 0 and standard deviation "
+            f"1, (x - x.mean(axis=0)) / x.std(axis=0)."
+        )
+    if t > OUT_OF_RANGE and t >= weights:
+        return (
+            f"{told}targets reach {t:.3g}. Bring them to mean 0 and standard deviation 1, "
+            f"(t - t.mean(axis=0)) / t.std(axis=0)."
+        )
+    if weights > OUT_OF_RANGE:
+        return (
+            f"{told}the network's own parameters reach {weights:.3g}. Begin with a new network, or with smaller first "
+            f"values (init)."
+        )
+    return (
+        f"{told}numbers overflow in {batch.workspace.dtype} on their way through the network. Look at its activations, "
+        f"or compute in float64, Network(layers, dtype=np.float64)."
+    )
+
+
+def of_code(task: Task, error: DivergenceError) -> str:
+    """Name a user's code that has given what is not finite of finite numbers, in an epoch that began well."""
+    names = [f"the output of {step.name}" for step in task.program.steps]
+    i = names.index(error.layer) if error.layer in names else -1
+    if (i < 0 and error.layer != "loss") or not (foreign := _foreign(task, i)):
+        return ""
+    return f" Or {foreign} is not defined for all that comes: it gives NaN or infinity of finite numbers."
+
+
+WRITES = {
+    "output": ("forward", "y"),
+    "loss": ("terms", "c.e"),
+    "dz": ("terms", "dz"),
+    "gradient": ("backward", "g and dx, or of dy"),
+}
+
+
+def _foreign(task: Task, i: int) -> str:
+    """Name the class of a user's own that a step of the program, or the loss (-1), is; or nothing."""
+    if i < 0:
+        return type(task.loss).__name__ if is_foreign(task.loss) else ""
+    step = task.program.steps[i]
+    if is_foreign(step.layer):
+        return f"{type(step.layer).__name__} ({step.name})"
+    f = getattr(step.layer, "activation", None)
+    if f is None or not (is_foreign(f) or isinstance(f, FunctionPair)):
+        return ""
+    return f"{f!a:.80} ({step.name})" if isinstance(f, FunctionPair) else f"{type(f).__name__} ({step.name})"
+
+
+def _largest(vector: Array) -> float:
+    return float(np.abs(vector).max(initial=0.0))
+
+
+def of_the_rule(task: Task, theta: Array, g: Array, error: DivergenceError) -> str:
+    """Say whether an optimizer of the user's own makes infinity of finite numbers in its first step."""
+    rule = task.optimizer
+    if not is_foreign(rule) or error.step > 2:
+        return ""
+    new, s = theta.copy(), Views({name: np.zeros_like(theta) for name in rule.slots})
+    c = SimpleNamespace(xp=np, **{name: np.empty_like(theta) for name in rule.scratch})
+    with np.errstate(all="ignore"):
+        rule.update(new, g.copy(), s, c, lr=min(error.learning_rate, 1.0), step=1, decays=True)
+    if np.isfinite(new).all():
+        return ""
+    return (
+        f"The rate is not the cause: update of {type(rule).__name__} makes NaN or infinity of finite parameters and "
+        f"a finite gradient, in its first step. Is there a division by what may be 0, or a root of what may be "
+        f"negative?"
+    )
+
+
+def of_the_rate(task: Task, error: DivergenceError) -> str:
+    """Say what makes steps too long that begin with finite numbers."""
+    rule, lr = task.optimizer, error.learning_rate
+    decay = max(task.l2, getattr(rule, "weight_decay", 0.0)) * lr
+    if decay > 1:
+        return f"The weights shrink by {decay:.3g} of themselves in a step: l2 times the learning rate must be below 1."
+    parts = []
+    x, t = scale_of(task.x), scale_of(task.t) if task.t.ndim == 2 else None
+    if x.size.max() > FAR:
+        i = int(x.size.argmax())
+        parts.append(f"inputs of standard deviation 1 ({x.told(i, None, 'x')})")
+    if t is not None and not task.loss.own_output and t.size.max() > FAR:
+        i = int(t.size.argmax())
+        parts.append(f"targets of standard deviation 1 ({t.told(i, None, 't')})")
+    if lr > TINY:
+        parts.append(
+            f"a learning rate ten times smaller than {lr:.3g}" if parts else "a learning rate ten times smaller"
+        )
+    if task.max_grad_norm is None:
+        parts.append("max_grad_norm=1.0")
+    return f"Try {', or '.join(parts) or 'float64'}."
