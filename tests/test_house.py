@@ -48,7 +48,10 @@ RANKS = {
     "__main__": 12,
 }
 INSIDE = {
-    "core": ["version", "habits", "wording", "arrays", "settings", "randomness", "checks", "contracts", "batches"],
+    "core": [
+        *("version", "habits", "wording", "arrays", "settings", "randomness", "checks", "contracts", "registry"),
+        "batches",
+    ],
     "layers": ["widths", "dense", "dropout", "norm", "residual", "__init__"],
     "program": ["guard", "program", "data", "summary"],
     "symbolic": [

@@ -1,6 +1,8 @@
 """Layers, activations, losses and optimizers of one's own: written from the docstrings, registered, trained."""
 
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -754,6 +756,30 @@ class TestNames:
         again = type("Snake", (fc.ActivationFunction,), {"name": "snake", "__qualname__": "Snake"})
         fc.register(again)
         assert ACTIVATIONS.classes["snake"] is again
+
+    def test_two_classes_of_one_name_in_different_modules(self, monkeypatch):
+        """Neither takes the other's place without notice; nor that of one of the library's."""
+        monkeypatch.setattr(ACTIVATIONS, "classes", dict(ACTIVATIONS.classes))
+        fc.register(type("Curve", (fc.ActivationFunction,), {"name": "curve", "__module__": "my_layers"}))
+        with pytest.raises(errors.ConfigError, match=r"'curve' is taken by my_layers\.Curve; choose another"):
+            fc.register(type("Curve", (fc.ActivationFunction,), {"name": "curve", "__module__": "other_layers"}))
+        with pytest.raises(errors.ConfigError, match=r"'relu' is taken by fullyconnected\.activations\.ReLU; choose"):
+            fc.register(type("ReLU", (fc.ActivationFunction,), {"name": "relu"}))
+
+    def test_a_script_that_another_module_imports_defines_its_classes_twice(self, tmp_path):
+        """Once in __main__, once in the module of the file's name: they are the same."""
+        (tmp_path / "script.py").write_text(
+            "import fullyconnected as fc\n"
+            "@fc.register\n"
+            "class Mine(fc.ActivationFunction):\n    name = 'mine'\n"
+            "if __name__ == '__main__':\n"
+            "    import helper\n"
+            "    print(fc.Dense(1, 1, 'mine').activation)\n",
+            encoding="utf-8",
+        )
+        (tmp_path / "helper.py").write_text("import script\n", encoding="utf-8")
+        out = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert out.stdout.strip() == "Mine()"
 
     @pytest.mark.parametrize("name", [None, "", 5])
     def test_without_a_name(self, name):

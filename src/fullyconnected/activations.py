@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fullyconnected.base import ActivationFunction, Registry
+from fullyconnected.base import ActivationFunction, Layer
 from fullyconnected.core.arrays import Array, Buffer, Wanted
 from fullyconnected.core.checks import number
+from fullyconnected.core.registry import Registry
 from fullyconnected.core.settings import settings
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import KindError, ShapeError
@@ -419,6 +420,9 @@ ACTIVATIONS = Registry(
     "activation",
     ActivationFunction,
     (ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Mish, Softplus, Sigmoid, Tanh, Softmax, Exp, Identity),
+    hint=lambda given: (
+        'an activation in a layer is given by its name, such as "relu"' if isinstance(given, Layer) else ""
+    ),
 )
 
 

@@ -19,17 +19,17 @@ A step allocates nothing of batch size: every array function comes from ``c.xp``
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from fullyconnected.core.arrays import Array, Buffer, Shape, Wanted, dot, reserve, shaped
-from fullyconnected.core.checks import as_array, as_weights, number
+from fullyconnected.core.checks import as_array, as_weights
 from fullyconnected.core.contracts import check_class, check_shapes, guarded, is_foreign, read_only
 from fullyconnected.core.settings import Settings
-from fullyconnected.errors import ConfigError, KindError, ShapeError, nearest
+from fullyconnected.errors import ConfigError, ShapeError
 
-__all__ = ["ActivationFunction", "Layer", "Loss", "Optimizer", "Param", "Registry"]
+__all__ = ["ActivationFunction", "Layer", "Loss", "Optimizer", "Param"]
 
 
 class Param(NamedTuple):
@@ -307,92 +307,26 @@ class Optimizer(Settings):
         raise NotImplementedError(f"{type(self).__name__} has no update; see help(fc.Optimizer)")
 
 
-T = TypeVar("T")
-
-
-class Registry(Generic[T]):
-    """The classes of one kind by name: what a string stands for, and what a file may name."""
-
-    def __init__(self, kind: str, base: type[T], classes: Iterable[type[T]] = ()) -> None:
-        self.kind, self.base = kind, base
-        self.classes: dict[str, type[T]] = {}
-        for each in classes:
-            self.add(each)
-
-    def add(self, cls: type[T]) -> type[T]:
-        """Register ``cls`` under its name, and return it."""
-        if is_foreign(cls):
-            check_class(cls, self.kind)
-        name = cls.name  # type: ignore[attr-defined]
-        if not name:
-            raise ConfigError(f"{cls.__name__} needs a class attribute name, a string; it is empty")
-        known = self.classes.get(name)
-        if known is not None and known.__qualname__ != cls.__qualname__:
-            raise ConfigError(f"the {self.kind} name {name!r} is taken by {known.__qualname__}; choose another")
-        self.classes[name] = cls
-        return cls
-
-    def build(self, name: object, **settings: Any) -> T:
-        """Return the class registered under ``name``, called with ``settings``."""
-        if not isinstance(name, str) or name not in self.classes:
-            raise nearest(self.kind, name, self.classes)
-        try:
-            return self.classes[name](**settings)
-        except TypeError as error:
-            raise ConfigError(f"{self.kind} {name!r} does not take {settings}: {error}") from None
-
-    def get(self, given: Any) -> T:
-        """Return ``given`` if it is of this kind already, or what its name stands for."""
-        if isinstance(given, self.base):
-            if is_foreign(given):
-                check(given, self.kind)
-            return given
-        if isinstance(given, str):
-            return self.build(given)
-        if isinstance(given, type) and issubclass(given, self.base):
-            raise KindError(f"{given.__name__} is a class; call it: {given.__name__}()")
-        hint = ""
-        if (name := getattr(given, "__name__", "").lower()) in self.classes:
-            hint = f"; its name stands for it here: {name!r}"
-        elif self.kind == "optimizer" and isinstance(given, int | float):
-            hint = f"; with a learning rate: fc.Adam({given})"
-        elif self.kind == "loss" and given is None:
-            hint = "; for classes: SoftmaxCrossEntropy(), for numbers: SquaredError()"
-        elif self.kind == "loss" and callable(given):
-            hint = "; a loss of your own is a class, see help(fc.Loss)"
-        elif self.kind == "activation" and isinstance(given, Layer):
-            hint = '; an activation in a layer is given by its name, such as "relu"'
-        elif isinstance(given, Settings) and self.kind in ("loss", "optimizer"):
-            hint = "; are two arguments swapped?"
-        article = "an" if self.kind[0] in "aeiou" else "a"
-        raise KindError(
-            f"expected {article} {self.kind} or the name of one ({', '.join(self.classes)}); got {given!r:.200}{hint}"
-        )
-
-
-def check(thing: Any, kind: str) -> None:
-    """Raise where an object of a user's own class lacks what it needs to be used."""
-    check_class(type(thing), kind)
-    if isinstance(thing, Optimizer):
-        number(f"lr of {type(thing).__name__}", getattr(thing, "lr", None))
-    elif isinstance(thing, Layer):
-        what = type(thing).__name__
-        for size in ("n_in", "n_out"):
-            value = getattr(thing, size, "missing")
-            if value is not None and (not isinstance(value, int | np.integer) or value < 1):
-                raise ConfigError(f"{what} needs {size}, a whole number of 1 or more, or None; it is {value!a:.80}")
-        if thing.n_in is None:
-            return  # its shapes are known once it is sized
-        if thing.n_out is None:
-            raise ConfigError(f"{what} needs n_out, a whole number of 1 or more; it is None where n_in is {thing.n_in}")
-        check_shapes(what, params := thing.params(), "params", Param)
-        check_shapes(what, state := thing.state(), "state")
-        if both := params.keys() & state.keys():
-            raise ConfigError(f"{what} has a parameter and a running statistic that are both called {min(both)!a}")
-        for name, wanted in thing.cache(1).items():
-            shape = wanted.shape if isinstance(wanted, Buffer | np.ndarray) else wanted
-            if not isinstance(shape, tuple) or not all(isinstance(n, int | np.integer) for n in shape):
-                raise ConfigError(f"{what}.cache() gives {name} as {wanted!a:.80}; a shape such as (rows, 3) is wanted")
+def check_layer(layer: Layer) -> None:
+    """Raise where a layer of a user's own class lacks what it needs to be used."""
+    check_class(type(layer), "layer")
+    what = type(layer).__name__
+    for size in ("n_in", "n_out"):
+        value = getattr(layer, size, "missing")
+        if value is not None and (not isinstance(value, int | np.integer) or value < 1):
+            raise ConfigError(f"{what} needs {size}, a whole number of 1 or more, or None; it is {value!a:.80}")
+    if layer.n_in is None:
+        return  # its shapes are known once it is sized
+    if layer.n_out is None:
+        raise ConfigError(f"{what} needs n_out, a whole number of 1 or more; it is None where n_in is {layer.n_in}")
+    check_shapes(what, params := layer.params(), "params", Param)
+    check_shapes(what, state := layer.state(), "state")
+    if both := params.keys() & state.keys():
+        raise ConfigError(f"{what} has a parameter and a running statistic that are both called {min(both)!a}")
+    for name, wanted in layer.cache(1).items():
+        shape = wanted.shape if isinstance(wanted, Buffer | np.ndarray) else wanted
+        if not isinstance(shape, tuple) or not all(isinstance(n, int | np.integer) for n in shape):
+            raise ConfigError(f"{what}.cache() gives {name} as {wanted!a:.80}; a shape such as (rows, 3) is wanted")
 
 
 def in_dtype(t: Array, dtype: np.dtype[Any]) -> Array:

@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fullyconnected.activations import ONE
-from fullyconnected.base import Loss, Registry, as_outputs
+from fullyconnected.base import Loss, as_outputs
 from fullyconnected.core.arrays import BLOCK, Array, Buffer, Wanted, dot
 from fullyconnected.core.checks import number
-from fullyconnected.core.settings import settings
+from fullyconnected.core.registry import Registry
+from fullyconnected.core.settings import Settings, settings
 from fullyconnected.errors import DataError, KindError, ShapeError
 
 __all__ = [
@@ -510,6 +511,15 @@ class Hinge(Loss):
         return margins
 
 
+def _hint(given: Any) -> str:
+    """Say what to write instead of something that is no loss."""
+    if given is None:
+        return "for classes: SoftmaxCrossEntropy(), for numbers: SquaredError()"
+    if isinstance(given, Settings):
+        return "are two arguments swapped?"
+    return "a loss of your own is a class, see help(fc.Loss)" if callable(given) else ""
+
+
 LOSSES = Registry(
     "loss",
     Loss,
@@ -524,4 +534,5 @@ LOSSES = Registry(
         SoftmaxCrossEntropy,
         LogisticLoss,
     ),
+    hint=_hint,
 )

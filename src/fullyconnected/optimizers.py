@@ -8,10 +8,11 @@ to theta piece by piece.
 from dataclasses import field
 from typing import Any, ClassVar
 
-from fullyconnected.base import Optimizer, Registry
+from fullyconnected.base import Optimizer
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import count, number
-from fullyconnected.core.settings import settings
+from fullyconnected.core.registry import Registry
+from fullyconnected.core.settings import Settings, settings
 
 __all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Momentum", "Nesterov", "RMSProp"]
 
@@ -342,4 +343,18 @@ class LBFGS(Optimizer):
         number("gradient_tolerance", self.gradient_tolerance)
 
 
-OPTIMIZERS = Registry("optimizer", Optimizer, (SGD, Momentum, Nesterov, RMSProp, Adam, AdamW, LBFGS))
+def _check(rule: Optimizer) -> None:
+    """Raise where a rule of a user's own class has no learning rate."""
+    number(f"lr of {type(rule).__name__}", getattr(rule, "lr", None))
+
+
+def _hint(given: Any) -> str:
+    """Say what to write instead of something that is no optimizer."""
+    if isinstance(given, int | float):
+        return f"with a learning rate: fc.Adam({given})"
+    return "are two arguments swapped?" if isinstance(given, Settings) else ""
+
+
+OPTIMIZERS = Registry(
+    "optimizer", Optimizer, (SGD, Momentum, Nesterov, RMSProp, Adam, AdamW, LBFGS), check=_check, hint=_hint
+)

@@ -3,7 +3,7 @@
 from typing import Any, TypeVar
 
 from fullyconnected.activations import ACTIVATIONS
-from fullyconnected.base import Registry
+from fullyconnected.core.registry import Registry
 from fullyconnected.errors import KindError
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES

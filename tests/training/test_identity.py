@@ -198,7 +198,7 @@ def things(tmp_path, monkeypatch):
         monkeypatch.syspath_prepend(tmp_path)
         sys.modules.pop("helper", None)
         monkeypatch.setattr(sys, "dont_write_bytecode", True)
-        for registry in fc.registry.REGISTRIES:
+        for registry in fc.registries.REGISTRIES:
             registry.classes.pop("own", None)
         found = runpy.run_path(str(tmp_path / "program.py"))["THINGS"]
         sys.modules.pop("helper", None)

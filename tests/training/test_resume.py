@@ -138,7 +138,7 @@ def test_what_has_changed_behind_its_name_is_refused_and_named(program, tmp_path
     def rerun(epochs, old, new):
         assert old in PROGRAM
         (tmp_path / "program.py").write_text(PROGRAM.replace(old, new), encoding="utf-8")
-        for registry in fc.registry.REGISTRIES:
+        for registry in fc.registries.REGISTRIES:
             for name in ("bent", "scaled", "slow"):
                 registry.classes.pop(name, None)
         monkeypatch.setattr("sys.argv", ["program.py", str(epochs), "run"])

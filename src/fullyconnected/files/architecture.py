@@ -10,7 +10,8 @@ from numbers import Integral, Real
 from typing import Any
 
 from fullyconnected.activations import ACTIVATIONS, FunctionPair
-from fullyconnected.base import ActivationFunction, Layer, Registry
+from fullyconnected.base import ActivationFunction, Layer
+from fullyconnected.core.registry import Registry
 from fullyconnected.errors import ConfigError, FileFormatError
 from fullyconnected.layers import LAYERS
 from fullyconnected.layers.residual import chain

@@ -1,6 +1,7 @@
-"""The layers: frozen dataclasses of sizes and mathematics, each a :class:`fullyconnected.protocols.Layer`."""
+"""The layers: frozen dataclasses of sizes and mathematics, each a :class:`fullyconnected.base.Layer`."""
 
-from fullyconnected.base import Layer, Registry
+from fullyconnected.base import Layer
+from fullyconnected.core.registry import Registry
 from fullyconnected.layers.dense import Activation, Dense
 from fullyconnected.layers.dropout import Dropout
 from fullyconnected.layers.norm import BatchNorm, LayerNorm

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
-from fullyconnected.base import Layer, check
+from fullyconnected.base import Layer, check_layer
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.core.settings import settings
@@ -25,7 +25,7 @@ def chain(layers: Sequence[Layer], n_in: int | None) -> tuple[Layer, ...]:
                 f"layer {i} is {layer!r:.200}; layers are Dense, Dropout and so on, or your own Layer{hint}"
             )
         if is_foreign(layer):
-            check(layer, "layer")
+            check_layer(layer)
         if n_in is None:
             if layer.n_in is None:
                 raise ShapeError(f"layer {i}, {layer!r:.200}, comes first and has no width: give it n_in")
@@ -36,7 +36,7 @@ def chain(layers: Sequence[Layer], n_in: int | None) -> tuple[Layer, ...]:
                 before = f"layer {i - 1}, {sized[-1]!r:.200}" if sized else "the input of the block"
                 raise ShapeError(f"layer {i}, {layer!r:.200}, {error} ({before})") from None
             if is_foreign(layer):
-                check(layer, "layer")
+                check_layer(layer)
         sized.append(layer)
         n_in = layer.n_out
     return tuple(sized)

@@ -1,0 +1,102 @@
+"""Registries: the classes of one kind by name, the library's own and a user's."""
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+from fullyconnected.core.contracts import check_class, is_foreign
+from fullyconnected.errors import ConfigError, KindError, nearest
+
+__all__ = ["Registry"]
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """The classes of one kind by name: what a string stands for, and what a file may name.
+
+    Parameters
+    ----------
+    kind : str
+        What one of them is called, in messages and in files: ``"loss"``.
+    base : type
+        The class that they all are of.
+    classes : iterable of type
+        Those that the library has.
+    check : callable, optional
+        Called with an object of a user's own class; raises where it lacks what it needs to be used.
+    hint : callable, optional
+        Called with something that is neither an object of this kind nor a name; returns what to write instead, or "".
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        base: type[T],
+        classes: Iterable[type[T]] = (),
+        *,
+        check: Callable[[Any], None] | None = None,
+        hint: Callable[[Any], str] | None = None,
+    ) -> None:
+        self.kind, self.base, self.check, self.hint = kind, base, check, hint
+        self.classes: dict[str, type[T]] = {}
+        for each in classes:
+            self.add(each)
+
+    def add(self, cls: type[T]) -> type[T]:
+        """Register ``cls`` under its name, and return it; a class that is defined anew takes the place of the old."""
+        if is_foreign(cls):
+            check_class(cls, self.kind)
+        name = cls.name  # type: ignore[attr-defined]
+        if not name:
+            raise ConfigError(f"{cls.__name__} needs a class attribute name, a string; it is empty")
+        known = self.classes.get(name)
+        if known is not None and not _is_anew(known, cls):
+            raise ConfigError(
+                f"the {self.kind} name {name!r} is taken by {known.__module__}.{known.__qualname__}; choose another"
+            )
+        self.classes[name] = cls
+        return cls
+
+    def build(self, name: object, **settings: Any) -> T:
+        """Return the class registered under ``name``, called with ``settings``."""
+        if not isinstance(name, str) or name not in self.classes:
+            raise nearest(self.kind, name, self.classes)
+        try:
+            return self.classes[name](**settings)
+        except TypeError as error:
+            raise ConfigError(f"{self.kind} {name!r} does not take {settings}: {error}") from None
+
+    def get(self, given: Any) -> T:
+        """Return ``given`` if it is of this kind already, or what its name stands for."""
+        if isinstance(given, self.base):
+            if is_foreign(given):
+                check_class(type(given), self.kind)
+                if self.check is not None:
+                    self.check(given)
+            return given
+        if isinstance(given, str):
+            return self.build(given)
+        if isinstance(given, type) and issubclass(given, self.base):
+            raise KindError(f"{given.__name__} is a class; call it: {given.__name__}()")
+        if (name := getattr(given, "__name__", "").lower()) in self.classes:
+            hint = f"its name stands for it here: {name!r}"
+        else:
+            hint = "" if self.hint is None else self.hint(given)
+        article = "an" if self.kind[0] in "aeiou" else "a"
+        raise KindError(
+            f"expected {article} {self.kind} or the name of one ({', '.join(self.classes)}); got {given!r:.200}"
+            + (f"; {hint}" if hint else "")
+        )
+
+
+def _is_anew(known: type, cls: type) -> bool:
+    """Whether a class is another definition of a known one: of the same name in the same module.
+
+    So is one of a cell of a notebook that runs again, of a module that is loaded again, or of a script that another
+    module imports: the script's classes are in ``__main__``, and those of the import in a module of the same file.
+    """
+    if known.__qualname__ != cls.__qualname__:
+        return False
+    one, other = (getattr(sys.modules.get(each.__module__), "__file__", None) for each in (known, cls))
+    return known.__module__ == cls.__module__ or (one is not None and one == other)
