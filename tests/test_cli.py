@@ -8,13 +8,15 @@ import shlex
 import signal
 import subprocess
 import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 import fullyconnected as fc
 from fullyconnected.checking import proof
-from fullyconnected.cli import main
+from fullyconnected.cli import COMMANDS, main
+from fullyconnected.cli.console import put
 from fullyconnected.tables.model import load_table_model
 from fullyconnected.tables.table import ADVICE
 
@@ -421,6 +423,34 @@ class TestAsAProgram:
         code = "import sys, fullyconnected; print(*[n for n in sys.modules if n.endswith(('cli', 'tables', 'model'))])"
         out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         assert not out.strip()
+
+    @pytest.mark.parametrize("arguments", [["--version"], ["--help"], *([name, "--help"] for name in COMMANDS)])
+    def test_what_answers_at_once_loads_no_more_than_the_package_does(self, arguments):
+        code = (
+            "import sys, fullyconnected; before = {*sys.modules}\n"
+            "from fullyconnected.cli import main\n"
+            f"try: main({arguments})\nexcept SystemExit: pass\n"
+            "print(*({name for name in {*sys.modules} - before if name.startswith('fullyconnected.')}))"
+        )
+        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        loaded = {name.removeprefix("fullyconnected.") for name in out.splitlines()[-1].split()}
+        allowed = {"cli", "cli.console", "training", "training.progress", f"cli.{arguments[0]}"}
+        assert loaded <= allowed
+
+
+def test_a_command_is_a_file_and_a_line(capsys, monkeypatch):
+    def arguments(parser):
+        parser.add_argument("--name", default="world")
+
+    greet = ModuleType("fullyconnected.cli.greet")
+    greet.arguments, greet.run = arguments, lambda options: put(f"hello, {options.name}\n") or 0
+    monkeypatch.setitem(sys.modules, greet.__name__, greet)
+    monkeypatch.setitem(COMMANDS, "greet", "Say hello.")
+    assert main(["greet", "--name", "you"]) == 0
+    assert capsys.readouterr().out == "hello, you\n"
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "Say hello." in " ".join(capsys.readouterr().out.split())
 
 
 def test_explain_prints_an_example(capsys):

@@ -69,6 +69,7 @@ INSIDE = {
         *("render.as_json", "pictures.svg", "pictures.placement", "pictures.picture", "pictures.graph"),
         *("pictures.drawing", "render.page", "samples", "__init__"),
     ],
+    "cli": ["console", "train", "predict", "explain", "check", "__init__"],
 }
 # What is called from below by its name, and loaded at that moment alone.
 BY_NAME = {"training.history": {"plot"}}
