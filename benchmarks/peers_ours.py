@@ -5,6 +5,7 @@ from peers_case import Case
 
 import fullyconnected as fc
 from fullyconnected.training.run import Run
+from fullyconnected.training.settings import FitSettings
 
 __all__ = ["Bare", "Native", "NumPy"]
 
@@ -20,7 +21,9 @@ class NumPy:
         if case.job == "train":
             loss = "softmax_cross_entropy" if case.classes else "squared_error"
             optimizer = {"SGD": fc.SGD, "Adam": fc.Adam}[case.rule](case.lr)
-            self.run = Run(self.net, case.x, case.t, loss, optimizer, batch_size=case.batch, engine=self.engine)
+            self.run = Run(
+                self.net, case.x, case.t, loss, optimizer, FitSettings(batch_size=case.batch, engine=self.engine)
+            )
         else:
             self.net.predict(case.x, engine=self.engine)  # raises where there is no such engine
 

@@ -35,6 +35,7 @@ def main() -> None:
 
     import fullyconnected as fc
     from fullyconnected.training.run import Run
+    from fullyconnected.training.settings import FitSettings
 
     print(f"NumPy {np.__version__}, {arguments.threads} threads, float32, median of {arguments.rounds} rounds")
     print(f"{'network':<24} {'batch':>5}  {'rule':<5} {'us/step':>10} {'products':>10} {'ratio':>6}  lowest-highest")
@@ -46,7 +47,7 @@ def main() -> None:
         output = activation if sizes[-1] == 1 and batch == 1 else None
         for optimizer in (fc.SGD(1e-3), fc.Adam(1e-4)):
             net = fc.mlp(sizes, activation, output, seed=0)
-            run = Run(net, x, t, loss, optimizer, batch_size=batch, shuffle=False, engine="numpy")
+            run = Run(net, x, t, loss, optimizer, FitSettings(batch_size=batch, shuffle=False, engine="numpy"))
             flops = 6 * batch * sum(a * b for a, b in itertools.pairwise(sizes))
             steps = 4 * max(1, min(2000, round(5e9 / 4 / (flops + 5e6))))  # about 0.05 s a timing
             order = np.tile(np.arange(rows), steps // 4)

@@ -60,7 +60,8 @@ INSIDE = {
     "engine": ["state", "task", "numpy_engine", "threads", "lowering", "native_engine", "__init__"],
     "files": ["atomic", "architecture", "model", "checkpoint", "__init__"],
     "training": [
-        *("history", "progress", "scales", "divergence", "sourcecode", "identity", "checkpoint", "solver", "run"),
+        *("settings", "history", "progress", "scales", "divergence", "sourcecode", "identity", "checkpoint", "solver"),
+        *("run", "fit"),
     ],
     "checking": ["differences", "hints", "report", "comparison", "gradcheck", "proof"],
     "tables": ["cells", "rows", "table", "model"],

@@ -7,6 +7,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.training.run import Run
+from fullyconnected.training.settings import FitSettings
 
 ROWS, BATCH, WIDTH = 512, 128, 256
 # One activation is BATCH * WIDTH * 4 = 131 kB, and theta 600 kB. What a step may take for a moment is less and does not
@@ -56,7 +57,9 @@ def peak_of_an_epoch(layers, loss, optimizer, dtype=np.float32, **settings) -> i
         "counts": rng.poisson(2.0, (ROWS, 10)),
         "bits": rng.integers(0, 2, (ROWS, 10)),
     }[LOSSES[loss]]
-    run = Run(fc.Network(layers, seed=0), x, t, loss, optimizer, batch_size=BATCH, engine="numpy", **settings)
+    run = Run(
+        fc.Network(layers, seed=0), x, t, loss, optimizer, FitSettings(batch_size=BATCH, engine="numpy", **settings)
+    )
     order = np.arange(ROWS - 7)  # with a short last batch
     run.engine.epoch(order)  # what is made once is made here
     tracemalloc.start()

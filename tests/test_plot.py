@@ -8,7 +8,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected import errors
-from fullyconnected.training.run import History
+from fullyconnected.training.history import History
 
 matplotlib = pytest.importorskip("matplotlib")
 figure = pytest.importorskip("matplotlib.figure")

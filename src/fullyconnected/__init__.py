@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fullyconnected.optimizers import LBFGS, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
     from fullyconnected.registries import register
     from fullyconnected.schedules import CosineDecay, ExponentialDecay, LinearDecay, StepDecay, Warmup
-    from fullyconnected.training.run import epochs, fit
+    from fullyconnected.training.fit import epochs, fit
 
 __all__ = [
     # networks
@@ -107,7 +107,7 @@ _LATER = {
     "engines": "engine",
     "register": "registries",
     **dict.fromkeys(("explain", "trace", "draw"), "explanation"),
-    **dict.fromkeys(("fit", "epochs"), "training.run"),
+    **dict.fromkeys(("fit", "epochs"), "training.fit"),
     **dict.fromkeys(("SGD", "Momentum", "Nesterov", "RMSProp", "Adam", "AdamW", "LBFGS"), "optimizers"),
     **dict.fromkeys(("StepDecay", "ExponentialDecay", "LinearDecay", "CosineDecay", "Warmup"), "schedules"),
 }

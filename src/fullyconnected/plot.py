@@ -29,7 +29,7 @@ from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, DataError, KindError, ShapeError, missing
 from fullyconnected.network import Gradients, Network
 from fullyconnected.program.data import output_activation
-from fullyconnected.training.run import History
+from fullyconnected.training.history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,6 +14,7 @@ import pytest
 import fullyconnected as fc
 from fullyconnected import errors
 from fullyconnected.training import progress
+from fullyconnected.training.history import Epoch
 
 X, T = np.arange(8.0).reshape(4, 2), np.arange(4.0)
 
@@ -53,7 +54,7 @@ def test_lines_show_what_is_judged(capsys):
     ],
 )
 def test_an_epoch_that_took_time_never_took_none(seconds, shown):
-    assert str(fc.training.Epoch(1, 2.5, None, {}, seconds)) == f"loss 2.5  {shown}"
+    assert str(Epoch(1, 2.5, None, {}, seconds)) == f"loss 2.5  {shown}"
 
 
 @pytest.mark.parametrize("epochs", [1, 99, 100, 101, 5000, 12345])

@@ -16,7 +16,7 @@ import numpy as np
 
 from fullyconnected.errors import ConfigError, KindError
 
-__all__ = ["INIT", "MASK", "SHUFFLE", "Uniforms", "as_seed", "generator"]
+__all__ = ["INIT", "MASK", "SHUFFLE", "Uniforms", "as_seed", "check_seed", "generator"]
 
 INIT, SHUFFLE, MASK = 0, 1, 2  # what a draw is for: the second word of the key
 
@@ -27,10 +27,16 @@ def as_seed(seed: Any) -> int:
     >>> as_seed(7)
     7
     """
+    seed = check_seed(seed)
     if seed is None:
         return int.from_bytes(os.urandom(8), "little")
-    if isinstance(seed, np.random.Generator):
-        return int(seed.integers(2**64, dtype=np.uint64))
+    return seed if isinstance(seed, int) else int(seed.integers(2**64, dtype=np.uint64))
+
+
+def check_seed(seed: Any) -> int | np.random.Generator | None:
+    """Return a seed as it was given, of which nothing is drawn yet, or raise."""
+    if seed is None or isinstance(seed, np.random.Generator):
+        return seed
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
         raise KindError(f"seed is an int, None or a numpy.random.Generator; got {seed!r}")
     if not 0 <= seed < 2**64:

@@ -20,7 +20,8 @@ from fullyconnected.network import Network, mlp
 from fullyconnected.optimizers import AdamW
 from fullyconnected.tables.cells import CODE, LARGEST, as_number
 from fullyconnected.tables.table import Table, read_table
-from fullyconnected.training.run import History, fit
+from fullyconnected.training.fit import fit
+from fullyconnected.training.history import History
 
 __all__ = ["Plan", "TableModel", "load_table_model", "prepare"]
 

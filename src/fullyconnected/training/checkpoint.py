@@ -18,6 +18,7 @@ from fullyconnected.files import describe_layers, read_checkpoint, write_checkpo
 from fullyconnected.network import Network
 from fullyconnected.program.data import Data
 from fullyconnected.training.identity import alike, own_code, told
+from fullyconnected.training.settings import FitSettings
 
 __all__ = ["Checkpoint", "fingerprint"]
 
@@ -29,7 +30,7 @@ SOONEST, SHARE = 5.0, 0.02
 class Checkpoint:
     """The file of a run: gone on from where it exists, and written anew every so often, and when the run ends.
 
-    ``every`` is a number of epochs, seconds as a float, or None for what costs little. Between two writings the last
+    ``others`` are settings as the run has understood them. Between two writings the last
     complete epoch is kept in memory, so that it can be written whatever ends the run in the midst of the next.
     """
 
@@ -38,11 +39,11 @@ class Checkpoint:
         path: str | os.PathLike[str],
         net: Network,
         task: Task,
-        every: int | float | None,
+        settings: FitSettings,
         columns: Columns,
         **others: Any,
     ) -> None:
-        self.path, self.layers, self.every, self.columns = os.fspath(path), net.layers, every, columns
+        self.path, self.layers, self.every, self.columns = os.fspath(path), net.layers, settings.every, columns
         self.written, self.took = monotonic(), 0.0
         self.memory: TrainingState | None = None
         self.pending = False
@@ -56,10 +57,7 @@ class Checkpoint:
             "dtype": net.dtype.name,
             "loss": told(task.loss),
             "optimizer": told(task.optimizer),
-            "batch_size": task.batch_size,
-            "l2": task.l2,
-            "max_grad_norm": task.max_grad_norm,
-            "schedule": told(task.schedule),
+            **_lasting(settings),
             **others,
         }
 
@@ -92,7 +90,8 @@ class Checkpoint:
 
     def problem(self, run: dict[str, Any]) -> str | None:
         """Return why a run cannot be gone on with as it was begun; None where it can."""
-        then, old = run["settings"], "answers" not in run
+        # what a file knows nothing of had its default then
+        then, old = {**_lasting(FitSettings()), **run["settings"]}, "answers" not in run
         for key in sorted(self.settings.keys() | then.keys()):
             one, other = then.get(key), self.settings.get(key)
             if one == other or (old and key not in then):  # it did not look at the code of layers
@@ -181,6 +180,15 @@ class Checkpoint:
         except OSError:
             return None
         return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _lasting(settings: FitSettings) -> dict[str, Any]:
+    """Return the settings that a run must go on with, by name, as a file has them."""
+    values = settings.those(set(settings.names()) - set(settings.MAY_CHANGE))
+    return {
+        name: value if name != "schedule" and isinstance(value, bool | int | float | str | None) else told(value)
+        for name, value in values.items()
+    }
 
 
 def _parts(things: Iterable[Any]) -> Iterator[Settings]:

@@ -1,0 +1,89 @@
+"""The settings of a run as one record: ``fit``, ``epochs``, the run and its checkpoint share it."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fullyconnected.core.checks import count, interval, number
+from fullyconnected.core.contracts import check_call
+from fullyconnected.core.randomness import check_seed
+from fullyconnected.core.settings import Settings, settings
+from fullyconnected.errors import KindError
+
+__all__ = ["FitSettings"]
+
+
+@settings
+class FitSettings(Settings):
+    """The settings of :func:`fullyconnected.fit`, which says what each means; checked as far as they alone tell.
+
+    What needs the network or its data to be checked (rows, columns, metrics, the engine) is checked by the run. A new
+    setting is a field with its check here, a parameter of ``fit``, and a paragraph in the docstring of ``fit``. A run
+    goes on from a checkpoint only with the settings that it was begun with, but for those in ``MAY_CHANGE``.
+    """
+
+    batch_size: int = 128
+    l2: float = 0.0
+    shuffle: bool = True
+    seed: Any = 0
+    sample_weight: Any = None
+    validation: Any = None
+    metrics: Any = ()
+    patience: int | None = None
+    max_grad_norm: float | None = None
+    schedule: Any = None
+    checkpoint: str | os.PathLike[str] | None = None
+    checkpoint_every: int | str | None = None
+    warn: bool = True
+    engine: str = "auto"
+    n_threads: int | None = None
+
+    MAY_CHANGE: ClassVar[tuple[str, ...]] = (
+        *("sample_weight", "validation"),  # the checkpoint compares the arrays themselves
+        *("checkpoint", "checkpoint_every", "warn", "engine", "n_threads"),
+    )
+
+    def __post_init__(self) -> None:
+        if self.schedule is not None and not callable(self.schedule):
+            raise KindError(f"schedule is a function of the epoch, such as fc.StepDecay(0.95); got {self.schedule!r}")
+        if self.schedule is not None:
+            check_call(self.schedule, "the schedule", "epoch")
+        if not isinstance(self.shuffle, bool | np.bool_):
+            raise KindError(f"shuffle is True or False (the rows' own order); got {self.shuffle!r}")
+        if not isinstance(self.warn, bool | np.bool_):
+            raise KindError(f"warn is True or False; got {self.warn!a:.80}")
+        if self.checkpoint_every is not None:
+            interval("checkpoint_every", self.checkpoint_every)
+        limit = self.max_grad_norm
+        vars(self).update(
+            batch_size=count("batch_size", self.batch_size),
+            l2=number("l2", self.l2),
+            shuffle=bool(self.shuffle),
+            seed=check_seed(self.seed),
+            patience=None if self.patience is None else count("patience", self.patience),
+            max_grad_norm=None if limit is None else number("max_grad_norm", limit, above=True),
+            n_threads=None if self.n_threads is None else count("n_threads", self.n_threads),
+        )
+
+    @property
+    def every(self) -> int | float | None:
+        """How often the checkpoint is written: a number of epochs as an int, or seconds as a float."""
+        every = self.checkpoint_every
+        return None if every is None else interval("checkpoint_every", every)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the names of all settings."""
+        return tuple(each.name for each in fields(cls))
+
+    @classmethod
+    def among(cls, given: Mapping[str, Any]) -> "FitSettings":
+        """Return the settings that are found among other named things."""
+        return cls(**{name: given[name] for name in cls.names()})
+
+    def those(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the settings among these names, by name."""
+        return {name: getattr(self, name) for name in self.names() if name in names}

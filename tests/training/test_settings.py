@@ -1,0 +1,91 @@
+"""The settings of fit are one record: each is named, checked and described once."""
+
+import inspect
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import fullyconnected as fc
+from fullyconnected import errors
+from fullyconnected.training.run import Run
+from fullyconnected.training.settings import FitSettings
+
+OF_FIT_ALONE = {"epochs", "progress"}
+OTHERS = {  # for each setting another value than its default
+    "batch_size": 3,
+    "l2": 0.5,
+    "shuffle": False,
+    "seed": 4,
+    "sample_weight": [1.0, 2.0],
+    "validation": ([[1.0]], [1.0]),
+    "metrics": ["r2"],
+    "patience": 2,
+    "max_grad_norm": 0.5,
+    "schedule": fc.StepDecay(0.5),
+    "checkpoint": "run",
+    "checkpoint_every": "5s",
+    "warn": False,
+    "engine": "numpy",
+    "n_threads": 1,
+}
+
+
+def test_fit_has_each_setting_with_the_same_default_and_type_and_describes_it():
+    record, given = inspect.signature(FitSettings).parameters, inspect.signature(fc.fit).parameters
+    settings = {name: each for name, each in given.items() if each.default is not each.empty}
+    settings = {name: each for name, each in settings.items() if name not in OF_FIT_ALONE | {"loss", "optimizer"}}
+    assert [(n, p.default, p.annotation) for n, p in settings.items()] == [
+        (n, p.default, p.annotation) for n, p in record.items()
+    ]
+    for name in settings:
+        assert f"\n    {name} : " in fc.fit.__doc__
+
+
+def test_every_setting_reaches_the_run_by_fit_and_by_epochs(monkeypatch):
+    assert set(OTHERS) == set(FitSettings.names())
+    seen = []
+
+    def noted(self, net, x, t, loss, optimizer, settings):
+        seen.append(settings)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Run, "__init__", noted)
+    for function in (fc.fit, fc.epochs):
+        with pytest.raises(ZeroDivisionError):
+            function(None, None, None, **OTHERS)
+    assert vars(seen[0]) == vars(seen[1]) == OTHERS
+
+
+def test_the_record_is_checked_frozen_and_can_be_made_anew():
+    settings = FitSettings(batch_size=np.int64(3), l2=1, checkpoint_every="2m")
+    assert (type(settings.batch_size), type(settings.l2), settings.every) == (int, float, 120.0)
+    assert replace(settings, patience=3).every == 120.0
+    with pytest.raises(AttributeError):
+        settings.l2 = 2.0
+    with pytest.raises(errors.ConfigError, match="batch_size must be 1 or more"):
+        FitSettings(batch_size=0)
+    with pytest.raises(TypeError, match=r"batch_sise.*batch_size"):
+        FitSettings(batch_sise=1)
+
+
+def test_nothing_is_drawn_from_a_generator_before_a_run_begins():
+    rng = np.random.default_rng(0)
+    before = rng.bit_generator.state
+    assert FitSettings(seed=rng).seed is rng
+    assert rng.bit_generator.state == before
+
+
+def test_a_checkpoint_compares_every_setting_but_those_that_may_change(tmp_path):
+    """Also one that is added later: a file that knows nothing of it was begun with its default."""
+
+    def fit(path, **settings):
+        fc.fit(fc.mlp([1, 1], seed=0), [[1.0], [3.0]], [1.0, 2.0], "squared_error", epochs=2, progress=False,
+               checkpoint=path, **settings)  # fmt: skip
+
+    fit(tmp_path / "run")
+    for name in set(OTHERS) - set(FitSettings.MAY_CHANGE):
+        with pytest.raises(errors.CheckpointError, match=f"was begun with {name}="):
+            fit(tmp_path / "run", **{name: OTHERS[name]})
+    for name in ("warn", "engine", "checkpoint_every"):
+        fit(tmp_path / "run", **{name: OTHERS[name]})
