@@ -419,7 +419,7 @@ class TestNewcomers:
             ("train", "fc.fit(net"),
             ("partial_fit", "fc.fit(net"),
             ("compile", "given to fc.fit"),
-            ("predict_proba", "np.exp"),
+            ("predict_proba", "net.predictions(x)"),
             ("predict_classes", "net.predict(x).argmax(axis=1)"),
             ("score", "net.evaluate(x, t, loss, metrics)"),
             ("forward", "net.predict(x)"),

@@ -26,6 +26,7 @@ RANKS = {
     "initializers": 2,
     "schedules": 2,
     "activations": 3,
+    "links": 3.5,
     "metrics": 3,
     "layers": 4,
     "losses": 4,

@@ -108,7 +108,7 @@ class Distribution(fc.Loss):
             "mean_absolute_error",
             COUNTS,
             "poisson",
-            r"takes logarithms of rates.*lambda z, t: np.abs\(np.exp\(z\) - t\)",
+            r"takes logarithms of rates.*lambda z, t: np.abs\(loss.predictions\(z\) - t\)",
         ),
         ("r2", COUNTS, "poisson", "takes logarithms of rates"),
         ("mean_squared_error", [[0, 1], [1, 1], [0, 0]], "logistic", "takes logits.*Use accuracy"),

@@ -675,11 +675,6 @@ class TestChecksOfClasses:
             (fc.Loss, {"terms": lambda self, z, t: 0}, r"is called as terms\(z, t, c, dz\)"),
             (fc.Loss, {"encode": lambda self, t: t}, r"is called as encode\(t, n_out\)"),
             (
-                fc.Loss,
-                {"own_output": "softmax"},
-                r"own_output is a tuple; got 'softmax', which would be \('softmax',\)",
-            ),
-            (
                 fc.Optimizer,
                 {"update": lambda self, theta, g: 0},
                 r"called as update\(theta, g, s, c, lr=, step=, decays=\)",

@@ -8,7 +8,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from fullyconnected import errors
+from fullyconnected import errors, links
 from fullyconnected.activations import ELU, LeakyReLU
 from fullyconnected.base import ActivationFunction, Layer, Loss, Optimizer, Param
 from fullyconnected.core.version import __version__
@@ -94,6 +94,7 @@ __all__ = [
     # modules
     "errors",
     "functional",
+    "links",
     "plot",
     "__version__",
 ]

@@ -26,10 +26,10 @@ import numpy as np
 from fullyconnected.core.arrays import Array, Buffer, Shape, Wanted, dot, reserve, shaped
 from fullyconnected.core.checks import as_array, as_weights
 from fullyconnected.core.contracts import check_class, check_shapes, guarded, is_foreign, read_only
-from fullyconnected.core.settings import Settings
+from fullyconnected.core.settings import Settings, settings
 from fullyconnected.errors import ConfigError, ShapeError
 
-__all__ = ["ActivationFunction", "Layer", "Loss", "Optimizer", "Param"]
+__all__ = ["ActivationFunction", "Layer", "Link", "Loss", "Optimizer", "Param"]
 
 
 class Param(NamedTuple):
@@ -164,12 +164,84 @@ class ActivationFunction(Settings):
         raise NotImplementedError(f"{type(self).__name__} has no backward, so that it can predict, and not be trained")
 
 
+@settings
+class Link(Settings):
+    """What a loss takes the raw outputs of a network for, and the function that turns them into predictions.
+
+    Parameters
+    ----------
+    name : str
+        What the field calls it.
+    predicts : {"values", "rates", "labels", "classes", "scores"}
+        What the predictions are: numbers in the unit of the targets; expected counts; for each output the probability
+        that its label is 1; in each row the probabilities of the classes, which sum to 1; or numbers of which the
+        largest stands for the likeliest class.
+    inverse : ActivationFunction, optional
+        Turns outputs into predictions; None where they are the same.
+    takes : str
+        What the outputs are, as an error says it: "HalfSquaredError takes raw outputs".
+    refuses : tuple of str
+        Names of activations with which a network must not end, because the loss does itself what they do.
+
+    Raises
+    ------
+    ConfigError
+        For another ``predicts``, an ``inverse`` that is no activation, or ``refuses`` that is no tuple.
+
+    Examples
+    --------
+    >>> import fullyconnected as fc
+    >>> fc.Poisson.link.name, fc.Poisson.link.inverse
+    ('log', Exp())
+    """
+
+    name: str
+    predicts: str = "values"
+    inverse: ActivationFunction | None = None
+    takes: str = "raw outputs"
+    refuses: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.predicts not in PREDICTED:
+            raise ConfigError(f"predicts of a Link is one of {', '.join(PREDICTED)}; got {self.predicts!r:.80}")
+        if not isinstance(self.inverse, ActivationFunction | None):
+            raise ConfigError(f"inverse of a Link is an ActivationFunction or None; got {self.inverse!r:.80}")
+        if not isinstance(self.refuses, tuple):
+            raise ConfigError(f"refuses of a Link is a tuple of names; got {self.refuses!r:.80}")
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether outputs are themselves the numbers that the targets are."""
+        return self.inverse is None and self.predicts == "values"
+
+    @property
+    def tells_classes(self) -> bool:
+        """Whether outputs say which class or which labels are the likeliest."""
+        return self.predicts in ("labels", "classes", "scores")
+
+    def predictions(self, z: Array) -> Array:
+        """Return what checked outputs (rows, n_out) predict, in an array of its own; what is too large is infinite."""
+        y = np.array(z, order="C")
+        if self.inverse is not None:
+            wanted = self.inverse.cache(*z.shape)
+            forward, c = self.inverse.forward, shaped(reserve(wanted, z.dtype), wanted, z.dtype)
+            if is_foreign(self.inverse):
+                forward = guarded(forward, f"the activation {self.inverse!r}", "h", "c and y")
+            with np.errstate(all="ignore"):
+                forward(read_only(z), c, y)
+        return y
+
+
+PREDICTED = ("values", "rates", "labels", "classes", "scores")
+
+
 class Loss(Settings):
     """A number to make small: something per row of outputs, then its weighted mean over the rows.
 
     A loss of your own needs a ``name`` and ``terms``, and ``encode`` where its targets are not simply numbers of
     the outputs' shape. ``terms`` gives value and gradient together, and :meth:`into` weights both in one place, so
     that they cannot drift apart. (Where fewer operations do the same, as for half a square, a loss may give ``into``.)
+    ``link`` says what outputs mean: numbers like the targets, or one of ``fullyconnected.links``, or a :class:`Link`.
     Shapes: z and dz (rows, n_out), ``c.e`` (rows, n_out) or (rows, 1), t as ``encode`` returns it.
 
     Examples
@@ -188,9 +260,15 @@ class Loss(Settings):
 
     name: ClassVar[str]
     least_outputs: ClassVar[int] = 1
-    own_output: ClassVar[tuple[str, ...]] = ()  # output activations that must not come before this loss
-    takes: ClassVar[str] = "raw outputs"  # what it wants instead
-    several_labels: ClassVar[bool] = False  # whether each output is a question of its own
+    link: ClassVar[Link] = Link("identity")  # what the outputs mean
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not isinstance(cls.link, Link | property):
+            raise ConfigError(
+                f"{cls.__name__}.link is {cls.link!a:.80}; one of fc.links is wanted, such as link = fc.links.LOGIT, "
+                f"or an fc.links.Link of your own"
+            )
 
     def encode(self, t: Array, n_out: int) -> Array:
         """Check all targets, and return the array whose rows are gathered for a batch."""
@@ -241,17 +319,51 @@ class Loss(Settings):
         ShapeError, KindError, DataError
             For outputs, targets or weights (rows,), 0 or more, that cannot be used.
         """
-        z = as_array(z, "z")
-        z = z if z.dtype.kind == "f" else z.astype(np.float64)
-        if z.ndim != 2 or not len(z):
+        z = self._checked(z)
+        if not len(z):
             raise ShapeError(f"outputs are (rows, n_out) with one row at least; got {z.shape}")
-        if z.shape[1] < self.least_outputs:
-            raise ShapeError(f"{type(self).__name__} takes {self.least_outputs} outputs or more; got {z.shape}")
         encoded = encoded_by(self, as_array(t, "t"), z.shape[1])
         if len(encoded) != len(z):
             raise ShapeError(f"there are {len(z)} rows of outputs and {len(encoded)} of targets")
         w = None if sample_weight is None else as_weights(sample_weight, len(z))
         return self.of(z, in_dtype(encoded, z.dtype), w)
+
+    def predictions(self, z: Any) -> Array:
+        """Return what raw outputs predict, as :attr:`link` says: values, rates, or probabilities.
+
+        Parameters
+        ----------
+        z : array (rows, n_out)
+            What ``net.predict`` gives; 0 rows give 0 rows. NaN stays NaN.
+
+        Returns
+        -------
+        array (rows, n_out)
+            A new one, in the dtype of z (float64 for whole numbers). Probabilities of classes sum to 1 in each row.
+
+        Raises
+        ------
+        ShapeError, KindError
+            For outputs of another shape, too few of them, or things that are not numbers.
+
+        Examples
+        --------
+        >>> import fullyconnected as fc
+        >>> fc.SoftmaxCrossEntropy().predictions([[0.0, 0.0, 1000.0]])
+        array([[0., 0., 1.]])
+        >>> fc.Poisson().predictions([[0.0]])
+        array([[1.]])
+        """
+        return self.link.predictions(self._checked(z))
+
+    def _checked(self, z: Any) -> Array:
+        """Return outputs (rows, n_out) as floats."""
+        z = as_array(z, "z")
+        if z.ndim != 2:
+            raise ShapeError(f"outputs are (rows, n_out); got {z.shape}")
+        if z.shape[1] < self.least_outputs:
+            raise ShapeError(f"{type(self).__name__} takes {self.least_outputs} outputs or more; got {z.shape}")
+        return z if z.dtype.kind == "f" else z.astype(np.float64)
 
     def of(self, z: Array, t: Array, w: Array | None) -> tuple[float, Array]:
         """Return loss and gradient as a call does, for what has been checked and encoded already."""

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fullyconnected import links
 from fullyconnected.activations import ONE
-from fullyconnected.base import Loss, as_outputs
+from fullyconnected.base import Link, Loss, as_outputs
 from fullyconnected.core.arrays import BLOCK, Array, Buffer, Wanted, dot
 from fullyconnected.core.checks import number
 from fullyconnected.core.registry import Registry
@@ -52,6 +53,7 @@ class SquaredError(Loss):
     name: ClassVar[str] = "squared_error"
 
     def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         if "terms" in vars(cls) and "into" not in vars(cls):
             cls.into = Loss.into  # type: ignore[method-assign]
 
@@ -229,8 +231,7 @@ class Poisson(Loss):
     """
 
     name: ClassVar[str] = "poisson"
-    own_output: ClassVar[tuple[str, ...]] = ("exp",)
-    takes: ClassVar[str] = "logarithms of rates, and applies the exponential itself"
+    link: ClassVar[Link] = links.LOG
 
     def example_targets(self, rng: np.random.Generator, rows: int, n_out: int) -> Array:
         return rng.poisson(2.0, (rows, n_out))
@@ -268,9 +269,7 @@ class LogisticLoss(Loss):
     """
 
     name: ClassVar[str] = "logistic"
-    own_output: ClassVar[tuple[str, ...]] = ("sigmoid", "softmax")
-    takes: ClassVar[str] = "logits, and applies the sigmoid itself"
-    several_labels: ClassVar[bool] = True
+    link: ClassVar[Link] = links.LOGIT
 
     def example_targets(self, rng: np.random.Generator, rows: int, n_out: int) -> Array:
         return rng.integers(0, 2, (rows, n_out))
@@ -374,8 +373,7 @@ class SoftmaxCrossEntropy(Loss):
 
     name: ClassVar[str] = "softmax_cross_entropy"
     least_outputs: ClassVar[int] = 2
-    own_output: ClassVar[tuple[str, ...]] = ("softmax", "sigmoid")
-    takes: ClassVar[str] = "logits, and applies the softmax itself"
+    link: ClassVar[Link] = links.MULTINOMIAL_LOGIT
 
     def example_targets(self, rng: np.random.Generator, rows: int, n_out: int) -> Array:
         return rng.integers(0, n_out, rows)
@@ -468,8 +466,7 @@ class Hinge(Loss):
 
     name: ClassVar[str] = "hinge"
     least_outputs: ClassVar[int] = 2
-    own_output: ClassVar[tuple[str, ...]] = ("softmax", "sigmoid")
-    takes: ClassVar[str] = "scores of any size, between which it wants a margin"
+    link: ClassVar[Link] = links.SCORES
 
     def example_targets(self, rng: np.random.Generator, rows: int, n_out: int) -> Array:
         return rng.integers(0, n_out, rows)

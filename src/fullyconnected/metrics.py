@@ -61,28 +61,28 @@ METRICS: dict[str, Metric] = {
 
 def _accuracy(t: Array, n_out: int, loss: Loss, also: Array) -> Metric:
     """Return accuracy for these targets (``also``: those of the training), or raise where they are no classes."""
-    logits = bool({"sigmoid", "softmax"} & set(loss.own_output))
+    link = loss.link
     if t.ndim == 1 and t.dtype.kind in "iu" and n_out > 1:
         return accuracy
-    if loss.own_output and not logits:
+    if not (link.is_identity or link.tells_classes):
         raise ConfigError(f"accuracy counts right classes, and {type(loss).__name__} has none. {_instead(loss)}")
     if t.ndim != 2 or t.shape[1] != n_out:
         raise ConfigError(
             f"accuracy counts right classes: numbers (rows,), or a column for each output, (rows, {n_out}); the "
             f"targets of {type(loss).__name__} are {_shape(t)}. Give a function of yours (outputs, targets)"
         )
-    if logits and n_out > 1 and not loss.several_labels:
+    if link.tells_classes and n_out > 1 and link.predicts != "labels":
         if ((t == t.max(axis=1, keepdims=True)).sum(axis=1) > 1).any():
             raise ConfigError("accuracy takes the most probable class of a row, and some rows have two of the same")
         return accuracy
-    if logits and t.min() >= 0:
+    if link.tells_classes and t.min() >= 0:
         if (t == 0.5).any():
             raise ConfigError("accuracy takes a probability of more than 0.5 for class 1, and some targets are 0.5")
         return partial(accuracy, several=True)
     ones = (t == 1).sum(axis=1)
     if n_out == 1 or (ones == 1).all():
         if _holds(t, 0) and _holds(also, 0):
-            return partial(accuracy, boundary=0.0 if logits else 0.5)
+            return partial(accuracy, boundary=0.0 if link.tells_classes else 0.5)
         if _holds(t, -1) and _holds(also, -1):
             return partial(accuracy, boundary=0.0, between=0.0)
     odd = t[(t != 0) & (abs(t) != 1)]
@@ -105,11 +105,11 @@ def _shape(t: Array) -> str:
 
 def _instead(loss: Loss) -> str:
     """Say what a network with this loss can be judged by where a metric is not defined."""
-    if not loss.own_output:
+    if loss.link.is_identity:
         return "Use mean_absolute_error, mean_squared_error or r2"
-    if "exp" in loss.own_output:
-        return "Give a function of yours, such as lambda z, t: np.abs(np.exp(z) - t).mean()"
-    return "Use accuracy, or give a function of yours (outputs, targets)"
+    if loss.link.tells_classes:
+        return "Use accuracy, or give a function of yours (outputs, targets)"
+    return "Give a function of yours, such as lambda z, t: np.abs(loss.predictions(z) - t).mean()"
 
 
 def _of_numbers(name: str, t: Array, n_out: int, loss: Loss, w: Array | None) -> Metric:
@@ -118,10 +118,10 @@ def _of_numbers(name: str, t: Array, n_out: int, loss: Loss, w: Array | None) ->
         raise ConfigError(
             f"{name} compares outputs with numbers, and these targets are class numbers. {_instead(loss)}"
         )
-    if loss.own_output:
+    if not loss.link.is_identity:
         raise ConfigError(
             f"{name} compares outputs with targets, and the outputs here are no such numbers: {type(loss).__name__} "
-            f"takes {loss.takes}. {_instead(loss)}"
+            f"takes {loss.link.takes}. {_instead(loss)}"
         )
     if t.shape[1:] != (n_out,):
         raise ConfigError(

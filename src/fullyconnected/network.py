@@ -2,6 +2,7 @@
 
 import copy
 import os
+import pickle
 from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -10,7 +11,7 @@ import numpy as np
 from numpy import empty, ndarray  # by themselves for predict, where looking them up is a part of the time
 
 from fullyconnected.activations import activation as as_activation
-from fullyconnected.base import Layer
+from fullyconnected.base import Layer, Loss
 from fullyconnected.core import randomness
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import (
@@ -29,7 +30,7 @@ from fullyconnected.errors import ConfigError, FileFormatError, KindError, Missi
 from fullyconnected.layers import Add, Dense, Save
 from fullyconnected.layers.residual import chain
 from fullyconnected.metrics import named
-from fullyconnected.program.data import Data, check_data
+from fullyconnected.program.data import Data, check_data, check_loss
 from fullyconnected.program.program import Program, Workspace
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ class Network:
         ``columns.x`` and ``columns.t`` are the names of the columns that it was first trained with, where these were
         those of a table (of pandas or polars, say); None where they had no names. A table with other columns, or with
         the same in another order, is refused from then on. Files and copies keep them.
+    loss : Loss or None
+        What it was last trained with: it says what outputs mean, and :meth:`predictions` goes by it. Files and copies
+        keep it. It may be assigned, a loss or its name; None before the first training.
 
     Raises
     ------
@@ -132,6 +136,7 @@ class Network:
 
     def _build(self, layers: tuple[Layer, ...], dtype: np.dtype[Any]) -> None:
         self.layers, self.program, self.columns = layers, Program(layers), UNNAMED
+        self._loss: Loss | None = None
         try:
             self._theta = np.full(self.program.n_params, np.nan, dtype)
             self._state = np.full(self.program.n_state, np.nan, dtype)
@@ -187,6 +192,15 @@ class Network:
         """What the network computes in."""
         dtype: np.dtype[Any] = self._theta.dtype
         return dtype
+
+    @property
+    def loss(self) -> Loss | None:
+        """What the network was last trained with."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, given: Any) -> None:
+        self._loss = None if given is None else check_loss(self.program, given)
 
     @property
     def n_in(self) -> int:
@@ -254,6 +268,39 @@ class Network:
         if len(x):
             predict(x, z, n_threads)
         return z
+
+    def predictions(self, x: Any, *, engine: str = "auto", n_threads: int | None = None) -> Array:
+        """Return what the outputs mean, (rows, n_out): probabilities, rates or values, by the loss of the training.
+
+        It is ``net.loss.predictions(net.predict(x))``: with softmax cross-entropy the probabilities of the classes,
+        with binary cross-entropy the probability of a 1 for each output, with Poisson rates, and else the outputs.
+
+        Parameters
+        ----------
+        x, engine, n_threads
+            As :meth:`predict` takes them.
+
+        Raises
+        ------
+        ConfigError
+            Where the network has no loss: it has not been trained, or comes from a file without one.
+        ShapeError, KindError, DataError
+            As :meth:`predict` raises them.
+
+        Examples
+        --------
+        >>> net = Network([Dense(1, 2, init="zeros")])
+        >>> net.loss = "softmax_cross_entropy"
+        >>> net.predictions([[3.0]])
+        array([[0.5, 0.5]], dtype=float32)
+        """
+        if self._loss is None:
+            raise ConfigError(
+                "the network has no loss that says what its outputs mean: it has not been trained, or the file or "
+                "pickle that it comes from holds none. Set it, such as net.loss = fc.SoftmaxCrossEntropy(); or take "
+                "the outputs themselves, net.predict(x)"
+            )
+        return self._loss.predictions(self.predict(x, engine=engine, n_threads=n_threads))
 
     def _native(self, engine: str) -> Callable[[Array, Array, int | None], None]:
         """Return what predicts by the native engine, or, for ``"auto"`` where that cannot run this network, NumPy."""
@@ -537,17 +584,38 @@ class Network:
     __copy__ = copy  # two networks never share their parameters
 
     @classmethod
-    def of(cls, layers: tuple[Layer, ...], theta: Array, state: Array, columns: Columns = UNNAMED) -> "Network":
+    def of(
+        cls,
+        layers: tuple[Layer, ...],
+        theta: Array,
+        state: Array,
+        columns: Columns = UNNAMED,
+        loss: Loss | None = None,
+    ) -> "Network":
         """Return a network around existing vectors, which it keeps."""
         net = cls.__new__(cls)
-        net.__setstate__({"layers": layers, "theta": theta, "state": state, "columns": columns})
+        net.__setstate__({"layers": layers, "theta": theta, "state": state, "columns": columns, "loss": loss})
         return net
 
-    def __getstate__(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, Any]:
         return {"layers": self.layers, "theta": self._theta, "state": self._state, "columns": self.columns}
+
+    def __getstate__(self) -> dict[str, Any]:
+        loss = self._loss
+        try:
+            pickle.dumps(loss)
+        except Exception:  # of a class that is defined in a function, say: the network itself can be pickled
+            loss = None
+        return {**self._parts(), "loss": loss}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Network":
+        twin = type(self).__new__(type(self))
+        twin.__setstate__({**copy.deepcopy(self._parts(), memo), "loss": self._loss})
+        return twin
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
         self.layers, self.columns = saved["layers"], saved.get("columns", UNNAMED)
+        self._loss = saved.get("loss")
         # joblib hands its workers arrays that are mapped from a file and read-only: those are copied
         self._theta, self._state = (np.require(saved[name], None, ["C", "W", "E"]) for name in ("theta", "state"))
         self.program = Program(self.layers)

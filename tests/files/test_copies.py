@@ -3,6 +3,7 @@
 import copy
 import multiprocessing
 import pickle
+import threading
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
@@ -60,6 +61,7 @@ def test_a_copy_is_the_same_and_shares_nothing(net, way, tmp_path):
     twin = WAYS[way](net, tmp_path)
     assert twin.layers == net.layers
     assert twin.dtype == net.dtype
+    assert twin.loss == net.loss == fc.SoftmaxCrossEntropy() or way == "file"
     assert (twin.theta.tobytes(), twin.state.tobytes()) == (net.theta.tobytes(), net.state.tobytes())
     assert twin.predict(x()).tobytes() == net.predict(x()).tobytes()
     for vector in ("theta", "state"):
@@ -123,3 +125,19 @@ def test_a_network_with_functions_is_copied(tmp_path):
     for twin in (net.copy(), copy.deepcopy(net)):
         twin.params[0].W = 0
         assert not (net.params[0].W == 0).any()
+
+
+def test_a_loss_that_cannot_be_pickled_is_left_out_of_the_pickle_alone(net):
+    class Mine(fc.SquaredError):
+        name = "mine"
+
+        def __init__(self):
+            object.__setattr__(self, "lock", threading.Lock())
+
+    net.loss = Mine()
+    assert net.copy().loss is copy.deepcopy(net).loss is net.loss
+    twin = pickle.loads(pickle.dumps(net))
+    assert twin.predict(x()).tobytes() == net.predict(x()).tobytes()
+    assert twin.loss is None
+    with pytest.raises(fc.errors.ConfigError, match=r"pickle that it comes from holds none"):
+        twin.predictions(x())

@@ -38,7 +38,7 @@ CALLS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     },
     "optimizer": {"update": (("theta", "g", "s", "c"), ("lr", "step", "decays"))},
 }
-TUPLES = {"activation": ("kinks",), "loss": ("own_output",), "optimizer": ("slots", "scratch")}
+TUPLES = {"activation": ("kinks",), "optimizer": ("slots", "scratch")}
 
 
 def is_foreign(thing: Any) -> bool:

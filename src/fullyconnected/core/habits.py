@@ -112,14 +112,13 @@ ATTRIBUTES: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         ("predict_proba", "predict_log_proba", "proba"),
-        "net.predict(x) gives raw outputs; probabilities are their softmax, z = np.exp(z - z.max(axis=1, "
-        "keepdims=True)), z / z.sum(axis=1, keepdims=True), or 1 / (1 + np.exp(-z)) for LogisticLoss",
+        "write net.predictions(x), by the loss that the network was trained with; or loss.predictions(z)",
     ),
     **dict.fromkeys(
         ("predict_classes", "classes_", "classify", "decision_function"),
         "net.predict(x) gives raw outputs; classes are net.predict(x).argmax(axis=1)",
     ),
-    **dict.fromkeys(("score", "loss", "test", "evaluate_generator"), "write net.evaluate(x, t, loss, metrics)"),
+    **dict.fromkeys(("score", "test", "evaluate_generator"), "write net.evaluate(x, t, loss, metrics)"),
     **dict.fromkeys(("accuracy",), 'write net.evaluate(x, t, loss).metrics["accuracy"]'),
     **dict.fromkeys(("forward", "call", "apply", "run", "transform"), "write net.predict(x)"),
     **dict.fromkeys(

@@ -23,7 +23,7 @@ from fullyconnected.layers import Dropout
 from fullyconnected.losses import LOSSES
 from fullyconnected.program.program import Program
 
-__all__ = ["Data", "check_data", "require_rows"]
+__all__ = ["Data", "check_data", "check_loss", "require_rows"]
 
 
 class Data(NamedTuple):
@@ -33,6 +33,23 @@ class Data(NamedTuple):
     t: Array
     weights: Array | None
     loss: Loss
+
+
+def check_loss(program: Program, loss: Any) -> Loss:
+    """Return the loss that is given, or that a name stands for; or raise where it does not fit a network's outputs."""
+    loss = LOSSES.get(loss)
+    n_out = program.n_out
+    if n_out < loss.least_outputs:
+        raise ConfigError(
+            f"{type(loss).__name__} takes {loss.least_outputs} outputs or more and the network has {n_out}"
+            + (": one for each class. (For two classes by a single output: LogisticLoss)" if n_out == 1 else "")
+        )
+    if (output := output_activation(program)) in loss.link.refuses:
+        raise ConfigError(
+            f"the network ends in {output!r}, and {type(loss).__name__} takes what comes before it: "
+            f"{loss.link.takes}. Take the activation off the last layer"
+        )
+    return loss
 
 
 def check_data(
@@ -52,18 +69,7 @@ def check_data(
     """
     same_columns(columns.x, columns_of(x), f"{what}x", "net.columns.x")
     same_columns(columns.t, columns_of(t), f"{what}t", "net.columns.t")
-    loss = LOSSES.get(loss)
-    n_out = program.n_out
-    if n_out < loss.least_outputs:
-        raise ConfigError(
-            f"{type(loss).__name__} takes {loss.least_outputs} outputs or more and the network has {n_out}"
-            + (": one for each class. (For two classes by a single output: LogisticLoss)" if n_out == 1 else "")
-        )
-    if (output := output_activation(program)) in loss.own_output:
-        raise ConfigError(
-            f"the network ends in {output!r}, and {type(loss).__name__} takes what comes before it: "
-            f"{loss.takes}. Take the activation off the last layer"
-        )
+    loss, n_out = check_loss(program, loss), program.n_out
     try:
         x = as_rows(x, program.n_in, f"{what}x")
     except ShapeError as error:

@@ -72,12 +72,8 @@ class TableModel:
 
     def outputs(self, x: Array) -> Array:
         """Return probabilities (rows, classes), or predictions (rows,) in the target's own unit."""
-        z = self.net.predict(x).astype(np.float64)
-        if self.classes is None:
-            return z[:, 0] * self.target_scale + self.target_mean
-        with np.errstate(invalid="ignore"):  # where the network has overflowed; predict says so
-            p = np.exp(z - z.max(axis=1, keepdims=True))
-        return p / p.sum(axis=1, keepdims=True)
+        y = self.loss.predictions(self.net.predict(x).astype(np.float64))
+        return y if self.classes else y[:, 0] * self.target_scale + self.target_mean
 
     def predict(self, table: Table | str | os.PathLike[str]) -> Array:
         """Return what :meth:`outputs` does for a table, or for the CSV file of one; raise where that is not finite."""

@@ -166,7 +166,7 @@ def of_the_rate(task: Task, error: DivergenceError) -> str:
     if x.size.max() > FAR:
         i = int(x.size.argmax())
         parts.append(f"inputs of standard deviation 1 ({x.told(i, None, 'x')})")
-    if t is not None and not task.loss.own_output and t.size.max() > FAR:
+    if t is not None and task.loss.link.is_identity and t.size.max() > FAR:
         i = int(t.size.argmax())
         parts.append(f"targets of standard deviation 1 ({t.told(i, None, 't')})")
     if lr > TINY:

@@ -89,7 +89,7 @@ class Run:
             self.checkpoint.begin(self.state)
             self.task = self.checkpoint.watch(self.task)
         self.engine = choice.make(self.task, self.state)
-        net.columns = columns
+        net.columns, net.loss = columns, self.data.loss
         self.stopped = "epochs"
         self.warning = self.look_at(x, t, columns) if settings.warn and not self.state.epoch else ""
 

@@ -80,7 +80,7 @@ def of_targets(t: Array, loss: Loss, outputs: Any = None) -> str:
     ``outputs(rows)`` gives what the network says now of some rows, by their numbers: where it is near the targets
     already, there is nothing to say.
     """
-    if len(t) < FEW or t.ndim != 2 or loss.own_output or is_foreign(loss):
+    if len(t) < FEW or t.ndim != 2 or not loss.link.is_identity or is_foreign(loss):
         return ""
     scale = scale_of(t)
     most = int(scale.size.argmax())

@@ -1,0 +1,198 @@
+"""What the losses take outputs for: the predictions beside the activations, at the extremes, in every dtype."""
+
+import numpy as np
+import pytest
+
+import fullyconnected as fc
+from fullyconnected import errors, links
+from fullyconnected.activations import ACTIVATIONS, Tanh
+from fullyconnected.losses import LOSSES
+
+OUTPUTS = {"identity": "identity", "scores": "identity", "log": "exp", "logit": "sigmoid"}
+OUTPUTS["multinomial logit"] = "softmax"
+ALL = (links.IDENTITY, links.LOG, links.LOGIT, links.MULTINOMIAL_LOGIT, links.SCORES)
+
+
+@pytest.mark.parametrize("name", LOSSES.classes)
+def test_every_loss_says_what_its_outputs_mean(name):
+    assert LOSSES.classes[name]().link in ALL
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", LOSSES.classes)
+def test_predictions_have_the_bits_of_a_network_that_ends_in_the_activation(name, dtype, rng):
+    loss = LOSSES.classes[name]()
+    net = fc.mlp([3, 4, 5], activation="tanh", dtype=dtype, seed=0)
+    ends = fc.mlp([3, 4, 5], "tanh", OUTPUTS[loss.link.name], dtype=dtype, seed=0)
+    x = 10 * rng.normal(size=(50, 3))
+    z = net.predict(x, engine="numpy")
+    y = loss.predictions(z)
+    assert y.dtype == dtype
+    assert y is not z
+    assert y.flags.c_contiguous
+    np.testing.assert_array_equal(y, ends.predict(x, engine="numpy"))
+    assert loss.link.refuses == () or OUTPUTS[loss.link.name] in (*loss.link.refuses, "identity")
+
+
+@pytest.mark.parametrize("name", LOSSES.classes)
+def test_what_must_not_come_before_is_known(name):
+    assert {*LOSSES.classes[name]().link.refuses} <= {*ACTIVATIONS.classes}
+
+
+def test_probabilities_and_rates_as_one_would_compute_them():
+    z = np.array([[0.0, np.log(3.0)], [-1.0, 1.0]])
+    np.testing.assert_allclose(fc.SoftmaxCrossEntropy().predictions(z)[0], [0.25, 0.75], rtol=1e-15)
+    np.testing.assert_allclose(fc.LogisticLoss().predictions(z)[0], [0.5, 0.75], rtol=1e-15)
+    np.testing.assert_allclose(fc.Poisson().predictions(z)[0], [1, 3], rtol=1e-15)
+    for loss in (fc.SquaredError(), fc.Hinge()):
+        assert loss.predictions(z).tolist() == z.tolist()
+
+
+@pytest.mark.parametrize(("dtype", "far"), [(np.float64, 1e300), (np.float32, 1e38)])
+def test_the_largest_outputs(dtype, far):
+    z = np.array([[far, -far], [-far, -far], [far, far], [0, far]], dtype)
+    half = [0.5, 0.5]
+    assert fc.SoftmaxCrossEntropy().predictions(z).tolist() == [[1, 0], half, half, [0, 1]]
+    assert fc.LogisticLoss().predictions(z).tolist() == [[1, 0], [0, 0], [1, 1], [0.5, 1]]
+    assert fc.Poisson().predictions(z).tolist() == [[np.inf, 0], [0, 0], [np.inf, np.inf], [1, np.inf]]
+    assert fc.SquaredError().predictions(z).tolist() == z.tolist()
+
+
+@pytest.mark.parametrize("name", LOSSES.classes)
+def test_nan_stays(name):
+    y = LOSSES.classes[name]().predictions([[np.nan, 0.0], [1.0, 2.0]])
+    assert np.isnan(y[0, 0])
+    assert np.isfinite(y[1]).all()
+
+
+@pytest.mark.parametrize("name", LOSSES.classes)
+def test_what_is_given_is_checked_and_left_alone(name):
+    loss = LOSSES.classes[name]()
+    z = np.array([[1.0, 2.0], [3.0, 4.0]])
+    z.flags.writeable = False
+    y = loss.predictions(z)
+    y += 1
+    assert z.tolist() == [[1, 2], [3, 4]]
+    assert loss.predictions([[1, 2], [3, 4]]).dtype == np.float64
+    assert loss.predictions(np.asfortranarray(z)).tolist() == loss.predictions(z).tolist()
+    assert loss.predictions(np.empty((0, 2), np.float32)).shape == (0, 2)
+    with pytest.raises(errors.ShapeError, match=r"outputs are \(rows, n_out\); got \(2,\)"):
+        loss.predictions([1.0, 2.0])
+    with pytest.raises(errors.KindError, match="z has dtype"):
+        loss.predictions([["a", "b"]])
+    if loss.least_outputs > 1:
+        with pytest.raises(errors.ShapeError, match="takes 2 outputs or more"):
+            loss.predictions([[1.0]])
+
+
+class Square(fc.ActivationFunction):
+    name = "square"
+
+    def forward(self, h, c, y):
+        c.xp.multiply(h, h, out=y)
+
+
+def of_link(link):
+    return type("Mine", (fc.Loss,), {"name": "mine", "link": link})
+
+
+def test_a_loss_of_ones_own_has_numbers_unless_it_says_otherwise():
+    class Plain(fc.Loss):
+        name = "plain"
+
+    assert Plain().link is links.IDENTITY
+    assert Plain().predictions([[-3.0]]).tolist() == [[-3]]
+    assert of_link(links.LOG)().predictions([[0.0]]).tolist() == [[1]]
+    squared = links.Link("square root", inverse=Square(), takes="roots, and squares them itself", refuses=("square",))
+    assert of_link(squared)().predictions([[-3.0]]).tolist() == [[9]]
+    with pytest.raises(errors.ConfigError, match=r"network ends in 'square', and Mine takes .*: roots, and squares"):
+        fc.fit(fc.Network([fc.Dense(1, 1, Square())], seed=0), [[1.0]], [1.0], of_link(squared)())
+
+
+def test_an_inverse_of_ones_own_must_not_write_to_the_outputs():
+    class Wrong(Square):
+        def forward(self, h, c, y):
+            h[...] = 0
+
+    with pytest.raises(errors.ConfigError, match=r"Wrong\(\) writes to an array that is read-only for it \(h\)"):
+        of_link(links.Link("wrong", inverse=Wrong()))().predictions([[1.0]])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: of_link("logit"), r"Mine.link is 'logit'; one of fc.links is wanted, such as link = fc.links.LOGIT"),
+        (lambda: type("Mine", (fc.SquaredError,), {"link": None}), r"Mine.link is None"),
+        (lambda: links.Link("mine", "odds"), "predicts of a Link is one of values, rates, labels, classes, scores"),
+        (lambda: links.Link("mine", inverse="exp"), "inverse of a Link is an ActivationFunction or None; got 'exp'"),
+        (lambda: links.Link("mine", inverse=Tanh), "inverse of a Link is an ActivationFunction or None"),
+        (lambda: links.Link("mine", refuses="exp"), "refuses of a Link is a tuple of names; got 'exp'"),
+    ],
+)
+def test_a_link_that_is_none_is_told(make, message):
+    with pytest.raises(errors.ConfigError, match=message):
+        make()
+
+
+def test_metrics_follow_the_link_of_a_loss_of_ones_own():
+    class Cross(fc.Loss):
+        name = "cross"
+
+        def terms(self, z, t, c, dz):
+            c.e[...] = 0
+            dz[...] = 0
+
+    net, x = fc.Network([fc.Dense(1, 1, init="ones")], seed=0), [[-1.0], [0.2], [2.0]]
+    assert net.evaluate(x, [0, 0, 1], Cross()).metrics == {"accuracy": 1.0}  # beyond 0.5
+    Cross.link = links.LOGIT
+    assert net.evaluate(x, [0, 1, 1], Cross()).metrics == {"accuracy": 1.0}  # beyond 0
+    Cross.link = links.LOG
+    assert net.evaluate(x, [0, 1, 1], Cross()).metrics == {}
+    with pytest.raises(errors.ConfigError, match=r"takes logarithms of rates.*loss\.predictions\(z\)"):
+        net.evaluate(x, [0, 1, 1], Cross(), ["r2"])
+
+
+X = np.random.default_rng(0).normal(size=(12, 2))
+
+
+@pytest.mark.parametrize("train", [fc.fit, lambda *given, **named: next(iter(fc.epochs(*given)))])
+def test_a_network_remembers_what_it_was_trained_with(train):
+    net = fc.mlp([2, 3], seed=0)
+    assert net.loss is None
+    train(net, X, np.arange(12) % 3, "softmax_cross_entropy", progress=False)
+    assert net.loss == fc.SoftmaxCrossEntropy()
+    np.testing.assert_allclose(net.predictions(X).sum(axis=1), 1, rtol=1e-6)
+    assert net.predictions(X, engine="numpy").dtype == np.float32
+    assert net.predictions(X[:0]).shape == (0, 3)
+    train(net, X, np.zeros((12, 3)), fc.Huber(0.5), progress=False)
+    assert net.loss == fc.Huber(0.5)
+    assert np.array_equal(net.predictions(X), net.predict(X))
+    with pytest.raises(errors.DataError):
+        train(net, X, np.full((12, 3), -1.0), fc.Poisson(), progress=False)
+    assert net.loss == fc.Huber(0.5)
+
+
+@pytest.mark.parametrize("judge", [fc.Network.evaluate, fc.Network.gradients, fc.check_gradients])
+def test_what_a_network_is_judged_by_is_not_what_it_was_trained_with(judge):
+    net = fc.mlp([2, 3], seed=0)
+    judge(net, X, np.zeros((12, 3)), fc.Huber())
+    assert net.loss is None
+
+
+def test_a_loss_may_be_assigned_and_is_checked():
+    net = fc.mlp([2, 1], seed=0)
+    with pytest.raises(errors.ConfigError, match=r"no loss.*net\.loss = fc\.SoftmaxCrossEntropy\(\)"):
+        net.predictions(X)
+    net.loss = fc.Poisson()
+    assert np.array_equal(net.predictions(X), np.exp(net.predict(X)))
+    net.loss = "logistic"
+    assert net.loss == fc.LogisticLoss()
+    with pytest.raises(errors.ConfigError, match="SoftmaxCrossEntropy takes 2 outputs or more"):
+        net.loss = "softmax_cross_entropy"
+    with pytest.raises(errors.KindError, match="expected a loss"):
+        net.loss = 0.5
+    assert net.loss == fc.LogisticLoss()
+    net.loss = None
+    assert net.loss is None
+    with pytest.raises(errors.ConfigError, match="network ends in 'sigmoid', and LogisticLoss takes what comes before"):
+        fc.mlp([2, 1], output_activation="sigmoid").loss = "logistic"
