@@ -53,9 +53,9 @@ const Names<LossKind> losses = {{"squared_error", LossKind::squared_error},
                                 {"hinge", LossKind::hinge},
                                 {"softmax_cross_entropy", LossKind::softmax_cross_entropy},
                                 {"logistic", LossKind::logistic}};
-const Names<Rule> rules_by_name = {
-    {"none", Rule::none},       {"sgd", Rule::sgd},   {"momentum", Rule::momentum}, {"nesterov", Rule::nesterov},
-    {"rmsprop", Rule::rmsprop}, {"adam", Rule::adam}, {"adamw", Rule::adam}};
+const Names<Rule> rules = {{"none", Rule::none},         {"sgd", Rule::sgd},         {"momentum", Rule::momentum},
+                           {"nesterov", Rule::nesterov}, {"rmsprop", Rule::rmsprop}, {"adam", Rule::adam},
+                           {"adamw", Rule::adam}};
 
 template <class E>
 E named(const Names<E>& names, const std::string& name) {
@@ -81,20 +81,19 @@ Rows<T> rows_of(Arena& arena, ptrdiff_t rows, ptrdiff_t n) {
 
 // The operations of a program with memory for so many rows, joined at their ends; backward's buffers only to train.
 template <class T>
-std::vector<Operation<T>> bound(Arena& arena, const std::vector<Layout>& layouts, T* state, ptrdiff_t rows,
-                                bool trains) {
+std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, T* state, ptrdiff_t rows, bool trains) {
     std::vector<Operation<T>> operations;
-    Rows<T> x = rows_of<T>(arena, rows, layouts.front().n_in);
-    for (const Layout& layout : layouts) {
+    Rows<T> x = rows_of<T>(arena, rows, specs.front().n_in);
+    for (const OpSpec& spec : specs) {
         Operation<T> op{};
-        op.kind = named(kinds, layout.kind);
-        op.function = named(functions, layout.function);
-        op.n_in = layout.n_in, op.n_out = layout.n_out;
-        op.setting = layout.setting, op.scale = layout.scale, op.momentum = layout.momentum;
-        op.bias = layout.bias;
-        op.first = {layout.first_at, layout.first_size, layout.decays};
-        op.second = {layout.second_at, layout.second_size, false};
-        op.layer = layout.layer, op.partner = layout.partner;
+        op.kind = named(kinds, spec.kind);
+        op.function = named(functions, spec.function);
+        op.n_in = spec.n_in, op.n_out = spec.n_out;
+        op.setting = spec.setting, op.scale = spec.scale, op.momentum = spec.momentum;
+        op.bias = spec.bias;
+        op.first = {spec.first_at, spec.first_size, spec.decays};
+        op.second = {spec.second_at, spec.second_size, false};
+        op.layer = spec.layer, op.partner = spec.partner;
         op.x = x;
         op.y = op.kind == Kind::save ? x : rows_of<T>(arena, rows, op.n_out);
         const bool normalises = op.kind == Kind::layer_norm || op.kind == Kind::batch_norm;
@@ -102,7 +101,7 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<Layout>& layouts
         if (op.kind == Kind::layer_norm || (trains && (normalises || keeps)))
             op.kept = rows_of<T>(arena, rows, op.n_out);
         if (normalises) op.rate = arena.take<T>(std::max(rows, op.n_in));
-        if (op.kind == Kind::batch_norm) op.mean = state + layout.state_at, op.variance = op.mean + op.n_in;
+        if (op.kind == Kind::batch_norm) op.mean = state + spec.state_at, op.variance = op.mean + op.n_in;
         operations.push_back(op);
         x = op.y;
     }
@@ -212,20 +211,18 @@ T* Arena::take(ptrdiff_t n, bool filled) {
 }
 
 template <class T>
-Trainer<T>::Trainer(const std::vector<Layout>& layouts, T* theta, T* state, ptrdiff_t n_params, ptrdiff_t n_state,
-                    const DataSet& data, const std::string& loss, double loss_setting, const Rules& rules, T* m, T* v,
-                    ptrdiff_t batch_size, ptrdiff_t least_rows, double l2, double max_norm, int threads,
-                    bool input_gradient)
-    : kernels_(best_kernels()), state_(state), n_state_(n_state) {
+Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const DataSet& data)
+    : kernels_(best_kernels()), state_(vectors.state), n_state_(vectors.n_state) {
     const Entry<T>& entry = entry_of<T>(kernels_);
-    const ptrdiff_t most = batch_size + least_rows - 1;  // rows of the largest batch
-    operations_ = bound<T>(arena_, layouts, state, most, true);
+    const ptrdiff_t batch_size = spec.batch_size, n_params = vectors.n_params;
+    const ptrdiff_t most = batch_size + spec.least_rows - 1;  // rows of the largest batch
+    operations_ = bound<T>(arena_, spec.ops, vectors.state, most, true);
     const int n = (int)operations_.size();
     run_.operations = operations_.data();
     run_.n_operations = n;
     run_.first = 0;
-    while (!input_gradient && run_.first < n && !operations_[run_.first].first.size) run_.first++;
-    run_.theta = theta;
+    while (!spec.input_gradient && run_.first < n && !operations_[run_.first].first.size) run_.first++;
+    run_.theta = vectors.theta;
     run_.gradient = arena_.take<T>(n_params);
     run_.n_params = n_params;
 
@@ -237,7 +234,7 @@ Trainer<T>::Trainer(const std::vector<Layout>& layouts, T* theta, T* state, ptrd
     for (int i = 0; i < n; i++) {  // two buffers take turns: what operation i + 1 wrote, operation i reads
         Operation<T>& op = operations_[i];
         op.dy = {turns[i % 2], padded<T>(op.n_out)};
-        if (i > run_.first || input_gradient) op.dx = {turns[(i + 1) % 2], padded<T>(op.n_in)};
+        if (i > run_.first || spec.input_gradient) op.dx = {turns[(i + 1) % 2], padded<T>(op.n_in)};
         if (op.kind == Kind::dense && i > 0) {
             Operation<T>& previous = operations_[i - 1];
             previous.derivative_done =
@@ -252,8 +249,8 @@ Trainer<T>::Trainer(const std::vector<Layout>& layouts, T* theta, T* state, ptrd
     run_.parts = parts_.data();
     run_.n_parts = (int)parts_.size();
     // where no phase is worth sharing, there is no team to wait for
-    if (products < enough_products && numbers < enough_numbers && n_params < enough_numbers) threads = 1;
-    run_.threads = std::max(1, threads);
+    const bool alone = products < enough_products && numbers < enough_numbers && n_params < enough_numbers;
+    run_.threads = alone ? 1 : std::max(1, spec.threads);
 
     run_.batch_x = operations_.front().x;
     run_.z = operations_.back().y;
@@ -263,23 +260,18 @@ Trainer<T>::Trainer(const std::vector<Layout>& layouts, T* theta, T* state, ptrd
     run_.batch_t = {data.classes ? nullptr : arena_.take<T>(most * run_.n_out), run_.n_out};
     run_.batch_classes = data.classes ? arena_.take<int64_t>(most) : nullptr;
     run_.batch_weights = arena_.take<T>(most);
-    if (input_gradient) input_gradient_ = operations_.front().dx;
+    if (spec.input_gradient) input_gradient_ = operations_.front().dx;
 
     run_.x = data.x, run_.x_type = data.x_type, run_.t = data.t, run_.classes = data.classes;
     run_.weights = data.weights;
-    run_.batch_size = batch_size, run_.least_rows = least_rows;
-    run_.loss = named(losses, loss);
-    run_.loss_setting = loss_setting;
-    run_.optimizer = {named(rules_by_name, rules.rule),
-                      rules.decay,
-                      rules.beta1,
-                      rules.beta2,
-                      rules.epsilon,
-                      rules.weight_decay,
-                      m,
-                      v};
-    run_.l2 = l2;
-    run_.max_norm = max_norm;
+    run_.batch_size = batch_size, run_.least_rows = spec.least_rows;
+    run_.loss = named(losses, spec.loss.name);
+    run_.loss_setting = spec.loss.setting;
+    const OptimizerSpec& rule = spec.optimizer;
+    run_.optimizer = {named(rules, rule.rule), rule.decay, rule.beta1, rule.beta2, rule.epsilon,
+                      rule.weight_decay,       vectors.m,  vectors.v};
+    run_.l2 = spec.l2;
+    run_.max_norm = spec.max_norm;
     scratch_ = scratch_for<T>(arena_, entry, run_.threads);
     run_.scratch = scratch_.data();
     run_.partial = arena_.take<double>(8 * run_.threads);
@@ -303,13 +295,13 @@ void Trainer<T>::run(const int64_t* order, ptrdiff_t n, const double* rates, uin
 }
 
 template <class T>
-Predictor<T>::Predictor(std::vector<Layout> layouts, const T* theta, T* state)
-    : kernels_(best_kernels()), layouts_(std::move(layouts)), state_(state) {
-    for (const Layout& layout : layouts_) products_ += (double)std::max(layout.first_size, layout.n_in);
-    prediction_.n_operations = (int)layouts_.size();
+Predictor<T>::Predictor(std::vector<OpSpec> ops, const T* theta, T* state)
+    : kernels_(best_kernels()), ops_(std::move(ops)), state_(state) {
+    for (const OpSpec& op : ops_) products_ += (double)std::max(op.first_size, op.n_in);
+    prediction_.n_operations = (int)ops_.size();
     prediction_.theta = theta;
-    prediction_.n_in = layouts_.front().n_in;
-    prediction_.n_out = layouts_.back().n_out;
+    prediction_.n_in = ops_.front().n_in;
+    prediction_.n_out = ops_.back().n_out;
 }
 
 template <class T>
@@ -329,7 +321,7 @@ void Predictor<T>::prepare(ptrdiff_t rows, int threads) {
     }
     try {
         while ((int)lists_.size() < threads) {
-            operations_.push_back(bound<T>(arena_, layouts_, state_, prediction_.block, false));
+            operations_.push_back(bound<T>(arena_, ops_, state_, prediction_.block, false));
             scratch_.push_back(scratch_for<T>(arena_, entry_of<T>(kernels_), 1).front());
             lists_.push_back(operations_.back().data());
         }

@@ -19,8 +19,8 @@ const Entry<T>& entry_of(const Kernels& kernels) {
         return kernels.f64;
 }
 
-// One operation as Python describes it: see fullyconnected/engine/lowering.py.
-struct Layout {
+// What Python asks for, field by field by name: the classes of these names in fullyconnected/engine/lowering.py.
+struct OpSpec {
     std::string kind, function;
     ptrdiff_t n_in, n_out;
     double setting, scale, momentum;
@@ -31,10 +31,32 @@ struct Layout {
     int layer, partner;
 };
 
-// The optimizer as Python describes it.
-struct Rules {
+struct LossSpec {
+    std::string name;
+    double setting;
+};
+
+struct OptimizerSpec {
     std::string rule;
     double decay, beta1, beta2, epsilon, weight_decay;
+};
+
+struct TrainerSpec {
+    std::vector<OpSpec> ops;
+    LossSpec loss;
+    OptimizerSpec optimizer;
+    ptrdiff_t batch_size, least_rows;
+    double l2, max_norm;
+    int threads;
+    bool input_gradient;
+};
+
+// The vectors of a run; m and v are null where the optimizer does not remember them.
+template <class T>
+struct Vectors {
+    T *theta, *state;
+    ptrdiff_t n_params, n_state;
+    T *m, *v;
 };
 
 // The arrays of a data set; who made the engine keeps them alive.
@@ -68,9 +90,7 @@ class Arena {
 template <class T>
 class Trainer {
   public:
-    Trainer(const std::vector<Layout>& layouts, T* theta, T* state, ptrdiff_t n_params, ptrdiff_t n_state,
-            const DataSet& data, const std::string& loss, double loss_setting, const Rules& rules, T* m, T* v,
-            ptrdiff_t batch_size, ptrdiff_t least_rows, double l2, double max_norm, int threads, bool input_gradient);
+    Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const DataSet& data);
 
     // Train on the rows of the order, or, without a rule, take the gradient of them all as one batch.
     // `interrupted` is asked now and then whether to stop.
@@ -97,7 +117,7 @@ class Trainer {
 template <class T>
 class Predictor {
   public:
-    Predictor(std::vector<Layout> layouts, const T* theta, T* state);
+    Predictor(std::vector<OpSpec> ops, const T* theta, T* state);
 
     void run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool (*interrupted)());
 
@@ -109,7 +129,7 @@ class Predictor {
     void release();
 
     const Kernels& kernels_;
-    const std::vector<Layout> layouts_;
+    const std::vector<OpSpec> ops_;
     T* const state_;
     Arena arena_;
     std::vector<std::vector<Operation<T>>> operations_;  // one list a thread, for blocks of prediction_.block rows

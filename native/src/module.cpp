@@ -94,10 +94,8 @@ void raise_if(bool was_interrupted) {
 template <class T>
 class PyTrainer {
   public:
-    PyTrainer(const std::vector<Layout>& layouts, Vector<T> theta, Vector<T> state, Any x, Any t,
-              std::optional<Vector<const double>> weights, const std::string& loss, double loss_setting,
-              const Rules& rules, std::optional<Vector<T>> m, std::optional<Vector<T>> v, ptrdiff_t batch_size,
-              ptrdiff_t least_rows, double l2, double max_norm, int threads, bool input_gradient)
+    PyTrainer(const TrainerSpec& spec, Vector<T> theta, Vector<T> state, Any x, Any t,
+              std::optional<Vector<const double>> weights, std::optional<Vector<T>> m, std::optional<Vector<T>> v)
         : theta_(theta),
           state_(state),
           x_(x),
@@ -105,10 +103,10 @@ class PyTrainer {
           weights_(weights),
           m_(m),
           v_(v),
-          trainer_(layouts, theta.data(), state.data(), (ptrdiff_t)theta.size(), (ptrdiff_t)state.size(),
-                   {x.data(), type_of(x.dtype()), t.data(), t.ndim() == 1, weights ? weights->data() : nullptr}, loss,
-                   loss_setting, rules, m ? m->data() : nullptr, v ? v->data() : nullptr, batch_size, least_rows, l2,
-                   max_norm, threads, input_gradient) {}
+          trainer_(spec,
+                   {theta.data(), state.data(), (ptrdiff_t)theta.size(), (ptrdiff_t)state.size(),
+                    m ? m->data() : nullptr, v ? v->data() : nullptr},
+                   {x.data(), type_of(x.dtype()), t.data(), t.ndim() == 1, weights ? weights->data() : nullptr}) {}
 
     // Train on the rows of the order, and return the mean of the batches' losses, weighted by their rows, and the
     // number of steps so far; or, where something is not finite any more, NaN.
@@ -155,8 +153,8 @@ class PyTrainer {
 template <class T>
 class PyPredictor {
   public:
-    PyPredictor(const std::vector<Layout>& layouts, Vector<T> theta, Vector<T> state)
-        : theta_(theta), state_(state), predictor_(layouts, theta.data(), state.data()) {}
+    PyPredictor(const std::vector<OpSpec>& ops, Vector<T> theta, Vector<T> state)
+        : theta_(theta), state_(state), predictor_(ops, theta.data(), state.data()) {}
 
     // Write the outputs of the rows of x into z.
     void predict(Any x, Matrix<T> z, int threads) {
@@ -242,12 +240,10 @@ double product_seconds(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool 
 template <class T>
 void bind(nb::module_& m, const char* trainer, const char* predictor) {
     nb::class_<PyTrainer<T>>(m, trainer)
-        .def(nb::init<const std::vector<Layout>&, Vector<T>, Vector<T>, Any, Any, std::optional<Vector<const double>>,
-                      const std::string&, double, const Rules&, std::optional<Vector<T>>, std::optional<Vector<T>>,
-                      ptrdiff_t, ptrdiff_t, double, double, int, bool>(),
-             "layouts"_a, "theta"_a, "state"_a, "x"_a, "t"_a, "weights"_a.none(), "loss"_a, "loss_setting"_a, "rules"_a,
-             "m"_a.none(), "v"_a.none(), "batch_size"_a, "least_rows"_a, "l2"_a, "max_norm"_a, "threads"_a,
-             "input_gradient"_a)
+        .def(nb::init<const TrainerSpec&, Vector<T>, Vector<T>, Any, Any, std::optional<Vector<const double>>,
+                      std::optional<Vector<T>>, std::optional<Vector<T>>>(),
+             "spec"_a, nb::kw_only(), "theta"_a, "state"_a, "x"_a, "t"_a, "weights"_a.none(), "m"_a.none(),
+             "v"_a.none())
         .def("epoch", &PyTrainer<T>::epoch, "order"_a, "rates"_a, "seed"_a, "step"_a)
         .def("gradient", &PyTrainer<T>::gradient, "order"_a, "seed"_a, "train"_a, "gradient"_a, "dx"_a)
         .def_prop_ro("step", &PyTrainer<T>::step)
@@ -255,7 +251,7 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
         .def_prop_ro("last_batch", &PyTrainer<T>::last_batch)
         .def_prop_ro("threads", &PyTrainer<T>::threads);
     nb::class_<PyPredictor<T>>(m, predictor)
-        .def(nb::init<const std::vector<Layout>&, Vector<T>, Vector<T>>(), "layouts"_a, "theta"_a, "state"_a)
+        .def(nb::init<const std::vector<OpSpec>&, Vector<T>, Vector<T>>(), "ops"_a, "theta"_a, "state"_a)
         .def("predict", &PyPredictor<T>::predict, "x"_a, "z"_a, "threads"_a)
         .def("row", &PyPredictor<T>::row, nb::arg("x").noconvert(), "z"_a)
         .def("row", [](PyPredictor<T>&, nb::handle, nb::handle) { return false; }, "x"_a, "z"_a);
@@ -276,10 +272,47 @@ NB_MODULE(_native, m) {
     m.def("fma_peak", &fma_peak, "threads"_a, "Return what multiplying and adding in registers reaches, in GFLOP/s.");
     m.def("product_seconds", &product_seconds, "m"_a, "n"_a, "k"_a, "turn_a"_a, "turn_b"_a, "threads"_a, "rounds"_a,
           "Return the seconds that the fastest of some rounds of a matrix product took.");
-    nb::class_<Layout>(m, "Layout")
-        .def(nb::init<std::string, std::string, ptrdiff_t, ptrdiff_t, double, double, double, bool, ptrdiff_t,
-                      ptrdiff_t, ptrdiff_t, ptrdiff_t, bool, ptrdiff_t, int, int>());
-    nb::class_<Rules>(m, "Rules").def(nb::init<std::string, double, double, double, double, double>());
+    nb::class_<OpSpec>(m, "OpSpec")
+        .def(nb::init<>())
+        .def_rw("kind", &OpSpec::kind)
+        .def_rw("function", &OpSpec::function)
+        .def_rw("n_in", &OpSpec::n_in)
+        .def_rw("n_out", &OpSpec::n_out)
+        .def_rw("setting", &OpSpec::setting)
+        .def_rw("scale", &OpSpec::scale)
+        .def_rw("momentum", &OpSpec::momentum)
+        .def_rw("bias", &OpSpec::bias)
+        .def_rw("first_at", &OpSpec::first_at)
+        .def_rw("first_size", &OpSpec::first_size)
+        .def_rw("second_at", &OpSpec::second_at)
+        .def_rw("second_size", &OpSpec::second_size)
+        .def_rw("decays", &OpSpec::decays)
+        .def_rw("state_at", &OpSpec::state_at)
+        .def_rw("layer", &OpSpec::layer)
+        .def_rw("partner", &OpSpec::partner);
+    nb::class_<LossSpec>(m, "LossSpec")
+        .def(nb::init<>())
+        .def_rw("name", &LossSpec::name)
+        .def_rw("setting", &LossSpec::setting);
+    nb::class_<OptimizerSpec>(m, "OptimizerSpec")
+        .def(nb::init<>())
+        .def_rw("rule", &OptimizerSpec::rule)
+        .def_rw("decay", &OptimizerSpec::decay)
+        .def_rw("beta1", &OptimizerSpec::beta1)
+        .def_rw("beta2", &OptimizerSpec::beta2)
+        .def_rw("epsilon", &OptimizerSpec::epsilon)
+        .def_rw("weight_decay", &OptimizerSpec::weight_decay);
+    nb::class_<TrainerSpec>(m, "TrainerSpec")
+        .def(nb::init<>())
+        .def_rw("ops", &TrainerSpec::ops)
+        .def_rw("loss", &TrainerSpec::loss)
+        .def_rw("optimizer", &TrainerSpec::optimizer)
+        .def_rw("batch_size", &TrainerSpec::batch_size)
+        .def_rw("least_rows", &TrainerSpec::least_rows)
+        .def_rw("l2", &TrainerSpec::l2)
+        .def_rw("max_norm", &TrainerSpec::max_norm)
+        .def_rw("threads", &TrainerSpec::threads)
+        .def_rw("input_gradient", &TrainerSpec::input_gradient);
     bind<float>(m, "TrainerFloat32", "PredictorFloat32");
     bind<double>(m, "TrainerFloat64", "PredictorFloat64");
 }

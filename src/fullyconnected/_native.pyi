@@ -4,52 +4,24 @@ from typing import Any
 
 from fullyconnected.core.arrays import Array
 
-class Layout:
-    def __init__(
-        self,
-        kind: str,
-        function: str,
-        n_in: int,
-        n_out: int,
-        setting: float,
-        scale: float,
-        momentum: float,
-        bias: bool,
-        first_at: int,
-        first_size: int,
-        second_at: int,
-        second_size: int,
-        decays: bool,
-        state_at: int,
-        layer: int,
-        partner: int,
-    ) -> None: ...
-
-class Rules:
-    def __init__(
-        self, rule: str, decay: float, beta1: float, beta2: float, epsilon: float, weight_decay: float
-    ) -> None: ...
+# what Python asks for: their attributes are the fields of the classes of these names in engine/lowering.py
+class OpSpec: ...
+class LossSpec: ...
+class OptimizerSpec: ...
+class TrainerSpec: ...
 
 class TrainerFloat32:
     def __init__(
         self,
-        layouts: list[Layout],
+        spec: TrainerSpec,
+        *,
         theta: Array,
         state: Array,
         x: Array,
         t: Array,
         weights: Array | None,
-        loss: str,
-        loss_setting: float,
-        rules: Rules,
         m: Array | None,
         v: Array | None,
-        batch_size: int,
-        least_rows: int,
-        l2: float,
-        max_norm: float,
-        threads: int,
-        input_gradient: bool,
     ) -> None: ...
     def epoch(self, order: Any, rates: Array, seed: int, step: int) -> tuple[float, int]: ...
     def gradient(self, order: Any, seed: int, train: bool, gradient: Array, dx: Array) -> float: ...
@@ -65,7 +37,7 @@ class TrainerFloat32:
 class TrainerFloat64(TrainerFloat32): ...
 
 class PredictorFloat32:
-    def __init__(self, layouts: list[Layout], theta: Array, state: Array) -> None: ...
+    def __init__(self, ops: list[OpSpec], theta: Array, state: Array) -> None: ...
     def predict(self, x: Array, z: Array, threads: int) -> None: ...
     def row(self, x: Any, z: Array) -> bool: ...
 

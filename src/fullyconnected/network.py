@@ -304,7 +304,7 @@ class Network:
 
     def _native(self, engine: str) -> Callable[[Array, Array, int | None], None]:
         """Return what predicts by the native engine, or, for ``"auto"`` where that cannot run this network, NumPy."""
-        from fullyconnected.engine import NativePredictor, NotNative, check_engine, refused
+        from fullyconnected.engine import NativePredictor, Unsupported, check_engine, refused
 
         check_engine(engine)
         try:
@@ -312,7 +312,7 @@ class Network:
                 predictor = self._predictors.pop()
             except IndexError:
                 predictor = NativePredictor(self.program, self._theta, self._state)
-        except NotNative as reason:
+        except Unsupported as reason:
             self._never_native = True
             if engine == "native":
                 raise refused(reason) from None

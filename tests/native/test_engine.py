@@ -14,7 +14,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.engine import native_engine as native_module
-from fullyconnected.engine.lowering import NotNative
+from fullyconnected.engine.lowering import Unsupported
 from fullyconnected.errors import ConfigError, DivergenceError, KindError, UnknownNameError
 
 HERE = fc.engines()["native"]
@@ -130,7 +130,7 @@ class TestTheChoice:
 
     def test_without_the_compiled_part_numpy_runs_and_the_reason_is_told(self, monkeypatch):
         def absent():
-            raise NotNative("it was not built")
+            raise Unsupported("it was not built")
 
         monkeypatch.setattr(native_module, "library", absent)
         monkeypatch.setattr("fullyconnected.engine.library", absent)

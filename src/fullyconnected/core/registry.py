@@ -42,6 +42,14 @@ class Registry(Generic[T]):
         self.classes: dict[str, type[T]] = {}
         for each in classes:
             self.add(each)
+        self._own = dict(self.classes)
+
+    def owns(self, thing: T) -> bool:
+        """Whether an object is of the very class that the library registers under its name.
+
+        One of a user's own is not, though it may be a subclass that has its name, or be registered in its place.
+        """
+        return self._own.get(thing.name) is type(thing)  # type: ignore[attr-defined]
 
     def add(self, cls: type[T]) -> type[T]:
         """Register ``cls`` under its name, and return it; a class that is defined anew takes the place of the old."""

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from fullyconnected.base import Loss
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows
-from fullyconnected.engine.lowering import NotNative
+from fullyconnected.engine.lowering import Unsupported
 from fullyconnected.engine.native_engine import NativeEngine, NativeGradient, NativePredictor, library, why_not
 from fullyconnected.engine.numpy_engine import NumpyEngine, limited
 from fullyconnected.engine.state import TrainingState
@@ -20,7 +20,7 @@ __all__ = [
     "Engine",
     "EngineInfo",
     "NativePredictor",
-    "NotNative",
+    "Unsupported",
     "Task",
     "check_engine",
     "choose",
@@ -75,7 +75,7 @@ def engines() -> dict[str, EngineInfo]:
     try:
         about = f"kernels for {library().kernels()}, {n_threads()} threads"
         native = EngineInfo(True, about)
-    except NotNative as reason:
+    except Unsupported as reason:
         native = EngineInfo(False, str(reason))
     return {"native": native, "numpy": EngineInfo(True, f"NumPy {np.__version__}")}
 
@@ -95,7 +95,7 @@ def choose_gradient(name: str, program: Program, loss: Loss) -> Callable[..., tu
         return None
     try:
         return NativeGradient(program, loss)
-    except NotNative as reason:
+    except Unsupported as reason:
         if name == "native":
             raise refused(reason) from None
         return None

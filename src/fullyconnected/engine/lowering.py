@@ -1,18 +1,31 @@
-"""A program laid out for the native engine, as plain names and numbers, or the reason why that engine cannot run it.
+"""A program lowered for the native engine, to plain names and numbers, or the reason why that engine cannot run it.
 
 The native engine has operations of its own for the layers, activations, losses and optimizers of this library. What a
-user has written, in Python, is known to the NumPy engine alone.
+user has written, in Python, is known to the NumPy engine alone. Each table below says of the library's own classes, by
+the names that they are registered under, which the engine has, and which of their settings it is given.
 """
 
 import math
 from typing import Any, NamedTuple
 
+from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.base import ActivationFunction, Loss, Optimizer
+from fullyconnected.core.registry import Registry
 from fullyconnected.layers import Activation, Add, BatchNorm, Dense, Dropout, LayerNorm, Save
-from fullyconnected.optimizers import LBFGS
+from fullyconnected.losses import LOSSES
+from fullyconnected.optimizers import OPTIMIZERS
 from fullyconnected.program.program import Program, Step
 
-__all__ = ["Layout", "NotNative", "Rules", "lay_out", "lay_out_loss", "lay_out_rules"]
+__all__ = [
+    "LossSpec",
+    "OpSpec",
+    "OptimizerSpec",
+    "TrainerSpec",
+    "Unsupported",
+    "lower",
+    "lower_loss",
+    "lower_optimizer",
+]
 
 KINDS = {
     Dense: "dense",
@@ -25,12 +38,51 @@ KINDS = {
 }
 
 
-class NotNative(Exception):
+# each by the fields of its record below: the attributes that they are read from
+ACTIVATIONS_HERE: dict[str, dict[str, str]] = {
+    "identity": {},
+    "relu": {},
+    "leaky_relu": {"setting": "slope"},
+    "elu": {"setting": "alpha", "scale": "scale"},
+    "selu": {"setting": "alpha", "scale": "scale"},
+    "gelu": {},
+    "silu": {},
+    "mish": {},
+    "softplus": {},
+    "sigmoid": {},
+    "tanh": {},
+    "exp": {},
+    "softmax": {},
+}
+LOSSES_HERE: dict[str, dict[str, str]] = {
+    "squared_error": {},
+    "mean_squared_error": {},
+    "absolute_error": {},
+    "huber": {"setting": "delta"},
+    "quantile": {"setting": "q"},
+    "poisson": {},
+    "hinge": {},
+    "softmax_cross_entropy": {},
+    "logistic": {},
+}
+OPTIMIZERS_HERE: dict[str, dict[str, str]] = {
+    "sgd": {},
+    "momentum": {"decay": "decay"},
+    "nesterov": {"decay": "decay"},
+    "rmsprop": {"decay": "decay", "epsilon": "epsilon"},
+    "adam": {"beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon"},
+    "adamw": {"beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon", "weight_decay": "weight_decay"},
+}
+# what the engine does not have of the library's own, and why
+NOT_HERE = {"lbfgs": "L-BFGS takes its gradients from NumPy"}
+
+
+class Unsupported(Exception):
     """The native engine has no operation for something; the message says for what."""
 
 
-class Layout(NamedTuple):
-    """One operation, in the order in which ``Layout`` of native/src/engine.hpp has its fields."""
+class OpSpec(NamedTuple):
+    """One operation of a program."""
 
     kind: str
     function: str
@@ -50,8 +102,15 @@ class Layout(NamedTuple):
     partner: int
 
 
-class Rules(NamedTuple):
-    """An optimizer, in the order in which ``Rules`` of native/src/engine.hpp has its fields."""
+class LossSpec(NamedTuple):
+    """A loss, and the one setting that it may have."""
+
+    name: str
+    setting: float = 0.0
+
+
+class OptimizerSpec(NamedTuple):
+    """An optimizer's rule and settings; without a rule, gradients are computed and nothing is moved."""
 
     rule: str = "none"
     decay: float = 0.0
@@ -61,21 +120,35 @@ class Rules(NamedTuple):
     weight_decay: float = 0.0
 
 
-def lay_out(program: Program) -> list[Layout]:
-    """Return the operations of a program, or raise :class:`NotNative`."""
-    layouts: list[Layout] = []
+class TrainerSpec(NamedTuple):
+    """All that a trainer is told beside the arrays; the first three are the extension's own objects."""
+
+    ops: list[Any]
+    loss: Any
+    optimizer: Any
+    batch_size: int
+    least_rows: int
+    l2: float
+    max_norm: float
+    threads: int
+    input_gradient: bool
+
+
+def lower(program: Program) -> list[OpSpec]:
+    """Return the operations of a program, or raise :class:`Unsupported`."""
+    ops: list[OpSpec] = []
     open_blocks: list[int] = []
     for i, step in enumerate(program.steps):
         kind = KINDS.get(type(step.layer))
         if kind is None:
-            raise NotNative(f"it has no layer {type(step.layer).__name__} ({step.name})")
+            raise Unsupported(f"it has no layer {type(step.layer).__name__} ({step.name})")
         if kind == "save":
             open_blocks.append(i)
-        layouts.append(_operation(kind, step, i, open_blocks.pop() if kind == "add" else -1))
-    return layouts
+        ops.append(_operation(kind, step, i, open_blocks.pop() if kind == "add" else -1))
+    return ops
 
 
-def _operation(kind: str, step: Step, i: int, partner: int) -> Layout:
+def _operation(kind: str, step: Step, i: int, partner: int) -> OpSpec:
     layer: Any = step.layer
     function, setting, scale = _function(step, getattr(layer, "activation", None))
     if kind == "dropout":
@@ -83,7 +156,7 @@ def _operation(kind: str, step: Step, i: int, partner: int) -> Layout:
     elif kind in ("layer_norm", "batch_norm"):
         setting = layer.epsilon
     first, second = (*(math.prod(param.shape) for param in step.params.values()), 0, 0)[:2]
-    return Layout(
+    return OpSpec(
         kind,
         function,
         layer.n_in,
@@ -107,28 +180,23 @@ def _function(step: Step, f: ActivationFunction | None) -> tuple[str, float, flo
     """Return an activation's name, its setting, and the scale that SELU has on both branches."""
     if f is None:
         return "identity", 0.0, 1.0
-    if not _ours(f, "activations") or f.name == "function pair":
-        raise NotNative(f"it has no activation {f!r} ({step.name})")
-    setting = getattr(f, "slope", getattr(f, "alpha", 0.0))
-    return f.name, setting, getattr(f, "scale", 1.0)
+    settings = _settings(f, ACTIVATIONS, ACTIVATIONS_HERE, f"it has no activation {f!r} ({step.name})")
+    return f.name, settings.get("setting", 0.0), settings.get("scale", 1.0)
 
 
-def lay_out_loss(loss: Loss) -> tuple[str, float]:
-    """Return a loss's name and its setting, or raise :class:`NotNative`."""
-    if not _ours(loss, "losses"):
-        raise NotNative(f"it has no loss {type(loss).__name__}")
-    return loss.name, getattr(loss, "delta", getattr(loss, "q", 0.0))
+def lower_loss(loss: Loss) -> LossSpec:
+    """Return a loss as the engine takes it, or raise :class:`Unsupported`."""
+    return LossSpec(loss.name, **_settings(loss, LOSSES, LOSSES_HERE, f"it has no loss {type(loss).__name__}"))
 
 
-def lay_out_rules(optimizer: Optimizer) -> Rules:
-    """Return an optimizer's rule and settings, or raise :class:`NotNative`."""
-    if isinstance(optimizer, LBFGS):
-        raise NotNative("L-BFGS takes its gradients from NumPy")
-    if not _ours(optimizer, "optimizers"):
-        raise NotNative(f"it has no optimizer {type(optimizer).__name__}")
-    return Rules(optimizer.name, *(getattr(optimizer, name, 0.0) for name in Rules._fields[1:]))
+def lower_optimizer(optimizer: Optimizer) -> OptimizerSpec:
+    """Return an optimizer as the engine takes it, or raise :class:`Unsupported`."""
+    lacking = f"it has no optimizer {type(optimizer).__name__}"
+    return OptimizerSpec(optimizer.name, **_settings(optimizer, OPTIMIZERS, OPTIMIZERS_HERE, lacking))
 
 
-def _ours(thing: Any, module: str) -> bool:
-    """Whether a class is this library's own; a subclass of the user's may do something else."""
-    return type(thing).__module__ == f"fullyconnected.{module}"
+def _settings(thing: Any, registry: Registry[Any], here: dict[str, dict[str, str]], lacking: str) -> dict[str, float]:
+    """Return the settings that the engine is given of an object, or raise :class:`Unsupported`."""
+    if not registry.owns(thing) or thing.name not in here:
+        raise Unsupported(NOT_HERE.get(thing.name, lacking))
+    return {field: getattr(thing, attribute) for field, attribute in here[thing.name].items()}

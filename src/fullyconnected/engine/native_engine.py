@@ -3,13 +3,23 @@
 import functools
 import math
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from fullyconnected.base import Loss
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows, batches, n_batches
-from fullyconnected.engine.lowering import Layout, NotNative, Rules, lay_out, lay_out_loss, lay_out_rules
+from fullyconnected.engine.lowering import (
+    LossSpec,
+    OpSpec,
+    OptimizerSpec,
+    TrainerSpec,
+    Unsupported,
+    lower,
+    lower_loss,
+    lower_optimizer,
+)
 from fullyconnected.engine.numpy_engine import NumpyEngine, factor
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
@@ -22,20 +32,20 @@ __all__ = ["NativeEngine", "NativeGradient", "NativePredictor", "library", "why_
 
 @functools.cache
 def library() -> Any:
-    """Return the compiled part, or raise :class:`NotNative` with what keeps it from running here."""
+    """Return the compiled part, or raise :class:`Unsupported` with what keeps it from running here."""
     try:
         from fullyconnected import _native
     except ImportError as error:
         if getattr(error, "name", None) == "fullyconnected._native" or "cannot import name" in str(error):
-            raise NotNative(
+            raise Unsupported(
                 "it was not built: no C++20 compiler (GCC or Clang) was found when fullyconnected was installed. "
                 "Install one, and fullyconnected again, by pip install --force-reinstall --no-cache-dir"
             ) from None
-        raise NotNative(f"it cannot be loaded: {error}") from None
+        raise Unsupported(f"it cannot be loaded: {error}") from None
     try:
         _native.kernels()
     except ValueError as error:  # FULLYCONNECTED_CPU names something that is not here
-        raise NotNative(str(error)) from None
+        raise Unsupported(str(error)) from None
     register_with_threadpoolctl()
     return _native
 
@@ -44,17 +54,16 @@ def why_not(task: Task) -> str | None:
     """Return why the native engine cannot run a task, or None if it can."""
     try:
         _require(task.program, task.loss)
-        lay_out_rules(task.optimizer)
-    except NotNative as reason:
+        lower_optimizer(task.optimizer)
+    except Unsupported as reason:
         return str(reason)
     return None
 
 
 def _require(program: Program, loss: Loss) -> None:
-    """Raise :class:`NotNative` where the native engine cannot take this loss's gradient."""
-    library()
-    lay_out(program)
-    lay_out_loss(loss)
+    """Raise :class:`Unsupported` where the native engine cannot take this loss's gradient."""
+    _ops(program)
+    lower_loss(loss)
 
 
 BLOCK = 1 << 20  # numbers that are copied together, where rows cannot be read as they lie
@@ -72,7 +81,7 @@ class NativeEngine:
             state.theta,
             state.state,
             task,
-            lay_out_rules(task.optimizer),
+            lower_optimizer(task.optimizer),
             state.slots,
             min(task.batch_size, len(task.x)),
             task.program.least_rows,
@@ -130,7 +139,7 @@ class NativeGradient:
         """Return the loss, its gradient, flat, and its gradient with respect to x (rows, n_in)."""
         rows = len(data.x)
         trainer = _trainer(
-            self.program, theta, state, data, Rules(), {}, rows, 1, l2=l2, threads=None, input_gradient=True
+            self.program, theta, state, data, OptimizerSpec(), {}, rows, 1, l2=l2, threads=None, input_gradient=True
         )
         gradient, dx = np.empty_like(theta), np.empty((rows, self.program.n_in), theta.dtype)
         return trainer.gradient(np.arange(rows), seed, train, gradient, dx), gradient, dx
@@ -141,7 +150,7 @@ def _trainer(
     theta: Array,
     state: Array,
     data: Any,  # x, t, weights and loss, as Data and Task have them
-    rules: Rules,
+    optimizer: OptimizerSpec,
     slots: dict[str, Array],
     batch_size: int,
     least_rows: int,
@@ -152,19 +161,10 @@ def _trainer(
     input_gradient: bool = False,
 ) -> Any:
     native = library()
-    name, setting = lay_out_loss(data.loss)
-    return (native.TrainerFloat32 if theta.dtype == np.float32 else native.TrainerFloat64)(
-        _layouts(program),
-        theta,
-        state,
-        _readable(data.x, theta.dtype),
-        data.t.astype(np.int64, copy=False) if data.t.ndim == 1 else data.t,
-        data.weights,
-        name,
-        setting,
-        native.Rules(*rules),
-        slots.get("m"),
-        slots.get("v"),
+    spec = TrainerSpec(
+        _ops(program),
+        _made(native.LossSpec, lower_loss(data.loss)),
+        _made(native.OptimizerSpec, optimizer),
         batch_size,
         least_rows,
         l2,
@@ -172,11 +172,35 @@ def _trainer(
         n_threads(threads),
         input_gradient,
     )
+    return (native.TrainerFloat32 if theta.dtype == np.float32 else native.TrainerFloat64)(
+        _made(native.TrainerSpec, spec),
+        theta=theta,
+        state=state,
+        x=_readable(data.x, theta.dtype),
+        t=data.t.astype(np.int64, copy=False) if data.t.ndim == 1 else data.t,
+        weights=data.weights,
+        m=slots.get("m"),
+        v=slots.get("v"),
+    )
 
 
-def _layouts(program: Program) -> list[Layout]:
-    native = library()
-    return [native.Layout(*layout) for layout in lay_out(program)]
+_lowered: WeakKeyDictionary[Program, list[Any]] = WeakKeyDictionary()
+
+
+def _ops(program: Program) -> list[Any]:
+    """Return the operations of a program as the extension's own objects, or raise :class:`Unsupported`."""
+    native, ops = library(), _lowered.get(program)
+    if ops is None:
+        ops = _lowered[program] = [_made(native.OpSpec, op) for op in lower(program)]
+    return ops
+
+
+def _made(cls: type, spec: OpSpec | LossSpec | OptimizerSpec | TrainerSpec) -> Any:
+    """Return an object of the extension with the fields of a record, by their names."""
+    made = cls()
+    for name, value in zip(spec._fields, spec, strict=True):
+        setattr(made, name, value)
+    return made
 
 
 def _readable(x: Array, dtype: np.dtype[Any]) -> Array:
@@ -191,7 +215,7 @@ class NativePredictor:
     def __init__(self, program: Program, theta: Array, state: Array) -> None:
         native = library()
         predictor = native.PredictorFloat32 if theta.dtype == np.float32 else native.PredictorFloat64
-        self._predictor = predictor(_layouts(program), theta, state)
+        self._predictor = predictor(_ops(program), theta, state)
         self.row = self._predictor.row
 
     def predict(self, x: Array, z: Array, threads: int | None) -> None:
