@@ -16,7 +16,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected import errors
-from fullyconnected.symbolic.equation import mathml
+from fullyconnected.symbolic.mathml import mathml
 
 NAMES = [
     "<b>x</b>",

@@ -12,9 +12,12 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.explanation import explain
+from fullyconnected.symbolic.as_numpy import as_numpy
 from fullyconnected.symbolic.digits import shown
-from fullyconnected.symbolic.equation import latex, mathml, numpy, text
 from fullyconnected.symbolic.expression import Name, call, number, total, where
+from fullyconnected.symbolic.latex import latex
+from fullyconnected.symbolic.mathml import mathml
+from fullyconnected.symbolic.text import text
 
 hypothesis = pytest.importorskip("hypothesis")
 
@@ -261,9 +264,9 @@ def test_numpy_source_gives_the_recorded_numbers(cases):
     @hypothesis.given(cases())
     def check(case):
         for step in case.trace().steps:
-            operands = {numpy(name): value for name, value in step.values.items()}
+            operands = {as_numpy(name): value for name, value in step.values.items()}
             left, _, right = step.equation.numpy.partition(" = ")
-            assert left == numpy(step.equation.left)
+            assert left == as_numpy(step.equation.left)
             with np.errstate(all="ignore"):
                 found = eval(right, {**helpers, **operands})
             size = max(float(np.nanmax(np.abs(value), initial=1)) for value in step.values.values())
@@ -383,7 +386,7 @@ class TestSigns:
             0.51,
         ]
         for formula, result in zip(formulas, [*results, 0.0081], strict=True):
-            assert eval(numpy(formula), dict(values)) == pytest.approx(result)
+            assert eval(as_numpy(formula), dict(values)) == pytest.approx(result)
             assert eval(text(formula).replace("^", "**"), dict(values)) == pytest.approx(result)
 
     def test_a_power_of_ten_is_not_the_base_of_a_power(self):

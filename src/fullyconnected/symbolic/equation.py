@@ -1,24 +1,29 @@
-r"""The four notations of a formula: plain text, LaTeX, MathML and NumPy, each printed from the same tree.
+r"""The notations of a formula: plain text, LaTeX, MathML and NumPy, each printed from the same tree.
 
->>> from fullyconnected.symbolic.expression import Name, total
+>>> from fullyconnected.symbolic.expression import Name
 >>> x, W, b = Name("x"), Name("W", "1"), Name("b", "1")
->>> text(x @ W + b), latex(x @ W + b), numpy(x @ W + b)
-('x W1 + b1', 'x \\, W_{1} + b_{1}', 'x @ W1 + b1')
->>> mathml(W**2)
-'<msup><msub><mi>W</mi><mn>1</mn></msub><mn>2</mn></msup>'
+>>> for write in NOTATIONS.values():
+...     print(write(x @ W + b))
+x W1 + b1
+x \, W_{1} + b_{1}
+<mi>x</mi><mo>&#x2062;</mo><msub><mi>W</mi><mn>1</mn></msub><mo>+</mo><msub><mi>b</mi><mn>1</mn></msub>
+x @ W1 + b1
 """
 
 from dataclasses import dataclass
 
 from fullyconnected.core.wording import in_ascii
+from fullyconnected.errors import nearest
+from fullyconnected.symbolic.as_numpy import as_numpy
 from fullyconnected.symbolic.expression import Expression, Name
-from fullyconnected.symbolic.latex import Latex
-from fullyconnected.symbolic.mathml import MathML
-from fullyconnected.symbolic.text import NumPy, Text
+from fullyconnected.symbolic.latex import latex
+from fullyconnected.symbolic.mathml import mathml
+from fullyconnected.symbolic.notation import Notation
+from fullyconnected.symbolic.text import text
 
-__all__ = ["Equation", "latex", "mathml", "numpy", "text"]
+__all__ = ["NOTATIONS", "Equation"]
 
-text, latex, mathml, numpy = Text(), Latex(), MathML(), NumPy()
+NOTATIONS: dict[str, Notation] = {"text": text, "latex": latex, "mathml": mathml, "numpy": as_numpy}
 
 
 @dataclass(frozen=True)
@@ -28,25 +33,31 @@ class Equation:
     left: Name
     right: Expression
 
+    def written(self, notation: str) -> str:
+        """Return the equation in one of the notations, by its name."""
+        if notation not in NOTATIONS:
+            raise nearest("notation", notation, NOTATIONS)
+        return NOTATIONS[notation].equation(self.left, self.right)
+
     def __str__(self) -> str:
         return in_ascii(self.text)
 
     @property
     def text(self) -> str:
         """As plain text, with the names that a user has chosen as they are; printing escapes their letters."""
-        return f"{text(self.left)} = {text(self.right)}"
+        return self.written("text")
 
     @property
     def latex(self) -> str:
         """For LaTeX's mathematics mode."""
-        return f"{latex(self.left)} = {latex(self.right)}"
+        return self.written("latex")
 
     @property
     def mathml(self) -> str:
         """The inside of a ``math`` element."""
-        return f"<mrow>{mathml(self.left)}<mo>=</mo>{mathml(self.right)}</mrow>"
+        return self.written("mathml")
 
     @property
     def numpy(self) -> str:
         """Python source: an assignment."""
-        return f"{numpy(self.left)} = {numpy(self.right)}"
+        return self.written("numpy")

@@ -4,7 +4,7 @@ from fullyconnected.symbolic.expression import Compare, Expression, Name, Number
 from fullyconnected.symbolic.names import latin
 from fullyconnected.symbolic.notation import ADDED, GREEK, OVER, RAISED, WHOLE, Notation, plain
 
-__all__ = ["Latex", "latex_number"]
+__all__ = ["Latex", "latex", "latex_number"]
 
 
 class Latex(Notation):
@@ -89,6 +89,9 @@ class Latex(Notation):
 
     def opaque(self, name: str, operands: list[str]) -> str:
         return rf"\operatorname{{{_latex_text(name)}}}\left({', '.join(operands)}\right)"
+
+
+latex = Latex()
 
 
 def latex_number(text: str) -> str:

@@ -6,7 +6,7 @@ from html import escape
 from fullyconnected.symbolic.expression import Compare, Expression, Name, Number
 from fullyconnected.symbolic.notation import ADDED, OVER, RAISED, WHOLE, Notation, plain
 
-__all__ = ["MINUS", "MathML", "mathml_number"]
+__all__ = ["MINUS", "MathML", "mathml", "mathml_number"]
 
 MINUS = "\u2212"  # a hyphen would be shorter than the sign of a number beside it
 
@@ -18,6 +18,9 @@ class MathML(Notation):
 
     def starts_negative(self, text: str) -> bool:
         return text.startswith("<mo>\u2212</mo>") or text.partition(">")[2].startswith(("\u2212", "<mn>\u2212"))
+
+    def equation(self, left: Name, right: Expression) -> str:
+        return f"<mrow>{self.write(left)}<mo>=</mo>{self.write(right)}</mrow>"
 
     def name(self, name: Name) -> str:
         letter = (
@@ -109,6 +112,8 @@ class MathML(Notation):
     def opaque(self, name: str, operands: list[str]) -> str:
         return f"<mi>{escape(name)}</mi>{self.brackets('<mo>,</mo>'.join(operands))}"
 
+
+mathml = MathML()
 
 GREEK_LETTERS = {
     "alpha": "\N{GREEK SMALL LETTER ALPHA}",

@@ -1,5 +1,6 @@
 """Where the brackets of a formula go; what stands in them, each notation says for itself."""
 
+from fullyconnected.errors import ConfigError
 from fullyconnected.symbolic.expression import (
     Binary,
     Call,
@@ -38,6 +39,7 @@ class Notation:
     """Where brackets go; what is written in them, each notation says for itself."""
 
     ten = False  # whether 1e-7 is written as a product with a power of ten
+    runs = False  # whether it is source, which says how to compute all that it names
 
     def __call__(self, node: Expression) -> str:
         return self.write(node)
@@ -92,13 +94,20 @@ class Notation:
                 return self.call(function, operands)
         raise TypeError(node)
 
-    # what the notations differ in
+    def lacks(self, what: str) -> ConfigError:
+        """Return the error of a notation that cannot say something."""
+        return ConfigError(f"{type(self).__name__} has no notation for {what}")
+
+    # what the notations differ in; what one does not write, it lacks
 
     def starts_negative(self, text: str) -> bool:
         return text.startswith("-")
 
     def brackets(self, text: str) -> str:
         return f"({text})"
+
+    def equation(self, left: Name, right: Expression) -> str:
+        return f"{self.write(left)} = {self.write(right)}"
 
     def name(self, name: Name) -> str:
         raise NotImplementedError
@@ -107,13 +116,13 @@ class Notation:
         raise NotImplementedError
 
     def gap(self, count: int) -> str:
-        raise NotImplementedError
+        raise self.lacks(f"a sum of which {count:,} terms are left out")
 
     def negative(self, text: str) -> str:
         return f"-{text}"
 
     def transposed(self, operand: Expression) -> str:
-        raise NotImplementedError
+        raise self.lacks("what is transposed")
 
     def power(self, base: str, exponent: str) -> str:
         return f"{base}^{exponent}"
@@ -122,7 +131,7 @@ class Notation:
         return None
 
     def product(self, left: str, right: str) -> str:
-        raise NotImplementedError
+        raise self.lacks("products of matrices")
 
     def sign(self, operator: str) -> str:
         return f" {operator} "
@@ -134,13 +143,13 @@ class Notation:
         return f"({left} > {right})"
 
     def cases(self, condition: Compare, then: Expression, otherwise: Expression) -> tuple[str, int]:
-        raise NotImplementedError
+        raise self.lacks("formulas by cases")
 
     def reduce(self, kind: str, over: str, operand: Expression) -> tuple[str, int]:
-        raise NotImplementedError
+        raise self.lacks(f"{kind} over entries")
 
     def call(self, function: str, operands: tuple[Expression, ...]) -> tuple[str, int]:
-        raise NotImplementedError
+        raise self.lacks(f"the function {function}")
 
     def opaque(self, name: str, operands: list[str]) -> str:
         return f"{name}({', '.join(operands)})"

@@ -1,9 +1,9 @@
-"""Formulas as plain text, and as Python source for NumPy, which is the same with other signs."""
+"""Formulas as plain text."""
 
 from fullyconnected.symbolic.expression import Compare, Expression, Name, Number
 from fullyconnected.symbolic.notation import ADDED, OVER, WHOLE, Notation
 
-__all__ = ["NumPy", "Text"]
+__all__ = ["Text", "text"]
 
 
 class Text(Notation):
@@ -47,44 +47,4 @@ class Text(Notation):
         return f"{function}({', '.join(map(self.write, operands))})", WHOLE
 
 
-class NumPy(Text):
-    """Python source over arrays that are named as in the text."""
-
-    def name(self, name: Name) -> str:
-        return "ones" if name.letter == "1" else name.identifier
-
-    def number(self, number: Number) -> str:
-        return repr(number.value)
-
-    def transposed(self, operand: Expression) -> str:
-        return f"{self.write(operand, WHOLE)}.T"
-
-    def power(self, base: str, exponent: str) -> str:
-        return f"{base}**{exponent}"
-
-    def product(self, left: str, right: str) -> str:
-        return f"{left} @ {right}"
-
-    def cases(self, condition: Compare, then: Expression, otherwise: Expression) -> tuple[str, int]:
-        bare = f"{self.write(condition.left, ADDED)} > {self.write(condition.right, ADDED)}"
-        return f"np.where({bare}, {self.write(then)}, {self.write(otherwise)})", WHOLE
-
-    def reduce(self, kind: str, over: str, operand: Expression) -> tuple[str, int]:
-        how = {"units": ", axis=1, keepdims=True", "rows": ", axis=0", "all": ""}[over]
-        fold = "logaddexp.reduce" if kind == "logsumexp" else kind
-        return f"np.{fold}({self.write(operand)}{how})", WHOLE
-
-    def call(self, function: str, operands: tuple[Expression, ...]) -> tuple[str, int]:
-        inside = [self.write(operand) for operand in operands]
-        match function:
-            case "softplus":
-                return f"np.logaddexp({inside[0]}, 0)", WHOLE
-            case "onehot":
-                return f"np.eye({inside[1]}.shape[1])[{inside[0]}]", WHOLE
-            case "pick":
-                return f"np.take_along_axis({inside[0]}, {inside[1]}[:, None], 1)", WHOLE
-            case "Phi" | "phi":
-                return f"{function}({inside[0]})", WHOLE
-            case "max":
-                return f"np.maximum({', '.join(inside)})", WHOLE
-        return f"np.{function}({', '.join(inside)})", WHOLE
+text = Text()

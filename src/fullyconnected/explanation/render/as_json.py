@@ -1,4 +1,4 @@
-"""A record as JSON: every number as it is, every formula in four notations."""
+"""A record as JSON: every number as it is, every formula in every notation."""
 
 import json
 import math
@@ -10,8 +10,11 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.explanation.render.document import given, headline, relation, shapes, statistics, verdict, worked
-from fullyconnected.symbolic.equation import latex, mathml, text
+from fullyconnected.symbolic.equation import NOTATIONS
 from fullyconnected.symbolic.expression import Name, names_in
+from fullyconnected.symbolic.latex import latex
+from fullyconnected.symbolic.mathml import mathml
+from fullyconnected.symbolic.text import text
 
 __all__ = ["to_json"]
 
@@ -74,10 +77,8 @@ def _step(step: Step) -> dict[str, Any]:
         "result": equation.left.quantity,
         "name": step.name,
         "formula": {
-            "text": equation.text,
-            "latex": equation.latex,
-            "mathml": equation.mathml,
-            "numpy": equation.numpy if step.known else None,
+            name: equation.written(name) if step.known or not notation.runs else None
+            for name, notation in NOTATIONS.items()
         },
         "operands": {name.text: name.quantity for name in names_in(equation.right)},
         "shapes": shapes(step),

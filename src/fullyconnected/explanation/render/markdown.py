@@ -18,8 +18,7 @@ from fullyconnected.explanation.render.document import (
     worked,
 )
 from fullyconnected.symbolic.digits import shown
-from fullyconnected.symbolic.equation import latex
-from fullyconnected.symbolic.latex import latex_number
+from fullyconnected.symbolic.latex import latex, latex_number
 
 __all__ = ["to_markdown"]
 

@@ -28,9 +28,8 @@ from fullyconnected.explanation.render.document import (
 )
 from fullyconnected.layers import Dense
 from fullyconnected.symbolic.digits import shown
-from fullyconnected.symbolic.equation import mathml
 from fullyconnected.symbolic.expression import Binary, Call, Expression, Name, Transposed, names_in
-from fullyconnected.symbolic.mathml import MINUS, mathml_number
+from fullyconnected.symbolic.mathml import MINUS, mathml, mathml_number
 from fullyconnected.symbolic.notation import ADDED, LEVEL
 
 __all__ = ["to_html"]

@@ -21,7 +21,7 @@ from fullyconnected.explanation.render.document import (
     worked,
 )
 from fullyconnected.symbolic.digits import shown
-from fullyconnected.symbolic.equation import text
+from fullyconnected.symbolic.text import text
 
 __all__ = ["to_text"]
 

@@ -9,7 +9,7 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.explanation.record import PHASES, Step, Trace
 from fullyconnected.explanation.render.document import given, headline
-from fullyconnected.symbolic.equation import numpy
+from fullyconnected.symbolic.as_numpy import as_numpy
 from fullyconnected.symbolic.evaluation import evaluate, size_of
 from fullyconnected.symbolic.expression import Call, Expression, Name, names_in, sides
 
@@ -98,7 +98,7 @@ def _lines(trace: Trace) -> Iterator[str]:
     yield ""
     yield "# given"
     for name, what in given(trace):
-        yield f"{numpy(name)} = {_array(trace.values[name])}  # {in_ascii(what)}"
+        yield f"{as_numpy(name)} = {_array(trace.values[name])}  # {in_ascii(what)}"
     for phase in PHASES:
         steps = [step for step in trace.steps if step.phase == phase]
         if not steps:
@@ -115,7 +115,7 @@ def _lines(trace: Trace) -> Iterator[str]:
 
 
 def _step(step: Step) -> Iterator[str]:
-    left = numpy(step.equation.left)
+    left = as_numpy(step.equation.left)
     if not step.known:
         layer = in_ascii(step.layer)
         yield f"{left} = {_array(step.result)}  # of {layer}, whose formula is not known: not computed again"
@@ -124,7 +124,7 @@ def _step(step: Step) -> Iterator[str]:
         yield f"{left} = {_array(step.result)}  # a number on the way was too large, which the code marks by NaN"
         return
     check = _check([step])
-    yield f"{left} = {check}({step.name!a}, {numpy(step.equation.right)}, {_array(step.result)}, {_size(step)!r})"
+    yield f"{left} = {check}({step.name!a}, {as_numpy(step.equation.right)}, {_array(step.result)}, {_size(step)!r})"
 
 
 def _check(steps: Iterable[Step]) -> str:
@@ -164,18 +164,18 @@ def _checks(trace: Trace, steps: list[Step]) -> Iterator[str]:
     tolerance = 1e-9 if trace.dtype == "float64" else 1e-5
     moved = [_moved(trace, step) for step in steps]
     if known:
-        yield f"def loss_of({', '.join(map(numpy, moved))}):"
+        yield f"def loss_of({', '.join(map(as_numpy, moved))}):"
         yield '    """Return the loss, computed in float64."""'
         for step in lines:
-            yield f"    {numpy(step.equation.left)} = {numpy(step.equation.right)}"
-        yield f"    return {numpy(loss)}"
+            yield f"    {as_numpy(step.equation.left)} = {as_numpy(step.equation.right)}"
+        yield f"    return {as_numpy(loss)}"
         yield ""
         yield ""
-        arrays = ", ".join(f"{numpy(name)!a}: np.array({numpy(name)}, float)" for name in moved)
+        arrays = ", ".join(f"{as_numpy(name)!a}: np.array({as_numpy(name)}, float)" for name in moved)
         yield f"numbers = {{{arrays}}}"
     compare = _check(lines) if known else ""
     for step, name in zip(steps, moved, strict=True):
-        yield from _differences(step, numpy(name), compare, f"max({size!r}, abs(recorded)), {tolerance:g}")
+        yield from _differences(step, as_numpy(name), compare, f"max({size!r}, abs(recorded)), {tolerance:g}")
 
 
 def _moved(trace: Trace, step: Step) -> Name:

@@ -1,0 +1,36 @@
+"""All that the library says in formulas, for whatever kind of thing."""
+
+import pytest
+
+from fullyconnected.activations import ACTIVATIONS
+from fullyconnected.layers import LAYERS, Activation
+from fullyconnected.losses import LOSSES
+from fullyconnected.optimizers import OPTIMIZERS
+from fullyconnected.symbolic import formulas
+
+
+def of_everything():
+    """Yield a name for each registered thing in each of its modes, and its lines."""
+    for name, cls in LAYERS.classes.items():
+        for train in (False, True):
+            for layer in cls.example(3).steps():
+                lines = [*formulas.forward(layer, train=train, rows=4), *formulas.backward(layer, train=train)]
+                yield f"{name}, {train=}", lines
+    for name in ACTIVATIONS.classes:
+        layer = Activation(name, n_in=3)
+        lines = [*formulas.forward(layer, train=True, rows=4), *formulas.backward(layer, train=True)]
+        yield name, lines
+    for name in LOSSES.classes:
+        for weighted in (False, True):
+            for classes in (False, True):
+                lines = formulas.of_loss(LOSSES.build(name), rows=4, weighted=weighted, classes=classes)
+                yield f"{name}, {weighted=}, {classes=}", lines
+    for name in OPTIMIZERS.classes:
+        for decays in (False, True):
+            yield f"{name}, {decays=}", formulas.update(OPTIMIZERS.build(name), decays=decays)
+
+
+@pytest.fixture(scope="session")
+def every_formula():
+    """Return the lines of all that is registered, by what they are of."""
+    return dict(of_everything())
