@@ -19,7 +19,7 @@ class NumPy:
         self.net = fc.mlp(case.sizes, "sigmoid" if case.xor else "relu", "sigmoid" if case.xor else None)
         self.net.set_weights([array for pair in zip(case.W, case.b, strict=True) for array in pair])
         if case.job == "train":
-            loss = "softmax_cross_entropy" if case.classes else "squared_error"
+            loss = "softmax_cross_entropy" if case.classes else "half_squared_error"
             optimizer = {"SGD": fc.SGD, "Adam": fc.Adam}[case.rule](case.lr)
             self.run = Run(
                 self.net, case.x, case.t, loss, optimizer, FitSettings(batch_size=case.batch, engine=self.engine)

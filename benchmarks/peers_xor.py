@@ -24,7 +24,7 @@ def ours(engine="auto"):
 
     net = fc.mlp([2, 3, 1], "sigmoid", "sigmoid")
     net.set_weights([W, b, V, a])
-    loss, rule = fc.SquaredError(), fc.SGD(RATE)
+    loss, rule = fc.HalfSquaredError(), fc.SGD(RATE)
     fc.fit(net, x, t, loss, rule, EPOCHS, batch_size=1, shuffle=False, progress=False, engine=engine)
     return net.predict(x)
 

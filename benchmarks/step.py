@@ -15,9 +15,9 @@ import statistics
 import time
 
 NETWORKS = (
-    ([2, 3, 1], 1, "sigmoid", "squared_error"),
+    ([2, 3, 1], 1, "sigmoid", "half_squared_error"),
     ([64, 64, 10], 32, "relu", "softmax_cross_entropy"),
-    ([100, 256, 256, 256, 1], 256, "relu", "squared_error"),
+    ([100, 256, 256, 256, 1], 256, "relu", "half_squared_error"),
     ([784, 512, 512, 10], 128, "relu", "softmax_cross_entropy"),
     ([3072, 1024, 1024, 10], 256, "relu", "softmax_cross_entropy"),
 )

@@ -102,7 +102,7 @@ def main():
     net.params[0].W = [[0.15, 0.20], [0.25, 0.30]]
     net.params[0].b = [0.35, 0.45]
     x, t = np.array([[0.1, 0.5]]), np.array([[0.01, 0.99]])
-    loss = fc.SquaredError()
+    loss = fc.HalfSquaredError()
 
     g = forward_and_backward(net, x, t, loss)
     central_differences(net, x, t, loss, g)

@@ -38,7 +38,7 @@ def truth_table(results):
 def train(net):
     """Train, printing now and then; return the loss of each epoch, summed over its four samples."""
     losses = []
-    for epoch in fc.epochs(net, X, T, fc.SquaredError(), **ONE_BY_ONE):
+    for epoch in fc.epochs(net, X, T, fc.HalfSquaredError(), **ONE_BY_ONE):
         losses.append(4 * epoch.loss)  # an epoch's loss is the mean over its rows
         if epoch.number == 1 or epoch.number % 1000 == 0:
             print(f"epoch: {epoch.number} / {EPOCHS}  Loss = {losses[-1]:.6f}")
@@ -57,7 +57,7 @@ def as_functions(start, losses):
 
     net = network((sigmoid, derivative))
     net.set_weights(start, layout="out,in")
-    history = fc.fit(net, X, T, fc.SquaredError(), epochs=EPOCHS, **ONE_BY_ONE, progress=False)
+    history = fc.fit(net, X, T, fc.HalfSquaredError(), epochs=EPOCHS, **ONE_BY_ONE, progress=False)
     np.testing.assert_allclose(4 * np.array(history.loss), losses, rtol=1e-6)
     print("\nThe activation as (f, df) takes the same way, epoch by epoch. Its weights as (n_out, n_in):")
     for name, array in zip(("W1", "b1", "W2", "b2"), net.get_weights(layout="out,in"), strict=True):

@@ -187,7 +187,7 @@ def test_softmax(dtype, rng):
     np.testing.assert_allclose(y, p.astype(float), rtol=float(np.ptp(h)) * eps, atol=np.finfo(dtype).tiny)
     np.testing.assert_allclose(y.sum(axis=1), 1, rtol=10 * eps)
     t = rng.normal(size=y.shape)
-    g = net.gradients(h, t, fc.SquaredError())
+    g = net.gradients(h, t, fc.HalfSquaredError())
     dy = (y - t) / len(h)
     jacobians = np.einsum("ij,jk->ijk", y, np.eye(7)) - np.einsum("ij,ik->ijk", y, y)
     np.testing.assert_allclose(g.x, np.einsum("ij,ijk->ik", dy, jacobians), atol=10 * eps)
@@ -206,7 +206,7 @@ def test_as_a_layer_of_its_own(name, rng):
     inside = fc.Network([fc.Dense(4, 5, name), fc.Dense(5, 3)], dtype=np.float64, seed=1)
     after = fc.Network([fc.Dense(4, 5), fc.Activation(name), fc.Dense(5, 3)], dtype=np.float64, seed=1)
     after.theta = inside.theta
-    a, b = (net.gradients(x, t, "squared_error") for net in (inside, after))
+    a, b = (net.gradients(x, t, "half_squared_error") for net in (inside, after))
     for one, other in ((inside.predict(x), after.predict(x)), (a.theta, b.theta), (a.x, b.x)):
         # sums of six terms or fewer, one within the other, of numbers that are not larger than the largest of all
         np.testing.assert_allclose(one, other, rtol=0, atol=36 * np.finfo(np.float64).eps * max(1, np.abs(one).max()))

@@ -81,10 +81,10 @@ def refused(call, error, message, net=None):
 def test_inputs(x, error, message):
     net = fc.mlp([3, 2], seed=0)
     refused(lambda: net.predict(x), error, message, net)
-    refused(lambda: net.evaluate(x, T, "squared_error"), error, message, net)
-    refused(lambda: net.gradients(x, T, "squared_error"), error, message, net)
-    refused(lambda: fc.fit(net, x, T, "squared_error"), error, message, net)
-    refused(lambda: fc.fit(net, X, T, "squared_error", validation=(x, T)), error, "validation x", net)
+    refused(lambda: net.evaluate(x, T, "half_squared_error"), error, message, net)
+    refused(lambda: net.gradients(x, T, "half_squared_error"), error, message, net)
+    refused(lambda: fc.fit(net, x, T, "half_squared_error"), error, message, net)
+    refused(lambda: fc.fit(net, X, T, "half_squared_error", validation=(x, T)), error, "validation x", net)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
@@ -121,10 +121,13 @@ def test_no_rows():
     net, none = fc.mlp([3, 2], seed=0), np.zeros((0, 3))
     assert net.predict(none).shape == (0, 2)
     for call in (net.evaluate, net.gradients, lambda *given: fc.fit(net, *given)):
-        refused(lambda call=call: call(none, np.zeros((0, 2)), "squared_error"), ShapeError, "x has no rows", net)
+        refused(lambda call=call: call(none, np.zeros((0, 2)), "half_squared_error"), ShapeError, "x has no rows", net)
     validation = (none, np.zeros((0, 2)))
     refused(
-        lambda: fc.fit(net, X, T, "squared_error", validation=validation), ShapeError, "validation x has no rows", net
+        lambda: fc.fit(net, X, T, "half_squared_error", validation=validation),
+        ShapeError,
+        "validation x has no rows",
+        net,
     )
 
 
@@ -132,38 +135,43 @@ def test_no_rows():
     ("loss", "t", "error", "message"),
     [
         # shapes
-        ("squared_error", T[:3], ShapeError, r"x has 4 rows and t has shape \(3, 2\)"),
-        ("squared_error", T[:, :1], ShapeError, r"targets have shape \(4, 1\); the network gives 2.*\(rows, 2\)"),
-        ("squared_error", T[:, 0], ShapeError, r"targets have shape \(4,\).*2 outputs"),
-        ("squared_error", T.T, ShapeError, r"x has 4 rows and t has shape \(2, 4\)"),
-        ("squared_error", T[:, :, None], ShapeError, r"targets have shape \(4, 2, 1\)"),
-        ("squared_error", 5.0, ShapeError, r"t has shape \(\)"),
-        ("squared_error", [[1, 2], [3]], ShapeError, "t does not form an array"),
+        ("half_squared_error", T[:3], ShapeError, r"x has 4 rows and t has shape \(3, 2\)"),
+        ("half_squared_error", T[:, :1], ShapeError, r"targets have shape \(4, 1\); the network gives 2.*\(rows, 2\)"),
+        ("half_squared_error", T[:, 0], ShapeError, r"targets have shape \(4,\).*2 outputs"),
+        ("half_squared_error", T.T, ShapeError, r"x has 4 rows and t has shape \(2, 4\)"),
+        ("half_squared_error", T[:, :, None], ShapeError, r"targets have shape \(4, 2, 1\)"),
+        ("half_squared_error", 5.0, ShapeError, r"t has shape \(\)"),
+        ("half_squared_error", [[1, 2], [3]], ShapeError, "t does not form an array"),
         ("softmax_cross_entropy", CLASSES[:3], ShapeError, r"x has 4 rows and t has shape \(3,\)"),
         ("softmax_cross_entropy", np.zeros((4, 3)), ShapeError, r"class numbers \(rows,\) or one column a class"),
-        ("logistic", CLASSES, ShapeError, r"\(rows, 2\); got \(4,\). For one class out of 2, use SoftmaxCrossEntropy"),
+        (
+            "binary_cross_entropy",
+            CLASSES,
+            ShapeError,
+            r"\(rows, 2\); got \(4,\). For one class out of 2, use SoftmaxCrossEntropy",
+        ),
         # values
-        ("squared_error", np.where(T == 5, np.nan, T), DataError, r"t\[2, 1\] is nan; t must be finite"),
-        ("squared_error", T * 1e300, DataError, "too large for a network of float32"),
+        ("half_squared_error", np.where(T == 5, np.nan, T), DataError, r"t\[2, 1\] is nan; t must be finite"),
+        ("half_squared_error", T * 1e300, DataError, "too large for a network of float32"),
         ("softmax_cross_entropy", CLASSES + 1, DataError, "no class 2: the network has 2 outputs, for classes 0 to 1"),
         ("softmax_cross_entropy", CLASSES - 1, DataError, "no class -1"),
         ("hinge", CLASSES * 7, DataError, "no class 7"),
         ("softmax_cross_entropy", np.full((4, 2), 0.7), DataError, "are probabilities; row 0 is"),
         ("softmax_cross_entropy", np.array([[1, 0], [0, 1], [2, -1], [0, 1]]), DataError, "row 2 is"),
         ("hinge", np.full((4, 2), 0.5), DataError, "one-hot"),
-        ("logistic", T, DataError, "targets from 0 to 1; they go from 0.0 to 7.0"),
+        ("binary_cross_entropy", T, DataError, "targets from 0 to 1; they go from 0.0 to 7.0"),
         ("poisson", T - 1, DataError, "0 or more; the smallest target is -1.0"),
         # kinds
         ("softmax_cross_entropy", CLASSES.astype(float), KindError, r"as integers; got float64: t.astype\(int\)"),
         ("softmax_cross_entropy", ["cat", "dog", "dog", "cat"], KindError, "t has dtype <U3; numbers are wanted"),
-        ("squared_error", T.astype(str).astype(object), KindError, "t has dtype object"),
-        ("squared_error", T.astype(complex), KindError, "t has dtype complex128"),
-        ("squared_error", None, KindError, "t has dtype object"),
+        ("half_squared_error", T.astype(str).astype(object), KindError, "t has dtype object"),
+        ("half_squared_error", T.astype(complex), KindError, "t has dtype complex128"),
+        ("half_squared_error", None, KindError, "t has dtype object"),
         ("softmax_cross_entropy", [0, 1, None, 1], DataError, r"t\[2\] is None, a missing value"),
         # losses
-        ("squared_eror", T, UnknownNameError, "no loss 'squared_eror'; did you mean 'squared_error'.*Known: abs"),
+        ("half_squared_eror", T, UnknownNameError, "no loss 'half_squared_eror'; did you mean 'half_squared_error'"),
         ("cross_entropy", CLASSES, UnknownNameError, "did you mean 'softmax_cross_entropy'"),
-        (fc.SquaredError, T, KindError, r"SquaredError is a class; call it: SquaredError\(\)"),
+        (fc.HalfSquaredError, T, KindError, r"HalfSquaredError is a class; call it: HalfSquaredError\(\)"),
         (None, T, KindError, "expected a loss or the name of one.*got None"),
         (fc.Adam(), T, KindError, "expected a loss.*got Adam"),
         (lambda z, t: 0, T, KindError, "expected a loss"),
@@ -180,7 +188,10 @@ def test_targets_and_losses(loss, t, error, message):
 def test_validation_targets():
     net = fc.mlp([3, 2], seed=0)
     refused(
-        lambda: fc.fit(net, X, T, "squared_error", validation=(X, T[:2])), ShapeError, "4 rows and validation t", net
+        lambda: fc.fit(net, X, T, "half_squared_error", validation=(X, T[:2])),
+        ShapeError,
+        "4 rows and validation t",
+        net,
     )
     refused(
         lambda: fc.fit(net, X, CLASSES, "softmax_cross_entropy", validation=(X, CLASSES + 5)),
@@ -194,7 +205,10 @@ def test_validation_targets():
 def test_validation_that_is_no_pair(validation):
     net = fc.mlp([3, 2], seed=0)
     refused(
-        lambda: fc.fit(net, X, T, "squared_error", validation=validation), KindError, r"validation is \(x, t\)", net
+        lambda: fc.fit(net, X, T, "half_squared_error", validation=validation),
+        KindError,
+        r"validation is \(x, t\)",
+        net,
     )
 
 
@@ -207,8 +221,8 @@ def test_validation_that_is_no_pair(validation):
             "ends in 'softmax', and SoftmaxCrossEntropy.*applies the softmax itself. Take the act",
         ),
         ("sigmoid", "softmax_cross_entropy", "ends in 'sigmoid'"),
-        ("sigmoid", "logistic", "ends in 'sigmoid', and LogisticLoss"),
-        ("softmax", "logistic", "ends in 'softmax', and LogisticLoss"),
+        ("sigmoid", "binary_cross_entropy", "ends in 'sigmoid', and BinaryCrossEntropy"),
+        ("softmax", "binary_cross_entropy", "ends in 'softmax', and BinaryCrossEntropy"),
         ("softmax", "hinge", "ends in 'softmax', and Hinge"),
         ("exp", "poisson", "ends in 'exp', and Poisson"),
     ],
@@ -246,11 +260,14 @@ def test_one_output_for_classes(loss):
 )
 def test_weights(weights, error, message):
     net = fc.mlp([3, 2], seed=0)
-    refused(lambda: net.evaluate(X, T, "squared_error", sample_weight=weights), error, message, net)
-    refused(lambda: net.gradients(X, T, "squared_error", sample_weight=weights), error, message, net)
-    refused(lambda: fc.fit(net, X, T, "squared_error", sample_weight=weights), error, message, net)
+    refused(lambda: net.evaluate(X, T, "half_squared_error", sample_weight=weights), error, message, net)
+    refused(lambda: net.gradients(X, T, "half_squared_error", sample_weight=weights), error, message, net)
+    refused(lambda: fc.fit(net, X, T, "half_squared_error", sample_weight=weights), error, message, net)
     refused(
-        lambda: fc.fit(net, X, T, "squared_error", validation=(X, T, weights)), error, "validation sample_weight", net
+        lambda: fc.fit(net, X, T, "half_squared_error", validation=(X, T, weights)),
+        error,
+        "validation sample_weight",
+        net,
     )
 
 
@@ -291,7 +308,7 @@ def test_weights(weights, error, message):
         ({"optimizer": "Adam"}, UnknownNameError, "no optimizer 'Adam'; did you mean 'adam'"),
         ({"optimizer": fc.Adam}, KindError, r"Adam is a class; call it: Adam\(\)"),
         ({"optimizer": 0.01}, KindError, "expected an optimizer or the name of one.*got 0.01"),
-        ({"optimizer": fc.SquaredError()}, KindError, "got SquaredError"),
+        ({"optimizer": fc.HalfSquaredError()}, KindError, "got HalfSquaredError"),
         ({"seed": "0"}, KindError, "seed is an int, None or a numpy.random.Generator; got '0'"),
         ({"checkpoint": 5}, (KindError, TypeError), "5|int"),
     ],
@@ -301,7 +318,7 @@ def test_settings_of_fit(settings, error, message):
     net = fc.mlp([3, 2], seed=0)
     before = net.theta.copy()
     with pytest.raises(error, match=message):
-        fc.fit(net, X, T, "squared_error", **settings)
+        fc.fit(net, X, T, "half_squared_error", **settings)
     assert np.array_equal(net.theta, before)
 
 
@@ -316,18 +333,20 @@ def test_settings_of_fit(settings, error, message):
 )
 def test_schedules_that_cannot_be_called(schedule, message):
     net = fc.mlp([3, 2], seed=0)
-    refused(lambda: fc.fit(net, X, T, "squared_error", schedule=schedule), KindError, message, net)
+    refused(lambda: fc.fit(net, X, T, "half_squared_error", schedule=schedule), KindError, message, net)
 
 
 @pytest.mark.parametrize("net", [fc.mlp, [fc.Dense(3, 2)], None, fc.Dense(3, 2)])
 def test_something_else_than_a_network(net):
-    refused(lambda: fc.fit(net, X, T, "squared_error"), KindError, "the first argument is the Network to train; got")
-    refused(lambda: fc.epochs(net, X, T, "squared_error"), KindError, "the first argument is the Network")
+    refused(
+        lambda: fc.fit(net, X, T, "half_squared_error"), KindError, "the first argument is the Network to train; got"
+    )
+    refused(lambda: fc.epochs(net, X, T, "half_squared_error"), KindError, "the first argument is the Network")
 
 
 def test_arguments_in_another_order():
     """Keras's and scikit-learn's users begin with the data."""
-    refused(lambda: fc.fit(X, T, fc.mlp([3, 2]), "squared_error"), KindError, "the first argument is the Network")
+    refused(lambda: fc.fit(X, T, fc.mlp([3, 2]), "half_squared_error"), KindError, "the first argument is the Network")
 
 
 @pytest.mark.parametrize(
@@ -384,7 +403,7 @@ def test_masked_arrays_are_not_read_through_their_mask():
     x = np.ma.masked_array(X, mask=X == 5)
     net = fc.mlp([3, 2], seed=0)
     refused(lambda: net.predict(x), DataError, "x.*mask", net)
-    refused(lambda: fc.fit(net, x, T, "squared_error"), DataError, "x.*mask", net)
+    refused(lambda: fc.fit(net, x, T, "half_squared_error"), DataError, "x.*mask", net)
     assert np.array_equal(net.predict(np.ma.masked_array(X)), net.predict(X))
 
 
@@ -466,7 +485,7 @@ class TestNewcomers:
             ("Sigmoid", '"sigmoid"'),
             ("CrossEntropyLoss", "fc.SoftmaxCrossEntropy()"),
             ("SparseCategoricalCrossentropy", "fc.SoftmaxCrossEntropy()"),
-            ("BCEWithLogitsLoss", "fc.LogisticLoss()"),
+            ("BCEWithLogitsLoss", "fc.BinaryCrossEntropy()"),
             ("MSELoss", "fc.MeanSquaredError()"),
             ("L1Loss", "fc.AbsoluteError()"),
             ("Sequential", "fc.Network(["),
@@ -511,9 +530,14 @@ class TestNewcomers:
     def test_a_setting_of_another_library(self, setting, wanted):
         (name,) = setting
         net = fc.mlp([3, 2])
-        remedy(lambda: fc.fit(net, X, T, "squared_error", **setting), TypeError, f"fit has no setting {name!r}", wanted)
+        remedy(
+            lambda: fc.fit(net, X, T, "half_squared_error", **setting),
+            TypeError,
+            f"fit has no setting {name!r}",
+            wanted,
+        )
         if "epochs" not in wanted:
-            remedy(lambda: fc.epochs(net, X, T, "squared_error", **setting), TypeError, wanted)
+            remedy(lambda: fc.epochs(net, X, T, "half_squared_error", **setting), TypeError, wanted)
 
     @pytest.mark.parametrize(
         ("build", "wanted"),
@@ -562,16 +586,16 @@ class TestNewcomers:
             (2 * (CLASSES3 // 2) - 1, "hinge", ["no class -1", "(t + 1) // 2"]),
             (np.arange(9), "softmax_cross_entropy", ["There are 9 classes in t", "an output for each"]),
             (CLASSES3 + 0.5, "softmax_cross_entropy", ["0.5 is none", "MeanSquaredError"]),
-            (CLASSES3, "squared_error", ["SoftmaxCrossEntropy()", "np.eye(3)[t.ravel()]"]),
+            (CLASSES3, "half_squared_error", ["SoftmaxCrossEntropy()", "np.eye(3)[t.ravel()]"]),
             (CLASSES3[:, None], "mean_squared_error", ["SoftmaxCrossEntropy()", "np.eye(3)[t.ravel()]"]),
-            (np.zeros((9, 2)), "squared_error", ["the last layer needs 2 outputs"]),
-            (CLASSES3, "logistic", ["use SoftmaxCrossEntropy"]),
+            (np.zeros((9, 2)), "half_squared_error", ["the last layer needs 2 outputs"]),
+            (CLASSES3, "binary_cross_entropy", ["use SoftmaxCrossEntropy"]),
             (CLASSES3, 0.01, ["expected a loss or the name of one"]),
             (CLASSES3, fc.Adam(), ["are two arguments swapped?"]),
             (CLASSES3, lambda z, t: 0, ["a loss of your own is a class"]),
             (CLASSES3, "mse", ["did you mean 'mean_squared_error'?"]),
             (CLASSES3, "cross_entropy", ["did you mean 'softmax_cross_entropy'?"]),
-            (CLASSES3, "bce", ["did you mean 'logistic'?"]),
+            (CLASSES3, "bce", ["did you mean 'binary_cross_entropy'?"]),
         ],
     )
     def test_targets(self, t, loss, wanted):
@@ -599,10 +623,12 @@ class TestNewcomers:
     def test_one_output(self):
         net = fc.mlp([4, 1])
         signs = 2 * (self.CLASSES3 > 0) - 1
-        remedy(lambda: fc.fit(net, self.X4, signs, "logistic"), ValueError, "(t + 1) / 2")
-        remedy(lambda: fc.fit(net, self.X4, (signs + 3) // 2, "logistic"), ValueError, "t - 1")
-        remedy(lambda: fc.fit(net, self.X4, signs, "hinge"), ValueError, "LogisticLoss")
-        remedy(lambda: fc.fit(net, self.X4, np.eye(3)[self.CLASSES3], "squared_error"), ValueError, "needs 3 outputs")
+        remedy(lambda: fc.fit(net, self.X4, signs, "binary_cross_entropy"), ValueError, "(t + 1) / 2")
+        remedy(lambda: fc.fit(net, self.X4, (signs + 3) // 2, "binary_cross_entropy"), ValueError, "t - 1")
+        remedy(lambda: fc.fit(net, self.X4, signs, "hinge"), ValueError, "BinaryCrossEntropy")
+        remedy(
+            lambda: fc.fit(net, self.X4, np.eye(3)[self.CLASSES3], "half_squared_error"), ValueError, "needs 3 outputs"
+        )
 
     def test_data_in_another_shape(self):
         net, images = self.NET, fc.mlp([784, 10])
@@ -657,7 +683,7 @@ class TestColumns:
 
     def trained(self, x, t=None, net=None, **settings):
         net = net or fc.mlp([3, 4, 2], seed=0)
-        fc.fit(net, x, T if t is None else t, "squared_error", epochs=2, progress=False, **settings)
+        fc.fit(net, x, T if t is None else t, "half_squared_error", epochs=2, progress=False, **settings)
         return net
 
     @pytest.mark.parametrize("kind", ["own", "pandas", "polars"])
@@ -679,12 +705,12 @@ class TestColumns:
         ):
             for call in (
                 lambda table=table: net.predict(table),
-                lambda table=table: net.evaluate(table, T, "squared_error"),
-                lambda table=table: net.gradients(table, T, "squared_error"),
+                lambda table=table: net.evaluate(table, T, "half_squared_error"),
+                lambda table=table: net.gradients(table, T, "half_squared_error"),
                 lambda table=table: self.trained(table, net=net),
                 lambda table=table: self.trained(x, validation=(table, T)),
-                lambda table=table: fc.check_gradients(net, table, T, "squared_error"),
-                lambda table=table: fc.explain(net, table, T, "squared_error"),
+                lambda table=table: fc.check_gradients(net, table, T, "half_squared_error"),
+                lambda table=table: fc.explain(net, table, T, "half_squared_error"),
                 lambda table=table: fc.draw(net, table),
             ):
                 remedy(call, error, "x has", *words)
@@ -719,10 +745,10 @@ class TestColumns:
         net = self.trained(X, t)
         assert net.columns == (None, ("left", "right"))
         turned = t[["right", "left"]]
-        remedy(lambda: net.evaluate(X, turned, "squared_error"), DataError, "t has its columns in another order")
+        remedy(lambda: net.evaluate(X, turned, "half_squared_error"), DataError, "t has its columns in another order")
         remedy(lambda: self.trained(X, t, validation=(X, turned)), DataError, "validation t has its columns in another")
         net = self.trained(X, Frame(T[:, :1], ["y"]), net=fc.mlp([3, 1]))  # of a single one the name says nothing
-        assert net.evaluate(X, Frame(T[:, :1], ["z"]), "squared_error").loss >= 0
+        assert net.evaluate(X, Frame(T[:, :1], ["z"]), "half_squared_error").loss >= 0
 
     def test_columns_that_are_counted_have_no_names(self):
         net = self.trained(Frame(X, [0, 1, 2]))

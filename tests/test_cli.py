@@ -309,7 +309,7 @@ class TestCheck:
         assert "WRONG" in capsys.readouterr().out
 
     def test_nothing_to_compare_is_exit_status_3(self, capsys, monkeypatch):
-        monkeypatch.setattr(proof.Case, "check", lambda case: fc.check_gradients(*saturated(), "squared_error"))
+        monkeypatch.setattr(proof.Case, "check", lambda case: fc.check_gradients(*saturated(), "half_squared_error"))
         assert main(["check"]) == 3
         assert "unresolved" in capsys.readouterr().out
 
@@ -504,7 +504,7 @@ def test_the_exit_status_says_whether_the_gradients_of_an_explanation_are_right(
     from fullyconnected.explanation import samples
 
     def explain(net, x, t):
-        monkeypatch.setitem(samples.SAMPLES, "xor", lambda: (net, x, t, {"loss": "squared_error"}))
+        monkeypatch.setitem(samples.SAMPLES, "xor", lambda: (net, x, t, {"loss": "half_squared_error"}))
         status = main(["explain", "xor"])
         return status, *capsys.readouterr()
 

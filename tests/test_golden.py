@@ -62,20 +62,20 @@ def test_softmax_layer():
     net = fc.Network([fc.Activation("softmax", n_in=4)], dtype=np.float64)
     y = net.predict(h)
     agrees(y, "softmax/y")
-    g = net.gradients(h, y - dy * len(h), fc.SquaredError())  # whose derivative with respect to y is dy
+    g = net.gradients(h, y - dy * len(h), fc.HalfSquaredError())  # whose derivative with respect to y is dy
     agrees(g.x, "softmax/dh")
 
 
 LOSSES = {
     "mean_squared_error": (fc.MeanSquaredError(), "numbers"),
-    "squared_error": (fc.SquaredError(), "numbers"),
+    "squared_error": (fc.HalfSquaredError(), "numbers"),
     "absolute_error": (fc.AbsoluteError(), "numbers"),
     "huber": (fc.Huber(), "numbers"),
     "huber_0.7": (fc.Huber(0.7), "numbers"),
     "cross_entropy_classes": (fc.SoftmaxCrossEntropy(), "classes"),
     "cross_entropy_p": (fc.SoftmaxCrossEntropy(), "p"),
-    "logistic_bits": (fc.LogisticLoss(), "bits"),
-    "logistic_shares": (fc.LogisticLoss(), "shares"),
+    "logistic_bits": (fc.BinaryCrossEntropy(), "bits"),
+    "logistic_shares": (fc.BinaryCrossEntropy(), "shares"),
     "hinge": (fc.Hinge(), "classes"),
 }
 
@@ -108,7 +108,7 @@ def norm_net(layer):
 
 def gradients_for(net, x, y, *, train):
     """The gradients of a loss whose derivative with respect to the outputs y is the golden dy."""
-    return net.gradients(x, y - GOLDEN["norm/dy"] * len(x), fc.SquaredError(), train=train)
+    return net.gradients(x, y - GOLDEN["norm/dy"] * len(x), fc.HalfSquaredError(), train=train)
 
 
 def test_layer_norm():
@@ -134,7 +134,7 @@ def trained_batch_norm():
     """Running statistics after each of three batches; the rate is too small to move gain and shift."""
     net = norm_net(fc.BatchNorm(n_in=5))
     x = GOLDEN["norm/x"].reshape(18, 5)
-    fc.fit(net, x, np.zeros((18, 5)), "squared_error", fc.SGD(1e-300), 1, 6, shuffle=False, progress=False)
+    fc.fit(net, x, np.zeros((18, 5)), "half_squared_error", fc.SGD(1e-300), 1, 6, shuffle=False, progress=False)
     return net
 
 

@@ -19,6 +19,7 @@ SOURCE = Path(fc.__file__).parent
 RANKS = {
     "core.habits": -1,  # tables alone, which an error looks things up in
     "core.version": -1,
+    "core.deprecation": -1,
     "errors": 0,
     "core.wording": 0,
     "core": 1,
@@ -50,7 +51,18 @@ RANKS = {
 }
 INSIDE = {
     "core": [
-        *("version", "habits", "wording", "arrays", "settings", "randomness", "checks", "contracts", "registry"),
+        *(
+            "version",
+            "habits",
+            "deprecation",
+            "wording",
+            "arrays",
+            "settings",
+            "randomness",
+            "checks",
+            "contracts",
+            "registry",
+        ),
         "batches",
     ],
     "layers": ["widths", "dense", "dropout", "norm", "residual", "__init__"],
@@ -71,7 +83,7 @@ INSIDE = {
         ),
     ],
     "engine": ["state", "task", "numpy_engine", "threads", "lowering", "native_engine", "__init__"],
-    "files": ["atomic", "architecture", "model", "checkpoint", "__init__"],
+    "files": ["atomic", "architecture", "upgrade", "model", "checkpoint", "__init__"],
     "training": [
         *("settings", "history", "progress", "scales", "divergence", "sourcecode", "identity", "checkpoint", "solver"),
         *("run", "fit"),

@@ -107,7 +107,7 @@ def test_no_global_state():
     np.random.seed(0)  # noqa: NPY002
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     net = fc.mlp([4, 3, 1])
-    fc.fit(net, np.zeros((4, 4)), np.zeros(4), "squared_error", epochs=1, progress=False, seed=None)
+    fc.fit(net, np.zeros((4, 4)), np.zeros(4), "half_squared_error", epochs=1, progress=False, seed=None)
     assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 

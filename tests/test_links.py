@@ -42,9 +42,9 @@ def test_what_must_not_come_before_is_known(name):
 def test_probabilities_and_rates_as_one_would_compute_them():
     z = np.array([[0.0, np.log(3.0)], [-1.0, 1.0]])
     np.testing.assert_allclose(fc.SoftmaxCrossEntropy().predictions(z)[0], [0.25, 0.75], rtol=1e-15)
-    np.testing.assert_allclose(fc.LogisticLoss().predictions(z)[0], [0.5, 0.75], rtol=1e-15)
+    np.testing.assert_allclose(fc.BinaryCrossEntropy().predictions(z)[0], [0.5, 0.75], rtol=1e-15)
     np.testing.assert_allclose(fc.Poisson().predictions(z)[0], [1, 3], rtol=1e-15)
-    for loss in (fc.SquaredError(), fc.Hinge()):
+    for loss in (fc.HalfSquaredError(), fc.Hinge()):
         assert loss.predictions(z).tolist() == z.tolist()
 
 
@@ -53,9 +53,9 @@ def test_the_largest_outputs(dtype, far):
     z = np.array([[far, -far], [-far, -far], [far, far], [0, far]], dtype)
     half = [0.5, 0.5]
     assert fc.SoftmaxCrossEntropy().predictions(z).tolist() == [[1, 0], half, half, [0, 1]]
-    assert fc.LogisticLoss().predictions(z).tolist() == [[1, 0], [0, 0], [1, 1], [0.5, 1]]
+    assert fc.BinaryCrossEntropy().predictions(z).tolist() == [[1, 0], [0, 0], [1, 1], [0.5, 1]]
     assert fc.Poisson().predictions(z).tolist() == [[np.inf, 0], [0, 0], [np.inf, np.inf], [1, np.inf]]
-    assert fc.SquaredError().predictions(z).tolist() == z.tolist()
+    assert fc.HalfSquaredError().predictions(z).tolist() == z.tolist()
 
 
 @pytest.mark.parametrize("name", LOSSES.classes)
@@ -122,7 +122,7 @@ def test_an_inverse_of_ones_own_must_not_write_to_the_outputs():
     ("make", "message"),
     [
         (lambda: of_link("logit"), r"Mine.link is 'logit'; one of fc.links is wanted, such as link = fc.links.LOGIT"),
-        (lambda: type("Mine", (fc.SquaredError,), {"link": None}), r"Mine.link is None"),
+        (lambda: type("Mine", (fc.HalfSquaredError,), {"link": None}), r"Mine.link is None"),
         (lambda: links.Link("mine", "odds"), "predicts of a Link is one of values, rates, labels, classes, scores"),
         (lambda: links.Link("mine", inverse="exp"), "inverse of a Link is an ActivationFunction or None; got 'exp'"),
         (lambda: links.Link("mine", inverse=Tanh), "inverse of a Link is an ActivationFunction or None"),
@@ -185,14 +185,16 @@ def test_a_loss_may_be_assigned_and_is_checked():
         net.predictions(X)
     net.loss = fc.Poisson()
     assert np.array_equal(net.predictions(X), np.exp(net.predict(X)))
-    net.loss = "logistic"
-    assert net.loss == fc.LogisticLoss()
+    net.loss = "binary_cross_entropy"
+    assert net.loss == fc.BinaryCrossEntropy()
     with pytest.raises(errors.ConfigError, match="SoftmaxCrossEntropy takes 2 outputs or more"):
         net.loss = "softmax_cross_entropy"
     with pytest.raises(errors.KindError, match="expected a loss"):
         net.loss = 0.5
-    assert net.loss == fc.LogisticLoss()
+    assert net.loss == fc.BinaryCrossEntropy()
     net.loss = None
     assert net.loss is None
-    with pytest.raises(errors.ConfigError, match="network ends in 'sigmoid', and LogisticLoss takes what comes before"):
-        fc.mlp([2, 1], output_activation="sigmoid").loss = "logistic"
+    with pytest.raises(
+        errors.ConfigError, match="network ends in 'sigmoid', and BinaryCrossEntropy takes what comes before"
+    ):
+        fc.mlp([2, 1], output_activation="sigmoid").loss = "binary_cross_entropy"

@@ -65,7 +65,7 @@ COUNTS = np.array([[0, 1, 5], [2, 2, 2], [0, 0, 0], [7, 0.5, 1], [1, 0, 1], [3, 
 P = np.array([[1, 0, 0], [0.2, 0.3, 0.5], [1 / 3, 1 / 3, 1 / 3], [0, 0.5, 0.5], [0, 0, 1], [0.9, 0.1, 0]])
 
 CASES = {  # the loss, its targets, and the value and gradient of one row
-    "squared_error": (fc.SquaredError(), NUMBERS, entrywise(lambda a, b: ((a - b) ** 2 / 2, a - b))),
+    "half_squared_error": (fc.HalfSquaredError(), NUMBERS, entrywise(lambda a, b: ((a - b) ** 2 / 2, a - b))),
     "mean_squared_error": (fc.MeanSquaredError(), NUMBERS, entrywise(lambda a, b: ((a - b) ** 2 / 3, (a - b) * 2 / 3))),
     "absolute_error": (fc.AbsoluteError(), NUMBERS, entrywise(lambda a, b: (abs(a - b), np.sign(a - b)))),
     "huber": (fc.Huber(), NUMBERS, huber(1.0)),
@@ -73,7 +73,7 @@ CASES = {  # the loss, its targets, and the value and gradient of one row
     "quantile": (fc.Quantile(), NUMBERS, quantile(0.5)),
     "quantile 0.9": (fc.Quantile(0.9), NUMBERS, quantile(0.9)),
     "poisson": (fc.Poisson(), COUNTS, entrywise(lambda a, b: (math.exp(a) - b * a, math.exp(a) - b))),
-    "logistic": (fc.LogisticLoss(), SHARES, entrywise(logistic)),
+    "binary_cross_entropy": (fc.BinaryCrossEntropy(), SHARES, entrywise(logistic)),
     "softmax_cross_entropy": (fc.SoftmaxCrossEntropy(), CLASSES, softmax_cross_entropy),
     "softmax_cross_entropy of probabilities": (fc.SoftmaxCrossEntropy(), P, softmax_cross_entropy_of_p),
     "hinge": (fc.Hinge(), CLASSES, hinge),
@@ -171,7 +171,7 @@ class TestExtremes:
         """log(1 + e^-20) is 2e-9, which float32 does not see beside 1."""
         value, _ = fc.SoftmaxCrossEntropy()(np.array([[0, 20]], dtype), [0])
         assert value == pytest.approx(20, rel=1e-6)
-        value, dz = fc.LogisticLoss()(np.array([[-20.0], [-80.0]], dtype), [0, 0])
+        value, dz = fc.BinaryCrossEntropy()(np.array([[-20.0], [-80.0]], dtype), [0, 0])
         assert value == pytest.approx(math.exp(-20) / 2, rel=1e-5)
         np.testing.assert_allclose(dz[:, 0] * 2, [math.exp(-20), math.exp(-80)], rtol=2e-5)
 
@@ -183,9 +183,9 @@ class TestExtremes:
 
     def test_logistic(self, dtype):
         z = np.array([[1e3], [-1e3], [1e30]], dtype)
-        value, dz = fc.LogisticLoss()(z, [1, 0, 1])
+        value, dz = fc.BinaryCrossEntropy()(z, [1, 0, 1])
         assert (value, dz.tolist()) == (0, [[0], [0], [0]])
-        value, dz = fc.LogisticLoss()(z, [0, 1, 0])
+        value, dz = fc.BinaryCrossEntropy()(z, [0, 1, 0])
         assert value == pytest.approx((2e3 + 1e30) / 3, rel=1e-6)
         np.testing.assert_allclose(dz[:, 0], np.array([1, -1, 1]) / 3, rtol=1e-6)
 
@@ -210,7 +210,7 @@ class TestExtremes:
             t = [[2.0**-20, 1 - 2.0**-20]]
             value, dz = value + 2.0**-20 * logit, [other - 2.0**-20, 2.0**-20 - other]
         elif form.startswith("logistic"):
-            loss, one = fc.LogisticLoss(), form.endswith("1")
+            loss, one = fc.BinaryCrossEntropy(), form.endswith("1")
             z, t, dz = [[logit if one else -logit]], [float(one)], [-other if one else other]
         if engine == "loss alone":
             found, slope = loss(np.array(z, dtype), t)
@@ -243,7 +243,7 @@ def test_many_rows_in_float32():
     assert value == pytest.approx(z.mean(dtype=np.float64), rel=WITHIN_A_BLOCK)
 
 
-@pytest.mark.parametrize("loss", [fc.SquaredError(), fc.MeanSquaredError(), fc.Huber(1e3), fc.Poisson()])
+@pytest.mark.parametrize("loss", [fc.HalfSquaredError(), fc.MeanSquaredError(), fc.Huber(1e3), fc.Poisson()])
 @pytest.mark.parametrize("shape", [(1_000_000, 1), (1000, 1000)])
 def test_sums_of_many_equal_terms_in_float32(loss, shape):
     """Equal terms are the worst case: every addition within a block can be rounded to the same side."""
@@ -256,7 +256,7 @@ def test_sums_of_many_equal_terms_in_float32(loss, shape):
 
 def test_l2_and_the_norm_of_many_weights_in_float32():
     net = fc.Network([fc.Dense(1000, 1000, init=lambda rng, shape, *_: np.full(shape, 0.1))], seed=0)
-    value = net.gradients(np.zeros((1, 1000)), np.zeros((1, 1000)), "squared_error", l2=2.0).loss
+    value = net.gradients(np.zeros((1, 1000)), np.zeros((1, 1000)), "half_squared_error", l2=2.0).loss
     assert value == pytest.approx(10_000, rel=WITHIN_A_BLOCK)
     g = np.full(1_000_000, 0.1, np.float32)
     clip(g, 1.0)
@@ -265,7 +265,7 @@ def test_l2_and_the_norm_of_many_weights_in_float32():
 
 def test_one_output_takes_targets_with_or_without_the_column():
     z = np.array([[0.5], [1.0]])
-    for loss in (fc.SquaredError(), fc.LogisticLoss(), fc.Poisson(), fc.Quantile(0.2)):
+    for loss in (fc.HalfSquaredError(), fc.BinaryCrossEntropy(), fc.Poisson(), fc.Quantile(0.2)):
         flat, column = loss(z, [0, 1]), loss(z, [[0], [1]])
         assert flat[0] == column[0]
         assert np.array_equal(flat[1], column[1])
@@ -301,7 +301,7 @@ def test_more_classes_than_a_small_integer_counts_rows():
 
 
 def test_boolean_targets():
-    assert fc.LogisticLoss()([[0.0], [0.0]], [True, False])[0] == pytest.approx(math.log(2))
+    assert fc.BinaryCrossEntropy()([[0.0], [0.0]], [True, False])[0] == pytest.approx(math.log(2))
     assert fc.SoftmaxCrossEntropy()([[0.0, 0.0]], [True])[0] == pytest.approx(math.log(2))
 
 
@@ -327,18 +327,18 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("loss", "z", "t", "error", "message"),
         [
-            (fc.SquaredError(), [1.0, 2.0], [1.0, 2.0], errors.ShapeError, r"\(rows, n_out\).*\(2,\)"),
-            (fc.SquaredError(), np.zeros((0, 2)), np.zeros((0, 2)), errors.ShapeError, "one row at least"),
-            (fc.SquaredError(), [[1.0, 2.0]], [1.0], errors.ShapeError, r"\(1,\).*2 outputs.*\(rows, 2\)"),
-            (fc.SquaredError(), [[1.0], [2.0]], [1.0], errors.ShapeError, "2 rows of outputs and 1 of targets"),
+            (fc.HalfSquaredError(), [1.0, 2.0], [1.0, 2.0], errors.ShapeError, r"\(rows, n_out\).*\(2,\)"),
+            (fc.HalfSquaredError(), np.zeros((0, 2)), np.zeros((0, 2)), errors.ShapeError, "one row at least"),
+            (fc.HalfSquaredError(), [[1.0, 2.0]], [1.0], errors.ShapeError, r"\(1,\).*2 outputs.*\(rows, 2\)"),
+            (fc.HalfSquaredError(), [[1.0], [2.0]], [1.0], errors.ShapeError, "2 rows of outputs and 1 of targets"),
             (fc.SoftmaxCrossEntropy(), [[1.0, 2.0]], [2], errors.DataError, "no class 2.*classes 0 to 1"),
             (fc.SoftmaxCrossEntropy(), [[1.0, 2.0]], [-1], errors.DataError, "no class -1"),
             (fc.SoftmaxCrossEntropy(), [[1.0, 2.0]], [1.0], errors.KindError, r"integers.*float64.*astype\(int\)"),
             (fc.SoftmaxCrossEntropy(), [[1.0, 2.0]], [[0.5, 0.6]], errors.DataError, "probabilities; row 0"),
             (fc.SoftmaxCrossEntropy(), [[1.0, 2.0]], [[1.5, -0.5]], errors.DataError, "probabilities; row 0"),
             (fc.Hinge(), [[1.0, 2.0]], [[0.5, 0.5]], errors.DataError, "one-hot"),
-            (fc.LogisticLoss(), [[1.0]], [2], errors.DataError, "0 to 1; they go from 2"),
-            (fc.LogisticLoss(), [[1.0, 2.0]], [1], errors.ShapeError, "use SoftmaxCrossEntropy"),
+            (fc.BinaryCrossEntropy(), [[1.0]], [2], errors.DataError, "0 to 1; they go from 2"),
+            (fc.BinaryCrossEntropy(), [[1.0, 2.0]], [1], errors.ShapeError, "use SoftmaxCrossEntropy"),
             (fc.Poisson(), [[1.0]], [-0.5], errors.DataError, "0 or more.*-0.5"),
         ],
     )
@@ -364,21 +364,21 @@ class TestRefused:
 
     def test_weights(self):
         with pytest.raises(errors.ShapeError, match="sample_weight"):
-            fc.SquaredError()([[1.0]], [1.0], [1.0, 2.0])
+            fc.HalfSquaredError()([[1.0]], [1.0], [1.0, 2.0])
         with pytest.raises(errors.DataError, match="zero"):
-            fc.SquaredError()([[1.0]], [1.0], [0.0])
+            fc.HalfSquaredError()([[1.0]], [1.0], [0.0])
         with pytest.raises(errors.DataError, match="-1"):
-            fc.SquaredError()([[1.0]], [1.0], [-1.0])
+            fc.HalfSquaredError()([[1.0]], [1.0], [-1.0])
 
     def test_targets_that_are_no_numbers(self):
         with pytest.raises(errors.KindError, match="numbers"):
-            fc.SquaredError()([[1.0]], ["a"])
+            fc.HalfSquaredError()([[1.0]], ["a"])
         with pytest.raises(errors.KindError, match="numbers"):
-            fc.SquaredError()([["a"]], [1.0])
+            fc.HalfSquaredError()([["a"]], [1.0])
 
 
 def test_a_loss_that_derives_from_squared_error_gives_its_own_terms():
-    class Tripled(fc.SquaredError):
+    class Tripled(fc.HalfSquaredError):
         name = "tripled"
 
         def terms(self, z, t, c, dz):
@@ -387,7 +387,7 @@ def test_a_loss_that_derives_from_squared_error_gives_its_own_terms():
             dz *= 3
 
     z, t, w = [[1.0, 2.0], [3.0, 5.0]], [[0.0, 0.0], [1.0, 1.0]], [1.0, 2.0]
-    value, dz = fc.SquaredError()(z, t, w)
+    value, dz = fc.HalfSquaredError()(z, t, w)
     tripled, dz3 = Tripled()(z, t, w)
     assert tripled == pytest.approx(3 * value)
     np.testing.assert_allclose(dz3, 3 * dz)

@@ -31,16 +31,16 @@ class TestAccuracy:
         assert metric("accuracy", z, [0, 0, 1], "softmax_cross_entropy", [1, 0, 4]) == 1
 
     def test_one_logit(self):
-        assert metric("accuracy", [[0.2], [-0.2], [5], [0.4]], [1, 0, 0, 1], "logistic") == 0.75
+        assert metric("accuracy", [[0.2], [-0.2], [5], [0.4]], [1, 0, 0, 1], "binary_cross_entropy") == 0.75
 
     def test_one_output_after_a_sigmoid(self):
         net = fc.Network([fc.Activation("sigmoid", n_in=1)], dtype=np.float64)
         z = [[0.2], [-0.2], [5], [0.4]]
-        assert net.evaluate(z, [1, 0, 0, 1], "squared_error").metrics["accuracy"] == 0.75
+        assert net.evaluate(z, [1, 0, 0, 1], "half_squared_error").metrics["accuracy"] == 0.75
 
     def test_many_labels(self):
         z = [[1, -1, 1], [1, 1, 1], [-1, -1, -1]]
-        assert metric("accuracy", z, [[1, 0, 1], [1, 1, 0], [0, 0, 0]], "logistic") == pytest.approx(2 / 3)
+        assert metric("accuracy", z, [[1, 0, 1], [1, 1, 0], [0, 0, 0]], "binary_cross_entropy") == pytest.approx(2 / 3)
 
     def test_nan_is_no_class(self):
         z = np.array([[np.nan, 1.0], [3.0, 1.0]])
@@ -50,15 +50,15 @@ class TestAccuracy:
     @pytest.mark.parametrize("high", [1, 1.0])
     def test_targets_of_minus_one_and_one(self, high):
         """The boundary lies halfway between them."""
-        assert metric("accuracy", [[0.2], [-0.2], [5], [0.4]], [high, -high, -high, high], "squared_error") == 0.75
+        assert metric("accuracy", [[0.2], [-0.2], [5], [0.4]], [high, -high, -high, high], "half_squared_error") == 0.75
         t = 2 * np.eye(3)[[0, 1, 1]] - 1
-        assert metric("accuracy", [[0.1, 0, -1], [1, 2, 0], [3, 0, 0]], t, "squared_error") == pytest.approx(2 / 3)
+        assert metric("accuracy", [[0.1, 0, -1], [1, 2, 0], [3, 0, 0]], t, "half_squared_error") == pytest.approx(2 / 3)
 
     def test_targets_of_minus_one_and_one_where_one_of_them_is_in_the_validation_data_alone(self):
         net = outputs([[1.0]])
         x, t = np.array([[0.2], [-0.5]]), np.array([1.0, -1.0])
         found = fc.fit(
-            net, x, t, "squared_error", epochs=1, validation=(x[:1], t[:1]), metrics="accuracy", progress=False
+            net, x, t, "half_squared_error", epochs=1, validation=(x[:1], t[:1]), metrics="accuracy", progress=False
         )
         assert found.metrics["accuracy"] == [1.0]  # 0.2 stands for 1 between -1 and 1, and not between 0 and 1
 
@@ -91,16 +91,21 @@ class Distribution(fc.Loss):
 @pytest.mark.parametrize(
     ("name", "t", "loss", "message"),
     [
-        ("accuracy", NUMBERS, "squared_error", "targets are numbers, such as 0.3. Use mean_absolute_error, mean_sq"),
+        (
+            "accuracy",
+            NUMBERS,
+            "half_squared_error",
+            "targets are numbers, such as 0.3. Use mean_absolute_error, mean_sq",
+        ),
         ("accuracy", NUMBERS, "mean_squared_error", "targets are numbers"),
         ("accuracy", NUMBERS[:, 0], "huber", "targets are numbers"),
         ("accuracy", [0, 1, 2], "absolute_error", "targets are numbers.*or SoftmaxCrossEntropy takes their numbers"),
-        ("accuracy", [[0, 1], [1, 1], [0, 0]], "squared_error", "with a single 1 in each row"),
+        ("accuracy", [[0, 1], [1, 1], [0, 0]], "half_squared_error", "with a single 1 in each row"),
         ("accuracy", [[2, 1], [0, 1], [1, 3]], "quantile", "targets are numbers"),
         ("accuracy", COUNTS, "poisson", "Poisson has none. Give a function of yours, such as lambda z, t"),
         ("accuracy", [0, 1, 1], "poisson", "Poisson has none"),
         ("accuracy", SOFT, "softmax_cross_entropy", "two of the same"),
-        ("accuracy", SOFT, "logistic", "some targets are 0.5"),
+        ("accuracy", SOFT, "binary_cross_entropy", "some targets are 0.5"),
         ("accuracy", NUMBERS[:, 0], Distribution(), r"are \(rows, 1\). Give a function of yours"),
         ("r2", NUMBERS[:, 0], Distribution(), r"each of 2 outputs.*are \(rows, 1\). Give a function"),
         ("mean_squared_error", NUMBERS[:, 0], Distribution(), "each of 2 outputs"),
@@ -111,11 +116,11 @@ class Distribution(fc.Loss):
             r"takes logarithms of rates.*lambda z, t: np.abs\(loss.predictions\(z\) - t\)",
         ),
         ("r2", COUNTS, "poisson", "takes logarithms of rates"),
-        ("mean_squared_error", [[0, 1], [1, 1], [0, 0]], "logistic", "takes logits.*Use accuracy"),
+        ("mean_squared_error", [[0, 1], [1, 1], [0, 0]], "binary_cross_entropy", "takes logits.*Use accuracy"),
         ("r2", [[0, 1], [1, 0], [0, 1]], "softmax_cross_entropy", "takes logits"),
         ("r2", [0, 1, 1], "hinge", "class numbers. Use accuracy"),
-        ("r2", [[3.0, 1], [3, 2], [3, 4]], "squared_error", "does not vary: column 0 is 3 in every row"),
-        ("r2", np.full((3, 2), 0.1), "squared_error", "does not vary"),
+        ("r2", [[3.0, 1], [3, 2], [3, 4]], "half_squared_error", "does not vary: column 0 is 3 in every row"),
+        ("r2", np.full((3, 2), 0.1), "half_squared_error", "does not vary"),
     ],
 )
 def test_a_metric_refuses_targets_that_it_is_not_defined_for(name, t, loss, message):
@@ -145,7 +150,7 @@ def test_r2_of_validation_targets_that_do_not_vary_among_the_rows_that_count():
             net,
             x,
             [0, 1, 2, 3],
-            "squared_error",
+            "half_squared_error",
             validation=(x, [5, 5, 5, 9], [1, 1, 1, 0]),
             metrics=["r2"],
             progress=False,
@@ -161,9 +166,11 @@ def test_regression_against_sklearn(name, n_out, weights, rng):
     theirs = {"r2": metrics.r2_score}.get(name) or getattr(metrics, name)
     z, t = rng.normal(size=(40, n_out)), rng.normal(size=(40, n_out)) + 100
     w = rng.random(40) if weights else None
-    assert metric(name, z, t, "squared_error", w) == pytest.approx(theirs(t, z, sample_weight=w), rel=1e-10)
+    assert metric(name, z, t, "half_squared_error", w) == pytest.approx(theirs(t, z, sample_weight=w), rel=1e-10)
     if n_out == 1:
-        assert metric(name, z, t[:, 0], "squared_error", w) == pytest.approx(theirs(t, z, sample_weight=w), rel=1e-10)
+        assert metric(name, z, t[:, 0], "half_squared_error", w) == pytest.approx(
+            theirs(t, z, sample_weight=w), rel=1e-10
+        )
 
 
 def test_r2_in_float32_of_large_targets(rng):
@@ -172,12 +179,12 @@ def test_r2_in_float32_of_large_targets(rng):
     net = fc.Network([fc.Activation("identity", n_in=1)])
     z = (t + 0.1 * rng.normal(size=t.shape)).astype(np.float32)
     wanted = 1 - ((z - t) ** 2).sum() / ((t - t.mean()) ** 2).sum()
-    assert net.evaluate(z, t, "squared_error", ["r2"]).metrics["r2"] == pytest.approx(wanted, abs=1e-3)
+    assert net.evaluate(z, t, "half_squared_error", ["r2"]).metrics["r2"] == pytest.approx(wanted, abs=1e-3)
 
 
 def test_r2_of_a_constant_target():
     with pytest.raises(errors.DataError, match="does not vary"):
-        metric("r2", [[1], [2]], [3, 3], "squared_error")
+        metric("r2", [[1], [2]], [3, 3], "half_squared_error")
 
 
 def test_functions_of_ones_own():
@@ -185,16 +192,16 @@ def test_functions_of_ones_own():
         assert isinstance(z, np.ndarray)
         return np.abs(z - t).max()
 
-    found = outputs([[1], [5]]).evaluate([[1], [5]], [0, 1], "squared_error", [worst, "r2"])
+    found = outputs([[1], [5]]).evaluate([[1], [5]], [0, 1], "half_squared_error", [worst, "r2"])
     assert found.metrics["worst"] == 4
     assert isinstance(found.metrics["worst"], float)
     assert list(found.metrics) == ["worst", "r2"]
     for alone in (worst, [worst], (worst,)):
-        assert outputs([[1]]).evaluate([[1]], [0], "squared_error", alone).metrics == {"worst": 1.0}
-    assert outputs([[1]]).evaluate([[1]], [0], "squared_error", "mean_absolute_error").metrics == {
+        assert outputs([[1]]).evaluate([[1]], [0], "half_squared_error", alone).metrics == {"worst": 1.0}
+    assert outputs([[1]]).evaluate([[1]], [0], "half_squared_error", "mean_absolute_error").metrics == {
         "mean_absolute_error": 1.0
     }
-    assert outputs([[1]]).evaluate([[1]], [0], "squared_error", ()).metrics == {}
+    assert outputs([[1]]).evaluate([[1]], [0], "half_squared_error", ()).metrics == {}
 
 
 @pytest.mark.parametrize(
@@ -210,9 +217,9 @@ def test_functions_of_ones_own():
 )
 def test_metrics_that_cannot_be(metrics, error, message):
     with pytest.raises(error, match=message):
-        outputs([[1]]).evaluate([[1]], [0], "squared_error", metrics)
+        outputs([[1]]).evaluate([[1]], [0], "half_squared_error", metrics)
     with pytest.raises(error, match=message):
-        fc.fit(fc.mlp([1, 1]), [[1]], [0], "squared_error", metrics=metrics)
+        fc.fit(fc.mlp([1, 1]), [[1]], [0], "half_squared_error", metrics=metrics)
 
 
 def test_a_named_metric_that_does_not_fit_the_loss_is_refused_before_training():
@@ -229,7 +236,7 @@ def test_a_metric_of_your_own_returns_one_number(value):
         return value
 
     with pytest.raises(errors.KindError, match="a single number is wanted"):
-        fc.mlp([2, 1], seed=0).evaluate(np.zeros((2, 2)), np.zeros(2), "squared_error", [mine])
+        fc.mlp([2, 1], seed=0).evaluate(np.zeros((2, 2)), np.zeros(2), "half_squared_error", [mine])
 
 
 @pytest.mark.parametrize(
@@ -245,7 +252,7 @@ def test_a_function_that_takes_something_else_is_refused_before_training(mine, e
     net = fc.mlp([2, 1], seed=0)
     before = net.theta.copy()
     with pytest.raises(error, match=message):
-        fc.fit(net, np.zeros((4, 2)), np.zeros(4), "squared_error", metrics=[mine], progress=False)
+        fc.fit(net, np.zeros((4, 2)), np.zeros(4), "half_squared_error", metrics=[mine], progress=False)
     assert np.array_equal(net.theta, before)
 
 
@@ -253,8 +260,8 @@ def test_the_metrics_of_scikit_learn_take_the_targets_first():
     metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn's metrics")
     z, t = [[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0]
     with pytest.raises(errors.ConfigError, match=r"lambda z, t: r2_score\(t, z\)"):
-        outputs(z).evaluate(z, t, "squared_error", [metrics.r2_score])
-    found = outputs(z).evaluate(z, t, "squared_error", [lambda z, t: metrics.r2_score(t, z)])
+        outputs(z).evaluate(z, t, "half_squared_error", [metrics.r2_score])
+    found = outputs(z).evaluate(z, t, "half_squared_error", [lambda z, t: metrics.r2_score(t, z)])
     assert found.metrics["<lambda>"] == pytest.approx(0.5)
 
 
@@ -268,12 +275,12 @@ def test_a_function_that_fails_leaves_the_network_as_it_was(result):
     net = fc.mlp([2, 1], seed=0)
     before = net.theta.copy()
     with pytest.raises((errors.KindError, ZeroDivisionError)):
-        fc.fit(net, np.ones((4, 2)), np.ones(4), "squared_error", metrics=[mine], progress=False)
+        fc.fit(net, np.ones((4, 2)), np.ones(4), "half_squared_error", metrics=[mine], progress=False)
     assert np.array_equal(net.theta, before)
 
 
 def test_an_array_of_one_number_is_a_number():
-    assert outputs([[1]]).evaluate([[1]], [0], "squared_error", [lambda z, t: abs(z - t)[0]]).metrics == {
+    assert outputs([[1]]).evaluate([[1]], [0], "half_squared_error", [lambda z, t: abs(z - t)[0]]).metrics == {
         "<lambda>": 1.0
     }
 
@@ -285,7 +292,7 @@ def test_a_metric_of_your_own_cannot_change_what_others_see():
 
     x, t = np.ones((4, 2)), np.zeros(4)
     with pytest.raises(ValueError, match="read-only"):
-        fc.mlp([2, 1], seed=0).evaluate(x, t, "squared_error", [rude])
+        fc.mlp([2, 1], seed=0).evaluate(x, t, "half_squared_error", [rude])
 
 
 def test_accuracy_goes_by_what_the_loss_takes(rng):
@@ -293,13 +300,13 @@ def test_accuracy_goes_by_what_the_loss_takes(rng):
     net = fc.Network([fc.Dense(1, 1)], dtype=np.float64)
     net.set_weights([[[1.0]], [0.0]])
     x, t = [[-1.0], [0.2], [0.8], [2.0]], [0, 0, 1, 1]
-    assert net.evaluate(x, t, "squared_error").metrics["accuracy"] == 1
-    assert net.evaluate(x, t, "logistic").metrics["accuracy"] == 0.75
-    # several outputs: for LogisticLoss every label counts, however many of them are 1
+    assert net.evaluate(x, t, "half_squared_error").metrics["accuracy"] == 1
+    assert net.evaluate(x, t, "binary_cross_entropy").metrics["accuracy"] == 0.75
+    # several outputs: for BinaryCrossEntropy every label counts, however many of them are 1
     net = fc.mlp([3, 3], seed=0)
     x, t = rng.normal(size=(20, 3)), np.eye(3)[rng.integers(0, 3, 20)]
     right = (net.predict(x) > 0) == (t > 0.5)
-    assert net.evaluate(x, t, "logistic").metrics["accuracy"] == right.all(axis=1).mean()
+    assert net.evaluate(x, t, "binary_cross_entropy").metrics["accuracy"] == right.all(axis=1).mean()
     assert net.evaluate(x, t, "softmax_cross_entropy").metrics["accuracy"] == pytest.approx(
         (net.predict(x).argmax(axis=1) == t.argmax(axis=1)).mean()
     )

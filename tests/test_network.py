@@ -97,7 +97,7 @@ class TestConstruction:
         net = fc.Network([fc.Activation("relu", n_in=2), fc.Dropout(0.5)])
         assert (net.n_params, len(net.theta)) == (0, 0)
         assert net.predict([[-1, 2]]).tolist() == [[0, 2]]
-        assert len(fc.fit(net, [[1, 2]], [[0, 0]], "squared_error", epochs=2, progress=False).loss) == 2
+        assert len(fc.fit(net, [[1, 2]], [[0, 0]], "half_squared_error", epochs=2, progress=False).loss) == 2
 
     def test_mlp(self):
         net = fc.mlp([4, 8, 6, 3], activation="gelu", output_activation="softmax", seed=0)
@@ -290,11 +290,11 @@ class TestPredict:
         assert (np.abs(z - (np.tanh(h) @ W2 + b2)) <= bound).all()
         assert np.array_equal(z, net.predict(x))  # not a bit depends on the form
         t = rng.normal(size=(7, 2))
-        g, reference = net.gradients(given, t, "squared_error"), net.gradients(x, t, "squared_error")
+        g, reference = net.gradients(given, t, "half_squared_error"), net.gradients(x, t, "half_squared_error")
         assert np.array_equal(g.theta, reference.theta)
         nets = [net.copy(), net.copy()]
         for each, rows in zip(nets, (given, x), strict=True):
-            fc.fit(each, rows, t, "squared_error", epochs=2, batch_size=3, progress=False)
+            fc.fit(each, rows, t, "half_squared_error", epochs=2, batch_size=3, progress=False)
         assert np.array_equal(nets[0].theta, nets[1].theta)
 
     def test_bool(self):
@@ -367,9 +367,9 @@ class TestPredict:
         for a in (x, t, w):
             a.flags.writeable = False
         net.predict(x)
-        net.evaluate(x, t, "squared_error", sample_weight=w)
-        net.gradients(x, t, "squared_error", sample_weight=w)
-        fc.fit(net, x, t, "squared_error", sample_weight=w, validation=(x, t, w), epochs=2, progress=False)
+        net.evaluate(x, t, "half_squared_error", sample_weight=w)
+        net.gradients(x, t, "half_squared_error", sample_weight=w)
+        fc.fit(net, x, t, "half_squared_error", sample_weight=w, validation=(x, t, w), epochs=2, progress=False)
         for a, b in zip((x, t, w), copies, strict=True):
             assert np.array_equal(a, b)
 
@@ -378,8 +378,8 @@ class TestPredict:
         net = fc.Network([fc.Activation("relu", n_in=3), fc.Dense(3, 3, "relu")], dtype=np.float64, seed=0)
         x, t, w = rng.normal(size=(8, 3)), rng.normal(size=(8, 3)), np.full(8, 2.0)
         copies = [a.copy() for a in (x, t, w)]
-        net.gradients(x, t, "squared_error", sample_weight=w)
-        fc.fit(net, x, t, "squared_error", sample_weight=w, batch_size=8, shuffle=False, epochs=2, progress=False)
+        net.gradients(x, t, "half_squared_error", sample_weight=w)
+        fc.fit(net, x, t, "half_squared_error", sample_weight=w, batch_size=8, shuffle=False, epochs=2, progress=False)
         net.predict(x)
         for a, b in zip((x, t, w), copies, strict=True):
             assert np.array_equal(a, b)
@@ -391,7 +391,7 @@ class TestPredict:
         x = np.memmap(tmp_path / "x", np.float32, "r", shape=(100, 3))
         net = fc.mlp([3, 2], seed=0)
         assert np.array_equal(net.predict(x), net.predict(np.array(x)))
-        fc.fit(net, x, np.zeros((100, 2)), "squared_error", epochs=1, progress=False)
+        fc.fit(net, x, np.zeros((100, 2)), "half_squared_error", epochs=1, progress=False)
 
     def test_pandas(self, rng):
         pandas = pytest.importorskip("pandas", reason="pandas is not installed")
@@ -441,17 +441,17 @@ class TestPredict:
         assert np.array_equal(net.predict(x), net.predict(flat))
         assert np.array_equal(net.predict(np.asfortranarray(x)), net.predict(flat))
         t = rng.normal(size=(5, 2))
-        g, reference = net.gradients(x, t, "squared_error"), net.gradients(flat, t, "squared_error")
+        g, reference = net.gradients(x, t, "half_squared_error"), net.gradients(flat, t, "half_squared_error")
         assert g.x.shape == shape
         assert np.array_equal(g.x.reshape(5, 6), reference.x)
-        assert np.array_equal(net.gradients(x.tolist(), t, "squared_error").x, g.x)
+        assert np.array_equal(net.gradients(x.tolist(), t, "half_squared_error").x, g.x)
         assert net.predict(np.zeros((0, *shape[1:]))).shape == (0, 2)
 
 
 class TestGradients:
     def test_parts_are_views_of_the_flat_gradient(self, rng):
         net = net64(3, 4, 2)
-        g = net.gradients(rng.normal(size=(5, 3)), rng.normal(size=(5, 2)), "squared_error")
+        g = net.gradients(rng.normal(size=(5, 3)), rng.normal(size=(5, 2)), "half_squared_error")
         assert g.theta.shape == (net.n_params,)
         flat = np.concatenate([a.ravel() for p in g.params for _, a in p])
         assert np.array_equal(flat, g.theta)
@@ -460,17 +460,17 @@ class TestGradients:
 
     def test_they_are_the_callers(self, rng):
         net, x, t = net64(3, 2), rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
-        first = net.gradients(x, t, "squared_error")
+        first = net.gradients(x, t, "half_squared_error")
         kept = first.theta.copy(), first.x.copy()
-        net.gradients(2 * x, t, "squared_error")
-        fc.fit(net, x, t, "squared_error", epochs=1, progress=False)
+        net.gradients(2 * x, t, "half_squared_error")
+        fc.fit(net, x, t, "half_squared_error", epochs=1, progress=False)
         assert np.array_equal(first.theta, kept[0])
         assert np.array_equal(first.x, kept[1])
 
     def test_the_network_is_left_alone(self, rng):
         net = net64(3, 2)
         before = net.theta.copy()
-        net.gradients(rng.normal(size=(5, 3)), rng.normal(size=(5, 2)), "squared_error", l2=0.5, train=True)
+        net.gradients(rng.normal(size=(5, 3)), rng.normal(size=(5, 2)), "half_squared_error", l2=0.5, train=True)
         assert np.array_equal(net.theta, before)
 
     def test_loss_and_grad(self, rng):
@@ -487,7 +487,7 @@ class TestGradients:
 
         def objective(theta):
             net.theta = theta
-            return net.loss_and_grad(x, t, "squared_error")
+            return net.loss_and_grad(x, t, "half_squared_error")
 
         found = optimize.minimize(objective, net.theta.copy(), jac=True, method="BFGS")
         assert found.fun < 1e-10
@@ -496,7 +496,7 @@ class TestGradients:
         net = net64(3, 4, 2)
         net.params[0].b = rng.normal(size=4)
         x, t = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
-        plain, with_l2 = net.gradients(x, t, "squared_error"), net.gradients(x, t, "squared_error", l2=0.3)
+        plain, with_l2 = net.gradients(x, t, "half_squared_error"), net.gradients(x, t, "half_squared_error", l2=0.3)
         squares = sum((p.W**2).sum() for p in net.params)
         assert with_l2.loss == pytest.approx(plain.loss + 0.15 * squares, rel=1e-12)
         for p, a, b in zip(net.params, plain.params, with_l2.params, strict=True):
@@ -506,25 +506,25 @@ class TestGradients:
 
     def test_weights(self, rng):
         net, x, t = net64(3, 2), rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
-        weighted = net.gradients(x, t, "squared_error", sample_weight=[1, 2, 0, 1])
-        repeated = net.gradients(x[[0, 1, 1, 3]], t[[0, 1, 1, 3]], "squared_error")
+        weighted = net.gradients(x, t, "half_squared_error", sample_weight=[1, 2, 0, 1])
+        repeated = net.gradients(x[[0, 1, 1, 3]], t[[0, 1, 1, 3]], "half_squared_error")
         assert weighted.loss == pytest.approx(repeated.loss, rel=1e-13)
         np.testing.assert_allclose(weighted.theta, repeated.theta, rtol=1e-12)
         assert not weighted.x[2].any()
-        scaled = net.gradients(x, t, "squared_error", sample_weight=[10, 20, 0, 10])
+        scaled = net.gradients(x, t, "half_squared_error", sample_weight=[10, 20, 0, 10])
         np.testing.assert_allclose(weighted.theta, scaled.theta, rtol=1e-12)
 
     def test_of_one_row(self, rng):
         net = net64(3, 4, 2)
         x, t = rng.normal(size=(1, 3)), rng.normal(size=(1, 2))
         h = 1e-6
-        g = net.gradients(x, t, "squared_error")
+        g = net.gradients(x, t, "half_squared_error")
         for i in (0, 5, 20, 25):
             at = net.theta[i]
             net.theta[i] = at + h
-            right = net.evaluate(x, t, "squared_error", ()).loss
+            right = net.evaluate(x, t, "half_squared_error", ()).loss
             net.theta[i] = at - h
-            left = net.evaluate(x, t, "squared_error", ()).loss
+            left = net.evaluate(x, t, "half_squared_error", ()).loss
             net.theta[i] = at
             assert g.theta[i] == pytest.approx((right - left) / (2 * h), rel=1e-6, abs=1e-9)
 
@@ -543,12 +543,12 @@ class TestEvaluate:
     def test_without_dropout_and_l2(self, rng):
         net = fc.Network([fc.Dense(3, 4), fc.Dropout(0.5), fc.Dense(4, 1)], dtype=np.float64, seed=0)
         x, t = rng.normal(size=(9, 3)), rng.normal(size=9)
-        one, two = (net.evaluate(x, t, "squared_error", ["mean_squared_error"]) for _ in range(2))
+        one, two = (net.evaluate(x, t, "half_squared_error", ["mean_squared_error"]) for _ in range(2))
         assert one == two
         assert one.loss == pytest.approx(((net.predict(x)[:, 0] - t) ** 2).mean() / 2, rel=1e-12)
 
     def test_an_infinite_loss_is_no_warning(self):
-        assert net64(1, 1).evaluate([[1e300]], [0], "squared_error", ()).loss == np.inf
+        assert net64(1, 1).evaluate([[1e300]], [0], "half_squared_error", ()).loss == np.inf
 
 
 class TestCopies:
@@ -557,14 +557,14 @@ class TestCopies:
         layers = [fc.Dense(3, 4, "gelu"), fc.BatchNorm(), fc.Residual([fc.Dense(4, 4)]), fc.Dense(4, 1)]
         net = fc.Network(layers, dtype=np.float64, seed=0)
         x, t = rng.normal(size=(20, 3)), rng.normal(size=20)
-        fc.fit(net, x, t, "squared_error", epochs=2, progress=False)
+        fc.fit(net, x, t, "half_squared_error", epochs=2, progress=False)
         z = net.predict(x)
         twin = how(net)
         assert np.array_equal(twin.predict(x), z)
         assert np.array_equal(twin.state, net.state)
         twin.params[0].W[:] = 0
         twin.state[:] = 1
-        fc.fit(twin, x, t, "squared_error", epochs=1, progress=False)
+        fc.fit(twin, x, t, "half_squared_error", epochs=1, progress=False)
         assert np.array_equal(net.predict(x), z)
         assert np.shares_memory(twin.params[0].W, twin.theta)
 
@@ -656,7 +656,7 @@ def test_a_loss_over_millions_of_rows_does_not_drift():
     net = fc.mlp([1, 1], seed=0)
     net.theta = [0, 0]
     x, t = np.zeros((3_000_000, 1), np.float32), np.full((3_000_000, 1), 0.1, np.float32)
-    assert net.evaluate(x, t, "squared_error", ()).loss == pytest.approx(0.005, rel=BLOCK * 2**-24)
+    assert net.evaluate(x, t, "half_squared_error", ()).loss == pytest.approx(0.005, rel=BLOCK * 2**-24)
 
 
 def test_a_row_of_weight_zero_has_no_part_in_an_evaluation():

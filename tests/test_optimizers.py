@@ -79,10 +79,10 @@ def test_against_the_formula(name, settings, rng):
         formula = {"mask": mask}
     else:
         formula = {}
-    training = fc.epochs(net, x, t, "squared_error", OPTIMIZERS.build(name, **settings))
+    training = fc.epochs(net, x, t, "half_squared_error", OPTIMIZERS.build(name, **settings))
     for step in range(1, STEPS + 1):
         next(training)
-        g = twin.gradients(x, t, "squared_error").theta
+        g = twin.gradients(x, t, "half_squared_error").theta
         twin.theta = getattr(Formulas, name)(twin.theta.copy(), g, memory, step, **settings, **formula)
         np.testing.assert_allclose(net.theta, twin.theta, rtol=1e-11, atol=1e-13, err_msg=f"step {step}")
 

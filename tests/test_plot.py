@@ -237,7 +237,7 @@ class TestHistograms:
 
     def test_of_gradients(self):
         net = fc.Network([fc.Dense(2, 4), fc.Residual([fc.Activation("relu"), fc.Dense(4, 4)]), fc.Dense(4, 1)])
-        g = net.gradients(X2, XOR, "squared_error")
+        g = net.gradients(X2, XOR, "half_squared_error")
         axes = drawn(fc.plot.histograms(g, fig=figure.Figure(layout="constrained")))
         assert [ax.get_title().split("\n")[0] for ax in axes] == [
             "params[0].W", "params[0].b", "params[1][1].W", "params[1][1].b", "params[2].W", "params[2].b", "x",

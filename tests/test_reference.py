@@ -32,13 +32,13 @@ def softmax(z):
 
 
 LOSSES = {  # the loss of each row, and its derivative
-    "squared_error": (lambda z, t: ((z - t) ** 2).sum(axis=1) / 2, lambda z, t: z - t),
+    "half_squared_error": (lambda z, t: ((z - t) ** 2).sum(axis=1) / 2, lambda z, t: z - t),
     "mean_squared_error": (lambda z, t: ((z - t) ** 2).mean(axis=1), lambda z, t: 2 * (z - t) / z.shape[1]),
     "huber": (
         lambda z, t: np.where(abs(z - t) < 1, (z - t) ** 2 / 2, abs(z - t) - 0.5).sum(axis=1),
         lambda z, t: np.clip(z - t, -1, 1),
     ),
-    "logistic": (
+    "binary_cross_entropy": (
         lambda z, t: (np.log(1 + np.exp(z)) - t * z).sum(axis=1),
         lambda z, t: 1 / (1 + np.exp(-z)) - t,
     ),
@@ -107,13 +107,13 @@ def problems(draw, activations):
     loss = draw(st.sampled_from(sorted(LOSSES)))
     if loss == "softmax_cross_entropy":
         sizes[-1] += 1
-    if loss in ("softmax_cross_entropy", "logistic") and names[-1] == "sigmoid":
+    if loss in ("softmax_cross_entropy", "binary_cross_entropy") and names[-1] == "sigmoid":
         names[-1] = "tanh"
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     x = rng.normal(size=(rows, sizes[0]))
     t = {
         "softmax_cross_entropy": lambda: rng.integers(0, sizes[-1], rows),
-        "logistic": lambda: rng.integers(0, 2, (rows, sizes[-1])).astype(float),
+        "binary_cross_entropy": lambda: rng.integers(0, 2, (rows, sizes[-1])).astype(float),
     }.get(loss, lambda: rng.normal(size=(rows, sizes[-1])))()
     w = np.ones(rows)
     if draw(st.booleans()):

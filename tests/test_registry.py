@@ -144,25 +144,25 @@ class TestLayer:
         assert net.params[2][0].s.tolist() == [0.5] * 4
         net = fc.Network(net.layers, dtype=np.float64, seed=0)
         x, t = data
-        g = net.gradients(x, t, "squared_error")
-        np.testing.assert_allclose(g.theta, slopes(net, x, t, "squared_error"), atol=1e-8)
-        history = fc.fit(net, x, t, "squared_error", epochs=20, progress=False)
+        g = net.gradients(x, t, "half_squared_error")
+        np.testing.assert_allclose(g.theta, slopes(net, x, t, "half_squared_error"), atol=1e-8)
+        history = fc.fit(net, x, t, "half_squared_error", epochs=20, progress=False)
         assert history.loss[-1] < history.loss[0]
 
     def test_first_in_the_network(self, data):
         fc.register(Scale)
         net = fc.Network([Scale(3), fc.Dense(3, 2)], dtype=np.float64, seed=0)
         x, t = data
-        g = net.gradients(x, t, "squared_error")
-        np.testing.assert_allclose(g.theta, slopes(net, x, t, "squared_error"), atol=1e-8)
+        g = net.gradients(x, t, "half_squared_error")
+        np.testing.assert_allclose(g.theta, slopes(net, x, t, "half_squared_error"), atol=1e-8)
         before = net.params[0].s.copy()
-        fc.fit(net, x, t, "squared_error", fc.SGD(0.1), 1, 40, progress=False)
+        fc.fit(net, x, t, "half_squared_error", fc.SGD(0.1), 1, 40, progress=False)
         np.testing.assert_allclose(net.params[0].s, before - 0.1 * g.params[0].s)
 
     def test_decays_as_it_says(self, data):
         fc.register(Scale)
         net = fc.Network([Scale(3, 2.0), fc.Dense(3, 2)], dtype=np.float64, seed=0)
-        plain, with_l2 = (net.gradients(*data, "squared_error", l2=l2) for l2 in (0, 1))
+        plain, with_l2 = (net.gradients(*data, "half_squared_error", l2=l2) for l2 in (0, 1))
         np.testing.assert_allclose(with_l2.params[0].s - plain.params[0].s, 2)
 
     def test_in_files_and_messages(self, tmp_path):
@@ -176,11 +176,11 @@ class TestLayer:
 
     def test_unregistered_it_trains_but_no_file_could_be_read(self, data, tmp_path):
         net = fc.Network([Scale(3), fc.Dense(3, 2)], seed=0)
-        fc.fit(net, *data, "squared_error", epochs=1, progress=False)
+        fc.fit(net, *data, "half_squared_error", epochs=1, progress=False)
         with pytest.raises(errors.ConfigError, match=r"Scale is not registered.*fc.register it first"):
             net.save(tmp_path / "net")
         with pytest.raises(errors.ConfigError, match=r"fc\.register"):
-            fc.fit(net, *data, "squared_error", epochs=1, progress=False, checkpoint=tmp_path / "run")
+            fc.fit(net, *data, "half_squared_error", epochs=1, progress=False, checkpoint=tmp_path / "run")
 
     def test_a_layer_that_forgets_its_backward_is_told(self, data):
         @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class TestLayer:
         net = fc.Network([Half(3, 3), fc.Dense(3, 2)], seed=0)
         assert net.predict(data[0]).shape == (40, 2)
         with pytest.raises(NotImplementedError):
-            net.gradients(*data, "squared_error")
+            net.gradients(*data, "half_squared_error")
 
 
 class TestActivation:
@@ -205,9 +205,9 @@ class TestActivation:
         layers = [fc.Dense(3, 4, f)] if inside else [fc.Dense(3, 4), fc.Activation(f)]
         net = fc.Network([*layers, fc.Dense(4, 2)], dtype=np.float64, seed=0)
         x, t = data
-        g = net.gradients(x, t, "squared_error")
-        np.testing.assert_allclose(g.theta, slopes(net, x, t, "squared_error"), atol=1e-8)
-        history = fc.fit(net, x, t, "squared_error", epochs=20, progress=False)
+        g = net.gradients(x, t, "half_squared_error")
+        np.testing.assert_allclose(g.theta, slopes(net, x, t, "half_squared_error"), atol=1e-8)
+        history = fc.fit(net, x, t, "half_squared_error", epochs=20, progress=False)
         assert history.loss[-1] < history.loss[0]
 
     def test_by_name_once_registered(self):
@@ -320,9 +320,9 @@ class TestOptimizer:
         x, t = data
         net = fc.mlp([3, 4, 2], activation="tanh", dtype=np.float64, seed=0)
         twin, v = net.copy(), 0.0
-        fc.fit(net, x, t, "squared_error", "adagrad", 5, 40, progress=False)
+        fc.fit(net, x, t, "half_squared_error", "adagrad", 5, 40, progress=False)
         for _ in range(5):
-            g = twin.gradients(x, t, "squared_error").theta
+            g = twin.gradients(x, t, "half_squared_error").theta
             v = v + g * g
             twin.theta = twin.theta - 0.1 * g / np.sqrt(v + 1e-10)
         np.testing.assert_allclose(net.theta, twin.theta, rtol=1e-10)
@@ -332,9 +332,9 @@ class TestOptimizer:
         x, t = rng.normal(size=(20, 300)), rng.normal(size=(20, 200))
         net = fc.mlp([300, 250, 200], activation="tanh", dtype=np.float64, seed=0)
         twin, v = net.copy(), 0.0
-        fc.fit(net, x, t, "squared_error", AdaGrad(0.01), 3, 20, progress=False, shuffle=False)
+        fc.fit(net, x, t, "half_squared_error", AdaGrad(0.01), 3, 20, progress=False, shuffle=False)
         for _ in range(3):
-            g = twin.gradients(x, t, "squared_error").theta
+            g = twin.gradients(x, t, "half_squared_error").theta
             v = v + g * g
             twin.theta = twin.theta - 0.01 * g / np.sqrt(v + 1e-10)
         np.testing.assert_allclose(net.theta, twin.theta, rtol=1e-9, atol=1e-12)
@@ -343,10 +343,10 @@ class TestOptimizer:
         fc.register(AdaGrad)
         nets = [fc.mlp([3, 4, 2], seed=0) for _ in range(2)]
         settings = {"schedule": fc.StepDecay(0.5), "progress": False, "batch_size": 16}
-        fc.fit(nets[0], *data, "squared_error", AdaGrad(), 6, **settings)
+        fc.fit(nets[0], *data, "half_squared_error", AdaGrad(), 6, **settings)
         for epochs in (2, 6):
             net = fc.mlp([3, 4, 2], seed=0)
-            fc.fit(net, *data, "squared_error", AdaGrad(), epochs, checkpoint=tmp_path / "run", **settings)
+            fc.fit(net, *data, "half_squared_error", AdaGrad(), epochs, checkpoint=tmp_path / "run", **settings)
         assert np.array_equal(net.theta, nets[0].theta)
 
     def test_decay(self, data):
@@ -365,13 +365,13 @@ class TestOptimizer:
         net = fc.Network([fc.Dense(3, 2), fc.LayerNorm()], dtype=np.float64, seed=0)
         net.params[0].b = 1
         W = net.params[0].W.copy()
-        fc.fit(net, *data, "squared_error", Shrink(), 2, 40, progress=False)
+        fc.fit(net, *data, "half_squared_error", Shrink(), 2, 40, progress=False)
         np.testing.assert_allclose(net.params[0].W, W * 0.81)
         assert net.params[0].b.tolist() == [1, 1]
         assert net.params[1].gain.tolist() == [1, 1]
 
 
-def trained(layers=None, x=None, loss="squared_error", optimizer="sgd", **settings):
+def trained(layers=None, x=None, loss="half_squared_error", optimizer="sgd", **settings):
     net = fc.Network(layers or [fc.Dense(3, 3), fc.Dense(3, 2)], dtype=np.float64, seed=0)
     rng = np.random.default_rng(0)
     x, t = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
@@ -534,7 +534,7 @@ class TestWhatMustBeWritten:
             net = fc.Network([fc.Dense(3, 2)])
             before = net.theta.copy()
             with pytest.raises(errors.ConfigError, match=message):
-                fc.fit(net, np.ones((4, 3)), np.ones((4, 2)), "squared_error", rule, epochs=1, progress=False)
+                fc.fit(net, np.ones((4, 3)), np.ones((4, 2)), "half_squared_error", rule, epochs=1, progress=False)
             assert np.array_equal(net.theta, before)
 
     def test_a_rule_that_gathers_gradients_or_has_a_tiny_rate_is_none_of_those(self):
@@ -578,7 +578,7 @@ class TestWhatMustBeWritten:
         x, t, path = rng.normal(size=(8, 3)), rng.normal(size=(8, 2)), tmp_path / "run"
         for epochs in (1, 2):
             net = fc.Network(whole.layers, dtype=np.float64, seed=0)
-            fc.fit(net, x, t, "squared_error", rule, epochs, 3, checkpoint=path, progress=False)
+            fc.fit(net, x, t, "half_squared_error", rule, epochs, 3, checkpoint=path, progress=False)
         assert net.theta.tobytes() == whole.theta.tobytes()
 
     def test_dy_by_an_activation(self):
@@ -702,7 +702,7 @@ class TestChecksOfClasses:
             trained(optimizer=of(fc.Optimizer, lr=lr)())
 
     def test_settings_that_it_does_not_have(self):
-        for build in (lambda: fc.SquaredError(2), lambda: fc.Hinge(margin=1), lambda: type(cubic())(3)):
+        for build in (lambda: fc.HalfSquaredError(2), lambda: fc.Hinge(margin=1), lambda: type(cubic())(3)):
             with pytest.raises(TypeError, match="has no settings; got"):
                 build()
 
@@ -734,7 +734,7 @@ class TestNames:
         [
             (fc.Layer, "dense", "layer"),
             (fc.ActivationFunction, "relu", "activation"),
-            (fc.Loss, "squared_error", "loss"),
+            (fc.Loss, "half_squared_error", "loss"),
             (fc.Optimizer, "adam", "optimizer"),
         ],
     )

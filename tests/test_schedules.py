@@ -47,10 +47,10 @@ def test_changes_the_rate_of_every_step(schedule, rng):
     net = fc.Network([fc.Dense(2, 1)], dtype=np.float64, seed=0)
     x, t = rng.normal(size=(8, 2)), rng.normal(size=8)
     twin = net.copy()
-    fc.fit(net, x, t, "squared_error", fc.SGD(0.1), 3, 3, schedule=schedule, shuffle=False, progress=False)
+    fc.fit(net, x, t, "half_squared_error", fc.SGD(0.1), 3, 3, schedule=schedule, shuffle=False, progress=False)
     for epoch in range(3):
         for i, rows in enumerate((slice(0, 3), slice(3, 6), slice(6, 8))):
-            g = twin.gradients(x[rows], t[rows], "squared_error").theta
+            g = twin.gradients(x[rows], t[rows], "half_squared_error").theta
             twin.theta = twin.theta - 0.1 * schedule(epoch + i / 3) * g
     np.testing.assert_allclose(net.theta, twin.theta, rtol=1e-13)
 
@@ -58,7 +58,9 @@ def test_changes_the_rate_of_every_step(schedule, rng):
 def test_zero_rate_does_not_move(rng):
     net = fc.mlp([2, 3, 1], seed=0)
     before = net.theta.copy()
-    fc.fit(net, rng.normal(size=(8, 2)), np.arange(8), "squared_error", epochs=2, schedule=lambda e: 0, progress=False)
+    fc.fit(
+        net, rng.normal(size=(8, 2)), np.arange(8), "half_squared_error", epochs=2, schedule=lambda e: 0, progress=False
+    )
     assert np.array_equal(net.theta, before)
 
 
@@ -66,8 +68,8 @@ def test_zero_rate_does_not_move(rng):
 def test_a_constant_schedule_is_another_rate(rule, rng):
     x, t = rng.normal(size=(8, 2)), rng.normal(size=8)
     nets = [fc.mlp([2, 3, 1], dtype=np.float64, seed=0) for _ in range(2)]
-    fc.fit(nets[0], x, t, "squared_error", rule, 3, 4, schedule=lambda e: 0.5, progress=False)
-    fc.fit(nets[1], x, t, "squared_error", type(rule)(**{**vars(rule), "lr": 0.05}), 3, 4, progress=False)
+    fc.fit(nets[0], x, t, "half_squared_error", rule, 3, 4, schedule=lambda e: 0.5, progress=False)
+    fc.fit(nets[1], x, t, "half_squared_error", type(rule)(**{**vars(rule), "lr": 0.05}), 3, 4, progress=False)
     np.testing.assert_allclose(nets[0].theta, nets[1].theta, rtol=1e-12)
 
 
@@ -94,4 +96,4 @@ def test_settings_that_cannot_be(build, error, message):
 @pytest.mark.parametrize("value", [None, "slow", np.zeros(2)], ids=str)
 def test_a_schedule_that_returns_no_number_is_an_error(value):
     with pytest.raises(errors.KindError, match="what the schedule returns"):
-        fc.fit(fc.mlp([1, 1], seed=0), [[1.0]], [1.0], "squared_error", schedule=lambda e: value, progress=False)
+        fc.fit(fc.mlp([1, 1], seed=0), [[1.0]], [1.0], "half_squared_error", schedule=lambda e: value, progress=False)

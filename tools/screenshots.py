@@ -30,7 +30,7 @@ def page() -> str:
     """Return the page."""
     net = fc.mlp([2, 2, 2], activation="sigmoid", output_activation="sigmoid", dtype="float64", seed=0)
     net.theta = [0.15, 0.25, 0.20, 0.30, 0.35, 0.35, 0.40, 0.50, 0.45, 0.55, 0.60, 0.60]
-    return fc.explain(net, [[0.05, 0.10]], [[0.01, 0.99]], fc.SquaredError(), fc.SGD(0.5)).to_html()
+    return fc.explain(net, [[0.05, 0.10]], [[0.01, 0.99]], fc.HalfSquaredError(), fc.SGD(0.5)).to_html()
 
 
 def small(png: bytes) -> bytes:

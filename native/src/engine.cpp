@@ -44,7 +44,7 @@ const Names<Function> functions = {
     {"silu", Function::silu},         {"mish", Function::mish}, {"softplus", Function::softplus},
     {"sigmoid", Function::sigmoid},   {"tanh", Function::tanh}, {"exp", Function::exp},
     {"softmax", Function::softmax}};
-const Names<LossKind> losses = {{"squared_error", LossKind::squared_error},
+const Names<LossKind> losses = {{"half_squared_error", LossKind::half_squared_error},
                                 {"mean_squared_error", LossKind::mean_squared_error},
                                 {"absolute_error", LossKind::absolute_error},
                                 {"huber", LossKind::huber},
@@ -52,7 +52,7 @@ const Names<LossKind> losses = {{"squared_error", LossKind::squared_error},
                                 {"poisson", LossKind::poisson},
                                 {"hinge", LossKind::hinge},
                                 {"softmax_cross_entropy", LossKind::softmax_cross_entropy},
-                                {"logistic", LossKind::logistic}};
+                                {"binary_cross_entropy", LossKind::binary_cross_entropy}};
 const Names<Rule> rules = {{"none", Rule::none},         {"sgd", Rule::sgd},         {"momentum", Rule::momentum},
                            {"nesterov", Rule::nesterov}, {"rmsprop", Rule::rmsprop}, {"adam", Rule::adam},
                            {"adamw", Rule::adam}};

@@ -17,7 +17,7 @@ constexpr bool keeps_derivative(Function f) {
 }
 
 enum class LossKind : int {
-    squared_error,
+    half_squared_error,
     mean_squared_error,
     absolute_error,
     huber,
@@ -25,7 +25,7 @@ enum class LossKind : int {
     poisson,
     hinge,
     softmax_cross_entropy,
-    logistic
+    binary_cross_entropy
 };
 
 enum class Rule : int { none, sgd, momentum, nesterov, rmsprop, adam };

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 from fullyconnected import errors, links
 from fullyconnected.activations import ELU, LeakyReLU
 from fullyconnected.base import ActivationFunction, Layer, Loss, Optimizer, Param
+from fullyconnected.core import deprecation
 from fullyconnected.core.version import __version__
 from fullyconnected.layers import Activation, BatchNorm, Dense, Dropout, LayerNorm, Residual
 from fullyconnected.losses import (
     AbsoluteError,
+    BinaryCrossEntropy,
+    HalfSquaredError,
     Hinge,
     Huber,
-    LogisticLoss,
     MeanSquaredError,
     Poisson,
     Quantile,
     SoftmaxCrossEntropy,
-    SquaredError,
 )
 from fullyconnected.network import Network, load, mlp
 
@@ -52,7 +53,7 @@ __all__ = [
     "LeakyReLU",
     "ELU",
     # losses
-    "SquaredError",
+    "HalfSquaredError",
     "MeanSquaredError",
     "AbsoluteError",
     "Huber",
@@ -60,7 +61,7 @@ __all__ = [
     "Poisson",
     "Hinge",
     "SoftmaxCrossEntropy",
-    "LogisticLoss",
+    "BinaryCrossEntropy",
     # optimizers and schedules
     "SGD",
     "Momentum",
@@ -119,6 +120,9 @@ def __getattr__(name: str) -> Any:
         told = f"module 'fullyconnected' has no attribute {name!r}"
         if name.startswith("_"):  # asked for by tools, which expect it to be missing
             raise AttributeError(told)
+        if (new := deprecation.PUBLIC.get(name)) is not None:
+            deprecation.warn(f"fc.{name}", f"fc.{new}")
+            return globals()[new]
         from fullyconnected.core.habits import PUBLIC, advice
 
         raise errors.MissingNameError(told + advice(name, PUBLIC, __all__, "fc."))

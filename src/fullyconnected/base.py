@@ -399,7 +399,7 @@ class Optimizer(Settings):
     ...         c.a *= lr
     ...         theta -= c.a
     >>> net = fc.Network([fc.Dense(1, 1, bias=False, init="ones")])
-    >>> history = fc.fit(net, [[1.0]], [[3.0]], "squared_error", SignDescent(), epochs=2, progress=False)
+    >>> history = fc.fit(net, [[1.0]], [[3.0]], "half_squared_error", SignDescent(), epochs=2, progress=False)
     >>> net.theta.tolist()
     [2.0]
     """

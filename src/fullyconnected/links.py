@@ -4,7 +4,7 @@ Each turns outputs into predictions by the code of an activation function, and g
 ends in that activation.
 
 >>> import fullyconnected as fc
->>> fc.LogisticLoss.link is LOGIT
+>>> fc.BinaryCrossEntropy.link is LOGIT
 True
 """
 

@@ -24,16 +24,16 @@ __all__ = [
     "AbsoluteError",
     "Hinge",
     "Huber",
-    "LogisticLoss",
+    "BinaryCrossEntropy",
     "MeanSquaredError",
     "Poisson",
     "Quantile",
     "SoftmaxCrossEntropy",
-    "SquaredError",
+    "HalfSquaredError",
 ]
 
 
-class SquaredError(Loss):
+class HalfSquaredError(Loss):
     """Half the sum of squares over outputs, weighted mean over rows: ``1/2 sum_j (z_j - t_j)^2``; dz = z - t.
 
     Shapes: z and dz (rows, n_out). Targets: numbers (rows, n_out), or (rows,) for one output.
@@ -45,12 +45,12 @@ class SquaredError(Loss):
 
     Source: Legendre, "Nouvelles méthodes pour la détermination des orbites des comètes", 1805.
 
-    >>> value, dz = SquaredError()([[0.49, 0.62]], [[0.01, 0.99]])
+    >>> value, dz = HalfSquaredError()([[0.49, 0.62]], [[0.01, 0.99]])
     >>> round(value, 12), dz.round(12).tolist()
     (0.18365, [[0.48, -0.37]])
     """
 
-    name: ClassVar[str] = "squared_error"
+    name: ClassVar[str] = "half_squared_error"
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -81,7 +81,7 @@ class MeanSquaredError(Loss):
     ShapeError, KindError
         For outputs or targets of another shape, or that are not numbers.
 
-    Source: Legendre 1805, as :class:`SquaredError`.
+    Source: Legendre 1805, as :class:`HalfSquaredError`.
 
     >>> MeanSquaredError()([[1.0, 2.0]], [[0.0, 0.0]])[0]
     2.5
@@ -250,7 +250,7 @@ class Poisson(Loss):
         dz -= t
 
 
-class LogisticLoss(Loss):
+class BinaryCrossEntropy(Loss):
     """Sum over outputs of log(1 + exp(z)) - t z, weighted mean over rows: z are logits; dz = sigmoid(z) - t.
 
     The binary cross-entropy of each output on its own: one output for two classes, or one for each of many labels.
@@ -263,12 +263,12 @@ class LogisticLoss(Loss):
 
     Source: Cox, "The regression analysis of binary sequences", 1958.
 
-    >>> value, dz = LogisticLoss()([[0.0]], [1])
+    >>> value, dz = BinaryCrossEntropy()([[0.0]], [1])
     >>> round(value, 6), dz
     (0.693147, array([[-0.5]]))
     """
 
-    name: ClassVar[str] = "logistic"
+    name: ClassVar[str] = "binary_cross_entropy"
     link: ClassVar[Link] = links.LOGIT
 
     def example_targets(self, rng: np.random.Generator, rows: int, n_out: int) -> Array:
@@ -277,14 +277,14 @@ class LogisticLoss(Loss):
     def encode(self, t: Array, n_out: int) -> Array:
         if t.ndim == 1 and n_out > 1:
             raise ShapeError(
-                f"LogisticLoss has a 0 or 1 for each of the {n_out} outputs: (rows, {n_out}); got {t.shape}. "
+                f"BinaryCrossEntropy has a 0 or 1 for each of the {n_out} outputs: (rows, {n_out}); got {t.shape}. "
                 f"For one class out of {n_out}, use SoftmaxCrossEntropy()"
             )
         t = as_outputs(t, n_out)
         if t.min(initial=0) < 0 or t.max(initial=0) > 1:
             hint = ": (t + 1) / 2 makes 0 and 1 of -1 and 1" if ((t == -1) | (t == 1)).all() else ""
             hint = ": t - 1" if ((t == 1) | (t == 2)).all() else hint
-            raise DataError(f"LogisticLoss takes targets from 0 to 1; they go from {t.min()} to {t.max()}{hint}")
+            raise DataError(f"BinaryCrossEntropy takes targets from 0 to 1; they go from {t.min()} to {t.max()}{hint}")
         return t
 
     def cache(self, rows: int, n_out: int) -> Wanted:
@@ -317,7 +317,9 @@ def class_numbers(t: Array, n_out: int, loss: str) -> Array:
         raise ShapeError(f"{loss} takes class numbers (rows,) or one column a class (rows, {n_out}); got {t.shape}")
     if t.dtype.kind == "f":
         odd = t[t != np.round(t)]
-        hint = f"; {odd[0]:g} is none, and numbers are learned by SquaredError or MeanSquaredError" if odd.size else ""
+        hint = (
+            f"; {odd[0]:g} is none, and numbers are learned by HalfSquaredError or MeanSquaredError" if odd.size else ""
+        )
         if not odd.size and not 0 <= t.min(initial=0) <= t.max(initial=0) < n_out:
             hint = "; " + _no_such_class(t.astype(np.intp), n_out)
         raise KindError(
@@ -511,7 +513,7 @@ class Hinge(Loss):
 def _hint(given: Any) -> str:
     """Say what to write instead of something that is no loss."""
     if given is None:
-        return "for classes: SoftmaxCrossEntropy(), for numbers: SquaredError()"
+        return "for classes: SoftmaxCrossEntropy(), for numbers: HalfSquaredError()"
     if isinstance(given, Settings):
         return "are two arguments swapped?"
     return "a loss of your own is a class, see help(fc.Loss)" if callable(given) else ""
@@ -521,7 +523,7 @@ LOSSES = Registry(
     "loss",
     Loss,
     (
-        SquaredError,
+        HalfSquaredError,
         MeanSquaredError,
         AbsoluteError,
         Huber,
@@ -529,7 +531,7 @@ LOSSES = Registry(
         Poisson,
         Hinge,
         SoftmaxCrossEntropy,
-        LogisticLoss,
+        BinaryCrossEntropy,
     ),
     hint=_hint,
 )

@@ -390,7 +390,7 @@ class Network:
 
         Examples
         --------
-        >>> mlp([1, 1], seed=0).evaluate([[0.0], [0.0]], [2.0, 4.0], "squared_error", ["mean_absolute_error"])
+        >>> mlp([1, 1], seed=0).evaluate([[0.0], [0.0]], [2.0, 4.0], "half_squared_error", ["mean_absolute_error"])
         Evaluation(loss=5.0, metrics={'mean_absolute_error': 3.0})
         """
         data = check_data(self.program, self.dtype, x, t, loss, sample_weight, columns=self.columns)
@@ -433,7 +433,7 @@ class Network:
         x, t : array
             The batch, one row or more.
         loss : Loss or str
-            Such as ``fc.SquaredError()``.
+            Such as ``fc.HalfSquaredError()``.
         l2 : float
             Adds ``l2 / 2 sum(W^2)``, 0 or more.
         sample_weight : array (rows,), optional
@@ -460,7 +460,7 @@ class Network:
         >>> net = Network([Dense(2, 2)], dtype=np.float64)
         >>> net.params[0].W = [[0.15, 0.20], [0.25, 0.30]]
         >>> net.params[0].b = [0.35, 0.45]
-        >>> g = net.gradients([[0.1, 0.5]], [[0.01, 0.99]], "squared_error")
+        >>> g = net.gradients([[0.1, 0.5]], [[0.01, 0.99]], "half_squared_error")
         >>> round(g.loss, 12), g.params[0].W.round(12).tolist()
         (0.18365, [[0.048, -0.037], [0.24, -0.185]])
         """

@@ -39,7 +39,7 @@ class SGD(Optimizer):
     --------
     >>> import fullyconnected as fc
     >>> net = fc.Network([fc.Dense(1, 1, bias=False, init="ones")])
-    >>> history = fc.fit(net, [[1.0]], [[3.0]], "squared_error", SGD(0.1), epochs=1, progress=False)
+    >>> history = fc.fit(net, [[1.0]], [[3.0]], "half_squared_error", SGD(0.1), epochs=1, progress=False)
     >>> round(float(net.theta[0]), 6)  # 1 - 0.1 g, with g = 1 - 3
     1.2
 
@@ -212,7 +212,7 @@ class Adam(SGD):
     --------
     >>> import fullyconnected as fc
     >>> net = fc.Network([fc.Dense(1, 1, bias=False, init="ones")])
-    >>> history = fc.fit(net, [[1.0]], [[3.0]], "squared_error", Adam(0.1), epochs=1, progress=False)
+    >>> history = fc.fit(net, [[1.0]], [[3.0]], "half_squared_error", Adam(0.1), epochs=1, progress=False)
     >>> round(float(net.theta[0]), 4)  # the first step is lr long, for any g but 0
     1.1
 

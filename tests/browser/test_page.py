@@ -28,12 +28,12 @@ def pages() -> dict[str, str]:
     broken.theta = np.full(broken.n_params, 200.0)
     x = rng.normal(size=(2, 3))
     return {
-        "small": explain(small, [[0.05, 0.1]], [[0.01, 0.99]], "squared_error", fc.SGD(0.5)).to_html(),
+        "small": explain(small, [[0.05, 0.1]], [[0.01, 0.99]], "half_squared_error", fc.SGD(0.5)).to_html(),
         "deep": explain(
             deep, x, [0, 1], "softmax_cross_entropy", fc.SGD(), focus="dense_1.W[0,1]", train=True
         ).to_html(),
         "wide": explain(wide, rng.normal(size=(2, 784)), [3, 1], "softmax_cross_entropy").to_html(),
-        "not finite": explain(broken, [[1.0, 1.0]], [[0.0]], "squared_error").to_html(),
+        "not finite": explain(broken, [[1.0, 1.0]], [[0.0]], "half_squared_error").to_html(),
     }
 
 

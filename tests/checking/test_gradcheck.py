@@ -62,7 +62,7 @@ def turn(g, dx, x, dy):
     ],
 )
 def test_a_planted_mistake_in_the_weights_fails_and_the_first_hint_names_it(data, change, words) -> None:
-    report = fc.check_gradients(network(mistaken(change)(3, 3, "tanh")), *data, fc.SquaredError())
+    report = fc.check_gradients(network(mistaken(change)(3, 3, "tanh")), *data, fc.HalfSquaredError())
     assert not report.ok
     wrong = [tensor for tensor in report.tensors if not tensor.ok]
     assert [tensor.name for tensor in wrong] == ["dense_2.W"]
@@ -81,7 +81,7 @@ def test_a_planted_mistake_in_the_weights_fails_and_the_first_hint_names_it(data
     ],
 )
 def test_a_planted_mistake_is_found_where_it_is(data, change, names) -> None:
-    report = fc.check_gradients(network(mistaken(change)(3, 3, "tanh")), *data, fc.SquaredError())
+    report = fc.check_gradients(network(mistaken(change)(3, 3, "tanh")), *data, fc.HalfSquaredError())
     assert [tensor.name for tensor in report.tensors if not tensor.ok] == names
     assert all(tensor.hint for tensor in report.tensors if not tensor.ok)
 
@@ -90,7 +90,9 @@ def test_a_planted_mistake_is_found_where_it_is(data, change, names) -> None:
 def test_a_transposed_gradient_is_named_for_square_and_other_weights(shape) -> None:
     rng = np.random.default_rng(0)
     net = fc.Network([mistaken(turn)(*shape)], dtype=np.float64, seed=0)
-    report = fc.check_gradients(net, rng.normal(size=(6, shape[0])), rng.normal(size=(6, shape[1])), fc.SquaredError())
+    report = fc.check_gradients(
+        net, rng.normal(size=(6, shape[0])), rng.normal(size=(6, shape[1])), fc.HalfSquaredError()
+    )
     assert not report.ok
     assert "transposed" in report.tensors[0].hint
 
@@ -105,7 +107,7 @@ def test_a_missing_activation_derivative_fails(data) -> None:
         def backward(self, h, c, y, dy):
             pass
 
-    report = fc.check_gradients(network(Dense(3, 3, Forgetful())), *data, fc.SquaredError())
+    report = fc.check_gradients(network(Dense(3, 3, Forgetful())), *data, fc.HalfSquaredError())
     assert not report.ok
     assert {tensor.name for tensor in report.tensors if not tensor.ok} >= {"dense_2.W", "dense_2.b", "x"}
 
@@ -120,7 +122,7 @@ def test_l2_left_out_of_the_gradient_fails_and_is_named(data, monkeypatch) -> No
         return value
 
     monkeypatch.setattr(Workspace, "add_l2", value_alone)
-    report = fc.check_gradients(network(Dense(3, 3)), *data, fc.SquaredError(), l2=0.3)
+    report = fc.check_gradients(network(Dense(3, 3)), *data, fc.HalfSquaredError(), l2=0.3)
     wrong = [tensor for tensor in report.tensors if not tensor.ok]
     assert {tensor.name for tensor in wrong} == {"dense_1.W", "dense_2.W", "dense_3.W"}
     assert all("l2" in tensor.hint for tensor in wrong)
@@ -131,7 +133,7 @@ def test_a_dropout_scale_left_out_fails(data) -> None:
         np.multiply(dy, c.m != 0, out=dx)
 
     Unscaled = type("Unscaled", (Dropout,), {"backward": backward})
-    report = fc.check_gradients(network(Unscaled(0.4)), *data, fc.SquaredError(), train=True)
+    report = fc.check_gradients(network(Unscaled(0.4)), *data, fc.HalfSquaredError(), train=True)
     assert not report.ok
     assert "0.6 times" in report.tensors[0].hint
 
@@ -153,12 +155,12 @@ class TenthOff(fc.Loss):
 def test_a_loss_that_is_a_thousandth_off_fails_in_both_dtypes(data, dtype) -> None:
     net = fc.mlp([4, 5, N_OUT], activation="tanh", dtype=dtype, seed=0)
     assert not fc.check_gradients(net, *data, TenthOff()).ok
-    assert fc.check_gradients(net, *data, fc.SquaredError()).ok
+    assert fc.check_gradients(net, *data, fc.HalfSquaredError()).ok
 
 
 def test_a_loss_alone_is_checked_and_a_factor_found(data) -> None:
     z, t = np.random.default_rng(1).normal(size=(ROWS, N_OUT)), data[1]
-    assert fc.check_gradients(fc.SquaredError(), z, t).worst < 1e-8
+    assert fc.check_gradients(fc.HalfSquaredError(), z, t).worst < 1e-8
     Half = type("Half", (TenthOff,), {"factor": 0.5, "name": "half"})
     report = fc.check_gradients(Half(), z, t)
     assert not report.ok
@@ -224,7 +226,7 @@ def test_a_users_own_layer_is_checked_alone_and_a_sign_is_found() -> None:
 
 
 def test_the_error_carries_its_sign(data) -> None:
-    report = fc.check_gradients(network(mistaken(times(1.5))(3, 3)), *data, fc.SquaredError())
+    report = fc.check_gradients(network(mistaken(times(1.5))(3, 3)), *data, fc.HalfSquaredError())
     wrong = next(tensor for tensor in report.tensors if not tensor.ok)
     assert np.sign(wrong.error) == np.sign(wrong.gradient - wrong.difference)
     assert abs(wrong.error) == pytest.approx(1 / 3, rel=1e-6)  # 0.5 of 1.5, the largest of both tensors
@@ -235,7 +237,9 @@ def test_gradients_below_rounding_pass_and_the_report_says_so() -> None:
     # a bias in front of a batch normalisation has no influence at all
     rng = np.random.default_rng(0)
     net = fc.Network([fc.Dense(3, 4), fc.BatchNorm(), fc.Dense(4, 1)], dtype=np.float64, seed=0)
-    report = fc.check_gradients(net, rng.normal(size=(6, 3)), 1e3 * rng.normal(size=6), fc.SquaredError(), train=True)
+    report = fc.check_gradients(
+        net, rng.normal(size=(6, 3)), 1e3 * rng.normal(size=6), fc.HalfSquaredError(), train=True
+    )
     assert report.ok
     bias = next(tensor for tensor in report.tensors if tensor.name == "dense_1.b")
     assert bias.unresolved
@@ -246,7 +250,7 @@ def test_a_kink_within_the_step_is_stepped_around() -> None:
     # h is 6e-6: the first unit lies 1e-6 beside its kink, and a smaller step stays on one side
     net = fc.Network([fc.Dense(1, 2, "relu"), fc.Dense(2, 1)], dtype=np.float64, seed=0)
     net.set_weights([[[1.0, 1.0]], [1e-6, 0.5], [[1.0], [2.0]], [0.0]])
-    report = fc.check_gradients(net, [[0.0]], [1.0], fc.SquaredError())
+    report = fc.check_gradients(net, [[0.0]], [1.0], fc.HalfSquaredError())
     assert report.ok
     assert not any(tensor.kinks for tensor in report.tensors)
 
@@ -254,7 +258,7 @@ def test_a_kink_within_the_step_is_stepped_around() -> None:
 def test_a_kink_at_the_point_is_named_and_left_out() -> None:
     net = fc.Network([fc.Dense(1, 2, "relu"), fc.Dense(2, 1)], dtype=np.float64, seed=0)
     net.set_weights([[[1.0, 1.0]], [0.0, 0.5], [[1.0], [2.0]], [0.0]])
-    report = fc.check_gradients(net, [[0.0]], [1.0], fc.SquaredError())
+    report = fc.check_gradients(net, [[0.0]], [1.0], fc.HalfSquaredError())
     assert report.ok
     assert "dense_1.b[0] moves dense_1, row 0, unit 0, across its kink" in str(report)
 
@@ -268,14 +272,14 @@ def test_a_kink_of_the_loss_is_named() -> None:
 def test_a_mistake_beside_a_kink_is_still_found() -> None:
     net = fc.Network([mistaken(times(-1))(1, 2, "relu"), fc.Dense(2, 1)], dtype=np.float64, seed=0)
     net.set_weights([[[1.0, 1.0]], [-0.5, 0.5], [[1.0], [2.0]], [0.0]])
-    report = fc.check_gradients(net, [[0.5]], [1.0], fc.SquaredError())
+    report = fc.check_gradients(net, [[0.5]], [1.0], fc.HalfSquaredError())
     assert not report.ok
 
 
 def test_checking_changes_nothing(data) -> None:
     net = fc.Network([fc.Dense(4, 3, "tanh"), fc.BatchNorm(), fc.Dense(3, N_OUT)], dtype=np.float64, seed=1)
     theta, state, x = net.theta.copy(), net.state.copy(), data[0].copy()
-    fc.check_gradients(net, *data, fc.SquaredError(), train=True)
+    fc.check_gradients(net, *data, fc.HalfSquaredError(), train=True)
     assert np.array_equal(net.theta, theta)
     assert np.array_equal(net.state, state)
     assert np.array_equal(data[0], x)
@@ -283,14 +287,14 @@ def test_checking_changes_nothing(data) -> None:
 
 def test_large_inputs_get_a_larger_step() -> None:
     net = fc.mlp([2, 3, 1], activation="identity", dtype=np.float64, seed=0)
-    assert fc.check_gradients(net, [[1e6, -2e6]], [1.0], fc.SquaredError()).ok
+    assert fc.check_gradients(net, [[1e6, -2e6]], [1.0], fc.HalfSquaredError()).ok
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ((fc.mlp([2, 1], seed=0), [[1.0, 2.0]]), "give x, t and loss"),
-        ((fc.SquaredError(),), "give the outputs x"),
+        ((fc.HalfSquaredError(),), "give the outputs x"),
         (("net",), "a Network, a Layer, an ActivationFunction or a Loss"),
     ],
 )
@@ -313,6 +317,6 @@ def test_a_sample_of_the_entries_of_a_large_network() -> None:
 
 def test_a_mistake_is_found_and_named_in_a_sample_too(data) -> None:
     layer = mistaken(times(-1))(3, 3, "tanh")
-    report = fc.check_gradients(network(layer), *data, fc.SquaredError(), entries=4)
+    report = fc.check_gradients(network(layer), *data, fc.HalfSquaredError(), entries=4)
     wrong = [tensor for tensor in report.tensors if not tensor.ok]
     assert [(tensor.name, tensor.hint) for tensor in wrong] == [("dense_2.W", "the sign is wrong")]

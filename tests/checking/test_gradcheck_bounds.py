@@ -66,7 +66,7 @@ def trained(loss_name, activation, dtype):
     x = rng.normal(size=(12, 2))
     if loss.least_outputs > 1:
         t = (x[:, 0] > 0).astype(int)
-    elif loss_name == "logistic":
+    elif loss_name == "binary_cross_entropy":
         t = (x > 0).astype(float)
     elif loss_name == "poisson":
         t = rng.poisson(2, (12, 2))
@@ -149,7 +149,7 @@ def test_an_activation_that_rounds_to_float32_is_not_called_wrong(units, size) -
     rng = np.random.default_rng(3)
     net = fc.Network([Dense(2, units, Rounded()), Dense(units, 2)], dtype=np.float64, seed=1)
     x = size * rng.normal(size=(4, 2))
-    assert not fc.check_gradients(net, x, rng.normal(size=(4, 2)), fc.SquaredError()).wrong
+    assert not fc.check_gradients(net, x, rng.normal(size=(4, 2)), fc.HalfSquaredError()).wrong
     assert not fc.check_gradients(net, x, [0, 1, 1, 0], fc.SoftmaxCrossEntropy()).wrong
 
 
@@ -205,32 +205,32 @@ def test_what_bends_within_the_step_is_asked_with_a_smaller_one() -> None:
     """The slope of sin(1e5 h) over a step of 6e-6 is a fifth of what it is at the point."""
     wave = (lambda h: np.sin(1e5 * h), lambda h: 1e5 * np.cos(1e5 * h))
     net = fc.Network([Dense(1, 3, wave), Dense(3, 1)], dtype=np.float64, seed=0)
-    report = fc.check_gradients(net, [[0.3]], [1.0], fc.SquaredError())
+    report = fc.check_gradients(net, [[0.3]], [1.0], fc.HalfSquaredError())
     assert report.ok
     assert report.worst < 1e-6
     off = (wave[0], lambda h: 1.001e5 * np.cos(1e5 * h))
     assert fc.check_gradients(fc.Network([Dense(1, 3, off), Dense(3, 1)], dtype=np.float64, seed=0), [[0.3]], [1.0],
-                              fc.SquaredError()).wrong  # fmt: skip
+                              fc.HalfSquaredError()).wrong  # fmt: skip
 
 
 def test_a_kink_that_nobody_names_is_found_and_left_out() -> None:
     ramp = (lambda h: np.maximum(h, 0), lambda h: (h > 0).astype(h.dtype))
     net = fc.Network([Dense(1, 2, ramp), Dense(2, 1)], dtype=np.float64, seed=0)
     net.set_weights([[[1.0, 1.0]], [0.0, 0.5], [[1.0], [2.0]], [0.0]])
-    report = fc.check_gradients(net, [[0.0]], [3.0], fc.SquaredError())
+    report = fc.check_gradients(net, [[0.0]], [3.0], fc.HalfSquaredError())
     assert report.ok
     assert "dense_1.b[0] lies on a kink that no layer or loss names" in str(report)
     wrong = (ramp[0], lambda h: 3.0 * (h > 0))
     net = fc.Network([Dense(1, 2, wrong), Dense(2, 1)], dtype=np.float64, seed=0)
     net.set_weights([[[1.0, 1.0]], [0.0, 0.5], [[1.0], [2.0]], [0.0]])
-    assert fc.check_gradients(net, [[0.0]], [3.0], fc.SquaredError()).wrong
+    assert fc.check_gradients(net, [[0.0]], [3.0], fc.HalfSquaredError()).wrong
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_loss_that_is_not_finite_gets_one_line(dtype) -> None:
     net = fc.Network([Dense(1, 2, "exp"), Dense(2, 1)], dtype=dtype, seed=0)
     net.theta = [500, 500, 0, 0, 1, 1, 0]
-    report = fc.check_gradients(net, [[2.0]], [1.0], fc.SquaredError())
+    report = fc.check_gradients(net, [[2.0]], [1.0], fc.HalfSquaredError())
     assert not report.ok
     assert not report.wrong
     assert {tensor.verdict for tensor in report.tensors} == {"unresolved"}
@@ -242,7 +242,7 @@ def test_a_loss_that_is_not_finite_gets_one_line(dtype) -> None:
 
 def test_a_loss_that_float32_alone_cannot_hold_is_not_compared() -> None:
     net = fc.Network([Dense(1, 1)], dtype=np.float32, seed=0)
-    report = fc.check_gradients(net, [[1e25]], [0.0], fc.SquaredError())
+    report = fc.check_gradients(net, [[1e25]], [0.0], fc.HalfSquaredError())
     assert not report.wrong
     assert not report.ok
     assert "the loss is inf" in str(report)
@@ -251,7 +251,7 @@ def test_a_loss_that_float32_alone_cannot_hold_is_not_compared() -> None:
 def test_a_report_is_ok_where_none_is_wrong_and_one_at_least_is_right() -> None:
     flat = fc.Network([Dense(1, 1, "sigmoid"), Dense(1, 1)], dtype=np.float64, seed=0)
     flat.theta = [30.0, 0.0, 1e-6, 0.5]
-    report = fc.check_gradients(flat, [[1.0]], [1.0], fc.SquaredError())
+    report = fc.check_gradients(flat, [[1.0]], [1.0], fc.HalfSquaredError())
     verdicts = {tensor.name: tensor.verdict for tensor in report.tensors}
     assert verdicts["dense_1.W"] == "unresolved"
     assert verdicts["dense_2.W"] == "ok"
@@ -266,7 +266,7 @@ def test_a_report_is_ok_where_none_is_wrong_and_one_at_least_is_right() -> None:
 def test_a_rounded_constant_is_told_from_a_factor(factor, words) -> None:
     rng = np.random.default_rng(0)
     net = fc.Network([mistaken(lambda g: g.W.__imul__(factor))(3, 2)], dtype=np.float64, seed=0)
-    report = fc.check_gradients(net, rng.normal(size=(5, 3)), rng.normal(size=(5, 2)), fc.SquaredError())
+    report = fc.check_gradients(net, rng.normal(size=(5, 3)), rng.normal(size=(5, 2)), fc.HalfSquaredError())
     assert report.wrong
     assert words in report.tensors[0].hint
 
@@ -278,7 +278,7 @@ def test_a_large_tensor_is_not_looked_into_entry_by_entry_once_it_is_wrong(monke
     monkeypatch.setattr(comparison, "measure", lambda at, step: asked.append(step) or measure(at, step))
     net = fc.Network([mistaken(lambda g: g.W.__imul__(2))(40, 10)], dtype=np.float64, seed=0)
     rng = np.random.default_rng(0)
-    report = fc.check_gradients(net, rng.normal(size=(3, 40)), rng.normal(size=(3, 10)), fc.SquaredError())
+    report = fc.check_gradients(net, rng.normal(size=(3, 40)), rng.normal(size=(3, 10)), fc.HalfSquaredError())
     assert report.tensors[0].wrong
     assert "2 times too large" in report.tensors[0].hint
     assert len(asked) <= 64
@@ -287,7 +287,7 @@ def test_a_large_tensor_is_not_looked_into_entry_by_entry_once_it_is_wrong(monke
 def test_a_gradient_that_is_not_a_number_is_wrong_on_a_kink_too() -> None:
     net = fc.Network([mistaken(lambda g: g.b.__imul__(np.nan))(1, 2, "relu"), Dense(2, 1)], dtype=np.float64, seed=0)
     net.set_weights([[[1.0, 1.0]], [0.0, 0.5], [[1.0], [2.0]], [0.0]])
-    assert fc.check_gradients(net, [[0.0]], [3.0], fc.SquaredError()).wrong
+    assert fc.check_gradients(net, [[0.0]], [3.0], fc.HalfSquaredError()).wrong
 
 
 def activation(forward_, backward_):
@@ -307,7 +307,7 @@ def checked(function, dtype=np.float64, rows=6, **settings):
     rng = np.random.default_rng(0)
     x, t = rng.normal(size=(rows, 3)), rng.normal(size=(rows, 2))
     net = fc.Network([Dense(3, 4, function), Dense(4, 2)], dtype=dtype, seed=0)
-    return fc.check_gradients(net, x, t, fc.SquaredError(), **settings)
+    return fc.check_gradients(net, x, t, fc.HalfSquaredError(), **settings)
 
 
 def test_a_backward_that_is_another_each_time_is_wrong() -> None:
@@ -347,7 +347,7 @@ def test_layers_of_the_native_engine_in_float32_are_not_called_wrong() -> None:
         rng = np.random.default_rng(seed)
         net = fc.Network([Dense(2, 2), fc.LayerNorm(), Dense(2, 1)], dtype=np.float32, seed=seed)
         x, t = 10 * rng.normal(size=(3, 2)), rng.normal(size=3)
-        report = fc.check_gradients(net, x, t, fc.SquaredError(), engine="native")
+        report = fc.check_gradients(net, x, t, fc.HalfSquaredError(), engine="native")
         assert not report.wrong, f"{seed}\n{report}"
 
 
@@ -355,7 +355,7 @@ def test_layers_of_the_native_engine_in_float32_are_not_called_wrong() -> None:
 def test_what_bends_within_the_smallest_step_is_not_called_wrong(weight) -> None:
     net = fc.Network([Dense(1, 1, "tanh")], dtype=np.float64, seed=0)
     net.theta = [weight, 0.3]
-    report = fc.check_gradients(net, [[0.1 / weight], [0.2 / weight]], [0.0, 1.0], fc.SquaredError())
+    report = fc.check_gradients(net, [[0.1 / weight], [0.2 / weight]], [0.0, 1.0], fc.HalfSquaredError())
     assert not report.wrong, str(report)
 
 
@@ -370,7 +370,7 @@ def test_stairs_are_not_called_wrong(bias, kind) -> None:
     )
     net = fc.Network([Dense(1, 2, coarse), Dense(2, 1)], dtype=np.float64, seed=0)
     net.theta[2:4] = bias
-    report = fc.check_gradients(net, [[0.5]], [1.0], fc.SquaredError())
+    report = fc.check_gradients(net, [[0.5]], [1.0], fc.HalfSquaredError())
     assert not report.wrong, str(report)
 
 
@@ -378,7 +378,7 @@ def test_a_kink_that_only_small_steps_see_is_left_out() -> None:
     curve = (lambda h: h + 1e3 * h * h, lambda h: 1 + 2e3 * h)
     net = fc.Network([Dense(1, 1, curve), Dense(1, 1, "relu"), Dense(1, 1)], dtype=np.float64, seed=0)
     net.theta = [1, 0, 1, 0, 1, 0]
-    report = fc.check_gradients(net, [[0.0]], [1.0], fc.SquaredError())
+    report = fc.check_gradients(net, [[0.0]], [1.0], fc.HalfSquaredError())
     assert not report.wrong, str(report)
     assert "across its kink" in str(report)
 
@@ -386,7 +386,7 @@ def test_a_kink_that_only_small_steps_see_is_left_out() -> None:
 def test_the_worst_entry_of_a_tensor_that_is_right_is_one_that_was_resolved() -> None:
     net = fc.Network([Dense(1, 2, "sigmoid"), Dense(2, 1)], dtype=np.float64, seed=0)
     net.theta = [1.0, 30.0, 0.0, 0.0, 1.0, 1e-6, 0.3]
-    for tensor in fc.check_gradients(net, [[1.0]], [0.0], fc.SquaredError()).tensors:
+    for tensor in fc.check_gradients(net, [[1.0]], [0.0], fc.HalfSquaredError()).tensors:
         if tensor.ok:
             assert abs(tensor.gradient - tensor.difference) <= 1e-6 * max(abs(tensor.gradient), 1)
 
@@ -401,7 +401,7 @@ def test_the_part_of_l2_that_is_there_is_named(part, words) -> None:
 
     bad = fc.Network([mistaken(change)(3, 2)], dtype=np.float64, seed=0)
     rng = np.random.default_rng(0)
-    report = fc.check_gradients(bad, rng.normal(size=(5, 3)), rng.normal(size=(5, 2)), fc.SquaredError(), l2=0.3)
+    report = fc.check_gradients(bad, rng.normal(size=(5, 3)), rng.normal(size=(5, 2)), fc.HalfSquaredError(), l2=0.3)
     assert "l2" in report.tensors[0].hint
     assert words in report.tensors[0].hint
 
@@ -409,7 +409,7 @@ def test_the_part_of_l2_that_is_there_is_named(part, words) -> None:
 def test_a_single_entry_that_is_off_is_named() -> None:
     net = fc.Network([mistaken(lambda g: g.W.__setitem__((2, 1), 1.5 * g.W[2, 1]))(6, 4)], dtype=np.float64, seed=0)
     rng = np.random.default_rng(0)
-    report = fc.check_gradients(net, rng.normal(size=(5, 6)), rng.normal(size=(5, 4)), fc.SquaredError())
+    report = fc.check_gradients(net, rng.normal(size=(5, 6)), rng.normal(size=(5, 4)), fc.HalfSquaredError())
     assert report.tensors[0].hint == "only 1 of 24 entries is off, at [2,1]"
 
 
@@ -419,6 +419,6 @@ def test_a_mistake_close_beside_a_kink_is_found(distance) -> None:
     wrong = fc.Network([mistaken(lambda g: g.b.__imul__(1.001))(1, 2, "relu"), Dense(2, 1)], dtype=np.float64, seed=0)
     for net in (right, wrong):
         net.set_weights([[[1.0, 1.0]], [distance, -distance], [[1.0], [2.0]], [0.0]])
-        report = fc.check_gradients(net, [[0.0]], [1.0], fc.SquaredError())
+        report = fc.check_gradients(net, [[0.0]], [1.0], fc.HalfSquaredError())
         assert report.wrong == (net is wrong), str(report)
         assert report.tensors[1].unresolved == 0

@@ -60,4 +60,4 @@ def test_seeds_that_cannot_be(seed, error, message):
     with pytest.raises(error, match=message):
         fc.mlp([2, 1], seed=seed)
     with pytest.raises(error, match=message):
-        fc.fit(fc.mlp([2, 1]), np.zeros((2, 2)), [0, 1], "squared_error", seed=seed)
+        fc.fit(fc.mlp([2, 1]), np.zeros((2, 2)), [0, 1], "half_squared_error", seed=seed)

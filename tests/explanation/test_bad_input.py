@@ -238,7 +238,7 @@ class TestNames:
 
         layers = [Many(), *(fc.Dense(2, 2) for _ in range(10))]
         net = fc.Network(layers, dtype="float64", seed=0)
-        made = fc.explain(net, [[1, 2]], [[0, 0]], "squared_error", "adamw", l2=0.1)
+        made = fc.explain(net, [[1, 2]], [[0, 0]], "half_squared_error", "adamw", l2=0.1)
         record = made.trace
         assert record.ok
         names = [n for n in record.values if not n.full.endswith((":left", ":right"))]
@@ -246,7 +246,7 @@ class TestNames:
             known = [getattr(n, said) for n in names]
             assert len(set(known)) == len(known), sorted(k for k in known if known.count(k) > 1)
         exec(compile(made.to_python(), "script", "exec"), {"__name__": "script", "print": len})
-        g = net.gradients([[1, 2]], [[0, 0]], "squared_error", 0.1)
+        g = net.gradients([[1, 2]], [[0, 0]], "half_squared_error", 0.1)
         for letter in letters:
             own = next(n for n in names if n.full.rstrip("_") == f"many_1.{letter}".rstrip("_") and not n.of)
             np.testing.assert_array_equal(record.values[own.gradient("L")], getattr(g.params[0], letter))
@@ -281,15 +281,15 @@ class TestNotFinite:
     def test_exp_overflows_in_float32(self):
         net = fc.mlp([1, 2, 1], activation="exp", seed=0)
         net.params[0].W = [[100.0, 1.0]]
-        text = self.said(fc.explain(net, [[1.0]], [[0.0]], "squared_error", "adam"), "y1")
+        text = self.said(fc.explain(net, [[1.0]], [[0.0]], "half_squared_error", "adam"), "y1")
         assert "y1[0,0] = exp(100) ~ inf" in text
         assert "given so" not in text
         wide = fc.Network(net.layers, dtype="float64")
         wide.theta = net.theta
-        assert fc.trace(wide, [[1.0]], [[0.0]], "squared_error").first_not_finite is None
+        assert fc.trace(wide, [[1.0]], [[0.0]], "half_squared_error").first_not_finite is None
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-    @pytest.mark.parametrize("loss", ["squared_error", "softmax_cross_entropy", "hinge", "poisson", "quantile"])
+    @pytest.mark.parametrize("loss", ["half_squared_error", "softmax_cross_entropy", "hinge", "poisson", "quantile"])
     def test_parameters(self, value, loss):
         net = fc.mlp([2, 3, 2], activation="relu", seed=0)
         net.params[1].W[1, 1] = value
@@ -305,14 +305,14 @@ class TestNotFinite:
             net.theta = np.full(net.n_params, value)
             for train in (False, True):
                 self.said(
-                    fc.explain(net, [[1, 2], [3, 4]], [[0, 1], [1, 0]], "squared_error", "adam", train=train), "h1"
+                    fc.explain(net, [[1, 2], [3, 4]], [[0, 1], [1, 0]], "half_squared_error", "adam", train=train), "h1"
                 )
 
     def test_with_a_focus(self):
         net = fc.mlp([2, 3, 2], activation="tanh", seed=0)
         for value in (np.nan, np.inf):
             net.theta[0] = value
-            made = fc.explain(net, [[1, 2], [3, 4]], [[0, 1], [1, 0]], "squared_error", "adam", focus="W1[0,0]")
+            made = fc.explain(net, [[1, 2], [3, 4]], [[0, 1], [1, 0]], "half_squared_error", "adam", focus="W1[0,0]")
             assert "NaN" in made.to_text()
             made.to_markdown()
             json.loads(made.to_json())
@@ -323,7 +323,7 @@ class TestNotFinite:
             net = fc.Network([fc.Dense(2, 3, "tanh"), fc.LayerNorm(), fc.Dense(3, 2, "silu"), fc.Dense(2, 2)], seed=0)
             net.theta[...] = np.random.default_rng(0).uniform(-1, 1, net.n_params) * scale
             for x in ([[1, 2]], [[1e-30, 1e-38]], [[1e30, -1e38]]):
-                made = fc.explain(net, x, [[0, 1]], "squared_error", next(rules), l2=0.1)
+                made = fc.explain(net, x, [[0, 1]], "half_squared_error", next(rules), l2=0.1)
                 exec(compile(made.to_python(), "script", "exec"), {"__name__": "script", "print": len})
                 assert all(len(line) <= 80 for line in made.to_text().splitlines())
                 made.to_markdown()
@@ -332,14 +332,14 @@ class TestNotFinite:
     def test_l2_overflows(self):
         net = fc.Network([fc.Dense(1, 1, bias=False)], seed=0)
         net.theta = [1e20]
-        assert fc.trace(net, [[0.0]], [0.0], "squared_error", l2=0.1).first_not_finite.name == "L"
+        assert fc.trace(net, [[0.0]], [0.0], "half_squared_error", l2=0.1).first_not_finite.name == "L"
 
     def test_in_float64_too(self):
         for scale in (5e-324, 1e-300, 1e150, 1e300, 1.7e308):
             net = fc.mlp([2, 3, 2], activation="softplus", dtype="float64", seed=0)
             net.theta[...] = scale
             for x in ([[1, 2]], [[1e-320, 0]], [[1e300, -1e308]]):
-                made = fc.explain(net, x, [[0, 1e300]], "squared_error", "adam", l2=0.1)
+                made = fc.explain(net, x, [[0, 1e300]], "half_squared_error", "adam", l2=0.1)
                 exec(compile(made.to_python(), "script", "exec"), {"__name__": "script", "print": len})
                 made.to_text()
                 json.loads(made.to_json())
@@ -365,8 +365,8 @@ class TestRefused:
             ({"t": [[0, 1], [1, 0]]}, errors.ShapeError, "x has 1 rows and t has shape"),
             ({"t": [[0, 1, 2]]}, errors.ShapeError, "the network gives 2 outputs"),
             ({"t": [[0, np.nan]]}, errors.DataError, r"t\[0, 1\] is nan"),
-            ({"loss": "squarederror"}, errors.UnknownNameError, "did you mean 'squared_error'"),
-            ({"loss": fc.SquaredError}, errors.KindError, "is a class; call it"),
+            ({"loss": "squarederror"}, errors.UnknownNameError, "did you mean 'half_squared_error'"),
+            ({"loss": fc.HalfSquaredError}, errors.KindError, "is a class; call it"),
             ({"loss": None}, errors.KindError, "expected a loss"),
             ({"optimizer": "sdg"}, errors.UnknownNameError, "did you mean 'sgd'"),
             ({"optimizer": fc.SGD}, errors.KindError, "is a class; call it"),
@@ -389,7 +389,7 @@ class TestRefused:
         ],
     )
     def test_as_training_does(self, net, change, error, message):
-        given = {"x": [[1.0, 2.0]], "t": [[0.0, 1.0]], "loss": "squared_error", **change}
+        given = {"x": [[1.0, 2.0]], "t": [[0.0, 1.0]], "loss": "half_squared_error", **change}
         for call in (fc.trace, fc.explain):
             with pytest.raises(error, match=message):
                 call(net, **given)
@@ -398,7 +398,7 @@ class TestRefused:
     def test_no_network(self, net):
         for call in (fc.trace, fc.explain):
             with pytest.raises(errors.KindError, match="a Network can be traced; got"):
-                call(net, [[1, 2]], [[0, 1]], "squared_error")
+                call(net, [[1, 2]], [[0, 1]], "half_squared_error")
 
     def test_an_output_that_the_loss_has_itself(self):
         net = fc.mlp([2, 2], output_activation="softmax", seed=0)
@@ -410,7 +410,7 @@ class TestSizes:
     def test_one_number(self):
         net = fc.Network([fc.Dense(1, 1, bias=False)], dtype="float64", seed=0)
         net.theta = [3]
-        made = fc.explain(net, [[2]], [5], "squared_error", fc.SGD(0.5))
+        made = fc.explain(net, [[2]], [5], "half_squared_error", fc.SGD(0.5))
         text = made.to_text()
         assert "y1[0,0] = 2 * 3 = 6" in text
         assert "W1_new[0,0] = 3 - 0.5 * 2 = 2" in text
@@ -419,7 +419,7 @@ class TestSizes:
     def test_no_parameters(self):
         net = fc.Network([fc.Activation("tanh", n_in=2), fc.Dropout(0.5)], dtype="float64")
         for train in (False, True):
-            made = fc.explain(net, [[1, 2]], [[0, 0]], "squared_error", "adam", l2=0.1, train=train)
+            made = fc.explain(net, [[1, 2]], [[0, 0]], "half_squared_error", "adam", l2=0.1, train=train)
             assert made.trace.ok
             assert not [step for step in made.trace.steps if step.phase == "update"]
             exec(compile(made.to_python(), "script", "exec"), {"__name__": "script", "print": len})
@@ -427,13 +427,13 @@ class TestSizes:
 
     def test_inputs_of_more_dimensions(self):
         net = fc.mlp([4, 2], dtype="float64", seed=0)
-        made = fc.explain(net, np.ones((3, 2, 2)), np.zeros((3, 2)), "squared_error", focus="x[2,3]")
+        made = fc.explain(net, np.ones((3, 2, 2)), np.zeros((3, 2)), "half_squared_error", focus="x[2,3]")
         assert made.trace.values[made.trace.name("x")].shape == (3, 4)
 
     def test_integers_and_lists(self):
         net = fc.mlp([2, 2], dtype="float64", seed=0)
         for x in ([[1, 2]], np.array([[1, 2]], np.uint8), np.array([[True, False]])):
-            assert fc.trace(net, x, [[0, 1]], "squared_error").ok
+            assert fc.trace(net, x, [[0, 1]], "half_squared_error").ok
 
     def test_too_large_to_show(self, calls):
         rng = np.random.default_rng(0)
@@ -471,7 +471,7 @@ class TestSizes:
         def explained(layers):
             net = fc.mlp([1] * (layers + 1), activation="tanh", dtype="float64", seed=0)
             net.theta[...] = 0.9
-            made = fc.explain(net, [[1.0]], [[0.0]], "squared_error", "sgd", l2=0.01, focus="x[0,0]")
+            made = fc.explain(net, [[1.0]], [[0.0]], "half_squared_error", "sgd", l2=0.01, focus="x[0,0]")
             assert made.trace.ok
             assert len(made.trace.steps) > 10 * layers
             for form in (made.to_text, made.to_markdown, made.to_json, made.to_python):

@@ -38,10 +38,10 @@ def test_inputs_give_values_and_targets_give_gradients() -> None:
     values = fc.draw(net, x)
     assert texts(values, "x[0,1]") == ["0.5"]
     assert texts(values, "dense_1.y[0,0]") == ["0.49"]
-    both = fc.draw(net, x, t, fc.SquaredError())
-    g = net.gradients(x, t, fc.SquaredError())
+    both = fc.draw(net, x, t, fc.HalfSquaredError())
+    g = net.gradients(x, t, fc.HalfSquaredError())
     assert texts(both, "dL:dense_1.W[1,0]") == [f"{g.params[0].W[1, 0]:.8g}"]
-    only = fc.draw(net, x, t, "squared_error", show="gradients")
+    only = fc.draw(net, x, t, "half_squared_error", show="gradients")
     assert texts(only, "dense_1.W[1,0]") == []
 
 
@@ -75,16 +75,16 @@ def test_a_drawing_is_a_picture_in_a_notebook_and_a_string_elsewhere(tmp_path) -
 def test_units_are_called_as_in_the_formulas() -> None:
     net = fc.Network([fc.Dense(2, 2, "tanh"), fc.Residual([fc.Dense(2, 2)]), fc.Dense(2, 1)], dtype="float64", seed=0)
     x, t = [[0.1, 0.5]], [[1.0]]
-    record = fc.trace(net, x, t, "squared_error")
+    record = fc.trace(net, x, t, "half_squared_error")
     names = ["x[0]", "x[1]", "y1[0]", "y1[1]", f"{record.wires[-2].text}[0]", f"{record.wires[-1].text}[0]"]
-    for svg in (fc.draw(net), fc.draw(net, x), fc.draw(net, x, t, "squared_error")):
+    for svg in (fc.draw(net), fc.draw(net, x), fc.draw(net, x, t, "half_squared_error")):
         words = [t.text for t in ElementTree.fromstring(svg).iter(f"{SVG}text")]
         assert [name for name in names if name not in words] == []
 
 
 def test_rows_that_the_graph_breaks_have_brackets_and_parameters_can_be_marked() -> None:
     net = fc.mlp([2, 3, 1], dtype="float64", seed=0)
-    svg = graph_of(fc.trace(net, [[0.1, 0.5]], [[1.0]], "squared_error"))
+    svg = graph_of(fc.trace(net, [[0.1, 0.5]], [[1.0]], "half_squared_error"))
     written = " ".join(texts(svg, "dense_1.W")[1:])
     assert written == " ".join(f"[{' '.join(map(shown, row))}]" for row in net.get_weights()[0])
     assert texts(svg, "dL:dense_2.W")[0] == "dL/dW2"
@@ -105,7 +105,7 @@ def test_layers_between_are_named() -> None:
     [
         (("net",), {}, KindError, "a Network can be drawn"),
         ((network(), [[0.1, 0.5]], [[0.0, 0.0]]), {}, KindError, "targets need a loss"),
-        ((network(), None, [[0.0, 0.0]], "squared_error"), {}, KindError, "inputs"),
+        ((network(), None, [[0.0, 0.0]], "half_squared_error"), {}, KindError, "inputs"),
         ((network(), [[0.1, 0.5]]), {"show": "gradients"}, ConfigError, "targets and a loss"),
         ((network(), [[0.1, 0.5]]), {"show": "all"}, ConfigError, "values"),
         ((network(), [[0.1]]), {}, ShapeError, "2"),

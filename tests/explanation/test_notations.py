@@ -311,16 +311,16 @@ class TestColumns:
         net = fc.Network([fc.Dense(30, 12), inner, fc.Dense(12, 12)], seed=0)
         x, t = np.random.default_rng(0).normal(size=(40, 30)) * 1e-7, np.zeros((40, 12))
         for focus in (None, "x[39,29]", "dense_1.W[0,0]"):
-            columns(explain(net, x, t, "squared_error", "adam", l2=0.1, focus=focus))
+            columns(explain(net, x, t, "half_squared_error", "adam", l2=0.1, focus=focus))
         long = next(step.name for step in net.program.steps if "very" in str(dict(step.params)))
         letter = "gain_of_" + "very_" * 20 + "many_words"
-        columns(explain(net, x, t, "squared_error", "adam", focus=f"{long}.{letter}[3]"))
+        columns(explain(net, x, t, "half_squared_error", "adam", focus=f"{long}.{letter}[3]"))
 
     def test_every_width_of_a_number(self):
         net = fc.mlp([3, 5, 2], activation="tanh", dtype="float64", seed=0)
         for scale in (1e-200, 1e-7, 1, 12345678.9, 1e100):
             net.theta[...] = np.random.default_rng(0).normal(size=net.n_params) * scale
-            columns(explain(net, np.ones((2, 3)) / 3, np.ones((2, 2)) / 7, "squared_error", "adam"))
+            columns(explain(net, np.ones((2, 3)) / 3, np.ones((2, 2)) / 7, "half_squared_error", "adam"))
 
 
 class TestSigns:

@@ -16,7 +16,7 @@ hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies
 
 
-def focused(net, x, t, loss="squared_error", focus="W1[0,0]", **more):
+def focused(net, x, t, loss="half_squared_error", focus="W1[0,0]", **more):
     return explain(net, x, t, loss, focus=focus, **more).focus
 
 
@@ -103,14 +103,14 @@ class TestTheSharesAddUp:
         more = {"train": train, "seed": 5, "sample_weight": [1, 2, 4]}
         names = [f"{name}[{','.join('0' * len(shape))}]" for name, shape, _, _ in net.program.tensors()]
         for focus in (*names, "x[0,0]", "x[2,1]"):
-            holds, said = add_up(explain(net, x, t, "squared_error", focus=focus, **more))
+            holds, said = add_up(explain(net, x, t, "half_squared_error", focus=focus, **more))
             assert holds, (focus, said)
 
     @pytest.mark.usefixtures("everything")
     def test_l2_is_a_path_of_its_own(self):
         net = fc.mlp([2, 2], dtype="float64", seed=0)
         net.theta = [0.15, 0.20, 0.25, 0.30, 0.35, 0.45]
-        explanation = explain(net, [[0.1, 0.5]], [[0.01, 0.99]], "squared_error", l2=0.1, focus="W1[0,1]")
+        explanation = explain(net, [[0.1, 0.5]], [[0.01, 0.99]], "half_squared_error", l2=0.1, focus="W1[0,1]")
         assert [path.nodes for path in explanation.focus.paths] == [("W1[0,1]", "y1[0,1]", "L"), ("W1[0,1]", "L")]
         assert explanation.focus.paths[1].factors == ("l2", "W1[0,1]")
         assert add_up(explanation)[0]
@@ -167,7 +167,7 @@ class TestTheSharesAddUp:
         )
         x, t = np.random.default_rng(1).normal(size=(3, 2)), np.zeros((3, 2))
         for focus in ("W1[1,2]", "b1[0]", "dropout_1.gain[0]", "dense_2.W[0,1]", "x[1,1]"):
-            explanation = explain(net, x, t, "squared_error", focus=focus)
+            explanation = explain(net, x, t, "half_squared_error", focus=focus)
             assert explanation.trace.ok
             holds, said = add_up(explanation)
             assert holds, (focus, said)
@@ -208,7 +208,7 @@ class TestHowManyThereAre:
         assert counted(dead) == 0
         assert not dead.paths
         assert dead.summary == "No path leads from W1[0,1] to L: every one has a slope of 0 on the way."
-        text = explain(net, [[1.0]], [[0.0]], "squared_error", focus="W1[0,1]").to_text()
+        text = explain(net, [[1.0]], [[0.0]], "half_squared_error", focus="W1[0,1]").to_text()
         assert "No path leads from W1[0,1] to L" in text
 
     def test_a_row_that_weighs_nothing(self):
@@ -218,7 +218,7 @@ class TestHowManyThereAre:
 
     def test_dropped_units_cut_paths(self):
         net = fc.Network([fc.Dense(1, 8), fc.Dropout(0.5), fc.Dense(8, 1)], dtype="float64", seed=0)
-        explanation = explain(net, [[1.0]], [[0.0]], "squared_error", train=True, seed=2, focus="x[0,0]")
+        explanation = explain(net, [[1.0]], [[0.0]], "half_squared_error", train=True, seed=2, focus="x[0,0]")
         mask = explanation.trace.values[explanation.trace.name("dropout_1.m")]
         assert 0 < np.count_nonzero(mask) < 8
         assert counted(explanation.focus) == np.count_nonzero(mask)
@@ -228,7 +228,9 @@ class TestWhatIsShown:
     def test_of_seed_000(self):
         net = fc.mlp([2, 2], dtype="float64", seed=0)
         net.theta = [0.15, 0.20, 0.25, 0.30, 0.35, 0.45]
-        explanation = explain(net, [[0.1, 0.5]], [[0.01, 0.99]], "squared_error", fc.SGD(0.5), focus="dense_1.W[0,1]")
+        explanation = explain(
+            net, [[0.1, 0.5]], [[0.01, 0.99]], "half_squared_error", fc.SGD(0.5), focus="dense_1.W[0,1]"
+        )
         (path,) = explanation.focus.paths
         assert path.nodes == ("W1[0,1]", "y1[0,1]", "L")
         assert path.factors == ("x[0,0]", "dL/dy1[0,1]")
@@ -255,7 +257,7 @@ class TestWhatIsShown:
         net = fc.mlp([3, 6, 6, 6, 2], activation="tanh", dtype="float64", seed=0)
         rng = np.random.default_rng(0)
         x, t = rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
-        explanation = explain(net, x, t, "squared_error", focus="W1[0,0]")
+        explanation = explain(net, x, t, "half_squared_error", focus="W1[0,0]")
         focus = explanation.focus
         assert counted(focus) == 4 * 6 * 6 * 2
         assert len(focus.paths) == paths.SHOWN
@@ -285,7 +287,9 @@ class TestWhatIsShown:
     def test_everything_that_moves_is_marked_also_where_paths_are_left_out(self):
         net = fc.mlp([2, 30, 30, 30, 2], activation="tanh", dtype="float64", seed=0)
         rng = np.random.default_rng(0)
-        explanation = explain(net, rng.normal(size=(5, 2)), rng.normal(size=(5, 2)), "squared_error", focus="W1[0,7]")
+        explanation = explain(
+            net, rng.normal(size=(5, 2)), rng.normal(size=(5, 2)), "half_squared_error", focus="W1[0,7]"
+        )
         focus, wires = explanation.focus, explanation.trace.wires
         assert counted(focus) == 5 * 30 * 30 * 2
         for wire in wires:
@@ -329,7 +333,7 @@ class TestRefused:
 
         def say(focus):
             with pytest.raises(errors.ConfigError) as caught:
-                explain(net, [[1, 2]], [[0, 0]], "squared_error", "adam", focus=focus)
+                explain(net, [[1, 2]], [[0, 0]], "half_squared_error", "adam", focus=focus)
             return str(caught.value)
 
         return say
@@ -372,7 +376,7 @@ class TestRefused:
     @pytest.mark.parametrize("focus", ["W1[0,1]", "dense_1.W[0,1]", " dense_1.W [ 0 , 1 ] ", "W1[0,01]"])
     def test_all_the_ways_to_write_one(self, focus):
         net = fc.mlp([2, 3, 2], seed=0)
-        found = explain(net, [[1, 2]], [[0, 0]], "squared_error", focus=focus).focus
+        found = explain(net, [[1, 2]], [[0, 0]], "half_squared_error", focus=focus).focus
         assert (str(found), found.at, found.name.full) == ("W1[0,1]", (0, 1), "dense_1.W")
 
     def test_too_much_to_follow(self):
@@ -380,4 +384,4 @@ class TestRefused:
         with pytest.raises(
             errors.ConfigError, match=r"^focus: layer_norm_1 joins 2,400 numbers, too many to follow; give fewer rows$"
         ):
-            explain(net, np.ones((40, 2)), np.zeros((40, 2)), "squared_error", focus="W1[0,0]")
+            explain(net, np.ones((40, 2)), np.zeros((40, 2)), "half_squared_error", focus="W1[0,0]")

@@ -86,12 +86,12 @@ def test_bit_for_bit_the_ordinary_step_with_everything_that_is_registered(layer,
 def test_bit_for_bit_the_first_step_of_every_rule(rule, dtype):
     for layer in LAYERS.classes:
         net = network(layer, "gelu", dtype)
-        x, t = problem("squared_error")
+        x, t = problem("half_squared_error")
         weights = np.arange(1, ROWS + 1) / 3
-        record = trace(net, x, t, "squared_error", rule, l2=0.1, sample_weight=weights, train=True, seed=7)
+        record = trace(net, x, t, "half_squared_error", rule, l2=0.1, sample_weight=weights, train=True, seed=7)
         fc.fit(
-            net, x, t, "squared_error", rule, epochs=1, batch_size=ROWS, shuffle=False, seed=7, engine="numpy", l2=0.1,
-            sample_weight=weights, progress=False,
+            net, x, t, "half_squared_error", rule, epochs=1, batch_size=ROWS, shuffle=False, seed=7, engine="numpy",
+            l2=0.1, sample_weight=weights, progress=False,
         )  # fmt: skip
         assert updated(net, record).tobytes() == net.theta.tobytes()
         for name, _, part in net.program.state_tensors():  # the running statistics
@@ -122,14 +122,14 @@ def test_the_masks_are_those_of_training():
     inner = fc.Residual([fc.Dense(5, 5, "relu"), fc.Dropout(0.5), fc.Residual([fc.Dropout(0.3), fc.Dense(5, 5)])])
     net = fc.Network([fc.Dense(4, 5, "tanh"), fc.Dropout(0.5), inner, fc.Dense(5, 2)], seed=1)
     x, t = np.ones((6, 4)), np.zeros((6, 2))
-    first, again, other = (trace(net, x, t, "squared_error", train=True, seed=s) for s in (3, 3, 4))
+    first, again, other = (trace(net, x, t, "half_squared_error", train=True, seed=s) for s in (3, 3, 4))
     for name in ("dropout_1.m", "residual_1.dropout_1.m", "residual_1.residual_1.dropout_1.m"):
         masks = [record.values[record.name(name)] for record in (first, again, other)]
         np.testing.assert_array_equal(masks[0], masks[1])
         assert (masks[0] != masks[2]).any()
         assert 0 < (masks[0] == 0).mean() < 1
-    same(net, first, net.gradients(x, t, "squared_error", train=True, seed=3))
-    at_rest = trace(net, x, t, "squared_error")
+    same(net, first, net.gradients(x, t, "half_squared_error", train=True, seed=3))
+    at_rest = trace(net, x, t, "half_squared_error")
     assert not [name for name in at_rest.values if name.full.endswith(".m")]
 
 
@@ -152,14 +152,14 @@ class TestNothingChanges:
         x, t, weights = np.ones((4, 2)), np.ones((4, 2)), np.ones(4)
         held = [net.theta, net.state, x, t, weights]
         before = [a.tobytes() for a in held]
-        trace(net, x, t, "squared_error", "adam", l2=0.1, sample_weight=weights, train=True, h=0.1)
+        trace(net, x, t, "half_squared_error", "adam", l2=0.1, sample_weight=weights, train=True, h=0.1)
         assert [a.tobytes() for a in held] == before
         assert net.theta is held[0]
 
     def test_a_record_is_frozen_and_its_values_are_its_own(self):
         net = fc.mlp([2, 3, 2], activation="relu", dtype="float64", seed=0)
         x, t = np.ones((2, 2)), np.zeros((2, 2))
-        record = trace(net, x, t, "squared_error", "adam", l2=0.1)
+        record = trace(net, x, t, "half_squared_error", "adam", l2=0.1)
         for name, array in record.values.items():
             assert not array.flags.writeable, name
             assert array.base is None or not array.base.flags.writeable
@@ -180,13 +180,13 @@ class TestNothingChanges:
                 mapping["x"] = 1
         assert isinstance(record.steps, tuple)
         assert record == record
-        assert record != trace(net, x, t, "squared_error")
+        assert record != trace(net, x, t, "half_squared_error")
 
     def test_no_warning_and_no_setting_of_numpy(self):
         before = np.geterr()
         net = fc.mlp([2, 2, 2], activation="exp", seed=0)
         net.theta[...] = 1e30
-        record = trace(net, [[1, 1]], [[0, 0]], "squared_error", "adam")
+        record = trace(net, [[1, 1]], [[0, 0]], "half_squared_error", "adam")
         assert record.first_not_finite.name == "y1"
         assert np.geterr() == before
 
@@ -194,7 +194,7 @@ class TestNothingChanges:
 @pytest.fixture(scope="module")
 def record():
     net = fc.mlp([2, 3, 2], activation="tanh", dtype="float64", seed=0)
-    return trace(net, np.ones((4, 2)), np.zeros((4, 2)), "squared_error", "adam", l2=0.1)
+    return trace(net, np.ones((4, 2)), np.zeros((4, 2)), "half_squared_error", "adam", l2=0.1)
 
 
 class TestSteps:
@@ -248,7 +248,7 @@ class TestSteps:
 
         monkeypatch.setattr(type(ACTIVATIONS.build("tanh")), "backward", backward)
         net = fc.mlp([2, 3, 2], activation="tanh", dtype="float64", seed=0)
-        wrong = trace(net, np.ones((4, 2)), np.zeros((4, 2)), "squared_error")
+        wrong = trace(net, np.ones((4, 2)), np.zeros((4, 2)), "half_squared_error")
         assert not wrong.ok
         said = {step.name: step.why for step in wrong.steps if step.phase == "check"}
         assert said["slope_W1"].startswith("DISAGREES with dL/dW1")
@@ -263,7 +263,7 @@ class TestSteps:
 
         monkeypatch.setattr(type(ACTIVATIONS.build("tanh")), "forward", forward)
         net = fc.mlp([2, 3, 2], activation="tanh", dtype="float64", seed=0)
-        wrong = trace(net, np.ones((4, 2)), np.zeros((4, 2)), "squared_error")
+        wrong = trace(net, np.ones((4, 2)), np.zeros((4, 2)), "half_squared_error")
         assert next(step for step in wrong.steps if step.name == "y1").error > 1e-4
 
 
@@ -456,7 +456,7 @@ class TestOfOnesOwn:
 
     def test_a_pair_of_functions(self):
         net = fc.Network([fc.Dense(2, 3, (np.sin, np.cos)), fc.Dense(3, 2)], dtype="float64", seed=0)
-        record = trace(net, np.ones((2, 2)), np.zeros((2, 2)), "squared_error")
+        record = trace(net, np.ones((2, 2)), np.zeros((2, 2)), "half_squared_error")
         assert "y1 = function pair(h1)" in map(str, (step.equation for step in record.steps))
         assert record.ok
 
@@ -482,8 +482,8 @@ class TestOfOnesOwn:
         net = fc.Network(layers, dtype="float64", seed=0)
         x, t = np.random.default_rng(0).normal(size=(3, 2)), np.zeros((3, 2))
         for train in (False, True):
-            record = trace(net, x, t, "squared_error", "adam", train=train, l2=0.1)
-            same(net, record, net.gradients(x, t, "squared_error", 0.1, train=train))
+            record = trace(net, x, t, "half_squared_error", "adam", train=train, l2=0.1)
+            same(net, record, net.gradients(x, t, "half_squared_error", 0.1, train=train))
             assert record.ok
             assert max(step.error for step in record.steps if step.known and step.phase != "check") < 1e-13
 
@@ -495,9 +495,9 @@ class TestOfOnesOwn:
                 c.xp.multiply(dy, p.s, out=dx)
 
         net = fc.Network([Forgets(2), fc.Dense(2, 2)], dtype="float64", seed=0)
-        record = trace(net, np.ones((2, 2)), np.zeros((2, 2)), "squared_error", l2=0.1)
+        record = trace(net, np.ones((2, 2)), np.zeros((2, 2)), "half_squared_error", l2=0.1)
         assert np.isnan(record.values[record.name("dL/ds1")]).all()
-        assert np.isnan(net.gradients(np.ones((2, 2)), np.zeros((2, 2)), "squared_error", 0.1).params[0].s).all()
+        assert np.isnan(net.gradients(np.ones((2, 2)), np.zeros((2, 2)), "half_squared_error", 0.1).params[0].s).all()
         assert not record.ok
 
 
@@ -506,7 +506,7 @@ class TestAllThatIsRegisteredIsKnown:
 
     @pytest.mark.parametrize("activation", sorted(ACTIVATIONS.classes))
     def test_activations(self, activation):
-        record = trace(network("dense", activation, "float64"), *problem("squared_error"), "squared_error")
+        record = trace(network("dense", activation, "float64"), *problem("half_squared_error"), "half_squared_error")
         assert all(step.known for step in record.steps)
 
     @pytest.mark.parametrize("loss", sorted(LOSSES.classes))
@@ -523,13 +523,13 @@ class TestAllThatIsRegisteredIsKnown:
 
     def test_probabilities(self):
         net, p = network("dense", "tanh", "float64"), np.array([[0.2, 0.3, 0.5], [1, 0, 0], [0.9, 0.05, 0.05]])
-        record = trace(net, problem("squared_error")[0], p, "softmax_cross_entropy")
+        record = trace(net, problem("half_squared_error")[0], p, "softmax_cross_entropy")
         holds(record, 1e-13)
         assert record.ok
 
     @pytest.mark.parametrize("rule", RULES)
     def test_rules(self, rule):
-        record = trace(network("dense", "tanh", "float64"), *problem("squared_error"), "squared_error", rule)
+        record = trace(network("dense", "tanh", "float64"), *problem("half_squared_error"), "half_squared_error", rule)
         assert all(step.known for step in record.steps)
         assert [step for step in record.steps if step.phase == "update"]
 
@@ -539,9 +539,9 @@ class TestTrainingPaysNothing:
         code = (
             "import sys, numpy as np, fullyconnected as fc\n"
             "net = fc.mlp([2, 3, 1], seed=0)\n"
-            "fc.fit(net, np.ones((4, 2)), np.ones((4, 1)), 'squared_error', epochs=2, progress=False)\n"
-            "net.gradients(np.ones((4, 2)), np.ones((4, 1)), 'squared_error'); net.predict(np.ones((4, 2)))\n"
-            "fc.check_gradients(net, np.ones((4, 2)), np.ones((4, 1)), 'squared_error')\n"
+            "fc.fit(net, np.ones((4, 2)), np.ones((4, 1)), 'half_squared_error', epochs=2, progress=False)\n"
+            "net.gradients(np.ones((4, 2)), np.ones((4, 1)), 'half_squared_error'); net.predict(np.ones((4, 2)))\n"
+            "fc.check_gradients(net, np.ones((4, 2)), np.ones((4, 1)), 'half_squared_error')\n"
             "print([name for name in sys.modules if name.startswith('fullyconnected.expla')])"
         )
         out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -553,10 +553,10 @@ class TestRefused:
     def test_steps_that_move_nothing(self, h):
         net = fc.mlp([2, 2], dtype="float64", seed=0)
         with pytest.raises(errors.ConfigError, match=r"^h "):
-            trace(net, [[1, 1]], [[0, 0]], "squared_error", h=h)
+            trace(net, [[1, 1]], [[0, 0]], "half_squared_error", h=h)
 
     def test_a_step_that_moves_too_far(self):
         net = fc.mlp([2, 2], dtype="float64", seed=0)
-        record = trace(net, [[1, 1]], [[0, 0]], "squared_error", h=1e300)
+        record = trace(net, [[1, 1]], [[0, 0]], "half_squared_error", h=1e300)
         assert record.first_not_finite.phase == "check"
         assert all(report.ok for report in record.reports)

@@ -160,7 +160,7 @@ def test_planted_errors(dtype, tmp_path):
 def test_a_planted_error_in_what_is_given(tmp_path):
     net = fc.mlp([2, 2], dtype="float64", seed=0)
     net.theta = [0.15, 0.20, 0.25, 0.30, 0.35, 0.45]
-    script = explain(net, [[0.1, 0.5]], [[0.01, 0.99]], "squared_error", fc.SGD(0.5), h=0.01).to_python()
+    script = explain(net, [[0.1, 0.5]], [[0.01, 0.99]], "half_squared_error", fc.SGD(0.5), h=0.01).to_python()
     given = script[script.index("# given") : script.index("# forward")]
     scripts = [script]
     for match in re.finditer(r"\d+\.\d+", given):
@@ -176,7 +176,7 @@ def test_a_planted_error_in_what_is_given(tmp_path):
 def test_a_golden_script_reads_as_the_mathematics(tmp_path):
     net = fc.mlp([2, 2], dtype="float64", seed=0)
     net.theta = [0.15, 0.20, 0.25, 0.30, 0.35, 0.45]
-    script = explain(net, [[0.1, 0.5]], [[0.01, 0.99]], "squared_error", fc.SGD(0.5), h=0.01).to_python()
+    script = explain(net, [[0.1, 0.5]], [[0.01, 0.99]], "half_squared_error", fc.SGD(0.5), h=0.01).to_python()
     for line in (
         "x = np.array([[0.1, 0.5]], 'float64')  # the input",
         "y1 = check('y1', x @ W1 + b1, np.array([[0.49, 0.62]], 'float64'), ",
@@ -219,7 +219,7 @@ class TestNotFinite:
             for layers in ([fc.Dense(2, 2, "exp"), fc.Dense(2, 2)], [fc.Dense(2, 2), fc.LayerNorm(), fc.Dense(2, 2)]):
                 net = fc.Network(layers, seed=0)
                 net.theta[0] = value
-                made = explain(net, rng.normal(size=(2, 2)), [[0, 1], [1, 0]], "squared_error", "adam")
+                made = explain(net, rng.normal(size=(2, 2)), [[0, 1], [1, 0]], "half_squared_error", "adam")
                 scripts.append(made.to_python())
         for said in run(scripts, tmp_path):
             assert AGREE.fullmatch(said), said
@@ -227,7 +227,7 @@ class TestNotFinite:
     def test_what_is_finite_cannot_stand_for_what_is_not(self, tmp_path):
         net = fc.mlp([1, 2, 1], activation="exp", seed=0)
         net.params[0].W = [[100.0, 1.0]]
-        script = explain(net, [[1]], [[0]], "squared_error").to_python()
+        script = explain(net, [[1]], [[0]], "half_squared_error").to_python()
         assert "y1 = check('y1', np.exp(h1), np.array([[inf, " in script
         right, wrong = run([script, script.replace("np.exp(h1)", "np.exp(h1 * [0, 1])")], tmp_path)
         assert AGREE.fullmatch(right)
@@ -255,7 +255,7 @@ def test_a_layer_of_ones_own_is_not_computed_again(tmp_path):
             pass
 
     net = fc.Network([fc.Dense(2, 3, Shift()), fc.Dense(3, 2)], dtype="float64", seed=0)
-    made = explain(net, [[1, 2]], [[0, 1]], "squared_error", "sgd")
+    made = explain(net, [[1, 2]], [[0, 1]], "half_squared_error", "sgd")
     script = made.to_python()
     assert "  # of dense_1, whose formula is not known: not computed again\n" in script
     assert "loss_of" not in script

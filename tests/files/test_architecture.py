@@ -220,9 +220,9 @@ def test_a_pair_of_functions_is_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(ConfigError, match=r"\(sin, cos\) is a pair of functions.*fc\.register"):
         net.save(tmp_path / "net")
     with pytest.raises(ConfigError, match="pair of functions"):
-        fc.fit(net, [[0.0]], [1.0], "squared_error", checkpoint=tmp_path / "run", progress=False)
+        fc.fit(net, [[0.0]], [1.0], "half_squared_error", checkpoint=tmp_path / "run", progress=False)
     with pytest.raises(ConfigError, match="pair of functions"):
-        fc.epochs(net, [[0.0]], [1.0], "squared_error", checkpoint=tmp_path / "run")
+        fc.epochs(net, [[0.0]], [1.0], "half_squared_error", checkpoint=tmp_path / "run")
     assert (net.theta == theta).all()
     assert not list(tmp_path.iterdir())
 

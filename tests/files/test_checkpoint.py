@@ -142,7 +142,7 @@ class Clock:
 
     def train(self, path, epochs, seconds, **settings):
         net = fc.mlp([2, 1], seed=0)
-        for epoch in fc.epochs(net, [[1.0, 2.0]], [1.0], "squared_error", checkpoint=path, **settings):
+        for epoch in fc.epochs(net, [[1.0, 2.0]], [1.0], "half_squared_error", checkpoint=path, **settings):
             self.now += seconds(epoch.number) if callable(seconds) else seconds
             if epoch.number == epochs:
                 break
@@ -305,7 +305,7 @@ def test_a_script_that_ends_in_an_error_has_its_checkpoint(tmp_path):
     """The loop is left when the interpreter is about to end."""
     (tmp_path / "script.py").write_text(
         "import fullyconnected as fc\n"
-        "for epoch in fc.epochs(fc.mlp([1, 1], seed=0), [[1.0]], [1.0], 'squared_error', checkpoint='run'):\n"
+        "for epoch in fc.epochs(fc.mlp([1, 1], seed=0), [[1.0]], [1.0], 'half_squared_error', checkpoint='run'):\n"
         "    if epoch.number == 7:\n"
         "        raise RuntimeError('of my own')\n",
         encoding="utf-8",
@@ -319,7 +319,7 @@ def test_a_loop_that_ends_late_leaves_the_checkpoint_of_another_run(tmp_path):
     """In a notebook, Python keeps the loop that Ctrl-C has left as long as it keeps the error."""
 
     def epochs():
-        return fc.epochs(fc.mlp([1, 1], seed=0), [[1.0]], [1.0], "squared_error", checkpoint=tmp_path / "run")
+        return fc.epochs(fc.mlp([1, 1], seed=0), [[1.0]], [1.0], "half_squared_error", checkpoint=tmp_path / "run")
 
     left, later = epochs(), epochs()
     for _ in range(3):
@@ -400,7 +400,7 @@ def test_a_run_that_diverges_keeps_its_last_checkpoint(tmp_path):
     settings = {"checkpoint": tmp_path / "run", "schedule": killing.slower, "progress": False, "warn": False}
     x = TABLE * 1e15
     with pytest.raises(DivergenceError):
-        fc.fit(net, x, TABLE[:, :2], "squared_error", fc.SGD(1e10), **settings)
+        fc.fit(net, x, TABLE[:, :2], "half_squared_error", fc.SGD(1e10), **settings)
     assert (fc.load(tmp_path / "run").theta == net.theta).all()
 
 
@@ -568,7 +568,7 @@ def test_moments_that_have_overflowed_do_not_end_a_run(tmp_path):
         x = np.where(np.arange(12) == 0, 1e10, 1) * TABLE  # its square overflows in float32
         t = 1e12 * TABLE[:, 0]
         settings = {"epochs": epochs, "checkpoint": checkpoint, "progress": False, "warn": False}
-        return net, fc.fit(net, x, t, "squared_error", fc.Adam(1e-3), **settings)
+        return net, fc.fit(net, x, t, "half_squared_error", fc.Adam(1e-3), **settings)
 
     path = tmp_path / "run"
     fit(path, 1)

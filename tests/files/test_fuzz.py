@@ -12,6 +12,7 @@ from safetensors.numpy import save
 import fullyconnected as fc
 from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.errors import FileFormatError
+from fullyconnected.files.model import VERSION
 from fullyconnected.layers import LAYERS
 
 hypothesis = pytest.importorskip("hypothesis")
@@ -64,7 +65,7 @@ entries = st.fixed_dictionaries(
         "data_offsets": st.lists(sizes, min_size=1, max_size=3),
     }
 )
-description = json.dumps({"version": 1, "dtype": "float32", "layers": [], "extras": {}})
+description = json.dumps({"version": VERSION, "dtype": "float32", "layers": [], "extras": {}})
 
 
 @hypothesis.given(
@@ -95,11 +96,11 @@ values = st.recursive(plain, lambda inner: st.lists(inner, max_size=3) | things(
 
 
 @hypothesis.settings(max_examples=500)
-@hypothesis.given(layers=st.lists(things(values) | values, max_size=3))
-def test_any_architecture(path, layers):
-    text = json.dumps({"version": 1, "dtype": "float64", "layers": layers, "extras": {}})
+@hypothesis.given(layers=st.lists(things(values) | values, max_size=3), version=st.integers(1, VERSION))
+def test_any_architecture(path, layers, version):
+    text = json.dumps({"version": version, "dtype": "float64", "layers": layers, "extras": {}})
     loads_or_is_refused(path, save({}, {"fullyconnected": text}))
     W, b = np.ones((4, 4)), np.ones(4)
     layers = [{"layer": "dense", "settings": {"n_in": 4, "n_out": 4}}, *layers]
-    text = json.dumps({"version": 1, "dtype": "float64", "layers": layers, "extras": {}})
+    text = json.dumps({"version": version, "dtype": "float64", "layers": layers, "extras": {}})
     loads_or_is_refused(path, save({"dense_1.W": W, "dense_1.b": b}, {"fullyconnected": text}))

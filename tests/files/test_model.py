@@ -219,7 +219,7 @@ W = np.ones((3, 4), np.float32)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (edit(version=2), "of version 2, and this release reads version 1; a newer release"),
+        (edit(version=3), "of version 3, and this release reads versions 1 to 2; a newer release"),
         (edit(version="1"), "of version '1'"),
         (edit(version=None), "of version None"),
         (edit(surprise=1), "version, dtype, layers and extras; found"),
@@ -273,9 +273,9 @@ def test_what_does_not_fit_is_refused_with_a_sentence(net, path, change, message
         ("[]", "of version None"),
         ('"text"', "of version None"),
         ("NaN", "NaN is no number of JSON"),
-        ('{"version": 1, "dtype": Infinity}', "Infinity is no number of JSON"),
-        ('{"version": 1, "version": 1}', "a name stands twice"),
-        ('{"version": 1, "extras": {"a": 1, "a": 2}}', "a name stands twice"),
+        ('{"version": 2, "dtype": Infinity}', "Infinity is no number of JSON"),
+        ('{"version": 2, "version": 2}', "a name stands twice"),
+        ('{"version": 2, "extras": {"a": 1, "a": 2}}', "a name stands twice"),
         ("[" * 100_000, "not JSON"),
         ("9" * 100_000, "not JSON"),
         ('{"version": ' + "[" * 400 + "]" * 400 + "}", "of version"),

@@ -136,7 +136,7 @@ class Run(NamedTuple):
 RUNS = {
     "sgd": Run(
         lambda: [fc.Dense(4, 6, "tanh"), fc.BatchNorm(), fc.Dense(6, 2)],
-        lambda: fc.SquaredError(),
+        lambda: fc.HalfSquaredError(),
         lambda: fc.SGD(0.05),
         settings=lambda: {"l2": 0.01, "schedule": slower, "metrics": ["mean_absolute_error", "r2"]},
     ),
@@ -167,7 +167,7 @@ RUNS = {
     ),
     "adam": Run(
         lambda: [fc.Dense(4, 6, "mish"), fc.Dense(6, 2, init=0.3)],
-        lambda: fc.LogisticLoss(),
+        lambda: fc.BinaryCrossEntropy(),
         lambda: fc.Adam(0.01, beta1=0.8, beta2=0.99, epsilon=1e-6),
         labels,
         settings=lambda: {"sample_weight": WEIGHTS, "shuffle": False, "metrics": ["accuracy"], "max_grad_norm": 0.3},

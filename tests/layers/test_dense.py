@@ -17,7 +17,7 @@ def test_seed_000_by_hand():
     """The 2-2 worked example of docs/derivations.md."""
     net = one_layer([[0.15, 0.20], [0.25, 0.30]], [0.35, 0.45])
     np.testing.assert_allclose(net.predict([[0.1, 0.5]]), [[0.49, 0.62]], rtol=1e-14)
-    g = net.gradients([[0.1, 0.5]], [[0.01, 0.99]], fc.SquaredError())
+    g = net.gradients([[0.1, 0.5]], [[0.01, 0.99]], fc.HalfSquaredError())
     assert g.loss == pytest.approx(0.18365, rel=1e-13)
     np.testing.assert_allclose(g.params[0].W, [[0.048, -0.037], [0.24, -0.185]], rtol=1e-13)
     np.testing.assert_allclose(g.params[0].b, [0.48, -0.37], rtol=1e-13)
@@ -40,7 +40,7 @@ def test_seed_000_central_differences():
         for value, step in zip(sides, (0.01, -0.01), strict=True):
             net.theta[:] = at
             net.theta[i] += step
-            loss = net.evaluate([[0.1, 0.5]], [[0.01, 0.99]], "squared_error", ()).loss
+            loss = net.evaluate([[0.1, 0.5]], [[0.01, 0.99]], "half_squared_error", ()).loss
             assert loss == pytest.approx(value, rel=1e-12)
 
 
@@ -50,7 +50,7 @@ def test_seed_004_affine_products():
     W = np.linspace(-1, 1, 15).reshape(5, 3)
     net = one_layer(W, [0, 0, 0])
     y = x @ W
-    g = net.gradients(x, y - 2 * dy, fc.SquaredError())  # two rows: the loss's derivative is dy
+    g = net.gradients(x, y - 2 * dy, fc.HalfSquaredError())  # two rows: the loss's derivative is dy
     wanted = [[3.6, 5, 6.4], [4.2, 6, 7.8], [4.8, 7, 9.2], [5.4, 8, 10.6], [6, 9, 12]]
     np.testing.assert_allclose(g.params[0].W, wanted, rtol=1e-12)
     np.testing.assert_allclose(g.params[0].b, [0.6, 1, 1.4], rtol=1e-12)
@@ -65,7 +65,7 @@ def test_against_the_formulas(rows, n_in, n_out, rng):
     net = one_layer(W, b, "tanh")
     y = np.tanh(x @ W + b)
     np.testing.assert_allclose(net.predict(x), y, rtol=1e-12, atol=1e-14)
-    g = net.gradients(x, t, fc.SquaredError())
+    g = net.gradients(x, t, fc.HalfSquaredError())
     dh = (y - t) / rows * (1 - y**2)
     np.testing.assert_allclose(g.params[0].W, x.T @ dh, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(g.params[0].b, dh.sum(axis=0), rtol=1e-12, atol=1e-14)
@@ -80,7 +80,7 @@ def test_without_bias(rng):
     x = rng.normal(size=(4, 3))
     np.testing.assert_allclose(net.predict(x), np.tanh(x @ net.params[0].W) @ net.params[1].W, rtol=1e-13)
     assert not net.predict(np.zeros((1, 3))).any()
-    g = net.gradients(x, np.zeros((4, 2)), "squared_error")
+    g = net.gradients(x, np.zeros((4, 2)), "half_squared_error")
     assert len(g.theta) == 10
 
 

@@ -37,7 +37,7 @@ def test_units_and_rows_are_independent():
 def test_forward_and_backward_use_one_mask(rng):
     net = fc.Network([fc.Dropout(0.5, n_in=6)], dtype=np.float64)
     x = rng.normal(size=(9, 6))
-    g = net.gradients(x, np.zeros((9, 6)), fc.SquaredError(), train=True, seed=4)
+    g = net.gradients(x, np.zeros((9, 6)), fc.HalfSquaredError(), train=True, seed=4)
     dropped = g.x == 0
     assert 0 < dropped.sum() < x.size
     np.testing.assert_allclose(g.x, np.where(dropped, 0, 4 * x / 9))  # m (m x) with m = 2
@@ -48,14 +48,14 @@ def test_off_in_prediction_and_by_default(rng):
     net = fc.Network([fc.Dropout(0.9, n_in=6)], dtype=np.float64)
     x = rng.normal(size=(9, 6))
     assert np.array_equal(net.predict(x), x)
-    assert (net.gradients(x, x - 9, fc.SquaredError()).x == 1).all()
-    assert net.evaluate(x, x, "squared_error", ()).loss == 0
+    assert (net.gradients(x, x - 9, fc.HalfSquaredError()).x == 1).all()
+    assert net.evaluate(x, x, "half_squared_error", ()).loss == 0
 
 
 def test_rate_zero_changes_nothing(rng):
     net = fc.Network([fc.Dropout(0.0, n_in=6)], dtype=np.float64)
     x = rng.normal(size=(9, 6))
-    assert (net.gradients(x, x - 9, fc.SquaredError(), train=True).x == 1).all()
+    assert (net.gradients(x, x - 9, fc.HalfSquaredError(), train=True).x == 1).all()
 
 
 class TestCounted:
@@ -77,11 +77,11 @@ class TestCounted:
     def test_not_on_what_happened_before(self):
         net = fc.Network([fc.Dropout(0.5, n_in=6)], dtype=np.float64)
         x = np.ones((9, 6))
-        first = net.gradients(x, x, "squared_error", train=True, seed=1)
+        first = net.gradients(x, x, "half_squared_error", train=True, seed=1)
         for _ in range(3):
-            net.gradients(x, x, "squared_error", train=True, seed=None)
+            net.gradients(x, x, "half_squared_error", train=True, seed=None)
             net.predict(x)
-        again = net.gradients(x, x, "squared_error", train=True, seed=1)
+        again = net.gradients(x, x, "half_squared_error", train=True, seed=1)
         assert np.array_equal(first.x, again.x)
 
     def test_on_the_step(self):

@@ -51,7 +51,7 @@ def test_batch_norm_predicts_with_running_statistics(rng):
 def test_running_statistics_follow_the_batches(rng, momentum):
     net = fc.Network([fc.BatchNorm(n_in=4, momentum=momentum), fc.Dense(4, 1)], dtype=np.float64, seed=0)
     x = rng.normal(size=(10, 4)) * 3 + 1
-    fc.fit(net, x, np.zeros(10), "squared_error", batch_size=6, epochs=2, shuffle=False, progress=False)
+    fc.fit(net, x, np.zeros(10), "half_squared_error", batch_size=6, epochs=2, shuffle=False, progress=False)
     mean, variance = np.zeros(4), np.ones(4)
     for rows in (x[:6], x[6:]) * 2:  # the last batch is short; the variance is the unbiased one
         mean = (1 - momentum) * mean + momentum * rows.mean(axis=0)
@@ -64,20 +64,20 @@ def test_running_statistics_follow_the_batches(rng, momentum):
 def test_gradients_do_not_move_the_running_statistics(rng):
     net = fc.Network([fc.BatchNorm(n_in=4), fc.Dense(4, 1)], dtype=np.float64, seed=0)
     state, x = net.state.copy(), rng.normal(size=(10, 4)) + 5
-    in_training = net.gradients(x, np.zeros(10), "squared_error", train=True)
+    in_training = net.gradients(x, np.zeros(10), "half_squared_error", train=True)
     assert np.array_equal(net.state, state)
-    fixed = net.gradients(x, np.zeros(10), "squared_error", train=False)
+    fixed = net.gradients(x, np.zeros(10), "half_squared_error", train=False)
     assert np.array_equal(net.state, state)
     assert in_training.loss != fixed.loss  # and yet they differ: the batch's statistics are not the running ones
     net.predict(x)
-    net.evaluate(x, np.zeros(10), "squared_error")
+    net.evaluate(x, np.zeros(10), "half_squared_error")
     assert np.array_equal(net.state, state)
 
 
 def test_a_batch_of_equal_rows_in_training():
     """Its variance is zero; nothing divides by zero."""
     net = fc.Network([fc.Dense(3, 4), fc.BatchNorm(), fc.Dense(4, 1)], seed=0)
-    fc.fit(net, np.ones((5, 3)), np.arange(5.0), "squared_error", batch_size=2, epochs=3, progress=False)
+    fc.fit(net, np.ones((5, 3)), np.arange(5.0), "half_squared_error", batch_size=2, epochs=3, progress=False)
     assert np.isfinite(net.theta).all()
     assert np.isfinite(net.state).all()
 
@@ -138,7 +138,7 @@ def test_both_engines_cut_the_same_batches(rows, size, shuffle, rng):
     how = {"batch_size": size, "epochs": 4, "shuffle": shuffle, "sample_weight": w, "schedule": fc.CosineDecay(4)}
     layers = [fc.Dense(3, 8, "tanh"), fc.BatchNorm(), fc.Dropout(0.2), fc.Dense(8, 1)]
     nets = {engine: fc.Network(layers, dtype=np.float64, seed=0) for engine in ("numpy", "native")}
-    losses = [fc.fit(net, x, t, "squared_error", **how, engine=e, progress=False).loss for e, net in nets.items()]
+    losses = [fc.fit(net, x, t, "half_squared_error", **how, engine=e, progress=False).loss for e, net in nets.items()]
     np.testing.assert_allclose(*losses, rtol=1e-10)
     np.testing.assert_allclose(*(net.theta for net in nets.values()), rtol=1e-8, atol=1e-12)
     np.testing.assert_allclose(*(net.state for net in nets.values()), rtol=1e-8)
@@ -148,7 +148,7 @@ def test_a_row_left_over_does_not_spoil_the_running_statistics(rng):
     """Its mean is itself and its variance zero: they would make a fifth of the averages, at momentum 0.2."""
     x = rng.normal(size=(65, 3)) + 5
     net = fc.Network([fc.BatchNorm(n_in=3, momentum=0.2), fc.Dense(3, 1)], dtype=np.float64, seed=0)
-    fc.fit(net, x, x @ [1.0, 2, 3], "squared_error", fc.Adam(0.01), epochs=100, batch_size=32, progress=False)
+    fc.fit(net, x, x @ [1.0, 2, 3], "half_squared_error", fc.Adam(0.01), epochs=100, batch_size=32, progress=False)
     variance = dict(net.program.memory(net.theta, net.state)[0])["variance"]
     assert (variance > 0.7 * x.var(axis=0)).all()
 
@@ -167,19 +167,19 @@ def test_batches_with_too_few_rows_are_refused_before_training(layer, rows, size
     net = fc.Network([fc.Dense(3, 3), layer, fc.Dense(3, 1)], seed=0)
     x, t, before = rng.normal(size=(rows, 3)), rng.normal(size=rows), net.theta.copy()
     with pytest.raises(fc.errors.ConfigError, match=message):
-        fc.fit(net, x, t, "squared_error", batch_size=size, engine=engine, progress=False)
+        fc.fit(net, x, t, "half_squared_error", batch_size=size, engine=engine, progress=False)
     assert np.array_equal(net.theta, before)
     assert net.predict(x[:1]).shape == (1, 1)
-    assert net.gradients(x[:1], t[:1], "squared_error", engine=engine).loss >= 0
+    assert net.gradients(x[:1], t[:1], "half_squared_error", engine=engine).loss >= 0
 
 
 def test_a_run_with_a_row_left_over_goes_on_with_the_same_bits(rng, tmp_path):
     x, t = rng.normal(size=(9, 3)), rng.normal(size=9)
     nets = [fc.Network([fc.Dense(3, 4), fc.BatchNorm(), fc.Dense(4, 1)], seed=0) for _ in range(2)]
     how = {"batch_size": 4, "progress": False}
-    fc.fit(nets[0], x, t, "squared_error", epochs=5, **how)
+    fc.fit(nets[0], x, t, "half_squared_error", epochs=5, **how)
     for epochs in (2, 5):
-        fc.fit(nets[1], x, t, "squared_error", epochs=epochs, checkpoint=tmp_path / "run", **how)
+        fc.fit(nets[1], x, t, "half_squared_error", epochs=epochs, checkpoint=tmp_path / "run", **how)
         nets[1] = nets[1] if epochs == 5 else fc.Network(nets[1].layers, seed=0)
     assert nets[0].theta.tobytes() == nets[1].theta.tobytes()
 
@@ -187,7 +187,7 @@ def test_a_run_with_a_row_left_over_goes_on_with_the_same_bits(rng, tmp_path):
 def test_norm_parameters_do_not_decay(rng):
     net = fc.Network([fc.LayerNorm(n_in=3), fc.Dense(3, 2)], dtype=np.float64, seed=0)
     x, t = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
-    plain, with_l2 = (net.gradients(x, t, "squared_error", l2=l2) for l2 in (0, 0.3))
+    plain, with_l2 = (net.gradients(x, t, "half_squared_error", l2=l2) for l2 in (0, 0.3))
     np.testing.assert_allclose(with_l2.params[0].gain, plain.params[0].gain)
     np.testing.assert_allclose(with_l2.params[0].shift, plain.params[0].shift)
     np.testing.assert_allclose(with_l2.params[1].b, plain.params[1].b)
@@ -213,8 +213,8 @@ def test_settings_that_cannot_be(build, message):
 @pytest.mark.parametrize("layer", [fc.LayerNorm(), fc.BatchNorm()])
 def test_float32_stays_float32(layer, rng):
     net = fc.Network([fc.Dense(3, 4), layer, fc.Dense(4, 1)], seed=0)
-    g = net.gradients(rng.normal(size=(5, 3)), np.zeros(5), "squared_error", train=True)
-    fc.fit(net, rng.normal(size=(5, 3)), np.zeros(5), "squared_error", epochs=1, progress=False)
+    g = net.gradients(rng.normal(size=(5, 3)), np.zeros(5), "half_squared_error", train=True)
+    fc.fit(net, rng.normal(size=(5, 3)), np.zeros(5), "half_squared_error", epochs=1, progress=False)
     assert {a.dtype for a in (g.theta, g.x, net.theta, net.state)} == {np.dtype(np.float32)}
 
 
@@ -227,5 +227,5 @@ def test_running_statistics_that_overflow_are_a_divergence():
     net = fc.Network([fc.BatchNorm(n_in=1), fc.Dense(1, 1)], seed=0)
     x = 1e25 * np.linspace(-1, 1, 20)[:, None]
     with pytest.raises(fc.errors.DivergenceError):
-        fc.fit(net, x, np.zeros(20), "squared_error", epochs=1, progress=False)
+        fc.fit(net, x, np.zeros(20), "half_squared_error", epochs=1, progress=False)
     assert np.isfinite(net.state).all()

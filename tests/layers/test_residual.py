@@ -24,7 +24,7 @@ def test_gradients(rng):
     dz = (h @ last.W + last.b - t[:, None]) / 5
     dh = dz @ last.W.T
     da = dh * (1 - y**2)
-    g = net.gradients(x, t, "squared_error")
+    g = net.gradients(x, t, "half_squared_error")
     np.testing.assert_allclose(g.params[1].W, h.T @ dz, rtol=1e-12)
     np.testing.assert_allclose(g.params[0][0].W, x.T @ da, rtol=1e-12)
     np.testing.assert_allclose(g.params[0][0].b, da.sum(axis=0), rtol=1e-12)
@@ -76,12 +76,12 @@ def test_trains_wherever_it_stands(place, rng):
     }[place]
     net = fc.Network(layers, dtype=np.float64, seed=0)
     x = rng.normal(size=(40, 3))
-    history = fc.fit(net, x, np.sin(x), "squared_error", fc.Adam(0.01), 60, 8, progress=False)
+    history = fc.fit(net, x, np.sin(x), "half_squared_error", fc.Adam(0.01), 60, 8, progress=False)
     assert history.loss[-1] < 0.2 * history.loss[0]
     one = fc.Network(layers, dtype=np.float64, seed=0)
-    step = one.gradients(x, np.sin(x), "squared_error").theta
+    step = one.gradients(x, np.sin(x), "half_squared_error").theta
     two = fc.Network(layers, dtype=np.float64, seed=0)
-    fc.fit(two, x, np.sin(x), "squared_error", fc.SGD(1.0), 1, 40, progress=False)
+    fc.fit(two, x, np.sin(x), "half_squared_error", fc.SGD(1.0), 1, 40, progress=False)
     np.testing.assert_allclose(one.theta - two.theta, step, atol=1e-14)
 
 
@@ -97,7 +97,7 @@ def test_deep_stack_without_parameters_before_it(rng):
     block = fc.Residual([fc.Activation("tanh", n_in=3)])
     net = fc.Network([block, fc.Residual([fc.Activation("relu"), fc.Dense(3, 3)]), fc.Dense(3, 1)], seed=0)
     x = rng.normal(size=(20, 3))
-    history = fc.fit(net, x, x.sum(axis=1), "squared_error", fc.Adam(0.02), 30, 4, progress=False)
+    history = fc.fit(net, x, x.sum(axis=1), "half_squared_error", fc.Adam(0.02), 30, 4, progress=False)
     assert history.loss[-1] < history.loss[0] / 5
 
 

@@ -16,7 +16,7 @@ def main() -> None:
     t = np.array([0, 1, 1, 0])
     net = fc.mlp([2, 8, 1], activation="tanh", seed=0)
     options = {"optimizer": fc.Adam(0.05), "epochs": 300, "batch_size": 4, "engine": "auto"}
-    history = fc.fit(net, x, t, fc.LogisticLoss(), **options, progress=False)
+    history = fc.fit(net, x, t, fc.BinaryCrossEntropy(), **options, progress=False)
     answers = net.predict(x)[:, 0] > 0
     assert (answers == t).all()
     sys.stdout.write(f"kernels {_native.kernels()}: XOR is learned, loss {history.loss[-1]:.4f}\n")

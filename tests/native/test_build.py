@@ -112,7 +112,7 @@ def test_an_installation_without_a_compiler_runs_on_numpy(source: Path, tmp_path
         "import importlib.util, numpy as np, fullyconnected as fc\n"
         "print(fc.__file__, importlib.util.find_spec('fullyconnected._native'))\n"
         "net = fc.mlp([1, 1], seed=0)\n"
-        "fc.fit(net, np.eye(1), np.eye(1), fc.SquaredError(), epochs=2, progress=False)"
+        "fc.fit(net, np.eye(1), np.eye(1), fc.HalfSquaredError(), epochs=2, progress=False)"
     )
     # Without the module site, nothing knows of the library that is installed here; NumPy is found by its folder.
     folders = [library, *(Path(importlib.util.find_spec(name).origin).parents[1] for name in ("numpy", "safetensors"))]

@@ -111,7 +111,7 @@ class TestTheChoice:
         for call in (
             lambda: fitted(engine="nativ"),
             lambda: fc.mlp([3, 1]).predict(X, engine="nativ"),
-            lambda: fc.mlp([3, 1]).gradients(X, T, "squared_error", engine="nativ"),
+            lambda: fc.mlp([3, 1]).gradients(X, T, "half_squared_error", engine="nativ"),
         ):
             with pytest.raises(UnknownNameError, match="did you mean 'native'"):
                 call()
@@ -188,8 +188,8 @@ class TestTheRun:
             before = net.theta.copy()
             with pytest.raises(DivergenceError) as caught:
                 fc.fit(
-                    net, X * 100, X[:, :2], "squared_error", optimizer, batch_size=8, progress=False, engine=engine,
-                    warn=False,
+                    net, X * 100, X[:, :2], "half_squared_error", optimizer, batch_size=8, progress=False,
+                    engine=engine, warn=False,
                 )  # fmt: skip
             assert np.array_equal(net.theta, before)
             errors.append((caught.value.epoch, caught.value.layer, caught.value.learning_rate))
@@ -203,7 +203,7 @@ class TestTheRun:
             for engine in ("numpy", "native"):
                 with pytest.raises(DivergenceError) as caught:
                     fc.fit(
-                        fc.Network(layers, seed=0), x, t, "squared_error", fc.SGD(0.01), seed=seed, batch_size=1,
+                        fc.Network(layers, seed=0), x, t, "half_squared_error", fc.SGD(0.01), seed=seed, batch_size=1,
                         engine=engine, progress=False,
                     )  # fmt: skip
                 named.append((caught.value.step, caught.value.layer))
@@ -219,10 +219,12 @@ class TestTheRun:
 
     def test_settings_too_small_for_the_processor_do_not_divide_by_zero(self):
         x = np.zeros((8, 3), np.float32)
-        fc.fit(fc.mlp([3, 2], seed=0), x, x[:, :2], "squared_error", fc.Adam(epsilon=1e-37), engine="native")
+        fc.fit(fc.mlp([3, 2], seed=0), x, x[:, :2], "half_squared_error", fc.Adam(epsilon=1e-37), engine="native")
         for layer in (fc.LayerNorm(epsilon=1e-40), fc.BatchNorm(epsilon=1e-40)):
             net = fc.Network([fc.Dense(3, 2), layer], seed=0)
-            assert np.isfinite(net.gradients(x, x[:, :2], "squared_error", train=True, engine="native").theta).all()
+            assert np.isfinite(
+                net.gradients(x, x[:, :2], "half_squared_error", train=True, engine="native").theta
+            ).all()
 
     def test_a_handler_of_a_signal_computes_as_always(self):
         code = """
@@ -233,7 +235,7 @@ def handle(number, frame):
         seen.append((float(np.float32(1e-38) * np.float32(0.1)), 2.0**-1074 * 1.0))
 signal.signal(signal.SIGALRM, handle)
 x = np.zeros((2000, 50), np.float32)
-training = fc.epochs(fc.mlp([50, 300, 1]), x, x[:, 0], "squared_error", batch_size=100, engine="native")
+training = fc.epochs(fc.mlp([50, 300, 1]), x, x[:, 0], "half_squared_error", batch_size=100, engine="native")
 signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
 while len(seen) < 5:
     next(training)
@@ -254,7 +256,7 @@ how = dict(epochs=10**6, engine="native", n_threads=2, progress=False)
 how["schedule"] = lambda epoch: begun.set() or 1.0
 for _ in range({threads}):
     net = fc.mlp([50, {units}, 1])
-    threading.Thread(target=lambda net=net: fc.fit(net, x, x[:, 0], "squared_error", **how), daemon=True).start()
+    threading.Thread(target=lambda net=net: fc.fit(net, x, x[:, 0], "half_squared_error", **how), daemon=True).start()
 begun.wait()
 time.sleep(0.1)
 class Slow:
@@ -360,7 +362,7 @@ slow = Slow()
 
         def work():
             own = net.copy()
-            fc.fit(own, x, x[:, :2], "squared_error", epochs=3, progress=False, engine="native", n_threads=2)
+            fc.fit(own, x, x[:, :2], "half_squared_error", epochs=3, progress=False, engine="native", n_threads=2)
             results.append((own.theta.tobytes(), net.predict(x).tobytes()))
 
         threads = [threading.Thread(target=work) for _ in range(4)]
@@ -378,7 +380,7 @@ slow = Slow()
 
         def train():
             own = net.copy()
-            fc.fit(own, x, x[:, :2], "squared_error", epochs=2, progress=False, engine="native", n_threads=2)
+            fc.fit(own, x, x[:, :2], "half_squared_error", epochs=2, progress=False, engine="native", n_threads=2)
             return own.theta.tobytes()
 
         expected = train()
@@ -411,8 +413,8 @@ def schedule(epoch):  # an engine asks for the rates of all steps of an epoch ri
         if len(begun) == 3:  # the first epoch warms up, the second tells how long one takes
             threading.Timer(0.2 * (asked[2] - begun[1]), press).start()
     return 1.0
-history = fc.fit(net, x, np.zeros(rows), "squared_error", fc.SGD(1e-9), batch_size=batch, epochs=1000, progress=False,
-                 engine="native", schedule=schedule)
+history = fc.fit(net, x, np.zeros(rows), "half_squared_error", fc.SGD(1e-9), batch_size=batch, epochs=1000,
+                 progress=False, engine="native", schedule=schedule)
 answered = time.monotonic()
 print(history.interrupted, len(history.loss), bool(np.isfinite(net.theta).all()))
 print(answered - sent[0], 0.8 * (asked[2] - begun[1]))
@@ -430,13 +432,13 @@ print(answered - sent[0], 0.8 * (asked[2] - begun[1]))
 
         x = np.zeros((256, 300), np.float32)
         net = fc.mlp([300, 300, 1], seed=0)
-        fc.fit(net, x, x[:, 0], "squared_error", epochs=1, progress=False, engine="native", n_threads=3)
+        fc.fit(net, x, x[:, 0], "half_squared_error", epochs=1, progress=False, engine="native", n_threads=3)
         before = count()
         for _ in range(20):
-            fc.fit(net, x, x[:, 0], "squared_error", epochs=1, progress=False, engine="native", n_threads=3)
+            fc.fit(net, x, x[:, 0], "half_squared_error", epochs=1, progress=False, engine="native", n_threads=3)
         assert count() <= before
         for threads in (*range(2, 12), 2, 2, 2, 3, 2, 3, 4, 5):  # those of other numbers do not stay for good
-            fc.fit(net, x, x[:, 0], "squared_error", epochs=1, progress=False, engine="native", n_threads=threads)
+            fc.fit(net, x, x[:, 0], "half_squared_error", epochs=1, progress=False, engine="native", n_threads=threads)
         for _ in range(1000):  # they end by themselves, as soon as they are given a processor
             if count() <= before + 12:
                 break
@@ -447,5 +449,5 @@ print(answered - sent[0], 0.8 * (asked[2] - begun[1]))
 def _call(_):
     x = np.random.default_rng(0).normal(size=(500, 50)).astype(np.float32)
     net = fc.mlp([50, 200, 2], seed=0)
-    fc.fit(net, x, x[:, :2], "squared_error", epochs=1, progress=False, engine="native", n_threads=2)
+    fc.fit(net, x, x[:, :2], "half_squared_error", epochs=1, progress=False, engine="native", n_threads=2)
     return "ok"

@@ -253,7 +253,7 @@ def test_rows_of_every_dtype(dtype):
     np.testing.assert_allclose(
         a, b, rtol=0, atol=10 * np.finfo(np.float32).eps * max(1, np.abs(a).max())
     )  # of ten sums
-    a, b = (way(net, x, t, "squared_error", fc.SGD(1e-3), engine, epochs=1)[1] for engine in ("numpy", "native"))
+    a, b = (way(net, x, t, "half_squared_error", fc.SGD(1e-3), engine, epochs=1)[1] for engine in ("numpy", "native"))
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7)
 
 
@@ -265,8 +265,8 @@ def test_what_is_not_finite_passes_through_as_in_numpy(activation, value):
         net.params[0].W[1, 2] = value
         if activation == "mish" and abs(value) == 1e30:
             continue  # NumPy's product overflows before a factor of 0 is known, and gives NaN; C++ gives the limit
-        x, t = data(fc.SquaredError(), 5, 3, 2, 0)
-        a, b = (net.gradients(x, t, "squared_error", engine=engine) for engine in ("numpy", "native"))
+        x, t = data(fc.HalfSquaredError(), 5, 3, 2, 0)
+        a, b = (net.gradients(x, t, "half_squared_error", engine=engine) for engine in ("numpy", "native"))
         assert np.isfinite(a.loss) == np.isfinite(b.loss)
         for name, _, part, _ in net.program.tensors():
             assert (np.isfinite(a.theta[part]) == np.isfinite(b.theta[part])).all(), (kind, name)
@@ -280,7 +280,7 @@ def test_dropout_draws_the_same_masks():
     x = np.ones((57, 13))
     for seed in (0, 1, 2**64 - 1):
         a, b = (
-            net.gradients(x, np.zeros(57), "squared_error", train=True, seed=seed, engine=engine)
+            net.gradients(x, np.zeros(57), "half_squared_error", train=True, seed=seed, engine=engine)
             for engine in ("numpy", "native")
         )
         assert ((a.x == 0) == (b.x == 0)).all()
@@ -289,7 +289,7 @@ def test_dropout_draws_the_same_masks():
 def test_many_small_numbers_are_flushed_inside_a_call_alone():
     tiny = np.float32(1e-39)
     net = fc.mlp([1, 1], seed=0)
-    fc.fit(net, [[1.0]], [1.0], "squared_error", fc.Adam(), epochs=3, progress=False, engine="native")
+    fc.fit(net, [[1.0]], [1.0], "half_squared_error", fc.Adam(), epochs=3, progress=False, engine="native")
     assert tiny * np.float32(1) == tiny != 0
 
 
@@ -300,5 +300,5 @@ def test_gradients_of_the_native_engine_pass_the_check():
         x, t = data(loss, 7, 4, 3, 1)
         assert fc.check_gradients(net, x, t, loss, l2=0.1, engine="native").ok
     net = fc.Network([fc.Dense(4, 6, "tanh"), fc.Dropout(0.5), fc.BatchNorm(), fc.Dense(6, 2)], dtype="float64", seed=0)
-    x, t = data(fc.SquaredError(), 7, 4, 2, 1)
-    assert fc.check_gradients(net, x, t, "squared_error", train=True, engine="native").ok
+    x, t = data(fc.HalfSquaredError(), 7, 4, 2, 1)
+    assert fc.check_gradients(net, x, t, "half_squared_error", train=True, engine="native").ok

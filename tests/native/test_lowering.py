@@ -117,7 +117,7 @@ def test_a_program_is_lowered_once(monkeypatch):
     calls = []
     monkeypatch.setattr(native_engine, "lower", lambda program: calls.append(program) or lower(program))
     net, x = fc.mlp([2, 3, 1], seed=0), [[0.0, 1.0]]
-    fc.fit(net, x, [1.0], "squared_error", epochs=2, validation=(x, [1.0]), engine="native", progress=False)
-    net.gradients(x, [1.0], "squared_error", engine="native")
+    fc.fit(net, x, [1.0], "half_squared_error", epochs=2, validation=(x, [1.0]), engine="native", progress=False)
+    net.gradients(x, [1.0], "half_squared_error", engine="native")
     net.predict(x, engine="native")
     assert calls == [net.program]

@@ -144,7 +144,7 @@ class TestWhatItSays:
         assert f"take {forward + backward} FLOPs" in text
 
     def test_the_memory_of_a_training_step_is_what_a_workspace_takes(self):
-        class Free(fc.SquaredError):
+        class Free(fc.HalfSquaredError):
             name = "free"
 
             def buffers(self, rows, n_out):

@@ -177,7 +177,7 @@ class TestFile:
 
     def test_a_checkpoint_is_called_one(self, tmp_path):
         path = tmp_path / "run.safetensors"
-        fc.fit(fc.mlp([2, 1]), [[1, 2]], [3], "squared_error", epochs=1, checkpoint=path, progress=False)
+        fc.fit(fc.mlp([2, 1]), [[1, 2]], [3], "half_squared_error", epochs=1, checkpoint=path, progress=False)
         with pytest.raises(errors.FileFormatError, match=r"holds the checkpoint of a run that was not.*fc.load"):
             load_table_model(path)
 

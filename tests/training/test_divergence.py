@@ -13,7 +13,7 @@ T = X @ [[1.0], [2.0], [-1.0]]
 OURS = [fc.Dense(3, 4, "tanh"), fc.Dense(4, 1)]
 
 
-def diverging(layers=None, x=X, t=T, loss="squared_error", optimizer=None, net=None, **settings):
+def diverging(layers=None, x=X, t=T, loss="half_squared_error", optimizer=None, net=None, **settings):
     net = net or fc.Network(layers or OURS, seed=0)
     before = net.theta.copy()
     with pytest.raises(errors.DivergenceError) as caught, np.errstate(all="ignore"):

@@ -21,7 +21,7 @@ X, T = np.arange(8.0).reshape(4, 2), np.arange(4.0)
 
 def fit(capsys, **settings):
     net = fc.mlp([2, 1], seed=0)
-    fc.fit(net, X, T, "squared_error", epochs=3, **settings)
+    fc.fit(net, X, T, "half_squared_error", epochs=3, **settings)
     out, err = capsys.readouterr()
     assert out == ""
     return err
@@ -83,7 +83,7 @@ def test_the_last_epoch_is_shown_whatever_ended_the_run(capsys):
         return 0.0
 
     calls = []
-    history = fc.fit(fc.mlp([2, 1], seed=0), X, T, "squared_error", epochs=10_000, metrics=[impatient])
+    history = fc.fit(fc.mlp([2, 1], seed=0), X, T, "half_squared_error", epochs=10_000, metrics=[impatient])
     assert history.interrupted
     assert capsys.readouterr().err.splitlines()[-1].startswith("epoch 41/10000 ")
 
@@ -95,14 +95,14 @@ def test_nothing_when_told_so(capsys):
 def test_a_run_that_goes_on_counts_on(capsys, tmp_path):
     fit(capsys, checkpoint=tmp_path / "run", progress=False)
     net = fc.mlp([2, 1], seed=0)
-    fc.fit(net, X, T, "squared_error", epochs=5, checkpoint=tmp_path / "run")
+    fc.fit(net, X, T, "half_squared_error", epochs=5, checkpoint=tmp_path / "run")
     assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["4/5", "5/5"]
 
 
 def test_a_program_without_a_console(monkeypatch):
     """As under pythonw, where there is no standard error."""
     monkeypatch.setattr("sys.stderr", None)
-    assert len(fc.fit(fc.mlp([2, 1]), X, T, "squared_error", epochs=2).loss) == 2
+    assert len(fc.fit(fc.mlp([2, 1]), X, T, "half_squared_error", epochs=2).loss) == 2
 
 
 class Failing(io.TextIOBase):
@@ -138,8 +138,8 @@ ERRORS = [
 def test_where_nothing_can_be_shown_training_goes_on(error, after, monkeypatch):
     monkeypatch.setattr("sys.stderr", Failing(error, after))
     net, twin = fc.mlp([2, 1], seed=0), fc.mlp([2, 1], seed=0)
-    history = fc.fit(net, X, T, "squared_error", epochs=3)
-    assert history == fc.fit(twin, X, T, "squared_error", epochs=3, progress=False)
+    history = fc.fit(net, X, T, "half_squared_error", epochs=3)
+    assert history == fc.fit(twin, X, T, "half_squared_error", epochs=3, progress=False)
     assert (net.theta == twin.theta).all()
 
 
@@ -155,7 +155,7 @@ def test_streams_of_all_kinds(stream, monkeypatch, tmp_path):
     streams["closed"].close()
     monkeypatch.setattr("sys.stderr", streams.get(stream) or Terminal(ERRORS[1], 0))
     before = sys.stdout
-    assert len(fc.fit(fc.mlp([2, 1]), X, T, "squared_error", epochs=3).loss) == 3
+    assert len(fc.fit(fc.mlp([2, 1]), X, T, "half_squared_error", epochs=3).loss) == 3
     assert sys.stdout is before
 
 
@@ -166,7 +166,7 @@ def test_names_of_metrics_are_shown_as_they_are_in_any_encoding(monkeypatch):
     metric.__name__ = "größe [/mm]\n\x1b[2J"
     file = io.BytesIO()
     monkeypatch.setattr("sys.stderr", io.TextIOWrapper(file, encoding="ascii"))
-    fc.fit(fc.mlp([2, 1]), X, T, "squared_error", epochs=2, metrics=[metric])
+    fc.fit(fc.mlp([2, 1]), X, T, "half_squared_error", epochs=2, metrics=[metric])
     sys.stderr.flush()
     lines = file.getvalue().decode("ascii").splitlines()
     assert len(lines) == 2
@@ -189,7 +189,7 @@ def test_a_display_that_fails_is_given_up(failing, monkeypatch):
 
     asked = []
     monkeypatch.setattr(progress, "Lines", Broken)
-    assert len(fc.fit(fc.mlp([2, 1]), X, T, "squared_error", epochs=3).loss) == 3
+    assert len(fc.fit(fc.mlp([2, 1]), X, T, "half_squared_error", epochs=3).loss) == 3
     assert asked[-1] == "stop"  # it can put right what it has changed
 
 
@@ -201,7 +201,7 @@ def test_a_reader_that_has_seen_enough_does_not_end_the_run(how, tmp_path):
         "import sys, numpy as np, fullyconnected as fc\n"
         "x, t = np.arange(8.0).reshape(4, 2), np.arange(4.0)\n"
         "net = fc.mlp([2, 1], seed=0)\n"
-        "fc.fit(net, x, t, 'squared_error', epochs=3000, batch_size=1)\n"
+        "fc.fit(net, x, t, 'half_squared_error', epochs=3000, batch_size=1)\n"
         "net.save(sys.argv[1])\n",
         encoding="utf-8",
     )
@@ -213,20 +213,20 @@ def test_a_reader_that_has_seen_enough_does_not_end_the_run(how, tmp_path):
 
 
 def test_epochs_shows_nothing(capsys):
-    next(fc.epochs(fc.mlp([2, 1]), X, T, "squared_error"))
+    next(fc.epochs(fc.mlp([2, 1]), X, T, "half_squared_error"))
     assert capsys.readouterr() == ("", "")
 
 
 def test_lbfgs_shows_its_iterations(capsys):
     pytest.importorskip("scipy", reason="the solver is SciPy's")
-    fc.fit(fc.mlp([2, 1], seed=0), X, T, "squared_error", fc.LBFGS(), 2)
+    fc.fit(fc.mlp([2, 1], seed=0), X, T, "half_squared_error", fc.LBFGS(), 2)
     assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["1/2", "2/2"]
 
 
 @pytest.mark.parametrize("progress", ["yes", 1, 0, None, "bar"])
 def test_other_values_are_refused(progress):
     with pytest.raises(errors.KindError, match='progress is "auto", True or False; got'):
-        fc.fit(fc.mlp([2, 1]), X, T, "squared_error", progress=progress)
+        fc.fit(fc.mlp([2, 1]), X, T, "half_squared_error", progress=progress)
 
 
 PROGRAM = textwrap.dedent("""
@@ -235,7 +235,7 @@ PROGRAM = textwrap.dedent("""
     import fullyconnected as fc
     {before}
     x, t = np.arange(8.0).reshape(4, 2), np.arange(4.0)
-    history = fc.fit(fc.mlp([2, 1], seed=0), x, t, "squared_error", epochs=3, progress={progress}, {settings})
+    history = fc.fit(fc.mlp([2, 1], seed=0), x, t, "half_squared_error", epochs=3, progress={progress}, {settings})
     print("interrupted", history.interrupted)
 """)
 

@@ -39,7 +39,7 @@ class Bent(fc.ActivationFunction):
 
 
 @fc.register
-class Scaled(fc.SquaredError):
+class Scaled(fc.HalfSquaredError):
     name = "scaled"
 
     def terms(self, z, t, c, dz):
@@ -180,7 +180,7 @@ def fit(path, epochs=2, schedule=slower, **settings):
         net,
         x,
         t,
-        "squared_error",
+        "half_squared_error",
         epochs=epochs,
         batch_size=1,
         schedule=schedule,

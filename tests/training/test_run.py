@@ -15,7 +15,7 @@ import fullyconnected as fc
 from fullyconnected import errors
 
 
-def quiet(net, x, t, loss="squared_error", *args, **settings):
+def quiet(net, x, t, loss="half_squared_error", *args, **settings):
     return fc.fit(net, x, t, loss, *args, progress=False, **settings)
 
 
@@ -47,7 +47,7 @@ class Rules:
         return theta - self.lr * self.m / (1 - 0.9**self.t) / (np.sqrt(self.v / (1 - 0.999**self.t)) + 1e-8)
 
 
-def by_hand(net, x, t, rule, epochs, size, *, loss="squared_error", l2=0.0, weights=None, limit=None):
+def by_hand(net, x, t, rule, epochs, size, *, loss="half_squared_error", l2=0.0, weights=None, limit=None):
     """Train with net.gradients and a loop, in the rows' own order; return what history.loss should be."""
     losses = []
     for _ in range(epochs):
@@ -84,18 +84,18 @@ def test_a_run_by_hand(name, settings, size, data):
         settings["weights"] = np.array([1, 2, 0.5, 0, 0, 0, 0, 0, 3, 1, 1])
     names = {"limit": "max_grad_norm", "weights": "sample_weight"}
     given = {names.get(key, key): value for key, value in settings.items()}
-    history = quiet(net, x, t, "squared_error", RULES[name], 4, size, shuffle=False, **given)
+    history = quiet(net, x, t, "half_squared_error", RULES[name], 4, size, shuffle=False, **given)
     losses = by_hand(twin, x, t, getattr(Rules(), name), 4, size, **settings)
     np.testing.assert_allclose(net.theta, twin.theta, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(history.loss, losses, rtol=1e-11)
 
 
-@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "hinge", "logistic", "huber"])
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "hinge", "binary_cross_entropy", "huber"])
 def test_other_losses_by_hand(loss, data):
     x, t = data
     if loss in ("softmax_cross_entropy", "hinge"):
         t = (t[:, 0] > 0).astype(int)
-    elif loss == "logistic":
+    elif loss == "binary_cross_entropy":
         t = (t > 0).astype(float)
     net, twin = small(), small()
     history = quiet(net, x, t, loss, fc.SGD(0.1), 3, 4, shuffle=False, l2=0.01)
@@ -109,7 +109,7 @@ def test_shuffled_runs_visit_the_rows_of_the_epochs_order(data):
 
     x, t = data
     net, twin = small(), small()
-    history = quiet(net, x, t, "squared_error", fc.SGD(0.1), 3, 4, seed=8)
+    history = quiet(net, x, t, "half_squared_error", fc.SGD(0.1), 3, 4, seed=8)
     losses = []
     for epoch in range(3):
         order = epoch_order(11, 8, epoch, shuffle=True)
@@ -135,20 +135,20 @@ class TestLearning:
     def test_every_optimizer_learns(self, rule, rng):
         x = rng.uniform(-2, 2, (200, 1))
         net = fc.mlp([1, 20, 1], activation="tanh", seed=1)
-        history = quiet(net, x, np.sin(x), "squared_error", rule, 150, 20)
+        history = quiet(net, x, np.sin(x), "half_squared_error", rule, 150, 20)
         assert history.loss[-1] < 0.01
 
     def test_xor(self):
         """The XOR network: 2-3-1 with sigmoids and half the squared error."""
         net = fc.mlp([2, 3, 1], activation="sigmoid", output_activation="sigmoid", dtype=np.float64, seed=1)
         x, t = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
-        history = quiet(net, x, t, "squared_error", fc.Adam(0.05), 1500, 4)
+        history = quiet(net, x, t, "half_squared_error", fc.Adam(0.05), 1500, 4)
         assert history.loss[-1] < 1e-3
-        assert net.evaluate(x, t, "squared_error").metrics["accuracy"] == 1.0
+        assert net.evaluate(x, t, "half_squared_error").metrics["accuracy"] == 1.0
 
     def test_one_row(self):
         net = fc.mlp([2, 4, 1], activation="tanh", seed=0)
-        history = quiet(net, [[1.0, 2.0]], [3.0], "squared_error", fc.Adam(0.05), 200)
+        history = quiet(net, [[1.0, 2.0]], [3.0], "half_squared_error", fc.Adam(0.05), 200)
         assert history.loss[-1] < 1e-3
 
     def test_inputs_of_more_dimensions_and_bytes(self, rng):
@@ -173,13 +173,13 @@ class TestLearning:
     def test_adam_is_the_default(self, data):
         a, b = small(), small()
         quiet(a, *data)
-        quiet(b, *data, "squared_error", fc.Adam(1e-3), 10, 128, seed=0, shuffle=True)
+        quiet(b, *data, "half_squared_error", fc.Adam(1e-3), 10, 128, seed=0, shuffle=True)
         assert np.array_equal(a.theta, b.theta)
 
     def test_names_stand_for_loss_and_optimizer(self, data):
         a, b = small(), small()
-        quiet(a, *data, "squared_error", "momentum")
-        quiet(b, *data, fc.SquaredError(), fc.Momentum())
+        quiet(a, *data, "half_squared_error", "momentum")
+        quiet(b, *data, fc.HalfSquaredError(), fc.Momentum())
         assert np.array_equal(a.theta, b.theta)
 
 
@@ -188,7 +188,7 @@ class TestSeeds:
         net = fc.Network([fc.Dense(3, 8, "relu"), fc.Dropout(0.3), fc.BatchNorm(), fc.Dense(8, 2)], seed=0)
         rng = np.random.default_rng(0)
         x, t = rng.normal(size=(30, 3)), rng.normal(size=(30, 2))
-        history = quiet(net, x, t, "squared_error", epochs=3, batch_size=8, seed=seed, **settings)
+        history = quiet(net, x, t, "half_squared_error", epochs=3, batch_size=8, seed=seed, **settings)
         return net.theta.tobytes() + net.state.tobytes(), history
 
     def test_same_seed_same_bits(self):
@@ -232,8 +232,8 @@ class TestWeights:
         a, b = small(), small()
         w = np.array([1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1])
         rows = np.repeat(np.arange(11), w)
-        weighted = quiet(a, x, t, "squared_error", rule, 5, 12, sample_weight=w)
-        repeated = quiet(b, x[rows], t[rows], "squared_error", rule, 5, 12)
+        weighted = quiet(a, x, t, "half_squared_error", rule, 5, 12, sample_weight=w)
+        repeated = quiet(b, x[rows], t[rows], "half_squared_error", rule, 5, 12)
         np.testing.assert_allclose(a.theta, b.theta, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(weighted.loss, repeated.loss, rtol=1e-10)
 
@@ -242,8 +242,8 @@ class TestWeights:
         x, t = data
         a, b = small(), small()
         w = np.array([1, 0, 1, 1, 0, 1, 1, 1, 1, 1, 0.0])
-        weighted = quiet(a, x, t, "squared_error", rule, 5, 12, sample_weight=w)
-        dropped = quiet(b, x[w > 0], t[w > 0], "squared_error", rule, 5, 12)
+        weighted = quiet(a, x, t, "half_squared_error", rule, 5, 12, sample_weight=w)
+        dropped = quiet(b, x[w > 0], t[w > 0], "half_squared_error", rule, 5, 12)
         np.testing.assert_allclose(a.theta, b.theta, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(weighted.loss, dropped.loss, rtol=1e-10)
 
@@ -259,9 +259,9 @@ class TestWeights:
         x, t = data[0][:8], data[1][:8]
         a, b = small(), small()
         history = quiet(
-            a, x, t, "squared_error", fc.Adam(0.1), 3, 4, sample_weight=[0] * 4 + [1] * 4, l2=0.1, shuffle=False
+            a, x, t, "half_squared_error", fc.Adam(0.1), 3, 4, sample_weight=[0] * 4 + [1] * 4, l2=0.1, shuffle=False
         )
-        alone = quiet(b, x[4:], t[4:], "squared_error", fc.Adam(0.1), 3, 4, l2=0.1, shuffle=False)
+        alone = quiet(b, x[4:], t[4:], "half_squared_error", fc.Adam(0.1), 3, 4, l2=0.1, shuffle=False)
         assert np.array_equal(a.theta, b.theta)
         np.testing.assert_allclose(history.loss, alone.loss, rtol=1e-14)
 
@@ -275,7 +275,7 @@ class TestL2:
         net.params[1].b = 5
         W = net.params[1].W.copy()
         x, t = np.ones((4, 2)), np.full(4, 5.0)  # a constant row is normalised to zero: z = b = t
-        history = quiet(net, x, t, "squared_error", fc.SGD(0.1), 3, 4, l2=0.5)
+        history = quiet(net, x, t, "half_squared_error", fc.SGD(0.1), 3, 4, l2=0.5)
         np.testing.assert_allclose(net.params[1].W, W * 0.95**3, rtol=1e-14)
         assert net.params[1].b[0] == 5
         assert net.params[0].gain.tolist() == [1, 1]
@@ -285,7 +285,7 @@ class TestL2:
     def test_is_no_part_of_the_validation_loss(self, data):
         net = small()
         history = quiet(net, *data, epochs=1, l2=10.0, validation=data)
-        assert history.validation_loss[0] == pytest.approx(net.evaluate(*data, "squared_error", ()).loss)
+        assert history.validation_loss[0] == pytest.approx(net.evaluate(*data, "half_squared_error", ()).loss)
         assert history.loss[0] > 2 * history.validation_loss[0]
 
 
@@ -293,9 +293,9 @@ class TestClipping:
     def test_the_step_is_as_long_as_the_limit(self, data):
         net = small()
         before = net.theta.copy()
-        quiet(net, *data, "squared_error", fc.SGD(1.0), 1, 11, max_grad_norm=0.01)
+        quiet(net, *data, "half_squared_error", fc.SGD(1.0), 1, 11, max_grad_norm=0.01)
         assert np.linalg.norm(net.theta - before) == pytest.approx(0.01, rel=1e-12)
-        g = small().gradients(*data, "squared_error").theta
+        g = small().gradients(*data, "half_squared_error").theta
         np.testing.assert_allclose((before - net.theta) / 0.01, g / np.linalg.norm(g), rtol=1e-10)
 
     def test_short_gradients_are_left_alone(self, data):
@@ -351,7 +351,7 @@ class TestValidation:
     def test_metrics_without_validation_are_of_the_training_data(self, data):
         net = small()
         history = quiet(net, *data, epochs=2, metrics=["mean_squared_error"])
-        found = net.evaluate(*data, "squared_error", ["mean_squared_error"])
+        found = net.evaluate(*data, "half_squared_error", ["mean_squared_error"])
         assert history.metrics["mean_squared_error"][-1] == found.metrics["mean_squared_error"]
 
     def test_own_metrics(self, data):
@@ -376,26 +376,26 @@ class TestPatience:
         net, x, t, validation = overfitting()
         recorded = []
         twin = net.copy()
-        for epoch in fc.epochs(twin, x, t, "squared_error", fc.SGD(0.05), validation=validation):
+        for epoch in fc.epochs(twin, x, t, "half_squared_error", fc.SGD(0.05), validation=validation):
             recorded.append((epoch.validation_loss, twin.theta.copy(), twin.state.copy()))
             if epoch.number == 60:
                 break
         best = int(np.argmin([loss for loss, _, _ in recorded]))
         assert 2 < best < 40
-        history = quiet(net, x, t, "squared_error", fc.SGD(0.05), 1000, validation=validation, patience=7)
+        history = quiet(net, x, t, "half_squared_error", fc.SGD(0.05), 1000, validation=validation, patience=7)
         assert history.stopped == "patience"
         assert history.best_epoch == best + 1
         assert len(history.loss) == len(history.validation_loss) == best + 1 + 7
         assert np.array_equal(net.theta, recorded[best][1])
         assert np.array_equal(net.state, recorded[best][2])
-        assert net.evaluate(*validation, "squared_error", ()).loss == min(history.validation_loss)
+        assert net.evaluate(*validation, "half_squared_error", ()).loss == min(history.validation_loss)
 
     def test_best_weights_come_back_where_epochs_run_out_first(self):
         net, x, t, validation = overfitting()
-        history = quiet(net, x, t, "squared_error", fc.SGD(0.05), 60, validation=validation, patience=50)
+        history = quiet(net, x, t, "half_squared_error", fc.SGD(0.05), 60, validation=validation, patience=50)
         assert history.stopped == "epochs"
         assert history.best_epoch < 60
-        assert net.evaluate(*validation, "squared_error", ()).loss == min(history.validation_loss)
+        assert net.evaluate(*validation, "half_squared_error", ()).loss == min(history.validation_loss)
 
     def test_watches_the_training_loss_without_validation(self, data):
         history = quiet(small(), *data, epochs=50, patience=3, schedule=lambda epoch: 0.0, shuffle=False)
@@ -425,9 +425,9 @@ class TestPatience:
         twin = net.copy()
         numbers = [
             epoch.number
-            for epoch in fc.epochs(net, x, t, "squared_error", fc.SGD(0.05), validation=validation, patience=7)
+            for epoch in fc.epochs(net, x, t, "half_squared_error", fc.SGD(0.05), validation=validation, patience=7)
         ]
-        history = quiet(twin, x, t, "squared_error", fc.SGD(0.05), 1000, validation=validation, patience=7)
+        history = quiet(twin, x, t, "half_squared_error", fc.SGD(0.05), 1000, validation=validation, patience=7)
         assert numbers == list(range(1, len(history.loss) + 1))
         assert np.array_equal(net.theta, twin.theta)
         assert np.array_equal(net.state, twin.state)
@@ -470,7 +470,7 @@ class TestEpochs:
         ]
         history = quiet(nets[0], *data, epochs=4, validation=data, **settings)
         losses = []
-        for epoch in fc.epochs(nets[1], *data, "squared_error", validation=data, **settings):
+        for epoch in fc.epochs(nets[1], *data, "half_squared_error", validation=data, **settings):
             losses.append((epoch.loss, epoch.validation_loss))
             if epoch.number == 4:
                 break
@@ -480,7 +480,7 @@ class TestEpochs:
 
     def test_break_leaves_the_network_where_it_was(self, data):
         net, seen = small(), None
-        for epoch in fc.epochs(net, *data, "squared_error"):
+        for epoch in fc.epochs(net, *data, "half_squared_error"):
             seen = net.theta.copy()
             if epoch.loss < 1e9:
                 break
@@ -489,7 +489,7 @@ class TestEpochs:
 
     def test_what_an_epoch_tells(self, data):
         began = time.perf_counter()
-        epoch = next(fc.epochs(small(), *data, "squared_error", validation=data, metrics=["r2"]))
+        epoch = next(fc.epochs(small(), *data, "half_squared_error", validation=data, metrics=["r2"]))
         took = time.perf_counter() - began
         assert epoch.number == 1
         assert epoch.loss > 0 < epoch.validation_loss
@@ -500,7 +500,7 @@ class TestEpochs:
 
     def test_the_callers_loop_may_look_at_and_change_the_network(self, data):
         net = small()
-        training = fc.epochs(net, *data, "squared_error", fc.SGD(0.1), shuffle=False)
+        training = fc.epochs(net, *data, "half_squared_error", fc.SGD(0.1), shuffle=False)
         next(training)
         net.params[0].W *= 0.5
         net.predict(data[0])
@@ -511,14 +511,14 @@ class TestEpochs:
 
     def test_arguments_are_checked_at_once(self, data):
         with pytest.raises(errors.ConfigError, match="batch_size"):
-            fc.epochs(small(), *data, "squared_error", batch_size=0)
+            fc.epochs(small(), *data, "half_squared_error", batch_size=0)
         with pytest.raises(errors.ShapeError):
-            fc.epochs(small(), data[0], data[1][:3], "squared_error")
+            fc.epochs(small(), data[0], data[1][:3], "half_squared_error")
 
     @pytest.mark.parametrize("setting", [{"epochs": 3}, {"progress": True}, {"batchsize": 3}])
     def test_settings_that_it_does_not_have(self, setting, data):
         with pytest.raises(TypeError, match=next(iter(setting))):
-            fc.epochs(small(), *data, "squared_error", **setting)
+            fc.epochs(small(), *data, "half_squared_error", **setting)
 
 
 class TestInterrupted:
@@ -587,9 +587,9 @@ class TestInterrupted:
             return 1.0
 
         settings = {"validation": validation, "patience": 100, "schedule": schedule}
-        history = quiet(net, x, t, "squared_error", fc.SGD(0.05), 1000, **settings)
+        history = quiet(net, x, t, "half_squared_error", fc.SGD(0.05), 1000, **settings)
         assert history.interrupted
-        assert net.evaluate(*validation, "squared_error", ()).loss == min(history.validation_loss)
+        assert net.evaluate(*validation, "half_squared_error", ()).loss == min(history.validation_loss)
 
     def test_other_exceptions_are_the_callers(self, data):
         def broken(z, t):
@@ -638,7 +638,7 @@ class TestDivergence:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_is_told_and_leaves_the_last_finite_weights(self, dtype, data):
         net, seen = small(dtype=dtype), []
-        training = fc.epochs(net, *data, "squared_error", fc.SGD(1e5), batch_size=4, schedule=lambda epoch: 2.0)
+        training = fc.epochs(net, *data, "half_squared_error", fc.SGD(1e5), batch_size=4, schedule=lambda epoch: 2.0)
 
         def watch():
             for _ in training:
@@ -665,9 +665,9 @@ class TestDivergence:
 
     def test_can_be_caught_as_what_it_is(self, data):
         with pytest.raises(ArithmeticError):
-            quiet(small(), *data, "squared_error", fc.SGD(1e10), epochs=100)
+            quiet(small(), *data, "half_squared_error", fc.SGD(1e10), epochs=100)
         with pytest.raises(errors.FullyConnectedError):
-            quiet(small(), *data, "squared_error", fc.SGD(1e10), epochs=100)
+            quiet(small(), *data, "half_squared_error", fc.SGD(1e10), epochs=100)
 
     def test_survives_a_pickle(self):
         error = pickle.loads(pickle.dumps(errors.DivergenceError(2, 31, 0.5, "dense_1.W")))
@@ -687,7 +687,7 @@ class TestDivergence:
         net.params[0].W, net.params[1].W = weights
         before = net.theta.copy()
         with pytest.raises(errors.DivergenceError) as caught:
-            quiet(net, [[2.0]], [target], "squared_error", epochs=3)
+            quiet(net, [[2.0]], [target], "half_squared_error", epochs=3)
         assert (caught.value.epoch, caught.value.step, caught.value.layer) == (1, 1, layer)
         assert np.array_equal(net.theta, before)
 
@@ -705,7 +705,7 @@ class TestDivergence:
         x = np.array([[1e19], [-3e19]], np.float32)  # their squares are beyond float32
         state = net.state.copy()
         with pytest.raises(errors.DivergenceError):
-            quiet(net, x, [1e30, -1e30], "squared_error", fc.SGD(1e30), epochs=2)
+            quiet(net, x, [1e30, -1e30], "half_squared_error", fc.SGD(1e30), epochs=2)
         assert np.array_equal(net.state, state)
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -736,12 +736,12 @@ class TestContinued:
             "sample_weight": np.arange(1.0, 12),
         }
         whole = self.net()
-        expected = quiet(whole, *data, "squared_error", rule, 9, **settings)
+        expected = quiet(whole, *data, "half_squared_error", rule, 9, **settings)
         path = tmp_path / "run"
-        quiet(self.net(), *data, "squared_error", rule, 2, checkpoint=path, **settings)
-        quiet(self.net(), *data, "squared_error", rule, 5, checkpoint=str(path), **settings)
+        quiet(self.net(), *data, "half_squared_error", rule, 2, checkpoint=path, **settings)
+        quiet(self.net(), *data, "half_squared_error", rule, 5, checkpoint=str(path), **settings)
         parts = self.net()
-        history = quiet(parts, *data, "squared_error", rule, 9, checkpoint=path, **settings)
+        history = quiet(parts, *data, "half_squared_error", rule, 9, checkpoint=path, **settings)
         assert np.array_equal(parts.theta, whole.theta)
         assert np.array_equal(parts.state, whole.state)
         assert history == expected
@@ -772,11 +772,11 @@ class TestContinued:
     def test_with_epochs(self, data, tmp_path):
         whole, parts = self.net(), self.net()
         quiet(whole, *data, epochs=5)
-        for epoch in fc.epochs(parts, *data, "squared_error", checkpoint=tmp_path / "run"):
+        for epoch in fc.epochs(parts, *data, "half_squared_error", checkpoint=tmp_path / "run"):
             if epoch.number == 2:
                 break
         numbers = []
-        for epoch in fc.epochs(self.net(), *data, "squared_error", checkpoint=tmp_path / "run"):
+        for epoch in fc.epochs(self.net(), *data, "half_squared_error", checkpoint=tmp_path / "run"):
             numbers.append(epoch.number)
             if epoch.number == 5:
                 break
@@ -807,6 +807,6 @@ def test_an_epoch_that_is_interrupted_while_it_is_judged_is_not_counted(data):
             raise KeyboardInterrupt
         return 0.0
 
-    history = fc.fit(small(), *data, "squared_error", epochs=9, metrics=[impatient], patience=5, progress=False)
+    history = fc.fit(small(), *data, "half_squared_error", epochs=9, metrics=[impatient], patience=5, progress=False)
     assert history.interrupted
     assert len(history.loss) == len(history.metrics["impatient"]) == 2

@@ -67,13 +67,13 @@ def test_columns_are_named():
 
 
 def test_targets():
-    for loss in ("squared_error", "mean_squared_error", "absolute_error", "huber"):
+    for loss in ("half_squared_error", "mean_squared_error", "absolute_error", "huber"):
         message = told(t=T * 77 + 152, loss=loss)
         assert "t[:, 0] has mean 1" in message
         assert "take predict(x) * std + mean" in message
         assert told(t=T, loss=loss) == ""
         assert "t[:, 0] has mean" in told(t=T * 1e-5, loss=loss)
-    both = told(X * [1, 1, 1000, 1], T * 1e4, "squared_error")
+    both = told(X * [1, 1, 1000, 1], T * 1e4, "half_squared_error")
     assert "x[:, 2]" in both
     assert "t[:, 0]" in both
 
@@ -81,7 +81,7 @@ def test_targets():
 def test_a_network_that_is_near_such_targets_is_let_alone():
     net = fc.mlp([4, 1], seed=0)
     net.params[0].b = 1000.0
-    assert told(t=T + 1000, loss="squared_error", net=net) == ""
+    assert told(t=T + 1000, loss="half_squared_error", net=net) == ""
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,12 @@ def test_sane_inputs_are_silent(x):
 
 @pytest.mark.parametrize(
     ("t", "loss"),
-    [(T, "squared_error"), (np.zeros(200), "squared_error"), (RNG.poisson(300, 200), "poisson"), (CLASSES, "logistic")],
+    [
+        (T, "half_squared_error"),
+        (np.zeros(200), "half_squared_error"),
+        (RNG.poisson(300, 200), "poisson"),
+        (CLASSES, "binary_cross_entropy"),
+    ],
     ids=["numbers", "zeros", "counts", "yes and no"],
 )
 def test_sane_targets_are_silent(t, loss):
@@ -121,8 +126,8 @@ def test_real_tables():
     assert "x[:, 12] has mean 747 and standard deviation 314" in message
     assert told((x - x.mean(axis=0)) / x.std(axis=0), t, net=fc.mlp([13, 3])) == ""
     x, t = datasets.load_diabetes(return_X_y=True)
-    assert "t[:, 0] has mean 152 and standard deviation 77" in told(x, t, "squared_error")
-    assert told(x, (t - t.mean()) / t.std(), "squared_error") == ""
+    assert "t[:, 0] has mean 152 and standard deviation 77" in told(x, t, "half_squared_error")
+    assert told(x, (t - t.mean()) / t.std(), "half_squared_error") == ""
     for load in (datasets.load_iris, datasets.load_digits):
         x, t = load(return_X_y=True)
         assert told(x, t, net=fc.mlp([x.shape[1], t.max() + 1])) == ""

@@ -80,7 +80,7 @@ def test_a_checkpoint_compares_every_setting_but_those_that_may_change(tmp_path)
     """Also one that is added later: a file that knows nothing of it was begun with its default."""
 
     def fit(path, **settings):
-        fc.fit(fc.mlp([1, 1], seed=0), [[1.0], [3.0]], [1.0, 2.0], "squared_error", epochs=2, progress=False,
+        fc.fit(fc.mlp([1, 1], seed=0), [[1.0], [3.0]], [1.0, 2.0], "half_squared_error", epochs=2, progress=False,
                checkpoint=path, **settings)  # fmt: skip
 
     fit(tmp_path / "run")

@@ -11,7 +11,7 @@ from fullyconnected import errors
 pytest.importorskip("scipy.optimize", reason="the solver is SciPy's")
 
 
-def solve(net, x, t, loss="squared_error", epochs=200, optimizer=None, **settings):
+def solve(net, x, t, loss="half_squared_error", epochs=200, optimizer=None, **settings):
     return fc.fit(net, x, t, loss, optimizer or fc.LBFGS(), epochs, progress=False, **settings)
 
 
@@ -73,8 +73,8 @@ class TestHistory:
         assert len(history.loss) == len(history.validation_loss) == len(history.metrics["r2"]) == 5
         assert history.stopped == "epochs"
         assert all(a > b for a, b in zip(history.loss, history.loss[1:], strict=False))
-        assert history.loss[-1] == pytest.approx(net.gradients(x, t, "squared_error", l2=0.1).loss, rel=1e-12)
-        assert history.validation_loss[-1] == net.evaluate(x, t, "squared_error", ()).loss
+        assert history.loss[-1] == pytest.approx(net.gradients(x, t, "half_squared_error", l2=0.1).loss, rel=1e-12)
+        assert history.validation_loss[-1] == net.evaluate(x, t, "half_squared_error", ()).loss
 
     def test_an_epoch_is_an_iteration(self, line):
         a, b = linear(), linear()
@@ -139,7 +139,7 @@ class TestHistory:
         history = solve(net, x[:20], t[:20], epochs=500, validation=(x[20:], t[20:]), patience=5)
         assert history.stopped == "patience"
         assert len(history.loss) == history.best_epoch + 5
-        assert net.evaluate(x[20:], t[20:], "squared_error", ()).loss == min(history.validation_loss)
+        assert net.evaluate(x[20:], t[20:], "half_squared_error", ()).loss == min(history.validation_loss)
 
     def test_interrupted(self, line):
         calls = []
@@ -201,7 +201,7 @@ def test_refuses(layers, settings, what, line, tmp_path, monkeypatch):
 
 def test_has_no_epochs(line):
     with pytest.raises(errors.ConfigError, match=r"epochs yields between epochs.*use fit"):
-        fc.epochs(linear(), *line, "squared_error", fc.LBFGS())
+        fc.epochs(linear(), *line, "half_squared_error", fc.LBFGS())
 
 
 def test_has_no_learning_rate():

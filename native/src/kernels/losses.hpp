@@ -9,7 +9,7 @@ namespace {
 template <LossKind loss, class T>
 FC_INLINE V<T> term(V<T> z, V<T> t, T setting, ptrdiff_t n, V<T>& dz) {
     const V<T> r = z - t;
-    if constexpr (loss == LossKind::squared_error) {
+    if constexpr (loss == LossKind::half_squared_error) {
         dz = r;
         return r * r * (T)0.5;
     }
@@ -36,7 +36,7 @@ FC_INLINE V<T> term(V<T> z, V<T> t, T setting, ptrdiff_t n, V<T>& dz) {
         dz = rate - t;
         return rate - t * z;
     }
-    if constexpr (loss == LossKind::logistic) {
+    if constexpr (loss == LossKind::binary_cross_entropy) {
         // with q = e^-|z|: log(1 + q) + ([z >= 0] - t) z, so that nothing that is nearly 1 is taken from 1
         const V<T> away = -absolute<T>(z), small = sigmoid<T>(away);
         const auto above = z >= T(0);
@@ -145,8 +145,8 @@ double hinge(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
 template <class T>
 double loss_of(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
     switch (run.loss) {
-        case LossKind::squared_error:
-            return terms<LossKind::squared_error>(run, from, to);
+        case LossKind::half_squared_error:
+            return terms<LossKind::half_squared_error>(run, from, to);
         case LossKind::mean_squared_error:
             return terms<LossKind::mean_squared_error>(run, from, to);
         case LossKind::absolute_error:
@@ -157,8 +157,8 @@ double loss_of(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
             return terms<LossKind::quantile>(run, from, to);
         case LossKind::poisson:
             return terms<LossKind::poisson>(run, from, to);
-        case LossKind::logistic:
-            return terms<LossKind::logistic>(run, from, to);
+        case LossKind::binary_cross_entropy:
+            return terms<LossKind::binary_cross_entropy>(run, from, to);
         case LossKind::softmax_cross_entropy:
             return softmax_cross_entropy(run, from, to);
         case LossKind::hinge:

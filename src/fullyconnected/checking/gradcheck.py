@@ -106,9 +106,9 @@ def check_gradients(
 
     Examples
     --------
-    >>> from fullyconnected import SquaredError, mlp
+    >>> from fullyconnected import HalfSquaredError, mlp
     >>> net = mlp([2, 3, 1], activation="tanh", dtype=np.float64, seed=0)
-    >>> report = check_gradients(net, [[0.5, -1.0]], [1.0], SquaredError())
+    >>> report = check_gradients(net, [[0.5, -1.0]], [1.0], HalfSquaredError())
     >>> report.ok, report.worst < 1e-6
     (True, True)
     """
@@ -127,7 +127,7 @@ def check_gradients(
         if loss is None and not isinstance(obj, Network):
             loss, t = Projection(), rng.normal(size=(len(x), net.n_out))
         if t is None or loss is None:
-            raise KindError("to check a network, give x, t and loss: check_gradients(net, x, t, fc.SquaredError())")
+            raise KindError("to check a network, give x, t and loss: check_gradients(net, x, t, fc.HalfSquaredError())")
         subject = of_network(net, x, t, loss, l2, sample_weight, train, seed, engine)
     else:
         raise KindError(f"a Network, a Layer, an ActivationFunction or a Loss can be checked; got {obj!r}")

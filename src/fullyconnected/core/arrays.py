@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fullyconnected.core import deprecation
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import KindError, MissingNameError, ShapeError
 
@@ -56,6 +57,9 @@ class Views:
             view[...] = array
 
     def __getattr__(self, name: str) -> Any:  # reached only for names that do not exist
+        if (new := deprecation.PARAMETERS.get(name)) in self.__dict__:
+            deprecation.warn(name, new)
+            return self.__dict__[new]
         raise MissingNameError(f"there is no parameter {name!r} here, only {', '.join(self.__dict__) or 'none'}")
 
     def __iter__(self) -> Iterator[tuple[str, Array]]:

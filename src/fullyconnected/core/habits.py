@@ -55,8 +55,8 @@ PUBLIC: Mapping[str, str] = {
         "write fc.SoftmaxCrossEntropy(), which takes logits and class numbers",
     ),
     **dict.fromkeys(
-        ("BCELoss", "BCEWithLogitsLoss", "BinaryCrossentropy", "BinaryCrossEntropy", "SigmoidCrossEntropy"),
-        "write fc.LogisticLoss(), which takes logits",
+        ("BCELoss", "BCEWithLogitsLoss", "BinaryCrossentropy", "SigmoidCrossEntropy"),
+        "write fc.BinaryCrossEntropy(), which takes logits",
     ),
     **dict.fromkeys(("MSELoss", "MSE", "mse", "mse_loss", "L2Loss"), "write fc.MeanSquaredError()"),
     **dict.fromkeys(("L1Loss", "MAE", "mae", "MeanAbsoluteError"), "write fc.AbsoluteError()"),
@@ -83,7 +83,9 @@ PUBLIC: Mapping[str, str] = {
     ),
     **dict.fromkeys(("nn", "layers", "models"), "layers are in fc itself: fc.Dense, fc.Dropout, fc.Network"),
     **dict.fromkeys(("optim", "optimizers"), "optimizers are in fc itself: fc.Adam, fc.SGD"),
-    **dict.fromkeys(("loss", "metrics"), 'losses are in fc itself: fc.SquaredError; a metric is a name: "accuracy"'),
+    **dict.fromkeys(
+        ("loss", "metrics"), 'losses are in fc itself: fc.HalfSquaredError; a metric is a name: "accuracy"'
+    ),
     **dict.fromkeys(
         ("to_categorical", "one_hot", "OneHotEncoder"), "write np.eye(n)[t]; SoftmaxCrossEntropy takes class numbers"
     ),
@@ -199,7 +201,7 @@ SETTINGS: Mapping[str, str] = {
     **dict.fromkeys(("random_state", "rng", "random_seed"), "write seed=0"),
     **dict.fromkeys(("clipnorm", "clip_norm", "grad_clip", "gradient_clip_val", "max_norm"), "write max_grad_norm=1.0"),
     **dict.fromkeys(("scheduler", "lr_schedule", "lr_scheduler"), "write schedule=fc.StepDecay(0.95)"),
-    **dict.fromkeys(("criterion", "loss_fn", "loss_function"), "write loss=fc.SquaredError()"),
+    **dict.fromkeys(("criterion", "loss_fn", "loss_function"), "write loss=fc.HalfSquaredError()"),
     **dict.fromkeys(("y", "y_train", "target", "targets", "labels", "Y"), "targets are called t"),
     **dict.fromkeys(("X", "x_train", "inputs", "data"), "inputs are called x"),
     **dict.fromkeys(("model", "network"), "the network is called net"),
@@ -230,10 +232,9 @@ NAMES: Mapping[str, str] = {
     "log_loss": "softmax_cross_entropy",
     "nll": "softmax_cross_entropy",
     "ce": "softmax_cross_entropy",
-    "bce": "logistic",
-    "binary_crossentropy": "logistic",
-    "binary_cross_entropy": "logistic",
-    "bce_with_logits": "logistic",
+    "bce": "binary_cross_entropy",
+    "binary_crossentropy": "binary_cross_entropy",
+    "bce_with_logits": "binary_cross_entropy",
     "pinball": "quantile",
     "smooth_l1": "huber",
     "svm": "hinge",

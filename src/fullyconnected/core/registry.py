@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
+from fullyconnected.core import deprecation
 from fullyconnected.core.contracts import check_class, is_foreign
 from fullyconnected.errors import ConfigError, KindError, nearest
 
@@ -68,6 +69,10 @@ class Registry(Generic[T]):
 
     def build(self, name: object, **settings: Any) -> T:
         """Return the class registered under ``name``, called with ``settings``."""
+        new = deprecation.REGISTERED.get(self.kind, {}).get(name) if isinstance(name, str) else None
+        if new is not None and name not in self.classes:
+            deprecation.warn(repr(name), repr(new))
+            name = new
         if not isinstance(name, str) or name not in self.classes:
             raise nearest(self.kind, name, self.classes)
         try:

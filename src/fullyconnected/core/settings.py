@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Self, TypeVar, dataclass_transform
 
+from fullyconnected.core import deprecation
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import KindError, nearest
 
@@ -14,6 +15,9 @@ C = TypeVar("C", bound=type[Any])
 class Settings:
     """Equal to another of its class with the same settings, and printed as it is written."""
 
+    def __init_subclass__(cls) -> None:
+        deprecation.accept_old_names(cls)
+
     def __new__(cls, *given: Any, **named: Any) -> Self:
         """Raise for a setting that a class does not have, such as one that another library names so."""
         if (given or named) and cls.__init__ is object.__init__:
@@ -21,7 +25,7 @@ class Settings:
             raise KindError(f"{cls.__name__} has no settings; got {told:.200}")
         if named and cls.__module__.startswith("fullyconnected.") and is_dataclass(cls):
             known = {each.name for each in fields(cls)}
-            wrong = min(named.keys() - known, default=None)
+            wrong = min(named.keys() - known - deprecation.SETTINGS.get(cls.__name__, {}).keys(), default=None)
             if wrong is None:
                 return super().__new__(cls)
             raise KindError(f"{cls.__name__}: {nearest('setting', wrong, known)}")
@@ -46,4 +50,4 @@ def settings(cls: C) -> C:
     Generating them anew would take half as long again for each class, in an import that is to take little.
     """
     made: Any = dataclass(frozen=True, eq=False, repr=False)(cls)
-    return made
+    return deprecation.accept_old_settings(made)

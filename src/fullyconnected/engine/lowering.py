@@ -55,7 +55,7 @@ ACTIVATIONS_HERE: dict[str, dict[str, str]] = {
     "softmax": {},
 }
 LOSSES_HERE: dict[str, dict[str, str]] = {
-    "squared_error": {},
+    "half_squared_error": {},
     "mean_squared_error": {},
     "absolute_error": {},
     "huber": {"setting": "delta"},
@@ -63,7 +63,7 @@ LOSSES_HERE: dict[str, dict[str, str]] = {
     "poisson": {},
     "hinge": {},
     "softmax_cross_entropy": {},
-    "logistic": {},
+    "binary_cross_entropy": {},
 }
 OPTIMIZERS_HERE: dict[str, dict[str, str]] = {
     "sgd": {},

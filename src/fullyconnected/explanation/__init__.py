@@ -112,7 +112,7 @@ def explain(
     >>> import fullyconnected as fc
     >>> net = fc.mlp([2, 2], dtype="float64", seed=0)
     >>> net.theta = [0.15, 0.20, 0.25, 0.30, 0.35, 0.45]
-    >>> text = fc.explain(net, [[0.1, 0.5]], [[0.01, 0.99]], "squared_error").to_text()
+    >>> text = fc.explain(net, [[0.1, 0.5]], [[0.01, 0.99]], "half_squared_error").to_text()
     >>> print(text[text.index("y1[0,0]"):].splitlines()[0])
     y1[0,0] = 0.1 * 0.15 + 0.5 * 0.25 + 0.35 = 0.49
     """

@@ -64,7 +64,7 @@ def trace(
     x, t : array
         The batch, one row or more, and its targets.
     loss : Loss or str
-        Such as ``fc.SquaredError()``.
+        Such as ``fc.HalfSquaredError()``.
     optimizer : Optimizer or str, optional
         Any stepwise rule; its first step is shown. None leaves the update out.
     l2, sample_weight, train, seed
@@ -87,7 +87,7 @@ def trace(
     >>> import fullyconnected as fc
     >>> net = fc.mlp([2, 2], dtype="float64", seed=0)
     >>> net.theta = [0.15, 0.20, 0.25, 0.30, 0.35, 0.45]
-    >>> record = fc.trace(net, [[0.1, 0.5]], [[0.01, 0.99]], "squared_error")
+    >>> record = fc.trace(net, [[0.1, 0.5]], [[0.01, 0.99]], "half_squared_error")
     >>> for step in record.steps[:3]:
     ...     print(step.phase, step.equation, step.result.round(12).tolist())
     forward y1 = x W1 + b1 [[0.49, 0.62]]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.losses import SquaredError
+from fullyconnected.losses import HalfSquaredError
 from fullyconnected.network import Network, mlp
 from fullyconnected.optimizers import SGD
 
@@ -15,14 +15,14 @@ def xor() -> tuple[Network, Any, Any, dict[str, Any]]:
     """Return a 2-3-1 network of sigmoids, the four rows of XOR, and the settings of a first step."""
     net = mlp([2, 3, 1], activation="sigmoid", output_activation="sigmoid", dtype=np.float64, seed=0)
     x, t = [[0, 0], [0, 1], [1, 0], [1, 1]], [[0], [1], [1], [0]]
-    return net, x, t, {"loss": SquaredError(), "optimizer": SGD(0.1)}
+    return net, x, t, {"loss": HalfSquaredError(), "optimizer": SGD(0.1)}
 
 
 def seed() -> tuple[Network, Any, Any, dict[str, Any]]:
     """Return one layer of two inputs and two outputs, with the weights, the target and the step h of the page."""
     net = mlp([2, 2], dtype=np.float64, seed=0)
     net.set_weights([[[0.15, 0.20], [0.25, 0.30]], [0.35, 0.45]])
-    return net, [[0.1, 0.5]], [[0.01, 0.99]], {"loss": SquaredError(), "optimizer": SGD(0.5), "h": 0.01}
+    return net, [[0.1, 0.5]], [[0.01, 0.99]], {"loss": HalfSquaredError(), "optimizer": SGD(0.5), "h": 0.01}
 
 
 SAMPLES = {"xor": xor, "seed": seed}

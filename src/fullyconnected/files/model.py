@@ -19,11 +19,12 @@ from fullyconnected.core.checks import UNNAMED, Columns
 from fullyconnected.errors import ConfigError, FileFormatError
 from fullyconnected.files.architecture import build_layers, describe_layers
 from fullyconnected.files.atomic import write_atomically
+from fullyconnected.files.upgrade import upgrade
 from fullyconnected.program.program import Program
 
 __all__ = ["Model", "read_model", "write_model"]
 
-NAME, VERSION = "fullyconnected", 1  # one entry of metadata: safetensors writes several in any order
+NAME, VERSION = "fullyconnected", 2  # one entry of metadata: safetensors writes several in any order
 DTYPES = ("float32", "float64")
 
 
@@ -97,6 +98,8 @@ def _model(data: bytes) -> Model:
     columns = _columns(extras.pop("trained_with", {}), program.n_in)
     shapes = {name: shape for name, shape, _, _ in program.tensors()}
     shapes |= {name: shape for name, shape, _ in program.state_tensors()}
+    if content["version"] < VERSION:
+        upgrade(content["version"], tensors, shapes, extras)
     if missing := shapes.keys() - tensors:
         raise FileFormatError(f"the tensor {min(missing)} is missing")
     for name, tensor in tensors.items():
@@ -136,9 +139,9 @@ def _content(metadata: dict[str, str]) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise FileFormatError(f"the description of the network is not JSON: {error}") from None
     version = content.get("version") if isinstance(content, dict) else None
-    if version != VERSION:
+    if version not in range(1, VERSION + 1):
         raise FileFormatError(
-            f"this is of version {version!r:.80}, and this release reads version {VERSION}; "
+            f"this is of version {version!r:.80}, and this release reads versions 1 to {VERSION}; "
             f"a newer release of fullyconnected may read it"
         )
     if content.keys() != {"version", "dtype", "layers", "extras"}:

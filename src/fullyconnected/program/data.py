@@ -42,7 +42,7 @@ def check_loss(program: Program, loss: Any) -> Loss:
     if n_out < loss.least_outputs:
         raise ConfigError(
             f"{type(loss).__name__} takes {loss.least_outputs} outputs or more and the network has {n_out}"
-            + (": one for each class. (For two classes by a single output: LogisticLoss)" if n_out == 1 else "")
+            + (": one for each class. (For two classes by a single output: BinaryCrossEntropy)" if n_out == 1 else "")
         )
     if (output := output_activation(program)) in loss.link.refuses:
         raise ConfigError(

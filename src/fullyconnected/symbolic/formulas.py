@@ -275,7 +275,7 @@ _RIGHT = call("onehot", T, Z) > 0
 _MARGIN = where(_RIGHT, 0, call("max", Z - call("pick", Z, T) + 1, number(0)))
 
 LOSSES: dict[type[Loss], Callable[[Any, bool], Terms]] = {
-    losses.SquaredError: lambda *_: Terms(
+    losses.HalfSquaredError: lambda *_: Terms(
         [],
         (Z - T) ** 2,
         Z - T,
@@ -315,7 +315,7 @@ LOSSES: dict[type[Loss], Callable[[Any, bool], Terms]] = {
         "The outputs are logarithms of rates: the rate, minus the logarithm of how likely the count was.",
         "Rate minus count.",
     ),
-    losses.LogisticLoss: lambda *_: Terms(
+    losses.BinaryCrossEntropy: lambda *_: Terms(
         [],
         call("softplus", Z) - T * Z,
         1 / (1 + call("exp", -Z)) - T,

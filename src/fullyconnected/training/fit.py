@@ -46,8 +46,8 @@ def epochs(net: Network, x: Any, t: Any, loss: Any = None, optimizer: Any = None
 
     Examples
     --------
-    >>> from fullyconnected import SquaredError, mlp
-    >>> for epoch in epochs(mlp([1, 1], seed=0), [[0.0], [1.0]], [1.0, 3.0], SquaredError()):
+    >>> from fullyconnected import HalfSquaredError, mlp
+    >>> for epoch in epochs(mlp([1, 1], seed=0), [[0.0], [1.0]], [1.0, 3.0], HalfSquaredError()):
     ...     if epoch.number == 3:
     ...         break
     >>> epoch.number
@@ -170,10 +170,10 @@ def fit(
     Examples
     --------
     >>> import numpy as np
-    >>> from fullyconnected import Adam, SquaredError, mlp
+    >>> from fullyconnected import Adam, HalfSquaredError, mlp
     >>> net = mlp([1, 8, 1], activation="tanh", seed=0)
     >>> x = np.linspace(-1, 1, 64)[:, None]
-    >>> history = fit(net, x, x**2, SquaredError(), Adam(0.01), epochs=200, batch_size=16, progress=False)
+    >>> history = fit(net, x, x**2, HalfSquaredError(), Adam(0.01), epochs=200, batch_size=16, progress=False)
     >>> history.loss[-1] < 0.01 < history.loss[0]
     True
     """

@@ -163,7 +163,9 @@ class _Teller:
         codes = [self._look(method, owner, reads, f"{name}.") for name, method in _methods(kind).items()]
         for base in filter(_is_own, kind.__mro__):
             for name, value in vars(base).items():
-                if not name.startswith("__") and name not in _held(owner) and _is_fixed(value) and not callable(value):
+                if name in vars(base).get("__renamed__", ()) or name.startswith("__") or name in _held(owner):
+                    continue
+                if _is_fixed(value) and not callable(value):
                     reads.setdefault(name, self.tell(value))
         return _summed(codes) + _within(reads)
 
@@ -228,7 +230,7 @@ def _methods(kind: type) -> dict[str, types.FunctionType]:
     for base in filter(_is_own, kind.__mro__):
         for name, value in vars(base).items():
             function = getattr(value, "__func__", getattr(value, "fget", getattr(value, "func", value)))
-            called = name == "__call__" or not name.startswith("__")
+            called = name == "__call__" or not (name.startswith("__") or name in vars(base).get("__renamed__", ()))
             if called and isinstance(function, types.FunctionType) and _is_own(function):
                 found.setdefault(name, function)
     return dict(sorted(found.items()))

@@ -109,11 +109,11 @@ def draw(
     if not isinstance(net, Network):
         raise KindError(f"a Network can be drawn; got {net!r}")
     if (t is None) != (loss is None):
-        raise KindError("targets need a loss, and a loss needs targets: draw(net, x, t, fc.SquaredError())")
+        raise KindError("targets need a loss, and a loss needs targets: draw(net, x, t, fc.HalfSquaredError())")
     if t is not None and x is None:
         raise KindError("gradients need inputs, too: draw(net, x, t, loss)")
     if t is None and show in ("gradients", "both"):
-        raise ConfigError(f"show={show!r} needs targets and a loss: draw(net, x, t, fc.SquaredError())")
+        raise ConfigError(f"show={show!r} needs targets and a loss: draw(net, x, t, fc.HalfSquaredError())")
     if t is not None:
         return picture_of(trace(net, x, t, loss), show=show or "both", focus=focus)
     return _drawn(list(_of_network(net, x)), show or "values", focus, 0 if x is None else len(x))

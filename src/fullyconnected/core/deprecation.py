@@ -1,0 +1,101 @@
+"""Old names, which go on working: each use gives one FutureWarning, of the line that uses it, with the new name.
+
+All of them stand in the tables here, and nowhere else.
+"""
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar
+
+__all__ = ["accept_old_names", "accept_old_settings", "old_arguments", "warn"]
+
+Names = Mapping[str, str]  # old: new
+
+# fc.X
+PUBLIC: Names = {"SquaredError": "HalfSquaredError", "LogisticLoss": "BinaryCrossEntropy"}
+# what a string stands for, by kind
+REGISTERED: Mapping[str, Names] = {
+    "loss": {"squared_error": "half_squared_error", "logistic": "binary_cross_entropy"},
+}
+# settings of a class of the library's
+SETTINGS: Mapping[str, Names] = {}
+# arguments of a function
+ARGUMENTS: Mapping[str, Names] = {}
+# what classes of the user's own define, by the class of the library's that they are of
+MEMBERS: Mapping[str, Names] = {}
+# parameters and running statistics of layers
+PARAMETERS: Names = {}
+
+# What looks at every attribute there is, or asks first whether there is one, uses none.
+_LOOKING = ("importlib._bootstrap", "inspect", "pydoc")
+
+C = TypeVar("C", bound=type[Any])
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def warn(old: str, new: str) -> None:
+    """Give the warning, of the innermost line that is not the library's."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "fullyconnected":
+        frame = frame.f_back
+    module = frame.f_globals.get("__name__", "")
+    if module not in _LOOKING:
+        told = f"{old} is an old name, which a later version will not know; write {new}"
+        registry = frame.f_globals.setdefault("__warningregistry__", {})
+        warnings.warn_explicit(told, FutureWarning, frame.f_code.co_filename, frame.f_lineno, module, registry)
+
+
+class _Old:
+    """What a class has under another name now."""
+
+    def __init__(self, cls: type, old: str, new: str) -> None:
+        self.cls, self.old, self.new, self.__doc__ = cls, old, new, f"The old name of {new}."
+
+    def __get__(self, thing: Any, owner: type) -> Any:
+        warn(f"{owner.__name__}.{self.old}", self.new)
+        value = vars(self.cls)[self.new]  # by super() of an overridden method it must not lead to that method again
+        if hasattr(value, "__get__"):
+            return value.__get__(thing, owner)
+        return getattr(owner if thing is None else thing, self.new)
+
+
+def accept_old_names(cls: type) -> None:
+    """Give a class that defines a member under its old name the new one; and one that has the new one, the old."""
+    for base in cls.__mro__:
+        for old, new in MEMBERS.get(base.__name__, {}).items() if base.__module__ == "fullyconnected.base" else ():
+            owner = next(each for each in cls.__mro__ if old in vars(each) or new in vars(each))
+            if new not in vars(owner):
+                warn(f"{owner.__name__}.{old}", new)
+                setattr(cls, new, vars(owner)[old])
+                cls.__renamed__ = (*getattr(cls, "__renamed__", ()), new)  # type: ignore[attr-defined]
+            elif owner is cls and old not in vars(cls):
+                setattr(cls, old, _Old(cls, old, new))
+
+
+def accept_old_settings(cls: C) -> C:
+    """Let a class made of settings be called with their old names, and be asked for them."""
+    if (names := SETTINGS.get(cls.__name__)) is not None:
+        cls.__init__ = _renaming(cls.__init__, cls.__name__, names)
+        for old, new in names.items():
+            if new in vars(cls):
+                setattr(cls, old, _Old(cls, old, new))
+    return cls
+
+
+def old_arguments(function: F) -> F:
+    """Let a function be called with old names of its arguments."""
+    return _renaming(function, function.__name__, ARGUMENTS[function.__name__])
+
+
+def _renaming(function: F, name: str, names: Names) -> F:
+    @wraps(function)
+    def run(*given: Any, **named: Any) -> Any:
+        for old, new in names.items():
+            if old in named and new not in named:
+                warn(f"{old}= of {name}", f"{new}=")
+                named[new] = named.pop(old)
+        return function(*given, **named)
+
+    return run  # type: ignore[return-value]
