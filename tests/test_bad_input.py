@@ -11,10 +11,10 @@ import pytest
 import fullyconnected as fc
 from fullyconnected import errors
 
-ConfigError, DataError, KindError, ShapeError, UnknownNameError = (
+ConfigError, DataError, InputTypeError, ShapeError, UnknownNameError = (
     errors.ConfigError,
     errors.DataError,
-    errors.KindError,
+    errors.InputTypeError,
     errors.ShapeError,
     errors.UnknownNameError,
 )
@@ -34,7 +34,7 @@ def refused(call, error, message, net=None):
     with pytest.raises(error, match=message) as caught:
         call()
     assert isinstance(caught.value, errors.FullyConnectedError)
-    assert isinstance(caught.value, TypeError if error is KindError else ValueError)
+    assert isinstance(caught.value, TypeError if error is InputTypeError else ValueError)
     if net is not None:
         assert np.array_equal(net.theta, before)
 
@@ -60,22 +60,26 @@ def refused(call, error, message, net=None):
         (X.T, ShapeError, r"x has shape \(3, 4\), 4 numbers a row; the network takes 3"),
         (np.zeros((4, 2, 2)), ShapeError, r"x has shape \(4, 2, 2\), 4 numbers a row; the network takes 3"),
         ([[1, 2, 3], [4, 5]], ShapeError, "x does not form an array; are its rows of different lengths"),
-        (np.array([*X[:3].tolist(), [1, "a", 2]], object), KindError, r"x has dtype object; numbers are wanted.*x.ast"),
-        (X.astype(str).astype(object), KindError, "x has dtype object"),
-        (X.astype(str), KindError, "x has dtype <U.*numbers are wanted"),
-        ([["a", "b", "c"]], KindError, "numbers are wanted"),
-        (X.astype(complex), KindError, "x has dtype complex128"),
+        (
+            np.array([*X[:3].tolist(), [1, "a", 2]], object),
+            InputTypeError,
+            r"x has dtype object; numbers are wanted.*x.ast",
+        ),
+        (X.astype(str).astype(object), InputTypeError, "x has dtype object"),
+        (X.astype(str), InputTypeError, "x has dtype <U.*numbers are wanted"),
+        ([["a", "b", "c"]], InputTypeError, "numbers are wanted"),
+        (X.astype(complex), InputTypeError, "x has dtype complex128"),
         ([[1, 2, None]], DataError, r"x\[0, 2\] is None, a missing value. Drop such rows or fill them in"),
-        ([["a", 2, None]], KindError, "x has dtype object"),
-        (None, KindError, "x has dtype object"),
+        ([["a", 2, None]], InputTypeError, "x has dtype object"),
+        (None, InputTypeError, "x has dtype object"),
         ([[decimal.Decimal(1), decimal.Decimal("NaN"), 2]], DataError, r"x\[0, 1\] is nan"),
-        ([[1, 2j, 3.0]], KindError, "x has dtype complex128"),
-        (np.array([[1, 2j, 3.0]], object), KindError, "x has dtype object"),
-        ([[datetime.date(2024, 1, 1)] * 3], KindError, "x has dtype object"),
-        (X.astype("datetime64[D]"), KindError, "x has dtype datetime64"),
+        ([[1, 2j, 3.0]], InputTypeError, "x has dtype complex128"),
+        (np.array([[1, 2j, 3.0]], object), InputTypeError, "x has dtype object"),
+        ([[datetime.date(2024, 1, 1)] * 3], InputTypeError, "x has dtype object"),
+        (X.astype("datetime64[D]"), InputTypeError, "x has dtype datetime64"),
         ([[10**400] * 3], DataError, "x has a number that is too large for float64; scale it down"),
-        ({"a": X}, KindError, "x has dtype object"),
-        (fc.mlp([2, 1]), KindError, "x has dtype object"),
+        ({"a": X}, InputTypeError, "x has dtype object"),
+        (fc.mlp([2, 1]), InputTypeError, "x has dtype object"),
     ],
 )
 def test_inputs(x, error, message):
@@ -162,19 +166,19 @@ def test_no_rows():
         ("binary_cross_entropy", T, DataError, "targets from 0 to 1; they go from 0.0 to 7.0"),
         ("poisson", T - 1, DataError, "0 or more; the smallest target is -1.0"),
         # kinds
-        ("softmax_cross_entropy", CLASSES.astype(float), KindError, r"as integers; got float64: t.astype\(int\)"),
-        ("softmax_cross_entropy", ["cat", "dog", "dog", "cat"], KindError, "t has dtype <U3; numbers are wanted"),
-        ("half_squared_error", T.astype(str).astype(object), KindError, "t has dtype object"),
-        ("half_squared_error", T.astype(complex), KindError, "t has dtype complex128"),
-        ("half_squared_error", None, KindError, "t has dtype object"),
+        ("softmax_cross_entropy", CLASSES.astype(float), InputTypeError, r"as integers; got float64: t.astype\(int\)"),
+        ("softmax_cross_entropy", ["cat", "dog", "dog", "cat"], InputTypeError, "t has dtype <U3; numbers are wanted"),
+        ("half_squared_error", T.astype(str).astype(object), InputTypeError, "t has dtype object"),
+        ("half_squared_error", T.astype(complex), InputTypeError, "t has dtype complex128"),
+        ("half_squared_error", None, InputTypeError, "t has dtype object"),
         ("softmax_cross_entropy", [0, 1, None, 1], DataError, r"t\[2\] is None, a missing value"),
         # losses
         ("half_squared_eror", T, UnknownNameError, "no loss 'half_squared_eror'; did you mean 'half_squared_error'"),
         ("cross_entropy", CLASSES, UnknownNameError, "did you mean 'softmax_cross_entropy'"),
-        (fc.HalfSquaredError, T, KindError, r"HalfSquaredError is a class; call it: HalfSquaredError\(\)"),
-        (None, T, KindError, "expected a loss or the name of one.*got None"),
-        (fc.Adam(), T, KindError, "expected a loss.*got Adam"),
-        (lambda z, t: 0, T, KindError, "expected a loss"),
+        (fc.HalfSquaredError, T, InputTypeError, r"HalfSquaredError is a class; call it: HalfSquaredError\(\)"),
+        (None, T, InputTypeError, "expected a loss or the name of one.*got None"),
+        (fc.Adam(), T, InputTypeError, "expected a loss.*got Adam"),
+        (lambda z, t: 0, T, InputTypeError, "expected a loss"),
     ],
 )
 def test_targets_and_losses(loss, t, error, message):
@@ -206,7 +210,7 @@ def test_validation_that_is_no_pair(validation):
     net = fc.mlp([3, 2], seed=0)
     refused(
         lambda: fc.fit(net, X, T, "half_squared_error", validation=validation),
-        KindError,
+        InputTypeError,
         r"validation is \(x, t\)",
         net,
     )
@@ -253,9 +257,9 @@ def test_one_output_for_classes(loss):
         ([1, 1, 1], ShapeError, r"x has 4 rows and sample_weight has shape \(3,\)"),
         (np.ones((4, 2)), ShapeError, r"sample_weight has shape \(4, 2\); one number a row is wanted: \(4,\)"),
         (1.0, ShapeError, r"sample_weight has shape \(\)"),
-        (["a"] * 4, KindError, "sample_weight has dtype <U1"),
-        ("balanced", KindError, "sample_weight has dtype"),
-        ({0: 1, 1: 2}, KindError, "sample_weight has dtype object"),
+        (["a"] * 4, InputTypeError, "sample_weight has dtype <U1"),
+        ("balanced", InputTypeError, "sample_weight has dtype"),
+        ({0: 1, 1: 2}, InputTypeError, "sample_weight has dtype object"),
     ],
 )
 def test_weights(weights, error, message):
@@ -276,41 +280,41 @@ def test_weights(weights, error, message):
     [
         ({"epochs": 0}, ConfigError, "epochs must be 1 or more; got 0"),
         ({"epochs": -3}, ConfigError, "epochs must be 1 or more; got -3"),
-        ({"epochs": 2.0}, KindError, "epochs is a whole number; got 2.0 of type float"),
-        ({"epochs": "10"}, KindError, "epochs is a whole number; got '10'"),
-        ({"epochs": True}, KindError, "epochs is a whole number; got True"),
-        ({"epochs": None}, KindError, "epochs is a whole number; got None"),
+        ({"epochs": 2.0}, InputTypeError, "epochs is a whole number; got 2.0 of type float"),
+        ({"epochs": "10"}, InputTypeError, "epochs is a whole number; got '10'"),
+        ({"epochs": True}, InputTypeError, "epochs is a whole number; got True"),
+        ({"epochs": None}, InputTypeError, "epochs is a whole number; got None"),
         ({"batch_size": 0}, ConfigError, "batch_size must be 1 or more; got 0"),
         ({"batch_size": -1}, ConfigError, "batch_size must be 1 or more"),
-        ({"batch_size": 32.0}, KindError, "batch_size is a whole number; got 32.0"),
-        ({"batch_size": "auto"}, KindError, "batch_size is a whole number; got 'auto'"),
-        ({"batch_size": None}, KindError, "batch_size is a whole number; got None"),
+        ({"batch_size": 32.0}, InputTypeError, "batch_size is a whole number; got 32.0"),
+        ({"batch_size": "auto"}, InputTypeError, "batch_size is a whole number; got 'auto'"),
+        ({"batch_size": None}, InputTypeError, "batch_size is a whole number; got None"),
         ({"l2": -0.1}, ConfigError, "l2 must be 0 or more, and finite; got -0.1"),
         ({"l2": np.nan}, ConfigError, "l2 must be 0 or more, and finite; got nan"),
         ({"l2": np.inf}, ConfigError, "l2 must be 0 or more"),
-        ({"l2": None}, KindError, "l2 is a number; got None"),
-        ({"l2": "0.1"}, KindError, "l2 is a number; got '0.1'"),
+        ({"l2": None}, InputTypeError, "l2 is a number; got None"),
+        ({"l2": "0.1"}, InputTypeError, "l2 is a number; got '0.1'"),
         ({"patience": 0}, ConfigError, "patience must be 1 or more; got 0"),
-        ({"patience": 2.5}, KindError, "patience is a whole number; got 2.5"),
+        ({"patience": 2.5}, InputTypeError, "patience is a whole number; got 2.5"),
         ({"max_grad_norm": 0}, ConfigError, "max_grad_norm must be more than 0"),
         ({"max_grad_norm": -1.0}, ConfigError, "max_grad_norm must be more than 0, and finite; got -1.0"),
-        ({"max_grad_norm": "1"}, KindError, "max_grad_norm is a number; got '1'"),
-        ({"schedule": 0.9}, KindError, "schedule is a function of the epoch, such as fc.StepDecay.*got 0.9"),
-        ({"schedule": "cosine"}, KindError, "schedule is a function.*got 'cosine'"),
-        ({"schedule": [0.1, 0.01]}, KindError, "schedule is a function"),
-        ({"shuffle": "yes"}, KindError, "shuffle is True or False.*got 'yes'"),
-        ({"shuffle": None}, KindError, "shuffle is True or False.*got None"),
-        ({"shuffle": 1}, KindError, "shuffle is True or False.*got 1"),
+        ({"max_grad_norm": "1"}, InputTypeError, "max_grad_norm is a number; got '1'"),
+        ({"schedule": 0.9}, InputTypeError, "schedule is a function of the epoch, such as fc.StepDecay.*got 0.9"),
+        ({"schedule": "cosine"}, InputTypeError, "schedule is a function.*got 'cosine'"),
+        ({"schedule": [0.1, 0.01]}, InputTypeError, "schedule is a function"),
+        ({"shuffle": "yes"}, InputTypeError, "shuffle is True or False.*got 'yes'"),
+        ({"shuffle": None}, InputTypeError, "shuffle is True or False.*got None"),
+        ({"shuffle": 1}, InputTypeError, "shuffle is True or False.*got 1"),
         ({"engine": "nunpy"}, UnknownNameError, "no engine 'nunpy'; did you mean 'numpy'"),
         ({"engine": "cuda"}, UnknownNameError, "no engine 'cuda'.*Known: auto"),
-        ({"engine": None}, KindError, "engine is the name of one, or 'auto'; got None"),
+        ({"engine": None}, InputTypeError, "engine is the name of one, or 'auto'; got None"),
         ({"optimizer": "adma"}, UnknownNameError, "no optimizer 'adma'; did you mean 'adam'"),
         ({"optimizer": "Adam"}, UnknownNameError, "no optimizer 'Adam'; did you mean 'adam'"),
-        ({"optimizer": fc.Adam}, KindError, r"Adam is a class; call it: Adam\(\)"),
-        ({"optimizer": 0.01}, KindError, "expected an optimizer or the name of one.*got 0.01"),
-        ({"optimizer": fc.HalfSquaredError()}, KindError, "got HalfSquaredError"),
-        ({"seed": "0"}, KindError, "seed is an int, None or a numpy.random.Generator; got '0'"),
-        ({"checkpoint": 5}, (KindError, TypeError), "5|int"),
+        ({"optimizer": fc.Adam}, InputTypeError, r"Adam is a class; call it: Adam\(\)"),
+        ({"optimizer": 0.01}, InputTypeError, "expected an optimizer or the name of one.*got 0.01"),
+        ({"optimizer": fc.HalfSquaredError()}, InputTypeError, "got HalfSquaredError"),
+        ({"seed": "0"}, InputTypeError, "seed is an int, None or a numpy.random.Generator; got '0'"),
+        ({"checkpoint": 5}, (InputTypeError, TypeError), "5|int"),
     ],
     ids=str,
 )
@@ -333,20 +337,24 @@ def test_settings_of_fit(settings, error, message):
 )
 def test_schedules_that_cannot_be_called(schedule, message):
     net = fc.mlp([3, 2], seed=0)
-    refused(lambda: fc.fit(net, X, T, "half_squared_error", schedule=schedule), KindError, message, net)
+    refused(lambda: fc.fit(net, X, T, "half_squared_error", schedule=schedule), InputTypeError, message, net)
 
 
 @pytest.mark.parametrize("net", [fc.mlp, [fc.Dense(3, 2)], None, fc.Dense(3, 2)])
 def test_something_else_than_a_network(net):
     refused(
-        lambda: fc.fit(net, X, T, "half_squared_error"), KindError, "the first argument is the Network to train; got"
+        lambda: fc.fit(net, X, T, "half_squared_error"),
+        InputTypeError,
+        "the first argument is the Network to train; got",
     )
-    refused(lambda: fc.epochs(net, X, T, "half_squared_error"), KindError, "the first argument is the Network")
+    refused(lambda: fc.epochs(net, X, T, "half_squared_error"), InputTypeError, "the first argument is the Network")
 
 
 def test_arguments_in_another_order():
     """Keras's and scikit-learn's users begin with the data."""
-    refused(lambda: fc.fit(X, T, fc.mlp([3, 2]), "half_squared_error"), KindError, "the first argument is the Network")
+    refused(
+        lambda: fc.fit(X, T, fc.mlp([3, 2]), "half_squared_error"), InputTypeError, "the first argument is the Network"
+    )
 
 
 @pytest.mark.parametrize(
@@ -354,33 +362,33 @@ def test_arguments_in_another_order():
     [
         (lambda: fc.Dense(0, 3), ConfigError, "n_in of Dense must be 1 or more; got 0"),
         (lambda: fc.Dense(2, -1), ConfigError, "n_out of Dense must be 1 or more; got -1"),
-        (lambda: fc.Dense(2.0, 3), KindError, "n_in of Dense is a whole number; got 2.0 of type float"),
-        (lambda: fc.Dense(2, "3"), KindError, "n_out of Dense is a whole number; got '3' of type str"),
-        (lambda: fc.Dense(True, 3), KindError, "n_in of Dense is a whole number; got True of type bool"),
-        (lambda: fc.Dense(None, 3), KindError, "n_in of Dense is a whole number; got None"),
-        (lambda: fc.Dense(np.float64(2), 3), KindError, "n_in of Dense is a whole number"),
-        (lambda: fc.Dense([2], 3), KindError, "n_in of Dense is a whole number"),
+        (lambda: fc.Dense(2.0, 3), InputTypeError, "n_in of Dense is a whole number; got 2.0 of type float"),
+        (lambda: fc.Dense(2, "3"), InputTypeError, "n_out of Dense is a whole number; got '3' of type str"),
+        (lambda: fc.Dense(True, 3), InputTypeError, "n_in of Dense is a whole number; got True of type bool"),
+        (lambda: fc.Dense(None, 3), InputTypeError, "n_in of Dense is a whole number; got None"),
+        (lambda: fc.Dense(np.float64(2), 3), InputTypeError, "n_in of Dense is a whole number"),
+        (lambda: fc.Dense([2], 3), InputTypeError, "n_in of Dense is a whole number"),
         (lambda: fc.Dense(2, 3, "rellu"), UnknownNameError, "no activation 'rellu'; did you mean 'relu'"),
         (lambda: fc.Dense(2, 3, "ReLU"), UnknownNameError, "no activation 'ReLU'; did you mean 'relu'"),
         (lambda: fc.Dense(2, 3, "swish"), UnknownNameError, "no activation 'swish'.*Known: elu"),
-        (lambda: fc.Dense(2, 3, np.tanh), KindError, "expected an activation.*got <ufunc 'tanh'>"),
-        (lambda: fc.Dense(2, 3, (np.tanh,)), KindError, r"the pair \(f, derivative of f\)"),
+        (lambda: fc.Dense(2, 3, np.tanh), InputTypeError, "expected an activation.*got <ufunc 'tanh'>"),
+        (lambda: fc.Dense(2, 3, (np.tanh,)), InputTypeError, r"the pair \(f, derivative of f\)"),
         (
             lambda: fc.Dense(2, 3, ("relu", "relu")),
-            KindError,
+            InputTypeError,
             r"the pair \(f, derivative of f\); got \('relu', 'relu'\)",
         ),
-        (lambda: fc.Dense(2, 3, 5), KindError, "expected an activation.*got 5"),
-        (lambda: fc.Dense(2, 3, bias=1), KindError, "bias is True or False; got 1"),
+        (lambda: fc.Dense(2, 3, 5), InputTypeError, "expected an activation.*got 5"),
+        (lambda: fc.Dense(2, 3, bias=1), InputTypeError, "bias is True or False; got 1"),
         (lambda: fc.Activation("tanhh"), UnknownNameError, "did you mean 'tanh'"),
-        (lambda: fc.Activation(None), KindError, "expected an activation.*got None"),
-        (lambda: fc.Activation("relu", n_in=2.5), KindError, "n_in of Activation is a whole number"),
-        (lambda: fc.Dropout("0.5"), KindError, "rate of Dropout is a number; got '0.5'"),
+        (lambda: fc.Activation(None), InputTypeError, "expected an activation.*got None"),
+        (lambda: fc.Activation("relu", n_in=2.5), InputTypeError, "n_in of Activation is a whole number"),
+        (lambda: fc.Dropout("0.5"), InputTypeError, "rate of Dropout is a number; got '0.5'"),
         (lambda: fc.Dropout(50), ConfigError, "less than 1, and finite; got 50"),
-        (lambda: fc.Dropout(True), KindError, "rate of Dropout is a number; got True"),
-        (lambda: fc.LayerNorm(n_in="4"), KindError, "n_in of LayerNorm is a whole number; got '4'"),
+        (lambda: fc.Dropout(True), InputTypeError, "rate of Dropout is a number; got True"),
+        (lambda: fc.LayerNorm(n_in="4"), InputTypeError, "n_in of LayerNorm is a whole number; got '4'"),
         (lambda: fc.mlp([2, 3, 1], "reluu"), UnknownNameError, "did you mean 'relu'"),
-        (lambda: fc.mlp([2, 3, 1], ["relu", "tanh"]), KindError, "expected an activation.*got"),
+        (lambda: fc.mlp([2, 3, 1], ["relu", "tanh"]), InputTypeError, "expected an activation.*got"),
         (lambda: fc.mlp([2, 3], output_activation="softmx"), UnknownNameError, "did you mean 'softmax'"),
     ],
 )
@@ -412,7 +420,7 @@ def test_sparse_matrices_are_named():
     net = fc.mlp([3, 2], seed=0)
     refused(
         lambda: net.predict(sparse.csr_array(X)),
-        KindError,
+        InputTypeError,
         r"x is a sparse csr_array; an array is wanted: x.toarray\(\)",
         net,
     )
@@ -469,7 +477,7 @@ class TestNewcomers:
         assert not hasattr(self.NET, name)
 
     def test_a_network_is_not_called(self):
-        remedy(lambda: self.NET(self.X4), KindError, "net.predict(x)")
+        remedy(lambda: self.NET(self.X4), InputTypeError, "net.predict(x)")
 
     def test_a_network_is_still_copied_pickled_and_looked_at(self):
         assert np.array_equal(pickle.loads(pickle.dumps(self.NET)).theta, self.NET.theta)

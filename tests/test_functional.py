@@ -135,14 +135,14 @@ def test_no_rows():
         ),
         (lambda: affine_forward(np.ones((2, 3)), np.ones((3, 5)), np.ones(3)), errors.ShapeError, "do not fit"),
         (lambda: affine_forward(np.ones((2, 3)), np.ones(3), np.ones(3)), errors.ShapeError, "do not fit"),
-        (lambda: affine_forward([["a"]], [[1.0]], [1.0]), errors.KindError, "x has dtype"),
+        (lambda: affine_forward([["a"]], [[1.0]], [1.0]), errors.InputTypeError, "x has dtype"),
         (
             lambda: affine_backward(np.ones((1, 2)), affine_forward([[1.0]], [[1.0]], [1.0])[1]),
             errors.ShapeError,
             "dout",
         ),
         (lambda: softmax_loss([[1.0, 2.0]], [2]), errors.DataError, "no class 2"),
-        (lambda: hinge_loss([[1.0, 2.0]], [0.0]), errors.KindError, "integers"),
+        (lambda: hinge_loss([[1.0, 2.0]], [0.0]), errors.InputTypeError, "integers"),
     ],
 )
 def test_bad_input(call, error, message):

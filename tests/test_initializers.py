@@ -118,10 +118,10 @@ def test_no_global_state():
         ({"bias_init": "zero"}, errors.UnknownNameError, "did you mean 'zeros'"),
         ({"init": -0.1}, errors.ConfigError, "init=-0.1 is a standard deviation"),
         ({"init": math.nan}, errors.ConfigError, "finite"),
-        ({"init": True}, errors.KindError, "init is a name, a standard deviation or a function; got True"),
-        ({"init": [0.1]}, errors.KindError, "init is a name"),
-        ({"bias_init": None}, errors.KindError, "bias_init is a name"),
-        ({"bias": "zeros"}, errors.KindError, "bias is True or False; got 'zeros'.*bias_init"),
+        ({"init": True}, errors.InputTypeError, "init is a name, a standard deviation or a function; got True"),
+        ({"init": [0.1]}, errors.InputTypeError, "init is a name"),
+        ({"bias_init": None}, errors.InputTypeError, "bias_init is a name"),
+        ({"bias": "zeros"}, errors.InputTypeError, "bias is True or False; got 'zeros'.*bias_init"),
     ],
 )
 def test_settings_that_cannot_be(settings, error, message):

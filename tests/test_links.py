@@ -78,7 +78,7 @@ def test_what_is_given_is_checked_and_left_alone(name):
     assert loss.predictions(np.empty((0, 2), np.float32)).shape == (0, 2)
     with pytest.raises(errors.ShapeError, match=r"outputs are \(rows, n_out\); got \(2,\)"):
         loss.predictions([1.0, 2.0])
-    with pytest.raises(errors.KindError, match="z has dtype"):
+    with pytest.raises(errors.InputTypeError, match="z has dtype"):
         loss.predictions([["a", "b"]])
     if loss.least_outputs > 1:
         with pytest.raises(errors.ShapeError, match="takes 2 outputs or more"):
@@ -189,7 +189,7 @@ def test_a_loss_may_be_assigned_and_is_checked():
     assert net.loss == fc.BinaryCrossEntropy()
     with pytest.raises(errors.ConfigError, match="SoftmaxCrossEntropy takes 2 outputs or more"):
         net.loss = "softmax_cross_entropy"
-    with pytest.raises(errors.KindError, match="expected a loss"):
+    with pytest.raises(errors.InputTypeError, match="expected a loss"):
         net.loss = 0.5
     assert net.loss == fc.BinaryCrossEntropy()
     net.loss = None

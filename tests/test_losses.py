@@ -333,7 +333,7 @@ class TestRefused:
             (fc.HalfSquaredError(), [[1.0], [2.0]], [1.0], errors.ShapeError, "2 rows of outputs and 1 of targets"),
             (fc.SoftmaxCrossEntropy(), [[1.0, 2.0]], [2], errors.DataError, "no class 2.*classes 0 to 1"),
             (fc.SoftmaxCrossEntropy(), [[1.0, 2.0]], [-1], errors.DataError, "no class -1"),
-            (fc.SoftmaxCrossEntropy(), [[1.0, 2.0]], [1.0], errors.KindError, r"integers.*float64.*astype\(int\)"),
+            (fc.SoftmaxCrossEntropy(), [[1.0, 2.0]], [1.0], errors.InputTypeError, r"integers.*float64.*astype\(int\)"),
             (fc.SoftmaxCrossEntropy(), [[1.0, 2.0]], [[0.5, 0.6]], errors.DataError, "probabilities; row 0"),
             (fc.SoftmaxCrossEntropy(), [[1.0, 2.0]], [[1.5, -0.5]], errors.DataError, "probabilities; row 0"),
             (fc.Hinge(), [[1.0, 2.0]], [[0.5, 0.5]], errors.DataError, "one-hot"),
@@ -371,9 +371,9 @@ class TestRefused:
             fc.HalfSquaredError()([[1.0]], [1.0], [-1.0])
 
     def test_targets_that_are_no_numbers(self):
-        with pytest.raises(errors.KindError, match="numbers"):
+        with pytest.raises(errors.InputTypeError, match="numbers"):
             fc.HalfSquaredError()([[1.0]], ["a"])
-        with pytest.raises(errors.KindError, match="numbers"):
+        with pytest.raises(errors.InputTypeError, match="numbers"):
             fc.HalfSquaredError()([["a"]], [1.0])
 
 

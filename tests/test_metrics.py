@@ -209,9 +209,9 @@ def test_functions_of_ones_own():
     [
         (["acuracy"], errors.UnknownNameError, "no metric 'acuracy'; did you mean 'accuracy'"),
         ("mse", errors.UnknownNameError, "no metric 'mse'.*mean_squared_error"),
-        ([0.5], errors.KindError, "a metric is a name or a function.*got 0.5"),
-        (5, errors.KindError, "metrics is a list of names or functions; got 5"),
-        (None, errors.KindError, "metrics is a list"),
+        ([0.5], errors.InputTypeError, "a metric is a name or a function.*got 0.5"),
+        (5, errors.InputTypeError, "metrics is a list of names or functions; got 5"),
+        (None, errors.InputTypeError, "metrics is a list"),
         ([lambda z, t: 0, lambda z, t: 1], errors.ConfigError, "two metrics are called '<lambda>'"),
     ],
 )
@@ -235,15 +235,15 @@ def test_a_metric_of_your_own_returns_one_number(value):
     def mine(z, t):
         return value
 
-    with pytest.raises(errors.KindError, match="a single number is wanted"):
+    with pytest.raises(errors.InputTypeError, match="a single number is wanted"):
         fc.mlp([2, 1], seed=0).evaluate(np.zeros((2, 2)), np.zeros(2), "half_squared_error", [mine])
 
 
 @pytest.mark.parametrize(
     ("mine", "error", "message"),
     [
-        (lambda z: 0.0, errors.KindError, r"called with \(outputs, targets\), and takes \(z\)"),
-        (lambda z, t, w: 0.0, errors.KindError, "missing a required argument: 'w'"),
+        (lambda z: 0.0, errors.InputTypeError, r"called with \(outputs, targets\), and takes \(z\)"),
+        (lambda z, t, w: 0.0, errors.InputTypeError, "missing a required argument: 'w'"),
         (lambda y_true, y_pred: 0.0, errors.ConfigError, r"would be swapped. Write lambda z, t: <lambda>\(t, z\)"),
         (lambda targets, outputs: 0.0, errors.ConfigError, "would be swapped"),
     ],
@@ -274,7 +274,7 @@ def test_a_function_that_fails_leaves_the_network_as_it_was(result):
 
     net = fc.mlp([2, 1], seed=0)
     before = net.theta.copy()
-    with pytest.raises((errors.KindError, ZeroDivisionError)):
+    with pytest.raises((errors.InputTypeError, ZeroDivisionError)):
         fc.fit(net, np.ones((4, 2)), np.ones(4), "half_squared_error", metrics=[mine], progress=False)
     assert np.array_equal(net.theta, before)
 

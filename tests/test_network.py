@@ -44,13 +44,13 @@ class TestConstruction:
                 "layer 0.*comes first and has no width: give it n_in",
             ),
             ([], errors.ConfigError, "one layer or more; the list is empty"),
-            (fc.Dense(2, 3), errors.KindError, "a list of layers; got Dense"),
-            ([fc.Dense], errors.KindError, "layer 0 is <class"),
-            ([fc.Dense(2, 3), "relu"], errors.KindError, "layer 1 is 'relu'"),
-            ([fc.Dense(2, 3), None], errors.KindError, "layer 1 is None"),
-            ((layer for layer in [fc.Dense(2, 3)]), errors.KindError, "a list of layers"),
-            (None, errors.KindError, "a list of layers; got None"),
-            ([2, 3, 1], errors.KindError, "layer 0 is 2"),
+            (fc.Dense(2, 3), errors.InputTypeError, "a list of layers; got Dense"),
+            ([fc.Dense], errors.InputTypeError, "layer 0 is <class"),
+            ([fc.Dense(2, 3), "relu"], errors.InputTypeError, "layer 1 is 'relu'"),
+            ([fc.Dense(2, 3), None], errors.InputTypeError, "layer 1 is None"),
+            ((layer for layer in [fc.Dense(2, 3)]), errors.InputTypeError, "a list of layers"),
+            (None, errors.InputTypeError, "a list of layers; got None"),
+            ([2, 3, 1], errors.InputTypeError, "layer 0 is 2"),
         ],
     )
     def test_layers_that_do_not_fit(self, layers, error, message):
@@ -65,9 +65,9 @@ class TestConstruction:
             (int, errors.ConfigError),
             (np.longdouble, errors.ConfigError),
             (complex, errors.ConfigError),
-            ("flaot32", errors.KindError),
-            (None, errors.KindError),
-            (32, errors.KindError),
+            ("flaot32", errors.InputTypeError),
+            (None, errors.InputTypeError),
+            (32, errors.InputTypeError),
         ],
     )
     def test_dtypes_that_cannot_be(self, dtype, error):
@@ -116,10 +116,10 @@ class TestConstruction:
         [
             ([2, 0, 1], errors.ConfigError, r"sizes\[1\] must be 1 or more; got 0"),
             ([2, -3, 1], errors.ConfigError, r"sizes\[1\].*-3"),
-            ([2, 3.0, 1], errors.KindError, r"sizes\[1\] is a whole number; got 3.0 of type float"),
-            ([True, 1], errors.KindError, r"sizes\[0\].*True"),
-            (["2", 1], errors.KindError, r"sizes\[0\].*'2'"),
-            ([2, None], errors.KindError, r"sizes\[1\].*None"),
+            ([2, 3.0, 1], errors.InputTypeError, r"sizes\[1\] is a whole number; got 3.0 of type float"),
+            ([True, 1], errors.InputTypeError, r"sizes\[0\].*True"),
+            (["2", 1], errors.InputTypeError, r"sizes\[0\].*'2'"),
+            ([2, None], errors.InputTypeError, r"sizes\[1\].*None"),
         ],
     )
     def test_mlp_sizes_that_cannot_be(self, sizes, error, message):
@@ -168,7 +168,7 @@ class TestParameters:
     def test_theta_of_no_numbers(self, values):
         net = net64(2, 1)
         before = net.theta.copy()
-        with pytest.raises(errors.KindError, match="theta has dtype"):
+        with pytest.raises(errors.InputTypeError, match="theta has dtype"):
             net.theta = values
         assert np.array_equal(net.theta, before)
 
@@ -241,7 +241,7 @@ class TestWeights:
             ([np.zeros((3, 2)), np.zeros(2)], "out,in", errors.ShapeError, r"got \(2, 3\) after turning"),
             ([np.zeros((3, 2)), np.zeros(3)], "in,out", errors.ShapeError, r"dense_1.b is \(2,\)"),
             ([np.zeros((3, 2)), [0, np.nan]], "in,out", errors.DataError, r"dense_1.b\[1\] is nan"),
-            ([np.zeros((3, 2)), ["a", "b"]], "in,out", errors.KindError, "dense_1.b has dtype"),
+            ([np.zeros((3, 2)), ["a", "b"]], "in,out", errors.InputTypeError, "dense_1.b has dtype"),
             ([np.zeros((3, 2)), np.zeros(2)], "io", errors.ConfigError, "layout is.*got 'io'"),
         ],
     )

@@ -154,7 +154,7 @@ def test_settings_out_of_range(build, message):
 @pytest.mark.parametrize("lr", ["0.1", None, True, [0.1], 1j])
 @pytest.mark.parametrize("rule", [fc.SGD, fc.Adam, fc.RMSProp])
 def test_rates_that_are_no_numbers(rule, lr):
-    with pytest.raises(errors.KindError, match="lr is a number; got"):
+    with pytest.raises(errors.InputTypeError, match="lr is a number; got"):
         rule(lr)
 
 

@@ -134,21 +134,21 @@ class TestDecisionBoundary:
             ((fc.mlp([2, 1]), [[1, np.nan]], [0]), {}, errors.DataError, r"x\[0, 1\] is nan"),
             ((fc.mlp([2, 1]), [[1, 2]], [np.nan]), {}, errors.DataError, r"t\[0\] is nan"),
             ((fc.mlp([2, 1]), np.zeros((0, 2)), []), {}, errors.ShapeError, "x has no rows"),
-            ((fc.mlp([2, 1]), [["a", "b"]], [0]), {}, errors.KindError, "numbers are wanted"),
+            ((fc.mlp([2, 1]), [["a", "b"]], [0]), {}, errors.InputTypeError, "numbers are wanted"),
             ((fc.mlp([2, 1]), X2, np.zeros((4, 2))), {}, errors.ShapeError, r"\(rows,\) or \(rows, 1\) is wanted"),
             ((fc.mlp([2, 3]), X2, np.zeros((4, 2))), {}, errors.ShapeError, r"\(4,\) or \(4, 3\) is wanted"),
             ((fc.mlp([2, 3]), X2, [0, 1, 3, 0]), {}, errors.DataError, r"t\[2\] is 3; with 3 outputs the classes"),
             ((fc.mlp([2, 2]), X2, 7 * X2), {}, errors.DataError, "t holds numbers, not classes.*output=0"),
             ((fc.mlp([2, 2]), X2, XOR), {"output": 2}, errors.ConfigError, "output is 0 to 1 for this network; got 2"),
-            ((fc.mlp([2, 2]), X2, XOR), {"output": "0"}, errors.KindError, "output is a whole number; got '0'"),
+            ((fc.mlp([2, 2]), X2, XOR), {"output": "0"}, errors.InputTypeError, "output is a whole number; got '0'"),
             ((fc.mlp([2, 2]), X2, XOR), {"boundary": 0.5}, errors.ConfigError, "a value of one output"),
-            ((fc.mlp([2, 1]), X2, XOR), {"boundary": "0"}, errors.KindError, "boundary is a number; got '0'"),
+            ((fc.mlp([2, 1]), X2, XOR), {"boundary": "0"}, errors.InputTypeError, "boundary is a number; got '0'"),
             ((fc.mlp([2, 1]), X2, XOR), {"columns": (0, 0)}, errors.ConfigError, "two different inputs"),
             ((fc.mlp([2, 1]), X2, XOR), {"columns": (0, 2)}, errors.ConfigError, r"got \(0, 2\)"),
             ((fc.mlp([2, 1]), X2, XOR), {"columns": (0, -1)}, errors.ConfigError, r"columns\[1\] must be 0 or more"),
-            ((fc.mlp([2, 1]), X2, XOR), {"columns": 1}, errors.KindError, "columns is a pair of inputs"),
-            ((fc.mlp([2, 1]), X2, XOR), {"ax": "here"}, errors.KindError, "a matplotlib Axes.*got 'here'"),
-            (([[1]], X2, XOR), {}, errors.KindError, r"the first argument is a Network; got \[\[1\]\]"),
+            ((fc.mlp([2, 1]), X2, XOR), {"columns": 1}, errors.InputTypeError, "columns is a pair of inputs"),
+            ((fc.mlp([2, 1]), X2, XOR), {"ax": "here"}, errors.InputTypeError, "a matplotlib Axes.*got 'here'"),
+            (([[1]], X2, XOR), {}, errors.InputTypeError, r"the first argument is a Network; got \[\[1\]\]"),
         ],
     )  # fmt: skip
     def test_what_is_refused(self, arguments, settings, error, message):
@@ -214,10 +214,10 @@ class TestLearningCurves:
         ("history", "axes", "error", "message"),
         [
             (History(), 1, errors.DataError, "no epoch"),
-            ([1.0, 2.0], 1, errors.KindError, r"what fc.fit returns; got \[1.0, 2.0\]"),
-            (History(loss=["a"]), 1, errors.KindError, "the training curve has dtype"),
+            ([1.0, 2.0], 1, errors.InputTypeError, r"what fc.fit returns; got \[1.0, 2.0\]"),
+            (History(loss=["a"]), 1, errors.InputTypeError, "the training curve has dtype"),
             (History(loss=[1.0], metrics={"r2": [1.0]}), 3, errors.ShapeError, "for the loss, r2: .*; got 3"),
-            (History(loss=[1.0]), 0, errors.KindError, "ax is a matplotlib Axes"),
+            (History(loss=[1.0]), 0, errors.InputTypeError, "ax is a matplotlib Axes"),
         ],
     )
     def test_what_is_refused(self, history, axes, error, message):
@@ -274,8 +274,8 @@ class TestHistograms:
         ("of", "fig", "error", "message"),
         [
             (fc.Network([fc.Dropout(0.1, n_in=2)]), None, errors.DataError, "no parameters"),
-            ([1.0], None, errors.KindError, r"a Network is wanted.*got \[1.0\]"),
-            (fc.mlp([2, 1]), "here", errors.KindError, "fig is a matplotlib Figure; got 'here'"),
+            ([1.0], None, errors.InputTypeError, r"a Network is wanted.*got \[1.0\]"),
+            (fc.mlp([2, 1]), "here", errors.InputTypeError, "fig is a matplotlib Figure; got 'here'"),
         ],
     )
     def test_what_is_refused(self, of, fig, error, message):

@@ -78,14 +78,14 @@ def test_a_constant_schedule_is_another_rate(rule, rng):
     [
         (lambda: fc.StepDecay(0), errors.ConfigError, "factor must be more than 0"),
         (lambda: fc.StepDecay(0.5, every=0), errors.ConfigError, "every must be more than 0"),
-        (lambda: fc.StepDecay("0.5"), errors.KindError, "factor is a number; got '0.5'"),
+        (lambda: fc.StepDecay("0.5"), errors.InputTypeError, "factor is a number; got '0.5'"),
         (lambda: fc.ExponentialDecay(-1), errors.ConfigError, "factor"),
         (lambda: fc.LinearDecay(0), errors.ConfigError, "epochs must be more than 0"),
         (lambda: fc.LinearDecay(5, end=-1), errors.ConfigError, "end must be 0 or more"),
         (lambda: fc.CosineDecay(math.nan), errors.ConfigError, "epochs"),
         (lambda: fc.CosineDecay(5, end=math.inf), errors.ConfigError, "end"),
         (lambda: fc.Warmup(-1), errors.ConfigError, "epochs"),
-        (lambda: fc.Warmup(1, then=0.5), errors.KindError, "then is a schedule"),
+        (lambda: fc.Warmup(1, then=0.5), errors.InputTypeError, "then is a schedule"),
     ],
 )
 def test_settings_that_cannot_be(build, error, message):
@@ -95,5 +95,5 @@ def test_settings_that_cannot_be(build, error, message):
 
 @pytest.mark.parametrize("value", [None, "slow", np.zeros(2)], ids=str)
 def test_a_schedule_that_returns_no_number_is_an_error(value):
-    with pytest.raises(errors.KindError, match="what the schedule returns"):
+    with pytest.raises(errors.InputTypeError, match="what the schedule returns"):
         fc.fit(fc.mlp([1, 1], seed=0), [[1.0]], [1.0], "half_squared_error", schedule=lambda e: value, progress=False)

@@ -16,7 +16,7 @@ from fullyconnected.core.checks import number
 from fullyconnected.core.registry import Registry
 from fullyconnected.core.settings import settings
 from fullyconnected.core.wording import in_ascii
-from fullyconnected.errors import KindError, ShapeError
+from fullyconnected.errors import InputTypeError, ShapeError
 
 __all__ = ["ACTIVATIONS", "activation"]
 
@@ -66,7 +66,7 @@ class LeakyReLU(ActivationFunction):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For a slope out of range, or that is not a number.
 
     Examples
@@ -112,7 +112,7 @@ class ELU(ActivationFunction):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For an alpha out of range, or that is not a number.
 
     Examples
@@ -434,6 +434,6 @@ def activation(given: Any) -> ActivationFunction:
     """
     if isinstance(given, tuple):
         if len(given) != 2 or not all(map(callable, given)):
-            raise KindError(f"an activation given as functions is the pair (f, derivative of f); got {given!r}")
+            raise InputTypeError(f"an activation given as functions is the pair (f, derivative of f); got {given!r}")
         return FunctionPair(*given)
     return ACTIVATIONS.get(given)

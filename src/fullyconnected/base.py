@@ -316,7 +316,7 @@ class Loss(Settings):
 
         Raises
         ------
-        ShapeError, KindError, DataError
+        ShapeError, InputTypeError, DataError
             For outputs, targets or weights (rows,), 0 or more, that cannot be used.
         """
         z = self._checked(z)
@@ -343,7 +343,7 @@ class Loss(Settings):
 
         Raises
         ------
-        ShapeError, KindError
+        ShapeError, InputTypeError
             For outputs of another shape, too few of them, or things that are not numbers.
 
         Examples

@@ -7,6 +7,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from fullyconnected.core import deprecation
+
 __all__ = [
     "CheckpointError",
     "ConfigError",
@@ -15,7 +17,7 @@ __all__ = [
     "DownloadError",
     "FileFormatError",
     "FullyConnectedError",
-    "KindError",
+    "InputTypeError",
     "MissingNameError",
     "MissingPackageError",
     "DataWarning",
@@ -23,6 +25,13 @@ __all__ = [
     "UnknownNameError",
     "nearest",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if (new := deprecation.ERRORS.get(name)) is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    deprecation.warn(f"errors.{name}", f"errors.{new}")
+    return globals()[new]
 
 
 class FullyConnectedError(Exception):
@@ -49,7 +58,7 @@ class DataError(FullyConnectedError, ValueError):
     """An array has the right shape and values that cannot be used: NaN, or a class that does not exist."""
 
 
-class KindError(FullyConnectedError, TypeError):
+class InputTypeError(FullyConnectedError, TypeError):
     """Something is of the wrong type: an array of objects, a float where a whole number belongs."""
 
 

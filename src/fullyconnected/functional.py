@@ -49,7 +49,7 @@ def affine_forward(x: Any, w: Any, b: Any) -> tuple[Array, Any]:
 
     Raises
     ------
-    ShapeError, KindError
+    ShapeError, InputTypeError
         For arrays that do not fit each other, or are not numbers.
 
     Examples
@@ -81,7 +81,7 @@ def affine_backward(dout: Any, cache: Any) -> tuple[Array, Array, Array]:
 
     Raises
     ------
-    ShapeError, KindError
+    ShapeError, InputTypeError
         For a ``dout`` of another shape, or that is not numbers.
 
     Examples
@@ -109,7 +109,7 @@ def relu_forward(x: Any) -> tuple[Array, Any]:
 
     Raises
     ------
-    ShapeError, KindError
+    ShapeError, InputTypeError
         For an x that is not an array of numbers.
 
     Examples
@@ -136,7 +136,7 @@ def relu_backward(dout: Any, cache: Any) -> Array:
 
     Raises
     ------
-    ShapeError, KindError
+    ShapeError, InputTypeError
         For a ``dout`` of another shape, or that is not numbers.
 
     Examples
@@ -172,7 +172,7 @@ def softmax_loss(x: Any, y: Any) -> tuple[float, Array]:
 
     Raises
     ------
-    ShapeError, KindError, DataError
+    ShapeError, InputTypeError, DataError
         For scores or class numbers of another shape or kind; for a class that does not exist.
 
     Examples
@@ -198,7 +198,7 @@ def hinge_loss(x: Any, y: Any) -> tuple[float, Array]:
 
     Raises
     ------
-    ShapeError, KindError, DataError
+    ShapeError, InputTypeError, DataError
         For scores or class numbers of another shape or kind; for a class that does not exist.
 
     Examples

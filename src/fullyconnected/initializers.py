@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.core.arrays import Array, Shape
-from fullyconnected.errors import ConfigError, KindError, nearest
+from fullyconnected.errors import ConfigError, InputTypeError, nearest
 
 __all__ = ["INITIALIZERS", "check", "draw"]
 
@@ -98,7 +98,7 @@ def check(init: Any, setting: str) -> None:
         if not 0 <= float(init) < math.inf:
             raise ConfigError(f"{setting}={init!r} is a standard deviation: it must be finite and not negative")
     elif not callable(init):
-        raise KindError(f"{setting} is a name, a standard deviation or a function; got {init!r}")
+        raise InputTypeError(f"{setting} is a name, a standard deviation or a function; got {init!r}")
 
 
 def draw(init: Any, rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:

@@ -17,7 +17,7 @@ from fullyconnected.core.arrays import BLOCK, Array, Buffer, Wanted, dot
 from fullyconnected.core.checks import number
 from fullyconnected.core.registry import Registry
 from fullyconnected.core.settings import Settings, settings
-from fullyconnected.errors import DataError, KindError, ShapeError
+from fullyconnected.errors import DataError, InputTypeError, ShapeError
 
 __all__ = [
     "LOSSES",
@@ -40,7 +40,7 @@ class HalfSquaredError(Loss):
 
     Raises
     ------
-    ShapeError, KindError
+    ShapeError, InputTypeError
         For outputs or targets of another shape, or that are not numbers.
 
     Source: Legendre, "Nouvelles méthodes pour la détermination des orbites des comètes", 1805.
@@ -78,7 +78,7 @@ class MeanSquaredError(Loss):
 
     Raises
     ------
-    ShapeError, KindError
+    ShapeError, InputTypeError
         For outputs or targets of another shape, or that are not numbers.
 
     Source: Legendre 1805, as :class:`HalfSquaredError`.
@@ -105,7 +105,7 @@ class AbsoluteError(Loss):
 
     Raises
     ------
-    ShapeError, KindError
+    ShapeError, InputTypeError
         For outputs or targets of another shape, or that are not numbers.
 
     Source: Boscovich, "De litteraria expeditione per pontificiam ditionem", 1757.
@@ -140,7 +140,7 @@ class Huber(Loss):
 
     Raises
     ------
-    ConfigError, ShapeError, KindError
+    ConfigError, ShapeError, InputTypeError
         For a delta out of range; for outputs or targets of another shape, or that are not numbers.
 
     Source: Huber, "Robust estimation of a location parameter", 1964.
@@ -181,7 +181,7 @@ class Quantile(Loss):
 
     Raises
     ------
-    ConfigError, ShapeError, KindError
+    ConfigError, ShapeError, InputTypeError
         For a q out of range; for outputs or targets of another shape, or that are not numbers.
 
     Source: Koenker and Bassett, "Regression quantiles", 1978.
@@ -221,7 +221,7 @@ class Poisson(Loss):
 
     Raises
     ------
-    ShapeError, KindError, DataError
+    ShapeError, InputTypeError, DataError
         For outputs or targets of another shape, or that are not numbers; for negative targets.
 
     Source: Nelder and Wedderburn, "Generalized linear models", 1972.
@@ -258,7 +258,7 @@ class BinaryCrossEntropy(Loss):
 
     Raises
     ------
-    ShapeError, KindError, DataError
+    ShapeError, InputTypeError, DataError
         For outputs or targets of another shape, or that are not numbers; for targets outside [0, 1].
 
     Source: Cox, "The regression analysis of binary sequences", 1958.
@@ -322,7 +322,7 @@ def class_numbers(t: Array, n_out: int, loss: str) -> Array:
         )
         if not odd.size and not 0 <= t.min(initial=0) <= t.max(initial=0) < n_out:
             hint = "; " + _no_such_class(t.astype(np.intp), n_out)
-        raise KindError(
+        raise InputTypeError(
             f"{loss} takes class numbers as integers; got {t.dtype}: t.astype(int), if they are classes{hint}"
         )
     if t.size and (t.min() < 0 or t.max() >= n_out):
@@ -363,7 +363,7 @@ class SoftmaxCrossEntropy(Loss):
 
     Raises
     ------
-    ShapeError, KindError, DataError
+    ShapeError, InputTypeError, DataError
         For outputs or targets of another shape or kind; for an unknown class, or rows that are no probabilities.
 
     Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
@@ -457,7 +457,7 @@ class Hinge(Loss):
 
     Raises
     ------
-    ShapeError, KindError, DataError
+    ShapeError, InputTypeError, DataError
         For outputs or targets of another shape or kind; for a class that does not exist, or rows not one-hot.
 
     Source: Weston and Watkins, "Support vector machines for multi-class pattern recognition", 1999.

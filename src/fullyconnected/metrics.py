@@ -10,7 +10,7 @@ import numpy as np
 from fullyconnected.base import Loss
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.contracts import check_call
-from fullyconnected.errors import ConfigError, DataError, KindError, nearest
+from fullyconnected.errors import ConfigError, DataError, InputTypeError, nearest
 
 __all__ = ["METRICS", "named"]
 
@@ -181,7 +181,7 @@ def _of_your_own(metric: Callable[[Array, Array], Any], z: Array, t: Array, w: A
             raise TypeError
         return float(value.item() if isinstance(value, np.ndarray) else value)
     except (TypeError, ValueError):
-        raise KindError(f"the metric {metric!r} returned {value!r:.80}; a single number is wanted") from None
+        raise InputTypeError(f"the metric {metric!r} returned {value!r:.80}; a single number is wanted") from None
 
 
 def named(
@@ -212,7 +212,7 @@ def named(
     if isinstance(metrics, str) or callable(metrics):
         metrics = (metrics,)
     if not isinstance(metrics, Sequence):
-        raise KindError(f"metrics is a list of names or functions; got {metrics!r}")
+        raise InputTypeError(f"metrics is a list of names or functions; got {metrics!r}")
     found: dict[str, Metric] = {}
     for metric in metrics:
         if isinstance(metric, str):
@@ -231,5 +231,5 @@ def named(
             _check_signature(metric, name)
             found[name] = partial(_of_your_own, metric)
         else:
-            raise KindError(f"a metric is a name or a function (outputs, targets) -> float; got {metric!r}")
+            raise InputTypeError(f"a metric is a name or a function (outputs, targets) -> float; got {metric!r}")
     return found

@@ -26,7 +26,7 @@ from fullyconnected.core.checks import (
     same_columns,
 )
 from fullyconnected.core.contracts import is_foreign
-from fullyconnected.errors import ConfigError, FileFormatError, KindError, MissingNameError, ShapeError
+from fullyconnected.errors import ConfigError, FileFormatError, InputTypeError, MissingNameError, ShapeError
 from fullyconnected.layers import Add, Dense, Save
 from fullyconnected.layers.residual import chain
 from fullyconnected.metrics import named
@@ -94,7 +94,7 @@ class Network:
     ------
     ShapeError
         Where two layers do not fit; both are named.
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For no layers, things that are no layers, or another dtype.
 
     Examples
@@ -107,13 +107,15 @@ class Network:
     def __init__(self, layers: Sequence[Layer], *more: Any, dtype: Any = np.float32, seed: Any = None) -> None:
         if more or isinstance(layers, Layer) or not isinstance(layers, Sequence):
             given = f"{layers!r:.200}" + ", ..." * bool(more)
-            raise KindError(f"layers is a list of layers; got {given}: fc.Network([fc.Dense(2, 3), fc.Dense(3, 1)])")
+            raise InputTypeError(
+                f"layers is a list of layers; got {given}: fc.Network([fc.Dense(2, 3), fc.Dense(3, 1)])"
+            )
         if not layers:
             raise ConfigError("a network has one layer or more; the list is empty")
         try:
             dtype = np.dtype("none" if dtype is None else dtype)  # NumPy takes None for float64
         except TypeError:
-            raise KindError(f"dtype is float32 or float64; got {dtype!r}") from None
+            raise InputTypeError(f"dtype is float32 or float64; got {dtype!r}") from None
         if dtype not in (np.float32, np.float64):
             raise ConfigError(f"dtype is float32 or float64; got {dtype}")
         self._build(chain(layers, None), dtype)
@@ -235,7 +237,7 @@ class Network:
 
         Raises
         ------
-        ShapeError, KindError, DataError
+        ShapeError, InputTypeError, DataError
             For another width than ``n_in``, things that are not numbers, NaN or infinity.
         ConfigError
             Where ``engine="native"`` cannot run this network.
@@ -284,7 +286,7 @@ class Network:
         ------
         ConfigError
             Where the network has no loss: it has not been trained, or comes from a file without one.
-        ShapeError, KindError, DataError
+        ShapeError, InputTypeError, DataError
             As :meth:`predict` raises them.
 
         Examples
@@ -385,7 +387,7 @@ class Network:
 
         Raises
         ------
-        ShapeError, KindError, DataError, ConfigError
+        ShapeError, InputTypeError, DataError, ConfigError
             As :func:`fullyconnected.fit` raises them.
 
         Examples
@@ -452,7 +454,7 @@ class Network:
 
         Raises
         ------
-        ShapeError, KindError, DataError, ConfigError
+        ShapeError, InputTypeError, DataError, ConfigError
             As :func:`fullyconnected.fit` raises them.
 
         Examples
@@ -503,7 +505,9 @@ class Network:
         """Set all parameter arrays, ordered and laid out as :meth:`get_weights` has them; all are checked first."""
         turned, tensors = _turned(layout), list(self.program.tensors())
         if not isinstance(weights, Sequence):
-            raise KindError(f"weights is a list of arrays, as get_weights returns it; got a {type(weights).__name__}")
+            raise InputTypeError(
+                f"weights is a list of arrays, as get_weights returns it; got a {type(weights).__name__}"
+            )
         if len(weights) != len(tensors):
             raise ShapeError(f"the network has {len(tensors)} parameter arrays; got {len(weights)}")
         arrays = []
@@ -540,7 +544,7 @@ class Network:
 
         Raises
         ------
-        KindError, ConfigError
+        InputTypeError, ConfigError
             For a width that is not a whole number, or below 1.
 
         Examples
@@ -633,7 +637,7 @@ class Network:
 
     def __call__(self, *given: Any, **settings: Any) -> NoReturn:
         """Raise: a network is not a function."""
-        raise KindError("a Network is not called: write net.predict(x)")
+        raise InputTypeError("a Network is not called: write net.predict(x)")
 
     def __repr__(self) -> str:
         return f"Network({list(self.layers)!a}, dtype={self.dtype})"
@@ -669,7 +673,7 @@ def mlp(
 
     Raises
     ------
-    ConfigError, KindError, UnknownNameError
+    ConfigError, InputTypeError, UnknownNameError
         For fewer than two sizes, a size that is not a whole number of 1 or more, or an unknown activation.
 
     Examples

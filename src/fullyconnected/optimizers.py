@@ -32,7 +32,7 @@ class SGD(Optimizer):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For a setting out of range, or that is not a number.
 
     Examples
@@ -72,7 +72,7 @@ class Momentum(SGD):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For a setting out of range, or that is not a number.
 
     Examples
@@ -114,7 +114,7 @@ class Nesterov(Momentum):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For a setting out of range, or that is not a number.
 
     Examples
@@ -152,7 +152,7 @@ class RMSProp(SGD):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For a setting out of range, or that is not a number.
 
     Examples
@@ -205,7 +205,7 @@ class Adam(SGD):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For a setting out of range, or that is not a number.
 
     Examples
@@ -268,7 +268,7 @@ class AdamW(Adam):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For a setting out of range, or that is not a number.
 
     Examples
@@ -318,7 +318,7 @@ class LBFGS(Optimizer):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For a setting out of range, or not a number; by ``fit``, for what does not go with this solver.
     MissingPackageError
         By ``fit``, where SciPy is not installed.

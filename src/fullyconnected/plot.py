@@ -26,7 +26,7 @@ from fullyconnected.core.checks import (
     same_rows,
 )
 from fullyconnected.core.wording import printable
-from fullyconnected.errors import ConfigError, DataError, KindError, ShapeError, missing
+from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError, missing
 from fullyconnected.network import Gradients, Network
 from fullyconnected.program.data import output_activation
 from fullyconnected.training.history import History
@@ -83,7 +83,7 @@ def decision_boundary(
 
     Raises
     ------
-    ShapeError, DataError, KindError, ConfigError
+    ShapeError, DataError, InputTypeError, ConfigError
         For rows or targets that do not fit the network, are not finite or not numbers; for one input; and for more
         than two without ``columns``.
     MissingPackageError
@@ -98,7 +98,7 @@ def decision_boundary(
     ['class 0', 'class 2']
     """
     if not isinstance(net, Network):
-        raise KindError(f"the first argument is a Network; got {net!r:.200}")
+        raise InputTypeError(f"the first argument is a Network; got {net!r:.200}")
     same_columns(net.columns.x, columns_of(x), "x", "net.columns.x")
     x = as_rows(x, net.n_in)
     require_finite(x, "x", net.dtype)
@@ -143,7 +143,7 @@ def _columns(columns: Any, n_in: int) -> tuple[int, int]:
             )
         return 0, 1
     if not isinstance(columns, tuple | list) or len(columns) != 2:
-        raise KindError(f"columns is a pair of inputs, such as (0, 1); got {columns!r}")
+        raise InputTypeError(f"columns is a pair of inputs, such as (0, 1); got {columns!r}")
     across, up = (count(f"columns[{i}]", column, 0) for i, column in enumerate(columns))
     if across == up or max(across, up) >= n_in:
         raise ConfigError(f"columns is two different inputs, each from 0 to {n_in - 1}; got {columns!r}")
@@ -302,7 +302,7 @@ def learning_curves(history: History, *, ax: Any = None) -> "list[Axes]":
 
     Raises
     ------
-    KindError, DataError, ShapeError
+    InputTypeError, DataError, ShapeError
         For anything else than a history, one without an epoch, or another number of axes.
     MissingPackageError
         Without matplotlib.
@@ -315,7 +315,7 @@ def learning_curves(history: History, *, ax: Any = None) -> "list[Axes]":
     ['training', 'validation', 'lowest validation loss: epoch 2']
     """
     if not isinstance(history, History):
-        raise KindError(f"history is what fc.fit returns; got {history!r:.200}")
+        raise InputTypeError(f"history is what fc.fit returns; got {history!r:.200}")
     if not history.loss:
         raise DataError("the history has no epoch; there is nothing to draw")
     names = list(history.metrics)
@@ -391,7 +391,7 @@ def histograms(net_or_gradients: Any, *, fig: "Figure | SubFigure | None" = None
 
     Raises
     ------
-    KindError, DataError
+    InputTypeError, DataError
         For anything else, or a network without parameters.
     MissingPackageError
         Without matplotlib.
@@ -410,7 +410,7 @@ def histograms(net_or_gradients: Any, *, fig: "Figure | SubFigure | None" = None
         what = "gradient"
         tensors = [*_named(net_or_gradients.params, "params"), ("x", net_or_gradients.x)]
     else:
-        raise KindError(f"a Network is wanted, or what net.gradients returns; got {net_or_gradients!r:.200}")
+        raise InputTypeError(f"a Network is wanted, or what net.gradients returns; got {net_or_gradients!r:.200}")
     if not tensors:
         raise DataError("the network has no parameters; there is nothing to draw")
     across = max(min(4, len(tensors)), math.isqrt(len(tensors)))
@@ -421,7 +421,7 @@ def histograms(net_or_gradients: Any, *, fig: "Figure | SubFigure | None" = None
 
         fig = pyplot.figure(figsize=(2.6 * across, 2.1 * down + 0.3), layout="constrained")
     elif not hasattr(fig, "add_subplot"):
-        raise KindError(f"fig is a matplotlib Figure; got {fig!r:.200}")
+        raise InputTypeError(f"fig is a matplotlib Figure; got {fig!r:.200}")
     axes = []
     for i, (name, values) in enumerate(tensors):
         ax = fig.add_subplot(down, across, i + 1)
@@ -492,7 +492,7 @@ def _given_axes(ax: Any, wanted: int, what: str) -> "list[Axes]":
     given = list(np.ravel(np.asarray(ax, dtype=object)))
     for each in given:
         if not isinstance(each, Axes):
-            raise KindError(f"ax is a matplotlib Axes, such as the one of plt.subplots(); got {each!r:.200}")
+            raise InputTypeError(f"ax is a matplotlib Axes, such as the one of plt.subplots(); got {each!r:.200}")
     if len(given) != wanted:
         raise ShapeError(f"{what}; got {len(given)}")
     return given

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.core.registry import Registry
-from fullyconnected.errors import KindError
+from fullyconnected.errors import InputTypeError
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
@@ -34,7 +34,7 @@ def register(cls: C) -> C:
 
     Raises
     ------
-    KindError
+    InputTypeError
         For anything else.
     ConfigError
         Where the name is missing or taken.
@@ -58,4 +58,4 @@ def register(cls: C) -> C:
         if isinstance(cls, type) and issubclass(cls, registry.base):
             registry.add(cls)
             return cls
-    raise KindError(f"register takes a class of Layer, ActivationFunction, Loss or Optimizer; got {cls!r}")
+    raise InputTypeError(f"register takes a class of Layer, ActivationFunction, Loss or Optimizer; got {cls!r}")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from fullyconnected.core.checks import number
 from fullyconnected.core.settings import Settings, settings
-from fullyconnected.errors import KindError
+from fullyconnected.errors import InputTypeError
 
 __all__ = ["CosineDecay", "ExponentialDecay", "LinearDecay", "Schedule", "StepDecay", "Warmup"]
 
@@ -35,7 +35,7 @@ class StepDecay(Settings):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For a setting out of range, or that is not a number.
 
     Examples
@@ -67,7 +67,7 @@ class ExponentialDecay(Settings):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For a setting out of range, or that is not a number.
 
     Examples
@@ -112,7 +112,7 @@ class LinearDecay(Decay):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For a setting out of range, or that is not a number.
 
     Examples
@@ -140,7 +140,7 @@ class CosineDecay(Decay):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For a setting out of range, or that is not a number.
 
     Examples
@@ -171,7 +171,7 @@ class Warmup(Settings):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For epochs out of range or not a number, or a ``then`` that is no function.
 
     Examples
@@ -186,7 +186,7 @@ class Warmup(Settings):
     def __post_init__(self) -> None:
         _positive(epochs=self.epochs)
         if self.then is not None and not callable(self.then):
-            raise KindError(f"then is a schedule, a function of the epoch; got {self.then!r}")
+            raise InputTypeError(f"then is a schedule, a function of the epoch; got {self.then!r}")
 
     def __call__(self, epoch: float) -> float:
         """Return the factor at ``epoch``."""

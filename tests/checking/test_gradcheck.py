@@ -299,7 +299,7 @@ def test_large_inputs_get_a_larger_step() -> None:
     ],
 )
 def test_what_is_missing_is_said(arguments, words) -> None:
-    with pytest.raises(fc.errors.KindError, match=words):
+    with pytest.raises(fc.errors.InputTypeError, match=words):
         fc.check_gradients(*arguments)
 
 

@@ -43,6 +43,20 @@ def test_a_name_that_is_imported():
     assert SquaredError is fc.HalfSquaredError
 
 
+@pytest.mark.parametrize(("old", "new"), deprecation.ERRORS.items())
+def test_errors(old, new):
+    with warned(f"errors.{old}", f"errors.{new}"):
+        found = getattr(fc.errors, old)
+    assert found is getattr(fc.errors, new)
+
+
+def test_an_error_is_caught_by_its_old_name():
+    with warned("errors.KindError", "errors.InputTypeError"):
+        from fullyconnected.errors import KindError
+    with pytest.raises(KindError):
+        fc.Momentum("fast")
+
+
 @pytest.mark.parametrize(("old", "new"), deprecation.REGISTERED["loss"].items())
 def test_losses_by_name(old, new):
     net = fc.mlp([2, 3, 1], seed=0)

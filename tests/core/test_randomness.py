@@ -50,10 +50,10 @@ def test_first_weights_shuffles_and_masks_share_no_numbers():
     [
         (-1, errors.ConfigError, "0 to 2.*got -1"),
         (2**64, errors.ConfigError, "0 to 2"),
-        (1.0, errors.KindError, "seed is an int, None or a numpy.random.Generator; got 1.0"),
-        ("0", errors.KindError, "got '0'"),
-        (True, errors.KindError, "got True"),
-        (np.random.RandomState(0), errors.KindError, "numpy.random.Generator"),
+        (1.0, errors.InputTypeError, "seed is an int, None or a numpy.random.Generator; got 1.0"),
+        ("0", errors.InputTypeError, "got '0'"),
+        (True, errors.InputTypeError, "got True"),
+        (np.random.RandomState(0), errors.InputTypeError, "numpy.random.Generator"),
     ],
 )
 def test_seeds_that_cannot_be(seed, error, message):

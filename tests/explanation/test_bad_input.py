@@ -361,16 +361,16 @@ class TestRefused:
             ({"x": [[1, np.nan]]}, errors.DataError, r"x\[0, 1\] is nan"),
             ({"x": [[1, np.inf]]}, errors.DataError, "x must be finite"),
             ({"x": [[1, 1e300]]}, errors.DataError, "too large for a network of float32"),
-            ({"x": [["a", "b"]]}, errors.KindError, "numbers are wanted"),
+            ({"x": [["a", "b"]]}, errors.InputTypeError, "numbers are wanted"),
             ({"t": [[0, 1], [1, 0]]}, errors.ShapeError, "x has 1 rows and t has shape"),
             ({"t": [[0, 1, 2]]}, errors.ShapeError, "the network gives 2 outputs"),
             ({"t": [[0, np.nan]]}, errors.DataError, r"t\[0, 1\] is nan"),
             ({"loss": "squarederror"}, errors.UnknownNameError, "did you mean 'half_squared_error'"),
-            ({"loss": fc.HalfSquaredError}, errors.KindError, "is a class; call it"),
-            ({"loss": None}, errors.KindError, "expected a loss"),
+            ({"loss": fc.HalfSquaredError}, errors.InputTypeError, "is a class; call it"),
+            ({"loss": None}, errors.InputTypeError, "expected a loss"),
             ({"optimizer": "sdg"}, errors.UnknownNameError, "did you mean 'sgd'"),
-            ({"optimizer": fc.SGD}, errors.KindError, "is a class; call it"),
-            ({"optimizer": 0.1}, errors.KindError, "expected an optimizer"),
+            ({"optimizer": fc.SGD}, errors.InputTypeError, "is a class; call it"),
+            ({"optimizer": 0.1}, errors.InputTypeError, "expected an optimizer"),
             ({"optimizer": "lbfgs"}, errors.ConfigError, r"give a stepwise rule, such as fc.SGD\(0.1\)"),
             ({"optimizer": fc.LBFGS()}, errors.ConfigError, "give a stepwise rule"),
             ({"h": 0}, errors.ConfigError, "h must be more than 0"),
@@ -378,13 +378,13 @@ class TestRefused:
             ({"h": np.nan}, errors.ConfigError, "h must be more than 0"),
             ({"h": np.inf}, errors.ConfigError, "h must be more than 0"),
             ({"h": 1e-30}, errors.ConfigError, "h = 1e-30 is too small: it does not move W1"),
-            ({"h": "small"}, errors.KindError, "h is a number"),
+            ({"h": "small"}, errors.InputTypeError, "h is a number"),
             ({"l2": -1}, errors.ConfigError, "l2 must be 0 or more"),
             ({"l2": np.nan}, errors.ConfigError, "l2 must be 0 or more"),
             ({"sample_weight": [0]}, errors.DataError, "every sample_weight is zero"),
             ({"sample_weight": [-1]}, errors.DataError, "weights are 0 or more"),
             ({"sample_weight": [1, 1]}, errors.ShapeError, "sample_weight"),
-            ({"seed": "zero"}, errors.KindError, "seed is an int"),
+            ({"seed": "zero"}, errors.InputTypeError, "seed is an int"),
             ({"seed": -1}, errors.ConfigError, "seed is from 0"),
         ],
     )
@@ -397,7 +397,7 @@ class TestRefused:
     @pytest.mark.parametrize("net", [None, fc.Dense(2, 2), fc.Network, "net", [fc.Dense(2, 2)]], ids=str)
     def test_no_network(self, net):
         for call in (fc.trace, fc.explain):
-            with pytest.raises(errors.KindError, match="a Network can be traced; got"):
+            with pytest.raises(errors.InputTypeError, match="a Network can be traced; got"):
                 call(net, [[1, 2]], [[0, 1]], "half_squared_error")
 
     def test_an_output_that_the_loss_has_itself(self):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
-from fullyconnected.errors import ConfigError, KindError, ShapeError
+from fullyconnected.errors import ConfigError, InputTypeError, ShapeError
 from fullyconnected.explanation.pictures.drawing import graph_of
 from fullyconnected.symbolic.digits import shown
 
@@ -103,9 +103,9 @@ def test_layers_between_are_named() -> None:
 @pytest.mark.parametrize(
     ("arguments", "settings", "error", "says"),
     [
-        (("net",), {}, KindError, "a Network can be drawn"),
-        ((network(), [[0.1, 0.5]], [[0.0, 0.0]]), {}, KindError, "targets need a loss"),
-        ((network(), None, [[0.0, 0.0]], "half_squared_error"), {}, KindError, "inputs"),
+        (("net",), {}, InputTypeError, "a Network can be drawn"),
+        ((network(), [[0.1, 0.5]], [[0.0, 0.0]]), {}, InputTypeError, "targets need a loss"),
+        ((network(), None, [[0.0, 0.0]], "half_squared_error"), {}, InputTypeError, "inputs"),
         ((network(), [[0.1, 0.5]]), {"show": "gradients"}, ConfigError, "targets and a loss"),
         ((network(), [[0.1, 0.5]]), {"show": "all"}, ConfigError, "values"),
         ((network(), [[0.1]]), {}, ShapeError, "2"),

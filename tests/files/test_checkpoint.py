@@ -20,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 import fullyconnected as fc
 from fullyconnected.engine.state import TrainingState
-from fullyconnected.errors import CheckpointError, ConfigError, DivergenceError, FileFormatError, KindError
+from fullyconnected.errors import CheckpointError, ConfigError, DivergenceError, FileFormatError, InputTypeError
 from fullyconnected.files import write_checkpoint
 from fullyconnected.training import checkpoint as resume
 from fullyconnected.training import progress
@@ -190,7 +190,7 @@ def test_other_times_are_refused(tmp_path, every):
 
 @pytest.mark.parametrize("every", [True, 2.0, [1], b"30s"])
 def test_what_is_no_time_at_all_is_refused(tmp_path, every):
-    with pytest.raises(KindError, match="checkpoint_every"):
+    with pytest.raises(InputTypeError, match="checkpoint_every"):
         begin(tmp_path / "run", checkpoint_every=every)
 
 

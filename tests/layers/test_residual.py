@@ -109,7 +109,7 @@ def test_deep_stack_without_parameters_before_it(rng):
         (lambda: fc.Residual(fc.Dense(4, 4)), errors.ConfigError, "a list of one layer or more"),
         (lambda: fc.Residual([fc.Dense(4, 3), fc.Dense(2, 4)]), errors.ShapeError, "takes 2.*gives 3"),
         (lambda: fc.Residual([fc.Dense(4, 4)], n_in=5), errors.ShapeError, "takes 4 columns.*input of the block"),
-        (lambda: fc.Residual(["relu"], n_in=4), errors.KindError, "layer 0 is 'relu'"),
+        (lambda: fc.Residual(["relu"], n_in=4), errors.InputTypeError, "layer 0 is 'relu'"),
         (lambda: fc.Network([fc.Residual([fc.LayerNorm()])]), errors.ShapeError, "no width"),
         (
             lambda: fc.Network([fc.Dense(3, 5), fc.Residual([fc.Dense(4, 4)])]),

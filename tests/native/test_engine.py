@@ -15,7 +15,7 @@ import pytest
 import fullyconnected as fc
 from fullyconnected.engine import native_engine as native_module
 from fullyconnected.engine.lowering import Unsupported
-from fullyconnected.errors import ConfigError, DivergenceError, KindError, UnknownNameError
+from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, UnknownNameError
 
 HERE = fc.engines()["native"]
 needs_native = pytest.mark.skipif(not HERE.available, reason=HERE.about)
@@ -115,12 +115,12 @@ class TestTheChoice:
         ):
             with pytest.raises(UnknownNameError, match="did you mean 'native'"):
                 call()
-        with pytest.raises(KindError, match="engine"):
+        with pytest.raises(InputTypeError, match="engine"):
             fitted(engine=2)
 
     @pytest.mark.parametrize("threads", [0, -1, 1.5, "two", True, 10**9])
     def test_a_number_of_threads_is_checked(self, threads):
-        with pytest.raises((ConfigError, KindError), match="n_threads"):
+        with pytest.raises((ConfigError, InputTypeError), match="n_threads"):
             fitted(n_threads=threads)
 
     @pytest.mark.parametrize("engine", ["numpy", "auto"])

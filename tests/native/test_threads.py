@@ -15,7 +15,7 @@ import pytest
 
 from fullyconnected.engine import threads
 from fullyconnected.engine.threads import n_threads
-from fullyconnected.errors import ConfigError, KindError
+from fullyconnected.errors import ConfigError, InputTypeError
 
 HERE = Path(__file__).parent
 COMPILER = next(filter(None, map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))), None)
@@ -112,7 +112,7 @@ def test_a_number_out_of_range_is_refused(asked: int) -> None:
 
 @pytest.mark.parametrize("asked", [2.0, "2", True])
 def test_what_is_no_whole_number_is_refused(asked: object) -> None:
-    with pytest.raises(KindError, match="n_threads is a whole number; got"):
+    with pytest.raises(InputTypeError, match="n_threads is a whole number; got"):
         n_threads(asked)  # type: ignore[arg-type]
 
 

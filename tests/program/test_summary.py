@@ -190,9 +190,9 @@ class TestAnyWidth:
         [
             (0, errors.ConfigError, "width must be 1 or more; got 0"),
             (-80, errors.ConfigError, "width must be 1 or more; got -80"),
-            ("80", errors.KindError, "width is a whole number; got '80'"),
-            (80.0, errors.KindError, "width is a whole number; got 80.0"),
-            (True, errors.KindError, "width is a whole number; got True"),
+            ("80", errors.InputTypeError, "width is a whole number; got '80'"),
+            (80.0, errors.InputTypeError, "width is a whole number; got 80.0"),
+            (True, errors.InputTypeError, "width is a whole number; got True"),
         ],
     )
     def test_a_width_that_cannot_be(self, width, error, message):

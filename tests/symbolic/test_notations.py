@@ -128,7 +128,7 @@ class TestOneOfYourOwn:
 
     def test_an_equation_and_the_record_have_it(self):
         net = fc.Network([fc.Dense(2, 2)], seed=0)
-        example = fc.explain(net, [[1.0, 2.0]], [[0.0, 1.0]], "squared_error")
+        example = fc.explain(net, [[1.0, 2.0]], [[0.0, 1.0]], "half_squared_error")
         assert example.trace.steps[0].equation.written("words") == "y1 = x into W1 plus b1"
         formulas = [step["formula"] for step in json.loads(example.to_json())["steps"]]
         assert all([*formula] == ["text", "latex", "mathml", "numpy", "words"] for formula in formulas)

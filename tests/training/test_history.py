@@ -97,6 +97,6 @@ def test_names_of_another_library(history, name, wanted):
     with pytest.raises(errors.MissingNameError) as caught:
         getattr(history, name)
     assert wanted in str(caught.value)
-    with pytest.raises(errors.KindError, match=r"history\.loss"):
+    with pytest.raises(errors.InputTypeError, match=r"history\.loss"):
         history["loss"]
     assert not hasattr(history, name)

@@ -225,7 +225,7 @@ def test_lbfgs_shows_its_iterations(capsys):
 
 @pytest.mark.parametrize("progress", ["yes", 1, 0, None, "bar"])
 def test_other_values_are_refused(progress):
-    with pytest.raises(errors.KindError, match='progress is "auto", True or False; got'):
+    with pytest.raises(errors.InputTypeError, match='progress is "auto", True or False; got'):
         fc.fit(fc.mlp([2, 1]), X, T, "half_squared_error", progress=progress)
 
 

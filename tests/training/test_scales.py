@@ -155,7 +155,7 @@ def test_by_epochs_and_by_filters(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", errors.DataWarning)
         fc.fit(fc.mlp([4, 2]), x, CLASSES, "softmax_cross_entropy", epochs=1, progress=False)
-    with pytest.raises(errors.KindError, match="warn is True or False; got 1"):
+    with pytest.raises(errors.InputTypeError, match="warn is True or False; got 1"):
         fc.fit(fc.mlp([4, 2]), x, CLASSES, "softmax_cross_entropy", warn=1)
 
 

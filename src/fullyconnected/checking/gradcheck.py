@@ -24,7 +24,7 @@ from fullyconnected.checking.report import Report, TensorReport
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import as_rows, count, number
 from fullyconnected.core.randomness import as_seed
-from fullyconnected.errors import KindError
+from fullyconnected.errors import InputTypeError
 from fullyconnected.layers import Activation
 from fullyconnected.network import Network
 from fullyconnected.program.data import check_data
@@ -101,7 +101,7 @@ def check_gradients(
 
     Raises
     ------
-    KindError
+    InputTypeError
         For anything else, or where x, t or the loss is missing; and whatever :meth:`Network.gradients` raises.
 
     Examples
@@ -119,7 +119,7 @@ def check_gradients(
         obj = Activation(obj, n_in=4 if x is None else math.prod(np.shape(x)[1:]))
     if isinstance(obj, Loss):
         if x is None or t is None:
-            raise KindError("to check a loss, give the outputs x (rows, n_out) and the targets t")
+            raise InputTypeError("to check a loss, give the outputs x (rows, n_out) and the targets t")
         subject = _of_loss(obj, x, t, sample_weight)
     elif isinstance(obj, Network | Layer):
         net = obj if isinstance(obj, Network) else _around(obj, x, rng)
@@ -127,10 +127,12 @@ def check_gradients(
         if loss is None and not isinstance(obj, Network):
             loss, t = Projection(), rng.normal(size=(len(x), net.n_out))
         if t is None or loss is None:
-            raise KindError("to check a network, give x, t and loss: check_gradients(net, x, t, fc.HalfSquaredError())")
+            raise InputTypeError(
+                "to check a network, give x, t and loss: check_gradients(net, x, t, fc.HalfSquaredError())"
+            )
         subject = of_network(net, x, t, loss, l2, sample_weight, train, seed, engine)
     else:
-        raise KindError(f"a Network, a Layer, an ActivationFunction or a Loss can be checked; got {obj!r}")
+        raise InputTypeError(f"a Network, a Layer, an ActivationFunction or a Loss can be checked; got {obj!r}")
     tolerance = TOLERANCE[subject.dtype] if tolerance is None else number("tolerance", tolerance, above=True)
     entries = None if entries is None else count("entries", entries)
     return subject.report(h, tolerance, entries, rng)

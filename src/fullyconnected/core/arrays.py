@@ -13,7 +13,7 @@ import numpy as np
 
 from fullyconnected.core import deprecation
 from fullyconnected.core.wording import in_ascii
-from fullyconnected.errors import KindError, MissingNameError, ShapeError
+from fullyconnected.errors import InputTypeError, MissingNameError, ShapeError
 
 __all__ = ["BLOCK", "Array", "Buffer", "Shape", "Views", "Wanted", "carve", "dot", "reserve", "shaped", "size_of"]
 
@@ -50,7 +50,7 @@ class Views:
     def __setattr__(self, name: str, value: Any) -> None:
         view, array = getattr(self, name), np.asarray(value)
         if array.dtype.kind not in "biuf":
-            raise KindError(f"{name} is set to numbers; got {array.dtype}")
+            raise InputTypeError(f"{name} is set to numbers; got {array.dtype}")
         if array.shape not in (view.shape, ()):
             raise ShapeError(f"{name} has shape {view.shape}; got {array.shape}")
         with np.errstate(over="ignore"):  # what is too large for the dtype is infinite, and training refuses it

@@ -10,7 +10,7 @@ from unicodedata import normalize
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.errors import ConfigError, DataError, KindError, ShapeError
+from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
 
 __all__ = [
     "UNNAMED",
@@ -33,7 +33,7 @@ BLOCK = 1 << 20  # entries looked at together, so that a check of a large file n
 def count(name: str, value: Any, least: int = 1) -> int:
     """Return a whole number of at least ``least``, or raise."""
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise KindError(f"{name} is a whole number; got {value!r} of type {type(value).__name__}")
+        raise InputTypeError(f"{name} is a whole number; got {value!r} of type {type(value).__name__}")
     if value < least:
         raise ConfigError(f"{name} must be {least} or more; got {value}")
     return int(value)
@@ -42,7 +42,7 @@ def count(name: str, value: Any, least: int = 1) -> int:
 def number(name: str, value: Any, *, least: float = 0.0, above: bool = False, below: float = math.inf) -> float:
     """Return a finite number of at least ``least`` (or above it) and less than ``below``, or raise."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise KindError(f"{name} is a number; got {value!r} of type {type(value).__name__}")
+        raise InputTypeError(f"{name} is a number; got {value!r} of type {type(value).__name__}")
     try:
         value = float(value)
     except OverflowError:
@@ -77,17 +77,17 @@ def as_array(a: Any, what: str) -> Array:
     if masked:
         raise DataError(f"{what} has masked entries, which are missing values. Drop such rows or fill them in first")
     if hasattr(a, "toarray"):
-        raise KindError(f"{what} is a sparse {type(a).__name__}; an array is wanted: {what}.toarray()")
+        raise InputTypeError(f"{what} is a sparse {type(a).__name__}; an array is wanted: {what}.toarray()")
     try:
         array = np.asarray(a)
     except ValueError as error:
         raise ShapeError(f"{what} does not form an array; are its rows of different lengths? ({error})") from None
     except Exception as error:  # whatever the __array__ of another library raises
-        raise KindError(f"{what}, a {type(a).__name__}, does not turn into an array: {error}") from error
+        raise InputTypeError(f"{what}, a {type(a).__name__}, does not turn into an array: {error}") from error
     if array.dtype == object:
         array = _numbers(array, what)
     if array.dtype.kind not in "biuf":
-        raise KindError(
+        raise InputTypeError(
             f"{what} has dtype {array.dtype}; numbers are wanted (float, int, uint8 or bool). "
             + _what_to_do(a, array, what)
         )

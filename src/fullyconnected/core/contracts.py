@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.errors import ConfigError, KindError
+from fullyconnected.errors import ConfigError, InputTypeError
 
 __all__ = ["check_call", "check_class", "check_shapes", "guarded", "is_foreign", "read_only"]
 
@@ -50,7 +50,7 @@ def is_foreign(thing: Any) -> bool:
 def check_call(function: Any, what: str, *names: str) -> None:
     """Raise where a function of a user's own does not take these arguments, or is a class that is yet to be called."""
     if isinstance(function, type):
-        raise KindError(f"{what} {function.__name__} is a class; call it: {function.__name__}(...)")
+        raise InputTypeError(f"{what} {function.__name__} is a class; call it: {function.__name__}(...)")
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # what is written in C need not have one
@@ -59,7 +59,7 @@ def check_call(function: Any, what: str, *names: str) -> None:
         signature.bind(*names)
     except TypeError as error:
         name = getattr(function, "__name__", type(function).__name__)
-        raise KindError(
+        raise InputTypeError(
             f"{what} {name!a} is called with ({', '.join(names)}), and takes {signature}: {error}"
         ) from None
 

@@ -15,6 +15,8 @@ Names = Mapping[str, str]  # old: new
 
 # fc.X
 PUBLIC: Names = {"SquaredError": "HalfSquaredError", "LogisticLoss": "BinaryCrossEntropy"}
+# fc.errors.X
+ERRORS: Names = {"KindError": "InputTypeError"}
 # what a string stands for, by kind
 REGISTERED: Mapping[str, Names] = {
     "loss": {"squared_error": "half_squared_error", "logistic": "binary_cross_entropy"},

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.errors import ConfigError, KindError
+from fullyconnected.errors import ConfigError, InputTypeError
 
 __all__ = ["INIT", "MASK", "SHUFFLE", "Uniforms", "as_seed", "check_seed", "generator"]
 
@@ -38,7 +38,7 @@ def check_seed(seed: Any) -> int | np.random.Generator | None:
     if seed is None or isinstance(seed, np.random.Generator):
         return seed
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise KindError(f"seed is an int, None or a numpy.random.Generator; got {seed!r}")
+        raise InputTypeError(f"seed is an int, None or a numpy.random.Generator; got {seed!r}")
     if not 0 <= seed < 2**64:
         raise ConfigError(f"seed is from 0 to 2**64 - 1; got {seed}")
     return int(seed)

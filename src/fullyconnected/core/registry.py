@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from fullyconnected.core import deprecation
 from fullyconnected.core.contracts import check_class, is_foreign
-from fullyconnected.errors import ConfigError, KindError, nearest
+from fullyconnected.errors import ConfigError, InputTypeError, nearest
 
 __all__ = ["Registry"]
 
@@ -91,13 +91,13 @@ class Registry(Generic[T]):
         if isinstance(given, str):
             return self.build(given)
         if isinstance(given, type) and issubclass(given, self.base):
-            raise KindError(f"{given.__name__} is a class; call it: {given.__name__}()")
+            raise InputTypeError(f"{given.__name__} is a class; call it: {given.__name__}()")
         if (name := getattr(given, "__name__", "").lower()) in self.classes:
             hint = f"its name stands for it here: {name!r}"
         else:
             hint = "" if self.hint is None else self.hint(given)
         article = "an" if self.kind[0] in "aeiou" else "a"
-        raise KindError(
+        raise InputTypeError(
             f"expected {article} {self.kind} or the name of one ({', '.join(self.classes)}); got {given!r:.200}"
             + (f"; {hint}" if hint else "")
         )

@@ -5,7 +5,7 @@ from typing import Any, Self, TypeVar, dataclass_transform
 
 from fullyconnected.core import deprecation
 from fullyconnected.core.wording import in_ascii
-from fullyconnected.errors import KindError, nearest
+from fullyconnected.errors import InputTypeError, nearest
 
 __all__ = ["Settings", "settings"]
 
@@ -22,13 +22,13 @@ class Settings:
         """Raise for a setting that a class does not have, such as one that another library names so."""
         if (given or named) and cls.__init__ is object.__init__:
             told = ", ".join([*map(ascii, given), *(f"{name}={value!a}" for name, value in named.items())])
-            raise KindError(f"{cls.__name__} has no settings; got {told:.200}")
+            raise InputTypeError(f"{cls.__name__} has no settings; got {told:.200}")
         if named and cls.__module__.startswith("fullyconnected.") and is_dataclass(cls):
             known = {each.name for each in fields(cls)}
             wrong = min(named.keys() - known - deprecation.SETTINGS.get(cls.__name__, {}).keys(), default=None)
             if wrong is None:
                 return super().__new__(cls)
-            raise KindError(f"{cls.__name__}: {nearest('setting', wrong, known)}")
+            raise InputTypeError(f"{cls.__name__}: {nearest('setting', wrong, known)}")
         return super().__new__(cls)
 
     def __eq__(self, other: object) -> bool:

@@ -12,7 +12,7 @@ from fullyconnected.engine.numpy_engine import NumpyEngine, limited
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.engine.threads import n_threads
-from fullyconnected.errors import ConfigError, KindError, nearest
+from fullyconnected.errors import ConfigError, InputTypeError, nearest
 from fullyconnected.program.program import Program
 
 __all__ = [
@@ -83,7 +83,7 @@ def engines() -> dict[str, EngineInfo]:
 def check_engine(name: str) -> str:
     """Return the name of an engine, or raise."""
     if not isinstance(name, str):
-        raise KindError(f"engine is the name of one, or 'auto'; got {name!r}")
+        raise InputTypeError(f"engine is the name of one, or 'auto'; got {name!r}")
     if name not in NAMES:
         raise nearest("engine", name, NAMES)
     return name

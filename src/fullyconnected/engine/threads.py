@@ -32,7 +32,7 @@ def n_threads(asked: int | None = None) -> int:
 
     Raises
     ------
-    KindError
+    InputTypeError
         Where ``asked`` is not a whole number.
     ConfigError
         Where it is out of range.

@@ -21,7 +21,7 @@ from fullyconnected.core.arrays import Array, carve
 from fullyconnected.core.checks import number
 from fullyconnected.core.randomness import as_seed
 from fullyconnected.core.wording import printable
-from fullyconnected.errors import ConfigError, KindError
+from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.layers import Activation, Add, Dense, Save
 from fullyconnected.network import Network
@@ -79,7 +79,7 @@ def trace(
 
     Raises
     ------
-    KindError, ConfigError
+    InputTypeError, ConfigError
         For something that is no network, or LBFGS; and whatever :meth:`Network.gradients` raises.
 
     Examples
@@ -103,7 +103,7 @@ def recorded(
 ) -> tuple[Recorder, Trace]:  # fmt: skip
     """Return the record as :func:`trace` does, and what has run it."""
     if not isinstance(net, Network):
-        raise KindError(f"a Network can be traced; got {net!r}")
+        raise InputTypeError(f"a Network can be traced; got {net!r}")
     rule: Optimizer | None = None if optimizer is None else OPTIMIZERS.get(optimizer)
     if isinstance(rule, LBFGS):
         raise ConfigError("LBFGS takes many looks at the data in a step; give a stepwise rule, such as fc.SGD(0.1)")

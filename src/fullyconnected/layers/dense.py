@@ -14,7 +14,7 @@ from fullyconnected.base import Layer, Param
 from fullyconnected.core.arrays import Array, Wanted
 from fullyconnected.core.checks import count
 from fullyconnected.core.settings import settings
-from fullyconnected.errors import KindError
+from fullyconnected.errors import InputTypeError
 from fullyconnected.layers.widths import SameWidth
 
 __all__ = ["Activation", "Dense"]
@@ -48,7 +48,7 @@ class Dense(Layer):
 
     Raises
     ------
-    ConfigError, KindError, UnknownNameError
+    ConfigError, InputTypeError, UnknownNameError
         For sizes below 1 or not whole, or an unknown activation or initializer.
 
     Examples
@@ -73,7 +73,7 @@ class Dense(Layer):
         if self.activation is not None:
             object.__setattr__(self, "activation", activation(self.activation))
         if not isinstance(self.bias, bool):
-            raise KindError(f"bias is True or False; got {self.bias!r} (its first values are bias_init)")
+            raise InputTypeError(f"bias is True or False; got {self.bias!r} (its first values are bias_init)")
         if self.init is None:
             suited = (
                 "glorot_uniform" if self.activation is None else _SUITED.get(self.activation.name, "glorot_uniform")
@@ -146,7 +146,7 @@ class Activation(SameWidth):
 
     Raises
     ------
-    UnknownNameError, KindError
+    UnknownNameError, InputTypeError
         For an unknown activation, or something that is none.
 
     Examples

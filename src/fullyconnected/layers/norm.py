@@ -59,7 +59,7 @@ class LayerNorm(Norm):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For a width below 1 or not whole, or an epsilon that is not a positive number.
 
     Examples
@@ -138,7 +138,7 @@ class BatchNorm(Norm):
 
     Raises
     ------
-    ConfigError, KindError
+    ConfigError, InputTypeError
         For a width below 1 or not whole, or a momentum or epsilon out of range or not a number.
 
     Examples

@@ -7,7 +7,7 @@ from fullyconnected.base import Layer, check_layer
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.core.settings import settings
-from fullyconnected.errors import ConfigError, KindError, ShapeError
+from fullyconnected.errors import ConfigError, InputTypeError, ShapeError
 from fullyconnected.layers.dense import Dense
 from fullyconnected.layers.widths import SameWidth
 
@@ -21,7 +21,7 @@ def chain(layers: Sequence[Layer], n_in: int | None) -> tuple[Layer, ...]:
         if not isinstance(layer, Layer):
             hint = f': fc.Activation("{layer:.40}")' if isinstance(layer, str) else ""
             hint = f": call it, {layer.__name__}(...)" if isinstance(layer, type) else hint
-            raise KindError(
+            raise InputTypeError(
                 f"layer {i} is {layer!r:.200}; layers are Dense, Dropout and so on, or your own Layer{hint}"
             )
         if is_foreign(layer):

@@ -291,7 +291,7 @@ def summarise(program: Program, dtype: np.dtype[Any], width: int | None = None) 
 
     Raises
     ------
-    KindError, ConfigError
+    InputTypeError, ConfigError
         For a width that is not a whole number, or below 1.
 
     Examples

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fullyconnected.core.checks import count
-from fullyconnected.errors import ConfigError, DataWarning, KindError
+from fullyconnected.errors import ConfigError, DataWarning, InputTypeError
 from fullyconnected.network import Network
 from fullyconnected.optimizers import LBFGS
 from fullyconnected.training import progress as display
@@ -17,13 +17,13 @@ from fullyconnected.training.settings import FitSettings
 __all__ = ["epochs", "fit"]
 
 
-def _unknown(function: str, name: str) -> KindError:
+def _unknown(function: str, name: str) -> InputTypeError:
     """Return the error for a setting that does not exist: a TypeError, as for any function."""
     from fullyconnected.core.habits import SETTINGS, advice
 
     known = sorted([*FitSettings.names(), *("epochs", "progress") * (function == "fit")])
     hint = advice(name, SETTINGS, known)
-    return KindError(f"{function} has no setting {name!r}{hint}{'' if hint else '. Known: ' + ', '.join(known)}")
+    return InputTypeError(f"{function} has no setting {name!r}{hint}{'' if hint else '. Known: ' + ', '.join(known)}")
 
 
 def epochs(net: Network, x: Any, t: Any, loss: Any = None, optimizer: Any = None, **settings: Any) -> Iterator[Epoch]:
@@ -162,7 +162,7 @@ def fit(
     DivergenceError
         Where loss or weights are not finite any more; the network has the
         weights from before that epoch again, which are.
-    ShapeError, DataError, KindError, ConfigError
+    ShapeError, DataError, InputTypeError, ConfigError
         For data or settings that cannot be used, before anything is computed.
     CheckpointError
         Where the checkpoint belongs to another run.

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from fullyconnected.core.wording import in_ascii, printable
-from fullyconnected.errors import KindError, MissingNameError
+from fullyconnected.errors import InputTypeError, MissingNameError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -108,7 +108,7 @@ class History:
 
     def __getitem__(self, name: Any) -> NoReturn:
         """Raise: a history is no dict."""
-        raise KindError(
+        raise InputTypeError(
             f"a History has attributes and no items: history.loss, history.metrics['accuracy']; got {name!a:.80}"
         )
 

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from fullyconnected.core.wording import printable
-from fullyconnected.errors import KindError
+from fullyconnected.errors import InputTypeError
 
 __all__ = ["Progress", "Stream", "choose"]
 
@@ -158,7 +158,7 @@ def choose(progress: Any) -> Progress:
     if progress is False:
         return Progress()
     if progress is not True and progress != "auto":
-        raise KindError(f'progress is "auto", True or False; got {progress!r}')
+        raise InputTypeError(f'progress is "auto", True or False; got {progress!r}')
     if sys.stderr is None:  # a program without a console, such as pythonw
         return Progress()
     stream = Stream(sys.stderr)

@@ -13,7 +13,7 @@ from fullyconnected.core.randomness import as_seed
 from fullyconnected.engine import choose
 from fullyconnected.engine.state import Best, TrainingState
 from fullyconnected.engine.task import Task
-from fullyconnected.errors import ConfigError, DivergenceError, KindError
+from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError
 from fullyconnected.metrics import named
 from fullyconnected.network import Network
 from fullyconnected.optimizers import LBFGS, OPTIMIZERS, Adam
@@ -39,7 +39,7 @@ class Run:
         settings: FitSettings | None = None,
     ) -> None:
         if not isinstance(net, Network):
-            raise KindError(
+            raise InputTypeError(
                 f"the first argument is the Network to train; got a {type(net).__name__}. "
                 f"Write fc.fit(net, x, t, loss, optimizer)"
             )
@@ -221,7 +221,7 @@ def _validation(net: Network, validation: Any, data: Data, columns: Columns) -> 
     if validation is None:
         return None
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
-        raise KindError(
+        raise InputTypeError(
             "validation is (x, t) or (x, t, weights). A share of the rows is held back by hand: order = "
             "np.random.default_rng(0).permutation(len(x)); fit on x[order[n:]], t[order[n:]], and give the first n"
         )

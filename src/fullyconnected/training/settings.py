@@ -11,7 +11,7 @@ from fullyconnected.core.checks import count, interval, number
 from fullyconnected.core.contracts import check_call
 from fullyconnected.core.randomness import check_seed
 from fullyconnected.core.settings import Settings, settings
-from fullyconnected.errors import KindError
+from fullyconnected.errors import InputTypeError
 
 __all__ = ["FitSettings"]
 
@@ -48,13 +48,15 @@ class FitSettings(Settings):
 
     def __post_init__(self) -> None:
         if self.schedule is not None and not callable(self.schedule):
-            raise KindError(f"schedule is a function of the epoch, such as fc.StepDecay(0.95); got {self.schedule!r}")
+            raise InputTypeError(
+                f"schedule is a function of the epoch, such as fc.StepDecay(0.95); got {self.schedule!r}"
+            )
         if self.schedule is not None:
             check_call(self.schedule, "the schedule", "epoch")
         if not isinstance(self.shuffle, bool | np.bool_):
-            raise KindError(f"shuffle is True or False (the rows' own order); got {self.shuffle!r}")
+            raise InputTypeError(f"shuffle is True or False (the rows' own order); got {self.shuffle!r}")
         if not isinstance(self.warn, bool | np.bool_):
-            raise KindError(f"warn is True or False; got {self.warn!a:.80}")
+            raise InputTypeError(f"warn is True or False; got {self.warn!a:.80}")
         if self.checkpoint_every is not None:
             interval("checkpoint_every", self.checkpoint_every)
         limit = self.max_grad_norm

@@ -11,7 +11,7 @@ import numpy as np
 from fullyconnected.base import Layer
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import as_rows, columns_of, require_finite, same_columns
-from fullyconnected.errors import ConfigError, KindError
+from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.pictures.graph import Op, Parameter, Wire, graph
 from fullyconnected.explanation.pictures.picture import Column, Edge, Unit, picture
@@ -95,7 +95,7 @@ def draw(
 
     Raises
     ------
-    KindError, ConfigError
+    InputTypeError, ConfigError
         For something that is no network, targets without a loss, gradients without targets; and whatever
         :meth:`Network.predict` and :func:`fullyconnected.trace` raise.
 
@@ -107,11 +107,11 @@ def draw(
     (True, 13)
     """
     if not isinstance(net, Network):
-        raise KindError(f"a Network can be drawn; got {net!r}")
+        raise InputTypeError(f"a Network can be drawn; got {net!r}")
     if (t is None) != (loss is None):
-        raise KindError("targets need a loss, and a loss needs targets: draw(net, x, t, fc.HalfSquaredError())")
+        raise InputTypeError("targets need a loss, and a loss needs targets: draw(net, x, t, fc.HalfSquaredError())")
     if t is not None and x is None:
-        raise KindError("gradients need inputs, too: draw(net, x, t, loss)")
+        raise InputTypeError("gradients need inputs, too: draw(net, x, t, loss)")
     if t is None and show in ("gradients", "both"):
         raise ConfigError(f"show={show!r} needs targets and a loss: draw(net, x, t, fc.HalfSquaredError())")
     if t is not None:
