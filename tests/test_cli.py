@@ -317,7 +317,7 @@ class TestCheck:
         (tmp_path / "my_activations_for_check.py").write_text(
             "import numpy as np\nimport fullyconnected as fc\n\n"
             "@fc.register\nclass Square(fc.ActivationFunction):\n"
-            "    name, keeps_input = 'square', True\n"
+            "    name, needs_input = 'square', True\n"
             "    def forward(self, h, c, y):\n        np.multiply(h, h, out=y)\n"
             "    def backward(self, h, c, y, dy):\n        dy *= 2 * h\n",
             encoding="utf-8",

@@ -80,7 +80,7 @@ def test_what_is_given_is_checked_and_left_alone(name):
         loss.predictions([1.0, 2.0])
     with pytest.raises(errors.InputTypeError, match="z has dtype"):
         loss.predictions([["a", "b"]])
-    if loss.least_outputs > 1:
+    if loss.min_outputs > 1:
         with pytest.raises(errors.ShapeError, match="takes 2 outputs or more"):
             loss.predictions([[1.0]])
 

@@ -74,9 +74,9 @@ class Distribution(fc.Loss):
     """A mean and a log-deviation for one target: its outputs are no numbers to compare with the targets."""
 
     name = "distribution"
-    least_outputs = 2
+    min_outputs = 2
 
-    def encode(self, t, n_out):
+    def encode_targets(self, t, n_out):
         return t.reshape(len(t), 1).astype(float)
 
     def cache(self, rows, n_out):

@@ -240,7 +240,7 @@ def step(net, x, t, loss, optimizer, xp, *, weights, l2, train):
     batch = workspace.bind(len(x))
     batch.x[...], batch.t = on(x.astype(net.dtype)), on(t.astype(net.dtype) if t.dtype.kind == "f" else t)
     if weights is not None:
-        batch.weigh(on(weights))
+        batch.set_weights(on(weights))
     slots, scratch = (
         SimpleNamespace(**{name: on(np.zeros_like(net.theta)) for name in names})
         for names in (optimizer.slots, optimizer.scratch)
@@ -267,7 +267,7 @@ def test_a_step_runs_on_a_namespace_that_has_the_short_list_alone(layer, dtype):
         block = LAYERS.classes[layer].example(3)
         net = fc.Network([fc.Dense(2, 3, activation), block, fc.Dense(3, 2)], dtype=dtype, seed=0)
         x = rng.normal(size=(4, 2))
-        t = loss.encode(loss.example_targets(rng, 4, 2), 2)
+        t = loss.encode_targets(loss.example_targets(rng, 4, 2), 2)
         how = {"weights": rng.uniform(0.5, 2, 4) if i % 2 else None, "l2": 0.1 * (i % 3), "train": i % 5 > 0}
         rule = next(rules)
         with np.errstate(all="ignore"):
@@ -276,10 +276,10 @@ def test_a_step_runs_on_a_namespace_that_has_the_short_list_alone(layer, dtype):
             np.testing.assert_array_equal(a, b, err_msg=f"{activation} {name} {rule}", strict=True)
 
 
-@pytest.mark.parametrize("name", [name for name, loss in LOSSES.classes.items() if loss.least_outputs > 1])
+@pytest.mark.parametrize("name", [name for name, loss in LOSSES.classes.items() if loss.min_outputs > 1])
 def test_classes_given_as_columns_run_on_the_short_list_too(name):
     loss, net = LOSSES.build(name), fc.mlp([2, 3], seed=0)
-    x, t = np.random.default_rng(0).normal(size=(4, 2)), loss.encode(np.eye(3)[[0, 2, 1, 1]], 3)
+    x, t = np.random.default_rng(0).normal(size=(4, 2)), loss.encode_targets(np.eye(3)[[0, 2, 1, 1]], 3)
     how = {"weights": None, "l2": 0.0, "train": True}
     numpy, strict = (step(net, x, t, loss, fc.SGD(), xp, **how) for xp in (np, Namespace()))
     for a, b in zip(numpy, strict, strict=True):

@@ -56,7 +56,7 @@ class Scale(fc.Layer):
     def cache(self, rows):
         return {"product": (rows, self.n_in), "ones": np.ones(rows)}
 
-    def start(self, p, rng):
+    def initialize(self, p, rng):
         p.s = self.start_at
 
     def forward(self, p, x, c, y, *, train):
@@ -73,7 +73,7 @@ class Snake(fc.ActivationFunction):
     """y = h + sin(h)^2."""
 
     name = "snake"
-    keeps_input = True
+    needs_input = True
 
     def cache(self, rows, n):
         return {"a": (rows, n)}
@@ -96,7 +96,7 @@ class Bent(fc.ActivationFunction):
 
     k: float = 1.0
     name: ClassVar[str] = "bent"
-    keeps_input: ClassVar[bool] = True
+    needs_input: ClassVar[bool] = True
 
     def forward(self, h, c, y):
         y[...] = h / (1 + self.k * abs(h))
@@ -236,7 +236,7 @@ class TestActivation:
         @fc.register
         class Cube(fc.ActivationFunction):
             name = "cube"
-            keeps_input = True
+            needs_input = True
 
             def forward(self, h, c, y):
                 y[...] = h**3
@@ -278,9 +278,9 @@ class TestLoss:
             """A Gaussian's mean and log-deviation for one target: two outputs, one number."""
 
             name: ClassVar[str] = "gaussian"
-            least_outputs: ClassVar[int] = 2
+            min_outputs: ClassVar[int] = 2
 
-            def encode(self, t, n_out):
+            def encode_targets(self, t, n_out):
                 return t.reshape(len(t), 1).astype(float)
 
             def cache(self, rows, n_out):
@@ -392,7 +392,7 @@ def cubic(**changed):
     def backward(self, h, c, y, dy):
         dy *= 3 * h**2
 
-    return of(fc.ActivationFunction, **{"keeps_input": True, "forward": forward, "backward": backward, **changed})()
+    return of(fc.ActivationFunction, **{"needs_input": True, "forward": forward, "backward": backward, **changed})()
 
 
 def doubling(**changed):
@@ -421,12 +421,12 @@ class TestWhatMustNotBeWritten:
     """It is read by others, too: what the user's code gets is read-only, and the message says which and whose."""
 
     @pytest.mark.parametrize("inside", [True, False])
-    @pytest.mark.parametrize("keeps_input", [True, False])
+    @pytest.mark.parametrize("needs_input", [True, False])
     @pytest.mark.parametrize(
         "changed", [{"forward": writes(0)}, {"backward": writes(0)}, {"backward": writes(2)}], ids=["h", "h again", "y"]
     )
-    def test_by_an_activation(self, changed, keeps_input, inside):
-        f = cubic(**changed, keeps_input=keeps_input)
+    def test_by_an_activation(self, changed, needs_input, inside):
+        f = cubic(**changed, needs_input=needs_input)
         layers = [fc.Dense(3, 3, f)] if inside else [fc.Dense(3, 3, "tanh"), fc.Activation(f)]
         with pytest.raises(errors.ConfigError, match=r"Mine\..*ward writes to an array that is read-only for it \(h"):
             trained([*layers, fc.Dense(3, 2)])
@@ -455,11 +455,15 @@ class TestWhatMustNotBeWritten:
             p.s[...] += 1
             c.xp.multiply(x, p.s, out=y)
 
-        layer = doubling(forward=forward, params=lambda self: {"s": fc.Param((3,))}, start=lambda self, p, rng: None)
+        layer = doubling(
+            forward=forward, params=lambda self: {"s": fc.Param((3,))}, initialize=lambda self, p, rng: None
+        )
         with pytest.raises(errors.ConfigError, match="start leaves s of mine_1 without values"):
             trained([layer, fc.Dense(3, 2)])
         layer = doubling(
-            forward=forward, params=lambda self: {"s": fc.Param((3,))}, start=lambda self, p, rng: vars(p)["s"].fill(1)
+            forward=forward,
+            params=lambda self: {"s": fc.Param((3,))},
+            initialize=lambda self, p, rng: vars(p)["s"].fill(1),
         )
         with pytest.raises(errors.ConfigError, match=r"read-only for it \(x and the parameters\)"):
             fc.Network([layer]).predict(np.ones((2, 3)))
@@ -469,7 +473,9 @@ class TestWhatMustNotBeWritten:
             p.seen[...] += 1
             y[...] = x
 
-        layer = doubling(forward=forward, state=lambda self: {"seen": (1,)}, start=lambda self, p, rng: p.seen.fill(0))
+        layer = doubling(
+            forward=forward, state=lambda self: {"seen": (1,)}, initialize=lambda self, p, rng: p.seen.fill(0)
+        )
         net = trained([fc.Dense(3, 3), layer, fc.Dense(3, 2)])
         assert net.state.tolist() == [6]  # three batches, twice
         with pytest.raises(errors.ConfigError, match="read-only"):
@@ -489,13 +495,15 @@ class TestWhatMustNotBeWritten:
         assert (t == 1).all()
 
     def test_the_callers_targets_by_encode(self):
-        def encode(self, t, n_out):
+        def encode_targets(self, t, n_out):
             t -= 1
             return t
 
         t = np.ones((2, 2))
-        with pytest.raises(errors.ConfigError, match="encode writes to t, which is the caller's: copy it first"):
-            fc.mlp([3, 2]).evaluate(np.ones((2, 3)), t, of(fc.Loss, encode=encode)())
+        with pytest.raises(
+            errors.ConfigError, match="encode_targets writes to t, which is the caller's: copy it first"
+        ):
+            fc.mlp([3, 2]).evaluate(np.ones((2, 3)), t, of(fc.Loss, encode_targets=encode_targets)())
         assert (t == 1).all()
 
     def test_by_a_metric(self):
@@ -673,7 +681,7 @@ class TestChecksOfClasses:
             (fc.ActivationFunction, {"backward": lambda self, dy: dy}, r"is called as backward\(h, c, y, dy\)"),
             (fc.ActivationFunction, {"kinks": 0.0}, "Mine.kinks is a tuple; got 0.0"),
             (fc.Loss, {"terms": lambda self, z, t: 0}, r"is called as terms\(z, t, c, dz\)"),
-            (fc.Loss, {"encode": lambda self, t: t}, r"is called as encode\(t, n_out\)"),
+            (fc.Loss, {"encode_targets": lambda self, t: t}, r"is called as encode_targets\(t, n_out\)"),
             (
                 fc.Optimizer,
                 {"update": lambda self, theta, g: 0},

@@ -35,13 +35,13 @@ class Größe(fc.Layer):
     def __repr__(self):
         return f"{NAME}()"
 
-    def sized(self, n_in):
+    def with_input_width(self, n_in):
         return self
 
     def params(self):
         return {"größe": fc.Param((2,)), "\u03b3": fc.Param((2,)), "字": fc.Param((2,))}
 
-    def start(self, p, rng):
+    def initialize(self, p, rng):
         for _, view in p:
             view[...] = 1
 

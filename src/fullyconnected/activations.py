@@ -193,7 +193,7 @@ class GELU(ActivationFunction):
     """
 
     name = "gelu"
-    keeps_input = True
+    needs_input = True
 
     def cache(self, rows: int, n: int) -> Wanted:
         return {"cdf": (rows, n), "density": (rows, n), "s": (rows, n), "positive": Buffer((rows, n), np.bool_)}
@@ -306,7 +306,7 @@ class Mish(ActivationFunction):
     """
 
     name = "mish"
-    keeps_input = True
+    needs_input = True
 
     def cache(self, rows: int, n: int) -> Wanted:
         return {"t": (rows, n), "s": (rows, n), "one": ONE}
@@ -398,7 +398,7 @@ class FunctionPair(ActivationFunction):
     f: Callable[[Array], Any]
     df: Callable[[Array], Any]
     name: ClassVar[str] = "function pair"
-    keeps_input: ClassVar[bool] = True
+    needs_input: ClassVar[bool] = True
 
     def forward(self, h: Array, c: Any, y: Array) -> None:
         y[...] = self._applied(self.f, h)

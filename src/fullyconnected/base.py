@@ -56,7 +56,7 @@ class Layer(Settings):
     """A differentiable map from rows of ``n_in`` numbers to rows of ``n_out``; a frozen dataclass of sizes.
 
     A layer of your own needs a ``name``, ``n_in`` and ``n_out``, ``forward`` and ``backward``, and, where it has
-    parameters, ``params`` and ``start``. Once registered (:func:`fullyconnected.register`) it can be saved and
+    parameters, ``params`` and ``initialize``. Once registered (:func:`fullyconnected.register`) it can be saved and
     loaded, and the proof covers it. Shapes: x (rows, n_in), y (rows, n_out).
 
     Examples
@@ -88,7 +88,7 @@ class Layer(Settings):
         """Return a layer of this class, ``n`` wide, for the proof; override it where this call will not do."""
         return cls(n_in=n)
 
-    def sized(self, n_in: int) -> Self:
+    def with_input_width(self, n_in: int) -> Self:
         """Return the layer for inputs of ``n_in`` columns: itself, or a copy that takes its width from them."""
         if self.n_in != n_in:
             raise ShapeError(f"takes {self.n_in} columns, and what comes before it gives {n_in}")
@@ -110,7 +110,7 @@ class Layer(Settings):
         """Name the buffers that forward and backward use for a batch of ``rows``."""
         return {}
 
-    def start(self, p: Any, rng: np.random.Generator) -> None:
+    def initialize(self, p: Any, rng: np.random.Generator) -> None:
         """Fill the parameters and the running state with their first values."""
 
     def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:
@@ -129,7 +129,7 @@ class Layer(Settings):
 class ActivationFunction(Settings):
     """A function of pre-activations ``h``, of each entry alone or (as softmax) of each row.
 
-    ``keeps_input`` says that backward reads ``h``; where it is False, ``h`` and ``y`` may be one array. ``kinks``
+    ``needs_input`` says that backward reads ``h``; where it is False, ``h`` and ``y`` may be one array. ``kinks``
     lists the points where the derivative jumps. An activation of your own needs a ``name``, ``forward`` and
     ``backward``. Shapes: h, y and dy (rows, n).
 
@@ -138,7 +138,7 @@ class ActivationFunction(Settings):
     >>> import fullyconnected as fc
     >>> class Cube(fc.ActivationFunction):
     ...     name = "cube"
-    ...     keeps_input = True
+    ...     needs_input = True
     ...     def forward(self, h, c, y):
     ...         y[...] = h**3
     ...     def backward(self, h, c, y, dy):
@@ -148,7 +148,7 @@ class ActivationFunction(Settings):
     """
 
     name: ClassVar[str]
-    keeps_input: ClassVar[bool] = False
+    needs_input: ClassVar[bool] = False
     kinks: tuple[float, ...] = ()
 
     def cache(self, rows: int, n: int) -> Wanted:
@@ -238,11 +238,12 @@ PREDICTED = ("values", "rates", "labels", "classes", "scores")
 class Loss(Settings):
     """A number to make small: something per row of outputs, then its weighted mean over the rows.
 
-    A loss of your own needs a ``name`` and ``terms``, and ``encode`` where its targets are not simply numbers of
-    the outputs' shape. ``terms`` gives value and gradient together, and :meth:`into` weights both in one place, so
-    that they cannot drift apart. (Where fewer operations do the same, as for half a square, a loss may give ``into``.)
+    A loss of your own needs a ``name`` and ``terms``, and ``encode_targets`` where its targets are not simply numbers
+    of the outputs' shape. ``terms`` gives value and gradient together, and :meth:`value_and_gradient` weights both in
+    one place, so that they cannot drift apart. (Where fewer operations do the same, as for half a square, a loss may
+    have a ``value_and_gradient`` of its own.)
     ``link`` says what outputs mean: numbers like the targets, or one of ``fullyconnected.links``, or a :class:`Link`.
-    Shapes: z and dz (rows, n_out), ``c.e`` (rows, n_out) or (rows, 1), t as ``encode`` returns it.
+    Shapes: z and dz (rows, n_out), ``c.e`` (rows, n_out) or (rows, 1), t as ``encode_targets`` returns it.
 
     Examples
     --------
@@ -259,7 +260,7 @@ class Loss(Settings):
     """
 
     name: ClassVar[str]
-    least_outputs: ClassVar[int] = 1
+    min_outputs: ClassVar[int] = 1
     link: ClassVar[Link] = Link("identity")  # what the outputs mean
 
     def __init_subclass__(cls) -> None:
@@ -270,7 +271,7 @@ class Loss(Settings):
                 f"or an fc.links.Link of your own"
             )
 
-    def encode(self, t: Array, n_out: int) -> Array:
+    def encode_targets(self, t: Array, n_out: int) -> Array:
         """Check all targets, and return the array whose rows are gathered for a batch."""
         return as_outputs(t, n_out)
 
@@ -291,7 +292,7 @@ class Loss(Settings):
         return None
 
     def buffers(self, rows: int, n_out: int) -> Wanted:
-        """Name what ``cache`` names, and what :meth:`into` needs beside it."""
+        """Name what ``cache`` names, and what :meth:`value_and_gradient` needs beside it."""
         wanted = dict(self.cache(rows, n_out))
         e = wanted.get("e")
         if not (isinstance(e, tuple) and len(e) == 2 and e[0] == rows and isinstance(e[1], int)):
@@ -299,13 +300,13 @@ class Loss(Settings):
         even = 1 / rows
         return {**wanted, "w": np.full((rows, n_out), even), "w_e": np.full((rows, e[1]), even)}
 
-    def weigh(self, c: Any, w: Array) -> None:
+    def set_weights(self, c: Any, w: Array) -> None:
         """Set the rows' weights (rows,), in proportion; until then every row weighs the same."""
         share = w.sum()
         c.xp.divide(w[:, None], share, out=c.w, casting="same_kind")
         c.xp.divide(w[:, None], share, out=c.w_e, casting="same_kind")
 
-    def into(self, z: Array, t: Array, c: Any, dz: Array) -> Any:
+    def value_and_gradient(self, z: Array, t: Array, c: Any, dz: Array) -> Any:
         """Return ``sum_i w_i sum_j e_ij``, and write its gradient into ``dz``."""
         self.terms(z, t, c, dz)
         c.xp.multiply(dz, c.w, out=dz)
@@ -326,7 +327,7 @@ class Loss(Settings):
         if len(encoded) != len(z):
             raise ShapeError(f"there are {len(z)} rows of outputs and {len(encoded)} of targets")
         w = None if sample_weight is None else as_weights(sample_weight, len(z))
-        return self.of(z, in_dtype(encoded, z.dtype), w)
+        return self.of_checked(z, in_dtype(encoded, z.dtype), w)
 
     def predictions(self, z: Any) -> Array:
         """Return what raw outputs predict, as :attr:`link` says: values, rates, or probabilities.
@@ -361,22 +362,22 @@ class Loss(Settings):
         z = as_array(z, "z")
         if z.ndim != 2:
             raise ShapeError(f"outputs are (rows, n_out); got {z.shape}")
-        if z.shape[1] < self.least_outputs:
-            raise ShapeError(f"{type(self).__name__} takes {self.least_outputs} outputs or more; got {z.shape}")
+        if z.shape[1] < self.min_outputs:
+            raise ShapeError(f"{type(self).__name__} takes {self.min_outputs} outputs or more; got {z.shape}")
         return z if z.dtype.kind == "f" else z.astype(np.float64)
 
-    def of(self, z: Array, t: Array, w: Array | None) -> tuple[float, Array]:
+    def of_checked(self, z: Array, t: Array, w: Array | None) -> tuple[float, Array]:
         """Return loss and gradient as a call does, for what has been checked and encoded already."""
         wanted = self.buffers(*z.shape)
         c = shaped(reserve(wanted, z.dtype), wanted, z.dtype)
         if w is not None:
-            self.weigh(c, w)
+            self.set_weights(c, w)
         dz = np.empty_like(z, order="C")
         with np.errstate(all="ignore"):  # what overflows is infinite or NaN in the result
-            into = self.into
+            run = self.value_and_gradient
             if is_foreign(self):
-                into = guarded(into, f"the loss {type(self).__name__}", "z and t", "c.e and dz")
-            return float(into(read_only(z), read_only(t), c, dz)), dz
+                run = guarded(run, f"the loss {type(self).__name__}", "z and t", "c.e and dz")
+            return float(run(read_only(z), read_only(t), c, dz)), dz
 
 
 class Optimizer(Settings):
@@ -428,7 +429,7 @@ def check_layer(layer: Layer) -> None:
         if value is not None and (not isinstance(value, int | np.integer) or value < 1):
             raise ConfigError(f"{what} needs {size}, a whole number of 1 or more, or None; it is {value!a:.80}")
     if layer.n_in is None:
-        return  # its shapes are known once it is sized
+        return  # its shapes are known once its width is
     if layer.n_out is None:
         raise ConfigError(f"{what} needs n_out, a whole number of 1 or more; it is None where n_in is {layer.n_in}")
     check_shapes(what, params := layer.params(), "params", Param)
@@ -449,15 +450,19 @@ def in_dtype(t: Array, dtype: np.dtype[Any]) -> Array:
 def encoded_by(loss: Loss, t: Array, n_out: int) -> Array:
     """Return targets as a loss encodes them; they may be the caller's own array, which no loss may write to."""
     if not is_foreign(loss):
-        return loss.encode(t, n_out)
+        return loss.encode_targets(t, n_out)
     try:
-        encoded = loss.encode(read_only(t), n_out)
+        encoded = loss.encode_targets(read_only(t), n_out)
     except ValueError as error:
         if "read-only" not in str(error):
             raise
-        raise ConfigError(f"{type(loss).__name__}.encode writes to t, which is the caller's: copy it first") from error
+        raise ConfigError(
+            f"{type(loss).__name__}.encode_targets writes to t, which is the caller's: copy it first"
+        ) from error
     if not isinstance(encoded, np.ndarray) or len(encoded) != len(t):
-        raise ConfigError(f"{type(loss).__name__}.encode gives an array with a row for each of t; got {encoded!a:.80}")
+        raise ConfigError(
+            f"{type(loss).__name__}.encode_targets gives an array with a row for each of t; got {encoded!a:.80}"
+        )
     return encoded
 
 

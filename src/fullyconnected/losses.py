@@ -1,7 +1,7 @@
 """The losses: a sum over outputs and a weighted mean over rows, unless the first line says otherwise.
 
 Each class gives the terms of one row's loss and their derivative with respect to the network's raw outputs z;
-:meth:`Loss.into` weights both. Classification losses take logits, Poisson takes log-rates.
+:meth:`Loss.value_and_gradient` weights both. Classification losses take logits, Poisson takes log-rates.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class HalfSquaredError(Loss):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if "terms" in vars(cls) and "into" not in vars(cls):
-            cls.into = Loss.into  # type: ignore[method-assign]
+        if "terms" in vars(cls) and "value_and_gradient" not in vars(cls):
+            cls.value_and_gradient = Loss.value_and_gradient  # type: ignore[method-assign]
 
     def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
         xp = c.xp
@@ -63,7 +63,7 @@ class HalfSquaredError(Loss):
         xp.multiply(dz, 0.5, out=c.e)
         xp.multiply(c.e, dz, out=c.e)
 
-    def into(self, z: Array, t: Array, c: Any, dz: Array) -> Any:
+    def value_and_gradient(self, z: Array, t: Array, c: Any, dz: Array) -> Any:
         xp = c.xp
         xp.subtract(z, t, out=c.e)
         xp.multiply(c.e, c.w, out=dz)  # the gradient w (z - t), and with it the value: three operations for both
@@ -236,7 +236,7 @@ class Poisson(Loss):
     def example_targets(self, rng: np.random.Generator, rows: int, n_out: int) -> Array:
         return rng.poisson(2.0, (rows, n_out))
 
-    def encode(self, t: Array, n_out: int) -> Array:
+    def encode_targets(self, t: Array, n_out: int) -> Array:
         t = as_outputs(t, n_out)
         if (t < 0).any():
             raise DataError(f"Poisson takes counts or rates, 0 or more; the smallest target is {t.min()}")
@@ -274,7 +274,7 @@ class BinaryCrossEntropy(Loss):
     def example_targets(self, rng: np.random.Generator, rows: int, n_out: int) -> Array:
         return rng.integers(0, 2, (rows, n_out))
 
-    def encode(self, t: Array, n_out: int) -> Array:
+    def encode_targets(self, t: Array, n_out: int) -> Array:
         if t.ndim == 1 and n_out > 1:
             raise ShapeError(
                 f"BinaryCrossEntropy has a 0 or 1 for each of the {n_out} outputs: (rows, {n_out}); got {t.shape}. "
@@ -374,13 +374,13 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     name: ClassVar[str] = "softmax_cross_entropy"
-    least_outputs: ClassVar[int] = 2
+    min_outputs: ClassVar[int] = 2
     link: ClassVar[Link] = links.MULTINOMIAL_LOGIT
 
     def example_targets(self, rng: np.random.Generator, rows: int, n_out: int) -> Array:
         return rng.integers(0, n_out, rows)
 
-    def encode(self, t: Array, n_out: int) -> Array:
+    def encode_targets(self, t: Array, n_out: int) -> Array:
         if t.ndim != 2 or t.shape[1] != n_out:
             return class_numbers(t, n_out, "SoftmaxCrossEntropy")
         sums = t.sum(axis=1, dtype=np.float64)
@@ -467,13 +467,13 @@ class Hinge(Loss):
     """
 
     name: ClassVar[str] = "hinge"
-    least_outputs: ClassVar[int] = 2
+    min_outputs: ClassVar[int] = 2
     link: ClassVar[Link] = links.SCORES
 
     def example_targets(self, rng: np.random.Generator, rows: int, n_out: int) -> Array:
         return rng.integers(0, n_out, rows)
 
-    def encode(self, t: Array, n_out: int) -> Array:
+    def encode_targets(self, t: Array, n_out: int) -> Array:
         if t.ndim == 2 and t.shape[1] == n_out:
             if not (((t == 0) | (t == 1)).all() and (t.sum(axis=1) == 1).all()):
                 raise DataError("targets of Hinge with one column a class are one-hot: a single 1 in each row, else 0")

@@ -122,7 +122,7 @@ class Network:
         seed = randomness.as_seed(seed)
         for i, (step, p) in enumerate(zip(self.program.steps, self._p, strict=True)):
             with np.errstate(over="ignore"):
-                step.layer.start(p, randomness.generator(seed, randomness.INIT, i))
+                step.layer.initialize(p, randomness.generator(seed, randomness.INIT, i))
         if not (np.isfinite(self._theta).all() and np.isfinite(self._state).all()):
             raise ConfigError(self._first_not_finite())
 
@@ -411,7 +411,7 @@ class Network:
             if data.weights is not None:  # a row of weight zero has no part in it, even where its loss overflows
                 rows = start + np.flatnonzero(weights[rows])
             if len(w := weights[rows]):
-                total += data.loss.of(z[rows], t[rows], w)[0] * w.sum()
+                total += data.loss.of_checked(z[rows], t[rows], w)[0] * w.sum()
         return Evaluation(
             float(total / weights.sum()), {name: metric(z, t, weights) for name, metric in metrics.items()}
         )

@@ -45,7 +45,7 @@ def register(cls: C) -> C:
     >>> @register
     ... class Square(ActivationFunction):
     ...     name = "square"
-    ...     keeps_input = True
+    ...     needs_input = True
     ...     def forward(self, h, c, y):
     ...         c.xp.multiply(h, h, out=y)
     ...     def backward(self, h, c, y, dy):

@@ -208,7 +208,7 @@ def test_a_users_own_layer_is_checked_alone_and_a_sign_is_found() -> None:
         def params(self):
             return {"s": fc.Param((1,))}
 
-        def start(self, p, rng):
+        def initialize(self, p, rng):
             p.s = 1
 
         def forward(self, p, x, c, y, *, train):

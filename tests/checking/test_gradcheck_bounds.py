@@ -64,7 +64,7 @@ def trained(loss_name, activation, dtype):
     """Return a network that has learned rows by heart, and the rows: most of its answers are nearly right."""
     rng, loss = np.random.default_rng(1), LOSSES.build(loss_name)
     x = rng.normal(size=(12, 2))
-    if loss.least_outputs > 1:
+    if loss.min_outputs > 1:
         t = (x[:, 0] > 0).astype(int)
     elif loss_name == "binary_cross_entropy":
         t = (x > 0).astype(float)
@@ -134,7 +134,7 @@ class Rounded(fc.ActivationFunction):
     """A function of float64 that computes in float32."""
 
     name = "rounded"
-    keeps_input = True
+    needs_input = True
 
     def forward(self, h, c, y):
         y[...] = np.tanh(h.astype(np.float32))
@@ -157,9 +157,9 @@ class Naive(fc.Loss):
     """Cross-entropy as the formula has it: log sum exp z - z_t, which cancels where the answer is right."""
 
     name = "naive"
-    least_outputs = 2
+    min_outputs = 2
 
-    def encode(self, t, n_out):
+    def encode_targets(self, t, n_out):
         return t
 
     def cache(self, rows, n_out):
@@ -292,7 +292,7 @@ def test_a_gradient_that_is_not_a_number_is_wrong_on_a_kink_too() -> None:
 
 def activation(forward_, backward_):
     class Own(fc.ActivationFunction):
-        name, keeps_input = "own", True
+        name, needs_input = "own", True
 
         def forward(self, h, c, y):
             y[...] = forward_(h)

@@ -30,7 +30,7 @@ def test_nothing_that_is_registered_escapes() -> None:
     assert both == {(False, False), (False, True), (True, False), (True, True)}
     for name, loss in LOSSES.classes.items():
         outputs = {case.n_out for case in every if case.loss == name}
-        assert outputs == ({1, 2, 5} if loss.least_outputs == 1 else {2, 5})
+        assert outputs == ({1, 2, 5} if loss.min_outputs == 1 else {2, 5})
 
 
 def test_the_proof_fails_for_a_registered_layer_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

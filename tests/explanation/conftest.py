@@ -110,8 +110,8 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
         name = fixed.get("loss") or draw(st.sampled_from(sorted(LOSSES.classes)))
         loss = LOSSES.build(name, **MEMORY.get(name, {}))
         stack = layers(draw, draw(st.integers(1, width)), 0)
-        wanted = draw(st.integers(loss.least_outputs, max(width, 2)))
-        if stack[-1].n_out < loss.least_outputs or output_activation(Program(stack)) in loss.link.refuses:
+        wanted = draw(st.integers(loss.min_outputs, max(width, 2)))
+        if stack[-1].n_out < loss.min_outputs or output_activation(Program(stack)) in loss.link.refuses:
             stack.append(fc.Dense(stack[-1].n_out, wanted))
         found = {
             "layers": tuple(stack),

@@ -59,7 +59,7 @@ def named(name):
     class Scale(fc.Layer):
         n_in = n_out = 2
 
-        def sized(self, n_in):
+        def with_input_width(self, n_in):
             return self
 
         def params(self):
@@ -68,7 +68,7 @@ def named(name):
         def state(self):
             return {f"{name} seen": (1,)}
 
-        def start(self, p, rng):
+        def initialize(self, p, rng):
             for _, view in p:
                 view[...] = 1.5
 
@@ -217,13 +217,13 @@ class TestNames:
             name = "many"
             n_in = n_out = 2
 
-            def sized(self, n_in):
+            def with_input_width(self, n_in):
                 return self
 
             def params(self):
                 return {letter: fc.Param((2,)) for letter in letters}
 
-            def start(self, p, rng):
+            def initialize(self, p, rng):
                 for _, view in p:
                     view[...] = 1
 

@@ -295,7 +295,7 @@ class TestColumns:
             def params(self):
                 return {"gain_of_" + "very_" * 20 + "many_words": fc.Param((self.width,), decays=True)}
 
-            def start(self, p, rng):
+            def initialize(self, p, rng):
                 for _, view in p:
                     view[...] = 1
 

@@ -148,10 +148,10 @@ class TestTheSharesAddUp:
             def params(self):
                 return {"gain": fc.Param((1,))}
 
-            def start(self, p, rng):
+            def initialize(self, p, rng):
                 p.gain = 1.5
 
-            def sized(self, n_in):
+            def with_input_width(self, n_in):
                 return self
 
             def forward(self, p, x, c, y, *, train):

@@ -290,7 +290,7 @@ class Scale(fc.Layer):
     def cache(self, rows):
         return {"product": (rows, self.n_in), "ones": np.ones(rows)}
 
-    def start(self, p, rng):
+    def initialize(self, p, rng):
         p.s = 2
         p.seen = 0
 
@@ -310,7 +310,7 @@ class Snake(fc.ActivationFunction):
     """y = h + sin(h)^2."""
 
     name = "snake"
-    keeps_input = True
+    needs_input = True
 
     def cache(self, rows, n):
         return {"a": (rows, n)}
@@ -341,11 +341,11 @@ class LogCosh(fc.Loss):
 
 
 class Whole(fc.Loss):
-    """With an ``into`` of its own, which knows no weights and no terms."""
+    """With a ``value_and_gradient`` of its own, which knows no weights and no terms."""
 
     name = "whole"
 
-    def into(self, z, t, c, dz):
+    def value_and_gradient(self, z, t, c, dz):
         c.xp.subtract(z, t, out=dz)
         value = float((dz**2).sum() / 2)
         return value

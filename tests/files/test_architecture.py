@@ -51,7 +51,7 @@ def test_every_layer_comes_back(name, dtype, tmp_path):
     example = LAYERS.classes[name].example(4)
     for layer in (example, altered(example)):
         loaded = same_after_a_file(tmp_path / "net", [fc.Dense(3, 4), layer], dtype)
-        assert loaded.layers[1] == layer.sized(4)
+        assert loaded.layers[1] == layer.with_input_width(4)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS.classes)
@@ -126,7 +126,7 @@ class Scaled(fc.ActivationFunction):
     activation: Any
     factors: tuple[float, ...] = field(default=(1.0, 2.0))
     name = "scaled by"
-    keeps_input = True
+    needs_input = True
 
     def forward(self, h, c, y):
         c.xp.multiply(h, sum(self.factors), out=y)
@@ -151,7 +151,7 @@ class Wrapped(fc.Layer):
     def params(self):
         return {"größe": fc.Param((self.n_in,))}
 
-    def start(self, p, rng):
+    def initialize(self, p, rng):
         p.größe = rng.normal(size=self.n_in)
 
     def forward(self, p, x, c, y, *, train):

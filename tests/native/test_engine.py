@@ -26,7 +26,7 @@ T = (X.sum(axis=1) > 0).astype(int)
 
 class Cube(fc.ActivationFunction):
     name = "cube"
-    keeps_input = True
+    needs_input = True
 
     def forward(self, h, c, y):
         y[...] = h**3

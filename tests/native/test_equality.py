@@ -63,7 +63,7 @@ def exact(net):
 def rows_beside_kinks(net, x, t, loss, how):
     """Return which rows pass so near a kink that two ways of rounding may end up on its two sides."""
     net = exact(net)
-    encoded = loss.encode(np.asarray(t), net.n_out)
+    encoded = loss.encode_targets(np.asarray(t), net.n_out)
     workspace = Workspace(net.program, net.theta, net.state.copy(), len(x), loss=loss)
     batch = workspace.bind(len(x))
     batch.fill(x, encoded, None)
@@ -114,7 +114,7 @@ def assert_same_gradients(net, x, t, loss, **how):
 def test_every_layer_with_every_activation_and_loss(kind, activation, dtype):
     for i, (name, n_out) in enumerate(itertools.product(LOSSES.classes, (1, 3))):
         loss = LOSSES.build(name)
-        if n_out < loss.least_outputs:
+        if n_out < loss.min_outputs:
             continue
         init = 0.1 if activation == "exp" else None  # exp of exp overflows soon
         layers = [
@@ -144,7 +144,7 @@ widths = st.integers(1, 70)
 )
 def test_networks_of_any_shape(sizes, rows, activation, loss, dtype, weighted, seed):
     loss = LOSSES.build(loss)
-    sizes[-1] = max(sizes[-1], loss.least_outputs)
+    sizes[-1] = max(sizes[-1], loss.min_outputs)
     net = fc.mlp(sizes, activation, dtype=dtype, seed=seed)
     x, t = data(loss, rows, sizes[0], sizes[-1], seed)
     weights = np.random.default_rng(seed).random(rows) if weighted else None

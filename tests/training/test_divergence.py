@@ -69,7 +69,7 @@ class TestCode:
             forward=forward,
             backward=backward,
             params=lambda self: {"s": fc.Param((4,))},
-            start=lambda self, p, rng: p.s.fill(1),
+            initialize=lambda self, p, rng: p.s.fill(1),
         )
         assert "backward of Mine (mine_1)" in diverging([fc.Dense(3, 4), mine, fc.Dense(4, 1)]).advice
 

@@ -28,7 +28,7 @@ FACTOR, SLOPE, SCALE, RATE = 0.9, 0.1, 2.0, 1.0
 @fc.register
 class Bent(fc.ActivationFunction):
     name = "bent"
-    keeps_input = True
+    needs_input = True
 
     def forward(self, h, c, y):
         c.xp.multiply(h, SLOPE, out=y)

@@ -141,7 +141,7 @@ def check_gradients(
 def _around(layer: Layer, x: Any, rng: np.random.Generator) -> Network:
     """Return a float64 network of one layer, from parameters near its first ones, so that no factor is 1 or 0."""
     if layer.n_in is None and x is not None:
-        layer = layer.sized(math.prod(np.shape(x)[1:]))
+        layer = layer.with_input_width(math.prod(np.shape(x)[1:]))
     net = Network([layer], dtype=np.float64, seed=0)
     net.theta += rng.normal(0, 0.1, net.n_params)
     return net
@@ -233,7 +233,7 @@ def _of_loss(loss: Loss, x: Any, t: Any, sample_weight: Any) -> Subject:
     z = as_rows(z, math.prod(z.shape[1:]), "x").astype(z.dtype if z.dtype.kind == "f" else np.float64)
     claimed_loss, claimed = loss(z, t, sample_weight)
     exact = z.astype(np.float64)
-    targets = loss.encode(np.asarray(t), z.shape[1])
+    targets = loss.encode_targets(np.asarray(t), z.shape[1])
 
     def kinks() -> Iterator[tuple[str, Array]]:
         distances = loss.kink_distances(exact, targets)

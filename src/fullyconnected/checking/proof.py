@@ -71,7 +71,7 @@ def cases(layers: Sequence[str] | None = None) -> Iterator[Case]:
         modes = (True, False) if example.random or example.state() else (False,)
         everything = itertools.product(ACTIVATIONS.classes, LOSSES.classes, (1, 2, 5), (False, True), (0.0, 0.1), modes)
         for activation, loss, n_out, weighted, l2, train in everything:
-            if n_out >= LOSSES.classes[loss].least_outputs:
+            if n_out >= LOSSES.classes[loss].min_outputs:
                 yield Case(name, activation, loss, n_out, weighted, l2, train)
 
 

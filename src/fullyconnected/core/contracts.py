@@ -21,8 +21,8 @@ CALLS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         "params": ((), ()),
         "state": ((), ()),
         "cache": (("rows",), ()),
-        "start": (("p", "rng"), ()),
-        "sized": (("n_in",), ()),
+        "initialize": (("p", "rng"), ()),
+        "with_input_width": (("n_in",), ()),
     },
     "activation": {
         "forward": (("h", "c", "y"), ()),
@@ -31,10 +31,10 @@ CALLS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     },
     "loss": {
         "terms": (("z", "t", "c", "dz"), ()),
-        "into": (("z", "t", "c", "dz"), ()),
-        "encode": (("t", "n_out"), ()),
+        "value_and_gradient": (("z", "t", "c", "dz"), ()),
+        "encode_targets": (("t", "n_out"), ()),
         "cache": (("rows", "n_out"), ()),
-        "weigh": (("c", "w"), ()),
+        "set_weights": (("c", "w"), ()),
     },
     "optimizer": {"update": (("theta", "g", "s", "c"), ("lr", "step", "decays"))},
 }

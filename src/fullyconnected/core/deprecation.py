@@ -26,7 +26,16 @@ SETTINGS: Mapping[str, Names] = {}
 # arguments of a function
 ARGUMENTS: Mapping[str, Names] = {}
 # what classes of the user's own define, by the class of the library's that they are of
-MEMBERS: Mapping[str, Names] = {}
+MEMBERS: Mapping[str, Names] = {
+    "Layer": {"start": "initialize", "sized": "with_input_width"},
+    "ActivationFunction": {"keeps_input": "needs_input"},
+    "Loss": {
+        "into": "value_and_gradient",
+        "weigh": "set_weights",
+        "encode": "encode_targets",
+        "least_outputs": "min_outputs",
+    },
+}
 # parameters and running statistics of layers
 PARAMETERS: Names = {}
 

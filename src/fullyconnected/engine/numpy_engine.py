@@ -105,7 +105,7 @@ class NumpyEngine:
         task.weights.take(rows, out=w, mode="clip")
         share = float(w.sum())
         if share:
-            batch.weigh(w)
+            batch.set_weights(w)
         return batch, share
 
 

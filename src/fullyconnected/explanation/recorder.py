@@ -309,7 +309,7 @@ class Recorder:
         weighted = data.weights is not None
         noted = batch.dz.view(_Noted)
         with np.errstate(all="ignore"):
-            value = data.loss.into(batch.z, batch.t, batch.c, noted)
+            value = data.loss.value_and_gradient(batch.z, batch.t, batch.c, noted)
         letter = "E" if l2 else "L"
         t = self.keep(Name("t", full="t"), batch.t)
         local = {"z": z, "t": t}

@@ -94,18 +94,18 @@ class Dense(Layer):
         wanted: dict[str, Any] = {"ones": np.ones(rows)}
         if self.activation is not None:
             wanted |= self.activation.cache(rows, self.n_out)
-            if self.activation.keeps_input:
+            if self.activation.needs_input:
                 wanted["h"] = (rows, self.n_out)
         return wanted
 
-    def start(self, p: Any, rng: np.random.Generator) -> None:
+    def initialize(self, p: Any, rng: np.random.Generator) -> None:
         p.W = initializers.draw(self.init, rng, (self.n_in, self.n_out), self.n_in, self.n_out)
         if self.bias:
             p.b = initializers.draw(self.bias_init, rng, (self.n_out,), self.n_in, self.n_out)
 
     def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:
         f = self.activation
-        h = c.h if f is not None and f.keeps_input else y  # where backward can do with y, h is written over
+        h = c.h if f is not None and f.needs_input else y  # where backward can do with y, h is written over
         x.dot(p.W, out=h)  # (rows, n_in) (n_in, n_out)
         if self.bias:
             c.xp.add(h, p.b, out=h)
@@ -115,7 +115,7 @@ class Dense(Layer):
     def backward(self, p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
         f = self.activation
         if f is not None:
-            f.backward(c.h if f.keeps_input else y, c, y, dy)  # dy is dL/dh from here on
+            f.backward(c.h if f.needs_input else y, c, y, dy)  # dy is dL/dh from here on
         x.T.dot(dy, out=g.W)  # (n_in, rows) (rows, n_out)
         if self.bias:
             c.ones.dot(dy, out=g.b)  # (rows,) (rows, n_out)
@@ -151,7 +151,7 @@ class Activation(SameWidth):
 
     Examples
     --------
-    >>> Activation("tanh").sized(3).n_out
+    >>> Activation("tanh").with_input_width(3).n_out
     3
 
     Source: Rumelhart, Hinton and Williams 1986, as :class:`Dense`.

@@ -38,7 +38,7 @@ class Dropout(SameWidth):
 
     Examples
     --------
-    >>> Dropout(0.5).sized(3)
+    >>> Dropout(0.5).with_input_width(3)
     Dropout(n_in=3, rate=0.5)
 
     Source: Srivastava et al., "Dropout", JMLR 2014; scaled in training, as is usual since, not in prediction.

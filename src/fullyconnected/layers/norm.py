@@ -35,7 +35,7 @@ class Norm(SameWidth):
     def params(self) -> Mapping[str, Param]:
         return {"gain": Param((self.width,)), "shift": Param((self.width,))}
 
-    def start(self, p: Any, rng: np.random.Generator) -> None:
+    def initialize(self, p: Any, rng: np.random.Generator) -> None:
         p.gain = 1
         p.shift = 0
 
@@ -160,8 +160,8 @@ class BatchNorm(Norm):
     def state(self) -> Mapping[str, Shape]:
         return {"mean": (self.width,), "variance": (self.width,)}
 
-    def start(self, p: Any, rng: np.random.Generator) -> None:
-        super().start(p, rng)
+    def initialize(self, p: Any, rng: np.random.Generator) -> None:
+        super().initialize(p, rng)
         p.mean = 0
         p.variance = 1
 

@@ -31,7 +31,7 @@ def chain(layers: Sequence[Layer], n_in: int | None) -> tuple[Layer, ...]:
                 raise ShapeError(f"layer {i}, {layer!r:.200}, comes first and has no width: give it n_in")
         else:
             try:
-                layer = layer.sized(n_in)
+                layer = layer.with_input_width(n_in)
             except ShapeError as error:
                 before = f"layer {i - 1}, {sized[-1]!r:.200}" if sized else "the input of the block"
                 raise ShapeError(f"layer {i}, {layer!r:.200}, {error} ({before})") from None

@@ -33,5 +33,5 @@ class SameWidth(Layer):
             raise ShapeError(f"{type(self).__name__} has no width yet: give n_in, or put it after a layer that has one")
         return self.n_in
 
-    def sized(self, n_in: int) -> Self:
-        return replace(self, n_in=n_in) if self.n_in is None else super().sized(n_in)
+    def with_input_width(self, n_in: int) -> Self:
+        return replace(self, n_in=n_in) if self.n_in is None else super().with_input_width(n_in)

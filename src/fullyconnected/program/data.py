@@ -39,9 +39,9 @@ def check_loss(program: Program, loss: Any) -> Loss:
     """Return the loss that is given, or that a name stands for; or raise where it does not fit a network's outputs."""
     loss = LOSSES.get(loss)
     n_out = program.n_out
-    if n_out < loss.least_outputs:
+    if n_out < loss.min_outputs:
         raise ConfigError(
-            f"{type(loss).__name__} takes {loss.least_outputs} outputs or more and the network has {n_out}"
+            f"{type(loss).__name__} takes {loss.min_outputs} outputs or more and the network has {n_out}"
             + (": one for each class. (For two classes by a single output: BinaryCrossEntropy)" if n_out == 1 else "")
         )
     if (output := output_activation(program)) in loss.link.refuses:

@@ -17,7 +17,7 @@ from fullyconnected.core.arrays import Array, Views, Wanted
 from fullyconnected.core.contracts import guarded, is_foreign, read_only
 from fullyconnected.errors import ConfigError
 
-__all__ = ["WatchedRule", "forward_and_backward", "into", "parameters"]
+__all__ = ["WatchedRule", "forward_and_backward", "parameters", "value_and_gradient"]
 
 TRIALS = 50  # updates after which a rule that gathers gradients first has moved
 
@@ -28,7 +28,7 @@ class GuardedActivation(ActivationFunction):
     name = "guarded"
 
     def __init__(self, f: ActivationFunction) -> None:
-        self.f, self.keeps_input = f, f.keeps_input  # type: ignore[misc]
+        self.f, self.needs_input = f, f.needs_input  # type: ignore[misc]
         what = type(f).__name__ if not isinstance(f, FunctionPair) else f"the activation {f!a}"
         self.compute = guarded(f.forward, f"{what}.forward", "h, its input", "y")
         self.differentiate = guarded(f.backward, f"{what}.backward", "h and y", "dy")
@@ -88,11 +88,11 @@ def parameters(p: Views, writable: Mapping[str, Any]) -> Views:
     return Views({name: a if name in writable else read_only(a) for name, a in p})
 
 
-def into(loss: Loss) -> Any:
-    """Return a loss's method ``into`` as it is to be run."""
+def value_and_gradient(loss: Loss) -> Any:
+    """Return a loss's method ``value_and_gradient`` as it is to be run."""
     if not is_foreign(loss):
-        return loss.into
-    run = guarded(loss.into, f"the loss {type(loss).__name__}", "z and t", "c.e and dz")
+        return loss.value_and_gradient
+    run = guarded(loss.value_and_gradient, f"the loss {type(loss).__name__}", "z and t", "c.e and dz")
     return lambda z, t, c, dz: run(read_only(z), read_only(t), c, dz)
 
 

@@ -18,7 +18,7 @@ from fullyconnected.core.arrays import Array, Shape, Views, carve, dot, reserve,
 from fullyconnected.core.contracts import is_foreign, read_only
 from fullyconnected.core.randomness import Uniforms
 from fullyconnected.layers import Add, Save
-from fullyconnected.program.guard import forward_and_backward, into, parameters
+from fullyconnected.program.guard import forward_and_backward, parameters, value_and_gradient
 
 __all__ = ["Batch", "Piece", "Program", "Step", "Workspace"]
 
@@ -173,7 +173,7 @@ class Batch:
             x = y
         self.z = x
         if workspace.loss is not None:
-            self._into = into(workspace.loss)
+            self._value_and_gradient = value_and_gradient(workspace.loss)
             self.dz = cut(workspace.d[(len(widths) - 1) % 2], program.n_out)
             self.c = shaped(workspace.loss_cache, workspace.loss.buffers(rows, program.n_out), dtype, xp)
         if workspace.input_gradient:
@@ -190,15 +190,15 @@ class Batch:
         self.workspace.xp.copyto(self.x, x, casting="unsafe")
         self.t = t
         if weights is not None:
-            self.weigh(weights)
+            self.set_weights(weights)
 
-    def weigh(self, w: Array) -> None:
+    def set_weights(self, w: Array) -> None:
         """Set the rows' weights (rows,), in proportion."""
-        self.workspace.loss.weigh(self.c, w)  # type: ignore[union-attr]
+        self.workspace.loss.set_weights(self.c, w)  # type: ignore[union-attr]
 
     def loss_of(self, z: Array) -> Any:
         """Return the loss of the outputs, and write its gradient into ``dz``."""
-        return self._into(z, self.t, self.c, self.dz)
+        return self._value_and_gradient(z, self.t, self.c, self.dz)
 
     def backward(self) -> None:
         """Turn ``dz`` into the flat gradient, and into ``dx`` where the workspace was asked for it."""

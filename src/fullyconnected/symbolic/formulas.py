@@ -340,7 +340,8 @@ def of_loss(loss: Loss, *, rows: int, weighted: bool, classes: bool) -> list[Lin
     """
     known, unknown = LOSSES.get(type(loss)), opaque(loss.name, Z, T)
     slope = opaque(f"{loss.name}.slope", Z, T)
-    if known is None and type(loss).into is not Loss.into:  # it does with its terms and weights what it likes
+    # with its terms and weights it does what it likes
+    if known is None and type(loss).value_and_gradient is not Loss.value_and_gradient:
         why = "A loss without a known formula: what its code gave."
         return [Line("L", unknown, why), Line("dz", slope, "What its code gave.")]
     if known is None:
