@@ -44,7 +44,7 @@ class TestAccuracy:
 
     def test_nan_is_no_class(self):
         z = np.array([[np.nan, 1.0], [3.0, 1.0]])
-        found = METRICS["accuracy"](z, np.array([0, 0]), np.ones(2))
+        found = METRICS.build("accuracy")(z, np.array([0, 0]), np.ones(2))
         assert found == 0.5
 
     @pytest.mark.parametrize("high", [1, 1.0])
@@ -202,6 +202,91 @@ def test_functions_of_ones_own():
         "mean_absolute_error": 1.0
     }
     assert outputs([[1]]).evaluate([[1]], [0], "half_squared_error", ()).metrics == {}
+
+
+@pytest.fixture
+def largest_error():
+    """A metric of a user's own, registered while the test runs: the largest error of the rows that count."""
+
+    @fc.register
+    class LargestError(fc.Metric):
+        name = "largest_error"
+        greater_is_better = False
+
+        def for_targets(self, t, loss, n_out, *, w, trained):
+            if t.ndim != 2:
+                raise errors.ConfigError("largest_error is of numbers")
+            return self
+
+        def __call__(self, z, t, w):
+            return np.abs(z - t)[w > 0].max()
+
+    yield LargestError
+    del METRICS.classes["largest_error"]
+
+
+class TestRegistered:
+    def test_its_name_works_wherever_one_is_given(self, largest_error):
+        net, x, t, w = outputs([[1]]), [[1.0], [5.0], [9.0]], [1.0, 2.0, 0.0], [1.0, 1.0, 0.0]
+        for given in ("largest_error", ["largest_error"], [largest_error()]):
+            assert net.evaluate(x, t, "half_squared_error", given, sample_weight=w).metrics == {"largest_error": 3.0}
+        history = fc.fit(
+            fc.mlp([1, 1], seed=0), x, t, "half_squared_error", metrics=["largest_error", "r2"], progress=False
+        )
+        assert list(history.metrics) == ["largest_error", "r2"]
+
+    def test_it_refuses_targets_that_it_is_not_defined_for(self, largest_error):
+        with pytest.raises(errors.ConfigError, match="largest_error is of numbers"):
+            fc.fit(fc.mlp([2, 2]), np.eye(2), [0, 1], "softmax_cross_entropy", metrics="largest_error", progress=False)
+
+    def test_what_it_does_is_looked_at_as_that_of_a_function(self):
+        class Rude(fc.Metric):
+            name = "rude"
+            greater_is_better = True
+
+            def __call__(self, z, t, w):
+                w *= 2
+                return 0.0
+
+        class Silent(Rude):
+            name = "silent"
+
+            def __call__(self, z, t, w):
+                pass
+
+        net = fc.mlp([2, 1], seed=0)
+        with pytest.raises(errors.ConfigError, match="writes to the outputs"):
+            net.evaluate(np.ones((4, 2)), np.zeros(4), "half_squared_error", [Rude()])
+        with pytest.raises(errors.InputTypeError, match="a single number is wanted"):
+            net.evaluate(np.ones((4, 2)), np.zeros(4), "half_squared_error", [Silent()])
+
+    @pytest.mark.parametrize(
+        ("attributes", "message"),
+        [
+            ({"name": "mine"}, "Mine needs a class attribute greater_is_better, True or False; it is None"),
+            ({"name": "mine", "greater_is_better": "yes"}, "it is 'yes'"),
+            ({"greater_is_better": True}, "needs a class attribute name"),
+            ({"name": "r2", "greater_is_better": True}, "the metric name 'r2' is taken"),
+            (
+                {"name": "mine", "greater_is_better": True, "__call__": lambda self, z, t: 0},
+                r"called as __call__\(z, t, w\)",
+            ),
+        ],
+    )
+    def test_what_is_missing_is_told_when_it_is_registered(self, attributes, message):
+        with pytest.raises(errors.ConfigError, match=message):
+            fc.register(type("Mine", (fc.Metric,), attributes))
+
+    def test_a_class_is_to_be_called(self, largest_error):
+        with pytest.raises(errors.InputTypeError, match=r"is a class; call it: LargestError\(\)"):
+            outputs([[1]]).evaluate([[1]], [0], "half_squared_error", [largest_error])
+
+
+@pytest.mark.parametrize("metric", METRICS.classes.values())
+def test_every_metric_says_which_way_is_better(metric):
+    better = metric().for_targets(np.array([[0.0], [1.0]]), fc.HalfSquaredError(), 1, w=None, trained=np.zeros((1, 1)))
+    good, bad = (better(z, np.array([[0.0], [1.0]]), np.ones(2)) for z in np.array([[[0.0], [1.0]], [[9.0], [-9.0]]]))
+    assert (good > bad) == metric.greater_is_better
 
 
 @pytest.mark.parametrize(

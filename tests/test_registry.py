@@ -794,7 +794,7 @@ class TestNames:
     @pytest.mark.parametrize("thing", [int, Snake(), "snake", np.sin, None])
     def test_what_cannot_be_registered(self, thing):
         with pytest.raises(
-            errors.InputTypeError, match="register takes a class of Layer, ActivationFunction, Loss or Opt"
+            errors.InputTypeError, match="register takes a class of Layer, ActivationFunction, Loss, Metric or Opt"
         ):
             fc.register(thing)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fullyconnected import errors, links
 from fullyconnected.activations import ELU, LeakyReLU
-from fullyconnected.base import ActivationFunction, Layer, Loss, Optimizer, Param
+from fullyconnected.base import ActivationFunction, Layer, Loss, Metric, Optimizer, Param
 from fullyconnected.core import deprecation
 from fullyconnected.core.version import __version__
 from fullyconnected.layers import Activation, BatchNorm, Dense, Dropout, LayerNorm, Residual
@@ -89,6 +89,7 @@ __all__ = [
     "Layer",
     "ActivationFunction",
     "Loss",
+    "Metric",
     "Optimizer",
     "Param",
     "register",

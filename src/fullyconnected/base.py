@@ -1,4 +1,4 @@
-"""What a layer, an activation function, a loss and an optimizer are.
+"""What a layer, an activation function, a loss, a metric and an optimizer are.
 
 Each is a small base class: the names, the order of the letters, and what most implementations share. None of them
 owns an array. What they read and write is handed to them:
@@ -29,7 +29,7 @@ from fullyconnected.core.contracts import check_class, check_shapes, guarded, is
 from fullyconnected.core.settings import Settings, settings
 from fullyconnected.errors import ConfigError, ShapeError
 
-__all__ = ["ActivationFunction", "Layer", "Link", "Loss", "Optimizer", "Param"]
+__all__ = ["ActivationFunction", "Layer", "Link", "Loss", "Metric", "Optimizer", "Param"]
 
 
 class Param(NamedTuple):
@@ -378,6 +378,43 @@ class Loss(Settings):
             if is_foreign(self):
                 run = guarded(run, f"the loss {type(self).__name__}", "z and t", "c.e and dz")
             return float(run(read_only(z), read_only(t), c, dz)), dz
+
+
+class Metric(Settings):
+    """A number by which a network is judged beside its loss, from its raw outputs, the targets and the rows' weights.
+
+    A metric of your own needs a ``name``, ``greater_is_better`` and ``__call__``, and ``for_targets`` where it is not
+    defined for every loss. Once registered (:func:`fullyconnected.register`) its name can be used wherever those of
+    the library can. A function ``(outputs, targets) -> float`` is a metric, too, without a name for others to use.
+    Shapes: z (rows, n_out), t as the loss encodes it, w (rows,); all are read-only.
+
+    Examples
+    --------
+    >>> import fullyconnected as fc
+    >>> class LargestError(fc.Metric):
+    ...     name = "largest_error"
+    ...     greater_is_better = False
+    ...     def __call__(self, z, t, w):
+    ...         return float(abs(z - t)[w > 0].max())
+    >>> net = fc.Network([fc.Dense(1, 1, bias=False, init="ones")])
+    >>> net.evaluate([[1.0], [5.0]], [1.0, 2.0], "half_squared_error", [LargestError()]).metrics
+    {'largest_error': 3.0}
+    """
+
+    name: ClassVar[str]
+    greater_is_better: ClassVar[bool]
+
+    def for_targets(self, t: Array, loss: Loss, n_out: int, *, w: Array | None, trained: Array) -> Metric:
+        """Return the metric for these targets: itself, or one with other settings; raise where it is not defined.
+
+        ``t`` are the encoded targets that it is to see, ``w`` their rows' weights, and ``trained`` the targets that
+        the network is trained with, where they are others.
+        """
+        return self
+
+    def __call__(self, z: Array, t: Array, w: Array) -> float:
+        """Return the number, in which a row counts by its weight, 0 or more."""
+        raise NotImplementedError(f"{type(self).__name__} has no __call__; see help(fc.Metric)")
 
 
 class Optimizer(Settings):

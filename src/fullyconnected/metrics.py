@@ -1,97 +1,138 @@
-"""What a network is judged by beside its loss: functions of raw outputs and targets, defined for some targets each."""
+"""What a network is judged by beside its loss: numbers made of outputs and targets, each defined for some targets."""
 
 import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from fullyconnected.base import Loss
+from fullyconnected.base import Loss, Metric
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.contracts import check_call
-from fullyconnected.errors import ConfigError, DataError, InputTypeError, nearest
+from fullyconnected.core.contracts import check_call, is_foreign
+from fullyconnected.core.registry import Registry
+from fullyconnected.core.settings import settings
+from fullyconnected.errors import ConfigError, DataError, InputTypeError
 
 __all__ = ["METRICS", "named"]
 
-Metric = Callable[[Array, Array, Array], float]
 
-
-def accuracy(
-    z: Array, t: Array, w: Array, *, boundary: float = 0.0, between: float = 0.5, several: bool = False
-) -> float:
-    """Return the weighted share of rows whose class is right; outputs that are NaN stand for none.
+@settings
+class Accuracy(Metric):
+    """The weighted share of rows whose class is right; outputs that are NaN stand for none.
 
     With one output, more than ``boundary`` stands for class 1, as does a target of more than ``between``. With more,
     the largest counts; where ``several`` labels of a row may be 1, every one of them must be right.
     """
-    if t.ndim == 1:
-        right = z.argmax(axis=1) == t
-    elif z.shape[1] == 1 or several:
-        right = ((z > boundary) == (t > between)).all(axis=1)
-    else:
-        right = z.argmax(axis=1) == t.argmax(axis=1)
-    return float(w @ (right & ~np.isnan(z).any(axis=1)) / w.sum())
 
+    boundary: float = 0.0
+    between: float = 0.5
+    several: bool = False
+    name: ClassVar[str] = "accuracy"
+    greater_is_better: ClassVar[bool] = True
 
-def mean_absolute_error(z: Array, t: Array, w: Array) -> float:
-    """Return the weighted mean over rows of the mean over outputs of |z - t|."""
-    return float(w @ np.abs(z - t).mean(axis=1) / w.sum())
-
-
-def mean_squared_error(z: Array, t: Array, w: Array) -> float:
-    """Return the weighted mean over rows of the mean over outputs of (z - t)^2."""
-    return float(w @ np.square(z - t).mean(axis=1) / w.sum())
-
-
-def r2(z: Array, t: Array, w: Array) -> float:
-    """Return 1 minus the squared error relative to predicting the mean, averaged over outputs."""
-    t = t.astype(np.float64)
-    spread = w @ np.square(t - w @ t / w.sum())
-    return float(1 - (w @ np.square(z - t) / spread).mean())
-
-
-METRICS: dict[str, Metric] = {
-    "accuracy": accuracy,
-    "mean_absolute_error": mean_absolute_error,
-    "mean_squared_error": mean_squared_error,
-    "r2": r2,
-}
-
-
-def _accuracy(t: Array, n_out: int, loss: Loss, also: Array) -> Metric:
-    """Return accuracy for these targets (``also``: those of the training), or raise where they are no classes."""
-    link = loss.link
-    if t.ndim == 1 and t.dtype.kind in "iu" and n_out > 1:
-        return accuracy
-    if not (link.is_identity or link.tells_classes):
-        raise ConfigError(f"accuracy counts right classes, and {type(loss).__name__} has none. {_instead(loss)}")
-    if t.ndim != 2 or t.shape[1] != n_out:
+    def for_targets(self, t: Array, loss: Loss, n_out: int, *, w: Array | None, trained: Array) -> Metric:
+        link = loss.link
+        if t.ndim == 1 and t.dtype.kind in "iu" and n_out > 1:
+            return Accuracy()
+        if not (link.is_identity or link.tells_classes):
+            raise ConfigError(f"accuracy counts right classes, and {type(loss).__name__} has none. {_instead(loss)}")
+        if t.ndim != 2 or t.shape[1] != n_out:
+            raise ConfigError(
+                f"accuracy counts right classes: numbers (rows,), or a column for each output, (rows, {n_out}); the "
+                f"targets of {type(loss).__name__} are {_shape(t)}. Give a function of yours (outputs, targets)"
+            )
+        if link.tells_classes and n_out > 1 and link.predicts != "labels":
+            if ((t == t.max(axis=1, keepdims=True)).sum(axis=1) > 1).any():
+                raise ConfigError("accuracy takes the most probable class of a row, and some rows have two of the same")
+            return Accuracy()
+        if link.tells_classes and t.min() >= 0:
+            if (t == 0.5).any():
+                raise ConfigError("accuracy takes a probability of more than 0.5 for class 1, and some targets are 0.5")
+            return Accuracy(several=True)
+        ones = (t == 1).sum(axis=1)
+        if n_out == 1 or (ones == 1).all():
+            if _holds(t, 0) and _holds(trained, 0):
+                return Accuracy(boundary=0.0 if link.tells_classes else 0.5)
+            if _holds(t, -1) and _holds(trained, -1):
+                return Accuracy(boundary=0.0, between=0.0)
+        odd = t[(t != 0) & (abs(t) != 1)]
+        found = f", such as {odd[0]:.6g}" if odd.size else ""
+        one_hot = "" if n_out == 1 else ", with a single 1 in each row"
         raise ConfigError(
-            f"accuracy counts right classes: numbers (rows,), or a column for each output, (rows, {n_out}); the "
-            f"targets of {type(loss).__name__} are {_shape(t)}. Give a function of yours (outputs, targets)"
+            f"accuracy counts right classes, and these targets are numbers{found}. {_instead(loss)}. (Classes are "
+            f"targets of 0 and 1, or of -1 and 1{one_hot}; or SoftmaxCrossEntropy takes their numbers)"
         )
-    if link.tells_classes and n_out > 1 and link.predicts != "labels":
-        if ((t == t.max(axis=1, keepdims=True)).sum(axis=1) > 1).any():
-            raise ConfigError("accuracy takes the most probable class of a row, and some rows have two of the same")
-        return accuracy
-    if link.tells_classes and t.min() >= 0:
-        if (t == 0.5).any():
-            raise ConfigError("accuracy takes a probability of more than 0.5 for class 1, and some targets are 0.5")
-        return partial(accuracy, several=True)
-    ones = (t == 1).sum(axis=1)
-    if n_out == 1 or (ones == 1).all():
-        if _holds(t, 0) and _holds(also, 0):
-            return partial(accuracy, boundary=0.0 if link.tells_classes else 0.5)
-        if _holds(t, -1) and _holds(also, -1):
-            return partial(accuracy, boundary=0.0, between=0.0)
-    odd = t[(t != 0) & (abs(t) != 1)]
-    found = f", such as {odd[0]:.6g}" if odd.size else ""
-    one_hot = "" if n_out == 1 else ", with a single 1 in each row"
-    raise ConfigError(
-        f"accuracy counts right classes, and these targets are numbers{found}. {_instead(loss)}. (Classes are targets "
-        f"of 0 and 1, or of -1 and 1{one_hot}; or SoftmaxCrossEntropy takes their numbers)"
-    )
+
+    def __call__(self, z: Array, t: Array, w: Array) -> float:
+        if t.ndim == 1:
+            right = z.argmax(axis=1) == t
+        elif z.shape[1] == 1 or self.several:
+            right = ((z > self.boundary) == (t > self.between)).all(axis=1)
+        else:
+            right = z.argmax(axis=1) == t.argmax(axis=1)
+        return float(w @ (right & ~np.isnan(z).any(axis=1)) / w.sum())
+
+
+class MeanAbsoluteError(Metric):
+    """The weighted mean over rows of the mean over outputs of |z - t|."""
+
+    name = "mean_absolute_error"
+    greater_is_better = False
+
+    def for_targets(self, t: Array, loss: Loss, n_out: int, *, w: Array | None, trained: Array) -> Metric:
+        if t.ndim == 1:
+            raise ConfigError(
+                f"{self.name} compares outputs with numbers, and these targets are class numbers. {_instead(loss)}"
+            )
+        if not loss.link.is_identity:
+            raise ConfigError(
+                f"{self.name} compares outputs with targets, and the outputs here are no such numbers: "
+                f"{type(loss).__name__} takes {loss.link.takes}. {_instead(loss)}"
+            )
+        if t.shape[1:] != (n_out,):
+            raise ConfigError(
+                f"{self.name} compares each of {n_out} outputs with a number of its own, and the targets of "
+                f"{type(loss).__name__} are {_shape(t)}. Give a function of yours (outputs, targets)"
+            )
+        return self
+
+    def __call__(self, z: Array, t: Array, w: Array) -> float:
+        return float(w @ np.abs(z - t).mean(axis=1) / w.sum())
+
+
+class MeanSquaredError(MeanAbsoluteError):
+    """The weighted mean over rows of the mean over outputs of (z - t)^2."""
+
+    name = "mean_squared_error"
+
+    def __call__(self, z: Array, t: Array, w: Array) -> float:
+        return float(w @ np.square(z - t).mean(axis=1) / w.sum())
+
+
+class R2(MeanAbsoluteError):
+    """1 minus the squared error relative to predicting the mean, averaged over outputs."""
+
+    name = "r2"
+    greater_is_better = True
+
+    def for_targets(self, t: Array, loss: Loss, n_out: int, *, w: Array | None, trained: Array) -> Metric:
+        super().for_targets(t, loss, n_out, w=w, trained=trained)
+        seen = t if w is None else t[w > 0]
+        if (same := (seen == seen[0]).all(axis=0)).any():
+            raise DataError(
+                f"r2 is not defined where a target column does not vary: column {int(same.argmax())} is "
+                f"{seen[0, same.argmax()]:.6g} in every row that it is judged by. Use mean_squared_error"
+            )
+        return self
+
+    def __call__(self, z: Array, t: Array, w: Array) -> float:
+        t = t.astype(np.float64)
+        spread = w @ np.square(t - w @ t / w.sum())
+        return float(1 - (w @ np.square(z - t) / spread).mean())
+
+
+METRICS: Registry[Metric] = Registry("metric", Metric, (Accuracy, MeanAbsoluteError, MeanSquaredError, R2))
 
 
 def _holds(t: Array, low: int) -> bool:
@@ -112,30 +153,28 @@ def _instead(loss: Loss) -> str:
     return "Give a function of yours, such as lambda z, t: np.abs(loss.predictions(z) - t).mean()"
 
 
-def _of_numbers(name: str, t: Array, n_out: int, loss: Loss, w: Array | None) -> Metric:
-    """Return a metric that compares outputs with targets, or raise where they are not of one kind."""
-    if t.ndim == 1:
-        raise ConfigError(
-            f"{name} compares outputs with numbers, and these targets are class numbers. {_instead(loss)}"
-        )
-    if not loss.link.is_identity:
-        raise ConfigError(
-            f"{name} compares outputs with targets, and the outputs here are no such numbers: {type(loss).__name__} "
-            f"takes {loss.link.takes}. {_instead(loss)}"
-        )
-    if t.shape[1:] != (n_out,):
-        raise ConfigError(
-            f"{name} compares each of {n_out} outputs with a number of its own, and the targets of "
-            f"{type(loss).__name__} are {_shape(t)}. Give a function of yours (outputs, targets)"
-        )
-    if name == "r2":
-        seen = t if w is None else t[w > 0]
-        if (same := (seen == seen[0]).all(axis=0)).any():
-            raise DataError(
-                f"r2 is not defined where a target column does not vary: column {int(same.argmax())} is "
-                f"{seen[0, same.argmax()]:.6g} in every row that it is judged by. Use mean_squared_error"
-            )
-    return METRICS[name]
+class _Yours(Metric):
+    """A user's own function or metric while it is in use: what it does with what it is given is looked at."""
+
+    def __init__(self, run: Callable[..., Any], name: str, *, weighted: bool) -> None:
+        self.run, self.name, self.weighted = run, name, weighted  # type: ignore[misc]
+
+    def __call__(self, z: Array, t: Array, w: Array) -> float:
+        try:
+            value = self.run(z, t, w) if self.weighted else self.run(z, t)
+        except ValueError as error:
+            if "read-only" not in str(error):
+                raise
+            raise ConfigError(
+                f"the metric {self.run!a:.80} writes to the outputs or the targets, which are read-only: others see "
+                f"them too. Copy them first"
+            ) from error
+        try:
+            if isinstance(value, str | bytes):
+                raise TypeError
+            return float(value.item() if isinstance(value, np.ndarray) else value)
+        except (TypeError, ValueError):
+            raise InputTypeError(f"the metric {self.run!r} returned {value!r:.80}; a single number is wanted") from None
 
 
 TRUE = ("y_true", "true", "target", "targets", "t", "labels", "y", "expected")
@@ -166,24 +205,6 @@ def _called(metric: Any) -> str:
     return name if isinstance(name, str) and " at 0x" not in name else type(metric).__name__
 
 
-def _of_your_own(metric: Callable[[Array, Array], Any], z: Array, t: Array, w: Array) -> float:
-    try:
-        value = metric(z, t)
-    except ValueError as error:
-        if "read-only" not in str(error):
-            raise
-        raise ConfigError(
-            f"the metric {metric!a:.80} writes to the outputs or the targets, which are read-only: others see them "
-            f"too. Copy them first"
-        ) from error
-    try:
-        if isinstance(value, str | bytes):
-            raise TypeError
-        return float(value.item() if isinstance(value, np.ndarray) else value)
-    except (TypeError, ValueError):
-        raise InputTypeError(f"the metric {metric!r} returned {value!r:.80}; a single number is wanted") from None
-
-
 def named(
     metrics: Any, t: Array, loss: Loss, n_out: int, w: Array | None = None, also: Array | None = None
 ) -> dict[str, Metric]:
@@ -191,8 +212,9 @@ def named(
 
     Parameters
     ----------
-    metrics : sequence of str or callable
-        Names, and functions ``(outputs, targets) -> float``; ``"auto"`` is accuracy where the targets are classes.
+    metrics : sequence of str, Metric or callable
+        Names, metrics, and functions ``(outputs, targets) -> float``; ``"auto"`` is accuracy where the targets are
+        classes.
     t : array
         The targets that they will see, as the loss encodes them.
     loss : Loss
@@ -204,9 +226,10 @@ def named(
     also : array, optional
         The targets that the network is trained with, where they are others: both tell what stands for which class.
     """
+    trained = t if also is None else also
     if isinstance(metrics, str) and metrics == "auto":
         try:
-            return {"accuracy": _accuracy(t, n_out, loss, t if also is None else also)}
+            return {"accuracy": Accuracy().for_targets(t, loss, n_out, w=w, trained=trained)}
         except ConfigError:
             return {}
     if isinstance(metrics, str) or callable(metrics):
@@ -214,22 +237,20 @@ def named(
     if not isinstance(metrics, Sequence):
         raise InputTypeError(f"metrics is a list of names or functions; got {metrics!r}")
     found: dict[str, Metric] = {}
-    for metric in metrics:
-        if isinstance(metric, str):
-            if metric not in METRICS:
-                raise nearest("metric", metric, METRICS)
-            if metric in found:
-                raise ConfigError(f"two metrics are called {metric!r}; give your function another name")
-            if metric == "accuracy":
-                found[metric] = _accuracy(t, n_out, loss, t if also is None else also)
-            else:
-                found[metric] = _of_numbers(metric, t, n_out, loss, w)
-        elif callable(metric):
-            name = _called(metric)
-            if name in found:
-                raise ConfigError(f"two metrics are called {name!r}; give your function a name of its own with def")
-            _check_signature(metric, name)
-            found[name] = partial(_of_your_own, metric)
+    for given in metrics:
+        known = isinstance(given, str | Metric) or (isinstance(given, type) and issubclass(given, Metric))
+        if not (known or callable(given)):
+            raise InputTypeError(f"a metric is a name or a function (outputs, targets) -> float; got {given!r}")
+        if known:
+            metric = METRICS.get(given).for_targets(t, loss, n_out, w=w, trained=trained)
+            name = metric.name
+            if is_foreign(metric):
+                metric = _Yours(metric, name, weighted=True)
         else:
-            raise InputTypeError(f"a metric is a name or a function (outputs, targets) -> float; got {metric!r}")
+            name = _called(given)
+            _check_signature(given, name)
+            metric = _Yours(given, name, weighted=False)
+        if name in found:
+            raise ConfigError(f"two metrics are called {name!r}; give your function a name of its own with def")
+        found[name] = metric
     return found

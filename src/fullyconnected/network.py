@@ -371,12 +371,12 @@ class Network:
             Rows and their targets, as the loss takes them.
         loss : Loss or str
             Such as ``fc.SoftmaxCrossEntropy()``.
-        metrics : "auto", or sequence of str or callable
-            Of ``accuracy``, ``mean_absolute_error``, ``mean_squared_error``, ``r2``, or functions
-            ``(outputs, targets) -> float``. ``"auto"`` is accuracy where the targets are classes, else none. One that
-            is not defined for these targets is refused.
+        metrics : "auto", or sequence of str, Metric or callable
+            Of ``accuracy``, ``mean_absolute_error``, ``mean_squared_error``, ``r2``, metrics of your own
+            (:class:`fullyconnected.Metric`), or functions ``(outputs, targets) -> float``. ``"auto"`` is accuracy where
+            the targets are classes, else none. One that is not defined for these targets is refused.
         sample_weight : array (rows,), optional
-            Weights of the rows in the loss and in the metrics named by a string.
+            Weights of the rows in the loss and in the metrics; a function is not told them.
         engine, n_threads
             As :meth:`predict` takes them.
 
@@ -401,10 +401,9 @@ class Network:
     def judge(self, data: Data, metrics: Any, engine: str = "auto", n_threads: int | None = None) -> Evaluation:
         """Return the loss and the metrics over checked data; the loss in blocks of rows, added up in float64."""
         z, t = self.predict(data.x, engine=engine, n_threads=n_threads), data.t.view()
-        weights = np.ones(len(z)) if data.weights is None else data.weights
-        z.flags.writeable = t.flags.writeable = (
-            False  # what a user's loss or metric does must not change what others see
-        )
+        weights = np.ones(len(z)) if data.weights is None else data.weights.view()
+        # what a user's loss or metric does must not change what others see
+        z.flags.writeable = t.flags.writeable = weights.flags.writeable = False
         total = 0.0
         for start in range(0, len(z), BLOCK):
             rows: Any = slice(start, start + BLOCK)

@@ -7,17 +7,18 @@ from fullyconnected.core.registry import Registry
 from fullyconnected.errors import InputTypeError
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
+from fullyconnected.metrics import METRICS
 from fullyconnected.optimizers import OPTIMIZERS
 
 __all__ = ["REGISTRIES", "register"]
 
-REGISTRIES: tuple[Registry[Any], ...] = (LAYERS, ACTIVATIONS, LOSSES, OPTIMIZERS)
+REGISTRIES: tuple[Registry[Any], ...] = (LAYERS, ACTIVATIONS, LOSSES, METRICS, OPTIMIZERS)
 
 C = TypeVar("C", bound=type[Any])
 
 
 def register(cls: C) -> C:
-    """Register a class of Layer, ActivationFunction, Loss or Optimizer under its ``name``; also as a decorator.
+    """Register a class of Layer, ActivationFunction, Loss, Metric or Optimizer by its ``name``; also as a decorator.
 
     From then on its name can be used as a string, files can hold it, and ``fullyconnected.check_gradients`` and the
     command ``fullyconnected check`` cover it.
@@ -58,4 +59,4 @@ def register(cls: C) -> C:
         if isinstance(cls, type) and issubclass(cls, registry.base):
             registry.add(cls)
             return cls
-    raise InputTypeError(f"register takes a class of Layer, ActivationFunction, Loss or Optimizer; got {cls!r}")
+    raise InputTypeError(f"register takes a class of Layer, ActivationFunction, Loss, Metric or Optimizer; got {cls!r}")

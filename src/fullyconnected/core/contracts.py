@@ -36,9 +36,14 @@ CALLS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         "cache": (("rows", "n_out"), ()),
         "set_weights": (("c", "w"), ()),
     },
+    "metric": {
+        "__call__": (("z", "t", "w"), ()),
+        "for_targets": (("t", "loss", "n_out"), ("w", "trained")),
+    },
     "optimizer": {"update": (("theta", "g", "s", "c"), ("lr", "step", "decays"))},
 }
 TUPLES = {"activation": ("kinks",), "optimizer": ("slots", "scratch")}
+FLAGS = {"metric": ("greater_is_better",)}
 
 
 def is_foreign(thing: Any) -> bool:
@@ -74,7 +79,7 @@ def read_only(a: Any) -> Any:
 
 
 def check_class(cls: type, kind: str) -> None:
-    """Raise where a class lacks its name, or has a method or a tuple that cannot be used as it is."""
+    """Raise where a class lacks its name or a flag, or has a method or a tuple that cannot be used as it is."""
     if not isinstance(getattr(cls, "name", None), str):
         raise ConfigError(
             f'{cls.__name__} needs a class attribute name, a string, such as name = "{cls.__name__.lower()}"'
@@ -98,6 +103,9 @@ def check_class(cls: type, kind: str) -> None:
                 f"{cls.__name__}.{attribute} is a tuple; got {value!a}"
                 + (f", which would be ({value!a},)" if isinstance(value, str) else "")
             )
+    for attribute in FLAGS.get(kind, ()):
+        if not isinstance(value := getattr(cls, attribute, None), bool):
+            raise ConfigError(f"{cls.__name__} needs a class attribute {attribute}, True or False; it is {value!a:.80}")
 
 
 def check_shapes(owner: str, found: Any, what: str, each: type | None = None) -> None:
