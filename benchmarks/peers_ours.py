@@ -28,7 +28,7 @@ class NumPy:
             self.net.predict(case.x, engine=self.engine)  # raises where there is no such engine
 
     def train(self, order: np.ndarray) -> float:
-        return self.run.engine.epoch(order)
+        return self.run.trainer.epoch(order)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         return self.net.predict(x, engine=self.engine)

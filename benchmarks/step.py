@@ -55,7 +55,7 @@ def main() -> None:
             seconds, bare = [], []
             for i in range(arguments.rounds + 1):
                 began = time.perf_counter()
-                run.engine.epoch(order)
+                run.trainer.epoch(order)
                 middle = time.perf_counter()
                 for _ in range(steps):
                     for a, b, out in products:

@@ -61,10 +61,10 @@ def peak_of_an_epoch(layers, loss, optimizer, dtype=np.float32, **settings) -> i
         fc.Network(layers, seed=0), x, t, loss, optimizer, FitSettings(batch_size=BATCH, engine="numpy", **settings)
     )
     order = np.arange(ROWS - 7)  # with a short last batch
-    run.engine.epoch(order)  # what is made once is made here
+    run.trainer.epoch(order)  # what is made once is made here
     tracemalloc.start()
     try:
-        run.engine.epoch(order)
+        run.trainer.epoch(order)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -793,9 +793,7 @@ class TestNames:
 
     @pytest.mark.parametrize("thing", [int, Snake(), "snake", np.sin, None])
     def test_what_cannot_be_registered(self, thing):
-        with pytest.raises(
-            errors.InputTypeError, match="register takes a class of Layer, ActivationFunction, Loss, Metric or Opt"
-        ):
+        with pytest.raises(errors.InputTypeError, match="register takes a class of Layer, ActivationFunction, Loss, M"):
             fc.register(thing)
 
     def test_nothing_is_left_behind(self):

@@ -30,7 +30,8 @@ from fullyconnected.network import Network, load, mlp
 if TYPE_CHECKING:
     from fullyconnected import functional, plot
     from fullyconnected.checking.gradcheck import check_gradients
-    from fullyconnected.engine import engines
+    from fullyconnected.engine.base import Engine
+    from fullyconnected.engine.choice import engines
     from fullyconnected.explanation import draw, explain, trace
     from fullyconnected.optimizers import LBFGS, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
     from fullyconnected.registries import register
@@ -91,6 +92,7 @@ __all__ = [
     "Loss",
     "Metric",
     "Optimizer",
+    "Engine",
     "Param",
     "register",
     # modules
@@ -107,7 +109,8 @@ _LATER = {
     "functional": "functional",
     "plot": "plot",
     "check_gradients": "checking.gradcheck",
-    "engines": "engine",
+    "engines": "engine.choice",
+    "Engine": "engine.base",
     "register": "registries",
     **dict.fromkeys(("explain", "trace", "draw"), "explanation"),
     **dict.fromkeys(("fit", "epochs"), "training.fit"),

@@ -3,7 +3,7 @@
 import copy
 import os
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -31,16 +31,16 @@ from fullyconnected.layers import Add, Dense, Save
 from fullyconnected.layers.residual import chain
 from fullyconnected.metrics import named
 from fullyconnected.program.data import Data, check_data, check_loss
-from fullyconnected.program.program import Program, Workspace
+from fullyconnected.program.program import Program
 
 if TYPE_CHECKING:
+    from fullyconnected.engine.base import Predictor
     from fullyconnected.program.summary import Summary
 
 __all__ = ["Evaluation", "Gradients", "Network", "load", "mlp"]
 
 BLOCK = 1 << 13  # rows whose loss is computed together in an evaluation
 FEW = 1 << 12  # numbers in the rows of a prediction that is over before a check of them in Python would be
-WORKSPACE = 1 << 23  # entries: prediction runs batches of as many rows as keep its memory near this
 
 
 class Gradients(NamedTuple):
@@ -148,11 +148,9 @@ class Network:
 
     def _carve(self) -> None:
         self._p = self.program.memory(self._theta, self._state)
-        # what no prediction is using just now; list.pop and append are atomic
-        self._idle: list[Workspace] = []
-        self._predictors: list[Any] = []
-        self._for_few = self._predictors, self.program.n_out, self._theta.dtype
-        self._never_native = False  # found out at the first prediction
+        # by the engine that was asked for, the predictors that are not in use; list.pop and append are atomic
+        self._idle: dict[str, list[Predictor]] = {"auto": []}
+        self._for_few = self._idle["auto"], self.program.n_out, self._theta.dtype
 
     @property
     def theta(self) -> Array:
@@ -249,26 +247,36 @@ class Network:
         """
         if type(x) is ndarray and 0 < x.size <= FEW and x.ndim == 2 and engine == "auto":
             # one look at the network for all that is needed, since __getattr__ makes each take longer
-            predictors, n_out, dtype = self._for_few
+            idle, n_out, dtype = self._for_few
             try:
-                predictor = predictors.pop()
+                predictor = idle.pop()
             except IndexError:  # the first prediction, or another thread was faster
                 pass
             else:
                 z = empty((len(x), n_out), dtype)
                 done = predictor.row(x, z)
-                predictors.append(predictor)
+                idle.append(predictor)
                 if done:
                     return z
         same_columns(self.columns.x, columns_of(x), "x", "net.columns.x")
         x = as_rows(x, self.n_in, empty=True)
         require_finite(x, "x", self.dtype)
+        return self._outputs(x, engine, n_threads)
+
+    def _outputs(self, x: Array, engine: str, n_threads: int | None) -> Array:
+        """Return the outputs of checked rows."""
         z = np.empty((len(x), self.n_out), self.dtype)
-        if engine == "auto" and self._never_native:
-            engine = "numpy"
-        predict = self._predict_in_numpy if engine == "numpy" else self._native(engine)
-        if len(x):
-            predict(x, z, n_threads)
+        try:
+            predictor = self._idle[engine].pop()
+        except (KeyError, IndexError, TypeError):  # none is idle, or there is no such engine
+            from fullyconnected.engine.choice import choose
+
+            predictor = choose(engine, self.program).engine.predictor(self.program, self._theta, self._state)
+        try:
+            if len(x):
+                predictor.predict(x, z, n_threads)
+        finally:
+            self._idle.setdefault(engine, []).append(predictor)
         return z
 
     def predictions(self, x: Any, *, engine: str = "auto", n_threads: int | None = None) -> Array:
@@ -303,54 +311,6 @@ class Network:
                 "the outputs themselves, net.predict(x)"
             )
         return self._loss.predictions(self.predict(x, engine=engine, n_threads=n_threads))
-
-    def _native(self, engine: str) -> Callable[[Array, Array, int | None], None]:
-        """Return what predicts by the native engine, or, for ``"auto"`` where that cannot run this network, NumPy."""
-        from fullyconnected.engine import NativePredictor, Unsupported, check_engine, refused
-
-        check_engine(engine)
-        try:
-            try:
-                predictor = self._predictors.pop()
-            except IndexError:
-                predictor = NativePredictor(self.program, self._theta, self._state)
-        except Unsupported as reason:
-            self._never_native = True
-            if engine == "native":
-                raise refused(reason) from None
-            return self._predict_in_numpy
-
-        def predict(x: Array, z: Array, n_threads: int | None) -> None:
-            try:
-                predictor.predict(x, z, n_threads)
-            finally:
-                self._predictors.append(predictor)
-
-        return predict
-
-    def _predict_in_numpy(self, x: Array, z: Array, n_threads: int | None) -> None:
-        """Write the outputs of checked rows into z, by the layers' own code."""
-        if n_threads is not None:
-            from fullyconnected.engine import limited
-
-            with limited(n_threads):
-                return self._predict_in_numpy(x, z, None)
-        most = max(1, WORKSPACE // self.program.entries_a_row)
-        size = min(len(x), most)
-        try:
-            workspace = self._idle.pop()
-        except IndexError:
-            workspace = None
-        if workspace is None or workspace.rows < size:
-            workspace = Workspace(self.program, self._theta, self._state, size)
-        with np.errstate(all="ignore"):
-            for start in range(0, len(x), size):
-                rows = x[start : start + size]
-                batch = workspace.bind(len(rows))
-                np.copyto(batch.x, rows, casting="unsafe")
-                z[start : start + size] = batch.forward(train=False)
-        self._idle.append(workspace)
-        return None
 
     def evaluate(
         self,
@@ -400,7 +360,7 @@ class Network:
 
     def judge(self, data: Data, metrics: Any, engine: str = "auto", n_threads: int | None = None) -> Evaluation:
         """Return the loss and the metrics over checked data; the loss in blocks of rows, added up in float64."""
-        z, t = self.predict(data.x, engine=engine, n_threads=n_threads), data.t.view()
+        z, t = self._outputs(data.x, engine, n_threads), data.t.view()
         weights = np.ones(len(z)) if data.weights is None else data.weights.view()
         # what a user's loss or metric does must not change what others see
         z.flags.writeable = t.flags.writeable = weights.flags.writeable = False
@@ -468,21 +428,11 @@ class Network:
         data = check_data(self.program, self.dtype, x, t, loss, sample_weight, columns=self.columns)
         state = self._state.copy() if train else self._state
         l2, seed = number("l2", l2), randomness.as_seed(seed) if train else 0
-        if engine != "numpy":
-            from fullyconnected.engine import choose_gradient
+        from fullyconnected.engine.choice import choose
 
-            if native := choose_gradient(engine, self.program, data.loss):
-                value, flat, dx = native(self._theta, state, data, l2=l2, train=train, seed=seed)
-                return Gradients(value, flat, self._by_layer(flat), dx.reshape(np.shape(x)))
-        workspace = Workspace(self.program, self._theta, state, len(data.x), loss=data.loss, input_gradient=True)
-        batch = workspace.bind(len(data.x))
-        batch.fill(data.x, data.t, data.weights)
-        if train:
-            workspace.at(seed, 0)
-        with np.errstate(all="ignore"):
-            value = float(batch.loss_and_gradient(train=train, l2=l2))
-        flat = workspace.gradient
-        return Gradients(value, flat, self._by_layer(flat), batch.dx.reshape(np.shape(x)))
+        runs = choose(engine, self.program, loss=data.loss).engine
+        value, flat, dx = runs.gradient(self.program, self._theta, state, data, l2=l2, train=train, seed=seed)
+        return Gradients(value, flat, self._by_layer(flat), dx.reshape(np.shape(x)))
 
     def loss_and_grad(
         self, x: Any, t: Any, loss: Any, l2: float = 0.0, sample_weight: Any = None

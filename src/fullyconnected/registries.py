@@ -4,6 +4,7 @@ from typing import Any, TypeVar
 
 from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.core.registry import Registry
+from fullyconnected.engine.choice import ENGINES
 from fullyconnected.errors import InputTypeError
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
@@ -12,16 +13,17 @@ from fullyconnected.optimizers import OPTIMIZERS
 
 __all__ = ["REGISTRIES", "register"]
 
-REGISTRIES: tuple[Registry[Any], ...] = (LAYERS, ACTIVATIONS, LOSSES, METRICS, OPTIMIZERS)
+REGISTRIES: tuple[Registry[Any], ...] = (LAYERS, ACTIVATIONS, LOSSES, METRICS, OPTIMIZERS, ENGINES)
 
 C = TypeVar("C", bound=type[Any])
 
 
 def register(cls: C) -> C:
-    """Register a class of Layer, ActivationFunction, Loss, Metric or Optimizer by its ``name``; also as a decorator.
+    """Register a class of your own by its ``name``; also as a decorator.
 
-    From then on its name can be used as a string, files can hold it, and ``fullyconnected.check_gradients`` and the
-    command ``fullyconnected check`` cover it.
+    It is one of Layer, ActivationFunction, Loss, Metric, Optimizer or Engine. From then on its name can be used as a
+    string. Files can hold what a network is made of, and :func:`fullyconnected.check_gradients` and the command
+    ``fullyconnected check`` cover it.
 
     Parameters
     ----------
@@ -59,4 +61,5 @@ def register(cls: C) -> C:
         if isinstance(cls, type) and issubclass(cls, registry.base):
             registry.add(cls)
             return cls
-    raise InputTypeError(f"register takes a class of Layer, ActivationFunction, Loss, Metric or Optimizer; got {cls!r}")
+    *kinds, last = (registry.base.__name__ for registry in REGISTRIES)
+    raise InputTypeError(f"register takes a class of {', '.join(kinds)} or {last}; got {cls!r}")

@@ -132,8 +132,7 @@ class TestTheChoice:
         def absent():
             raise Unsupported("it was not built")
 
-        monkeypatch.setattr(native_module, "library", absent)
-        monkeypatch.setattr("fullyconnected.engine.library", absent)
+        monkeypatch.setattr(native_module, "load_extension", absent)
         net, history = fitted()
         assert history.engine == "numpy"
         assert "it was not built" in history.engine_why

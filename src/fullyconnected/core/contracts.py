@@ -41,6 +41,13 @@ CALLS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         "for_targets": (("t", "loss", "n_out"), ("w", "trained")),
     },
     "optimizer": {"update": (("theta", "g", "s", "c"), ("lr", "step", "decays"))},
+    "engine": {
+        "about": ((), ()),
+        "supports": (("program",), ("loss", "optimizer")),
+        "trainer": (("task", "state"), ()),
+        "gradient": (("program", "theta", "state", "data"), ("l2", "train", "seed")),
+        "predictor": (("program", "theta", "state"), ()),
+    },
 }
 TUPLES = {"activation": ("kinks",), "optimizer": ("slots", "scratch")}
 FLAGS = {"metric": ("greater_is_better",)}

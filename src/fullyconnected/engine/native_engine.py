@@ -7,9 +7,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from fullyconnected.base import Loss
+from fullyconnected.base import Loss, Optimizer
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows, batches, n_batches
+from fullyconnected.engine.base import Engine, EngineInfo
 from fullyconnected.engine.lowering import (
     LossSpec,
     OpSpec,
@@ -20,18 +21,21 @@ from fullyconnected.engine.lowering import (
     lower_loss,
     lower_optimizer,
 )
-from fullyconnected.engine.numpy_engine import NumpyEngine, factor
+from fullyconnected.engine.numpy_engine import NumpyTrainer, factor
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.engine.threads import n_threads, register_with_threadpoolctl
 from fullyconnected.errors import DivergenceError
+from fullyconnected.program.data import Data
 from fullyconnected.program.program import Program
 
-__all__ = ["NativeEngine", "NativeGradient", "NativePredictor", "library", "why_not"]
+__all__ = ["NativeEngine", "NativePredictor", "NativeTrainer", "load_extension"]
+
+BLOCK = 1 << 20  # numbers that are copied together, where rows cannot be read as they lie
 
 
 @functools.cache
-def library() -> Any:
+def load_extension() -> Any:
     """Return the compiled part, or raise :class:`Unsupported` with what keeps it from running here."""
     try:
         from fullyconnected import _native
@@ -50,29 +54,48 @@ def library() -> Any:
     return _native
 
 
-def why_not(task: Task) -> str | None:
-    """Return why the native engine cannot run a task, or None if it can."""
-    try:
-        _require(task.program, task.loss)
-        lower_optimizer(task.optimizer)
-    except Unsupported as reason:
-        return str(reason)
-    return None
-
-
-def _require(program: Program, loss: Loss) -> None:
-    """Raise :class:`Unsupported` where the native engine cannot take this loss's gradient."""
-    _ops(program)
-    lower_loss(loss)
-
-
-BLOCK = 1 << 20  # numbers that are copied together, where rows cannot be read as they lie
-
-
-class NativeEngine:
-    """Trains one run in C++; all memory is taken when it is made, and an epoch is one call without the GIL."""
+class NativeEngine(Engine):
+    """The program in C++, for what the library has itself."""
 
     name = "native"
+    automatic = True
+
+    def about(self) -> EngineInfo:
+        try:
+            return EngineInfo(True, f"kernels for {load_extension().kernels()}, {n_threads()} threads")
+        except Unsupported as reason:
+            return EngineInfo(False, str(reason))
+
+    def supports(self, program: Program, *, loss: Loss | None = None, optimizer: Optimizer | None = None) -> str | None:
+        try:
+            _ops(program)
+            if loss is not None:
+                lower_loss(loss)
+            if optimizer is not None:
+                lower_optimizer(optimizer)
+        except Unsupported as reason:
+            return str(reason)
+        return None
+
+    def trainer(self, task: Task, state: TrainingState) -> "NativeTrainer":
+        return NativeTrainer(task, state)
+
+    def gradient(
+        self, program: Program, theta: Array, state: Array, data: Data, *, l2: float, train: bool, seed: int
+    ) -> tuple[float, Array, Array]:
+        rows = len(data.x)
+        trainer = _trainer(
+            program, theta, state, data, OptimizerSpec(), {}, rows, 1, l2=l2, threads=None, input_gradient=True
+        )
+        gradient, dx = np.empty_like(theta), np.empty((rows, program.n_in), theta.dtype)
+        return trainer.gradient(np.arange(rows), seed, train, gradient, dx), gradient, dx
+
+    def predictor(self, program: Program, theta: Array, state: Array) -> "NativePredictor":
+        return NativePredictor(program, theta, state)
+
+
+class NativeTrainer:
+    """Trains one run in C++; all memory is taken when it is made, and an epoch is one call without the GIL."""
 
     def __init__(self, task: Task, state: TrainingState) -> None:
         self.task, self.state = task, state
@@ -118,31 +141,12 @@ class NativeEngine:
     def _first_not_finite(self, order: Rows) -> str:
         """Name what is first not finite where the last batch passes through the network: NumPy keeps what it takes."""
         task = self.task
-        engine, begin = NumpyEngine(task, self.state), self._trainer.last_batch
+        engine, begin = NumpyTrainer(task, self.state), self._trainer.last_batch
         with np.errstate(all="ignore"):
             batch, _ = engine.gather(next(batches(order[begin:], task.batch_size, task.program.least_rows)))
             engine.workspace.at(self.state.seed, self.state.step - 1)  # its random numbers again
             batch.forward(train=True)
         return batch.first_not_finite()
-
-
-class NativeGradient:
-    """Takes the gradient of a loss over checked rows, as one batch."""
-
-    def __init__(self, program: Program, loss: Loss) -> None:
-        self.program = program
-        _require(program, loss)
-
-    def __call__(
-        self, theta: Array, state: Array, data: Any, *, l2: float, train: bool, seed: int
-    ) -> tuple[float, Array, Array]:
-        """Return the loss, its gradient, flat, and its gradient with respect to x (rows, n_in)."""
-        rows = len(data.x)
-        trainer = _trainer(
-            self.program, theta, state, data, OptimizerSpec(), {}, rows, 1, l2=l2, threads=None, input_gradient=True
-        )
-        gradient, dx = np.empty_like(theta), np.empty((rows, self.program.n_in), theta.dtype)
-        return trainer.gradient(np.arange(rows), seed, train, gradient, dx), gradient, dx
 
 
 def _trainer(
@@ -160,7 +164,7 @@ def _trainer(
     threads: int | None = None,
     input_gradient: bool = False,
 ) -> Any:
-    native = library()
+    native = load_extension()
     spec = TrainerSpec(
         _ops(program),
         _made(native.LossSpec, lower_loss(data.loss)),
@@ -189,7 +193,7 @@ _lowered: WeakKeyDictionary[Program, list[Any]] = WeakKeyDictionary()
 
 def _ops(program: Program) -> list[Any]:
     """Return the operations of a program as the extension's own objects, or raise :class:`Unsupported`."""
-    native, ops = library(), _lowered.get(program)
+    native, ops = load_extension(), _lowered.get(program)
     if ops is None:
         ops = _lowered[program] = [_made(native.OpSpec, op) for op in lower(program)]
     return ops
@@ -213,7 +217,7 @@ class NativePredictor:
     """A program bound to memory for predictions; one belongs to one thread at a time."""
 
     def __init__(self, program: Program, theta: Array, state: Array) -> None:
-        native = library()
+        native = load_extension()
         predictor = native.PredictorFloat32 if theta.dtype == np.float32 else native.PredictorFloat64
         self._predictor = predictor(_ops(program), theta, state)
         self.row = self._predictor.row

@@ -8,23 +8,81 @@ from typing import Any
 
 import numpy as np
 
+from fullyconnected.base import Loss, Optimizer
 from fullyconnected.core.arrays import Array, Views, dot
 from fullyconnected.core.batches import Rows, batches, n_batches
 from fullyconnected.core.checks import count, number
 from fullyconnected.core.contracts import is_foreign
+from fullyconnected.engine.base import Engine, EngineInfo
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import DivergenceError, missing
+from fullyconnected.program.data import Data
 from fullyconnected.program.guard import WatchedRule
-from fullyconnected.program.program import PIECE, Batch, Workspace
+from fullyconnected.program.program import PIECE, Batch, Program, Workspace
 
-__all__ = ["NumpyEngine", "factor", "limited"]
+__all__ = ["NumpyEngine", "NumpyPredictor", "NumpyTrainer", "blas_threads", "factor"]
+
+WORKSPACE = 1 << 23  # entries: prediction runs batches of as many rows as keep its memory near this
 
 
-class NumpyEngine:
-    """Trains one run with NumPy alone; all memory is taken when it is made."""
+class NumpyEngine(Engine):
+    """The layers' own code, which runs everything."""
 
     name = "numpy"
+    automatic = True
+
+    def about(self) -> EngineInfo:
+        return EngineInfo(True, f"NumPy {np.__version__}")
+
+    def supports(self, program: Program, *, loss: Loss | None = None, optimizer: Optimizer | None = None) -> None:
+        return None
+
+    def trainer(self, task: Task, state: TrainingState) -> "NumpyTrainer":
+        return NumpyTrainer(task, state)
+
+    def gradient(
+        self, program: Program, theta: Array, state: Array, data: Data, *, l2: float, train: bool, seed: int
+    ) -> tuple[float, Array, Array]:
+        workspace = Workspace(program, theta, state, len(data.x), loss=data.loss, input_gradient=True)
+        batch = workspace.bind(len(data.x))
+        batch.fill(data.x, data.t, data.weights)
+        if train:
+            workspace.at(seed, 0)
+        with np.errstate(all="ignore"):
+            value = float(batch.loss_and_gradient(train=train, l2=l2))
+        return value, workspace.gradient, batch.dx
+
+    def predictor(self, program: Program, theta: Array, state: Array) -> "NumpyPredictor":
+        return NumpyPredictor(program, theta, state)
+
+
+class NumpyPredictor:
+    """Predicts with NumPy alone, in bounded memory."""
+
+    def __init__(self, program: Program, theta: Array, state: Array) -> None:
+        self.program, self.theta, self.state = program, theta, state
+        self.workspace: Workspace | None = None
+
+    def predict(self, x: Array, z: Array, n_threads: int | None) -> None:
+        """Write the outputs of checked rows into z."""
+        size = min(len(x), max(1, WORKSPACE // self.program.entries_a_row))
+        if self.workspace is None or self.workspace.rows < size:
+            self.workspace = Workspace(self.program, self.theta, self.state, size)
+        with blas_threads(n_threads), np.errstate(all="ignore"):
+            for start in range(0, len(x), size):
+                rows = x[start : start + size]
+                batch = self.workspace.bind(len(rows))
+                np.copyto(batch.x, rows, casting="unsafe")
+                z[start : start + size] = batch.forward(train=False)
+
+    def row(self, x: Array, z: Array) -> bool:
+        """Leave even a single row to ``predict``, which takes longer than its check."""
+        return False
+
+
+class NumpyTrainer:
+    """Trains one run with NumPy alone; all memory is taken when it is made."""
 
     def __init__(self, task: Task, state: TrainingState) -> None:
         self.task, self.state = task, state
@@ -54,7 +112,7 @@ class NumpyEngine:
 
     def epoch(self, order: Rows) -> float:
         """Train on the rows in this order; return the mean of the batches' losses, weighted by their rows."""
-        with limited(self.task.n_threads):
+        with blas_threads(self.task.n_threads):
             return self._epoch(order)
 
     def _epoch(self, order: Rows) -> float:
@@ -114,7 +172,7 @@ def namespace(arrays: Mapping[str, Array]) -> SimpleNamespace:
     return SimpleNamespace(**arrays)
 
 
-def limited(n_threads: int | None) -> AbstractContextManager[Any]:
+def blas_threads(n_threads: int | None) -> AbstractContextManager[Any]:
     """Return a block in which NumPy's matrix products use so many threads."""
     if n_threads is None:
         return nullcontext()

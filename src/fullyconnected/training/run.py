@@ -10,7 +10,7 @@ import numpy as np
 from fullyconnected.core.batches import epoch_order
 from fullyconnected.core.checks import Columns, columns_of
 from fullyconnected.core.randomness import as_seed
-from fullyconnected.engine import choose
+from fullyconnected.engine.choice import choose
 from fullyconnected.engine.state import Best, TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError
@@ -64,8 +64,7 @@ class Run:
             self.data.weights,
             **settings.those(Task._fields),
         )
-        choice = choose(settings.engine, self.task)
-        self.why = choice.why
+        self.engine, self.why = choose(settings.engine, net.program, loss=self.data.loss, optimizer=self.optimizer)
         self.state = TrainingState.start(net.theta, net.state, as_seed(settings.seed), self.optimizer)
         if not np.isfinite(net.theta).all():
             raise ConfigError("the network's parameters are not all finite; nothing can be learned from there")
@@ -88,7 +87,7 @@ class Run:
             )
             self.checkpoint.begin(self.state)
             self.task = self.checkpoint.watch(self.task)
-        self.engine = choice.make(self.task, self.state)
+        self.trainer = self.engine.trainer(self.task, self.state)
         net.columns, net.loss = columns, self.data.loss
         self.stopped = "epochs"
         self.warning = self.look_at(x, t, columns) if settings.warn and not self.state.epoch else ""
@@ -119,7 +118,7 @@ class Run:
         order = epoch_order(len(self.data.x), state.seed, state.epoch, shuffle=self.settings.shuffle)
         theta, running, begun = state.theta.copy(), state.state.copy(), state.step
         try:
-            loss = self.engine.epoch(order)
+            loss = self.trainer.epoch(order)
         except BaseException as error:
             # Ctrl-C may come between an update that overflows and the loss that would show it
             finite = np.isfinite(state.theta).all() and np.isfinite(state.state).all()

@@ -1,0 +1,99 @@
+"""What an engine is: it trains, takes gradients and predicts. NumPy's is the specification of every other."""
+
+from typing import ClassVar, NamedTuple, Protocol
+
+from fullyconnected.base import Loss, Optimizer
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.batches import Rows
+from fullyconnected.engine.state import TrainingState
+from fullyconnected.engine.task import Task
+from fullyconnected.program.data import Data
+from fullyconnected.program.program import Program
+
+__all__ = ["Engine", "EngineInfo", "Predictor", "Trainer"]
+
+
+class EngineInfo(NamedTuple):
+    """Whether an engine is there, and what it runs on, or why it is not."""
+
+    available: bool
+    about: str
+
+
+class Trainer(Protocol):
+    """One run bound to memory: it trains an epoch at a time."""
+
+    def epoch(self, order: Rows) -> float:
+        """Train on the rows in this order; return the mean of the batches' losses, weighted by their rows."""
+        ...
+
+
+class Predictor(Protocol):
+    """A program bound to memory for predictions; one belongs to one thread at a time."""
+
+    def predict(self, x: Array, z: Array, n_threads: int | None) -> None:
+        """Write the outputs of checked rows x (rows, n_in), of any dtype, into z (rows, n_out)."""
+        ...
+
+    def row(self, x: Array, z: Array) -> bool:
+        """Do the same for a few unchecked rows, and return True; or return False, where any of them needs a check.
+
+        It is asked first where there are few numbers: a check in Python would take longer than they do.
+        """
+        ...
+
+
+class Engine:
+    """Runs networks: it trains, takes gradients and predicts, each where ``supports`` says that it can.
+
+    An engine of your own needs a ``name`` and these methods, and is registered by :func:`fullyconnected.register`.
+    Then ``engine="its name"`` is taken wherever an engine is. It holds nothing: one is made whenever it is asked for.
+
+    Examples
+    --------
+    >>> import fullyconnected as fc
+    >>> class Sums(fc.Engine):
+    ...     name = "sums"
+    ...     def about(self):
+    ...         return True, "the sum of each row"
+    ...     def supports(self, program, *, loss=None, optimizer=None):
+    ...         return None if loss is None else "it predicts, and does nothing else"
+    ...     def predictor(self, program, theta, state):
+    ...         return self
+    ...     def predict(self, x, z, n_threads):
+    ...         x.sum(axis=1, keepdims=True, out=z)
+    ...     def row(self, x, z):
+    ...         return False
+    >>> Sums = fc.register(Sums)
+    >>> fc.mlp([2, 1]).predict([[1.0, 2.0]], engine="sums").tolist()
+    [[3.0]]
+    """
+
+    name: ClassVar[str]
+    automatic: ClassVar[bool] = False  # whether engine="auto" may take it; of those, the last registered comes first
+
+    def about(self) -> tuple[bool, str]:
+        """Return whether the engine can be used here, and what it runs on, or why it cannot."""
+        raise NotImplementedError(f"{type(self).__name__} has no about; see help(fc.Engine)")
+
+    def supports(self, program: Program, *, loss: Loss | None = None, optimizer: Optimizer | None = None) -> str | None:
+        """Return why the engine cannot do this, or None where it can.
+
+        It is to predict where there is no loss, to take a gradient where there is one, and to train where there is an
+        optimizer as well.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no supports; see help(fc.Engine)")
+
+    def trainer(self, task: Task, state: TrainingState) -> Trainer:
+        """Return what trains one run; an epoch changes ``state``, and raises DivergenceError where it diverges."""
+        raise NotImplementedError(f"{type(self).__name__} has no trainer; see help(fc.Engine)")
+
+    def gradient(
+        self, program: Program, theta: Array, state: Array, data: Data, *, l2: float, train: bool, seed: int
+    ) -> tuple[float, Array, Array]:
+        """Return the loss of all rows as one batch, its flat gradient, and its gradient with respect to x."""
+        raise NotImplementedError(f"{type(self).__name__} has no gradient; see help(fc.Engine)")
+
+    def predictor(self, program: Program, theta: Array, state: Array) -> Predictor:
+        """Return what predicts with these vectors, which may change from one prediction to the next."""
+        raise NotImplementedError(f"{type(self).__name__} has no predictor; see help(fc.Engine)")

@@ -1,0 +1,221 @@
+"""Engines as objects in a registry: who is chosen and why, and an engine from outside that does everything."""
+
+import copy
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+import fullyconnected as fc
+from fullyconnected.core.contracts import CALLS
+from fullyconnected.engine.choice import ENGINES, choose
+from fullyconnected.errors import ConfigError, InputTypeError, UnknownNameError
+
+X = np.random.default_rng(0).normal(size=(20, 3))
+T = X.sum(axis=1)
+
+
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch):
+    monkeypatch.setattr(ENGINES, "classes", dict(ENGINES.classes))
+
+
+class Linear(fc.Engine):
+    """One Dense layer without bias, and half the squared error, by hand."""
+
+    name = "linear"
+    asked = ()
+
+    def about(self):
+        return True, "least squares"
+
+    def supports(self, program, *, loss=None, optimizer=None):
+        if program.n_params != program.n_in * program.n_out:
+            return "it has one layer without a bias"
+        return None if loss is None or loss.name == "half_squared_error" else f"it has no loss {loss.name}"
+
+    def trainer(self, task, state):
+        return Descent(self, task, state)
+
+    def gradient(self, program, theta, state, data, *, l2, train, seed):
+        W, w = theta.reshape(program.n_in, program.n_out), data.weights
+        w = np.ones(len(data.x)) if w is None else w
+        w = w[:, None] / w.sum()
+        error = data.x @ W - data.t
+        value = 0.5 * (w * error**2).sum() + 0.5 * l2 * (theta**2).sum()
+        return float(value), (data.x.T @ (w * error)).ravel() + l2 * theta, w * error @ W.T
+
+    def predictor(self, program, theta, state):
+        return Product(theta.reshape(program.n_in, program.n_out))
+
+
+class Descent:
+    def __init__(self, engine, task, state):
+        self.engine, self.task, self.state = engine, task, state
+
+    def epoch(self, order):
+        task, state = self.task, self.state
+        data = fc.program.data.Data(task.x[order], task.t[order], None, task.loss)
+        value, g, _ = self.engine.gradient(task.program, state.theta, state.state, data, l2=task.l2, train=True, seed=0)
+        state.theta -= task.optimizer.lr * g
+        state.step += 1
+        return value
+
+
+class Product:
+    def __init__(self, W):
+        self.W = W
+
+    def predict(self, x, z, n_threads):
+        z[...] = x @ self.W
+
+    def row(self, x, z):
+        return False
+
+
+def linear():
+    return fc.Network([fc.Dense(3, 1, bias=False)], dtype=np.float64, seed=0)
+
+
+def test_an_engine_from_outside_does_all_that_one_does():
+    fc.register(Linear)
+    assert fc.engines()["linear"] == (True, "least squares")
+    nets, histories = (linear(), linear()), []
+    for net, engine in zip(nets, ("linear", "numpy"), strict=True):
+        how = {"batch_size": 20, "validation": (X, T), "progress": False, "epochs": 3, "l2": 0.1, "engine": engine}
+        histories.append(fc.fit(net, X, T, "half_squared_error", fc.SGD(0.1), **how))
+    assert (histories[0].engine, histories[0].engine_why) == ("linear", "it was asked for")
+    np.testing.assert_allclose(histories[0].loss, histories[1].loss)
+    np.testing.assert_allclose(histories[0].validation_loss, histories[1].validation_loss)
+    np.testing.assert_allclose(nets[0].theta, nets[1].theta)
+    np.testing.assert_allclose(nets[0].predict(X, engine="linear"), nets[0].predict(X, engine="numpy"))
+    evaluations = [nets[0].evaluate(X, T, "half_squared_error", engine=engine).loss for engine in ("linear", "numpy")]
+    np.testing.assert_allclose(*evaluations)
+    gradients = [nets[0].gradients(X, T, "half_squared_error", l2=0.1, engine=engine) for engine in ("linear", "numpy")]
+    for ours, theirs in zip(gradients[0][1::2], gradients[1][1::2], strict=True):
+        np.testing.assert_allclose(ours, theirs)
+    assert fc.check_gradients(nets[0], X, T, "half_squared_error", engine="linear").ok
+
+
+def test_what_it_cannot_run_is_refused_with_its_reason():
+    fc.register(Linear)
+    for call in (
+        lambda: fc.mlp([3, 1]).predict(X, engine="linear"),
+        lambda: fc.mlp([3, 1]).gradients(X, T, "half_squared_error", engine="linear"),
+        lambda: fc.fit(fc.mlp([3, 1]), X, T, "half_squared_error", engine="linear", progress=False),
+    ):
+        with pytest.raises(ConfigError, match="the linear engine cannot run this: it has one layer without a bias"):
+            call()
+    with pytest.raises(ConfigError, match="no loss huber"):
+        linear().gradients(X, T, "huber", engine="linear")
+
+
+def test_auto_takes_one_from_outside_only_if_that_says_so():
+    class Fast(Linear):
+        name = "fast"
+        automatic = True
+
+    fc.register(Linear)
+    assert choose("auto", linear().program).engine.name != "linear"
+    fc.register(Fast)
+    assert list(fc.engines())[:2] == ["fast", "linear"]
+    history = fc.fit(linear(), X, T, "half_squared_error", epochs=1, progress=False)
+    assert (history.engine, history.engine_why) == ("fast", "it is the fastest")
+    net = linear()
+    for _ in range(3):
+        assert np.array_equal(net.predict(X), X @ net.params[0].W)
+    history = fc.fit(fc.mlp([3, 1]), X, T, "half_squared_error", epochs=1, progress=False)
+    assert history.engine != "fast"
+    assert "the fast engine cannot run this: it has one layer without a bias" in history.engine_why
+
+
+def test_a_network_whose_engine_is_from_outside_is_copied_and_pickled():
+    fc.register(Linear)
+    net = linear()
+    z = net.predict(X, engine="linear")
+    for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net)), net.copy()):
+        assert np.array_equal(other.predict(X, engine="linear"), z)
+
+
+def test_an_engine_that_cannot_be_called_as_engines_are_is_refused():
+    class Old(Linear):
+        name = "old"
+
+        def supports(self, program):
+            return None
+
+    with pytest.raises(ConfigError, match=r"Old\.supports takes .* and is called as supports"):
+        fc.register(Old)
+    with pytest.raises(ConfigError, match="the engine name 'numpy' is taken by"):
+        fc.register(type("NumPy", (Linear,), {"name": "numpy"}))
+    with pytest.raises(InputTypeError, match="Optimizer or Engine; got"):
+        fc.register(Product)
+
+
+def test_what_an_engine_does_not_have_is_named():
+    class Bare(fc.Engine):
+        name = "bare"
+
+    for method, (places, names) in CALLS["engine"].items():
+        with pytest.raises(NotImplementedError, match=f"Bare has no {method}"):
+            getattr(Bare(), method)(*places, **dict.fromkeys(names))
+
+
+@pytest.mark.parametrize("name", ["nump", "linear", "", "Native"])
+def test_an_unknown_name_gets_the_nearest(name):
+    for call in (
+        lambda: linear().predict(X, engine=name),
+        lambda: linear().predict(X[:0], engine=name),
+        lambda: linear().evaluate(X, T, "half_squared_error", engine=name),
+        lambda: linear().gradients(X, T, "half_squared_error", engine=name),
+        lambda: fc.fit(linear(), X, T, "half_squared_error", engine=name, progress=False),
+    ):
+        with pytest.raises(UnknownNameError, match="engine"):
+            call()
+
+
+@pytest.mark.parametrize("name", [None, 1, ["numpy"], {}, fc.Engine])
+def test_what_is_no_name_is_refused(name):
+    net = linear()
+    for x in (X, X[:1]):
+        with pytest.raises(InputTypeError, match="engine is the name of one"):
+            net.predict(x, engine=name)
+
+
+@pytest.mark.parametrize("engine", fc.engines())
+def test_threads_share_a_network(engine):
+    if not fc.engines()[engine].available:
+        pytest.skip(fc.engines()[engine].about)
+    net = fc.mlp([3, 50, 2], seed=0)
+    rows = X.astype(np.float32)
+    wanted, wrong = net.predict(rows, engine=engine), []
+
+    def work(first):
+        for i in range(300):
+            rows_here = slice(first, first + 1 + i % 5)
+            z = net.predict(rows[rows_here], engine=engine)
+            if not np.allclose(z, wanted[rows_here], rtol=1e-5):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_a_prediction_that_fails_leaves_the_network_usable():
+    class Failing(Linear):
+        name = "failing"
+
+        def predictor(self, program, theta, state):
+            return Product(None)
+
+    fc.register(Failing)
+    net = linear()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="matmul"):
+            net.predict(X, engine="failing")
+    assert net.predict(X).shape == (20, 1)
