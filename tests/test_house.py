@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import fullyconnected as fc
-from fullyconnected.program.program import Batch, Workspace
+from fullyconnected.program.workspace import Batch, Workspace
 
 SOURCE = Path(fc.__file__).parent
 
@@ -66,7 +66,7 @@ INSIDE = {
         "batches",
     ],
     "layers": ["widths", "dense", "dropout", "norm", "residual", "__init__"],
-    "program": ["guard", "program", "data", "summary"],
+    "program": ["description", "program", "guard", "workspace", "data", "summary"],
     "symbolic": [
         *(
             "digits",

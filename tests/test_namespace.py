@@ -20,7 +20,7 @@ from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
-from fullyconnected.program.program import Workspace
+from fullyconnected.program.workspace import Workspace
 
 ENTRYWISE = {
     "abs", "add", "copysign", "divide", "exp", "expm1", "greater", "greater_equal", "heaviside", "log1p", "logaddexp",

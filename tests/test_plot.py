@@ -229,11 +229,11 @@ class TestHistograms:
     def test_of_a_network(self):
         net = fc.Network([fc.Dense(3, 8), fc.Residual([fc.LayerNorm(), fc.Dense(8, 8, bias=False)]), fc.Dense(8, 1)])
         axes = drawn(fc.plot.histograms(net, fig=figure.Figure(layout="constrained")))
-        names = [name for name, *_ in net.program.tensors()]
+        names = [tensor.name for tensor in net.program.tensors]
         assert [ax.get_title().split("\n")[0] for ax in axes] == names
         assert axes[0].get_title() == "dense_1.W\n3 x 8"
-        for ax, (_, shape, _, _) in zip(axes, net.program.tensors(), strict=True):
-            assert ax.patches[0].get_data().values.sum() == np.prod(shape)
+        for ax, tensor in zip(axes, net.program.tensors, strict=True):
+            assert ax.patches[0].get_data().values.sum() == np.prod(tensor.shape)
 
     def test_of_gradients(self):
         net = fc.Network([fc.Dense(2, 4), fc.Residual([fc.Activation("relu"), fc.Dense(4, 4)]), fc.Dense(4, 1)])

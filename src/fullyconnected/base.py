@@ -33,23 +33,29 @@ __all__ = ["ActivationFunction", "Layer", "Link", "Loss", "Metric", "Optimizer",
 
 
 class Param(NamedTuple):
-    """One parameter tensor: its shape, and whether l2 and weight decay shrink it.
+    """One parameter tensor: its shape, and what its role is.
 
     Parameters
     ----------
     shape : tuple of int
         Each 1 or more.
     decays : bool
-        True for weights; False for biases and gains.
+        Whether l2 and weight decay shrink it: True for weights; False for biases and gains.
+    matrix : bool
+        Whether it is an (in, out) matrix, which other libraries keep as (out, in): ``get_weights`` turns it.
+    lr_factor : float
+        The learning rate is multiplied by it for this parameter; 0 or more, and 0 leaves it as it is.
 
     Examples
     --------
     >>> Param((2, 3), decays=True)
-    Param(shape=(2, 3), decays=True)
+    Param(shape=(2, 3), decays=True, matrix=False, lr_factor=1.0)
     """
 
     shape: Shape
     decays: bool = False
+    matrix: bool = False
+    lr_factor: float = 1.0
 
 
 class Layer(Settings):
@@ -80,6 +86,7 @@ class Layer(Settings):
     name: ClassVar[str]
     random: ClassVar[bool] = False  # whether forward draws from c.uniforms
     least_rows: ClassVar[int] = 1  # how many rows a batch in training needs, for a layer that looks across them
+    skips: ClassVar[bool] = False  # whether it also reads what came into the block that it is in: c.skip
     n_in: int | None
     n_out: int | None
 
@@ -95,8 +102,19 @@ class Layer(Settings):
         return self
 
     def steps(self) -> Iterable[Layer]:
-        """Return the layers that stand for this one in a program: itself, unless it is made of others."""
+        """Return the layers that stand for this one in a program: itself, unless it is a block made of others.
+
+        A layer among them with ``skips = True`` reads two inputs, x from the layer before it and ``c.skip``, which came
+        into the block; its backward writes ``c.d_skip``, the derivative with respect to that, too.
+        """
         return (self,)
+
+    def copies(self, n: int) -> int:
+        """Return how many copies of each row come out where ``n`` copies come in; they lie one after the other.
+
+        With k copies, x has k rows for each row of the batch. In the end there is one copy of each again.
+        """
+        return n
 
     def params(self) -> Mapping[str, Param]:
         """Name the parameters, in the order in which they lie in ``theta``."""

@@ -27,7 +27,7 @@ from fullyconnected.core.checks import (
 )
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.errors import ConfigError, FileFormatError, InputTypeError, MissingNameError, ShapeError
-from fullyconnected.layers import Add, Dense, Save
+from fullyconnected.layers import Add, Dense
 from fullyconnected.layers.residual import chain
 from fullyconnected.metrics import named
 from fullyconnected.program.data import Data, check_data, check_loss
@@ -120,20 +120,18 @@ class Network:
             raise ConfigError(f"dtype is float32 or float64; got {dtype}")
         self._build(chain(layers, None), dtype)
         seed = randomness.as_seed(seed)
-        for i, (step, p) in enumerate(zip(self.program.steps, self._p, strict=True)):
+        for op, p in zip(self.program.operations, self._p, strict=True):
             with np.errstate(over="ignore"):
-                step.layer.initialize(p, randomness.generator(seed, randomness.INIT, i))
+                op.layer.initialize(p, randomness.generator(seed, randomness.INIT, op.number))
         if not (np.isfinite(self._theta).all() and np.isfinite(self._state).all()):
             raise ConfigError(self._first_not_finite())
 
     def _first_not_finite(self) -> str:
         """Say which first values are not finite."""
-        for step, p in zip(self.program.steps, self._p, strict=True):
+        for op, p in zip(self.program.operations, self._p, strict=True):
             for name, view in p:
-                if not np.isfinite(view).all() and is_foreign(step.layer):
-                    return (
-                        f"{type(step.layer).__name__}.start leaves {name} of {step.name} without values: p.{name} = ..."
-                    )
+                if not np.isfinite(view).all() and is_foreign(op.layer):
+                    return f"{type(op.layer).__name__}.start leaves {name} of {op.name} without values: p.{name} = ..."
         return f"the first values are not all finite in {self.dtype}; see init and bias_init"
 
     def _build(self, layers: tuple[Layer, ...], dtype: np.dtype[Any]) -> None:
@@ -183,7 +181,7 @@ class Network:
             if steps == (layer,):
                 return next(views)
             inside = [(step, entry(step)) for step in steps]
-            return [found for step, found in inside if not isinstance(step, Save | Add)]
+            return [found for step, found in inside if not isinstance(step, Add)]
 
         return [entry(layer) for layer in self.layers]
 
@@ -444,15 +442,12 @@ class Network:
     def get_weights(self, layout: str = "in,out") -> list[Array]:
         """Return copies of all parameter arrays in order, W as (n_in, n_out), or (n_out, n_in) for ``"out,in"``."""
         turned = _turned(layout)
-        arrays = []
-        for name, shape, part, _ in self.program.tensors():
-            a = self._theta[part].reshape(shape)
-            arrays.append((a.T if turned and name.endswith(".W") else a).copy())
-        return arrays
+        views = ((tensor.of(self._theta), turned and tensor.param.matrix) for tensor in self.program.tensors)
+        return [(a.T if turns else a).copy() for a, turns in views]
 
     def set_weights(self, weights: Sequence[Any], layout: str = "in,out") -> None:
         """Set all parameter arrays, ordered and laid out as :meth:`get_weights` has them; all are checked first."""
-        turned, tensors = _turned(layout), list(self.program.tensors())
+        turned, tensors = _turned(layout), self.program.tensors
         if not isinstance(weights, Sequence):
             raise InputTypeError(
                 f"weights is a list of arrays, as get_weights returns it; got a {type(weights).__name__}"
@@ -460,17 +455,18 @@ class Network:
         if len(weights) != len(tensors):
             raise ShapeError(f"the network has {len(tensors)} parameter arrays; got {len(weights)}")
         arrays = []
-        for (name, shape, _, _), a in zip(tensors, weights, strict=True):
-            a = as_array(a, name)
-            a = a.T if turned and name.endswith(".W") else a
-            if a.shape != shape:
+        for tensor, a in zip(tensors, weights, strict=True):
+            a = as_array(a, tensor.name)
+            a = a.T if turned and tensor.param.matrix else a
+            if a.shape != tensor.shape:
                 raise ShapeError(
-                    f"{name} is {shape} as (in, out); got {a.shape}" + (" after turning" if turned else "")
+                    f"{tensor.name} is {tensor.shape} as (in, out); got {a.shape}"
+                    + (" after turning" if turned else "")
                 )
-            require_finite(a, name, self.dtype)
+            require_finite(a, tensor.name, self.dtype)
             arrays.append(a)
-        for (_, shape, part, _), a in zip(tensors, arrays, strict=True):
-            self._theta[part].reshape(shape)[...] = a
+        for tensor, a in zip(tensors, arrays, strict=True):
+            tensor.of(self._theta)[...] = a
 
     def summary(self, width: int | None = None) -> "Summary":
         """Return a table of the layers: formula, output, parameters, memory, and FLOPs; a notebook shows it in HTML.

@@ -405,7 +405,7 @@ def histograms(net_or_gradients: Any, *, fig: "Figure | SubFigure | None" = None
     """
     if isinstance(net_or_gradients, Network):
         net, what = net_or_gradients, "parameter"
-        tensors = [(name, net.theta[part].reshape(shape)) for name, shape, part, _ in net.program.tensors()]
+        tensors = list(net.program.named(net.theta).items())
     elif isinstance(net_or_gradients, Gradients):
         what = "gradient"
         tensors = [*_named(net_or_gradients.params, "params"), ("x", net_or_gradients.x)]

@@ -8,7 +8,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.layers import Dense, Dropout
-from fullyconnected.program.program import Workspace
+from fullyconnected.program.workspace import Workspace
 
 ROWS, N_OUT = 7, 3  # neither is 2, so that no factor can be taken for another
 

@@ -312,7 +312,7 @@ class TestColumns:
         x, t = np.random.default_rng(0).normal(size=(40, 30)) * 1e-7, np.zeros((40, 12))
         for focus in (None, "x[39,29]", "dense_1.W[0,0]"):
             columns(explain(net, x, t, "half_squared_error", "adam", l2=0.1, focus=focus))
-        long = next(step.name for step in net.program.steps if "very" in str(dict(step.params)))
+        long = next(op.name for op in net.program.operations if "very" in str(op.params))
         letter = "gain_of_" + "very_" * 20 + "many_words"
         columns(explain(net, x, t, "half_squared_error", "adam", focus=f"{long}.{letter}[3]"))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import fullyconnected as fc
 from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.losses import LOSSES
-from fullyconnected.program.program import Workspace
+from fullyconnected.program.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(not fc.engines()["native"].available, reason=fc.engines()["native"].about)
 
@@ -69,7 +69,7 @@ def rows_beside_kinks(net, x, t, loss, how):
     batch.fill(x, encoded, None)
     workspace.at(how.get("seed", 0), 0)
     batch.forward(train=how.get("train", False))
-    distances = [step.layer.kink_distances(p, rows) for step, p, rows, _, _ in batch.bound()]
+    distances = [op.layer.kink_distances(p, rows) for op, p, rows, _, _ in batch.bound()]
     distances.append(loss.kink_distances(batch.z, encoded))
     beside = np.zeros(len(x), bool)
     for found in distances:
@@ -91,7 +91,7 @@ def assert_same_gradients(net, x, t, loss, **how):
     numpy, native = (net.gradients(x, t, loss, engine=engine, **how) for engine in ("numpy", "native"))
     whole = float(np.linalg.norm(numpy.theta))
     errors = {"loss": abs(numpy.loss - native.loss) / (abs(numpy.loss) or 1), "x": far(numpy.x, native.x, 0.0)}
-    for name, _, part, _ in net.program.tensors():
+    for name, _, _, part, _ in net.program.tensors:
         errors[name] = far(numpy.theta[part], native.theta[part], whole)
     bounds = dict.fromkeys(errors, tolerance)
     if max(errors.values()) > tolerance and net.dtype == np.float32:
@@ -100,7 +100,7 @@ def assert_same_gradients(net, x, t, loss, **how):
         truth = exact(net).gradients(x, t, loss, engine="numpy", **how)
         bounds["loss"] = max(tolerance, 2 * abs(numpy.loss - truth.loss) / abs(truth.loss))
         bounds["x"] = max(tolerance, 2 * far(truth.x, numpy.x, 0.0))
-        for name, _, part, _ in net.program.tensors():
+        for name, _, _, part, _ in net.program.tensors:
             bounds[name] = max(tolerance, 2 * far(truth.theta[part], numpy.theta[part], whole))
     wrong = {name: (error, bounds[name]) for name, error in errors.items() if not error <= bounds[name]}
     assert not wrong
@@ -268,7 +268,7 @@ def test_what_is_not_finite_passes_through_as_in_numpy(activation, value):
         x, t = data(fc.HalfSquaredError(), 5, 3, 2, 0)
         a, b = (net.gradients(x, t, "half_squared_error", engine=engine) for engine in ("numpy", "native"))
         assert np.isfinite(a.loss) == np.isfinite(b.loss)
-        for name, _, part, _ in net.program.tensors():
+        for name, _, _, part, _ in net.program.tensors:
             assert (np.isfinite(a.theta[part]) == np.isfinite(b.theta[part])).all(), (kind, name)
         a, b = (net.predict(x, engine=engine) for engine in ("numpy", "native"))
         assert (np.isnan(a) == np.isnan(b)).all(), kind

@@ -12,7 +12,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected import errors
-from fullyconnected.program.program import Workspace
+from fullyconnected.program.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class TestWhatItSays:
     def test_the_totals_are_those_of_the_network(self):
         for make in NETWORKS.values():
             net = make()
-            decaying = sum(part.stop - part.start for _, _, part, decays in net.program.tensors() if decays)
+            decaying = sum(tensor.of(net.theta).size for tensor in net.program.tensors if tensor.param.decays)
             total = row_of(net.summary(500), "total")
             assert total[1:3] == [f"{decaying:,}", f"{net.n_params - decaying:,}"]
 
@@ -153,7 +153,7 @@ class TestWhatItSays:
         for name in ("nested", "one layer", "no parameters", "float64"):
             net, rows = NETWORKS[name](), 100
             workspace = Workspace(net.program, net.theta, net.state, rows, loss=Free())
-            arrays = [workspace.x, *workspace.y, *workspace.d, *workspace.past]
+            arrays = [workspace.x, *workspace.y, *workspace.d, *workspace.beside.values()]
             arrays += [a for cache in workspace.caches for a in cache.values() if a.size % rows == 0]
             told, unit = re.search(r"FLOPs\s+and\s+(\S+)\s+(\S+)\s+a\s+row", net.summary()).groups()
             size = float(told.replace(",", "")) * {"B": 1, "KiB": 1024}[unit]

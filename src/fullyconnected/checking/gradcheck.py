@@ -28,7 +28,7 @@ from fullyconnected.errors import InputTypeError
 from fullyconnected.layers import Activation
 from fullyconnected.network import Network
 from fullyconnected.program.data import check_data
-from fullyconnected.program.program import Workspace
+from fullyconnected.program.workspace import Workspace
 
 __all__ = ["TOLERANCE", "H", "Report", "Subject", "TensorReport", "check_gradients", "of_network"]
 
@@ -170,24 +170,22 @@ def of_network(
             return found + float(workspace.add_l2(l2)) if l2 else found
 
     def kinks() -> Iterator[tuple[str, Array]]:
-        for step, p, rows, _, _ in batch.bound():
-            distances = step.layer.kink_distances(p, rows)
+        for op, p, rows, _, _ in batch.bound():
+            distances = op.layer.kink_distances(p, rows)
             if distances is not None:
-                yield step.name, distances
+                yield op.name, distances
         distances = data.loss.kink_distances(batch.z, batch.t)
         if distances is not None:
             yield f"the loss {data.loss.name}", distances
 
     value()
     size = max(1.0, float(np.abs(batch.z).max()))
-    arrays = {name: theta[part].reshape(shape) for name, shape, part, _ in net.program.tensors()}
-    arrays["x"] = batch.x
+    arrays = {**net.program.named(theta), "x": batch.x}
 
     eps = float(np.finfo(net.dtype).eps)
 
     def claims(flat: Array, dx: Array) -> dict[str, Array]:
-        named = {name: flat[part].reshape(shape) for name, shape, part, _ in net.program.tensors()}
-        return {**named, "x": dx.reshape(batch.x.shape)}
+        return {**net.program.named(flat), "x": dx.reshape(batch.x.shape)}
 
     claimed = claims(g.theta, g.x)
 
@@ -200,8 +198,8 @@ def of_network(
     def again(rng: np.random.Generator | None) -> dict[str, Array]:
         """Compute the gradients in float64, with every result rounded up or down as the network's dtype might."""
 
-        def shake(a: Array) -> None:
-            if rng is not None:
+        def shake(a: Array | None) -> None:
+            if rng is not None and a is not None:
                 a *= 1 + eps * rng.choice((-1.0, 1.0), a.shape)
 
         kept = theta.copy(), batch.x.copy()
@@ -209,18 +207,17 @@ def of_network(
         shake(theta)
         shake(batch.x)
         with np.errstate(all="ignore"):
-            for step, p, x, c, y in batch.bound():
-                step.layer.forward(p, x, c, y, train=train)
+            for op, p, x, c, y in batch.bound():
+                op.layer.forward(p, x, c, y, train=train)
                 shake(y)
             batch.loss_of(batch.z)
-            shake(dy := batch.dz)
-            for i, (step, p, x, c, y) in reversed(list(enumerate(batch.bound()))):
-                step.layer.backward(p, x, c, y, dy, workspace.g[i], dx := np.full_like(x, np.nan))
-                shake(dy := dx)
+            shake(batch.dz)
+            for *_, dx in batch.walk_back():
+                shake(dx)
             if l2:
                 workspace.add_l2(l2)
         theta[...], batch.x[...] = kept
-        return claims(workspace.gradient.copy(), dy)
+        return claims(workspace.gradient.copy(), batch.dx.copy())
 
     return Subject(
         arrays, claimed, value, kinks, own, again, len(rows), net.n_out, net.dtype, size, g.loss, l2,

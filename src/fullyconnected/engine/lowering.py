@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.base import ActivationFunction, Loss, Optimizer
 from fullyconnected.core.registry import Registry
-from fullyconnected.layers import Activation, Add, BatchNorm, Dense, Dropout, LayerNorm, Save
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
-from fullyconnected.program.program import Program, Step
+from fullyconnected.program.description import Operation
+from fullyconnected.program.program import Program
 
 __all__ = [
     "LossSpec",
@@ -27,18 +27,15 @@ __all__ = [
     "lower_optimizer",
 ]
 
-KINDS = {
-    Dense: "dense",
-    Activation: "activation",
-    Dropout: "dropout",
-    LayerNorm: "layer_norm",
-    BatchNorm: "batch_norm",
-    Save: "save",
-    Add: "add",
-}
-
-
 # each by the fields of its record below: the attributes that they are read from
+OPERATIONS_HERE: dict[str, dict[str, str]] = {
+    "dense": {},
+    "activation": {},
+    "dropout": {"setting": "rate"},
+    "layer_norm": {"setting": "epsilon"},
+    "batch_norm": {"setting": "epsilon", "momentum": "momentum"},
+    "add": {},
+}
 ACTIVATIONS_HERE: dict[str, dict[str, str]] = {
     "identity": {},
     "relu": {},
@@ -88,18 +85,18 @@ class OpSpec(NamedTuple):
     function: str
     n_in: int
     n_out: int
-    setting: float
-    scale: float
-    momentum: float
-    bias: bool
-    first_at: int
-    first_size: int
-    second_at: int
-    second_size: int
-    decays: bool
-    state_at: int
     layer: int
-    partner: int
+    setting: float = 0.0
+    scale: float = 1.0
+    momentum: float = 0.0
+    bias: bool = False
+    first_at: int = 0
+    first_size: int = 0
+    second_at: int = 0
+    second_size: int = 0
+    decays: bool = False
+    state_at: int = 0
+    partner: int = -1
 
 
 class LossSpec(NamedTuple):
@@ -135,52 +132,56 @@ class TrainerSpec(NamedTuple):
 
 
 def lower(program: Program) -> list[OpSpec]:
-    """Return the operations of a program, or raise :class:`Unsupported`."""
+    """Return the operations of a program, or raise :class:`Unsupported`.
+
+    Where an output is read again at the end of a block, a save comes behind it: there both gradients meet.
+    """
     ops: list[OpSpec] = []
-    open_blocks: list[int] = []
-    for i, step in enumerate(program.steps):
-        kind = KINDS.get(type(step.layer))
-        if kind is None:
-            raise Unsupported(f"it has no layer {type(step.layer).__name__} ({step.name})")
-        if kind == "save":
-            open_blocks.append(i)
-        ops.append(_operation(kind, step, i, open_blocks.pop() if kind == "add" else -1))
+    saves: dict[int, int] = {}  # for the end of each block, where its beginning was saved
+    for i, op in enumerate(program.operations):
+        for end in reversed(program.skipped_to.get(i - 1, ())):  # the outermost block first
+            saves[end] = len(ops)
+            ops.append(OpSpec("save", "identity", op.n_in, op.n_in, layer=len(ops)))
+        ops.append(_operation(op, saves.get(i, -1)))
     return ops
 
 
-def _operation(kind: str, step: Step, i: int, partner: int) -> OpSpec:
-    layer: Any = step.layer
-    function, setting, scale = _function(step, getattr(layer, "activation", None))
-    if kind == "dropout":
-        setting = layer.rate
-    elif kind in ("layer_norm", "batch_norm"):
-        setting = layer.epsilon
-    first, second = (*(math.prod(param.shape) for param in step.params.values()), 0, 0)[:2]
+def _operation(op: Operation, partner: int) -> OpSpec:
+    here = OPERATIONS_HERE.get(op.kind)
+    if here is None:
+        raise Unsupported(f"it has no layer {type(op.layer).__name__} ({op.name})")
+    if op.copies != 1:
+        raise Unsupported(f"it does not work on copies of rows ({op.name})")
+    if any(tensor.param.lr_factor != 1 for tensor in op.params):
+        raise Unsupported(f"it has one learning rate for all parameters ({op.name})")
+    function, setting, scale = _function(op)
+    settings = {"setting": setting, **{name: getattr(op.layer, key) for name, key in here.items()}}
+    first, second = (*((tensor.part.start, math.prod(tensor.shape)) for tensor in op.params), (0, 0), (0, 0))[:2]
     return OpSpec(
-        kind,
+        op.kind,
         function,
-        layer.n_in,
-        layer.n_out,
-        setting,
-        scale,
-        momentum=layer.momentum if kind == "batch_norm" else 0.0,
-        bias=kind == "dense" and layer.bias,
-        first_at=step.theta_at,
-        first_size=first,
-        second_at=step.theta_at + first,
-        second_size=second,
-        decays=any(param.decays for param in step.params.values()),
-        state_at=step.state_at,
-        layer=i,
+        op.n_in,
+        op.n_out,
+        scale=scale,
+        **settings,
+        bias=op.kind == "dense" and second[1] > 0,
+        first_at=first[0],
+        first_size=first[1],
+        second_at=second[0],
+        second_size=second[1],
+        decays=any(tensor.param.decays for tensor in op.params),
+        state_at=op.state[0].part.start if op.state else 0,
+        layer=op.number,
         partner=partner,
     )
 
 
-def _function(step: Step, f: ActivationFunction | None) -> tuple[str, float, float]:
+def _function(op: Operation) -> tuple[str, float, float]:
     """Return an activation's name, its setting, and the scale that SELU has on both branches."""
+    f: ActivationFunction | None = getattr(op.layer, "activation", None)
     if f is None:
         return "identity", 0.0, 1.0
-    settings = _settings(f, ACTIVATIONS, ACTIVATIONS_HERE, f"it has no activation {f!r} ({step.name})")
+    settings = _settings(f, ACTIVATIONS, ACTIVATIONS_HERE, f"it has no activation {f!r} ({op.name})")
     return f.name, settings.get("setting", 0.0), settings.get("scale", 1.0)
 
 

@@ -19,7 +19,8 @@ from fullyconnected.engine.task import Task
 from fullyconnected.errors import DivergenceError, missing
 from fullyconnected.program.data import Data
 from fullyconnected.program.guard import WatchedRule
-from fullyconnected.program.program import PIECE, Batch, Program, Workspace
+from fullyconnected.program.program import PIECE, Program
+from fullyconnected.program.workspace import Batch, Workspace
 
 __all__ = ["NumpyEngine", "NumpyPredictor", "NumpyTrainer", "blas_threads", "factor"]
 

@@ -16,13 +16,13 @@ import numpy as np
 
 from fullyconnected.activations import FunctionPair, Softmax
 from fullyconnected.base import Layer
-from fullyconnected.core.arrays import Array, Shape, carve, size_of
+from fullyconnected.core.arrays import Array, Shape, Views
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import ConfigError
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.explanation.recorder import Recorder
 from fullyconnected.explanation.render.document import place
-from fullyconnected.layers import Activation, Add, BatchNorm, Dense, Dropout, LayerNorm, Save
+from fullyconnected.layers import Activation, BatchNorm, Dense, Dropout, LayerNorm
 from fullyconnected.symbolic import formulas
 from fullyconnected.symbolic.digits import decimal, shown
 from fullyconnected.symbolic.evaluation import exact
@@ -225,12 +225,12 @@ class _Slopes:
 
     def one_hot(self, i: int, dy: Array) -> tuple[Any, Array]:
         """Return what step i's backward makes of a gradient; forward goes before, as backward may use up a cache."""
-        step, p, x, c, y = self.bound[i]
-        g = carve(np.full(size_of(step.shapes), math.nan, dy.dtype), step.shapes)
+        op, p, x, c, y = self.bound[i]
+        g = Views({tensor.letter: np.full(tensor.shape, math.nan, dy.dtype) for tensor in op.params})
         dx = np.full_like(x, math.nan)
         with np.errstate(all="ignore"):
-            step.layer.forward(p, x, c, y, train=self.recorder.train)
-            step.layer.backward(p, x, c, y, dy.copy(), g, dx)
+            op.layer.forward(p, x, c, y, train=self.recorder.train)
+            op.layer.backward(p, x, c, y, dy.copy(), g, dx)
         return g, dx
 
     def starts(self, name: Name, at: Shape) -> tuple[list[_Partial], int]:
@@ -240,7 +240,7 @@ class _Slopes:
             return [_Partial(1.0, (0, at), ((0, at),), ())], 0
         i, letter = next(key for key, own in r.parameters.items() if own == name)
         shape = r.values[r.wires[i + 1]].shape
-        layer = r.program.steps[i].layer
+        layer = r.program.operations[i].layer
         found = []
         # the columns that a parameter reaches: its own last index, where the layer is one that we know
         columns = [at[-1]] if type(layer) in (Dense, LayerNorm, BatchNorm) else range(shape[1])
@@ -260,15 +260,15 @@ class _Slopes:
         """Return where an entry of wire i leads, with the slopes and how they are written."""
         r = self.recorder
         found: list[tuple[Node, Any, str]] = []
-        layer = r.program.steps[i].layer
-        if i in r.left:  # a residual block begins: one way goes past it
-            found.append(((r.left[i] + 1, at), 1.0, ""))
+        layer = r.program.operations[i].layer
+        for end in r.program.skipped_to.get(i - 1, ()):  # a block begins: one way goes past it
+            found.append(((end + 1, at), 1.0, ""))
         target = r.wires[i + 1]
         if type(layer) is Dense:
             W = r.values[r.parameter(i, "W")]
             for k in range(W.shape[1]):
                 found.append(((i + 1, (at[0], k)), W[at[1], k], f"{r.parameter(i, 'W').text}[{at[1]},{k}]"))
-        elif isinstance(layer, Add) or i in r.left:
+        elif layer.skips:
             found.append(((i + 1, at), 1.0, ""))
         else:
             for entry, slope in self.others(i, at):
@@ -288,7 +288,7 @@ class _Slopes:
         if i in self.memo:
             return self.memo[i]
         r = self.recorder
-        layer, shape = r.program.steps[i].layer, r.values[r.wires[i + 1]].shape
+        layer, shape = r.program.operations[i].layer, r.values[r.wires[i + 1]].shape
         if alone(layer):  # one gradient of ones tells all slopes
             slopes = self.one_hot(i, np.ones(shape, r.theta.dtype))[1]
         elif math.prod(shape) > WIDE:
@@ -311,12 +311,12 @@ class _Slopes:
         for partial in starts:
             found[first][partial.at[1]] += 1
         for i in range(first, len(r.wires) - 1):
-            layer = r.program.steps[i].layer
-            if i in r.left:  # a residual block begins: one way goes past it
-                found[r.left[i] + 1] += found[i]
+            layer = r.program.operations[i].layer
+            for end in r.program.skipped_to.get(i - 1, ()):  # a block begins: one way goes past it
+                found[end + 1] += found[i]
             if type(layer) is Dense:
                 found[i + 1] += found[i] @ (r.values[r.parameter(i, "W")] != 0)
-            elif isinstance(layer, Add | Save):
+            elif layer.skips:
                 found[i + 1] += found[i]
             elif found[i].any():
                 open_ways = self.of_step(i) != 0

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fullyconnected.base import Layer
 from fullyconnected.checking.gradcheck import TensorReport
 from fullyconnected.core.arrays import Array
+from fullyconnected.program.description import Operation
 from fullyconnected.symbolic.equation import Equation
 from fullyconnected.symbolic.evaluation import evaluate, size_of
 from fullyconnected.symbolic.expression import Expression, Name, Opaque, names_in, sides
@@ -113,7 +113,7 @@ class Trace:
         In the order in which they were computed.
     values : mapping of Name to array
         Every quantity by its name; read-only.
-    layers : tuple of (name, layer)
+    operations : tuple of Operation
         The program that ran, every activation a step of its own; ``wires`` are the names of what goes in and out.
     loss : float
         With l2, if there is any.
@@ -127,7 +127,7 @@ class Trace:
 
     steps: tuple[Step, ...]
     values: Mapping[Name, Array]
-    layers: tuple[tuple[str, Layer], ...]
+    operations: tuple[Operation, ...]
     wires: tuple[Name, ...]
     loss: float
     dtype: str

@@ -17,17 +17,19 @@ import numpy as np
 from fullyconnected.base import Layer, Optimizer
 from fullyconnected.checking.comparison import step_at
 from fullyconnected.checking.gradcheck import TOLERANCE, H, TensorReport, of_network
-from fullyconnected.core.arrays import Array, carve
+from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import number
 from fullyconnected.core.randomness import as_seed
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.explanation.record import Step, Trace
-from fullyconnected.layers import Activation, Add, Dense, Save
+from fullyconnected.layers import Activation, Dense
 from fullyconnected.network import Network
 from fullyconnected.optimizers import LBFGS, OPTIMIZERS
 from fullyconnected.program.data import Data, check_data
-from fullyconnected.program.program import Batch, Program, Workspace
+from fullyconnected.program.description import Operation, Part
+from fullyconnected.program.program import Program
+from fullyconnected.program.workspace import Batch, Workspace
 from fullyconnected.symbolic import formulas
 from fullyconnected.symbolic.equation import Equation
 from fullyconnected.symbolic.expression import Expression, Name, chain, names_in, total, with_names
@@ -116,7 +118,7 @@ def recorded(
     if math.isfinite(value):
         recorder.check(of_network(net, x, t, loss, l2, sample_weight, train, seed, "numpy"), h)
     settings = {"loss": printable(repr(data.loss)), "dtype": net.dtype.name, "rows": str(len(data.x))}
-    if any(step.layer.random or step.state for step in net.program.steps):
+    if any(op.layer.random or op.state for op in net.program.operations):
         settings["mode"] = f"training, seed {seed}" if train else "prediction: dropout and batch statistics at rest"
     if l2:
         settings["l2"] = repr(l2)
@@ -128,7 +130,7 @@ def recorded(
     return recorder, Trace(
         tuple(recorder.steps),
         MappingProxyType(recorder.values),
-        tuple(zip(recorder.names, (step.layer for step in recorder.program.steps), strict=True)),
+        tuple(op._replace(name=printable(op.name)) for op in recorder.program.operations),
         tuple(recorder.wires),
         value,
         net.dtype.name,
@@ -139,14 +141,19 @@ def recorded(
 
 def apart(program: Program) -> Program:
     """Return the same mathematics with every activation as a step of its own, so that what it is given is kept."""
-    found: list[Layer] = []
-    for layer in (step.layer for step in program.steps):
-        if _fused(layer):
-            linear = Dense(layer.n_in, layer.n_out, bias=layer.bias, init="zeros")
-            found += [linear, Activation(layer.activation, n_in=layer.n_out)]
-        else:
-            found.append(layer)
-    return Program(found)
+    found: list[Part] = []
+    last = {-1: -1}  # of each operation, which gives its output here
+    for i, op in enumerate(program.operations):
+        layers: list[Layer] = [op.layer]
+        if _fused(op.layer):
+            linear = Dense(op.n_in, op.n_out, bias=op.layer.bias, init="zeros")
+            layers = [linear, Activation(op.layer.activation, n_in=op.n_out)]
+        reads = tuple(last[source] for source in op.reads)
+        for layer in layers:
+            found.append(Part(op.name, layer, reads, op.number))
+            reads = (len(found) - 1,)
+        last[i] = len(found) - 1
+    return Program.of(found, program.n_in)
 
 
 def _fused(layer: Layer) -> TypeGuard[Dense]:
@@ -194,31 +201,22 @@ class Recorder:
         self.wires = [Name("x", full="x")]
         self.taken: set[str] = {"l2", "beta1", "beta2"}  # texts and full names that something has
         raw = []  # the steps' names as the network has them
-        for i, step in enumerate(self.net.program.steps):
-            k, name = str(i + 1), printable(step.name)
+        for i, op in enumerate(self.net.program.operations):
+            k, name = str(i + 1), printable(op.name)
             h, y = Name("h", k, full=f"{name}.h"), Name("y", k, full=f"{name}.y")
-            for wire in (h, y) if _fused(step.layer) else (y,):
+            for wire in (h, y) if _fused(op.layer) else (y,):
                 self.wires.append(wire)
                 self.names.append(name)
                 self.index.append(k)
                 self.taken |= self._alike(wire) | {wire.full}
-                raw.append(step.name)
-                self.workspace.uniforms[len(self.names) - 1].layer = i  # the same masks as the network draws
+                raw.append(op.name)
         self.parameters: dict[tuple[int, str], Name] = {}
         self.called: dict[Name, str] = {self.wires[0]: "x"}  # how the gradient check calls parameters and the input
-        for i, laid_out in enumerate(self.program.steps):
-            for letter in (*laid_out.params, *laid_out.state):
+        for i, op in enumerate(self.program.operations):
+            for letter in (tensor.letter for tensor in (*op.params, *op.state)):
                 own = self._own(letter, self.index[i], self.names[i])
                 self.parameters[i, letter] = own
                 self.called[own] = f"{raw[i]}.{letter}"
-        self.saved: dict[int, int] = {}  # for each Add, its Save
-        open_blocks: list[int] = []
-        for i, step in enumerate(self.program.steps):
-            if isinstance(step.layer, Save):
-                open_blocks.append(i)
-            elif isinstance(step.layer, Add):
-                self.saved[i] = open_blocks.pop()
-        self.left = {save: add for add, save in self.saved.items()}
 
     def _alike(self, name: Name) -> set[str]:
         """Return all that is called after a quantity: itself, its gradients, and what an update makes of it."""
@@ -279,19 +277,19 @@ class Recorder:
         self.keep(self.wires[0], self.batch.x)
         self.keep(Name("1", full="ones"), np.ones(len(self.data.x), self.theta.dtype))
         self.workspace.at(seed, 0)
-        for i, step in enumerate(self.program.steps):
-            for letter in (*step.params, *step.state):
-                self.keep(self.parameter(i, letter), getattr(self.workspace.p[i], letter))
+        for i, p in enumerate(self.workspace.p):
+            for letter, view in p:
+                self.keep(self.parameter(i, letter), view)
         with np.errstate(all="ignore"):
-            for i, (step, p, x, c, y) in enumerate(self.batch.bound()):
-                step.layer.forward(p, x, c, y, train=self.train)
+            for i, (op, p, x, c, y) in enumerate(self.batch.bound()):
+                op.layer.forward(p, x, c, y, train=self.train)
                 self._forward_step(i, p, c, y)
 
     def _forward_step(self, i: int, p: Any, c: Any, y: Array) -> None:
-        layer = self.program.steps[i].layer
-        local = {"x": self.wires[i], "y": self.wires[i + 1]}
-        if i in self.saved:
-            local["saved"] = self.wires[self.saved[i]]
+        op = self.program.operations[i]
+        layer, local = op.layer, {"x": self.wires[i], "y": self.wires[i + 1]}
+        if layer.skips:
+            local["skip"] = self.wires[op.reads[1] + 1]
         for line in formulas.forward(layer, train=self.train, rows=len(self.data.x)):
             kind, dot, letter = line.result.partition(".")
             if not dot:
@@ -352,19 +350,15 @@ class Recorder:
         return value
 
     def _tensors(self) -> Iterator[tuple[int, str, bool]]:
-        """Yield each parameter tensor: its step, its letter, and whether it decays."""
-        for i, step in enumerate(self.program.steps):
-            for letter, param in step.params.items():
-                yield i, letter, param.decays
+        """Yield each parameter tensor: its operation, its letter, and whether it decays."""
+        for i, op in enumerate(self.program.operations):
+            for tensor in op.params:
+                yield i, tensor.letter, tensor.param.decays
 
     def backward(self, l2: float) -> None:
-        dy = self.batch.dz
         with np.errstate(all="ignore"):
-            for i, (step, p, x, c, y) in reversed(list(enumerate(self.batch.bound()))):
-                g, dx = self.workspace.g[i], np.full_like(x, math.nan)
-                step.layer.backward(p, x, c, y, dy, g, dx)
-                self._backward_step(i, g, dx, bool(l2))
-                dy = dx
+            for i, op, g, dx in self.batch.walk_back():
+                self._backward_step(i, op, g, dx, bool(l2))
             if not l2:
                 return
             self.workspace.add_l2(l2)
@@ -376,20 +370,20 @@ class Recorder:
                 why = "The slope of l2 / 2 times a square is l2 times the weight."
                 self.add("backward", self.names[i], left, name.gradient("E") + rate * name, why)
 
-    def _backward_step(self, i: int, g: Any, dx: Array, l2: bool) -> None:
-        step = self.program.steps[i]
+    def _backward_step(self, i: int, op: Operation, g: Any, dx: Array | None, l2: bool) -> None:
         x, y = self.wires[i], self.wires[i + 1]
         local = {"x": x, "y": y, "dy": y.gradient("L"), "1": Name("1", full="ones")}
-        if i in self.left:
-            local["past"] = self.wires[self.left[i] + 1].gradient("L")
-        for line in formulas.backward(step.layer, train=self.train):
+        decaying = {tensor.letter for tensor in op.params if tensor.param.decays}
+        past = self.program.skipped_to.get(i - 1, ())  # where its input is read again
+        local |= {f"past{k}": self.wires[k + 1].gradient("L") for k in past}
+        for line in formulas.backward(op.layer, train=self.train):
             _, dot, letter = line.result.partition(".")
             if dot:
                 left, value = self.parameter(i, letter), getattr(g, letter)
-                left = left.gradient("E" if l2 and step.params[letter].decays else "L")
+                left = left.gradient("E" if l2 and letter in decaying else "L")
             else:
-                left, value = x.gradient("L"), dx
-            sources = (getattr(step.layer, "activation", None), step.layer)
+                left, value, line = x.gradient("L"), dx, formulas.and_past(line, past)
+            sources = (getattr(op.layer, "activation", None), op.layer)
             right = self.bound(i, line.formula, local, sources)
             self.keep(left, value)
             self.add("backward", self.names[i], left, right, line.why)
@@ -440,28 +434,26 @@ class Recorder:
                 c = _Space({"xp": np, **scratch})
                 rule.update(theta[part], gradient[part], s, c, lr=rule.lr, step=1, decays=piece.decays)
         self.keep(Name("step", full="step"), np.int64(1))
-        for i, step in enumerate(self.program.steps):
-            views = {
-                key: carve(vector, step.shapes, step.theta_at)
-                for key, vector in {"theta": theta, **{f"s.{slot}": a for slot, a in slots.items()}}.items()
-            }
-            old = {slot: carve(a, step.shapes, step.theta_at) for slot, a in first.items()}
-            for letter, param in step.params.items():
-                self._updated(rule, self.parameter(i, letter), views, old, letter, param.decays)
+        vectors = {"theta": theta, **{f"s.{slot}": a for slot, a in slots.items()}}
+        for i, op in enumerate(self.program.operations):
+            for tensor in op.params:
+                new = {key: tensor.of(vector) for key, vector in vectors.items()}
+                old = {slot: tensor.of(a) for slot, a in first.items()}
+                self._updated(rule, self.parameter(i, tensor.letter), new, old, tensor.param.decays)
 
-    def _updated(self, rule: Optimizer, name: Name, views: Any, old: Any, letter: str, decays: bool) -> None:
+    def _updated(self, rule: Optimizer, name: Name, new: Any, old: Any, decays: bool) -> None:
         local: dict[str, Name] = {}
         made = {"theta": replace(name, new=True)}
         for slot in rule.slots:
             known = self._new(Name(identifier(slot), name.text, full=f"{name.full}:{printable(slot)}"))
-            local[slot] = self.keep(known, getattr(old[slot], letter))
+            local[slot] = self.keep(known, old[slot])
             made[f"s.{slot}"] = local[f"{slot}_new"] = replace(known, new=True)
         local |= {"theta": name, "g": name.gradient("L"), "step": Name("step", full="step")}
         for line in formulas.update(rule, decays=decays and rule.decays):
             left, names = made[line.result], dict[Name, Expression]()
             for each in names_in(line.formula):
                 names[each] = local.get(each.text) or self._setting(rule, each)
-            self.keep(left, getattr(views[line.result], letter))
+            self.keep(left, new[line.result])
             self.add("update", printable(rule.name), left, with_names(line.formula, names), line.why)
 
     def _setting(self, rule: Optimizer, name: Name) -> Name:

@@ -40,13 +40,6 @@ class Model:
     columns: Columns = UNNAMED  # of what the network was trained with, where they had names
 
 
-def _tensors(program: Program, theta: Array, state: Array) -> dict[str, Array]:
-    tensors = {name: theta[part].reshape(shape) for name, shape, part, _ in program.tensors()}
-    for name, shape, part in program.state_tensors():
-        tensors[name] = state[part].reshape(shape)
-    return tensors
-
-
 def write_model(path: str | os.PathLike[str], model: Model) -> None:
     """Write a model so that at every moment ``path`` holds the old file or the new one, whole."""
     for name, vector in {"parameters": model.theta, "running statistics": model.state}.items():
@@ -64,7 +57,7 @@ def write_model(path: str | os.PathLike[str], model: Model) -> None:
         text = json.dumps(content, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"a file holds plain JSON beside its tensors: {error}") from None
-    tensors = _tensors(Program(model.layers), model.theta, model.state)
+    tensors = Program(model.layers).named(model.theta, model.state)
     tensors |= {f"run.{name}": np.ascontiguousarray(vector) for name, vector in model.vectors.items()}
     write_atomically(path, save(tensors, {NAME: text}))
 
@@ -96,8 +89,7 @@ def _model(data: bytes) -> Model:
         raise FileFormatError("the extras are not a JSON object")
     program = Program(layers)
     columns = _columns(extras.pop("trained_with", {}), program.n_in)
-    shapes = {name: shape for name, shape, _, _ in program.tensors()}
-    shapes |= {name: shape for name, shape, _ in program.state_tensors()}
+    shapes = {tensor.name: tensor.shape for tensor in (*program.tensors, *program.state_tensors)}
     if content["version"] < VERSION:
         upgrade(content["version"], tensors, shapes, extras)
     if missing := shapes.keys() - tensors:
@@ -110,7 +102,7 @@ def _model(data: bytes) -> Model:
         if tensor.shape != shapes.get(name, tensor.shape):
             raise FileFormatError(f"{name} has shape {tensor.shape}; the architecture says {shapes[name]}")
     theta, state = np.empty(program.n_params, dtype), np.empty(program.n_state, dtype)
-    for name, view in _tensors(program, theta, state).items():
+    for name, view in program.named(theta, state).items():
         view[...] = tensors.pop(name)
         if not np.isfinite(view).all():
             raise FileFormatError(f"{name} holds values that are not finite")

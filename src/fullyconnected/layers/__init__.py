@@ -1,12 +1,17 @@
-"""The layers: frozen dataclasses of sizes and mathematics, each a :class:`fullyconnected.base.Layer`."""
+"""The layers: frozen dataclasses of sizes and mathematics, each a :class:`fullyconnected.Layer`."""
 
 from fullyconnected.base import Layer
 from fullyconnected.core.registry import Registry
 from fullyconnected.layers.dense import Activation, Dense
 from fullyconnected.layers.dropout import Dropout
 from fullyconnected.layers.norm import BatchNorm, LayerNorm
-from fullyconnected.layers.residual import Add, Residual, Save
+from fullyconnected.layers.residual import Add, Residual
 
-__all__ = ["LAYERS", "Activation", "Add", "BatchNorm", "Dense", "Dropout", "LayerNorm", "Residual", "Save"]
+__all__ = ["LAYERS", "Activation", "Add", "BatchNorm", "Dense", "Dropout", "LayerNorm", "Residual", "operation"]
 
 LAYERS = Registry("layer", Layer, (Dense, Activation, Dropout, LayerNorm, BatchNorm, Residual))
+
+
+def operation(name: str) -> type[Layer] | None:
+    """Return the class of an operation of this name: a registered layer, or the end of a residual block."""
+    return Add if name == Add.name else LAYERS.classes.get(name)

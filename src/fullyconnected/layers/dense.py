@@ -53,8 +53,8 @@ class Dense(Layer):
 
     Examples
     --------
-    >>> Dense(2, 3, "relu").params()
-    {'W': Param(shape=(2, 3), decays=True), 'b': Param(shape=(3,), decays=False)}
+    >>> {name: param.shape for name, param in Dense(2, 3, "relu").params().items()}
+    {'W': (2, 3), 'b': (3,)}
 
     Source: Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", Nature 1986.
     """
@@ -87,7 +87,7 @@ class Dense(Layer):
         return cls(n, n, "tanh")
 
     def params(self) -> Mapping[str, Param]:
-        W = {"W": Param((self.n_in, self.n_out), decays=True)}
+        W = {"W": Param((self.n_in, self.n_out), decays=True, matrix=True)}
         return {**W, "b": Param((self.n_out,))} if self.bias else W
 
     def cache(self, rows: int) -> Wanted:

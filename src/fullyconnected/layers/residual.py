@@ -1,4 +1,4 @@
-"""The residual block ``y = x + F(x)``: in a program it becomes save, the layers of F, and add."""
+"""The residual block ``y = x + F(x)``: as operations, the layers of F, and an addition that also reads x."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
@@ -11,7 +11,7 @@ from fullyconnected.errors import ConfigError, InputTypeError, ShapeError
 from fullyconnected.layers.dense import Dense
 from fullyconnected.layers.widths import SameWidth
 
-__all__ = ["Add", "Residual", "Save", "chain"]
+__all__ = ["Add", "Residual", "chain"]
 
 
 def chain(layers: Sequence[Layer], n_in: int | None) -> tuple[Layer, ...]:
@@ -93,33 +93,20 @@ class Residual(SameWidth):
         return cls([Dense(n, n, "tanh")])
 
     def steps(self) -> Iterable[Layer]:
-        return (Save(n_in=self.width), *self.layers, Add(n_in=self.width))
-
-
-@settings
-class Save(SameWidth):
-    """Where a residual block begins: y is x, and backward adds what reaches x past the block."""
-
-    name: ClassVar[str] = "save"
-
-    def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:
-        pass
-
-    def backward(self, p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
-        if dx is not None:
-            c.xp.add(dy, c.past, out=dx)
+        return (*self.layers, Add(n_in=self.width))
 
 
 @settings
 class Add(SameWidth):
-    """Where a residual block ends: y = x + what was saved, and backward keeps dy for the way past the block."""
+    """Where a residual block ends: y = x + what came into the block; both have the derivative dy."""
 
     name: ClassVar[str] = "add"
+    skips: ClassVar[bool] = True
 
     def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:
-        c.xp.add(x, c.saved, out=y)
+        c.xp.add(x, c.skip, out=y)
 
     def backward(self, p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
-        c.xp.copyto(c.past, dy)
+        c.xp.copyto(c.d_skip, dy)
         if dx is not None:
             c.xp.copyto(dx, dy)

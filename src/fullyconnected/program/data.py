@@ -19,7 +19,6 @@ from fullyconnected.core.checks import (
     same_rows,
 )
 from fullyconnected.errors import ConfigError, ShapeError
-from fullyconnected.layers import Dropout
 from fullyconnected.losses import LOSSES
 from fullyconnected.program.program import Program
 
@@ -86,10 +85,10 @@ def check_data(
 
 def require_rows(program: Program, rows: int, given: str) -> None:
     """Raise where a batch in training has too few rows for a layer that looks across them; ``given`` says of what."""
-    for step in program.steps:
-        if rows < step.layer.least_rows:
+    for op in program.operations:
+        if rows < op.layer.least_rows:
             raise ConfigError(
-                f"{step.name} looks across the rows of a batch, and needs {step.layer.least_rows} or more of them in "
+                f"{op.name} looks across the rows of a batch, and needs {op.layer.least_rows} or more of them in "
                 f"training; got {given}. (The output of BatchNorm over a single row is the same whatever the row "
                 f"holds. LayerNorm looks at each row alone)"
             )
@@ -106,6 +105,6 @@ def _fits(t: Any, n_in: int) -> bool:
 
 def output_activation(program: Program) -> str | None:
     """Name the activation that the outputs come from, past layers that predict what they are given."""
-    layers = [step.layer for step in program.steps if not isinstance(step.layer, Dropout)]
+    layers = [op.layer for op in program.operations if op.kind != "dropout"]
     activation = getattr(layers[-1], "activation", None) if layers else None
     return None if activation is None else str(activation.name)

@@ -4,7 +4,7 @@ The library's own layers, activations, losses and rules are run as they are.
 """
 
 import dis
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -83,7 +83,7 @@ def looked_at_once(forward: Any, what: str) -> Any:
     return run
 
 
-def parameters(p: Views, writable: Mapping[str, Any]) -> Views:
+def parameters(p: Views, writable: Collection[str]) -> Views:
     """Return a layer's parameters and running statistics, read-only but for those that it may write to."""
     return Views({name: a if name in writable else read_only(a) for name, a in p})
 

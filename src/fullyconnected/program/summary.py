@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fullyconnected.activations import FunctionPair
-from fullyconnected.base import ActivationFunction, Layer
-from fullyconnected.core.arrays import reserve, size_of
+from fullyconnected.base import ActivationFunction
+from fullyconnected.core.arrays import reserve
 from fullyconnected.core.checks import count
 from fullyconnected.core.wording import in_ascii, printable
-from fullyconnected.layers import Activation, Add, BatchNorm, Dense, Dropout, LayerNorm, Save
+from fullyconnected.program.description import Operation, Tensor
 from fullyconnected.program.program import Program
 
 __all__ = ["Summary", "summarise"]
@@ -65,14 +65,14 @@ def _normalised(layer: Any, over: str) -> str:
     return f"gain (x - mean) / sqrt(variance + {layer.epsilon:g}) + shift, of each {over}"
 
 
-# By the very class: one that a user derives from it may compute something else, and is shown as it is written.
-FORMULAS: dict[type[Layer], Callable[[Any], str]] = {
-    Dense: lambda layer: _applied(layer.activation, "x W + b" if layer.bias else "x W"),
-    Activation: lambda layer: _applied(layer.activation, "x"),
-    Dropout: lambda layer: f"m x, rate {layer.rate:g}",
-    LayerNorm: lambda layer: _normalised(layer, "row"),
-    BatchNorm: lambda layer: _normalised(layer, "unit"),
-    Add: lambda layer: "x + F(x)",
+# By the operation's kind; one that is not here is shown as its layer is written.
+FORMULAS: dict[str, Callable[[Any], str]] = {
+    "dense": lambda layer: _applied(layer.activation, "x W + b" if layer.bias else "x W"),
+    "activation": lambda layer: _applied(layer.activation, "x"),
+    "dropout": lambda layer: f"m x, rate {layer.rate:g}",
+    "layer_norm": lambda layer: _normalised(layer, "row"),
+    "batch_norm": lambda layer: _normalised(layer, "unit"),
+    "add": lambda layer: "x + F(x)",
 }
 
 
@@ -84,37 +84,43 @@ class Work(NamedTuple):
     params: int
     input: int
 
-    def times(self, n: int) -> "Work":
-        """Return as much for each of ``n`` units."""
-        return Work(*(n * flops for flops in self))
+
+def _dense(layer: Any) -> Work:
+    products, bias = 2 * layer.n_in * layer.n_out, layer.n_out * layer.bias
+    return Work(products + bias, products + bias, products + bias, products)
 
 
-WORK = {  # for each unit; a norm in prediction: subtract the mean, scale, gain, shift
-    Activation: Work(0, 0, 0, 0),
-    Dropout: Work(0, 1, 0, 1),
-    LayerNorm: Work(7, 7, 3, 8),
-    BatchNorm: Work(4, 7, 3, 6),
-    Save: Work(0, 0, 0, 1),
-    Add: Work(1, 1, 0, 0),
+def _each(*flops: int) -> Callable[[Any], Work]:
+    """Return the work of a layer that takes so many FLOPs for each unit."""
+    return lambda layer: Work(*(layer.n_out * n for n in flops))
+
+
+# By the operation's kind; of one that is not here it is not known.
+WORK: dict[str, Callable[[Any], Work]] = {
+    "dense": _dense,
+    "activation": _each(0, 0, 0, 0),
+    "dropout": _each(0, 1, 0, 1),
+    "layer_norm": _each(7, 7, 3, 8),  # in prediction: subtract the mean, scale, gain, shift
+    "batch_norm": _each(4, 7, 3, 6),
+    "add": _each(1, 1, 0, 0),
 }
 
 
-def _work(layer: Any) -> Work | None:
-    """Return what a layer does for each row; None where that is not known."""
-    if type(layer) is Dense:
-        products, bias = 2 * layer.n_in * layer.n_out, layer.n_out * layer.bias
-        return Work(products + bias, products + bias, products + bias, products)
-    each = WORK.get(type(layer))
-    return each and each.times(layer.n_out)
+def _work(op: Operation) -> Work | None:
+    """Return what an operation does for each row; None where that is not known."""
+    work = WORK.get(op.kind)
+    return work and Work(*(op.copies * flops for flops in work(op.layer)))
 
 
 def _training(program: Program) -> int:
     """Return the FLOPs of a row in a training step, forward and backward, of the layers for which they are known."""
     flops = 0
-    for i, step in enumerate(program.steps):
-        work = _work(step.layer) or Work(0, 0, 0, 0)
+    for i, op in enumerate(program.operations):
+        work = _work(op) or Work(0, 0, 0, 0)
         # backward ends at the first parameters: what comes before them has no use for a gradient
         flops += work.train + (work.params if i >= program.first else 0) + (work.input if i > program.first else 0)
+        if i > program.first:  # what comes back past blocks is added
+            flops += len(program.skipped_to.get(i - 1, ())) * program.copies_in[i] * op.n_in
     return flops
 
 
@@ -122,12 +128,20 @@ def _workspace(program: Program, dtype: np.dtype[Any]) -> int:
     """Return the bytes that a :class:`Workspace` takes for each row in training, but for the loss's."""
 
     def caches(rows: int) -> int:
-        held = (reserve(step.layer.cache(rows), dtype) for step in program.steps)
+        held = (
+            reserve(op.layer.cache(rows * n), dtype)
+            for op, n in zip(program.operations, program.copies_in, strict=True)
+        )
         return sum(a.nbytes for cache in held for a in cache.values())
 
-    widest = max((program.n_out, *program.widths[program.first :]))
-    entries = program.n_in + sum(program.widths) + 2 * widest
+    widths = [op.copies * op.n_out for op in program.operations]
+    beside = sum(op.copies * op.n_in for op in program.operations if op.layer.skips)
+    entries = program.n_in + sum(widths) + beside + 2 * max((program.n_out, *widths[program.first :]))
     return entries * dtype.itemsize + caches(2) - caches(1)  # some caches do not grow with the rows
+
+
+def _size(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.part.stop - tensor.part.start for tensor in tensors)
 
 
 def _memory(size: float) -> str:
@@ -151,23 +165,28 @@ class _Table(NamedTuple):
 def _table(program: Program, dtype: np.dtype[Any]) -> _Table:
     layers: list[tuple[str, ...]] = []
     weights, flops, known = 0, 0, True
-    for step, width in zip(program.steps, program.widths, strict=True):
-        if type(step.layer) is Save:  # it computes nothing; a block is seen by its name, and by where it ends
-            continue
-        work, formula = _work(step.layer), FORMULAS.get(type(step.layer), repr)(step.layer)
-        shrunk = size_of({name: param.shape for name, param in step.params.items() if param.decays})
-        biases, statistics = size_of(step.shapes) - shrunk, size_of(step.state)
+    for op in program.operations:
+        work, formula = _work(op), FORMULAS.get(op.kind, repr)(op.layer)
+        shrunk = _size(tensor for tensor in op.params if tensor.param.decays)
+        biases, statistics = _size(op.params) - shrunk, _size(op.state)
+        rows = "rows" if op.copies == 1 else f"{op.copies} rows"
         memory = _memory((shrunk + biases + statistics) * dtype.itemsize)
         cost = f"{work.predict:,}" if work else "-"
         layers.append(
-            (printable(step.name), printable(formula), f"(rows, {width})", f"{shrunk:,}", f"{biases:,}", memory, cost)
+            (
+                printable(op.name),
+                printable(formula),
+                f"({rows}, {op.n_out})",
+                f"{shrunk:,}",
+                f"{biases:,}",
+                memory,
+                cost,
+            )
         )
         weights, flops, known = weights + shrunk, flops + (work.predict if work else 0), known and work is not None
     biases = program.n_params - weights
     memory = _memory((program.n_params + program.n_state) * dtype.itemsize)
-    others = sorted(
-        {printable(name) for step in program.steps for name, param in step.params.items() if not param.decays} - {"b"}
-    )
+    others = sorted({printable(tensor.letter) for tensor in program.tensors if not tensor.param.decays} - {"b"})
     also = f" (with {', '.join(others)})" if others else ""
     shrunk_or_not = (
         f"; l2 and weight decay shrink {weights:,} weight{'s' * (weights != 1)}, "

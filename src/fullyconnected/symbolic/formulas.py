@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 from fullyconnected import activations as f
 from fullyconnected import losses, optimizers
 from fullyconnected.base import ActivationFunction, Layer, Loss, Optimizer
-from fullyconnected.layers import Activation, Add, BatchNorm, Dense, Dropout, LayerNorm, Save
+from fullyconnected.layers import Activation, Add, BatchNorm, Dense, Dropout, LayerNorm
 from fullyconnected.symbolic.expression import (
     Binary,
     Expression,
     Name,
     Reduce,
     call,
+    chain,
     mean,
     most,
     number,
@@ -27,7 +28,7 @@ from fullyconnected.symbolic.expression import (
     where,
 )
 
-__all__ = ["Line", "backward", "forward", "of_loss", "update"]
+__all__ = ["Line", "and_past", "backward", "forward", "of_loss", "update"]
 
 
 class Line(NamedTuple):
@@ -39,7 +40,7 @@ class Line(NamedTuple):
 
 
 X, Y, DX, DY = Name("x"), Name("y"), Name("dx"), Name("dy")
-W, B, ONES, PAST = Name("W"), Name("b"), Name("1"), Name("past")
+W, B, ONES = Name("W"), Name("b"), Name("1")
 GAIN, SHIFT, MEAN, VARIANCE, N, RATE = (Name(letter) for letter in ("gain", "shift", "mean", "variance", "n", "rate"))
 ALPHA, EPSILON, MASK, SIGMOID, TANH = (Name(letter) for letter in ("alpha", "epsilon", "m", "sigmoid", "t"))
 SCALE, SLOPE, MOMENTUM = Name("scale"), Name("slope"), Name("momentum")
@@ -50,7 +51,7 @@ CHAIN = "The chain rule: the gradient that arrives, times the slope of the funct
 # --- layers -----------------------------------------------------------------------------------------------------------
 
 
-KNOWN = (Dense, Activation, Dropout, LayerNorm, BatchNorm, Save, Add)  # and no class derived from them
+KNOWN = (Dense, Activation, Dropout, LayerNorm, BatchNorm, Add)  # and no class derived from them
 
 
 def forward(layer: Layer, *, train: bool, rows: int) -> list[Line]:
@@ -69,10 +70,8 @@ def forward(layer: Layer, *, train: bool, rows: int) -> list[Line]:
                 return [Line("y", X, "Dropout drops nothing outside training.")]
             why = "Each entry is dropped with its mask's 0, or scaled up, so that the expected sum stays the same."
             return [Line("y", MASK * X, why)]
-        case Save():
-            return [Line("y", X, "A residual block begins: one copy goes through the block, one goes past it.")]
         case Add():
-            return [Line("y", X + Name("saved"), "The block ends: what went past it is added to what came through it.")]
+            return [Line("y", X + Name("skip"), "The block ends: what came into it is added to what came through it.")]
         case LayerNorm():
             return [
                 Line("c.rate", 1 / call("sqrt", Reduce("var", "units", X) + EPSILON), "One over the row's deviation."),
@@ -130,13 +129,20 @@ def backward(layer: Layer, *, train: bool) -> list[Line]:
             if not train or layer.rate == 0:
                 return [Line("dx", DY, "Nothing was dropped.")]
             return [Line("dx", DY * MASK, "What was dropped has no part in L; the rest was scaled by the same factor.")]
-        case Save():
-            return [Line("dx", DY + PAST, "Two ways lead to L, through the block and past it: their gradients add up.")]
         case Add():
             return [Line("dx", DY, "A sum hands its gradient on unchanged, to the block and to what went past it.")]
         case LayerNorm():
             return _normed_back("units", True)
     return _normed_back("rows", train)
+
+
+def and_past(line: Line, past: Sequence[int]) -> Line:
+    """Return a formula of dx with the gradients that reach the same input from the ends of blocks, called past0, ..."""
+    if not past:
+        return line
+    formula = chain("+", [line.formula, *(Name("past", str(i)) for i in past)])
+    why = "Its input went past the block, too: the gradient that comes back on that way is added."
+    return Line(line.result, formula, f"{line.why} {why}")
 
 
 def _normed_back(over: str, through: bool) -> list[Line]:

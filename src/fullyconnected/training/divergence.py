@@ -12,7 +12,7 @@ from fullyconnected.core.contracts import is_foreign
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import DivergenceError
 from fullyconnected.optimizers import LBFGS
-from fullyconnected.program.program import Batch, Workspace
+from fullyconnected.program.workspace import Batch, Workspace
 from fullyconnected.training.scales import scale_of
 
 __all__ = ["explained"]
@@ -105,7 +105,7 @@ def at_once(task: Task, batch: Batch, kind: str, i: int, rows: Rows) -> str:
 
 def of_code(task: Task, error: DivergenceError) -> str:
     """Name a user's code that has given what is not finite of finite numbers, in an epoch that began well."""
-    names = [f"the output of {step.name}" for step in task.program.steps]
+    names = [f"the output of {op.name}" for op in task.program.operations]
     i = names.index(error.layer) if error.layer in names else -1
     if (i < 0 and error.layer != "loss") or not (foreign := _foreign(task, i)):
         return ""
@@ -121,16 +121,16 @@ WRITES = {
 
 
 def _foreign(task: Task, i: int) -> str:
-    """Name the class of a user's own that a step of the program, or the loss (-1), is; or nothing."""
+    """Name the class of a user's own that an operation of the program, or the loss (-1), is; or nothing."""
     if i < 0:
         return type(task.loss).__name__ if is_foreign(task.loss) else ""
-    step = task.program.steps[i]
-    if is_foreign(step.layer):
-        return f"{type(step.layer).__name__} ({step.name})"
-    f = getattr(step.layer, "activation", None)
+    op = task.program.operations[i]
+    if is_foreign(op.layer):
+        return f"{type(op.layer).__name__} ({op.name})"
+    f = getattr(op.layer, "activation", None)
     if f is None or not (is_foreign(f) or isinstance(f, FunctionPair)):
         return ""
-    return f"{f!a:.80} ({step.name})" if isinstance(f, FunctionPair) else f"{type(f).__name__} ({step.name})"
+    return f"{f!a:.80} ({op.name})" if isinstance(f, FunctionPair) else f"{type(f).__name__} ({op.name})"
 
 
 def _largest(vector: Array) -> float:

@@ -7,7 +7,6 @@ import numpy as np
 from fullyconnected.base import Loss
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.contracts import is_foreign
-from fullyconnected.layers import BatchNorm, Dropout, LayerNorm
 from fullyconnected.program.program import Program
 
 __all__ = ["Scale", "of_inputs", "of_order", "of_targets", "scale_of"]
@@ -52,8 +51,8 @@ def scale_of(a: Array) -> Scale:
 
 def of_inputs(x: Array, program: Program, names: tuple[str, ...] | None = None) -> str:
     """Say which columns of inputs are of another size than a network learns from, and what to do; or nothing."""
-    first = next((step.layer for step in program.steps if not isinstance(step.layer, Dropout)), None)
-    if len(x) < FEW or first is None or is_foreign(first) or isinstance(first, BatchNorm | LayerNorm):
+    first = next((op.layer for op in program.operations if op.kind != "dropout"), None)
+    if len(x) < FEW or first is None or is_foreign(first) or first.name in ("batch_norm", "layer_norm"):
         return ""  # where another layer comes first, inputs may be what it wants
     scale = scale_of(x)
     varies = scale.reach > 0

@@ -11,7 +11,7 @@ from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import ConfigError, DivergenceError, missing
 from fullyconnected.optimizers import LBFGS
-from fullyconnected.program.program import Workspace
+from fullyconnected.program.workspace import Workspace
 from fullyconnected.training.divergence import explained
 
 __all__ = ["refuse", "solve"]
@@ -25,8 +25,8 @@ def refuse(task: Task, checkpoint: Any) -> None:
         "a schedule": task.schedule is not None,
         "max_grad_norm": task.max_grad_norm is not None,
         "a checkpoint": checkpoint is not None,
-        "dropout": any(step.layer.random for step in task.program.steps),
-        "batch normalisation": any(step.state for step in task.program.steps),
+        "dropout": any(op.layer.random for op in task.program.operations),
+        "batch normalisation": any(op.state for op in task.program.operations),
     }
     for what, present in problems.items():
         if present:

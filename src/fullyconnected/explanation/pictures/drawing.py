@@ -18,9 +18,10 @@ from fullyconnected.explanation.pictures.picture import Column, Edge, Unit, pict
 from fullyconnected.explanation.record import Trace
 from fullyconnected.explanation.recorder import trace
 from fullyconnected.explanation.render.document import place
-from fullyconnected.layers import Activation, Dense, Save
+from fullyconnected.layers import Activation, Dense
 from fullyconnected.network import Network
-from fullyconnected.program.program import Workspace
+from fullyconnected.program.description import Operation
+from fullyconnected.program.workspace import Workspace
 from fullyconnected.symbolic.digits import shown
 from fullyconnected.symbolic.expression import Name
 
@@ -130,7 +131,7 @@ def picture_of(record: Trace, *, show: Show = "both", focus: Focus | str | None 
 
 
 def _of_network(net: Network, x: Any) -> Iterator[Part]:
-    outputs: list[Array | None] = [None] * len(net.program.steps)
+    outputs: list[Array | None] = [None] * len(net.program.operations)
     first: Array | None = None
     if x is not None:
         same_columns(net.columns.x, columns_of(x), "x", "net.columns.x")
@@ -142,9 +143,9 @@ def _of_network(net: Network, x: Any) -> Iterator[Part]:
             batch.forward(train=False)
         first, outputs = batch.x[0], [y[0] for *_, y in batch.bound()]
     yield Part("input", net.layers[0], first, quantity="x", text="x")
-    for i, (step, p, y) in enumerate(zip(net.program.steps, net.program.views(net.theta), outputs, strict=True)):
+    for i, (op, p, y) in enumerate(zip(net.program.operations, net.program.views(net.theta), outputs, strict=True)):
         W, b = getattr(p, "W", None), getattr(p, "b", None)
-        yield Part(step.name, step.layer, y, quantity=f"{step.name}.y", text=f"y{i + 1}", W=W, b=b)
+        yield Part(op.name, op.layer, y, quantity=f"{op.name}.y", text=f"y{i + 1}", W=W, b=b)
 
 
 def _of_trace(record: Trace) -> Iterator[Part]:
@@ -156,8 +157,9 @@ def _of_trace(record: Trace) -> Iterator[Part]:
 
     x = record.wires[0]
     dx = value(x.gradient("L"))
-    yield Part("input", record.layers[0][1], record.values[x][0], None if dx is None else dx[0], "x", "x")
-    for i, (name, layer) in enumerate(record.layers):
+    yield Part("input", record.operations[0].layer, record.values[x][0], None if dx is None else dx[0], "x", "x")
+    for i, op in enumerate(record.operations):
+        name, layer = op.name, op.layer
         wire = record.wires[i + 1]
         dy = value(wire.gradient("L"))
         part = Part(name, layer, record.values[wire][0], None if dy is None else dy[0], wire.quantity, wire.text)
@@ -176,7 +178,7 @@ def _drawn(parts: Sequence[Part], show: Show, focus: str | None, rows: int, pref
             titles.append([title])
             units.append(part)
             dense.append(part)
-        elif not isinstance(part.layer, Save):
+        else:
             alone = isinstance(part.layer, Activation)
             name = part.layer.activation.name if isinstance(part.layer, Activation) else part.name
             titles[-1][-1:] = [f"{titles[-1][-1]} {name}"] if alone else [titles[-1][-1], name]
@@ -252,21 +254,13 @@ def graph_of(record: Trace) -> Drawing:
     """Return the computation of a record as a graph of its steps, values above and gradients below."""
     wires: list[Wire] = []
     ops: list[Op] = []
-    drawn: dict[int, int] = {}  # of each wire of the record among those drawn: a block's beginning has none of its own
-    bypasses, open_blocks = [], []
+    bypasses = []
     for i, name in enumerate(record.wires):
-        if i and isinstance(record.layers[i - 1][1], Save):
-            drawn[i] = drawn[i - 1]
-            open_blocks.append(drawn[i])
-        else:
-            drawn[i] = len(wires)
-            wires.append(_wire(record, name))
-        if i < len(record.layers):
-            full, layer = record.layers[i]
-            if layer.name == "add":
-                bypasses.append((open_blocks.pop(), len(ops)))
-            if not isinstance(layer, Save):
-                ops.append(_op(record, full, layer))
+        wires.append(_wire(record, name))
+        if i < len(record.operations):
+            op = record.operations[i]
+            bypasses += [(source + 1, i) for source in op.reads[1:]]
+            ops.append(_op(record, op))
     ops.append(Op(f"loss: {record.settings['loss'].partition('(')[0]}", [Parameter("t", _small(record, "t"), "", "t")]))
     loss = record.name("L")
     wires.append(Wire("L", shown(record.values[loss][()]), "dL/dL", "1", "", "L"))
@@ -282,11 +276,11 @@ def _wire(record: Trace, name: Name) -> Wire:
     return Wire(name.text, _numbers(array), gradient.text, back, "x".join(map(str, array.shape)), whole)
 
 
-def _op(record: Trace, full: str, layer: Layer) -> Op:
-    parameters = []
+def _op(record: Trace, op: Operation) -> Op:
+    parameters, layer = [], op.layer
     for name in record.values:
         layer_name, _, letter = name.full.rpartition(".")
-        if layer_name == full and letter in layer.params() and not name.of and not name.new:
+        if layer_name == op.name and letter in layer.params() and not name.of and not name.new:
             gradient = record.values.get(name.gradient("L"))
             back = "" if gradient is None else _numbers(gradient)
             parameters.append(Parameter(name.text, _numbers(record.values[name]), back, name.quantity))
@@ -294,7 +288,7 @@ def _op(record: Trace, full: str, layer: Layer) -> Op:
         return Op(" ".join(f"{sign} {p.name}" for sign, p in zip("@+", parameters, strict=False)), parameters)
     if isinstance(layer, Activation):
         return Op(layer.activation.name, parameters)
-    return Op("+" if layer.name == "add" else layer.name, parameters)
+    return Op("+" if op.kind == "add" else layer.name, parameters)
 
 
 def _small(record: Trace, name: str) -> str:

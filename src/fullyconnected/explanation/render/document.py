@@ -10,7 +10,6 @@ import numpy as np
 from fullyconnected.core.arrays import Array, Shape
 from fullyconnected.core.wording import printable
 from fullyconnected.explanation.record import Step, Trace
-from fullyconnected.layers import Dense
 from fullyconnected.symbolic.digits import decimal, shown
 from fullyconnected.symbolic.evaluation import entry, exact, shape_of
 from fullyconnected.symbolic.expression import Binary, Expression, Name, Number, Transposed, sides
@@ -248,7 +247,7 @@ def verdict(trace: Trace) -> str:
 
 def headline(trace: Trace) -> str:
     """Say in a line what was explained."""
-    dense = [layer.n_out for _, layer in trace.layers if type(layer) is Dense]
+    dense = [op.n_out for op in trace.operations if op.kind == "dense"]
     sizes = "-".join(map(str, [trace.values[trace.wires[0]].shape[1], *dense]))
     return f"One training step of a {sizes} network, worked out for {trace.rows} row{'s' * (trace.rows != 1)}"
 

@@ -26,7 +26,6 @@ from fullyconnected.explanation.render.document import (
     verdict,
     worked,
 )
-from fullyconnected.layers import Dense
 from fullyconnected.symbolic.digits import shown
 from fullyconnected.symbolic.expression import Binary, Call, Expression, Name, Transposed, names_in
 from fullyconnected.symbolic.mathml import MINUS, mathml, mathml_number
@@ -138,7 +137,7 @@ def _network(trace: Trace, focus: Focus | None) -> Iterator[str]:
     wide = any(float(re.findall('width="(.+?)"', drawn)[0]) > WIDE for drawn in pictures.values())
     yield f'<section id="network" class="{"wide" if wide else "narrow"}" aria-labelledby="network-title">'
     yield '<h2 id="network-title">The network</h2>'
-    weights = sum(layer.n_in * layer.n_out for _, layer in trace.layers if type(layer) is Dense)
+    weights = sum(op.n_in * op.n_out for op in trace.operations if op.kind == "dense")
     first = "both" if weights <= CALM else "values"
     yield (
         '<fieldset class="scripted" hidden><legend>Numbers in the picture</legend>'

@@ -1,0 +1,136 @@
+"""A network as data: a list of operations, and what each is, reads, keeps and is called.
+
+Everything that has to know what a network is reads this list, and keeps one table keyed by an operation's ``kind``: an
+engine lowers it, the summary counts it, a worked example names it, a file is held against it.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from fullyconnected.base import Layer, Param
+from fullyconnected.core.arrays import Array, Shape
+from fullyconnected.errors import ConfigError, ShapeError
+from fullyconnected.layers import operation
+
+__all__ = ["Operation", "Part", "Tensor", "describe", "flatten", "kind_of"]
+
+
+class Tensor(NamedTuple):
+    """A parameter, or a running statistic: its name, and where it lies in the network's flat vector of them."""
+
+    name: str  # "dense_1.W"
+    letter: str  # "W", as its layer calls it
+    shape: Shape
+    part: slice
+    param: Param  # of a running statistic, its shape alone
+
+    def of(self, flat: Array) -> Array:
+        """Return this tensor as a view of a flat vector: of theta, or of a gradient, say."""
+        return flat[self.part].reshape(self.shape)
+
+
+class Operation(NamedTuple):
+    """One operation of a network: what it computes, from what, and with which parameters.
+
+    ``reads`` are the operations whose outputs it is given, the network's input being -1: first the one before it, then,
+    at the end of a residual block, what came into the block. ``copies`` says how many copies of each row come out, as
+    in an ensemble whose members are trained in one product. ``number`` counts its random numbers.
+    """
+
+    name: str  # "dense_1", or within a block "residual_1.dense_1"
+    kind: str  # the name that its class is registered under
+    layer: Layer  # its settings, and its NumPy code
+    reads: tuple[int, ...]
+    number: int
+    copies: int
+    params: tuple[Tensor, ...]  # in theta
+    state: tuple[Tensor, ...]  # in the vector of running statistics
+
+    @property
+    def n_in(self) -> int:
+        """How many columns it reads."""
+        return int(self.layer.n_in or 0)
+
+    @property
+    def n_out(self) -> int:
+        """How many columns it gives."""
+        return int(self.layer.n_out or 0)
+
+
+class Part(NamedTuple):
+    """One layer in its place: what becomes an operation once it is known where its parameters lie."""
+
+    name: str
+    layer: Layer
+    reads: tuple[int, ...]
+    number: int
+
+
+def flatten(layers: Sequence[Layer]) -> list[Part]:
+    """Return the layers in the order in which they run, those within blocks among them, each with what it reads."""
+    parts: list[Part] = []
+    blocks = 0  # the beginning of a block counts as a draw of random numbers, too
+
+    def add(layers: Iterable[Layer], prefix: str, block: int) -> None:
+        nonlocal blocks
+        counts: dict[str, int] = {}
+        for layer in layers:
+            counts[layer.name] = counts.get(layer.name, 0) + 1
+            name = prefix + (layer.name if layer.skips else f"{layer.name}_{counts[layer.name]}")
+            inside = tuple(layer.steps())
+            if inside != (layer,):
+                blocks += any(each.skips for each in inside)
+                add(inside, f"{name}.", len(parts) - 1)
+                continue
+            before = len(parts) - 1
+            parts.append(Part(name, layer, (before, block) if layer.skips else (before,), len(parts) + blocks))
+
+    add(layers, "", -1)
+    return parts
+
+
+def kind_of(layer: Layer) -> str:
+    """Return the name that a layer's class is registered under; else the class's own, which is in no table."""
+    cls = type(layer)
+    return layer.name if operation(layer.name) is cls else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def describe(parts: Iterable[Part], n_in: int) -> tuple[Operation, ...]:
+    """Return the operations of a network for inputs of ``n_in`` columns, its parameters laid one after the other.
+
+    >>> from fullyconnected.layers import Dense, Residual
+    >>> for op in describe(flatten([Dense(2, 3), Residual([Dense(3, 3, "tanh")])]), 2):
+    ...     print(op.name, op.kind, op.reads, [tensor.part for tensor in op.params])
+    dense_1 dense (-1,) [slice(0, 6, None), slice(6, 9, None)]
+    residual_1.dense_1 dense (0,) [slice(9, 18, None), slice(18, 21, None)]
+    residual_1.add add (1, 0) []
+    """
+    operations: list[Operation] = []
+    theta_at = state_at = 0
+    for name, layer, reads, number in parts:
+        given = [operations[i].copies if i >= 0 else 1 for i in reads]
+        if len(set(given)) > 1:
+            raise ShapeError(f"{name} adds {given[0]} copies of each row to {given[1]}; both have to be as many")
+        copies = layer.copies(given[0])
+        params = tuple(_tensors(name, dict(layer.params()), theta_at))
+        state = tuple(_tensors(name, {key: Param(shape) for key, shape in layer.state().items()}, state_at))
+        theta_at, state_at = _end(params, theta_at), _end(state, state_at)
+        operations.append(Operation(name, kind_of(layer), layer, reads, number, copies, params, state))
+    if operations[-1].copies != 1:
+        raise ConfigError(
+            f"{operations[-1].name} gives {operations[-1].copies} copies of each row; the last layer gives one: "
+            f"let a layer before it make one of them, their mean say"
+        )
+    return tuple(operations)
+
+
+def _tensors(name: str, params: dict[str, Param], at: int) -> Iterator[Tensor]:
+    for letter, param in params.items():
+        size = math.prod(param.shape)
+        yield Tensor(f"{name}.{letter}", letter, param.shape, slice(at, at + size), param)
+        at += size
+
+
+def _end(tensors: Sequence[Tensor], at: int) -> int:
+    return int(tensors[-1].part.stop) if tensors else at

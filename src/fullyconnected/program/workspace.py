@@ -1,0 +1,252 @@
+"""The memory that running a program writes: activations, gradients, caches.
+
+A :class:`Workspace` is everything a step writes. One belongs to one thread, while ``theta`` may be shared.
+``workspace.bind(rows)`` gives the :class:`Batch` of that many rows: the same memory, cut to size, with every view made
+beforehand, so that a training step allocates nothing.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fullyconnected.base import Loss
+from fullyconnected.core.arrays import Array, dot, reserve, shaped
+from fullyconnected.core.contracts import is_foreign, read_only
+from fullyconnected.core.randomness import Uniforms
+from fullyconnected.program.description import Operation
+from fullyconnected.program.guard import forward_and_backward, parameters, value_and_gradient
+from fullyconnected.program.program import PIECE, Program
+
+__all__ = ["Batch", "Workspace"]
+
+
+class Batch:
+    """A workspace cut to a number of rows: run forward, then backward. Its arrays are views; nothing is allocated."""
+
+    x: Array  # (rows, n_in): what comes in is written here
+    z: Array  # (rows, n_out): the last layer's output
+    t: Array  # the encoded targets of these rows
+
+    def __init__(self, workspace: "Workspace", rows: int) -> None:
+        program, dtype, xp = workspace.program, workspace.dtype, workspace.xp
+        self.rows, self.workspace = rows, workspace
+        self._forward: list[tuple[Any, ...]] = []
+        self._backward: list[tuple[Any, ...]] = []
+
+        def cut(memory: Array, columns: int, copies: int = 1) -> Array:
+            return memory[: rows * copies * columns].reshape(rows * copies, columns)
+
+        self.x = cut(workspace.x, program.n_in)
+        outputs = [self.x]  # outputs[i + 1] is that of operation i
+        beside: dict[int, Array] = {}  # the derivatives that the ends of blocks write for what came in
+        for i, (op, p) in enumerate(zip(program.operations, workspace.p, strict=True)):
+            layer, copies, x = op.layer, program.copies_in[i], outputs[op.reads[0] + 1]
+            forward, backward = forward_and_backward(op.name, layer, trains=workspace.trains)
+            c = shaped(workspace.caches[i], layer.cache(rows * copies), dtype, xp)
+            c.uniforms = workspace.uniforms[i]
+            if layer.skips:
+                c.skip = outputs[op.reads[1] + 1]
+                if workspace.trains:
+                    c.d_skip = beside[i] = cut(workspace.beside[i], op.n_in, copies)
+            y = cut(workspace.y[i], op.n_out, op.copies)
+            given, kept = x, y
+            if is_foreign(layer):
+                p = parameters(p, {tensor.letter for tensor in op.state} if workspace.trains else ())
+                given, kept = read_only(x), read_only(y)
+                if layer.skips:
+                    c.skip = read_only(c.skip)
+            self._forward.append((forward, p, given, c, y))
+            if workspace.trains and i >= workspace.first:
+                last = i == workspace.first and not workspace.input_gradient
+                # the two vectors take turns: what operation i + 1 wrote, operation i reads
+                dy = cut(workspace.d[i % 2], op.n_out, op.copies)
+                dx = None if last else cut(workspace.d[(i + 1) % 2], op.n_in, copies)
+                self._backward.append((backward, p, given, c, kept, dy, workspace.g[i], dx))
+            outputs.append(y)
+        for source, readers in program.skipped_to.items() if workspace.trains else ():
+            at = source + 1 - workspace.first  # what reads the same first takes in the other ways' derivatives
+            if at >= 0:
+                backward, *arguments = self._backward[at]
+                self._backward[at] = and_add(backward, [beside[i] for i in readers], xp), *arguments
+        self._backward.reverse()
+        self.z = outputs[-1]
+        if workspace.loss is not None:
+            self._value_and_gradient = value_and_gradient(workspace.loss)
+            self.dz = cut(workspace.d[(len(program.operations) - 1) % 2], program.n_out)
+            self.c = shaped(workspace.loss_cache, workspace.loss.buffers(rows, program.n_out), dtype, xp)
+        if workspace.input_gradient:
+            self.dx = cut(workspace.d[1], program.n_in)
+
+    def forward(self, *, train: bool) -> Array:
+        """Run the program on ``x``, and return its last output (rows, n_out)."""
+        for forward, p, x, c, y in self._forward:
+            forward(p, x, c, y, train=train)
+        return self.z
+
+    def fill(self, x: Array, t: Array, weights: Array | None) -> None:
+        """Take in checked rows, encoded targets, and weights (rows,) in proportion; None weighs every row the same."""
+        self.workspace.xp.copyto(self.x, x, casting="unsafe")
+        self.t = t
+        if weights is not None:
+            self.set_weights(weights)
+
+    def set_weights(self, w: Array) -> None:
+        """Set the rows' weights (rows,), in proportion."""
+        self.workspace.loss.set_weights(self.c, w)  # type: ignore[union-attr]
+
+    def loss_of(self, z: Array) -> Any:
+        """Return the loss of the outputs, and write its gradient into ``dz``."""
+        return self._value_and_gradient(z, self.t, self.c, self.dz)
+
+    def backward(self) -> None:
+        """Turn ``dz`` into the flat gradient, and into ``dx`` where the workspace was asked for it."""
+        for backward, p, x, c, y, dy, g, dx in self._backward:
+            backward(p, x, c, y, dy, g, dx)
+
+    def loss_and_gradient(self, *, train: bool, l2: float = 0.0) -> Any:
+        """Return the loss of the batch in ``x`` and ``t``, and write its gradient into the workspace."""
+        workspace = self.workspace
+        value = self.loss_of(self.forward(train=train))
+        self.backward()
+        if l2:
+            value = value + workspace.add_l2(l2)
+        return value
+
+    def bound(self) -> Iterator[tuple[Operation, Any, Array, Any, Array]]:
+        """Yield each operation with what it is bound to: parameters, input, cache, output."""
+        for op, (_, p, x, c, y) in zip(self.workspace.program.operations, self._forward, strict=True):
+            yield op, p, x, c, y
+
+    def walk_back(self) -> Iterator[tuple[int, Operation, Any, Array | None]]:
+        """Run backward an operation at a time, and yield each once it has run: its place, itself, g and dx."""
+        operations = list(enumerate(self.workspace.program.operations))[self.workspace.first :]
+        for (i, op), (backward, *arguments) in zip(reversed(operations), self._backward, strict=True):
+            backward(*arguments)
+            yield i, op, arguments[5], arguments[6]
+
+    def find_not_finite(self, *, train: bool) -> tuple[str, int] | None:
+        """Take a step and return what is first not finite, and of which operation (-1: of the loss), or None.
+
+        ``"output"``, ``"loss"``, ``"dz"``, or ``"gradient"``.
+        """
+        for i, (forward, p, x, c, y) in enumerate(self._forward):
+            forward(p, x, c, y, train=train)
+            if not (np.isfinite(y).all() and all(np.isfinite(view).all() for _, view in p)):
+                return "output", i
+        if not np.isfinite(float(self.loss_of(self.z))):
+            return "loss", -1
+        if not np.isfinite(self.dz).all():
+            return "dz", -1
+        for i, _, g, dx in self.walk_back():
+            if not (all(np.isfinite(view).all() for _, view in g) and (dx is None or np.isfinite(dx).all())):
+                return "gradient", i
+        return None
+
+    def first_not_finite(self) -> str:
+        """Name the first operation whose parameters or output are not finite, or ``"loss"``."""
+        for op, p, _, _, y in self.bound():
+            for name, view in p:
+                if not np.isfinite(view).all():
+                    return f"{op.name}.{name}"
+            if not np.isfinite(y).all():
+                return f"the output of {op.name}"
+        return "loss"
+
+
+def and_add(backward: Any, others: list[Array], xp: Any) -> Any:
+    """Return a backward that adds to dx what reaches its input on other ways: past a block, whose first layer it is."""
+
+    def run(p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
+        backward(p, x, c, y, dy, g, dx)
+        if dx is not None:
+            for other in others:
+                xp.add(dx, other, out=dx)
+
+    return run
+
+
+class Workspace:
+    """Everything a step writes, for batches of up to ``rows`` rows.
+
+    Parameters
+    ----------
+    program, theta, state
+        What is run, and the vectors that it reads (state is written, too, in training).
+    rows : int
+        The largest batch.
+    loss : Loss, optional
+        Without one the workspace can only predict.
+    input_gradient : bool
+        Whether backward goes on to the input; the training of a network has no use for that.
+    xp
+        The array namespace.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        theta: Array,
+        state: Array,
+        rows: int,
+        *,
+        loss: Loss | None = None,
+        input_gradient: bool = False,
+        xp: Any = np,
+    ) -> None:
+        self.program, self.theta, self.rows, self.loss, self.xp = program, theta, rows, loss, xp
+        self.dtype, self.input_gradient, self.trains = theta.dtype, input_gradient, loss is not None
+        self.first = 0 if input_gradient else program.first
+        self.p = program.memory(theta, state)
+        self.uniforms = [Uniforms(op.number) for op in program.operations]
+        self._random = [u for u, op in zip(self.uniforms, program.operations, strict=True) if op.layer.random]
+
+        def new(size: int) -> Array:
+            return xp.full(size, math.nan, theta.dtype)
+
+        ops, copies_in = program.operations, program.copies_in
+        self.x = new(rows * program.n_in)
+        self.y = [new(rows * op.copies * op.n_out) for op in ops]
+        self.caches = [reserve(op.layer.cache(rows * n), theta.dtype, xp) for op, n in zip(ops, copies_in, strict=True)]
+        if loss is not None:
+            widest = max(
+                program.n_out,
+                program.n_in if input_gradient else 0,
+                *(op.copies * op.n_out for op in ops[self.first :]),
+            )
+            self.d = [new(rows * widest) for _ in range(2)]
+            self.beside = {i: new(rows * copies_in[i] * op.n_in) for i, op in enumerate(ops) if op.layer.skips}
+            self.gradient = new(program.n_params)
+            self.g = program.views(self.gradient)
+            self.loss_cache = reserve(loss.buffers(rows, program.n_out), theta.dtype, xp)
+            scratch = new(min(PIECE, program.n_params))
+            self._decaying = [
+                (theta[piece.part], self.gradient[piece.part], scratch[: piece.part.stop - piece.part.start])
+                for piece in program.pieces(by_decay=True)
+                if piece.decays
+            ]
+        self._batches: dict[int, Batch] = {}
+
+    def bind(self, rows: int) -> Batch:
+        """Return the batch of ``rows`` rows, made on first use."""
+        batch = self._batches.get(rows)
+        if batch is None:
+            if len(self._batches) == 4:  # a service that predicts one size after the other must not keep them all
+                del self._batches[next(iter(self._batches))]
+            batch = self._batches[rows] = Batch(self, rows)
+        return batch
+
+    def at(self, seed: int, step: int) -> None:
+        """Say which step's random numbers the next forward pass in training draws."""
+        for uniforms in self._random:
+            uniforms.seed, uniforms.step = seed, step
+
+    def add_l2(self, l2: float) -> Any:
+        """Add the gradient of ``l2 / 2 sum(W^2)`` over the parameters that decay, and return its value."""
+        xp, total = self.xp, 0.0
+        for theta, g, a in self._decaying:
+            xp.multiply(theta, l2, out=a)
+            g += a
+            total = total + dot(xp, theta, a)
+        return 0.5 * total

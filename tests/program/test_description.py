@@ -1,0 +1,217 @@
+"""A network as a list of operations: what each reads, where it lies, and that every reader knows what to do with it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import fullyconnected as fc
+from fullyconnected import errors
+from fullyconnected.engine.lowering import OPERATIONS_HERE
+from fullyconnected.layers import LAYERS, operation
+from fullyconnected.program.program import Program
+from fullyconnected.program.summary import FORMULAS, WORK
+
+
+@dataclass(frozen=True)
+class Gate(fc.Layer):
+    """The end of a block that multiplies what came through it by what came into it."""
+
+    n_in: int
+    n_out = property(lambda self: self.n_in)
+    name = "gate"
+    skips = True
+
+    def forward(self, p, x, c, y, *, train):
+        c.xp.multiply(x, c.skip, out=y)
+
+    def backward(self, p, x, c, y, dy, g, dx):
+        c.xp.multiply(dy, x, out=c.d_skip)
+        if dx is not None:
+            c.xp.multiply(dy, c.skip, out=dx)
+
+
+@dataclass(frozen=True)
+class Gated(fc.Layer):
+    """A block of a user's own: what its one layer gives, times what that layer was given."""
+
+    n_in: int
+    n_out = property(lambda self: self.n_in)
+    name = "gated"
+
+    def steps(self):
+        return fc.Dense(self.n_in, self.n_in, "tanh"), Gate(self.n_in)
+
+
+@dataclass(frozen=True)
+class Members(fc.Layer):
+    """Makes k copies of each row, each scaled by factors of its own."""
+
+    n_in: int
+    k: int = 3
+    n_out = property(lambda self: self.n_in)
+    name = "members"
+
+    def copies(self, n):
+        return n * self.k
+
+    def params(self):
+        return {"r": fc.Param((self.k, self.n_in), decays=True)}
+
+    def start(self, p, rng):
+        p.r = rng.normal(size=(self.k, self.n_in))
+
+    def forward(self, p, x, c, y, *, train):
+        c.xp.multiply(x[:, None], p.r, out=y.reshape(len(x), self.k, self.n_in))
+
+    def backward(self, p, x, c, y, dy, g, dx):
+        dy = dy.reshape(len(x), self.k, self.n_in)
+        g.r = (dy * x[:, None]).sum(axis=0)
+        if dx is not None:
+            dx[...] = (dy * p.r).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class Mean(fc.Layer):
+    """The mean of the k copies of each row."""
+
+    n_in: int
+    k: int = 3
+    n_out = property(lambda self: self.n_in)
+    name = "mean"
+
+    def copies(self, n):
+        return n // self.k
+
+    def forward(self, p, x, c, y, *, train):
+        y[...] = x.reshape(len(y), self.k, self.n_in).mean(axis=1)
+
+    def backward(self, p, x, c, y, dy, g, dx):
+        if dx is not None:
+            dx.reshape(len(dy), self.k, self.n_in)[...] = dy[:, None] / self.k
+
+
+X = np.random.default_rng(0).normal(size=(7, 3))
+
+
+def reads(*layers):
+    return [op.reads for op in Program(layers).operations]
+
+
+class TestWhatIsRead:
+    def test_one_after_the_other(self):
+        assert reads(fc.Dense(3, 4), fc.Dropout(0.5, n_in=4), fc.Dense(4, 2)) == [(-1,), (0,), (1,)]
+
+    def test_blocks(self):
+        block = fc.Residual([fc.Dense(3, 3)])
+        assert reads(block) == [(-1,), (0, -1)]
+        assert reads(fc.Dense(3, 3), fc.Residual([block, block])) == [(-1,), (0,), (1, 0), (2,), (3, 2), (4, 0)]
+
+    def test_names_and_places(self):
+        net = fc.Network([fc.Dense(2, 3, "tanh"), fc.Residual([fc.Dense(3, 3), fc.BatchNorm()])])
+        assert [op.name for op in net.program.operations] == [
+            "dense_1", "residual_1.dense_1", "residual_1.batch_norm_1", "residual_1.add",
+        ]  # fmt: skip
+        assert [op.kind for op in net.program.operations] == ["dense", "dense", "batch_norm", "add"]
+        ends = [tensor.part.stop for tensor in net.program.tensors]
+        assert [tensor.part.start for tensor in net.program.tensors] == [0, *ends[:-1]]
+        assert ends[-1] == net.n_params
+
+    def test_a_class_that_is_not_registered_is_no_operation_of_that_name(self):
+        class Dense(fc.Dense):
+            """Another one that inherits the name."""
+
+        kind = Program([Dense(2, 3)]).operations[0].kind
+        assert kind != "dense"
+        assert operation(kind) is None
+
+
+class TestBlocksOfOnesOwn:
+    @pytest.mark.parametrize(
+        "layers",
+        [
+            [Gated(3)],
+            [fc.Dense(3, 3), Gated(3), fc.Dense(3, 2)],
+            [Gated(3), fc.Residual([Gated(3), fc.Residual([Gated(3)])])],
+        ],
+    )
+    def test_gradients(self, layers):
+        net = fc.Network(layers, dtype="float64", seed=0)
+        assert fc.check_gradients(net, X, np.zeros((7, net.n_out)), "huber").ok
+
+    def test_it_trains_and_is_explained(self):
+        net = fc.Network([fc.Dense(3, 3), Gated(3)], dtype="float64", seed=0)
+        t = np.ones((7, 3))
+        before = net.evaluate(X, t, "huber").loss
+        history = fc.fit(net, X, t, "huber", epochs=20, progress=False, warn=False)
+        assert history.engine == "numpy"
+        assert "Gate" in history.engine_why
+        assert net.evaluate(X, t, "huber").loss < before
+        assert len(net.params) == 2
+        assert fc.explain(net, X[:2], t[:2], "huber", "sgd").trace.ok
+        assert "gated_1.gate" in net.summary()
+
+
+class TestCopies:
+    def test_gradients_and_shapes(self):
+        net = fc.Network([Members(3), fc.Dense(3, 4, "tanh"), fc.Residual([fc.Dense(4, 4)]), Mean(4)], dtype="float64")
+        assert [op.copies for op in net.program.operations] == [3, 3, 3, 3, 1]
+        assert fc.check_gradients(net, X, np.zeros((7, 4)), "huber", seed=1).ok
+        assert net.predict(X).shape == (7, 4)
+        assert "(3 rows, 4)" in net.summary(width=100)
+
+    def test_it_is_the_mean_of_networks_of_their_own(self):
+        net = fc.Network([Members(3), fc.Dense(3, 4, "tanh"), Mean(4)], dtype="float64", seed=0)
+        r, dense = net.params[0].r, net.params[1]
+        alone = [np.tanh(X * r[k] @ dense.W + dense.b) for k in range(3)]
+        np.testing.assert_allclose(net.predict(X), np.mean(alone, axis=0), rtol=1e-12)
+
+    def test_in_batches_of_any_size(self):
+        net = fc.Network([Members(3), fc.Dense(3, 2), Mean(2)], dtype="float64", seed=0)
+        history = fc.fit(net, X, X[:, :2], "huber", fc.Adam(0.05), epochs=40, batch_size=3, progress=False, warn=False)
+        assert history.loss[-1] < history.loss[0] / 2
+        assert "copies" in history.engine_why or "Members" in history.engine_why
+
+    def test_refused(self):
+        with pytest.raises(errors.ConfigError, match=r"members_1 gives 3 copies of each row; the last layer gives one"):
+            fc.Network([Members(3)])
+        with pytest.raises(errors.ShapeError, match=r"residual_1.add adds 3 copies of each row to 1"):
+            fc.Network([fc.Residual([Members(3)]), Mean(3)])
+
+
+class TestRoles:
+    def test_a_matrix_is_turned_by_its_role(self):
+        @dataclass(frozen=True)
+        class Square(fc.Layer):
+            n_in: int
+            n_out = property(lambda self: self.n_in)
+            name = "square"
+
+            def params(self):
+                return {"W": fc.Param((3, 3)), "V": fc.Param((3, 3), matrix=True)}
+
+            def start(self, p, rng):
+                p.W, p.V = rng.normal(size=(2, 3, 3))
+
+        net = fc.Network([Square(3)], seed=0)
+        W, V = net.get_weights("out,in")
+        assert (W == net.params[0].W).all()
+        assert (V == net.params[0].V.T).all()
+        net.set_weights([V, W], "out,in")
+        assert (net.params[0].W == V).all()
+        assert (net.params[0].V == W.T).all()
+
+
+# Every operation that a network may be made of; and what reads them, each by a table of its own.
+KINDS_OF_ALL = sorted({name for name in LAYERS.classes if operation(name).steps is fc.Layer.steps} | {"add"})
+
+
+@pytest.mark.parametrize("kind", [name for name in KINDS_OF_ALL if operation(name).__module__.startswith("fullyc")])
+@pytest.mark.parametrize("table", [OPERATIONS_HERE, FORMULAS, WORK], ids=["the native engine", "formulas", "FLOPs"])
+def test_every_reader_knows_every_operation(table, kind):
+    assert kind in table
+
+
+@pytest.mark.parametrize("table", [OPERATIONS_HERE, FORMULAS, WORK], ids=["the native engine", "formulas", "FLOPs"])
+def test_no_reader_knows_another(table):
+    assert set(table) <= set(KINDS_OF_ALL)
