@@ -315,6 +315,7 @@ def summarise(program: Program, dtype: np.dtype[Any], width: int | None = None) 
 
     Examples
     --------
+    >>> from fullyconnected.layers import Dense
     >>> print(summarise(Program([Dense(2, 1, "tanh")]), np.dtype(np.float32), 40))
     Network: (rows, 2) -> (rows, 1), float32
     <BLANKLINE>
