@@ -58,7 +58,7 @@ class Members(fc.Layer):
     def params(self):
         return {"r": fc.Param((self.k, self.n_in), decays=True)}
 
-    def start(self, p, rng):
+    def initialize(self, p, rng):
         p.r = rng.normal(size=(self.k, self.n_in))
 
     def forward(self, p, x, c, y, *, train):
@@ -190,7 +190,7 @@ class TestRoles:
             def params(self):
                 return {"W": fc.Param((3, 3)), "V": fc.Param((3, 3), matrix=True)}
 
-            def start(self, p, rng):
+            def initialize(self, p, rng):
                 p.W, p.V = rng.normal(size=(2, 3, 3))
 
         net = fc.Network([Square(3)], seed=0)
