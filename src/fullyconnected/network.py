@@ -131,7 +131,8 @@ class Network:
         for op, p in zip(self.program.operations, self._p, strict=True):
             for name, view in p:
                 if not np.isfinite(view).all() and is_foreign(op.layer):
-                    return f"{type(op.layer).__name__}.initialize leaves {name} of {op.name} without values: p.{name} = ..."
+                    which = f"{type(op.layer).__name__}.initialize leaves {name} of {op.name}"
+                    return f"{which} without values: p.{name} = ..."
         return f"the first values are not all finite in {self.dtype}; see init and bias_init"
 
     def _build(self, layers: tuple[Layer, ...], dtype: np.dtype[Any]) -> None:
