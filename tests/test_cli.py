@@ -99,6 +99,16 @@ class TestFromATableToPredictions:
         rows = read((tmp_path / "predictions.csv").read_text(encoding="utf-8"))
         assert accuracy([label for (label,) in rows[1:]], path) > 0.96
 
+    def test_what_patience_watches_can_be_named(self, tmp_path, capsys):
+        path = table("wine", tmp_path / "wine.csv")
+        assert main(["train", path, "--target", "target", "--monitor", "accuracy", "--epochs", "40"]) == 0
+        told = capsys.readouterr()
+        reached = [float(line.split("validation accuracy ")[1].split()[0]) for line in told.err.splitlines()]
+        best = float(told.out.split("accuracy ")[1].split()[0])
+        assert best == max(reached)
+        assert main(["train", path, "--target", "target", "--monitor", "acuracy"]) == 2
+        assert "did you mean 'accuracy'" in capsys.readouterr().err
+
     def test_diabetes(self, tmp_path, capsys):
         path = table("diabetes", tmp_path / "diabetes.csv")
         assert main(["train", path, "--target", "target"]) == 0

@@ -158,6 +158,11 @@ class _Yours(Metric):
 
     def __init__(self, run: Callable[..., Any], name: str, *, weighted: bool) -> None:
         self.run, self.name, self.weighted = run, name, weighted  # type: ignore[misc]
+        # a function need not say it, as long as nothing depends on it
+        better = getattr(run, "greater_is_better", getattr(getattr(run, "func", None), "greater_is_better", None))
+        if not isinstance(better, bool | np.bool_ | None):
+            raise InputTypeError(f"greater_is_better of the metric {name!r} is True or False; got {better!a:.80}")
+        self.greater_is_better = None if better is None else bool(better)  # type: ignore[misc, assignment]
 
     def __call__(self, z: Array, t: Array, w: Array) -> float:
         try:

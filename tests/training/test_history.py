@@ -30,7 +30,7 @@ def test_it_prints_as_a_few_lines(history):
     where = history.validation_loss.index(lowest) + 1
     assert lines[2] == f"validation loss      {first:.4g} -> {last:.4g}, lowest {lowest:.4g} in epoch {where}"
     assert lines[3].startswith("validation accuracy  ")
-    assert lines[4] == f"the network has the weights of epoch {history.best_epoch}"
+    assert lines[4] == f"the network has the weights of epoch {history.best_epoch}, the best by validation loss"
     assert max(map(len, lines)) < 120
 
 

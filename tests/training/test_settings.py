@@ -20,6 +20,7 @@ OTHERS = {  # for each setting another value than its default
     "sample_weight": [1.0, 2.0],
     "validation": ([[1.0]], [1.0]),
     "metrics": ["r2"],
+    "monitor": "r2",
     "patience": 2,
     "max_grad_norm": 0.5,
     "schedule": fc.StepDecay(0.5),
@@ -85,7 +86,8 @@ def test_a_checkpoint_compares_every_setting_but_those_that_may_change(tmp_path)
 
     fit(tmp_path / "run")
     for name in set(OTHERS) - set(FitSettings.MAY_CHANGE):
-        with pytest.raises(errors.CheckpointError, match=f"was begun with {name}="):
-            fit(tmp_path / "run", **{name: OTHERS[name]})
+        changed = {name: OTHERS[name]} | ({"metrics": (), "patience": 2} if name == "monitor" else {})
+        with pytest.raises(errors.CheckpointError, match=f"was begun with {name}=" if len(changed) == 1 else "begun"):
+            fit(tmp_path / "run", **changed)
     for name in ("warn", "engine", "checkpoint_every"):
         fit(tmp_path / "run", **{name: OTHERS[name]})

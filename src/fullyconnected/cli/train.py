@@ -43,6 +43,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--hidden", type=_sizes, default="64,64", metavar="N,N,...", help="units of the hidden layers (%(default)s)")
     add("--epochs", type=int, default=200, metavar="N", help="most passes over the rows (%(default)s)")
     add("--patience", type=int, default=20, metavar="N", help="epochs to go on without a better one (%(default)s)")
+    add(
+        "--monitor", metavar="NAME", help="what says which epoch is better: a metric, such as accuracy or r2 (the loss)"
+    )
     add("--lr", type=float, default=1e-3, metavar="RATE", help="learning rate of AdamW (%(default)s)")
     add("--batch-size", type=int, default=32, metavar="N", help="rows in a step (%(default)s)")
     add("--validation", type=float, default=0.2, metavar="SHARE", help="of the rows to hold back (%(default)s)")
@@ -118,6 +121,7 @@ def run(options: argparse.Namespace) -> int:
         batch_size=options.batch_size,
         lr=options.lr,
         patience=options.patience,
+        monitor=options.monitor,
         seed=options.seed,
         progress=not options.quiet,
     )

@@ -229,6 +229,8 @@ NAMES: Mapping[str, str] = {
     "cross_entropy_loss": "softmax_cross_entropy",
     "categorical_crossentropy": "softmax_cross_entropy",
     "sparse_categorical_crossentropy": "softmax_cross_entropy",
+    "val_loss": "validation_loss",
+    "val_accuracy": "accuracy",
     "log_loss": "softmax_cross_entropy",
     "nll": "softmax_cross_entropy",
     "ce": "softmax_cross_entropy",

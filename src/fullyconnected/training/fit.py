@@ -79,6 +79,7 @@ def fit(
     sample_weight: Any = None,
     validation: Any = None,
     metrics: Any = (),
+    monitor: str | None = None,
     patience: int | None = None,
     max_grad_norm: float | None = None,
     schedule: Any = None,
@@ -123,11 +124,15 @@ def fit(
         0 or more. A weight of 2 counts as the row twice in the batch's mean.
     validation : (x, t) or (x, t, weights), optional
         Judged after every epoch.
-    metrics : sequence of str or callable
+    metrics : sequence of str, Metric or callable
         As :meth:`Network.evaluate` takes them; on the validation data where there are any.
+    monitor : str, optional
+        What ``patience`` watches: ``"loss"``, ``"validation_loss"``, or the name of a metric, which is then one of
+        ``metrics``. None takes the validation loss where there are validation data, else the loss. A function of your
+        own says by an attribute which way is better: ``function.greater_is_better = True``.
     patience : int, optional
-        Stop after as many epochs without a smaller validation loss (without validation: training loss), and give
-        the weights of the best epoch back.
+        Stop after as many epochs without an improvement of what is monitored, and give the weights of the best epoch
+        back. Equal is no improvement, and any number improves NaN.
     max_grad_norm : float, optional
         Scale longer gradients down to this norm.
     schedule : callable, optional

@@ -62,6 +62,8 @@ class History:
         What ended it: ``"epochs"``, ``"patience"`` or ``"interrupted"``. For L-BFGS also ``"converged"``;
         ``"line_search"``, where no step along the last direction made the loss smaller (at the limits of the dtype,
         or because a gradient is wrong); or ``"evaluations"``, more than 20 for each epoch.
+    monitor : str or None
+        With patience, what it watched: ``"loss"``, ``"validation_loss"`` or the name of a metric.
     best_epoch : int or None
         With patience, the epoch whose weights the network has.
 
@@ -82,6 +84,7 @@ class History:
     seed: int = 0
     interrupted: bool = False
     stopped: str = "epochs"
+    monitor: str | None = None
     best_epoch: int | None = None
 
     def __str__(self) -> str:
@@ -101,7 +104,8 @@ class History:
                 line += f", lowest {min(finite):.4g} in epoch {values.index(min(finite)) + 1}"
             lines.append(line)
         if self.best_epoch is not None:
-            lines.append(f"the network has the weights of epoch {self.best_epoch}")
+            by = f", the best by {in_ascii(printable(self.monitor)).replace('_', ' ')}" if self.monitor else ""
+            lines.append(f"the network has the weights of epoch {self.best_epoch}{by}")
         return "\n".join(lines)
 
     __repr__ = __str__  # a notebook shows the last value of a cell, and thousands of numbers say less

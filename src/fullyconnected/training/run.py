@@ -1,20 +1,21 @@
 """A run: a loop that trains an epoch at a time, judges, records and stops."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from math import isnan
 from typing import Any
 
 import numpy as np
 
+from fullyconnected.base import Metric
 from fullyconnected.core.batches import epoch_order
 from fullyconnected.core.checks import Columns, columns_of
 from fullyconnected.core.randomness import as_seed
 from fullyconnected.engine.choice import choose
 from fullyconnected.engine.state import Best, TrainingState
 from fullyconnected.engine.task import Task
-from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError
-from fullyconnected.metrics import named
+from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, nearest
+from fullyconnected.metrics import METRICS, named
 from fullyconnected.network import Network
 from fullyconnected.optimizers import LBFGS, OPTIMIZERS, Adam
 from fullyconnected.program.data import Data, check_data, require_rows
@@ -53,6 +54,11 @@ class Run:
         self.validation = _validation(net, settings.validation, self.data, columns)
         judged = self.validation or self.data
         self.metrics = named(settings.metrics, judged.t, judged.loss, net.n_out, judged.weights, also=self.data.t)
+        if settings.monitor in METRICS.classes and settings.monitor not in self.metrics:
+            self.metrics |= named(settings.monitor, judged.t, judged.loss, net.n_out, judged.weights, also=self.data.t)
+        usual = "loss" if self.validation is None else "validation_loss"
+        self.monitor = settings.monitor or usual
+        self.greater_is_better = _greater_is_better(self.monitor, self.metrics, judged is self.validation)
         require_rows(net.program, len(self.data.x), f"x of {len(self.data.x)} row(s)")
         require_rows(net.program, settings.batch_size, f"batch_size={settings.batch_size}")
         self.task = Task(
@@ -82,6 +88,7 @@ class Run:
                 columns,
                 seed="fresh" if settings.seed is None else self.state.seed,
                 metrics=list(self.metrics),
+                monitor=None if self.monitor == usual else self.monitored(),
                 data=fingerprint(self.data),
                 validation=fingerprint(self.validation),
             )
@@ -179,12 +186,24 @@ class Run:
         state.records.setdefault("loss", []).append(loss)
         for name, value in metrics.items():
             state.records.setdefault(f"metric.{name}", []).append(value)
-        watched = loss if validation_loss is None else validation_loss
-        best = state.best
-        better = best is None or watched < best.value or (isnan(best.value) and not isnan(watched))
-        if self.patience is not None and better:
+        watched: Any = {**metrics, "loss": loss, "validation_loss": validation_loss}[self.monitor]
+        if self.patience is not None and self.is_better(watched):
             state.best = Best(watched, state.epoch, state.theta.copy(), state.state.copy())
         return Epoch(state.epoch, loss, validation_loss, metrics, time.perf_counter() - began)
+
+    def monitored(self) -> str:
+        """Return what tells what patience watches from anything else: its name, or a user's own code."""
+        from fullyconnected.training.identity import told
+
+        own = getattr(self.metrics.get(self.monitor), "run", None)
+        return self.monitor if own is None else f"{told(own)}, greater_is_better={self.greater_is_better}"
+
+    def is_better(self, value: float) -> bool:
+        """Whether what patience watches is better than ever before; any number is better than NaN."""
+        if self.state.best is None:
+            return True
+        best = self.state.best.value
+        return (value > best if self.greater_is_better else value < best) or (isnan(best) and not isnan(value))
 
     def out_of_patience(self) -> bool:
         """Whether patience is set, and as many epochs have gone by without a better one."""
@@ -212,8 +231,26 @@ class Run:
             seed=self.state.seed,
             interrupted=self.stopped == "interrupted",
             stopped=self.stopped,
+            monitor=None if self.patience is None else self.monitor,
             best_epoch=best.epoch if best is not None and self.patience is not None else None,
         )
+
+
+def _greater_is_better(monitor: str, metrics: Mapping[str, Metric], validation: bool) -> bool:
+    """Return whether more of what is monitored is better, or raise where there is no such thing, or it does not say."""
+    if monitor == "validation_loss" and not validation:
+        raise ConfigError("monitor='validation_loss' needs data to judge by: validation=(x, t)")
+    if monitor in ("loss", "validation_loss"):
+        return False
+    if monitor not in metrics:
+        raise nearest("quantity to monitor", monitor, {"loss", "validation_loss", *metrics, *METRICS.classes})
+    better: bool | None = metrics[monitor].greater_is_better
+    if better is None:
+        raise ConfigError(
+            f"monitor={monitor!r} names a function that does not say which way is better: give it the attribute "
+            f"greater_is_better, {monitor}.greater_is_better = True where larger is better, or False"
+        )
+    return better
 
 
 def _validation(net: Network, validation: Any, data: Data, columns: Columns) -> Data | None:

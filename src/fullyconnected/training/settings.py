@@ -11,7 +11,7 @@ from fullyconnected.core.checks import count, interval, number
 from fullyconnected.core.contracts import check_call
 from fullyconnected.core.randomness import check_seed
 from fullyconnected.core.settings import Settings, settings
-from fullyconnected.errors import InputTypeError
+from fullyconnected.errors import ConfigError, InputTypeError
 
 __all__ = ["FitSettings"]
 
@@ -32,6 +32,7 @@ class FitSettings(Settings):
     sample_weight: Any = None
     validation: Any = None
     metrics: Any = ()
+    monitor: str | None = None
     patience: int | None = None
     max_grad_norm: float | None = None
     schedule: Any = None
@@ -57,6 +58,12 @@ class FitSettings(Settings):
             raise InputTypeError(f"shuffle is True or False (the rows' own order); got {self.shuffle!r}")
         if not isinstance(self.warn, bool | np.bool_):
             raise InputTypeError(f"warn is True or False; got {self.warn!a:.80}")
+        if self.monitor is not None and not isinstance(self.monitor, str):
+            raise InputTypeError(
+                f'monitor is "loss", "validation_loss" or the name of a metric; got {self.monitor!a:.80}'
+            )
+        if self.monitor is not None and self.patience is None:
+            raise ConfigError(f"monitor={self.monitor!r} says what patience watches: give patience, too, such as 10")
         if self.checkpoint_every is not None:
             interval("checkpoint_every", self.checkpoint_every)
         limit = self.max_grad_norm
