@@ -18,18 +18,18 @@ class Formulas:
         return theta - lr * g
 
     @staticmethod
-    def momentum(theta, g, s, t, lr=0.01, decay=0.9):
-        s["v"] = decay * s.get("v", 0) + g
+    def momentum(theta, g, s, t, lr=0.01, momentum=0.9):
+        s["v"] = momentum * s.get("v", 0) + g
         return theta - lr * s["v"]
 
     @staticmethod
-    def nesterov(theta, g, s, t, lr=0.01, decay=0.9):
-        s["v"] = decay * s.get("v", 0) + g
-        return theta - lr * (g + decay * s["v"])
+    def nesterov(theta, g, s, t, lr=0.01, momentum=0.9):
+        s["v"] = momentum * s.get("v", 0) + g
+        return theta - lr * (g + momentum * s["v"])
 
     @staticmethod
-    def rmsprop(theta, g, s, t, lr=0.001, decay=0.99, epsilon=1e-8):
-        s["v"] = decay * s.get("v", 0) + (1 - decay) * g**2
+    def rmsprop(theta, g, s, t, lr=0.001, rho=0.99, epsilon=1e-8):
+        s["v"] = rho * s.get("v", 0) + (1 - rho) * g**2
         return theta - lr * g / (np.sqrt(s["v"]) + epsilon)
 
     @staticmethod
@@ -48,12 +48,12 @@ CASES = [
     ("sgd", {}),
     ("sgd", {"lr": 0.3}),
     ("momentum", {}),
-    ("momentum", {"lr": 0.1, "decay": 0.5}),
-    ("momentum", {"lr": 0.1, "decay": 0.0}),
+    ("momentum", {"lr": 0.1, "momentum": 0.5}),
+    ("momentum", {"lr": 0.1, "momentum": 0.0}),
     ("nesterov", {}),
-    ("nesterov", {"lr": 0.1, "decay": 0.7}),
+    ("nesterov", {"lr": 0.1, "momentum": 0.7}),
     ("rmsprop", {}),
-    ("rmsprop", {"lr": 0.02, "decay": 0.9, "epsilon": 1e-2}),
+    ("rmsprop", {"lr": 0.02, "rho": 0.9, "epsilon": 1e-2}),
     ("adam", {}),
     ("adam", {"lr": 0.02, "beta1": 0.5, "beta2": 0.9, "epsilon": 1e-3}),
     ("adam", {"beta1": 0.0, "beta2": 0.0}),
@@ -114,7 +114,7 @@ def test_cs231n_rules(rng):
     w, dw = np.linspace(-0.4, 0.6, 20), np.linspace(-0.6, 0.4, 20)
     c = SimpleNamespace(xp=np, a=np.empty(20), **{f"s{i}": None for i in range(3)})
     theta, s = w.copy(), SimpleNamespace(v=np.linspace(0.6, 0.9, 20))
-    fc.RMSProp(1e-2, decay=0.99).update(theta, dw, s, c, lr=1e-2, step=1, decays=False)
+    fc.RMSProp(1e-2, rho=0.99).update(theta, dw, s, c, lr=1e-2, step=1, decays=False)
     np.testing.assert_allclose(theta[:5], [-0.39223849, -0.34037513, -0.28849239, -0.23659121, -0.18467247], atol=1e-7)
     np.testing.assert_allclose(s.v[[0, -1]], [0.5976, 0.8926], rtol=1e-7)
     theta = w.copy()
@@ -134,9 +134,9 @@ def test_cs231n_rules(rng):
         (lambda: fc.Adam(-1e-3), "lr must be more than 0, and finite; got -0.001"),
         (lambda: fc.Adam(np.nan), "finite; got nan"),
         (lambda: fc.Adam(np.inf), "finite; got inf"),
-        (lambda: fc.Momentum(decay=1.0), "decay must be 0 or more and less than 1"),
-        (lambda: fc.Nesterov(decay=-0.1), "decay"),
-        (lambda: fc.RMSProp(decay=1.5), "decay"),
+        (lambda: fc.Momentum(momentum=1.0), "momentum must be 0 or more and less than 1"),
+        (lambda: fc.Nesterov(momentum=-0.1), "momentum"),
+        (lambda: fc.RMSProp(rho=1.5), "rho"),
         (lambda: fc.RMSProp(epsilon=0), "epsilon must be more than 0"),
         (lambda: fc.Adam(beta1=1), "beta1"),
         (lambda: fc.Adam(beta2=-1), "beta2"),

@@ -84,7 +84,7 @@ struct Stop {
 template <class T>
 struct Optimizing {
     Rule rule;
-    double decay;  // momentum's and RMSProp's
+    double decay;  // momentum of Momentum and Nesterov, rho of RMSProp: how much of v stays
     double beta1, beta2, epsilon, weight_decay;
     T *m, *v;  // slots: v alone for momentum and RMSProp
 };

@@ -59,7 +59,7 @@ class SGD(Optimizer):
 
 @settings
 class Momentum(SGD):
-    """Gradient descent with momentum: ``v = decay v + g; theta -= lr v``.
+    """Gradient descent with momentum: ``v = momentum v + g; theta -= lr v``.
 
     PyTorch's form (dampening 0). Others keep lr inside v, which differs when the rate changes.
 
@@ -67,7 +67,7 @@ class Momentum(SGD):
     ----------
     lr : float
         The learning rate, positive.
-    decay : float
+    momentum : float
         How much of v stays each step, in [0, 1).
 
     Raises
@@ -78,22 +78,22 @@ class Momentum(SGD):
     Examples
     --------
     >>> Momentum(0.1)
-    Momentum(lr=0.1, decay=0.9)
+    Momentum(lr=0.1, momentum=0.9)
 
     Source: Polyak, "Some methods of speeding up the convergence of iteration methods", 1964.
     """
 
-    decay: float = 0.9
+    momentum: float = 0.9
     name: ClassVar[str] = "momentum"
     slots: ClassVar[tuple[str, ...]] = ("v",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _share("decay", self.decay)
+        _share("momentum", self.momentum)
 
     def update(self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
         xp = c.xp
-        xp.multiply(s.v, self.decay, out=s.v)
+        xp.multiply(s.v, self.momentum, out=s.v)
         xp.add(s.v, g, out=s.v)
         xp.multiply(s.v, lr, out=c.a)
         xp.subtract(theta, c.a, out=theta)
@@ -101,7 +101,7 @@ class Momentum(SGD):
 
 @settings
 class Nesterov(Momentum):
-    """Momentum that looks ahead: ``v = decay v + g; theta -= lr (g + decay v)``.
+    """Momentum that looks ahead: ``v = momentum v + g; theta -= lr (g + momentum v)``.
 
     PyTorch's form of it (nesterov=True).
 
@@ -109,7 +109,7 @@ class Nesterov(Momentum):
     ----------
     lr : float
         The learning rate, positive.
-    decay : float
+    momentum : float
         How much of v stays each step, in [0, 1).
 
     Raises
@@ -120,7 +120,7 @@ class Nesterov(Momentum):
     Examples
     --------
     >>> Nesterov(0.1)
-    Nesterov(lr=0.1, decay=0.9)
+    Nesterov(lr=0.1, momentum=0.9)
 
     Source: Sutskever, Martens, Dahl and Hinton, "On the importance of initialization and momentum", ICML 2013.
     """
@@ -129,9 +129,9 @@ class Nesterov(Momentum):
 
     def update(self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
         xp = c.xp
-        xp.multiply(s.v, self.decay, out=s.v)
+        xp.multiply(s.v, self.momentum, out=s.v)
         xp.add(s.v, g, out=s.v)
-        xp.multiply(s.v, self.decay, out=c.a)
+        xp.multiply(s.v, self.momentum, out=c.a)
         xp.add(c.a, g, out=c.a)
         xp.multiply(c.a, lr, out=c.a)
         xp.subtract(theta, c.a, out=theta)
@@ -139,13 +139,13 @@ class Nesterov(Momentum):
 
 @settings
 class RMSProp(SGD):
-    """Divide by a running size of the gradient: ``v = decay v + (1 - decay) g^2; theta -= lr g / (sqrt(v) + epsilon)``.
+    """Divide by a running size of the gradient: ``v = rho v + (1 - rho) g^2; theta -= lr g / (sqrt(v) + epsilon)``.
 
     Parameters
     ----------
     lr : float
         The learning rate, positive.
-    decay : float
+    rho : float
         How much of v stays each step, in [0, 1).
     epsilon : float
         Added outside the root, positive.
@@ -158,27 +158,27 @@ class RMSProp(SGD):
     Examples
     --------
     >>> RMSProp()
-    RMSProp(lr=0.001, decay=0.99, epsilon=1e-08)
+    RMSProp(lr=0.001, rho=0.99, epsilon=1e-08)
 
     Source: Tieleman and Hinton, "Lecture 6.5: RMSProp", 2012.
     """
 
     lr: float = 0.001
-    decay: float = 0.99
+    rho: float = 0.99
     epsilon: float = 1e-8
     name: ClassVar[str] = "rmsprop"
     slots: ClassVar[tuple[str, ...]] = ("v",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _share("decay", self.decay)
+        _share("rho", self.rho)
         number("epsilon", self.epsilon, above=True)
 
     def update(self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
         xp, a = c.xp, c.a
         xp.multiply(g, g, out=a)
-        xp.multiply(a, 1 - self.decay, out=a)
-        xp.multiply(s.v, self.decay, out=s.v)
+        xp.multiply(a, 1 - self.rho, out=a)
+        xp.multiply(s.v, self.rho, out=s.v)
         xp.add(s.v, a, out=s.v)
         xp.sqrt(s.v, out=a)
         xp.add(a, self.epsilon, out=a)

@@ -100,6 +100,35 @@ def test_a_warning_is_of_the_users_line(tmp_path):
     assert f"{Path(path).name}:3: FutureWarning: fc.SquaredError is an old name" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("rule", "old", "new"), [(name, *pair) for name, names in deprecation.SETTINGS.items() for pair in names.items()]
+)
+class TestSettings:
+    def test_given(self, rule, old, new):
+        with warned(f"{old}= of {rule}", f"{new}="):
+            made = getattr(fc, rule)(0.1, **{old: 0.75})
+        assert made == getattr(fc, rule)(0.1, **{new: 0.75})
+        assert repr(made) == repr(getattr(fc, rule)(0.1, 0.75))
+
+    def test_asked_for(self, rule, old, new):
+        made = getattr(fc, rule)(0.1, 0.75)
+        with warned(f"{rule}.{old}", new):
+            assert getattr(made, old) == 0.75
+
+    def test_checked(self, rule, old, new):
+        with warned(f"{old}= of {rule}", f"{new}="), pytest.raises(fc.errors.ConfigError, match=new):
+            getattr(fc, rule)(**{old: 1.5})
+
+    def test_both(self, rule, old, new):
+        with pytest.raises(TypeError, match=old):
+            getattr(fc, rule)(0.1, **{old: 0.5, new: 0.5})
+
+    def test_by_a_subclass(self, rule, old, new):
+        mine = type("Mine", (getattr(fc, rule),), {"name": "mine"})
+        with warned(f"{old}= of {rule}", f"{new}="):
+            assert getattr(mine(0.1, **{old: 0.5}), new) == 0.5
+
+
 class TestMembersOfUsersClasses:
     def test_layer(self):
         with warned("Scale.start", "initialize"):

@@ -143,14 +143,14 @@ RUNS = {
     "momentum": Run(
         lambda: [fc.Dense(4, 6, "softplus"), fc.Dropout(0.2), fc.Dense(6, 2)],
         lambda: fc.Huber(0.7),
-        lambda: fc.Momentum(0.02, decay=0.8),
+        lambda: fc.Momentum(0.02, momentum=0.8),
         dtype=np.float64,
         settings=lambda: {"max_grad_norm": 0.5, "schedule": fc.Warmup(1.5, then=fc.StepDecay(0.5))},
     ),
     "nesterov": Run(
         lambda: [fc.Dense(4, 8, "silu"), fc.BatchNorm(momentum=0.3), fc.Dropout(0.25), fc.Dense(8, 3)],
         lambda: fc.SoftmaxCrossEntropy(),
-        lambda: fc.Nesterov(0.03, decay=0.85),
+        lambda: fc.Nesterov(0.03, momentum=0.85),
         classes,
         settings=lambda: {
             "validation": (HELD, classes(HELD), HELD_WEIGHTS),
@@ -161,7 +161,7 @@ RUNS = {
     "rmsprop": Run(
         lambda: [fc.Dense(4, 6, "gelu"), fc.LayerNorm(epsilon=1e-3), fc.Dense(6, 2)],
         lambda: fc.MeanSquaredError(),
-        lambda: fc.RMSProp(0.005, decay=0.95, epsilon=1e-6),
+        lambda: fc.RMSProp(0.005, rho=0.95, epsilon=1e-6),
         dtype=np.float64,
         settings=lambda: {"sample_weight": WEIGHTS, "l2": 0.02},
     ),

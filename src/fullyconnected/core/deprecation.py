@@ -22,7 +22,11 @@ REGISTERED: Mapping[str, Names] = {
     "loss": {"squared_error": "half_squared_error", "logistic": "binary_cross_entropy"},
 }
 # settings of a class of the library's
-SETTINGS: Mapping[str, Names] = {}
+SETTINGS: Mapping[str, Names] = {
+    "Momentum": {"decay": "momentum"},
+    "Nesterov": {"decay": "momentum"},
+    "RMSProp": {"decay": "rho"},
+}
 # arguments of a function
 ARGUMENTS: Mapping[str, Names] = {}
 # what classes of the user's own define, by the class of the library's that they are of

@@ -270,7 +270,7 @@ NAMES: Mapping[str, str] = {
     "alpha": "slope",
     "beta_1": "beta1",
     "beta_2": "beta2",
-    "rho": "decay",
+    "mu": "momentum",
     "tol": "tolerance",
     "tau": "q",
     "m": "momentum",

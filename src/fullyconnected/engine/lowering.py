@@ -64,9 +64,9 @@ LOSSES_HERE: dict[str, dict[str, str]] = {
 }
 OPTIMIZERS_HERE: dict[str, dict[str, str]] = {
     "sgd": {},
-    "momentum": {"decay": "decay"},
-    "nesterov": {"decay": "decay"},
-    "rmsprop": {"decay": "decay", "epsilon": "epsilon"},
+    "momentum": {"decay": "momentum"},
+    "nesterov": {"decay": "momentum"},
+    "rmsprop": {"decay": "rho", "epsilon": "epsilon"},
     "adam": {"beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon"},
     "adamw": {"beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon", "weight_decay": "weight_decay"},
 }

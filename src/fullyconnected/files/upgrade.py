@@ -15,6 +15,7 @@ __all__ = ["upgrade"]
 # Of a run's settings, which are texts of what it was begun with. A class of the user's own, which the text says is "of
 # code", may be called as one of the library's was.
 LOSSES = {"SquaredError": "HalfSquaredError", "LogisticLoss": "BinaryCrossEntropy"}
+RULE = re.compile(r"\b(?:(Momentum|Nesterov)|RMSProp)\(lr=[^=()]*, decay(?==)")
 LOSS = re.compile(rf"\b({'|'.join(LOSSES)})(?=\(\)(?! of )|[,)\]}}]|$)")
 
 
@@ -30,4 +31,5 @@ def upgrade(version: int, tensors: dict[str, Array], wanted: Iterable[str], extr
 
 
 def _text(text: str) -> str:
+    text = RULE.sub(lambda found: found[0].removesuffix("decay") + ("momentum" if found[1] else "rho"), text)
     return LOSS.sub(lambda found: LOSSES[found[1]], text)

@@ -376,24 +376,24 @@ def of_loss(loss: Loss, *, rows: int, weighted: bool, classes: bool) -> list[Lin
 
 THETA, G, LR, STEP = Name("theta"), Name("g"), Name("lr"), Name("step")
 V, V_NEW, M, M_NEW = Name("v"), Name("v", new=True), Name("m"), Name("m", new=True)
-DECAY, BETA1, BETA2, DECAY_W = Name("decay"), Name("beta", "1"), Name("beta", "2"), Name("weight_decay")
+RHO, BETA1, BETA2, DECAY = Name("rho"), Name("beta", "1"), Name("beta", "2"), Name("weight_decay")
 
 
 def update(optimizer: Optimizer, *, decays: bool) -> list[Line]:
     """Return how a rule moves one tensor of parameters; ``decays`` says that weight decay shrinks it."""
     against = "Against the gradient, by the learning rate"
-    velocity = Line("s.v", DECAY * V + G, "The velocity: a share of the last one, and the gradient.")
+    velocity = Line("s.v", MOMENTUM * V + G, "The velocity: a share of the last one, and the gradient.")
     match type(optimizer):
         case optimizers.SGD:
             return [Line("theta", THETA - LR * G, f"{against}.")]
         case optimizers.Momentum:
             return [velocity, Line("theta", THETA - LR * V_NEW, "Against the velocity, by the learning rate.")]
         case optimizers.Nesterov:
-            ahead = G + DECAY * V_NEW
+            ahead = G + MOMENTUM * V_NEW
             return [velocity, Line("theta", THETA - LR * ahead, "As if the velocity had taken its next step already.")]
         case optimizers.RMSProp:
             return [
-                Line("s.v", DECAY * V + (1 - DECAY) * G**2, "A running mean of the squares of the gradient."),
+                Line("s.v", RHO * V + (1 - RHO) * G**2, "A running mean of the squares of the gradient."),
                 Line("theta", THETA - LR * G / (call("sqrt", V_NEW) + EPSILON), f"{against}, over its usual size."),
             ]
         case optimizers.Adam | optimizers.AdamW:
@@ -402,7 +402,7 @@ def update(optimizer: Optimizer, *, decays: bool) -> list[Line]:
                 LR * first / (call("sqrt", second) + EPSILON),
                 type(optimizer) is optimizers.AdamW and decays,
             )
-            kept = THETA * (1 - LR * DECAY_W) if shrinks else THETA
+            kept = THETA * (1 - LR * DECAY) if shrinks else THETA
             why = "Against the mean gradient over its usual size; both means are freed of their start at zero."
             return [
                 Line("s.m", BETA1 * M + (1 - BETA1) * G, "A running mean of the gradient."),

@@ -120,6 +120,7 @@ GREEK_LETTERS = {
     "beta": "β",
     "delta": "δ",
     "epsilon": "ε",
+    "rho": "\N{GREEK SMALL LETTER RHO}",
     "lambda": "λ",
     "weight_decay": "decay",
 }

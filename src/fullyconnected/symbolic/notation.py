@@ -25,9 +25,9 @@ __all__ = [
 COMPARED, ADDED, MULTIPLIED, SIGNED, RAISED, WHOLE = range(6)  # how tightly a formula holds together
 LEVEL = {"+": ADDED, "-": ADDED, "*": MULTIPLIED, "/": MULTIPLIED, "@": MULTIPLIED, "^": RAISED}
 OVER = {"units": "j", "rows": "i", "all": ""}
-SCALARS = {"lr", "beta", "epsilon", "decay", "weight_decay", "step", "alpha", "slope", "lambda", "delta", "q", "l2",
+SCALARS = {"lr", "beta", "epsilon", "rho", "weight_decay", "step", "alpha", "slope", "lambda", "delta", "q", "l2",
            "momentum", "L", "E"}  # fmt: skip
-GREEK = {"alpha", "beta", "delta", "epsilon", "lambda", "Phi", "phi"}
+GREEK = {"alpha", "beta", "delta", "epsilon", "lambda", "Phi", "phi", "rho"}
 
 
 def plain(node: Expression) -> bool:
