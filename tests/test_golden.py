@@ -102,7 +102,7 @@ def test_poisson_loss():
 
 def norm_net(layer):
     net = fc.Network([layer], dtype=np.float64)
-    net.params[0].gain, net.params[0].shift = GOLDEN["norm/gain"], GOLDEN["norm/shift"]
+    net.params[0].gamma, net.params[0].beta = GOLDEN["norm/gain"], GOLDEN["norm/shift"]
     return net
 
 
@@ -116,8 +116,8 @@ def test_layer_norm():
     agrees(net.predict(x), "layer_norm/y")
     g = gradients_for(net, x, GOLDEN["layer_norm/y"], train=False)
     agrees(g.x, "layer_norm/dx")
-    agrees(g.params[0].gain, "layer_norm/gain")
-    agrees(g.params[0].shift, "layer_norm/shift")
+    agrees(g.params[0].gamma, "layer_norm/gain")
+    agrees(g.params[0].beta, "layer_norm/shift")
 
 
 def test_batch_norm_in_training():
@@ -126,12 +126,12 @@ def test_batch_norm_in_training():
         y = GOLDEN[f"batch_norm/train/{batch}/y"]
         g = gradients_for(net, x, y, train=True)
         agrees(g.x, f"batch_norm/train/{batch}/dx")
-        agrees(g.params[0].gain, f"batch_norm/train/{batch}/gain")
-        agrees(g.params[0].shift, f"batch_norm/train/{batch}/shift")
+        agrees(g.params[0].gamma, f"batch_norm/train/{batch}/gain")
+        agrees(g.params[0].beta, f"batch_norm/train/{batch}/shift")
 
 
 def trained_batch_norm():
-    """Running statistics after each of three batches; the rate is too small to move gain and shift."""
+    """Running statistics after each of three batches; the rate is too small to move gamma and beta."""
     net = norm_net(fc.BatchNorm(n_in=5))
     x = GOLDEN["norm/x"].reshape(18, 5)
     fc.fit(net, x, np.zeros((18, 5)), "half_squared_error", fc.SGD(1e-300), 1, 6, shuffle=False, progress=False)
@@ -149,8 +149,8 @@ def test_batch_norm_in_prediction():
     agrees(net.predict(x), "batch_norm/eval/y")
     g = gradients_for(net, x, GOLDEN["batch_norm/eval/y"], train=False)
     agrees(g.x, "batch_norm/eval/dx")
-    agrees(g.params[0].gain, "batch_norm/eval/gain")
-    agrees(g.params[0].shift, "batch_norm/eval/shift")
+    agrees(g.params[0].gamma, "batch_norm/eval/gain")
+    agrees(g.params[0].beta, "batch_norm/eval/shift")
 
 
 @pytest.fixture

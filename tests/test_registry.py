@@ -368,7 +368,7 @@ class TestOptimizer:
         fc.fit(net, *data, "half_squared_error", Shrink(), 2, 40, progress=False)
         np.testing.assert_allclose(net.params[0].W, W * 0.81)
         assert net.params[0].b.tolist() == [1, 1]
-        assert net.params[1].gain.tolist() == [1, 1]
+        assert net.params[1].gamma.tolist() == [1, 1]
 
 
 def trained(layers=None, x=None, loss="half_squared_error", optimizer="sgd", **settings):

@@ -101,7 +101,8 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
         if (op.kind == Kind::layer_norm || (trains && (normalises || keeps)))
             op.kept = rows_of<T>(arena, rows, op.n_out);
         if (normalises) op.rate = arena.take<T>(std::max(rows, op.n_in));
-        if (op.kind == Kind::batch_norm) op.mean = state + spec.state_at, op.variance = op.mean + op.n_in;
+        if (op.kind == Kind::batch_norm)
+            op.running_mean = state + spec.state_at, op.running_var = op.running_mean + op.n_in;
         operations.push_back(op);
         x = op.y;
     }

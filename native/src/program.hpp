@@ -56,10 +56,10 @@ struct Operation {
     double setting, scale;  // slope, or alpha; ELU's scale; Dropout's rate; the norms' epsilon
     double momentum;        // BatchNorm's
     bool bias;
-    Part first, second;  // W and b, or gain and shift
-    T *mean, *variance;  // BatchNorm's running state
-    int layer;           // its place in the program, which counts its random numbers
-    int partner;         // where an Add finds its Save
+    Part first, second;             // W and b, or gamma and beta
+    T *running_mean, *running_var;  // BatchNorm's running state
+    int layer;                      // its place in the program, which counts its random numbers
+    int partner;                    // where an Add finds its Save
 
     Rows<T> x, y, dy, dx;  // dx.data is null where no gradient is wanted; save's y is its x
     Rows<T> kept;          // f'(h), the normalised rows, dropout's mask, or what a residual block adds to the gradient

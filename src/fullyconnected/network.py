@@ -472,7 +472,7 @@ class Network:
     def summary(self, width: int | None = None) -> "Summary":
         """Return a table of the layers: formula, output, parameters, memory, and FLOPs; a notebook shows it in HTML.
 
-        Weights are the parameters that l2 and weight decay shrink, biases all others, such as the gain and shift of
+        Weights are the parameters that l2 and weight decay shrink, biases all others, such as the gamma and beta of
         a norm. A FLOP is an addition or a multiplication in predicting a row (a multiply-add is two): 2 n_in n_out of
         Dense, n_out for its bias, 7 a unit of LayerNorm, 4 of BatchNorm, 1 at the end of a Residual block; those of
         activation functions are not counted, and those of your own layers are not known (``-``).

@@ -129,6 +129,45 @@ class TestSettings:
             assert getattr(mine(0.1, **{old: 0.5}), new) == 0.5
 
 
+class TestParameters:
+    @pytest.fixture
+    def net(self):
+        return fc.Network([fc.Dense(2, 3), fc.BatchNorm(), fc.Residual([fc.LayerNorm()])], dtype=np.float64, seed=0)
+
+    @pytest.mark.parametrize(("old", "new"), [("gain", "gamma"), ("shift", "beta")])
+    def test_views(self, net, old, new):
+        for views in (net.params[1], net.params[2][0], net.gradients(X, X[:, [0, 1, 1]], "huber").params[1]):
+            with warned(old, new):
+                assert getattr(views, old) is getattr(views, new)
+            with warned(old, new):
+                setattr(views, old, 0.5)
+            assert getattr(views, new).tolist() == [0.5] * 3
+            assert [name for name, _ in views] == ["gamma", "beta"]
+
+    @pytest.mark.parametrize(("old", "new"), [("mean", "running_mean"), ("variance", "running_var")])
+    def test_running_statistics(self, net, old, new):
+        p = net.program.memory(net.theta, net.state)[1]
+        with warned(old, new):
+            assert getattr(p, old) is getattr(p, new)
+
+    def test_a_layer_without_them(self, net):
+        with pytest.raises(AttributeError, match="no parameter 'gain' here, only W, b"):
+            net.params[0].gain  # noqa: B018
+
+    def test_a_layer_of_ones_own_may_call_them_so(self):
+        class Scale(fc.Layer):
+            name = "scale"
+            n_in = n_out = 2
+
+            def params(self):
+                return {"gain": fc.Param((2,))}
+
+            def initialize(self, p, rng):
+                p.gain = 2
+
+        assert fc.Network([Scale()]).params[0].gain.tolist() == [2, 2]
+
+
 class TestMembersOfUsersClasses:
     def test_layer(self):
         with warned("Scale.start", "initialize"):

@@ -80,7 +80,7 @@ class TestTheSharesAddUp:
             found.add(name.rpartition(".")[2])
 
         check()
-        assert found == {"W", "b", "gain", "shift", "x"}
+        assert found == {"W", "b", "gamma", "beta", "x"}
 
     @pytest.mark.usefixtures("everything")
     @pytest.mark.parametrize("train", [False, True])
@@ -339,7 +339,7 @@ class TestRefused:
         return say
 
     LIST = (
-        "There are: x(1, 2), dense_1.W(2, 3), dense_1.b(3,), layer_norm_1.gain(3,), layer_norm_1.shift(3,), "
+        "There are: x(1, 2), dense_1.W(2, 3), dense_1.b(3,), layer_norm_1.gamma(3,), layer_norm_1.beta(3,), "
         "dense_2.W(3, 2), dense_2.b(2,)"
     )
 

@@ -8,13 +8,13 @@ import fullyconnected as fc
 
 def normed(layer, rng):
     net = fc.Network([layer], dtype=np.float64)
-    net.params[0].gain, net.params[0].shift = rng.normal(size=4), rng.normal(size=4)
+    net.params[0].gamma, net.params[0].beta = rng.normal(size=4), rng.normal(size=4)
     return net
 
 
 def formula(x, axis, p, epsilon=1e-5):
     n = (x - x.mean(axis=axis, keepdims=True)) / np.sqrt(x.var(axis=axis, keepdims=True) + epsilon)
-    return p.gain * n + p.shift
+    return p.gamma * n + p.beta
 
 
 def test_layer_norm(rng):
@@ -22,7 +22,7 @@ def test_layer_norm(rng):
     x = rng.normal(size=(6, 4)) * 5 + 3
     np.testing.assert_allclose(net.predict(x), formula(x, 1, net.params[0]), rtol=1e-12)
     for x in (np.full((2, 4), 7.0), np.zeros((2, 4))):  # a constant row has no variance
-        np.testing.assert_allclose(net.predict(x), np.tile(net.params[0].shift, (2, 1)), rtol=1e-12)
+        np.testing.assert_allclose(net.predict(x), np.tile(net.params[0].beta, (2, 1)), rtol=1e-12)
     big = np.array([[1e3, -1e3, 1e3, -1e3]]) * 1e5
     assert np.isfinite(net.predict(big)).all()
 
@@ -42,7 +42,7 @@ def test_batch_norm_predicts_with_running_statistics(rng):
     net = normed(fc.BatchNorm(n_in=4), rng)
     x = rng.normal(size=(6, 4)) * 5 + 3
     p = net.params[0]
-    np.testing.assert_allclose(net.predict(x), p.gain * x / np.sqrt(1 + 1e-5) + p.shift, rtol=1e-12)
+    np.testing.assert_allclose(net.predict(x), p.gamma * x / np.sqrt(1 + 1e-5) + p.beta, rtol=1e-12)
     together, alone = net.predict(x), np.concatenate([net.predict(row[None]) for row in x])
     np.testing.assert_allclose(together, alone, rtol=1e-14)
 
@@ -57,7 +57,7 @@ def test_running_statistics_follow_the_batches(rng, momentum):
         mean = (1 - momentum) * mean + momentum * rows.mean(axis=0)
         variance = (1 - momentum) * variance + momentum * rows.var(axis=0, ddof=1)
     np.testing.assert_allclose(net.state, np.concatenate([mean, variance]), rtol=1e-12)
-    z = (x - mean) / np.sqrt(variance + 1e-5) * net.params[0].gain + net.params[0].shift
+    z = (x - mean) / np.sqrt(variance + 1e-5) * net.params[0].gamma + net.params[0].beta
     np.testing.assert_allclose(net.predict(x), z @ net.params[1].W + net.params[1].b, rtol=1e-11)
 
 
@@ -149,7 +149,7 @@ def test_a_row_left_over_does_not_spoil_the_running_statistics(rng):
     x = rng.normal(size=(65, 3)) + 5
     net = fc.Network([fc.BatchNorm(n_in=3, momentum=0.2), fc.Dense(3, 1)], dtype=np.float64, seed=0)
     fc.fit(net, x, x @ [1.0, 2, 3], "half_squared_error", fc.Adam(0.01), epochs=100, batch_size=32, progress=False)
-    variance = dict(net.program.memory(net.theta, net.state)[0])["variance"]
+    variance = dict(net.program.memory(net.theta, net.state)[0])["running_var"]
     assert (variance > 0.7 * x.var(axis=0)).all()
 
 
@@ -188,8 +188,8 @@ def test_norm_parameters_do_not_decay(rng):
     net = fc.Network([fc.LayerNorm(n_in=3), fc.Dense(3, 2)], dtype=np.float64, seed=0)
     x, t = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
     plain, with_l2 = (net.gradients(x, t, "half_squared_error", l2=l2) for l2 in (0, 0.3))
-    np.testing.assert_allclose(with_l2.params[0].gain, plain.params[0].gain)
-    np.testing.assert_allclose(with_l2.params[0].shift, plain.params[0].shift)
+    np.testing.assert_allclose(with_l2.params[0].gamma, plain.params[0].gamma)
+    np.testing.assert_allclose(with_l2.params[0].beta, plain.params[0].beta)
     np.testing.assert_allclose(with_l2.params[1].b, plain.params[1].b)
     np.testing.assert_allclose(with_l2.params[1].W, plain.params[1].W + 0.3 * net.params[1].W)
     assert with_l2.loss == pytest.approx(plain.loss + 0.15 * (net.params[1].W ** 2).sum())

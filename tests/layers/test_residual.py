@@ -51,7 +51,7 @@ def test_params_of_nested_blocks():
     net = fc.Network([fc.Dense(2, 4), fc.Residual([fc.LayerNorm(), inner, fc.Activation("relu")]), fc.Dense(4, 1)])
     assert len(net.params) == 3
     norm, (dense,), activation = net.params[1]
-    assert (norm.gain.shape, dense.W.shape, len(activation)) == ((4,), (4, 4), 0)
+    assert (norm.gamma.shape, dense.W.shape, len(activation)) == ((4,), (4, 4), 0)
     dense.W = 7
     assert (net.theta == 7).sum() == 16
 

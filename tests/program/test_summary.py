@@ -84,7 +84,7 @@ class TestWhatItSays:
         assert formulas["residual_1.dense_1"] == "selu(x W)"
         assert formulas["residual_1.residual_1.add"] == formulas["residual_1.add"] == "x + F(x)"
         assert formulas["activation_1"] == "gelu(x)"
-        assert formulas["batch_norm_1"] == "gain (x - mean) / sqrt(variance + 1e-05) + shift, of each unit"
+        assert formulas["batch_norm_1"] == "gamma (x - mean) / sqrt(variance + 1e-05) + beta, of each unit"
         assert formulas["residual_1.layer_norm_1"].endswith("of each row")
 
     @pytest.mark.parametrize(
@@ -101,11 +101,11 @@ class TestWhatItSays:
         net = fc.Network([fc.Dense(2, 3, activation)])
         assert row_of(net.summary(120), "dense_1")[1] == formula
 
-    def test_gain_and_shift_count_where_decay_leaves_them_alone_and_statistics_are_not_trained(self):
+    def test_gamma_and_beta_count_where_decay_leaves_them_alone_and_statistics_are_not_trained(self):
         net = fc.Network([fc.Dense(4, 8, bias=False), fc.BatchNorm()])
         text = net.summary(120)
         assert row_of(text, "batch_norm_1")[3:6] == ["0", "16", "128 B"]
-        assert "leave 16 biases (with gain, shift) alone" in text
+        assert "leave 16 biases (with gamma, beta) alone" in text
         assert "not trained: 16 running statistics" in text
         assert "not trained" not in fc.mlp([2, 1]).summary()
 

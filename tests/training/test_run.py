@@ -271,14 +271,14 @@ class TestL2:
         """Where the data pull nowhere, W shrinks by 1 - lr l2 a step, and nothing else moves."""
         layers = [fc.LayerNorm(n_in=2), fc.Dense(2, 1)]
         net = fc.Network(layers, dtype=np.float64, seed=0)
-        net.params[0].shift = 0
+        net.params[0].beta = 0
         net.params[1].b = 5
         W = net.params[1].W.copy()
         x, t = np.ones((4, 2)), np.full(4, 5.0)  # a constant row is normalised to zero: z = b = t
         history = quiet(net, x, t, "half_squared_error", fc.SGD(0.1), 3, 4, l2=0.5)
         np.testing.assert_allclose(net.params[1].W, W * 0.95**3, rtol=1e-14)
         assert net.params[1].b[0] == 5
-        assert net.params[0].gain.tolist() == [1, 1]
+        assert net.params[0].gamma.tolist() == [1, 1]
         wanted = [0.25 * (W**2).sum() * 0.95 ** (2 * i) for i in range(3)]
         np.testing.assert_allclose(history.loss, wanted, rtol=1e-13)
 

@@ -93,7 +93,7 @@ void copy_rows(Rows<T> from, Rows<T> to, Range r, ptrdiff_t n) {
 template <class T>
 void layer_norm_forward(const Operation<T>& op, const T* theta, Range r) {
     const ptrdiff_t n = op.n_in;
-    const T *gain = theta + op.first.at, *shift = theta + op.second.at;
+    const T *gamma = theta + op.first.at, *beta = theta + op.second.at;
     for (ptrdiff_t i = r.from; i < r.to; i++) {
         const T* x = op.x.data + i * op.x.row;
         T *y = op.y.data + i * op.y.row, *kept = op.kept.data + i * op.kept.row;
@@ -110,7 +110,7 @@ void layer_norm_forward(const Operation<T>& op, const T* theta, Range r) {
         each<T>(n, [&](Place<T> p) {
             V<T> normal = p.get(kept) * rate;
             p.put(kept, normal);
-            p.put(y, normal * p.get(gain) + p.get(shift));
+            p.put(y, normal * p.get(gamma) + p.get(beta));
         });
     }
 }
@@ -119,10 +119,10 @@ template <class T>
 void batch_norm_forward(const Operation<T>& op, const T* theta, ptrdiff_t rows, Range c, bool train) {
     each<T>(c.to - c.from, [&](Place<T> p) {
         p.at += c.from;
-        const V<T> gain = p.get(theta + op.first.at), shift = p.get(theta + op.second.at);
-        V<T> mean = p.get(op.mean), variance = p.get(op.variance);
+        const V<T> gamma = p.get(theta + op.first.at), beta = p.get(theta + op.second.at);
+        V<T> mean = p.get(op.running_mean), variance = p.get(op.running_var);
         if (train) {
-            const V<T> running_mean = mean, running_variance = variance;
+            const V<T> running_mean = mean, running_var = variance;
             mean = variance = V<T>{};
             for (ptrdiff_t i = 0; i < rows; i++) mean += p.get(op.x.data + i * op.x.row);
             mean /= (T)rows;
@@ -132,15 +132,15 @@ void batch_norm_forward(const Operation<T>& op, const T* theta, ptrdiff_t rows, 
             }
             variance /= (T)rows;
             const T unbiased = (T)((double)rows / (double)(rows > 1 ? rows - 1 : 1));
-            p.put(op.mean, running_mean * (T)(1 - op.momentum) + mean * (T)op.momentum);
-            p.put(op.variance, running_variance * (T)(1 - op.momentum) + variance * ((T)op.momentum * unbiased));
+            p.put(op.running_mean, running_mean * (T)(1 - op.momentum) + mean * (T)op.momentum);
+            p.put(op.running_var, running_var * (T)(1 - op.momentum) + variance * ((T)op.momentum * unbiased));
         }
         const V<T> rate = 1 / square_root<T>(variance + positive<T>(op.setting));
         p.put(op.rate, rate);
         for (ptrdiff_t i = 0; i < rows; i++) {
             V<T> normal = (p.get(op.x.data + i * op.x.row) - mean) * rate;
             if (op.kept.data) p.put(op.kept.data + i * op.kept.row, normal);
-            p.put(op.y.data + i * op.y.row, normal * gain + shift);
+            p.put(op.y.data + i * op.y.row, normal * gamma + beta);
         }
     });
 }
@@ -284,27 +284,27 @@ template <class T>
 void norm_gradients(const Operation<T>& op, T* gradient, ptrdiff_t rows, Range c) {
     each<T>(c.to - c.from, [&](Place<T> p) {
         p.at += c.from;
-        V<T> shift = {}, gain = {};
+        V<T> beta = {}, gamma = {};
         for (ptrdiff_t i = 0; i < rows; i++) {
             V<T> dy = p.get(op.dy.data + i * op.dy.row);
-            shift += dy;
-            gain += dy * p.get(op.kept.data + i * op.kept.row);
+            beta += dy;
+            gamma += dy * p.get(op.kept.data + i * op.kept.row);
         }
-        p.put(gradient + op.first.at, gain);
-        p.put(gradient + op.second.at, shift);
+        p.put(gradient + op.first.at, gamma);
+        p.put(gradient + op.second.at, beta);
     });
 }
 
 template <class T>
 void layer_norm_backward(const Operation<T>& op, const T* theta, Range r) {
     const ptrdiff_t n = op.n_in;
-    const T* gain = theta + op.first.at;
+    const T* gamma = theta + op.first.at;
     for (ptrdiff_t i = r.from; i < r.to; i++) {
         const T *dy = op.dy.data + i * op.dy.row, *normal = op.kept.data + i * op.kept.row;
         T* dx = op.dx.data + i * op.dx.row;
         V<T> sums = {}, along = {};
         each<T>(n, [&](Place<T> p) {
-            V<T> d = p.get(dy) * p.get(gain);
+            V<T> d = p.get(dy) * p.get(gamma);
             p.put(dx, d);
             sums += d;
             along += d * p.get(normal);
@@ -320,11 +320,11 @@ void batch_norm_backward(const Operation<T>& op, const Run<T>& run, ptrdiff_t ro
     if (!op.dx.data) return;
     each<T>(c.to - c.from, [&](Place<T> p) {
         p.at += c.from;
-        const V<T> gain = p.get(run.gradient + op.first.at), shift = p.get(run.gradient + op.second.at);
+        const V<T> gamma = p.get(run.gradient + op.first.at), beta = p.get(run.gradient + op.second.at);
         const V<T> factor = p.get(run.theta + op.first.at) * p.get(op.rate);
         for (ptrdiff_t i = 0; i < rows; i++) {
             V<T> d = p.get(op.dy.data + i * op.dy.row);
-            if (run.train) d -= (p.get(op.kept.data + i * op.kept.row) * gain + shift) / (T)rows;
+            if (run.train) d -= (p.get(op.kept.data + i * op.kept.row) * gamma + beta) / (T)rows;
             p.put(op.dx.data + i * op.dx.row, d * factor);
         }
     });

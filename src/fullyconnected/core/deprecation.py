@@ -41,7 +41,7 @@ MEMBERS: Mapping[str, Names] = {
     },
 }
 # parameters and running statistics of layers
-PARAMETERS: Names = {}
+PARAMETERS: Names = {"gain": "gamma", "shift": "beta", "mean": "running_mean", "variance": "running_var"}
 
 # What looks at every attribute there is, or asks first whether there is one, uses none.
 _LOOKING = ("importlib._bootstrap", "inspect", "pydoc")

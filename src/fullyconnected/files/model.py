@@ -91,7 +91,7 @@ def _model(data: bytes) -> Model:
     columns = _columns(extras.pop("trained_with", {}), program.n_in)
     shapes = {tensor.name: tensor.shape for tensor in (*program.tensors, *program.state_tensors)}
     if content["version"] < VERSION:
-        upgrade(content["version"], tensors, shapes, extras)
+        upgrade(content["version"], tensors, shapes.keys(), extras)
     if missing := shapes.keys() - tensors:
         raise FileFormatError(f"the tensor {min(missing)} is missing")
     for name, tensor in tensors.items():

@@ -19,7 +19,7 @@ __all__ = ["BatchNorm", "LayerNorm"]
 
 @settings
 class Norm(SameWidth):
-    """What both share: ``y = gain * n + shift``, with n the normalised input."""
+    """What both share: ``y = gamma * n + beta``, with n the normalised input."""
 
     epsilon: float = field(default=1e-5, kw_only=True)
 
@@ -33,18 +33,18 @@ class Norm(SameWidth):
         return cls(n_in=n, epsilon=0.01)
 
     def params(self) -> Mapping[str, Param]:
-        return {"gain": Param((self.width,)), "shift": Param((self.width,))}
+        return {"gamma": Param((self.width,)), "beta": Param((self.width,))}
 
     def initialize(self, p: Any, rng: np.random.Generator) -> None:
-        p.gain = 1
-        p.shift = 0
+        p.gamma = 1
+        p.beta = 0
 
 
 @settings
 class LayerNorm(Norm):
-    """Bring each row to mean 0 and variance 1: ``y = gain * (x - mean) / sqrt(variance + epsilon) + shift``.
+    """Bring each row to mean 0 and variance 1: ``y = gamma * (x - mean) / sqrt(variance + epsilon) + beta``.
 
-    With n the normalised row and dn = gain * dy, dx = (dn - mean(dn) - n * mean(n dn)) / sqrt(variance + epsilon).
+    With n the normalised row and dn = gamma * dy, dx = (dn - mean(dn) - n * mean(n dn)) / sqrt(variance + epsilon).
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class LayerNorm(Norm):
 
     Shapes
     ------
-    x and y (rows, n_in), gain and shift (n_in,).
+    x and y (rows, n_in), gamma and beta (n_in,).
 
     Raises
     ------
@@ -65,7 +65,7 @@ class LayerNorm(Norm):
     Examples
     --------
     >>> list(LayerNorm(n_in=4).params())
-    ['gain', 'shift']
+    ['gamma', 'beta']
 
     Source: Ba, Kiros and Hinton, "Layer normalization", 2016, equation 3.
     """
@@ -90,17 +90,17 @@ class LayerNorm(Norm):
         xp.sqrt(c.rate, out=c.rate)
         xp.reciprocal(c.rate, out=c.rate)
         c.n *= c.rate
-        xp.multiply(c.n, p.gain, out=y)
-        y += p.shift
+        xp.multiply(c.n, p.gamma, out=y)
+        y += p.beta
 
     def backward(self, p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
         xp = c.xp
-        c.ones.dot(dy, out=g.shift)  # (rows,) (rows, n)
+        c.ones.dot(dy, out=g.beta)  # (rows,) (rows, n)
         xp.multiply(dy, c.n, out=c.s)
-        c.ones.dot(c.s, out=g.gain)
+        c.ones.dot(c.s, out=g.gamma)
         if dx is None:
             return
-        xp.multiply(dy, p.gain, out=dx)
+        xp.multiply(dy, p.gamma, out=dx)
         xp.multiply(dx, c.n, out=c.s)
         c.s.sum(axis=1, keepdims=True, out=c.row)
         c.row /= self.width
@@ -116,11 +116,11 @@ class LayerNorm(Norm):
 class BatchNorm(Norm):
     """Bring each unit to mean 0 and variance 1 over the batch; in prediction, by running averages of both.
 
-    ``y = gain * (x - mean) / sqrt(variance + epsilon) + shift``. In training mean and variance are the batch's, and
+    ``y = gamma * (x - mean) / sqrt(variance + epsilon) + beta``. In training mean and variance are the batch's, and
     backward sees through them: dx = (dn - mean(dn) - n * mean(n dn)) / sqrt(variance + epsilon), means over rows.
     In prediction, and for gradients with ``train=False``, they are constants: dx = dn / sqrt(variance + epsilon).
     The running averages move by ``momentum`` a step towards the batch's mean and unbiased variance. Sample weights
-    do not enter them. A single row has variance 0, and would give ``shift`` whatever it holds: where one is left over
+    do not enter them. A single row has variance 0, and would give ``beta`` whatever it holds: where one is left over
     at the end of an epoch it goes with the batch before, and a batch size of 1 is refused.
 
     Parameters
@@ -134,7 +134,7 @@ class BatchNorm(Norm):
 
     Shapes
     ------
-    x and y (rows, n_in), gain, shift and the running mean and variance (n_in,).
+    x and y (rows, n_in), gamma, beta and the running mean and variance (n_in,).
 
     Raises
     ------
@@ -144,7 +144,7 @@ class BatchNorm(Norm):
     Examples
     --------
     >>> list(BatchNorm(n_in=4).state())
-    ['mean', 'variance']
+    ['running_mean', 'running_var']
 
     Source: Ioffe and Szegedy, "Batch normalization", ICML 2015, algorithm 1.
     """
@@ -158,12 +158,12 @@ class BatchNorm(Norm):
         number("momentum of BatchNorm", self.momentum, above=True, below=1)
 
     def state(self) -> Mapping[str, Shape]:
-        return {"mean": (self.width,), "variance": (self.width,)}
+        return {"running_mean": (self.width,), "running_var": (self.width,)}
 
     def initialize(self, p: Any, rng: np.random.Generator) -> None:
         super().initialize(p, rng)
-        p.mean = 0
-        p.variance = 1
+        p.running_mean = 0
+        p.running_var = 1
 
     def cache(self, rows: int) -> Wanted:
         n = self.width
@@ -179,18 +179,18 @@ class BatchNorm(Norm):
             xp.multiply(c.n, c.n, out=c.s)
             c.ones.dot(c.s, out=c.rate)
             c.rate /= rows
-            self._follow(p.mean, c.unit, 1.0)
+            self._follow(p.running_mean, c.unit, 1.0)
             xp.copyto(c.unit, c.rate)
-            self._follow(p.variance, c.unit, rows / max(rows - 1, 1))
+            self._follow(p.running_var, c.unit, rows / max(rows - 1, 1))
         else:
-            xp.subtract(x, p.mean, out=c.n)
-            xp.copyto(c.rate, p.variance)
+            xp.subtract(x, p.running_mean, out=c.n)
+            xp.copyto(c.rate, p.running_var)
         c.rate += self.epsilon
         xp.sqrt(c.rate, out=c.rate)
         xp.reciprocal(c.rate, out=c.rate)
         c.n *= c.rate
-        xp.multiply(c.n, p.gain, out=y)
-        y += p.shift
+        xp.multiply(c.n, p.gamma, out=y)
+        y += p.beta
 
     def _follow(self, running: Array, new: Array, factor: float) -> None:
         """Move a running average by ``momentum`` towards ``factor * new``; ``new`` is destroyed."""
@@ -200,17 +200,17 @@ class BatchNorm(Norm):
 
     def backward(self, p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
         xp, rows = c.xp, len(x)
-        c.ones.dot(dy, out=g.shift)  # (rows,) (rows, n)
+        c.ones.dot(dy, out=g.beta)  # (rows,) (rows, n)
         xp.multiply(dy, c.n, out=c.s)
-        c.ones.dot(c.s, out=g.gain)
+        c.ones.dot(c.s, out=g.gamma)
         if dx is None:
             return
-        if c.through:  # gain * (dy - mean(dy) - n * mean(n dy)), with both means at hand in g
-            xp.multiply(c.n, g.gain, out=c.s)
-            c.s += g.shift
+        if c.through:  # gamma * (dy - mean(dy) - n * mean(n dy)), with both means at hand in g
+            xp.multiply(c.n, g.gamma, out=c.s)
+            c.s += g.beta
             c.s /= rows
             xp.subtract(dy, c.s, out=dx)
         else:
             xp.copyto(dx, dy)
-        dx *= p.gain
+        dx *= p.gamma
         dx *= c.rate

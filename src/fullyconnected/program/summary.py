@@ -62,7 +62,7 @@ def _applied(f: ActivationFunction | None, h: str) -> str:
 
 
 def _normalised(layer: Any, over: str) -> str:
-    return f"gain (x - mean) / sqrt(variance + {layer.epsilon:g}) + shift, of each {over}"
+    return f"gamma (x - mean) / sqrt(variance + {layer.epsilon:g}) + beta, of each {over}"
 
 
 # By the operation's kind; one that is not here is shown as its layer is written.
@@ -100,7 +100,7 @@ WORK: dict[str, Callable[[Any], Work]] = {
     "dense": _dense,
     "activation": _each(0, 0, 0, 0),
     "dropout": _each(0, 1, 0, 1),
-    "layer_norm": _each(7, 7, 3, 8),  # in prediction: subtract the mean, scale, gain, shift
+    "layer_norm": _each(7, 7, 3, 8),  # in prediction: subtract the mean, scale, times gamma, plus beta
     "batch_norm": _each(4, 7, 3, 6),
     "add": _each(1, 1, 0, 0),
 }
@@ -186,7 +186,8 @@ def _table(program: Program, dtype: np.dtype[Any]) -> _Table:
         weights, flops, known = weights + shrunk, flops + (work.predict if work else 0), known and work is not None
     biases = program.n_params - weights
     memory = _memory((program.n_params + program.n_state) * dtype.itemsize)
-    others = sorted({printable(tensor.letter) for tensor in program.tensors if not tensor.param.decays} - {"b"})
+    left = dict.fromkeys(tensor.letter for tensor in program.tensors if not tensor.param.decays)
+    others = [printable(letter) for letter in left if letter != "b"]
     also = f" (with {', '.join(others)})" if others else ""
     shrunk_or_not = (
         f"; l2 and weight decay shrink {weights:,} weight{'s' * (weights != 1)}, "

@@ -41,7 +41,8 @@ class Line(NamedTuple):
 
 X, Y, DX, DY = Name("x"), Name("y"), Name("dx"), Name("dy")
 W, B, ONES = Name("W"), Name("b"), Name("1")
-GAIN, SHIFT, MEAN, VARIANCE, N, RATE = (Name(letter) for letter in ("gain", "shift", "mean", "variance", "n", "rate"))
+GAMMA, BETA, N, RATE = (Name(letter) for letter in ("gamma", "beta", "n", "rate"))
+MEAN, VARIANCE = Name("running_mean"), Name("running_var")
 ALPHA, EPSILON, MASK, SIGMOID, TANH = (Name(letter) for letter in ("alpha", "epsilon", "m", "sigmoid", "t"))
 SCALE, SLOPE, MOMENTUM = Name("scale"), Name("slope"), Name("momentum")
 
@@ -76,13 +77,13 @@ def forward(layer: Layer, *, train: bool, rows: int) -> list[Line]:
             return [
                 Line("c.rate", 1 / call("sqrt", Reduce("var", "units", X) + EPSILON), "One over the row's deviation."),
                 Line("c.n", (X - mean(X, "units")) * RATE, "Each row is brought to mean 0 and variance 1."),
-                Line("y", GAIN * N + SHIFT, "Each unit has a gain and a shift to learn."),
+                Line("y", GAMMA * N + BETA, "Each unit has a gain gamma and a shift beta to learn."),
             ]
     return _batch_norm(train, rows)
 
 
 def _batch_norm(train: bool, rows: int) -> list[Line]:
-    last = Line("y", GAIN * N + SHIFT, "Each unit has a gain and a shift to learn.")
+    last = Line("y", GAMMA * N + BETA, "Each unit has a gain gamma and a shift beta to learn.")
     if not train:
         return [
             Line("c.rate", 1 / call("sqrt", VARIANCE + EPSILON), "One over the running deviation of each unit."),
@@ -96,8 +97,8 @@ def _batch_norm(train: bool, rows: int) -> list[Line]:
         Line("c.rate", 1 / call("sqrt", variance + EPSILON), "One over each unit's deviation over the batch."),
         Line("c.n", (X - mean(X, "rows")) * RATE, "Each unit is brought to mean 0 and variance 1 over the batch."),
         last,
-        Line("p.mean", kept * MEAN + MOMENTUM * mean(X, "rows"), "The running mean follows the batch's."),
-        Line("p.variance", kept * VARIANCE + follows, "The running variance follows the batch's unbiased one."),
+        Line("p.running_mean", kept * MEAN + MOMENTUM * mean(X, "rows"), "The running mean follows the batch's."),
+        Line("p.running_var", kept * VARIANCE + follows, "The running variance follows the batch's unbiased one."),
     ]
 
 
@@ -146,7 +147,7 @@ def and_past(line: Line, past: Sequence[int]) -> Line:
 
 
 def _normed_back(over: str, through: bool) -> list[Line]:
-    dn = DY * GAIN
+    dn = DY * GAMMA
     if through:
         dx = (dn - mean(dn, over) - N * mean(dn * N, over)) * RATE
         of = "row" if over == "units" else "batch"
@@ -154,8 +155,8 @@ def _normed_back(over: str, through: bool) -> list[Line]:
     else:
         dx, why = dn * RATE, "The running averages are constants here, so only the scale is left."
     return [
-        Line("g.shift", ONES.T @ DY, "A shift is added in every row: its gradient is the sum over the rows."),
-        Line("g.gain", ONES.T @ (DY * N), "A gain multiplies n: its gradient is n times what arrives, over the rows."),
+        Line("g.beta", ONES.T @ DY, "beta is added in every row: its gradient is the sum over the rows."),
+        Line("g.gamma", ONES.T @ (DY * N), "gamma multiplies n: its gradient is n times what arrives, over the rows."),
         Line("dx", dx, why),
     ]
 

@@ -120,6 +120,7 @@ GREEK_LETTERS = {
     "beta": "β",
     "delta": "δ",
     "epsilon": "ε",
+    "gamma": "\N{GREEK SMALL LETTER GAMMA}",
     "rho": "\N{GREEK SMALL LETTER RHO}",
     "lambda": "λ",
     "weight_decay": "decay",

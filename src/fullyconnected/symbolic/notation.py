@@ -27,7 +27,7 @@ LEVEL = {"+": ADDED, "-": ADDED, "*": MULTIPLIED, "/": MULTIPLIED, "@": MULTIPLI
 OVER = {"units": "j", "rows": "i", "all": ""}
 SCALARS = {"lr", "beta", "epsilon", "rho", "weight_decay", "step", "alpha", "slope", "lambda", "delta", "q", "l2",
            "momentum", "L", "E"}  # fmt: skip
-GREEK = {"alpha", "beta", "delta", "epsilon", "lambda", "Phi", "phi", "rho"}
+GREEK = {"alpha", "beta", "delta", "epsilon", "gamma", "lambda", "Phi", "phi", "rho"}
 
 
 def plain(node: Expression) -> bool:
