@@ -277,7 +277,7 @@ class TestMistakes:
         model, path = iris
         assert error_of(capsys, "predict", "none.safetensors", path) == "none.safetensors: No such file or directory"
         assert error_of(capsys, "predict", model, "none.csv") == "none.csv: No such file or directory"
-        assert "is not a whole safetensors file" in error_of(capsys, "predict", path, path)
+        assert "is no model file" in error_of(capsys, "predict", path, path)
         assert "is not text in UTF-8" in error_of(capsys, "predict", model, model)
         fc.mlp([4, 3], seed=0).save("net.safetensors")
         assert "was not trained from a table" in error_of(capsys, "predict", "net.safetensors", path)

@@ -83,7 +83,10 @@ INSIDE = {
         ),
     ],
     "engine": ["state", "task", "base", "numpy_engine", "threads", "lowering", "native_engine", "choice"],
-    "files": ["atomic", "architecture", "upgrade", "model", "checkpoint", "__init__"],
+    "files": [
+        *("atomic", "architecture", "upgrade", "model", "format", "safetensors_format", "formats", "checkpoint"),
+        "__init__",
+    ],
     "training": [
         *("settings", "history", "progress", "scales", "divergence", "sourcecode", "identity", "checkpoint", "solver"),
         *("run", "fit"),

@@ -1,5 +1,9 @@
 """What the losses take outputs for: the predictions beside the activations, at the extremes, in every dtype."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -198,3 +202,76 @@ def test_a_loss_may_be_assigned_and_is_checked():
         errors.ConfigError, match="network ends in 'sigmoid', and BinaryCrossEntropy takes what comes before"
     ):
         fc.mlp([2, 1], output_activation="sigmoid").loss = "binary_cross_entropy"
+
+
+class TestFiles:
+    """A network's file holds its loss, by name and settings; what no file can hold is left out, and said."""
+
+    @pytest.mark.parametrize("loss", [*(cls() for cls in LOSSES.classes.values()), fc.Huber(0.25), fc.Quantile(0.9)])
+    def test_every_loss_comes_back(self, loss, tmp_path):
+        net = fc.mlp([2, 3], seed=0)
+        net.loss = loss
+        net.save(tmp_path / "net")
+        loaded = fc.load(tmp_path / "net")
+        assert loaded.loss == loss
+        assert np.array_equal(loaded.predictions(X), net.predictions(X))
+
+    def test_checkpoints_hold_it(self, tmp_path):
+        net = fc.mlp([2, 1], seed=0)
+        fc.fit(net, X, np.ones(12), fc.Poisson(), epochs=1, checkpoint=tmp_path / "run", progress=False)
+        loaded = fc.load(tmp_path / "run")
+        assert loaded.loss == fc.Poisson()
+        assert np.array_equal(loaded.predictions(X), net.predictions(X))
+
+    def test_none(self, tmp_path):
+        fc.mlp([2, 1], seed=0).save(tmp_path / "net")
+        assert fc.load(tmp_path / "net").loss is None
+
+    @pytest.mark.parametrize("registered", [True, False])
+    def test_a_loss_of_ones_own(self, tmp_path, monkeypatch, registered):
+        monkeypatch.setattr(LOSSES, "classes", dict(LOSSES.classes))
+
+        @dataclass(frozen=True)
+        class Mine(fc.HalfSquaredError):
+            name: ClassVar[str] = "mine"
+            power: float = 2.0
+
+        if registered:
+            fc.register(Mine)
+        net = fc.mlp([2, 1], seed=0)
+        fc.fit(net, X, np.ones(12), Mine(3.0), epochs=1, checkpoint=tmp_path / "run", progress=False)
+        net.save(tmp_path / "net")
+        for path in (tmp_path / "net", tmp_path / "run"):
+            assert fc.load(path).loss == (Mine(3.0) if registered else None)
+        LOSSES.classes.pop("mine", None)
+        for _ in range(2):  # the second time from a file that the loaded network has written
+            loaded = fc.load(tmp_path / "net")
+            assert loaded.loss is None
+            with pytest.raises(errors.ConfigError, match=r"(?i)cannot hold its loss or names .*mine\. Set it, such as"):
+                loaded.predictions(X)
+            assert np.array_equal(loaded.predict(X), net.predict(X))
+            loaded.copy().save(tmp_path / "net")
+        if registered:
+            fc.register(Mine)
+            assert fc.load(tmp_path / "net").loss == Mine(3.0)
+
+    def test_a_loss_whose_settings_no_file_can_hold(self, tmp_path):
+        @dataclass(frozen=True)
+        class Bent(fc.HalfSquaredError):
+            name: ClassVar[str] = "bent loss"
+            f: Callable = np.sin
+
+        net = fc.mlp([2, 1], seed=0)
+        net.loss = Bent()
+        net.save(tmp_path / "net")
+        with pytest.raises(
+            errors.ConfigError, match=r"cannot hold its loss or names one not registered, Bent\. Set it"
+        ):
+            fc.load(tmp_path / "net").predictions(X)
+
+    def test_a_loss_that_does_not_fit_the_network_is_damage(self, tmp_path):
+        net = fc.mlp([2, 1], seed=0)
+        net._loss = fc.SoftmaxCrossEntropy()
+        net.save(tmp_path / "net")
+        with pytest.raises(errors.FileFormatError, match="loss does not fit the network: SoftmaxCrossEntropy takes 2"):
+            fc.load(tmp_path / "net")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fullyconnected.engine.base import Engine
     from fullyconnected.engine.choice import engines
     from fullyconnected.explanation import draw, explain, trace
+    from fullyconnected.files.format import Format
     from fullyconnected.optimizers import LBFGS, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
     from fullyconnected.registries import register
     from fullyconnected.schedules import CosineDecay, ExponentialDecay, LinearDecay, StepDecay, Warmup
@@ -93,6 +94,7 @@ __all__ = [
     "Metric",
     "Optimizer",
     "Engine",
+    "Format",
     "Param",
     "register",
     # modules
@@ -112,6 +114,7 @@ _LATER = {
     "engines": "engine.choice",
     "Engine": "engine.base",
     "register": "registries",
+    "Format": "files.format",
     **dict.fromkeys(("explain", "trace", "draw"), "explanation"),
     **dict.fromkeys(("fit", "epochs"), "training.fit"),
     **dict.fromkeys(("SGD", "Momentum", "Nesterov", "RMSProp", "Adam", "AdamW", "LBFGS"), "optimizers"),

@@ -3,7 +3,7 @@
 import copy
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -137,7 +137,7 @@ class Network:
 
     def _build(self, layers: tuple[Layer, ...], dtype: np.dtype[Any]) -> None:
         self.layers, self.program, self.columns = layers, Program(layers), UNNAMED
-        self._loss: Loss | None = None
+        self._loss: Loss | Mapping[str, Any] | None = None  # a description, where it is not known here
         try:
             self._theta = np.full(self.program.n_params, np.nan, dtype)
             self._state = np.full(self.program.n_state, np.nan, dtype)
@@ -195,7 +195,7 @@ class Network:
     @property
     def loss(self) -> Loss | None:
         """What the network was last trained with."""
-        return self._loss
+        return self._loss if isinstance(self._loss, Loss) else None
 
     @loss.setter
     def loss(self, given: Any) -> None:
@@ -303,13 +303,17 @@ class Network:
         >>> net.predictions([[3.0]])
         array([[0.5, 0.5]], dtype=float32)
         """
-        if self._loss is None:
+        loss = self._loss
+        if not isinstance(loss, Loss):
+            why = "has not been trained, or comes from a file of an earlier version"
+            if loss is not None:
+                name = loss.get("loss") or loss["unknown"]
+                why = f"comes from a file or pickle that cannot hold its loss or names one not registered, {name:.80}"
             raise ConfigError(
-                "the network has no loss that says what its outputs mean: it has not been trained, or the file or "
-                "pickle that it comes from holds none. Set it, such as net.loss = fc.SoftmaxCrossEntropy(); or take "
-                "the outputs themselves, net.predict(x)"
+                f"the network has no loss that says what its outputs mean: it {why}. Set it, such as net.loss = "
+                f"fc.SoftmaxCrossEntropy(); or take the outputs themselves, net.predict(x)"
             )
-        return self._loss.predictions(self.predict(x, engine=engine, n_threads=n_threads))
+        return loss.predictions(self.predict(x, engine=engine, n_threads=n_threads))
 
     def evaluate(
         self,
@@ -525,7 +529,7 @@ class Network:
         """
         from fullyconnected.files import Model, write_model  # here, for neither training nor prediction needs it
 
-        write_model(path, Model(self.layers, self._theta, self._state, columns=self.columns))
+        write_model(path, Model(self.layers, self._theta, self._state, columns=self.columns, loss=self._loss))
 
     def copy(self) -> "Network":
         """Return a network of its own with the same layers and parameters."""
@@ -540,7 +544,7 @@ class Network:
         theta: Array,
         state: Array,
         columns: Columns = UNNAMED,
-        loss: Loss | None = None,
+        loss: Loss | Mapping[str, Any] | None = None,
     ) -> "Network":
         """Return a network around existing vectors, which it keeps."""
         net = cls.__new__(cls)
@@ -555,7 +559,7 @@ class Network:
         try:
             pickle.dumps(loss)
         except Exception:  # of a class that is defined in a function, say: the network itself can be pickled
-            loss = None
+            loss = {"unknown": type(loss).__name__}
         return {**self._parts(), "loss": loss}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Network":
@@ -681,4 +685,4 @@ def load(path: str | os.PathLike[str]) -> Network:
             f"fullyconnected.tables.model import load_table_model; model = load_table_model({name!r}); "
             f"model.predict('TABLE.csv') gives probabilities or numbers, and model.net is the network"
         )
-    return Network.of(model.layers, model.theta, model.state, model.columns)
+    return Network.of(model.layers, model.theta, model.state, model.columns, model.loss)

@@ -6,6 +6,7 @@ from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.core.registry import Registry
 from fullyconnected.engine.choice import ENGINES
 from fullyconnected.errors import InputTypeError
+from fullyconnected.files import FORMATS
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
 from fullyconnected.metrics import METRICS
@@ -13,7 +14,7 @@ from fullyconnected.optimizers import OPTIMIZERS
 
 __all__ = ["REGISTRIES", "register"]
 
-REGISTRIES: tuple[Registry[Any], ...] = (LAYERS, ACTIVATIONS, LOSSES, METRICS, OPTIMIZERS, ENGINES)
+REGISTRIES: tuple[Registry[Any], ...] = (LAYERS, ACTIVATIONS, LOSSES, METRICS, OPTIMIZERS, ENGINES, FORMATS)
 
 C = TypeVar("C", bound=type[Any])
 
@@ -21,8 +22,8 @@ C = TypeVar("C", bound=type[Any])
 def register(cls: C) -> C:
     """Register a class of your own by its ``name``; also as a decorator.
 
-    It is one of Layer, ActivationFunction, Loss, Metric, Optimizer or Engine. From then on its name can be used as a
-    string. Files can hold what a network is made of, and :func:`fullyconnected.check_gradients` and the command
+    It is one of Layer, ActivationFunction, Loss, Metric, Optimizer, Engine or Format. From then on its name can be used
+    as a string. Files can hold what a network is made of, and :func:`fullyconnected.check_gradients` and the command
     ``fullyconnected check`` cover it.
 
     Parameters

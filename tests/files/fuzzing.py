@@ -21,6 +21,7 @@ VALUES = [
     *("", "a", "dense", "relu", "float64", "layers", "\ud800", "x" * 3000, "__class__", "../etc", [], {}, [[]], [{}]),
     *({"layer": "dense", "settings": {"n_in": 10**12, "n_out": 10**12}}, {"layer": "residual", "settings": {}}),
     *({"activation": "leaky_relu", "settings": {"slope": 0.1}}, {"layer": "dropout", "settings": {"rate": 0.5}}),
+    *({"loss": "huber", "settings": {"delta": 0.5}}, {"loss": "hinge", "settings": {}}, {"unknown": "Mine"}),
 ]
 
 

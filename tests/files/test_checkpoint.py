@@ -475,7 +475,7 @@ def test_a_network_is_no_checkpoint_and_other_files_are_none_either(tmp_path):
     with pytest.raises(CheckpointError, match="is a model, not a checkpoint of a run; choose another path"):
         begin(path)
     path.write_bytes(b"")
-    with pytest.raises(FileFormatError, match="not a whole safetensors file"):
+    with pytest.raises(FileFormatError, match="this is no model file, of none of the formats known here"):
         begin(path)
 
 

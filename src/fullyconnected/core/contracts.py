@@ -48,6 +48,11 @@ CALLS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         "gradient": (("program", "theta", "state", "data"), ("l2", "train", "seed")),
         "predictor": (("program", "theta", "state"), ()),
     },
+    "format": {
+        "recognises": (("head",), ()),
+        "write": (("description", "tensors"), ()),
+        "read": (("data",), ()),
+    },
 }
 TUPLES = {"activation": ("kinks",), "optimizer": ("slots", "scratch")}
 FLAGS = {"metric": ("greater_is_better",)}

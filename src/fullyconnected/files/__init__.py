@@ -1,10 +1,14 @@
-"""What is kept on disk: safetensors files with the architecture as JSON in their metadata, written atomically."""
+"""What is kept on disk: the description of a network and its tensors, in one of several formats, written atomically."""
 
 from fullyconnected.files.architecture import build_layers, describe_layers
 from fullyconnected.files.checkpoint import read_checkpoint, write_checkpoint
-from fullyconnected.files.model import Model, read_model, write_model
+from fullyconnected.files.format import Format
+from fullyconnected.files.formats import FORMATS, read_model, write_model
+from fullyconnected.files.model import Model
 
 __all__ = [
+    "FORMATS",
+    "Format",
     "Model",
     "build_layers",
     "describe_layers",

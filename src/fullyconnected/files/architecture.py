@@ -1,24 +1,25 @@
-"""Layers as JSON and back. Reading calls registered classes with plain settings, and nothing else.
+"""Layers and losses as JSON and back. Reading calls registered classes with plain settings, and nothing else.
 
-A layer is ``{"layer": its name, "settings": {...}}``, an activation ``{"activation": its name, "settings": {...}}``;
-both may stand among the settings of another.
+A layer is ``{"layer": its name, "settings": {...}}``, and an activation and a loss are ``{"activation": ...}`` and
+``{"loss": ...}`` alike; they may stand among the settings of another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from numbers import Integral, Real
 from typing import Any
 
 from fullyconnected.activations import ACTIVATIONS, FunctionPair
-from fullyconnected.base import ActivationFunction, Layer
+from fullyconnected.base import ActivationFunction, Layer, Loss
 from fullyconnected.core.registry import Registry
-from fullyconnected.errors import ConfigError, FileFormatError
+from fullyconnected.errors import ConfigError, FileFormatError, UnknownNameError
 from fullyconnected.layers import LAYERS
 from fullyconnected.layers.residual import chain
+from fullyconnected.losses import LOSSES
 
-__all__ = ["build_layers", "describe_layers"]
+__all__ = ["build_layers", "build_loss", "describe_layers", "describe_loss"]
 
-REGISTRIES: tuple[Registry[Any], ...] = (LAYERS, ACTIVATIONS)
+REGISTRIES: tuple[Registry[Any], ...] = (LAYERS, ACTIVATIONS, LOSSES)
 DEEPEST = 16  # things within things; further down the mere naming of what is wrong would cost time and memory
 
 
@@ -27,7 +28,17 @@ def describe_layers(layers: Sequence[Layer]) -> list[dict[str, Any]]:
     return [_describe(layer, DEEPEST) for layer in layers]
 
 
-def _describe(thing: Layer | ActivationFunction, depth: int) -> dict[str, Any]:
+def describe_loss(loss: Loss | Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return a loss's name and settings as JSON values; of one that no file can hold, the name of its class alone."""
+    if not isinstance(loss, Loss):  # none, or what an earlier file said of one that is not known here
+        return None if loss is None else dict(loss)
+    try:
+        return _describe(loss, DEEPEST)
+    except ConfigError:
+        return {"unknown": type(loss).__name__}
+
+
+def _describe(thing: Layer | ActivationFunction | Loss, depth: int) -> dict[str, Any]:
     kind = type(thing).__name__
     if isinstance(thing, FunctionPair):
         raise ConfigError(
@@ -78,6 +89,26 @@ def build_layers(described: Any) -> tuple[Layer, ...]:
         raise
     except Exception as error:  # whatever a class of the user's own makes of settings that a file has made up
         raise FileFormatError(f"no network can be made of its layers: {error!s:.600}") from error
+
+
+def build_loss(described: Any) -> Loss | Mapping[str, Any] | None:
+    """Return the loss that a description names, the description itself where it is not known here, or None."""
+    if described is None:
+        return None
+    names = [described.get(key) for key in ("loss", "unknown")] if isinstance(described, dict) else []
+    if sum(isinstance(name, str) for name in names) != 1:
+        raise FileFormatError(f"a loss is described by its name and its settings; found {described!r:.80}")
+    if described.keys() == {"unknown"}:
+        return described
+    try:
+        found: Loss = _build(described, DEEPEST)
+    except UnknownNameError:
+        return described
+    except FileFormatError:
+        raise
+    except Exception as error:
+        raise FileFormatError(f"the loss of the network cannot be made: {error!s:.600}") from error
+    return found
 
 
 def _build(described: Any, depth: int) -> Any:

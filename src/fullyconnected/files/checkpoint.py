@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.base import Layer
+from fullyconnected.base import Layer, Loss
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import UNNAMED, Columns
 from fullyconnected.engine.state import Best, TrainingState
 from fullyconnected.errors import CheckpointError, FileFormatError
-from fullyconnected.files.model import Model, read_model, write_model
+from fullyconnected.files.formats import read_model, write_model
+from fullyconnected.files.model import Model
+from fullyconnected.files.safetensors_format import Safetensors
 
 __all__ = ["read_checkpoint", "write_checkpoint"]
 
@@ -22,6 +24,7 @@ def write_checkpoint(
     state: TrainingState,
     kept: dict[str, Any],
     columns: Columns = UNNAMED,
+    loss: Loss | None = None,
 ) -> None:
     """Write all of a run; ``kept``, JSON values, is what else belongs to it: what it must go on with."""
     vectors = {f"slot.{name}": slot for name, slot in state.slots.items()}
@@ -38,7 +41,7 @@ def write_checkpoint(
     if state.best is not None:
         vectors |= {"best.theta": state.best.theta, "best.state": state.best.state}
         run["best"] = {"value": repr(float(state.best.value)), "epoch": state.best.epoch}
-    write_model(path, Model(layers, state.theta, state.state, {"run": run}, vectors, columns))
+    write_model(path, Model(layers, state.theta, state.state, {"run": run}, vectors, columns, loss), Safetensors())
 
 
 def read_checkpoint(

@@ -1,30 +1,27 @@
-"""The model file: every parameter as a named tensor, and beside them, as JSON, what they are parameters of.
+"""What a model file holds, in whatever format: every parameter as a named tensor, and a description of the network.
 
-The format is safetensors, which holds numbers and text and runs nothing. Whatever is read is held against what the
-architecture says before memory is taken for it: names, shapes, dtype, finiteness, version.
+Whatever is read is held against what the description says before memory is taken for it: names, shapes, dtype,
+finiteness, version.
 """
 
-import json
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
-from fullyconnected.base import Layer
+from fullyconnected.base import Layer, Loss
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import UNNAMED, Columns
 from fullyconnected.errors import ConfigError, FileFormatError
-from fullyconnected.files.architecture import build_layers, describe_layers
-from fullyconnected.files.atomic import write_atomically
+from fullyconnected.files.architecture import build_layers, build_loss, describe_layers, describe_loss
 from fullyconnected.files.upgrade import upgrade
+from fullyconnected.program.data import check_loss
 from fullyconnected.program.program import Program
 
-__all__ = ["Model", "read_model", "write_model"]
+__all__ = ["Model", "build_model", "describe_model"]
 
-NAME, VERSION = "fullyconnected", 2  # one entry of metadata: safetensors writes several in any order
+VERSION = 2
 DTYPES = ("float32", "float64")
 
 
@@ -38,56 +35,42 @@ class Model:
     extras: dict[str, Any] = field(default_factory=dict)  # JSON values: a table's columns, a run's settings
     vectors: dict[str, Array] = field(default_factory=dict)  # further vectors of theta's dtype
     columns: Columns = UNNAMED  # of what the network was trained with, where they had names
+    loss: Loss | Mapping[str, Any] | None = None  # that it was trained with; a description, where it is not known here
 
 
-def write_model(path: str | os.PathLike[str], model: Model) -> None:
-    """Write a model so that at every moment ``path`` holds the old file or the new one, whole."""
+def describe_model(model: Model) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return what a file is to hold, the description and the tensors, or raise where no file may hold the model."""
     for name, vector in {"parameters": model.theta, "running statistics": model.state}.items():
         if not np.isfinite(vector).all():
             raise ConfigError(f"the network's {name} are not all finite; such a network is not saved")
-    content = {
+    description = {
         "version": VERSION,
         "dtype": model.theta.dtype.name,
         "layers": describe_layers(model.layers),
+        "loss": describe_loss(model.loss),
         "extras": model.extras
         if model.columns == UNNAMED
         else {**model.extras, "trained_with": model.columns._asdict()},
     }
-    try:
-        text = json.dumps(content, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"a file holds plain JSON beside its tensors: {error}") from None
     tensors = Program(model.layers).named(model.theta, model.state)
     tensors |= {f"run.{name}": np.ascontiguousarray(vector) for name, vector in model.vectors.items()}
-    write_atomically(path, save(tensors, {NAME: text}))
+    return description, tensors
 
 
-def read_model(path: str | os.PathLike[str]) -> Model:
-    """Return what a model file holds, or raise :class:`FileFormatError` with what is wrong with it.
-
-    The file is read, not mapped, so that a process that cuts it short meanwhile cannot crash this one.
-    """
-    with open(os.fspath(path), "rb") as file:  # a number would be taken for an open file, and closed
-        try:
-            return _model(file.read(os.fstat(file.fileno()).st_size))
-        except FileFormatError as error:
-            raise FileFormatError(f"{os.fspath(path)}: {error}") from error.__cause__
-
-
-def _model(data: bytes) -> Model:
-    try:
-        tensors = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    except (SafetensorError, KeyError, ValueError, RecursionError) as error:
-        raise FileFormatError(f"this is not a whole safetensors file of float32 or float64: {error!s:.300}") from None
-    del data  # the tensors are copies
-    content = _content(header.get("__metadata__") or {})
+def build_model(description: Any, tensors: dict[str, Array]) -> Model:
+    """Return the model that a file holds, or raise where its parts do not fit; ``tensors`` is empty afterwards."""
+    content = _checked(description)
     dtype, extras, layers = content["dtype"], content["extras"], build_layers(content["layers"])
     if dtype not in DTYPES:
         raise FileFormatError(f"dtype is {dtype!r:.80}; float32 and float64 are known")
     if not isinstance(extras, dict):
         raise FileFormatError("the extras are not a JSON object")
-    program = Program(layers)
+    program, loss = Program(layers), build_loss(content.get("loss"))
+    if isinstance(loss, Loss):
+        try:
+            check_loss(program, loss)
+        except ConfigError as error:
+            raise FileFormatError(f"the loss does not fit the network: {error}") from None
     columns = _columns(extras.pop("trained_with", {}), program.n_in)
     shapes = {tensor.name: tensor.shape for tensor in (*program.tensors, *program.state_tensors)}
     if content["version"] < VERSION:
@@ -107,7 +90,7 @@ def _model(data: bytes) -> Model:
         if not np.isfinite(view).all():
             raise FileFormatError(f"{name} holds values that are not finite")
     vectors = {name.removeprefix("run."): tensors[name].ravel() for name in sorted(tensors)}
-    return Model(layers, theta, state, extras, vectors, columns)
+    return Model(layers, theta, state, extras, vectors, columns, loss)
 
 
 def _columns(described: Any, n_in: int) -> Columns:
@@ -123,31 +106,17 @@ def _columns(described: Any, n_in: int) -> Columns:
     return Columns(x, t)
 
 
-def _content(metadata: dict[str, str]) -> dict[str, Any]:
-    if NAME not in metadata:
-        raise FileFormatError("this was not written by fullyconnected: its metadata do not say so")
-    try:
-        content = json.loads(metadata[NAME], object_pairs_hook=_object, parse_constant=_constant)
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"the description of the network is not JSON: {error}") from None
+def _checked(content: Any) -> dict[str, Any]:
+    """Return a description that has all its parts, which files of earlier versions have without the loss."""
     version = content.get("version") if isinstance(content, dict) else None
     if version not in range(1, VERSION + 1):
         raise FileFormatError(
             f"this is of version {version!r:.80}, and this release reads versions 1 to {VERSION}; "
             f"a newer release of fullyconnected may read it"
         )
-    if content.keys() != {"version", "dtype", "layers", "extras"}:
+    found: dict[str, Any] = content
+    if {"loss", *found} != {"version", "dtype", "layers", "loss", "extras"}:
         raise FileFormatError(
-            f"the network is described by version, dtype, layers and extras; found {list(content)!r:.80}"
+            f"the network is described by version, dtype, layers, loss and extras; found {list(found)!r:.80}"
         )
-    return content
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(found := dict(pairs)) < len(pairs):
-        raise ValueError("a name stands twice in one object")
     return found
-
-
-def _constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")

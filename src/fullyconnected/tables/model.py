@@ -123,7 +123,8 @@ class TableModel:
             "target_mean": self.target_mean,
             "target_scale": self.target_scale,
         }
-        write_model(path, Model(self.net.layers, self.net.theta, self.net.state, {"table": described}))
+        net = self.net
+        write_model(path, Model(net.layers, net.theta, net.state, {"table": described}, loss=self.loss))
 
 
 def load_table_model(path: str | os.PathLike[str]) -> TableModel:
@@ -168,6 +169,7 @@ def load_table_model(path: str | os.PathLike[str]) -> TableModel:
             raise ValueError(f"{net.n_out} outputs for {classes or 'a number'}")
         if not ((model.scales > 0).all() and model.target_scale > 0):
             raise ValueError("a standard deviation that is not positive")
+        net.loss = model.loss  # files of earlier versions do not hold it
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise FileFormatError(f"{name}: the table's description is damaged: {error!r}") from None
     return model

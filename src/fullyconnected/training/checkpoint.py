@@ -44,6 +44,7 @@ class Checkpoint:
         **others: Any,
     ) -> None:
         self.path, self.layers, self.every, self.columns = os.fspath(path), net.layers, settings.every, columns
+        self.loss = task.loss
         self.written, self.took = monotonic(), 0.0
         self.memory: TrainingState | None = None
         self.pending = False
@@ -169,7 +170,7 @@ class Checkpoint:
         began = monotonic()
         answers = [list(map(float, pair)) for epoch, pair in sorted(self.answers.items()) if epoch < state.epoch]
         kept = {"settings": self.settings, "answers": answers}
-        write_checkpoint(self.path, self.layers, state, kept, self.columns)
+        write_checkpoint(self.path, self.layers, state, kept, self.columns, self.loss)
         self.seen, self.written = self.look(), monotonic()
         self.took = self.written - began
 
