@@ -60,7 +60,7 @@ ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look a
     "files/test_fuzz.py",
     "native/test_build.py",
     "native/test_engine.py::TestTheRun::test_ctrl_c",
-    "native/test_threads.py::test_a_team",
+    "native/test_threads.py::test_a_pool",
     "native/test_vector_math.py::test_the_other_kernels",
     "test_datasets.py",
     "test_house.py",

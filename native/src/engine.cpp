@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "cpu.hpp"
-#include "team.hpp"
+#include "thread_pool.hpp"
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -175,23 +175,23 @@ bool all_finite(const T* from, ptrdiff_t n) {
 
 // Run work(what, thread) on so many threads, or on as many as there are to be had: `threads` is told.
 template <class What>
-void on_team(What& what, int asked, void (*work)(What*, int)) {
+void on_pool(What& what, int asked, void (*work)(What*, int)) {
     struct Call {
         What* what;
         void (*work)(What*, int);
     } call{&what, work};
-    what.team = asked > 1 ? borrow_team(asked) : nullptr;
-    what.threads = what.team ? asked : 1;
-    if (!what.team) return work(&what, 0);
+    what.pool = asked > 1 ? borrow_pool(asked) : nullptr;
+    what.threads = what.pool ? asked : 1;
+    if (!what.pool) return work(&what, 0);
     ::run(
-        what.team,
+        what.pool,
         [](void* call_, int thread) {
             Call& c = *static_cast<Call*>(call_);
             c.work(c.what, thread);
         },
         &call);
-    give_back(what.team);
-    what.team = nullptr;
+    give_back(what.pool);
+    what.pool = nullptr;
 }
 
 }  // namespace
@@ -249,7 +249,7 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     }
     run_.parts = parts_.data();
     run_.n_parts = (int)parts_.size();
-    // where no phase is worth sharing, there is no team to wait for
+    // where no phase is worth sharing, there is no pool to wait for
     const bool alone = products < enough_products && numbers < enough_numbers && n_params < enough_numbers;
     run_.threads = alone ? 1 : std::max(1, spec.threads);
 
@@ -288,7 +288,7 @@ void Trainer<T>::run(const int64_t* order, ptrdiff_t n, const double* rates, uin
     Poll poll{interrupted, &run_.stop, now()};
     run_.stop = {&Poll::ask, &poll, 0};
     const int asked = run_.threads;
-    on_team(run_, asked, entry_of<T>(kernels_).train);
+    on_pool(run_, asked, entry_of<T>(kernels_).train);
     run_.threads = asked;
     // a gradient may overflow where the loss does not, and the last update is followed by no loss
     if (run_.optimizer.rule != Rule::none && !(all_finite(run_.theta, run_.n_params) && all_finite(state_, n_state_)))
@@ -342,7 +342,7 @@ void Predictor<T>::run(const void* x, Type type, ptrdiff_t rows, T* z, int threa
     prediction_.x = x, prediction_.x_type = type, prediction_.rows = rows, prediction_.z = z;
     Poll poll{interrupted, &prediction_.stop, shared ? now() : 0};
     prediction_.stop = {shared && interrupted ? &Poll::ask : nullptr, &poll, 0};
-    on_team(prediction_, threads, entry_of<T>(kernels_).predict);
+    on_pool(prediction_, threads, entry_of<T>(kernels_).predict);
 }
 
 template float* Arena::take<float>(ptrdiff_t, bool);

@@ -34,8 +34,8 @@ template <class T>
 void products(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, const T* a, const T* b, T* c,
               Scratch<T> scratch, int thread, int threads) {
     const bool by_rows = turn_a;
-    const Range r = by_rows ? share(m, lanes<T>, thread, threads) : Range{0, m};
-    const Range s = by_rows ? Range{0, n} : share(n, lanes<T>, thread, threads);
+    const Range r = by_rows ? partition(m, lanes<T>, thread, threads) : Range{0, m};
+    const Range s = by_rows ? Range{0, n} : partition(n, lanes<T>, thread, threads);
     const Matrix<const T> left = turn_a ? Matrix<const T>{a, 1, m} : Matrix<const T>{a, k, 1};
     const Matrix<const T> right = turn_b ? Matrix<const T>{b, 1, k} : Matrix<const T>{b, n, 1};
     product<T>(r.to - r.from, s.to - s.from, k, {left.at(r.from, 0), left.row, left.column},

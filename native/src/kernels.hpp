@@ -5,7 +5,7 @@
 
 template <class T>
 struct Entry {
-    void (*train)(Run<T>*, int thread);  // an epoch, or a gradient, by each thread of a team
+    void (*train)(Run<T>*, int thread);  // an epoch, or a gradient, by each thread of a pool
     void (*predict)(Prediction<T>*, int thread);
     bool (*evaluate)(const char* name, const T* x, T* y, ptrdiff_t n);  // the vector functions by name, for tests
     void (*products)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, const T* a, const T* b, T* c,

@@ -16,7 +16,7 @@
 
 #include "cpu.hpp"
 #include "engine.hpp"
-#include "team.hpp"
+#include "thread_pool.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -193,17 +193,17 @@ Vector<T> evaluate(const std::string& name, Vector<const T> x, Vector<T> y) {
 template <class Work>
 double fastest(int threads, int rounds, Work work) {
     double best = std::numeric_limits<double>::infinity();
-    Team* team = threads > 1 ? borrow_team(threads) : nullptr;
-    if (threads > 1 && !team) throw std::runtime_error("there are no more threads to be had");
+    ThreadPool* pool = threads > 1 ? borrow_pool(threads) : nullptr;
+    if (threads > 1 && !pool) throw std::runtime_error("there are no more threads to be had");
     for (int i = 0; i < rounds; i++) {
         const auto began = std::chrono::steady_clock::now();
-        if (team)
-            run(team, [](void* w, int thread) { (*static_cast<Work*>(w))(thread); }, &work);
+        if (pool)
+            run(pool, [](void* w, int thread) { (*static_cast<Work*>(w))(thread); }, &work);
         else
             work(0);
         best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
     }
-    if (team) give_back(team);
+    if (pool) give_back(pool);
     return best;
 }
 

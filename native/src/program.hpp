@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct Team;
+struct ThreadPool;
 
 enum class Kind : int { dense, activation, dropout, layer_norm, batch_norm, save, add };
 
@@ -128,7 +128,7 @@ struct Run {
     double* partial;      // 8 numbers a thread, which others read after a barrier
 
     int threads;
-    Team* team;
+    ThreadPool* pool;
     Stop stop;
 
     // what comes out
@@ -151,6 +151,6 @@ struct Prediction {
     T* z;
     Scratch<T>* scratch;
     int threads;
-    Team* team;
+    ThreadPool* pool;
     Stop stop;
 };

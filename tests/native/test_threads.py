@@ -1,4 +1,4 @@
-"""Threads: how many, by whom limited, and what a team of them is held to (team_test.cpp) under the sanitizers."""
+"""Threads: how many, by whom limited, and what a pool of them is held to (thread_pool_test.cpp) under the sanitizers."""
 
 import importlib.util
 import multiprocessing
@@ -22,7 +22,7 @@ COMPILER = next(filter(None, map(shutil.which, (os.environ.get("CXX", "c++"), "g
 UNDER_A_SANITIZER = any(name in os.environ.get("LD_PRELOAD", "") for name in ("asan", "tsan"))
 
 NAMES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "MKL_NUM_THREADS")
-CASES = re.findall(r'^    \{"(\w+)", case_', (HERE / "team_test.cpp").read_text(encoding="utf-8"), re.MULTILINE)
+CASES = re.findall(r'^    \{"(\w+)", case_', (HERE / "thread_pool_test.cpp").read_text(encoding="utf-8"), re.MULTILINE)
 
 needs_native = pytest.mark.skipif(
     importlib.util.find_spec("fullyconnected._native") is None, reason="the native engine is not built"
@@ -299,21 +299,21 @@ def test_the_import_of_the_library_does_not_import_threadpoolctl() -> None:
     assert python(code) == ["False", "False"]
 
 
-# --- a team -----------------------------------------------------------------------------------------------------------
+# --- a pool -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
-def team_test(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Compiles team_test.cpp with a sanitizer, once."""
+def thread_pool_test(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Compiles thread_pool_test.cpp with a sanitizer, once."""
     programs: dict[str, Path] = {}
 
     def compile_with(sanitizer: str) -> Path:
         if sanitizer not in programs:
             assert COMPILER is not None
-            program = tmp_path_factory.mktemp("team") / f"team_test_{sanitizer.replace(',', '_')}"
+            program = tmp_path_factory.mktemp("pool") / f"thread_pool_test_{sanitizer.replace(',', '_')}"
             flags = ["-std=c++20", "-O1", "-g", "-pthread", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all"]
             out = subprocess.run(
-                [COMPILER, *flags, HERE / "team_test.cpp", "-o", program], capture_output=True, text=True
+                [COMPILER, *flags, HERE / "thread_pool_test.cpp", "-o", program], capture_output=True, text=True
             )
             if "cannot find" in out.stderr or "unsupported option" in out.stderr:
                 pytest.skip(f"the compiler has no -fsanitize={sanitizer}")
@@ -328,8 +328,8 @@ def team_test(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 @pytest.mark.skipif(UNDER_A_SANITIZER, reason="these programs bring their own sanitizers")
 @pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
 @pytest.mark.parametrize("case", CASES)
-def test_a_team(team_test: Callable[[str], Path], sanitizer: str, case: str) -> None:
-    command = [str(team_test(sanitizer)), case, "20000"]
+def test_a_pool(thread_pool_test: Callable[[str], Path], sanitizer: str, case: str) -> None:
+    command = [str(thread_pool_test(sanitizer)), case, "20000"]
     if sanitizer == "thread" and shutil.which("setarch"):  # this sanitizer wants addresses where it expects them
         as_expected = ["setarch", platform.machine(), "-R"]
         if subprocess.run([*as_expected, "true"], capture_output=True).returncode == 0:

@@ -8,20 +8,20 @@
 namespace {
 
 template <class T>
-struct Curve {
+struct ActivationParams {
     Function function;
     T setting, scale;
 };
 
 // y = f(h); the derivative is written only for functions that keep it.
 template <Function f, class T>
-FC_INLINE V<T> value(Curve<T> curve, V<T> h, [[maybe_unused]] V<T>& derivative) {
+FC_INLINE V<T> value(ActivationParams<T> params, V<T> h, [[maybe_unused]] V<T>& derivative) {
     const V<T> zero = {}, one = all<T>(1);
     if constexpr (f == Function::identity) return h;
     if constexpr (f == Function::relu) return h <= zero ? zero : h;  // NaN passes
-    if constexpr (f == Function::leaky_relu) return h > zero ? h : h * curve.setting;
+    if constexpr (f == Function::leaky_relu) return h > zero ? h : h * params.setting;
     if constexpr (f == Function::elu)
-        return h > zero ? h * curve.scale : expm1<T>(h > zero ? zero : h) * (curve.scale * curve.setting);
+        return h > zero ? h * params.scale : expm1<T>(h > zero ? zero : h) * (params.scale * params.setting);
     if constexpr (f == Function::softplus) return softplus<T>(h);
     if constexpr (f == Function::sigmoid) return sigmoid<T>(h);
     if constexpr (f == Function::tanh) return tanh<T>(h);
@@ -46,11 +46,11 @@ FC_INLINE V<T> value(Curve<T> curve, V<T> h, [[maybe_unused]] V<T>& derivative) 
 
 // f'(h), from y.
 template <Function f, class T>
-FC_INLINE V<T> derivative_from(Curve<T> curve, V<T> y) {
+FC_INLINE V<T> derivative_from(ActivationParams<T> params, V<T> y) {
     const V<T> zero = {}, one = all<T>(1);
     if constexpr (f == Function::relu) return where<T>(y > zero, one);
-    if constexpr (f == Function::leaky_relu) return y <= zero ? all(curve.setting) : one;
-    if constexpr (f == Function::elu) return y > zero ? all(curve.scale) : y + curve.scale * curve.setting;
+    if constexpr (f == Function::leaky_relu) return y <= zero ? all(params.setting) : one;
+    if constexpr (f == Function::elu) return y > zero ? all(params.scale) : y + params.scale * params.setting;
     if constexpr (f == Function::softplus) return -expm1<T>(-y);
     if constexpr (f == Function::sigmoid) return (one - y) * y;
     if constexpr (f == Function::tanh) return one - y * y;
@@ -59,49 +59,51 @@ FC_INLINE V<T> derivative_from(Curve<T> curve, V<T> y) {
 }
 
 template <Function f, class T>
-FC_INLINE void activate_as(Curve<T> curve, const T* bias, Rows<T> y, Rows<T> kept, ptrdiff_t rows, ptrdiff_t n) {
+FC_INLINE void activate_as(ActivationParams<T> params, const T* bias, Rows<T> y, Rows<T> kept, ptrdiff_t rows,
+                           ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < rows; i++)
         each<T>(n, [&](Place<T> p) {
             V<T> h = p.get(y.data + i * y.row), derivative = {};
             if (bias) h += p.get(bias);
-            p.put(y.data + i * y.row, value<f, T>(curve, h, derivative));
+            p.put(y.data + i * y.row, value<f, T>(params, h, derivative));
             if (kept.data && keeps_derivative(f)) p.put(kept.data + i * kept.row, derivative);
         });
 }
 
 // y = f(y + bias) in place, for a block of rows; kept, where it is wanted, becomes f'.
 template <class T>
-void activate(Curve<T> curve, const T* bias, Rows<T> y, Rows<T> kept, ptrdiff_t rows, ptrdiff_t n) {
-    switch (curve.function) {
+void activate(ActivationParams<T> params, const T* bias, Rows<T> y, Rows<T> kept, ptrdiff_t rows, ptrdiff_t n) {
+    switch (params.function) {
         case Function::softmax:  // its rows are done as a whole, later
         case Function::identity:
-            if (bias) activate_as<Function::identity>(curve, bias, y, kept, rows, n);
+            if (bias) activate_as<Function::identity>(params, bias, y, kept, rows, n);
             return;
         case Function::relu:
-            return activate_as<Function::relu>(curve, bias, y, kept, rows, n);
+            return activate_as<Function::relu>(params, bias, y, kept, rows, n);
         case Function::leaky_relu:
-            return activate_as<Function::leaky_relu>(curve, bias, y, kept, rows, n);
+            return activate_as<Function::leaky_relu>(params, bias, y, kept, rows, n);
         case Function::elu:
-            return activate_as<Function::elu>(curve, bias, y, kept, rows, n);
+            return activate_as<Function::elu>(params, bias, y, kept, rows, n);
         case Function::gelu:
-            return activate_as<Function::gelu>(curve, bias, y, kept, rows, n);
+            return activate_as<Function::gelu>(params, bias, y, kept, rows, n);
         case Function::silu:
-            return activate_as<Function::silu>(curve, bias, y, kept, rows, n);
+            return activate_as<Function::silu>(params, bias, y, kept, rows, n);
         case Function::mish:
-            return activate_as<Function::mish>(curve, bias, y, kept, rows, n);
+            return activate_as<Function::mish>(params, bias, y, kept, rows, n);
         case Function::softplus:
-            return activate_as<Function::softplus>(curve, bias, y, kept, rows, n);
+            return activate_as<Function::softplus>(params, bias, y, kept, rows, n);
         case Function::sigmoid:
-            return activate_as<Function::sigmoid>(curve, bias, y, kept, rows, n);
+            return activate_as<Function::sigmoid>(params, bias, y, kept, rows, n);
         case Function::tanh:
-            return activate_as<Function::tanh>(curve, bias, y, kept, rows, n);
+            return activate_as<Function::tanh>(params, bias, y, kept, rows, n);
         case Function::exp:
-            return activate_as<Function::exp>(curve, bias, y, kept, rows, n);
+            return activate_as<Function::exp>(params, bias, y, kept, rows, n);
     }
 }
 
 template <Function f, class T>
-FC_INLINE void derive_as(Curve<T> curve, Rows<T> y, Rows<T> kept, Rows<T> dy, T* sums, ptrdiff_t rows, ptrdiff_t n) {
+FC_INLINE void derive_as(ActivationParams<T> params, Rows<T> y, Rows<T> kept, Rows<T> dy, T* sums, ptrdiff_t rows,
+                         ptrdiff_t n) {
     each<T>(n, [&](Place<T> p) {
         V<T> total = sums ? p.get(sums) : V<T>{};
         for (ptrdiff_t i = 0; i < rows; i++) {
@@ -109,7 +111,7 @@ FC_INLINE void derive_as(Curve<T> curve, Rows<T> y, Rows<T> kept, Rows<T> dy, T*
             V<T> d = p.get(to);
             if constexpr (f != Function::identity) {
                 d *= keeps_derivative(f) ? p.get(kept.data + i * kept.row)
-                                         : derivative_from<f, T>(curve, p.get(y.data + i * y.row));
+                                         : derivative_from<f, T>(params, p.get(y.data + i * y.row));
                 p.put(to, d);
             }
             total += d;
@@ -120,32 +122,32 @@ FC_INLINE void derive_as(Curve<T> curve, Rows<T> y, Rows<T> kept, Rows<T> dy, T*
 
 // dy *= f'(h) for a block of rows, and the sum over the rows is added to `sums`, where it is wanted.
 template <class T>
-void derive(Curve<T> curve, Rows<T> y, Rows<T> kept, Rows<T> dy, T* sums, ptrdiff_t rows, ptrdiff_t n) {
-    switch (curve.function) {
+void derive(ActivationParams<T> params, Rows<T> y, Rows<T> kept, Rows<T> dy, T* sums, ptrdiff_t rows, ptrdiff_t n) {
+    switch (params.function) {
         case Function::softmax:
         case Function::identity:
-            if (sums) derive_as<Function::identity>(curve, y, kept, dy, sums, rows, n);
+            if (sums) derive_as<Function::identity>(params, y, kept, dy, sums, rows, n);
             return;
         case Function::relu:
-            return derive_as<Function::relu>(curve, y, kept, dy, sums, rows, n);
+            return derive_as<Function::relu>(params, y, kept, dy, sums, rows, n);
         case Function::leaky_relu:
-            return derive_as<Function::leaky_relu>(curve, y, kept, dy, sums, rows, n);
+            return derive_as<Function::leaky_relu>(params, y, kept, dy, sums, rows, n);
         case Function::elu:
-            return derive_as<Function::elu>(curve, y, kept, dy, sums, rows, n);
+            return derive_as<Function::elu>(params, y, kept, dy, sums, rows, n);
         case Function::gelu:
-            return derive_as<Function::gelu>(curve, y, kept, dy, sums, rows, n);
+            return derive_as<Function::gelu>(params, y, kept, dy, sums, rows, n);
         case Function::silu:
-            return derive_as<Function::silu>(curve, y, kept, dy, sums, rows, n);
+            return derive_as<Function::silu>(params, y, kept, dy, sums, rows, n);
         case Function::mish:
-            return derive_as<Function::mish>(curve, y, kept, dy, sums, rows, n);
+            return derive_as<Function::mish>(params, y, kept, dy, sums, rows, n);
         case Function::softplus:
-            return derive_as<Function::softplus>(curve, y, kept, dy, sums, rows, n);
+            return derive_as<Function::softplus>(params, y, kept, dy, sums, rows, n);
         case Function::sigmoid:
-            return derive_as<Function::sigmoid>(curve, y, kept, dy, sums, rows, n);
+            return derive_as<Function::sigmoid>(params, y, kept, dy, sums, rows, n);
         case Function::tanh:
-            return derive_as<Function::tanh>(curve, y, kept, dy, sums, rows, n);
+            return derive_as<Function::tanh>(params, y, kept, dy, sums, rows, n);
         case Function::exp:
-            return derive_as<Function::exp>(curve, y, kept, dy, sums, rows, n);
+            return derive_as<Function::exp>(params, y, kept, dy, sums, rows, n);
     }
 }
 

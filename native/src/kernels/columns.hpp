@@ -50,7 +50,7 @@ T sum_of(const T* from, ptrdiff_t n) {
 
 // The rows from row i and column j on; none of none.
 template <class T>
-FC_INLINE Rows<T> beyond(Rows<T> rows, ptrdiff_t i, ptrdiff_t j) {
+FC_INLINE Rows<T> offset(Rows<T> rows, ptrdiff_t i, ptrdiff_t j) {
     return {rows.data ? rows.data + i * rows.row + j : nullptr, rows.row};
 }
 
@@ -66,7 +66,7 @@ struct Range {
 };
 
 // The part of n things that falls to one thread, cut at multiples of grain; it depends on nothing else.
-FC_INLINE Range share(ptrdiff_t n, ptrdiff_t grain, int thread, int threads) {
+FC_INLINE Range partition(ptrdiff_t n, ptrdiff_t grain, int thread, int threads) {
     ptrdiff_t units = (n + grain - 1) / grain;
     ptrdiff_t from = units * thread / threads * grain, to = units * (thread + 1) / threads * grain;
     return {from < n ? from : n, to < n ? to : n};

@@ -1,4 +1,4 @@
-// The operations, forward and backward, by one thread or shared among a crew.
+// The operations, forward and backward, by one thread or shared among a context.
 #pragma once
 
 #include "activations.hpp"
@@ -6,16 +6,16 @@
 #include "product.hpp"
 #include "random.hpp"
 
-void barrier(Team* team);
+void barrier(ThreadPool* pool);
 
 namespace {
 
 // One thread of a run. Work is done in phases; a phase is shared by all threads or left to thread 0, which its shape
 // alone decides, so that the same shape and number of threads give the same bits.
 template <class T>
-struct Crew {
+struct ThreadContext {
     int thread, threads;
-    Team* team;
+    ThreadPool* pool;
     Stop* stop;
     Scratch<T> scratch;
     bool apart = false;  // whether the phase before was shared
@@ -24,24 +24,24 @@ struct Crew {
     // Begin a phase, and return whether this thread has a part in it.
     FC_INLINE bool begins(bool shared) {
         shared = shared && threads > 1;
-        if (!met && (shared || apart)) barrier(team);
+        if (!met && (shared || apart)) barrier(pool);
         met = false;
         apart = shared;
         return shared || thread == 0;
     }
     // Wait for all: what each has written is known to the others.
     FC_INLINE void meet() {
-        if (threads > 1) barrier(team);
+        if (threads > 1) barrier(pool);
         met = true;
         apart = false;
     }
     FC_INLINE Range part(ptrdiff_t n, ptrdiff_t grain) const {
-        return apart ? share(n, grain, thread, threads) : Range{0, n};
+        return apart ? partition(n, grain, thread, threads) : Range{0, n};
     }
 };
 
 template <class T>
-FC_INLINE Curve<T> curve_of(const Operation<T>& op) {
+FC_INLINE ActivationParams<T> params_of(const Operation<T>& op) {
     return {op.function, (T)op.setting, (T)op.scale};
 }
 
@@ -54,32 +54,32 @@ FC_INLINE bool is_enough(ptrdiff_t rows, const Operation<T>& op) {
 
 template <class T>
 struct Activating {  // what follows the product of a Dense layer
-    Curve<T> curve;
+    ActivationParams<T> params;
     const T* bias;
     Rows<T> kept;
 
     FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) const {}
     FC_INLINE void then(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Rows<T> tile) const {
-        activate(curve, bias ? bias + j : nullptr, tile, beyond(kept, i, j), rows, columns);
+        activate(params, bias ? bias + j : nullptr, tile, offset(kept, i, j), rows, columns);
     }
 };
 
 template <class T>
-void dense_forward(Crew<T>& crew, const Operation<T>& op, const T* theta, ptrdiff_t rows) {
-    const bool by_columns = op.n_out >= 2 * crew.threads * tile_columns<T>;
-    const bool by_rows = !by_columns && rows >= 2 * crew.threads * tile_rows;
-    if (crew.begins(is_enough(rows, op) && (by_columns || by_rows))) {
-        const Range r = by_rows ? crew.part(rows, tile_rows) : Range{0, rows};
-        const Range c = by_rows ? Range{0, op.n_out} : crew.part(op.n_out, lanes<T>);
+void dense_forward(ThreadContext<T>& context, const Operation<T>& op, const T* theta, ptrdiff_t rows) {
+    const bool by_columns = op.n_out >= 2 * context.threads * tile_columns<T>;
+    const bool by_rows = !by_columns && rows >= 2 * context.threads * tile_rows;
+    if (context.begins(is_enough(rows, op) && (by_columns || by_rows))) {
+        const Range r = by_rows ? context.part(rows, tile_rows) : Range{0, rows};
+        const Range c = by_rows ? Range{0, op.n_out} : context.part(op.n_out, lanes<T>);
         const T* W = theta + op.first.at;
-        const Rows<T> kept = beyond(op.kept, r.from, c.from);
-        Activating<T> done = {curve_of(op), op.bias ? theta + op.second.at + c.from : nullptr, kept};
-        product<T>(r.to - r.from, c.to - c.from, op.n_in, {beyond(op.x, r.from, 0).data, op.x.row, 1},
-                   {W + c.from, op.n_out, 1}, beyond(op.y, r.from, c.from), crew.scratch, done, crew.stop,
-                   crew.stop && crew.thread == 0);
+        const Rows<T> kept = offset(op.kept, r.from, c.from);
+        Activating<T> done = {params_of(op), op.bias ? theta + op.second.at + c.from : nullptr, kept};
+        product<T>(r.to - r.from, c.to - c.from, op.n_in, {offset(op.x, r.from, 0).data, op.x.row, 1},
+                   {W + c.from, op.n_out, 1}, offset(op.y, r.from, c.from), context.scratch, done, context.stop,
+                   context.stop && context.thread == 0);
     }
-    if (op.function == Function::softmax && crew.begins(rows * op.n_out >= enough_numbers)) {
-        const Range r = crew.part(rows, 1);
+    if (op.function == Function::softmax && context.begins(rows * op.n_out >= enough_numbers)) {
+        const Range r = context.part(rows, 1);
         softmax(op.y, r.from, r.to, op.n_out);
     }
 }
@@ -146,20 +146,20 @@ void batch_norm_forward(const Operation<T>& op, const T* theta, ptrdiff_t rows, 
 }
 
 template <class T>
-void forward(Crew<T>& crew, const Operation<T>* all_of_them, const Operation<T>& op, const T* theta, ptrdiff_t rows,
-             bool train, uint64_t seed, int64_t step) {
-    if (op.kind == Kind::dense) return dense_forward(crew, op, theta, rows);
+void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const Operation<T>& op, const T* theta,
+             ptrdiff_t rows, bool train, uint64_t seed, int64_t step) {
+    if (op.kind == Kind::dense) return dense_forward(context, op, theta, rows);
     if (op.kind == Kind::save) return;  // y is x
-    if (!crew.begins(rows * op.n_in >= enough_numbers)) return;
-    if (op.kind == Kind::batch_norm) return batch_norm_forward(op, theta, rows, crew.part(op.n_in, lanes<T>), train);
-    const Range r = crew.part(rows, 1);
+    if (!context.begins(rows * op.n_in >= enough_numbers)) return;
+    if (op.kind == Kind::batch_norm) return batch_norm_forward(op, theta, rows, context.part(op.n_in, lanes<T>), train);
+    const Range r = context.part(rows, 1);
     switch (op.kind) {
         case Kind::activation:
             copy_rows(op.x, op.y, r, op.n_in);
             if (op.function == Function::softmax)
                 softmax(op.y, r.from, r.to, op.n_in);
             else
-                activate<T>(curve_of(op), nullptr, beyond(op.y, r.from, 0), beyond(op.kept, r.from, 0), r.to - r.from,
+                activate<T>(params_of(op), nullptr, offset(op.y, r.from, 0), offset(op.kept, r.from, 0), r.to - r.from,
                             op.n_in);
             return;
         case Kind::dropout:
@@ -198,7 +198,8 @@ struct Deriving {  // what follows the product that gives dL/dx: the derivative 
         if (!before_it) return;
         const Operation<T>& op = *before_it;
         j += from;
-        derive(curve_of(op), beyond(op.y, i, j), beyond(op.kept, i, j), tile, sums ? sums + j : nullptr, rows, columns);
+        derive(params_of(op), offset(op.y, i, j), offset(op.kept, i, j), tile, sums ? sums + j : nullptr, rows,
+               columns);
     }
 };
 
@@ -209,7 +210,7 @@ struct Updating {  // what follows the product that gives W's gradient: the opti
     const Update<T>& update;
     ptrdiff_t at, row;  // where the product's first row lies in theta
     bool decays, fetches;
-    double& pull;
+    double& l2_term;
 
     // What the update will read is fetched while the tile is computed: a row of it lies in two cache lines, or three.
     FC_INLINE void before(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns) const {
@@ -226,13 +227,13 @@ struct Updating {  // what follows the product that gives W's gradient: the opti
         }
     }
     FC_INLINE void then(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Rows<T> tile) const {
-        V<T> pulls = {};
+        V<T> l2_terms = {};
         if (columns == row && tile.row == row) {  // whole rows of W are one stretch
             columns *= rows;
             rows = 1;
         }
-        ::update<T>(update, at + i * row + j, row, {tile.data, tile.row}, rows, columns, decays, pulls);
-        if (update.l2 != 0) pull += (double)sum<T>(pulls);
+        ::update<T>(update, at + i * row + j, row, {tile.data, tile.row}, rows, columns, decays, l2_terms);
+        if (update.l2 != 0) l2_term += (double)sum<T>(l2_terms);
     }
 };
 
@@ -242,42 +243,43 @@ FC_INLINE void zero(T* from, ptrdiff_t n) {
 }
 
 template <class T>
-void dense_backward(Crew<T>& crew, const Operation<T>& op, const Operation<T>* before_it, const Run<T>& run,
-                    ptrdiff_t rows, const Update<T>* fused, double& pull) {
+void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Operation<T>* before_it, const Run<T>& run,
+                    ptrdiff_t rows, const Update<T>* fused, double& l2_term) {
     T* db = op.bias ? run.gradient + op.second.at : nullptr;
-    if (op.function == Function::softmax && crew.begins(rows * op.n_out >= enough_numbers)) {
-        const Range r = crew.part(rows, 1);
+    if (op.function == Function::softmax && context.begins(rows * op.n_out >= enough_numbers)) {
+        const Range r = context.part(rows, 1);
         softmax_back(op.y, op.dy, r.from, r.to, op.n_out);
     }
-    if (!op.derivative_done && crew.begins(rows * op.n_out >= enough_numbers)) {
-        const Range c = crew.part(op.n_out, lanes<T>);
+    if (!op.derivative_done && context.begins(rows * op.n_out >= enough_numbers)) {
+        const Range c = context.part(op.n_out, lanes<T>);
         if (db) zero(db + c.from, c.to - c.from);
-        derive<T>(curve_of(op), beyond(op.y, 0, c.from), beyond(op.kept, 0, c.from), beyond(op.dy, 0, c.from),
+        derive<T>(params_of(op), offset(op.y, 0, c.from), offset(op.kept, 0, c.from), offset(op.dy, 0, c.from),
                   db ? db + c.from : nullptr, rows, c.to - c.from);
     }
     // each thread takes some rows of W: it needs no others, so it may change them as soon as it has used them
-    if (!crew.begins(is_enough(rows, op) && op.n_in >= 2 * crew.threads * lanes<T>)) return;
-    const Range c = crew.part(op.n_in, lanes<T>);
+    if (!context.begins(is_enough(rows, op) && op.n_in >= 2 * context.threads * lanes<T>)) return;
+    const Range c = context.part(op.n_in, lanes<T>);
     const ptrdiff_t n = c.to - c.from;
     T* W = run.theta + op.first.at + c.from * op.n_out;
-    const bool polls = crew.stop && crew.thread == 0;
+    const bool polls = context.stop && context.thread == 0;
     if (n <= 0) return;
     if (op.dx.data) {
         const Operation<T>* fuses = before_it && before_it->derivative_done ? before_it : nullptr;
         T* sums = fuses && fuses->bias ? run.gradient + fuses->second.at : nullptr;
         if (sums) zero(sums + c.from, n);
         product<T>(rows, n, op.n_out, {op.dy.data, op.dy.row, 1}, {W, 1, op.n_out}, {op.dx.data + c.from, op.dx.row},
-                   crew.scratch, Deriving<T>{fuses, sums, c.from}, crew.stop, polls);
+                   context.scratch, Deriving<T>{fuses, sums, c.from}, context.stop, polls);
     }
     const Matrix<const T> x = {op.x.data + c.from, 1, op.x.row}, dy = {op.dy.data, op.dy.row, 1};
     const ptrdiff_t at = op.first.at + c.from * op.n_out;
     T* dW = run.gradient + at;
     const bool keeps = rows > longest_k || rows * n * op.n_out <= few_products;
     if (!fused)
-        product<T>(n, op.n_out, rows, x, dy, {dW, op.n_out}, crew.scratch, Nothing<T>{}, crew.stop, polls);
+        product<T>(n, op.n_out, rows, x, dy, {dW, op.n_out}, context.scratch, Nothing<T>{}, context.stop, polls);
     else
-        product<T>(n, op.n_out, rows, x, dy, {keeps ? dW : nullptr, op.n_out}, crew.scratch,
-                   Updating<T>{*fused, at, op.n_out, op.first.decays, op.first.size > fetched, pull}, crew.stop, polls);
+        product<T>(n, op.n_out, rows, x, dy, {keeps ? dW : nullptr, op.n_out}, context.scratch,
+                   Updating<T>{*fused, at, op.n_out, op.first.decays, op.first.size > fetched, l2_term}, context.stop,
+                   polls);
 }
 
 template <class T>
@@ -331,19 +333,19 @@ void batch_norm_backward(const Operation<T>& op, const Run<T>& run, ptrdiff_t ro
 }
 
 template <class T>
-void backward(Crew<T>& crew, const Operation<T>& op, const Operation<T>* before_it, const Run<T>& run, ptrdiff_t rows,
-              const Update<T>* fused, double& pull) {
-    if (op.kind == Kind::dense) return dense_backward(crew, op, before_it, run, rows, fused, pull);
+void backward(ThreadContext<T>& context, const Operation<T>& op, const Operation<T>* before_it, const Run<T>& run,
+              ptrdiff_t rows, const Update<T>* fused, double& l2_term) {
+    if (op.kind == Kind::dense) return dense_backward(context, op, before_it, run, rows, fused, l2_term);
     const bool shared = rows * op.n_in >= enough_numbers;
     if (op.kind == Kind::batch_norm) {
-        if (crew.begins(shared)) batch_norm_backward(op, run, rows, crew.part(op.n_in, lanes<T>));
+        if (context.begins(shared)) batch_norm_backward(op, run, rows, context.part(op.n_in, lanes<T>));
         return;
     }
-    if (op.kind == Kind::layer_norm && crew.begins(shared))
-        norm_gradients(op, run.gradient, rows, crew.part(op.n_in, lanes<T>));
+    if (op.kind == Kind::layer_norm && context.begins(shared))
+        norm_gradients(op, run.gradient, rows, context.part(op.n_in, lanes<T>));
     if (!op.dx.data && op.kind != Kind::add) return;
-    if (!crew.begins(shared)) return;
-    const Range r = crew.part(rows, 1);
+    if (!context.begins(shared)) return;
+    const Range r = context.part(rows, 1);
     const ptrdiff_t n = op.n_in;
     switch (op.kind) {
         case Kind::activation:
@@ -351,7 +353,7 @@ void backward(Crew<T>& crew, const Operation<T>& op, const Operation<T>* before_
             if (op.function == Function::softmax)
                 softmax_back(op.y, op.dx, r.from, r.to, n);
             else
-                derive<T>(curve_of(op), beyond(op.y, r.from, 0), beyond(op.kept, r.from, 0), beyond(op.dx, r.from, 0),
+                derive<T>(params_of(op), offset(op.y, r.from, 0), offset(op.kept, r.from, 0), offset(op.dx, r.from, 0),
                           nullptr, r.to - r.from, n);
             return;
         case Kind::dropout:

@@ -46,7 +46,7 @@ FC_INLINE Update<T> update_of(const Optimizing<T>& o, T* theta, double lr, int64
 
 template <Rule rule, class T>
 FC_INLINE void update_as(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<const T> gradient, ptrdiff_t rows,
-                         ptrdiff_t n, bool decays, V<T>& pulls) {
+                         ptrdiff_t n, bool decays, V<T>& l2_terms) {
     const bool l2 = decays && u.l2 != 0, shrinks = rule == Rule::adam && decays && u.shrink != 1;
     const T lr = u.lr, decay = u.decay, grown = u.grown, epsilon = u.epsilon, beta2 = u.beta2;
     const T beta1_rest = u.beta1_rest, beta2_rest = u.beta2_rest, shrink = u.shrink, pulled = u.l2;
@@ -58,7 +58,7 @@ FC_INLINE void update_as(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<c
             V<T> g = p.get(gradient.data + r * gradient.row), w = p.get(theta);
             if (l2) {
                 g = multiply_add<T>(w, all(pulled), g);
-                pulls += w * w * pulled;
+                l2_terms += w * w * pulled;
             }
             if constexpr (rule == Rule::sgd) w -= g * lr;
             if constexpr (rule == Rule::momentum) {
@@ -90,24 +90,24 @@ FC_INLINE void update_as(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<c
     }
 }
 
-// Move rows of n parameters, `row` apart in theta and begun at `at`, against their gradient; where l2 pulls at them,
-// add l2 theta^2 to pulls.
+// Move rows of n parameters, `row` apart in theta and begun at `at`, against their gradient; where l2 l2_terms at them,
+// add l2 theta^2 to l2_terms.
 template <class T>
 void update(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<const T> gradient, ptrdiff_t rows, ptrdiff_t n,
-            bool decays, V<T>& pulls) {
+            bool decays, V<T>& l2_terms) {
     switch (u.rule) {
         case Rule::none:
             return;
         case Rule::sgd:
-            return update_as<Rule::sgd>(u, at, row, gradient, rows, n, decays, pulls);
+            return update_as<Rule::sgd>(u, at, row, gradient, rows, n, decays, l2_terms);
         case Rule::momentum:
-            return update_as<Rule::momentum>(u, at, row, gradient, rows, n, decays, pulls);
+            return update_as<Rule::momentum>(u, at, row, gradient, rows, n, decays, l2_terms);
         case Rule::nesterov:
-            return update_as<Rule::nesterov>(u, at, row, gradient, rows, n, decays, pulls);
+            return update_as<Rule::nesterov>(u, at, row, gradient, rows, n, decays, l2_terms);
         case Rule::rmsprop:
-            return update_as<Rule::rmsprop>(u, at, row, gradient, rows, n, decays, pulls);
+            return update_as<Rule::rmsprop>(u, at, row, gradient, rows, n, decays, l2_terms);
         case Rule::adam:
-            return update_as<Rule::adam>(u, at, row, gradient, rows, n, decays, pulls);
+            return update_as<Rule::adam>(u, at, row, gradient, rows, n, decays, l2_terms);
     }
 }
 

@@ -91,11 +91,11 @@ void gather_batch(const Run<T>& run, const int64_t* order, ptrdiff_t rows, doubl
 
 // What follows where the whole gradient is wanted: l2's part of it, its norm, clipping, and the update.
 template <class T>
-void settle(Crew<T>& crew, Run<T>& run, const Update<T>& update_, double& l2_value) {
+void finish_step(ThreadContext<T>& context, Run<T>& run, const Update<T>& update_, double& l2_value) {
     constexpr ptrdiff_t piece = 4096;
-    if (!crew.begins(run.n_params >= enough_numbers)) return;
-    const Range mine = crew.part(run.n_params, lanes<T>);
-    double squares = 0, largest = 0, pull = 0;
+    if (!context.begins(run.n_params >= enough_numbers)) return;
+    const Range mine = context.part(run.n_params, lanes<T>);
+    double squares = 0, largest = 0, l2_term = 0;
     auto pieces = [&](auto body) {
         for (int i = 0; i < run.n_parts; i++) {
             const Part& part = run.parts[i];
@@ -106,29 +106,29 @@ void settle(Crew<T>& crew, Run<T>& run, const Update<T>& update_, double& l2_val
     };
     pieces([&](ptrdiff_t at, ptrdiff_t n, bool decays) {
         T *g = run.gradient + at, *w = run.theta + at;
-        V<T> sums = {}, most = {}, pulls = {};
+        V<T> sums = {}, most = {}, l2_terms = {};
         each<T>(n, [&](Place<T> p) {
             V<T> d = p.get(g);
             if (decays && run.l2 != 0) {
                 V<T> weight = p.get(w);
                 d = multiply_add<T>(weight, all((T)run.l2), d);
-                pulls += weight * weight * (T)run.l2;
+                l2_terms += weight * weight * (T)run.l2;
                 p.put(g, d);
             }
             sums += d * d;
             most = larger<T>(absolute<T>(d), most);
         });
         squares += (double)sum<T>(sums);
-        pull += (double)sum<T>(pulls);
+        l2_term += (double)sum<T>(l2_terms);
         for (ptrdiff_t l = 0; l < lanes<T>; l++) largest = (double)most[l] > largest ? (double)most[l] : largest;
     });
-    l2_value += pull;
+    l2_value += l2_term;
     double scale = 1;
     if (is_finite(run.max_norm)) {
-        double* partial = run.partial + 8 * crew.thread;
+        double* partial = run.partial + 8 * context.thread;
         partial[2] = squares, partial[3] = largest;
-        const int threads = crew.apart ? crew.threads : 1;
-        if (threads > 1) barrier(crew.team);
+        const int threads = context.apart ? context.threads : 1;
+        if (threads > 1) barrier(context.pool);
         squares = largest = 0;
         for (int i = 0; i < threads; i++) {
             squares += run.partial[8 * i + 2];
@@ -145,7 +145,7 @@ void settle(Crew<T>& crew, Run<T>& run, const Update<T>& update_, double& l2_val
             });
             if (threads > 1) {
                 partial[4] = squares;
-                barrier(crew.team);
+                barrier(context.pool);
                 squares = 0;
                 for (int i = 0; i < threads; i++) squares += run.partial[8 * i + 4];
             }
@@ -163,31 +163,32 @@ void settle(Crew<T>& crew, Run<T>& run, const Update<T>& update_, double& l2_val
 
 // One step on `rows` rows; false where its loss is not finite.
 template <class T>
-bool step(Crew<T>& crew, Run<T>& run, const int64_t* order, ptrdiff_t rows, double weight, double lr, int64_t count) {
-    if (crew.begins(rows * (run.n_in + run.n_out) >= enough_numbers))
-        gather_batch(run, order, rows, weight, crew.part(rows, 1));
+bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_t rows, double weight, double lr,
+          int64_t count) {
+    if (context.begins(rows * (run.n_in + run.n_out) >= enough_numbers))
+        gather_batch(run, order, rows, weight, context.part(rows, 1));
     for (int i = 0; i < run.n_operations; i++)
-        forward(crew, run.operations, run.operations[i], run.theta, rows, run.train, run.seed, count);
-    if (crew.begins(rows * run.n_out >= enough_numbers)) {
-        const Range r = crew.part(rows, 1);
-        run.partial[8 * crew.thread] = loss_of(run, r.from, r.to);
+        forward(context, run.operations, run.operations[i], run.theta, rows, run.train, run.seed, count);
+    if (context.begins(rows * run.n_out >= enough_numbers)) {
+        const Range r = context.part(rows, 1);
+        run.partial[8 * context.thread] = loss_of(run, r.from, r.to);
     }
-    const bool shared = crew.apart;
-    crew.meet();
+    const bool shared = context.apart;
+    context.meet();
     double value = 0;
-    for (int i = 0; i < (shared ? crew.threads : 1); i++) value += run.partial[8 * i];
-    if (crew.thread == 0) run.value = value;
+    for (int i = 0; i < (shared ? context.threads : 1); i++) value += run.partial[8 * i];
+    if (context.thread == 0) run.value = value;
     if (run.optimizer.rule != Rule::none && !is_finite(value)) return false;
 
     Update<T> rule = update_of(run.optimizer, run.theta, lr, count + 1, run.l2);
     const bool fuse = run.optimizer.rule != Rule::none && !is_finite(run.max_norm);
-    double pull = 0;
+    double l2_term = 0;
     for (int i = run.n_operations - 1; i >= run.first; i--)
-        backward(crew, run.operations[i], i ? &run.operations[i - 1] : nullptr, run, rows, fuse ? &rule : nullptr,
-                 pull);
+        backward(context, run.operations[i], i ? &run.operations[i - 1] : nullptr, run, rows, fuse ? &rule : nullptr,
+                 l2_term);
     if (fuse) {  // what remains are vectors: biases, gains and shifts
         V<T> none = {};
-        if (crew.begins(false) && !stopped(&run.stop))
+        if (context.begins(false) && !stopped(&run.stop))
             for (int i = 0; i < run.n_operations; i++) {
                 const Operation<T>& op = run.operations[i];
                 const Part parts[2] = {op.first, op.second};
@@ -197,12 +198,12 @@ bool step(Crew<T>& crew, Run<T>& run, const int64_t* order, ptrdiff_t rows, doub
             }
     } else {
         rule.l2 = 0;
-        settle(crew, run, rule, pull);
+        finish_step(context, run, rule, l2_term);
     }
     if (run.l2 != 0) {
-        run.partial[8 * crew.thread + 1] = pull;
-        crew.meet();
-        for (int i = 0; crew.thread == 0 && i < crew.threads; i++) run.value += 0.5 * run.partial[8 * i + 1];
+        run.partial[8 * context.thread + 1] = l2_term;
+        context.meet();
+        for (int i = 0; context.thread == 0 && i < context.threads; i++) run.value += 0.5 * run.partial[8 * i + 1];
     }
     return true;
 }
@@ -211,7 +212,7 @@ template <class T>
 void train(Run<T>* run_, int thread) {
     FlushDenormals flush;
     Run<T>& run = *run_;
-    Crew<T> crew{thread, run.threads, run.team, &run.stop, run.scratch[thread]};
+    ThreadContext<T> context{thread, run.threads, run.pool, &run.stop, run.scratch[thread]};
     const double work = (double)(run.n_params + run.n_in + run.n_out) * (double)run.batch_size;
     int64_t count = run.step, since = 0;
     for (ptrdiff_t from = 0, rows = 0, i = 0; from < run.n_order; from += rows, i++) {
@@ -220,7 +221,7 @@ void train(Run<T>* run_, int thread) {
         const int64_t* order = run.order + from;
         const double weight = weight_of(run, order, rows), lr = run.rates ? run.rates[i] : 0;
         if (weight == 0) continue;  // every row has weight zero: there is nothing to learn from this batch
-        const bool good = step(crew, run, order, rows, weight, lr, count++);
+        const bool good = step(context, run, order, rows, weight, lr, count++);
         if (thread == 0) {
             run.last_from = from;
             run.rate = lr;
@@ -231,7 +232,7 @@ void train(Run<T>* run_, int thread) {
             if (work >= 1e5 || ++since % 256 == 0) run.stop.poll(run.stop.engine);
             run.partial[7] = run.diverged || run.stop.now;
         }
-        crew.meet();
+        context.meet();
         if (run.partial[7] != 0) return;
     }
 }
@@ -239,13 +240,14 @@ void train(Run<T>* run_, int thread) {
 template <class T>
 void predict(Prediction<T>* p, int thread) {
     FlushDenormals flush;
-    Crew<T> crew{0, 1, nullptr, nullptr, p->scratch[thread]};
+    ThreadContext<T> context{0, 1, nullptr, nullptr, p->scratch[thread]};
     const Operation<T>* operations = p->operations[thread];
-    const Range mine = share(p->rows, tile_rows, thread, p->threads);
+    const Range mine = partition(p->rows, tile_rows, thread, p->threads);
     for (ptrdiff_t from = mine.from; from < mine.to; from += p->block) {
         const ptrdiff_t rows = mine.to - from < p->block ? mine.to - from : p->block;
         gather(p->x, p->x_type, nullptr, from, operations[0].x, {0, rows}, p->n_in);
-        for (int i = 0; i < p->n_operations; i++) forward(crew, operations, operations[i], p->theta, rows, false, 0, 0);
+        for (int i = 0; i < p->n_operations; i++)
+            forward(context, operations, operations[i], p->theta, rows, false, 0, 0);
         copy_rows(operations[p->n_operations - 1].y, Rows<T>{p->z + from * p->n_out, p->n_out}, {0, rows}, p->n_out);
         if (thread == 0 && p->stop.poll) p->stop.poll(p->stop.engine);
         if (stopped(&p->stop)) return;

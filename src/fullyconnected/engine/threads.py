@@ -12,7 +12,7 @@ from fullyconnected.errors import ConfigError
 
 __all__ = ["n_threads", "register_with_threadpoolctl"]
 
-MOST = 1024  # most_threads in native/src/team.cpp
+MOST = 1024  # most_threads in native/src/thread_pool.cpp
 
 _openblas: list[Any] = []  # controllers, while they hold a limit that was set before this library was registered
 

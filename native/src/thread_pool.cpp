@@ -3,10 +3,10 @@
 // They wait in two places: a worker between two calls of run(), and every thread in barrier(). Both spin first, which
 // is what makes a barrier cost a fraction of a microsecond; in the end both sleep, so that idle threads cost nothing.
 //
-// Fork: the child has none of the threads, so its list of idle teams is emptied, and the list's lock is held across the
+// Fork: the child has none of the threads, so its list of idle pools is emptied, and the list's lock is held across the
 // fork so that no other thread can have it then. Exit: workers are detached and never told to stop, and the memory of
-// a team with running workers is never freed.
-#include "team.hpp"
+// a pool with running workers is never freed.
+#include "thread_pool.hpp"
 
 #include <pthread.h>
 #include <sched.h>
@@ -29,7 +29,7 @@
 namespace {
 
 constexpr int most_threads = 1024;
-constexpr int most_idle = 4;              // teams that wait for a next call; each size of work has one of its own
+constexpr int most_idle = 4;              // pools that wait for a next call; each size of work has one of its own
 constexpr size_t apart = 128;             // bytes: processors fetch cache lines in pairs
 constexpr size_t stack_bytes = 2u << 20;  // macOS gives a thread 512 KiB unless asked, musl 128
 
@@ -39,7 +39,7 @@ constexpr int64_t yielding = 500'000;  // in barrier(): a sleeper would need ten
 
 }  // namespace
 
-struct Team {
+struct ThreadPool {
     // A number that changes when threads may go on.
     struct Gate {
         alignas(apart) std::atomic<uint32_t> opened{0};
@@ -54,14 +54,14 @@ struct Team {
     alignas(apart) std::atomic<int64_t> spin{longest_spin};  // this line is read by all and seldom written
     int threads = 0;
     unsigned process = 0;
-    Team* next = nullptr;          // in the list of idle teams
+    ThreadPool* next = nullptr;    // in the list of idle pools
     std::atomic<int> seats{1};     // the number that the next worker to start takes
-    std::atomic<int> to_leave{0};  // those who still look at a team that could not be completed
+    std::atomic<int> to_leave{0};  // those who still look at a pool that could not be completed
 };
 
 namespace {
 
-using Gate = Team::Gate;
+using Gate = ThreadPool::Gate;
 
 int64_t now() {
     timespec t;
@@ -130,7 +130,7 @@ void sleep_until_open(Gate& gate, uint32_t seen) {
 }
 
 pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  // of the two below; no C++ mutex, whose destructor might run at exit
-Team* idle = nullptr;
+ThreadPool* idle = nullptr;
 unsigned process = 0;  // how many forks this process is away from the first one
 
 void before_fork() { pthread_mutex_lock(&lock); }
@@ -142,34 +142,34 @@ void after_fork_in_child() {
 }
 [[maybe_unused]] const int registered = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 
-void leave(Team* team) {
-    if (team->to_leave.fetch_sub(1, std::memory_order_acq_rel) == 1) delete team;
+void leave(ThreadPool* pool) {
+    if (pool->to_leave.fetch_sub(1, std::memory_order_acq_rel) == 1) delete pool;
 }
 
-// Let the workers go; the last of so many, this thread with them, frees the team.
-void dismiss(Team* team, int members) {
-    team->work = nullptr;
-    team->to_leave.store(members, std::memory_order_relaxed);
-    open(team->go);
-    leave(team);
+// Let the workers go; the last of so many, this thread with them, frees the pool.
+void dismiss(ThreadPool* pool, int members) {
+    pool->work = nullptr;
+    pool->to_leave.store(members, std::memory_order_relaxed);
+    open(pool->go);
+    leave(pool);
 }
 
 void* worker(void* argument) {
-    Team* team = static_cast<Team*>(argument);
-    const int thread = team->seats.fetch_add(1, std::memory_order_relaxed);
+    ThreadPool* pool = static_cast<ThreadPool*>(argument);
+    const int thread = pool->seats.fetch_add(1, std::memory_order_relaxed);
     for (uint32_t seen = 0;; ++seen) {
-        if (!opens_within(team->go, seen, team->spin.load(std::memory_order_relaxed))) sleep_until_open(team->go, seen);
-        if (team->work == nullptr) {
-            leave(team);
+        if (!opens_within(pool->go, seen, pool->spin.load(std::memory_order_relaxed))) sleep_until_open(pool->go, seen);
+        if (pool->work == nullptr) {
+            leave(pool);
             return nullptr;
         }
-        team->work(team->what, thread);
-        barrier(team);
+        pool->work(pool->what, thread);
+        barrier(pool);
     }
 }
 
 // Starts the workers; returns how many there are.
-int start(Team* team) {
+int start(ThreadPool* pool) {
     pthread_attr_t attributes;
     if (pthread_attr_init(&attributes) != 0) return 0;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -182,19 +182,19 @@ int start(Team* team) {
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
     int started = 0;
     pthread_t thread;
-    while (started < team->threads - 1 && pthread_create(&thread, &attributes, worker, team) == 0) ++started;
+    while (started < pool->threads - 1 && pthread_create(&thread, &attributes, worker, pool) == 0) ++started;
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     pthread_attr_destroy(&attributes);
     return started;
 }
 
-// A team that its owner holds across a fork has lost its workers.
-void start_anew(Team* team) {
-    team->go.opened = team->go.sleeping = team->turn.opened = team->turn.sleeping = 0;
-    team->arrived = 0;
-    team->seats = 1;
-    team->process = process;
-    if (start(team) != team->threads - 1) {
+// A pool that its owner holds across a fork has lost its workers.
+void start_anew(ThreadPool* pool) {
+    pool->go.opened = pool->go.sleeping = pool->turn.opened = pool->turn.sleeping = 0;
+    pool->arrived = 0;
+    pool->seats = 1;
+    pool->process = process;
+    if (start(pool) != pool->threads - 1) {
         fputs("fullyconnected: no threads can be started in this process, which was forked during a call\n", stderr);
         abort();  // the work waits for all of them in its barriers, and they would never come
     }
@@ -204,76 +204,76 @@ std::atomic<int> limit{0};
 
 }  // namespace
 
-Team* borrow_team(int threads) {
+ThreadPool* borrow_pool(int threads) {
     if (threads < 2 || threads > most_threads) return nullptr;
     pthread_mutex_lock(&lock);
-    Team** at = &idle;
+    ThreadPool** at = &idle;
     while (*at != nullptr && (*at)->threads != threads) at = &(*at)->next;
-    Team* team = *at;
-    if (team != nullptr) *at = team->next;
+    ThreadPool* pool = *at;
+    if (pool != nullptr) *at = pool->next;
     const unsigned current = process;
     pthread_mutex_unlock(&lock);
-    if (team != nullptr) return team;
+    if (pool != nullptr) return pool;
 
-    team = new (std::nothrow) Team;
-    if (team == nullptr) return nullptr;
-    team->threads = threads;
-    team->process = current;
-    const int started = start(team);
-    if (started == threads - 1) return team;
-    dismiss(team, started + 1);
+    pool = new (std::nothrow) ThreadPool;
+    if (pool == nullptr) return nullptr;
+    pool->threads = threads;
+    pool->process = current;
+    const int started = start(pool);
+    if (started == threads - 1) return pool;
+    dismiss(pool, started + 1);
     return nullptr;
 }
 
-void give_back(Team* team) {
+void give_back(ThreadPool* pool) {
     pthread_mutex_lock(&lock);
-    if (team->process == process) {
-        team->next = idle;
-        idle = team;
+    if (pool->process == process) {
+        pool->next = idle;
+        idle = pool;
     }
-    Team** at = &idle;  // the last used come first: the others are dismissed
+    ThreadPool** at = &idle;  // the last used come first: the others are dismissed
     for (int kept = 0; kept < most_idle && *at != nullptr; ++kept) at = &(*at)->next;
-    Team* dismissed = *at;
+    ThreadPool* dismissed = *at;
     *at = nullptr;
     pthread_mutex_unlock(&lock);
     while (dismissed != nullptr) {
-        Team* next = dismissed->next;
+        ThreadPool* next = dismissed->next;
         dismiss(dismissed, dismissed->threads);
         dismissed = next;
     }
 }
 
-void run(Team* team, void (*work)(void* what, int thread), void* what) {
-    if (team->process != process) start_anew(team);
-    team->work = work;
-    team->what = what;
-    open(team->go);
+void run(ThreadPool* pool, void (*work)(void* what, int thread), void* what) {
+    if (pool->process != process) start_anew(pool);
+    pool->work = work;
+    pool->what = what;
+    open(pool->go);
     work(what, 0);
-    barrier(team);
+    barrier(pool);
 }
 
-void barrier(Team* team) {
-    Gate& turn = team->turn;
+void barrier(ThreadPool* pool) {
+    Gate& turn = pool->turn;
     const uint32_t seen = turn.opened.load(std::memory_order_relaxed);
-    if (team->arrived.fetch_add(1, std::memory_order_acq_rel) == team->threads - 1) {
-        team->arrived.store(0, std::memory_order_relaxed);
+    if (pool->arrived.fetch_add(1, std::memory_order_acq_rel) == pool->threads - 1) {
+        pool->arrived.store(0, std::memory_order_relaxed);
         open(turn);
         return;
     }
     // Where threads outnumber the processors that they get, spinning keeps the awaited one from running. It shows in
     // spins that end in vain, so each halves the next; one that succeeds makes it longer again.
-    const int64_t spin = team->spin.load(std::memory_order_relaxed);
+    const int64_t spin = pool->spin.load(std::memory_order_relaxed);
     if (opens_within(turn, seen, spin)) {
         if (spin < longest_spin)
-            team->spin.store(spin + spin / 8 < longest_spin ? spin + spin / 8 : longest_spin,
+            pool->spin.store(spin + spin / 8 < longest_spin ? spin + spin / 8 : longest_spin,
                              std::memory_order_relaxed);
         return;
     }
-    team->spin.store(spin / 2 > shortest_spin ? spin / 2 : shortest_spin, std::memory_order_relaxed);
+    pool->spin.store(spin / 2 > shortest_spin ? spin / 2 : shortest_spin, std::memory_order_relaxed);
     if (!opens_while_yielding(turn, seen, yielding)) sleep_until_open(turn, seen);
 }
 
-int team_size(const Team* team) { return team->threads; }
+int pool_size(const ThreadPool* pool) { return pool->threads; }
 
 int fullyconnected_get_num_threads(void) { return limit.load(std::memory_order_relaxed); }
 

@@ -4,23 +4,23 @@
 // processors, call these functions and must hold no copy of theirs.
 #pragma once
 
-struct Team;  // so many threads; the one that calls is thread 0
+struct ThreadPool;  // so many threads; the one that calls is thread 0
 
-// A team of that size that is idle, or a new one. nullptr where the system has no more threads (or memory) to give,
+// A pool of that size that is idle, or a new one. nullptr where the system has no more threads (or memory) to give,
 // or where fewer than 2 are asked for: the caller then does the work alone.
-Team* borrow_team(int threads);
+ThreadPool* borrow_pool(int threads);
 
 // The next to ask for that many threads gets it.
-void give_back(Team* team);
+void give_back(ThreadPool* pool);
 
-// Calls work(what, thread) on every thread of the team, and returns when all of them have finished; what they wrote
+// Calls work(what, thread) on every thread of the pool, and returns when all of them have finished; what they wrote
 // is then visible. work must not throw. One run at a time.
-void run(Team* team, void (*work)(void* what, int thread), void* what);
+void run(ThreadPool* pool, void (*work)(void* what, int thread), void* what);
 
 // Called by each thread inside run(): returns when all have called it; what each wrote before is visible to all.
-void barrier(Team* team);
+void barrier(ThreadPool* pool);
 
-int team_size(const Team* team);
+int pool_size(const ThreadPool* pool);
 
 // For threadpoolctl: the number of threads that the library may use, 0 where nobody has set a limit. What it means is
 // decided in engine/threads.py; here it is only kept.
