@@ -68,19 +68,9 @@ INSIDE = {
     "layers": ["widths", "dense", "dropout", "norm", "residual", "__init__"],
     "program": ["description", "program", "guard", "workspace", "data", "summary"],
     "symbolic": [
-        *(
-            "digits",
-            "names",
-            "expression",
-            "evaluation",
-            "notation",
-            "text",
-            "as_numpy",
-            "latex",
-            "mathml",
-            "equation",
-            "formulas",
-        ),
+        *("digits", "names", "expression", "evaluation", "notation", "text", "as_numpy", "latex", "mathml", "equation"),
+        *("formulas.lines", "formulas.activations", "formulas.layers", "formulas.losses", "formulas.optimizers"),
+        "formulas.__init__",
     ],
     "engine": ["state", "task", "base", "numpy_engine", "threads", "lowering", "native_engine", "choice"],
     "files": [

@@ -10,7 +10,10 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected import errors
+from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.explanation import explain, paths
+from fullyconnected.symbolic.digits import shown
+from fullyconnected.symbolic.expression import Number
 
 hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies
@@ -29,16 +32,21 @@ def counted(focus):
     return int(re.match(r"([\d,]+) paths lead", focus.summary)[1].replace(",", ""))
 
 
-def product(path):
-    """Return the share of a path, from the slopes that stand in it."""
-    numbers, stack = [], [path.tree]
+def slopes(path):
+    """Return the slopes that stand in a path's product."""
+    found, stack = [], [path.tree]
     while stack:
         node = stack.pop()
-        if hasattr(node, "value"):
-            numbers.append(node.value)
+        if isinstance(node, Number):
+            found.append(node)
         else:
             stack += [node.left, node.right]
-    return math.prod(numbers)
+    return found
+
+
+def product(path):
+    """Return the share of a path, from the slopes that stand in it."""
+    return math.prod(node.value for node in slopes(path))
 
 
 @pytest.fixture
@@ -225,6 +233,20 @@ class TestHowManyThereAre:
 
 
 class TestWhatIsShown:
+    def test_slopes_in_float32_have_digits_of_float32(self):
+        layers = [fc.Dense(2, 3, "softmax"), fc.LayerNorm(), fc.BatchNorm(), fc.Dense(3, 2)]
+        net = fc.Network(layers, dtype="float32", seed=0)
+        for train in (False, True):
+            focus = focused(net, [[0.3, 0.7], [1, 2]], [[0, 1]] * 2, focus="dense_1.b[1]", train=train)
+            found = [node for path in focus.paths for node in slopes(path)]
+            assert [node.text for node in found] == [shown(np.float32(node.value)) for node in found]
+
+    @pytest.mark.parametrize("activation", [*ACTIVATIONS.classes, (np.sin, np.cos)])
+    def test_an_entry_alone_is_known_by_its_formula(self, activation):
+        net = fc.Network([fc.Activation(activation, n_in=3)], dtype="float64", seed=0)
+        focus = focused(net, [[0.3, 0.7, -0.1]], [[0, 1, 1]], focus="x[0,1]")
+        assert len(focus.paths) == (3 if activation == "softmax" else 1)
+
     def test_of_seed_000(self):
         net = fc.mlp([2, 2], dtype="float64", seed=0)
         net.theta = [0.15, 0.20, 0.25, 0.30, 0.35, 0.45]

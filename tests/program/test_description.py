@@ -11,6 +11,7 @@ from fullyconnected.engine.lowering import OPERATIONS_HERE
 from fullyconnected.layers import LAYERS, operation
 from fullyconnected.program.program import Program
 from fullyconnected.program.summary import FORMULAS, WORK
+from fullyconnected.symbolic import formulas
 
 
 @dataclass(frozen=True)
@@ -204,14 +205,15 @@ class TestRoles:
 
 # Every operation that a network may be made of; and what reads them, each by a table of its own.
 KINDS_OF_ALL = sorted({name for name in LAYERS.classes if operation(name).steps is fc.Layer.steps} | {"add"})
+TABLES = {"the native engine": OPERATIONS_HERE, "summary": FORMULAS, "FLOPs": WORK, "formulas": formulas.LAYERS}
 
 
 @pytest.mark.parametrize("kind", [name for name in KINDS_OF_ALL if operation(name).__module__.startswith("fullyc")])
-@pytest.mark.parametrize("table", [OPERATIONS_HERE, FORMULAS, WORK], ids=["the native engine", "formulas", "FLOPs"])
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_every_reader_knows_every_operation(table, kind):
     assert kind in table
 
 
-@pytest.mark.parametrize("table", [OPERATIONS_HERE, FORMULAS, WORK], ids=["the native engine", "formulas", "FLOPs"])
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_no_reader_knows_another(table):
     assert set(table) <= set(KINDS_OF_ALL)

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fullyconnected.activations import FunctionPair, Softmax
 from fullyconnected.base import Layer
 from fullyconnected.core.arrays import Array, Shape, Views
 from fullyconnected.core.wording import in_ascii
@@ -22,18 +21,17 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.explanation.recorder import Recorder
 from fullyconnected.explanation.render.document import place
-from fullyconnected.layers import Activation, BatchNorm, Dense, Dropout, LayerNorm
+from fullyconnected.layers import BatchNorm, Dense, LayerNorm
 from fullyconnected.symbolic import formulas
 from fullyconnected.symbolic.digits import decimal, shown
 from fullyconnected.symbolic.evaluation import exact
-from fullyconnected.symbolic.expression import Expression, Name, Number, chain
+from fullyconnected.symbolic.expression import Expression, Name, Number, chain, entrywise
 
 __all__ = ["Focus", "Path", "focus_on"]
 
 SHOWN = 12  # paths that are written out
 BEAM = 200  # paths that are followed; where there are more, those with the largest shares so far
 WIDE = 2048  # entries of a step whose slopes are asked for one by one
-ALONE = ({*formulas.ACTIVATIONS} - {Softmax}) | {FunctionPair}  # activations of each entry on its own
 
 
 class Path(NamedTuple):
@@ -289,14 +287,14 @@ class _Slopes:
             return self.memo[i]
         r = self.recorder
         layer, shape = r.program.operations[i].layer, r.values[r.wires[i + 1]].shape
-        if alone(layer):  # one gradient of ones tells all slopes
+        if _alone(layer, r.train, shape[0]):  # one gradient of ones tells all slopes
             slopes = self.one_hot(i, np.ones(shape, r.theta.dtype))[1]
         elif math.prod(shape) > WIDE:
             raise ConfigError(
                 f"focus: {r.names[i]} joins {math.prod(shape):,} numbers, too many to follow; give fewer rows"
             )
         else:
-            slopes = np.zeros((*shape, *r.values[r.wires[i]].shape))
+            slopes = np.zeros((*shape, *r.values[r.wires[i]].shape), r.theta.dtype)
             for entry in np.ndindex(shape):
                 dy = np.zeros(shape, r.theta.dtype)
                 dy[entry] = 1
@@ -334,8 +332,8 @@ class _Slopes:
         return reached.get(last, [])
 
 
-def alone(layer: Layer) -> bool:
+def _alone(layer: Layer, train: bool, rows: int) -> bool:
     """Whether each entry of what a layer gives depends on the same entry of what came in, and on no other."""
-    if type(layer) is Activation:
-        return type(layer.activation) in ALONE
-    return type(layer) is Dropout
+    if getattr(getattr(layer, "activation", None), "name", "") == "function pair":  # its formula is not known
+        return True
+    return all(entrywise(line.formula) for line in formulas.forward(layer, train=train, rows=rows))

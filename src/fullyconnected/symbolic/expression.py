@@ -19,8 +19,8 @@ from fullyconnected.symbolic.digits import shown
 
 __all__ = [
     "TERMS", "Binary", "Call", "Cases", "Compare", "Expression", "Gap", "Name", "Negative", "Number", "Opaque",
-    "Reduce", "Transposed", "Values", "call", "chain", "mean", "most", "names_in", "number", "opaque", "sides", "total",
-    "where", "with_names",
+    "Reduce", "Transposed", "Values", "call", "chain", "entrywise", "mean", "most", "names_in", "number", "opaque",
+    "sides", "total", "where", "with_names",
 ]  # fmt: skip
 
 TERMS = 8  # a sum of more terms is shown by its first ones and its last
@@ -254,6 +254,13 @@ def names_in(node: Expression) -> Iterator[Name]:
             seen.add(node)
             yield node
         stack.extend(reversed(sides(node)))
+
+
+def entrywise(node: Expression) -> bool:
+    """Whether each entry of what a formula gives is made of the same entry of each operand, and of no other."""
+    mixes = isinstance(node, Reduce | Transposed | Opaque) or (isinstance(node, Binary) and node.operator == "@")
+    mixes |= isinstance(node, Call) and node.function in ("onehot", "pick")
+    return not mixes and all(map(entrywise, sides(node)))
 
 
 def with_names(node: Expression, names: Mapping[Name, Expression]) -> Expression:
