@@ -1,4 +1,4 @@
-"""Threads: how many, by whom limited, and what a pool of them is held to (thread_pool_test.cpp) under the sanitizers."""
+"""Threads: how many, limited by whom, and what their pool is held to (thread_pool_test.cpp) under the sanitizers."""
 
 import importlib.util
 import multiprocessing
