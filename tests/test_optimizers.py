@@ -8,6 +8,7 @@ from fullyconnected import errors
 from fullyconnected.optimizers import OPTIMIZERS
 
 STEPS = 25
+RULES = [name for name, cls in OPTIMIZERS.classes.items() if issubclass(cls, fc.Optimizer)]
 
 
 class Formulas:
@@ -64,7 +65,7 @@ CASES = [
 
 
 def test_every_rule_is_tested():
-    assert {name for name, _ in CASES} == set(OPTIMIZERS.classes) - {"lbfgs"}
+    assert {name for name, _ in CASES} == set(RULES)
 
 
 @pytest.mark.parametrize(("name", "settings"), CASES, ids=str)
@@ -87,7 +88,7 @@ def test_against_the_formula(name, settings, rng):
         np.testing.assert_allclose(net.theta, twin.theta, rtol=1e-11, atol=1e-13, err_msg=f"step {step}")
 
 
-@pytest.mark.parametrize("name", sorted(set(OPTIMIZERS.classes) - {"lbfgs"}))
+@pytest.mark.parametrize("name", sorted(set(RULES)))
 def test_extreme_gradients_in_float32(name):
     """Gradients of 1e-20 and 1e15, and zero: nothing overflows, and zero stays where it is."""
     net = fc.Network([fc.Dense(3, 1, bias=False)], seed=0)

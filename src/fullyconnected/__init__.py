@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fullyconnected import errors, links
 from fullyconnected.activations import ELU, LeakyReLU
-from fullyconnected.base import ActivationFunction, Layer, Loss, Metric, Optimizer, Param
+from fullyconnected.base import ActivationFunction, Layer, Loss, Metric, Optimizer, Param, Solver
 from fullyconnected.core import deprecation
 from fullyconnected.core.version import __version__
 from fullyconnected.layers import Activation, BatchNorm, Dense, Dropout, LayerNorm, Residual
@@ -93,6 +93,7 @@ __all__ = [
     "Loss",
     "Metric",
     "Optimizer",
+    "Solver",
     "Engine",
     "Format",
     "Param",

@@ -1,4 +1,4 @@
-"""What a layer, an activation function, a loss, a metric and an optimizer are.
+"""What a layer, an activation function, a loss, a metric, an optimizer and a solver are.
 
 Each is a small base class: the names, the order of the letters, and what most implementations share. None of them
 owns an array. What they read and write is handed to them:
@@ -18,7 +18,7 @@ A step allocates nothing of batch size: every array function comes from ``c.xp``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -29,7 +29,7 @@ from fullyconnected.core.contracts import check_class, check_shapes, guarded, is
 from fullyconnected.core.settings import Settings, settings
 from fullyconnected.errors import ConfigError, ShapeError
 
-__all__ = ["ActivationFunction", "Layer", "Link", "Loss", "Metric", "Optimizer", "Param"]
+__all__ = ["ActivationFunction", "Layer", "Link", "Loss", "Metric", "Optimizer", "Param", "Solver"]
 
 
 class Param(NamedTuple):
@@ -473,6 +473,64 @@ class Optimizer(Settings):
     def update(self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
         """Move ``theta`` in place; ``s`` holds the slots, ``c`` the scratch, and ``step`` counts from 1."""
         raise NotImplementedError(f"{type(self).__name__} has no update; see help(fc.Optimizer)")
+
+
+class Solver(Settings):
+    """A frozen rule that minimises the loss of all rows together, as a function of all parameters; it sees no network.
+
+    It stands where an optimizer stands; its iterations are the epochs. A solver of your own needs a ``name`` and
+    ``minimize``. Shapes: theta and gradients (parameters,), float64 whatever the network's dtype is.
+
+    Examples
+    --------
+    >>> import fullyconnected as fc
+    >>> class Backtracking(fc.Solver):
+    ...     name = "backtracking"
+    ...     def minimize(self, loss, theta, iterations, after):
+    ...         value, g = loss(theta)
+    ...         for _ in range(iterations):
+    ...             step = 1.0
+    ...             while (there := loss(theta - step * g))[0] > value - step / 2 * g @ g:
+    ...                 step /= 2
+    ...             theta, (value, g) = theta - step * g, there
+    ...             if after(theta, value):
+    ...                 break
+    ...         return "epochs"
+    >>> net = fc.Network([fc.Dense(1, 1, bias=False)])
+    >>> history = fc.fit(net, [[1.0], [2.0]], [3.0, 6.0], "half_squared_error", Backtracking(), progress=False)
+    >>> [round(w, 4) for w in net.theta.tolist()]
+    [3.0]
+    """
+
+    name: ClassVar[str]
+
+    def minimize(
+        self,
+        loss: Callable[[Array], tuple[float, Array]],
+        theta: Array,
+        iterations: int,
+        after: Callable[[Array, float], bool],
+    ) -> str:
+        """Minimise ``loss`` from ``theta`` on, and return what ended it, as ``History.stopped`` is to have it.
+
+        Parameters
+        ----------
+        loss : callable
+            From parameters to the loss, l2 included, and its gradient; not finite where numbers overflow.
+        theta : array (parameters,)
+            Where to begin; it may be changed.
+        iterations : int
+            How many there are at most.
+        after : callable
+            To be called after each iteration with the parameters that it reached and their loss; where it returns True,
+            the run is to end.
+
+        Returns
+        -------
+        str
+            ``"epochs"`` where as many iterations were made as are allowed, ``"converged"``, or another word.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no minimize; see help(fc.Solver)")
 
 
 def check_layer(layer: Layer) -> None:

@@ -99,8 +99,8 @@ class DivergenceError(FullyConnectedError, ArithmeticError):
 
     def __init__(self, epoch: int, step: int, learning_rate: float, layer: str, advice: str = "") -> None:
         self.epoch, self.step, self.learning_rate, self.layer, self.advice = epoch, step, learning_rate, layer, advice
-        # L-BFGS has no rate, and does not go where the loss is not finite: only its beginning can be there
-        place = f"at learning rate {learning_rate:.3g}" if learning_rate == learning_rate else "where L-BFGS begins"
+        # a solver has no rate, and does not go where the loss is not finite: only its beginning can be there
+        place = f"at learning rate {learning_rate:.3g}" if learning_rate == learning_rate else "where the solver begins"
         told = (
             f"training diverged in epoch {epoch}, step {step}, {place}: the first values that are not finite are in "
             f"{layer}. The network has the weights from before that epoch again."

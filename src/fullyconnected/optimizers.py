@@ -1,18 +1,19 @@
-"""The optimizers: rules that move the parameters theta against their gradient g, in place.
+"""The optimizers: rules that move the parameters theta against their gradient g, in place; and a solver.
 
 A rule is a frozen dataclass of numbers. What it remembers (its slots) and its scratch are handed to it, as is the
-rate, which a schedule may have changed. Every rule but L-BFGS works entry by entry, so that an engine may apply it
-to theta piece by piece.
+rate, which a schedule may have changed. It works entry by entry, so that an engine may apply it to theta piece by
+piece. A solver looks at all rows at once, and chooses its own steps.
 """
 
-from dataclasses import field
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from fullyconnected.base import Optimizer
+from fullyconnected.base import Optimizer, Solver
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import count, number
 from fullyconnected.core.registry import Registry
 from fullyconnected.core.settings import Settings, settings
+from fullyconnected.errors import missing
 
 __all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Momentum", "Nesterov", "RMSProp"]
 
@@ -297,7 +298,7 @@ class AdamW(Adam):
 
 
 @settings
-class LBFGS(Optimizer):
+class LBFGS(Solver):
     """The full-batch quasi-Newton solver L-BFGS-B of SciPy (extra ``lbfgs``); an epoch is one of its iterations.
 
     ``theta += a d`` with ``d = -H g``, a from a line search. H approximates the inverse Hessian by the last ``history``
@@ -334,7 +335,6 @@ class LBFGS(Optimizer):
     history: int = 10
     tolerance: float = 1e-9
     gradient_tolerance: float = 1e-6
-    lr: float = field(default=1.0, init=False)
     name: ClassVar[str] = "lbfgs"
 
     def __post_init__(self) -> None:
@@ -342,10 +342,41 @@ class LBFGS(Optimizer):
         number("tolerance", self.tolerance)
         number("gradient_tolerance", self.gradient_tolerance)
 
+    def minimize(
+        self,
+        loss: Callable[[Array], tuple[float, Array]],
+        theta: Array,
+        iterations: int,
+        after: Callable[[Array, float], bool],
+    ) -> str:
+        try:
+            from scipy.optimize import minimize
+        except ImportError:
+            raise missing("scipy", "lbfgs", "the L-BFGS solver") from None
 
-def _check(rule: Optimizer) -> None:
-    """Raise where a rule of a user's own class has no learning rate."""
-    number(f"lr of {type(rule).__name__}", getattr(rule, "lr", None))
+        def after_iteration(intermediate_result: Any) -> None:
+            if after(intermediate_result.x, float(intermediate_result.fun)):
+                raise StopIteration
+
+        options = {
+            "maxcor": self.history,
+            "ftol": self.tolerance,
+            "gtol": self.gradient_tolerance,
+            "maxiter": iterations,
+            "maxfun": 20 * iterations + 20,
+        }
+        found = minimize(loss, theta, jac=True, method="L-BFGS-B", callback=after_iteration, options=options)
+        if found.success:
+            return "converged"
+        if found.status == 1:  # a limit; 2 is a search along a line that failed
+            return "epochs" if found.nit >= iterations else "evaluations"
+        return "line_search"
+
+
+def _check(rule: Optimizer | Solver) -> None:
+    """Raise where a rule of a user's own class has no learning rate; a solver needs none."""
+    if isinstance(rule, Optimizer):
+        number(f"lr of {type(rule).__name__}", getattr(rule, "lr", None))
 
 
 def _hint(given: Any) -> str:
@@ -355,6 +386,6 @@ def _hint(given: Any) -> str:
     return "are two arguments swapped?" if isinstance(given, Settings) else ""
 
 
-OPTIMIZERS = Registry(
-    "optimizer", Optimizer, (SGD, Momentum, Nesterov, RMSProp, Adam, AdamW, LBFGS), check=_check, hint=_hint
+OPTIMIZERS: Registry[Optimizer | Solver] = Registry(
+    "optimizer", (Optimizer, Solver), (SGD, Momentum, Nesterov, RMSProp, Adam, AdamW, LBFGS), check=_check, hint=_hint
 )

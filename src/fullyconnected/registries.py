@@ -22,9 +22,9 @@ C = TypeVar("C", bound=type[Any])
 def register(cls: C) -> C:
     """Register a class of your own by its ``name``; also as a decorator.
 
-    It is one of Layer, ActivationFunction, Loss, Metric, Optimizer, Engine or Format. From then on its name can be used
-    as a string. Files can hold what a network is made of, and :func:`fullyconnected.check_gradients` and the command
-    ``fullyconnected check`` cover it.
+    It is one of Layer, ActivationFunction, Loss, Metric, Optimizer, Solver, Engine or Format. From then on its name can
+    be used as a string. Files can hold what a network is made of, and :func:`fullyconnected.check_gradients` and the
+    command ``fullyconnected check`` cover it.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def register(cls: C) -> C:
     'square'
     """
     for registry in REGISTRIES:
-        if isinstance(cls, type) and issubclass(cls, registry.base):
+        if isinstance(cls, type) and issubclass(cls, registry.bases):
             registry.add(cls)
             return cls
-    *kinds, last = (registry.base.__name__ for registry in REGISTRIES)
+    *kinds, last = (base.__name__ for registry in REGISTRIES for base in registry.bases)
     raise InputTypeError(f"register takes a class of {', '.join(kinds)} or {last}; got {cls!r}")

@@ -149,7 +149,7 @@ def test_an_engine_that_cannot_be_called_as_engines_are_is_refused():
         fc.register(Old)
     with pytest.raises(ConfigError, match="the engine name 'numpy' is taken by"):
         fc.register(type("NumPy", (Linear,), {"name": "numpy"}))
-    with pytest.raises(InputTypeError, match="Optimizer, Engine or"):
+    with pytest.raises(InputTypeError, match="Solver, Engine or"):
         fc.register(Product)
 
 

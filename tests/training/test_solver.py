@@ -193,7 +193,7 @@ def test_refuses(layers, settings, what, line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     net = fc.Network(layers, dtype=np.float64, seed=0)
     before = net.theta.copy()
-    with pytest.raises(errors.ConfigError, match=f"L-BFGS.*{what} does not go with it"):
+    with pytest.raises(errors.ConfigError, match=f"LBFGS.*{what} does not go with it"):
         solve(net, *line, **settings)
     assert np.array_equal(net.theta, before)
     assert not list(tmp_path.iterdir())
@@ -234,3 +234,113 @@ def test_without_scipy_the_message_says_what_to_install(line, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(errors.MissingPackageError, match=r"scipy.*pip install 'fullyconnected\[lbfgs\]'"):
         solve(linear(), *line)
+
+
+class Backtracking(fc.Solver):
+    """Gradient descent with steps that are halved until the loss falls far enough."""
+
+    name = "backtracking"
+
+    def minimize(self, loss, theta, iterations, after):
+        value, g = loss(theta)
+        for _ in range(iterations):
+            step = 1.0
+            while True:
+                there = theta - step * g
+                new, slope = loss(there)
+                if new <= value - 0.5 * step * (g @ g):
+                    break
+                step /= 2
+                if step < 1e-9:
+                    return "no step was short enough"
+            theta, value, g = there, new, slope
+            if after(theta, value):
+                break
+        return "epochs"
+
+
+@pytest.fixture
+def backtracking():
+    from fullyconnected.optimizers import OPTIMIZERS
+
+    fc.register(Backtracking)
+    yield "backtracking"
+    del OPTIMIZERS.classes["backtracking"]
+
+
+class TestOfOnesOwn:
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_reaches_least_squares_by_its_name(self, line, backtracking, dtype):
+        x, t = line
+        net = linear(dtype)
+        history = solve(net, x, t, optimizer=backtracking, epochs=100, metrics=["r2"])
+        best, *_ = np.linalg.lstsq(np.column_stack([x, np.ones(50)]), t, rcond=None)
+        np.testing.assert_allclose(np.vstack([net.params[0].W, net.params[0].b]), best, atol=1e-3)
+        assert (history.engine, len(history.metrics["r2"])) == ("numpy", len(history.loss))
+        assert "Backtracking is a full-batch solver, and takes its gradients from NumPy" in history.engine_why or (
+            "it was not built" in history.engine_why
+        )
+        assert net.theta.dtype == dtype
+
+    def test_patience_validation_and_l2(self, line):
+        x, t = line
+        net = linear()
+        settings = {"validation": (x[:20], t[:20]), "monitor": "r2", "patience": 3, "l2": 0.1}
+        history = solve(net, x[20:], t[20:], optimizer=Backtracking(), **settings)
+        assert history.stopped == "patience"
+        assert history.best_epoch == int(np.argmax(history.metrics["r2"])) + 1 == len(history.loss) - 3
+
+    def test_what_ends_it_is_told_in_its_own_words(self, line):
+        class Uphill(fc.HalfSquaredError):
+            name = "uphill"
+
+            def value_and_gradient(self, z, t, c, dz):
+                value = super().value_and_gradient(z, t, c, dz)
+                dz *= -1
+                return value
+
+        net = linear()
+        before = net.theta.copy()
+        history = solve(net, *line, Uphill(), optimizer=Backtracking())
+        assert (history.stopped, len(history.loss)) == ("no step was short enough", 1)
+        assert "no step was short enough" in str(history)
+        assert np.array_equal(net.theta, before)
+
+    def test_what_does_not_go_with_it_is_refused_for_it_too(self, line, tmp_path):
+        net = fc.Network([fc.Dense(4, 2), fc.Dropout(0.5)], seed=0)
+        with pytest.raises(errors.ConfigError, match=r"Backtracking looks at all rows at once.*dropout does not go"):
+            solve(net, *line, optimizer=Backtracking())
+        with pytest.raises(errors.ConfigError, match="epochs yields between epochs, and Backtracking has none"):
+            fc.epochs(linear(), *line, "half_squared_error", Backtracking())
+        with pytest.raises(errors.ConfigError, match="the native engine cannot run this: "):
+            solve(linear(), *line, optimizer=Backtracking(), engine="native")
+        with pytest.raises(errors.ConfigError, match=r"Backtracking takes many looks at the data.*stepwise rule"):
+            fc.explain(linear(), *line, "half_squared_error", Backtracking())
+
+    @pytest.mark.parametrize(
+        ("minimize", "error", "message"),
+        [
+            (lambda self, loss, theta, n, after: None, errors.InputTypeError, "returns what ended it.*got None"),
+            (
+                lambda self, loss, theta, n, after: [after(theta, 1.0) for _ in range(n + 1)],
+                errors.ConfigError,
+                "goes on after 7 iterations",
+            ),
+            (
+                lambda self, loss, theta, n, after: after(theta * np.nan, 1.0),
+                errors.ConfigError,
+                "parameters that are not finite",
+            ),
+        ],
+    )
+    def test_mistakes_are_named_and_leave_finite_weights(self, line, minimize, error, message):
+        solver = type("Mistaken", (fc.Solver,), {"name": "mistaken", "minimize": minimize})()
+        net = linear()
+        before = net.theta.copy()
+        with pytest.raises(error, match=message):
+            solve(net, *line, optimizer=solver, epochs=7)
+        assert np.array_equal(net.theta, before)
+
+    def test_how_minimize_is_called_is_checked_when_it_is_registered(self):
+        with pytest.raises(errors.ConfigError, match=r"called as minimize\(loss, theta, iterations, after\)"):
+            fc.register(type("Mine", (fc.Solver,), {"name": "mine", "minimize": lambda self, f, x0: None}))

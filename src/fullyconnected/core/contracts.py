@@ -40,7 +40,10 @@ CALLS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         "__call__": (("z", "t", "w"), ()),
         "for_targets": (("t", "loss", "n_out"), ("w", "trained")),
     },
-    "optimizer": {"update": (("theta", "g", "s", "c"), ("lr", "step", "decays"))},
+    "optimizer": {
+        "update": (("theta", "g", "s", "c"), ("lr", "step", "decays")),
+        "minimize": (("loss", "theta", "iterations", "after"), ()),  # of solvers, which stand where optimizers do
+    },
     "engine": {
         "about": ((), ()),
         "supports": (("program",), ("loss", "optimizer")),

@@ -20,8 +20,8 @@ class Registry(Generic[T]):
     ----------
     kind : str
         What one of them is called, in messages and in files: ``"loss"``.
-    base : type
-        The class that they all are of.
+    base : type or tuple of type
+        The class that they all are of, or the classes of which each is of one.
     classes : iterable of type
         Those that the library has.
     check : callable, optional
@@ -33,13 +33,14 @@ class Registry(Generic[T]):
     def __init__(
         self,
         kind: str,
-        base: type[T],
+        base: type[T] | tuple[type[T], ...],
         classes: Iterable[type[T]] = (),
         *,
         check: Callable[[Any], None] | None = None,
         hint: Callable[[Any], str] | None = None,
     ) -> None:
-        self.kind, self.base, self.check, self.hint = kind, base, check, hint
+        self.kind, self.check, self.hint = kind, check, hint
+        self.bases = base if isinstance(base, tuple) else (base,)
         self.classes: dict[str, type[T]] = {}
         for each in classes:
             self.add(each)
@@ -82,7 +83,7 @@ class Registry(Generic[T]):
 
     def get(self, given: Any) -> T:
         """Return ``given`` if it is of this kind already, or what its name stands for."""
-        if isinstance(given, self.base):
+        if isinstance(given, self.bases):
             if is_foreign(given):
                 check_class(type(given), self.kind)
                 if self.check is not None:
@@ -90,7 +91,7 @@ class Registry(Generic[T]):
             return given
         if isinstance(given, str):
             return self.build(given)
-        if isinstance(given, type) and issubclass(given, self.base):
+        if isinstance(given, type) and issubclass(given, self.bases):
             raise InputTypeError(f"{given.__name__} is a class; call it: {given.__name__}()")
         if (name := getattr(given, "__name__", "").lower()) in self.classes:
             hint = f"its name stands for it here: {name!r}"

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, NamedTuple, Protocol
 
-from fullyconnected.base import Loss, Optimizer
+from fullyconnected.base import Loss, Optimizer, Solver
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows
 from fullyconnected.engine.state import TrainingState
@@ -76,11 +76,13 @@ class Engine:
         """Return whether the engine can be used here, and what it runs on, or why it cannot."""
         raise NotImplementedError(f"{type(self).__name__} has no about; see help(fc.Engine)")
 
-    def supports(self, program: Program, *, loss: Loss | None = None, optimizer: Optimizer | None = None) -> str | None:
+    def supports(
+        self, program: Program, *, loss: Loss | None = None, optimizer: Optimizer | Solver | None = None
+    ) -> str | None:
         """Return why the engine cannot do this, or None where it can.
 
         It is to predict where there is no loss, to take a gradient where there is one, and to train where there is an
-        optimizer as well.
+        optimizer as well. (A solver takes its gradients from NumPy: no other engine can train with it.)
         """
         raise NotImplementedError(f"{type(self).__name__} has no supports; see help(fc.Engine)")
 

@@ -9,7 +9,7 @@ import math
 from typing import Any, NamedTuple
 
 from fullyconnected.activations import ACTIVATIONS
-from fullyconnected.base import ActivationFunction, Loss, Optimizer
+from fullyconnected.base import ActivationFunction, Loss, Optimizer, Solver
 from fullyconnected.core.registry import Registry
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
@@ -70,8 +70,6 @@ OPTIMIZERS_HERE: dict[str, dict[str, str]] = {
     "adam": {"beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon"},
     "adamw": {"beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon", "weight_decay": "weight_decay"},
 }
-# what the engine does not have of the library's own, and why
-NOT_HERE = {"lbfgs": "L-BFGS takes its gradients from NumPy"}
 
 
 class Unsupported(Exception):
@@ -190,8 +188,10 @@ def lower_loss(loss: Loss) -> LossSpec:
     return LossSpec(loss.name, **_settings(loss, LOSSES, LOSSES_HERE, f"it has no loss {type(loss).__name__}"))
 
 
-def lower_optimizer(optimizer: Optimizer) -> OptimizerSpec:
+def lower_optimizer(optimizer: Optimizer | Solver) -> OptimizerSpec:
     """Return an optimizer as the engine takes it, or raise :class:`Unsupported`."""
+    if isinstance(optimizer, Solver):
+        raise Unsupported(f"{type(optimizer).__name__} is a full-batch solver, and takes its gradients from NumPy")
     lacking = f"it has no optimizer {type(optimizer).__name__}"
     return OptimizerSpec(optimizer.name, **_settings(optimizer, OPTIMIZERS, OPTIMIZERS_HERE, lacking))
 
@@ -199,5 +199,5 @@ def lower_optimizer(optimizer: Optimizer) -> OptimizerSpec:
 def _settings(thing: Any, registry: Registry[Any], here: dict[str, dict[str, str]], lacking: str) -> dict[str, float]:
     """Return the settings that the engine is given of an object, or raise :class:`Unsupported`."""
     if not registry.owns(thing) or thing.name not in here:
-        raise Unsupported(NOT_HERE.get(thing.name, lacking))
+        raise Unsupported(lacking)
     return {field: getattr(thing, attribute) for field, attribute in here[thing.name].items()}

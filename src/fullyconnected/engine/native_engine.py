@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from fullyconnected.base import Loss, Optimizer
+from fullyconnected.base import Loss, Optimizer, Solver
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows, batches, n_batches
 from fullyconnected.engine.base import Engine, EngineInfo
@@ -66,7 +66,9 @@ class NativeEngine(Engine):
         except Unsupported as reason:
             return EngineInfo(False, str(reason))
 
-    def supports(self, program: Program, *, loss: Loss | None = None, optimizer: Optimizer | None = None) -> str | None:
+    def supports(
+        self, program: Program, *, loss: Loss | None = None, optimizer: Optimizer | Solver | None = None
+    ) -> str | None:
         try:
             _ops(program)
             if loss is not None:
@@ -132,10 +134,10 @@ class NativeTrainer:
         task = self.task
         steps = n_batches(rows, task.batch_size, task.program.least_rows)
         if task.schedule is not None:
-            lr, epoch = task.optimizer.lr, self.state.epoch
+            lr, epoch = task.rule.lr, self.state.epoch
             return np.array([lr * factor(task.schedule, epoch + i / steps) for i in range(steps)])
         if self._rates.size != steps:
-            self._rates = np.full(steps, float(task.optimizer.lr))
+            self._rates = np.full(steps, float(task.rule.lr))
         return self._rates
 
     def _first_not_finite(self, order: Rows) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.base import Loss, Optimizer
+from fullyconnected.base import Loss, Optimizer, Solver
 from fullyconnected.core.arrays import Array, Views, dot
 from fullyconnected.core.batches import Rows, batches, n_batches
 from fullyconnected.core.checks import count, number
@@ -36,7 +36,9 @@ class NumpyEngine(Engine):
     def about(self) -> EngineInfo:
         return EngineInfo(True, f"NumPy {np.__version__}")
 
-    def supports(self, program: Program, *, loss: Loss | None = None, optimizer: Optimizer | None = None) -> None:
+    def supports(
+        self, program: Program, *, loss: Loss | None = None, optimizer: Optimizer | Solver | None = None
+    ) -> None:
         return None
 
     def trainer(self, task: Task, state: TrainingState) -> "NumpyTrainer":
@@ -95,9 +97,10 @@ class NumpyTrainer:
         self._t = np.empty((rows, *task.t.shape[1:]), task.t.dtype)
         self._raw_w = np.empty(rows)
         self._bound: dict[int, tuple[Batch, Array, Array]] = {}
-        foreign = is_foreign(task.optimizer)
-        self._update = WatchedRule(task.optimizer) if foreign else task.optimizer.update
-        scratch = {name: np.empty(min(PIECE, theta.size), theta.dtype) for name in task.optimizer.scratch}
+        rule = task.rule
+        foreign = is_foreign(rule)
+        self._update = WatchedRule(rule) if foreign else rule.update
+        scratch = {name: np.empty(min(PIECE, theta.size), theta.dtype) for name in rule.scratch}
         self._pieces = [
             (
                 theta[part],
@@ -107,7 +110,7 @@ class NumpyTrainer:
                 SimpleNamespace(xp=np, **{name: a[: part.stop - part.start] for name, a in scratch.items()}),
                 piece.decays,
             )
-            for piece in program.pieces(by_decay=task.optimizer.decays)
+            for piece in program.pieces(by_decay=rule.decays)
             for part in (piece.part,)
         ]
 
@@ -118,7 +121,7 @@ class NumpyTrainer:
 
     def _epoch(self, order: Rows) -> float:
         task, state, workspace = self.task, self.state, self.workspace
-        optimizer, schedule, update = task.optimizer, task.schedule, self._update
+        optimizer, schedule, update = task.rule, task.schedule, self._update
         total = weight = 0.0
         lr = optimizer.lr
         least = task.program.least_rows

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fullyconnected.base import Optimizer
+from fullyconnected.base import Optimizer, Solver
 from fullyconnected.core.arrays import Array
 
 __all__ = ["Best", "TrainingState"]
@@ -48,6 +48,7 @@ class TrainingState:
         return into
 
     @classmethod
-    def start(cls, theta: Array, state: Array, seed: int, optimizer: Optimizer) -> "TrainingState":
+    def start(cls, theta: Array, state: Array, seed: int, optimizer: Optimizer | Solver) -> "TrainingState":
         """Return the state before the first step."""
-        return cls(theta, state, seed, {name: np.zeros_like(theta) for name in optimizer.slots})
+        slots = () if isinstance(optimizer, Solver) else optimizer.slots
+        return cls(theta, state, seed, {name: np.zeros_like(theta) for name in slots})

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fullyconnected.base import Loss, Optimizer
+from fullyconnected.base import Loss, Optimizer, Solver
 from fullyconnected.core.arrays import Array
 from fullyconnected.program.program import Program
 
@@ -15,7 +15,7 @@ class Task(NamedTuple):
 
     program: Program
     loss: Loss
-    optimizer: Optimizer
+    optimizer: Optimizer | Solver
     x: Array  # (rows, n_in), C order, in the caller's dtype
     t: Array  # (rows, ...), as the loss encodes it
     weights: Array | None  # (rows,)
@@ -24,3 +24,9 @@ class Task(NamedTuple):
     max_grad_norm: float | None = None
     schedule: Callable[[float], float] | None = None
     n_threads: int | None = None  # None leaves it to the environment
+
+    @property
+    def rule(self) -> Optimizer:
+        """The optimizer, for what trains step by step."""
+        assert isinstance(self.optimizer, Optimizer)
+        return self.optimizer

@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from fullyconnected.base import Layer, Optimizer
+from fullyconnected.base import Layer, Optimizer, Solver
 from fullyconnected.checking.comparison import step_at
 from fullyconnected.checking.gradcheck import TOLERANCE, H, TensorReport, of_network
 from fullyconnected.core.arrays import Array
@@ -25,7 +25,7 @@ from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.layers import Activation, Dense
 from fullyconnected.network import Network
-from fullyconnected.optimizers import LBFGS, OPTIMIZERS
+from fullyconnected.optimizers import OPTIMIZERS
 from fullyconnected.program.data import Data, check_data
 from fullyconnected.program.description import Operation, Part
 from fullyconnected.program.program import Program
@@ -82,7 +82,7 @@ def trace(
     Raises
     ------
     InputTypeError, ConfigError
-        For something that is no network, or LBFGS; and whatever :meth:`Network.gradients` raises.
+        For something that is no network, or a solver; and whatever :meth:`Network.gradients` raises.
 
     Examples
     --------
@@ -106,9 +106,11 @@ def recorded(
     """Return the record as :func:`trace` does, and what has run it."""
     if not isinstance(net, Network):
         raise InputTypeError(f"a Network can be traced; got {net!r}")
-    rule: Optimizer | None = None if optimizer is None else OPTIMIZERS.get(optimizer)
-    if isinstance(rule, LBFGS):
-        raise ConfigError("LBFGS takes many looks at the data in a step; give a stepwise rule, such as fc.SGD(0.1)")
+    rule = None if optimizer is None else OPTIMIZERS.get(optimizer)
+    if isinstance(rule, Solver):
+        raise ConfigError(
+            f"{type(rule).__name__} takes many looks at the data in a step; give a stepwise rule, such as fc.SGD(0.1)"
+        )
     data = check_data(net.program, net.dtype, x, t, loss, sample_weight, columns=net.columns)
     l2, h, seed = number("l2", l2), number("h", STEP if h is None else h, above=True), as_seed(seed)
     recorder = Recorder(net, data, train)

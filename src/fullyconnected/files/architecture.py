@@ -45,7 +45,7 @@ def _describe(thing: Layer | ActivationFunction | Loss, depth: int) -> dict[str,
             f"the activation {thing!r} is a pair of functions, and a file holds no code: make it a class of "
             f"ActivationFunction with a name and fc.register it, then the network can be saved"
         )
-    registry = next(registry for registry in REGISTRIES if isinstance(thing, registry.base))
+    registry = next(registry for registry in REGISTRIES if isinstance(thing, registry.bases))
     if registry.classes.get(thing.name) is not type(thing):
         raise ConfigError(f"{kind} is not registered, so no file could be loaded: fc.register it first")
     if vars(thing) and not is_dataclass(thing):

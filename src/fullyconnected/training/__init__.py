@@ -1,1 +1,1 @@
-"""Training: the loop, what it records and shows, its checkpoint, the full-batch solver, and why a run diverged."""
+"""Training: the loop, what it records and shows, its checkpoint, full-batch solvers, and why a run diverged."""

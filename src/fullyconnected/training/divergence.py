@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 
 from fullyconnected.activations import FunctionPair
+from fullyconnected.base import Solver
 from fullyconnected.core.arrays import Array, Views
 from fullyconnected.core.batches import Rows, batches
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import DivergenceError
-from fullyconnected.optimizers import LBFGS
 from fullyconnected.program.workspace import Batch, Workspace
 from fullyconnected.training.scales import scale_of
 
@@ -30,9 +30,7 @@ def explained(
     ``theta`` and ``state`` are from before the epoch, which began after ``begun`` steps and visits the rows in this
     order.
     """
-    most = len(order)
-    if not isinstance(task.optimizer, LBFGS):
-        most = min(most, task.batch_size + task.program.least_rows - 1)
+    most = min(len(order), task.batch_size + task.program.least_rows - 1)
     workspace = Workspace(task.program, theta.copy(), state.copy(), most, loss=task.loss)
     advice = ""
     for step, rows in suspects(task, order, error.step - begun):
@@ -53,9 +51,6 @@ def explained(
 
 def suspects(task: Task, order: Rows, step: int) -> Iterator[tuple[int, Rows]]:
     """Yield the batch of a step of the epoch, counted from 1, and the one before it, whose update it felt."""
-    if isinstance(task.optimizer, LBFGS):
-        yield 0, order
-        return
     weights = task.weights
     steps = 0
     last: list[tuple[int, Rows]] = []
@@ -140,7 +135,7 @@ def _largest(vector: Array) -> float:
 def of_the_rule(task: Task, theta: Array, g: Array, error: DivergenceError) -> str:
     """Say whether an optimizer of the user's own makes infinity of finite numbers in its first step."""
     rule = task.optimizer
-    if not is_foreign(rule) or error.step > 2:
+    if not is_foreign(rule) or isinstance(rule, Solver) or error.step > 2:
         return ""
     new, s = theta.copy(), Views({name: np.zeros_like(theta) for name in rule.slots})
     c = SimpleNamespace(xp=np, **{name: np.empty_like(theta) for name in rule.scratch})

@@ -5,10 +5,10 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from fullyconnected.base import Solver
 from fullyconnected.core.checks import count
 from fullyconnected.errors import ConfigError, DataWarning, InputTypeError
 from fullyconnected.network import Network
-from fullyconnected.optimizers import LBFGS
 from fullyconnected.training import progress as display
 from fullyconnected.training.history import Epoch, History
 from fullyconnected.training.run import Run
@@ -42,7 +42,7 @@ def epochs(net: Network, x: Any, t: Any, loss: Any = None, optimizer: Any = None
     Raises
     ------
     ConfigError
-        For L-BFGS, which has no epochs to stop between; and whatever :func:`fit` raises.
+        For a solver such as L-BFGS, which has no epochs to stop between; and whatever :func:`fit` raises.
 
     Examples
     --------
@@ -57,8 +57,8 @@ def epochs(net: Network, x: Any, t: Any, loss: Any = None, optimizer: Any = None
         if name not in FitSettings.names():
             raise _unknown("epochs", name)
     run = Run(net, x, t, loss, optimizer, FitSettings(**settings))
-    if isinstance(run.optimizer, LBFGS):
-        raise ConfigError("epochs yields between epochs, and L-BFGS has none: use fit")
+    if isinstance(run.optimizer, Solver):
+        raise ConfigError(f"epochs yields between epochs, and {type(run.optimizer).__name__} has none: use fit")
     if run.warning:
         warnings.warn(run.warning, DataWarning, stacklevel=2)
     return iter(run)
@@ -107,7 +107,7 @@ def fit(
         Targets, as the loss takes them.
     loss : Loss or str
         Such as ``fc.SoftmaxCrossEntropy()``. There is no default: None is refused, with what to take.
-    optimizer : Optimizer or str
+    optimizer : Optimizer, Solver or str
         Such as ``fc.SGD(0.1)``; ``fc.Adam(1e-3)`` if None.
     epochs : int
         1 or more: how many a run has in all, those of its checkpoint included.
@@ -192,10 +192,7 @@ def fit(
     shown = display.choose(progress)
     try:
         shown.start(total, run.state.epoch)
-        if isinstance(run.optimizer, LBFGS):
-            run.solve(total, shown)
-        else:
-            run.train(total, shown)
+        run.train(total, shown)
     except KeyboardInterrupt:
         run.stopped = "interrupted"
     finally:

@@ -44,8 +44,8 @@ class History:
     Attributes
     ----------
     loss : list of float
-        One an epoch: the row-weighted mean of the batches' losses before their updates, l2 included. (L-BFGS: the
-        loss after each iteration.)
+        One an epoch: the row-weighted mean of the batches' losses before their updates, l2 included. (Of a solver
+        such as L-BFGS: the loss after each iteration.)
     validation_loss : list of float
         One an epoch, where there are validation data; without l2.
     metrics : dict of list of float

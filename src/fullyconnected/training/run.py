@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.base import Metric
+from fullyconnected.base import Metric, Solver
 from fullyconnected.core.batches import epoch_order
 from fullyconnected.core.checks import Columns, columns_of
 from fullyconnected.core.randomness import as_seed
@@ -17,7 +17,7 @@ from fullyconnected.engine.task import Task
 from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, nearest
 from fullyconnected.metrics import METRICS, named
 from fullyconnected.network import Network
-from fullyconnected.optimizers import LBFGS, OPTIMIZERS, Adam
+from fullyconnected.optimizers import OPTIMIZERS, Adam
 from fullyconnected.program.data import Data, check_data, require_rows
 from fullyconnected.training import progress as display
 from fullyconnected.training import scales, solver
@@ -70,12 +70,13 @@ class Run:
             self.data.weights,
             **settings.those(Task._fields),
         )
+        if isinstance(self.optimizer, Solver):
+            solver.refuse(self.optimizer, self.task, settings.checkpoint)
+            self.task = self.task._replace(batch_size=len(self.data.x))  # it looks at all rows at once
         self.engine, self.why = choose(settings.engine, net.program, loss=self.data.loss, optimizer=self.optimizer)
         self.state = TrainingState.start(net.theta, net.state, as_seed(settings.seed), self.optimizer)
         if not np.isfinite(net.theta).all():
             raise ConfigError("the network's parameters are not all finite; nothing can be learned from there")
-        if isinstance(self.optimizer, LBFGS):
-            solver.refuse(self.task, settings.checkpoint)
         self.checkpoint = None
         if settings.checkpoint is not None:
             from fullyconnected.training.checkpoint import Checkpoint, fingerprint  # loads what reads and writes files
@@ -94,7 +95,8 @@ class Run:
             )
             self.checkpoint.begin(self.state)
             self.task = self.checkpoint.watch(self.task)
-        self.trainer = self.engine.trainer(self.task, self.state)
+        if not isinstance(self.optimizer, Solver):
+            self.trainer = self.engine.trainer(self.task, self.state)
         net.columns, net.loss = columns, self.data.loss
         self.stopped = "epochs"
         self.warning = self.look_at(x, t, columns) if settings.warn and not self.state.epoch else ""
@@ -146,7 +148,10 @@ class Run:
         return epoch
 
     def train(self, total: int, shown: display.Progress) -> None:
-        """Train until there have been ``total`` epochs, or until patience ends."""
+        """Train until there have been ``total`` epochs, or until patience or a solver ends it."""
+        if isinstance(self.optimizer, Solver):
+            self.solve(self.optimizer, total, shown)
+            return
         trained = iter(self)
         try:
             while self.state.epoch < total and (epoch := next(trained, None)) is not None:
@@ -154,8 +159,8 @@ class Run:
         finally:
             trained.close()  # here, and not whenever it is no longer needed: it writes the checkpoint
 
-    def solve(self, iterations: int, shown: display.Progress) -> None:
-        """Train with L-BFGS, whose iterations are the epochs."""
+    def solve(self, minimizer: Solver, iterations: int, shown: display.Progress) -> None:
+        """Train with a full-batch solver, whose iterations are the epochs."""
         began = time.perf_counter()
 
         def after(loss: float) -> bool:
@@ -165,7 +170,7 @@ class Run:
             shown.show(epoch.number, epoch)
             return self.out_of_patience()
 
-        why, loss = solver.solve(self.task, self.state, iterations, after)
+        why, loss = solver.solve(minimizer, self.task, self.state, iterations, after)
         if not self.state.epoch:  # where it began, there was nothing to gain
             self.record(loss, began)
         self.stopped = "patience" if self.out_of_patience() else why

@@ -1,4 +1,4 @@
-"""The full-batch solver: SciPy's L-BFGS-B on the network's flat vector."""
+"""A full-batch solver at work: it is given the loss of all rows as a function of the network's flat vector."""
 
 import math
 from collections.abc import Callable
@@ -6,93 +6,83 @@ from typing import Any
 
 import numpy as np
 
+from fullyconnected.base import Solver
 from fullyconnected.core.arrays import Array
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
-from fullyconnected.errors import ConfigError, DivergenceError, missing
-from fullyconnected.optimizers import LBFGS
+from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError
 from fullyconnected.program.workspace import Workspace
 from fullyconnected.training.divergence import explained
 
 __all__ = ["refuse", "solve"]
 
 
-def refuse(task: Task, checkpoint: Any) -> None:
+def refuse(solver: Solver, task: Task, checkpoint: Any) -> None:
     """Raise for what a full-batch solver cannot do."""
+    name = type(solver).__name__
     if not task.program.n_params:
-        raise ConfigError("the network has no parameters; there is nothing for L-BFGS to change")
+        raise ConfigError(f"the network has no parameters; there is nothing for {name} to change")
     problems = {
         "a schedule": task.schedule is not None,
         "max_grad_norm": task.max_grad_norm is not None,
         "a checkpoint": checkpoint is not None,
         "dropout": any(op.layer.random for op in task.program.operations),
         "batch normalisation": any(op.state for op in task.program.operations),
+        "a learning-rate factor": any(tensor.param.lr_factor != 1 for tensor in task.program.tensors),
     }
     for what, present in problems.items():
         if present:
-            raise ConfigError(f"L-BFGS looks at all rows at once and searches along lines; {what} does not go with it")
+            raise ConfigError(f"{name} looks at all rows at once and chooses its own steps; {what} does not go with it")
 
 
-def solve(task: Task, state: TrainingState, iterations: int, after: Callable[[float], bool]) -> tuple[str, float]:
+def solve(
+    solver: Solver, task: Task, state: TrainingState, iterations: int, after: Callable[[float], bool]
+) -> tuple[str, float]:
     """Minimise in at most ``iterations``; ``after(loss)`` is told of each, with the network there, and says stop.
 
-    Returns what ended it, as ``History.stopped`` has it, and the last loss.
+    Returns what ended it, as ``History.stopped`` has it, and the loss where it began.
     """
-    try:
-        from scipy.optimize import minimize
-    except ImportError:
-        raise missing("scipy", "lbfgs", "the L-BFGS solver") from None
-    optimizer = task.optimizer
-    assert isinstance(optimizer, LBFGS)
-    theta = state.theta
+    theta, name = state.theta, type(solver).__name__
     workspace = Workspace(task.program, theta, state.state, len(task.x), loss=task.loss)
     batch = workspace.bind(len(task.x))
     batch.fill(task.x, task.t, task.weights)
-    accepted = theta.copy()
+    accepted, start = theta.copy(), theta.astype(np.float64)
+    done, first = 0, math.nan
 
     def loss_and_gradient(candidate: Array) -> tuple[float, Array]:
+        nonlocal first
         theta[...] = candidate
         state.step += 1
         with np.errstate(all="ignore"):
             value = float(batch.loss_and_gradient(train=True, l2=task.l2))
-        if not np.isfinite(value) and np.array_equal(candidate, start):
-            error = DivergenceError(state.epoch + 1, state.step, math.nan, batch.first_not_finite())
-            raise explained(error, task, theta, state.state, state.seed, 0, np.arange(len(task.x)))
+        if np.array_equal(candidate, start):
+            first = value
+            if not np.isfinite(value):
+                error = DivergenceError(state.epoch + 1, state.step, math.nan, batch.first_not_finite())
+                raise explained(error, task, theta, state.state, state.seed, 0, np.arange(len(task.x)))
         return value, workspace.gradient.astype(np.float64)
 
-    def after_iteration(intermediate_result: Any) -> None:
+    def after_iteration(reached: Array, value: float) -> bool:
+        nonlocal done
+        if done == iterations:
+            raise ConfigError(f"{name}.minimize goes on after {iterations} iterations; it was to make no more")
+        if not np.isfinite(reached).all():
+            raise ConfigError(f"{name}.minimize has reached parameters that are not finite")
         before = accepted.copy()
-        theta[...] = intermediate_result.x
+        theta[...] = reached
         accepted[...] = theta
         try:
-            stop = after(float(intermediate_result.fun))
+            stop = after(float(value))
         except Exception:  # a metric of the user's own: an iteration that is not counted has not been made
             accepted[...] = before
             raise
-        if stop:
-            raise StopIteration
+        done += 1
+        return stop
 
-    start = theta.astype(np.float64)
-    options = {
-        "maxcor": optimizer.history,
-        "ftol": optimizer.tolerance,
-        "gtol": optimizer.gradient_tolerance,
-        "maxiter": iterations,
-        "maxfun": 20 * iterations + 20,
-    }
     try:
-        result = minimize(
-            loss_and_gradient, start, jac=True, method="L-BFGS-B", callback=after_iteration, options=options
-        )
+        why = solver.minimize(loss_and_gradient, start.copy(), iterations, after_iteration)
     finally:
         theta[...] = accepted  # not the last point that was tried
-    return _why(result, iterations), float(result.fun)
-
-
-def _why(result: Any, iterations: int) -> str:
-    """Return what ended SciPy's solver: its status is 0, 1 for a limit, 2 where the search along a line failed."""
-    if result.success:
-        return "converged"
-    if result.status == 1:
-        return "epochs" if result.nit >= iterations else "evaluations"
-    return "line_search"
+    if not isinstance(why, str):
+        raise InputTypeError(f'{name}.minimize returns what ended it, such as "converged"; got {why!a:.80}')
+    return why, first
