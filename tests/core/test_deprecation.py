@@ -319,3 +319,28 @@ class TestMembersOfUsersClasses:
         told = own_code(Old(2, 1))
         del Old.initialize
         assert own_code(Old(2, 1)) == told
+
+
+@pytest.mark.parametrize(
+    ("own", "several", "predicts", "inverse"),
+    [
+        (("sigmoid", "softmax"), True, "labels", "Sigmoid()"),
+        (["softmax"], False, "scores", "None"),
+        (("exp",), False, "rates", "None"),
+    ],
+)
+def test_what_a_loss_of_ones_own_said_of_outputs(own, several, predicts, inverse):
+    class Mine(fc.HalfSquaredError):
+        name = "mine"
+        own_output = own
+        takes = "what it takes"
+        several_labels = several
+
+    net = fc.mlp([2, 1], output_activation=own[0], seed=0)
+    refused = pytest.raises(fc.errors.ConfigError, match=f"'{own[0]}', and Mine takes .*: what it takes")
+    with warned("Mine.own_output", "link = fc.links.LOGIT, or another link"), refused:
+        net.evaluate(X, T, Mine())
+    net = fc.mlp([2, 1], seed=0)
+    for _ in range(2):
+        net.loss = Mine()
+    assert (Mine.link.predicts, repr(Mine.link.inverse)) == (predicts, inverse)
