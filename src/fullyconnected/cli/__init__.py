@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from fullyconnected.cli.console import answer
+from fullyconnected.cli.console import answer, load
 from fullyconnected.core.version import __version__
 
 __all__ = ["COMMANDS", "main"]
@@ -41,7 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(ValueError):  # it is closed
             # a file gets UTF-8, as the tables that are read; a terminal its own, with escapes for letters that it lacks
             sys.stdout.reconfigure(encoding=None if sys.stdout.isatty() else "utf-8", errors="backslashreplace")
-    return answer(options.run, options)
+    return answer(_run, options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    load(options.modules)
+    status: int = options.run(options)
+    return status
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
@@ -53,5 +59,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         if name in arguments:
             module = import_module(f"{__name__}.{name}")
             module.arguments(command)
+            told = "import a Python module first; what it registers is known to the command by name"
+            command.add_argument("--import", dest="modules", action="append", default=[], metavar="MODULE", help=told)
             command.set_defaults(run=module.run)
     return parser

@@ -4,7 +4,8 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from fullyconnected.core.wording import printable
@@ -12,8 +13,8 @@ from fullyconnected.errors import ConfigError, FullyConnectedError
 from fullyconnected.training.progress import Stream
 
 __all__ = [
-    "INTERRUPTED", "STANDARD_OUTPUT", "WRONG", "answer", "compared", "is_standard_output", "put", "tell", "writable",
-    "write",
+    "INTERRUPTED", "STANDARD_OUTPUT", "WRONG", "answer", "compared", "is_standard_output", "load", "put", "tell",
+    "writable", "write",
 ]  # fmt: skip
 
 MISTAKEN, WRONG, UNRESOLVED, INTERRUPTED = 1, 2, 3, 130  # a gradient, the command
@@ -96,3 +97,23 @@ def is_standard_output(path: str) -> bool:
         return path == STANDARD_OUTPUT or os.path.samestat(os.stat(path), os.fstat(sys.stdout.fileno()))
     except (OSError, ValueError, AttributeError):  # no such file, or no standard output with a number
         return False
+
+
+def load(modules: Sequence[str]) -> None:
+    """Import modules of the user's own, which register what they have."""
+    for name in modules:
+        sys.path[:0] = [""] * ("" not in sys.path)  # they lie where the command is run
+        try:
+            import_module(name)
+        except Exception as error:  # whatever the module does
+            kind = "" if isinstance(error, ModuleNotFoundError) else f"{type(error).__name__}: "
+            raise ConfigError(f"--import {name}: {kind}{error}{_where(error)}") from None
+
+
+def _where(error: BaseException) -> str:
+    """Return in which line of whose file an error arose, outside of Python's own."""
+    import traceback
+
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    inside = [frame for frame in frames if frame.filename != __file__]
+    return f" ({inside[-1].filename}, line {inside[-1].lineno})" if inside else ""
