@@ -19,7 +19,8 @@ else:
     )
     hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
-collect_ignore_glob = ["golden/make_*.py"]  # they need what the tests do without, such as PyTorch
+# some need what the tests do without, such as PyTorch; the other registers what it has where it is loaded
+collect_ignore_glob = ["golden/make_*.py", "outside.py"]
 
 # Here it is decided what each way of running the tests takes; what stands here is how their names begin.
 SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts processes

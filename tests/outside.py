@@ -90,6 +90,24 @@ class Signs(fc.Optimizer):
 
 
 @fc.register
+class Downhill(fc.Solver):
+    """Steps against the gradient, half as long where the loss does not fall."""
+
+    name = "downhill"
+
+    def minimize(self, loss, theta, iterations, after):
+        value, g = loss(theta)
+        for _ in range(iterations):
+            step = 1.0
+            while not (there := loss(theta - step * g))[0] < value and step > 1e-12:
+                step /= 2
+            theta, (value, g) = theta - step * g, there
+            if after(theta, value):
+                break
+        return "epochs"
+
+
+@fc.register
 class Matrices(fc.Engine):
     """Predicts networks of Dense layers without activations as one matrix product, and does nothing else."""
 

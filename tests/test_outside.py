@@ -60,6 +60,12 @@ class TestTraining:
             ends.append(net.theta.tobytes())
         assert ends[0] == ends[1]
 
+    def test_the_solver(self, net):
+        history = fc.fit(net, X, T, "fourth", "downhill", epochs=30, progress=False)
+        assert len(history.loss) == 30
+        assert history.loss == sorted(history.loss, reverse=True)
+        assert history.loss[-1] < history.loss[0] / 10
+
     def test_the_engine(self, outside):
         net = fc.mlp([3, 5, 1], activation=None, seed=0)
         found = net.predict(X, engine="matrices")
@@ -154,6 +160,7 @@ class TestTheCommandLine:
             assert "signs" in capsys.readouterr().out
         finally:
             sys.path.remove(str(OUTSIDE.parent))
+            sys.modules.pop(OUTSIDE.stem, None)
 
     def test_a_process_of_its_own_knows_nothing_without_the_import(self, table, tmp_path):
         command = [sys.executable, "-m", "fullyconnected", "explain", "xor", "--optimizer", "signs"]
