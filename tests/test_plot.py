@@ -78,6 +78,15 @@ class TestDecisionBoundary:
         (path,) = lines[0].get_paths()
         np.testing.assert_allclose(path.vertices[:, 0], 0.5 if boundary is None else 0.75, atol=1e-6)
 
+    @pytest.mark.parametrize(
+        ("loss", "said"), [("half_squared_error", "output = 0.5"), ("binary_cross_entropy", "output = 0")]
+    )
+    def test_the_line_is_where_the_loss_of_the_training_says(self, loss, said, ax):
+        net = net_of([[1], [0]], [-0.5], None)
+        net.loss = loss
+        drawn(fc.plot.decision_boundary(net, X2, XOR, ax=ax))
+        assert legend(ax)[0] == said
+
     def test_numbers_have_the_colours_of_the_values(self, ax):
         x = np.random.default_rng(0).normal(size=(30, 2))
         t = 10 * x[:, 0]

@@ -78,8 +78,9 @@ def decision_boundary(
     output : int, optional
         Draw the value of this output, counted from 0, and not the classes.
     boundary : float, optional
-        The value at which the line is drawn. For one output and targets of 0 and 1, None takes 0.5 behind a sigmoid
-        and else 0, for logits: give 0.5 where the loss compares the output itself with 0 and 1.
+        The value at which the line is drawn. For one output and targets of 0 and 1, None takes 0.5 where the loss of
+        the training (``net.loss``) compares the output itself with 0 and 1, and 0 for logits. A network without a
+        loss gets 0.5 behind a sigmoid, and else 0.
 
     Raises
     ------
@@ -117,7 +118,8 @@ def decision_boundary(
         if output is None:
             raise ConfigError("boundary is a value of one output, and here the classes' regions are drawn: output=0")
     elif classes is not None and net.n_out == 1:
-        boundary = 0.5 if output_activation(net.program) == "sigmoid" else 0.0
+        ends = output_activation(net.program)
+        boundary = 0.5 if (ends == "sigmoid" if net.loss is None else net.loss.link.is_identity) else 0.0
     ax = _new_axes(1)[0] if ax is None else _given_axes(ax, 1, "the plane is drawn into one Axes")[0]
     plane = _Plane(net, x, columns)
     if output is None:
