@@ -11,6 +11,9 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n au
 CPP := $(wildcard native/src/*.?pp native/src/kernels/*.hpp)
 NATIVE := native/CMakeLists.txt $(wildcard native/*.cmake) $(CPP)
 
+# the installation knows modules by their files: one that comes, goes or becomes a folder is to be installed anew
+MODULES := $(VENV)/.modules-$(shell find src -name '*.py' | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
+
 # Where there is a compiler, an engine that cannot be built is an error here, and not left out as in an installation.
 COMPILER := $(shell command -v $${CXX:-c++} || command -v g++ || command -v clang++)
 export FULLYCONNECTED_REQUIRE_NATIVE ?= $(if $(COMPILER),1,0)
@@ -29,7 +32,11 @@ $(TOOLS): pyproject.toml
 	$(BIN)/python -m pip install --quiet --group dev
 	@touch $@
 
-$(READY): $(TOOLS) $(NATIVE)   # again after every change of the C++: it builds what has changed
+$(MODULES): | $(TOOLS)
+	@rm -f $(VENV)/.modules-*
+	@touch $@
+
+$(READY): $(TOOLS) $(NATIVE) $(MODULES)   # again after every change of the C++: it builds what has changed
 	@$(if $(COMPILER),,echo "No C++ compiler is found: the native engine is left out. On Debian and Ubuntu: apt install g++")
 	$(BIN)/python -m pip install --quiet --no-build-isolation --config-settings=build-dir=$(VENV)/native --editable ".[examples]"
 	@touch $@
