@@ -468,9 +468,9 @@ def test_explain_prints_an_example(capsys):
     out = capsys.readouterr().out
     assert "y1[0,0] = 0.1 * 0.15 + 0.5 * 0.25 + 0.35 = 0.49" in out
     assert "(0.1841305 - 0.1831705) / (2 * 0.01) = 0.048" in out
-    assert main(["explain", "xor", "--h", "0.5", "--optimizer", "adam", "--focus", "W1[0,1]"]) == 0
+    assert main(["explain", "xor", "--step", "0.5", "--optimizer", "adam", "--focus", "W1[0,1]"]) == 0
     out = capsys.readouterr().out
-    assert "h: 0.5" in out
+    assert "step: 0.5" in out
     assert "Adam(" in out
     assert "PATHS of W1[0,1]" in out
 
@@ -593,7 +593,7 @@ def test_explain_opens_a_page(monkeypatch, capsys):
         (["xor", "--html", "page.html", "--text", "./page.html"], "--html and --text need a file each"),
         (["xor", "--optimizer", "lbfgs"], "stepwise rule"),
         (["xor", "--optimizer", "adm"], "did you mean 'adam'"),
-        (["xor", "--h", "0"], "h must be more than 0"),
+        (["xor", "--step", "0"], "step must be more than 0"),
         (["xor", "--focus", "W1"], "focus is one number"),
     ],
 )

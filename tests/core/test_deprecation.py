@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
+from fullyconnected.cli import main
 from fullyconnected.core import deprecation
 from fullyconnected.losses import LOSSES
 from fullyconnected.training.identity import own_code
@@ -101,7 +102,8 @@ def test_a_warning_is_of_the_users_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rule", "old", "new"), [(name, *pair) for name, names in deprecation.SETTINGS.items() for pair in names.items()]
+    ("rule", "old", "new"),
+    [(name, *pair) for name, names in deprecation.SETTINGS.items() if name != "Report" for pair in names.items()],
 )
 class TestSettings:
     def test_given(self, rule, old, new):
@@ -127,6 +129,36 @@ class TestSettings:
         mine = type("Mine", (getattr(fc, rule),), {"name": "mine"})
         with warned(f"{old}= of {rule}", f"{new}="):
             assert getattr(mine(0.1, **{old: 0.5}), new) == 0.5
+
+
+class TestArguments:
+    NET = fc.mlp([2, 3, 1], activation="tanh", dtype=np.float64, seed=0)
+
+    def test_check_gradients(self):
+        with warned("h= of check_gradients", "step="):
+            report = fc.check_gradients(self.NET, X, T, "huber", h=1e-4)
+        assert report == fc.check_gradients(self.NET, X, T, "huber", step=1e-4)
+        with warned("Report.h", "step"):
+            assert report.h == 1e-4
+
+    @pytest.mark.parametrize("function", ["explain", "trace"])
+    def test_worked_examples(self, function):
+        with warned(f"h= of {function}", "step="):
+            old = getattr(fc, function)(self.NET, X, T, "huber", h=1e-4)
+        assert str(old) == str(getattr(fc, function)(self.NET, X, T, "huber", step=1e-4))
+
+    def test_both(self):
+        with pytest.raises(TypeError, match="'h'"):
+            fc.check_gradients(self.NET, X, T, "huber", h=1e-4, step=1e-4)
+
+    def test_on_the_command_line(self, capsys):
+        assert main(["explain", "xor", "--step", "0.5"]) == 0
+        new = capsys.readouterr()
+        assert main(["explain", "xor", "--h", "0.5"]) == 0
+        old = capsys.readouterr()
+        assert old.out == new.out
+        assert new.err == ""
+        assert old.err == "fullyconnected: --h is an old name, which a later version will not know; write --step\n"
 
 
 class TestParameters:

@@ -32,7 +32,7 @@ DIFFERENCES = {
 def seed_000():
     net = fc.mlp([2, 2], dtype="float64", seed=0)
     net.theta = [0.15, 0.20, 0.25, 0.30, 0.35, 0.45]
-    return fc.explain(net, [[0.1, 0.5]], [[0.01, 0.99]], fc.HalfSquaredError(), fc.SGD(0.5), h=0.01)
+    return fc.explain(net, [[0.1, 0.5]], [[0.01, 0.99]], fc.HalfSquaredError(), fc.SGD(0.5), step=0.01)
 
 
 @pytest.fixture(scope="module")

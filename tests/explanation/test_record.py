@@ -153,7 +153,7 @@ class TestNothingChanges:
         x, t, weights = np.ones((4, 2)), np.ones((4, 2)), np.ones(4)
         held = [net.theta, net.state, x, t, weights]
         before = [a.tobytes() for a in held]
-        trace(net, x, t, "half_squared_error", "adam", l2=0.1, sample_weight=weights, train=True, h=0.1)
+        trace(net, x, t, "half_squared_error", "adam", l2=0.1, sample_weight=weights, train=True, step=0.1)
         assert [a.tobytes() for a in held] == before
         assert net.theta is held[0]
 
@@ -550,14 +550,14 @@ class TestTrainingPaysNothing:
 
 
 class TestRefused:
-    @pytest.mark.parametrize("h", [0, -0.1, np.nan, np.inf, 1e-20, 1e-300])
-    def test_steps_that_move_nothing(self, h):
+    @pytest.mark.parametrize("step", [0, -0.1, np.nan, np.inf, 1e-20, 1e-300])
+    def test_steps_that_move_nothing(self, step):
         net = fc.mlp([2, 2], dtype="float64", seed=0)
-        with pytest.raises(errors.ConfigError, match=r"^h "):
-            trace(net, [[1, 1]], [[0, 0]], "half_squared_error", h=h)
+        with pytest.raises(errors.ConfigError, match=r"^step "):
+            trace(net, [[1, 1]], [[0, 0]], "half_squared_error", step=step)
 
     def test_a_step_that_moves_too_far(self):
         net = fc.mlp([2, 2], dtype="float64", seed=0)
-        record = trace(net, [[1, 1]], [[0, 0]], "half_squared_error", h=1e300)
+        record = trace(net, [[1, 1]], [[0, 0]], "half_squared_error", step=1e300)
         assert record.first_not_finite.phase == "check"
         assert all(report.ok for report in record.reports)

@@ -160,7 +160,7 @@ def test_planted_errors(dtype, tmp_path):
 def test_a_planted_error_in_what_is_given(tmp_path):
     net = fc.mlp([2, 2], dtype="float64", seed=0)
     net.theta = [0.15, 0.20, 0.25, 0.30, 0.35, 0.45]
-    script = explain(net, [[0.1, 0.5]], [[0.01, 0.99]], "half_squared_error", fc.SGD(0.5), h=0.01).to_python()
+    script = explain(net, [[0.1, 0.5]], [[0.01, 0.99]], "half_squared_error", fc.SGD(0.5), step=0.01).to_python()
     given = script[script.index("# given") : script.index("# forward")]
     scripts = [script]
     for match in re.finditer(r"\d+\.\d+", given):
@@ -176,7 +176,7 @@ def test_a_planted_error_in_what_is_given(tmp_path):
 def test_a_golden_script_reads_as_the_mathematics(tmp_path):
     net = fc.mlp([2, 2], dtype="float64", seed=0)
     net.theta = [0.15, 0.20, 0.25, 0.30, 0.35, 0.45]
-    script = explain(net, [[0.1, 0.5]], [[0.01, 0.99]], "half_squared_error", fc.SGD(0.5), h=0.01).to_python()
+    script = explain(net, [[0.1, 0.5]], [[0.01, 0.99]], "half_squared_error", fc.SGD(0.5), step=0.01).to_python()
     for line in (
         "x = np.array([[0.1, 0.5]], 'float64')  # the input",
         "y1 = check('y1', x @ W1 + b1, np.array([[0.49, 0.62]], 'float64'), ",

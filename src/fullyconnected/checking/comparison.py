@@ -42,13 +42,15 @@ class Subject:
     l2: float = 0.0
     culprit: Callable[[], str] = field(default=lambda: "the loss")  # what holds the first values that are not finite
 
-    def report(self, h: float, tolerance: float, entries: int | None, rng: np.random.Generator) -> Report:
+    def report(self, step: float, tolerance: float, entries: int | None, rng: np.random.Generator) -> Report:
         loss = self.center if math.isfinite(self.claimed_loss) else self.claimed_loss
         culprit = "" if self.finite else self.culprit()
         tensors = tuple(
-            self.tensor(name, h, tolerance, _choose(a.size, entries, rng)) for name, a in self.arrays.items() if a.size
+            self.tensor(name, step, tolerance, _choose(a.size, entries, rng))
+            for name, a in self.arrays.items()
+            if a.size
         )
-        return Report(tensors, loss, self.rows, h, self.dtype.name, culprit)
+        return Report(tensors, loss, self.rows, step, self.dtype.name, culprit)
 
     @property
     def finite(self) -> bool:
@@ -119,9 +121,9 @@ class Subject:
         """The gradients by the same code in float64."""
         return self.again(None)
 
-    def tensor(self, name: str, h: float, tolerance: float, chosen: Array) -> TensorReport:
+    def tensor(self, name: str, step: float, tolerance: float, chosen: Array) -> TensorReport:
         """Compare one tensor's gradient with differences, at the chosen places of the flattened tensor."""
-        comparison = Comparison(self, self.arrays[name], self.claimed[name].astype(np.float64), h, tolerance, chosen)
+        comparison = Comparison(self, self.arrays[name], self.claimed[name].astype(np.float64), step, tolerance, chosen)
         if self.finite:
             comparison.run(name)
         return comparison.report(name)
@@ -152,19 +154,19 @@ class Subject:
         return Points(above, below, float(right - left)), (seen_right, seen_left)
 
 
-def step_at(array: Array, entry: tuple[int, ...], h: float) -> float:
-    """Return the step for an entry: h, relative above 1."""
-    return h * max(1.0, abs(float(array[entry])))
+def step_at(array: Array, entry: tuple[int, ...], step: float) -> float:
+    """Return the step for an entry: relative above 1."""
+    return step * max(1.0, abs(float(array[entry])))
 
 
 class Comparison:
     """One tensor's gradient beside its differences: first at one step, then, where the two differ, at many."""
 
     def __init__(
-        self, subject: Subject, array: Array, claimed: Array, h: float, tolerance: float, chosen: Array
+        self, subject: Subject, array: Array, claimed: Array, step: float, tolerance: float, chosen: Array
     ) -> None:
         self.subject, self.array, self.claimed = subject, array, claimed
-        self.h, self.tolerance, self.chosen = h, tolerance, chosen
+        self.step, self.tolerance, self.chosen = step, tolerance, chosen
         self.slopes = claimed.copy()  # what is not chosen, and what lies on a kink, is not compared
         self.bounds = np.zeros(array.shape)
         self.asked: dict[tuple[int, ...], Slope] = {}
@@ -179,9 +181,9 @@ class Comparison:
         return float(sizes[np.isfinite(sizes)].max(initial=0))
 
     def run(self, name: str) -> None:
-        array, h = self.array, self.h
+        array, step = self.array, self.step
         for entry in zip(*np.unravel_index(self.chosen, array.shape), strict=True):
-            self.slopes[entry] = self.subject.sides(array, entry, step_at(array, entry, h)).slope
+            self.slopes[entry] = self.subject.sides(array, entry, step_at(array, entry, step)).slope
         while off := self._off():
             for entry in off[:TOGETHER]:
                 self._ask(entry)
@@ -199,7 +201,7 @@ class Comparison:
     def _ask(self, entry: tuple[int, ...]) -> None:
         """Look for the entry's slope with steps of many sizes."""
         subject, array = self.subject, self.array
-        step, where = step_at(array, entry, self.h), ""
+        step, where = step_at(array, entry, self.step), ""
 
         def at(step: float) -> Points | None:
             nonlocal where

@@ -1,6 +1,6 @@
 """The proof: every gradient held against central differences of the loss that it is the gradient of.
 
-For each parameter and each input, the loss is computed a step h to the right and to the left. Where the slope between
+For each parameter and each input, the loss is computed a step to the right and to the left. Where the slope between
 is not the gradient, it is asked how far that slope may be off: by the kinks in between, by how the loss bends
 (truncation), by the rounding of everything that it is computed from (see ``differences``), and by the rounding of the
 gradient itself, which is computed again from parameters and inputs that differ in their last digit. A gradient is
@@ -23,6 +23,7 @@ from fullyconnected.checking.comparison import Subject
 from fullyconnected.checking.report import Report, TensorReport
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import as_rows, count, number
+from fullyconnected.core.deprecation import old_arguments
 from fullyconnected.core.randomness import as_seed
 from fullyconnected.errors import InputTypeError
 from fullyconnected.layers import Activation
@@ -30,9 +31,9 @@ from fullyconnected.network import Network
 from fullyconnected.program.data import check_data
 from fullyconnected.program.workspace import Workspace
 
-__all__ = ["TOLERANCE", "H", "Report", "Subject", "TensorReport", "check_gradients", "of_network"]
+__all__ = ["FIRST_STEP", "TOLERANCE", "Report", "Subject", "TensorReport", "check_gradients", "of_network"]
 
-H = float(np.finfo(np.float64).eps) ** (1 / 3)  # where h^2 and eps / h are about the same: 6e-6
+FIRST_STEP = float(np.finfo(np.float64).eps) ** (1 / 3)  # whose square and eps divided by it are about the same: 6e-6
 TOLERANCE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 5e-4}
 
 
@@ -46,6 +47,7 @@ class Projection(Loss):
         c.xp.copyto(dz, t)
 
 
+@old_arguments
 def check_gradients(
     obj: Any,
     x: Any = None,
@@ -56,7 +58,7 @@ def check_gradients(
     sample_weight: Any = None,
     train: bool = False,
     seed: Any = 0,
-    h: float | None = None,
+    step: float | None = None,
     tolerance: float | None = None,
     entries: int | None = None,
     engine: str = "numpy",
@@ -81,7 +83,7 @@ def check_gradients(
         For a network.
     l2, sample_weight, train, seed
         As :meth:`Network.gradients` takes them.
-    h : float, optional
+    step : float, optional
         The first step, relative for entries above 1; the cube root of float64's rounding, 6e-6, if None.
     tolerance : float, optional
         1e-6 for a float64 network and 5e-4 for a float32 one, if None.
@@ -112,7 +114,7 @@ def check_gradients(
     >>> report.ok, report.worst < 1e-6
     (True, True)
     """
-    h = H if h is None else number("h", h, above=True)
+    step = FIRST_STEP if step is None else number("step", step, above=True)
     seed = as_seed(seed)
     rng = np.random.default_rng(seed)
     if isinstance(obj, ActivationFunction):
@@ -135,7 +137,7 @@ def check_gradients(
         raise InputTypeError(f"a Network, a Layer, an ActivationFunction or a Loss can be checked; got {obj!r}")
     tolerance = TOLERANCE[subject.dtype] if tolerance is None else number("tolerance", tolerance, above=True)
     entries = None if entries is None else count("entries", entries)
-    return subject.report(h, tolerance, entries, rng)
+    return subject.report(step, tolerance, entries, rng)
 
 
 def _around(layer: Layer, x: Any, rng: np.random.Generator) -> Network:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from fullyconnected.core.deprecation import accept_old_settings
 from fullyconnected.core.wording import in_ascii
 
 __all__ = ["Report", "TensorReport"]
@@ -81,6 +82,7 @@ class TensorReport:
         return lines
 
 
+@accept_old_settings
 @dataclass(frozen=True)
 class Report:
     """The outcome of :func:`check_gradients`: prints as a table, with a diagnosis where something is wrong.
@@ -93,7 +95,7 @@ class Report:
         Where it is not finite, nothing can be compared, and no tensor has a verdict but ``"unresolved"``.
     rows : int
         Of the batch.
-    h : float
+    step : float
         The first step; smaller and larger ones are tried before anything is called wrong.
     dtype : str
         What the network computes in.
@@ -104,7 +106,7 @@ class Report:
     tensors: tuple[TensorReport, ...]
     loss: float
     rows: int
-    h: float
+    step: float
     dtype: str
     culprit: str = ""
 
@@ -137,7 +139,7 @@ class Report:
         left = max(8, *(len(t.name) for t in self.tensors))
         lines = [
             f"gradients of a loss of {self.loss:.6g} ({rows}) against central differences in float64 with "
-            f"h = {self.h:.2g}",
+            f"a step of {self.step:.2g}",
             f"{'tensor':<{left}}  {'shape':<12} {'worst at':<10} {'gradient':>13} {'difference':>13} {'error':>9}",
         ]
         for t in self.tensors:

@@ -28,7 +28,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", metavar="TABLE.csv", help="for a model: the table, with its target")
     add("--row", type=int, action="append", metavar="N", help="for a model: which row, from 0 (0); may be given again")
     add("--optimizer", metavar="NAME", help="whose update is shown, such as adam (the example's own; sgd for a model)")
-    add("--h", type=float, metavar="STEP", help="of the central differences (0.001; seed has its own, 0.01)")
+    add("--step", type=float, metavar="SIZE", help="of the central differences (0.001; seed has its own, 0.01)")
+    add("--h", type=float, help=argparse.SUPPRESS)  # its old name
     add("--focus", metavar="NUMBER", help="one number, such as 'dense_1.W[0,1]', to follow along its paths to the loss")
     for form, text in _FORMS.items():
         add(f"--{form}", metavar="FILE", help=f"write {text}; - is standard output")
@@ -57,7 +58,10 @@ def run(options: argparse.Namespace) -> int:
         about: dict[str, str] = {}
     else:
         net, x, t, settings, about = _row_of_table(options)
-    settings |= {key: value for key in ("optimizer", "h", "focus") if (value := getattr(options, key)) is not None}
+    if options.h is not None:
+        tell("--h is an old name, which a later version will not know; write --step", 0)
+        options.step = options.h if options.step is None else options.step
+    settings |= {key: value for key in ("optimizer", "step", "focus") if (value := getattr(options, key)) is not None}
     explanation = explain(net, x, t, **settings).about(about)
     forms = {form: getattr(explanation, f"to_{form}") for form in _FORMS}
     forms["text"] = partial(to_text, explanation.trace, explanation.focus, letters=True)

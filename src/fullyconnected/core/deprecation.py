@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
 
-__all__ = ["accept_old_names", "accept_old_settings", "old_arguments", "warn"]
+__all__ = ["Old", "accept_old_names", "accept_old_settings", "old_arguments", "warn"]
 
 Names = Mapping[str, str]  # old: new
 
@@ -21,14 +21,19 @@ ERRORS: Names = {"KindError": "InputTypeError"}
 REGISTERED: Mapping[str, Names] = {
     "loss": {"squared_error": "half_squared_error", "logistic": "binary_cross_entropy"},
 }
-# settings of a class of the library's
+# settings or attributes of a class of the library's
 SETTINGS: Mapping[str, Names] = {
     "Momentum": {"decay": "momentum"},
     "Nesterov": {"decay": "momentum"},
     "RMSProp": {"decay": "rho"},
+    "Report": {"h": "step"},
 }
 # arguments of a function
-ARGUMENTS: Mapping[str, Names] = {}
+ARGUMENTS: Mapping[str, Names] = {
+    "check_gradients": {"h": "step"},
+    "explain": {"h": "step"},
+    "trace": {"h": "step"},
+}
 # what classes of the user's own define, by the class of the library's that they are of
 MEMBERS: Mapping[str, Names] = {
     "Layer": {"start": "initialize", "sized": "with_input_width"},
@@ -62,7 +67,7 @@ def warn(old: str, new: str) -> None:
         warnings.warn_explicit(told, FutureWarning, frame.f_code.co_filename, frame.f_lineno, module, registry)
 
 
-class _Old:
+class Old:
     """What a class has under another name now."""
 
     def __init__(self, cls: type, old: str, new: str) -> None:
@@ -70,7 +75,7 @@ class _Old:
 
     def __get__(self, thing: Any, owner: type) -> Any:
         warn(f"{owner.__name__}.{self.old}", self.new)
-        value = vars(self.cls)[self.new]  # by super() of an overridden method it must not lead to that method again
+        value: Any = vars(self.cls).get(self.new)  # by super() of an overridden method it must not lead to that method again
         if hasattr(value, "__get__"):
             return value.__get__(thing, owner)
         return getattr(owner if thing is None else thing, self.new)
@@ -86,7 +91,7 @@ def accept_old_names(cls: type) -> None:
                 setattr(cls, new, vars(owner)[old])
                 cls.__renamed__ = (*getattr(cls, "__renamed__", ()), new)  # type: ignore[attr-defined]
             elif owner is cls and old not in vars(cls):
-                setattr(cls, old, _Old(cls, old, new))
+                setattr(cls, old, Old(cls, old, new))
 
 
 def accept_old_settings(cls: C) -> C:
@@ -94,8 +99,7 @@ def accept_old_settings(cls: C) -> C:
     if (names := SETTINGS.get(cls.__name__)) is not None:
         cls.__init__ = _renaming(cls.__init__, cls.__name__, names)
         for old, new in names.items():
-            if new in vars(cls):
-                setattr(cls, old, _Old(cls, old, new))
+            setattr(cls, old, Old(cls, old, new))
     return cls
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fullyconnected.core.deprecation import old_arguments
 from fullyconnected.core.version import __version__
 from fullyconnected.core.wording import printable
 from fullyconnected.explanation.paths import Focus, focus_on
@@ -71,13 +72,14 @@ class Explanation:
         return self.to_markdown()
 
 
+@old_arguments
 def explain(
     net: Network,
     x: Any,
     t: Any,
     loss: Any,
     optimizer: Any = None,
-    h: float | None = None,
+    step: float | None = None,
     *,
     focus: str | None = None,
     l2: float = 0.0,
@@ -92,7 +94,7 @@ def explain(
 
     Parameters
     ----------
-    net, x, t, loss, optimizer, h, l2, sample_weight, train, seed
+    net, x, t, loss, optimizer, step, l2, sample_weight, train, seed
         As :func:`fullyconnected.trace` takes them.
     focus : str, optional
         One number, ``"dense_1.W[0,1]"`` or ``"x[0,2]"``, to follow along every path to the loss.
@@ -116,5 +118,5 @@ def explain(
     >>> print(text[text.index("y1[0,0]"):].splitlines()[0])
     y1[0,0] = 0.1 * 0.15 + 0.5 * 0.25 + 0.35 = 0.49
     """
-    recorder, record = recorded(net, x, t, loss, optimizer, l2, sample_weight, train, seed, h)
+    recorder, record = recorded(net, x, t, loss, optimizer, l2, sample_weight, train, seed, step)
     return Explanation(record, None if focus is None else focus_on(recorder, record, focus))

@@ -16,9 +16,10 @@ import numpy as np
 
 from fullyconnected.base import Layer, Optimizer, Solver
 from fullyconnected.checking.comparison import step_at
-from fullyconnected.checking.gradcheck import TOLERANCE, H, TensorReport, of_network
+from fullyconnected.checking.gradcheck import FIRST_STEP, TOLERANCE, TensorReport, of_network
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import number
+from fullyconnected.core.deprecation import old_arguments
 from fullyconnected.core.randomness import as_seed
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, InputTypeError
@@ -41,6 +42,7 @@ STEP = 1e-3  # of the differences: with eight digits of a loss of about 1, four 
 ALL, SOME = 64, 8  # a tensor of at most so many entries is checked whole; of a larger one, so many
 
 
+@old_arguments
 def trace(
     net: Network,
     x: Any,
@@ -52,7 +54,7 @@ def trace(
     sample_weight: Any = None,
     train: bool = False,
     seed: Any = 0,
-    h: float | None = None,
+    step: float | None = None,
 ) -> Trace:
     """Return the record of one training step of a network: forward, loss, backward, check and update.
 
@@ -71,7 +73,7 @@ def trace(
         Any stepwise rule; its first step is shown. None leaves the update out.
     l2, sample_weight, train, seed
         As :meth:`Network.gradients` takes them.
-    h : float, optional
+    step : float, optional
         The step of the differences, relative for entries above 1; positive. 0.001 if None.
 
     Returns
@@ -96,12 +98,12 @@ def trace(
     loss L = 1 / 2 * sum((y1 - t)^2) 0.18365
     loss dL/dy1 = y1 - t [[0.48, -0.37]]
     """
-    return recorded(net, x, t, loss, optimizer, l2, sample_weight, train, seed, h)[1]
+    return recorded(net, x, t, loss, optimizer, l2, sample_weight, train, seed, step)[1]
 
 
 def recorded(
     net: Network, x: Any, t: Any, loss: Any, optimizer: Any, l2: float, sample_weight: Any, train: bool, seed: Any,
-    h: float | None,
+    step: float | None,
 ) -> tuple[Recorder, Trace]:  # fmt: skip
     """Return the record as :func:`trace` does, and what has run it."""
     if not isinstance(net, Network):
@@ -112,13 +114,14 @@ def recorded(
             f"{type(rule).__name__} takes many looks at the data in a step; give a stepwise rule, such as fc.SGD(0.1)"
         )
     data = check_data(net.program, net.dtype, x, t, loss, sample_weight, columns=net.columns)
-    l2, h, seed = number("l2", l2), number("h", STEP if h is None else h, above=True), as_seed(seed)
+    l2, seed = number("l2", l2), as_seed(seed)
+    step = number("step", STEP if step is None else step, above=True)
     recorder = Recorder(net, data, train)
     recorder.forward(seed)
     value = recorder.loss(l2)
     recorder.backward(l2)
     if math.isfinite(value):
-        recorder.check(of_network(net, x, t, loss, l2, sample_weight, train, seed, "numpy"), h)
+        recorder.check(of_network(net, x, t, loss, l2, sample_weight, train, seed, "numpy"), step)
     settings = {"loss": printable(repr(data.loss)), "dtype": net.dtype.name, "rows": str(len(data.x))}
     if any(op.layer.random or op.state for op in net.program.operations):
         settings["mode"] = f"training, seed {seed}" if train else "prediction: dropout and batch statistics at rest"
@@ -128,7 +131,7 @@ def recorded(
         recorder.update(rule)
         settings["optimizer"] = printable(repr(rule))
     if recorder.checked:
-        settings["h"] = f"{h:g}, relative for numbers above 1; the differences are taken in float64"
+        settings["step"] = f"{step:g}, relative for numbers above 1; the differences are taken in float64"
     return recorder, Trace(
         tuple(recorder.steps),
         MappingProxyType(recorder.values),
@@ -390,11 +393,11 @@ class Recorder:
             self.keep(left, value)
             self.add("backward", self.names[i], left, right, line.why)
 
-    def check(self, subject: Any, h: float) -> None:
+    def check(self, subject: Any, size: float) -> None:
         """Write down the central differences of every tensor, or of some of its entries where it is large."""
         self.checked = True
         tolerance = TOLERANCE[subject.dtype]
-        half = self.keep(Name("h", full="h"), np.float64(h))
+        half = self.keep(Name("h", full="h"), np.float64(size))
         layers = [(self.names[i], self.parameter(i, letter)) for i, letter, _ in self._tensors()]
         for layer, name in [*layers, ("x", self.wires[0])]:
             array = subject.arrays[self.called[name]]
@@ -408,11 +411,13 @@ class Recorder:
             entries = tuple(tuple(map(int, e)) for e in zip(*np.unravel_index(chosen, array.shape), strict=True))
             with np.errstate(all="ignore"):
                 for entry in entries:
-                    above[entry], below[entry], way[entry] = subject.sides(array, entry, step_at(array, entry, h))
+                    above[entry], below[entry], way[entry] = subject.sides(array, entry, step_at(array, entry, size))
                     if way[entry] == 0:
-                        raise ConfigError(f"h = {h:g} is too small: it does not move {name.text}, {array[entry]:g}")
+                        raise ConfigError(
+                            f"step = {size:g} is too small: it does not move {name.text}, {array[entry]:g}"
+                        )
                     slope[entry] = (above[entry] - below[entry]) / way[entry]
-                report = subject.tensor(self.called[name], H, tolerance, chosen)
+                report = subject.tensor(self.called[name], FIRST_STEP, tolerance, chosen)
             label, full = name.text, name.full
             left = self.keep(self._new(Name("slope", label, full=f"{full}:slope")), slope)
             right = self.keep(Name("L", "right", full=f"{full}:right"), above)
@@ -480,7 +485,7 @@ def verdict(report: TensorReport, label: str) -> str:
         said = f"Cannot be resolved: dL/d{label} and the differences are below their rounding{some}."
     elif report.ok:
         near = f"{abs(report.error):.1g} of its largest entry"
-        said = f"Agrees with dL/d{label}, to {near}, judged at a step of {H:.1g}{some}."
+        said = f"Agrees with dL/d{label}, to {near}, judged at a step of {FIRST_STEP:.1g}{some}."
     else:
         said = f"DISAGREES with dL/d{label}: {report.gradient:.6g} against {report.difference:.6g}{some}. {report.hint}"
     if report.kinks:

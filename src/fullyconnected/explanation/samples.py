@@ -19,10 +19,10 @@ def xor() -> tuple[Network, Any, Any, dict[str, Any]]:
 
 
 def seed() -> tuple[Network, Any, Any, dict[str, Any]]:
-    """Return one layer of two inputs and two outputs, with the weights, the target and the step h of the page."""
+    """Return one layer of two inputs and two outputs, with the weights, the target and the step of the differences."""
     net = mlp([2, 2], dtype=np.float64, seed=0)
     net.set_weights([[[0.15, 0.20], [0.25, 0.30]], [0.35, 0.45]])
-    return net, [[0.1, 0.5]], [[0.01, 0.99]], {"loss": HalfSquaredError(), "optimizer": SGD(0.5), "h": 0.01}
+    return net, [[0.1, 0.5]], [[0.01, 0.99]], {"loss": HalfSquaredError(), "optimizer": SGD(0.5), "step": 0.01}
 
 
 SAMPLES = {"xor": xor, "seed": seed}
