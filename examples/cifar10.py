@@ -102,8 +102,8 @@ def functions_and_caches():
 
     rng = np.random.RandomState(231)
     x, w, b, dout = rng.randn(2, 3, 4), rng.randn(12, 10), rng.randn(10), rng.randn(2, 10)
-    h, affine_cache = affine_forward(x, w, b)
-    _, relu_cache = relu_forward(h)
+    z, affine_cache = affine_forward(x, w, b)
+    _, relu_cache = relu_forward(z)
     gradients = affine_backward(relu_backward(dout, relu_cache), affine_cache)  # the other way round
     for name, v, dv in zip("xwb", (x, w, b), gradients, strict=True):
         numeric = slopes(lambda: relu_forward(affine_forward(x, w, b)[0])[0], v, dout)

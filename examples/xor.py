@@ -49,11 +49,11 @@ def train(net):
 def as_functions(start, losses):
     """Train the same network again, from a pair of functions and from weights laid out as (n_out, n_in)."""
 
-    def sigmoid(h):
-        return 1 / (1 + np.exp(-h))
+    def sigmoid(z):
+        return 1 / (1 + np.exp(-z))
 
-    def derivative(h):  # of the pre-activation h
-        return sigmoid(h) * (1 - sigmoid(h))
+    def derivative(z):  # of the pre-activation z
+        return sigmoid(z) * (1 - sigmoid(z))
 
     net = network((sigmoid, derivative))
     net.set_weights(start, layout="out,in")

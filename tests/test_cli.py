@@ -328,8 +328,8 @@ class TestCheck:
             "import numpy as np\nimport fullyconnected as fc\n\n"
             "@fc.register\nclass Square(fc.ActivationFunction):\n"
             "    name, needs_input = 'square', True\n"
-            "    def forward(self, h, c, y):\n        np.multiply(h, h, out=y)\n"
-            "    def backward(self, h, c, y, dy):\n        dy *= 2 * h\n",
+            "    def forward(self, z, c, y):\n        np.multiply(z, z, out=y)\n"
+            "    def backward(self, z, c, y, dy):\n        dy *= 2 * z\n",
             encoding="utf-8",
         )
         monkeypatch.setattr(sys, "path", [*sys.path])

@@ -92,8 +92,8 @@ def test_what_is_given_is_checked_and_left_alone(name):
 class Square(fc.ActivationFunction):
     name = "square"
 
-    def forward(self, h, c, y):
-        c.xp.multiply(h, h, out=y)
+    def forward(self, z, c, y):
+        c.xp.multiply(z, z, out=y)
 
 
 def of_link(link):
@@ -115,10 +115,10 @@ def test_a_loss_of_ones_own_has_numbers_unless_it_says_otherwise():
 
 def test_an_inverse_of_ones_own_must_not_write_to_the_outputs():
     class Wrong(Square):
-        def forward(self, h, c, y):
-            h[...] = 0
+        def forward(self, z, c, y):
+            z[...] = 0
 
-    with pytest.raises(errors.ConfigError, match=r"Wrong\(\) writes to an array that is read-only for it \(h\)"):
+    with pytest.raises(errors.ConfigError, match=r"Wrong\(\) writes to an array that is read-only for it \(z\)"):
         of_link(links.Link("wrong", inverse=Wrong()))().predictions([[1.0]])
 
 

@@ -10,17 +10,17 @@ import fullyconnected as fc
 hypothesis = pytest.importorskip("hypothesis", reason="draws the networks")
 st = hypothesis.strategies
 
-ACTIVATIONS = {  # f, and f' of h
-    None: (lambda h: h, np.ones_like),
-    "relu": (lambda h: h * (h > 0), lambda h: (h > 0) * 1.0),
-    "leaky_relu": (lambda h: np.where(h > 0, h, 0.01 * h), lambda h: np.where(h > 0, 1, 0.01)),
-    "elu": (lambda h: np.where(h > 0, h, np.exp(h) - 1), lambda h: np.where(h > 0, 1, np.exp(h))),
-    "sigmoid": (lambda h: 1 / (1 + np.exp(-h)), lambda h: np.exp(-h) / (1 + np.exp(-h)) ** 2),
-    "tanh": (np.tanh, lambda h: 1 - np.tanh(h) ** 2),
-    "softplus": (lambda h: np.log(1 + np.exp(h)), lambda h: 1 / (1 + np.exp(-h))),
+ACTIVATIONS = {  # f, and f' of z
+    None: (lambda z: z, np.ones_like),
+    "relu": (lambda z: z * (z > 0), lambda z: (z > 0) * 1.0),
+    "leaky_relu": (lambda z: np.where(z > 0, z, 0.01 * z), lambda z: np.where(z > 0, 1, 0.01)),
+    "elu": (lambda z: np.where(z > 0, z, np.exp(z) - 1), lambda z: np.where(z > 0, 1, np.exp(z))),
+    "sigmoid": (lambda z: 1 / (1 + np.exp(-z)), lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2),
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+    "softplus": (lambda z: np.log(1 + np.exp(z)), lambda z: 1 / (1 + np.exp(-z))),
     "silu": (
-        lambda h: h / (1 + np.exp(-h)),
-        lambda h: 1 / (1 + np.exp(-h)) + h * np.exp(-h) / (1 + np.exp(-h)) ** 2,
+        lambda z: z / (1 + np.exp(-z)),
+        lambda z: 1 / (1 + np.exp(-z)) + z * np.exp(-z) / (1 + np.exp(-z)) ** 2,
     ),
 }
 LR = 0.01
@@ -51,16 +51,16 @@ LOSSES = {  # the loss of each row, and its derivative
 
 def gradient(weights, names, x, t, loss, w, l2):
     """The loss of a batch and its gradient, by the chain rule, layer by layer."""
-    values, hs = [x], []
+    values, zs = [x], []
     for (W, b), name in zip(weights, names, strict=True):
-        hs.append(values[-1] @ W + b)
-        values.append(ACTIVATIONS[name][0](hs[-1]))
+        zs.append(values[-1] @ W + b)
+        values.append(ACTIVATIONS[name][0](zs[-1]))
     value, slope = LOSSES[loss]
     share = w / w.sum()
     total = share @ value(values[-1], t) + l2 / 2 * sum((W**2).sum() for W, _ in weights)
     d, found = share[:, None] * slope(values[-1], t), []
-    for (W, _), name, h, before in zip(weights[::-1], names[::-1], hs[::-1], values[-2::-1], strict=True):
-        d = d * ACTIVATIONS[name][1](h)
+    for (W, _), name, z, before in zip(weights[::-1], names[::-1], zs[::-1], values[-2::-1], strict=True):
+        d = d * ACTIVATIONS[name][1](z)
         found.insert(0, (before.T @ d + l2 * W, d.sum(axis=0)))
         d = d @ W.T
     return total, found, d

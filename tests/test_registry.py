@@ -70,7 +70,7 @@ class Scale(fc.Layer):
 
 
 class Snake(fc.ActivationFunction):
-    """y = h + sin(h)^2."""
+    """y = z + sin(z)^2."""
 
     name = "snake"
     needs_input = True
@@ -78,13 +78,13 @@ class Snake(fc.ActivationFunction):
     def cache(self, rows, n):
         return {"a": (rows, n)}
 
-    def forward(self, h, c, y):
-        c.xp.sin(h, out=y)
+    def forward(self, z, c, y):
+        c.xp.sin(z, out=y)
         y *= y
-        y += h
+        y += z
 
-    def backward(self, h, c, y, dy):
-        c.xp.multiply(h, 2, out=c.a)
+    def backward(self, z, c, y, dy):
+        c.xp.multiply(z, 2, out=c.a)
         c.xp.sin(c.a, out=c.a)
         c.a += 1
         dy *= c.a
@@ -92,17 +92,17 @@ class Snake(fc.ActivationFunction):
 
 @dataclass(frozen=True)
 class Bent(fc.ActivationFunction):
-    """With a setting: y = h / (1 + k |h|)."""
+    """With a setting: y = z / (1 + k |z|)."""
 
     k: float = 1.0
     name: ClassVar[str] = "bent"
     needs_input: ClassVar[bool] = True
 
-    def forward(self, h, c, y):
-        y[...] = h / (1 + self.k * abs(h))
+    def forward(self, z, c, y):
+        y[...] = z / (1 + self.k * abs(z))
 
-    def backward(self, h, c, y, dy):
-        dy /= (1 + self.k * abs(h)) ** 2
+    def backward(self, z, c, y, dy):
+        dy /= (1 + self.k * abs(z)) ** 2
 
 
 @dataclass(frozen=True)
@@ -238,11 +238,11 @@ class TestActivation:
             name = "cube"
             needs_input = True
 
-            def forward(self, h, c, y):
-                y[...] = h**3
+            def forward(self, z, c, y):
+                y[...] = z**3
 
-            def backward(self, h, c, y, dy):
-                dy *= 3 * h**2
+            def backward(self, z, c, y, dy):
+                dy *= 3 * z**2
 
         net = fc.Network([fc.Activation("cube", n_in=1)], dtype=np.float64)
         assert net.predict([[2]]).tolist() == [[8]]
@@ -386,11 +386,11 @@ def of(base, name="mine", **members):
 def cubic(**changed):
     """An activation that is right, but for what is changed."""
 
-    def forward(self, h, c, y):
-        y[...] = h**3
+    def forward(self, z, c, y):
+        y[...] = z**3
 
-    def backward(self, h, c, y, dy):
-        dy *= 3 * h**2
+    def backward(self, z, c, y, dy):
+        dy *= 3 * z**2
 
     return of(fc.ActivationFunction, **{"needs_input": True, "forward": forward, "backward": backward, **changed})()
 
@@ -423,23 +423,23 @@ class TestWhatMustNotBeWritten:
     @pytest.mark.parametrize("inside", [True, False])
     @pytest.mark.parametrize("needs_input", [True, False])
     @pytest.mark.parametrize(
-        "changed", [{"forward": writes(0)}, {"backward": writes(0)}, {"backward": writes(2)}], ids=["h", "h again", "y"]
+        "changed", [{"forward": writes(0)}, {"backward": writes(0)}, {"backward": writes(2)}], ids=["z", "z again", "y"]
     )
     def test_by_an_activation(self, changed, needs_input, inside):
         f = cubic(**changed, needs_input=needs_input)
         layers = [fc.Dense(3, 3, f)] if inside else [fc.Dense(3, 3, "tanh"), fc.Activation(f)]
-        with pytest.raises(errors.ConfigError, match=r"Mine\..*ward writes to an array that is read-only for it \(h"):
+        with pytest.raises(errors.ConfigError, match=r"Mine\..*ward writes to an array that is read-only for it \(z"):
             trained([*layers, fc.Dense(3, 2)])
 
     def test_by_a_pair_of_functions(self):
-        def clipped(h):
-            h[h < 0] = 0
-            return h
+        def clipped(z):
+            z[z < 0] = 0
+            return z
 
         with pytest.raises(errors.ConfigError, match=r"activation \(clipped, <lambda>\).forward writes.*read-only"):
-            trained([fc.Dense(3, 3, (clipped, lambda h: h > 0)), fc.Dense(3, 2)])
+            trained([fc.Dense(3, 3, (clipped, lambda z: z > 0)), fc.Dense(3, 2)])
         with pytest.raises(errors.ConfigError, match="read-only"):
-            fc.Network([fc.Dense(3, 3, (clipped, lambda h: h > 0))]).predict(np.ones((2, 3)))
+            fc.Network([fc.Dense(3, 3, (clipped, lambda z: z > 0))]).predict(np.ones((2, 3)))
 
     @pytest.mark.parametrize(
         ("changed", "method"),
@@ -516,8 +516,8 @@ class TestWhatMustNotBeWritten:
 
     def test_what_is_right_trains_as_the_librarys_own(self, data):
         """Guarded or not, the same bits."""
-        own = of(fc.ActivationFunction, forward=lambda self, h, c, y: c.xp.tanh(h, out=y),
-                 backward=lambda self, h, c, y, dy: fc.Dense(1, 1, "tanh").activation.backward(h, c, y, dy),
+        own = of(fc.ActivationFunction, forward=lambda self, z, c, y: c.xp.tanh(z, out=y),
+                 backward=lambda self, z, c, y, dy: fc.Dense(1, 1, "tanh").activation.backward(z, c, y, dy),
                  cache=lambda self, rows, n: fc.Dense(1, 1, "tanh").activation.cache(rows, n))()  # fmt: skip
         nets = [trained([fc.Dense(3, 4, f), fc.Dense(4, 2)], engine="numpy") for f in (own, "tanh")]
         assert nets[0].theta.tobytes() == nets[1].theta.tobytes()
@@ -590,27 +590,27 @@ class TestWhatMustBeWritten:
         assert net.theta.tobytes() == whole.theta.tobytes()
 
     def test_dy_by_an_activation(self):
-        def backward(self, h, c, y, dy):
-            dy = dy * 3 * h**2
+        def backward(self, z, c, y, dy):
+            dy = dy * 3 * z**2
 
         with pytest.raises(errors.ConfigError, match=r"Mine.backward leaves dy as it is.*dy \*= "):
             trained([fc.Dense(3, 3, cubic(backward=backward)), fc.Dense(3, 2)])
 
-        def straight_through(self, h, c, y, dy):
+        def straight_through(self, z, c, y, dy):
             pass
 
         trained([fc.Dense(3, 3, cubic(backward=straight_through)), fc.Dense(3, 2)])  # meant
 
-        def in_place(self, h, c, y, dy):
-            dy *= np.ones_like(h)
+        def in_place(self, z, c, y, dy):
+            dy *= np.ones_like(z)
 
         trained([fc.Dense(3, 3, cubic(backward=in_place)), fc.Dense(3, 2)])
 
     @pytest.mark.parametrize(
         ("layers", "message"),
         [
-            ([fc.Dense(3, 3, cubic(forward=lambda self, h, c, y: h**3))], "Mine.forward returns ndarray.*writes to y"),
-            ([fc.Dense(3, 3, cubic(backward=lambda self, h, c, y, dy: dy * 2))], "Mine.backward returns.*writes to dy"),
+            ([fc.Dense(3, 3, cubic(forward=lambda self, z, c, y: z**3))], "Mine.forward returns ndarray.*writes to y"),
+            ([fc.Dense(3, 3, cubic(backward=lambda self, z, c, y, dy: dy * 2))], "Mine.backward returns.*writes to dy"),
             ([doubling(forward=lambda self, p, x, c, y, train: 2 * x)], r"forward of mine_1 \(Mine\) returns.*to y"),
         ],
     )
@@ -666,6 +666,12 @@ class TestChecksOfClasses:
         with pytest.raises(errors.ConfigError, match=message):
             fc.Network([fc.Dense(3, 3), fc.Residual([doubling(**changed)])])
 
+    @pytest.mark.parametrize("taken", ["z", "ones"])
+    def test_an_activation_and_its_layer_do_not_share_a_buffer(self, taken):
+        f = of(fc.ActivationFunction, needs_input=True, cache=lambda self, rows, n: {taken: (rows, n)})()
+        with pytest.raises(errors.ConfigError, match=rf"Mine.cache\(\) asks for a buffer '{taken}', and Dense has one"):
+            fc.Network([fc.Dense(3, 3, f)]).predict(np.ones((2, 3)))
+
     def test_a_layer_without_sizes(self):
         class Half(fc.Layer):
             name = "half"
@@ -677,8 +683,8 @@ class TestChecksOfClasses:
         ("base", "changed", "message"),
         [
             (fc.Layer, {"forward": lambda self, x: x}, r"Mine.forward takes \(self, x\)"),
-            (fc.ActivationFunction, {"forward": lambda self, h: h}, r"is called as forward\(h, c, y\)"),
-            (fc.ActivationFunction, {"backward": lambda self, dy: dy}, r"is called as backward\(h, c, y, dy\)"),
+            (fc.ActivationFunction, {"forward": lambda self, z: z}, r"is called as forward\(z, c, y\)"),
+            (fc.ActivationFunction, {"backward": lambda self, dy: dy}, r"is called as backward\(z, c, y, dy\)"),
             (fc.ActivationFunction, {"kinks": 0.0}, "Mine.kinks is a tuple; got 0.0"),
             (fc.Loss, {"terms": lambda self, z, t: 0}, r"is called as terms\(z, t, c, dz\)"),
             (fc.Loss, {"encode_targets": lambda self, t: t}, r"is called as encode_targets\(t, n_out\)"),

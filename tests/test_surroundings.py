@@ -59,10 +59,10 @@ class Größe(fc.Layer):
 class Double(fc.ActivationFunction):
     name = NAME
 
-    def forward(self, h, c, y):
-        c.xp.multiply(h, 2, out=y)
+    def forward(self, z, c, y):
+        c.xp.multiply(z, 2, out=y)
 
-    def backward(self, h, c, y, dy):
+    def backward(self, z, c, y, dy):
         dy *= 2
 
 

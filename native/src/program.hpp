@@ -11,7 +11,7 @@ enum class Kind : int { dense, activation, dropout, layer_norm, batch_norm, save
 
 enum class Function : int { identity, relu, leaky_relu, elu, gelu, silu, mish, softplus, sigmoid, tanh, exp, softmax };
 
-// Whether forward keeps f'(h) of a function, because y does not tell it.
+// Whether forward keeps f'(z) of a function, because y does not tell it.
 constexpr bool keeps_derivative(Function f) {
     return f == Function::gelu || f == Function::silu || f == Function::mish;
 }
@@ -62,9 +62,9 @@ struct Operation {
     int partner;                    // where an Add finds its Save
 
     Rows<T> x, y, dy, dx;  // dx.data is null where no gradient is wanted; save's y is its x
-    Rows<T> kept;          // f'(h), the normalised rows, dropout's mask, or what a residual block adds to the gradient
+    Rows<T> kept;          // f'(z), the normalised rows, dropout's mask, or what a residual block adds to the gradient
     T* rate;               // 1 / standard deviation: of each row (LayerNorm) or column (BatchNorm)
-    bool derivative_done;  // the next operation multiplies dy by f'(h) and adds up b's gradient
+    bool derivative_done;  // the next operation multiplies dy by f'(z) and adds up b's gradient
 };
 
 template <class T>

@@ -1,6 +1,6 @@
-"""The activation functions: ``y = f(h)``, and beside each its derivative.
+"""The activation functions: ``y = f(z)``, and beside each its derivative.
 
-``backward`` turns dL/dy into dL/dh in place. Where the derivative can be had from ``y`` alone, only ``y`` is kept.
+``backward`` turns dL/dy into dL/dz in place. Where the derivative can be had from ``y`` alone, only ``y`` is kept.
 At a kink the derivative is the one from the left, so relu'(0) = 0. NaN passes through every function.
 """
 
@@ -22,20 +22,20 @@ __all__ = ["ACTIVATIONS", "activation"]
 
 
 class Identity(ActivationFunction):
-    """y = h."""
+    """y = z."""
 
     name = "identity"
 
-    def forward(self, h: Array, c: Any, y: Array) -> None:
-        if y is not h:
-            c.xp.copyto(y, h)
+    def forward(self, z: Array, c: Any, y: Array) -> None:
+        if y is not z:
+            c.xp.copyto(y, z)
 
-    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
         pass
 
 
 class ReLU(ActivationFunction):
-    """y = max(h, 0); the derivative is 1 where h > 0, else 0.
+    """y = max(z, 0); the derivative is 1 where z > 0, else 0.
 
     Source: Nair and Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML 2010.
     """
@@ -47,17 +47,17 @@ class ReLU(ActivationFunction):
         # a row of zeros, because NumPy takes the maximum with a row faster than with a scalar
         return {"zero": np.zeros(n), "positive": Buffer((rows, n), np.bool_)}
 
-    def forward(self, h: Array, c: Any, y: Array) -> None:
-        c.xp.maximum(h, c.zero, out=y)
+    def forward(self, z: Array, c: Any, y: Array) -> None:
+        c.xp.maximum(z, c.zero, out=y)
 
-    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
         c.xp.greater(y, c.zero, out=c.positive)
         c.xp.multiply(dy, c.positive, out=dy)
 
 
 @settings
 class LeakyReLU(ActivationFunction):
-    """y = h where h > 0, else slope * h; the derivative at 0 is ``slope``.
+    """y = z where z > 0, else slope * z; the derivative at 0 is ``slope``.
 
     Parameters
     ----------
@@ -83,17 +83,17 @@ class LeakyReLU(ActivationFunction):
     kinks: ClassVar[tuple[float, ...]] = (0.0,)  # type: ignore[misc]
 
     def __post_init__(self) -> None:
-        number("slope", self.slope, above=True, below=1)  # below 1, so that the larger of h and slope * h is y
+        number("slope", self.slope, above=True, below=1)  # below 1, so that the larger of z and slope * z is y
 
     def cache(self, rows: int, n: int) -> Wanted:
         # a row of slopes, as of zeros for relu
         return {"s": (rows, n), "positive": Buffer((rows, n), np.bool_), "slope": np.full(n, self.slope)}
 
-    def forward(self, h: Array, c: Any, y: Array) -> None:
-        c.xp.multiply(h, self.slope, out=c.s)
-        c.xp.maximum(h, c.s, out=y)
+    def forward(self, z: Array, c: Any, y: Array) -> None:
+        c.xp.multiply(z, self.slope, out=c.s)
+        c.xp.maximum(z, c.s, out=y)
 
-    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
         xp = c.xp
         xp.greater(y, 0, out=c.positive)
         xp.copyto(c.s, c.positive)
@@ -103,7 +103,7 @@ class LeakyReLU(ActivationFunction):
 
 @settings
 class ELU(ActivationFunction):
-    """y = h where h > 0, else alpha * (exp(h) - 1); the derivative is 1, else y + alpha.
+    """y = z where z > 0, else alpha * (exp(z) - 1); the derivative is 1, else y + alpha.
 
     Parameters
     ----------
@@ -138,17 +138,17 @@ class ELU(ActivationFunction):
     def cache(self, rows: int, n: int) -> Wanted:
         return {"s": (rows, n), "positive": Buffer((rows, n), np.bool_)}
 
-    def forward(self, h: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Any, y: Array) -> None:
         xp = c.xp
-        xp.minimum(h, 0, out=c.s)
+        xp.minimum(z, 0, out=c.s)
         xp.expm1(c.s, out=c.s)
         c.s *= self.scale * self.alpha
-        xp.maximum(h, 0, out=y)
+        xp.maximum(z, 0, out=y)
         if self.scale != 1:
             y *= self.scale
         y += c.s
 
-    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
         xp = c.xp
         xp.greater(y, 0, out=c.positive)
         xp.add(y, self.scale * self.alpha, out=c.s)
@@ -158,7 +158,7 @@ class ELU(ActivationFunction):
 
 @settings
 class SELU(ELU):
-    """y = lambda * h where h > 0, else lambda * alpha * (exp(h) - 1): outputs keep mean 0 and variance 1.
+    """y = lambda * z where z > 0, else lambda * alpha * (exp(z) - 1): outputs keep mean 0 and variance 1.
 
     Source: Klambauer, Unterthiner, Mayr and Hochreiter, "Self-normalizing neural networks", NeurIPS 2017, equation 2.
     """
@@ -184,10 +184,10 @@ _TAIL = {
 
 
 class GELU(ActivationFunction):
-    """y = h * Phi(h), with Phi the normal distribution function; the derivative is Phi(h) + h * phi(h).
+    """y = z * Phi(z), with Phi the normal distribution function; the derivative is Phi(z) + z * phi(z).
 
     The exact form, not its tanh approximation. Phi keeps its relative accuracy in
-    the left tail, but for the rounding of h^2 / 2 in the exponent.
+    the left tail, but for the rounding of z^2 / 2 in the exponent.
 
     Source: Hendrycks and Gimpel, "Gaussian error linear units", 2016.
     """
@@ -198,29 +198,29 @@ class GELU(ActivationFunction):
     def cache(self, rows: int, n: int) -> Wanted:
         return {"cdf": (rows, n), "density": (rows, n), "s": (rows, n), "positive": Buffer((rows, n), np.bool_)}
 
-    def forward(self, h: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Any, y: Array) -> None:
         xp, u, cdf = c.xp, c.s, c.cdf
-        xp.abs(h, out=u)
-        xp.minimum(u, 1e3, out=u)  # an infinite |h| would make u below NaN; at 1000 the tail is 0 in any case
+        xp.abs(z, out=u)
+        xp.minimum(u, 1e3, out=u)  # an infinite |z| would make u below NaN; at 1000 the tail is 0 in any case
         xp.add(u, 4, out=cdf)
         u -= 4
         u /= cdf
-        first, *others = _TAIL[h.itemsize]
+        first, *others = _TAIL[z.itemsize]
         cdf.fill(first)
-        for coefficient in others:  # Horner's rule: the tail scaled by exp(h^2 / 2)
+        for coefficient in others:  # Horner's rule: the tail scaled by exp(z^2 / 2)
             cdf *= u
             cdf += coefficient
-        xp.multiply(h, h, out=c.density)
+        xp.multiply(z, z, out=c.density)
         c.density *= -0.5
         xp.exp(c.density, out=c.density)
-        cdf *= c.density  # Phi(-|h|)
-        xp.greater(h, 0, out=c.positive)
+        cdf *= c.density  # Phi(-|z|)
+        xp.greater(z, 0, out=c.positive)
         xp.subtract(1, cdf, out=u)
         xp.copyto(cdf, u, where=c.positive)
-        xp.multiply(h, cdf, out=y)
+        xp.multiply(z, cdf, out=y)
 
-    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
-        c.xp.multiply(h, c.density, out=c.s)
+    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+        c.xp.multiply(z, c.density, out=c.s)
         c.s *= 1 / math.sqrt(2 * math.pi)
         c.s += c.cdf
         dy *= c.s
@@ -230,27 +230,27 @@ class GELU(ActivationFunction):
 ONE = np.ones(())
 
 
-def _sigmoid(h: Array, c: Any, out: Array) -> None:
-    """Write 1 / (1 + exp(-h)): accurate at both ends; where exp overflows to infinity, that is 0."""
+def _sigmoid(z: Array, c: Any, out: Array) -> None:
+    """Write 1 / (1 + exp(-z)): accurate at both ends; where exp overflows to infinity, that is 0."""
     xp = c.xp
-    xp.negative(h, out=c.s)
+    xp.negative(z, out=c.s)
     xp.exp(c.s, out=c.s)
     xp.add(c.s, c.one, out=out)
     xp.reciprocal(out, out=out)
 
 
 class Sigmoid(ActivationFunction):
-    """y = 1 / (1 + exp(-h)); the derivative is y * (1 - y)."""
+    """y = 1 / (1 + exp(-z)); the derivative is y * (1 - y)."""
 
     name = "sigmoid"
 
     def cache(self, rows: int, n: int) -> Wanted:
         return {"s": (rows, n), "one": ONE}
 
-    def forward(self, h: Array, c: Any, y: Array) -> None:
-        _sigmoid(h, c, y)
+    def forward(self, z: Array, c: Any, y: Array) -> None:
+        _sigmoid(z, c, y)
 
-    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
         xp = c.xp
         xp.subtract(c.one, y, out=c.s)
         xp.multiply(c.s, y, out=c.s)
@@ -258,17 +258,17 @@ class Sigmoid(ActivationFunction):
 
 
 class Tanh(ActivationFunction):
-    """y = tanh(h); the derivative is 1 - y^2."""
+    """y = tanh(z); the derivative is 1 - y^2."""
 
     name = "tanh"
 
     def cache(self, rows: int, n: int) -> Wanted:
         return {"s": (rows, n), "one": ONE}
 
-    def forward(self, h: Array, c: Any, y: Array) -> None:
-        c.xp.tanh(h, out=y)
+    def forward(self, z: Array, c: Any, y: Array) -> None:
+        c.xp.tanh(z, out=y)
 
-    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
         xp = c.xp
         xp.multiply(y, y, out=c.s)
         xp.subtract(c.one, c.s, out=c.s)
@@ -276,7 +276,7 @@ class Tanh(ActivationFunction):
 
 
 class SiLU(ActivationFunction):
-    """y = h * s with s = sigmoid(h); the derivative is s + y * (1 - s).
+    """y = z * s with s = sigmoid(z); the derivative is s + y * (1 - s).
 
     Source: Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units", 2018, equation 5. Also called swish.
     """
@@ -286,11 +286,11 @@ class SiLU(ActivationFunction):
     def cache(self, rows: int, n: int) -> Wanted:
         return {"sigmoid": (rows, n), "s": (rows, n), "one": ONE}
 
-    def forward(self, h: Array, c: Any, y: Array) -> None:
-        _sigmoid(h, c, c.sigmoid)
-        c.xp.multiply(h, c.sigmoid, out=y)
+    def forward(self, z: Array, c: Any, y: Array) -> None:
+        _sigmoid(z, c, c.sigmoid)
+        c.xp.multiply(z, c.sigmoid, out=y)
 
-    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
         c.xp.subtract(c.one, c.sigmoid, out=c.s)
         c.s *= y
         c.s += c.sigmoid
@@ -298,9 +298,9 @@ class SiLU(ActivationFunction):
 
 
 class Mish(ActivationFunction):
-    """y = h * t with t = tanh(log(1 + exp(h))); the derivative is t + h * sigmoid(h) * (1 - t^2).
+    """y = z * t with t = tanh(log(1 + exp(z))); the derivative is t + z * sigmoid(z) * (1 - t^2).
 
-    With n = e^h (e^h + 2), t is n / (n + 2): no logarithm, and nothing cancels for h far below 0.
+    With n = e^z (e^z + 2), t is n / (n + 2): no logarithm, and nothing cancels for z far below 0.
 
     Source: Misra, "Mish: a self regularized non-monotonic activation function", 2019, equation 1.
     """
@@ -311,21 +311,21 @@ class Mish(ActivationFunction):
     def cache(self, rows: int, n: int) -> Wanted:
         return {"t": (rows, n), "s": (rows, n), "one": ONE}
 
-    def forward(self, h: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Any, y: Array) -> None:
         xp, t, n = c.xp, c.t, c.s
-        xp.minimum(h, 20, out=t)  # from there on t rounds to 1, and n would overflow further on
+        xp.minimum(z, 20, out=t)  # from there on t rounds to 1, and n would overflow further on
         xp.exp(t, out=t)
         xp.add(t, 2, out=n)
         n *= t
         xp.add(n, 2, out=t)
         xp.divide(n, t, out=t)
-        xp.multiply(h, t, out=y)
+        xp.multiply(z, t, out=y)
 
-    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
         xp, t, s = c.xp, c.t, c.s
-        _sigmoid(h, c, s)
-        s *= h
-        s *= dy  # dy * h * sigmoid(h)
+        _sigmoid(z, c, s)
+        s *= z
+        s *= dy  # dy * z * sigmoid(z)
         dy *= t
         t *= t
         xp.subtract(1, t, out=t)
@@ -334,17 +334,17 @@ class Mish(ActivationFunction):
 
 
 class Softplus(ActivationFunction):
-    """y = log(1 + exp(h)); the derivative is sigmoid(h) = 1 - exp(-y)."""
+    """y = log(1 + exp(z)); the derivative is sigmoid(z) = 1 - exp(-y)."""
 
     name = "softplus"
 
     def cache(self, rows: int, n: int) -> Wanted:
         return {"s": (rows, n)}
 
-    def forward(self, h: Array, c: Any, y: Array) -> None:
-        c.xp.logaddexp(h, 0, out=y)
+    def forward(self, z: Array, c: Any, y: Array) -> None:
+        c.xp.logaddexp(z, 0, out=y)
 
-    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
         xp = c.xp
         xp.negative(y, out=c.s)
         xp.expm1(c.s, out=c.s)
@@ -353,34 +353,34 @@ class Softplus(ActivationFunction):
 
 
 class Exp(ActivationFunction):
-    """y = exp(h); the derivative is y."""
+    """y = exp(z); the derivative is y."""
 
     name = "exp"
 
-    def forward(self, h: Array, c: Any, y: Array) -> None:
-        c.xp.exp(h, out=y)
+    def forward(self, z: Array, c: Any, y: Array) -> None:
+        c.xp.exp(z, out=y)
 
-    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
         dy *= y
 
 
 class Softmax(ActivationFunction):
-    """y_j = exp(h_j) / sum_k exp(h_k) in each row; dh = y * (dy - sum_k dy_k y_k), the full Jacobian."""
+    """y_j = exp(z_j) / sum_k exp(z_k) in each row; dz = y * (dy - sum_k dy_k y_k), the full Jacobian."""
 
     name = "softmax"
 
     def cache(self, rows: int, n: int) -> Wanted:
         return {"row": (rows, 1), "s": (rows, n)}
 
-    def forward(self, h: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Any, y: Array) -> None:
         xp = c.xp
-        h.max(axis=1, keepdims=True, out=c.row)
-        xp.subtract(h, c.row, out=y)
+        z.max(axis=1, keepdims=True, out=c.row)
+        xp.subtract(z, c.row, out=y)
         xp.exp(y, out=y)
         y.sum(axis=1, keepdims=True, out=c.row)
         y /= c.row
 
-    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
         xp = c.xp
         xp.multiply(dy, y, out=c.s)
         c.s.sum(axis=1, keepdims=True, out=c.row)
@@ -400,16 +400,16 @@ class FunctionPair(ActivationFunction):
     name: ClassVar[str] = "function pair"
     needs_input: ClassVar[bool] = True
 
-    def forward(self, h: Array, c: Any, y: Array) -> None:
-        y[...] = self._applied(self.f, h)
+    def forward(self, z: Array, c: Any, y: Array) -> None:
+        y[...] = self._applied(self.f, z)
 
-    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
-        dy *= self._applied(self.df, h)
+    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+        dy *= self._applied(self.df, z)
 
-    def _applied(self, function: Callable[[Array], Any], h: Array) -> Any:
-        value = function(h)
-        if np.shape(value) not in (h.shape, ()):
-            raise ShapeError(f"{function!r} turned an array of shape {h.shape} into {np.shape(value)}; keep the shape")
+    def _applied(self, function: Callable[[Array], Any], z: Array) -> Any:
+        value = function(z)
+        if np.shape(value) not in (z.shape, ()):
+            raise ShapeError(f"{function!r} turned an array of shape {z.shape} into {np.shape(value)}; keep the shape")
         return value
 
     def __repr__(self) -> str:

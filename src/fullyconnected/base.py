@@ -145,11 +145,11 @@ class Layer(Settings):
 
 
 class ActivationFunction(Settings):
-    """A function of pre-activations ``h``, of each entry alone or (as softmax) of each row.
+    """A function of pre-activations ``z``, of each entry alone or (as softmax) of each row.
 
-    ``needs_input`` says that backward reads ``h``; where it is False, ``h`` and ``y`` may be one array. ``kinks``
+    ``needs_input`` says that backward reads ``z``; where it is False, ``z`` and ``y`` may be one array. ``kinks``
     lists the points where the derivative jumps. An activation of your own needs a ``name``, ``forward`` and
-    ``backward``. Shapes: h, y and dy (rows, n).
+    ``backward``. Shapes: z, y and dy (rows, n).
 
     Examples
     --------
@@ -157,10 +157,10 @@ class ActivationFunction(Settings):
     >>> class Cube(fc.ActivationFunction):
     ...     name = "cube"
     ...     needs_input = True
-    ...     def forward(self, h, c, y):
-    ...         y[...] = h**3
-    ...     def backward(self, h, c, y, dy):
-    ...         dy *= 3 * h**2
+    ...     def forward(self, z, c, y):
+    ...         y[...] = z**3
+    ...     def backward(self, z, c, y, dy):
+    ...         dy *= 3 * z**2
     >>> fc.check_gradients(Cube()).ok
     True
     """
@@ -173,12 +173,12 @@ class ActivationFunction(Settings):
         """Name the buffers that forward and backward use for a batch of ``(rows, n)``."""
         return {}
 
-    def forward(self, h: Array, c: Any, y: Array) -> None:
-        """Write ``y = f(h)``."""
+    def forward(self, z: Array, c: Any, y: Array) -> None:
+        """Write ``y = f(z)``."""
         raise NotImplementedError(f"{type(self).__name__} has no forward; see help(fc.ActivationFunction)")
 
-    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
-        """Turn ``dy``, the derivative with respect to ``y``, into the one with respect to ``h``, in place."""
+    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+        """Turn ``dy``, the derivative with respect to ``y``, into the one with respect to ``z``, in place."""
         raise NotImplementedError(f"{type(self).__name__} has no backward, so that it can predict, and not be trained")
 
 
@@ -244,7 +244,7 @@ class Link(Settings):
             wanted = self.inverse.cache(*z.shape)
             forward, c = self.inverse.forward, shaped(reserve(wanted, z.dtype), wanted, z.dtype)
             if is_foreign(self.inverse):
-                forward = guarded(forward, f"the activation {self.inverse!r}", "h", "c and y")
+                forward = guarded(forward, f"the activation {self.inverse!r}", "z", "c and y")
             with np.errstate(all="ignore"):
                 forward(read_only(z), c, y)
         return y

@@ -50,10 +50,10 @@ def register(cls: C) -> C:
     ... class Square(ActivationFunction):
     ...     name = "square"
     ...     needs_input = True
-    ...     def forward(self, h, c, y):
-    ...         c.xp.multiply(h, h, out=y)
-    ...     def backward(self, h, c, y, dy):
-    ...         dy *= h
+    ...     def forward(self, z, c, y):
+    ...         c.xp.multiply(z, z, out=y)
+    ...     def backward(self, z, c, y, dy):
+    ...         dy *= z
     ...         dy *= 2
     >>> Dense(2, 3, "square").activation.name
     'square'

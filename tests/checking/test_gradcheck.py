@@ -101,10 +101,10 @@ def test_a_missing_activation_derivative_fails(data) -> None:
     class Forgetful(fc.ActivationFunction):
         name = "forgetful"
 
-        def forward(self, h, c, y):
-            c.xp.tanh(h, out=y)
+        def forward(self, z, c, y):
+            c.xp.tanh(z, out=y)
 
-        def backward(self, h, c, y, dy):
+        def backward(self, z, c, y, dy):
             pass
 
     report = fc.check_gradients(network(Dense(3, 3, Forgetful())), *data, fc.HalfSquaredError())
@@ -181,10 +181,10 @@ def test_an_activation_alone_is_checked_and_a_mistake_found() -> None:
     class Forgetful(fc.ActivationFunction):
         name = "forgetful"
 
-        def forward(self, h, c, y):
-            c.xp.tanh(h, out=y)
+        def forward(self, z, c, y):
+            c.xp.tanh(z, out=y)
 
-        def backward(self, h, c, y, dy):
+        def backward(self, z, c, y, dy):
             dy *= 2
 
     assert not fc.check_gradients(Forgetful()).ok
@@ -247,7 +247,7 @@ def test_gradients_below_rounding_pass_and_the_report_says_so() -> None:
 
 
 def test_a_kink_within_the_step_is_stepped_around() -> None:
-    # h is 6e-6: the first unit lies 1e-6 beside its kink, and a smaller step stays on one side
+    # z is 6e-6: the first unit lies 1e-6 beside its kink, and a smaller step stays on one side
     net = fc.Network([fc.Dense(1, 2, "relu"), fc.Dense(2, 1)], dtype=np.float64, seed=0)
     net.set_weights([[[1.0, 1.0]], [1e-6, 0.5], [[1.0], [2.0]], [0.0]])
     report = fc.check_gradients(net, [[0.0]], [1.0], fc.HalfSquaredError())

@@ -136,11 +136,11 @@ class Rounded(fc.ActivationFunction):
     name = "rounded"
     needs_input = True
 
-    def forward(self, h, c, y):
-        y[...] = np.tanh(h.astype(np.float32))
+    def forward(self, z, c, y):
+        y[...] = np.tanh(z.astype(np.float32))
 
-    def backward(self, h, c, y, dy):
-        dy *= 1 - np.tanh(h.astype(np.float32)) ** 2
+    def backward(self, z, c, y, dy):
+        dy *= 1 - np.tanh(z.astype(np.float32)) ** 2
 
 
 @pytest.mark.parametrize("size", [1e-3, 1.0, 10.0])
@@ -202,25 +202,25 @@ def test_a_thousandth_is_found_in_a_loss_that_is_nearly_zero() -> None:
 
 
 def test_what_bends_within_the_step_is_asked_with_a_smaller_one() -> None:
-    """The slope of sin(1e5 h) over a step of 6e-6 is a fifth of what it is at the point."""
-    wave = (lambda h: np.sin(1e5 * h), lambda h: 1e5 * np.cos(1e5 * h))
+    """The slope of sin(1e5 z) over a step of 6e-6 is a fifth of what it is at the point."""
+    wave = (lambda z: np.sin(1e5 * z), lambda z: 1e5 * np.cos(1e5 * z))
     net = fc.Network([Dense(1, 3, wave), Dense(3, 1)], dtype=np.float64, seed=0)
     report = fc.check_gradients(net, [[0.3]], [1.0], fc.HalfSquaredError())
     assert report.ok
     assert report.worst < 1e-6
-    off = (wave[0], lambda h: 1.001e5 * np.cos(1e5 * h))
+    off = (wave[0], lambda z: 1.001e5 * np.cos(1e5 * z))
     assert fc.check_gradients(fc.Network([Dense(1, 3, off), Dense(3, 1)], dtype=np.float64, seed=0), [[0.3]], [1.0],
                               fc.HalfSquaredError()).wrong  # fmt: skip
 
 
 def test_a_kink_that_nobody_names_is_found_and_left_out() -> None:
-    ramp = (lambda h: np.maximum(h, 0), lambda h: (h > 0).astype(h.dtype))
+    ramp = (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(z.dtype))
     net = fc.Network([Dense(1, 2, ramp), Dense(2, 1)], dtype=np.float64, seed=0)
     net.set_weights([[[1.0, 1.0]], [0.0, 0.5], [[1.0], [2.0]], [0.0]])
     report = fc.check_gradients(net, [[0.0]], [3.0], fc.HalfSquaredError())
     assert report.ok
     assert "dense_1.b[0] lies on a kink that no layer or loss names" in str(report)
-    wrong = (ramp[0], lambda h: 3.0 * (h > 0))
+    wrong = (ramp[0], lambda z: 3.0 * (z > 0))
     net = fc.Network([Dense(1, 2, wrong), Dense(2, 1)], dtype=np.float64, seed=0)
     net.set_weights([[[1.0, 1.0]], [0.0, 0.5], [[1.0], [2.0]], [0.0]])
     assert fc.check_gradients(net, [[0.0]], [3.0], fc.HalfSquaredError()).wrong
@@ -294,11 +294,11 @@ def activation(forward_, backward_):
     class Own(fc.ActivationFunction):
         name, needs_input = "own", True
 
-        def forward(self, h, c, y):
-            y[...] = forward_(h)
+        def forward(self, z, c, y):
+            y[...] = forward_(z)
 
-        def backward(self, h, c, y, dy):
-            dy *= backward_(h)
+        def backward(self, z, c, y, dy):
+            dy *= backward_(z)
 
     return Own()
 
@@ -313,15 +313,15 @@ def checked(function, dtype=np.float64, rows=6, **settings):
 def test_a_backward_that_is_another_each_time_is_wrong() -> None:
     rng = np.random.default_rng(1)
     kept = np.random.default_rng(5).random((6, 4)) > 0.5
-    report = checked(activation(lambda h: 2 * h * kept, lambda h: 2 * (rng.random(h.shape) > 0.5)))
+    report = checked(activation(lambda z: 2 * z * kept, lambda z: 2 * (rng.random(z.shape) > 0.5)))
     assert report.wrong
     assert "another each time" in str(report)
-    noisy = activation(np.tanh, lambda h: 1 - np.tanh(h) ** 2 + rng.normal(0, 1e-2, h.shape))
+    noisy = activation(np.tanh, lambda z: 1 - np.tanh(z) ** 2 + rng.normal(0, 1e-2, z.shape))
     assert checked(noisy).wrong
 
 
 def test_a_mistake_that_is_made_in_float32_alone_is_wrong() -> None:
-    twice = activation(np.tanh, lambda h: (1 - np.tanh(h) ** 2) * (2 if h.dtype == np.float32 else 1))
+    twice = activation(np.tanh, lambda z: (1 - np.tanh(z) ** 2) * (2 if z.dtype == np.float32 else 1))
     assert checked(twice).ok
     report = checked(twice, np.float32)
     assert report.wrong
@@ -366,7 +366,7 @@ def test_what_bends_within_the_smallest_step_is_not_called_wrong(weight) -> None
 def test_stairs_are_not_called_wrong(bias, kind) -> None:
     """On a stair of a value that is rounded to few digits, no step shows that the function moves at all."""
     coarse = activation(
-        lambda h: 1 / (1 + np.exp(-h.astype(kind))), lambda h: np.exp(-abs(h)) / (1 + np.exp(-abs(h))) ** 2
+        lambda z: 1 / (1 + np.exp(-z.astype(kind))), lambda z: np.exp(-abs(z)) / (1 + np.exp(-abs(z))) ** 2
     )
     net = fc.Network([Dense(1, 2, coarse), Dense(2, 1)], dtype=np.float64, seed=0)
     net.theta[2:4] = bias
@@ -375,7 +375,7 @@ def test_stairs_are_not_called_wrong(bias, kind) -> None:
 
 
 def test_a_kink_that_only_small_steps_see_is_left_out() -> None:
-    curve = (lambda h: h + 1e3 * h * h, lambda h: 1 + 2e3 * h)
+    curve = (lambda z: z + 1e3 * z * z, lambda z: 1 + 2e3 * z)
     net = fc.Network([Dense(1, 1, curve), Dense(1, 1, "relu"), Dense(1, 1)], dtype=np.float64, seed=0)
     net.theta = [1, 0, 1, 0, 1, 0]
     report = fc.check_gradients(net, [[0.0]], [1.0], fc.HalfSquaredError())

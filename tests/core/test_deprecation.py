@@ -293,6 +293,16 @@ class TestMembersOfUsersClasses:
             Fourth()([[1.0]], [1.0])
         assert fc.check_gradients(Fourth(), [[2.0, 1.0]], [0.0]).ok
 
+    def test_set_by_an_object(self):
+        class Cube(fc.ActivationFunction):
+            name = "cube"
+
+            def __init__(self):
+                with warned("Cube.keeps_input", "needs_input"):
+                    self.keeps_input = True
+
+        assert "z" in fc.Dense(2, 3, Cube()).cache(4)
+
     def test_a_class_that_defines_both_is_as_it_is(self):
         class Both(fc.Dense):
             name = "both"

@@ -81,10 +81,10 @@ def named(name):
                 c.xp.multiply(dy, getattr(p, name), out=dx)
 
     class Double(fc.ActivationFunction):
-        def forward(self, h, c, y):
-            c.xp.multiply(h, 2, out=y)
+        def forward(self, z, c, y):
+            c.xp.multiply(z, 2, out=y)
 
-        def backward(self, h, c, y, dy):
+        def backward(self, z, c, y, dy):
             dy *= 2
 
     class Squares(fc.Loss):
@@ -185,7 +185,7 @@ class TestNames:
         x, t = [[1.0, 2.0], [3.0, -1.0]], np.zeros((2, 2))
         record = fc.trace(net, x, t, loss, rule)
         own = [n for n in record.values if not n.of and not n.new and n.gradient("L") in record.values]
-        own = [n for n in own if n.letter not in ("W", "b", "h", "y") and n.full != "x"]
+        own = [n for n in own if n.letter not in ("W", "b", "z", "y") and n.full != "x"]
         assert len(own) == 2
         for n in own:
             for said in (n.text, n.full):
@@ -197,7 +197,7 @@ class TestNames:
         letters = (
             "x",
             "y",
-            "h",
+            "z",
             "W",
             "W1",
             "beta",
@@ -256,8 +256,8 @@ class TestNames:
         made = fc.explain(net, [[1.0, 2.0]], [[0, 0]], loss, rule)
         for step in json.loads(made.to_json())["steps"]:
             assert "<b>" not in step["formula"]["mathml"]
-        assert "<b>x</b>(h1)" in made.to_text()
-        assert "y1 = <b>x</b>(h1)" in [str(step.equation) for step in made.trace.steps]
+        assert "<b>x</b>(z1)" in made.to_text()
+        assert "y1 = <b>x</b>(z1)" in [str(step.equation) for step in made.trace.steps]
         assert "&lt;b&gt;x&lt;/b&gt;" in made.to_markdown()
         assert "<b>x</b>" in unescape(made.trace.steps[1].equation.mathml)
 
@@ -305,7 +305,7 @@ class TestNotFinite:
             net.theta = np.full(net.n_params, value)
             for train in (False, True):
                 self.said(
-                    fc.explain(net, [[1, 2], [3, 4]], [[0, 1], [1, 0]], "half_squared_error", "adam", train=train), "h1"
+                    fc.explain(net, [[1, 2], [3, 4]], [[0, 1], [1, 0]], "half_squared_error", "adam", train=train), "z1"
                 )
 
     def test_with_a_focus(self):

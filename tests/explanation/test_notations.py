@@ -255,10 +255,10 @@ def test_in_focus(cases):
 
 
 def test_numpy_source_gives_the_recorded_numbers(cases):
-    def normal(h):
-        return (0.5 * np.vectorize(erfc, otypes=[float])(-np.asarray(h, float) / np.sqrt(2))).astype(h.dtype)
+    def normal(z):
+        return (0.5 * np.vectorize(erfc, otypes=[float])(-np.asarray(z, float) / np.sqrt(2))).astype(z.dtype)
 
-    helpers = {"np": np, "Phi": normal, "phi": lambda h: np.exp(-h * h / 2) / np.sqrt(2 * np.pi)}
+    helpers = {"np": np, "Phi": normal, "phi": lambda z: np.exp(-z * z / 2) / np.sqrt(2 * np.pi)}
 
     @hypothesis.settings(max_examples=60)
     @hypothesis.given(cases())
@@ -283,10 +283,10 @@ class TestColumns:
         class Long(fc.ActivationFunction):
             name = "an_activation_function_of_my_own_with_a_name_that_is_longer_than_any_line_of_eighty_columns"
 
-            def forward(self, h, c, y):
-                c.xp.copyto(y, h)
+            def forward(self, z, c, y):
+                c.xp.copyto(y, z)
 
-            def backward(self, h, c, y, dy):
+            def backward(self, z, c, y, dy):
                 pass
 
         class LongLayer(fc.LayerNorm):

@@ -132,19 +132,19 @@ class TestTheSharesAddUp:
 
             name = "softmax"  # called as one of the library's
 
-            def forward(self, h, c, y):
-                y[...] = np.roll(h, 1, axis=1)
+            def forward(self, z, c, y):
+                y[...] = np.roll(z, 1, axis=1)
 
-            def backward(self, h, c, y, dy):
+            def backward(self, z, c, y, dy):
                 dy[...] = np.roll(dy, -1, axis=1)
 
         class Rows(Shuffled):
             name = "relu"
 
-            def forward(self, h, c, y):
-                y[...] = h - h.mean(axis=0)
+            def forward(self, z, c, y):
+                y[...] = z - z.mean(axis=0)
 
-            def backward(self, h, c, y, dy):
+            def backward(self, z, c, y, dy):
                 dy -= dy.mean(axis=0)
 
         class Gain(fc.Layer):
@@ -330,13 +330,13 @@ class TestWhatIsShown:
             focus = explanation.focus
             for step in explanation.trace.steps:
                 concerns = focus.concerns(step)
-                if step.equation.left.full == "x" or step.name in ("L", "h1", "y1"):
+                if step.equation.left.full == "x" or step.name in ("L", "z1", "y1"):
                     assert concerns
                 if step.phase == "update" or step.name in ("dL/dW1", "dL/db1", "slope_W1", "slope_b1"):
                     assert not concerns
             rows = {step.name: focus.chosen(step) for step in explanation.trace.steps}
-            assert rows["h1"]((1, 2))
-            assert not rows["h1"]((0, 2))
+            assert rows["z1"]((1, 2))
+            assert not rows["z1"]((0, 2))
             assert rows["y3"]((0, 0)) == train  # the batch's mean carries it to other rows
             assert rows["r"]((0, 0)) == train
 
@@ -375,7 +375,7 @@ class TestRefused:
 
     @pytest.mark.parametrize(
         "focus",
-        ["W9[0,0]", "dense_9.W[0,0]", "h1[0,0]", "y3[0,0]", "t[0,0]", "dL/dW1[0,0]", "lr[0]", "m_W1[0,0]", "1[0]",
+        ["W9[0,0]", "dense_9.W[0,0]", "z1[0,0]", "y3[0,0]", "t[0,0]", "dL/dW1[0,0]", "lr[0]", "m_W1[0,0]", "1[0]",
          "w1[0,0]", "rate2[0]", "dense_1.W_new[0,0]", "W1_new[0,0]", "<b>[0]", "x" * 5000 + "[0]"],
     )  # fmt: skip
     def test_no_such_number(self, say, focus):

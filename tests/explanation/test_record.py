@@ -208,7 +208,7 @@ class TestSteps:
     def test_a_batch_is_added_up_by_ones(self, record):
         equations = [str(step.equation) for step in record.steps]
         assert "dL/db2 = 1' dL/dy2" in equations
-        assert "dE/dW1 = x' dL/dh1" in equations
+        assert "dE/dW1 = x' dL/dz1" in equations
         assert "dL/dW1 = dE/dW1 + l2 * W1" in equations
 
     def test_what_a_step_says_of_itself(self, record):
@@ -244,7 +244,7 @@ class TestSteps:
         assert record.first_not_finite is None
 
     def test_a_wrong_gradient_is_said(self, monkeypatch):
-        def backward(self, h, c, y, dy):
+        def backward(self, z, c, y, dy):
             dy *= y
 
         monkeypatch.setattr(type(ACTIVATIONS.build("tanh")), "backward", backward)
@@ -255,11 +255,11 @@ class TestSteps:
         assert said["slope_W1"].startswith("DISAGREES with dL/dW1")
         assert said["slope_W2"].startswith("Agrees")
         # and its formula does not hold either
-        assert next(step for step in wrong.steps if step.name == "dL/dh1").error > 1e-3
+        assert next(step for step in wrong.steps if step.name == "dL/dz1").error > 1e-3
 
     def test_a_wrong_forward_does_not_hold(self, monkeypatch):
-        def forward(self, h, c, y):
-            c.xp.tanh(h, out=y)
+        def forward(self, z, c, y):
+            c.xp.tanh(z, out=y)
             y *= 1.001
 
         monkeypatch.setattr(type(ACTIVATIONS.build("tanh")), "forward", forward)
@@ -308,7 +308,7 @@ class Scale(fc.Layer):
 
 
 class Snake(fc.ActivationFunction):
-    """y = h + sin(h)^2."""
+    """y = z + sin(z)^2."""
 
     name = "snake"
     needs_input = True
@@ -316,13 +316,13 @@ class Snake(fc.ActivationFunction):
     def cache(self, rows, n):
         return {"a": (rows, n)}
 
-    def forward(self, h, c, y):
-        c.xp.sin(h, out=y)
+    def forward(self, z, c, y):
+        c.xp.sin(z, out=y)
         y *= y
-        y += h
+        y += z
 
-    def backward(self, h, c, y, dy):
-        c.xp.multiply(h, 2, out=c.a)
+    def backward(self, z, c, y, dy):
+        c.xp.multiply(z, 2, out=c.a)
         c.xp.sin(c.a, out=c.a)
         c.a += 1
         dy *= c.a
@@ -408,10 +408,10 @@ class Log(fc.ActivationFunction):
 
     name = "log"
 
-    def forward(self, h, c, y):
-        y[...] = 2 * h
+    def forward(self, z, c, y):
+        y[...] = 2 * z
 
-    def backward(self, h, c, y, dy):
+    def backward(self, z, c, y, dy):
         dy *= 2
 
 
@@ -420,10 +420,10 @@ class Rows(fc.ActivationFunction):
 
     name = "rows"
 
-    def forward(self, h, c, y):
-        y[...] = h - h.mean(axis=1, keepdims=True)
+    def forward(self, z, c, y):
+        y[...] = z - z.mean(axis=1, keepdims=True)
 
-    def backward(self, h, c, y, dy):
+    def backward(self, z, c, y, dy):
         dy -= dy.mean(axis=1, keepdims=True)
 
 
@@ -439,7 +439,7 @@ class TestOfOnesOwn:
         assert record.ok
         assert net.state.tobytes() == before.tobytes()
         opaque = {str(step.equation): step.why for step in record.steps if not step.known}
-        assert opaque["y1 = snake(h1)"] == "A function without a known formula: what its code gave."
+        assert opaque["y1 = snake(z1)"] == "A function without a known formula: what its code gave."
         assert opaque["y2 = scale(y1)"] == "A layer without a known formula: what its code gave."
         assert "dE/ds2 = scale.backward(y1, y2, dL/dy2)" in opaque
         assert "e = log_cosh(y6, t)" in opaque
@@ -458,7 +458,7 @@ class TestOfOnesOwn:
     def test_a_pair_of_functions(self):
         net = fc.Network([fc.Dense(2, 3, (np.sin, np.cos)), fc.Dense(3, 2)], dtype="float64", seed=0)
         record = trace(net, np.ones((2, 2)), np.zeros((2, 2)), "half_squared_error")
-        assert "y1 = function pair(h1)" in map(str, (step.equation for step in record.steps))
+        assert "y1 = function pair(z1)" in map(str, (step.equation for step in record.steps))
         assert record.ok
 
     def test_a_loss_with_weights_of_its_own(self):

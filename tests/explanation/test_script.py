@@ -204,11 +204,11 @@ class TestLargeArrays:
         rng = np.random.default_rng(0)
         made = explain(net, rng.normal(size=(30, 60)), rng.integers(0, 3, 30), "softmax_cross_entropy")
         script = made.to_python()
-        at = script.index("h1 = check(")
+        at = script.index("z1 = check(")
         at = script.index("unpack('", at) + 100
         other = "A" if script[at] != "A" else "B"
         (said,) = run([script[:at] + other + script[at + 1 :]], tmp_path)
-        assert said.startswith("AssertionError: h1: recorded")
+        assert said.startswith("AssertionError: z1: recorded")
 
 
 class TestNotFinite:
@@ -228,8 +228,8 @@ class TestNotFinite:
         net = fc.mlp([1, 2, 1], activation="exp", seed=0)
         net.params[0].W = [[100.0, 1.0]]
         script = explain(net, [[1]], [[0]], "half_squared_error").to_python()
-        assert "y1 = check('y1', np.exp(h1), np.array([[inf, " in script
-        right, wrong = run([script, script.replace("np.exp(h1)", "np.exp(h1 * [0, 1])")], tmp_path)
+        assert "y1 = check('y1', np.exp(z1), np.array([[inf, " in script
+        right, wrong = run([script, script.replace("np.exp(z1)", "np.exp(z1 * [0, 1])")], tmp_path)
         assert AGREE.fullmatch(right)
         assert wrong.startswith("AssertionError: y1: recorded as not finite")
 
@@ -248,10 +248,10 @@ def test_a_layer_of_ones_own_is_not_computed_again(tmp_path):
     class Shift(fc.ActivationFunction):
         name = "shift by 1\nimport os"
 
-        def forward(self, h, c, y):
-            c.xp.add(h, 1, out=y)
+        def forward(self, z, c, y):
+            c.xp.add(z, 1, out=y)
 
-        def backward(self, h, c, y, dy):
+        def backward(self, z, c, y, dy):
             pass
 
     net = fc.Network([fc.Dense(2, 3, Shift()), fc.Dense(3, 2)], dtype="float64", seed=0)

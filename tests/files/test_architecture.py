@@ -128,10 +128,10 @@ class Scaled(fc.ActivationFunction):
     name = "scaled by"
     needs_input = True
 
-    def forward(self, h, c, y):
-        c.xp.multiply(h, sum(self.factors), out=y)
+    def forward(self, z, c, y):
+        c.xp.multiply(z, sum(self.factors), out=y)
 
-    def backward(self, h, c, y, dy):
+    def backward(self, z, c, y, dy):
         dy *= sum(self.factors)
 
 

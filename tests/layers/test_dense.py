@@ -66,10 +66,10 @@ def test_against_the_formulas(rows, n_in, n_out, rng):
     y = np.tanh(x @ W + b)
     np.testing.assert_allclose(net.predict(x), y, rtol=1e-12, atol=1e-14)
     g = net.gradients(x, t, fc.HalfSquaredError())
-    dh = (y - t) / rows * (1 - y**2)
-    np.testing.assert_allclose(g.params[0].W, x.T @ dh, rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(g.params[0].b, dh.sum(axis=0), rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(g.x, dh @ W.T, rtol=1e-12, atol=1e-14)
+    dz = (y - t) / rows * (1 - y**2)
+    np.testing.assert_allclose(g.params[0].W, x.T @ dz, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(g.params[0].b, dz.sum(axis=0), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(g.x, dz @ W.T, rtol=1e-12, atol=1e-14)
     assert g.loss == pytest.approx(((y - t) ** 2).sum() / 2 / rows, rel=1e-12)
 
 

@@ -28,11 +28,11 @@ class Cube(fc.ActivationFunction):
     name = "cube"
     needs_input = True
 
-    def forward(self, h, c, y):
-        y[...] = h**3
+    def forward(self, z, c, y):
+        y[...] = z**3
 
-    def backward(self, h, c, y, dy):
-        dy *= 3 * h**2
+    def backward(self, z, c, y, dy):
+        dy *= 3 * z**2
 
 
 class Double(fc.Dense):

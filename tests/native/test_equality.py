@@ -173,9 +173,9 @@ def nearest(monkeypatch):
     relu, found = type(ACTIVATIONS.build("relu")), SimpleNamespace(distance=math.inf)
     forward = relu.forward
 
-    def watched(self, h, c, y):
-        found.distance = min(found.distance, np.abs(h[h != 0]).min(initial=math.inf))
-        forward(self, h, c, y)
+    def watched(self, z, c, y):
+        found.distance = min(found.distance, np.abs(z[z != 0]).min(initial=math.inf))
+        forward(self, z, c, y)
 
     monkeypatch.setattr(relu, "forward", watched)
     return found

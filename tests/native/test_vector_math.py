@@ -39,7 +39,7 @@ FUNCTIONS = {
     "sigmoid": lambda x: np.where(x < 0, decay(x), 1) / (1 + decay(x)),
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(decay(x)),
 }
-WITHOUT_LONG = {"erf": each(math.erf), "normal_cdf": each(lambda h: math.erfc(-h / math.sqrt(2)) / 2)}
+WITHOUT_LONG = {"erf": each(math.erf), "normal_cdf": each(lambda z: math.erfc(-z / math.sqrt(2)) / 2)}
 BOUNDS = {np.float32: 2, np.float64: 4}
 TAIL_BOUNDS = {np.float32: 4, np.float64: 6}  # normal_cdf, relative to however small a tail
 

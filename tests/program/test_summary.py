@@ -93,7 +93,7 @@ class TestWhatItSays:
             (fc.LeakyReLU(), "leaky_relu(x W + b)"),
             (fc.LeakyReLU(0.2), "leaky_relu(x W + b; slope=0.2)"),
             ((np.tanh, np.cosh), "tanh(x W + b)"),
-            ((lambda h: h, np.ones_like), "<lambda>(x W + b)"),
+            ((lambda z: z, np.ones_like), "<lambda>(x W + b)"),
             (Softshrink(0.1), "softshrink(x W + b; width=0.1)"),
         ],
     )

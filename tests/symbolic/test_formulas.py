@@ -97,11 +97,11 @@ class TestOfOnesOwn:
         class Cube(fc.ActivationFunction):
             name, needs_input = "cubic", True
 
-            def forward(self, h, c, y):
-                y[...] = h**3
+            def forward(self, z, c, y):
+                y[...] = z**3
 
-            def backward(self, h, c, y, dy):
-                dy *= 3 * h**2
+            def backward(self, z, c, y, dy):
+                dy *= 3 * z**2
 
         @fc.register
         class Fourth(fc.Loss):
@@ -123,7 +123,7 @@ class TestOfOnesOwn:
         net = fc.Network([fc.Dense(2, 2, "cubic"), Scale(2)], dtype="float64", seed=0)
         given = np.array([[0.5, -1.0], [1.0, 2.0]]), np.zeros((2, 2)), "fourth", "sign_descent"
         record = fc.trace(net, *given)
-        assert {"y1 = cubic(h1)", "y2 = scale(y1)"} < {str(step.equation) for step in record.steps}
+        assert {"y1 = cubic(z1)", "y2 = scale(y1)"} < {str(step.equation) for step in record.steps}
 
         scale, sign = Name("s"), call("sign", G)
         of_s = Line("g.s", ONES.T @ (DY * X), "Each number that came in, times what arrives, over the rows.")
@@ -141,4 +141,4 @@ class TestOfOnesOwn:
             assert step.known, step.equation
             assert not step.error > 1e-9, step.equation
         assert record.ok
-        assert {"y1 = h1^3", "y2 = y1 * s2"} < {str(step.equation) for step in record.steps}
+        assert {"y1 = z1^3", "y2 = y1 * s2"} < {str(step.equation) for step in record.steps}

@@ -77,14 +77,14 @@ class TestCode:
         class Root(fc.ActivationFunction):
             name = "root"
 
-            def forward(self, h, c, y):
-                y[...] = np.sqrt(h)
+            def forward(self, z, c, y):
+                y[...] = np.sqrt(z)
 
-            def backward(self, h, c, y, dy):
+            def backward(self, z, c, y, dy):
                 dy /= 2 * y
 
         assert "forward of Root (dense_1)" in diverging([fc.Dense(3, 4, Root()), fc.Dense(4, 1)]).advice
-        pair = (np.log, lambda h: 1 / h)
+        pair = (np.log, lambda z: 1 / z)
         assert "forward of (log, <lambda>) (dense_1)" in diverging([fc.Dense(3, 4, pair), fc.Dense(4, 1)]).advice
 
     @pytest.mark.parametrize(

@@ -30,12 +30,12 @@ class Bent(fc.ActivationFunction):
     name = "bent"
     needs_input = True
 
-    def forward(self, h, c, y):
-        c.xp.multiply(h, SLOPE, out=y)
-        c.xp.maximum(h, y, out=y)
+    def forward(self, z, c, y):
+        c.xp.multiply(z, SLOPE, out=y)
+        c.xp.maximum(z, y, out=y)
 
-    def backward(self, h, c, y, dy):
-        dy *= np.where(h > 0, 1.0, SLOPE)
+    def backward(self, z, c, y, dy):
+        dy *= np.where(z > 0, 1.0, SLOPE)
 
 
 @fc.register
@@ -125,7 +125,7 @@ def test_the_same_command_goes_on_in_another_process(program):
 CHANGES = {
     ("RATE = 0.9", "RATE = 0.8"): ("schedule='Schedule of code", "rate=0.9", "rate=0.8"),
     ("SCALE, RATE = 0.9, 0.1", "SCALE, RATE = 0.9, 0.2"): ("Bent='Bent of code", "SLOPE=0.1", "SLOPE=0.2"),
-    ("c.xp.maximum(h, y", "c.xp.minimum(h, y"): ("Bent='Bent of code", "SLOPE=0.1", "SLOPE=0.1"),
+    ("c.xp.maximum(z, y", "c.xp.minimum(z, y"): ("Bent='Bent of code", "SLOPE=0.1", "SLOPE=0.1"),
     ("RATE = 0.9, 0.1, 2.0", "RATE = 0.9, 0.1, 3.0"): ("loss='Scaled() of code", "SCALE=2.0", "SCALE=3.0"),
     ("dz *= SCALE", "dz *= -SCALE"): ("loss='Scaled() of code", "SCALE=2.0", "SCALE=2.0"),
     ("0.1, 2.0, 1.0", "0.1, 2.0, 0.5"): ("optimizer='Slow(lr=0.01) of code", "RATE=1.0", "RATE=0.5"),

@@ -1,4 +1,4 @@
-// The activation functions y = f(h), and dL/dh = f'(h) dL/dy, on blocks of rows. What the derivative is had from is y
+// The activation functions y = f(z), and dL/dz = f'(z) dL/dy, on blocks of rows. What the derivative is had from is y
 // alone, or, for functions of which y does not tell it, the derivative itself, which forward keeps.
 #pragma once
 
@@ -13,38 +13,38 @@ struct ActivationParams {
     T setting, scale;
 };
 
-// y = f(h); the derivative is written only for functions that keep it.
+// y = f(z); the derivative is written only for functions that keep it.
 template <Function f, class T>
-FC_INLINE V<T> value(ActivationParams<T> params, V<T> h, [[maybe_unused]] V<T>& derivative) {
+FC_INLINE V<T> value(ActivationParams<T> params, V<T> z, [[maybe_unused]] V<T>& derivative) {
     const V<T> zero = {}, one = all<T>(1);
-    if constexpr (f == Function::identity) return h;
-    if constexpr (f == Function::relu) return h <= zero ? zero : h;  // NaN passes
-    if constexpr (f == Function::leaky_relu) return h > zero ? h : h * params.setting;
+    if constexpr (f == Function::identity) return z;
+    if constexpr (f == Function::relu) return z <= zero ? zero : z;  // NaN passes
+    if constexpr (f == Function::leaky_relu) return z > zero ? z : z * params.setting;
     if constexpr (f == Function::elu)
-        return h > zero ? h * params.scale : expm1<T>(h > zero ? zero : h) * (params.scale * params.setting);
-    if constexpr (f == Function::softplus) return softplus<T>(h);
-    if constexpr (f == Function::sigmoid) return sigmoid<T>(h);
-    if constexpr (f == Function::tanh) return tanh<T>(h);
-    if constexpr (f == Function::exp) return exp<T>(h);
+        return z > zero ? z * params.scale : expm1<T>(z > zero ? zero : z) * (params.scale * params.setting);
+    if constexpr (f == Function::softplus) return softplus<T>(z);
+    if constexpr (f == Function::sigmoid) return sigmoid<T>(z);
+    if constexpr (f == Function::tanh) return tanh<T>(z);
+    if constexpr (f == Function::exp) return exp<T>(z);
     if constexpr (f == Function::silu) {
-        V<T> s = sigmoid<T>(h), y = h * s;
+        V<T> s = sigmoid<T>(z), y = z * s;
         derivative = s + y * (one - s);
         return y;
     }
     if constexpr (f == Function::gelu) {
-        Normal<T> normal_h = normal<T>(h);
-        derivative = normal_h.cdf + h * normal_h.density;
-        return h * normal_h.cdf;
+        Normal<T> normal_z = normal<T>(z);
+        derivative = normal_z.cdf + z * normal_z.density;
+        return z * normal_z.cdf;
     }
-    if constexpr (f == Function::mish) {  // t = n / (n + 2) with n = e^h (e^h + 2); beyond 20, t is 1
-        V<T> e = exp<T>(h > all<T>(20) ? all<T>(20) : h), n = e * (e + 2), t = n / (n + 2);
-        derivative = t + h * sigmoid<T>(h) * (1 - t * t);
-        return h * t;
+    if constexpr (f == Function::mish) {  // t = n / (n + 2) with n = e^z (e^z + 2); beyond 20, t is 1
+        V<T> e = exp<T>(z > all<T>(20) ? all<T>(20) : z), n = e * (e + 2), t = n / (n + 2);
+        derivative = t + z * sigmoid<T>(z) * (1 - t * t);
+        return z * t;
     }
-    return h;
+    return z;
 }
 
-// f'(h), from y.
+// f'(z), from y.
 template <Function f, class T>
 FC_INLINE V<T> derivative_from(ActivationParams<T> params, V<T> y) {
     const V<T> zero = {}, one = all<T>(1);
@@ -63,9 +63,9 @@ FC_INLINE void activate_as(ActivationParams<T> params, const T* bias, Rows<T> y,
                            ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < rows; i++)
         each<T>(n, [&](Place<T> p) {
-            V<T> h = p.get(y.data + i * y.row), derivative = {};
-            if (bias) h += p.get(bias);
-            p.put(y.data + i * y.row, value<f, T>(params, h, derivative));
+            V<T> z = p.get(y.data + i * y.row), derivative = {};
+            if (bias) z += p.get(bias);
+            p.put(y.data + i * y.row, value<f, T>(params, z, derivative));
             if (kept.data && keeps_derivative(f)) p.put(kept.data + i * kept.row, derivative);
         });
 }
@@ -120,7 +120,7 @@ FC_INLINE void derive_as(ActivationParams<T> params, Rows<T> y, Rows<T> kept, Ro
     });
 }
 
-// dy *= f'(h) for a block of rows, and the sum over the rows is added to `sums`, where it is wanted.
+// dy *= f'(z) for a block of rows, and the sum over the rows is added to `sums`, where it is wanted.
 template <class T>
 void derive(ActivationParams<T> params, Rows<T> y, Rows<T> kept, Rows<T> dy, T* sums, ptrdiff_t rows, ptrdiff_t n) {
     switch (params.function) {

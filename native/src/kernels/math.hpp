@@ -274,22 +274,22 @@ struct Normal {
     V<T> cdf, density;
 };
 
-// z = |h| is split in two, so that z^2 is not rounded: the exponent's error would become the result's.
+// z = |x| is split in two, so that z^2 is not rounded: the exponent's error would become the result's.
 template <class T>
-FC_INLINE Normal<T> normal(V<T> h) {
-    V<T> z = smaller<T>(all<T>(sizeof(T) == 4 ? T(14.5) : T(38.7)), absolute<T>(h));  // where both are zero
+FC_INLINE Normal<T> normal(V<T> x) {
+    V<T> z = smaller<T>(all<T>(sizeof(T) == 4 ? T(14.5) : T(38.7)), absolute<T>(x));  // where both are zero
     V<T> high = (V<T>)((U<T>)z & Format<T>::half_precise);
     auto e = exponential<T>(T(-0.5) * (high * high), T(0.5) * ((z - high) * (z + high)));
     auto s = scale<T>(e);
     V<T> tail = scaled_tail<T>(z);
     tail = ((tail + tail * e.t) * s.first) * s.second;
     constexpr T top = T(0.39894228040143267794);
-    return {h > T(0) ? T(1) - tail : tail, ((top + top * e.t) * s.first) * s.second};
+    return {x > T(0) ? T(1) - tail : tail, ((top + top * e.t) * s.first) * s.second};
 }
 
 template <class T>
-FC_INLINE V<T> normal_cdf(V<T> h) {
-    return normal<T>(h).cdf;
+FC_INLINE V<T> normal_cdf(V<T> x) {
+    return normal<T>(x).cdf;
 }
 
 // Small x have a polynomial, the others 1 - 2 Phi(-sqrt(2) |x|).

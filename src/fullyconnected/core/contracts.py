@@ -25,8 +25,8 @@ CALLS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         "with_input_width": (("n_in",), ()),
     },
     "activation": {
-        "forward": (("h", "c", "y"), ()),
-        "backward": (("h", "c", "y", "dy"), ()),
+        "forward": (("z", "c", "y"), ()),
+        "backward": (("z", "c", "y", "dy"), ()),
         "cache": (("rows", "n"), ()),
     },
     "loss": {

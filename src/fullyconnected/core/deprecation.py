@@ -75,10 +75,15 @@ class Old:
 
     def __get__(self, thing: Any, owner: type) -> Any:
         warn(f"{owner.__name__}.{self.old}", self.new)
-        value: Any = vars(self.cls).get(self.new)  # by super() of an overridden method it must not lead to that method again
+        # by super() of a method that overrides it, it must not lead to that method again
+        value: Any = vars(self.cls).get(self.new)
         if hasattr(value, "__get__"):
             return value.__get__(thing, owner)
         return getattr(owner if thing is None else thing, self.new)
+
+    def __set__(self, thing: Any, value: Any) -> None:
+        warn(f"{type(thing).__name__}.{self.old}", self.new)
+        setattr(thing, self.new, value)
 
 
 def accept_old_names(cls: type) -> None:

@@ -74,7 +74,7 @@ class Focus:
         if step.phase == "loss":
             wire: Array | None = self.moved[self.wire]
         elif step.phase == "forward" and not left.new:  # what a layer keeps beside its output
-            wire = next((m for n, m in self.moved.items() if n.index == left.index and n.letter in ("h", "y")), None)
+            wire = next((m for n, m in self.moved.items() if n.index == left.index and n.letter in ("z", "y")), None)
         else:
             wire = None
         if wire is None:

@@ -53,7 +53,7 @@ class Step:
 
     @property
     def name(self) -> str:
-        """The result's name: ``"h1"``, ``"dL/dW1"``."""
+        """The result's name: ``"z1"``, ``"dL/dW1"``."""
         return self.equation.left.text
 
     @property

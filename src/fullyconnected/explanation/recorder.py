@@ -208,8 +208,8 @@ class Recorder:
         raw = []  # the steps' names as the network has them
         for i, op in enumerate(self.net.program.operations):
             k, name = str(i + 1), printable(op.name)
-            h, y = Name("h", k, full=f"{name}.h"), Name("y", k, full=f"{name}.y")
-            for wire in (h, y) if _fused(op.layer) else (y,):
+            z, y = Name("z", k, full=f"{name}.z"), Name("y", k, full=f"{name}.y")
+            for wire in (z, y) if _fused(op.layer) else (y,):
                 self.wires.append(wire)
                 self.names.append(name)
                 self.index.append(k)

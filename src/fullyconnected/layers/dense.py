@@ -14,7 +14,7 @@ from fullyconnected.base import Layer, Param
 from fullyconnected.core.arrays import Array, Wanted
 from fullyconnected.core.checks import count
 from fullyconnected.core.settings import settings
-from fullyconnected.errors import InputTypeError
+from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.layers.widths import SameWidth
 
 __all__ = ["Activation", "Dense"]
@@ -27,7 +27,7 @@ _SUITED = dict.fromkeys(("relu", "leaky_relu", "elu", "gelu", "silu", "mish"), "
 class Dense(Layer):
     r"""Connect every input to every output: ``y = f(x W + b)``.
 
-    With h = x W + b and dh = f'(h) dy, the gradients are dW = x' dh, db = 1' dh and dx = dh W'.
+    With z = x W + b and dz = f'(z) dy, the gradients are dW = x' dz, db = 1' dz and dx = dz W'.
 
     Parameters
     ----------
@@ -92,11 +92,17 @@ class Dense(Layer):
 
     def cache(self, rows: int) -> Wanted:
         wanted: dict[str, Any] = {"ones": np.ones(rows)}
-        if self.activation is not None:
-            wanted |= self.activation.cache(rows, self.n_out)
-            if self.activation.needs_input:
-                wanted["h"] = (rows, self.n_out)
-        return wanted
+        if self.activation is None:
+            return wanted
+        if self.activation.needs_input:
+            wanted["z"] = (rows, self.n_out)
+        others = self.activation.cache(rows, self.n_out)
+        if both := wanted.keys() & others.keys():
+            raise ConfigError(
+                f"{type(self.activation).__name__}.cache() asks for a buffer {min(both)!a}, and Dense has one of that "
+                f"name: choose another"
+            )
+        return {**wanted, **others}
 
     def initialize(self, p: Any, rng: np.random.Generator) -> None:
         p.W = initializers.draw(self.init, rng, (self.n_in, self.n_out), self.n_in, self.n_out)
@@ -105,17 +111,17 @@ class Dense(Layer):
 
     def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:
         f = self.activation
-        h = c.h if f is not None and f.needs_input else y  # where backward can do with y, h is written over
-        x.dot(p.W, out=h)  # (rows, n_in) (n_in, n_out)
+        z = c.z if f is not None and f.needs_input else y  # where backward can do with y, z is written over
+        x.dot(p.W, out=z)  # (rows, n_in) (n_in, n_out)
         if self.bias:
-            c.xp.add(h, p.b, out=h)
+            c.xp.add(z, p.b, out=z)
         if f is not None:
-            f.forward(h, c, y)
+            f.forward(z, c, y)
 
     def backward(self, p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
         f = self.activation
         if f is not None:
-            f.backward(c.h if f.needs_input else y, c, y, dy)  # dy is dL/dh from here on
+            f.backward(c.z if f.needs_input else y, c, y, dy)  # dy is dL/dz from here on
         x.T.dot(dy, out=g.W)  # (n_in, rows) (rows, n_out)
         if self.bias:
             c.ones.dot(dy, out=g.b)  # (rows,) (rows, n_out)
@@ -125,8 +131,8 @@ class Dense(Layer):
     def kink_distances(self, p: Any, x: Array) -> Array | None:
         if self.activation is None or not self.activation.kinks:
             return None
-        h = x @ p.W + p.b if self.bias else x @ p.W
-        return np.stack([h - kink for kink in self.activation.kinks])
+        z = x @ p.W + p.b if self.bias else x @ p.W
+        return np.stack([z - kink for kink in self.activation.kinks])
 
 
 @settings

@@ -30,25 +30,25 @@ class GuardedActivation(ActivationFunction):
     def __init__(self, f: ActivationFunction) -> None:
         self.f, self.needs_input = f, f.needs_input  # type: ignore[misc]
         what = type(f).__name__ if not isinstance(f, FunctionPair) else f"the activation {f!a}"
-        self.compute = guarded(f.forward, f"{what}.forward", "h, its input", "y")
-        self.differentiate = guarded(f.backward, f"{what}.backward", "h and y", "dy")
+        self.compute = guarded(f.forward, f"{what}.forward", "z, its input", "y")
+        self.differentiate = guarded(f.backward, f"{what}.backward", "z and y", "dy")
         self.looked_at = False
 
     def cache(self, rows: int, n: int) -> Wanted:
         return self.f.cache(rows, n)
 
-    def forward(self, h: Array, c: Any, y: Array) -> None:
-        self.compute(read_only(h), c, y)
+    def forward(self, z: Array, c: Any, y: Array) -> None:
+        self.compute(read_only(z), c, y)
 
-    def backward(self, h: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
         before = None if self.looked_at else dy.copy()
-        self.differentiate(read_only(h), c, read_only(y), dy)
+        self.differentiate(read_only(z), c, read_only(y), dy)
         if before is not None:
             self.looked_at = True
             if before.any() and np.array_equal(dy, before) and assigns_anew(type(self.f).backward, 4):
                 raise ConfigError(
                     f"{type(self.f).__name__}.backward leaves dy as it is: 'dy = ...' only gives another array that "
-                    f"name. It turns dy into dL/dh in place: dy *= ..., or dy[...] = ..."
+                    f"name. It turns dy into dL/dz in place: dy *= ..., or dy[...] = ..."
                 )
 
 

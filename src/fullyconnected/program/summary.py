@@ -47,18 +47,18 @@ class Summary(str):
         return self.table
 
 
-def _applied(f: ActivationFunction | None, h: str) -> str:
-    """Return ``f(h)`` with the settings of f that are not those it has anyway: ``elu(x; alpha=0.5)``."""
+def _applied(f: ActivationFunction | None, z: str) -> str:
+    """Return ``f(z)`` with the settings of f that are not those it has anyway: ``elu(x; alpha=0.5)``."""
     if f is None:
-        return h
+        return z
     if isinstance(f, FunctionPair):
-        return f"{getattr(f.f, '__name__', 'f')}({h})"
+        return f"{getattr(f.f, '__name__', 'f')}({z})"
     name = getattr(f, "name", type(f).__name__)
     chosen: list[str] = []
     if is_dataclass(f):
         values = ((field.name, field.default, getattr(f, field.name)) for field in fields(f))
         chosen = [f"{name}={value!r}" for name, usual, value in values if repr(value) != repr(usual)]
-    return f"{name}({'; '.join([h, ', '.join(chosen)] if chosen else [h])})"
+    return f"{name}({'; '.join([z, ', '.join(chosen)] if chosen else [z])})"
 
 
 def _normalised(layer: Any, over: str) -> str:

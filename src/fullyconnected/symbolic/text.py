@@ -7,7 +7,7 @@ __all__ = ["Text", "text"]
 
 
 class Text(Notation):
-    """Plain text: ``x' dL/dh1``; a product of matrices has no sign, and one entry by entry has ``*``."""
+    """Plain text: ``x' dL/dz1``; a product of matrices has no sign, and one entry by entry has ``*``."""
 
     def name(self, name: Name) -> str:
         return name.text

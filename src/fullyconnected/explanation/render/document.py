@@ -254,7 +254,7 @@ def headline(trace: Trace) -> str:
 
 LEGEND = (
     "x is the input, a row for each sample; t are the targets; L is the loss, which training makes small.",
-    "W1, b1, h1 and y1 belong to the first step of the network: its weights, its biases, what its activation is given, "
+    "W1, b1, z1 and y1 belong to the first step of the network: its weights, its biases, what its activation is given, "
     "and what it hands on. dL/dW1 is the gradient of W1: how fast L grows with each of its numbers.",
     "In y1[0,2], 0 is the row and 2 the unit, both counted from 0; in sums, i counts rows and j units.",
 )

@@ -112,7 +112,7 @@ def _reading() -> Iterator[str]:
     yield '<h2 id="reading-title">How to read it</h2><ul>'
     yield "<li>x is the input, a row for each sample; t are the targets. L is the loss: training makes it small.</li>"
     yield (
-        "<li>The number of a name is its layer's: W1 and b1 are the weights and biases of the first one, h1 is what "
+        "<li>The number of a name is its layer's: W1 and b1 are the weights and biases of the first one, z1 is what "
         "its activation is given, and y1 what it hands on.</li>"
     )
     yield (

@@ -64,10 +64,10 @@ def through(name, computed, recorded, size, tolerance=TOLERANCE):
 '''
 
 HELPERS = {
-    "Phi": "\n\ndef Phi(h):\n"
+    "Phi": "\n\ndef Phi(z):\n"
     '    """The normal distribution function."""\n'
-    "    return (0.5 * np.vectorize(math.erfc, otypes=[float])(-h / math.sqrt(2))).astype(h.dtype)\n",
-    "phi": '\n\ndef phi(h):\n    """The normal density."""\n    return np.exp(-h * h / 2) / math.sqrt(2 * math.pi)\n',
+    "    return (0.5 * np.vectorize(math.erfc, otypes=[float])(-z / math.sqrt(2))).astype(z.dtype)\n",
+    "phi": '\n\ndef phi(z):\n    """The normal density."""\n    return np.exp(-z * z / 2) / math.sqrt(2 * math.pi)\n',
 }
 
 

@@ -10,15 +10,15 @@ own that is registered is shown by its formula, too, once the table has it:
 >>> @fc.register
 ... class Cube(fc.ActivationFunction):
 ...     name, needs_input = "third_power", True
-...     def forward(self, h, c, y):
-...         y[...] = h**3
-...     def backward(self, h, c, y, dy):
-...         dy *= 3 * h**2
+...     def forward(self, z, c, y):
+...         y[...] = z**3
+...     def backward(self, z, c, y, dy):
+...         dy *= 3 * z**2
 >>> slope = Line("dx", DY * 3 * X**2, "The gradient that arrives, times the slope of the cube.")
 >>> formulas.ACTIVATIONS["third_power"] = lambda _: Both([Line("y", X**3, "The third power.")], [slope])
 >>> net = fc.Network([fc.Dense(2, 1, "third_power")], seed=0)
 >>> print(fc.trace(net, [[1.0, 2.0]], [[0.5]], "half_squared_error").steps[1].equation)
-y1 = h1^3
+y1 = z1^3
 """
 
 from fullyconnected.symbolic.formulas.activations import ACTIVATIONS

@@ -62,7 +62,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Both]] = {
         "Each number times the tanh of its softplus.",
         [Line("c.t", call("tanh", call("softplus", X)), "tanh of softplus, from 0 to 1.")],
     ),
-    "softplus": lambda _: _function(call("softplus", X), 1 - call("exp", -Y), "A smooth form of max(0, h)."),
+    "softplus": lambda _: _function(call("softplus", X), 1 - call("exp", -Y), "A smooth form of max(0, z)."),
     "sigmoid": lambda _: _function(_SIGMOID, Y * (1 - Y), "sigmoid maps every number to between 0 and 1."),
     "tanh": lambda _: _function(call("tanh", X), 1 - Y**2, "tanh maps every number to between -1 and 1."),
     "exp": lambda _: _function(call("exp", X), Y, "The exponential, always positive."),
