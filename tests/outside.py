@@ -116,7 +116,7 @@ class Matrices(fc.Engine):
     def about(self):
         return True, "one matrix product"
 
-    def supports(self, program, *, loss=None, optimizer=None):
+    def supports(self, program, *, loss=None, optimizer=None, source=None):
         if loss is not None:
             return "it predicts, and does not train"
         odd = [op.name for op in program.operations if op.kind != "dense" or op.layer.activation is not None]

@@ -66,7 +66,7 @@ INSIDE = {
         "batches",
     ],
     "layers": ["widths", "dense", "dropout", "norm", "residual", "__init__"],
-    "program": ["description", "program", "guard", "workspace", "data", "summary"],
+    "program": ["sources", "description", "program", "guard", "workspace", "data", "summary"],
     "symbolic": [
         *("digits", "names", "expression", "evaluation", "notation", "text", "as_numpy", "latex", "mathml", "equation"),
         *("formulas.lines", "formulas.activations", "formulas.layers", "formulas.losses", "formulas.optimizers"),

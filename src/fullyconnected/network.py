@@ -18,7 +18,6 @@ from fullyconnected.core.checks import (
     UNNAMED,
     Columns,
     as_array,
-    as_rows,
     columns_of,
     count,
     number,
@@ -30,8 +29,9 @@ from fullyconnected.errors import ConfigError, FileFormatError, InputTypeError, 
 from fullyconnected.layers import Add, Dense
 from fullyconnected.layers.residual import chain
 from fullyconnected.metrics import named
-from fullyconnected.program.data import Data, check_data, check_loss
+from fullyconnected.program.data import Data, as_source, check_data, check_loss
 from fullyconnected.program.program import Program
+from fullyconnected.program.sources import Source
 
 if TYPE_CHECKING:
     from fullyconnected.engine.base import Predictor
@@ -258,11 +258,9 @@ class Network:
                 if done:
                     return z
         same_columns(self.columns.x, columns_of(x), "x", "net.columns.x")
-        x = as_rows(x, self.n_in, empty=True)
-        require_finite(x, "x", self.dtype)
-        return self._outputs(x, engine, n_threads)
+        return self._outputs(as_source(x, self.n_in, self.dtype, empty=True), engine, n_threads)
 
-    def _outputs(self, x: Array, engine: str, n_threads: int | None) -> Array:
+    def _outputs(self, x: Source, engine: str, n_threads: int | None) -> Array:
         """Return the outputs of checked rows."""
         z = np.empty((len(x), self.n_out), self.dtype)
         try:
@@ -272,8 +270,8 @@ class Network:
 
             predictor = choose(engine, self.program).engine.predictor(self.program, self._theta, self._state)
         try:
-            if len(x):
-                predictor.predict(x, z, n_threads)
+            for start, block in x.blocks() if len(x) else ():
+                predictor.predict(block, z[start : start + len(block)], n_threads)
         finally:
             self._idle.setdefault(engine, []).append(predictor)
         return z
@@ -433,7 +431,7 @@ class Network:
         l2, seed = number("l2", l2), randomness.as_seed(seed) if train else 0
         from fullyconnected.engine.choice import choose
 
-        runs = choose(engine, self.program, loss=data.loss).engine
+        runs = choose(engine, self.program, loss=data.loss, source=data.x).engine
         value, flat, dx = runs.gradient(self.program, self._theta, state, data, l2=l2, train=train, seed=seed)
         return Gradients(value, flat, self._by_layer(flat), dx.reshape(np.shape(x)))
 

@@ -30,7 +30,7 @@ class Linear(fc.Engine):
     def about(self):
         return True, "least squares"
 
-    def supports(self, program, *, loss=None, optimizer=None):
+    def supports(self, program, *, loss=None, optimizer=None, source=None):
         if program.n_params != program.n_in * program.n_out:
             return "it has one layer without a bias"
         return None if loss is None or loss.name == "half_squared_error" else f"it has no loss {loss.name}"
@@ -42,9 +42,10 @@ class Linear(fc.Engine):
         W, w = theta.reshape(program.n_in, program.n_out), data.weights
         w = np.ones(len(data.x)) if w is None else w
         w = w[:, None] / w.sum()
-        error = data.x @ W - data.t
+        x = data.x.block(0, len(data.x))
+        error = x @ W - data.t
         value = 0.5 * (w * error**2).sum() + 0.5 * l2 * (theta**2).sum()
-        return float(value), (data.x.T @ (w * error)).ravel() + l2 * theta, w * error @ W.T
+        return float(value), (x.T @ (w * error)).ravel() + l2 * theta, w * error @ W.T
 
     def predictor(self, program, theta, state):
         return Product(theta.reshape(program.n_in, program.n_out))
@@ -54,9 +55,9 @@ class Descent:
     def __init__(self, engine, task, state):
         self.engine, self.task, self.state = engine, task, state
 
-    def epoch(self, order):
+    def epoch(self, order):  # which does not matter, with all rows in one batch
         task, state = self.task, self.state
-        data = fc.program.data.Data(task.x[order], task.t[order], None, task.loss)
+        data = task.data
         value, g, _ = self.engine.gradient(task.program, state.theta, state.state, data, l2=task.l2, train=True, seed=0)
         state.theta -= task.optimizer.lr * g
         state.step += 1

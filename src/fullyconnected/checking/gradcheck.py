@@ -28,7 +28,8 @@ from fullyconnected.core.randomness import as_seed
 from fullyconnected.errors import InputTypeError
 from fullyconnected.layers import Activation
 from fullyconnected.network import Network
-from fullyconnected.program.data import check_data
+from fullyconnected.program.data import BatchLoader, Data, check_data
+from fullyconnected.program.sources import ArraySource
 from fullyconnected.program.workspace import Workspace
 
 __all__ = ["FIRST_STEP", "TOLERANCE", "Report", "Subject", "TensorReport", "check_gradients", "of_network"]
@@ -159,11 +160,10 @@ def of_network(
     at_first = state.copy()
     workspace = Workspace(net.program, theta, state, len(data.x), loss=data.loss, input_gradient=True)
     workspace.at(seed, 0)
-    batch = workspace.bind(len(data.x))
     # both sides are given what the network computes with: the input as its dtype holds it
     targets = data.t.astype(np.float64) if data.t.dtype.kind == "f" else data.t
-    rows = data.x.astype(net.dtype)
-    batch.fill(rows, targets, data.weights)
+    rows = data.x.taken(np.arange(len(data.x)), net.dtype)
+    batch = BatchLoader(Data(ArraySource(rows), targets, data.weights, data.loss), workspace).load_all()
 
     def value() -> float:
         state[...] = at_first

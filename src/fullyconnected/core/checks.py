@@ -256,8 +256,11 @@ def same_rows(rows: int, a: Array, what: str) -> Array:
     return a
 
 
-def require_finite(a: Array, what: str, dtype: np.dtype[Any]) -> None:
-    """Raise if an entry is NaN or infinite, or too large for the network's ``dtype``."""
+def require_finite(a: Array, what: str, dtype: np.dtype[Any], first: int = 0) -> None:
+    """Raise if an entry is NaN or infinite, or too large for the network's ``dtype``.
+
+    ``first`` is the number of the first row, where these are a part of what has the name ``what``.
+    """
     if a.dtype.kind != "f" or not a.size:
         return
     largest = np.float64(np.finfo(dtype).max)  # a Python float would be rounded to the block's dtype: to infinity
@@ -269,7 +272,7 @@ def require_finite(a: Array, what: str, dtype: np.dtype[Any]) -> None:
         if top <= largest and bottom >= -largest:  # NaN fails both
             continue
         where = tuple(int(i) for i in np.argwhere(~(np.abs(block) <= largest))[0])
-        value, place = block[where], (where[0] + start, *where[1:])
+        value, place = block[where], (first + start + where[0], *where[1:])
         if np.isfinite(value):
             raise DataError(f"{what}{list(place)} is {value!s}, too large for a network of {dtype}; scale it down")
         raise DataError(f"{what}{list(place)} is {value}; {what} must be finite. Drop such rows or fill them in first")

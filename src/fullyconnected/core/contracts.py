@@ -46,7 +46,7 @@ CALLS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     },
     "engine": {
         "about": ((), ()),
-        "supports": (("program",), ("loss", "optimizer")),
+        "supports": (("program",), ("loss", "optimizer", "source")),
         "trainer": (("task", "state"), ()),
         "gradient": (("program", "theta", "state", "data"), ("l2", "train", "seed")),
         "predictor": (("program", "theta", "state"), ()),

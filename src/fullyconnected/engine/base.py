@@ -9,6 +9,7 @@ from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.program.data import Data
 from fullyconnected.program.program import Program
+from fullyconnected.program.sources import Source
 
 __all__ = ["Engine", "EngineInfo", "Predictor", "Trainer"]
 
@@ -56,7 +57,7 @@ class Engine:
     ...     name = "sums"
     ...     def about(self):
     ...         return True, "the sum of each row"
-    ...     def supports(self, program, *, loss=None, optimizer=None):
+    ...     def supports(self, program, *, loss=None, optimizer=None, source=None):
     ...         return None if loss is None else "it predicts, and does nothing else"
     ...     def predictor(self, program, theta, state):
     ...         return self
@@ -77,12 +78,18 @@ class Engine:
         raise NotImplementedError(f"{type(self).__name__} has no about; see help(fc.Engine)")
 
     def supports(
-        self, program: Program, *, loss: Loss | None = None, optimizer: Optimizer | Solver | None = None
+        self,
+        program: Program,
+        *,
+        loss: Loss | None = None,
+        optimizer: Optimizer | Solver | None = None,
+        source: Source | None = None,
     ) -> str | None:
         """Return why the engine cannot do this, or None where it can.
 
         It is to predict where there is no loss, to take a gradient where there is one, and to train where there is an
-        optimizer as well. (A solver takes its gradients from NumPy: no other engine can train with it.)
+        optimizer as well. (A solver takes its gradients from NumPy: no other engine can train with it.) ``source`` is
+        where the rows of the last two come from.
         """
         raise NotImplementedError(f"{type(self).__name__} has no supports; see help(fc.Engine)")
 

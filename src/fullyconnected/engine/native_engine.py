@@ -21,13 +21,15 @@ from fullyconnected.engine.lowering import (
     lower_loss,
     lower_optimizer,
 )
-from fullyconnected.engine.numpy_engine import NumpyTrainer, factor
+from fullyconnected.engine.numpy_engine import factor
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.engine.threads import n_threads, register_with_threadpoolctl
 from fullyconnected.errors import DivergenceError
-from fullyconnected.program.data import Data
+from fullyconnected.program.data import BatchLoader, Data
 from fullyconnected.program.program import Program
+from fullyconnected.program.sources import ArraySource, Source
+from fullyconnected.program.workspace import Workspace
 
 __all__ = ["NativeEngine", "NativePredictor", "NativeTrainer", "load_extension"]
 
@@ -67,9 +69,16 @@ class NativeEngine(Engine):
             return EngineInfo(False, str(reason))
 
     def supports(
-        self, program: Program, *, loss: Loss | None = None, optimizer: Optimizer | Solver | None = None
+        self,
+        program: Program,
+        *,
+        loss: Loss | None = None,
+        optimizer: Optimizer | Solver | None = None,
+        source: Source | None = None,
     ) -> str | None:
         try:
+            if source is not None:
+                _dense(source)
             _ops(program)
             if loss is not None:
                 lower_loss(loss)
@@ -105,10 +114,10 @@ class NativeTrainer:
             task.program,
             state.theta,
             state.state,
-            task,
+            task.data,
             lower_optimizer(task.optimizer),
             state.slots,
-            min(task.batch_size, len(task.x)),
+            min(task.batch_size, len(task.data.x)),
             task.program.least_rows,
             l2=task.l2,
             max_grad_norm=task.max_grad_norm,
@@ -143,10 +152,11 @@ class NativeTrainer:
     def _first_not_finite(self, order: Rows) -> str:
         """Name what is first not finite where the last batch passes through the network: NumPy keeps what it takes."""
         task = self.task
-        engine, begin = NumpyTrainer(task, self.state), self._trainer.last_batch
+        rows = next(batches(order[self._trainer.last_batch :], task.batch_size, task.program.least_rows))
+        workspace = Workspace(task.program, self.state.theta, self.state.state, len(rows), loss=task.data.loss)
         with np.errstate(all="ignore"):
-            batch, _ = engine.gather(next(batches(order[begin:], task.batch_size, task.program.least_rows)))
-            engine.workspace.at(self.state.seed, self.state.step - 1)  # its random numbers again
+            batch, _ = BatchLoader(task.data, workspace).load(rows)
+            workspace.at(self.state.seed, self.state.step - 1)  # its random numbers again
             batch.forward(train=True)
         return batch.first_not_finite()
 
@@ -155,7 +165,7 @@ def _trainer(
     program: Program,
     theta: Array,
     state: Array,
-    data: Any,  # x, t, weights and loss, as Data and Task have them
+    data: Data,
     optimizer: OptimizerSpec,
     slots: dict[str, Array],
     batch_size: int,
@@ -182,7 +192,7 @@ def _trainer(
         _made(native.TrainerSpec, spec),
         theta=theta,
         state=state,
-        x=_readable(data.x, theta.dtype),
+        x=_readable(_dense(data.x), theta.dtype),
         t=data.t.astype(np.int64, copy=False) if data.t.ndim == 1 else data.t,
         weights=data.weights,
         m=slots.get("m"),
@@ -207,6 +217,13 @@ def _made(cls: type, spec: OpSpec | LossSpec | OptimizerSpec | TrainerSpec) -> A
     for name, value in zip(spec._fields, spec, strict=True):
         setattr(made, name, value)
     return made
+
+
+def _dense(source: Source) -> Array:
+    """Return the array that rows come from, or raise :class:`Unsupported`."""
+    if type(source) is not ArraySource:
+        raise Unsupported(f"it reads rows from an array in memory; these come from a {type(source).__name__}")
+    return source.array
 
 
 def _readable(x: Array, dtype: np.dtype[Any]) -> Array:

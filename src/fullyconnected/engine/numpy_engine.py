@@ -17,10 +17,11 @@ from fullyconnected.engine.base import Engine, EngineInfo
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import DivergenceError, missing
-from fullyconnected.program.data import Data
+from fullyconnected.program.data import BatchLoader, Data
 from fullyconnected.program.guard import WatchedRule
 from fullyconnected.program.program import PIECE, Program
-from fullyconnected.program.workspace import Batch, Workspace
+from fullyconnected.program.sources import Source
+from fullyconnected.program.workspace import Workspace
 
 __all__ = ["NumpyEngine", "NumpyPredictor", "NumpyTrainer", "blas_threads", "factor"]
 
@@ -37,7 +38,12 @@ class NumpyEngine(Engine):
         return EngineInfo(True, f"NumPy {np.__version__}")
 
     def supports(
-        self, program: Program, *, loss: Loss | None = None, optimizer: Optimizer | Solver | None = None
+        self,
+        program: Program,
+        *,
+        loss: Loss | None = None,
+        optimizer: Optimizer | Solver | None = None,
+        source: Source | None = None,
     ) -> None:
         return None
 
@@ -48,8 +54,7 @@ class NumpyEngine(Engine):
         self, program: Program, theta: Array, state: Array, data: Data, *, l2: float, train: bool, seed: int
     ) -> tuple[float, Array, Array]:
         workspace = Workspace(program, theta, state, len(data.x), loss=data.loss, input_gradient=True)
-        batch = workspace.bind(len(data.x))
-        batch.fill(data.x, data.t, data.weights)
+        batch = BatchLoader(data, workspace).load_all()
         if train:
             workspace.at(seed, 0)
         with np.errstate(all="ignore"):
@@ -89,14 +94,10 @@ class NumpyTrainer:
 
     def __init__(self, task: Task, state: TrainingState) -> None:
         self.task, self.state = task, state
-        rows = min(task.batch_size + task.program.least_rows - 1, len(task.x))
+        rows = min(task.batch_size + task.program.least_rows - 1, len(task.data.x))
         program, theta = task.program, state.theta
-        self.workspace = Workspace(program, theta, state.state, rows, loss=task.loss)
-        # beside each batch, what its rows are gathered into: x where it must be cast, and the targets
-        self._raw_x = None if task.x.dtype == theta.dtype else np.empty((rows, task.x.shape[1]), task.x.dtype)
-        self._t = np.empty((rows, *task.t.shape[1:]), task.t.dtype)
-        self._raw_w = np.empty(rows)
-        self._bound: dict[int, tuple[Batch, Array, Array]] = {}
+        self.workspace = Workspace(program, theta, state.state, rows, loss=task.data.loss)
+        self.loader = BatchLoader(task.data, self.workspace)
         rule = task.rule
         foreign = is_foreign(rule)
         self._update = WatchedRule(rule) if foreign else rule.update
@@ -121,14 +122,14 @@ class NumpyTrainer:
 
     def _epoch(self, order: Rows) -> float:
         task, state, workspace = self.task, self.state, self.workspace
-        optimizer, schedule, update = task.rule, task.schedule, self._update
+        optimizer, schedule, update, load = task.rule, task.schedule, self._update, self.loader.load
         total = weight = 0.0
         lr = optimizer.lr
         least = task.program.least_rows
         steps = n_batches(len(order), task.batch_size, least)
         with np.errstate(all="ignore"):  # what is not finite is looked for below, and raised as DivergenceError
             for i, rows in enumerate(batches(order, task.batch_size, least)):
-                batch, share = self.gather(rows)
+                batch, share = load(rows)
                 if share == 0:  # every row has weight zero: there is nothing to learn from this batch
                     continue
                 if schedule is not None:
@@ -148,27 +149,6 @@ class NumpyTrainer:
             if not (all_finite(state.theta) and all_finite(state.state)):
                 raise DivergenceError(state.epoch + 1, state.step, lr, batch.first_not_finite())
         return total / weight
-
-    def gather(self, rows: Rows) -> tuple[Batch, float]:
-        """Copy the rows into a batch, and return it with the sum of their weights."""
-        task, n = self.task, len(rows)
-        bound = self._bound.get(n)
-        if bound is None:
-            batch = self.workspace.bind(n)
-            batch.t = self._t[:n]
-            bound = self._bound[n] = batch, batch.x if self._raw_x is None else self._raw_x[:n], self._raw_w[:n]
-        batch, raw, w = bound
-        task.x.take(rows, axis=0, out=raw, mode="clip")  # with any other mode NumPy buffers the output
-        if raw is not batch.x:
-            np.copyto(batch.x, raw, casting="unsafe")
-        task.t.take(rows, axis=0, out=batch.t, mode="clip")
-        if task.weights is None:
-            return batch, n
-        task.weights.take(rows, out=w, mode="clip")
-        share = float(w.sum())
-        if share:
-            batch.set_weights(w)
-        return batch, share
 
 
 def namespace(arrays: Mapping[str, Array]) -> SimpleNamespace:

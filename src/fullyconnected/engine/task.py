@@ -3,22 +3,19 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fullyconnected.base import Loss, Optimizer, Solver
-from fullyconnected.core.arrays import Array
+from fullyconnected.base import Optimizer, Solver
+from fullyconnected.program.data import Data
 from fullyconnected.program.program import Program
 
 __all__ = ["Task"]
 
 
 class Task(NamedTuple):
-    """A program and what it is trained on: checked arrays, encoded targets, and settings."""
+    """A program, what it is trained on and by which rule, and settings."""
 
     program: Program
-    loss: Loss
+    data: Data
     optimizer: Optimizer | Solver
-    x: Array  # (rows, n_in), C order, in the caller's dtype
-    t: Array  # (rows, ...), as the loss encodes it
-    weights: Array | None  # (rows,)
     batch_size: int
     l2: float = 0.0
     max_grad_norm: float | None = None

@@ -27,7 +27,7 @@ from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.layers import Activation, Dense
 from fullyconnected.network import Network
 from fullyconnected.optimizers import OPTIMIZERS
-from fullyconnected.program.data import Data, check_data
+from fullyconnected.program.data import BatchLoader, Data, check_data
 from fullyconnected.program.description import Operation, Part
 from fullyconnected.program.program import Program
 from fullyconnected.program.workspace import Batch, Workspace
@@ -192,8 +192,7 @@ class Recorder:
         self.workspace = Workspace(
             self.program, self.theta, self.state, len(data.x), loss=data.loss, input_gradient=True
         )
-        self.batch: Batch = self.workspace.bind(len(data.x))
-        self.batch.fill(data.x, data.t, data.weights)
+        self.batch: Batch = BatchLoader(data, self.workspace).load_all()
         self.steps: list[Step] = []
         self.values: dict[Name, Array] = {}
         self.checked = False

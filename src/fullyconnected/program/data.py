@@ -7,6 +7,7 @@ import numpy as np
 
 from fullyconnected.base import Loss, encoded_by, in_dtype
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.batches import Rows
 from fullyconnected.core.checks import (
     UNNAMED,
     Columns,
@@ -21,14 +22,16 @@ from fullyconnected.core.checks import (
 from fullyconnected.errors import ConfigError, ShapeError
 from fullyconnected.losses import LOSSES
 from fullyconnected.program.program import Program
+from fullyconnected.program.sources import ArraySource, Source
+from fullyconnected.program.workspace import Batch, Workspace
 
-__all__ = ["Data", "check_data", "check_loss", "require_rows"]
+__all__ = ["BatchLoader", "Data", "as_source", "check_data", "check_loss", "require_rows"]
 
 
 class Data(NamedTuple):
     """Checked rows (rows, n_in), targets as the loss encodes them, weights (rows,), and the loss they are for."""
 
-    x: Array
+    x: Source
     t: Array
     weights: Array | None
     loss: Loss
@@ -70,17 +73,64 @@ def check_data(
     same_columns(columns.t, columns_of(t), f"{what}t", "net.columns.t")
     loss, n_out = check_loss(program, loss), program.n_out
     try:
-        x = as_rows(x, program.n_in, f"{what}x")
+        source = as_source(x, program.n_in, dtype, f"{what}x")
     except ShapeError as error:
         if not _fits(t, program.n_in):
             raise
         raise ShapeError(f"{error}. {what}t has that shape: are {what}x and {what}t swapped?") from None
-    require_finite(x, f"{what}x", dtype)
-    t = same_rows(len(x), as_array(t, f"{what}t"), f"{what}t")
+    t = same_rows(len(source), as_array(t, f"{what}t"), f"{what}t")
     require_finite(t, f"{what}t", dtype)
     t = in_dtype(encoded_by(loss, t, n_out), dtype)
-    weights = None if sample_weight is None else as_weights(sample_weight, len(x), f"{what}sample_weight")
-    return Data(np.ascontiguousarray(x), t, weights, loss)
+    weights = None if sample_weight is None else as_weights(sample_weight, len(source), f"{what}sample_weight")
+    if isinstance(source, ArraySource):
+        source = ArraySource(np.ascontiguousarray(source.array))
+    return Data(source, t, weights, loss)
+
+
+def as_source(x: Any, n_in: int, dtype: np.dtype[Any], what: str = "x", *, empty: bool = False) -> Source:
+    """Return rows (rows, n_in) that are finite in the network's ``dtype``, or raise."""
+    if not isinstance(x, Source):
+        source: Source = ArraySource(as_rows(x, n_in, what, empty=empty))
+    elif x.shape[1:] == (n_in,) and (len(x) or empty):
+        source = x
+    else:
+        raise ShapeError(f"{what} has shape {x.shape}; the network wants (rows, {n_in}), of one row or more")
+    for start, block in source.blocks():
+        require_finite(block, what, dtype, start)
+    return source
+
+
+class BatchLoader:
+    """Copies rows of a data set into the batches of a workspace; all memory is taken when it is made."""
+
+    def __init__(self, data: Data, workspace: Workspace) -> None:
+        self.data, self.workspace = data, workspace
+        self._t = np.empty((workspace.rows, *data.t.shape[1:]), data.t.dtype)
+        self._w = np.empty(workspace.rows)
+        self._bound: dict[int, tuple[Batch, Array]] = {}
+
+    def load(self, rows: Rows) -> tuple[Batch, float]:
+        """Return the batch of these rows, and the sum of their weights; where that is 0, there is nothing to learn."""
+        data, n = self.data, len(rows)
+        bound = self._bound.get(n)
+        if bound is None:
+            batch = self.workspace.bind(n)
+            batch.t = self._t[:n]
+            bound = self._bound[n] = batch, self._w[:n]
+        batch, w = bound
+        data.x.take(rows, batch.x)
+        data.t.take(rows, axis=0, out=batch.t, mode="clip")  # with any other mode NumPy buffers the output
+        if data.weights is None:
+            return batch, n
+        data.weights.take(rows, out=w, mode="clip")
+        share = float(w.sum())
+        if share:
+            batch.set_weights(w)
+        return batch, share
+
+    def load_all(self) -> Batch:
+        """Return all rows as one batch."""
+        return self.load(np.arange(len(self.data.x)))[0]
 
 
 def require_rows(program: Program, rows: int, given: str) -> None:

@@ -85,13 +85,6 @@ class Batch:
             forward(p, x, c, y, train=train)
         return self.z
 
-    def fill(self, x: Array, t: Array, weights: Array | None) -> None:
-        """Take in checked rows, encoded targets, and weights (rows,) in proportion; None weighs every row the same."""
-        self.workspace.xp.copyto(self.x, x, casting="unsafe")
-        self.t = t
-        if weights is not None:
-            self.set_weights(weights)
-
     def set_weights(self, w: Array) -> None:
         """Set the rows' weights (rows,), in proportion."""
         self.workspace.loss.set_weights(self.c, w)  # type: ignore[union-attr]

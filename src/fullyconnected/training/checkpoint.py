@@ -17,6 +17,7 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.files import describe_layers, read_checkpoint, write_checkpoint
 from fullyconnected.network import Network
 from fullyconnected.program.data import Data
+from fullyconnected.program.sources import ArraySource
 from fullyconnected.training.identity import alike, own_code, told
 from fullyconnected.training.settings import FitSettings
 
@@ -44,7 +45,7 @@ class Checkpoint:
         **others: Any,
     ) -> None:
         self.path, self.layers, self.every, self.columns = os.fspath(path), net.layers, settings.every, columns
-        self.loss = task.loss
+        self.loss = task.data.loss
         self.written, self.took = monotonic(), 0.0
         self.memory: TrainingState | None = None
         self.pending = False
@@ -56,7 +57,7 @@ class Checkpoint:
             **{f"layer {i}": layer for i, layer in enumerate(layers)},
             **{type(each).__qualname__: code for each in _parts(net.layers) if (code := own_code(each)) is not None},
             "dtype": net.dtype.name,
-            "loss": told(task.loss),
+            "loss": told(task.data.loss),
             "optimizer": told(task.optimizer),
             **_lasting(settings),
             **others,
@@ -231,10 +232,9 @@ def fingerprint(data: Data | None) -> str | None:
     if data is None:
         return None
     parts = []
-    for a in (data.x, data.t, data.weights):
-        if a is not None:
-            value = 0
-            for start in range(0, len(a), rows := max(1, (1 << 24) // max(1, a[:1].nbytes))):
-                value = zlib.crc32(a[start : start + rows].tobytes(), value)
-            parts.append(f"{a.shape} {a.dtype} {value:08x}")
+    for source in (data.x, *(ArraySource(a) for a in (data.t, data.weights) if a is not None)):
+        value = 0
+        for start in range(0, len(source), rows := max(1, (1 << 24) // max(1, source.block(0, 1).nbytes))):
+            value = zlib.crc32(source.block(start, min(start + rows, len(source))).tobytes(), value)
+        parts.append(f"{source.shape} {source.dtype} {value:08x}")
     return ", ".join(parts)

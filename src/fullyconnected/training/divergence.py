@@ -12,6 +12,7 @@ from fullyconnected.core.batches import Rows, batches
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import DivergenceError
+from fullyconnected.program.data import BatchLoader
 from fullyconnected.program.workspace import Batch, Workspace
 from fullyconnected.training.scales import scale_of
 
@@ -31,11 +32,11 @@ def explained(
     order.
     """
     most = min(len(order), task.batch_size + task.program.least_rows - 1)
-    workspace = Workspace(task.program, theta.copy(), state.copy(), most, loss=task.loss)
+    workspace = Workspace(task.program, theta.copy(), state.copy(), most, loss=task.data.loss)
+    loader = BatchLoader(task.data, workspace)
     advice = ""
     for step, rows in suspects(task, order, error.step - begun):
-        batch = workspace.bind(len(rows))
-        batch.fill(task.x[rows], task.t[rows], None if task.weights is None else task.weights[rows])
+        batch, _ = loader.load(rows)
         workspace.at(seed, begun + step)
         with np.errstate(all="ignore"):
             found = batch.find_not_finite(train=True)
@@ -51,7 +52,7 @@ def explained(
 
 def suspects(task: Task, order: Rows, step: int) -> Iterator[tuple[int, Rows]]:
     """Yield the batch of a step of the epoch, counted from 1, and the one before it, whose update it felt."""
-    weights = task.weights
+    weights = task.data.weights
     steps = 0
     last: list[tuple[int, Rows]] = []
     for rows in batches(order, task.batch_size, task.program.least_rows):
@@ -73,8 +74,8 @@ def at_once(task: Task, batch: Batch, kind: str, i: int, rows: Rows) -> str:
             f"finite. Does it write every entry of {wrote}, in place, and is it defined for all that comes? "
             f"fc.check_gradients looks at it alone."
         )
-    x = np.abs(task.x[rows].astype(np.float64)).max(axis=0)
-    t = float(np.abs(task.t[rows].astype(np.float64)).max()) if task.t.ndim == 2 else 0.0
+    x = np.abs(task.data.x.taken(rows, np.float64)).max(axis=0)
+    t = float(np.abs(task.data.t[rows].astype(np.float64)).max()) if task.data.t.ndim == 2 else 0.0
     weights = _largest(batch.workspace.theta)
     told = "The rate is not the cause, for it happens with the weights from before: "
     if x.max() > OUT_OF_RANGE and x.max() >= max(t, weights):
@@ -118,7 +119,7 @@ WRITES = {
 def _foreign(task: Task, i: int) -> str:
     """Name the class of a user's own that an operation of the program, or the loss (-1), is; or nothing."""
     if i < 0:
-        return type(task.loss).__name__ if is_foreign(task.loss) else ""
+        return type(task.data.loss).__name__ if is_foreign(task.data.loss) else ""
     op = task.program.operations[i]
     if is_foreign(op.layer):
         return f"{type(op.layer).__name__} ({op.name})"
@@ -157,11 +158,11 @@ def of_the_rate(task: Task, error: DivergenceError) -> str:
     if decay > 1:
         return f"The weights shrink by {decay:.3g} of themselves in a step: l2 times the learning rate must be below 1."
     parts = []
-    x, t = scale_of(task.x), scale_of(task.t) if task.t.ndim == 2 else None
+    x, t = scale_of(task.data.x), scale_of(task.data.t) if task.data.t.ndim == 2 else None
     if x.size.max() > FAR:
         i = int(x.size.argmax())
         parts.append(f"inputs of standard deviation 1 ({x.told(i, None, 'x')})")
-    if t is not None and task.loss.link.is_identity and t.size.max() > FAR:
+    if t is not None and task.data.loss.link.is_identity and t.size.max() > FAR:
         i = int(t.size.argmax())
         parts.append(f"targets of standard deviation 1 ({t.told(i, None, 't')})")
     if lr > TINY:

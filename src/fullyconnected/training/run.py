@@ -63,17 +63,16 @@ class Run:
         require_rows(net.program, settings.batch_size, f"batch_size={settings.batch_size}")
         self.task = Task(
             net.program,
-            self.data.loss,
+            self.data,
             self.optimizer,
-            self.data.x,
-            self.data.t,
-            self.data.weights,
             **settings.those(Task._fields),
         )
         if isinstance(self.optimizer, Solver):
             solver.refuse(self.optimizer, self.task, settings.checkpoint)
             self.task = self.task._replace(batch_size=len(self.data.x))  # it looks at all rows at once
-        self.engine, self.why = choose(settings.engine, net.program, loss=self.data.loss, optimizer=self.optimizer)
+        self.engine, self.why = choose(
+            settings.engine, net.program, loss=self.data.loss, optimizer=self.optimizer, source=self.data.x
+        )
         self.state = TrainingState.start(net.theta, net.state, as_seed(settings.seed), self.optimizer)
         if not np.isfinite(net.theta).all():
             raise ConfigError("the network's parameters are not all finite; nothing can be learned from there")
@@ -107,7 +106,7 @@ class Run:
         told = (
             scales.of_order(given_x, given_t),
             scales.of_inputs(x, net.program, columns.x),
-            scales.of_targets(t, loss, lambda rows: net.predict(x[rows], engine="numpy")),
+            scales.of_targets(t, loss, lambda rows: net.predict(x.taken(rows, net.dtype), engine="numpy")),
         )
         return ". ".join(each for each in told if each)
 

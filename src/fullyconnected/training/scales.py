@@ -1,5 +1,6 @@
 """Data that a network hardly learns from: inputs and targets far from 1, by a sample of the rows, and the like."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from fullyconnected.base import Loss
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.program.program import Program
+from fullyconnected.program.sources import ArraySource, Source
 
 __all__ = ["Scale", "of_inputs", "of_order", "of_targets", "scale_of"]
 
@@ -34,14 +36,14 @@ class Scale(NamedTuple):
         return f"{what}[:, {i}]{name} has mean {self.mean[i]:.3g} and standard deviation {self.deviation[i]:.3g}"
 
 
-def sample(a: Array, rows: int = ROWS) -> Array:
-    """Return some rows, from all over the array, in float64."""
-    most = max(1, min(rows, ENTRIES // max(1, a[:1].size)))
-    chosen = np.linspace(0, len(a) - 1, min(len(a), most)).astype(np.intp)
-    return a[chosen].astype(np.float64)
+def sample(a: Array | Source, rows: int = ROWS) -> Array:
+    """Return some rows, from all over the data, in float64."""
+    source = a if isinstance(a, Source) else ArraySource(a)
+    most = max(1, min(rows, ENTRIES // max(1, math.prod(source.shape[1:]))))
+    return source.taken(np.linspace(0, len(a) - 1, min(len(a), most)).astype(np.intp), np.float64)
 
 
-def scale_of(a: Array) -> Scale:
+def scale_of(a: Array | Source) -> Scale:
     """Return the scale of each column (rows, columns), by a sample."""
     rows = sample(a)
     with np.errstate(all="ignore"):  # what overflows is large enough
@@ -49,7 +51,7 @@ def scale_of(a: Array) -> Scale:
         return Scale(mean, rows.std(axis=0), np.abs(rows - mean).max(axis=0))
 
 
-def of_inputs(x: Array, program: Program, names: tuple[str, ...] | None = None) -> str:
+def of_inputs(x: Source, program: Program, names: tuple[str, ...] | None = None) -> str:
     """Say which columns of inputs are of another size than a network learns from, and what to do; or nothing."""
     first = next((op.layer for op in program.operations if op.kind != "dropout"), None)
     if len(x) < FEW or first is None or is_foreign(first) or first.name in ("batch_norm", "layer_norm"):

@@ -11,6 +11,7 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError
+from fullyconnected.program.data import BatchLoader
 from fullyconnected.program.workspace import Workspace
 from fullyconnected.training.divergence import explained
 
@@ -43,9 +44,8 @@ def solve(
     Returns what ended it, as ``History.stopped`` has it, and the loss where it began.
     """
     theta, name = state.theta, type(solver).__name__
-    workspace = Workspace(task.program, theta, state.state, len(task.x), loss=task.loss)
-    batch = workspace.bind(len(task.x))
-    batch.fill(task.x, task.t, task.weights)
+    workspace = Workspace(task.program, theta, state.state, len(task.data.x), loss=task.data.loss)
+    batch = BatchLoader(task.data, workspace).load_all()
     accepted, start = theta.copy(), theta.astype(np.float64)
     done, first = 0, math.nan
 
@@ -59,7 +59,7 @@ def solve(
             first = value
             if not np.isfinite(value):
                 error = DivergenceError(state.epoch + 1, state.step, math.nan, batch.first_not_finite())
-                raise explained(error, task, theta, state.state, state.seed, 0, np.arange(len(task.x)))
+                raise explained(error, task, theta, state.state, state.seed, 0, np.arange(len(task.data.x)))
         return value, workspace.gradient.astype(np.float64)
 
     def after_iteration(reached: Array, value: float) -> bool:

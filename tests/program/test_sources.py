@@ -1,0 +1,139 @@
+"""Where rows come from: a source that is no array is trained on, judged, and gives gradients, as its array does."""
+
+import numpy as np
+import pytest
+
+import fullyconnected as fc
+from fullyconnected.errors import ConfigError, DataError, ShapeError
+from fullyconnected.program.data import BatchLoader, check_data
+from fullyconnected.program.sources import ArraySource, Source
+from fullyconnected.program.workspace import Workspace
+
+ROWS, N = 300, 4
+
+
+class Waves(Source):
+    """Rows that are computed whenever they are asked for."""
+
+    def __init__(self, rows=ROWS, dtype=np.float64, n=N):
+        self.shape, self.dtype, self.largest = (rows, n), np.dtype(dtype), 0
+
+    def rows(self, numbers):
+        self.largest = max(self.largest, len(numbers))
+        return np.sin(np.asarray(numbers)[:, None] * np.arange(1, self.shape[1] + 1) / 7).astype(self.dtype)
+
+    def take(self, rows, out):
+        out[...] = self.rows(rows)
+
+    def block(self, start, stop):
+        return self.rows(np.arange(start, stop))
+
+
+X = Waves().block(0, ROWS)
+T = X[:, 0] * X[:, 1]
+WEIGHTS = np.linspace(0, 2, ROWS)
+
+
+def network(dtype=np.float32):
+    return fc.Network([fc.Dense(N, 8, "tanh"), fc.Dropout(0.2), fc.BatchNorm(), fc.Dense(8, 1)], dtype=dtype, seed=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_everything_gives_the_same_bits_as_with_the_array(dtype, weights):
+    found = []
+    for x in (Waves(), X):
+        net = network(dtype)
+        how = {"optimizer": fc.Adam(0.01), "batch_size": 32, "epochs": 3, "sample_weight": weights, "engine": "numpy"}
+        history = fc.fit(net, x, T, "half_squared_error", validation=(x, T), progress=False, **how)
+        evaluation = net.evaluate(x, T, "half_squared_error", ["r2"], sample_weight=weights, engine="numpy")
+        g = net.gradients(x, T, "half_squared_error", sample_weight=weights, train=True, seed=3)
+        found.append([history.loss, history.validation_loss, net.theta, net.predict(x, engine="numpy"), *evaluation])
+        found[-1] += [g.loss, g.theta, g.x]
+    for ours, theirs in zip(*found, strict=True):
+        assert ours == theirs if isinstance(ours, dict) else np.array_equal(ours, theirs)
+
+
+def test_a_run_never_asks_for_all_rows_at_once():
+    x = Waves(5000)
+    x.blocks = lambda: ((start, x.block(start, start + 500)) for start in range(0, 5000, 500))
+    net, t = network(), np.zeros(5000)
+    fc.fit(net, x, t, "half_squared_error", epochs=1, validation=(x, t), progress=False)
+    net.evaluate(x, t, "half_squared_error")
+    assert x.largest <= 1000  # of which scales are told
+
+
+def test_blocks_are_of_bounded_size_and_make_up_the_whole():
+    x = Waves(3000, n=1000)
+    blocks = list(x.blocks())
+    assert max(block.size for _, block in blocks) <= 1 << 20
+    assert [start for start, _ in blocks] == [sum(len(block) for _, block in blocks[:i]) for i in range(len(blocks))]
+    assert np.array_equal(np.concatenate([block for _, block in blocks]), x.block(0, 3000))
+
+
+@pytest.mark.skipif(not fc.engines()["native"].available, reason=fc.engines()["native"].about)
+def test_the_native_engine_trains_on_arrays_alone_and_predicts_any_rows():
+    net, x = fc.mlp([N, 4, 1], seed=0), Waves()
+    history = fc.fit(net, x, T, "half_squared_error", epochs=1, progress=False)
+    assert history.engine == "numpy"
+    assert "it reads rows from an array in memory; these come from a Waves" in history.engine_why
+    with pytest.raises(ConfigError, match="from a Waves"):
+        fc.fit(net, x, T, "half_squared_error", epochs=1, progress=False, engine="native")
+    with pytest.raises(ConfigError, match="from a Waves"):
+        net.gradients(x, T, "half_squared_error", engine="native")
+    assert np.array_equal(net.predict(x, engine="native"), net.predict(X, engine="native"))
+    evaluations = [net.evaluate(rows, T, "half_squared_error", engine="native") for rows in (x, X)]
+    assert evaluations[0] == evaluations[1]
+
+
+def test_a_checkpoint_goes_on_with_a_source_or_with_its_array(tmp_path):
+    path = tmp_path / "run"
+    how = {"checkpoint": path, "progress": False, "engine": "numpy", "batch_size": 50}
+    for epochs, x in ((1, X), (2, Waves()), (3, X)):
+        net = network()
+        history = fc.fit(net, x, T, "half_squared_error", epochs=epochs, **how)
+        assert len(history.loss) == epochs
+
+
+def test_a_source_is_checked_as_an_array_is():
+    class Broken(Waves):
+        def rows(self, numbers):
+            return np.where(np.asarray(numbers)[:, None] == 123, np.nan, super().rows(numbers))
+
+    x = Broken()
+    x.blocks = lambda: ((start, x.block(start, start + 50)) for start in range(0, ROWS, 50))
+    for call in (
+        lambda: fc.fit(network(), x, T, "half_squared_error", progress=False),
+        lambda: network().predict(x),
+        lambda: network().evaluate(x, T, "half_squared_error"),
+    ):
+        with pytest.raises(DataError, match=r"x\[123, 0\] is nan"):
+            call()
+    with pytest.raises(ShapeError, match=r"x has shape \(300, 3\); the network wants \(rows, 4\)"):
+        network().predict(Waves(n=3))
+    with pytest.raises(ShapeError, match="one row or more"):
+        fc.fit(network(), Waves(0), T[:0], "half_squared_error", progress=False)
+    assert network().predict(Waves(0)).shape == (0, 1)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "?", "f2", "f4", ">f4", "f8"])
+def test_an_array_is_taken_into_any_float_dtype(dtype):
+    a = np.arange(20).reshape(5, 4).astype(dtype)
+    rows = np.array([3, 0, 3])
+    for out_dtype in ("f4", "f8"):
+        source = ArraySource(a)
+        for take in (rows[:1], rows, rows[:2]):
+            assert np.array_equal(source.taken(take, out_dtype), a[take].astype(out_dtype))
+
+
+def test_rows_of_weight_zero_are_loaded_with_a_share_of_nothing():
+    net = network()
+    data = check_data(net.program, net.dtype, X, T, "half_squared_error", np.arange(ROWS) % 2)
+    loader = BatchLoader(data, Workspace(net.program, net.theta, net.state, 10, loss=data.loss))
+    assert [loader.load(np.arange(*part))[1] for part in ((0, 10, 2), (0, 10), (1, 10, 2))] == [0, 5, 5]
+
+
+def test_what_a_source_lacks_is_named():
+    for call in (lambda: Source().take(np.arange(1), X), lambda: Source().block(0, 1)):
+        with pytest.raises(NotImplementedError, match="Source has no"):
+            call()
