@@ -86,7 +86,7 @@ INSIDE = {
     "explanation": [
         *("record", "recorder", "render.document", "paths", "render.plaintext", "render.markdown", "render.script"),
         *("render.as_json", "pictures.svg", "pictures.placement", "pictures.picture", "pictures.graph"),
-        *("pictures.drawing", "render.page", "samples", "__init__"),
+        *("pictures.drawing", "render.page", "forms", "samples", "__init__"),
     ],
     "cli": ["console", "train", "predict", "explain", "check", "__init__"],
 }

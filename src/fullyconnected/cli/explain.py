@@ -12,17 +12,11 @@ from fullyconnected.training.progress import Stream
 
 __all__ = ["arguments", "run"]
 
-_FORMS = {
-    "html": "a page in one file",
-    "markdown": "Markdown with LaTeX",
-    "json": "every number and formula as JSON",
-    "python": "a script that needs NumPy alone, computes every number again, and compares",
-    "text": "the plain text that is printed else",
-}
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes to its parser."""
+    """Add what the command takes to its parser, an option for each form among it."""
+    from fullyconnected.explanation.forms import FORMS
+
     add = parser.add_argument
     add("what", metavar="xor | seed | MODEL", help="an example, or a file that 'fullyconnected train' has saved")
     add("--data", metavar="TABLE.csv", help="for a model: the table, with its target")
@@ -31,22 +25,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--step", type=float, metavar="SIZE", help="of the central differences (0.001; seed has its own, 0.01)")
     add("--h", type=float, help=argparse.SUPPRESS)  # its old name
     add("--focus", metavar="NUMBER", help="one number, such as 'dense_1.W[0,1]', to follow along its paths to the loss")
-    for form, text in _FORMS.items():
-        add(f"--{form}", metavar="FILE", help=f"write {text}; - is standard output")
+    for name, form in FORMS.items():
+        add(f"--{name}", metavar="FILE", help=f"write {form.what}; - is standard output")
     add("--open", action="store_true", help="show the page in a browser")
 
 
 def run(options: argparse.Namespace) -> int:
     """Explain a step, and write or show it in the forms that are asked for."""
-    from functools import partial
-
     from fullyconnected.explanation import explain
+    from fullyconnected.explanation.forms import FORMS
     from fullyconnected.explanation.render.document import verdict
     from fullyconnected.explanation.render.plaintext import to_text
     from fullyconnected.explanation.samples import SAMPLES
 
     read = [options.data] if options.data else []
-    wanted = {form: path for form in _FORMS if (path := getattr(options, form))}
+    wanted = {form: path for form in FORMS if (path := getattr(options, form))}
     for form, path in wanted.items():
         writable(path, options.what, *read, option=f"--{form}")
     if len({os.path.realpath(path) for path in wanted.values()}) < len(wanted):
@@ -63,15 +56,18 @@ def run(options: argparse.Namespace) -> int:
         options.step = options.h if options.step is None else options.step
     settings |= {key: value for key in ("optimizer", "step", "focus") if (value := getattr(options, key)) is not None}
     explanation = explain(net, x, t, **settings).about(about)
-    forms = {form: getattr(explanation, f"to_{form}") for form in _FORMS}
-    forms["text"] = partial(to_text, explanation.trace, explanation.focus, letters=True)
-    for form, path in wanted.items():
-        write(path, forms[form]())
-    if options.open:
-        _show(forms["html"]().encode(), None if wanted.get("html") == STANDARD_OUTPUT else wanted.get("html"))
-    if not (wanted or options.open):
-        put(forms["text"]())
     trace = explanation.trace
+
+    def text() -> str:  # what it is written to takes letters, or has escapes for them
+        return to_text(trace, explanation.focus, letters=True)
+
+    for form, path in wanted.items():
+        write(path, text() if form == "text" else explanation.to(form))
+    if options.open:
+        page = wanted.get("html")
+        _show(explanation.to_html().encode(), None if page == STANDARD_OUTPUT else page)
+    if not (wanted or options.open):
+        put(text())
     status = compared(wrong=trace.wrong, ok=trace.resolved)
     return tell(verdict(trace), status) if status else 0
 

@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from fullyconnected.core.deprecation import old_arguments
-from fullyconnected.core.version import __version__
 from fullyconnected.core.wording import printable
+from fullyconnected.errors import ConfigError, nearest
+from fullyconnected.explanation.forms import FORMS
 from fullyconnected.explanation.paths import Focus, focus_on
 from fullyconnected.explanation.pictures.drawing import Drawing, draw
 from fullyconnected.explanation.record import Trace
 from fullyconnected.explanation.recorder import recorded, trace
-from fullyconnected.explanation.render.as_json import to_json
-from fullyconnected.explanation.render.markdown import to_markdown
-from fullyconnected.explanation.render.plaintext import to_text
-from fullyconnected.explanation.render.script import to_python
+from fullyconnected.files.atomic import write_atomically
 from fullyconnected.network import Network
 
 __all__ = ["Drawing", "Explanation", "draw", "explain", "trace"]
@@ -35,27 +34,52 @@ class Explanation:
     trace: Trace
     focus: Focus | None = None
 
+    def to(self, form: str) -> str:
+        """Return the example in a form, by its name: ``"text"``, ``"markdown"``, ``"html"``, ``"json"``, ``"python"``.
+
+        Raises
+        ------
+        UnknownNameError
+            For a form that does not exist.
+        """
+        if form not in FORMS:
+            raise nearest("form", form, FORMS)
+        return FORMS[form].render(self.trace, self.focus)
+
+    def save(self, path: str | Path) -> None:
+        """Write the example to a file, in the form that its name ends with: ``.txt .md .html .json .py``.
+
+        Raises
+        ------
+        ConfigError
+            For another ending.
+        """
+        suffix = Path(path).suffix
+        for name, form in FORMS.items():
+            if form.suffix == suffix:
+                return write_atomically(path, self.to(name).encode())
+        known = ", ".join(f"{form.suffix} ({name})" for name, form in FORMS.items())
+        raise ConfigError(f"no form of an example is in a file that ends with {suffix!r}; there are: {known}")
+
     def to_text(self) -> str:
         """Return plain text of 80 columns, in ASCII: other letters of names are escaped, as Python does it."""
-        return to_text(self.trace, self.focus)
+        return self.to("text")
 
     def to_markdown(self) -> str:
         """Return Markdown, with formulas in LaTeX between dollar signs, in ASCII."""
-        return to_markdown(self.trace, self.focus)
+        return self.to("markdown")
 
     def to_html(self) -> str:
         """Return a page in one file, which asks for nothing from anywhere, in ASCII: other letters by their numbers."""
-        from fullyconnected.explanation.render.page import to_html
-
-        return to_html(self.trace, self.focus, __version__)
+        return self.to("html")
 
     def to_json(self) -> str:
         """Return JSON in ASCII: every number as it is, every formula as text, LaTeX, MathML and NumPy."""
-        return to_json(self.trace, self.focus, __version__)
+        return self.to("json")
 
     def to_python(self) -> str:
         """Return a script in ASCII that needs NumPy alone, computes every number again, and compares."""
-        return to_python(self.trace)
+        return self.to("python")
 
     def about(self, settings: Mapping[str, str]) -> "Explanation":
         """Return the same with more said of where the numbers come from, by name."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.version import __version__
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.explanation.render.document import given, headline, relation, shapes, statistics, verdict, worked
@@ -21,12 +22,12 @@ __all__ = ["to_json"]
 WHOLE = 10_000  # an array of more numbers is given by its statistics and a sample
 
 
-def to_json(trace: Trace, focus: Focus | None, version: str) -> str:
+def to_json(trace: Trace, focus: Focus | None = None) -> str:
     """Return the whole record; NaN and infinity, which JSON does not have, are strings."""
     record = {
         "format": "fullyconnected explanation",
         "format_version": 1,
-        "library_version": version,
+        "library_version": __version__,
         "title": headline(trace),
         "verdict": verdict(trace),
         "ok": trace.ok,

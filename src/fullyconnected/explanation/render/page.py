@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
 
+from fullyconnected.core.version import __version__
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.pictures.drawing import Show, graph_of, picture_of
 from fullyconnected.explanation.record import PHASES, Step, Trace
@@ -44,18 +45,18 @@ SHOWS: tuple[Show, ...] = ("values", "gradients", "both")
 TITLES = {"forward": "Forward", "loss": "Loss", "backward": "Backward", "check": "Check", "update": "Update"}
 
 
-def to_html(trace: Trace, focus: Focus | None, version: str) -> str:
+def to_html(trace: Trace, focus: Focus | None = None) -> str:
     """Return the page."""
     style, script = (files(__package__).joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
     )
-    body = "\n".join(_body(trace, focus, version))
+    body = "\n".join(_body(trace, focus))
     page = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="generator" content="fullyconnected {escape(version)}">\n'
+        f'<meta name="generator" content="fullyconnected {escape(__version__)}">\n'
         f"<title>{escape(headline(trace))}</title>\n<style>{style}</style>\n</head>\n"
         f"<body>\n{body}\n<script>{script}</script>\n</body>\n</html>\n"
     )
@@ -66,7 +67,7 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _body(trace: Trace, focus: Focus | None, version: str) -> Iterator[str]:
+def _body(trace: Trace, focus: Focus | None) -> Iterator[str]:
     open_question = trace.first_not_finite is None and bool(trace.reports) and not trace.resolved
     kind, mark = ("open", "?") if open_question else ("right", "✓") if trace.ok else ("wrong", "✗")
     yield "<header>"
@@ -102,7 +103,7 @@ def _body(trace: Trace, focus: Focus | None, version: str) -> Iterator[str]:
             for step in steps:
                 yield from _article(step, focus)
     yield "</section>"
-    yield from _assumptions(trace, version)
+    yield from _assumptions(trace)
     yield "</main>"
 
 
@@ -360,12 +361,12 @@ def _cell(value: object, quantity: str = "") -> str:
     return f"<td{mark}>{shown(value)}</td>"
 
 
-def _assumptions(trace: Trace, version: str) -> Iterator[str]:
+def _assumptions(trace: Trace) -> Iterator[str]:
     yield '<section id="assumptions" aria-labelledby="assumptions-title">'
     yield '<h2 id="assumptions-title">What the numbers depend on</h2><dl class="settings">'
     settings = {**trace.settings, "layout": "rows are samples: y = x W + b, with W (n_in, n_out)"}
     settings["kinks"] = "at a kink the slope is the one from the left: the derivative of relu at 0 is 0"
-    settings["library"] = f"fullyconnected {version}"
+    settings["library"] = f"fullyconnected {__version__}"
     for name, value in settings.items():
         yield f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
     yield "</dl></section>"

@@ -71,8 +71,8 @@ HELPERS = {
 }
 
 
-def to_python(trace: Trace) -> str:
-    """Return the script."""
+def to_python(trace: Trace, focus: object = None) -> str:
+    """Return the script, which computes every number, whether it is in focus or not."""
     return "\n".join(_lines(trace)).rstrip() + "\n"
 
 
