@@ -25,19 +25,23 @@ from fullyconnected.losses import (
     Quantile,
     SoftmaxCrossEntropy,
 )
-from fullyconnected.network import Network, load, mlp
+from fullyconnected.network import Evaluation, Gradients, Network, load, mlp
 
 if TYPE_CHECKING:
-    from fullyconnected import functional, plot
+    from fullyconnected import datasets, functional, plot
     from fullyconnected.checking.gradcheck import check_gradients
-    from fullyconnected.engine.base import Engine
+    from fullyconnected.checking.report import Report, TensorReport
+    from fullyconnected.engine.base import Engine, EngineInfo
     from fullyconnected.engine.choice import engines
-    from fullyconnected.explanation import draw, explain, trace
+    from fullyconnected.explanation import Drawing, Explanation, draw, explain, trace
+    from fullyconnected.explanation.record import Step, Trace
     from fullyconnected.files.format import Format
     from fullyconnected.optimizers import LBFGS, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
+    from fullyconnected.program.summary import Summary
     from fullyconnected.registries import register
     from fullyconnected.schedules import CosineDecay, ExponentialDecay, LinearDecay, StepDecay, Warmup
     from fullyconnected.training.fit import epochs, fit
+    from fullyconnected.training.history import Epoch, History
 
 __all__ = [
     # networks
@@ -87,6 +91,19 @@ __all__ = [
     "explain",
     "trace",
     "draw",
+    # what functions return
+    "History",
+    "Epoch",
+    "Evaluation",
+    "Gradients",
+    "Summary",
+    "EngineInfo",
+    "Report",
+    "TensorReport",
+    "Explanation",
+    "Trace",
+    "Step",
+    "Drawing",
     # your own
     "Layer",
     "ActivationFunction",
@@ -99,6 +116,7 @@ __all__ = [
     "Param",
     "register",
     # modules
+    "datasets",
     "errors",
     "functional",
     "links",
@@ -109,15 +127,18 @@ __all__ = [
 
 # Prediction needs none of these: they are loaded when they are first used, which makes the import a third shorter.
 _LATER = {
-    "functional": "functional",
-    "plot": "plot",
+    **{module: module for module in ("datasets", "functional", "plot")},
     "check_gradients": "checking.gradcheck",
     "engines": "engine.choice",
-    "Engine": "engine.base",
     "register": "registries",
     "Format": "files.format",
-    **dict.fromkeys(("explain", "trace", "draw"), "explanation"),
+    "Summary": "program.summary",
+    **dict.fromkeys(("Engine", "EngineInfo"), "engine.base"),
+    **dict.fromkeys(("Report", "TensorReport"), "checking.report"),
+    **dict.fromkeys(("explain", "trace", "draw", "Explanation", "Drawing"), "explanation"),
+    **dict.fromkeys(("Trace", "Step"), "explanation.record"),
     **dict.fromkeys(("fit", "epochs"), "training.fit"),
+    **dict.fromkeys(("History", "Epoch"), "training.history"),
     **dict.fromkeys(("SGD", "Momentum", "Nesterov", "RMSProp", "Adam", "AdamW", "LBFGS"), "optimizers"),
     **dict.fromkeys(("StepDecay", "ExponentialDecay", "LinearDecay", "CosineDecay", "Warmup"), "schedules"),
 }
