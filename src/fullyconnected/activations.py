@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fullyconnected.base import ActivationFunction, Layer
-from fullyconnected.core.arrays import Array, Buffer, Wanted
+from fullyconnected.core.arrays import Array, Buffer, BufferSpecs
 from fullyconnected.core.checks import number
 from fullyconnected.core.registry import Registry
 from fullyconnected.core.settings import settings
@@ -43,7 +43,7 @@ class ReLU(ActivationFunction):
     name = "relu"
     kinks = (0.0,)
 
-    def cache(self, rows: int, n: int) -> Wanted:
+    def cache(self, rows: int, n: int) -> BufferSpecs:
         # a row of zeros, because NumPy takes the maximum with a row faster than with a scalar
         return {"zero": np.zeros(n), "positive": Buffer((rows, n), np.bool_)}
 
@@ -85,7 +85,7 @@ class LeakyReLU(ActivationFunction):
     def __post_init__(self) -> None:
         number("slope", self.slope, above=True, below=1)  # below 1, so that the larger of z and slope * z is y
 
-    def cache(self, rows: int, n: int) -> Wanted:
+    def cache(self, rows: int, n: int) -> BufferSpecs:
         # a row of slopes, as of zeros for relu
         return {"s": (rows, n), "positive": Buffer((rows, n), np.bool_), "slope": np.full(n, self.slope)}
 
@@ -135,7 +135,7 @@ class ELU(ActivationFunction):
         """The slopes 1 and alpha meet at 0."""
         return () if self.alpha == 1 else (0.0,)
 
-    def cache(self, rows: int, n: int) -> Wanted:
+    def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"s": (rows, n), "positive": Buffer((rows, n), np.bool_)}
 
     def forward(self, z: Array, c: Any, y: Array) -> None:
@@ -195,7 +195,7 @@ class GELU(ActivationFunction):
     name = "gelu"
     needs_input = True
 
-    def cache(self, rows: int, n: int) -> Wanted:
+    def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"cdf": (rows, n), "density": (rows, n), "s": (rows, n), "positive": Buffer((rows, n), np.bool_)}
 
     def forward(self, z: Array, c: Any, y: Array) -> None:
@@ -244,7 +244,7 @@ class Sigmoid(ActivationFunction):
 
     name = "sigmoid"
 
-    def cache(self, rows: int, n: int) -> Wanted:
+    def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"s": (rows, n), "one": ONE}
 
     def forward(self, z: Array, c: Any, y: Array) -> None:
@@ -262,7 +262,7 @@ class Tanh(ActivationFunction):
 
     name = "tanh"
 
-    def cache(self, rows: int, n: int) -> Wanted:
+    def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"s": (rows, n), "one": ONE}
 
     def forward(self, z: Array, c: Any, y: Array) -> None:
@@ -283,7 +283,7 @@ class SiLU(ActivationFunction):
 
     name = "silu"
 
-    def cache(self, rows: int, n: int) -> Wanted:
+    def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"sigmoid": (rows, n), "s": (rows, n), "one": ONE}
 
     def forward(self, z: Array, c: Any, y: Array) -> None:
@@ -308,7 +308,7 @@ class Mish(ActivationFunction):
     name = "mish"
     needs_input = True
 
-    def cache(self, rows: int, n: int) -> Wanted:
+    def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"t": (rows, n), "s": (rows, n), "one": ONE}
 
     def forward(self, z: Array, c: Any, y: Array) -> None:
@@ -338,7 +338,7 @@ class Softplus(ActivationFunction):
 
     name = "softplus"
 
-    def cache(self, rows: int, n: int) -> Wanted:
+    def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"s": (rows, n)}
 
     def forward(self, z: Array, c: Any, y: Array) -> None:
@@ -369,7 +369,7 @@ class Softmax(ActivationFunction):
 
     name = "softmax"
 
-    def cache(self, rows: int, n: int) -> Wanted:
+    def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"row": (rows, 1), "s": (rows, n)}
 
     def forward(self, z: Array, c: Any, y: Array) -> None:

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from fullyconnected.core.arrays import Array, Buffer, Shape, Wanted, dot, reserve, shaped
+from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Shape, allocate, bind_buffers, dot
 from fullyconnected.core.checks import as_array, as_weights
 from fullyconnected.core.contracts import check_class, check_shapes, guarded, is_foreign, read_only
 from fullyconnected.core.settings import Settings, settings
@@ -124,7 +124,7 @@ class Layer(Settings):
         """Name the running statistics: training updates them, and the gradient does not see them."""
         return {}
 
-    def cache(self, rows: int) -> Wanted:
+    def cache(self, rows: int) -> BufferSpecs:
         """Name the buffers that forward and backward use for a batch of ``rows``."""
         return {}
 
@@ -169,7 +169,7 @@ class ActivationFunction(Settings):
     needs_input: ClassVar[bool] = False
     kinks: tuple[float, ...] = ()
 
-    def cache(self, rows: int, n: int) -> Wanted:
+    def cache(self, rows: int, n: int) -> BufferSpecs:
         """Name the buffers that forward and backward use for a batch of ``(rows, n)``."""
         return {}
 
@@ -242,7 +242,7 @@ class Link(Settings):
         y = np.array(z, order="C")
         if self.inverse is not None:
             wanted = self.inverse.cache(*z.shape)
-            forward, c = self.inverse.forward, shaped(reserve(wanted, z.dtype), wanted, z.dtype)
+            forward, c = self.inverse.forward, bind_buffers(allocate(wanted, z.dtype), wanted, z.dtype)
             if is_foreign(self.inverse):
                 forward = guarded(forward, f"the activation {self.inverse!r}", "z", "c and y")
             with np.errstate(all="ignore"):
@@ -293,7 +293,7 @@ class Loss(Settings):
         """Check all targets, and return the array whose rows are gathered for a batch."""
         return as_outputs(t, n_out)
 
-    def cache(self, rows: int, n_out: int) -> Wanted:
+    def cache(self, rows: int, n_out: int) -> BufferSpecs:
         """Name the buffers; ``e`` holds the terms of the sum, ``(rows, n_out)`` or ``(rows, 1)``."""
         return {"e": (rows, n_out)}
 
@@ -309,7 +309,7 @@ class Loss(Settings):
         """Return how far each output is from each kink, signed; None where there are none."""
         return None
 
-    def buffers(self, rows: int, n_out: int) -> Wanted:
+    def buffers(self, rows: int, n_out: int) -> BufferSpecs:
         """Name what ``cache`` names, and what :meth:`value_and_gradient` needs beside it."""
         wanted = dict(self.cache(rows, n_out))
         e = wanted.get("e")
@@ -387,7 +387,7 @@ class Loss(Settings):
     def of_checked(self, z: Array, t: Array, w: Array | None) -> tuple[float, Array]:
         """Return loss and gradient as a call does, for what has been checked and encoded already."""
         wanted = self.buffers(*z.shape)
-        c = shaped(reserve(wanted, z.dtype), wanted, z.dtype)
+        c = bind_buffers(allocate(wanted, z.dtype), wanted, z.dtype)
         if w is not None:
             self.set_weights(c, w)
         dz = np.empty_like(z, order="C")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.base import Layer
-from fullyconnected.core.arrays import Array, Views, reserve, shaped
+from fullyconnected.core.arrays import Array, Views, allocate, bind_buffers
 from fullyconnected.core.checks import as_array
 from fullyconnected.errors import ShapeError
 from fullyconnected.layers import Activation, Dense
@@ -28,7 +28,7 @@ def _floats(*arrays: tuple[Any, str]) -> list[Array]:
 
 def _forward(layer: Layer, p: Views, x: Array) -> tuple[Array, Any]:
     wanted = layer.cache(len(x))
-    c = shaped(reserve(wanted, x.dtype), wanted, x.dtype)
+    c = bind_buffers(allocate(wanted, x.dtype), wanted, x.dtype)
     y = np.empty((len(x), int(layer.n_out or 0)), x.dtype)
     with np.errstate(all="ignore"):
         layer.forward(p, x, c, y, train=True)

@@ -14,7 +14,7 @@ from fullyconnected import links
 from fullyconnected.activations import ONE
 from fullyconnected.base import Link, Loss, as_outputs
 from fullyconnected.core import deprecation
-from fullyconnected.core.arrays import BLOCK, Array, Buffer, Wanted, dot
+from fullyconnected.core.arrays import BLOCK, Array, Buffer, BufferSpecs, dot
 from fullyconnected.core.checks import number
 from fullyconnected.core.registry import Registry
 from fullyconnected.core.settings import Settings, settings
@@ -156,7 +156,7 @@ class Huber(Loss):
     def __post_init__(self) -> None:
         number("delta of Huber", self.delta, above=True)
 
-    def cache(self, rows: int, n_out: int) -> Wanted:
+    def cache(self, rows: int, n_out: int) -> BufferSpecs:
         return {"e": (rows, n_out), "r": (rows, n_out)}
 
     def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
@@ -197,7 +197,7 @@ class Quantile(Loss):
     def __post_init__(self) -> None:
         number("q of Quantile", self.q, above=True, below=1)
 
-    def cache(self, rows: int, n_out: int) -> Wanted:
+    def cache(self, rows: int, n_out: int) -> BufferSpecs:
         return {"e": (rows, n_out), "r": (rows, n_out)}
 
     def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
@@ -288,7 +288,7 @@ class BinaryCrossEntropy(Loss):
             raise DataError(f"BinaryCrossEntropy takes targets from 0 to 1; they go from {t.min()} to {t.max()}{hint}")
         return t
 
-    def cache(self, rows: int, n_out: int) -> Wanted:
+    def cache(self, rows: int, n_out: int) -> BufferSpecs:
         full = (rows, n_out)
         return {"e": full, "s": full, "side": full, "one": ONE, "minus": np.full((), -1.0), "half": np.full((), 0.5)}
 
@@ -390,7 +390,7 @@ class SoftmaxCrossEntropy(Loss):
             raise DataError(f"targets of SoftmaxCrossEntropy are probabilities; row {row} is {t[row]}")
         return t
 
-    def cache(self, rows: int, n_out: int) -> Wanted:
+    def cache(self, rows: int, n_out: int) -> BufferSpecs:
         return {
             "e": (rows, 1),
             "row": (rows, 1),
@@ -481,7 +481,7 @@ class Hinge(Loss):
             t = t.argmax(axis=1)
         return class_numbers(t, n_out, "Hinge")
 
-    def cache(self, rows: int, n_out: int) -> Wanted:
+    def cache(self, rows: int, n_out: int) -> BufferSpecs:
         return {
             "e": (rows, n_out),
             "row": (rows, 1),

@@ -357,9 +357,13 @@ class Network:
         Evaluation(loss=5.0, metrics={'mean_absolute_error': 3.0})
         """
         data = check_data(self.program, self.dtype, x, t, loss, sample_weight, columns=self.columns)
-        return self.judge(data, named(metrics, data.t, data.loss, self.n_out, data.weights), engine, n_threads)
+        return self.evaluate_checked(
+            data, named(metrics, data.t, data.loss, self.n_out, data.weights), engine, n_threads
+        )
 
-    def judge(self, data: Data, metrics: Any, engine: str = "auto", n_threads: int | None = None) -> Evaluation:
+    def evaluate_checked(
+        self, data: Data, metrics: Any, engine: str = "auto", n_threads: int | None = None
+    ) -> Evaluation:
         """Return the loss and the metrics over checked data; the loss in blocks of rows, added up in float64."""
         z, t = self._outputs(data.x, engine, n_threads), data.t.view()
         weights = np.ones(len(z)) if data.weights is None else data.weights.view()
@@ -536,7 +540,7 @@ class Network:
     __copy__ = copy  # two networks never share their parameters
 
     @classmethod
-    def of(
+    def from_vectors(
         cls,
         layers: tuple[Layer, ...],
         theta: Array,
@@ -683,4 +687,4 @@ def load(path: str | os.PathLike[str]) -> Network:
             f"fullyconnected.tables.model import load_table_model; model = load_table_model({name!r}); "
             f"model.predict('TABLE.csv') gives probabilities or numbers, and model.net is the network"
         )
-    return Network.of(model.layers, model.theta, model.state, model.columns, model.loss)
+    return Network.from_vectors(model.layers, model.theta, model.state, model.columns, model.loss)

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
-from fullyconnected.training.identity import alike, told
+from fullyconnected.training.identity import alike, stable_repr
 
 
 def halve(epoch, by=0.5):
@@ -62,18 +62,20 @@ class Slotted:
     ids=range(16),
 )
 def test_two_settings_that_differ_are_told_apart(one, other) -> None:
-    assert told(one) == told(one)
-    assert told(one) != told(other)
-    assert not alike(told(one), told(other))
-    assert " at 0x" not in told(one)
+    assert stable_repr(one) == stable_repr(one)
+    assert stable_repr(one) != stable_repr(other)
+    assert not alike(stable_repr(one), stable_repr(other))
+    assert " at 0x" not in stable_repr(one)
 
 
 def test_the_same_setting_made_twice_is_the_same() -> None:
-    assert told(make(0.5)) == told(make(0.5))
-    assert told(make({1, "a", 2.5})) == told(make({2.5, "a", 1.0}))
-    assert told(Slotted(np.float64(0.5))) == told(Slotted(np.float64(0.5)))
-    assert told(functools.partial(halve, 1)) == told(functools.partial(halve, 1))
-    assert told(functools.partial(max, key=1, default=2)) == told(functools.partial(max, default=2, key=1))
+    assert stable_repr(make(0.5)) == stable_repr(make(0.5))
+    assert stable_repr(make({1, "a", 2.5})) == stable_repr(make({2.5, "a", 1.0}))
+    assert stable_repr(Slotted(np.float64(0.5))) == stable_repr(Slotted(np.float64(0.5)))
+    assert stable_repr(functools.partial(halve, 1)) == stable_repr(functools.partial(halve, 1))
+    assert stable_repr(functools.partial(max, key=1, default=2)) == stable_repr(
+        functools.partial(max, default=2, key=1)
+    )
 
 
 FILE = """
@@ -215,7 +217,7 @@ def replaced(text, changes):
 
 
 def told_of(found):
-    return {name: told(thing) for name, thing in found.items()}
+    return {name: stable_repr(thing) for name, thing in found.items()}
 
 
 def test_every_setting_that_a_function_has_is_told(things):
@@ -226,8 +228,8 @@ def test_every_setting_that_a_function_has_is_told(things):
 def test_it_is_the_same_in_every_process(tmp_path, things):
     here = told_of(things())
     code = (
-        "import runpy; from fullyconnected.training.identity import told\n"
-        "for name, thing in runpy.run_path('program.py')['THINGS'].items(): print(name, told(thing), sep='=')\n"
+        "import runpy; from fullyconnected.training.identity import stable_repr\n"
+        "for name, thing in runpy.run_path('program.py')['THINGS'].items(): print(name, stable_repr(thing), sep='=')\n"
     )
     for options, seed in (([], "1"), (["-OO"], "2")):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
@@ -314,15 +316,15 @@ def test_what_refers_to_itself_ends():
     one, other = Node(), Node()
     one.other, other.other, one.rate, other.rate = other, one, 0.5, 0.25
     for thing in (loop, deep, parent, one, make(one), functools.partial(one, loop), fc.Warmup(1, then=one)):
-        assert len(told(thing)) < 1000
-    assert "rate=0.5" in told(one)
-    assert "rate=0.25" in told(one)
+        assert len(stable_repr(thing)) < 1000
+    assert "rate=0.5" in stable_repr(one)
+    assert "rate=0.25" in stable_repr(one)
 
 
 def test_values_of_all_kinds_are_told():
     day = datetime.date(2020, 2, 29)
     for value in (Decimal("0.5"), Fraction(1, 3), day, range(3), slice(2), re.compile("a"), np.datetime64(day), 1j):
-        assert told(make(value)) == told(make(copy.deepcopy(value)))
+        assert stable_repr(make(value)) == stable_repr(make(copy.deepcopy(value)))
     different = [
         Decimal("0.5"),
         Decimal("0.6"),
@@ -335,7 +337,7 @@ def test_values_of_all_kinds_are_told():
         "",
         None,
     ]
-    assert len(set(map(told, different))) == len(different)
+    assert len(set(map(stable_repr, different))) == len(different)
 
 
 def test_an_object_that_fails_where_it_is_looked_at():
@@ -346,26 +348,26 @@ def test_an_object_that_fails_where_it_is_looked_at():
         def __call__(self, epoch):
             return self.rate
 
-    assert told(Odd()).startswith("test_an_object_that_fails_where_it_is_looked_at.<locals>.Odd")
+    assert stable_repr(Odd()).startswith("test_an_object_that_fails_where_it_is_looked_at.<locals>.Odd")
 
 
 def test_what_cannot_be_told_has_the_name_of_its_class():
     for thing in (threading.Lock(), object(), np.random.default_rng(0), types.SimpleNamespace(a=1), iter([])):
-        assert told(thing) == f"{type(thing).__qualname__}()"
+        assert stable_repr(thing) == f"{type(thing).__qualname__}()"
 
 
 def test_what_is_large_is_told_in_few_words():
     many = [*range(100_000)]
     for thing in (many, tuple(many), np.array(many), set(many), dict.fromkeys(many), "x" * 10**6, make(many)):
-        assert len(told(thing)) < 400
-    assert told(many) != told([*many[:-1], 0])
-    assert told("x" * 10**6) != told("x" * (10**6 - 1) + "y")
+        assert len(stable_repr(thing)) < 400
+    assert stable_repr(many) != stable_repr([*many[:-1], 0])
+    assert stable_repr("x" * 10**6) != stable_repr("x" * (10**6 - 1) + "y")
 
 
 def test_a_number_that_has_become_a_function_is_another_setting():
-    assert not alike(told(make(0.5)), told(make(halve)))
-    assert not alike(told(fc.Warmup(1)), told(fc.Warmup(1, then=halve)))
-    assert not alike(told(fc.Warmup(1, then=halve)), told(fc.Warmup(1, then=make(halve))))
+    assert not alike(stable_repr(make(0.5)), stable_repr(make(halve)))
+    assert not alike(stable_repr(fc.Warmup(1)), stable_repr(fc.Warmup(1, then=halve)))
+    assert not alike(stable_repr(fc.Warmup(1, then=halve)), stable_repr(fc.Warmup(1, then=make(halve))))
 
 
 def test_a_property_that_is_kept_is_not_computed():
@@ -380,7 +382,7 @@ def test_a_property_that_is_kept_is_not_computed():
         def __call__(self, epoch):
             return self.table
 
-    assert "table of code" in told(Kept())
+    assert "table of code" in stable_repr(Kept())
     assert Kept.computed == 0
 
 
@@ -393,15 +395,15 @@ def from_a_prompt(text):
 
 def test_a_function_without_source_is_told_by_what_the_interpreter_made_of_it():
     text = "RATE, LOG = 0.5, []\ndef schedule(epoch, by=2):\n    LOG.append(epoch)\n    return RATE ** (epoch / by)\n"
-    one = told(from_a_prompt(text))
+    one = stable_repr(from_a_prompt(text))
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     assert one.startswith(f"schedule of Python {version} ")
     assert one.endswith(" (RATE=0.5, by=2.0)")
-    assert one == told(from_a_prompt(text))
+    assert one == stable_repr(from_a_prompt(text))
     for change in (("0.5", "0.6"), ("by=2", "by=3"), ("epoch / by", "epoch * by")):
-        assert not alike(one, told(from_a_prompt(replaced(text, [change]))))
+        assert not alike(one, stable_repr(from_a_prompt(replaced(text, [change]))))
     sets = "def schedule(epoch):\n    return 1.0 if str(epoch) in {'a', 'bc', 'def', 'ghij', 'klmno'} else 0.5\n"
-    code = f"{sets}from fullyconnected.training.identity import told\nprint(told(schedule))"
+    code = f"{sets}from fullyconnected.training.identity import stable_repr\nprint(stable_repr(schedule))"
     found = set()
     for seed in "123":
         environment = {**os.environ, "PYTHONHASHSEED": seed}
@@ -415,9 +417,9 @@ def test_a_function_without_source_is_told_by_what_the_interpreter_made_of_it():
 
 def test_functions_on_one_line_are_told_apart_or_by_what_the_interpreter_made_of_them():
     code = (
-        "from fullyconnected.training.identity import told\n"
+        "from fullyconnected.training.identity import stable_repr\n"
         "for f in [lambda e: e + 1, lambda e: e + 2, (lambda a: lambda e: a + e), (lambda a: lambda e: a + e)(3)]:\n"
-        "    print(told(f))\n"
+        "    print(stable_repr(f))\n"
     )
     for options in ([], ["-X", "no_debug_ranges"]):
         done = subprocess.run([sys.executable, *options, "-"], input=code, capture_output=True, text=True, check=True)

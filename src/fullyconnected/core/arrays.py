@@ -1,4 +1,4 @@
-"""Flat vectors and the named views into them; the one place that knows offsets.
+"""Arrays as the library hands them on: named views of a flat vector, and buffers that are wanted by name.
 
 All parameters of a network are one contiguous vector, so that an optimizer, a norm, a snapshot or a checkpoint is
 one line. The layers see named views of it: ``p.W``, ``p.b``.
@@ -15,7 +15,7 @@ from fullyconnected.core import deprecation
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import InputTypeError, MissingNameError, ShapeError
 
-__all__ = ["BLOCK", "Array", "Buffer", "Shape", "Views", "Wanted", "carve", "dot", "reserve", "shaped", "size_of"]
+__all__ = ["BLOCK", "Array", "Buffer", "BufferSpecs", "Shape", "Views", "allocate", "bind_buffers", "dot"]
 
 BLOCK = 1024  # numbers that are added up in their own dtype
 
@@ -31,14 +31,14 @@ class Buffer(NamedTuple):
 
 
 # What a layer may ask for under a name: a shape (of the network's dtype), a Buffer, or a constant array.
-Wanted = Mapping[str, Shape | Buffer | Array]
+BufferSpecs = Mapping[str, Shape | Buffer | Array]
 
 
 class Views:
     """Named arrays that share memory with a flat vector: reading gives the view, assigning copies into it.
 
     >>> theta = np.zeros(6)
-    >>> p = carve(theta, {"W": (2, 2), "b": (2,)})
+    >>> p = Views({"W": theta[:4].reshape(2, 2), "b": theta[4:]})
     >>> p.b = [1, 2]
     >>> theta
     array([0., 0., 0., 0., 1., 2.])
@@ -72,21 +72,6 @@ class Views:
         return in_ascii(f"Views({', '.join(f'{name} {view.shape}' for name, view in self)})")
 
 
-def size_of(shapes: Mapping[str, Shape]) -> int:
-    """Return how many numbers the shapes hold together."""
-    return sum(math.prod(shape) for shape in shapes.values())
-
-
-def carve(vector: Array, shapes: Mapping[str, Shape], start: int = 0) -> Views:
-    """Return views of ``vector`` with the given shapes, one after the other from ``start`` on."""
-    views = {}
-    for name, shape in shapes.items():
-        stop = start + math.prod(shape)
-        views[name] = vector[start:stop].reshape(shape)
-        start = stop
-    return Views(views)
-
-
 def dot(xp: Any, a: Array, b: Array) -> Any:
     """Return the sum of the products of two arrays' entries, in C order: in float64, but for blocks of 1024.
 
@@ -104,7 +89,7 @@ def dot(xp: Any, a: Array, b: Array) -> Any:
     return total
 
 
-def reserve(wanted: Wanted, dtype: np.dtype[Any], xp: Any = np) -> dict[str, Array]:
+def allocate(wanted: BufferSpecs, dtype: np.dtype[Any], xp: Any = np) -> dict[str, Array]:
     """Return flat memory for each wanted buffer; floats are born NaN, so that a stale read shows."""
     memory = {}
     for name, want in wanted.items():
@@ -114,7 +99,9 @@ def reserve(wanted: Wanted, dtype: np.dtype[Any], xp: Any = np) -> dict[str, Arr
     return memory
 
 
-def shaped(memory: Mapping[str, Array], wanted: Wanted, dtype: np.dtype[Any], xp: Any = np) -> SimpleNamespace:
+def bind_buffers(
+    memory: Mapping[str, Array], wanted: BufferSpecs, dtype: np.dtype[Any], xp: Any = np
+) -> SimpleNamespace:
     """Return the wanted buffers as first parts of ``memory``, and the constants; and ``xp``, the namespace."""
     cache = SimpleNamespace(xp=xp)
     for name, want in wanted.items():

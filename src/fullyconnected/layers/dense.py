@@ -11,7 +11,7 @@ import numpy as np
 from fullyconnected import initializers
 from fullyconnected.activations import activation
 from fullyconnected.base import Layer, Param
-from fullyconnected.core.arrays import Array, Wanted
+from fullyconnected.core.arrays import Array, BufferSpecs
 from fullyconnected.core.checks import count
 from fullyconnected.core.settings import settings
 from fullyconnected.errors import ConfigError, InputTypeError
@@ -90,7 +90,7 @@ class Dense(Layer):
         W = {"W": Param((self.n_in, self.n_out), decays=True, matrix=True)}
         return {**W, "b": Param((self.n_out,))} if self.bias else W
 
-    def cache(self, rows: int) -> Wanted:
+    def cache(self, rows: int) -> BufferSpecs:
         wanted: dict[str, Any] = {"ones": np.ones(rows)}
         if self.activation is None:
             return wanted
@@ -174,7 +174,7 @@ class Activation(SameWidth):
     def example(cls, n: int) -> Layer:
         return cls("tanh", n_in=n)
 
-    def cache(self, rows: int) -> Wanted:
+    def cache(self, rows: int) -> BufferSpecs:
         return self.activation.cache(rows, self.width)
 
     def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:

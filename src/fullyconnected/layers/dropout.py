@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fullyconnected.base import Layer
-from fullyconnected.core.arrays import Array, Buffer, Wanted
+from fullyconnected.core.arrays import Array, Buffer, BufferSpecs
 from fullyconnected.core.checks import number
 from fullyconnected.core.settings import settings
 from fullyconnected.layers.widths import SameWidth
@@ -56,7 +56,7 @@ class Dropout(SameWidth):
     def example(cls, n: int) -> Layer:
         return cls(0.3, n_in=n)
 
-    def cache(self, rows: int) -> Wanted:
+    def cache(self, rows: int) -> BufferSpecs:
         shape = (rows, self.width)
         return {
             "m": shape,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fullyconnected.base import Layer, Param
-from fullyconnected.core.arrays import Array, Shape, Wanted
+from fullyconnected.core.arrays import Array, BufferSpecs, Shape
 from fullyconnected.core.checks import number
 from fullyconnected.core.settings import settings
 from fullyconnected.layers.widths import SameWidth
@@ -72,7 +72,7 @@ class LayerNorm(Norm):
 
     name: ClassVar[str] = "layer_norm"
 
-    def cache(self, rows: int) -> Wanted:
+    def cache(self, rows: int) -> BufferSpecs:
         n = self.width
         return {"n": (rows, n), "s": (rows, n), "rate": (rows, 1), "row": (rows, 1), "ones": np.ones(rows)}
 
@@ -165,7 +165,7 @@ class BatchNorm(Norm):
         p.running_mean = 0
         p.running_var = 1
 
-    def cache(self, rows: int) -> Wanted:
+    def cache(self, rows: int) -> BufferSpecs:
         n = self.width
         return {"n": (rows, n), "s": (rows, n), "rate": (n,), "unit": (n,), "ones": np.ones(rows)}
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from fullyconnected.activations import FunctionPair
 from fullyconnected.base import ActivationFunction, Layer, Loss, Optimizer
-from fullyconnected.core.arrays import Array, Views, Wanted
+from fullyconnected.core.arrays import Array, BufferSpecs, Views
 from fullyconnected.core.contracts import guarded, is_foreign, read_only
 from fullyconnected.errors import ConfigError
 
@@ -34,7 +34,7 @@ class GuardedActivation(ActivationFunction):
         self.differentiate = guarded(f.backward, f"{what}.backward", "z and y", "dy")
         self.looked_at = False
 
-    def cache(self, rows: int, n: int) -> Wanted:
+    def cache(self, rows: int, n: int) -> BufferSpecs:
         return self.f.cache(rows, n)
 
     def forward(self, z: Array, c: Any, y: Array) -> None:

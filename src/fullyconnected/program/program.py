@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from fullyconnected.base import Layer
-from fullyconnected.core.arrays import Array, Views, reserve
+from fullyconnected.core.arrays import Array, Views, allocate
 from fullyconnected.program.description import Part, describe, flatten
 
 __all__ = ["PIECE", "Piece", "Program"]
@@ -63,7 +63,7 @@ class Program:
         kept = self.n_in
         for op, copies in zip(self.operations, self.copies_in, strict=True):
             kept += op.copies * op.n_out
-            kept += sum(a.size for a in reserve(op.layer.cache(copies), np.dtype(np.float32)).values())
+            kept += sum(a.size for a in allocate(op.layer.cache(copies), np.dtype(np.float32)).values())
         return kept
 
     @cached_property

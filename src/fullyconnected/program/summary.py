@@ -21,7 +21,7 @@ import numpy as np
 
 from fullyconnected.activations import FunctionPair
 from fullyconnected.base import ActivationFunction
-from fullyconnected.core.arrays import reserve
+from fullyconnected.core.arrays import allocate
 from fullyconnected.core.checks import count
 from fullyconnected.core.wording import in_ascii, printable
 from fullyconnected.program.description import Operation, Tensor
@@ -129,7 +129,7 @@ def _workspace(program: Program, dtype: np.dtype[Any]) -> int:
 
     def caches(rows: int) -> int:
         held = (
-            reserve(op.layer.cache(rows * n), dtype)
+            allocate(op.layer.cache(rows * n), dtype)
             for op, n in zip(program.operations, program.copies_in, strict=True)
         )
         return sum(a.nbytes for cache in held for a in cache.values())

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.base import Loss
-from fullyconnected.core.arrays import Array, dot, reserve, shaped
+from fullyconnected.core.arrays import Array, allocate, bind_buffers, dot
 from fullyconnected.core.contracts import is_foreign, read_only
 from fullyconnected.core.randomness import Uniforms
 from fullyconnected.program.description import Operation
@@ -44,7 +44,7 @@ class Batch:
         for i, (op, p) in enumerate(zip(program.operations, workspace.p, strict=True)):
             layer, copies, x = op.layer, program.copies_in[i], outputs[op.reads[0] + 1]
             forward, backward = forward_and_backward(op.name, layer, trains=workspace.trains)
-            c = shaped(workspace.caches[i], layer.cache(rows * copies), dtype, xp)
+            c = bind_buffers(workspace.caches[i], layer.cache(rows * copies), dtype, xp)
             c.uniforms = workspace.uniforms[i]
             if layer.skips:
                 c.skip = outputs[op.reads[1] + 1]
@@ -75,7 +75,7 @@ class Batch:
         if workspace.loss is not None:
             self._value_and_gradient = value_and_gradient(workspace.loss)
             self.dz = cut(workspace.d[(len(program.operations) - 1) % 2], program.n_out)
-            self.c = shaped(workspace.loss_cache, workspace.loss.buffers(rows, program.n_out), dtype, xp)
+            self.c = bind_buffers(workspace.loss_cache, workspace.loss.buffers(rows, program.n_out), dtype, xp)
         if workspace.input_gradient:
             self.dx = cut(workspace.d[1], program.n_in)
 
@@ -201,7 +201,9 @@ class Workspace:
         ops, copies_in = program.operations, program.copies_in
         self.x = new(rows * program.n_in)
         self.y = [new(rows * op.copies * op.n_out) for op in ops]
-        self.caches = [reserve(op.layer.cache(rows * n), theta.dtype, xp) for op, n in zip(ops, copies_in, strict=True)]
+        self.caches = [
+            allocate(op.layer.cache(rows * n), theta.dtype, xp) for op, n in zip(ops, copies_in, strict=True)
+        ]
         if loss is not None:
             widest = max(
                 program.n_out,
@@ -212,7 +214,7 @@ class Workspace:
             self.beside = {i: new(rows * copies_in[i] * op.n_in) for i, op in enumerate(ops) if op.layer.skips}
             self.gradient = new(program.n_params)
             self.g = program.views(self.gradient)
-            self.loss_cache = reserve(loss.buffers(rows, program.n_out), theta.dtype, xp)
+            self.loss_cache = allocate(loss.buffers(rows, program.n_out), theta.dtype, xp)
             scratch = new(min(PIECE, program.n_params))
             self._decaying = [
                 (theta[piece.part], self.gradient[piece.part], scratch[: piece.part.stop - piece.part.start])

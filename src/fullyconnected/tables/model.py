@@ -138,7 +138,7 @@ def load_table_model(path: str | os.PathLike[str]) -> TableModel:
         Where it cannot be read.
     """
     name, file = os.fspath(path), read_model(path)
-    net = Network.of(file.layers, file.theta, file.state)
+    net = Network.from_vectors(file.layers, file.theta, file.state)
     described = file.extras.get("table")
     if not isinstance(described, dict):
         what = "the checkpoint of a run" if "run" in file.extras else "a network"

@@ -18,7 +18,7 @@ from fullyconnected.files import describe_layers, read_checkpoint, write_checkpo
 from fullyconnected.network import Network
 from fullyconnected.program.data import Data
 from fullyconnected.program.sources import ArraySource
-from fullyconnected.training.identity import alike, own_code, told
+from fullyconnected.training.identity import alike, own_code, stable_repr
 from fullyconnected.training.settings import FitSettings
 
 __all__ = ["Checkpoint", "fingerprint"]
@@ -57,8 +57,8 @@ class Checkpoint:
             **{f"layer {i}": layer for i, layer in enumerate(layers)},
             **{type(each).__qualname__: code for each in _parts(net.layers) if (code := own_code(each)) is not None},
             "dtype": net.dtype.name,
-            "loss": told(task.data.loss),
-            "optimizer": told(task.optimizer),
+            "loss": stable_repr(task.data.loss),
+            "optimizer": stable_repr(task.optimizer),
             **_lasting(settings),
             **others,
         }
@@ -188,7 +188,7 @@ def _lasting(settings: FitSettings) -> dict[str, Any]:
     """Return the settings that a run must go on with, by name, as a file has them."""
     values = settings.those(set(settings.names()) - set(settings.MAY_CHANGE))
     return {
-        name: value if name != "schedule" and isinstance(value, bool | int | float | str | None) else told(value)
+        name: value if name != "schedule" and isinstance(value, bool | int | float | str | None) else stable_repr(value)
         for name, value in values.items()
     }
 

@@ -197,5 +197,5 @@ def fit(
         run.stopped = "interrupted"
     finally:
         shown.stop()
-    run.give_back_best()
+    run.restore_best()
     return run.history()

@@ -30,7 +30,7 @@ import numpy as np
 from fullyconnected.core.settings import Settings
 from fullyconnected.training.sourcecode import SELF, Chain, Files, Step, find
 
-__all__ = ["alike", "own_code", "told"]
+__all__ = ["alike", "own_code", "stable_repr"]
 
 DEEPEST = 12  # settings within settings, functions that call functions
 LONGEST = 60  # entries that can be read one by one
@@ -44,7 +44,7 @@ INSTALLED = {"site-packages", "dist-packages"}
 Reads = dict[str, str]
 
 
-def told(thing: Any) -> str:
+def stable_repr(thing: Any) -> str:
     """Return what tells one setting from another."""
     return _Teller().tell(thing)
 

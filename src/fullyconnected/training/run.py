@@ -118,7 +118,7 @@ class Run:
             if self.checkpoint is not None:
                 self.checkpoint.finish()
         self.stopped = "patience"
-        self.give_back_best()
+        self.restore_best()
 
     def epoch(self) -> Epoch:
         """Train an epoch, judge it, note it, and see to the checkpoint."""
@@ -180,7 +180,7 @@ class Run:
         metrics: dict[str, float] = {}
         if self.validation is not None or self.metrics:
             judged, settings = self.validation or self.data, self.settings
-            evaluation = self.net.judge(judged, self.metrics, settings.engine, settings.n_threads)
+            evaluation = self.net.evaluate_checked(judged, self.metrics, settings.engine, settings.n_threads)
             metrics = evaluation.metrics
             if self.validation is not None:
                 validation_loss = evaluation.loss
@@ -197,10 +197,10 @@ class Run:
 
     def monitored(self) -> str:
         """Return what tells what patience watches from anything else: its name, or a user's own code."""
-        from fullyconnected.training.identity import told
+        from fullyconnected.training.identity import stable_repr
 
         own = getattr(self.metrics.get(self.monitor), "run", None)
-        return self.monitor if own is None else f"{told(own)}, greater_is_better={self.greater_is_better}"
+        return self.monitor if own is None else f"{stable_repr(own)}, greater_is_better={self.greater_is_better}"
 
     def is_better(self, value: float) -> bool:
         """Whether what patience watches is better than ever before; any number is better than NaN."""
@@ -214,7 +214,7 @@ class Run:
         best = self.state.best
         return self.patience is not None and best is not None and self.state.epoch - best.epoch >= self.patience
 
-    def give_back_best(self) -> None:
+    def restore_best(self) -> None:
         """Give the network the weights of its best epoch, where patience has kept them."""
         if self.patience is not None and self.state.best is not None:
             self.net.theta[...], self.net.state[...] = self.state.best.theta, self.state.best.state
