@@ -72,7 +72,7 @@ INSIDE = {
         *("formulas.lines", "formulas.activations", "formulas.layers", "formulas.losses", "formulas.optimizers"),
         "formulas.__init__",
     ],
-    "engine": ["state", "task", "base", "numpy_engine", "threads", "lowering", "native_engine", "choice"],
+    "engine": ["state", "task", "updates", "base", "numpy_engine", "threads", "lowering", "native_engine", "choice"],
     "files": [
         *("atomic", "architecture", "upgrade", "model", "format", "safetensors_format", "formats", "checkpoint"),
         "__init__",

@@ -442,6 +442,9 @@ class Optimizer(Settings):
     works entry by entry: ``update`` may be handed a large ``theta`` in pieces, one after the other.
     Shapes: theta, g, each slot and each scratch (entries,).
 
+    A rule that looks at whole parameters has ``update_tensor`` instead. It is called for one parameter after the other,
+    with theta and g in its shape, and is told which it is; ``slot_shapes`` and ``scratch_shapes`` say what it needs.
+
     Examples
     --------
     >>> import fullyconnected as fc
@@ -473,6 +476,25 @@ class Optimizer(Settings):
     def update(self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
         """Move ``theta`` in place; ``s`` holds the slots, ``c`` the scratch, and ``step`` counts from 1."""
         raise NotImplementedError(f"{type(self).__name__} has no update; see help(fc.Optimizer)")
+
+    @property
+    def sees_tensors(self) -> bool:
+        """Whether it has ``update_tensor``, and looks at whole parameters."""
+        return type(self).update_tensor is not Optimizer.update_tensor
+
+    def update_tensor(
+        self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, param: Param, name: str
+    ) -> None:
+        """Move one parameter in place; ``param`` says what it is, and ``name`` which: ``"dense_1.W"``."""
+        raise NotImplementedError(f"{type(self).__name__} has no update_tensor; see help(fc.Optimizer)")
+
+    def slot_shapes(self, param: Param, name: str) -> Mapping[str, Shape]:
+        """Name what ``update_tensor`` remembers of a parameter, zero at first, with its shapes."""
+        return dict.fromkeys(self.slots, param.shape)
+
+    def scratch_shapes(self, param: Param, name: str) -> Mapping[str, Shape]:
+        """Name the arrays that ``update_tensor`` writes before it reads, with their shapes for a parameter."""
+        return dict.fromkeys(self.scratch, param.shape)
 
 
 class Solver(Settings):

@@ -13,7 +13,7 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import count, number
 from fullyconnected.core.registry import Registry
 from fullyconnected.core.settings import Settings, settings
-from fullyconnected.errors import missing
+from fullyconnected.errors import ConfigError, missing
 
 __all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Momentum", "Nesterov", "RMSProp"]
 
@@ -374,9 +374,12 @@ class LBFGS(Solver):
 
 
 def _check(rule: Optimizer | Solver) -> None:
-    """Raise where a rule of a user's own class has no learning rate; a solver needs none."""
-    if isinstance(rule, Optimizer):
+    """Raise where a rule of a user's own class has no learning rate, or shapes that nobody asks for."""
+    if isinstance(rule, Optimizer):  # a solver needs neither
         number(f"lr of {type(rule).__name__}", getattr(rule, "lr", None))
+        for name in ("slot_shapes", "scratch_shapes"):
+            if not rule.sees_tensors and getattr(type(rule), name) is not getattr(Optimizer, name):
+                raise ConfigError(f"{type(rule).__name__}.{name} goes with update_tensor, which it does not have")
 
 
 def _hint(given: Any) -> str:

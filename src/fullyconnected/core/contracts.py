@@ -42,6 +42,9 @@ CALLS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     },
     "optimizer": {
         "update": (("theta", "g", "s", "c"), ("lr", "step", "decays")),
+        "update_tensor": (("theta", "g", "s", "c"), ("lr", "step", "param", "name")),
+        "slot_shapes": (("param", "name"), ()),
+        "scratch_shapes": (("param", "name"), ()),
         "minimize": (("loss", "theta", "iterations", "after"), ()),  # of solvers, which stand where optimizers do
     },
     "engine": {

@@ -193,6 +193,8 @@ def lower_optimizer(optimizer: Optimizer | Solver) -> OptimizerSpec:
     if isinstance(optimizer, Solver):
         raise Unsupported(f"{type(optimizer).__name__} is a full-batch solver, and takes its gradients from NumPy")
     lacking = f"it has no optimizer {type(optimizer).__name__}"
+    if optimizer.sees_tensors:
+        raise Unsupported(f"{lacking}, which looks at whole parameters")
     return OptimizerSpec(optimizer.name, **_settings(optimizer, OPTIMIZERS, OPTIMIZERS_HERE, lacking))
 
 

@@ -1,25 +1,23 @@
 """The NumPy engine: the layers' own code, batch by batch. It is the specification that other engines are held to."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from fullyconnected.base import Loss, Optimizer, Solver
-from fullyconnected.core.arrays import Array, Views, dot
+from fullyconnected.core.arrays import Array, dot
 from fullyconnected.core.batches import Rows, batches, n_batches
 from fullyconnected.core.checks import count, number
-from fullyconnected.core.contracts import is_foreign
 from fullyconnected.engine.base import Engine, EngineInfo
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
+from fullyconnected.engine.updates import updates
 from fullyconnected.errors import DivergenceError, missing
 from fullyconnected.program.data import BatchLoader, Data
-from fullyconnected.program.guard import WatchedRule
-from fullyconnected.program.program import PIECE, Program
+from fullyconnected.program.program import Program
 from fullyconnected.program.sources import Source
 from fullyconnected.program.workspace import Workspace
 
@@ -98,22 +96,7 @@ class NumpyTrainer:
         program, theta = task.program, state.theta
         self.workspace = Workspace(program, theta, state.state, rows, loss=task.data.loss)
         self.loader = BatchLoader(task.data, self.workspace)
-        rule = task.rule
-        foreign = is_foreign(rule)
-        self._update = WatchedRule(rule) if foreign else rule.update
-        scratch = {name: np.empty(min(PIECE, theta.size), theta.dtype) for name in rule.scratch}
-        self._pieces = [
-            (
-                theta[part],
-                self.workspace.gradient[part],
-                # of a user's own, s.v = ... copies into the slot
-                (Views if foreign else namespace)({name: slot[part] for name, slot in state.slots.items()}),
-                SimpleNamespace(xp=np, **{name: a[: part.stop - part.start] for name, a in scratch.items()}),
-                piece.decays,
-            )
-            for piece in program.pieces(by_decay=rule.decays)
-            for part in (piece.part,)
-        ]
+        self.updates = updates(task.rule, program, theta, self.workspace.gradient, state.slots)
 
     def epoch(self, order: Rows) -> float:
         """Train on the rows in this order; return the mean of the batches' losses, weighted by their rows."""
@@ -122,7 +105,7 @@ class NumpyTrainer:
 
     def _epoch(self, order: Rows) -> float:
         task, state, workspace = self.task, self.state, self.workspace
-        optimizer, schedule, update, load = task.rule, task.schedule, self._update, self.loader.load
+        optimizer, schedule, updates, load = task.rule, task.schedule, self.updates, self.loader.load
         total = weight = 0.0
         lr = optimizer.lr
         least = task.program.least_rows
@@ -141,7 +124,7 @@ class NumpyTrainer:
                     raise DivergenceError(state.epoch + 1, state.step, lr, batch.first_not_finite())
                 if task.max_grad_norm is not None:
                     clip(workspace.gradient, task.max_grad_norm)
-                for theta, g, s, c, decays in self._pieces:
+                for update, theta, g, s, c, decays in updates:
                     update(theta, g, s, c, lr=lr, step=state.step, decays=decays)
                 total += value * share
                 weight += share
@@ -149,11 +132,6 @@ class NumpyTrainer:
             if not (all_finite(state.theta) and all_finite(state.state)):
                 raise DivergenceError(state.epoch + 1, state.step, lr, batch.first_not_finite())
         return total / weight
-
-
-def namespace(arrays: Mapping[str, Array]) -> SimpleNamespace:
-    """Return arrays by name."""
-    return SimpleNamespace(**arrays)
 
 
 def blas_threads(n_threads: int | None) -> AbstractContextManager[Any]:

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fullyconnected.base import Optimizer, Solver
 from fullyconnected.core.arrays import Array
 
 __all__ = ["Best", "TrainingState"]
@@ -46,9 +45,3 @@ class TrainingState:
             into.slots[name][...] = slot
         into.step, into.epoch, into.best, into.records = self.step, self.epoch, self.best, self.records
         return into
-
-    @classmethod
-    def start(cls, theta: Array, state: Array, seed: int, optimizer: Optimizer | Solver) -> "TrainingState":
-        """Return the state before the first step."""
-        slots = () if isinstance(optimizer, Solver) else optimizer.slots
-        return cls(theta, state, seed, {name: np.zeros_like(theta) for name in slots})

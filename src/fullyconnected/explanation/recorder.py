@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from fullyconnected.base import Layer, Optimizer, Solver
+from fullyconnected.base import Layer, Optimizer, Param, Solver
 from fullyconnected.checking.comparison import step_at
 from fullyconnected.checking.gradcheck import FIRST_STEP, TOLERANCE, TensorReport, of_network
 from fullyconnected.core.arrays import Array
@@ -22,6 +22,7 @@ from fullyconnected.core.checks import number
 from fullyconnected.core.deprecation import old_arguments
 from fullyconnected.core.randomness import as_seed
 from fullyconnected.core.wording import printable
+from fullyconnected.engine.updates import new_slots, slots_of, updates
 from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.layers import Activation, Dense
@@ -34,6 +35,7 @@ from fullyconnected.program.workspace import Batch, Workspace
 from fullyconnected.symbolic import formulas
 from fullyconnected.symbolic.equation import Equation
 from fullyconnected.symbolic.expression import Expression, Name, chain, names_in, total, with_names
+from fullyconnected.symbolic.formulas.lines import Line
 from fullyconnected.symbolic.names import identifier
 
 __all__ = ["Recorder", "recorded", "trace"]
@@ -430,32 +432,32 @@ class Recorder:
     def update(self, rule: Optimizer) -> None:
         """Write down the first step of a rule, from slots of zeros."""
         theta, gradient = self.theta.copy(), self.workspace.gradient
-        slots = {slot: np.zeros_like(theta) for slot in rule.slots}
-        first = {slot: a.copy() for slot, a in slots.items()}
-        for piece in self.program.pieces(by_decay=rule.decays):
-            part = piece.part
-            s = _Space({slot: a[part] for slot, a in slots.items()})
-            scratch = {name: np.empty(part.stop - part.start, theta.dtype) for name in rule.scratch}
-            with np.errstate(all="ignore"):
-                c = _Space({"xp": np, **scratch})
-                rule.update(theta[part], gradient[part], s, c, lr=rule.lr, step=1, decays=piece.decays)
+        slots = new_slots(rule, self.program, theta.dtype)
+        with np.errstate(all="ignore"):
+            for run, *given, decays in updates(rule, self.program, theta, gradient, slots):
+                run(*given, lr=rule.lr, step=1, decays=decays)
         self.keep(Name("step", full="step"), np.int64(1))
-        vectors = {"theta": theta, **{f"s.{slot}": a for slot, a in slots.items()}}
+        remembered = iter(slots_of(rule, self.program, slots))
         for i, op in enumerate(self.program.operations):
             for tensor in op.params:
-                new = {key: tensor.of(vector) for key, vector in vectors.items()}
-                old = {slot: tensor.of(a) for slot, a in first.items()}
-                self._updated(rule, self.parameter(i, tensor.letter), new, old, tensor.param.decays)
+                self._updated(rule, self.parameter(i, tensor.letter), tensor.param, tensor.of(theta), next(remembered))
 
-    def _updated(self, rule: Optimizer, name: Name, new: Any, old: Any, decays: bool) -> None:
-        local: dict[str, Name] = {}
-        made = {"theta": replace(name, new=True)}
-        for slot in rule.slots:
+    def _updated(self, rule: Optimizer, name: Name, param: Param, theta: Array, slots: Mapping[str, Array]) -> None:
+        local: dict[str, Expression] = {}
+        made, new = {"theta": replace(name, new=True)}, {"theta": theta}
+        for slot, value in slots.items():
             known = self._new(Name(identifier(slot), name.text, full=f"{name.full}:{printable(slot)}"))
-            local[slot] = self.keep(known, old[slot])
-            made[f"s.{slot}"] = local[f"{slot}_new"] = replace(known, new=True)
+            local[slot] = self.keep(known, np.zeros_like(value))
+            local[f"{slot}_new"] = made[f"s.{slot}"] = replace(known, new=True)
+            new[f"s.{slot}"] = value
         local |= {"theta": name, "g": name.gradient("L"), "step": Name("step", full="step")}
-        for line in formulas.update(rule, decays=decays and rule.decays):
+        lines = formulas.update(rule, decays=param.decays and rule.decays, slots=tuple(slots))
+        if param.lr_factor == 0:
+            lines = [Line("theta", Name("theta"), "Its learning-rate factor is 0: it stays as it is.")]
+        elif param.lr_factor != 1:
+            known = self._new(Name("lr_factor", name.text, full=f"{name.full}:lr_factor"))
+            local["lr"] = self._setting(rule, Name("lr")) * self.keep(known, param.lr_factor)
+        for line in lines:
             left, names = made[line.result], dict[Name, Expression]()
             for each in names_in(line.formula):
                 names[each] = local.get(each.text) or self._setting(rule, each)

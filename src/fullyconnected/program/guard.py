@@ -104,9 +104,10 @@ class WatchedRule:
     """
 
     def __init__(self, rule: Optimizer) -> None:
-        # a rule that means to move nothing is let alone
-        self.rule, self.moved = rule, not assigns_anew(type(rule).update, 1)
-        self.update = guarded(rule.update, f"{type(rule).__name__}.update", "what it is given", "theta and s")
+        method = "update_tensor" if rule.sees_tensors else "update"
+        self.what = f"{type(rule).__name__}.{method}"
+        self.moved = not assigns_anew(getattr(type(rule), method), 1)  # a rule that means to move nothing is let alone
+        self.update = guarded(getattr(rule, method), self.what, "what it is given", "theta and s")
 
     def __call__(self, theta: Array, g: Array, s: Any, c: Any, **settings: Any) -> None:
         if self.moved:
@@ -116,20 +117,20 @@ class WatchedRule:
         self.update(theta, g, s, c, **settings)
         self.moved = not np.array_equal(theta, before)
         if not self.moved and g.any() and settings["lr"]:
-            self.try_it_out(theta, g, c)
+            self.try_it_out(theta, g, s, c, settings)
 
-    def try_it_out(self, like: Array, g: Array, c: Any) -> None:
+    def try_it_out(self, like: Array, g: Array, s: Any, c: Any, settings: dict[str, Any]) -> None:
         """Raise where the rule moves nothing at a rate of 1 either."""
-        theta = np.linspace(1, 2, like.size, dtype=like.dtype)
-        before, s = theta.copy(), Views({name: np.zeros_like(theta) for name in self.rule.slots})
-        scratch = SimpleNamespace(xp=c.xp, **{name: np.empty_like(theta) for name in self.rule.scratch})
+        theta = np.linspace(1, 2, like.size, dtype=like.dtype).reshape(like.shape)
+        before, s = theta.copy(), Views({name: np.zeros_like(slot) for name, slot in s})
+        scratch = SimpleNamespace(**{name: np.empty_like(a) if name != "xp" else a for name, a in vars(c).items()})
         for step in range(1, TRIALS + 1):
-            self.update(theta, g.copy(), s, scratch, lr=1.0, step=step, decays=True)
+            self.update(theta, g.copy(), s, scratch, **{**settings, "lr": 1.0, "step": step})
             if not np.array_equal(theta, before):
                 self.moved = True
                 return
         raise ConfigError(
-            f"{type(self.rule).__name__}.update leaves theta as it is, so that nothing would be trained. It moves "
+            f"{self.what} leaves theta as it is, so that nothing would be trained. It moves "
             f"theta in place: theta -= ..., or theta[...] = ...; 'theta = ...' only gives another array that name"
         )
 

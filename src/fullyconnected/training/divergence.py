@@ -1,16 +1,16 @@
 """Why a run diverged, and what to do: the steps before it are taken once more, with the weights that were finite."""
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import numpy as np
 
 from fullyconnected.activations import FunctionPair
 from fullyconnected.base import Solver
-from fullyconnected.core.arrays import Array, Views
+from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows, batches
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.engine.task import Task
+from fullyconnected.engine.updates import new_slots, updates
 from fullyconnected.errors import DivergenceError
 from fullyconnected.program.data import BatchLoader
 from fullyconnected.program.workspace import Batch, Workspace
@@ -138,14 +138,15 @@ def of_the_rule(task: Task, theta: Array, g: Array, error: DivergenceError) -> s
     rule = task.optimizer
     if not is_foreign(rule) or isinstance(rule, Solver) or error.step > 2:
         return ""
-    new, s = theta.copy(), Views({name: np.zeros_like(theta) for name in rule.slots})
-    c = SimpleNamespace(xp=np, **{name: np.empty_like(theta) for name in rule.scratch})
+    new, slots = theta.copy(), new_slots(rule, task.program, theta.dtype)
     with np.errstate(all="ignore"):
-        rule.update(new, g.copy(), s, c, lr=min(error.learning_rate, 1.0), step=1, decays=True)
+        for update in updates(rule, task.program, new, g.copy(), slots):
+            update.run(*update[1:5], lr=min(error.learning_rate, 1.0), step=1, decays=update.decays)
     if np.isfinite(new).all():
         return ""
+    method = "update_tensor" if rule.sees_tensors else "update"
     return (
-        f"The rate is not the cause: update of {type(rule).__name__} makes NaN or infinity of finite parameters and "
+        f"The rate is not the cause: {method} of {type(rule).__name__} makes NaN or infinity of finite parameters and "
         f"a finite gradient, in its first step. Is there a division by what may be 0, or a root of what may be "
         f"negative?"
     )

@@ -14,6 +14,7 @@ from fullyconnected.core.randomness import as_seed
 from fullyconnected.engine.choice import choose
 from fullyconnected.engine.state import Best, TrainingState
 from fullyconnected.engine.task import Task
+from fullyconnected.engine.updates import new_slots
 from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, nearest
 from fullyconnected.metrics import METRICS, named
 from fullyconnected.network import Network
@@ -73,7 +74,9 @@ class Run:
         self.engine, self.why = choose(
             settings.engine, net.program, loss=self.data.loss, optimizer=self.optimizer, source=self.data.x
         )
-        self.state = TrainingState.start(net.theta, net.state, as_seed(settings.seed), self.optimizer)
+        solves = isinstance(self.optimizer, Solver)
+        slots = {} if solves else new_slots(self.task.rule, net.program, net.dtype)
+        self.state = TrainingState(net.theta, net.state, as_seed(settings.seed), slots)
         if not np.isfinite(net.theta).all():
             raise ConfigError("the network's parameters are not all finite; nothing can be learned from there")
         self.checkpoint = None

@@ -1,6 +1,6 @@
 """The formulas of the optimizers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fullyconnected.base import Optimizer
@@ -49,11 +49,15 @@ OPTIMIZERS: dict[str, Callable[[Any, bool], list[Line]]] = {
 }
 
 
-def update(optimizer: Optimizer, *, decays: bool) -> list[Line]:
-    """Return how a rule moves one tensor of parameters; ``decays`` says that weight decay shrinks it."""
+def update(optimizer: Optimizer, *, decays: bool, slots: Sequence[str] | None = None) -> list[Line]:
+    """Return how a rule moves one tensor of parameters; ``decays`` says that weight decay shrinks it.
+
+    ``slots`` is what the rule remembers of it, where that depends on the tensor.
+    """
     known = found(OPTIMIZERS, REGISTERED, optimizer)
     if known is not None:
         return known(optimizer, decays)
     name, why = optimizer.name, "A rule without a known formula: what its code gave."
-    slots = [Line(f"s.{slot}", opaque(f"{name}.{slot}", THETA, G), "What its code gave.") for slot in optimizer.slots]
-    return [*slots, Line("theta", opaque(name, THETA, G), why)]
+    slots = optimizer.slots if slots is None else slots
+    lines = [Line(f"s.{slot}", opaque(f"{name}.{slot}", THETA, G), "What its code gave.") for slot in slots]
+    return [*lines, Line("theta", opaque(name, THETA, G), why)]

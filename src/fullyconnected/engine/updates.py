@@ -1,0 +1,115 @@
+"""An optimizer bound to the vectors of a run: what it remembers of each parameter, and the calls that make a step."""
+
+import math
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fullyconnected.base import Optimizer
+from fullyconnected.core.arrays import Array, Shape, Views
+from fullyconnected.core.contracts import check_shapes, is_foreign
+from fullyconnected.program.description import Tensor
+from fullyconnected.program.guard import WatchedRule
+from fullyconnected.program.program import PIECE, Program
+
+__all__ = ["Update", "new_slots", "slots_of", "updates"]
+
+
+class Update(NamedTuple):
+    """One call of a step: ``run(theta, g, s, c, lr=lr, step=step, decays=decays)``."""
+
+    run: Callable[..., None]
+    theta: Array
+    g: Array
+    s: Any
+    c: Any
+    decays: bool
+
+
+def new_slots(rule: Optimizer, program: Program, dtype: np.dtype[Any]) -> dict[str, Array]:
+    """Return what a rule remembers before the first step: flat vectors of zeros by name, one parameter after the other.
+
+    Those of a rule that works entry by entry are vectors like theta.
+    """
+    sizes: dict[str, int] = {}
+    for tensor in program.tensors:
+        for name, shape in _shapes(rule, tensor, "slot_shapes").items():
+            sizes[name] = sizes.get(name, 0) + math.prod(shape)
+    return {name: np.zeros(size, dtype) for name, size in sizes.items()}
+
+
+def slots_of(rule: Optimizer, program: Program, slots: Mapping[str, Array]) -> list[dict[str, Array]]:
+    """Return the slots of each parameter by name: views of the flat vectors, in the shapes that the rule gives them."""
+    found, at = [], dict.fromkeys(slots, 0)
+    for tensor in program.tensors:
+        views = {}
+        for name, shape in _shapes(rule, tensor, "slot_shapes").items():
+            start, at[name] = at[name], at[name] + math.prod(shape)
+            views[name] = slots[name][start : at[name]].reshape(shape)
+        found.append(views)
+    return found
+
+
+def updates(
+    rule: Optimizer, program: Program, theta: Array, gradient: Array, slots: Mapping[str, Array], xp: Any = np
+) -> list[Update]:
+    """Return the calls that make a step, on views made beforehand; what has a learning-rate factor of 0 has none."""
+    foreign = is_foreign(rule)
+    run = WatchedRule(rule) if foreign else rule.update_tensor if rule.sees_tensors else rule.update
+    named = Views if foreign else _namespace  # of a user's own, s.v = ... copies into the slot
+    made: list[Update] = []
+    if not rule.sees_tensors:
+        scratch = {name: xp.empty(min(PIECE, theta.size), theta.dtype) for name in rule.scratch}
+        for part, decays, factor in program.pieces(by_decay=rule.decays):
+            s = named({name: slot[part] for name, slot in slots.items()})
+            c = SimpleNamespace(xp=xp, **{name: a[: part.stop - part.start] for name, a in scratch.items()})
+            made += _scaled(Update(run, theta[part], gradient[part], s, c, decays), factor)
+        return made
+    shapes = [_shapes(rule, tensor, "scratch_shapes") for tensor in program.tensors]
+    sizes = {name: max(math.prod(each.get(name, (0,))) for each in shapes) for each in shapes for name in each}
+    memory = {name: xp.empty(size, theta.dtype) for name, size in sizes.items()}
+    for tensor, views, wanted in zip(program.tensors, slots_of(rule, program, slots), shapes, strict=True):
+        scratch = {name: memory[name][: math.prod(shape)].reshape(shape) for name, shape in wanted.items()}
+        update = Update(
+            _told(run, tensor), tensor.of(theta), tensor.of(gradient), named(views),
+            SimpleNamespace(xp=xp, **scratch), tensor.param.decays,
+        )  # fmt: skip
+        made += _scaled(update, tensor.param.lr_factor)
+    return made
+
+
+def _shapes(rule: Optimizer, tensor: Tensor, what: str) -> Mapping[str, Shape]:
+    """Return the shapes of slots or scratch for a parameter."""
+    if not rule.sees_tensors:
+        return dict.fromkeys(rule.slots, tensor.shape)
+    shapes: Mapping[str, Shape] = getattr(rule, what)(tensor.param, tensor.name)
+    if is_foreign(rule):
+        check_shapes(type(rule).__name__, shapes, what)
+    return shapes
+
+
+def _namespace(arrays: Mapping[str, Array]) -> SimpleNamespace:
+    return SimpleNamespace(**arrays)
+
+
+def _told(update: Callable[..., None], tensor: Tensor) -> Callable[..., None]:
+    """Return an update that is told which parameter it is called for."""
+
+    def run(theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
+        update(theta, g, s, c, lr=lr, step=step, param=tensor.param, name=tensor.name)
+
+    return run
+
+
+def _scaled(update: Update, factor: float) -> list[Update]:
+    """Return an update with a rate of so many times the run's, or none where nothing is to move."""
+    if factor == 1:
+        return [update]
+    made = update.run
+
+    def run(theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
+        made(theta, g, s, c, lr=lr * factor, step=step, decays=decays)
+
+    return [update._replace(run=run)] if factor else []
