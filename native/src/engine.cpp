@@ -31,31 +31,16 @@ constexpr double poll_every = 0.05;         // seconds
 template <class E>
 using Names = std::vector<std::pair<const char*, E>>;
 
-const Names<Kind> kinds = {{"dense", Kind::dense},
-                           {"activation", Kind::activation},
-                           {"dropout", Kind::dropout},
-                           {"layer_norm", Kind::layer_norm},
-                           {"batch_norm", Kind::batch_norm},
-                           {"save", Kind::save},
-                           {"add", Kind::add}};
+#define FC_KIND(name) {#name, Kind::name},
+#define FC_FUNCTION(name, kept) {#name, Function::name},
+#define FC_LOSS(name) {#name, LossKind::name},
+#define FC_RULE(name) {#name, Rule::name},
+const Names<Kind> kinds = {FC_KINDS(FC_KIND)};
 const Names<Function> functions = {
-    {"identity", Function::identity}, {"relu", Function::relu}, {"leaky_relu", Function::leaky_relu},
-    {"elu", Function::elu},           {"selu", Function::elu},  {"gelu", Function::gelu},
-    {"silu", Function::silu},         {"mish", Function::mish}, {"softplus", Function::softplus},
-    {"sigmoid", Function::sigmoid},   {"tanh", Function::tanh}, {"exp", Function::exp},
-    {"softmax", Function::softmax}};
-const Names<LossKind> losses = {{"half_squared_error", LossKind::half_squared_error},
-                                {"mean_squared_error", LossKind::mean_squared_error},
-                                {"absolute_error", LossKind::absolute_error},
-                                {"huber", LossKind::huber},
-                                {"quantile", LossKind::quantile},
-                                {"poisson", LossKind::poisson},
-                                {"hinge", LossKind::hinge},
-                                {"softmax_cross_entropy", LossKind::softmax_cross_entropy},
-                                {"binary_cross_entropy", LossKind::binary_cross_entropy}};
-const Names<Rule> rules = {{"none", Rule::none},         {"sgd", Rule::sgd},         {"momentum", Rule::momentum},
-                           {"nesterov", Rule::nesterov}, {"rmsprop", Rule::rmsprop}, {"adam", Rule::adam},
-                           {"adamw", Rule::adam}};
+    FC_FUNCTIONS(FC_FUNCTION){"selu", Function::elu}, {"identity", Function::identity}, {"softmax", Function::softmax}};
+const Names<LossKind> losses = {FC_TERMS(FC_LOSS){"hinge", LossKind::hinge},
+                                {"softmax_cross_entropy", LossKind::softmax_cross_entropy}};
+const Names<Rule> rules = {FC_RULES(FC_RULE){"adamw", Rule::adam}, {"none", Rule::none}};
 
 template <class E>
 E named(const Names<E>& names, const std::string& name) {

@@ -7,28 +7,47 @@
 
 struct ThreadPool;
 
-enum class Kind : int { dense, activation, dropout, layer_norm, batch_norm, save, add };
+// What the engine has, each under the name that Python calls it by. A line here gives it its number and its name, and
+// its place wherever all are gone through; X is called with the name, and with what else is said of it.
+#define FC_KINDS(X) X(dense) X(activation) X(dropout) X(layer_norm) X(batch_norm) X(save) X(add)
 
-enum class Function : int { identity, relu, leaky_relu, elu, gelu, silu, mish, softplus, sigmoid, tanh, exp, softmax };
+// Functions of each number alone. kept: forward keeps f'(z), because y does not tell it.
+#define FC_FUNCTIONS(X)  \
+    X(relu, false)       \
+    X(leaky_relu, false) \
+    X(elu, false)        \
+    X(gelu, true)        \
+    X(silu, true)        \
+    X(mish, true)        \
+    X(softplus, false)   \
+    X(sigmoid, false)    \
+    X(tanh, false)       \
+    X(exp, false)
 
-// Whether forward keeps f'(z) of a function, because y does not tell it.
+// Losses that are a sum of terms, one for each output alone.
+#define FC_TERMS(X)       \
+    X(half_squared_error) \
+    X(mean_squared_error) \
+    X(absolute_error)     \
+    X(huber)              \
+    X(quantile)           \
+    X(poisson)            \
+    X(binary_cross_entropy)
+
+#define FC_RULES(X) X(sgd) X(momentum) X(nesterov) X(rmsprop) X(adam)
+
+#define FC_ENUMERATOR(name, ...) name,
+enum class Kind : int { FC_KINDS(FC_ENUMERATOR) };
+enum class Function : int { FC_FUNCTIONS(FC_ENUMERATOR) identity, softmax };
+enum class LossKind : int { FC_TERMS(FC_ENUMERATOR) hinge, softmax_cross_entropy };
+enum class Rule : int { FC_RULES(FC_ENUMERATOR) none };
+
 constexpr bool keeps_derivative(Function f) {
-    return f == Function::gelu || f == Function::silu || f == Function::mish;
+#define FC_KEPT(name, kept) \
+    if (f == Function::name) return kept;
+    FC_FUNCTIONS(FC_KEPT)
+    return false;
 }
-
-enum class LossKind : int {
-    half_squared_error,
-    mean_squared_error,
-    absolute_error,
-    huber,
-    quantile,
-    poisson,
-    hinge,
-    softmax_cross_entropy,
-    binary_cross_entropy
-};
-
-enum class Rule : int { none, sgd, momentum, nesterov, rmsprop, adam };
 
 // How much is worth sharing among threads: multiplications of a product, and numbers that a simple loop passes.
 constexpr double enough_products = 150e3;

@@ -66,7 +66,7 @@ def rows_beside_kinks(net, x, t, loss, how):
     encoded = loss.encode_targets(np.asarray(t), net.n_out)
     workspace = Workspace(net.program, net.theta, net.state.copy(), len(x), loss=loss)
     batch = workspace.bind(len(x))
-    batch.fill(x, encoded, None)
+    batch.x[...], batch.t = x, encoded
     workspace.at(how.get("seed", 0), 0)
     batch.forward(train=how.get("train", False))
     distances = [op.layer.kink_distances(p, rows) for op, p, rows, _, _ in batch.bound()]

@@ -78,26 +78,10 @@ void activate(ActivationParams<T> params, const T* bias, Rows<T> y, Rows<T> kept
         case Function::identity:
             if (bias) activate_as<Function::identity>(params, bias, y, kept, rows, n);
             return;
-        case Function::relu:
-            return activate_as<Function::relu>(params, bias, y, kept, rows, n);
-        case Function::leaky_relu:
-            return activate_as<Function::leaky_relu>(params, bias, y, kept, rows, n);
-        case Function::elu:
-            return activate_as<Function::elu>(params, bias, y, kept, rows, n);
-        case Function::gelu:
-            return activate_as<Function::gelu>(params, bias, y, kept, rows, n);
-        case Function::silu:
-            return activate_as<Function::silu>(params, bias, y, kept, rows, n);
-        case Function::mish:
-            return activate_as<Function::mish>(params, bias, y, kept, rows, n);
-        case Function::softplus:
-            return activate_as<Function::softplus>(params, bias, y, kept, rows, n);
-        case Function::sigmoid:
-            return activate_as<Function::sigmoid>(params, bias, y, kept, rows, n);
-        case Function::tanh:
-            return activate_as<Function::tanh>(params, bias, y, kept, rows, n);
-        case Function::exp:
-            return activate_as<Function::exp>(params, bias, y, kept, rows, n);
+#define FC_ACTIVATE(name, kept_) \
+    case Function::name:         \
+        return activate_as<Function::name>(params, bias, y, kept, rows, n);
+            FC_FUNCTIONS(FC_ACTIVATE)
     }
 }
 
@@ -128,26 +112,10 @@ void derive(ActivationParams<T> params, Rows<T> y, Rows<T> kept, Rows<T> dy, T* 
         case Function::identity:
             if (sums) derive_as<Function::identity>(params, y, kept, dy, sums, rows, n);
             return;
-        case Function::relu:
-            return derive_as<Function::relu>(params, y, kept, dy, sums, rows, n);
-        case Function::leaky_relu:
-            return derive_as<Function::leaky_relu>(params, y, kept, dy, sums, rows, n);
-        case Function::elu:
-            return derive_as<Function::elu>(params, y, kept, dy, sums, rows, n);
-        case Function::gelu:
-            return derive_as<Function::gelu>(params, y, kept, dy, sums, rows, n);
-        case Function::silu:
-            return derive_as<Function::silu>(params, y, kept, dy, sums, rows, n);
-        case Function::mish:
-            return derive_as<Function::mish>(params, y, kept, dy, sums, rows, n);
-        case Function::softplus:
-            return derive_as<Function::softplus>(params, y, kept, dy, sums, rows, n);
-        case Function::sigmoid:
-            return derive_as<Function::sigmoid>(params, y, kept, dy, sums, rows, n);
-        case Function::tanh:
-            return derive_as<Function::tanh>(params, y, kept, dy, sums, rows, n);
-        case Function::exp:
-            return derive_as<Function::exp>(params, y, kept, dy, sums, rows, n);
+#define FC_DERIVE(name, kept_) \
+    case Function::name:       \
+        return derive_as<Function::name>(params, y, kept, dy, sums, rows, n);
+            FC_FUNCTIONS(FC_DERIVE)
     }
 }
 

@@ -145,20 +145,10 @@ double hinge(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
 template <class T>
 double loss_of(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
     switch (run.loss) {
-        case LossKind::half_squared_error:
-            return terms<LossKind::half_squared_error>(run, from, to);
-        case LossKind::mean_squared_error:
-            return terms<LossKind::mean_squared_error>(run, from, to);
-        case LossKind::absolute_error:
-            return terms<LossKind::absolute_error>(run, from, to);
-        case LossKind::huber:
-            return terms<LossKind::huber>(run, from, to);
-        case LossKind::quantile:
-            return terms<LossKind::quantile>(run, from, to);
-        case LossKind::poisson:
-            return terms<LossKind::poisson>(run, from, to);
-        case LossKind::binary_cross_entropy:
-            return terms<LossKind::binary_cross_entropy>(run, from, to);
+#define FC_TERM(name)    \
+    case LossKind::name: \
+        return terms<LossKind::name>(run, from, to);
+        FC_TERMS(FC_TERM)
         case LossKind::softmax_cross_entropy:
             return softmax_cross_entropy(run, from, to);
         case LossKind::hinge:

@@ -90,24 +90,18 @@ FC_INLINE void update_as(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<c
     }
 }
 
-// Move rows of n parameters, `row` apart in theta and begun at `at`, against their gradient; where l2 l2_terms at them,
-// add l2 theta^2 to l2_terms.
+// Move rows of n parameters, `row` apart in theta and begun at `at`, against their gradient; where l2 shrinks them, add
+// l2 theta^2 to l2_terms.
 template <class T>
 void update(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<const T> gradient, ptrdiff_t rows, ptrdiff_t n,
             bool decays, V<T>& l2_terms) {
     switch (u.rule) {
         case Rule::none:
             return;
-        case Rule::sgd:
-            return update_as<Rule::sgd>(u, at, row, gradient, rows, n, decays, l2_terms);
-        case Rule::momentum:
-            return update_as<Rule::momentum>(u, at, row, gradient, rows, n, decays, l2_terms);
-        case Rule::nesterov:
-            return update_as<Rule::nesterov>(u, at, row, gradient, rows, n, decays, l2_terms);
-        case Rule::rmsprop:
-            return update_as<Rule::rmsprop>(u, at, row, gradient, rows, n, decays, l2_terms);
-        case Rule::adam:
-            return update_as<Rule::adam>(u, at, row, gradient, rows, n, decays, l2_terms);
+#define FC_UPDATE(name) \
+    case Rule::name:    \
+        return update_as<Rule::name>(u, at, row, gradient, rows, n, decays, l2_terms);
+            FC_RULES(FC_UPDATE)
     }
 }
 
