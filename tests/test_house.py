@@ -26,6 +26,7 @@ RANKS = {
     "base": 2,
     "initializers": 2,
     "schedules": 2,
+    "annotations": 2.5,  # for type checkers: nothing loads it at run time
     "activations": 3,
     "links": 3.5,
     "metrics": 3,

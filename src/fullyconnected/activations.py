@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fullyconnected.base import ActivationFunction, Layer
-from fullyconnected.core.arrays import Array, Buffer, BufferSpecs
+from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache
 from fullyconnected.core.checks import number
 from fullyconnected.core.registry import Registry
 from fullyconnected.core.settings import settings
@@ -26,11 +26,11 @@ class Identity(ActivationFunction):
 
     name = "identity"
 
-    def forward(self, z: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Cache, y: Array) -> None:
         if y is not z:
             c.xp.copyto(y, z)
 
-    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         pass
 
 
@@ -47,10 +47,10 @@ class ReLU(ActivationFunction):
         # a row of zeros, because NumPy takes the maximum with a row faster than with a scalar
         return {"zero": np.zeros(n), "positive": Buffer((rows, n), np.bool_)}
 
-    def forward(self, z: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Cache, y: Array) -> None:
         c.xp.maximum(z, c.zero, out=y)
 
-    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         c.xp.greater(y, c.zero, out=c.positive)
         c.xp.multiply(dy, c.positive, out=dy)
 
@@ -89,11 +89,11 @@ class LeakyReLU(ActivationFunction):
         # a row of slopes, as of zeros for relu
         return {"s": (rows, n), "positive": Buffer((rows, n), np.bool_), "slope": np.full(n, self.slope)}
 
-    def forward(self, z: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Cache, y: Array) -> None:
         c.xp.multiply(z, self.slope, out=c.s)
         c.xp.maximum(z, c.s, out=y)
 
-    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         xp = c.xp
         xp.greater(y, 0, out=c.positive)
         xp.copyto(c.s, c.positive)
@@ -138,7 +138,7 @@ class ELU(ActivationFunction):
     def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"s": (rows, n), "positive": Buffer((rows, n), np.bool_)}
 
-    def forward(self, z: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Cache, y: Array) -> None:
         xp = c.xp
         xp.minimum(z, 0, out=c.s)
         xp.expm1(c.s, out=c.s)
@@ -148,7 +148,7 @@ class ELU(ActivationFunction):
             y *= self.scale
         y += c.s
 
-    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         xp = c.xp
         xp.greater(y, 0, out=c.positive)
         xp.add(y, self.scale * self.alpha, out=c.s)
@@ -198,7 +198,7 @@ class GELU(ActivationFunction):
     def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"cdf": (rows, n), "density": (rows, n), "s": (rows, n), "positive": Buffer((rows, n), np.bool_)}
 
-    def forward(self, z: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Cache, y: Array) -> None:
         xp, u, cdf = c.xp, c.s, c.cdf
         xp.abs(z, out=u)
         xp.minimum(u, 1e3, out=u)  # an infinite |z| would make u below NaN; at 1000 the tail is 0 in any case
@@ -219,7 +219,7 @@ class GELU(ActivationFunction):
         xp.copyto(cdf, u, where=c.positive)
         xp.multiply(z, cdf, out=y)
 
-    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         c.xp.multiply(z, c.density, out=c.s)
         c.s *= 1 / math.sqrt(2 * math.pi)
         c.s += c.cdf
@@ -230,7 +230,7 @@ class GELU(ActivationFunction):
 ONE = np.ones(())
 
 
-def _sigmoid(z: Array, c: Any, out: Array) -> None:
+def _sigmoid(z: Array, c: Cache, out: Array) -> None:
     """Write 1 / (1 + exp(-z)): accurate at both ends; where exp overflows to infinity, that is 0."""
     xp = c.xp
     xp.negative(z, out=c.s)
@@ -247,10 +247,10 @@ class Sigmoid(ActivationFunction):
     def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"s": (rows, n), "one": ONE}
 
-    def forward(self, z: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Cache, y: Array) -> None:
         _sigmoid(z, c, y)
 
-    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         xp = c.xp
         xp.subtract(c.one, y, out=c.s)
         xp.multiply(c.s, y, out=c.s)
@@ -265,10 +265,10 @@ class Tanh(ActivationFunction):
     def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"s": (rows, n), "one": ONE}
 
-    def forward(self, z: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Cache, y: Array) -> None:
         c.xp.tanh(z, out=y)
 
-    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         xp = c.xp
         xp.multiply(y, y, out=c.s)
         xp.subtract(c.one, c.s, out=c.s)
@@ -286,11 +286,11 @@ class SiLU(ActivationFunction):
     def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"sigmoid": (rows, n), "s": (rows, n), "one": ONE}
 
-    def forward(self, z: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Cache, y: Array) -> None:
         _sigmoid(z, c, c.sigmoid)
         c.xp.multiply(z, c.sigmoid, out=y)
 
-    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         c.xp.subtract(c.one, c.sigmoid, out=c.s)
         c.s *= y
         c.s += c.sigmoid
@@ -311,7 +311,7 @@ class Mish(ActivationFunction):
     def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"t": (rows, n), "s": (rows, n), "one": ONE}
 
-    def forward(self, z: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Cache, y: Array) -> None:
         xp, t, n = c.xp, c.t, c.s
         xp.minimum(z, 20, out=t)  # from there on t rounds to 1, and n would overflow further on
         xp.exp(t, out=t)
@@ -321,7 +321,7 @@ class Mish(ActivationFunction):
         xp.divide(n, t, out=t)
         xp.multiply(z, t, out=y)
 
-    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         xp, t, s = c.xp, c.t, c.s
         _sigmoid(z, c, s)
         s *= z
@@ -341,10 +341,10 @@ class Softplus(ActivationFunction):
     def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"s": (rows, n)}
 
-    def forward(self, z: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Cache, y: Array) -> None:
         c.xp.logaddexp(z, 0, out=y)
 
-    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         xp = c.xp
         xp.negative(y, out=c.s)
         xp.expm1(c.s, out=c.s)
@@ -357,10 +357,10 @@ class Exp(ActivationFunction):
 
     name = "exp"
 
-    def forward(self, z: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Cache, y: Array) -> None:
         c.xp.exp(z, out=y)
 
-    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         dy *= y
 
 
@@ -372,7 +372,7 @@ class Softmax(ActivationFunction):
     def cache(self, rows: int, n: int) -> BufferSpecs:
         return {"row": (rows, 1), "s": (rows, n)}
 
-    def forward(self, z: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Cache, y: Array) -> None:
         xp = c.xp
         z.max(axis=1, keepdims=True, out=c.row)
         xp.subtract(z, c.row, out=y)
@@ -380,7 +380,7 @@ class Softmax(ActivationFunction):
         y.sum(axis=1, keepdims=True, out=c.row)
         y /= c.row
 
-    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         xp = c.xp
         xp.multiply(dy, y, out=c.s)
         c.s.sum(axis=1, keepdims=True, out=c.row)
@@ -400,10 +400,10 @@ class FunctionPair(ActivationFunction):
     name: ClassVar[str] = "function pair"
     needs_input: ClassVar[bool] = True
 
-    def forward(self, z: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Cache, y: Array) -> None:
         y[...] = self._applied(self.f, z)
 
-    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         dy *= self._applied(self.df, z)
 
     def _applied(self, function: Callable[[Array], Any], z: Array) -> Any:

@@ -19,15 +19,18 @@ A step allocates nothing of batch size: every array function comes from ``c.xp``
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, SupportsFloat
 
 import numpy as np
 
-from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Shape, allocate, bind_buffers, dot
+from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Shape, Views, allocate, bind_buffers, dot
 from fullyconnected.core.checks import as_array, as_weights
 from fullyconnected.core.contracts import check_class, check_shapes, guarded, is_foreign, read_only
 from fullyconnected.core.settings import Settings, settings
 from fullyconnected.errors import ConfigError, ShapeError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["ActivationFunction", "Layer", "Link", "Loss", "Metric", "Optimizer", "Param", "Solver"]
 
@@ -128,18 +131,18 @@ class Layer(Settings):
         """Name the buffers that forward and backward use for a batch of ``rows``."""
         return {}
 
-    def initialize(self, p: Any, rng: np.random.Generator) -> None:
+    def initialize(self, p: Views, rng: np.random.Generator) -> None:
         """Fill the parameters and the running state with their first values."""
 
-    def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:
+    def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
         """Write ``y`` and the cache."""
         raise NotImplementedError(f"{type(self).__name__} has no forward; see help(fc.Layer)")
 
-    def backward(self, p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
+    def backward(self, p: Views, x: Array, c: Cache, y: Array, dy: Array, g: Views, dx: Array | None) -> None:
         """Overwrite ``g`` and, unless it is None, ``dx``; ``dy`` may be destroyed."""
         raise NotImplementedError(f"{type(self).__name__} has no backward, so that it can predict, and not be trained")
 
-    def kink_distances(self, p: Any, x: Array) -> Array | None:
+    def kink_distances(self, p: Views, x: Array) -> Array | None:
         """Return how far each unit is from each of its kinks, signed; None where there are none."""
         return None
 
@@ -173,11 +176,11 @@ class ActivationFunction(Settings):
         """Name the buffers that forward and backward use for a batch of ``(rows, n)``."""
         return {}
 
-    def forward(self, z: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Cache, y: Array) -> None:
         """Write ``y = f(z)``."""
         raise NotImplementedError(f"{type(self).__name__} has no forward; see help(fc.ActivationFunction)")
 
-    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         """Turn ``dy``, the derivative with respect to ``y``, into the one with respect to ``z``, in place."""
         raise NotImplementedError(f"{type(self).__name__} has no backward, so that it can predict, and not be trained")
 
@@ -301,7 +304,7 @@ class Loss(Settings):
         """Return targets that this loss takes, for the proof; override it where any numbers will not do."""
         return rng.normal(size=(rows, n_out))
 
-    def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
+    def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
         """Write the terms of each row's loss into ``c.e``, and the derivative of their sum into ``dz``."""
         raise NotImplementedError(f"{type(self).__name__} has no terms; see help(fc.Loss)")
 
@@ -318,19 +321,19 @@ class Loss(Settings):
         even = 1 / rows
         return {**wanted, "w": np.full((rows, n_out), even), "w_e": np.full((rows, e[1]), even)}
 
-    def set_weights(self, c: Any, w: Array) -> None:
+    def set_weights(self, c: Cache, w: Array) -> None:
         """Set the rows' weights (rows,), in proportion; until then every row weighs the same."""
         share = w.sum()
         c.xp.divide(w[:, None], share, out=c.w, casting="same_kind")
         c.xp.divide(w[:, None], share, out=c.w_e, casting="same_kind")
 
-    def value_and_gradient(self, z: Array, t: Array, c: Any, dz: Array) -> Any:
+    def value_and_gradient(self, z: Array, t: Array, c: Cache, dz: Array) -> SupportsFloat:
         """Return ``sum_i w_i sum_j e_ij``, and write its gradient into ``dz``."""
         self.terms(z, t, c, dz)
         c.xp.multiply(dz, c.w, out=dz)
         return dot(c.xp, c.e, c.w_e)
 
-    def __call__(self, z: Any, t: Any, sample_weight: Any = None) -> tuple[float, Array]:
+    def __call__(self, z: ArrayLike, t: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[float, Array]:
         """Return the loss of outputs ``z`` for targets ``t``, and its gradient with respect to ``z``.
 
         Raises
@@ -347,7 +350,7 @@ class Loss(Settings):
         w = None if sample_weight is None else as_weights(sample_weight, len(z))
         return self.of_checked(z, in_dtype(encoded, z.dtype), w)
 
-    def predictions(self, z: Any) -> Array:
+    def predictions(self, z: ArrayLike) -> Array:
         """Return what raw outputs predict, as :attr:`link` says: values, rates, or probabilities.
 
         Parameters
@@ -375,7 +378,7 @@ class Loss(Settings):
         """
         return self.link.predictions(self._checked(z))
 
-    def _checked(self, z: Any) -> Array:
+    def _checked(self, z: ArrayLike) -> Array:
         """Return outputs (rows, n_out) as floats."""
         z = as_array(z, "z")
         if z.ndim != 2:
@@ -473,7 +476,7 @@ class Optimizer(Settings):
         """Whether ``update`` looks at which parameters decay."""
         return False
 
-    def update(self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
+    def update(self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
         """Move ``theta`` in place; ``s`` holds the slots, ``c`` the scratch, and ``step`` counts from 1."""
         raise NotImplementedError(f"{type(self).__name__} has no update; see help(fc.Optimizer)")
 
@@ -483,7 +486,7 @@ class Optimizer(Settings):
         return type(self).update_tensor is not Optimizer.update_tensor
 
     def update_tensor(
-        self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, param: Param, name: str
+        self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, param: Param, name: str
     ) -> None:
         """Move one parameter in place; ``param`` says what it is, and ``name`` which: ``"dense_1.W"``."""
         raise NotImplementedError(f"{type(self).__name__} has no update_tensor; see help(fc.Optimizer)")

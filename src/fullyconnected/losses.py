@@ -6,7 +6,7 @@ Each class gives the terms of one row's loss and their derivative with respect t
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsFloat
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from fullyconnected import links
 from fullyconnected.activations import ONE
 from fullyconnected.base import Link, Loss, as_outputs
 from fullyconnected.core import deprecation
-from fullyconnected.core.arrays import BLOCK, Array, Buffer, BufferSpecs, dot
+from fullyconnected.core.arrays import BLOCK, Array, Buffer, BufferSpecs, Cache, dot
 from fullyconnected.core.checks import number
 from fullyconnected.core.registry import Registry
 from fullyconnected.core.settings import Settings, settings
@@ -58,13 +58,13 @@ class HalfSquaredError(Loss):
         if "terms" in vars(cls) and "value_and_gradient" not in vars(cls):
             cls.value_and_gradient = Loss.value_and_gradient  # type: ignore[method-assign]
 
-    def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
+    def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
         xp = c.xp
         xp.subtract(z, t, out=dz)
         xp.multiply(dz, 0.5, out=c.e)
         xp.multiply(c.e, dz, out=c.e)
 
-    def value_and_gradient(self, z: Array, t: Array, c: Any, dz: Array) -> Any:
+    def value_and_gradient(self, z: Array, t: Array, c: Cache, dz: Array) -> SupportsFloat:
         xp = c.xp
         xp.subtract(z, t, out=c.e)
         xp.multiply(c.e, c.w, out=dz)  # the gradient w (z - t), and with it the value: three operations for both
@@ -90,7 +90,7 @@ class MeanSquaredError(Loss):
 
     name: ClassVar[str] = "mean_squared_error"
 
-    def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
+    def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
         xp = c.xp
         xp.subtract(z, t, out=dz)
         xp.multiply(dz, 1 / z.shape[1], out=c.e)
@@ -117,7 +117,7 @@ class AbsoluteError(Loss):
 
     name: ClassVar[str] = "absolute_error"
 
-    def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
+    def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
         xp = c.xp
         xp.subtract(z, t, out=dz)
         xp.abs(dz, out=c.e)
@@ -159,7 +159,7 @@ class Huber(Loss):
     def cache(self, rows: int, n_out: int) -> BufferSpecs:
         return {"e": (rows, n_out), "r": (rows, n_out)}
 
-    def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
+    def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
         xp = c.xp
         xp.subtract(z, t, out=c.r)
         xp.clip(c.r, -self.delta, self.delta, out=dz)
@@ -200,7 +200,7 @@ class Quantile(Loss):
     def cache(self, rows: int, n_out: int) -> BufferSpecs:
         return {"e": (rows, n_out), "r": (rows, n_out)}
 
-    def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
+    def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
         xp = c.xp
         xp.subtract(z, t, out=c.r)
         xp.sign(c.r, out=dz)
@@ -243,7 +243,7 @@ class Poisson(Loss):
             raise DataError(f"Poisson takes counts or rates, 0 or more; the smallest target is {t.min()}")
         return t
 
-    def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
+    def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
         xp = c.xp
         xp.exp(z, out=dz)
         xp.multiply(t, z, out=c.e)
@@ -292,7 +292,7 @@ class BinaryCrossEntropy(Loss):
         full = (rows, n_out)
         return {"e": full, "s": full, "side": full, "one": ONE, "minus": np.full((), -1.0), "half": np.full((), 0.5)}
 
-    def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
+    def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
         # With q = exp(-|z|), the value is log(1 + q) + ([z >= 0] - t) z and the slope [z >= 0] - t -+ q / (1 + q):
         # nothing that is nearly 1 is taken from 1, so that a right answer's small loss and slope are exact, too.
         xp = c.xp
@@ -406,7 +406,7 @@ class SoftmaxCrossEntropy(Loss):
             "others": (rows, n_out),
         }
 
-    def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
+    def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
         # 1 - p of the right class (of the likeliest one, where the targets are probabilities) is the sum of the other
         # p, and never taken from 1: where the answer is right, loss and slope are small numbers of full accuracy.
         xp, e = c.xp, c.e[:, 0]
@@ -430,7 +430,7 @@ class SoftmaxCrossEntropy(Loss):
             self._of_probabilities(t, c, dz)
 
     @staticmethod
-    def _of_probabilities(t: Array, c: Any, dz: Array) -> None:
+    def _of_probabilities(t: Array, c: Cache, dz: Array) -> None:
         """Write -sum_j t_j log p_j and p_j (sum_k t_k - t_j) - t_j (1 - p_j), which is p_j sum_k t_k - t_j."""
         xp = c.xp
         xp.add(c.rest, 1, out=c.row)
@@ -490,7 +490,7 @@ class Hinge(Loss):
             "picked": (rows,),
         }
 
-    def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
+    def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
         xp = c.xp
         xp.add(c.first, t, out=c.place)
         z.take(c.place, out=c.picked)  # z_y

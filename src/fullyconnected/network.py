@@ -1,17 +1,19 @@
 """The network: layers, and the vector of their parameters. It knows no optimizer and no training."""
 
+from __future__ import annotations
+
 import copy
 import os
 import pickle
 from collections.abc import Mapping, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, Never, NoReturn
 
 import numpy as np
 from numpy import empty, ndarray  # by themselves for predict, where looking them up is a part of the time
 
 from fullyconnected.activations import activation as as_activation
-from fullyconnected.base import Layer, Loss
+from fullyconnected.base import Layer, Loss, Metric
 from fullyconnected.core import randomness
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import (
@@ -34,6 +36,18 @@ from fullyconnected.program.program import Program
 from fullyconnected.program.sources import Source
 
 if TYPE_CHECKING:
+    from fullyconnected.annotations import (
+        ActivationLike,
+        ArrayLike,
+        DType,
+        DTypeLike,
+        LayerParams,
+        LossLike,
+        MetricLike,
+        PathLike,
+        SeedLike,
+        SizesLike,
+    )
     from fullyconnected.engine.base import Predictor
     from fullyconnected.program.summary import Summary
 
@@ -48,7 +62,7 @@ class Gradients(NamedTuple):
 
     loss: float
     theta: Array
-    params: list[Any]
+    params: list[LayerParams]
     x: Array
 
 
@@ -104,7 +118,9 @@ class Network:
     (13, (1, 1))
     """
 
-    def __init__(self, layers: Sequence[Layer], *more: Any, dtype: Any = np.float32, seed: Any = None) -> None:
+    def __init__(
+        self, layers: Sequence[Layer], *more: Never, dtype: DTypeLike = np.float32, seed: SeedLike = None
+    ) -> None:
         if more or isinstance(layers, Layer) or not isinstance(layers, Sequence):
             given = f"{layers!r:.200}" + ", ..." * bool(more)
             raise InputTypeError(
@@ -113,12 +129,12 @@ class Network:
         if not layers:
             raise ConfigError("a network has one layer or more; the list is empty")
         try:
-            dtype = np.dtype("none" if dtype is None else dtype)  # NumPy takes None for float64
+            kind: np.dtype[Any] = np.dtype("none" if dtype is None else dtype)  # NumPy takes None for float64
         except TypeError:
             raise InputTypeError(f"dtype is float32 or float64; got {dtype!r}") from None
-        if dtype not in (np.float32, np.float64):
-            raise ConfigError(f"dtype is float32 or float64; got {dtype}")
-        self._build(chain(layers, None), dtype)
+        if kind not in (np.float32, np.float64):
+            raise ConfigError(f"dtype is float32 or float64; got {kind}")
+        self._build(chain(layers, None), kind)
         seed = randomness.as_seed(seed)
         for op, p in zip(self.program.operations, self._p, strict=True):
             with np.errstate(over="ignore"):
@@ -157,7 +173,7 @@ class Network:
         return self._theta
 
     @theta.setter
-    def theta(self, values: Any) -> None:
+    def theta(self, values: ArrayLike) -> None:
         values = as_array(values, "theta")
         if values.shape != self._theta.shape:
             raise ShapeError(f"theta has shape {self._theta.shape}; got {values.shape}")
@@ -170,11 +186,11 @@ class Network:
         return self._state
 
     @property
-    def params(self) -> list[Any]:
+    def params(self) -> list[LayerParams]:
         """The parameters of each layer, by name, as views into ``theta``."""
         return self._by_layer(self._theta)
 
-    def _by_layer(self, flat: Array) -> list[Any]:
+    def _by_layer(self, flat: Array) -> list[LayerParams]:
         views = iter(self.program.views(flat))
 
         def entry(layer: Layer) -> Any:
@@ -187,9 +203,9 @@ class Network:
         return [entry(layer) for layer in self.layers]
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> DType:
         """What the network computes in."""
-        dtype: np.dtype[Any] = self._theta.dtype
+        dtype: DType = self._theta.dtype
         return dtype
 
     @property
@@ -198,7 +214,7 @@ class Network:
         return self._loss if isinstance(self._loss, Loss) else None
 
     @loss.setter
-    def loss(self, given: Any) -> None:
+    def loss(self, given: LossLike | None) -> None:
         self._loss = None if given is None else check_loss(self.program, given)
 
     @property
@@ -216,7 +232,7 @@ class Network:
         """How many parameters there are."""
         return self.program.n_params
 
-    def predict(self, x: Any, *, engine: str = "auto", n_threads: int | None = None) -> Array:
+    def predict(self, x: ArrayLike, *, engine: str = "auto", n_threads: int | None = None) -> Array:
         """Return the last layer's raw outputs (rows, n_out) for any number of rows, in bounded memory.
 
         Dropout drops nothing, and batch normalisation uses its running statistics. Outputs that overflow are infinite
@@ -276,7 +292,7 @@ class Network:
             self._idle.setdefault(engine, []).append(predictor)
         return z
 
-    def predictions(self, x: Any, *, engine: str = "auto", n_threads: int | None = None) -> Array:
+    def predictions(self, x: ArrayLike, *, engine: str = "auto", n_threads: int | None = None) -> Array:
         """Return what the outputs mean, (rows, n_out): probabilities, rates or values, by the loss of the training.
 
         It is ``net.loss.predictions(net.predict(x))``: with softmax cross-entropy the probabilities of the classes,
@@ -315,12 +331,12 @@ class Network:
 
     def evaluate(
         self,
-        x: Any,
-        t: Any,
-        loss: Any,
-        metrics: Any = "auto",
+        x: ArrayLike,
+        t: ArrayLike,
+        loss: LossLike,
+        metrics: MetricLike | Sequence[MetricLike] = "auto",
         *,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
         engine: str = "auto",
         n_threads: int | None = None,
     ) -> Evaluation:
@@ -362,7 +378,7 @@ class Network:
         )
 
     def evaluate_checked(
-        self, data: Data, metrics: Any, engine: str = "auto", n_threads: int | None = None
+        self, data: Data, metrics: Mapping[str, Metric], engine: str = "auto", n_threads: int | None = None
     ) -> Evaluation:
         """Return the loss and the metrics over checked data; the loss in blocks of rows, added up in float64."""
         z, t = self._outputs(data.x, engine, n_threads), data.t.view()
@@ -382,13 +398,13 @@ class Network:
 
     def gradients(
         self,
-        x: Any,
-        t: Any,
-        loss: Any,
+        x: ArrayLike,
+        t: ArrayLike,
+        loss: LossLike,
         l2: float = 0.0,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
         train: bool = False,
-        seed: Any = None,
+        seed: SeedLike = None,
         *,
         engine: str = "numpy",
     ) -> Gradients:
@@ -440,7 +456,7 @@ class Network:
         return Gradients(value, flat, self._by_layer(flat), dx.reshape(np.shape(x)))
 
     def loss_and_grad(
-        self, x: Any, t: Any, loss: Any, l2: float = 0.0, sample_weight: Any = None
+        self, x: ArrayLike, t: ArrayLike, loss: LossLike, l2: float = 0.0, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Array]:
         """Return the loss of a batch and its flat gradient: what ``scipy.optimize.minimize(jac=True)`` takes."""
         g = self.gradients(x, t, loss, l2, sample_weight)
@@ -452,7 +468,7 @@ class Network:
         views = ((tensor.of(self._theta), turned and tensor.param.matrix) for tensor in self.program.tensors)
         return [(a.T if turns else a).copy() for a, turns in views]
 
-    def set_weights(self, weights: Sequence[Any], layout: str = "in,out") -> None:
+    def set_weights(self, weights: Sequence[ArrayLike], layout: str = "in,out") -> None:
         """Set all parameter arrays, ordered and laid out as :meth:`get_weights` has them; all are checked first."""
         turned, tensors = _turned(layout), self.program.tensors
         if not isinstance(weights, Sequence):
@@ -475,7 +491,7 @@ class Network:
         for tensor, a in zip(tensors, arrays, strict=True):
             tensor.of(self._theta)[...] = a
 
-    def summary(self, width: int | None = None) -> "Summary":
+    def summary(self, width: int | None = None) -> Summary:
         """Return a table of the layers: formula, output, parameters, memory, and FLOPs; a notebook shows it in HTML.
 
         Weights are the parameters that l2 and weight decay shrink, biases all others, such as the gamma and beta of
@@ -519,7 +535,7 @@ class Network:
 
         return summarise(self.program, self.dtype, width)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: PathLike) -> None:
         """Write the network to a safetensors file; ``path`` holds the old file or the new one, whole, at any moment.
 
         Raises
@@ -533,7 +549,7 @@ class Network:
 
         write_model(path, Model(self.layers, self._theta, self._state, columns=self.columns, loss=self._loss))
 
-    def copy(self) -> "Network":
+    def copy(self) -> Network:
         """Return a network of its own with the same layers and parameters."""
         return copy.deepcopy(self)
 
@@ -547,7 +563,7 @@ class Network:
         state: Array,
         columns: Columns = UNNAMED,
         loss: Loss | Mapping[str, Any] | None = None,
-    ) -> "Network":
+    ) -> Network:
         """Return a network around existing vectors, which it keeps."""
         net = cls.__new__(cls)
         net.__setstate__({"layers": layers, "theta": theta, "state": state, "columns": columns, "loss": loss})
@@ -564,7 +580,7 @@ class Network:
             loss = {"unknown": type(loss).__name__}
         return {**self._parts(), "loss": loss}
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Network":
+    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
         twin = type(self).__new__(type(self))
         twin.__setstate__({**copy.deepcopy(self._parts(), memo), "loss": self._loss})
         return twin
@@ -577,7 +593,7 @@ class Network:
         self.program = Program(self.layers)
         self._carve()
 
-    if not TYPE_CHECKING:  # else any name would pass
+    if not TYPE_CHECKING:  # to a type checker any name would pass otherwise, and any call
 
         def __getattr__(self, name: str) -> Any:  # reached only for names that do not exist
             if name.startswith("_"):  # asked for by tools, which expect it to be missing
@@ -587,9 +603,9 @@ class Network:
             known = [each for each in (*dir(type(self)), *vars(self)) if not each.startswith("_")]
             raise MissingNameError(f"a Network has no attribute {name!r}{advice(name, ATTRIBUTES, known, 'net.')}")
 
-    def __call__(self, *given: Any, **settings: Any) -> NoReturn:
-        """Raise: a network is not a function."""
-        raise InputTypeError("a Network is not called: write net.predict(x)")
+        def __call__(self, *given: object, **settings: object) -> NoReturn:
+            """Raise: a network is not a function."""
+            raise InputTypeError("a Network is not called: write net.predict(x)")
 
     def __repr__(self) -> str:
         return f"Network({list(self.layers)!a}, dtype={self.dtype})"
@@ -605,12 +621,12 @@ def _turned(layout: str) -> bool:
 
 
 def mlp(
-    sizes: Sequence[int],
-    activation: Any = "relu",
-    output_activation: Any = None,
-    *more: Any,
-    dtype: Any = np.float32,
-    seed: Any = None,
+    sizes: SizesLike,
+    activation: ActivationLike | None = "relu",
+    output_activation: ActivationLike | None = None,
+    *more: Never,
+    dtype: DTypeLike = np.float32,
+    seed: SeedLike = None,
 ) -> Network:
     """Return a network of Dense layers: ``mlp([784, 512, 10])`` has one hidden layer of 512 units.
 
@@ -635,17 +651,18 @@ def mlp(
     """
     apart = more or _is_sizes(activation) or _is_sizes(output_activation)
     if apart or isinstance(sizes, str) or not isinstance(sizes, Sequence | np.ndarray) or len(sizes) < 2:
-        given = np.hstack([each for each in (sizes, activation, output_activation, *more) if _is_sizes(each)] or [0])
+        numbers: list[Any] = [each for each in (sizes, activation, output_activation, *more) if _is_sizes(each)]
+        given = np.hstack(numbers or [0])
         hint = f": fc.mlp({given.tolist()})" if apart and given.size > 1 else ""
         raise ConfigError(
             f"sizes are a list, of the input, the hidden layers and the output, two or more; "
             f"got {sizes!r:.200}{hint or ', ...' * bool(more)}"
         )
-    sizes = [count(f"sizes[{i}]", size) for i, size in enumerate(sizes)]
+    widths = [count(f"sizes[{i}]", size) for i, size in enumerate(sizes)]
     if activation is not None:
         activation = as_activation(activation)  # also where there is no hidden layer to look at it
-    activations = [activation] * (len(sizes) - 2) + [output_activation]
-    pairs = zip(sizes[:-1], sizes[1:], activations, strict=True)
+    activations = [activation] * (len(widths) - 2) + [output_activation]
+    pairs = zip(widths[:-1], widths[1:], activations, strict=True)
     return Network([Dense(n_in, n_out, f) for n_in, n_out, f in pairs], dtype=dtype, seed=seed)
 
 
@@ -655,7 +672,7 @@ def _is_sizes(given: Any) -> bool:
     return bool(numbers) and all(isinstance(each, Integral) and not isinstance(each, bool) for each in numbers)
 
 
-def load(path: str | os.PathLike[str]) -> Network:
+def load(path: PathLike) -> Network:
     """Return the network in a file that :meth:`Network.save` or a checkpoint wrote; nothing in it is executed.
 
     Raises

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from fullyconnected.base import Optimizer, Solver
-from fullyconnected.core.arrays import Array
+from fullyconnected.core.arrays import Array, Cache, Views
 from fullyconnected.core.checks import count, number
 from fullyconnected.core.registry import Registry
 from fullyconnected.core.settings import Settings, settings
@@ -53,7 +53,7 @@ class SGD(Optimizer):
     def __post_init__(self) -> None:
         number("lr", self.lr, above=True)
 
-    def update(self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
+    def update(self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
         c.xp.multiply(g, lr, out=c.a)
         c.xp.subtract(theta, c.a, out=theta)
 
@@ -92,7 +92,7 @@ class Momentum(SGD):
         super().__post_init__()
         _share("momentum", self.momentum)
 
-    def update(self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
+    def update(self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
         xp = c.xp
         xp.multiply(s.v, self.momentum, out=s.v)
         xp.add(s.v, g, out=s.v)
@@ -128,7 +128,7 @@ class Nesterov(Momentum):
 
     name: ClassVar[str] = "nesterov"
 
-    def update(self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
+    def update(self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
         xp = c.xp
         xp.multiply(s.v, self.momentum, out=s.v)
         xp.add(s.v, g, out=s.v)
@@ -175,7 +175,7 @@ class RMSProp(SGD):
         _share("rho", self.rho)
         number("epsilon", self.epsilon, above=True)
 
-    def update(self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
+    def update(self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
         xp, a = c.xp, c.a
         xp.multiply(g, g, out=a)
         xp.multiply(a, 1 - self.rho, out=a)
@@ -233,7 +233,7 @@ class Adam(SGD):
         _share("beta2", self.beta2)
         number("epsilon", self.epsilon, above=True)
 
-    def update(self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
+    def update(self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
         xp, a = c.xp, c.a
         xp.subtract(g, s.m, out=a)
         xp.multiply(a, 1 - self.beta1, out=a)
@@ -291,7 +291,7 @@ class AdamW(Adam):
     def decays(self) -> bool:
         return self.weight_decay > 0
 
-    def update(self, theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
+    def update(self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
         if decays:
             c.xp.multiply(theta, 1 - lr * self.weight_decay, out=theta)
         super().update(theta, g, s, c, lr=lr, step=step, decays=decays)

@@ -1,6 +1,6 @@
 """One line that makes a class of your own known: by name, to files, and to the proof."""
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.core.registry import Registry
@@ -12,11 +12,20 @@ from fullyconnected.losses import LOSSES
 from fullyconnected.metrics import METRICS
 from fullyconnected.optimizers import OPTIMIZERS
 
+if TYPE_CHECKING:
+    from fullyconnected.base import ActivationFunction, Layer, Loss, Metric, Optimizer, Solver
+    from fullyconnected.engine.base import Engine
+    from fullyconnected.files.format import Format
+
 __all__ = ["REGISTRIES", "register"]
 
 REGISTRIES: tuple[Registry[Any], ...] = (LAYERS, ACTIVATIONS, LOSSES, METRICS, OPTIMIZERS, ENGINES, FORMATS)
 
-C = TypeVar("C", bound=type[Any])
+C = TypeVar(
+    "C",
+    bound="type[Layer] | type[ActivationFunction] | type[Loss] | type[Metric] | type[Optimizer] | type[Solver] "
+    "| type[Engine] | type[Format]",
+)
 
 
 def register(cls: C) -> C:

@@ -21,7 +21,7 @@ import numpy as np
 from fullyconnected.base import ActivationFunction, Layer, Loss
 from fullyconnected.checking.comparison import Subject
 from fullyconnected.checking.report import Report, TensorReport
-from fullyconnected.core.arrays import Array
+from fullyconnected.core.arrays import Array, Cache
 from fullyconnected.core.checks import as_rows, count, number
 from fullyconnected.core.deprecation import old_arguments
 from fullyconnected.core.randomness import as_seed
@@ -43,7 +43,7 @@ class Projection(Loss):
 
     name = "projection"
 
-    def terms(self, z: Array, t: Array, c: Any, dz: Array) -> None:
+    def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
         c.xp.multiply(z, t, out=c.e)
         c.xp.copyto(dz, t)
 

@@ -7,7 +7,7 @@ one line. The layers see named views of it: ``p.W``, ``p.b``.
 import math
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from fullyconnected.core import deprecation
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import InputTypeError, MissingNameError, ShapeError
 
-__all__ = ["BLOCK", "Array", "Buffer", "BufferSpecs", "Shape", "Views", "allocate", "bind_buffers", "dot"]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+__all__ = ["BLOCK", "Array", "Buffer", "BufferSpecs", "Cache", "Shape", "Views", "allocate", "bind_buffers", "dot"]
 
 BLOCK = 1024  # numbers that are added up in their own dtype
 
@@ -29,6 +32,9 @@ class Buffer(NamedTuple):
     shape: Shape
     dtype: type
 
+
+# Buffers by the names under which they were asked for, and xp, the array namespace.
+Cache = SimpleNamespace
 
 # What a layer may ask for under a name: a shape (of the network's dtype), a Buffer, or a constant array.
 BufferSpecs = Mapping[str, Shape | Buffer | Array]
@@ -47,7 +53,7 @@ class Views:
     def __init__(self, views: Mapping[str, Array]) -> None:
         self.__dict__.update(views)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: "ArrayLike") -> None:
         view, array = getattr(self, name), np.asarray(value)
         if array.dtype.kind not in "biuf":
             raise InputTypeError(f"{name} is set to numbers; got {array.dtype}")
@@ -56,7 +62,7 @@ class Views:
         with np.errstate(over="ignore"):  # what is too large for the dtype is infinite, and training refuses it
             view[...] = array
 
-    def __getattr__(self, name: str) -> Any:  # reached only for names that do not exist
+    def __getattr__(self, name: str) -> Array:  # reached only for names that do not exist
         if (new := deprecation.PARAMETERS.get(name)) in self.__dict__:
             deprecation.warn(name, new)
             return self.__dict__[new]
@@ -99,11 +105,9 @@ def allocate(wanted: BufferSpecs, dtype: np.dtype[Any], xp: Any = np) -> dict[st
     return memory
 
 
-def bind_buffers(
-    memory: Mapping[str, Array], wanted: BufferSpecs, dtype: np.dtype[Any], xp: Any = np
-) -> SimpleNamespace:
+def bind_buffers(memory: Mapping[str, Array], wanted: BufferSpecs, dtype: np.dtype[Any], xp: Any = np) -> Cache:
     """Return the wanted buffers as first parts of ``memory``, and the constants; and ``xp``, the namespace."""
-    cache = SimpleNamespace(xp=xp)
+    cache = Cache(xp=xp)
     for name, want in wanted.items():
         if isinstance(want, np.ndarray):
             setattr(cache, name, xp.array(want, dtype if want.dtype.kind == "f" else want.dtype))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fullyconnected.base import Optimizer
-from fullyconnected.core.arrays import Array, Shape, Views
+from fullyconnected.core.arrays import Array, Cache, Shape, Views
 from fullyconnected.core.contracts import check_shapes, is_foreign
 from fullyconnected.program.description import Tensor
 from fullyconnected.program.guard import WatchedRule
@@ -97,7 +97,7 @@ def _namespace(arrays: Mapping[str, Array]) -> SimpleNamespace:
 def _told(update: Callable[..., None], tensor: Tensor) -> Callable[..., None]:
     """Return an update that is told which parameter it is called for."""
 
-    def run(theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
+    def run(theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
         update(theta, g, s, c, lr=lr, step=step, param=tensor.param, name=tensor.name)
 
     return run
@@ -109,7 +109,7 @@ def _scaled(update: Update, factor: float) -> list[Update]:
         return [update]
     made = update.run
 
-    def run(theta: Array, g: Array, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
+    def run(theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
         made(theta, g, s, c, lr=lr * factor, step=step, decays=decays)
 
     return [update._replace(run=run)] if factor else []

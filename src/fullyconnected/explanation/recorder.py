@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -152,9 +152,9 @@ def apart(program: Program) -> Program:
     last = {-1: -1}  # of each operation, which gives its output here
     for i, op in enumerate(program.operations):
         layers: list[Layer] = [op.layer]
-        if _fused(op.layer):
+        if _fused(op.layer) and (f := op.layer.activation) is not None:
             linear = Dense(op.n_in, op.n_out, bias=op.layer.bias, init="zeros")
-            layers = [linear, Activation(op.layer.activation, n_in=op.n_out)]
+            layers = [linear, Activation(f, n_in=op.n_out)]
         reads = tuple(last[source] for source in op.reads)
         for layer in layers:
             found.append(Part(op.name, layer, reads, op.number))
@@ -322,7 +322,7 @@ class Recorder:
         written = {"p": noted.divided, "L": value, "dz": batch.dz}
         lines = formulas.of_loss(data.loss, rows=len(batch.z), weighted=weighted, classes=batch.t.ndim == 1)
         named = {"L": Name(letter, full=letter), "dz": z.gradient("L")}
-        sources = (data.loss, _Space({"k": self.net.n_out}))
+        sources = (data.loss, SimpleNamespace(k=self.net.n_out))
         for line in lines:
             kind, _, short = line.result.rpartition(".")
             left = named.get(short) or Name(short, full=f"loss.{short}")
@@ -469,13 +469,6 @@ class Recorder:
         if known not in self.values:
             self.keep(known, getattr(rule, name.letter + name.index))
         return known
-
-
-class _Space:
-    """Named things, as layers and rules are handed them."""
-
-    def __init__(self, arrays: Mapping[str, Any]) -> None:
-        self.__dict__.update(arrays)
 
 
 def verdict(report: TensorReport, label: str) -> str:

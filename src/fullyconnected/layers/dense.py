@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from fullyconnected import initializers
 from fullyconnected.activations import activation
-from fullyconnected.base import Layer, Param
-from fullyconnected.core.arrays import Array, BufferSpecs
+from fullyconnected.base import ActivationFunction, Layer, Param
+from fullyconnected.core.arrays import Array, BufferSpecs, Cache, Views
 from fullyconnected.core.checks import count
 from fullyconnected.core.settings import settings
 from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.layers.widths import SameWidth
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import ActivationLike, InitializerLike
 
 __all__ = ["Activation", "Dense"]
 
@@ -61,11 +64,24 @@ class Dense(Layer):
 
     n_in: int
     n_out: int
-    activation: Any = None
+    activation: ActivationFunction | None = None
     bias: bool = field(default=True, kw_only=True)
-    init: Any = field(default=None, kw_only=True)
-    bias_init: Any = field(default="zeros", kw_only=True)
+    init: InitializerLike | None = field(default=None, kw_only=True)
+    bias_init: InitializerLike = field(default="zeros", kw_only=True)
     name: ClassVar[str] = "dense"
+
+    if TYPE_CHECKING:  # what may be given for an activation, which then is one
+
+        def __init__(
+            self,
+            n_in: int,
+            n_out: int,
+            activation: ActivationLike | None = None,
+            *,
+            bias: bool = True,
+            init: InitializerLike | None = None,
+            bias_init: InitializerLike = "zeros",
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_in", count("n_in of Dense", self.n_in))
@@ -104,12 +120,12 @@ class Dense(Layer):
             )
         return {**wanted, **others}
 
-    def initialize(self, p: Any, rng: np.random.Generator) -> None:
+    def initialize(self, p: Views, rng: np.random.Generator) -> None:
         p.W = initializers.draw(self.init, rng, (self.n_in, self.n_out), self.n_in, self.n_out)
         if self.bias:
             p.b = initializers.draw(self.bias_init, rng, (self.n_out,), self.n_in, self.n_out)
 
-    def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:
+    def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
         f = self.activation
         z = c.z if f is not None and f.needs_input else y  # where backward can do with y, z is written over
         x.dot(p.W, out=z)  # (rows, n_in) (n_in, n_out)
@@ -118,7 +134,7 @@ class Dense(Layer):
         if f is not None:
             f.forward(z, c, y)
 
-    def backward(self, p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
+    def backward(self, p: Views, x: Array, c: Cache, y: Array, dy: Array, g: Views, dx: Array | None) -> None:
         f = self.activation
         if f is not None:
             f.backward(c.z if f.needs_input else y, c, y, dy)  # dy is dL/dz from here on
@@ -128,7 +144,7 @@ class Dense(Layer):
         if dx is not None:
             dy.dot(p.W.T, out=dx)  # (rows, n_out) (n_out, n_in)
 
-    def kink_distances(self, p: Any, x: Array) -> Array | None:
+    def kink_distances(self, p: Views, x: Array) -> Array | None:
         if self.activation is None or not self.activation.kinks:
             return None
         z = x @ p.W + p.b if self.bias else x @ p.W
@@ -163,8 +179,12 @@ class Activation(SameWidth):
     Source: Rumelhart, Hinton and Williams 1986, as :class:`Dense`.
     """
 
-    activation: Any
+    activation: ActivationFunction
     name: ClassVar[str] = "activation"
+
+    if TYPE_CHECKING:
+
+        def __init__(self, activation: ActivationLike, *, n_in: int | None = None) -> None: ...
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -177,14 +197,14 @@ class Activation(SameWidth):
     def cache(self, rows: int) -> BufferSpecs:
         return self.activation.cache(rows, self.width)
 
-    def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:
+    def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
         self.activation.forward(x, c, y)
 
-    def backward(self, p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
+    def backward(self, p: Views, x: Array, c: Cache, y: Array, dy: Array, g: Views, dx: Array | None) -> None:
         if dx is not None:
             c.xp.copyto(dx, dy)
             self.activation.backward(x, c, y, dx)
 
-    def kink_distances(self, p: Any, x: Array) -> Array | None:
+    def kink_distances(self, p: Views, x: Array) -> Array | None:
         kinks = self.activation.kinks
         return np.stack([x - kink for kink in kinks]) if kinks else None

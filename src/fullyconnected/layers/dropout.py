@@ -1,11 +1,11 @@
 """Dropout, inverted: what stays is scaled up in training, so that prediction needs no correction."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from fullyconnected.base import Layer
-from fullyconnected.core.arrays import Array, Buffer, BufferSpecs
+from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Views
 from fullyconnected.core.checks import number
 from fullyconnected.core.settings import settings
 from fullyconnected.layers.widths import SameWidth
@@ -65,7 +65,7 @@ class Dropout(SameWidth):
             "scale": np.full((), 1 / (1 - self.rate)),
         }
 
-    def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:
+    def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
         c.drops = train and self.rate > 0
         if c.drops:
             c.uniforms.fill(c.uniform)
@@ -76,7 +76,7 @@ class Dropout(SameWidth):
         else:
             c.xp.copyto(y, x)
 
-    def backward(self, p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
+    def backward(self, p: Views, x: Array, c: Cache, y: Array, dy: Array, g: Views, dx: Array | None) -> None:
         if dx is None:
             return
         if c.drops:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from fullyconnected.base import Layer, Param
-from fullyconnected.core.arrays import Array, BufferSpecs, Shape
+from fullyconnected.core.arrays import Array, BufferSpecs, Cache, Shape, Views
 from fullyconnected.core.checks import number
 from fullyconnected.core.settings import settings
 from fullyconnected.layers.widths import SameWidth
@@ -35,7 +35,7 @@ class Norm(SameWidth):
     def params(self) -> Mapping[str, Param]:
         return {"gamma": Param((self.width,)), "beta": Param((self.width,))}
 
-    def initialize(self, p: Any, rng: np.random.Generator) -> None:
+    def initialize(self, p: Views, rng: np.random.Generator) -> None:
         p.gamma = 1
         p.beta = 0
 
@@ -76,7 +76,7 @@ class LayerNorm(Norm):
         n = self.width
         return {"n": (rows, n), "s": (rows, n), "rate": (rows, 1), "row": (rows, 1), "ones": np.ones(rows)}
 
-    def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:
+    def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
         xp = c.xp
         x.sum(axis=1, keepdims=True, out=c.row)
         c.row /= self.width
@@ -93,7 +93,7 @@ class LayerNorm(Norm):
         xp.multiply(c.n, p.gamma, out=y)
         y += p.beta
 
-    def backward(self, p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
+    def backward(self, p: Views, x: Array, c: Cache, y: Array, dy: Array, g: Views, dx: Array | None) -> None:
         xp = c.xp
         c.ones.dot(dy, out=g.beta)  # (rows,) (rows, n)
         xp.multiply(dy, c.n, out=c.s)
@@ -160,7 +160,7 @@ class BatchNorm(Norm):
     def state(self) -> Mapping[str, Shape]:
         return {"running_mean": (self.width,), "running_var": (self.width,)}
 
-    def initialize(self, p: Any, rng: np.random.Generator) -> None:
+    def initialize(self, p: Views, rng: np.random.Generator) -> None:
         super().initialize(p, rng)
         p.running_mean = 0
         p.running_var = 1
@@ -169,7 +169,7 @@ class BatchNorm(Norm):
         n = self.width
         return {"n": (rows, n), "s": (rows, n), "rate": (n,), "unit": (n,), "ones": np.ones(rows)}
 
-    def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:
+    def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
         xp, rows = c.xp, len(x)
         c.through = train  # whether backward sees through the statistics
         if train:
@@ -198,7 +198,7 @@ class BatchNorm(Norm):
         new *= self.momentum * factor
         running += new
 
-    def backward(self, p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
+    def backward(self, p: Views, x: Array, c: Cache, y: Array, dy: Array, g: Views, dx: Array | None) -> None:
         xp, rows = c.xp, len(x)
         c.ones.dot(dy, out=g.beta)  # (rows,) (rows, n)
         xp.multiply(dy, c.n, out=c.s)

@@ -1,10 +1,10 @@
 """The residual block ``y = x + F(x)``: as operations, the layers of F, and an addition that also reads x."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from fullyconnected.base import Layer, check_layer
-from fullyconnected.core.arrays import Array
+from fullyconnected.core.arrays import Array, Cache, Views
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.core.settings import settings
 from fullyconnected.errors import ConfigError, InputTypeError, ShapeError
@@ -103,10 +103,10 @@ class Add(SameWidth):
     name: ClassVar[str] = "add"
     skips: ClassVar[bool] = True
 
-    def forward(self, p: Any, x: Array, c: Any, y: Array, *, train: bool) -> None:
+    def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
         c.xp.add(x, c.skip, out=y)
 
-    def backward(self, p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
+    def backward(self, p: Views, x: Array, c: Cache, y: Array, dy: Array, g: Views, dx: Array | None) -> None:
         c.xp.copyto(c.d_skip, dy)
         if dx is not None:
             c.xp.copyto(dx, dy)

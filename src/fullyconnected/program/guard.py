@@ -13,7 +13,7 @@ import numpy as np
 
 from fullyconnected.activations import FunctionPair
 from fullyconnected.base import ActivationFunction, Layer, Loss, Optimizer
-from fullyconnected.core.arrays import Array, BufferSpecs, Views
+from fullyconnected.core.arrays import Array, BufferSpecs, Cache, Views
 from fullyconnected.core.contracts import guarded, is_foreign, read_only
 from fullyconnected.errors import ConfigError
 
@@ -37,10 +37,10 @@ class GuardedActivation(ActivationFunction):
     def cache(self, rows: int, n: int) -> BufferSpecs:
         return self.f.cache(rows, n)
 
-    def forward(self, z: Array, c: Any, y: Array) -> None:
+    def forward(self, z: Array, c: Cache, y: Array) -> None:
         self.compute(read_only(z), c, y)
 
-    def backward(self, z: Array, c: Any, y: Array, dy: Array) -> None:
+    def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         before = None if self.looked_at else dy.copy()
         self.differentiate(read_only(z), c, read_only(y), dy)
         if before is not None:
@@ -72,7 +72,7 @@ def looked_at_once(forward: Any, what: str) -> Any:
     """Return a method that raises where its first output is NaN alone, as it was born, and its input is finite."""
     looked_at = False
 
-    def run(p: Any, x: Array, c: Any, y: Array, **settings: Any) -> None:
+    def run(p: Views, x: Array, c: Cache, y: Array, **settings: Any) -> None:
         nonlocal looked_at
         forward(p, x, c, y, **settings)
         if not looked_at:
@@ -109,7 +109,7 @@ class WatchedRule:
         self.moved = not assigns_anew(getattr(type(rule), method), 1)  # a rule that means to move nothing is let alone
         self.update = guarded(getattr(rule, method), self.what, "what it is given", "theta and s")
 
-    def __call__(self, theta: Array, g: Array, s: Any, c: Any, **settings: Any) -> None:
+    def __call__(self, theta: Array, g: Array, s: Views, c: Cache, **settings: Any) -> None:
         if self.moved:
             self.update(theta, g, s, c, **settings)
             return
@@ -119,7 +119,7 @@ class WatchedRule:
         if not self.moved and g.any() and settings["lr"]:
             self.try_it_out(theta, g, s, c, settings)
 
-    def try_it_out(self, like: Array, g: Array, s: Any, c: Any, settings: dict[str, Any]) -> None:
+    def try_it_out(self, like: Array, g: Array, s: Views, c: Cache, settings: dict[str, Any]) -> None:
         """Raise where the rule moves nothing at a rate of 1 either."""
         theta = np.linspace(1, 2, like.size, dtype=like.dtype).reshape(like.shape)
         before, s = theta.copy(), Views({name: np.zeros_like(slot) for name, slot in s})

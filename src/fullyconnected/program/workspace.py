@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.base import Loss
-from fullyconnected.core.arrays import Array, allocate, bind_buffers, dot
+from fullyconnected.core.arrays import Array, Cache, Views, allocate, bind_buffers, dot
 from fullyconnected.core.contracts import is_foreign, read_only
 from fullyconnected.core.randomness import Uniforms
 from fullyconnected.program.description import Operation
@@ -151,7 +151,7 @@ class Batch:
 def and_add(backward: Any, others: list[Array], xp: Any) -> Any:
     """Return a backward that adds to dx what reaches its input on other ways: past a block, whose first layer it is."""
 
-    def run(p: Any, x: Array, c: Any, y: Array, dy: Array, g: Any, dx: Array | None) -> None:
+    def run(p: Views, x: Array, c: Cache, y: Array, dy: Array, g: Views, dx: Array | None) -> None:
         backward(p, x, c, y, dy, g, dx)
         if dx is not None:
             for other in others:

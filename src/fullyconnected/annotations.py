@@ -1,0 +1,100 @@
+"""Type aliases: what functions take, and what is handed to layers, losses and rules of your own; for annotations alone.
+
+A parameter of the library says by one of these what may be given. Type checkers read them, and so may your own code:
+``def train(x: fc.annotations.ArrayLike, loss: fc.annotations.LossLike) -> fc.History``. Nothing else imports this
+module at run time, because it takes ``numpy.typing``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fullyconnected.base import ActivationFunction, Loss, Metric, Optimizer, Solver
+from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Shape, Views
+from fullyconnected.schedules import Schedule
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "ActivationLike",
+    "Array",
+    "ArrayLike",
+    "AxesLike",
+    "Buffer",
+    "BufferSpecs",
+    "Cache",
+    "DType",
+    "DTypeLike",
+    "InitializerLike",
+    "LayerParams",
+    "LossLike",
+    "MetricLike",
+    "OptimizerLike",
+    "PathLike",
+    "ProgressLike",
+    "Schedule",
+    "SeedLike",
+    "Shape",
+    "SizesLike",
+    "ValidationLike",
+    "Views",
+]
+
+# ArrayLike is NumPy's: arrays, nested lists of numbers, and whatever has __array__, as tables of pandas and polars do.
+
+ActivationLike: TypeAlias = ActivationFunction | str | tuple[Callable[[Array], ArrayLike], Callable[[Array], ArrayLike]]
+"""An activation, its name, or a pair: the function and its derivative."""
+
+LossLike: TypeAlias = Loss | str
+"""A loss or its name."""
+
+OptimizerLike: TypeAlias = Optimizer | Solver | str
+"""An optimizer, a solver, or the name of one."""
+
+MetricLike: TypeAlias = Metric | str | Callable[[Array, Array], SupportsFloat]
+"""A metric, its name, or a function of outputs and targets."""
+
+InitializerLike: TypeAlias = str | float | Callable[[np.random.Generator, Shape, int, int], ArrayLike]
+"""The name of an initializer, a standard deviation, or a function ``(rng, shape, fan_in, fan_out) -> array``."""
+
+SeedLike: TypeAlias = int | np.integer | np.random.Generator | None
+"""What makes draws repeatable; None draws a fresh seed."""
+
+DType: TypeAlias = np.dtype[np.float32] | np.dtype[np.float64]
+"""What a network computes in."""
+
+DTypeLike: TypeAlias = str | type[float] | type[np.floating] | np.dtype[np.floating]
+"""float32 or float64, as NumPy has them or by their names."""
+
+SizesLike: TypeAlias = Sequence[int | np.integer] | NDArray[np.integer]
+"""Whole numbers: of the inputs, the hidden units and the outputs."""
+
+ValidationLike: TypeAlias = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike | None]
+"""Rows and targets, or rows, targets and weights."""
+
+PathLike: TypeAlias = str | os.PathLike[str]
+"""The name of a file."""
+
+ProgressLike: TypeAlias = bool | Literal["auto"]
+"""Whether a run shows itself."""
+
+AxesLike: TypeAlias = "Axes | Sequence[Axes] | NDArray[np.object_]"
+"""Axes of matplotlib: one, or several."""
+
+
+class LayerParams(Views):
+    """An entry of ``net.params`` as a type checker sees it: its arrays by name, and by number the entries of a block.
+
+    At run time, the entry of a layer is a :class:`Views`, and that of a Residual block a list of its layers' entries.
+    """
+
+    if TYPE_CHECKING:
+
+        def __getitem__(self, i: int) -> LayerParams: ...
+        def __iter__(self) -> Iterator[Any]: ...
