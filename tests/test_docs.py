@@ -34,3 +34,26 @@ def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
 def test_the_documents_that_readers_are_promised_are_there() -> None:
     names = {path.name for path in DOCUMENTS}
     assert {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "concept.md", "derivations.md", "architecture.md"} <= names
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md", "docs/concept.md"])
+def test_every_file_of_the_project_that_a_document_names_is_there(name: str) -> None:
+    files = [
+        str(path.relative_to(ROOT)) for folder in ("src", "native", "tests") for path in (ROOT / folder).rglob("*.*")
+    ]
+    text = (ROOT / name).read_text(encoding="utf-8")
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    for named in re.findall(r"`([\w/.]+\.(?:py|[hc]pp|css|js|sh))`", prose):
+        assert any(f"/{file}".endswith(f"/{named}") for file in files), f"{name} names {named}"
+
+
+def test_every_table_that_an_addition_gets_a_line_in_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for folder, pattern in (("src", "*.py"), ("native/src", "*.hpp"))
+        for path in (ROOT / folder).rglob(pattern)
+    )
+    tables = set(re.findall(r"`([A-Z_]{4,})`", text))
+    assert len(tables) > 10
+    assert [table for table in tables if not re.search(rf"^(#define )?{table}\b.*[=\\)]", code, re.MULTILINE)] == []
