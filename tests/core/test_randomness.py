@@ -6,6 +6,7 @@ import pytest
 import fullyconnected as fc
 from fullyconnected import errors
 from fullyconnected.core.batches import batches, epoch_order
+from fullyconnected.core.randomness import Uniforms
 
 
 def test_every_epoch_visits_every_row_once_in_an_order_of_its_own():
@@ -61,3 +62,29 @@ def test_seeds_that_cannot_be(seed, error, message):
         fc.mlp([2, 1], seed=seed)
     with pytest.raises(error, match=message):
         fc.fit(fc.mlp([2, 1]), np.zeros((2, 2)), [0, 1], "half_squared_error", seed=seed)
+
+
+@pytest.mark.parametrize("width", [1, 3, 8, 13])
+@pytest.mark.parametrize("copies", [1, 3])
+def test_masks_of_some_rows_of_a_batch_are_those_of_the_whole(width, copies):
+    rows = 29
+    uniforms = Uniforms(5, copies)
+    uniforms.seed, uniforms.step = 2**63 + 1, 77
+    whole = np.empty((rows * copies, width), np.float32)
+    uniforms.fill(whole)
+    for first in range(rows):
+        for last in {first + 1, min(first + 4, rows), rows}:
+            uniforms.row = first
+            part = np.full(((last - first) * copies, width), np.nan, np.float32)
+            uniforms.fill(part)
+            assert np.array_equal(part, whole[first * copies : last * copies])
+
+
+def test_the_numbers_of_a_mask_stay_as_they_are():
+    uniforms = Uniforms(2)
+    uniforms.seed, uniforms.step = 1, 3
+    out = np.empty((1, 4), np.float32)
+    uniforms.fill(out)
+    counter = np.array([0, 3, 2, 0], np.uint64)
+    philox = np.random.Generator(np.random.Philox(key=np.array([1, 2], np.uint64), counter=counter))
+    assert out[0].tolist() == philox.random(4, dtype=np.float32).tolist()

@@ -19,6 +19,7 @@ from fullyconnected.errors import ConfigError, InputTypeError
 __all__ = ["INIT", "MASK", "SHUFFLE", "Uniforms", "as_seed", "check_seed", "generator"]
 
 INIT, SHUFFLE, MASK = 0, 1, 2  # what a draw is for: the second word of the key
+FLOATS = 8  # how many float32 numbers a block of Philox is, which its counter counts
 
 
 def as_seed(seed: Any) -> int:
@@ -44,19 +45,26 @@ def check_seed(seed: Any) -> int | np.random.Generator | None:
     return int(seed)
 
 
-def generator(seed: int, purpose: int, *index: int) -> np.random.Generator:
-    """Return the generator of one purpose and index, such as (seed, SHUFFLE, epoch)."""
-    counter = np.array([0, *index, *[0] * (3 - len(index))], np.uint64)  # word 0 counts the position in the stream
+def generator(seed: int, purpose: int, *index: int, block: int = 0) -> np.random.Generator:
+    """Return the generator of one purpose and index, such as (seed, SHUFFLE, epoch), from a block of its stream on."""
+    counter = np.array([block, *index, *[0] * (3 - len(index))], np.uint64)  # word 0 counts the position in the stream
     return np.random.Generator(np.random.Philox(key=np.array([seed, purpose], np.uint64), counter=counter))
 
 
 class Uniforms:
-    """The stream of one layer's masks: fills an array with float32 uniforms of [0, 1) for a given step."""
+    """The stream of one layer's masks: fills an array with float32 uniforms of [0, 1) for a given step.
 
-    def __init__(self, layer: int) -> None:
-        self.layer = layer
-        self.seed = self.step = 0  # set by the workspace before a step
+    ``copies`` says how many copies of each row the layer works on.
+    """
+
+    def __init__(self, layer: int, copies: int = 1) -> None:
+        self.layer, self.copies = layer, copies
+        self.seed = self.step = self.row = 0  # set by the workspace before a step
 
     def fill(self, out: np.ndarray[Any, np.dtype[np.float32]]) -> None:
-        """Overwrite ``out``, in C order, with the numbers of this seed, step and layer."""
-        generator(self.seed, MASK, self.step, self.layer).random(dtype=np.float32, out=out)
+        """Overwrite ``out`` (rows, n), in C order, with the numbers of this seed, step and layer from ``row`` on."""
+        block, place = divmod(self.row * self.copies * out.shape[1], FLOATS)
+        numbers = generator(self.seed, MASK, self.step, self.layer, block=block)
+        if place:
+            numbers.random(place, dtype=np.float32)
+        numbers.random(dtype=np.float32, out=out)

@@ -19,7 +19,7 @@ from fullyconnected.errors import DivergenceError, missing
 from fullyconnected.program.data import BatchLoader, Data
 from fullyconnected.program.program import Program
 from fullyconnected.program.sources import Source
-from fullyconnected.program.workspace import Workspace
+from fullyconnected.program.workspace import Batch, Workspace
 
 __all__ = ["NumpyEngine", "NumpyPredictor", "NumpyTrainer", "blas_threads", "factor"]
 
@@ -88,7 +88,12 @@ class NumpyPredictor:
 
 
 class NumpyTrainer:
-    """Trains one run with NumPy alone; all memory is taken when it is made."""
+    """Trains one run with NumPy alone; all memory is taken when it is made.
+
+    An engine that does some of it otherwise, on a device or together with other processes, overrides a method:
+    ``load`` for the rows that it takes, ``before_update`` for what becomes of their gradient, and ``look_at``, the one
+    place in a step that waits for a number (``before_update`` does where it clips).
+    """
 
     def __init__(self, task: Task, state: TrainingState) -> None:
         self.task, self.state = task, state
@@ -104,9 +109,11 @@ class NumpyTrainer:
             return self._epoch(order)
 
     def _epoch(self, order: Rows) -> float:
-        task, state, workspace = self.task, self.state, self.workspace
-        optimizer, schedule, updates, load = task.rule, task.schedule, self.updates, self.loader.load
-        total = weight = 0.0
+        task, state, gradient = self.task, self.state, self.workspace.gradient
+        optimizer, schedule, updates = task.rule, task.schedule, self.updates
+        load, look_at, before_update = self.load, self.look_at, self.before_update
+        total: Any = 0.0
+        weight = 0.0
         lr = optimizer.lr
         least = task.program.least_rows
         steps = n_batches(len(order), task.batch_size, least)
@@ -117,21 +124,35 @@ class NumpyTrainer:
                     continue
                 if schedule is not None:
                     lr = optimizer.lr * factor(schedule, state.epoch + i / steps)
-                workspace.at(state.seed, state.step)
-                value = float(batch.loss_and_gradient(train=True, l2=task.l2))
+                value = batch.loss_and_gradient(train=True, l2=task.l2)
                 state.step += 1
-                if not math.isfinite(value):
-                    raise DivergenceError(state.epoch + 1, state.step, lr, batch.first_not_finite())
-                if task.max_grad_norm is not None:
-                    clip(workspace.gradient, task.max_grad_norm)
+                value = look_at(value, batch, lr)
+                before_update(gradient, share)
                 for update, theta, g, s, c, decays in updates:
                     update(theta, g, s, c, lr=lr, step=state.step, decays=decays)
-                total += value * share
+                total = total + value * share
                 weight += share
             # a gradient may overflow where the loss does not, and the last update is followed by no loss
             if not (all_finite(state.theta) and all_finite(state.state)):
                 raise DivergenceError(state.epoch + 1, state.step, lr, batch.first_not_finite())
-        return total / weight
+        return float(total) / weight
+
+    def load(self, rows: Rows) -> tuple[Batch, float]:
+        """Return the batch of these rows, ready for its step, and the sum of their weights."""
+        self.workspace.at(self.state.seed, self.state.step)
+        return self.loader.load(rows)
+
+    def look_at(self, loss: Any, batch: Batch, lr: float) -> Any:
+        """Return a batch's loss, or raise where it is not finite: so a run ends in the very step that diverges."""
+        value = float(loss)
+        if not math.isfinite(value):
+            raise DivergenceError(self.state.epoch + 1, self.state.step, lr, batch.first_not_finite())
+        return value
+
+    def before_update(self, gradient: Array, share: float) -> None:
+        """Change a batch's flat gradient, where it is to be clipped; ``share`` is the sum of its rows' weights."""
+        if self.task.max_grad_norm is not None:
+            clip(gradient, self.task.max_grad_norm)
 
 
 def blas_threads(n_threads: int | None) -> AbstractContextManager[Any]:

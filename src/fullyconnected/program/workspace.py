@@ -192,7 +192,7 @@ class Workspace:
         self.dtype, self.input_gradient, self.trains = theta.dtype, input_gradient, loss is not None
         self.first = 0 if input_gradient else program.first
         self.p = program.memory(theta, state)
-        self.uniforms = [Uniforms(op.number) for op in program.operations]
+        self.uniforms = [Uniforms(op.number, n) for op, n in zip(program.operations, program.copies_in, strict=True)]
         self._random = [u for u, op in zip(self.uniforms, program.operations, strict=True) if op.layer.random]
 
         def new(size: int) -> Array:
@@ -232,10 +232,10 @@ class Workspace:
             batch = self._batches[rows] = Batch(self, rows)
         return batch
 
-    def at(self, seed: int, step: int) -> None:
-        """Say which step's random numbers the next forward pass in training draws."""
+    def at(self, seed: int, step: int, row: int = 0) -> None:
+        """Say which random numbers the next forward pass in training draws: a step's, from those of a row of it on."""
         for uniforms in self._random:
-            uniforms.seed, uniforms.step = seed, step
+            uniforms.seed, uniforms.step, uniforms.row = seed, step, row
 
     def add_l2(self, l2: float) -> Any:
         """Add the gradient of ``l2 / 2 sum(W^2)`` over the parameters that decay, and return its value."""
