@@ -19,8 +19,8 @@ else:
     )
     hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
-# some need what the tests do without, such as PyTorch; the other registers what it has where it is loaded
-collect_ignore_glob = ["golden/make_*.py", "outside.py"]
+# some need what the tests do without, such as PyTorch; one registers what it has where it is loaded; one is for mypy
+collect_ignore_glob = ["golden/make_*.py", "outside.py", "typing_of_callers.py"]
 
 # Here it is decided what each way of running the tests takes; what stands here is how their names begin.
 SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts processes
@@ -40,6 +40,8 @@ SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts
     "native/test_equality.py",
     "native/test_threads.py",
     "native/test_vector_math.py",
+    "test_annotations.py::test_callers",
+    "test_annotations.py::test_nothing_loads",
     "test_cli.py::TestCheck",
     "test_cli.py::TestWhereOutputGoes",
     "test_cli.py::test_every_row",
@@ -63,6 +65,7 @@ ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look a
     "native/test_engine.py::TestTheRun::test_ctrl_c",
     "native/test_threads.py::test_a_pool",
     "native/test_vector_math.py::test_the_other_kernels",
+    "test_annotations.py",
     "test_datasets.py",
     "test_house.py",
     "test_surroundings.py",  # they make surroundings of their own

@@ -6,7 +6,7 @@
 13
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fullyconnected import errors, links
 from fullyconnected.activations import ELU, LeakyReLU
@@ -28,7 +28,7 @@ from fullyconnected.losses import (
 from fullyconnected.network import Evaluation, Gradients, Network, load, mlp
 
 if TYPE_CHECKING:
-    from fullyconnected import datasets, functional, plot
+    from fullyconnected import annotations, datasets, functional, plot
     from fullyconnected.checking.gradcheck import check_gradients
     from fullyconnected.checking.report import Report, TensorReport
     from fullyconnected.engine.base import Engine, EngineInfo
@@ -116,6 +116,7 @@ __all__ = [
     "Param",
     "register",
     # modules
+    "annotations",
     "datasets",
     "errors",
     "functional",
@@ -127,7 +128,7 @@ __all__ = [
 
 # Prediction needs none of these: they are loaded when they are first used, which makes the import a third shorter.
 _LATER = {
-    **{module: module for module in ("datasets", "functional", "plot")},
+    **{module: module for module in ("annotations", "datasets", "functional", "plot")},
     "check_gradients": "checking.gradcheck",
     "engines": "engine.choice",
     "register": "registries",
@@ -144,22 +145,24 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        told = f"module 'fullyconnected' has no attribute {name!r}"
-        if name.startswith("_"):  # asked for by tools, which expect it to be missing
-            raise AttributeError(told)
-        if (new := deprecation.PUBLIC.get(name)) is not None:
-            deprecation.warn(f"fc.{name}", f"fc.{new}")
-            return globals()[new]
-        from fullyconnected.core.habits import PUBLIC, advice
+if not TYPE_CHECKING:  # to a type checker any name would pass otherwise
 
-        raise errors.MissingNameError(told + advice(name, PUBLIC, __all__, "fc."))
-    from importlib import import_module
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            told = f"module 'fullyconnected' has no attribute {name!r}"
+            if name.startswith("_"):  # asked for by tools, which expect it to be missing
+                raise AttributeError(told)
+            if (new := deprecation.PUBLIC.get(name)) is not None:
+                deprecation.warn(f"fc.{name}", f"fc.{new}")
+                return globals()[new]
+            from fullyconnected.core.habits import PUBLIC, advice
 
-    module = import_module(f"fullyconnected.{_LATER[name]}")
-    found = globals()[name] = module if name == _LATER[name] else getattr(module, name)
-    return found
+            raise errors.MissingNameError(told + advice(name, PUBLIC, __all__, "fc."))
+        from importlib import import_module
+
+        module = import_module(f"fullyconnected.{_LATER[name]}")
+        found = globals()[name] = module if name == _LATER[name] else getattr(module, name)
+        return found
 
 
 def __dir__() -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +31,7 @@ __all__ = [
     "Cache",
     "DType",
     "DTypeLike",
+    "FitOptions",
     "InitializerLike",
     "LayerParams",
     "LossLike",
@@ -69,7 +70,7 @@ SeedLike: TypeAlias = int | np.integer | np.random.Generator | None
 DType: TypeAlias = np.dtype[np.float32] | np.dtype[np.float64]
 """What a network computes in."""
 
-DTypeLike: TypeAlias = str | type[float] | type[np.floating] | np.dtype[np.floating]
+DTypeLike: TypeAlias = str | type[np.floating] | np.dtype[np.floating]
 """float32 or float64, as NumPy has them or by their names."""
 
 SizesLike: TypeAlias = Sequence[int | np.integer] | NDArray[np.integer]
@@ -86,6 +87,27 @@ ProgressLike: TypeAlias = bool | Literal["auto"]
 
 AxesLike: TypeAlias = "Axes | Sequence[Axes] | NDArray[np.object_]"
 """Axes of matplotlib: one, or several."""
+
+
+class FitOptions(TypedDict, total=False):
+    """The settings of :func:`fullyconnected.fit` that :func:`fullyconnected.epochs` takes, too."""
+
+    batch_size: int
+    l2: float
+    shuffle: bool
+    seed: SeedLike
+    sample_weight: ArrayLike | None
+    validation: ValidationLike | None
+    metrics: MetricLike | Sequence[MetricLike]
+    monitor: str | None
+    patience: int | None
+    max_grad_norm: float | None
+    schedule: Schedule | None
+    checkpoint: PathLike | None
+    checkpoint_every: int | str | None
+    warn: bool
+    engine: str
+    n_threads: int | None
 
 
 class LayerParams(Views):

@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fullyconnected.core import deprecation
 
@@ -27,11 +27,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if (new := deprecation.ERRORS.get(name)) is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    deprecation.warn(f"errors.{name}", f"errors.{new}")
-    return globals()[new]
+if not TYPE_CHECKING:  # to a type checker any name would pass otherwise
+
+    def __getattr__(name: str) -> object:
+        if (new := deprecation.ERRORS.get(name)) is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        deprecation.warn(f"errors.{name}", f"errors.{new}")
+        return globals()[new]
 
 
 class FullyConnectedError(Exception):
@@ -107,7 +109,7 @@ class DivergenceError(FullyConnectedError, ArithmeticError):
         )
         super().__init__(f"{told} {advice}" if advice else told)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
         return type(self), (self.epoch, self.step, self.learning_rate, self.layer, self.advice)
 
 

@@ -4,21 +4,30 @@ The mathematics is that of the layers and losses; only the form is another. Arra
 numbers become float64), results are new arrays, and the gradients have the shapes of what they belong to.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fullyconnected.base import Layer
-from fullyconnected.core.arrays import Array, Views, allocate, bind_buffers
+from fullyconnected.core.arrays import Array, Cache, Shape, Views, allocate, bind_buffers
 from fullyconnected.core.checks import as_array
 from fullyconnected.errors import ShapeError
 from fullyconnected.layers import Activation, Dense
 from fullyconnected.losses import Hinge, SoftmaxCrossEntropy
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 __all__ = ["affine_backward", "affine_forward", "hinge_loss", "relu_backward", "relu_forward", "softmax_loss"]
 
 
-def _floats(*arrays: tuple[Any, str]) -> list[Array]:
+# What forward keeps for backward: the layer, its parameters, its input, its buffers, its output, the shape of x.
+Kept = tuple[Layer, Views, Array, Cache, Array, Shape]
+
+
+def _floats(*arrays: tuple[ArrayLike, str]) -> list[Array]:
     """Return the arrays in C order and in one floating dtype."""
     given = [as_array(a, what) for a, what in arrays]
     dtype = np.result_type(*given)
@@ -26,7 +35,7 @@ def _floats(*arrays: tuple[Any, str]) -> list[Array]:
     return [np.asarray(a, dtype, order="C") for a in given]
 
 
-def _forward(layer: Layer, p: Views, x: Array) -> tuple[Array, Any]:
+def _forward(layer: Layer, p: Views, x: Array) -> tuple[Array, Cache]:
     wanted = layer.cache(len(x))
     c = bind_buffers(allocate(wanted, x.dtype), wanted, x.dtype)
     y = np.empty((len(x), int(layer.n_out or 0)), x.dtype)
@@ -35,7 +44,7 @@ def _forward(layer: Layer, p: Views, x: Array) -> tuple[Array, Any]:
     return y, c
 
 
-def affine_forward(x: Any, w: Any, b: Any) -> tuple[Array, Any]:
+def affine_forward(x: ArrayLike, w: ArrayLike, b: ArrayLike) -> tuple[Array, Kept]:
     """Return ``x w + b`` (rows, n_out), and a cache for affine_backward.
 
     Parameters
@@ -67,7 +76,7 @@ def affine_forward(x: Any, w: Any, b: Any) -> tuple[Array, Any]:
     return y, (layer, p, flat, c, y, x.shape)
 
 
-def affine_backward(dout: Any, cache: Any) -> tuple[Array, Array, Array]:
+def affine_backward(dout: ArrayLike, cache: Kept) -> tuple[Array, Array, Array]:
     """Return ``dx, dw, db`` for the derivative ``dout`` of a loss with respect to what affine_forward returned.
 
     ``dx = dout w'``, ``dw = x' dout``, ``db = 1' dout``, each in the shape of x, w and b.
@@ -99,7 +108,7 @@ def affine_backward(dout: Any, cache: Any) -> tuple[Array, Array, Array]:
     return dx.reshape(shape), g.W, g.b
 
 
-def relu_forward(x: Any) -> tuple[Array, Any]:
+def relu_forward(x: ArrayLike) -> tuple[Array, Kept]:
     """Return ``max(x, 0)``, in the shape of x, and a cache for relu_backward.
 
     Parameters
@@ -124,7 +133,7 @@ def relu_forward(x: Any) -> tuple[Array, Any]:
     return y.reshape(x.shape), (layer, p, flat, c, y, x.shape)
 
 
-def relu_backward(dout: Any, cache: Any) -> Array:
+def relu_backward(dout: ArrayLike, cache: Kept) -> Array:
     """Return ``dx``: ``dout`` where x > 0, else 0 (at exactly 0, too).
 
     Parameters
@@ -151,14 +160,14 @@ def relu_backward(dout: Any, cache: Any) -> Array:
     return dx.reshape(shape)
 
 
-def _like(dout: Any, y: Array) -> Array:
+def _like(dout: ArrayLike, y: Array) -> Array:
     dy = np.array(as_array(dout, "dout"), y.dtype, order="C")  # a copy: backward may destroy it
     if dy.shape != y.shape:
         raise ShapeError(f"dout has shape {dy.shape}; forward returned {y.shape}")
     return dy
 
 
-def softmax_loss(x: Any, y: Any) -> tuple[float, Array]:
+def softmax_loss(x: ArrayLike, y: ArrayLike) -> tuple[float, Array]:
     """Return the softmax cross-entropy of scores x for classes y, a mean over rows, and its gradient in x.
 
     ``-log p_y`` in each row, with p = softmax(x), as :class:`fullyconnected.SoftmaxCrossEntropy`.
@@ -184,7 +193,7 @@ def softmax_loss(x: Any, y: Any) -> tuple[float, Array]:
     return SoftmaxCrossEntropy()(x, y)
 
 
-def hinge_loss(x: Any, y: Any) -> tuple[float, Array]:
+def hinge_loss(x: ArrayLike, y: ArrayLike) -> tuple[float, Array]:
     """Return the multiclass hinge loss of scores x for classes y, a mean over rows, and its gradient in x.
 
     ``sum_j max(0, x_j - x_y + 1)`` over the wrong classes of each row, as :class:`fullyconnected.Hinge`.

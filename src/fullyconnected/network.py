@@ -153,7 +153,7 @@ class Network:
 
     def _build(self, layers: tuple[Layer, ...], dtype: np.dtype[Any]) -> None:
         self.layers, self.program, self.columns = layers, Program(layers), UNNAMED
-        self._loss: Loss | Mapping[str, Any] | None = None  # a description, where it is not known here
+        self._loss: Loss | Mapping[str, object] | None = None  # a description, where it is not known here
         try:
             self._theta = np.full(self.program.n_params, np.nan, dtype)
             self._state = np.full(self.program.n_state, np.nan, dtype)
@@ -562,7 +562,7 @@ class Network:
         theta: Array,
         state: Array,
         columns: Columns = UNNAMED,
-        loss: Loss | Mapping[str, Any] | None = None,
+        loss: Loss | Mapping[str, object] | None = None,
     ) -> Network:
         """Return a network around existing vectors, which it keeps."""
         net = cls.__new__(cls)

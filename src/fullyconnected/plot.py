@@ -6,6 +6,8 @@ from here, and no setting of matplotlib's changes. pyplot keeps its figures unti
 service gives axes of a ``matplotlib.figure.Figure`` of its own.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from textwrap import wrap
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
+    from fullyconnected.annotations import ArrayLike, AxesLike
+
 __all__ = ["decision_boundary", "histograms", "learning_curves"]
 
 # Okabe and Ito's colours, which every kind of colour vision tells apart. There is one marker more than there are
@@ -48,14 +52,14 @@ MANY = 30  # epochs that are told apart on a curve by a dot each
 
 def decision_boundary(
     net: Network,
-    x: Any,
-    t: Any,
+    x: ArrayLike,
+    t: ArrayLike,
     *,
-    ax: "Axes | None" = None,
+    ax: Axes | None = None,
     columns: tuple[int, int] | None = None,
     output: int | None = None,
     boundary: float | None = None,
-) -> "Axes":
+) -> Axes:
     """Draw what a network makes of a plane: the regions of the classes, or the value of one output; and the rows.
 
     Of several outputs the largest is the class. A single output is drawn by its value, with the line where class 1
@@ -283,7 +287,7 @@ def _padded(side: Array, most: float) -> tuple[float, float]:
     return max(low - pad, -most), min(high + pad, most)
 
 
-def learning_curves(history: History, *, ax: Any = None) -> "list[Axes]":
+def learning_curves(history: History, *, ax: AxesLike | None = None) -> list[Axes]:
     """Draw the loss of a run, on training and validation data, and its metrics, over the epochs.
 
     The best epoch is marked: the one whose weights patience has given back, or, without patience, the one of the
@@ -374,7 +378,7 @@ def _curve(ax: Any, values: Any, label: str, i: int) -> None:
     )
 
 
-def histograms(net_or_gradients: Any, *, fig: "Figure | SubFigure | None" = None) -> "list[Axes]":
+def histograms(net_or_gradients: Network | Gradients, *, fig: Figure | SubFigure | None = None) -> list[Axes]:
     r"""Draw how the entries of each parameter tensor are spread, or of each gradient; one small axes a tensor.
 
     Entries that are not finite are left out, and counted in the title.
@@ -477,7 +481,7 @@ def _require_matplotlib() -> None:
         raise missing("matplotlib", "plot", "a figure") from None
 
 
-def _new_axes(n: int) -> "list[Axes]":
+def _new_axes(n: int) -> list[Axes]:
     """Return the axes of a new figure, one above the other, with one axis of epochs."""
     _require_matplotlib()
     from matplotlib import pyplot
@@ -486,7 +490,7 @@ def _new_axes(n: int) -> "list[Axes]":
     return list(axes[:, 0])
 
 
-def _given_axes(ax: Any, wanted: int, what: str) -> "list[Axes]":
+def _given_axes(ax: Any, wanted: int, what: str) -> list[Axes]:
     """Return the caller's axes, one or several, as a list."""
     _require_matplotlib()
     from matplotlib.axes import Axes

@@ -12,9 +12,11 @@ The differences are always taken in float64, also for a float32 network, whose o
 rounding of its dtype.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +33,9 @@ from fullyconnected.network import Network
 from fullyconnected.program.data import BatchLoader, Data, check_data
 from fullyconnected.program.sources import ArraySource
 from fullyconnected.program.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import ArrayLike, LossLike, SeedLike
 
 __all__ = ["FIRST_STEP", "TOLERANCE", "Report", "Subject", "TensorReport", "check_gradients", "of_network"]
 
@@ -50,15 +55,15 @@ class Projection(Loss):
 
 @old_arguments
 def check_gradients(
-    obj: Any,
-    x: Any = None,
-    t: Any = None,
-    loss: Any = None,
+    obj: Network | Layer | ActivationFunction | Loss,
+    x: ArrayLike | None = None,
+    t: ArrayLike | None = None,
+    loss: LossLike | None = None,
     *,
     l2: float = 0.0,
-    sample_weight: Any = None,
+    sample_weight: ArrayLike | None = None,
     train: bool = False,
-    seed: Any = 0,
+    seed: SeedLike = 0,
     step: float | None = None,
     tolerance: float | None = None,
     entries: int | None = None,
@@ -128,7 +133,7 @@ def check_gradients(
         net = obj if isinstance(obj, Network) else _around(obj, x, rng)
         x = rng.normal(size=(5, net.n_in)) if x is None else x
         if loss is None and not isinstance(obj, Network):
-            loss, t = Projection(), rng.normal(size=(len(x), net.n_out))
+            loss, t = Projection(), rng.normal(size=(np.shape(x)[0], net.n_out))
         if t is None or loss is None:
             raise InputTypeError(
                 "to check a network, give x, t and loss: check_gradients(net, x, t, fc.HalfSquaredError())"

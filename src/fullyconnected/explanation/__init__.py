@@ -1,9 +1,11 @@
 """Worked examples that cannot be wrong: one training step, each number as the code that trains wrote it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fullyconnected.core.deprecation import old_arguments
 from fullyconnected.core.wording import printable
@@ -15,6 +17,10 @@ from fullyconnected.explanation.record import Trace
 from fullyconnected.explanation.recorder import recorded, trace
 from fullyconnected.files.atomic import write_atomically
 from fullyconnected.network import Network
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import ArrayLike, LossLike, SeedLike
+    from fullyconnected.base import Optimizer
 
 __all__ = ["Drawing", "Explanation", "draw", "explain", "trace"]
 
@@ -81,7 +87,7 @@ class Explanation:
         """Return a script in ASCII that needs NumPy alone, computes every number again, and compares."""
         return self.to("python")
 
-    def about(self, settings: Mapping[str, str]) -> "Explanation":
+    def about(self, settings: Mapping[str, str]) -> Explanation:
         """Return the same with more said of where the numbers come from, by name."""
         more = {printable(name): printable(value) for name, value in settings.items()}
         return replace(self, trace=replace(self.trace, settings={**self.trace.settings, **more}))
@@ -99,17 +105,17 @@ class Explanation:
 @old_arguments
 def explain(
     net: Network,
-    x: Any,
-    t: Any,
-    loss: Any,
-    optimizer: Any = None,
+    x: ArrayLike,
+    t: ArrayLike,
+    loss: LossLike,
+    optimizer: Optimizer | str | None = None,
     step: float | None = None,
     *,
     focus: str | None = None,
     l2: float = 0.0,
-    sample_weight: Any = None,
+    sample_weight: ArrayLike | None = None,
     train: bool = False,
-    seed: Any = 0,
+    seed: SeedLike = 0,
 ) -> Explanation:
     """Return one training step of a network as a worked example: every formula, with every number put in.
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType, SimpleNamespace
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -38,6 +38,9 @@ from fullyconnected.symbolic.expression import Expression, Name, chain, names_in
 from fullyconnected.symbolic.formulas.lines import Line
 from fullyconnected.symbolic.names import identifier
 
+if TYPE_CHECKING:
+    from fullyconnected.annotations import ArrayLike, LossLike, SeedLike
+
 __all__ = ["Recorder", "recorded", "trace"]
 
 STEP = 1e-3  # of the differences: with eight digits of a loss of about 1, four of the slope can be followed by hand
@@ -47,15 +50,15 @@ ALL, SOME = 64, 8  # a tensor of at most so many entries is checked whole; of a 
 @old_arguments
 def trace(
     net: Network,
-    x: Any,
-    t: Any,
-    loss: Any,
-    optimizer: Any = None,
+    x: ArrayLike,
+    t: ArrayLike,
+    loss: LossLike,
+    optimizer: Optimizer | str | None = None,
     *,
     l2: float = 0.0,
-    sample_weight: Any = None,
+    sample_weight: ArrayLike | None = None,
     train: bool = False,
-    seed: Any = 0,
+    seed: SeedLike = 0,
     step: float | None = None,
 ) -> Trace:
     """Return the record of one training step of a network: forward, loss, backward, check and update.

@@ -1,9 +1,10 @@
 """``fit`` and ``epochs``: a run from its beginning to its end, or an epoch at a time."""
 
-import os
+from __future__ import annotations
+
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Never, Unpack
 
 from fullyconnected.base import Solver
 from fullyconnected.core.checks import count
@@ -13,6 +14,21 @@ from fullyconnected.training import progress as display
 from fullyconnected.training.history import Epoch, History
 from fullyconnected.training.run import Run
 from fullyconnected.training.settings import FitSettings
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import (
+        ArrayLike,
+        FitOptions,
+        LossLike,
+        MetricLike,
+        OptimizerLike,
+        PathLike,
+        ProgressLike,
+        SeedLike,
+        ValidationLike,
+    )
+    from fullyconnected.base import Optimizer
+    from fullyconnected.schedules import Schedule
 
 __all__ = ["epochs", "fit"]
 
@@ -26,7 +42,14 @@ def _unknown(function: str, name: str) -> InputTypeError:
     return InputTypeError(f"{function} has no setting {name!r}{hint}{'' if hint else '. Known: ' + ', '.join(known)}")
 
 
-def epochs(net: Network, x: Any, t: Any, loss: Any = None, optimizer: Any = None, **settings: Any) -> Iterator[Epoch]:
+def epochs(
+    net: Network,
+    x: ArrayLike,
+    t: ArrayLike,
+    loss: LossLike | None = None,
+    optimizer: Optimizer | str | None = None,
+    **settings: Unpack[FitOptions],
+) -> Iterator[Epoch]:
     """Train as :func:`fit` does, yielding after every epoch: the caller's loop logs, stops, saves.
 
     It goes on until the caller's loop ends, or until patience does (then the best weights are given back): with a
@@ -66,30 +89,30 @@ def epochs(net: Network, x: Any, t: Any, loss: Any = None, optimizer: Any = None
 
 def fit(
     net: Network,
-    x: Any,
-    t: Any,
-    loss: Any = None,
-    optimizer: Any = None,
+    x: ArrayLike,
+    t: ArrayLike,
+    loss: LossLike | None = None,
+    optimizer: OptimizerLike | None = None,
     epochs: int = 10,
     batch_size: int = 128,
     *,
     l2: float = 0.0,
     shuffle: bool = True,
-    seed: Any = 0,
-    sample_weight: Any = None,
-    validation: Any = None,
-    metrics: Any = (),
+    seed: SeedLike = 0,
+    sample_weight: ArrayLike | None = None,
+    validation: ValidationLike | None = None,
+    metrics: MetricLike | Sequence[MetricLike] = (),
     monitor: str | None = None,
     patience: int | None = None,
     max_grad_norm: float | None = None,
-    schedule: Any = None,
-    checkpoint: str | os.PathLike[str] | None = None,
+    schedule: Schedule | None = None,
+    checkpoint: PathLike | None = None,
     checkpoint_every: int | str | None = None,
-    progress: Any = "auto",
+    progress: ProgressLike = "auto",
     warn: bool = True,
     engine: str = "auto",
     n_threads: int | None = None,
-    **others: Any,
+    **others: Never,
 ) -> History:
     """Train a network in place, and return what happened.
 

@@ -1,5 +1,7 @@
 """What is known of a run, an epoch at a time and at its end."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -10,6 +12,8 @@ from fullyconnected.errors import InputTypeError, MissingNameError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from fullyconnected.annotations import AxesLike
 
 __all__ = ["Epoch", "History"]
 
@@ -110,19 +114,19 @@ class History:
 
     __repr__ = __str__  # a notebook shows the last value of a cell, and thousands of numbers say less
 
-    def __getitem__(self, name: Any) -> NoReturn:
-        """Raise: a history is no dict."""
-        raise InputTypeError(
-            f"a History has attributes and no items: history.loss, history.metrics['accuracy']; got {name!a:.80}"
-        )
-
-    def plot(self, *, ax: Any = None) -> "list[Axes]":
+    def plot(self, *, ax: AxesLike | None = None) -> list[Axes]:
         """Draw the learning curves; see :func:`fullyconnected.plot.learning_curves`."""
         # by its name, since the module of figures knows this one
         axes: list[Axes] = import_module("fullyconnected.plot").learning_curves(self, ax=ax)
         return axes
 
-    if not TYPE_CHECKING:  # else any name would pass
+    if not TYPE_CHECKING:  # to a type checker any name would pass otherwise, and any item
+
+        def __getitem__(self, name: object) -> NoReturn:
+            """Raise: a history is no dict."""
+            raise InputTypeError(
+                f"a History has attributes and no items: history.loss, history.metrics['accuracy']; got {name!a:.80}"
+            )
 
         def __getattr__(self, name: str) -> Any:  # reached only for names that do not exist
             if name.startswith("_"):  # asked for by tools, which expect it to be missing

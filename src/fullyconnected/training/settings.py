@@ -1,9 +1,10 @@
 """The settings of a run as one record: ``fit``, ``epochs``, the run and its checkpoint share it."""
 
-import os
-from collections.abc import Iterable, Mapping
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +14,10 @@ from fullyconnected.core.randomness import check_seed
 from fullyconnected.core.settings import Settings, settings
 from fullyconnected.errors import ConfigError, InputTypeError
 
+if TYPE_CHECKING:
+    from fullyconnected.annotations import ArrayLike, MetricLike, PathLike, SeedLike, ValidationLike
+    from fullyconnected.schedules import Schedule
+
 __all__ = ["FitSettings"]
 
 
@@ -21,22 +26,23 @@ class FitSettings(Settings):
     """The settings of :func:`fullyconnected.fit`, which says what each means; checked as far as they alone tell.
 
     What needs the network or its data to be checked (rows, columns, metrics, the engine) is checked by the run. A new
-    setting is a field with its check here, a parameter of ``fit``, and a paragraph in the docstring of ``fit``. A run
-    goes on from a checkpoint only with the settings that it was begun with, but for those in ``MAY_CHANGE``.
+    setting is a field with its check here, a line in ``annotations.FitOptions``, a parameter of ``fit``, and a
+    paragraph in the docstring of ``fit``. A run goes on from a checkpoint only with the settings that it was begun
+    with, but for those in ``MAY_CHANGE``.
     """
 
     batch_size: int = 128
     l2: float = 0.0
     shuffle: bool = True
-    seed: Any = 0
-    sample_weight: Any = None
-    validation: Any = None
-    metrics: Any = ()
+    seed: SeedLike = 0
+    sample_weight: ArrayLike | None = None
+    validation: ValidationLike | None = None
+    metrics: MetricLike | Sequence[MetricLike] = ()
     monitor: str | None = None
     patience: int | None = None
     max_grad_norm: float | None = None
-    schedule: Any = None
-    checkpoint: str | os.PathLike[str] | None = None
+    schedule: Schedule | None = None
+    checkpoint: PathLike | None = None
     checkpoint_every: int | str | None = None
     warn: bool = True
     engine: str = "auto"
@@ -89,7 +95,7 @@ class FitSettings(Settings):
         return tuple(each.name for each in fields(cls))
 
     @classmethod
-    def among(cls, given: Mapping[str, Any]) -> "FitSettings":
+    def among(cls, given: Mapping[str, Any]) -> FitSettings:
         """Return the settings that are found among other named things."""
         return cls(**{name: given[name] for name in cls.names()})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from fullyconnected.program.description import Operation
 from fullyconnected.program.workspace import Workspace
 from fullyconnected.symbolic.digits import shown
 from fullyconnected.symbolic.expression import Name
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import ArrayLike, LossLike
 
 __all__ = ["Drawing", "Show", "draw", "graph_of", "picture_of"]
 
@@ -63,9 +66,9 @@ class Part(NamedTuple):
 
 def draw(
     net: Network,
-    x: Any = None,
-    t: Any = None,
-    loss: Any = None,
+    x: ArrayLike | None = None,
+    t: ArrayLike | None = None,
+    loss: LossLike | None = None,
     *,
     show: Show | None = None,
     focus: str | None = None,
@@ -115,9 +118,9 @@ def draw(
         raise InputTypeError("gradients need inputs, too: draw(net, x, t, loss)")
     if t is None and show in ("gradients", "both"):
         raise ConfigError(f"show={show!r} needs targets and a loss: draw(net, x, t, fc.HalfSquaredError())")
-    if t is not None:
-        return picture_of(trace(net, x, t, loss), show=show or "both", focus=focus)
-    return _drawn(list(_of_network(net, x)), show or "values", focus, 0 if x is None else len(x))
+    if x is None or t is None or loss is None:
+        return _drawn(list(_of_network(net, x)), show or "values", focus, 0 if x is None else np.shape(x)[0])
+    return picture_of(trace(net, x, t, loss), show=show or "both", focus=focus)
 
 
 def picture_of(record: Trace, *, show: Show = "both", focus: Focus | str | None = None, prefix: str = "net") -> Drawing:
