@@ -1,11 +1,11 @@
-# What CI is made of: each part is a function below, and can be run alone (.ci/run NAME, .ci/nightly NAME).
-# .ci/run and .ci/nightly say which of them they take. Sourced by both, in the repository's root.
+# The parts of CI: each is a function below, and can be run alone (.ci/run NAME, .ci/nightly NAME). .ci/run and
+# .ci/nightly source this file in the repository's root; each has a list of the parts that it runs.
 set -euo pipefail
 export VENV=${VENV:-.ci-venv}
 
-# The tests whose numbers and texts could come out otherwise elsewhere: all but those that tests/conftest.py calls
-# `anywhere`. Two processes, or as many as there are processors.
-elsewhere() { # VARIABLE=VALUE... [pytest's options, which begin with a minus]
+# Run the tests whose numbers and texts could be different elsewhere: all except those that tests/conftest.py marks
+# `anywhere`, in as many processes as there are processors.
+elsewhere() { # VARIABLE=VALUE... [options of pytest, which begin with a minus]
     make --silent "$VENV/.ready"
     local variables=()
     while [[ $# -gt 0 && "$1" != -* ]]; do
@@ -16,7 +16,7 @@ elsewhere() { # VARIABLE=VALUE... [pytest's options, which begin with a minus]
         "$VENV/bin/python" -m pytest -q -n auto -p no:cacheprovider -m "not anywhere" "$@" tests
 }
 
-# long, and without a word of text
+# long tests, which test no text
 PROOFS=(--ignore=tests/checking/test_proof.py --ignore=tests/checking/test_gradcheck_bounds.py --ignore=tests/native/test_equality.py)
 
 processor_has() { # FLAG...
@@ -27,11 +27,11 @@ processor_has() { # FLAG...
     done
 }
 
-demo() { # the newcomer's demonstration
+demo() { # the demonstration for newcomers
     make demo
 }
 
-check() { # formatter, linters, types, every test, pages in a real browser among them
+check() { # formatter, linters, types, all tests, including pages in a real browser
     make check
 }
 
@@ -62,15 +62,15 @@ skylakex() { # as on a processor of 2017: OpenBLAS and the native engine with AV
     elsewhere OPENBLAS_CORETYPE=SkylakeX FULLYCONNECTED_CPU=avx512
 }
 
-narrow() { # in a window of 40 columns
+narrow() { # in a terminal of 40 columns
     elsewhere COLUMNS=40 "${PROOFS[@]}"
 }
 
-c-locale() { # where text is ASCII
+c-locale() { # in a locale whose encoding is ASCII
     elsewhere LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 "${PROOFS[@]}"
 }
 
-# An environment of its own, with the project, its tools and extras, and what else is asked for.
+# Create a separate environment with the project, its tools and extras, and further requirements.
 environment() { # FOLDER PYTHON [REQUIREMENT...]
     local folder=$1 python=$2
     shift 2
@@ -96,9 +96,9 @@ with open("pyproject.toml", "rb") as file:
     VENV=$VENV-oldest elsewhere
 }
 
-# --- by night ---------------------------------------------------------------------------------------------------------
+# --- nightly ----------------------------------------------------------------------------------------------------------
 
-find_python() { # VERSION: one that runs and can make environments (a shim of pyenv's may stand for none)
+find_python() { # VERSION: prints a Python that runs and can create environments (a pyenv shim may lead to none)
     local found
     for found in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python "$(uv python find "$1" 2>/dev/null)"; do
         if "$found" -c "import ensurepip, sys, venv; sys.exit('%d.%d' % sys.version_info[:2] != '$1')" 2>/dev/null; then
@@ -125,7 +125,7 @@ python-3.12() { whole_suite_on 3.12; }
 python-3.13() { whole_suite_on 3.13; }
 python-3.14() { whole_suite_on 3.14; }
 
-blas() { # a BLAS that adds up in another order for each shape and place, as some do
+blas() { # a BLAS that sums in a different order for each shape and address, as some do
     make --silent "$VENV/.ready"
     "${CXX:-c++}" -std=c++20 -O2 -ffp-contract=off -shared -fPIC -o "$VENV/other_blas.so" tests/other_blas.cpp
     local seed
@@ -134,12 +134,12 @@ blas() { # a BLAS that adds up in another order for each shape and place, as som
     done
 }
 
-one-core() { # on one processor of this machine
+one-core() { # on a single processor of this machine
     make --silent "$VENV/.ready"
     taskset -c 0 "$VENV/bin/python" -m pytest -q -p no:cacheprovider -m "not anywhere" tests
 }
 
-shuffled() { # tests in another order, and Python's hashes with another seed
+shuffled() { # tests in another order, and with another seed of Python's hashes
     make --silent "$VENV/.ready"
     local seed
     for seed in 1 2; do
@@ -147,7 +147,7 @@ shuffled() { # tests in another order, and Python's hashes with another seed
     done
 }
 
-# --- which of them are run --------------------------------------------------------------------------------------------
+# --- running parts ----------------------------------------------------------------------------------------------------
 
 list() { # PART...
     local part
@@ -156,7 +156,7 @@ list() { # PART...
     done
 }
 
-run_parts() { # PART...: what is printed last says how long each took
+run_parts() { # PART...: runs the parts, and finally prints how long each took
     local part began report=""
     for part in "$@"; do
         if ! declare -F "$part" >/dev/null; then

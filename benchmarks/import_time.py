@@ -1,4 +1,4 @@
-"""Seconds that ``import fullyconnected`` takes after ``import numpy``, each time in a fresh process.
+"""Measure how long ``import fullyconnected`` takes after ``import numpy``, each time in a new process.
 
 python benchmarks/import_time.py [--rounds 15]
 """

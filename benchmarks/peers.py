@@ -1,15 +1,15 @@
-"""The library beside scikit-learn, PyTorch, JAX and ONNX Runtime: a training step, a prediction, a whole small job.
+"""Compare the library with scikit-learn, PyTorch, JAX and ONNX Runtime: training steps, predictions, a small job.
 
     python benchmarks/peers.py [train] [predict] [xor] [--networks 0,1,2,3,4,5] [--rounds 15] [--threads 2]
 
-Every contender is a process of its own and gets the same first weights and rows. First it is checked that all compute
-the same: the losses of three steps, or the predictions. Then they take turns, in an order drawn anew each round: one
-is timed for a slice of a second while all others are stopped. A step is everything: gathering the rows, forward,
-loss, backward, update, in the loop that its users would write for speed. A slice in which other programs used the
-processors is timed again. The tables give medians over the rounds, in microseconds, and the median of the rounds'
-ratios to the fastest peer of the same round, with the lowest and the highest.
+Every contender runs in its own process, with the same initial weights and rows. The benchmark first checks that all
+compute the same losses of three steps, or the same predictions. Then they take turns, in a random order each round: one
+is timed for a fraction of a second while all others are stopped. A step includes gathering the rows, forward, loss,
+backward and update, in the loop that a user would write for speed. A measurement during which other programs used the
+processors is repeated. The tables give medians over the rounds, in microseconds, and the median of the rounds' ratios
+to the fastest peer of the same round, with the lowest and the highest.
 
-Needs the dependency group ``peers``. Who is not installed is left out, and the line below the table says so.
+Needs the dependency group ``peers``. Libraries that are not installed are left out, and named below the table.
 """
 
 import argparse
@@ -37,7 +37,7 @@ try:
 except ImportError:
     _native = None
 
-CONTENDERS = {  # what the first of them computes is what all must compute
+CONTENDERS = {  # all must compute the same as the first
     "numpy": ("NumPy engine", "peers_ours.NumPy"),
     "native": ("native engine", "peers_ours.Native"),
     "sklearn": ("scikit-learn", "peers_sklearn.MLP"),
@@ -51,26 +51,26 @@ CONTENDERS = {  # what the first of them computes is what all must compute
 OURS = ("numpy", "native")
 ABSTAIN = {"train": ("onnx", "bare"), "predict": ("scan",)}
 WHOLE = ("ours", "numpy_engine", "bare", "sklearn", "torch", "jax")  # functions of peers_xor.py
-SLOW = 5.0  # seconds: a whole job that takes longer is run three times
+SLOW = 5.0  # seconds: a whole job that takes longer is run only three times
 PACKAGES = ("numpy", "scikit-learn", "torch", "jax", "onnxruntime")
 
 
 class Rounds(NamedTuple):
-    """What was measured of a case, by round: each contender's microseconds, and GFLOP/s of peak and products alone."""
+    """Measurements of a case by round: microseconds of each contender, and GFLOP/s of the peak and of the products."""
 
     us: dict[str, list[float]]
     peak: list[float]
     products: list[float]
 
     def ratio(self) -> str:
-        """Return the native engine's time over that of the fastest peer of the same round."""
+        """Return the native engine's time divided by that of the fastest peer of the same round."""
         peers = [times for peer, times in self.us.items() if peer not in OURS]
         if "native" not in self.us or not peers:
             return "-"
         return spread([ours / min(theirs) for ours, *theirs in zip(self.us["native"], *peers, strict=True)])
 
     def shares(self, flops: int) -> list[str]:
-        """Return what share of the peak the native engine reaches in a step, and in its products alone."""
+        """Return the share of the peak that the native engine reaches in a step, and in its products alone."""
         if "native" not in self.us or not self.peak:
             return ["-", "-"]
         step = flops / median(self.us["native"]) / 1e3
@@ -78,18 +78,18 @@ class Rounds(NamedTuple):
 
 
 class Bench:
-    """The contenders at their jobs."""
+    """Runs the contenders in turns, and prints the tables."""
 
     def __init__(self, workers: dict[str, Worker], arguments: argparse.Namespace) -> None:
         self.workers, self.arguments = workers, arguments
-        self.notes: dict[str, None] = {}  # in order, each once
+        self.notes: dict[str, None] = {}  # an ordered set
         self.slices = self.again = 0
 
     def names(self, job: str) -> list[str]:
         return [name for name in self.workers if name not in ABSTAIN[job]]
 
     def run(self, case: Case) -> Rounds:
-        """Let the contenders work on a case, in turns."""
+        """Time the contenders on a case, in turns."""
         rounds = Rounds({name: [] for name in self.ready(case)}, [], [])
         for _ in range(self.arguments.rounds):
             if _native and case.job == "train":
@@ -105,7 +105,7 @@ class Bench:
         return rounds
 
     def ready(self, case: Case) -> Iterator[str]:
-        """Give all the case; yield those that compute what the first computes, and note of the others why not."""
+        """Send the case to all; yield those that compute the same as the first, and note why others do not."""
         expected = None
         for name in self.names(case.job):
             worker = self.workers[name]
@@ -155,9 +155,9 @@ class Bench:
         self.end()
 
     def end(self) -> None:
-        """Print what is to be said below a table."""
+        """Print the notes below a table."""
         notes = [
-            f"{self.slices} slices; {self.again} times one was timed again.",
+            f"{self.slices} measurements; {self.again} were repeated.",
             *(f"- {note}" for note in self.notes),
         ]
         print("", *notes, "", sep="\n", flush=True)
@@ -165,7 +165,7 @@ class Bench:
 
 
 def whole_jobs(rounds: int) -> None:
-    """Print the table of XOR from the start of a process to 60,000 trained steps."""
+    """Print the table of learning XOR, from the start of a process to the end of 60,000 training steps."""
     script = Path(__file__).with_name("peers_xor.py")
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     seconds: dict[str, list[float]] = {name: [] for name in WHOLE}
@@ -189,7 +189,7 @@ def title(case: Case) -> str:
 
 
 def figure(values: list[float] | None) -> str:
-    """Return the median with three digits, or all those before the point."""
+    """Return the median with three significant digits, or with all digits before the point."""
     if not values:
         return "-"
     middle = median(values)
@@ -211,7 +211,7 @@ def row(cells: list[Any]) -> None:
 
 @contextmanager
 def started(names: list[str], threads: int) -> Iterator[dict[str, Worker]]:
-    """Start the contenders' processes; kill them in the end, as what is stopped answers nothing else."""
+    """Start the contenders' processes; kill them at the end, since a stopped process reacts to no other signal."""
     workers = {name: Worker(CONTENDERS[name][1], threads) for name in names}
     try:
         yield workers
@@ -240,19 +240,19 @@ def contenders(text: str) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("jobs", nargs="*", metavar="job", help="train, predict, xor; all three if none is named")
-    parser.add_argument("--networks", type=numbers, default=range(len(TRAINED)), help="to train, such as 0,3")
-    parser.add_argument("--contenders", type=contenders, default=list(CONTENDERS), help=f"of {','.join(CONTENDERS)}")
+    parser.add_argument("jobs", nargs="*", metavar="job", help="train, predict, xor; by default all three")
+    parser.add_argument("--networks", type=numbers, default=range(len(TRAINED)), help="networks to train, such as 0,3")
+    parser.add_argument("--contenders", type=contenders, default=list(CONTENDERS), help=",".join(CONTENDERS))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--slice", type=float, default=0.25, help="seconds; longer where three steps are")
+    parser.add_argument("--slice", type=float, default=0.25, help="seconds of a measurement; at least three steps")
     arguments = parser.parse_args()
     jobs = arguments.jobs or ["train", "predict", "xor"]
     if unknown := set(jobs) - {"train", "predict", "xor"}:
         parser.error(f"no job {', '.join(unknown)}")
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(arguments.threads)  # read when the contenders are imported
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no stopped process is left behind
+        os.environ[name] = str(arguments.threads)  # the contenders read it when they are imported
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that started() kills the stopped processes
     packages = ", ".join(map(installed, PACKAGES))
     print(f"Python {platform.python_version()}, {packages}; {arguments.threads} threads, {arguments.rounds} rounds.\n")
     with started(arguments.contenders, arguments.threads) as workers:

@@ -1,4 +1,4 @@
-"""What every contender is given: the first weights of a network, its rows, and the order in which they come."""
+"""The input of every contender: the initial weights of a network, its rows, and their order."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,8 +8,8 @@ import numpy as np
 
 __all__ = ["RULES", "TRAINED", "USED", "Absent", "Case", "Slice"]
 
-RULES = {"SGD": 1e-3, "Adam": 1e-4}  # and their learning rates
-TRAINED = (  # sizes, rows a batch, rows in all
+RULES = {"SGD": 1e-3, "Adam": 1e-4}  # optimizers and their learning rates
+TRAINED = (  # sizes, rows in a batch, rows in total
     ((2, 3, 1), 1, 4),
     ((64, 64, 10), 32, 4096),
     ((100, 256, 256, 256, 1), 256, 8192),
@@ -27,7 +27,7 @@ class Absent(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """Microseconds a step, or a prediction, and how often other programs had spoilt the timing."""
+    """Microseconds of a step or a prediction, and how often the measurement was repeated because of other programs."""
 
     us: float
     spoilt: int
@@ -35,10 +35,10 @@ class Slice(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """A network of float32, a rule and its data.
+    """A float32 network, an optimizer and the data.
 
-    It has relu between its layers and is judged by softmax cross-entropy, or where it has one output by half the
-    squared error. The smallest has sigmoids instead, at its end too, and learns XOR.
+    The network has relu between its layers; its loss is softmax cross-entropy, or half the squared error if it has one
+    output. The smallest network has sigmoids instead, also at its end, and learns XOR.
     """
 
     job: str  # "train" or "predict"
@@ -75,7 +75,7 @@ class Case:
 
     @property
     def products(self) -> list[tuple[int, int, int, bool, bool]]:
-        """Of a step: rows, columns and inner size, and whether the first and the second factor lie turned."""
+        """The products of a step: rows, columns, inner size, and whether the first and second factor are transposed."""
         products = []
         for n, m in pairwise(self.sizes):
             products += [
@@ -90,5 +90,5 @@ class Case:
         return sum(2 * m * n * k for m, n, k, _, _ in self.products)
 
     def order(self, steps: int) -> np.ndarray:
-        """Return the rows of so many steps, as a shuffle gives them."""
+        """Return the row numbers of several steps, in shuffled order."""
         return np.resize(self.permutation, steps * self.batch)

@@ -17,7 +17,7 @@ class Jit:
     def __init__(self, case: Case) -> None:
         self.case, self.x, self.t = case, jnp.asarray(case.x), jnp.asarray(case.t)
         theta, self.layers = [(jnp.array(W), jnp.array(b)) for W, b in zip(case.W, case.b, strict=True)], lambda a: a
-        if case.xor and case.rule == "Adam":  # as one vector: a step of a scan takes a ninth of the time
+        if case.xor and case.rule == "Adam":  # with one vector, a step of the scan takes a ninth of the time
             theta, self.layers = ravel_pytree(theta)
         moments = jax.tree.map(jnp.zeros_like, (theta, theta)) if case.rule == "Adam" else ()
         self.state = theta, moments, jnp.zeros((), jnp.int32)

@@ -1,4 +1,4 @@
-"""ONNX Runtime: prediction alone."""
+"""ONNX Runtime, for prediction only."""
 
 import numpy as np
 import onnxruntime

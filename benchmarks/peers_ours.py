@@ -1,4 +1,4 @@
-"""The library, with either engine, and the bare NumPy that a prediction could be written in."""
+"""The library with either engine, and a prediction in bare NumPy."""
 
 import numpy as np
 from peers_case import Case
@@ -11,7 +11,7 @@ __all__ = ["Bare", "Native", "NumPy"]
 
 
 class NumPy:
-    """The NumPy engine; an epoch is one call, as ``fit`` makes it."""
+    """The NumPy engine; one call runs an epoch, as in ``fit``."""
 
     engine = "numpy"
 
@@ -40,7 +40,7 @@ class Native(NumPy):
     engine = "native"
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        return self.net.predict(x)  # as it is called, engine="auto", which is this one
+        return self.net.predict(x)  # as users call it: engine="auto" chooses this engine
 
 
 class Bare:

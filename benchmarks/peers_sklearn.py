@@ -1,4 +1,4 @@
-"""scikit-learn's MLP; many epochs are one call of ``fit``."""
+"""scikit-learn's MLP; one call of ``fit`` runs many epochs."""
 
 import warnings
 
@@ -13,7 +13,7 @@ warnings.simplefilter("ignore", ConvergenceWarning)
 
 
 class MLP:
-    """A regressor, or to train a classifier."""
+    """A regressor, or a classifier for training with classes."""
 
     def __init__(self, case: Case) -> None:
         self.case, self.t = case, case.t.squeeze(axis=1) if case.sizes[-1] == 1 else case.t
@@ -31,7 +31,7 @@ class MLP:
             tol=0,
             n_iter_no_change=10**9,
         )
-        first = slice(case.batch)  # it has no arrays before it has seen data, and to see them is a step
+        first = slice(case.batch)  # the model creates its arrays in its first step
         more = {"classes": np.arange(10)} if case.classes else {}
         self.model.partial_fit(case.x[first], self.t[first], **more)
         self.model.coefs_, self.model.intercepts_ = [W.copy() for W in case.W], [b.copy() for b in case.b]
@@ -40,7 +40,7 @@ class MLP:
     def train(self, order: np.ndarray) -> float:
         if len(order) == self.case.batch:
             self.model.partial_fit(self.case.x[order], self.t[order])
-        else:  # it shuffles the rows itself
+        else:  # fit shuffles the rows itself
             self.model.set_params(warm_start=True, max_iter=len(order) // len(self.case.x))
             self.model.fit(self.case.x, self.t)
         return self.model.loss_

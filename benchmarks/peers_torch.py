@@ -12,7 +12,7 @@ __all__ = ["Compiled", "Eager"]
 
 
 class Eager:
-    """The loop as it is written everywhere, with the fused optimizers, which are faster here than foreach."""
+    """The usual loop, with the fused optimizers, which are faster here than foreach."""
 
     def __init__(self, case: Case) -> None:
         torch.set_num_threads(case.threads)
@@ -44,10 +44,10 @@ class Eager:
 
 
 class Compiled(Eager):
-    """The step as one graph, without autograd's: gathering, forward, backward and update.
+    """The step compiled as one graph, with torch.func instead of autograd: gathering, forward, backward and update.
 
-    Compiling the model or its loss alone is slower here than not compiling. Where Adam's arrays outgrow the caches,
-    its fused kernel is faster than what is compiled for it, and is called after the graph.
+    Compiling the model or its loss alone is slower here than not compiling. Where Adam's arrays are larger than the
+    caches, its fused kernel is faster than the compiled update, and is called after the graph.
     """
 
     def __init__(self, case: Case) -> None:

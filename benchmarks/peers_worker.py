@@ -1,6 +1,6 @@
-"""A process of its own for each contender, which is stopped whenever it is not its turn.
+"""One process for each contender, which is stopped except during its turn.
 
-Run as a program it is that process; imported it is the end that the benchmark holds.
+The benchmark imports this module for ``Worker``, and ``Worker`` runs it as the process.
 """
 
 import importlib
@@ -17,23 +17,23 @@ from peers_case import Absent, Case, Slice
 
 __all__ = ["Worker"]
 
-AGAIN = 5  # times at most that a slice is timed again in which other programs took more than OTHERS of a processor
-OTHERS = 0.08
-MOST = 60_000  # steps a call
+AGAIN = 5  # how often a measurement is repeated at most
+OTHERS = 0.08  # it is repeated if other programs used more than this share of a processor
+MOST = 60_000  # steps per call, at most
 
 
 class Worker:
-    """The process, from outside: its threads run only while it is asked something."""
+    """The benchmark's end of a process, which runs only while it answers a request."""
 
     def __init__(self, where: str, threads: int) -> None:
         self.pipe, end = Pipe()
         command = [sys.executable, __file__, str(end.fileno()), where, str(threads)]
         self.process = subprocess.Popen(command, pass_fds=[end.fileno()])
-        end.close()  # so that a process that dies is noticed
+        end.close()  # so that recv fails if the process dies
         self.process.send_signal(signal.SIGSTOP)
 
     def ask(self, what: str, argument: Any = None) -> Any:
-        """Let it go on until it has answered; ``Absent`` says why it cannot."""
+        """Let the process continue until it has answered; return ``Absent`` if it cannot."""
         self.process.send_signal(signal.SIGCONT)
         try:
             self.pipe.send((what, argument))
@@ -45,7 +45,7 @@ class Worker:
 
 
 class Timer:
-    """A contender at work on a case, inside the process."""
+    """Times a contender on a case, inside the process."""
 
     def __init__(self, where: str, case: Case) -> None:
         module, name = where.split(".")
@@ -54,7 +54,7 @@ class Timer:
         self.argument, self.steps, self.calls = case.x, 1, 1
 
     def check(self, _: None) -> Any:
-        """Return what all must agree on, the losses of three steps or the predictions, or why they cannot."""
+        """Return the losses of three steps or the predictions, which must be equal for all, or why they differ."""
         if why := getattr(self.contender, "differs", None):
             return why
         if self.case.job == "predict":
@@ -62,7 +62,7 @@ class Timer:
         return [float(self.work(rows)) for rows in self.case.order(3).reshape(3, -1)]
 
     def fill(self, seconds: float) -> None:
-        """Find how many steps a call, and how many calls, fill this time; at least three steps."""
+        """Find how many steps per call, and how many calls, take this time; at least three steps."""
         if self.case.job == "train":
             self.take(3)
         while (took := self.timed()) < seconds / 3 and self.case.job == "train" and self.steps < MOST:
@@ -70,10 +70,10 @@ class Timer:
         self.calls = max(1, round(seconds / took))
 
     def take(self, steps: int) -> None:
-        whole = getattr(self.contender, "whole", 1)  # a call of some is so many steps, or a multiple of them
+        whole = getattr(self.contender, "whole", 1)  # some contenders run only multiples of this number of steps
         self.steps = -(-steps // whole) * whole
         self.argument = self.case.order(self.steps)
-        self.timed()  # what is compiled anew for a number of steps is compiled here
+        self.timed()  # some contenders compile for each number of steps
 
     def timed(self) -> float:
         began = time.perf_counter()
@@ -86,14 +86,14 @@ class Timer:
         while True:
             before = others()
             seconds = self.timed()
-            if others() - before < OTHERS * seconds + 0.02 or spoilt == AGAIN:  # the kernel counts in 0.01 s
+            if others() - before < OTHERS * seconds + 0.02 or spoilt == AGAIN:  # the kernel's clock ticks are 0.01 s
                 return Slice(seconds / self.steps / self.calls * 1e6, spoilt)
             spoilt += 1
             time.sleep(0.1)
 
 
 def others() -> float:
-    """Return the seconds of processor time that other programs have taken; 0 where the system does not say."""
+    """Return the seconds of processor time that other programs have used; 0 where the system does not tell."""
     try:
         user, nice, system, _, _, irq, softirq, steal = map(
             int, Path("/proc/stat").read_text(encoding="utf-8").split(maxsplit=9)[1:9]
@@ -113,7 +113,7 @@ def main() -> None:
         answer = None
         try:
             if what == "load":
-                timer = None  # gives the case before back first
+                timer = None  # frees the memory of the previous case
                 timer = Timer(where, argument)
             else:
                 answer = getattr(timer, what)(argument)

@@ -1,9 +1,9 @@
-"""XOR from the start of a process to 60,000 trained steps, as each contender's users would write it for speed.
+"""Learn XOR in 60,000 steps, written for speed with each library; the time includes the start of the process.
 
     python benchmarks/peers_xor.py ours|numpy_engine|bare|sklearn|torch|jax
 
-2-3-1 with sigmoids, half the squared error, the four rows in their order, SGD with rate 1, float32. It prints what the
-network says of the four rows at the end. Each function imports what it uses, since the import is part of the time.
+A 2-3-1 network with sigmoids learns the four rows in order, with half the squared error, SGD at learning rate 1, and
+float32. The script prints the outputs for the four rows. Each function imports its library, as the time includes that.
 """
 
 import sys
@@ -50,7 +50,7 @@ def bare():
     return 1 / (1 + np.exp(-(h @ V + a)))
 
 
-def sklearn():  # its regressor has no sigmoid at the end
+def sklearn():  # scikit-learn's regressor has no sigmoid at the end
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPRegressor
 

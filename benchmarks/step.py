@@ -1,11 +1,11 @@
-"""Microseconds a training step of the NumPy engine, and the ratio to the same matrix products alone.
+"""Measure a training step of the NumPy engine in microseconds, and its ratio to the same matrix products alone.
 
     python benchmarks/step.py [--rounds 15] [--threads 2]
 
-A step is everything: gathering the rows, forward, loss, backward, update. The products alone are ``x W``, ``x' dy``
-and, but for the first layer, ``dy W'``, through ``np.matmul(out=)`` on arrays of the same shapes. Both are timed in
-turn in one process, and each figure is the median over the rounds; the ratio is the median of the rounds' ratios,
-with the lowest and the highest round beside it.
+A step includes gathering the rows, forward, loss, backward and update. The products are ``x W``, ``x' dy`` and, except
+in the first layer, ``dy W'``, by ``np.matmul(out=)`` on arrays of the same shapes. Both are timed alternately in one
+process. Each number is the median over the rounds; the ratio is the median of the rounds' ratios, with the lowest and
+the highest.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of the matrix products")
     arguments = parser.parse_args()
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(arguments.threads)  # read when NumPy is imported
+        os.environ[name] = str(arguments.threads)  # NumPy reads it when it is imported
 
     import numpy as np
 
@@ -49,7 +49,7 @@ def main() -> None:
             net = fc.mlp(sizes, activation, output, seed=0)
             run = Run(net, x, t, loss, optimizer, FitSettings(batch_size=batch, shuffle=False, engine="numpy"))
             flops = 6 * batch * sum(a * b for a, b in itertools.pairwise(sizes))
-            steps = 4 * max(1, min(2000, round(5e9 / 4 / (flops + 5e6))))  # about 0.05 s a timing
+            steps = 4 * max(1, min(2000, round(5e9 / 4 / (flops + 5e6))))  # about 0.05 s per measurement
             order = np.tile(np.arange(rows), steps // 4)
             products = matrix_products(sizes, batch)
             seconds, bare = [], []

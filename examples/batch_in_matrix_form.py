@@ -1,14 +1,14 @@
 """A batch in matrix form: the bias as a row of weights, three products for three gradients, and weight decay.
 
-A batch of rows goes through a layer as one product, y = x W + 1 b, where 1 is a column of ones that hands the bias to
-every row. Then the gradient of each factor is the incoming gradient times the other factor, transposed:
+A layer computes a batch of rows as one product, y = x W + 1 b, where 1 is a column of ones that adds the bias to
+every row. Then the gradient of each factor is the gradient of the output times the other factor, transposed:
 
-    dx = dy W'        dW = x' dy        db = 1' dy        (so a bias collects from every row)
+    dx = dy W'        dW = x' dy        db = 1' dy        (so the gradient of a bias is a sum over the rows)
 
-The arrays are those of a note on the fully connected layer by JackKuo666. It prints one update, but its
-cell had been run five times before the output was kept, and its repository keeps the sixth. All three are here. Its
-weight decay never acted at all, because it multiplied something that was set to zero before every step; the last part
-shows what was meant. docs/derivations.md, section 7, lists what else differs.
+The arrays are those of a note on the fully connected layer by JackKuo666. The note describes one update, but prints the
+result of five, and its repository has that of six. This script computes all three. The note's weight decay has no
+effect, because it multiplies an array that is set to zero before every step; the last part shows the intended decay.
+docs/derivations.md, section 7, lists the other differences.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ import fullyconnected as fc
 
 RATE, DECAY = 0.01, 0.75
 X = np.arange(1.0, 11.0).reshape(2, 5)  # two rows of five inputs
-DY = np.array([[0.0, 0.2, 0.4], [0.6, 0.8, 1.0]])  # what the layer behind hands back
+DY = np.array([[0.0, 0.2, 0.4], [0.6, 0.8, 1.0]])  # the gradient of the output
 W = np.array(
     [
         [-2.02246258e-04, -2.86134686e-05, 5.67536552e-05],
@@ -29,7 +29,7 @@ W = np.array(
 )
 ONES = np.ones((len(X), 1))
 
-# after how many steps: the first row of W, b, and the first entry of the dx that the last of them saw
+# by number of steps: the first row of W, b, and the first entry of dx in the last step
 PRINTED = {
     1: ([-0.03620225, -0.05002861, -0.06394325], [-0.006, -0.010, -0.014], 1.69787684e-05),
     5: ([-0.18020225, -0.25002861, -0.31994325], [-0.030, -0.050, -0.070], -0.14238302),
@@ -39,7 +39,7 @@ PRINTED = {
 
 @fc.register
 class GivenSlope(fc.Loss):
-    """Sum over outputs of z_j t_j, weighted mean over rows: a loss whose gradient is what you give as targets."""
+    """Sum over outputs of z_j t_j, weighted mean over rows: a loss whose gradient is the targets."""
 
     name = "given_slope"
 
@@ -48,19 +48,19 @@ class GivenSlope(fc.Loss):
         c.xp.copyto(dz, t)
 
 
-# The library's losses are means over rows and the note sums over them, so its matrix is given times the number of rows.
+# The library's losses are means over rows and the note has sums, so its gradient is multiplied by the number of rows.
 GIVEN = DY * len(X)
 
 
 def layer():
-    """Return a network of the one layer, with the note's first weights."""
+    """Return a network of one layer, with the note's initial weights."""
     net = fc.Network([fc.Dense(5, 3)], dtype=np.float64)
     net.set_weights([W, np.zeros(3)])
     return net
 
 
 def same(got, wanted, digits=12):
-    """Compare with values that were rounded to so many digits after the point."""
+    """Compare with values that were rounded to this number of decimals."""
     np.testing.assert_allclose(got, wanted, rtol=0, atol=0.6 * 10.0**-digits)
 
 
@@ -70,7 +70,7 @@ def forward():
     y = net.predict(X)
     print("x W + 1 b, with b = 0:", y.round(8), sep="\n")
     same(y, [[-0.0001034, 0.00017703, -0.00169928], [-0.00118995, 0.00011195, -0.00361302]], 8)
-    # The bias is one more row of weights, for an input that is always 1: [x 1] [W; b] is the same layer.
+    # The bias is a further row of weights, for an input that is always 1: [x 1] [W; b] is the same layer.
     net.params[0].b = b
     stacked = fc.Network([fc.Dense(6, 3, bias=False)], dtype=np.float64)
     stacked.params[0].W = np.vstack([W, b])
@@ -92,7 +92,7 @@ def backward():
 
 
 def updates():
-    """Step 1, 5 and 6 times; the slope is given, so that every step is the same."""
+    """Make 1, 5 and 6 steps; the gradient is given, so every step is the same."""
     for steps, (row, bias, dx) in PRINTED.items():
         net = layer()
         for step in range(steps):
@@ -101,15 +101,15 @@ def updates():
             same(net.params[0].W, W - (step + 1) * RATE * (X.T @ DY))
         p = net.params[0]
         print(f"\nafter {steps} step{'s' * (steps > 1)}: W[0] = {p.W[0].round(8)}, b = {p.b.round(8)}")
-        print(f"         the last of them handed back dx[0, 0] = {dx_seen[0, 0]:.9g}")
+        print(f"         dx[0, 0] in the last step = {dx_seen[0, 0]:.9g}")
         same(p.W[0], row, 8)
         same(p.b, bias)
         same(dx_seen[0, 0], dx, 8)
 
 
 def weight_decay():
-    """Do what the note's reg was for: W -= lr (x' dy + reg W), which pulls weights to zero and leaves biases alone."""
-    big = np.linspace(-1, 1, 15).reshape(5, 3)  # so that there is something to decay
+    """Compute the weight decay that the note intended, W -= lr (x' dy + reg W); biases do not decay."""
+    big = np.linspace(-1, 1, 15).reshape(5, 3)  # large weights, so that the decay shows
     b = np.array([1.0, 2.0, 3.0])
     net = layer()
     net.set_weights([big, b])

@@ -3,17 +3,18 @@
 Six steps, as in the "FullyConnectedNets" notebook of Stanford's course CS231n and the write-up of it that this example
 follows:
 
-1. each layer as two functions, y, cache = forward(x) and dx = backward(dy, cache), against known values and differences
+1. each layer as two functions, y, cache = forward(x) and dx = backward(dy, cache), checked against known values and
+   central differences
 2. the two losses of the assignment, softmax and hinge, in the same form
 3. the two-layer network: small random weights of a given scale, L2, and gradients checked with and without it
 4. the same for a network of any depth
-5. one step of each update rule
-6. training: first 50 images learned by heart, which shows that the network can learn at all; then the two-layer network
+5. one step of each optimizer
+6. training: first overfitting 50 images, which shows that the network can learn at all; then the two-layer network
 
-Steps 1 to 5 need no data. The last trains on CIFAR-10, 50,000 photographs of ten kinds of thing: a minute or two, and
-about half of them right; telling photographs apart is no work for fully connected networks.
+Steps 1 to 5 need no data. The last trains on CIFAR-10, 50,000 photographs of ten classes. It takes a minute or two, and
+reaches an accuracy of about one half; fully connected networks are not made for photographs.
 
-    python examples/cifar10.py                                download it (170 MB, once), where there is a network
+    python examples/cifar10.py                                download CIFAR-10 (170 MB, once)
     python examples/cifar10.py --path cifar-10-binary.tar.gz  the published file, or a folder with its data_batch_1.bin
     python examples/cifar10.py --digits                       scikit-learn's digits instead: seconds, 97 % right
 """
@@ -38,7 +39,7 @@ from fullyconnected.functional import (
 
 
 class Task(NamedTuple):
-    """A data set, pixels with the mean image subtracted, and settings that suit the size of its numbers."""
+    """A data set of pixels with the mean image subtracted, and settings that suit the scale of the pixels."""
 
     name: str
     train: tuple
@@ -52,9 +53,9 @@ class Task(NamedTuple):
 
 
 def check(what, got, wanted, around, rounding=0.0):
-    """Print the largest error relative to the values, as the notebook does, and hold it to the order it asks for.
+    """Print the largest relative error, as the notebook does, and assert that it has the notebook's order of magnitude.
 
-    What ``rounding`` alone can make of a difference is no error.
+    ``rounding`` is the error that rounding alone can cause in a difference.
     """
     got, wanted = np.asarray(got), np.asarray(wanted)
     assert got.shape == wanted.shape
@@ -85,7 +86,7 @@ def functions_and_caches():
     out, _ = affine_forward(x, w, np.linspace(-0.3, 0.1, 3))
     check("affine_forward", out, [[1.49834967, 1.70660132, 1.91485297], [3.25553199, 3.5141327, 3.77273342]], 1e-9)
 
-    rng = np.random.RandomState(231)  # the notebook's generator and seed, for its numbers
+    rng = np.random.RandomState(231)  # the notebook's generator and seed, which give its numbers
     x, w, b, dout = rng.randn(10, 2, 3), rng.randn(6, 5), rng.randn(5), rng.randn(10, 5)
     gradients = affine_backward(dout, affine_forward(x, w, b)[1])
     for name, v, dv in zip("xwb", (x, w, b), gradients, strict=True):
@@ -97,7 +98,7 @@ def functions_and_caches():
     rng = np.random.RandomState(231)
     x, dout = rng.randn(10, 10), rng.randn(10, 10)
     check("relu_backward", relu_backward(dout, relu_forward(x)[1]), slopes(lambda: relu_forward(x)[0], x, dout), 1e-12)
-    # The write-up lets the slope be 1 at exactly 0, against its own formula; random checks never notice. It is 0:
+    # In the write-up's code the derivative at 0 is 1, unlike in its formula; random checks never notice. Here it is 0:
     assert relu_backward(np.ones(3), relu_forward(np.array([-1.0, 0.0, 1.0]))[1]).tolist() == [0, 0, 1]
 
     rng = np.random.RandomState(231)
@@ -119,22 +120,22 @@ def losses():
         ("softmax_loss", softmax_loss, 2.302545844500738, 1e-8),
     ):
         value, dx = f(x, y)
-        assert abs(value - known) < 1e-12  # near 9 margins of 1, and near log(10), as scores near 0 must give
+        assert abs(value - known) < 1e-12  # scores near 0 give about 9 margins of 1, and about log(10)
         check(f"{name} {value:.6f}, dx", dx, slopes(lambda f=f: f(x, y)[0], x), around)
 
 
 def network(n_in, hidden, n_out, init, dtype=np.float32, seed=0):
-    """Return a ReLU network of any depth; a number as init is the standard deviation of a normal, and biases are 0."""
+    """Return a ReLU network of any depth; init may be the standard deviation of normal weights; biases are 0."""
     widths = [n_in, *hidden]
     layers = [fc.Dense(a, b, "relu", init=init) for a, b in zip(widths[:-1], hidden, strict=True)]
     return fc.Network([*layers, fc.Dense(widths[-1], n_out, init=init)], dtype=dtype, seed=seed)
 
 
 def check_network(net, x, y, l2, known, around):
-    """Compare the loss with a known value, and every gradient with differences of a loss that is only run forward."""
+    """Compare the loss with a known value, and every gradient with differences, which need only the forward pass."""
     loss = fc.SoftmaxCrossEntropy()
 
-    def value():  # L2 is half the sum of squares of the weights; biases are free
+    def value():  # L2 is half the sum of squares of the weights, without biases
         return loss(net.predict(x), y)[0] + 0.5 * l2 * sum((p.W**2).sum() for p in net.params)
 
     g = net.gradients(x, y, loss, l2=l2)
@@ -155,9 +156,9 @@ def two_layers():
     weights += [np.linspace(-0.3, 0.4, 350).reshape(50, 7), np.linspace(-0.9, 0.1, 7)]
     net.set_weights(weights)
     x, y = np.linspace(-5.5, 4.5, 15).reshape(5, 3).T, np.array([0, 5, 1])
-    # without targets a network gives scores: prediction is its own method
+    # predict needs no targets, and returns scores
     np.testing.assert_allclose(net.predict(x)[0, [0, -1]], [11.53165108, 16.09215096], atol=1e-8)
-    # the loss grows with l2 in a straight line, so two values of the notebook give the third
+    # the loss is linear in l2, so two values of the notebook give the third
     free, at_one = 3.4702243556, 26.5948426952
     assert abs(net.loss_and_grad(x, y, fc.SoftmaxCrossEntropy(), l2=1.0)[0] - at_one) < 1e-9
     for l2 in (0.0, 0.7):
@@ -169,13 +170,13 @@ def any_depth():
     rng = np.random.RandomState(231)
     x, y = rng.randn(2, 15), rng.randint(10, size=2)
 
-    def notebooks(_, shape, fan_in, fan_out):  # a function as init, which draws the notebook's own numbers
+    def notebooks(_, shape, fan_in, fan_out):  # init as a function, which draws the notebook's own numbers
         return 5e-2 * rng.randn(*shape)
 
-    # one entry of W2 hardly matters to the loss without l2: its difference is mostly rounding, and so is its error
+    # without l2, one entry of W2 hardly affects the loss, so its difference is mostly rounding error
     for l2, known, around in ((0.0, 2.3004790897684924, 1e-5), (3.14, 7.052114776533016, 1e-7)):
         check_network(network(15, [20, 30], 10, notebooks, dtype=np.float64), x, y, l2, known, around)
-    # the library's own check picks the step, knows about kinks, and covers every gradient at once
+    # the library's own check chooses the step, recognises kinks, and covers every gradient at once
     net = network(15, [20, 30, 40, 50], 10, init=0.1, dtype=np.float64)
     report = fc.check_gradients(net, x, y, fc.SoftmaxCrossEntropy())
     assert report.ok, report
@@ -231,7 +232,7 @@ def train(task, epochs):
         schedule=fc.StepDecay(0.85),
         validation=task.validation,
         metrics=["accuracy"],
-        warn=False,  # of pixels from 0 to 255, from which the course takes the mean alone
+        warn=False,  # the course subtracts the mean, but leaves pixels in the range of 0 to 255
     )
     score = net.evaluate(*task.test, fc.SoftmaxCrossEntropy()).metrics["accuracy"]
     print(f"  {net.n_in}-{task.hidden}-10 after {epochs} epochs, loss {history.loss[-1]:.4f}")
@@ -241,7 +242,7 @@ def train(task, epochs):
 
 
 def photographs(path):
-    """Return CIFAR-10, its last 1,000 training rows (in a smaller copy, 2 %) held out for validation."""
+    """Return CIFAR-10, with the last 2 % of the training rows (1,000 of the full data) for validation."""
     data = cifar10(path)
     x, x_test = (a.reshape(len(a), -1).astype(np.float32) for a in (data.x_train, data.x_test))
     held = max(1, len(x) // 50)
@@ -257,7 +258,7 @@ def photographs(path):
         weight_scale=1e-2,
         rate=1e-3,
         by_heart={2: (1e-2, 1e-2), 4: (5e-2, 2e-3)},
-        wanted=0.50 if len(data.t_train) == 50_000 else None,  # what the assignment asks for
+        wanted=0.50 if len(data.t_train) == 50_000 else None,  # the accuracy that the assignment requires
     )
 
 
@@ -276,9 +277,9 @@ def handwritten_digits():
 def main():
     parser = argparse.ArgumentParser(description="Checks, then training on CIFAR-10 or on handwritten digits.")
     data = parser.add_mutually_exclusive_group()
-    data.add_argument("--path", help="cifar-10-binary.tar.gz, or a folder with the files it holds; else: download")
-    data.add_argument("--digits", action="store_true", help="scikit-learn's handwritten digits instead of CIFAR-10")
-    parser.add_argument("--epochs", type=int, default=10, help="of the training at the end (10)")
+    data.add_argument("--path", help="cifar-10-binary.tar.gz, or a folder with its files; by default, download it")
+    data.add_argument("--digits", action="store_true", help="use scikit-learn's handwritten digits instead of CIFAR-10")
+    parser.add_argument("--epochs", type=int, default=10, help="epochs of the training at the end (10)")
     args = parser.parse_args()
 
     functions_and_caches()
@@ -290,12 +291,12 @@ def main():
     try:
         task = handwritten_digits() if args.digits else photographs(args.path)
     except ModuleNotFoundError as error:
-        sys.exit(f"\n{error}. Install what the examples use: pip install 'fullyconnected[examples]'")
+        sys.exit(f"\n{error}. Install the packages for the examples: pip install 'fullyconnected[examples]'")
     except (fc.errors.FullyConnectedError, OSError) as error:
         sys.exit(
-            f"\nThe checks have passed; CIFAR-10, for the training, could not be read. {error}\n\n"
-            "Give the file, if you have it:  python examples/cifar10.py --path cifar-10-binary.tar.gz\n"
-            "or train on digits instead:     python examples/cifar10.py --digits"
+            f"\nThe checks have passed, but CIFAR-10 could not be read, so there is no training. {error}\n\n"
+            "If you have the file:        python examples/cifar10.py --path cifar-10-binary.tar.gz\n"
+            "To train on digits instead:  python examples/cifar10.py --digits"
         )
     print(f"6. training on {task.name}, {len(task.train[1]):,} rows")
     by_heart(task)

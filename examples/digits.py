@@ -1,10 +1,10 @@
-"""A network that reads handwritten digits: data, training, a look at its mistakes, a file, and what to try next.
+"""A network that reads handwritten digits: data, training, its mistakes, a file, and what to try next.
 
-``make demo`` runs this. The data are scikit-learn's load_digits, 1,797 images of 8 by 8 pixels from 0 to 16, in the
-order of numpy.random.default_rng(0).permutation: 1,197 to train, 240 to watch while training, and 360 that are looked
-at once, at the end. It takes a few seconds, and about 99 of 100 digits are read right.
+``make demo`` runs this script. The data are scikit-learn's load_digits, 1,797 images of 8 by 8 pixels from 0 to 16, in
+the order of numpy.random.default_rng(0).permutation: 1,197 for training, 240 for validation, and 360 for a test at the
+end. It takes a few seconds, and about 99 % of the digits are read correctly.
 
-It writes demo/digits.safetensors and demo/learning-curve.png, below the folder it is started in.
+It writes demo/digits.safetensors and demo/learning-curve.png in the current folder.
 Needs scikit-learn and matplotlib: pip install "fullyconnected[examples]"
 """
 
@@ -28,7 +28,7 @@ def data():
 
 
 def show(images, titles):
-    """Draw 8 by 8 images side by side, two characters a pixel."""
+    """Print images of 8 by 8 pixels side by side, with two characters per pixel."""
     print("   ".join(f"{title!s:<16}" for title in titles).rstrip())
     shades = " .:-=+*#%@"
     pixels = (np.reshape(images, (-1, 8, 8)) * (len(shades) - 1)).round().astype(int)
@@ -38,7 +38,7 @@ def show(images, titles):
 
 
 def network(seed=0):
-    """Two hidden layers, with dropout against learning 1,197 images by heart."""
+    """Return a network of two hidden layers, with dropout against overfitting 1,197 images."""
     hidden = [fc.Dense(64, 256, "relu"), fc.Dropout(0.3), fc.Dense(256, 128, "relu"), fc.Dropout(0.3)]
     return fc.Network([*hidden, fc.Dense(128, 10)], seed=seed)
 
@@ -61,7 +61,7 @@ def train(net, rows, validation, seed=0, progress="auto"):
 
 
 def show_confusion(read, truth):
-    """Print how often each digit (rows) was read as which (columns): a table where rich is installed, else text."""
+    """Print how often each digit (rows) was read as which digit (columns), as a table if rich is installed."""
     counts = np.zeros((10, 10), int)
     np.add.at(counts, (truth, read), 1)
     title = "How each digit (rows) was read (columns)"
@@ -89,7 +89,7 @@ def show_mistakes(x, read, truth):
 
 def draw_learning_curve(history, path):
     try:
-        from matplotlib.figure import Figure  # without pyplot: it draws into a file, on a machine without a screen
+        from matplotlib.figure import Figure  # pyplot is not needed to write a file, and may need a screen
     except ImportError:
         print("no learning curve: matplotlib is not installed (pip install 'fullyconnected[plot]')")
         return
@@ -128,14 +128,14 @@ def main():
 
     print(
         """
-Next, in the environment that make has made:  source .venv/bin/activate
+Next, in the environment that make has created:  source .venv/bin/activate
   python examples/worked_example.py    one layer by hand, with every gradient proven
   python examples/xor.py               the smallest problem that needs a hidden layer
-  python examples/cifar10.py --digits  from functions and caches to a classifier of pictures
-  fullyconnected train table.csv --target column         a network for a table of yours
-  fullyconnected predict model.safetensors table.csv     and what it says about new rows
-  fullyconnected check                                   prove every gradient that ships, in about 40 seconds
-README.md has what else there is."""
+  python examples/cifar10.py --digits  from functions and caches to a classifier of images
+  fullyconnected train table.csv --target column         train a network on your table
+  fullyconnected predict model.safetensors table.csv     predict new rows with it
+  fullyconnected check                                   prove every gradient of the library in about 40 seconds
+README.md describes the rest."""
     )
 
 

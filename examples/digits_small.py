@@ -1,13 +1,13 @@
 """A small classifier, 64-32-10, on handwritten digits; its gradients written out index by index; with and without bias.
 
 The mathematics of the layer is that of Beyond-Gradient-Descent, which derives the gradients entry by entry
-before it writes them as matrices. The derivation is in docs/derivations.md, section 2, with the two slips of the source
-put right (section 7): the factor A that its first line drops, and the order of A's indices in its last. Here the sums
-over indices are evaluated as they stand, on a real batch, and compared with what the network computes.
+before it writes them as matrices. docs/derivations.md has the derivation in section 2, and corrects two slips of the
+source (section 7): the missing factor A in its first line, and the order of A's indices in its last. This script
+evaluates the sums over indices on a real batch, and compares them with the gradients of the network.
 
 Data: scikit-learn's load_digits, 1,797 images of 8 by 8 pixels, divided by 16 so that they lie between 0 and 1.
 Split: the rows in the order of numpy.random.default_rng(0).permutation, the first 1,437 to train, the last 360 to test.
-Seeds: 0 to 4, for weights and shuffles alike; the spread over them is what a single accuracy does not tell.
+Seeds: 0 to 4, for initial weights and shuffling; a single accuracy does not show its spread over the seeds.
 Needs scikit-learn: pip install "fullyconnected[examples]"
 """
 
@@ -32,7 +32,7 @@ def network(seed, bias=True, dtype=np.float32):
 
 
 def index_by_index(x, t):
-    """Evaluate the sums over indices for the last layer: A are its weights, X what enters it, eps what comes back."""
+    """Evaluate the sums over indices for the last layer: A are its weights, X its input, eps its output's gradient."""
     net = network(seed=0, dtype=np.float64)
     hidden = fc.Network(net.layers[:1], dtype=np.float64)
     hidden.theta = net.theta[: hidden.n_params]
@@ -40,7 +40,7 @@ def index_by_index(x, t):
     loss, eps = fc.SoftmaxCrossEntropy()(net.predict(x), t)
     g = net.gradients(x, t, fc.SoftmaxCrossEntropy())
 
-    # a: row, b: output, c: summed input; (i, j): the entry wanted. I are Kronecker deltas, 1 where two indices agree.
+    # a: row, b: output, c: summed input; (i, j): entry of the gradient. I_... are Kronecker deltas.
     rows, n_in, n_out = *X.shape, A.shape[1]
     I_rows, I_in, I_out = np.eye(rows), np.eye(n_in), np.eye(n_out)
     dA = np.einsum("ab,ac,ci,bj->ij", eps, X, I_in, I_out, optimize=True)
@@ -49,7 +49,7 @@ def index_by_index(x, t):
     by_index = [
         ("dA_ij = sum_abc eps_ab X_ac [c=i] [b=j]", dA, "X' eps", X.T @ eps, g.params[1].W),
         ("db_j  = sum_ab  eps_ab [b=j]", db, "1' eps", np.ones(rows) @ eps, g.params[1].b),
-        # what enters the layer is no parameter: a network that begins there has it as the gradient of its input
+        # the input of the layer is not a parameter: a network of this layer alone gives the gradient of its input
         ("dX_ij = sum_abc eps_ab [a=i] [c=j] A_cb", dX, "eps A'", eps @ A.T, behind(net, X, t).x),
     ]
     print(f"a batch of {rows} rows, loss {loss:.4f}:")

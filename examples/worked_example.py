@@ -1,11 +1,11 @@
 """One layer by hand: forward, loss, every gradient, and the proof that each gradient is right.
 
 A layer with two inputs and two outputs is small enough to follow with pencil and paper. This script computes it with
-the library, and then moves every number a little to either side, one at a time, to see by how much the loss changes:
-a gradient is right when it predicts that change.
+the library, and then moves one number after the other a little to either side, to see by how much the loss changes.
+A gradient is right if it predicts that change.
 
-The numbers are those of the page "Fully Connected Layers" of tinyml. Where its differences are wrong (it
-tried W22 and b2 with W21 and b1 still moved), these are right; docs/derivations.md, section 7, lists what differs.
+The numbers are those of the page "Fully Connected Layers" of tinyml. Some of its differences are wrong (for W22 and b2,
+W21 and b1 had not been moved back); here they are right. docs/derivations.md, section 7, lists the differences.
 """
 
 import math
@@ -14,9 +14,9 @@ import numpy as np
 
 import fullyconnected as fc
 
-STEP = 0.01  # how far each number is moved; so large a step is exact here, because the loss is quadratic
+STEP = 0.01  # how far each number is moved; even such a large step is exact here, because the loss is quadratic
 
-# the loss to the left and to the right of each number, and the slope between the two
+# the loss with each number moved to the left and to the right, and the slope between the two
 EXPECTED = {
     "W11": (0.1831705, 0.1841305, 0.048),
     "W12": (0.1840205, 0.1832805, -0.037),
@@ -52,7 +52,7 @@ def forward_and_backward(net, x, t, loss):
 
 
 def central_differences(net, x, t, loss, g):
-    """Print what the loss does when one number moves, and compare each slope with its gradient."""
+    """Print the losses with each number moved, and compare the slope between them with the gradient."""
     p, dp = net.params[0], g.params[0]  # params are views: writing to them changes the network
     numbers = [(f"W{i + 1}{j + 1}", p.W, (i, j), dp.W[i, j]) for i, j in np.ndindex(2, 2)]
     numbers += [(f"b{j + 1}", p.b, (j,), dp.b[j]) for j in range(2)]
@@ -62,7 +62,7 @@ def central_differences(net, x, t, loss, g):
         kept = array[where]
         array[where] = kept + by
         value = net.evaluate(x, t, loss, metrics=()).loss
-        array[where] = kept  # back, before anything else is moved
+        array[where] = kept  # moved back before another number is moved
         return value
 
     print(f"\nnumber   loss at -{STEP}   loss at +{STEP}   difference / {2 * STEP}   gradient")
@@ -75,7 +75,7 @@ def central_differences(net, x, t, loss, g):
 
 
 def one_step(net, x, t, loss, g):
-    """Move the weights against their gradient: the loss falls."""
+    """Move the weights against their gradient, and check that the loss falls."""
     before, lr = net.theta.copy(), 0.5
     fc.fit(net, x, t, loss, fc.SGD(lr), epochs=1, progress=False)
     same(net.theta, before - lr * g.theta)
@@ -84,16 +84,16 @@ def one_step(net, x, t, loss, g):
     assert after < g.loss
 
 
-def first_weights():
-    """Draw first weights and biases from U(-a, a) with a = 1 / sqrt(n_in), as the source's code does."""
+def initial_weights():
+    """Draw initial weights and biases from U(-a, a) with a = 1 / sqrt(n_in), as the source's code does."""
     n_in = 100
     layer = fc.Dense(n_in, 50, init="uniform_fan_in", bias_init="uniform_fan_in")
     p, a = fc.Network([layer], dtype=np.float64, seed=0).params[0], 1 / math.sqrt(n_in)
-    print(f"\nfirst values for {n_in} inputs, drawn from U(-{a}, {a}):")
+    print(f"\ninitial values for {n_in} inputs, drawn from U(-{a}, {a}):")
     for name, values in (("W", p.W), ("b", p.b)):
         print(f"  {name}: from {values.min():+.4f} to {values.max():+.4f}, standard deviation {values.std():.4f}")
         assert np.abs(values).max() <= a
-        # that of a uniform: a / sqrt(3). The source calls this draw Xavier's, whose deviation also counts n_out
+        # the standard deviation of U(-a, a); the source calls it Xavier's, but that depends on n_out, too
         np.testing.assert_allclose(values.std(), a / math.sqrt(3), rtol=0.2)
 
 
@@ -107,13 +107,13 @@ def main():
     g = forward_and_backward(net, x, t, loss)
     central_differences(net, x, t, loss, g)
 
-    # the library does the same for any network, with the step that suits it
+    # the library does the same for any network, with a suitable step
     report = fc.check_gradients(net, x, t, loss)
-    print("\nfc.check_gradients says:", report, sep="\n")
+    print("\nThe report of fc.check_gradients:", report, sep="\n")
     assert report.ok
 
     one_step(net, x, t, loss, g)
-    first_weights()
+    initial_weights()
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 """XOR: the smallest problem that needs a hidden layer, learned by 13 parameters, one sample at a time.
 
-Four rows, a network 2-3-1 of sigmoids, half the squared error, and plain gradient descent at rate 0.1 that steps after
-every single row, 15,000 times over the four. Watch the loss: it rests on a plateau near 0.5, where all four answers
-are about 1/2, before the hidden units part and it falls.
+A 2-3-1 network of sigmoids learns four rows with half the squared error and gradient descent at learning rate 0.1, with
+one row per batch, for 15,000 epochs. Watch the loss: it stays on a plateau near 0.5, where all four outputs are about
+1/2, until the hidden units become different and it falls.
 
-Then the same network with its activation given as two functions, f and its derivative, and its weights given as
-(n_out, n_in); and last with two outputs and a softmax, as a classifier.
+The script then trains the same network with its activation given as two functions, f and its derivative, and with
+weights given as (n_out, n_in); and finally a classifier with two outputs and a softmax.
 
 The task, the sizes and the form of the output are those of "The Engineer's Guide to Deep Learning", section 4.1.
-It draws its first weights from U(0, 1) without a seed; here the seed is fixed, and begins near its 0.826.
-About 1 start in 25 is still on the plateau at the end. SEED = 6 leaves it so late that the last loss misses its bound.
+It draws its initial weights from U(0, 1) without a seed; here the seed is fixed, and the first loss is near its 0.826.
+About 1 seed in 25 is still on the plateau at the end. SEED = 6 leaves it so late that the last loss misses its bound.
 """
 
 import numpy as np
@@ -36,10 +36,10 @@ def truth_table(results):
 
 
 def train(net):
-    """Train, printing now and then; return the loss of each epoch, summed over its four samples."""
+    """Train, print the loss every 1,000 epochs, and return the loss of each epoch, summed over its four samples."""
     losses = []
     for epoch in fc.epochs(net, X, T, fc.HalfSquaredError(), **ONE_BY_ONE):
-        losses.append(4 * epoch.loss)  # an epoch's loss is the mean over its rows
+        losses.append(4 * epoch.loss)  # the loss of an epoch is the mean over its rows
         if epoch.number == 1 or epoch.number % 1000 == 0:
             print(f"epoch: {epoch.number} / {EPOCHS}  Loss = {losses[-1]:.6f}")
         if epoch.number == EPOCHS:
@@ -47,32 +47,32 @@ def train(net):
 
 
 def as_functions(start, losses):
-    """Train the same network again, from a pair of functions and from weights laid out as (n_out, n_in)."""
+    """Train the same network again, with a pair of functions and with weights given as (n_out, n_in)."""
 
     def sigmoid(z):
         return 1 / (1 + np.exp(-z))
 
-    def derivative(z):  # of the pre-activation z
+    def derivative(z):  # z is the pre-activation
         return sigmoid(z) * (1 - sigmoid(z))
 
     net = network((sigmoid, derivative))
     net.set_weights(start, layout="out,in")
     history = fc.fit(net, X, T, fc.HalfSquaredError(), epochs=EPOCHS, **ONE_BY_ONE, progress=False)
     np.testing.assert_allclose(4 * np.array(history.loss), losses, rtol=1e-6)
-    print("\nThe activation as (f, df) takes the same way, epoch by epoch. Its weights as (n_out, n_in):")
+    print("\nWith the activation as (f, df), the losses are the same in every epoch. The weights as (n_out, n_in):")
     for name, array in zip(("W1", "b1", "W2", "b2"), net.get_weights(layout="out,in"), strict=True):
         print(f"{name} {array.shape} {array.round(2).tolist()}")
     return net
 
 
 def as_classifier():
-    """Learn two logits with softmax cross-entropy: the classes are 0 and 1, and their probabilities sum to 1."""
+    """Train a network with two logits and softmax cross-entropy: the classes are 0 and 1."""
     net = fc.Network([fc.Dense(2, 3, "sigmoid", **UNIFORM), fc.Dense(3, 2, **UNIFORM)], dtype=np.float64, seed=SEED)
     for epoch in fc.epochs(net, X, T, fc.SoftmaxCrossEntropy(), **ONE_BY_ONE):
         if 4 * epoch.loss < 0.01:
-            break  # the loop is yours: stopping is break
+            break  # break stops the training
         assert epoch.number < EPOCHS
-    # The loss applied the softmax itself, to logits. To read probabilities, put one behind the trained layers.
+    # The loss applies the softmax itself, to logits. For probabilities, add a softmax after the trained layers.
     reader = fc.Network([*net.layers, fc.Activation("softmax")], dtype=np.float64)
     reader.theta = net.theta
     p = reader.predict(X)

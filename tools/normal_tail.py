@@ -1,7 +1,7 @@
-"""Make the coefficients that activations.py uses for the normal distribution's tail (needs mpmath).
+"""Compute the coefficients that activations.py uses for the normal distribution's tail (needs mpmath).
 
 With z >= 0 and u = (z - 4) / (z + 4) in [-1, 1), the function Phi(-z) exp(z^2 / 2) is smooth in u. Its Chebyshev
-interpolant is computed in 60 digits, turned into powers of u, and printed from the highest power down.
+interpolant is computed in 60 digits, converted to powers of u, and printed from the highest power down.
 """
 
 import mpmath as mp

@@ -1,4 +1,4 @@
-"""Make the screenshots of the documentation: ``python tools/screenshots.py`` (needs Chromium, playwright, Pillow).
+"""Make the screenshots for the documentation: ``python tools/screenshots.py`` (needs Chromium, playwright, Pillow).
 
 They show a 2-2-2 network of sigmoids, with the numbers of Matt Mazur's "A step by step backpropagation example".
 """
@@ -15,9 +15,9 @@ from playwright.sync_api import sync_playwright
 import fullyconnected as fc
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
-LARGEST = 150_000  # bytes: what a picture may take from everyone who clones the repository
+LARGEST = 150_000  # bytes of a picture: everyone who clones the repository downloads it
 
-# picture, what stands behind the page's address, width in px, dark, all of it or what a window shows
+# file, fragment of the page's address, width in px, dark or light, full page or one window
 PAGES: list[tuple[str, str, int, bool, bool]] = [
     ("explain-light.png", "#step=7&q=dense_2.W%5B0%2C1%5D", 1280, False, False),
     ("explain-dark.png", "#step=9&q=dense_1.y%5B0%2C0%5D", 1280, True, False),
@@ -27,18 +27,18 @@ PAGES: list[tuple[str, str, int, bool, bool]] = [
 
 
 def page() -> str:
-    """Return the page."""
+    """Return the HTML of the page."""
     net = fc.mlp([2, 2, 2], activation="sigmoid", output_activation="sigmoid", dtype="float64", seed=0)
     net.theta = [0.15, 0.25, 0.20, 0.30, 0.35, 0.35, 0.40, 0.50, 0.45, 0.55, 0.60, 0.60]
     return fc.explain(net, [[0.05, 0.10]], [[0.01, 0.99]], fc.HalfSquaredError(), fc.SGD(0.5)).to_html()
 
 
 def small(png: bytes) -> bytes:
-    """Return the picture in as many colours as its size allows, 64 at least; few pages have more."""
+    """Return the picture with as many colours as the size limit allows, at least 64."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     for colours in (256, 128, 64):
         out = io.BytesIO()
-        # dithering would make noise of an even ground, which takes more bytes and looks worse
+        # dithering would turn plain areas into noise, which takes more bytes and looks worse
         picture.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
         if out.tell() <= LARGEST:
             break
@@ -46,7 +46,7 @@ def small(png: bytes) -> bytes:
 
 
 def shoot(html: Path, at: str, out: Path, width: int, dark: bool, full_page: bool) -> int:
-    """Write a PNG of the page, cut off from the network and without motion, and return its size in bytes."""
+    """Write a PNG of the page, rendered offline and without animation, and return its size in bytes."""
     chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("Chromium is not installed: apt install chromium")

@@ -1,10 +1,10 @@
-"""Make the coefficients of native/src/kernels/math.hpp (needs mpmath): ``python tools/vector_math.py``.
+"""Compute the coefficients of native/src/kernels/math.hpp (needs mpmath): ``python tools/vector_math.py``.
 
-With ``golden`` behind it, write the values that tests/native/test_vector_math.py compares with.
+With the argument ``golden``, write the values that tests/native/test_vector_math.py compares with.
 
-Each is the polynomial, or quotient of two, with the least maximal error (Remez's exchange), in 50 digits. A
-polynomial's coefficients are then rounded to the type one after the other, the lowest power first, and after each the
-others are computed anew, so that they make up for its rounding.
+Each approximation is the polynomial, or the quotient of two, with the least maximal error (Remez's exchange algorithm),
+in 50 digits. The coefficients of a polynomial are then rounded to the type one after the other, the lowest power first,
+and after each rounding the others are computed again, so that they compensate for it.
 """
 
 import sys
@@ -26,7 +26,7 @@ def rounded(value: mp.mpf, single: bool) -> mp.mpf:
 
 
 def extrema(errors: list[mp.mpf], wanted: int) -> list[int]:
-    """Return where the error is largest between its changes of sign: ``wanted`` places that alternate."""
+    """Return ``wanted`` places of alternating sign where the error is largest between its changes of sign."""
     found: list[int] = []
     for i, e in enumerate(errors):
         if found and (e > 0) == (errors[found[-1]] > 0):
@@ -49,7 +49,7 @@ def polynomial(
     rest = [w * (f(x) - mp.polyval(fixed[::-1], x) if fixed else f(x)) for x, w in zip(xs, ws, strict=True)]
     basis = [[w * x**k for k in range(start, terms)] for x, w in zip(xs, ws, strict=True)]
     best, worst = [mp.mpf(0)] * free, mp.inf
-    found = list(mp.lu_solve(mp.matrix(basis), mp.matrix(rest)))  # least squares, to begin with
+    found = list(mp.lu_solve(mp.matrix(basis), mp.matrix(rest)))  # the start is a least-squares fit
     while True:
         errors = [r - mp.fdot(found, b) for r, b in zip(rest, basis, strict=True)]
         largest = max(abs(e) for e in errors)
@@ -85,7 +85,7 @@ def quotient(
     bs = [mp.mpf(1)] * len(points)
     best, a, b = mp.inf, [], []
     while True:
-        for _ in range(12):  # b multiplies the error: take it from the round before
+        for _ in range(12):  # b multiplies the error, so use b of the previous iteration
             rows = [
                 [ws[p] * points[p] ** k for k in range(above + 1)]
                 + [-ws[p] * fs[p] * points[p] ** k for k in range(1, below + 1)]
@@ -111,7 +111,7 @@ def quotient(
 def quotient_rounded(
     f: Function, weight: Function, points: list[mp.mpf], above: int, below: int, single: bool
 ) -> tuple[list[mp.mpf], list[mp.mpf], mp.mpf]:
-    """Return both rounded, after the multiplication by a number from 1 to 2 for which that matters least."""
+    """Return a and b rounded, multiplied by the number from 1 to 2 for which rounding changes the quotient least."""
     a, b, _ = quotient(f, weight, points, above, below)
     some = points[::5]
     fs, ws = [f(x) for x in some], [weight(x) for x in some]
@@ -152,12 +152,12 @@ def tail(z: mp.mpf) -> mp.mpf:
 
 
 def beyond(z: mp.mpf) -> mp.mpf:
-    """Return what 1 / tail(z) is more than its asymptote: 2 at 0, and about sqrt(2 pi) / z in the end."""
+    """Return the difference of 1 / tail(z) and its asymptote: 2 at 0, and about sqrt(2 pi) / z for large z."""
     return 1 / tail(z) - mp.sqrt(2 * mp.pi) * z
 
 
 def tail_points(highest: int) -> list[mp.mpf]:
-    """Return points that are dense at 0 and at the other end, in terms of (z - 3) / (z + 3)."""
+    """Return points that are dense at both ends, in terms of (z - 3) / (z + 3)."""
     last = mp.mpf(highest - 3) / (highest + 3)
     us = [-1 + (1 - mp.cos(mp.pi * i / 599)) / 2 * (last + 1) for i in range(600)]
     return [3 * (1 + u) / (1 - u) for u in us]
@@ -196,7 +196,7 @@ def main() -> None:
 
 
 def golden() -> None:
-    """Write arguments, exact values as float64, and what is to be added to those."""
+    """Write arguments, exact values rounded to float64, and the remainders that the rounding left."""
     rng = np.random.default_rng(1)
     near = np.concatenate([s * 10 ** rng.uniform(-307, 0, 40) for s in (-1.0, 1.0)])
     arguments = {
@@ -208,7 +208,7 @@ def golden() -> None:
     functions = {"erf": mp.erf, "normal_cdf": lambda h: mp.erfc(-h / mp.sqrt(2)) / 2}
     arrays = {}
     for name, x in arguments.items():
-        with mp.workdps(400):  # the smallest arguments have their 50 digits behind 307 zeros
+        with mp.workdps(400):  # the smallest arguments have 307 zeros before their digits
             values = [functions[name](mp.mpf(float(v))) for v in x]
             exact = np.array([float(v) for v in values])
             rest = np.array([float(v - mp.mpf(float(e))) for v, e in zip(values, exact, strict=True)])
