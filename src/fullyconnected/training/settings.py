@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -90,6 +91,7 @@ class FitSettings(Settings):
         return None if every is None else interval("checkpoint_every", every)
 
     @classmethod
+    @cache
     def names(cls) -> tuple[str, ...]:
         """Return the names of all settings."""
         return tuple(each.name for each in fields(cls))
