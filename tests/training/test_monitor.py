@@ -114,6 +114,7 @@ def test_lbfgs(blobs):
     [
         ({"monitor": "score"}, errors.ConfigError, "function that does not say.*score.greater_is_better = True"),
         ({"monitor": "val_loss"}, errors.UnknownNameError, "no quantity to monitor 'val_loss'; did you mean 'valid"),
+        ({"monitor": ""}, errors.UnknownNameError, "no quantity to monitor ''"),
         ({"monitor": "acuracy"}, errors.UnknownNameError, "did you mean 'accuracy'"),
         ({"monitor": "validation_loss"}, errors.ConfigError, r"needs data to judge by: validation=\(x, t\)"),
         ({"monitor": "r2"}, errors.DataError, "does not vary"),

@@ -58,16 +58,11 @@ class Run:
         if settings.monitor in METRICS.classes and settings.monitor not in self.metrics:
             self.metrics |= named(settings.monitor, judged.t, judged.loss, net.n_out, judged.weights, also=self.data.t)
         usual = "loss" if self.validation is None else "validation_loss"
-        self.monitor = settings.monitor or usual
+        self.monitor = usual if settings.monitor is None else settings.monitor
         self.greater_is_better = _greater_is_better(self.monitor, self.metrics, judged is self.validation)
         require_rows(net.program, len(self.data.x), f"x of {len(self.data.x)} row(s)")
         require_rows(net.program, settings.batch_size, f"batch_size={settings.batch_size}")
-        self.task = Task(
-            net.program,
-            self.data,
-            self.optimizer,
-            **settings.those(Task._fields),
-        )
+        self.task = Task(net.program, self.data, self.optimizer, **settings.those(Task._fields))
         if isinstance(self.optimizer, Solver):
             solver.refuse(self.optimizer, self.task, settings.checkpoint)
             self.task = self.task._replace(batch_size=len(self.data.x))  # it looks at all rows at once
@@ -97,7 +92,7 @@ class Run:
             )
             self.checkpoint.begin(self.state)
             self.task = self.checkpoint.watch(self.task)
-        if not isinstance(self.optimizer, Solver):
+        if not solves:
             self.trainer = self.engine.trainer(self.task, self.state)
         net.columns, net.loss = columns, self.data.loss
         self.stopped = "epochs"
