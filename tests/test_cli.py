@@ -16,7 +16,7 @@ import pytest
 import fullyconnected as fc
 from fullyconnected.checking import proof
 from fullyconnected.cli import COMMANDS, main
-from fullyconnected.cli.console import put
+from fullyconnected.cli.console import print_result
 from fullyconnected.tables.model import load_table_model
 from fullyconnected.tables.table import ADVICE
 
@@ -79,7 +79,7 @@ class TestFromATableToPredictions:
         assert main(["train", path, "--target", "target"]) == 0
         told = capsys.readouterr()
         assert "150 rows; 4 features: " in told.out
-        assert "classification (text, 3 different values; if it is not: --task)" in told.out
+        assert "classification (text, 3 different values; change this with --task)" in told.out
         assert "classes: setosa, versicolor, virginica" in told.out
         assert "parameters: 4,675;" in told.out
         assert "(always the most frequent class: 0.3333)" in told.out
@@ -133,10 +133,8 @@ class TestFromATableToPredictions:
     def test_a_label_that_looks_like_a_missing_value_is_one_where_it_is_said_to_be(self, tmp_path, capsys):
         path = table("iris", tmp_path / "iris.csv", ["None", "NA", "virginica"])
         train = ["train", path, "--target", "target", "--quiet", "--epochs", "40", "--lr", "0.01"]
-        said = (
-            f"{path}, row 2, column 'target': 'None' stands for a missing value, as in 100 rows; leave such rows out. "
-        )
-        assert error_of(capsys, *train) == f"{said}Where it is a class of its own: --label None"
+        said = f"{path}, row 2, column 'target': 'None' stands for a missing value, as in 100 rows; remove such rows. "
+        assert error_of(capsys, *train) == f"{said}If it is a class: --label None"
         assert "row 52, column 'target': 'NA' stands" in error_of(capsys, *train, "--label", "None")
         assert main([*train, "--label", "None", "--label", "NA"]) == 0
         assert main(["predict", "model.safetensors", path]) == 0
@@ -196,9 +194,9 @@ class TestFromATableToPredictions:
         options = ["--task", "regression", "--hidden", "5", "--epochs", "3", "--validation", "0", "--batch-size", "8"]
         assert main(["train", path, "--target", "target", *options]) == 0
         told = capsys.readouterr()
-        assert "regression (as --task says)" in told.out
-        assert "178 rows to learn from, 0 held back" in told.out
-        assert "on the rows learned from" in told.out
+        assert "regression (set by --task)" in told.out
+        assert "178 rows for training, 0 held back" in told.out
+        assert "on the training rows" in told.out
         assert "epoch 3/3" in told.err
         assert [layer.n_out for layer in load_table_model("model.safetensors").net.layers] == [5, 1]
 
@@ -220,7 +218,7 @@ class TestMistakes:
             ("a,b\n1,2\n", "t.csv: there is no column 'y'; the header (row 1) names 'a', 'b'"),
             ("a,a,y\n1,2,3\n", "t.csv: columns 1 and 2 are both named 'a' in row 1; is the header missing?"),
             ("", "t.csv has no header: row 1 must hold the columns' names"),
-            ("a,y\n", "t.csv has 0 rows below its header; two at least are needed to learn from"),
+            ("a,y\n", "t.csv has 0 rows below its header; two at least are needed for training"),
             ("a,y\n1,u\n2,u\n3,u\n", "t.csv: column 'y' holds 'u' in every row; there is nothing to learn"),
         ],
     )
@@ -238,7 +236,7 @@ class TestMistakes:
             (("--validation", "1"), "validation"),
             (("--seed", "-1"), "seed"),
             (("--task", "regression"), "row 2, column 'y': 'u' is not a number"),
-            (("--output", "t.csv"), "would replace a file that is read"),
+            (("--output", "t.csv"), "would replace an input file"),
             (("--output", "."), "is a folder"),
             (("--output", "missing/m.safetensors"), "in a folder that does not exist"),
         ],
@@ -277,7 +275,7 @@ class TestMistakes:
         model, path = iris
         assert error_of(capsys, "predict", "none.safetensors", path) == "none.safetensors: No such file or directory"
         assert error_of(capsys, "predict", model, "none.csv") == "none.csv: No such file or directory"
-        assert "is no model file" in error_of(capsys, "predict", path, path)
+        assert "is not a model file" in error_of(capsys, "predict", path, path)
         assert "is not text in UTF-8" in error_of(capsys, "predict", model, model)
         fc.mlp([4, 3], seed=0).save("net.safetensors")
         assert "was not trained from a table" in error_of(capsys, "predict", "net.safetensors", path)
@@ -456,7 +454,7 @@ def test_a_command_is_a_file_and_a_line(capsys, monkeypatch):
         parser.add_argument("--name", default="world")
 
     greet = ModuleType("fullyconnected.cli.greet")
-    greet.arguments, greet.run = arguments, lambda options: put(f"hello, {options.name}\n") or 0
+    greet.arguments, greet.run = arguments, lambda options: print_result(f"hello, {options.name}\n") or 0
     monkeypatch.setitem(sys.modules, greet.__name__, greet)
     monkeypatch.setitem(COMMANDS, "greet", "Say hello.")
     assert main(["greet", "--name", "you"]) == 0
@@ -584,16 +582,16 @@ def test_explain_opens_a_page(monkeypatch, capsys):
     [
         (["nothing"], "there is no example and no file 'nothing'; the examples are xor and seed"),
         (["nothing.safetensors"], "nothing.safetensors: No such file"),
-        (["xor", "--row", "1"], "xor has data of its own"),
-        (["MODEL"], "say for which row of which table"),
+        (["xor", "--row", "1"], "xor is an example with its own data"),
+        (["MODEL"], "name the table and the row to explain"),
         (["MODEL", "--data", "TABLE", "--row", "150"], "has 150 rows below its header, 0 to 149"),
         (["MODEL", "--data", "TABLE", "--row", "-1"], "has 150 rows below its header, 0 to 149"),
         (["MODEL", "--data", "TABLE", "--focus", "x[0,9]"], "there is no entry [0,9]"),
         (["MODEL", "--data", "TABLE", "--focus", "dense_7.W[0,0]"], "there is no parameter or input 'dense_7.W'"),
-        (["MODEL", "--data", "TABLE", "--html", "TABLE"], "would replace a file that is read"),
+        (["MODEL", "--data", "TABLE", "--html", "TABLE"], "would replace an input file"),
         (["MODEL", "--data", "other.csv"], "'rose' is no class of the model, which knows setosa"),
         (["xor", "--html", "no/folder/page.html"], "in a folder that does not exist"),
-        (["xor", "--html", "page.html", "--text", "./page.html"], "--html and --text need a file each"),
+        (["xor", "--html", "page.html", "--text", "./page.html"], "--html and --text need different files"),
         (["xor", "--optimizer", "lbfgs"], "stepwise rule"),
         (["xor", "--optimizer", "adm"], "did you mean 'adam'"),
         (["xor", "--step", "0"], "step must be more than 0"),
@@ -651,7 +649,7 @@ class TestWhereOutputGoes:
             assert main(["explain", "xor", f"--{form}", "file"]) == 0
             assert out == (tmp_path / "file").read_bytes()
         assert main(["explain", "xor", "--json", "-", "--text", "-"]) == 2
-        assert b"need a file each" in capsysbinary.readouterr().err
+        assert b"need different files" in capsysbinary.readouterr().err
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
     @pytest.mark.parametrize("name", ["-", "/dev/stdout"])

@@ -247,7 +247,10 @@ class TestFiles:
         for _ in range(2):  # the second time from a file that the loaded network has written
             loaded = fc.load(tmp_path / "net")
             assert loaded.loss is None
-            with pytest.raises(errors.ConfigError, match=r"(?i)cannot hold its loss or names .*mine\. Set it, such as"):
+            with pytest.raises(
+                errors.ConfigError,
+                match=r"(?i)whose loss, .*mine, is not registered or cannot be stored\. Set it, such as",
+            ):
                 loaded.predictions(X)
             assert np.array_equal(loaded.predict(X), net.predict(X))
             loaded.copy().save(tmp_path / "net")
@@ -265,7 +268,7 @@ class TestFiles:
         net.loss = Bent()
         net.save(tmp_path / "net")
         with pytest.raises(
-            errors.ConfigError, match=r"cannot hold its loss or names one not registered, Bent\. Set it"
+            errors.ConfigError, match=r"whose loss, Bent, is not registered or cannot be stored\. Set it"
         ):
             fc.load(tmp_path / "net").predictions(X)
 

@@ -238,7 +238,7 @@ class TestWeights:
         [
             ([np.zeros((3, 2))], "in,out", errors.ShapeError, "2 parameter arrays; got 1"),
             ([np.zeros((2, 3)), np.zeros(2)], "in,out", errors.ShapeError, r"dense_1.W is \(3, 2\).*got \(2, 3\)"),
-            ([np.zeros((3, 2)), np.zeros(2)], "out,in", errors.ShapeError, r"got \(2, 3\) after turning"),
+            ([np.zeros((3, 2)), np.zeros(2)], "out,in", errors.ShapeError, r"got \(2, 3\) after transposing"),
             ([np.zeros((3, 2)), np.zeros(3)], "in,out", errors.ShapeError, r"dense_1.b is \(2,\)"),
             ([np.zeros((3, 2)), [0, np.nan]], "in,out", errors.DataError, r"dense_1.b\[1\] is nan"),
             ([np.zeros((3, 2)), ["a", "b"]], "in,out", errors.InputTypeError, "dense_1.b has dtype"),

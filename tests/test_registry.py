@@ -458,7 +458,7 @@ class TestWhatMustNotBeWritten:
         layer = doubling(
             forward=forward, params=lambda self: {"s": fc.Param((3,))}, initialize=lambda self, p, rng: None
         )
-        with pytest.raises(errors.ConfigError, match="initialize leaves s of mine_1 without values"):
+        with pytest.raises(errors.ConfigError, match="initialize leaves s of mine_1 without finite values"):
             trained([layer, fc.Dense(3, 2)])
         layer = doubling(
             forward=forward,

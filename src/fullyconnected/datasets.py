@@ -1,12 +1,12 @@
-"""CIFAR-10 and MNIST as arrays, read from files you have or downloaded once and checked.
+"""CIFAR-10 and MNIST as arrays, from files that are downloaded once and checked, or from your own files.
 
-``cifar10()`` and ``mnist()`` download what they need into a cache and compare it with its published checksum
-(extra ``datasets``); with ``path=`` they read files that are already there, and need neither network nor extra.
-Pixels stay whole numbers from 0 to 255, a quarter of the memory of float32; scale them as your network wants them,
-for example ``x / np.float32(255)``.
+``cifar10()`` and ``mnist()`` download files into a cache and compare them with their published checksums, for which
+they need the extra ``datasets``. With ``path=`` they read existing files, and need no internet and no extra. Pixels
+stay whole numbers from 0 to 255, which take a quarter of the memory of float32; scale them for your network, for
+example by ``x / np.float32(255)``.
 
-Nothing is believed because a header says so. A file that is cut short, longer than it should be, or of another kind
-raises `FileFormatError`, and memory is taken as bytes arrive, never as many as a header announces.
+The sizes in a file's header are not trusted. A file that is cut short, too long or of another kind raises
+`FileFormatError`, and memory is taken for the bytes that are there, not for those that a header announces.
 """
 
 import gzip
@@ -52,7 +52,7 @@ _IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 
 
 
 class Split(NamedTuple):
-    """A data set as published, in training and test rows: images ``x`` (uint8) and class numbers ``t`` (int64)."""
+    """A data set with its published training and test rows: images ``x`` (uint8) and class numbers ``t`` (int64)."""
 
     x_train: NDArray[np.uint8]
     t_train: NDArray[np.int64]
@@ -66,25 +66,24 @@ def cifar10(path: str | os.PathLike[str] | None = None) -> Split:
     Parameters
     ----------
     path : str, path or None
-        None downloads the archive (170 MB; the university's server can be slow) and keeps it in pooch's cache. Or
-        the files you have, of the *binary* version: ``cifar-10-binary.tar.gz`` itself, which is read in memory and
-        never unpacked to disk; or a folder that holds its ``data_batch_1.bin`` to ``data_batch_5.bin`` and
-        ``test_batch.bin``, or holds ``cifar-10-batches-bin/``.
+        None downloads the archive (170 MB; the university's server can be slow) into pooch's cache. Otherwise, your
+        files of the *binary* version: ``cifar-10-binary.tar.gz``, which is not unpacked to disk; or a folder with
+        ``data_batch_1.bin`` to ``data_batch_5.bin`` and ``test_batch.bin``, or with ``cifar-10-batches-bin/``.
 
     Returns
     -------
     Split
         ``x_train`` (rows, 3, 32, 32) and ``x_test`` uint8, planes in the order red, green, blue; ``t_train``
-        (rows,) and ``t_test`` int64, numbers into `CIFAR10_CLASSES`.
+        (rows,) and ``t_test`` int64, indices of `CIFAR10_CLASSES`.
 
     Raises
     ------
     DownloadError
-        There is no network, or what came does not have the published checksum.
+        If there is no internet, or a downloaded file does not have the published checksum.
     FileFormatError
-        A file is missing from the folder or archive, cut short, or not of the binary version.
+        For a file that is missing from the folder or archive, cut short, or not of the binary version.
     MissingPackageError
-        ``path`` is None and pooch is not installed.
+        If ``path`` is None and pooch is not installed.
 
     Examples
     --------
@@ -121,14 +120,14 @@ def cifar10(path: str | os.PathLike[str] | None = None) -> Split:
 def mnist(path: str | os.PathLike[str] | None = None) -> Split:
     """Return MNIST: 60,000 training and 10,000 test images of handwritten digits, 28 by 28 pixels.
 
-    Data sets that were published in the same four files, such as Fashion-MNIST, are read through ``path`` as well.
+    Data sets in the same four files, such as Fashion-MNIST, can be read with ``path``.
 
     Parameters
     ----------
     path : str, path or None
-        None downloads the four files (12 MB) and keeps them in pooch's cache. Or a folder that holds them,
-        compressed or not: ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
-        ``t10k-labels-idx1-ubyte``, with or without ``.gz``, also spelled with a dot as ``train-images.idx3-ubyte``.
+        None downloads the four files (12 MB) into pooch's cache. Otherwise, a folder with the files, compressed or
+        not: ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
+        ``t10k-labels-idx1-ubyte``, with or without ``.gz``, or with a dot as in ``train-images.idx3-ubyte``.
 
     Returns
     -------
@@ -139,11 +138,11 @@ def mnist(path: str | os.PathLike[str] | None = None) -> Split:
     Raises
     ------
     DownloadError
-        There is no network, or what came does not have the published checksum.
+        If there is no internet, or a downloaded file does not have the published checksum.
     FileFormatError
-        A file is missing from the folder, cut short, or holds something else.
+        For a file that is missing from the folder, cut short, or of another kind.
     MissingPackageError
-        ``path`` is None and pooch is not installed.
+        If ``path`` is None and pooch is not installed.
 
     Examples
     --------
@@ -178,25 +177,25 @@ def mnist(path: str | os.PathLike[str] | None = None) -> Split:
 def read_cifar10_batch(path_or_bytes: str | os.PathLike[str] | bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the images and class numbers of one file of CIFAR-10's binary version.
 
-    Such a file is nothing but records of 3073 bytes: the label, then the red, green and blue planes, row by row.
-    The published ones hold 10,000 records; any whole number of them, from one on, is read.
+    The file consists of records of 3073 bytes: the label, then the red, green and blue planes, row by row. Published
+    files have 10,000 records; files of one record or more can be read.
 
     Parameters
     ----------
     path_or_bytes : str, path or bytes
-        Where the file is, or its content.
+        The path of the file, or its content.
 
     Returns
     -------
     x : ndarray of uint8, (rows, 3, 32, 32)
         The images, planes in the order red, green, blue.
     t : ndarray of int64, (rows,)
-        Numbers into `CIFAR10_CLASSES`.
+        Indices of `CIFAR10_CLASSES`.
 
     Raises
     ------
     FileFormatError
-        The file does not end with a whole record, is empty, or has a label above 9.
+        For a file that is empty, ends within a record, or has a label above 9.
 
     Examples
     --------
@@ -223,7 +222,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     Parameters
     ----------
     path : str or path
-        The file. Compression is told from its content, not from its name.
+        The file. Whether it is compressed is seen from its content, not from its name.
 
     Returns
     -------
@@ -233,7 +232,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     Raises
     ------
     FileFormatError
-        The first four bytes are not those of an idx file, or the file has fewer or more bytes than its header says.
+        If the first four bytes are not those of an idx file, or the file is shorter or longer than its header says.
 
     Examples
     --------
@@ -269,7 +268,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
             )
         shape, dtype = struct.unpack(f">{ndim}I", sizes), np.dtype(_IDX_DTYPES[code])
         n_bytes = math.prod(shape) * dtype.itemsize
-        # One byte more than wanted: it shows a file that is too long, and makes gzip arrive at its own checksum.
+        # One byte more than needed shows a file that is too long, and makes gzip read on to its checksum.
         content = _read(stream, n_bytes + 1)
     announced = f"its header announces {dtype.name} of shape {shape}, {n_bytes} bytes of data"
     if len(content) != n_bytes:
@@ -283,15 +282,15 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
 
 
 def _read_cifar10_archive(path: Path) -> list[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Return the six batches of the archive, looked up by the last part of their names; nothing is written to disk."""
+    """Return the six batches of the archive, found by their file names; nothing is written to disk."""
     batches, others = {}, []
     with _open(path, Path(_CIFAR10_URL).name) as stream:
-        # As a whole first: gzip then compares its checksum, and a size in the archive cannot reach past the end.
+        # Read all of it first: gzip then checks its checksum, and no size in the archive can exceed the content.
         content = io.BytesIO(_read(stream, sys.maxsize))
         with tarfile.open(fileobj=content, mode="r:") as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
-                # Links are not followed, and a sparse member's size is a claim that no bytes stand behind.
+                # Links are not followed; a sparse member may claim a size without having the bytes.
                 plain = member.isreg() and not member.issparse()
                 if name in _CIFAR10_FILES and plain and (file := archive.extractfile(member)):
                     with file:
@@ -310,12 +309,12 @@ def _parse_cifar10_batch(content: bytes | bytearray, source: str) -> tuple[NDArr
     rows, rest = divmod(len(content), _RECORD)
     if rest or not rows:
         raise FileFormatError(
-            f"{source} is no whole batch of CIFAR-10's binary version: found {len(content)} bytes, {rows} records and "
-            f"{rest} bytes more; wanted whole records of {_RECORD} bytes (a published file has 10000, 30730000 bytes)."
+            f"{source} is not a whole batch of CIFAR-10's binary version: found {len(content)} bytes, {rows} records "
+            f"and {rest} bytes more; wanted records of {_RECORD} bytes (a published file has 10000, 30730000 bytes)."
         )
     records = np.frombuffer(content, np.uint8).reshape(rows, _RECORD)
     t = _as_classes(records[:, 0], source)
-    # A copy, also of a single record: the result belongs to the caller, who may write to it.
+    # A copy, since the caller may write to it.
     return records[:, 1:].copy().reshape(rows, 3, 32, 32), t
 
 
@@ -346,8 +345,8 @@ def _as_classes(labels: NDArray[np.uint8], source: str) -> NDArray[np.int64]:
 
 @contextmanager
 def _open(path: Path, wanted: str) -> Iterator[io.BufferedIOBase]:
-    """Open a file, decompressing what gzip made; what the decompressor or tar refuses becomes a FileFormatError."""
-    # By content and not by name: browsers like to decompress a download and leave its name as it was.
+    """Open a file, and decompress it if gzip made it; errors of gzip and tar become a FileFormatError."""
+    # By content and not by name: browsers may decompress a download without changing its name.
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
     try:
@@ -355,13 +354,13 @@ def _open(path: Path, wanted: str) -> Iterator[io.BufferedIOBase]:
             yield stream
     except FileFormatError:
         raise
-    # ValueError and OverflowError: damaged numbers in a tar header, which tarfile does not always turn into its own.
+    # ValueError and OverflowError: tarfile raises them for some damaged numbers in a header.
     except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError, ValueError, OverflowError) as error:
         raise FileFormatError(f"{path} is damaged, cut short or of another kind: {error}; wanted {wanted}.") from error
 
 
 def _read(stream: io.BufferedIOBase, at_most: int) -> bytearray:
-    """Return what is there, up to a number of bytes that may be a damaged header's: memory grows with what arrives."""
+    """Return at most ``at_most`` bytes, a size that a damaged header may announce: memory grows with what is read."""
     content = bytearray()
     while chunk := stream.read(min(1 << 20, at_most - len(content))):
         content += chunk
@@ -369,7 +368,7 @@ def _read(stream: io.BufferedIOBase, at_most: int) -> bytearray:
 
 
 def _find(folder: Path, names: Sequence[str]) -> Path:
-    """Return the first of the names that is a file in the folder."""
+    """Return the path of the first of the names that is a file in the folder."""
     present = {entry.name for entry in folder.iterdir() if entry.is_file()}
     for name in names:
         if name in present:
@@ -384,7 +383,7 @@ def _listed(names: Sequence[str]) -> str:
 
 @contextmanager
 def _expendable(logger: Any) -> Iterator[None]:
-    """Let what is logged be lost where standard error is closed or gone: the download goes on."""
+    """Drop log messages if standard error is closed, so that the download goes on."""
     before = [(handler, handler.stream) for handler in logger.handlers if hasattr(handler, "stream")]
     for handler, stream in before:
         handler.stream = Stream(stream)
@@ -396,7 +395,7 @@ def _expendable(logger: Any) -> Iterator[None]:
 
 
 def _download(what: str, url: str, sha256: str, wanted: str) -> Path:
-    """Return where the file is in pooch's cache, after a download when it is not there with the right checksum."""
+    """Return the path of the file in pooch's cache; download it unless it is there with the right checksum."""
     try:
         import pooch
     except ImportError as error:
@@ -408,10 +407,10 @@ def _download(what: str, url: str, sha256: str, wanted: str) -> Path:
                 known_hash=f"sha256:{sha256}",
                 fname=url.rpartition("/")[2],
                 path=pooch.os_cache("fullyconnected") / what.lower(),
-                # Seconds to connect and between two pieces; large pieces, since pooch flushes each one to disk.
+                # Seconds to connect, and between two chunks, which are large since pooch flushes each to disk.
                 downloader=pooch.HTTPDownloader(timeout=(10, 30), chunk_size=1 << 16),
             )
-    except (OSError, ValueError) as error:  # requests' errors are OSErrors; ValueError: another checksum
+    except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
         raise DownloadError(
             f"{what} could not be downloaded from {url}. If you have the files, or can fetch them elsewhere, give them "
             f"as path=: {wanted}. What went wrong: {error}"

@@ -1,4 +1,4 @@
-"""The network: layers, and the vector of their parameters. It knows no optimizer and no training."""
+"""The network: layers, and the vector of their parameters. This module does not depend on optimizers or training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, Never, NoReturn
 
 import numpy as np
-from numpy import empty, ndarray  # by themselves for predict, where looking them up is a part of the time
+from numpy import empty, ndarray  # as names of their own, since looking them up in np takes time in predict
 
 from fullyconnected.activations import activation as as_activation
 from fullyconnected.base import Layer, Loss, Metric
@@ -54,11 +54,11 @@ if TYPE_CHECKING:
 __all__ = ["Evaluation", "Gradients", "Network", "load", "mlp"]
 
 BLOCK = 1 << 13  # rows whose loss is computed together in an evaluation
-FEW = 1 << 12  # numbers in the rows of a prediction that is over before a check of them in Python would be
+FEW = 1 << 12  # numbers in an input up to which the engine gets it at once: it is done before checks in Python would be
 
 
 class Gradients(NamedTuple):
-    """A loss and its gradients: ``theta`` flat, ``params`` by layer and name, ``x`` in the shape of the input."""
+    """A loss and its gradient with respect to ``theta`` (flat), ``params`` (by layer and name) and the input ``x``."""
 
     loss: float
     theta: Array
@@ -67,7 +67,7 @@ class Gradients(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """A loss and metrics by name, over a data set."""
+    """The loss and the metrics, by name, over a data set."""
 
     loss: float
     metrics: dict[str, float]
@@ -79,37 +79,37 @@ class Network:
     Parameters
     ----------
     layers : sequence of Layer
-        In order; a layer without a width takes it from the one before.
+        In order; a layer without an input width takes that of the layer before.
     dtype : float32 or float64
-        Everything is computed in it. float32 by default; float64 for proofs.
+        The type of parameters, outputs and computations: float32 by default, float64 to check gradients.
     seed : int, None or numpy.random.Generator
-        Of the first parameters; None draws a fresh one.
+        Seed of the initial parameters; None draws a new one.
 
     Attributes
     ----------
     theta : array (n_params,)
-        Every parameter. Assigning copies in.
+        All parameters. Assigning to it copies the values.
     params : list
-        One entry a layer: ``params[0].W`` and ``params[0].b`` are views into ``theta``. For a Residual block, a list
-        of its layers' entries.
+        One entry for each layer: ``params[0].W`` and ``params[0].b`` are views into ``theta``. The entry of a Residual
+        block is a list of the entries of its layers.
     layers : tuple of Layer
-        With every width known.
+        The layers, with all widths known.
     n_in, n_out, n_params : int
-        Sizes.
+        The numbers of inputs, outputs and parameters.
     columns : Columns
-        ``columns.x`` and ``columns.t`` are the names of the columns that it was first trained with, where these were
-        those of a table (of pandas or polars, say); None where they had no names. A table with other columns, or with
-        the same in another order, is refused from then on. Files and copies keep them.
+        ``columns.x`` and ``columns.t`` are the column names of the tables (of pandas or polars, say) that the network
+        was first trained with; None if they had no names. Later tables must have the same columns in the same order.
+        Files and copies keep the names.
     loss : Loss or None
-        What it was last trained with: it says what outputs mean, and :meth:`predictions` goes by it. Files and copies
-        keep it. It may be assigned, a loss or its name; None before the first training.
+        The loss of the last training, by which :meth:`predictions` interprets outputs; None before the first training.
+        Files and copies keep it. A loss or its name can be assigned.
 
     Raises
     ------
     ShapeError
-        Where two layers do not fit; both are named.
+        For two layers that do not fit; the message names both.
     ConfigError, InputTypeError
-        For no layers, things that are no layers, or another dtype.
+        For an empty list, things that are not layers, or another dtype.
 
     Examples
     --------
@@ -143,33 +143,33 @@ class Network:
             raise ConfigError(self._first_not_finite())
 
     def _first_not_finite(self) -> str:
-        """Say which first values are not finite."""
+        """Return a message about the initial values that are not finite."""
         for op, p in zip(self.program.operations, self._p, strict=True):
             for name, view in p:
                 if not np.isfinite(view).all() and is_foreign(op.layer):
                     which = f"{type(op.layer).__name__}.initialize leaves {name} of {op.name}"
-                    return f"{which} without values: p.{name} = ..."
-        return f"the first values are not all finite in {self.dtype}; see init and bias_init"
+                    return f"{which} without finite values; set them: p.{name} = ..."
+        return f"the initial values are not all finite in {self.dtype}; check init and bias_init"
 
     def _build(self, layers: tuple[Layer, ...], dtype: np.dtype[Any]) -> None:
         self.layers, self.program, self.columns = layers, Program(layers), UNNAMED
-        self._loss: Loss | Mapping[str, object] | None = None  # a description, where it is not known here
+        self._loss: Loss | Mapping[str, object] | None = None  # a description if the loss is not registered
         try:
             self._theta = np.full(self.program.n_params, np.nan, dtype)
             self._state = np.full(self.program.n_state, np.nan, dtype)
         except (MemoryError, ValueError):
             raise ConfigError(f"there is no memory for a network of {self.program.n_params:,} parameters") from None
-        self._carve()
+        self._make_views()
 
-    def _carve(self) -> None:
+    def _make_views(self) -> None:
         self._p = self.program.memory(self._theta, self._state)
-        # by the engine that was asked for, the predictors that are not in use; list.pop and append are atomic
+        # the predictors of each engine that no thread is using; list.pop and append are atomic
         self._idle: dict[str, list[Predictor]] = {"auto": []}
-        self._for_few = self._idle["auto"], self.program.n_out, self._theta.dtype
+        self._quick = self._idle["auto"], self.program.n_out, self._theta.dtype
 
     @property
     def theta(self) -> Array:
-        """Every parameter: one flat, contiguous vector."""
+        """All parameters, as one flat, contiguous vector."""
         return self._theta
 
     @theta.setter
@@ -177,12 +177,12 @@ class Network:
         values = as_array(values, "theta")
         if values.shape != self._theta.shape:
             raise ShapeError(f"theta has shape {self._theta.shape}; got {values.shape}")
-        with np.errstate(over="ignore"):  # what is too large for the dtype is infinite, and training refuses it
+        with np.errstate(over="ignore"):  # values too large for the dtype become infinite, which training refuses
             self._theta[...] = values
 
     @property
     def state(self) -> Array:
-        """Every running statistic (of BatchNorm): one flat vector."""
+        """All running statistics (of BatchNorm), as one flat vector."""
         return self._state
 
     @property
@@ -204,13 +204,13 @@ class Network:
 
     @property
     def dtype(self) -> DType:
-        """What the network computes in."""
+        """The dtype of parameters, outputs and computations."""
         dtype: DType = self._theta.dtype
         return dtype
 
     @property
     def loss(self) -> Loss | None:
-        """What the network was last trained with."""
+        """The loss that the network was last trained with."""
         return self._loss if isinstance(self._loss, Loss) else None
 
     @loss.setter
@@ -219,41 +219,40 @@ class Network:
 
     @property
     def n_in(self) -> int:
-        """How many numbers a row has."""
+        """The number of inputs: how many numbers a row has."""
         return self.program.n_in
 
     @property
     def n_out(self) -> int:
-        """How many outputs a row gives."""
+        """The number of outputs for a row."""
         return self.program.n_out
 
     @property
     def n_params(self) -> int:
-        """How many parameters there are."""
+        """The number of parameters."""
         return self.program.n_params
 
     def predict(self, x: ArrayLike, *, engine: str = "auto", n_threads: int | None = None) -> Array:
         """Return the last layer's raw outputs (rows, n_out) for any number of rows, in bounded memory.
 
-        Dropout drops nothing, and batch normalisation uses its running statistics. Outputs that overflow are infinite
-        or NaN.
+        Dropout is off, and batch normalisation uses its running statistics. Outputs that overflow are infinite or NaN.
 
         Parameters
         ----------
         x : array (rows, ...)
             Finite numbers of any dtype; 0 rows give 0 rows.
         engine : str
-            ``"auto"``, ``"native"`` or ``"numpy"``, as :func:`fullyconnected.fit` takes it. The two agree but for
-            rounding.
+            ``"auto"``, ``"native"`` or ``"numpy"``, as in :func:`fullyconnected.fit`. The engines' outputs differ by
+            rounding alone.
         n_threads : int, optional
-            As :func:`fullyconnected.fit` takes it.
+            As in :func:`fullyconnected.fit`.
 
         Raises
         ------
         ShapeError, InputTypeError, DataError
-            For another width than ``n_in``, things that are not numbers, NaN or infinity.
+            For another width than ``n_in``, for values that are not numbers, and for NaN or infinity.
         ConfigError
-            Where ``engine="native"`` cannot run this network.
+            If ``engine="native"`` cannot run this network.
 
         Examples
         --------
@@ -261,11 +260,11 @@ class Network:
         (0, 3)
         """
         if type(x) is ndarray and 0 < x.size <= FEW and x.ndim == 2 and engine == "auto":
-            # one look at the network for all that is needed, since __getattr__ makes each take longer
-            idle, n_out, dtype = self._for_few
+            # one attribute holds all that is needed, since __getattr__ makes each look-up slower
+            idle, n_out, dtype = self._quick
             try:
                 predictor = idle.pop()
-            except IndexError:  # the first prediction, or another thread was faster
+            except IndexError:  # this is the first prediction, or other threads use all predictors
                 pass
             else:
                 z = empty((len(x), n_out), dtype)
@@ -281,7 +280,7 @@ class Network:
         z = np.empty((len(x), self.n_out), self.dtype)
         try:
             predictor = self._idle[engine].pop()
-        except (KeyError, IndexError, TypeError):  # none is idle, or there is no such engine
+        except (KeyError, IndexError, TypeError):  # no predictor is idle, or there is no such engine
             from fullyconnected.engine.choice import choose
 
             predictor = choose(engine, self.program).engine.predictor(self.program, self._theta, self._state)
@@ -293,22 +292,23 @@ class Network:
         return z
 
     def predictions(self, x: ArrayLike, *, engine: str = "auto", n_threads: int | None = None) -> Array:
-        """Return what the outputs mean, (rows, n_out): probabilities, rates or values, by the loss of the training.
+        """Return probabilities, rates or values (rows, n_out): the outputs as the loss of the training interprets them.
 
-        It is ``net.loss.predictions(net.predict(x))``: with softmax cross-entropy the probabilities of the classes,
-        with binary cross-entropy the probability of a 1 for each output, with Poisson rates, and else the outputs.
+        This is ``net.loss.predictions(net.predict(x))``: the probabilities of the classes with softmax cross-entropy,
+        the probability of a 1 for each output with binary cross-entropy, rates with a Poisson loss, and the outputs
+        themselves with other losses.
 
         Parameters
         ----------
         x, engine, n_threads
-            As :meth:`predict` takes them.
+            As in :meth:`predict`.
 
         Raises
         ------
         ConfigError
-            Where the network has no loss: it has not been trained, or comes from a file without one.
+            If the network has no loss: it has not been trained, or was loaded from a file without a loss.
         ShapeError, InputTypeError, DataError
-            As :meth:`predict` raises them.
+            As in :meth:`predict`.
 
         Examples
         --------
@@ -322,10 +322,10 @@ class Network:
             why = "has not been trained, or comes from a file of an earlier version"
             if loss is not None:
                 name = loss.get("loss") or loss["unknown"]
-                why = f"comes from a file or pickle that cannot hold its loss or names one not registered, {name:.80}"
+                why = f"comes from a file or pickle whose loss, {name:.80}, is not registered or cannot be stored"
             raise ConfigError(
-                f"the network has no loss that says what its outputs mean: it {why}. Set it, such as net.loss = "
-                f"fc.SoftmaxCrossEntropy(); or take the outputs themselves, net.predict(x)"
+                f"the network has no loss, which defines what its outputs mean: it {why}. Set it, such as net.loss = "
+                f"fc.SoftmaxCrossEntropy(); or use the outputs themselves, net.predict(x)"
             )
         return loss.predictions(self.predict(x, engine=engine, n_threads=n_threads))
 
@@ -340,7 +340,7 @@ class Network:
         engine: str = "auto",
         n_threads: int | None = None,
     ) -> Evaluation:
-        """Return the loss and the metrics over a data set, with ``train=False``.
+        """Return the loss and the metrics over a data set, computed as in prediction (``train=False``).
 
         Parameters
         ----------
@@ -349,13 +349,13 @@ class Network:
         loss : Loss or str
             Such as ``fc.SoftmaxCrossEntropy()``.
         metrics : "auto", or sequence of str, Metric or callable
-            Of ``accuracy``, ``mean_absolute_error``, ``mean_squared_error``, ``r2``, metrics of your own
-            (:class:`fullyconnected.Metric`), or functions ``(outputs, targets) -> float``. ``"auto"`` is accuracy where
-            the targets are classes, else none. One that is not defined for these targets is refused.
+            ``accuracy``, ``mean_absolute_error``, ``mean_squared_error``, ``r2``, metrics of your own
+            (:class:`fullyconnected.Metric`), or functions ``(outputs, targets) -> float``. ``"auto"`` is accuracy if
+            the targets are classes, else none. A metric that is not defined for these targets is refused.
         sample_weight : array (rows,), optional
-            Weights of the rows in the loss and in the metrics; a function is not told them.
+            Weights of the rows in the loss and in the metrics; functions do not get them.
         engine, n_threads
-            As :meth:`predict` takes them.
+            As in :meth:`predict`.
 
         Returns
         -------
@@ -365,7 +365,7 @@ class Network:
         Raises
         ------
         ShapeError, InputTypeError, DataError, ConfigError
-            As :func:`fullyconnected.fit` raises them.
+            As in :func:`fullyconnected.fit`.
 
         Examples
         --------
@@ -380,15 +380,15 @@ class Network:
     def evaluate_checked(
         self, data: Data, metrics: Mapping[str, Metric], engine: str = "auto", n_threads: int | None = None
     ) -> Evaluation:
-        """Return the loss and the metrics over checked data; the loss in blocks of rows, added up in float64."""
+        """Return the loss and the metrics over checked data; the loss is summed in float64 over blocks of rows."""
         z, t = self._outputs(data.x, engine, n_threads), data.t.view()
         weights = np.ones(len(z)) if data.weights is None else data.weights.view()
-        # what a user's loss or metric does must not change what others see
+        # a user's loss or metric must not change these arrays for others
         z.flags.writeable = t.flags.writeable = weights.flags.writeable = False
         total = 0.0
         for start in range(0, len(z), BLOCK):
             rows: Any = slice(start, start + BLOCK)
-            if data.weights is not None:  # a row of weight zero has no part in it, even where its loss overflows
+            if data.weights is not None:  # rows of weight zero are left out, for their loss may overflow
                 rows = start + np.flatnonzero(weights[rows])
             if len(w := weights[rows]):
                 total += data.loss.of_checked(z[rows], t[rows], w)[0] * w.sum()
@@ -413,29 +413,29 @@ class Network:
         Parameters
         ----------
         x, t : array
-            The batch, one row or more.
+            A batch of one row or more.
         loss : Loss or str
             Such as ``fc.HalfSquaredError()``.
         l2 : float
-            Adds ``l2 / 2 sum(W^2)``, 0 or more.
+            Strength of the penalty ``l2 / 2 sum(W^2)``, which is added to the loss; 0 or more.
         sample_weight : array (rows,), optional
             Weights of the rows.
         train : bool
-            Whether dropout drops and batch normalisation uses the batch; its running statistics do not move.
+            Whether to use dropout and the statistics of the batch (BatchNorm). Running statistics do not change.
         seed : int, None or numpy.random.Generator
-            Of the dropout masks.
+            Seed of the dropout masks.
         engine : str
-            ``"numpy"``, the layers' own code; ``"native"``, or ``"auto"`` for the fastest that can run the network.
+            ``"numpy"`` (the layers' own code), ``"native"``, or ``"auto"`` for the fastest that can run the network.
 
         Returns
         -------
         Gradients
-            ``loss``; ``theta``, flat; ``params`` as the network's; and ``x``, in the shape of the input.
+            ``loss``, and gradients ``theta`` (flat), ``params`` (as the network's) and ``x`` (in the input's shape).
 
         Raises
         ------
         ShapeError, InputTypeError, DataError, ConfigError
-            As :func:`fullyconnected.fit` raises them.
+            As in :func:`fullyconnected.fit`.
 
         Examples
         --------
@@ -458,19 +458,19 @@ class Network:
     def loss_and_grad(
         self, x: ArrayLike, t: ArrayLike, loss: LossLike, l2: float = 0.0, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Array]:
-        """Return the loss of a batch and its flat gradient: what ``scipy.optimize.minimize(jac=True)`` takes."""
+        """Return the loss of a batch and its flat gradient, as ``scipy.optimize.minimize(jac=True)`` needs them."""
         g = self.gradients(x, t, loss, l2, sample_weight)
         return g.loss, g.theta
 
     def get_weights(self, layout: str = "in,out") -> list[Array]:
-        """Return copies of all parameter arrays in order, W as (n_in, n_out), or (n_out, n_in) for ``"out,in"``."""
-        turned = _turned(layout)
-        views = ((tensor.of(self._theta), turned and tensor.param.matrix) for tensor in self.program.tensors)
-        return [(a.T if turns else a).copy() for a, turns in views]
+        """Return copies of all parameter arrays, W as (n_in, n_out), or as (n_out, n_in) for layout ``"out,in"``."""
+        transposed = _is_transposed(layout)
+        views = ((tensor.of(self._theta), transposed and tensor.param.matrix) for tensor in self.program.tensors)
+        return [(a.T if turn else a).copy() for a, turn in views]
 
     def set_weights(self, weights: Sequence[ArrayLike], layout: str = "in,out") -> None:
-        """Set all parameter arrays, ordered and laid out as :meth:`get_weights` has them; all are checked first."""
-        turned, tensors = _turned(layout), self.program.tensors
+        """Set all parameter arrays, in the order and layout of :meth:`get_weights`; none is set if one does not fit."""
+        transposed, tensors = _is_transposed(layout), self.program.tensors
         if not isinstance(weights, Sequence):
             raise InputTypeError(
                 f"weights is a list of arrays, as get_weights returns it; got a {type(weights).__name__}"
@@ -480,35 +480,33 @@ class Network:
         arrays = []
         for tensor, a in zip(tensors, weights, strict=True):
             a = as_array(a, tensor.name)
-            a = a.T if turned and tensor.param.matrix else a
+            a = a.T if transposed and tensor.param.matrix else a
             if a.shape != tensor.shape:
-                raise ShapeError(
-                    f"{tensor.name} is {tensor.shape} as (in, out); got {a.shape}"
-                    + (" after turning" if turned else "")
-                )
+                after = " after transposing" * transposed
+                raise ShapeError(f"{tensor.name} is {tensor.shape} as (in, out); got {a.shape}{after}")
             require_finite(a, tensor.name, self.dtype)
             arrays.append(a)
         for tensor, a in zip(tensors, arrays, strict=True):
             tensor.of(self._theta)[...] = a
 
     def summary(self, width: int | None = None) -> Summary:
-        """Return a table of the layers: formula, output, parameters, memory, and FLOPs; a notebook shows it in HTML.
+        """Return a table of the layers: formula, output shape, parameters, memory and FLOPs; notebooks show it as HTML.
 
-        Weights are the parameters that l2 and weight decay shrink, biases all others, such as the gamma and beta of
-        a norm. A FLOP is an addition or a multiplication in predicting a row (a multiply-add is two): 2 n_in n_out of
-        Dense, n_out for its bias, 7 a unit of LayerNorm, 4 of BatchNorm, 1 at the end of a Residual block; those of
-        activation functions are not counted, and those of your own layers are not known (``-``).
+        Weights are the parameters to which l2 and weight decay apply; biases are all others, such as the gamma and
+        beta of a norm. A FLOP is an addition or a multiplication in predicting a row. Dense takes 2 n_in n_out FLOPs,
+        and n_out for its bias; LayerNorm takes 7 per unit, BatchNorm 4, and the end of a Residual block 1. Activation
+        functions are not counted, and the FLOPs of your own layers are not known (``-``).
 
         Parameters
         ----------
         width : int, optional
-            The longest line, 1 or more; nothing is cut, and where there is no room for columns, the table becomes a
-            list. None takes the terminal's width (or COLUMNS), or 80 where standard output is no terminal.
+            The maximum length of a line, 1 or more. If it is too short for columns, the table becomes a list. None
+            takes the terminal's width (or COLUMNS), or 80 if standard output is not a terminal.
 
         Returns
         -------
         Summary
-            A str.
+            A string.
 
         Raises
         ------
@@ -536,21 +534,21 @@ class Network:
         return summarise(self.program, self.dtype, width)
 
     def save(self, path: PathLike) -> None:
-        """Write the network to a safetensors file; ``path`` holds the old file or the new one, whole, at any moment.
+        """Write the network to a file, by default of the safetensors format; an old file is replaced in one step.
 
         Raises
         ------
         ConfigError
-            For parameters that are not finite, or a layer or activation that no file can hold.
+            For parameters that are not finite, or a layer or activation that a file cannot hold.
         OSError
-            Where the file cannot be written, or is marked read-only.
+            If the file cannot be written, or is marked read-only.
         """
-        from fullyconnected.files import Model, write_model  # here, for neither training nor prediction needs it
+        from fullyconnected.files import Model, write_model  # here, since training and prediction do not need it
 
         write_model(path, Model(self.layers, self._theta, self._state, columns=self.columns, loss=self._loss))
 
     def copy(self) -> Network:
-        """Return a network of its own with the same layers and parameters."""
+        """Return a copy of the network, with its own parameters."""
         return copy.deepcopy(self)
 
     __copy__ = copy  # two networks never share their parameters
@@ -564,7 +562,7 @@ class Network:
         columns: Columns = UNNAMED,
         loss: Loss | Mapping[str, object] | None = None,
     ) -> Network:
-        """Return a network around existing vectors, which it keeps."""
+        """Return a network that uses the given vectors without copying them."""
         net = cls.__new__(cls)
         net.__setstate__({"layers": layers, "theta": theta, "state": state, "columns": columns, "loss": loss})
         return net
@@ -576,7 +574,7 @@ class Network:
         loss = self._loss
         try:
             pickle.dumps(loss)
-        except Exception:  # of a class that is defined in a function, say: the network itself can be pickled
+        except Exception:  # its class is defined in a function, say; the network can be pickled all the same
             loss = {"unknown": type(loss).__name__}
         return {**self._parts(), "loss": loss}
 
@@ -588,15 +586,15 @@ class Network:
     def __setstate__(self, saved: dict[str, Any]) -> None:
         self.layers, self.columns = saved["layers"], saved.get("columns", UNNAMED)
         self._loss = saved.get("loss")
-        # joblib hands its workers arrays that are mapped from a file and read-only: those are copied
+        # joblib gives its workers read-only arrays that are mapped from a file; np.require copies them
         self._theta, self._state = (np.require(saved[name], None, ["C", "W", "E"]) for name in ("theta", "state"))
         self.program = Program(self.layers)
-        self._carve()
+        self._make_views()
 
-    if not TYPE_CHECKING:  # to a type checker any name would pass otherwise, and any call
+    if not TYPE_CHECKING:  # else a type checker would accept any attribute, and any call
 
         def __getattr__(self, name: str) -> Any:  # reached only for names that do not exist
-            if name.startswith("_"):  # asked for by tools, which expect it to be missing
+            if name.startswith("_"):  # tools look such names up, and expect an AttributeError
                 raise AttributeError(f"'Network' object has no attribute {name!r}")
             from fullyconnected.core.habits import ATTRIBUTES, advice
 
@@ -604,8 +602,8 @@ class Network:
             raise MissingNameError(f"a Network has no attribute {name!r}{advice(name, ATTRIBUTES, known, 'net.')}")
 
         def __call__(self, *given: object, **settings: object) -> NoReturn:
-            """Raise: a network is not a function."""
-            raise InputTypeError("a Network is not called: write net.predict(x)")
+            """Raise, since a network is not a function."""
+            raise InputTypeError("a Network cannot be called; write net.predict(x)")
 
     def __repr__(self) -> str:
         return f"Network({list(self.layers)!a}, dtype={self.dtype})"
@@ -614,7 +612,7 @@ class Network:
         return self.summary().table
 
 
-def _turned(layout: str) -> bool:
+def _is_transposed(layout: str) -> bool:
     if layout not in ("in,out", "out,in"):
         raise ConfigError(f'layout is "in,out" or "out,in"; got {layout!r}')
     return layout == "out,in"
@@ -633,11 +631,11 @@ def mlp(
     Parameters
     ----------
     sizes : sequence of int
-        Inputs, hidden units, outputs: two numbers or more.
+        The numbers of inputs, of units of each hidden layer, and of outputs: two numbers or more.
     activation, output_activation
-        Of the hidden layers and of the last one, as :class:`Dense` takes them.
+        Activations of the hidden layers and of the last layer, as in :class:`Dense`.
     dtype, seed
-        As :class:`Network` takes them.
+        As in :class:`Network`.
 
     Raises
     ------
@@ -660,28 +658,28 @@ def mlp(
         )
     widths = [count(f"sizes[{i}]", size) for i, size in enumerate(sizes)]
     if activation is not None:
-        activation = as_activation(activation)  # also where there is no hidden layer to look at it
+        activation = as_activation(activation)  # checked even if there is no hidden layer
     activations = [activation] * (len(widths) - 2) + [output_activation]
     pairs = zip(widths[:-1], widths[1:], activations, strict=True)
     return Network([Dense(n_in, n_out, f) for n_in, n_out, f in pairs], dtype=dtype, seed=seed)
 
 
 def _is_sizes(given: Any) -> bool:
-    """Whether something is a whole number, or several."""
+    """Whether something is a whole number or a list of whole numbers."""
     numbers = given if isinstance(given, list | tuple) else [given]
     return bool(numbers) and all(isinstance(each, Integral) and not isinstance(each, bool) for each in numbers)
 
 
 def load(path: PathLike) -> Network:
-    """Return the network in a file that :meth:`Network.save` or a checkpoint wrote; nothing in it is executed.
+    """Return the network in a file from :meth:`Network.save` or a checkpoint; no code in the file is executed.
 
     Raises
     ------
     FileFormatError
-        Where the file is cut short, altered, of another version, or names a layer that is not registered; and for a
-        model that ``fullyconnected train`` wrote, which is more than its network.
+        For a file that is damaged, of another version, or names a layer that is not registered; and for a model that
+        ``fullyconnected train`` wrote, which is more than its network.
     OSError
-        Where it cannot be read.
+        If the file cannot be read.
 
     Examples
     --------
@@ -699,8 +697,8 @@ def load(path: PathLike) -> Network:
         name = os.fspath(path)
         raise FileFormatError(
             f"{name} is a model for a table, written by 'fullyconnected train': its network takes standardised columns "
-            f"and gives numbers that stand for classes or for a standardised target, so that the network alone would "
-            f"predict nonsense. To predict: fullyconnected predict {name} TABLE.csv. In Python: from "
+            f"and gives logits of classes or a standardised target, so that the network alone would mislead. To "
+            f"predict: fullyconnected predict {name} TABLE.csv. In Python: from "
             f"fullyconnected.tables.model import load_table_model; model = load_table_model({name!r}); "
             f"model.predict('TABLE.csv') gives probabilities or numbers, and model.net is the network"
         )

@@ -1,9 +1,9 @@
-"""Figures by matplotlib: what a network decides, how a run went, and how parameters or gradients are spread.
+"""Figures by matplotlib: decision boundaries, learning curves, and histograms of parameters or gradients.
 
-Each function draws into the axes or the figure that it is given, and returns the axes. Given none it makes a figure
-with pyplot: those are what a notebook shows by itself, and what ``pyplot.show()`` shows in a script. Nothing is shown
-from here, and no setting of matplotlib's changes. pyplot keeps its figures until they are closed, so a loop or a
-service gives axes of a ``matplotlib.figure.Figure`` of its own.
+Each function draws into given axes or a given figure, and returns the axes. Without these, it makes a figure with
+pyplot, which a notebook shows by itself, and a script by ``pyplot.show()``. The functions do not show figures, and
+change no settings of matplotlib. pyplot keeps its figures until they are closed, so in a loop or a service, give axes
+of a ``matplotlib.figure.Figure`` of your own.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
 
 __all__ = ["decision_boundary", "histograms", "learning_curves"]
 
-# Okabe and Ito's colours, which every kind of colour vision tells apart. There is one marker more than there are
-# colours, so that 72 classes differ in one or the other.
+# Okabe and Ito's colours, which can be told apart with any kind of colour vision. There is one marker more than
+# there are colours, so that 72 classes differ in colour or marker.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666")
 MARKERS = "os^Dv*PXh"
 GRID = 200  # points along each side of a plane
 BINS = 40
-MANY = 30  # epochs that are told apart on a curve by a dot each
+MANY = 30  # epochs up to which each has a marker on the curve
 
 
 def decision_boundary(
@@ -60,39 +60,39 @@ def decision_boundary(
     output: int | None = None,
     boundary: float | None = None,
 ) -> Axes:
-    """Draw what a network makes of a plane: the regions of the classes, or the value of one output; and the rows.
+    """Draw a network's predictions over a plane, as regions of classes or values of one output, and the rows.
 
-    Of several outputs the largest is the class. A single output is drawn by its value, with the line where class 1
-    begins if the targets are 0 and 1. Targets that are no classes have the colours of the values.
+    With several outputs, the class is that of the largest. A single output is drawn by its value, with a line at the
+    boundary of class 1 if the targets are 0 and 1. Targets that are numbers have the colours of the output's values.
 
     Parameters
     ----------
     net : Network
-        Of two inputs, or more with ``columns``.
+        A network of two inputs, or more with ``columns``.
     x : array (rows, ...)
-        Finite numbers, one row or more. The plane reaches a little further than they do.
+        Finite numbers, one row or more. The plane covers all rows, with a margin.
     t : array (rows,) or (rows, n_out)
         Class numbers, one-hot or probabilities; or numbers, for the value of an output.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; None makes a figure. Legend and colour bar stand beside the axes: a figure of your own makes
-        room for them with ``layout="constrained"``.
+        Where to draw; None makes a figure. The legend and the colour bar are beside the axes; a figure of your own
+        has room for them with ``layout="constrained"``.
     columns : pair of int, optional
-        The inputs that span the plane, counted from 0; the others are held at their mean over the rows, which the
-        label of the axis says. Needed for more than two inputs.
+        The inputs that span the plane, counted from 0, for more than two inputs. The others are held at their mean
+        over the rows, as the label of the axis says.
     output : int, optional
-        Draw the value of this output, counted from 0, and not the classes.
+        Draw the value of this output, counted from 0, instead of the classes.
     boundary : float, optional
-        The value at which the line is drawn. For one output and targets of 0 and 1, None takes 0.5 where the loss of
-        the training (``net.loss``) compares the output itself with 0 and 1, and 0 for logits. A network without a
-        loss gets 0.5 behind a sigmoid, and else 0.
+        The output value at which the line is drawn. For one output and targets of 0 and 1, None takes 0.5 if the loss
+        of the training (``net.loss``) compares the output itself with 0 and 1, and 0 if outputs are logits. For a
+        network without a loss, it is 0.5 after a sigmoid, and 0 otherwise.
 
     Raises
     ------
     ShapeError, DataError, InputTypeError, ConfigError
-        For rows or targets that do not fit the network, are not finite or not numbers; for one input; and for more
-        than two without ``columns``.
+        For rows or targets that do not fit the network, or are not finite numbers; for a network of one input; and
+        for more than two inputs without ``columns``.
     MissingPackageError
-        Without matplotlib.
+        If matplotlib is not installed.
 
     Examples
     --------
@@ -116,11 +116,13 @@ def decision_boundary(
         raise ConfigError(f"output is 0 to {net.n_out - 1} for this network; got {output}")
     classes = _classes(t, net.n_out)
     if output is None and classes is None:
-        raise DataError("t holds numbers, not classes: to draw the value of one output, say which: output=0")
+        raise DataError("t holds numbers, not classes: to draw the value of one output, choose it: output=0")
     if boundary is not None:
         boundary = number("boundary", boundary, least=-math.inf, above=True)
         if output is None:
-            raise ConfigError("boundary is a value of one output, and here the classes' regions are drawn: output=0")
+            raise ConfigError(
+                "boundary is a value of one output, and classes are drawn here; choose an output: output=0"
+            )
     elif classes is not None and net.n_out == 1:
         ends = output_activation(net.program)
         boundary = 0.5 if (ends == "sigmoid" if net.loss is None else net.loss.link.is_identity) else 0.0
@@ -144,7 +146,7 @@ def _columns(columns: Any, n_in: int) -> tuple[int, int]:
     if columns is None:
         if n_in > 2:
             raise ConfigError(
-                f"the network takes {n_in} inputs, and a plane has 2: say which span it, such as columns=(0, 1); "
+                f"the network takes {n_in} inputs, and a plane has 2: choose two, such as columns=(0, 1); "
                 f"the others are held at their mean"
             )
         return 0, 1
@@ -157,7 +159,7 @@ def _columns(columns: Any, n_in: int) -> tuple[int, int]:
 
 
 def _classes(t: Array, n_out: int) -> Array | None:
-    """Return the class numbers that targets stand for, or None where they are numbers."""
+    """Return the class numbers of targets, or None if the targets are numbers."""
     if n_out == 1:
         t = as_outputs(t, 1)[:, 0]
         return t.astype(np.int64) if ((t == 0) | (t == 1)).all() else None
@@ -174,7 +176,7 @@ def _classes(t: Array, n_out: int) -> Array | None:
 
 
 class _Plane:
-    """Two inputs of a network, and what it gives where they cross, with the other inputs at their mean."""
+    """The outputs of a network over a plane of two inputs, with the other inputs at their mean."""
 
     def __init__(self, net: Network, x: Array, columns: tuple[int, int]) -> None:
         self.across, self.up = (x[:, column].astype(np.float64) for column in columns)
@@ -187,14 +189,14 @@ class _Plane:
         rows = np.tile(x.mean(axis=0, dtype=np.float64), (GRID, 1))
         rows[:, columns[0]] = self.u
         self.z = np.empty((GRID, GRID, net.n_out))
-        for i, height in enumerate(self.v):  # a line at a time: with many inputs, the plane itself would be large
+        for i, height in enumerate(self.v):  # a line at a time, since all points together would take much memory
             rows[:, columns[1]] = height
             self.z[i] = net.predict(rows)
         if not np.isfinite(self.z).any():
             raise DataError("no output of the network is finite in this plane; look at net.theta, and at the inputs")
 
     def draw_regions(self, ax: Any) -> None:
-        """Draw where each output is the largest, and the lines between."""
+        """Draw the regions in which each output is the largest, and the lines between them."""
         from matplotlib.colors import ListedColormap
 
         n_out = self.z.shape[-1]
@@ -217,12 +219,12 @@ class _Plane:
                 ahead = self.z[..., k] - np.delete(self.z, k, axis=-1).max(axis=-1)
             self._line(ax, ahead, 0.8)
             where = np.argwhere(largest == k)
-            if n_out > len(COLOURS) and len(where):  # colours come twice: the number stands in the region as well
+            if n_out > len(COLOURS) and len(where):  # colours repeat, so each region is numbered
                 i, j = where[np.square(where - where.mean(axis=0)).sum(axis=1).argmin()]
                 ax.text(self.u[j], self.v[i], str(k), ha="center", va="center", fontweight="bold", zorder=3)
 
     def draw_values(self, ax: Any, output: int, boundary: float | None, targets: Array | None) -> None:
-        """Draw one output by colours, its line, and the rows by their targets in the same colours."""
+        """Draw one output as colours, the line at the boundary, and the rows with their targets in the same colours."""
         from matplotlib.colors import LinearSegmentedColormap
         from matplotlib.ticker import MaxNLocator
 
@@ -232,7 +234,9 @@ class _Plane:
         shown = z.compressed() if targets is None else np.concatenate([z.compressed(), targets])
         low, high = shown.min(), shown.max()
         colours: Any = "viridis"
-        if targets is None and boundary is not None:  # two classes: from the colour of one to that of the other
+        if (
+            targets is None and boundary is not None
+        ):  # two classes: a gradient from the colour of one to that of the other
             reach = max(high - boundary, boundary - low)
             low, high = boundary - reach, boundary + reach
             colours = LinearSegmentedColormap.from_list("classes", [COLOURS[0], "white", COLOURS[1]])
@@ -254,7 +258,7 @@ class _Plane:
         self._finish(ax)
 
     def draw_classes(self, ax: Any, classes: Any) -> None:
-        """Draw the rows, each class with a colour and a marker of its own."""
+        """Draw the rows, with a colour and a marker for each class."""
         for k in np.unique(classes):
             ax.scatter(
                 self.across[classes == k],
@@ -269,15 +273,15 @@ class _Plane:
         self._finish(ax)
 
     def _line(self, ax: Any, values: Array, width: float) -> None:
-        """Draw where the values change their sign."""
+        """Draw the line where the values change their sign."""
         values = np.ma.masked_invalid(values)
-        if values.count() and values.min() < 0 < values.max():  # matplotlib warns of a line that is nowhere
+        if values.count() and values.min() < 0 < values.max():  # matplotlib warns if there is no such line
             ax.contour(self.u, self.v, values, [0], colors="black", linewidths=width)
 
     def _finish(self, ax: Any) -> None:
         ax.set(xlim=(self.u[0], self.u[-1]), ylim=(self.v[0], self.v[-1]), xlabel=self.labels[0], ylabel=self.labels[1])
         handles, names = ax.get_legend_handles_labels()
-        # beside the axes, where it hides no row
+        # beside the axes, where the legend hides no row
         ax.legend(handles, names, loc="upper left", bbox_to_anchor=(1, 1), ncols=-(-len(names) // 15), frameon=False)
 
 
@@ -290,28 +294,28 @@ def _padded(side: Array, most: float) -> tuple[float, float]:
 def learning_curves(history: History, *, ax: AxesLike | None = None) -> list[Axes]:
     """Draw the loss of a run, on training and validation data, and its metrics, over the epochs.
 
-    The best epoch is marked: the one whose weights patience has given back, or, without patience, the one of the
-    lowest validation loss. Losses that are positive and spread over more than a factor of 10 have a logarithmic axis.
-    What is not finite is left out, and counted in the legend.
+    The best epoch is marked: the one whose weights early stopping has restored, or else the one of the lowest
+    validation loss. Positive losses that vary by more than a factor of 10 have a logarithmic axis. Values that are not
+    finite are left out, and counted in the legend.
 
     Parameters
     ----------
     history : History
-        What :func:`fullyconnected.fit` returns, of one epoch or more.
+        The history from :func:`fullyconnected.fit`, of one epoch or more.
     ax : Axes or sequence of Axes, optional
-        One, for the loss alone; or one for the loss and one for each metric. None makes a figure.
+        One for the loss alone, or one for the loss and one for each metric; None makes a figure.
 
     Returns
     -------
     list of matplotlib.axes.Axes
-        The loss's, then one a metric.
+        The axes of the loss, then one for each metric.
 
     Raises
     ------
     InputTypeError, DataError, ShapeError
-        For anything else than a history, one without an epoch, or another number of axes.
+        For other objects than a history, a history without an epoch, or another number of axes.
     MissingPackageError
-        Without matplotlib.
+        If matplotlib is not installed.
 
     Examples
     --------
@@ -343,23 +347,23 @@ def learning_curves(history: History, *, ax: AxesLike | None = None) -> list[Axe
     if len(shown) and 0 < 10 * shown.min() < shown.max():
         axes[0].set_yscale("log")
     axes[0].set_ylabel("loss")
-    judged = len(curves) - 1  # metrics are of the validation data, where there are any
+    last = len(curves) - 1  # metrics are computed on the validation data, if there are any
     for each, name in zip(axes[1:], names, strict=False):
-        _curve(each, history.metrics[name], list(curves)[judged], judged)
-        each.set_ylabel(printable(name.replace("_", " ")), parse_math=False)  # a dollar sign is one
+        _curve(each, history.metrics[name], list(curves)[last], last)
+        each.set_ylabel(printable(name.replace("_", " ")), parse_math=False)  # a dollar sign is no formula
     best, why = history.best_epoch, "best epoch, whose weights are kept"
-    judged_by = np.asarray(history.validation_loss, np.float64)
-    if best is None and (finite := np.isfinite(judged_by)).any():
-        best, why = int(np.where(finite, judged_by, np.inf).argmin()) + 1, "lowest validation loss"
+    losses = np.asarray(history.validation_loss, np.float64)
+    if best is None and (finite := np.isfinite(losses)).any():
+        best, why = int(np.where(finite, losses, np.inf).argmin()) + 1, "lowest validation loss"
     for each in axes:
         if best is not None:
             each.axvline(
                 best, color="#666666", linestyle=":", label=f"{why}: epoch {best}" if each is axes[0] else None
             )
-        if ax is not None or each is axes[-1]:  # those above it in a figure of ours share its axis
+        if ax is not None or each is axes[-1]:  # in a figure made here, the axes share that of the last
             each.set_xlabel("epoch")
         each.xaxis.set_major_locator(MaxNLocator(integer=True))
-        each.legend(loc="best")  # said, so that matplotlib does not warn of the time it takes over a long run
+        each.legend(loc="best")  # without loc, matplotlib warns that "best" is slow for a long run
     return axes
 
 
@@ -379,28 +383,28 @@ def _curve(ax: Any, values: Any, label: str, i: int) -> None:
 
 
 def histograms(net_or_gradients: Network | Gradients, *, fig: Figure | SubFigure | None = None) -> list[Axes]:
-    r"""Draw how the entries of each parameter tensor are spread, or of each gradient; one small axes a tensor.
+    r"""Draw a histogram of the entries of each parameter tensor, or of each gradient.
 
     Entries that are not finite are left out, and counted in the title.
 
     Parameters
     ----------
     net_or_gradients : Network or Gradients
-        A network, for its parameters; or what :meth:`Network.gradients` returns, for every gradient and the input's.
+        A network, for its parameters; or the result of :meth:`Network.gradients`, for all gradients.
     fig : matplotlib.figure.Figure or SubFigure, optional
         Where to draw; None makes a figure.
 
     Returns
     -------
     list of matplotlib.axes.Axes
-        In the order of the tensors.
+        One for each tensor, in their order.
 
     Raises
     ------
     InputTypeError, DataError
-        For anything else, or a network without parameters.
+        For other objects, or a network without parameters.
     MissingPackageError
-        Without matplotlib.
+        If matplotlib is not installed.
 
     Examples
     --------
@@ -416,7 +420,9 @@ def histograms(net_or_gradients: Network | Gradients, *, fig: Figure | SubFigure
         what = "gradient"
         tensors = [*_named(net_or_gradients.params, "params"), ("x", net_or_gradients.x)]
     else:
-        raise InputTypeError(f"a Network is wanted, or what net.gradients returns; got {net_or_gradients!r:.200}")
+        raise InputTypeError(
+            f"histograms are of a Network or of what net.gradients returns; got {net_or_gradients!r:.200}"
+        )
     if not tensors:
         raise DataError("the network has no parameters; there is nothing to draw")
     across = max(min(4, len(tensors)), math.isqrt(len(tensors)))
@@ -439,7 +445,7 @@ def histograms(net_or_gradients: Network | Gradients, *, fig: Figure | SubFigure
 
 
 def _named(params: Any, prefix: str) -> Iterator[tuple[str, Array]]:
-    """Yield the tensors of ``params`` as a user writes them: ``params[0].W``, and in a block ``params[1][0].W``."""
+    """Yield the tensors of ``params`` with names such as ``params[0].W``, or ``params[1][0].W`` in a block."""
     for i, entry in enumerate(params):
         if isinstance(entry, list):
             yield from _named(entry, f"{prefix}[{i}]")
@@ -448,14 +454,14 @@ def _named(params: Any, prefix: str) -> Iterator[tuple[str, Array]]:
 
 
 def _histogram(ax: Any, name: str, values: Array) -> None:
-    finite = values[np.isfinite(values)].astype(np.float64)  # in which the range of float32 has a width
+    finite = values[np.isfinite(values)].astype(np.float64)  # in float64, the range of float32 values cannot overflow
     left_out = {"NaN": int(np.isnan(values).sum()), "infinite": int(np.isinf(values).sum())}
     shape = " x ".join(map(str, values.shape))
-    told = "".join(f", {n:,} {kind}" for kind, n in left_out.items() if n)
+    counts_left = "".join(f", {n:,} {kind}" for kind, n in left_out.items() if n)
     pieces = wrap(
         printable(name).replace(".", ". "), 34
-    )  # as wide as the axes are; names of blocks in blocks are wider
-    ax.set_title("\n".join([*pieces, shape + told]).replace(". ", "."), fontsize="small", parse_math=False)
+    )  # 34 letters fit over the axes; nested blocks have longer names
+    ax.set_title("\n".join([*pieces, shape + counts_left]).replace(". ", "."), fontsize="small", parse_math=False)
     ax.tick_params(labelsize="x-small")
     ax.locator_params(nbins=4)
     ax.yaxis.get_major_locator().set_params(integer=True)
@@ -467,7 +473,7 @@ def _histogram(ax: Any, name: str, values: Array) -> None:
     bins = min(BINS, max(4, 2 * math.isqrt(finite.size)))
     if high - low > bins * float(np.spacing(values.dtype.type(max(abs(low), abs(high))))):
         counts, edges = np.histogram(finite, bins, (low, high))
-    else:  # all alike, as biases are at first: one bar, since nothing lies between the edges of more
+    else:  # all equal, as initial biases are: a single bar
         around = abs(low) / 2 or 0.5
         counts, edges = np.array([finite.size]), np.array([low - around / 20, high + around / 20])
         ax.set_xlim(low - around, high + around)
@@ -482,7 +488,7 @@ def _require_matplotlib() -> None:
 
 
 def _new_axes(n: int) -> list[Axes]:
-    """Return the axes of a new figure, one above the other, with one axis of epochs."""
+    """Return the axes of a new figure, one above the other, which share their x axis."""
     _require_matplotlib()
     from matplotlib import pyplot
 
@@ -491,7 +497,7 @@ def _new_axes(n: int) -> list[Axes]:
 
 
 def _given_axes(ax: Any, wanted: int, what: str) -> list[Axes]:
-    """Return the caller's axes, one or several, as a list."""
+    """Return the caller's axes as a list of ``wanted`` axes, or raise."""
     _require_matplotlib()
     from matplotlib.axes import Axes
 

@@ -45,7 +45,7 @@ def test_a_form_of_your_own_is_a_line(example, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "again").read_text(encoding="utf-8") == counted == f"{len(steps)} steps\n"
     with pytest.raises(SystemExit):
         main(["explain", "--help"])
-    assert "write how many steps there are; - is standard output" in " ".join(capsys.readouterr().out.split())
+    assert "write how many steps there are (- for standard output)" in " ".join(capsys.readouterr().out.split())
 
 
 def test_forms_that_are_not_there_are_told(example, tmp_path):

@@ -110,12 +110,12 @@ def nested(depth):
 
 def test_how_deep_blocks_may_lie_is_the_same_both_ways(tmp_path):
     same_after_a_file(tmp_path / "net", [nested(DEEPEST - 1)])
-    with pytest.raises(ConfigError, match=f"more than {DEEPEST} deep"):
+    with pytest.raises(ConfigError, match=f"more than {DEEPEST} levels deep"):
         fc.Network([nested(DEEPEST)]).save(tmp_path / "net")
     described: Any = {"layer": "dense", "settings": {"n_in": 2, "n_out": 2}}
     for _ in range(DEEPEST):
         described = {"layer": "residual", "settings": {"layers": [described]}}
-    with pytest.raises(FileFormatError, match=f"more than {DEEPEST} deep"):
+    with pytest.raises(FileFormatError, match=f"more than {DEEPEST} levels deep"):
         build_layers([described])
 
 

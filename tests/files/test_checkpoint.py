@@ -475,7 +475,7 @@ def test_a_network_is_no_checkpoint_and_other_files_are_none_either(tmp_path):
     with pytest.raises(CheckpointError, match="is a model, not a checkpoint of a run; choose another path"):
         begin(path)
     path.write_bytes(b"")
-    with pytest.raises(FileFormatError, match="this is no model file, of none of the formats known here"):
+    with pytest.raises(FileFormatError, match="this is not a model file of any known format"):
         begin(path)
 
 
@@ -553,7 +553,7 @@ def test_tensors_that_do_not_fit_the_run_are_refused(tmp_path, name):
         with pytest.raises(FileFormatError, match="run"):
             begin(path, patience=2)
     save_file({**whole, "run.slot.x": whole["run.slot.m"]}, path, metadata)
-    with pytest.raises(FileFormatError, match=r"slot\.x is not known"):
+    with pytest.raises(FileFormatError, match=r"slot\.x is unknown"):
         begin(path, patience=2)
     save_file({**whole, "run.best.theta": whole["run.best.theta"] * np.nan}, path, metadata)
     with pytest.raises(FileFormatError, match="not all finite"):

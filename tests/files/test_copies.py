@@ -139,5 +139,7 @@ def test_a_loss_that_cannot_be_pickled_is_left_out_of_the_pickle_alone(net):
     twin = pickle.loads(pickle.dumps(net))
     assert twin.predict(x()).tobytes() == net.predict(x()).tobytes()
     assert twin.loss is None
-    with pytest.raises(fc.errors.ConfigError, match=r"pickle that cannot hold its loss.*, Mine\. Set it"):
+    with pytest.raises(
+        fc.errors.ConfigError, match=r"pickle whose loss, .*Mine, is not registered or cannot be stored\. Set it"
+    ):
         twin.predictions(x())

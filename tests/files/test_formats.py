@@ -101,11 +101,13 @@ def test_what_no_format_recognises_is_refused(tmp_path):
             (tmp_path / name).write_bytes(data)
             with pytest.raises(
                 errors.FileFormatError,
-                match="this is no model file, of none of the formats known here: safetensors, text",
+                match="this is not a model file of any known format: safetensors, text",
             ):
                 fc.load(tmp_path / name)
     (tmp_path / "net.json").write_bytes(b"no network\n")
-    with pytest.raises(errors.FileFormatError, match=r"net\.json: this is no whole file of the format 'text': JSONDec"):
+    with pytest.raises(
+        errors.FileFormatError, match=r"net\.json: this is not a whole file of the format 'text': JSONDec"
+    ):
         fc.load(tmp_path / "net.json")
     (tmp_path / "net.safetensors").write_bytes(b"no")
     with pytest.raises(errors.FileFormatError, match="not a whole safetensors file"):
@@ -117,7 +119,7 @@ def test_every_truncation_is_refused(tmp_path):
     data = (tmp_path / "net.json").read_bytes()
     for size in range(len(data)):
         (tmp_path / "net.json").write_bytes(data[:size])
-        with pytest.raises(errors.FileFormatError, match="no whole file of the format 'text'"):
+        with pytest.raises(errors.FileFormatError, match="not a whole file of the format 'text'"):
             fc.load(tmp_path / "net.json")
 
 
@@ -128,9 +130,9 @@ def test_every_truncation_is_refused(tmp_path):
         (lambda d, t: t.update({"dense_1.W": [[1.0]]}), r"dense_1.W has shape \(1, 1\)"),
         (lambda d, t: d.update(layers=[]), "not a list of layers"),
         (lambda d, t: d.update(dtype="int8"), "dtype is 'int8'"),
-        (lambda d, t: d.update(version=99), "of version 99"),
-        (lambda d, t: d.pop("dtype"), "no whole file of the format 'text': KeyError"),
-        (lambda d, t: t.update({"dense_1.W": [["a", "b"]]}), "no whole file of the format 'text': ValueError"),
+        (lambda d, t: d.update(version=99), "has version 99"),
+        (lambda d, t: d.pop("dtype"), "not a whole file of the format 'text': KeyError"),
+        (lambda d, t: t.update({"dense_1.W": [["a", "b"]]}), "not a whole file of the format 'text': ValueError"),
     ],
 )
 def test_what_is_read_is_held_against_the_description(tmp_path, change, message):

@@ -127,16 +127,14 @@ def test_files_that_cannot_be_opened_raise_what_the_system_says(net, tmp_path):
         fc.load(tmp_path / "nowhere")
     with pytest.raises(OSError):
         fc.load(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"no such folder to save a file in.*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"folder of this file does not exist.*nowhere"):
         net.save(tmp_path / "nowhere" / "net")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions and devices as Unix has them")
 def test_devices_and_forbidden_files(net, path):
     for device in ("/dev/null", "/dev/zero", "/dev/urandom"):
-        with pytest.raises(
-            FileFormatError, match="this is no model file, of none of the formats known here: safetensors"
-        ):
+        with pytest.raises(FileFormatError, match="this is not a model file of any known format: safetensors"):
             fc.load(device)
     net.save(path)
     path.chmod(0)
@@ -221,12 +219,12 @@ W = np.ones((3, 4), np.float32)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (edit(version=3), "of version 3, and this release reads versions 1 to 2; a newer release"),
-        (edit(version="1"), "of version '1'"),
-        (edit(version=None), "of version None"),
+        (edit(version=3), "has version 3, and this release reads versions 1 to 2; a newer release"),
+        (edit(version="1"), "has version '1'"),
+        (edit(version=None), "has version None"),
         (edit(surprise=1), "version, dtype, layers, loss and extras; found"),
         (lambda tensors, content: content.pop("extras"), "version, dtype, layers, loss and extras; found"),
-        (edit(dtype="float16"), "dtype is 'float16'; float32 and float64 are known"),
+        (edit(dtype="float16"), "dtype is 'float16'; it should be float32 or float64"),
         (edit(dtype=["float32"]), r"dtype is \['float32'\]"),
         (edit(dtype=None), "dtype is None"),
         (edit(dtype="float64"), "has dtype float32; the file says float64"),
@@ -248,7 +246,7 @@ W = np.ones((3, 4), np.float32)
         (of_layer(3, n_out=10**4000), "the architecture says"),
         (of_layer(3, bias=True), "the tensor dense_2.b is missing"),
         (of_layer(0, bias=False), "the tensor 'dense_1.b' belongs to no layer"),
-        (of_layer(0, n_in=0), "no network can be made of its layers: .*n_in of Dense"),
+        (of_layer(0, n_in=0), "its layers do not form a network: .*n_in of Dense"),
         (tensor("dense_1.W", None), "the tensor dense_1.W is missing"),
         (tensor("batch_norm_1.running_mean", None), "the tensor batch_norm_1.running_mean is missing"),
         (tensor("dense_1.W", W.T), r"dense_1.W has shape \(4, 3\); the architecture says \(3, 4\)"),
@@ -283,15 +281,15 @@ def test_what_does_not_fit_is_refused_with_a_sentence(net, path, change, message
     [
         ("", "not JSON"),
         ("{", "not JSON"),
-        ("[]", "of version None"),
-        ('"text"', "of version None"),
-        ("NaN", "NaN is no number of JSON"),
-        ('{"version": 2, "dtype": Infinity}', "Infinity is no number of JSON"),
-        ('{"version": 2, "version": 2}', "a name stands twice"),
-        ('{"version": 2, "extras": {"a": 1, "a": 2}}', "a name stands twice"),
+        ("[]", "has version None"),
+        ('"text"', "has version None"),
+        ("NaN", "NaN is not a number in JSON"),
+        ('{"version": 2, "dtype": Infinity}', "Infinity is not a number in JSON"),
+        ('{"version": 2, "version": 2}', "a name occurs twice"),
+        ('{"version": 2, "extras": {"a": 1, "a": 2}}', "a name occurs twice"),
         ("[" * 100_000, "not JSON"),
         ("9" * 100_000, "not JSON"),
-        ('{"version": ' + "[" * 400 + "]" * 400 + "}", "of version"),
+        ('{"version": ' + "[" * 400 + "]" * 400 + "}", "has version"),
     ],
 )
 def test_descriptions_that_are_not_json_are_refused(net, path, text, message):

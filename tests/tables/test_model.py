@@ -31,18 +31,18 @@ class TestSplit:
     def test_it_holds_back_the_share_of_every_class(self):
         labels = ["a"] * 100 + ["b"] * 50 + ["c"] * 10
         plan = prepare(table(np.zeros((160, 1)), labels), "classification")
-        assert np.bincount(plan.t[plan.held]).tolist() == [20, 10, 2]
-        assert sorted([*plan.learned, *plan.held]) == list(range(160))
+        assert np.bincount(plan.t[plan.validation_rows]).tolist() == [20, 10, 2]
+        assert sorted([*plan.training_rows, *plan.validation_rows]) == list(range(160))
 
     @pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.5, 0.9, 0.99])
     def test_every_class_can_be_learned(self, share):
         labels = ["a"] * 40 + ["rare"] + ["b"] * 3
         plan = prepare(table(np.zeros((44, 1)), labels), "classification", validation=share)
-        assert set(plan.t[plan.learned]) == {0, 1, 2}
-        assert abs(len(plan.held) - 44 * share) <= 3
+        assert set(plan.t[plan.training_rows]) == {0, 1, 2}
+        assert abs(len(plan.validation_rows) - 44 * share) <= 3
 
     def test_the_seed_decides(self, numbers):
-        held = [prepare(numbers, "regression", seed=seed).held.tolist() for seed in (0, 0, 1)]
+        held = [prepare(numbers, "regression", seed=seed).validation_rows.tolist() for seed in (0, 0, 1)]
         assert held[0] == held[1] != held[2]
         assert len(held[0]) == 40
 
@@ -55,12 +55,12 @@ class TestSplit:
 class TestStandardisation:
     def test_the_statistics_are_those_of_the_rows_learned_from(self, numbers):
         plan = prepare(numbers, "regression")
-        x, y = numbers.x[plan.learned], plan.t[plan.learned]
+        x, y = numbers.x[plan.training_rows], plan.t[plan.training_rows]
         np.testing.assert_allclose(plan.model.means, x.mean(axis=0))
         np.testing.assert_allclose(plan.model.scales, x.std(axis=0))
         assert plan.model.target_mean == pytest.approx(y.mean())
         assert plan.model.target_scale == pytest.approx(y.std())
-        np.testing.assert_allclose(plan.x[plan.learned].std(axis=0), 1, rtol=1e-5)
+        np.testing.assert_allclose(plan.x[plan.training_rows].std(axis=0), 1, rtol=1e-5)
 
     def test_predictions_come_in_the_targets_unit(self, numbers):
         plan = prepare(numbers, "regression")
@@ -70,8 +70,8 @@ class TestStandardisation:
         assert usual < 0.01
         error, of_mean = plan.scores()["mean absolute error"]
         y = plan.model.predict(numbers)
-        assert error == pytest.approx(np.abs(y - plan.t)[plan.held].mean())
-        assert of_mean == pytest.approx(np.abs(plan.t[plan.held] - plan.t[plan.learned].mean()).mean())
+        assert error == pytest.approx(np.abs(y - plan.t)[plan.validation_rows].mean())
+        assert of_mean == pytest.approx(np.abs(plan.t[plan.validation_rows] - plan.t[plan.training_rows].mean()).mean())
 
     @pytest.mark.parametrize("constant", [0.0, 0.1, 1e30])
     def test_a_column_that_never_varied_has_no_effect_later(self, rng, constant):
@@ -121,15 +121,13 @@ class TestTarget:
             prepare(table(np.zeros((rows, 1)), ["3"] * rows), "regression")
 
     def test_text_is_no_target_for_regression(self):
-        with pytest.raises(
-            errors.DataError, match=r"row 3, column 'y': 'a' is not a number; text is learned by --task"
-        ):
+        with pytest.raises(errors.DataError, match=r"row 3, column 'y': 'a' is not a number; for text, use --task"):
             prepare(table(np.zeros((2, 1)), ["1", "a"]), "regression")
 
     def test_two_rows_are_enough(self):
         plan = prepare(table([[0.0], [1.0]], ["no", "yes"]), "classification")
         plan.train(epochs=50, lr=0.01, patience=50, progress=False)
-        assert not len(plan.held)
+        assert not len(plan.validation_rows)
         assert plan.scores() == {"accuracy": (1.0, 0.5)}
 
 

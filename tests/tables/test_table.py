@@ -186,7 +186,7 @@ class TestComplaints:
         path = written(tmp_path, f"a,y\n1,u\n2,{cell}\n3,v\n4, {cell} \n")
         with pytest.raises(errors.DataError) as error:
             read_table(path, "y")
-        said = f"{path}, row 3, column 'y': {cell!r} stands for a missing value, as in 2 rows; leave such rows out."
+        said = f"{path}, row 3, column 'y': {cell!r} stands for a missing value, as in 2 rows; remove such rows."
         assert str(error.value).startswith(said)
         assert str(error.value).endswith(f"--label {shlex.quote(cell)}")
         assert read_table(path, "y", known=[cell]).labels == ("u", cell, "v", cell)
@@ -202,7 +202,7 @@ class TestComplaints:
         np.testing.assert_array_equal(table.x, [[1, 1], [0, 0], [0, 0.5], [1, 1]])
         assert table.labels == ("TRUE", "FALSE", "FALSE", "TRUE")
         assert choose_task(table) == ("classification", "text, 2 different values")
-        with pytest.raises(errors.DataError, match="'TRUE' is not a number; text is learned by --task classification"):
+        with pytest.raises(errors.DataError, match="'TRUE' is not a number; for text, use --task classification"):
             table.numbers()
 
     def test_a_minus_of_typography_is_one_in_a_target(self, tmp_path):
@@ -227,7 +227,7 @@ class TestComplaints:
             (",a,y\n0,1,2\n", "index=False"),
             ("a,b, a ,y\n1,2,3,4\n", ": columns 1 and 3 are both named 'a' in row 1"),
             ("a,b\n1,2\n", ": there is no column 'y'; the header (row 1) names 'a', 'b'"),
-            ("y\n1\n", ": there is no column beside 'y'"),
+            ("y\n1\n", ": there is no column but 'y'"),
             ('a,y\n1,2\n3,"4\n5,6\n', ", row 3: unexpected end of data"),
             ('a,y\n1,2\n3,"4"4\n', ", row 3: "),
             ("a,y\n1,caf\u00e9\n".encode("latin-1"), " is not text in UTF-8"),
@@ -236,13 +236,13 @@ class TestComplaints:
             ("caf\u00e9,y\n1,2\n".encode("latin-1"), " is not text in UTF-8"),
             ("a,caf\u00e9\n1,2\n".encode("latin-1"), " is not text in UTF-8"),
             ("a,y\n1,2\n,\n3,4\n", ", row 3: an empty row"),
-            ("a,y\n1,2\n3,4,5\n", "stands in quotes"),
+            ("a,y\n1,2\n3,4,5\n", "is to be quoted"),
             ("a,y\n1,2,,\n3,4,,5\n", ", row 3: 4 cells"),
             ('a,y\n"1",2\n3\n', ", row 3: 1 cells"),
             ('a,y\n1,"2\n2"\n3\n', ", row 3 (line 4 of the file): 1 cells, where the header has 2 columns"),
             ("sep=;\na;y\n1\n", ", row 2 (line 3 of the file): 1 cells, where the header has 2 columns"),
             ("a,,y\n1,,3\n1,2,3\n", ": column 2 has no name in the header (row 1), and '2' in row 3"),
-            ("a y\n1 2\n", "; between columns there is a comma, a semicolon, a tab or a bar"),
+            ("a y\n1 2\n", "; columns are separated by commas, semicolons, tabs or bars"),
             ("a,Y \n1,2\n", "names 'a', 'Y'; did you mean 'Y'?"),
             ("a," + "b" * 200_000 + "\n1,2\n", "there is no column 'y'"),
             (",,\n1,2,3\n", " has no header"),
@@ -368,13 +368,13 @@ class TestWhatATargetIsTakenFor:
         with pytest.raises(errors.DataError) as error:
             choose_task(targets(labels))
         assert str(error.value).startswith(f"t.csv, {said}")
-        assert str(error.value).endswith("Correct it, or take every text for a class of its own: --task classification")
+        assert str(error.value).endswith("Correct it, or use --task classification to take each text for a class")
         with pytest.raises(errors.DataError, match=re.escape(said)):
             targets(labels).numbers()
         assert choose_task(targets(["<5 %", "5 %", "more"] * 5))[0] == "classification"
 
     def test_names_are_not_taken_for_classes(self):
-        with pytest.raises(errors.DataError, match="looks like names"):
+        with pytest.raises(errors.DataError, match="look like names"):
             choose_task(targets([f"customer {i}" for i in range(50)]))
 
 

@@ -1,1 +1,1 @@
-"""The proof: gradients held against central differences, what a difference can show, and what a mistake looks like."""
+"""The proof: gradients are compared with central differences, within what differences can resolve."""

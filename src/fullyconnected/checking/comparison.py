@@ -1,4 +1,4 @@
-"""One function of arrays beside the gradients that are claimed for it: nudged, compared, judged."""
+"""The comparison of claimed gradients with central differences, and the verdict: right, wrong or unresolved."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -15,32 +15,34 @@ from fullyconnected.core.arrays import Array
 
 __all__ = ["Subject", "step_at"]
 
-RESOLVED = 5e-4  # of the largest entry: where differences are surer than that, a mistake of a thousandth is seen
-TOGETHER = 64  # entries that are looked into before it is asked whether one is wrong
-LINES = 3  # along which the noise of the loss is measured
-PLAUSIBLE = {np.dtype(np.float64): 2e-10, np.dtype(np.float32): 2.5e-4}  # rounding, as a part of the largest gradient
-UNITS = 16  # in the last place
-DRAWS = 6  # how often a gradient is computed anew, to see its rounding
+RESOLVED = 5e-4  # error bound, relative to the largest entry, up to which a mistake of a thousandth is seen
+TOGETHER = 64  # entries that are examined before the check for a wrong one
+LINES = 3  # number of lines along which the noise of the loss is measured
+PLAUSIBLE = {np.dtype(np.float64): 2e-10, np.dtype(np.float32): 2.5e-4}  # most rounding, relative to the largest entry
+UNITS = 16  # most rounding, in units in the last place
+DRAWS = 6  # how often a gradient is computed anew to measure its rounding
 EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass
 class Subject:
-    """A function of arrays that can be nudged in place, and the gradients that are claimed for it."""
+    """A function of arrays that can be changed in place, and the gradients that are claimed for it."""
 
-    arrays: dict[str, Array]  # float64, written to and put back
+    arrays: dict[str, Array]  # float64; changed in place, and restored
     claimed: dict[str, Array]
     value: Callable[[], float]
-    kinks: Callable[[], Iterator[tuple[str, Array]]]  # of the last value: where, and the signed distances
-    own: Callable[[], Mapping[str, Array]]  # the gradients by the layers' own code, in their own dtype
-    again: Callable[[np.random.Generator | None], Mapping[str, Array]]  # the same in float64, with rounding as drawn
+    kinks: Callable[
+        [], Iterator[tuple[str, Array]]
+    ]  # after value(): the name of each kink's layer or loss, and signed distances
+    own: Callable[[], Mapping[str, Array]]  # the gradients by the layers' NumPy code, in the network's dtype
+    again: Callable[[np.random.Generator | None], Mapping[str, Array]]  # the same in float64, with random rounding
     rows: int
     n_out: int
     dtype: np.dtype[Any]
-    size: float  # of the outputs
-    claimed_loss: float  # as the gradients' own dtype has it
+    size: float  # largest output
+    claimed_loss: float  # in the network's dtype
     l2: float = 0.0
-    culprit: Callable[[], str] = field(default=lambda: "the loss")  # what holds the first values that are not finite
+    culprit: Callable[[], str] = field(default=lambda: "the loss")  # the place of the first values that are not finite
 
     def report(self, step: float, tolerance: float, entries: int | None, rng: np.random.Generator) -> Report:
         loss = self.center if math.isfinite(self.claimed_loss) else self.claimed_loss
@@ -54,17 +56,17 @@ class Subject:
 
     @property
     def finite(self) -> bool:
-        """Whether there is a loss to compare with: in float64, and in the gradients' own dtype."""
+        """Whether the loss is finite, both in float64 and in the network's dtype."""
         return math.isfinite(self.center) and math.isfinite(self.claimed_loss)
 
     @cached_property
     def center(self) -> float:
-        """The loss where nothing is nudged."""
+        """The loss of the unchanged arrays."""
         return self.value()
 
     @cached_property
     def noise(self) -> tuple[float, float]:
-        """How far a value of the loss may be off, from everything that it is computed from: at least and at most."""
+        """Lower and upper estimate of the rounding error of the loss, from lines along which all arrays change."""
         rng, kept = np.random.default_rng(0), {name: array.copy() for name, array in self.arrays.items()}
         least = most = EPS * abs(self.value())
         here = self._signs()
@@ -84,15 +86,16 @@ class Subject:
 
     @cached_property
     def rounding(self) -> dict[str, float]:
-        """How far each tensor's claimed gradient may be off by the rounding of its own dtype.
+        """The rounding error that each tensor's claimed gradient may have in its dtype.
 
-        It is seen in float64: the same code gives the gradient without that rounding, and with every result rounded up
-        or down at random. What is too far for rounding is none: a gradient that is another each time, or in float32.
+        It is measured in float64: the same code computes the gradient without rounding, and with each result rounded
+        up or down at random. The error has a limit, so that a gradient that differs in each run, or in float32, does
+        not pass as rounded.
         """
         rng = np.random.default_rng(0)
         drawn = [self.claimed, self.own(), *(self.again(rng) for _ in range(DRAWS))]
         largest = max((float(np.abs(g).max(initial=0)) for g in self.exact.values()), default=0.0)
-        # a derivative of the loss may be a difference of numbers of about 1, and is multiplied on its way back
+        # a derivative of the loss may be a difference of numbers of about 1, which backward multiplies by the arrays
         least = (
             UNITS
             * float(np.finfo(self.dtype).eps)
@@ -105,12 +108,12 @@ class Subject:
 
     @cached_property
     def reach(self) -> float:
-        """The largest number that comes in, 1 at least: gradients are multiplied by it, and their rounding, too."""
+        """The largest input, 1 at least: gradients and their rounding errors are multiplied by inputs."""
         return max([1.0, *(float(np.abs(a).max(initial=0)) for name, a in self.arrays.items() if name in ("x", "z"))])
 
     @cached_property
     def repeats(self) -> bool:
-        """Whether the same code gives the same gradients once more."""
+        """Whether the same code gives the same gradients again."""
         again, largest = self.again(None), 0.0
         for name, g in self.exact.items():
             largest = max(largest, _farthest(again[name], g) - 1e-9 * float(np.abs(g).max(initial=0)))
@@ -118,27 +121,27 @@ class Subject:
 
     @cached_property
     def exact(self) -> Mapping[str, Array]:
-        """The gradients by the same code in float64."""
+        """The gradients that the same code computes in float64."""
         return self.again(None)
 
     def tensor(self, name: str, step: float, tolerance: float, chosen: Array) -> TensorReport:
-        """Compare one tensor's gradient with differences, at the chosen places of the flattened tensor."""
+        """Compare one tensor's gradient with differences, at the chosen entries of the flattened tensor."""
         comparison = Comparison(self, self.arrays[name], self.claimed[name].astype(np.float64), step, tolerance, chosen)
         if self.finite:
             comparison.run(name)
         return comparison.report(name)
 
     def sides(self, array: Array, entry: tuple[int, ...], step: float) -> Points:
-        """Return the loss a step to the right and a step to the left of an entry, and the way between the two."""
+        """Return the loss with an entry increased and decreased by a step, and the distance between the two."""
         return self._beside(array, entry, step, lambda: None)[0]
 
     def sides_and_kink(self, array: Array, entry: tuple[int, ...], step: float) -> tuple[Points, str]:
-        """Return the same, and which kink lies between the two sides, or an empty string."""
+        """Return the same, and the name of a kink between the two points, or an empty string."""
         points, (right, left) = self._beside(array, entry, step, self._signs)
         return points, _between(right, left)
 
     def _signs(self) -> list[tuple[str, Array]]:
-        """Return on which side of each kink the last value was taken."""
+        """Return the side of each kink on which the last value was computed."""
         return [(name, np.sign(distances)) for name, distances in self.kinks()]
 
     def _beside(
@@ -155,21 +158,21 @@ class Subject:
 
 
 def step_at(array: Array, entry: tuple[int, ...], step: float) -> float:
-    """Return the step for an entry: relative above 1."""
+    """Return the step for an entry: ``step``, times the size of the entry if that is above 1."""
     return step * max(1.0, abs(float(array[entry])))
 
 
 class Comparison:
-    """One tensor's gradient beside its differences: first at one step, then, where the two differ, at many."""
+    """One tensor's gradient and its differences: first with one step, then with many steps for entries that differ."""
 
     def __init__(
         self, subject: Subject, array: Array, claimed: Array, step: float, tolerance: float, chosen: Array
     ) -> None:
         self.subject, self.array, self.claimed = subject, array, claimed
         self.step, self.tolerance, self.chosen = step, tolerance, chosen
-        self.slopes = claimed.copy()  # what is not chosen, and what lies on a kink, is not compared
+        self.slopes = claimed.copy()  # entries that are not chosen, or lie on a kink, count as equal
         self.bounds = np.zeros(array.shape)
-        self.asked: dict[tuple[int, ...], Slope] = {}
+        self.examined: dict[tuple[int, ...], Slope] = {}
         self.wrong: list[tuple[int, ...]] = []
         self.unresolved: list[tuple[int, ...]] = []
         self.kinks: list[str] = []
@@ -186,20 +189,20 @@ class Comparison:
             self.slopes[entry] = self.subject.sides(array, entry, step_at(array, entry, step)).slope
         while off := self._off():
             for entry in off[:TOGETHER]:
-                self._ask(entry)
+                self._examine(entry)
             self._judge(self.subject.rounding[name], self.subject.exact[name])
-            if self.wrong:  # what is left would not change the verdict
+            if self.wrong:  # the other entries would not change the verdict
                 return
 
     def _off(self) -> list[tuple[int, ...]]:
-        """Return the entries that are out of tolerance and have not been asked, the farthest first."""
+        """Return the entries that are out of tolerance and have not been examined, the farthest first."""
         with np.errstate(invalid="ignore"):  # infinite entries of a gradient
             apart = np.nan_to_num(np.abs(self.claimed - self.slopes), nan=np.inf)
         off = [tuple(map(int, entry)) for entry in np.argwhere(apart > self.tolerance * self.scale)]
-        return sorted((entry for entry in off if entry not in self.asked), key=lambda entry: -apart[entry])
+        return sorted((entry for entry in off if entry not in self.examined), key=lambda entry: -apart[entry])
 
-    def _ask(self, entry: tuple[int, ...]) -> None:
-        """Look for the entry's slope with steps of many sizes."""
+    def _examine(self, entry: tuple[int, ...]) -> None:
+        """Measure the entry's slope with steps of many sizes."""
         subject, array = self.subject, self.array
         step, where = step_at(array, entry, self.step), ""
 
@@ -209,15 +212,15 @@ class Comparison:
             return None if where else points
 
         measured, still = measure(at, step), EPS * subject.size
-        # whichever noise explains the gradient better: what is called wrong is wrong under both
+        # of both estimates of the noise, the one that fits the gradient better: wrong means wrong under both
         slopes = [resolve(measured, subject.center, noise, still) for noise in subject.noise]
         slope = min(slopes, key=lambda slope: slope.miss(float(self.claimed[entry])))
-        self.asked[entry] = slope._replace(others=tuple(other for each in slopes for other in each.others))
+        self.examined[entry] = slope._replace(others=tuple(other for each in slopes for other in each.others))
         self.slopes[entry] = slope.value
         place = f"[{','.join(map(str, entry))}]"
         if not math.isfinite(self.claimed[entry]):
             return
-        if where:  # under the smallest step: larger ones, on whatever side, do not see the point
+        if where:  # even the smallest step crosses a kink, so no step can tell the slope
             self._leave_out(entry, f"{place} moves {where} across its kink, and is left out")
         elif slope.kink and min(slope.sides) - slope.bound <= self.claimed[entry] <= max(slope.sides) + slope.bound:
             left, right = slope.sides
@@ -232,13 +235,13 @@ class Comparison:
         self.kinks.append(why)
 
     def _judge(self, rounding: float, exact: Array) -> None:
-        """Tell what is wrong from what cannot be resolved.
+        """Sort examined entries that are out of tolerance into wrong and unresolved ones.
 
-        Where the gradient's own dtype is too coarse to say, the same code in float64 may still be found to be wrong.
+        Even if the gradient's dtype is too coarse to decide, the same code may prove wrong in float64.
         """
         scale, finer = self.scale, rounding * EPS / float(np.finfo(self.subject.dtype).eps)
         self.wrong, self.unresolved = [], []
-        for entry, slope in self.asked.items():
+        for entry, slope in self.examined.items():
             claimed = float(self.claimed[entry])
             if abs(claimed - self.slopes[entry]) <= self.tolerance * scale:
                 continue
@@ -255,7 +258,7 @@ class Comparison:
                 self.unresolved.append(entry)
 
     def report(self, name: str) -> TensorReport:
-        """Return what was found, at the entry that decides."""
+        """Return the report on the tensor, with the numbers of its worst entry."""
         with np.errstate(invalid="ignore"):  # infinite entries of a gradient
             return self._report(name)
 
@@ -293,7 +296,7 @@ class Comparison:
 
     def _hint(self) -> str:
         if not self.subject.repeats:
-            return "it is another each time that the same code is run: random numbers that are drawn anew in backward?"
+            return "it differs each time that the same code runs: does backward draw new random numbers?"
         claimed, slopes, array = (a.ravel()[self.chosen] for a in (self.claimed, self.slopes, self.array))
         if len(self.chosen) == self.array.size:
             claimed, slopes, array = self.claimed, self.slopes, self.array
@@ -301,7 +304,7 @@ class Comparison:
 
 
 def _between(a: list[tuple[str, Array]], b: list[tuple[str, Array]]) -> str:
-    """Name a kink that lies between two points, or return an empty string."""
+    """Return the name of a kink between two points, given the sides of kinks at both, or an empty string."""
     for (name, one), (_, other) in zip(a, b, strict=True):
         crossed = np.argwhere(one != other)
         if len(crossed):
@@ -314,7 +317,7 @@ def _farthest(a: Array, b: Array) -> float:
 
 
 def _choose(size: int, entries: int | None, rng: np.random.Generator) -> Array:
-    """Return which entries of a tensor are checked: all, or as many as asked for, at random."""
+    """Return the entries of a tensor to check: all, or a random sample of ``entries``."""
     if entries is None or entries >= size:
         return np.arange(size)
     return np.sort(rng.choice(size, entries, replace=False))

@@ -1,15 +1,14 @@
-"""The proof: every gradient held against central differences of the loss that it is the gradient of.
+"""The gradient check: each gradient is compared with central differences of its loss.
 
-For each parameter and each input, the loss is computed a step to the right and to the left. Where the slope between
-is not the gradient, it is asked how far that slope may be off: by the kinks in between, by how the loss bends
-(truncation), by the rounding of everything that it is computed from (see ``differences``), and by the rounding of the
-gradient itself, which is computed again from parameters and inputs that differ in their last digit. A gradient is
-wrong only where none of these explains the difference; and where they would hide a mistake of a thousandth of the
-largest entry, it is not called right either. What is compared is the whole way a gradient goes in training: forward,
-loss, weights, l2, backward, from buffers that start as NaN.
+For each parameter and each input, the loss is computed a step above and a step below its value. If the slope between
+the two is not the gradient, the error of the slope is bounded: kinks between the points, the curvature of the loss
+(truncation), and the rounding of all that the loss is computed from (see ``differences``). The rounding error of the
+gradient itself is measured by computing it again with random rounding. A gradient is wrong only if none of these
+explains the difference; if they could hide a mistake of a thousandth of the largest entry, it is not called right
+either. The check covers the whole computation of a training step: forward pass, loss, sample weights, l2 and backward
+pass, in buffers that start as NaN.
 
-The differences are always taken in float64, also for a float32 network, whose own gradient is then allowed the
-rounding of its dtype.
+The differences are always computed in float64. The gradient of a float32 network may differ by the rounding of float32.
 """
 
 from __future__ import annotations
@@ -39,12 +38,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FIRST_STEP", "TOLERANCE", "Report", "Subject", "TensorReport", "check_gradients", "of_network"]
 
-FIRST_STEP = float(np.finfo(np.float64).eps) ** (1 / 3)  # whose square and eps divided by it are about the same: 6e-6
+FIRST_STEP = float(np.finfo(np.float64).eps) ** (
+    1 / 3
+)  # 6e-6, where truncation (step^2) and rounding (eps / step) are equal
 TOLERANCE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 5e-4}
 
 
 class Projection(Loss):
-    """Weighted mean over rows of ``sum_j t_j z_j``: what a layer alone is checked with, for random t."""
+    """Weighted mean over rows of ``sum_j t_j z_j``: the loss with which a single layer is checked, for random t."""
 
     name = "projection"
 
@@ -69,48 +70,48 @@ def check_gradients(
     entries: int | None = None,
     engine: str = "numpy",
 ) -> Report:
-    """Compare every gradient, of all parameters and of the input, with central differences of the loss.
+    """Compare the gradients of all parameters and of the input with central differences of the loss.
 
-    An error is (gradient - difference) relative to the largest entry of its tensor. Where it is above the tolerance,
-    smaller and larger steps are tried, and a bound is found on what rounding and truncation may have done: of the
-    differences, and of the gradient. The gradient is wrong where it is further off than that; where the bound is above
-    0.05 % of the largest entry, and so could hide a mistake, it is neither right nor wrong but unresolved. A difference
-    across a kink says nothing: there, a smaller step is taken, and where the point lies on the kink itself the entry
-    is left out and the kink is named.
+    The error is (gradient - difference) relative to the largest entry of the tensor. If it is above the tolerance,
+    smaller and larger steps are tried, and the errors by rounding and truncation are bounded, for the differences and
+    for the gradient. The gradient is wrong if its error is above that bound. If the bound is above 0.05 % of the
+    largest entry, and so could hide a mistake, the gradient is neither right nor wrong but unresolved. A difference
+    across a kink says nothing, so smaller steps are used; an entry on the kink itself is left out, and the report
+    names the kink.
 
     Parameters
     ----------
     obj : Network, Layer, ActivationFunction or Loss
-        A layer or activation is checked with a random projection as its loss, unless ``loss`` is given, from random
-        parameters near its first ones. For a loss, ``x`` are the outputs it is given.
+        A layer or activation is checked at random parameters near its initial ones, with a random projection as its
+        loss unless ``loss`` is given. For a loss, ``x`` are the outputs of a network.
     x, t : array
-        The batch; a layer or activation without them gets 5 random rows.
+        The batch; a layer or activation without one is checked on 5 random rows.
     loss : Loss or str
-        For a network.
+        The loss of a network.
     l2, sample_weight, train, seed
-        As :meth:`Network.gradients` takes them.
+        As in :meth:`Network.gradients`.
     step : float, optional
-        The first step, relative for entries above 1; the cube root of float64's rounding, 6e-6, if None.
+        The first step, relative for entries above 1; None takes 6e-6, the cube root of float64's precision.
     tolerance : float, optional
-        1e-6 for a float64 network and 5e-4 for a float32 one, if None.
+        The largest allowed error; None takes 1e-6 for a float64 network and 5e-4 for a float32 one.
     entries : int, optional
-        Check at most so many entries of each tensor, drawn by ``seed``; every one if None. An entry takes two forward
-        passes (some forty where those do not agree with the gradient), so a network of a million parameters takes an
+        Check at most this many entries of each tensor, drawn by ``seed``; None checks all. An entry takes two forward
+        passes (about forty if these do not agree with the gradient), so a network of a million parameters takes an
         hour, and 100 entries of each tensor take seconds.
     engine : str
-        Whose gradients are checked: ``"numpy"`` or ``"native"``. The differences are NumPy's. (A loss alone has no
-        engine.)
+        The engine whose gradients are checked: ``"numpy"`` or ``"native"``. The differences are computed with NumPy,
+        and so is a loss alone.
 
     Returns
     -------
     Report
-        ``.ok`` (none is wrong, and one at least is right), ``.wrong``, ``.worst``; ``.tensors[i].verdict`` is
-        ``"ok"``, ``"wrong"`` or ``"unresolved"``. Prints as a table, with a diagnosis.
+        ``.ok`` (none is wrong, and at least one is right), ``.wrong``, ``.worst``; ``.tensors[i].verdict`` is
+        ``"ok"``, ``"wrong"`` or ``"unresolved"``. It prints as a table, with a diagnosis.
 
     Raises
     ------
     InputTypeError
-        For anything else, or where x, t or the loss is missing; and whatever :meth:`Network.gradients` raises.
+        For other objects, or if x, t or the loss is missing; and the errors of :meth:`Network.gradients`.
 
     Examples
     --------
@@ -147,7 +148,7 @@ def check_gradients(
 
 
 def _around(layer: Layer, x: Any, rng: np.random.Generator) -> Network:
-    """Return a float64 network of one layer, from parameters near its first ones, so that no factor is 1 or 0."""
+    """Return a float64 network of one layer, at parameters near its initial ones of which none is 0 or 1."""
     if layer.n_in is None and x is not None:
         layer = layer.with_input_width(math.prod(np.shape(x)[1:]))
     net = Network([layer], dtype=np.float64, seed=0)
@@ -158,14 +159,14 @@ def _around(layer: Layer, x: Any, rng: np.random.Generator) -> Network:
 def of_network(
     net: Network, x: Any, t: Any, loss: Any, l2: float, sample_weight: Any, train: bool, seed: int, engine: str
 ) -> Subject:
-    """Return a network's loss as a function of its parameters and inputs, and the gradients that it claims."""
+    """Return a network's loss as a function of its parameters and inputs, with the claimed gradients."""
     g = net.gradients(x, t, loss, l2, sample_weight, train, seed, engine=engine)
     data = check_data(net.program, net.dtype, x, t, loss, sample_weight, columns=net.columns)
     theta, state = net.theta.astype(np.float64), net.state.astype(np.float64)
     at_first = state.copy()
     workspace = Workspace(net.program, theta, state, len(data.x), loss=data.loss, input_gradient=True)
     workspace.at(seed, 0)
-    # both sides are given what the network computes with: the input as its dtype holds it
+    # the differences are computed from the same input as the gradient: rounded to the network's dtype
     targets = data.t.astype(np.float64) if data.t.dtype.kind == "f" else data.t
     rows = data.x.taken(np.arange(len(data.x)), net.dtype)
     batch = BatchLoader(Data(ArraySource(rows), targets, data.weights, data.loss), workspace).load_all()
@@ -203,7 +204,7 @@ def of_network(
         return claims(plain.theta, plain.x)
 
     def again(rng: np.random.Generator | None) -> dict[str, Array]:
-        """Compute the gradients in float64, with every result rounded up or down as the network's dtype might."""
+        """Compute the gradients in float64, with results rounded up or down at random by the network's precision."""
 
         def shake(a: Array | None) -> None:
             if rng is not None and a is not None:

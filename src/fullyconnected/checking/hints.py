@@ -1,4 +1,4 @@
-"""The likely mistake behind a wrong gradient, where a factor, a sign or a transpose explains it."""
+"""The likely mistake behind a wrong gradient: a factor, a sign, a transpose and the like."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,8 @@ from fullyconnected.core.arrays import Array
 
 __all__ = ["hint"]
 
-ROUNDED = 5e-4  # a constant that is written with three digits or more is rounded by less than this part of itself
-ALIKE = 1e-4  # two gradients are taken for one where they differ by less than this part of the largest entry
+ROUNDED = 5e-4  # most relative error of a constant that is rounded to three digits or more
+ALIKE = 1e-4  # largest difference, relative to the largest entry, of gradients that count as equal
 
 
 def _alike(a: Array, b: Array) -> bool:
@@ -19,7 +19,7 @@ def _alike(a: Array, b: Array) -> bool:
 def _factors(rows: int, n_out: int) -> Iterator[tuple[float, str]]:
     yield -1, "the sign is wrong"
     yield 2, "it is 2 times too large: a half is missing, or something is added twice"
-    yield 0.5, "it is half as large as it should be: a 2 is missing, or a half too many"
+    yield 0.5, "it is half as large as it should be: a factor 2 is missing, or a half too many"
     yield rows, f"it is {rows} times too large, the number of rows: the mean over rows is missing"
     yield 1 / rows, f"it is {rows} times too small, the number of rows: the mean over rows is taken twice"
     yield n_out, f"it is {n_out} times too large, the number of outputs: a mean over outputs is missing"
@@ -27,17 +27,17 @@ def _factors(rows: int, n_out: int) -> Iterator[tuple[float, str]]:
 
 
 def hint(claimed: Array, true: Array, values: Array, rows: int, n_out: int, l2: float) -> str:
-    """Return what the wrong gradient of ``values`` looks like; the plainest explanations come first."""
+    """Return the likely mistake in a wrong gradient of ``values``; the simplest explanations come first."""
     if not np.isfinite(claimed).all():
         unwritten, infinite = int(np.isnan(claimed).sum()), int(np.isinf(claimed).sum())
         if infinite:
-            return f"{infinite} of {claimed.size} entries are infinite, where the loss is not: backward overflows"
+            return f"{infinite} of {claimed.size} entries are infinite, but the loss is not: backward overflows"
         return f"{unwritten} of {claimed.size} entries are NaN: they may never have been written (buffers start as NaN)"
     if not claimed.any():
         return "it is zero everywhere: backward may have left it out"
     size = float(np.vdot(true, true))
     if size == 0:
-        return "the loss does not depend on this, and the gradient says it does"
+        return "the loss does not depend on this tensor, so its gradient should be zero"
     ratio = float(np.vdot(claimed, true)) / size
     if _alike(claimed, ratio * true):
         found = [text for factor, text in _factors(rows, n_out) if abs(ratio / factor - 1) < ALIKE and factor != 1]
@@ -49,14 +49,14 @@ def hint(claimed: Array, true: Array, values: Array, rows: int, n_out: int, l2: 
     if true.ndim == 2:
         turned = claimed.reshape(true.shape[::-1]).T
         if _alike(turned, true) or _alike(claimed.T, true):
-            return "it is transposed: x' dy was meant, and dy' x is there (or the other way round)"
+            return "it is transposed: dy' x instead of x' dy, or the other way round"
     missing = true - claimed
     if l2 and (whole := float(np.vdot(values, values))):
-        part = float(np.vdot(missing, values)) / (l2 * whole)  # of l2 * W
+        part = float(np.vdot(missing, values)) / (l2 * whole)  # the missing multiple of l2 * W
         if abs(part) > ALIKE and _alike(claimed + part * l2 * values, true):
             if abs(part - 1) < 1e-3:
-                return "the gradient of l2 is left out: l2 * W is missing"
-            return f"the gradient of l2 is {1 - part:.3g} times l2 * W, and should be l2 * W"
+                return "the gradient of the l2 term is left out: l2 * W is missing"
+            return f"the gradient of the l2 term is {1 - part:.3g} times l2 * W, and should be l2 * W"
     off = np.argwhere(np.abs(missing) > ALIKE * np.abs(true).max())
     if 0 < 10 * len(off) <= missing.size:
         where = ", ".join(f"[{','.join(map(str, entry))}]" for entry in off[:3])

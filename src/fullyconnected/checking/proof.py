@@ -1,4 +1,4 @@
-"""The proof over everything registered: layer x activation x loss x outputs, with and without weights and l2."""
+"""The proof: a gradient check for each registered layer, activation, loss, number of outputs, sample weights and l2."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +17,12 @@ from fullyconnected.network import Network
 
 __all__ = ["Case", "Proof", "cases", "prove"]
 
-N_IN, WIDTH, ROWS = 2, 3, 4  # small, because every entry of every tensor is nudged twice
+N_IN, WIDTH, ROWS = 2, 3, 4  # small, because each entry of each tensor takes two forward passes
 
 
 @dataclass(frozen=True)
 class Case:
-    """One network of the proof: what is in it, and how it is checked."""
+    """One network of the proof, and how it is checked."""
 
     layer: str
     activation: str
@@ -41,7 +41,9 @@ class Case:
         rng = np.random.default_rng(hash_of(str(self)))
         loss, x = LOSSES.build(self.loss), rng.normal(size=(ROWS, N_IN))
         net = Network(list(self._layers()), dtype=np.float64, seed=0)
-        net.theta += rng.normal(0, 0.1, net.n_params)  # no parameter is 0 or 1, which would hide a factor
+        net.theta += rng.normal(
+            0, 0.1, net.n_params
+        )  # so that no parameter is 0 or 1, which would hide a missing factor
         t: Array = loss.example_targets(rng, ROWS, self.n_out)
         weights = rng.uniform(0.5, 2, ROWS) if self.weighted else None
         return check_gradients(net, x, t, loss, l2=self.l2, sample_weight=weights, train=self.train, seed=1)
@@ -60,12 +62,12 @@ class Case:
 
 
 def hash_of(text: str) -> int:
-    """Return a number that depends on the text alone (Python's own hash differs from process to process)."""
+    """Return a hash of a text that is the same in each process, unlike Python's own."""
     return int.from_bytes(text.encode(), "little") % (2**63 - 25)
 
 
 def cases(layers: Sequence[str] | None = None) -> Iterator[Case]:
-    """Yield every case, or those of some layers; a layer that behaves otherwise in training is checked both ways."""
+    """Yield all cases, or those of some layers; a layer that differs in training is checked in both modes."""
     for name in LAYERS.classes if layers is None else layers:
         example = LAYERS.classes[name].example(WIDTH)
         modes = (True, False) if example.random or example.state() else (False,)
@@ -77,7 +79,7 @@ def cases(layers: Sequence[str] | None = None) -> Iterator[Case]:
 
 @dataclass
 class Proof:
-    """What came out: prints as a table with one line for each layer, activation and loss."""
+    """The result of all checks; it prints as a table with a line for each layer, activation and loss."""
 
     passed: int = 0
     failures: list[tuple[Case, Report]] = field(default_factory=list)
@@ -86,7 +88,7 @@ class Proof:
 
     @property
     def ok(self) -> bool:
-        """Whether no case is wrong, and one at least was found to be right."""
+        """Whether no case is wrong, and at least one is right."""
         return not self.failures and self.passed > 0
 
     @property
@@ -95,18 +97,18 @@ class Proof:
         return bool(self.failures)
 
     def add(self, case: Case, report: Report) -> None:
-        """Count one case in."""
+        """Add the report of one case."""
         if report.wrong:
             self.failures.append((case, report))
         elif report.ok:
             self.passed += 1
         else:
             self.unresolved.append(case)
-            return  # there is no error to speak of
+            return  # its errors say nothing
         for kind, name in (("layer", case.layer), ("activation", case.activation), ("loss", case.loss)):
             table = self.worst.setdefault(kind, {})
             checks, worst = table.get(name, (0, 0.0))
-            table[name] = checks + 1, float(np.maximum(worst, report.worst))  # NaN stays
+            table[name] = checks + 1, float(np.maximum(worst, report.worst))  # np.maximum keeps NaN
 
     def __str__(self) -> str:
         lines = []
@@ -119,30 +121,30 @@ class Proof:
         if len(self.failures) > 5:
             lines.append(f"and {len(self.failures) - 5} more that are wrong")
         if self.unresolved:
-            lines.append(f"unresolved, too small to be compared: {self.unresolved[0]}")
+            lines.append(f"unresolved, gradients too small to compare: {self.unresolved[0]}")
             if len(self.unresolved) > 1:
                 lines.append(f"and {len(self.unresolved) - 1:,} more that are unresolved")
-        every = self.passed + len(self.failures) + len(self.unresolved)
+        total = self.passed + len(self.failures) + len(self.unresolved)
         lines.append(
-            f"{self.passed:,} of {every:,} networks proven: every parameter and input "
+            f"{self.passed:,} of {total:,} networks proven: every parameter and input "
             f"against central differences in float64, error below 1e-6"
         )
         return in_ascii("\n".join(lines))
 
 
-def prove(layers: Sequence[str] | None = None, tell: Callable[[int, int], None] | None = None) -> Proof:
+def prove(layers: Sequence[str] | None = None, progress: Callable[[int, int], None] | None = None) -> Proof:
     """Check the gradients of every registered layer with every activation and loss.
 
     Parameters
     ----------
     layers : sequence of str, optional
-        Names of layers; all that are registered if None.
-    tell : callable, optional
-        Called with (done, all) after each case.
+        Names of layers; None checks all registered ones.
+    progress : callable, optional
+        Called with the numbers of checked and of all cases, after each case.
     """
-    proof, every = Proof(), list(cases(layers))
-    for done, case in enumerate(every, 1):
+    proof, chosen = Proof(), list(cases(layers))
+    for done, case in enumerate(chosen, 1):
         proof.add(case, case.check())
-        if tell is not None:
-            tell(done, len(every))
+        if progress is not None:
+            progress(done, len(chosen))
     return proof

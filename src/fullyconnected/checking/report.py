@@ -1,4 +1,4 @@
-"""What a check of gradients has found, tensor by tensor, and how it prints."""
+"""The report of a gradient check, for each tensor, and how it prints."""
 
 import math
 from dataclasses import dataclass
@@ -11,34 +11,34 @@ __all__ = ["Report", "TensorReport"]
 
 @dataclass(frozen=True)
 class TensorReport:
-    """How one tensor's gradient compares with differences, at its worst entry.
+    """The comparison of one tensor's gradient with central differences, at its worst entry.
 
     Attributes
     ----------
     name, shape
-        Of the tensor.
+        Name and shape of the tensor.
     error : float
-        (gradient - difference) relative to the largest entry, or to what differences can resolve where that is more.
+        (gradient - difference), relative to the largest entry, or to what differences can resolve if that is larger.
     entry : tuple of int
-        Where the error is largest.
+        The entry with the largest error.
     gradient, difference : float
-        What is claimed there, and what was found.
+        The claimed gradient of that entry, and its central difference.
     tolerance : float
-        Which error is allowed.
+        The largest error that is allowed.
     checked : int
-        How many entries were compared: all, unless fewer were asked for.
+        The number of entries that were compared: all, unless ``entries`` limits it.
     verdict : str
         ``"ok"``; ``"wrong"``: an entry differs by more than tolerance, rounding and truncation explain; or
-        ``"unresolved"``: no entry says either, since each lies below ``bound`` or on a kink.
+        ``"unresolved"``: no entry can be compared, since each is smaller than ``bound`` or on a kink.
     unresolved : int
-        How many of the entries could not be resolved.
+        The number of entries that could not be resolved.
     bound : float
-        Where entries could not be resolved: the size of a gradient below which a mistake of 0.1 % cannot be told from
-        rounding and truncation there.
+        If entries could not be resolved: the size of a gradient below which a mistake of 0.1 % cannot be told from
+        rounding and truncation.
     kinks : tuple of str
-        Entries that are left out, because they lie on a kink, and where it is.
+        The entries that are left out because they lie on a kink, each with the name of the kink.
     hint : str
-        What the mistake looks like.
+        The likely mistake, for a wrong gradient.
     """
 
     name: str
@@ -57,24 +57,23 @@ class TensorReport:
 
     @property
     def ok(self) -> bool:
-        """Whether the gradient was compared, and is right."""
+        """Whether the gradient was compared and is right."""
         return self.verdict == "ok"
 
     @property
     def wrong(self) -> bool:
-        """Whether the gradient was compared, and is wrong."""
+        """Whether the gradient was compared and is wrong."""
         return self.verdict == "wrong"
 
     def notes(self) -> list[str]:
-        """Return what is to be said beside the numbers."""
+        """Return remarks on entries that were not compared."""
         size, lines = math.prod(self.shape), []
         if self.checked < size:
             lines.append(f"{self.name}: {self.checked:,} of {size:,} entries were compared, drawn at random")
         if self.unresolved:
             some = f", at {self.unresolved:,} of {self.checked:,} entries" if self.unresolved < self.checked else ""
             lines.append(
-                f"{self.name}: gradient and differences are below what differences can resolve here, about "
-                f"{self.bound:.1e}{some}"
+                f"{self.name}: gradients below about {self.bound:.1e} are too small for differences to resolve{some}"
             )
         lines += [f"{self.name}{kink}" for kink in self.kinks[:3]]
         if len(self.kinks) > 3:
@@ -90,17 +89,17 @@ class Report:
     Attributes
     ----------
     tensors : tuple of TensorReport
-        One for each parameter and for the input.
+        One report for each parameter and for the input.
     loss : float
-        Where it is not finite, nothing can be compared, and no tensor has a verdict but ``"unresolved"``.
+        The loss. If it is not finite, nothing can be compared, and every verdict is ``"unresolved"``.
     rows : int
-        Of the batch.
+        The number of rows of the batch.
     step : float
-        The first step; smaller and larger ones are tried before anything is called wrong.
+        The first step of the differences; smaller and larger ones are tried before a gradient is called wrong.
     dtype : str
-        What the network computes in.
+        The dtype of the network.
     culprit : str
-        What holds the first values that are not finite, where the loss is not.
+        If the loss is not finite: the place of the first values that are not.
     """
 
     tensors: tuple[TensorReport, ...]
@@ -112,7 +111,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether no gradient is wrong, and one at least was found to be right."""
+        """Whether no gradient is wrong, and at least one is right."""
         return not self.wrong and any(tensor.ok for tensor in self.tensors)
 
     @property
@@ -122,9 +121,9 @@ class Report:
 
     @property
     def worst(self) -> float:
-        """The largest error, without its sign, of all tensors that could be resolved.
+        """The largest absolute error of all tensors that could be resolved.
 
-        NaN where a gradient is not finite, or where nothing could be resolved.
+        It is NaN if a gradient is not finite, or if nothing could be resolved.
         """
         errors = [abs(tensor.error) for tensor in self.tensors if tensor.verdict != "unresolved"]
         return math.nan if not errors or any(map(math.isnan, errors)) else max(errors)
@@ -155,7 +154,7 @@ class Report:
         if self.wrong:
             lines.append("WRONG: errors travel backward, so look at the last wrong tensor first")
         elif not self.ok:
-            lines.append("unresolved: nothing here is large enough to be compared")
+            lines.append("unresolved: all gradients are too small to compare")
         else:
             some = sum(t.verdict == "unresolved" for t in self.tensors)
             lines.append(f"all right, but for {some} that could not be resolved" if some else "all right")

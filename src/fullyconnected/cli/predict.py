@@ -1,37 +1,34 @@
-"""``fullyconnected predict``: from a network that ``train`` has saved, and a table, to a table of predictions."""
+"""``fullyconnected predict``: the predictions of a model that ``train`` saved, for the rows of a table."""
 
 import argparse
 import io
 
-from fullyconnected.cli.console import writable, write
+from fullyconnected.cli.console import check_output, write
 from fullyconnected.errors import ConfigError
 
 __all__ = ["arguments", "run"]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes to its parser."""
+    """Add the arguments to the parser."""
     add = parser.add_argument
-    add("model", help="a file that 'fullyconnected train' has saved")
-    add("table", help="CSV file with the columns that the model was trained on, in any order, and any others")
+    add("model", help="model file saved by 'fullyconnected train'")
     add(
-        "--output",
-        "-o",
-        metavar="FILE",
-        default="-",
-        help="the CSV file to write; standard output for -, and if left out",
+        "table",
+        help="CSV file with the features that the model was trained on, in any order; other columns are ignored",
     )
-    add("--probabilities", action="store_true", help="for classes: a column with the probability of each, too")
+    add("--output", "-o", metavar="FILE", default="-", help="CSV file to write (default: -, standard output)")
+    add("--probabilities", action="store_true", help="for classes: add a column with the probability of each class")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Predict, and write a row for each row of the table."""
+    """Write a prediction for each row of the table."""
     import csv
 
     from fullyconnected.tables.model import load_table_model
     from fullyconnected.tables.table import read_table
 
-    writable(options.output, options.model, options.table)
+    check_output(options.output, options.model, options.table)
     model = load_table_model(options.model)
     if options.probabilities and model.classes is None:
         raise ConfigError(f"--probabilities: {options.model} predicts a number, {model.target!r}, and no classes")

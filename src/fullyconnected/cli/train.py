@@ -1,4 +1,4 @@
-"""``fullyconnected train``: from a table to a network that is saved."""
+"""``fullyconnected train``: train a network on a table, and save it."""
 
 import argparse
 import contextlib
@@ -11,7 +11,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fullyconnected.cli.console import INTERRUPTED, STANDARD_OUTPUT, WRONG, is_standard_output, put, tell, writable
+from fullyconnected.cli.console import (
+    ERROR,
+    INTERRUPTED,
+    STANDARD_OUTPUT,
+    check_output,
+    is_stdout,
+    print_result,
+    report,
+)
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError
 from fullyconnected.training.progress import Stream
@@ -20,41 +28,34 @@ __all__ = ["arguments", "run"]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes to its parser."""
+    """Add the arguments to the parser."""
     add = parser.add_argument
-    add("table", help="CSV file in UTF-8 with a header; every column but the target holds numbers")
-    add("--target", type=_text, required=True, metavar="COLUMN", help="the column to predict: labels or numbers")
-    add(
-        "--label",
-        type=_text,
-        action="append",
-        default=[],
-        metavar="TEXT",
-        help="a label of the target that looks like a missing value and is none, as None or NA; may be given again",
-    )
-    add("--task", choices=("classification", "regression"), help="what the target is, if not what it looks like")
-    add(
-        "--output",
-        "-o",
-        default="model.safetensors",
-        metavar="FILE",
-        help="the model (%(default)s); - is standard output",
-    )
-    add("--hidden", type=_sizes, default="64,64", metavar="N,N,...", help="units of the hidden layers (%(default)s)")
-    add("--epochs", type=int, default=200, metavar="N", help="most passes over the rows (%(default)s)")
-    add("--patience", type=int, default=20, metavar="N", help="epochs to go on without a better one (%(default)s)")
-    add(
-        "--monitor", metavar="NAME", help="what says which epoch is better: a metric, such as accuracy or r2 (the loss)"
-    )
-    add("--lr", type=float, default=1e-3, metavar="RATE", help="learning rate of AdamW (%(default)s)")
-    add("--batch-size", type=int, default=32, metavar="N", help="rows in a step (%(default)s)")
-    add("--validation", type=float, default=0.2, metavar="SHARE", help="of the rows to hold back (%(default)s)")
-    add("--seed", type=int, default=0, metavar="N", help="of split, first weights and order (%(default)s)")
-    add("--quiet", "-q", action="store_true", help="print nothing but errors")
+    add("table", help="CSV file in UTF-8 with a header; all columns but the target hold numbers")
+    add("--target", type=_text, required=True, metavar="COLUMN", help="column to predict, of class labels or numbers")
+    missing = "class label that looks like a missing value but is not, such as None or NA; can be repeated"
+    add("--label", type=_text, action="append", default=[], metavar="TEXT", help=missing)
+    task = "whether the target holds classes or numbers (default: judged by its values)"
+    add("--task", choices=("classification", "regression"), help=task)
+    output = "model file to write (default: %(default)s); - for standard output"
+    add("--output", "-o", default="model.safetensors", metavar="FILE", help=output)
+    hidden = "units of each hidden layer (default: %(default)s)"
+    add("--hidden", type=_sizes, default="64,64", metavar="N,N,...", help=hidden)
+    add("--epochs", type=int, default=200, metavar="N", help="maximum number of epochs (default: %(default)s)")
+    patience = "stop after this many epochs without improvement (default: %(default)s)"
+    add("--patience", type=int, default=20, metavar="N", help=patience)
+    monitor = "measure of improvement: a metric such as accuracy or r2 (default: the loss on the validation rows)"
+    add("--monitor", metavar="NAME", help=monitor)
+    add("--lr", type=float, default=1e-3, metavar="RATE", help="learning rate of AdamW (default: %(default)s)")
+    add("--batch-size", type=int, default=32, metavar="N", help="rows in a batch (default: %(default)s)")
+    validation = "share of the rows held back for validation (default: %(default)s)"
+    add("--validation", type=float, default=0.2, metavar="SHARE", help=validation)
+    seed = "seed of the split, the initial weights and the shuffling (default: %(default)s)"
+    add("--seed", type=int, default=0, metavar="N", help=seed)
+    add("--quiet", "-q", action="store_true", help="print only errors")
 
 
 def _text(text: str) -> str:
-    """Return an argument as what it is in UTF-8, which tables are in, where the locale does not say so."""
+    """Decode an argument as UTF-8, the encoding of tables, also where the locale has another encoding."""
     try:
         return os.fsencode(text).decode()
     except UnicodeError:
@@ -66,16 +67,16 @@ def _sizes(text: str) -> tuple[int, ...]:
         sizes = tuple(map(int, text.split(",")))
         if min(sizes) >= 1:
             return sizes
-    raise argparse.ArgumentTypeError(f"invalid list of layer sizes value: {text!r}")
+    raise argparse.ArgumentTypeError(f"sizes are whole numbers from 1 on, such as 64,64; got {text!r}")
 
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let a terminal that hangs up, and SIGTERM, end the work as Ctrl-C does, once; nohup keeps it going."""
+    """Let SIGTERM, and SIGHUP of a closed terminal, interrupt the work once, as Ctrl-C does; nohup prevents SIGHUP."""
     before = {}
 
     def interrupt(number: int, frame: object) -> None:
-        signal.signal(number, signal.SIG_IGN)  # a shell that hangs up sends it again
+        signal.signal(number, signal.SIG_IGN)  # a shell whose terminal is closed sends SIGHUP twice
         raise KeyboardInterrupt
 
     if threading.current_thread() is threading.main_thread():
@@ -92,29 +93,31 @@ def _interruptible() -> Iterator[None]:
 
 @_interruptible()
 def run(options: argparse.Namespace) -> int:
-    """Train, and save the best network; what stops it by a signal saves it, too."""
+    """Train, and save the network of the best epoch, also when a signal interrupts the training."""
     from fullyconnected.tables.model import prepare
     from fullyconnected.tables.table import choose_task, read_table
 
-    writable(options.output, options.table)
-    aside = is_standard_output(options.output)
-    if aside and Stream(sys.stdout).isatty():
-        raise ConfigError(f"--output {options.output}: a model is no text for a terminal; redirect it, or name a file")
-    stream = Stream(sys.stderr if aside else sys.stdout)
+    check_output(options.output, options.table)
+    to_stdout = is_stdout(options.output)
+    if to_stdout and Stream(sys.stdout).isatty():
+        raise ConfigError(
+            f"--output {options.output}: a model is binary, and a terminal cannot show it; redirect it, or name a file"
+        )
+    stream = Stream(sys.stderr if to_stdout else sys.stdout)
 
     def say(*lines: str) -> None:
         if not options.quiet:
             stream.write("\n".join([*map(str, lines), ""]))
 
     table = read_table(options.table, options.target, known=options.label)
-    task, reason = (options.task, "as --task says") if options.task else choose_task(table)
+    task, reason = (options.task, "set by --task") if options.task else choose_task(table)
     plan = prepare(table, task, options.hidden, options.validation, options.seed)
     model = plan.model
     say(f"{printable(options.table)}: {len(table.x):,} rows; {_listed(table.features)}")
-    say(f"{_some([options.target])}: {task} ({reason}" + (")" if options.task else "; if it is not: --task)"))
+    say(f"{_some([options.target])}: {task} ({reason}" + (")" if options.task else "; change this with --task)"))
     if model.classes:
         say(f"classes: {_some(model.classes)}")
-    say(f"{len(plan.learned):,} rows to learn from, {len(plan.held):,} held back for validation")
+    say(f"{len(plan.training_rows):,} rows for training, {len(plan.validation_rows):,} held back for validation")
     say("", model.net.summary(), "")
     history = plan.train(
         epochs=options.epochs,
@@ -126,49 +129,49 @@ def run(options: argparse.Namespace) -> int:
         progress=not options.quiet,
     )
     if history.interrupted and history.best_epoch is None:
-        return tell("interrupted before the first epoch was complete; nothing is saved", INTERRUPTED)
+        return report("interrupted before the first epoch was complete; nothing is saved", INTERRUPTED)
     saved = _save(model, options.output)
-    judged = "the rows held back" if len(plan.held) else "the rows learned from"
-    say(f"the best of {len(history.loss)} epochs is epoch {history.best_epoch}; on {judged}:")
-    same = "always the most frequent class" if model.classes else "always the mean"
-    say(*(f"  {name} {value:.4g}  ({same}: {usual:.4g})" for name, (value, usual) in plan.scores().items()))
+    scored = "validation" if len(plan.validation_rows) else "training"
+    say(f"the best of {len(history.loss)} epochs is epoch {history.best_epoch}; on the {scored} rows:")
+    baseline = "always the most frequent class" if model.classes else "always the mean"
+    say(*(f"  {name} {value:.4g}  ({baseline}: {usual:.4g})" for name, (value, usual) in plan.scores().items()))
     if saved != STANDARD_OUTPUT:
         quoted = printable(shlex.quote(saved))
         say(f"saved to {printable(saved)}; to predict: fullyconnected predict {quoted} TABLE.csv")
     if history.interrupted:
-        return tell(f"interrupted; the model of epoch {history.best_epoch} is saved", INTERRUPTED)
-    return 0 if saved == options.output else WRONG
+        return report(f"interrupted; the model of epoch {history.best_epoch} is saved", INTERRUPTED)
+    return 0 if saved == options.output else ERROR
 
 
 def _save(model: Any, path: str) -> str:
-    """Save a model, and return where; if that is not where it should be, hours of training are kept elsewhere."""
+    """Save a model, and return its path, which is a temporary file if ``path`` cannot be written."""
     import tempfile
 
     if path != STANDARD_OUTPUT:
         try:
             try:
                 model.save(path)
-            except KeyboardInterrupt:  # once more, from somebody who is impatient: nothing of it shall be lost
+            except KeyboardInterrupt:  # a second Ctrl-C must not lose the model
                 model.save(path)
         except OSError as error:
             spare = os.path.join(tempfile.mkdtemp(prefix="fullyconnected-"), "model.safetensors")
             model.save(spare)
-            tell(f"error: {path}: {error.strerror or error}; the model is saved to {spare} instead", WRONG)
+            report(f"error: {path}: {error.strerror or error}; the model is saved to {spare} instead", ERROR)
             return spare
     else:
         with tempfile.TemporaryDirectory() as folder:
             file = os.path.join(folder, "model")
             model.save(file)
-            put(Path(file).read_bytes())
+            print_result(Path(file).read_bytes())
     return path
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Return how many features there are, and which, so that an id among them is seen."""
+    """Return the number of features and their names, among which the user may notice an id."""
     return f"{len(names):,} feature{'s' * (len(names) != 1)}: {_some(names)}"
 
 
 def _some(names: Sequence[str], most: int = 20) -> str:
-    """Return the first names as a line that any terminal can show."""
+    """Return the first names in one line, with escapes for what a terminal cannot show."""
     shown = [name if len(name) <= 60 else f"{name[:57]}..." for name in map(printable, names[:most])]
     return ", ".join(shown) + (", ..." if len(names) > most else "")

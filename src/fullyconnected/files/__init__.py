@@ -1,4 +1,4 @@
-"""What is kept on disk: the description of a network and its tensors, in one of several formats, written atomically."""
+"""Files: the description of a network and its tensors, in one of several formats, written atomically."""
 
 from fullyconnected.files.architecture import build_layers, describe_layers
 from fullyconnected.files.checkpoint import read_checkpoint, write_checkpoint

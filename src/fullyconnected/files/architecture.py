@@ -1,7 +1,7 @@
-"""Layers and losses as JSON and back. Reading calls registered classes with plain settings, and nothing else.
+"""Layers and losses as JSON and back. Reading only calls registered classes with plain settings.
 
-A layer is ``{"layer": its name, "settings": {...}}``, and an activation and a loss are ``{"activation": ...}`` and
-``{"loss": ...}`` alike; they may stand among the settings of another.
+A layer is ``{"layer": its name, "settings": {...}}``. Activations and losses are described in the same way, with
+the key ``"activation"`` or ``"loss"``, and can be among the settings of a layer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,17 +20,17 @@ from fullyconnected.losses import LOSSES
 __all__ = ["build_layers", "build_loss", "describe_layers", "describe_loss"]
 
 REGISTRIES: tuple[Registry[Any], ...] = (LAYERS, ACTIVATIONS, LOSSES)
-DEEPEST = 16  # things within things; further down the mere naming of what is wrong would cost time and memory
+DEEPEST = 16  # levels of nesting; error messages about deeper ones would cost time and memory
 
 
 def describe_layers(layers: Sequence[Layer]) -> list[dict[str, Any]]:
-    """Return the layers' names and settings as JSON values, or raise where a file could not hold them."""
+    """Return the layers' names and settings as JSON values, or raise if a file cannot hold them."""
     return [_describe(layer, DEEPEST) for layer in layers]
 
 
 def describe_loss(loss: Loss | Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return a loss's name and settings as JSON values; of one that no file can hold, the name of its class alone."""
-    if not isinstance(loss, Loss):  # none, or what an earlier file said of one that is not known here
+    """Return a loss's name and settings as JSON values, or its class's name alone if a file cannot hold it."""
+    if not isinstance(loss, Loss):  # no loss, or the description of one that is not registered
         return None if loss is None else dict(loss)
     try:
         return _describe(loss, DEEPEST)
@@ -42,26 +42,28 @@ def _describe(thing: Layer | ActivationFunction | Loss, depth: int) -> dict[str,
     kind = type(thing).__name__
     if isinstance(thing, FunctionPair):
         raise ConfigError(
-            f"the activation {thing!r} is a pair of functions, and a file holds no code: make it a class of "
-            f"ActivationFunction with a name and fc.register it, then the network can be saved"
+            f"the activation {thing!r} is a pair of functions, and a file holds no code: to save the network, write a "
+            f"subclass of ActivationFunction with a name, and fc.register it"
         )
     registry = next(registry for registry in REGISTRIES if isinstance(thing, registry.bases))
     if registry.classes.get(thing.name) is not type(thing):
-        raise ConfigError(f"{kind} is not registered, so no file could be loaded: fc.register it first")
+        raise ConfigError(f"{kind} is not registered, so a file with it could not be loaded: fc.register it first")
     if vars(thing) and not is_dataclass(thing):
         raise ConfigError(f"a file would lose the settings of {kind}, {', '.join(vars(thing))}: make it a dataclass")
     if not depth:
-        raise ConfigError(f"layers lie more than {DEEPEST} deep within each other, which a file cannot hold")
+        raise ConfigError(f"layers are nested more than {DEEPEST} levels deep, which a file cannot hold")
     names: list[str] = [f.name for f in fields(thing) if f.init] if is_dataclass(thing) else []
     settings: dict[str, Any] = {}
     for key in names:
         value = getattr(thing, key)
         if key in ("init", "bias_init") and callable(value):
-            continue  # an initializer that is a function has done its work
+            continue  # a function that has set the initial values, which a file need not hold
         try:
             settings[key] = _plain(value, depth - 1)
         except TypeError as error:
-            raise ConfigError(f"{key} of {kind} is {error}, which a file cannot hold; use plain values") from None
+            raise ConfigError(
+                f"{key} of {kind} is {error}, which a file cannot hold; use numbers, strings and lists"
+            ) from None
     return {registry.kind: thing.name, "settings": settings}
 
 
@@ -72,7 +74,7 @@ def _plain(value: Any, depth: int) -> Any:
         return [_plain(each, depth) for each in value]
     if value is None or isinstance(value, str | bool):
         return value
-    if isinstance(value, Integral):  # NumPy's numbers too
+    if isinstance(value, Integral):  # also NumPy's numbers
         return int(value)
     if isinstance(value, Real):
         return float(value)
@@ -80,19 +82,19 @@ def _plain(value: Any, depth: int) -> Any:
 
 
 def build_layers(described: Any) -> tuple[Layer, ...]:
-    """Return the layers that a description names, each with its width, or raise for what it does not know."""
+    """Return the layers of a description, with all widths set; raise for anything that is unknown or does not fit."""
     if not isinstance(described, list) or not described:
         raise FileFormatError("the architecture is not a list of layers")
     try:
         return chain([_build(each, DEEPEST) for each in described], None)
     except FileFormatError:
         raise
-    except Exception as error:  # whatever a class of the user's own makes of settings that a file has made up
-        raise FileFormatError(f"no network can be made of its layers: {error!s:.600}") from error
+    except Exception as error:  # a user's class may raise anything for settings from a file
+        raise FileFormatError(f"its layers do not form a network: {error!s:.600}") from error
 
 
 def build_loss(described: Any) -> Loss | Mapping[str, Any] | None:
-    """Return the loss that a description names, the description itself where it is not known here, or None."""
+    """Return the loss of a description, the description itself if the loss is not registered, or None."""
     if described is None:
         return None
     names = [described.get(key) for key in ("loss", "unknown")] if isinstance(described, dict) else []
@@ -117,7 +119,7 @@ def _build(described: Any, depth: int) -> Any:
     if not isinstance(described, dict):
         return described
     if not depth:
-        raise FileFormatError(f"layers lie more than {DEEPEST} deep within each other")
+        raise FileFormatError(f"layers are nested more than {DEEPEST} levels deep")
     for registry in REGISTRIES:
         if described.keys() == {registry.kind, "settings"} and isinstance(described["settings"], dict):
             settings = {key: _build(value, depth - 1) for key, value in described["settings"].items()}

@@ -1,4 +1,4 @@
-"""Writing a file so that at every moment its name stands for the old content or the new, whole."""
+"""Writing a file atomically: at any moment it has the whole old content, or the whole new content."""
 
 import contextlib
 import errno
@@ -14,43 +14,43 @@ from collections.abc import Iterator
 __all__ = ["check_writable", "write_atomically"]
 
 TEMPORARY = ".fullyconnected-{}.tmp"
-STALE = 600.0  # seconds after which a temporary file that nobody has written to is taken for a dead process's
+STALE = 600.0  # seconds without a write after which a temporary file is taken for a leftover of a killed process
 
-# Why no file can take the place of another whose content may be changed all the same: the folder is read-only, the file
-# is a mount of its own, or its owner cannot be kept.
+# Errors after which a file cannot be replaced but may be overwritten: the folder is read-only, the file is a mount
+# point, or the new file cannot have the same owner.
 KEPT_OUT = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV} if os.name == "posix" else set()
-UNABLE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # of a file system that has no such thing
+UNABLE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # errors of a file system without fsync
 DESCRIPTORS = re.compile(r"/dev/fd|/proc/(?P<process>\d+)(/task/\d+)?/fd")
-KEPT_ATTRIBUTES = ("user.", "system.posix_acl_access", "security.selinux")  # others say something of the content
+KEPT_ATTRIBUTES = ("user.", "system.posix_acl_access", "security.selinux")  # others describe the content
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write to a temporary file in the same folder, sync it, and rename it to ``path``.
 
-    A process killed at any moment leaves the old file whole, and at most a temporary one, which a later save removes.
-    The folder is synced too, so that the new file survives a power cut. The file keeps its owner, its permissions, its
-    access list and its attributes; a link stays a link; another hard link to the file keeps the old content. Where
-    anything fails (a full disk, say) the temporary file is removed and the operating system's error goes on to the
-    caller, with ``path`` for its file name.
+    If the process is killed, the old file stays whole; at most a temporary file is left, which a later save removes.
+    The folder is synced too, so that the new file survives a power cut. The file keeps its owner, permissions, access
+    list and attributes; a link stays a link; other hard links to the file keep the old content. If anything fails (the
+    disk is full, say), the temporary file is removed, and the operating system's error is raised with ``path`` as its
+    file name.
 
-    Three things are written to as they are: what the program or another one has open (``/dev/stdout``, ``/dev/fd/3``),
-    a pipe or a device, which take ``data`` at their end; and a file whose place no other can take, because its folder
-    is read-only, it is a mount of its own (as in a container), or its owner could not be kept. A full disk leaves that
-    one as it was, too, but a process that is killed in the midst of it leaves a torn file.
+    Some things are written to directly. Open files of a process (``/dev/stdout``, ``/dev/fd/3``), pipes and devices get
+    ``data`` at their end. A file that cannot be replaced is overwritten: its folder is read-only, it is a mount point
+    (as in a container), or its owner could not be kept. A full disk leaves such a file as it was, but a process that
+    is killed while it writes leaves a damaged one.
 
     Raises
     ------
     PermissionError
-        For a file that is marked read-only, also where the process (as root) might write to it.
+        For a file that is marked read-only, even if the process (as root) may write to it.
     OSError
-        For whatever else the operating system refuses.
+        For any other error of the operating system.
     """
     with _named(path):
         _write(os.fsdecode(path), data)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise now what :func:`write_atomically` would raise later, as far as it can be known; nothing is written."""
+    """Raise what :func:`write_atomically` would raise, as far as it can be known without writing."""
     with _named(path):
         name = os.fsdecode(path)
         if _stream(name) is not None:
@@ -62,7 +62,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def _named(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Name the caller's path in every error of the operating system, instead of a file that only we know of."""
+    """Put the caller's path into each error of the operating system, instead of the name of a temporary file."""
     try:
         yield
     except OSError as error:
@@ -73,23 +73,23 @@ def _named(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _before(name: str) -> os.stat_result | None:
-    """Return what there is at a path, None where there is nothing, or raise where no file can be written to it."""
+    """Return the status of what is at a path, or None if nothing is; raise if no file can be written there."""
     if not name:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     try:
         before = os.stat(name)
     except FileNotFoundError:
         if not os.path.isdir(os.path.dirname(os.path.realpath(name))):
-            raise FileNotFoundError(errno.ENOENT, "There is no such folder to save a file in") from None
+            raise FileNotFoundError(errno.ENOENT, "The folder of this file does not exist") from None
         if name.endswith(("/", os.sep)):
-            raise IsADirectoryError(errno.EISDIR, "This names a folder, and a file is to be saved") from None
+            raise IsADirectoryError(errno.EISDIR, "This is the name of a folder, not of a file") from None
         return None
     kind = before.st_mode
     if stat.S_ISFIFO(kind) or stat.S_ISCHR(kind):
         return before
     if not stat.S_ISREG(kind):
-        raise FileExistsError(errno.EEXIST, "A file cannot take the place of this folder or device")
-    if not kind & 0o222:  # root may write to it; but who marked it so wants it to stay
+        raise FileExistsError(errno.EEXIST, "A folder or device cannot be replaced by a file")
+    if not kind & 0o222:  # root could write to it, but whoever marked it read-only wants to keep it
         raise PermissionError(errno.EACCES, "This file is read-only; make it writable, or choose another name")
     if not os.access(name, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
         raise PermissionError(errno.EACCES, "You may not write to this file")
@@ -113,7 +113,7 @@ def _write(name: str, data: bytes) -> None:
 
 
 def _stream(name: str) -> str | None:
-    """Return the path of the open stream that ``name`` leads to, such as /proc/123/fd/1; None for any other file."""
+    """Return the path of the file descriptor that ``name`` leads to, such as /proc/123/fd/1; None for other files."""
     if os.name != "posix":
         return None
     for _ in range(40):  # as many links as Linux follows
@@ -129,12 +129,12 @@ def _stream(name: str) -> str | None:
 
 
 def _append(stream: str, data: bytes) -> None:
-    """Write to what is open already: at the place where it is, which all who have it open share."""
+    """Write to an open file at its current position, which all processes that have it open share."""
     folder, number = os.path.split(stream)
     matched = DESCRIPTORS.fullmatch(folder)
     if matched and matched["process"] not in (None, str(os.getpid())):
         return _pour(os.open(stream, os.O_WRONLY | os.O_APPEND), data)
-    for text in (sys.stdout, sys.stderr):  # what was printed before comes before
+    for text in (sys.stdout, sys.stderr):  # what was printed earlier must come first
         with contextlib.suppress(OSError, ValueError, AttributeError):
             text.flush()
     return _pour(os.dup(int(number)), data)
@@ -169,21 +169,21 @@ def _replace(target: str, before: os.stat_result | None, data: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    if os.name == "posix":  # elsewhere a folder cannot be opened, and the rename is journalled
+    if os.name == "posix":  # elsewhere a folder cannot be opened, and its file system keeps a journal of renames
         _sync_folder(folder)
 
 
 def _keep(handle: int, temporary: str, target: str, before: os.stat_result) -> None:
-    """Give the new file what the old one has: before the data, so that nobody reads them who may not."""
+    """Give the new file the owner, permissions and attributes of the old one, before it holds any data to protect."""
     if os.name != "posix":
         return os.chmod(temporary, stat.S_IMODE(before.st_mode))
     now = os.fstat(handle)
     if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
         os.fchown(handle, before.st_uid, before.st_gid)
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # a file system without them
+        with contextlib.suppress(OSError):  # the file system has no attributes
             names = set(os.listxattr(target))
-            for name in set(os.listxattr(handle)) - names:  # the folder gives new files an access list
+            for name in set(os.listxattr(handle)) - names:  # a new file may get an access list from its folder
                 if name.startswith(KEPT_ATTRIBUTES):
                     os.removexattr(handle, name)
             for name in names:
@@ -193,7 +193,7 @@ def _keep(handle: int, temporary: str, target: str, before: os.stat_result) -> N
 
 
 def _overwrite(target: str, data: bytes) -> None:
-    """Write into the file itself. What it has to grow by comes first: where the disk is full, the old content stays."""
+    """Write into the file itself: first to its end what it grows by, so that a full disk leaves the old content."""
     handle = os.open(target, os.O_WRONLY)
     try:
         size = os.fstat(handle).st_size
@@ -204,7 +204,7 @@ def _overwrite(target: str, data: bytes) -> None:
             raise
         try:
             _put(handle, data)
-        except KeyboardInterrupt:  # it waits until the file is whole
+        except KeyboardInterrupt:  # the interrupt has to wait until the file is whole
             _put(handle, data)
             raise
     finally:
@@ -212,7 +212,7 @@ def _overwrite(target: str, data: bytes) -> None:
 
 
 def _put(handle: int, data: bytes, at: int = 0) -> None:
-    """Write ``data[at:]`` to where it belongs in the file; from 0 on, the file holds nothing else."""
+    """Write ``data[at:]`` at offset ``at``; if that is 0, cut off what is left of an older, longer content."""
     left = memoryview(data)[at:]
     while left:
         written = os.pwrite(handle, left, len(data) - len(left))
@@ -223,7 +223,7 @@ def _put(handle: int, data: bytes, at: int = 0) -> None:
 
 
 def _sync(handle: int) -> None:
-    """Wait until a file is on the disk, where the file system can tell."""
+    """Wait until a file is on the disk, if the file system supports that."""
     try:
         os.fsync(handle)
     except OSError as error:
@@ -232,7 +232,7 @@ def _sync(handle: int) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    with contextlib.suppress(OSError):  # some file systems cannot; the file is whole in any case
+    with contextlib.suppress(OSError):  # some file systems cannot sync a folder; the file is whole all the same
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -241,8 +241,8 @@ def _sync_folder(folder: str) -> None:
 
 
 def _remove_stale(folder: str) -> None:
-    """Remove what killed processes have left of earlier saves."""
+    """Remove temporary files that killed processes have left."""
     for path in glob.glob(os.path.join(glob.escape(folder), TEMPORARY.format("*"))):
-        with contextlib.suppress(OSError):  # another process may be quicker
+        with contextlib.suppress(OSError):  # another process may remove it first
             if time.time() - os.path.getmtime(path) > STALE:
                 os.unlink(path)

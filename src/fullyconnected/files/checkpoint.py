@@ -1,4 +1,4 @@
-"""The checkpoint: a model file that also holds the rest of a run, so that the run can go on where it was."""
+"""The checkpoint: a model file that also holds the state of a run, so that the run can be resumed."""
 
 import os
 from collections.abc import Callable
@@ -22,18 +22,18 @@ def write_checkpoint(
     path: str | os.PathLike[str],
     layers: tuple[Layer, ...],
     state: TrainingState,
-    kept: dict[str, Any],
+    settings: dict[str, Any],
     columns: Columns = UNNAMED,
     loss: Loss | None = None,
 ) -> None:
-    """Write all of a run; ``kept``, JSON values, is what else belongs to it: what it must go on with."""
+    """Write the state of a run; ``settings``, of JSON values, are what a resumed run must agree with."""
     vectors = {f"slot.{name}": slot for name, slot in state.slots.items()}
     run: dict[str, Any] = {
-        **kept,
+        **settings,
         "seed": state.seed,
         "step": state.step,
         "epoch": state.epoch,
-        # as text, for JSON knows no NaN, which a metric of the user's own may be; it gives back the same bits
+        # as text, since a metric may be NaN, which JSON does not have; repr keeps every bit
         "records": {
             name: [repr(float(value)) for value in values[: state.epoch]] for name, values in state.records.items()
         },
@@ -47,9 +47,9 @@ def write_checkpoint(
 def read_checkpoint(
     path: str | os.PathLike[str], state: TrainingState, problem: Callable[[dict[str, Any]], str | None]
 ) -> None:
-    """Bring ``state`` to where the checkpoint is, in place; nothing changes unless all of it fits.
+    """Set ``state`` to that of the checkpoint, in place; nothing changes unless all of it fits.
 
-    ``problem`` is given the run as it was kept, and says in words why it cannot be gone on with.
+    ``problem`` gets the description of the run, and returns the reason why it cannot be resumed, or None.
     """
     name, model = os.fspath(path), read_model(path)
     run = model.extras.get("run")
@@ -70,7 +70,7 @@ def read_checkpoint(
                 raise ValueError("the best weights are not all finite")
             best = Best(float(run["best"]["value"]), _count(run["best"]["epoch"]), best_theta, best_state)
         if model.vectors:
-            raise ValueError(f"{min(model.vectors):.80} is not known")
+            raise ValueError(f"the vector {min(model.vectors):.80} is unknown")
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -87,7 +87,7 @@ def _count(value: Any) -> int:
     return value
 
 
-def _like(vector: Array, model: Array) -> Array:
-    if vector.shape != model.shape or vector.dtype != model.dtype:
-        raise ValueError(f"{vector.size} numbers of {vector.dtype} where {model.size} of {model.dtype} belong")
+def _like(vector: Array, wanted: Array) -> Array:
+    if vector.shape != wanted.shape or vector.dtype != wanted.dtype:
+        raise ValueError(f"{vector.size} numbers of {vector.dtype} where {wanted.size} of {wanted.dtype} belong")
     return vector

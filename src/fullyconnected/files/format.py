@@ -1,8 +1,8 @@
-"""What a file format is: how the description of a network and its tensors become bytes, and bytes become them again.
+"""What a file format is: it turns the description of a network and its tensors into bytes, and back.
 
-A format of the library's is one file here, with a class such as ``Safetensors`` in ``safetensors_format.py``, and one
-line, the class's name in ``FORMATS`` of ``formats.py``. Outside the library it is a class and ``fc.register``. What is
-in a file is checked in ``model.py`` for all formats alike, and ``atomic.py`` writes for all of them.
+To add a format to the library, write a class in a file of its own, such as ``Safetensors`` in
+``safetensors_format.py``, and add its name to ``FORMATS`` in ``formats.py``. Outside the library, write a class
+and ``fc.register`` it. For all formats, ``model.py`` checks what a file holds, and ``atomic.py`` writes it.
 """
 
 from typing import Any, ClassVar
@@ -14,12 +14,12 @@ __all__ = ["Format"]
 
 
 class Format(Settings):
-    """A format of model files: ``net.save`` takes it for its suffixes, ``fc.load`` where it recognises the content.
+    """A format of model files: ``net.save`` chooses it by the suffix, ``fc.load`` by the content of the file.
 
     A format of your own needs a ``name``, ``suffixes``, ``recognises``, ``write`` and ``read``; then
-    :func:`fullyconnected.register` makes it known. What it handles are a description, a dict of plain JSON values (its
-    version, dtype, layers by name and settings, the loss), and tensors, a dict of arrays such as ``"dense_1.W"``. It
-    need not check either: whatever it reads is held against what the description says of layers and shapes.
+    :func:`fullyconnected.register` makes it known. It handles a description, which is a dict of plain JSON values
+    (version, dtype, layers by name and settings, loss), and tensors, a dict of arrays such as ``"dense_1.W"``. It need
+    not check them: names, shapes and dtypes of tensors that were read are compared with the description.
 
     Examples
     --------
@@ -47,16 +47,16 @@ class Format(Settings):
     """
 
     name: ClassVar[str]
-    suffixes: ClassVar[tuple[str, ...]]  # of the names of files, such as (".safetensors",), in lower case
+    suffixes: ClassVar[tuple[str, ...]]  # of file names, in lower case, such as (".safetensors",)
 
     def recognises(self, head: bytes) -> bool:
-        """Whether a file that begins with these bytes, its first 4096 or all of them, is of this format."""
+        """Whether a file that begins with these bytes (the first 4096, or all of a shorter file) is of this format."""
         raise NotImplementedError(f"{type(self).__name__} has no recognises; see help(fc.Format)")
 
     def write(self, description: dict[str, Any], tensors: dict[str, Array]) -> bytes:
-        """Return the content of a file, or raise TypeError or ValueError for what it cannot hold."""
+        """Return the content of a file, or raise TypeError or ValueError for what the format cannot hold."""
         raise NotImplementedError(f"{type(self).__name__} has no write; see help(fc.Format)")
 
     def read(self, data: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
-        """Return the description and the tensors in arrays of their own, or raise for a content that is damaged."""
+        """Return the description and the tensors (new arrays, not views of data), or raise for damaged content."""
         raise NotImplementedError(f"{type(self).__name__} has no read; see help(fc.Format)")

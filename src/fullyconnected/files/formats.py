@@ -1,4 +1,4 @@
-"""The formats of model files, and which of them writes or reads a file; :mod:`fullyconnected.files.format` adds one."""
+"""The registry of formats, and the choice of the one that writes or reads a file."""
 
 import os
 
@@ -12,11 +12,11 @@ from fullyconnected.files.safetensors_format import Safetensors
 
 __all__ = ["FORMATS", "read_model", "write_model"]
 
-HEAD = 4096  # bytes by which a format recognises its files
+HEAD = 4096  # bytes from which a format recognises its files
 
 
 class _Formats(Registry[Format]):
-    """The formats, no two of which have a suffix in common."""
+    """The registry of formats, no two of which share a suffix."""
 
     def add(self, cls: type[Format]) -> type[Format]:
         suffixes = getattr(cls, "suffixes", None)
@@ -28,21 +28,14 @@ class _Formats(Registry[Format]):
         return super().add(cls)
 
 
-FORMATS = _Formats(
-    "format",
-    Format,
-    (Safetensors,),
-)
+FORMATS = _Formats("format", Format, (Safetensors,))
 
 
 def write_model(path: str | os.PathLike[str], model: Model, form: Format | None = None) -> None:
-    """Write a model so that at every moment ``path`` holds the old file or the new one, whole.
-
-    The format is that of the suffix of ``path``, and safetensors where no format has the suffix.
-    """
+    """Write a model atomically, in the format of the suffix of ``path``, or in safetensors for any other suffix."""
     form = form or _by_suffix(path) or Safetensors()
     description, tensors = describe_model(model)
-    if is_foreign(form):  # they are the network's own memory
+    if is_foreign(form):  # a user's format must not change the network through its tensors
         tensors = {name: read_only(tensor) for name, tensor in tensors.items()}
     try:
         data = form.write(description, tensors)
@@ -56,39 +49,37 @@ def write_model(path: str | os.PathLike[str], model: Model, form: Format | None 
 
 
 def read_model(path: str | os.PathLike[str]) -> Model:
-    """Return what a model file holds, or raise :class:`FileFormatError` with what is wrong with it.
+    """Return the model in a file, or raise :class:`FileFormatError` with what is wrong with the file.
 
-    The file is read, not mapped, so that a process that cuts it short meanwhile cannot crash this one.
+    The file is read, not mapped into memory: otherwise, another process that shortens it could crash this one.
     """
-    with open(os.fspath(path), "rb") as file:  # a number would be taken for an open file, and closed
+    with open(os.fspath(path), "rb") as file:  # fspath refuses a number, which open would take for a file descriptor
         data = file.read(os.fstat(file.fileno()).st_size)
     try:
         form = _by_content(data[:HEAD]) or _by_suffix(path)
         if form is None:
-            raise FileFormatError(
-                f"this is no model file, of none of the formats known here: {', '.join(FORMATS.classes)}"
-            )
+            raise FileFormatError(f"this is not a model file of any known format: {', '.join(FORMATS.classes)}")
         try:
             found = form.read(data)
-            del data  # the tensors are copies
+            del data  # the tensors are copies, and memory is needed for the network
             return build_model(*found)
         except FileFormatError:
             raise
-        except Exception as error:  # whatever a class of the user's own makes of a content that is damaged
+        except Exception as error:  # a user's class may raise anything for damaged content
             if not is_foreign(form):
                 raise
-            raise FileFormatError(f"this is no whole file of the format {form.name!r}: {error!r:.300}") from error
+            raise FileFormatError(f"this is not a whole file of the format {form.name!r}: {error!r:.300}") from error
     except FileFormatError as error:
         raise FileFormatError(f"{os.fspath(path)}: {error}") from error.__cause__
 
 
 def _by_content(head: bytes) -> Format | None:
-    """Return the first format that recognises a file by its beginning."""
+    """Return the first format that recognises the beginning of a file."""
     return next((form for cls in FORMATS.classes.values() if (form := cls()).recognises(head)), None)
 
 
 def _by_suffix(path: str | os.PathLike[str]) -> Format | None:
-    """Return the format of a suffix; of two that fit, such as .gz and .json.gz, the longer one is meant."""
+    """Return the format with the longest suffix that fits, so that .json.gz comes before .gz."""
     name = os.fsdecode(path).lower()
     fitting = {s: cls for cls in FORMATS.classes.values() for s in cls.suffixes if name.endswith(s)}
     return fitting[max(fitting, key=len)]() if fitting else None

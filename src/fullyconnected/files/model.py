@@ -1,7 +1,7 @@
-"""What a model file holds, in whatever format: every parameter as a named tensor, and a description of the network.
+"""The content of a model file of any format: each parameter as a named tensor, and a description of the network.
 
-Whatever is read is held against what the description says before memory is taken for it: names, shapes, dtype,
-finiteness, version.
+Before a network is built from a file, the version, and the names, shapes, dtypes and finiteness of the tensors are
+checked against the description.
 """
 
 from collections.abc import Mapping
@@ -27,30 +27,29 @@ DTYPES = ("float32", "float64")
 
 @dataclass
 class Model:
-    """What a file holds: a network, and beside it whatever the writer added."""
+    """What a file holds: a network, and anything that was saved with it."""
 
     layers: tuple[Layer, ...]
     theta: Array
     state: Array
-    extras: dict[str, Any] = field(default_factory=dict)  # JSON values: a table's columns, a run's settings
+    extras: dict[str, Any] = field(default_factory=dict)  # JSON values, such as a table's columns or a run's settings
     vectors: dict[str, Array] = field(default_factory=dict)  # further vectors of theta's dtype
-    columns: Columns = UNNAMED  # of what the network was trained with, where they had names
-    loss: Loss | Mapping[str, Any] | None = None  # that it was trained with; a description, where it is not known here
+    columns: Columns = UNNAMED  # of the tables that the network was trained with
+    loss: Loss | Mapping[str, Any] | None = None  # of the training; a description if it is not registered
 
 
 def describe_model(model: Model) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return what a file is to hold, the description and the tensors, or raise where no file may hold the model."""
+    """Return the description and the tensors for a file, or raise if a file cannot hold the model."""
     for name, vector in {"parameters": model.theta, "running statistics": model.state}.items():
         if not np.isfinite(vector).all():
-            raise ConfigError(f"the network's {name} are not all finite; such a network is not saved")
+            raise ConfigError(f"the network's {name} are not all finite, so it cannot be saved")
+    named = {} if model.columns == UNNAMED else {"trained_with": model.columns._asdict()}
     description = {
         "version": VERSION,
         "dtype": model.theta.dtype.name,
         "layers": describe_layers(model.layers),
         "loss": describe_loss(model.loss),
-        "extras": model.extras
-        if model.columns == UNNAMED
-        else {**model.extras, "trained_with": model.columns._asdict()},
+        "extras": {**model.extras, **named},
     }
     tensors = Program(model.layers).named(model.theta, model.state)
     tensors |= {f"run.{name}": np.ascontiguousarray(vector) for name, vector in model.vectors.items()}
@@ -58,11 +57,11 @@ def describe_model(model: Model) -> tuple[dict[str, Any], dict[str, Array]]:
 
 
 def build_model(description: Any, tensors: dict[str, Array]) -> Model:
-    """Return the model that a file holds, or raise where its parts do not fit; ``tensors`` is empty afterwards."""
+    """Return the model in a file, or raise if its parts do not fit; each tensor is removed from ``tensors``."""
     content = _checked(description)
     dtype, extras, layers = content["dtype"], content["extras"], build_layers(content["layers"])
     if dtype not in DTYPES:
-        raise FileFormatError(f"dtype is {dtype!r:.80}; float32 and float64 are known")
+        raise FileFormatError(f"dtype is {dtype!r:.80}; it should be float32 or float64")
     if not isinstance(extras, dict):
         raise FileFormatError("the extras are not a JSON object")
     program, loss = Program(layers), build_loss(content.get("loss"))
@@ -94,7 +93,7 @@ def build_model(description: Any, tensors: dict[str, Array]) -> Model:
 
 
 def _columns(described: Any, n_in: int) -> Columns:
-    """Return the names of columns, which files of earlier releases do not have."""
+    """Return the column names, which files of earlier releases do not have."""
     if not isinstance(described, dict) or not described.keys() <= {"x", "t"}:
         raise FileFormatError("the columns are not described by x and t")
     for key, names in described.items():
@@ -102,16 +101,16 @@ def _columns(described: Any, n_in: int) -> Columns:
             raise FileFormatError(f"the columns of {key} are not a list of names")
     x, t = (None if described.get(key) is None else tuple(described[key]) for key in ("x", "t"))
     if x is not None and len(x) != n_in:
-        raise FileFormatError(f"there are {len(x)} names of columns, and the network takes {n_in} inputs")
+        raise FileFormatError(f"the file names {len(x)} columns, and the network takes {n_in} inputs")
     return Columns(x, t)
 
 
 def _checked(content: Any) -> dict[str, Any]:
-    """Return a description that has all its parts, which files of earlier versions have without the loss."""
+    """Return the description if all its parts are there; files of earlier versions have no loss."""
     version = content.get("version") if isinstance(content, dict) else None
     if version not in range(1, VERSION + 1):
         raise FileFormatError(
-            f"this is of version {version!r:.80}, and this release reads versions 1 to {VERSION}; "
+            f"this file has version {version!r:.80}, and this release reads versions 1 to {VERSION}; "
             f"a newer release of fullyconnected may read it"
         )
     found: dict[str, Any] = content

@@ -1,4 +1,4 @@
-"""The safetensors format: tensors by name, and the description as JSON in the metadata; it runs nothing."""
+"""The safetensors format: tensors by name, and the description as JSON in the metadata; reading runs no code."""
 
 import json
 from typing import Any, ClassVar
@@ -12,17 +12,17 @@ from fullyconnected.files.format import Format
 
 __all__ = ["Safetensors"]
 
-ENTRY = "fullyconnected"  # one entry of metadata: safetensors writes several in any order
+ENTRY = "fullyconnected"  # all metadata are one entry, since safetensors writes several in any order
 
 
 class Safetensors(Format):
-    """Any reader of safetensors finds the parameters by their names."""
+    """The safetensors format, in which any reader of safetensors finds the parameters by their names."""
 
     name: ClassVar[str] = "safetensors"
     suffixes: ClassVar[tuple[str, ...]] = (".safetensors",)
 
     def recognises(self, head: bytes) -> bool:
-        return head[8:9] == b"{"  # after the length of its header
+        return head[8:9] == b"{"  # behind the length of the header, which takes 8 bytes
 
     def write(self, description: dict[str, Any], tensors: dict[str, Array]) -> bytes:
         data: bytes = save(tensors, {ENTRY: json.dumps(description, allow_nan=False)})
@@ -38,7 +38,7 @@ class Safetensors(Format):
             ) from None
         metadata = header.get("__metadata__") or {}
         if ENTRY not in metadata:
-            raise FileFormatError("this was not written by fullyconnected: its metadata do not say so")
+            raise FileFormatError("this was not written by fullyconnected: its metadata lack the description")
         try:
             description = json.loads(metadata[ENTRY], object_pairs_hook=_object, parse_constant=_constant)
         except (ValueError, RecursionError) as error:
@@ -48,9 +48,9 @@ class Safetensors(Format):
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found := dict(pairs)) < len(pairs):
-        raise ValueError("a name stands twice in one object")
+        raise ValueError("a name occurs twice in one object")
     return found
 
 
 def _constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number in JSON")

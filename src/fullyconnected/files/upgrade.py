@@ -1,7 +1,7 @@
-"""Files of earlier versions of the format, brought to the present one: what was renamed gets its new name.
+"""Upgrades of files of earlier versions, in which parts have old names.
 
-Version 1: as release 0.1.0 wrote it. Version 2: other names of losses, of settings of rules, and of the parameters and
-running statistics of normalisation.
+Release 0.1.0 wrote version 1. Version 2 has new names for losses, for settings of optimizers, and for the parameters
+and running statistics of normalisation.
 """
 
 import re
@@ -13,17 +13,17 @@ from fullyconnected.core.arrays import Array
 __all__ = ["upgrade"]
 
 TENSORS = {"gamma": "gain", "beta": "shift", "running_mean": "mean", "running_var": "variance"}
-# Of a run's settings, which are texts of what it was begun with. A class of the user's own, which the text says is "of
-# code", may be called as one of the library's was.
+# Old names in the settings of a run, which are texts such as "Momentum(lr=0.1, decay=0.9)". A user's class may have the
+# old name of a loss: its text continues with " of code", and is left as it is.
 LOSSES = {"SquaredError": "HalfSquaredError", "LogisticLoss": "BinaryCrossEntropy"}
-RULE = re.compile(r"\b(?:(Momentum|Nesterov)|RMSProp)\(lr=[^=()]*, decay(?==)")
+OPTIMIZER = re.compile(r"\b(?:(Momentum|Nesterov)|RMSProp)\(lr=[^=()]*, decay(?==)")
 LOSS = re.compile(rf"\b({'|'.join(LOSSES)})(?=\(\)(?! of )|[,)\]}}]|$)")
 
 
 def upgrade(version: int, tensors: dict[str, Array], wanted: Set[str], extras: dict[str, Any]) -> None:
-    """Bring the tensors and the extras of a file to the present version, in place.
+    """Upgrade the tensors and the extras of a file to the present version, in place.
 
-    ``wanted`` are the names of the tensors that the file is to have, by the layers that it describes.
+    ``wanted`` are the names that the tensors should have, according to the layers in the description.
     """
     if version == 1:
         for name in wanted - tensors.keys():
@@ -37,5 +37,5 @@ def upgrade(version: int, tensors: dict[str, Array], wanted: Set[str], extras: d
 
 
 def _text(text: str) -> str:
-    text = RULE.sub(lambda found: found[0].removesuffix("decay") + ("momentum" if found[1] else "rho"), text)
+    text = OPTIMIZER.sub(lambda found: found[0].removesuffix("decay") + ("momentum" if found[1] else "rho"), text)
     return LOSS.sub(lambda found: LOSSES[found[1]], text)

@@ -1,1 +1,1 @@
-"""Tables: CSV files read into columns, and a network with what stands between it and a table."""
+"""Tables: CSV files read into columns, and networks that take the rows of a table and predict a column."""

@@ -1,4 +1,4 @@
-"""What a cell of a table says: a number, true or false, a label, a missing value; and what is wrong with it."""
+"""The content of a cell: a number, true or false, a label or a missing value; and what is wrong with a cell."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32
 CODE = re.compile(r"[+-]?0\d")  # 007 and 02134 are names made of digits
 WHOLE = re.compile(r"[+-]?(?:\d+|[1-9]\d{0,2}([\s,.'\u2019])(?:\d{2,3}\1)*\d{3})")  # 1000, or 1,000, or 1 000
 TRUTH = {"true": 1.0, "false": 0.0}
-# What programs write where they have nothing, and what people do; NA, n/a and Nan alike.
+# What programs and people write for a missing value, in lower case.
 MISSING = {
     "", "?", ".", "-", "--", "\u2013", "\u2014", "na", "n/a", "n.a.", "nan", "-nan", "none", "null", "nil", "nat",
     "<na>", "missing", "#n/a", "#n/a n/a", "#na", "#nv", "#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!",
@@ -20,25 +20,25 @@ MISSING = {
 
 
 def as_number(cell: str) -> float | None:
-    """Return what a cell says in digits, or None.
+    """Return the number in a cell, or None.
 
     >>> as_number("-1.5e3"), as_number("1_000"), as_number("True")
     (-1500.0, None, None)
     """
     try:
-        return None if "_" in cell else float(cell.replace("\u2212", "-"))  # Python alone reads 1_000
+        return None if "_" in cell else float(cell.replace("\u2212", "-"))  # 1_000 is a number in Python alone
     except ValueError:
         return None
 
 
 def as_feature(cell: str) -> float | None:
-    """Return what a cell says as a number, where true and false are 1 and 0; or None."""
+    """Return a cell as a number, with 1 for true and 0 for false; or None."""
     value = as_number(cell)
     return TRUTH.get(cell.lower()) if value is None else value
 
 
 def is_missing(label: str) -> bool:
-    """Whether a label is what stands for a missing value where tables come from.
+    """Whether a label stands for a missing value in tables that programs or people write.
 
     >>> is_missing("N/A"), is_missing("?"), is_missing("no")
     (True, True, False)
@@ -47,7 +47,7 @@ def is_missing(label: str) -> bool:
 
 
 def wrong(cell: str, value: float | None) -> str | None:
-    """Return what keeps a cell of this value from being used as a number, or None."""
+    """Return why a cell cannot be used as a number, or None if it can; ``value`` is its number, None for no number."""
     if not cell:
         return "the cell is empty"
     if value is None:
@@ -58,12 +58,12 @@ def wrong(cell: str, value: float | None) -> str | None:
 
 
 def shortened(text: str) -> str:
-    """Return a text in quotes, and of a long one the beginning."""
+    """Return a text in quotes, shortened if it is long."""
     return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
 def hint(cell: str) -> str:
-    """Say how a number is written that is written in another way here; nothing of what is no number.
+    """Return advice on writing a cell as a number that can be read; an empty string if the cell holds no number.
 
     >>> hint("3,14"), hint("$5"), hint("red")
     ('; decimals are written with a point', '; write the number alone: 5', '')
@@ -89,7 +89,7 @@ def hint(cell: str) -> str:
 
 
 def _ways(text: str) -> list[str]:
-    """Return what digits may mean that have signs between them, as Python writes it.
+    """Return the numbers that digits with separators may stand for, as Python writes them.
 
     >>> _ways("1.234,5"), _ways("1,000"), _ways("1 000 000"), _ways("0,123"), _ways("10.12.2024")
     (['1234.5'], ['1000', '1.000'], ['1000000'], ['0.123'], [])

@@ -1,4 +1,4 @@
-"""A network for a table: standardised features in, labels or the target's own unit out, all kept in one file."""
+"""A network for a table: it standardises the features, and predicts labels or numbers; one file holds all of it."""
 
 import os
 from collections.abc import Sequence
@@ -31,22 +31,22 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class TableModel:
-    """A network, and what stands between it and a table.
+    """A network, and how the columns of a table become its inputs and outputs.
 
     Attributes
     ----------
     net : Network
-        From standardised features to logits, one a class, or to the standardised target.
+        It takes standardised features, and gives a logit for each class, or the standardised target.
     features : tuple of str
-        The columns, in the order of the network's inputs.
+        The names of the feature columns, in the order of the network's inputs.
     means, scales : array (features,)
-        The network sees ``(x - mean) / scale``: mean and standard deviation of the rows that it learns from.
+        Mean and standard deviation of each feature over the training rows; the network takes ``(x - mean) / scale``.
     target : str
-        The column that it predicts.
+        The name of the column that is predicted.
     classes : tuple of str or None
         The labels as the table writes them; None for regression.
     target_mean, target_scale : float
-        Of the target, for regression.
+        Mean and standard deviation of the target over the training rows, for regression.
     """
 
     net: Network
@@ -59,7 +59,7 @@ class TableModel:
     target_scale: float = 1.0
 
     def standardise(self, table: Table) -> Array:
-        """Return the rows of a table that was read with these features, as the network takes them."""
+        """Return the standardised rows of a table that was read with these features."""
         with np.errstate(over="ignore"):
             x = (table.x - self.means) / self.scales
         if far := np.argwhere(~(np.abs(x) <= LARGEST)).tolist():
@@ -76,7 +76,7 @@ class TableModel:
         return y if self.classes else y[:, 0] * self.target_scale + self.target_mean
 
     def predict(self, table: Table | str | os.PathLike[str]) -> Array:
-        """Return what :meth:`outputs` does for a table, or for the CSV file of one; raise where that is not finite."""
+        """Return :meth:`outputs` for a table or the path of a CSV file; raise if they are not all finite."""
         if not isinstance(table, Table):
             table = read_table(table, features=self.features)
         y = self.outputs(self.standardise(table))
@@ -89,16 +89,16 @@ class TableModel:
 
     @property
     def loss(self) -> Loss:
-        """What the network is trained with."""
+        """The loss that the network is trained with."""
         return MeanSquaredError() if self.classes is None else SoftmaxCrossEntropy()
 
     def targets(self, table: Table) -> Array:
-        """Return the target of a table that was read with it, as the loss takes it: classes, or standardised numbers.
+        """Return the targets of a table as the loss takes them: class numbers, or standardised numbers.
 
         Raises
         ------
         DataError
-            For a label that the model has not learned, or a target that is not a number where numbers are predicted.
+            For a label that is no class of the model, or, for regression, a target that is not a number.
         """
         if self.classes is None:
             return (table.numbers() - self.target_mean) / self.target_scale
@@ -112,7 +112,7 @@ class TableModel:
         return np.array([known[_key(label)] for label in table.labels], np.intp)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all of it to a model file; :func:`load_table_model` reads it."""
+        """Write the model to a file that :func:`load_table_model` reads."""
         described = {
             "format": FORMAT,
             "features": list(self.features),
@@ -133,9 +133,9 @@ def load_table_model(path: str | os.PathLike[str]) -> TableModel:
     Raises
     ------
     FileFormatError
-        Where the file is no model, a network without a table, or its description does not fit the network.
+        For a file that is no model, or a network without a table, or whose description does not fit its network.
     OSError
-        Where it cannot be read.
+        If the file cannot be read.
     """
     name, file = os.fspath(path), read_model(path)
     net = Network.from_vectors(file.layers, file.theta, file.state)
@@ -143,8 +143,8 @@ def load_table_model(path: str | os.PathLike[str]) -> TableModel:
     if not isinstance(described, dict):
         what = "the checkpoint of a run" if "run" in file.extras else "a network"
         raise FileFormatError(
-            f"{name} holds {what} that was not trained from a table, so what its inputs and outputs mean is not "
-            f"known; 'fullyconnected train' writes files that can be used here. In Python: net = fc.load({name!r}), "
+            f"{name} holds {what} that was not trained from a table, so the columns of its inputs and outputs are not "
+            f"known; use a file that 'fullyconnected train' has written. In Python: net = fc.load({name!r}), "
             f"then net.predict(x) or fc.explain(net, x, t, loss)"
         )
     if described.get("format") != FORMAT:
@@ -176,7 +176,7 @@ def load_table_model(path: str | os.PathLike[str]) -> TableModel:
 
 
 def _key(label: str) -> str | float:
-    """Return what makes two labels one class: the number, where both are the same one; else the text."""
+    """Return what labels of one class have in common: their number, as for 1 and 1.0, or else their text."""
     value = None if CODE.match(label) else as_number(label)
     return normalize("NFC", label) if value is None else value
 
@@ -198,13 +198,13 @@ def _vector(value: Any) -> Array:
 
 @dataclass(frozen=True)
 class Plan:
-    """A model that is ready to be trained: rows, targets, and which rows are held back to judge it by."""
+    """A model that is ready to be trained, with its data and the split into training and validation rows."""
 
     model: TableModel
     x: Array  # standardised
     t: Array  # class numbers, or the target in its own unit
-    learned: Array
-    held: Array
+    training_rows: Array  # row numbers
+    validation_rows: Array
 
     def train(self, **settings: Any) -> History:
         """Train the network in place, with AdamW; ``settings`` are those of :func:`fullyconnected.fit`."""
@@ -212,25 +212,18 @@ class Plan:
         t = self.t
         if self.model.classes is None:
             t = (t - self.model.target_mean) / self.model.target_scale
-        validation = (self.x[self.held], t[self.held]) if len(self.held) else None
-        return fit(
-            self.model.net,
-            self.x[self.learned],
-            t[self.learned],
-            self.model.loss,
-            AdamW(lr),
-            validation=validation,
-            **settings,
-        )
+        rows, held = self.training_rows, self.validation_rows
+        settings["validation"] = (self.x[held], t[held]) if len(held) else None
+        return fit(self.model.net, self.x[rows], t[rows], self.model.loss, AdamW(lr), **settings)
 
     def scores(self) -> dict[str, tuple[float, float]]:
-        """Return, by name, how good the model is on the rows held back, and how good the same answer to all would be.
+        """Return, by name, a score of the model on the validation rows, and that of a constant prediction.
 
-        That answer is the class most frequent, or the mean, among the rows learned from. Where no rows are held
-        back, the model is judged by those that it learned from.
+        The constant is the most frequent class, or the mean, of the training rows. Without validation rows, both are
+        scored on the training rows.
         """
-        rows = self.held if len(self.held) else self.learned
-        y, t, known = self.model.outputs(self.x[rows]), self.t[rows], self.t[self.learned]
+        rows = self.validation_rows if len(self.validation_rows) else self.training_rows
+        y, t, known = self.model.outputs(self.x[rows]), self.t[rows], self.t[self.training_rows]
         if self.model.classes is not None:
             frequent = np.bincount(known).argmax()
             return {"accuracy": (float((y.argmax(axis=1) == t).mean()), float((t == frequent).mean()))}
@@ -249,61 +242,61 @@ def prepare(table: Table, task: str, hidden: Sequence[int] = (64, 64), validatio
     table : Table
         Two rows or more.
     task : {"classification", "regression"}
-        What the target is; :func:`fullyconnected.tables.choose_task` has a proposal.
+        Whether classes or numbers are predicted; :func:`choose_task` proposes one.
     hidden : sequence of int
         Units of each hidden layer.
     validation : float
-        The share of the rows to hold back, from 0 to less than 1; of every class alike.
+        The share of the rows, and of those of each class, held back for validation: from 0 to less than 1.
     seed : int
-        Of the first weights, and of which rows are held back.
+        Seed of the initial weights and of the split.
 
     Raises
     ------
     DataError
-        Where the target does not vary, or is not a number and regression is asked for.
+        For a target that does not vary, or, in regression, is not a number.
     """
     share, seed = number("validation", validation, below=1), as_seed(seed)
     if task not in TASKS:
         raise ConfigError(f"task is {' or '.join(TASKS)}; got {task!r}")
     if len(table.x) < 2:
-        raise DataError(f"{table.path} has {len(table.x)} rows below its header; two at least are needed to learn from")
+        raise DataError(f"{table.path} has {len(table.x)} rows below its header; two at least are needed for training")
     classes, t = _classes(table) if task == "classification" else (None, table.numbers())
     if (t == t[0]).all():
         raise DataError(
             f"{table.path}: column {table.target!r} holds {table.labels[0]!r} in every row; there is nothing to learn"
         )
-    learned, held = _split(np.zeros(len(t), int) if classes is None else t, share, seed)
-    means, scales = _statistics(table.x[learned])
+    rows, held = _split(np.zeros(len(t), int) if classes is None else t, share, seed)
+    means, scales = _statistics(table.x[rows])
     net = mlp([len(table.features), *hidden, 1 if classes is None else len(classes)], seed=seed)
-    # A column that is the same in every row learned from gets no gradient: its first weights would stay, and give
-    # another value of it an effect by chance.
-    net.params[0].W[np.ptp(table.x[learned], axis=0) == 0] = 0
+    # The weights of a column that is constant in training have no gradient and would keep their random initial values:
+    # predictions for other values of the column would be random. Hence they are set to 0.
+    net.params[0].W[np.ptp(table.x[rows], axis=0) == 0] = 0
     model = TableModel(net, table.features, means, scales, str(table.target), classes)
     if classes is None:
-        (mean,), (scale,) = _statistics(t[learned, None])
+        (mean,), (scale,) = _statistics(t[rows, None])
         model = TableModel(net, table.features, means, scales, str(table.target), None, float(mean), float(scale))
-    return Plan(model, model.standardise(table), t, learned, held)
+    return Plan(model, model.standardise(table), t, rows, held)
 
 
 def _classes(table: Table) -> tuple[tuple[str, ...], Array]:
-    """Return the labels in order, numbers by value and text by the alphabet, and each row's place among them."""
+    """Return the sorted labels (numbers by value, text by the alphabet), and the class number of each row."""
     keys: list[Any] = [normalize("NFC", cell) for cell in table.labels] if table.coded else table.numbers().tolist()
     spelled: dict[Any, str] = {}
     for key, cell in zip(keys, table.labels, strict=True):
-        spelled.setdefault(key, cell)  # 1 and 1.0 are one class, written as it came first
+        spelled.setdefault(key, cell)  # 1 and 1.0 are one class, which is named as its first row writes it
     place = {key: i for i, key in enumerate(sorted(spelled))}
     return tuple(spelled[key] for key in place), np.array([place[key] for key in keys])
 
 
 def _split(classes: Array, share: float, seed: int) -> tuple[Array, Array]:
-    """Return the rows to learn from and those to hold back: at random, and of every class ``share``, to within one."""
+    """Return the training rows and the validation rows: a random split with ``share`` of each class for validation."""
     order = np.random.default_rng(seed).permutation(len(classes))
     order = order[np.argsort(classes[order], kind="stable")]  # class after class, shuffled within each
     place = np.arange(len(order))
-    back = np.floor((place + 1) * share) > np.floor(place * share)  # every fifth, for 0.2
+    back = np.floor((place + 1) * share) > np.floor(place * share)  # every fifth row if share is 0.2
     first = np.unique(classes[order], return_index=True)[1]
     for start, end in zip(first, [*first[1:], len(order)], strict=True):
-        if back[start:end].all():  # a class can be learned only where a row of it is left
+        if back[start:end].all():  # each class keeps a training row
             back[start] = False
     return np.sort(order[~back]), np.sort(order[back])
 

@@ -1,4 +1,4 @@
-"""The rows of a CSV file: how it is decoded, what is between its cells, and where it ends."""
+"""The rows of a CSV file: its encoding, the delimiter between its cells, and its end."""
 
 import codecs
 import contextlib
@@ -17,8 +17,8 @@ __all__ = ["Row", "key_of", "require_text", "rows_of"]
 
 NOT_TEXT = "is not text in UTF-8; a spreadsheet saves it as 'CSV UTF-8'"
 DELIMITERS = ",;\t|"
-SAMPLE, ROWS = 1 << 16, 20  # bytes and rows from which the delimiter is told
-LONGEST = 2**31 - 1  # characters of a cell; of columns that are not asked for, none is too long
+SAMPLE, ROWS = 1 << 16, 20  # bytes and rows from which the delimiter is guessed
+LONGEST = 2**31 - 1  # characters of a cell: no limit for columns that are not read
 
 
 class Row(NamedTuple):
@@ -35,18 +35,18 @@ class Row(NamedTuple):
 
 
 def key_of(name: str) -> str:
-    """Return what a column is known by: its name, however its accents are put together."""
+    """Return a column's name in Unicode's composed form, in which names are compared."""
     return normalize("NFC", name)
 
 
 def require_text(path: str, text: str, row: Row) -> None:
-    """Raise where a text has bytes that are not UTF-8."""
+    """Raise if a text has bytes that are not UTF-8."""
     if any("\udc80" <= c <= "\udcff" for c in text):
         raise FileFormatError(f"{path} {NOT_TEXT} (row {row.number})")
 
 
 def rows_of(path: str, wanted: Sequence[str]) -> Generator[Row, None, None]:
-    """Yield the rows of a file but empty ones at its end; ``wanted`` are columns that it should have."""
+    """Yield the rows of a file without empty ones at its end; ``wanted`` are names of columns that are to be read."""
     with open(path, "rb") as opened:
         file: io.BufferedReader | io.BytesIO = opened if opened.seekable() else io.BytesIO(opened.read())
         begins = file.read(SAMPLE)
@@ -70,7 +70,7 @@ def rows_of(path: str, wanted: Sequence[str]) -> Generator[Row, None, None]:
                 row = Row(number, reader.line_num + bool(said), [cell.strip() for cell in cells])
                 if any(row.cells):
                     if empty:
-                        raise FileFormatError(f"{empty.place(path)}: an empty row, with others below it; take it out")
+                        raise FileFormatError(f"{empty.place(path)}: an empty row above other rows; remove it")
                     yield row
                 elif number == 1:
                     raise FileFormatError(f"{path} has no header: row 1 must hold the columns' names")
@@ -78,7 +78,7 @@ def rows_of(path: str, wanted: Sequence[str]) -> Generator[Row, None, None]:
                     empty = empty or row
         except csv.Error as error:
             open_end = "unexpected end" in str(error)
-            why = "a quote that is opened there is never closed" if open_end else "a quote in quotes is written twice"
+            why = "a quote that opens there is never closed" if open_end else "within quotes, a quote is written twice"
             raise FileFormatError(f"{path}, row {number + 1}: {error}: {why}") from None
         except UnicodeError:
             raise FileFormatError(f"{path} {NOT_TEXT}") from None
@@ -87,16 +87,16 @@ def rows_of(path: str, wanted: Sequence[str]) -> Generator[Row, None, None]:
 
 
 def _encoding(begins: bytes) -> tuple[str, str]:
-    """Return how a file is decoded, by its first bytes, and what is done about bytes that are no text."""
+    """Return a file's encoding, by its first bytes, and how bytes that cannot be decoded are treated."""
     if begins.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "utf-32", "strict"
     if begins.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16", "strict"
-    return "utf-8-sig", "surrogateescape"  # they may be in a column that is not asked for
+    return "utf-8-sig", "surrogateescape"  # such bytes may be in a column that is not read
 
 
 def _lines(text: io.TextIOBase) -> Iterator[str]:
-    """Yield the lines of a file but empty ones at its end, and control-Z there, by which DOS ends a file."""
+    """Yield the lines of a file without empty ones at its end, and without control-Z, with which DOS ends a file."""
     held: list[str] = []
     for line in text:
         if line.strip("\x1a \t\r\n"):
@@ -108,10 +108,10 @@ def _lines(text: io.TextIOBase) -> Iterator[str]:
 
 
 def _delimiter(sample: str, whole: bool, wanted: Sequence[str]) -> str:
-    """Return what is between the cells.
+    """Return the delimiter between cells, by a guess from the first rows.
 
-    It gives the header all columns that are wanted; of several such, it gives the rows below as many cells as the
-    header, then most numbers, and then most columns.
+    It is one under which the header has all wanted columns. Of several, it is the one under which most rows have as
+    many cells as the header; of those, the one with most numbers, and then with most columns.
     """
 
     def likely(delimiter: str) -> tuple[bool, float, float, int]:

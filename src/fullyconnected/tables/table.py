@@ -1,6 +1,6 @@
-"""Tables in CSV files: numbers in every row of every column that is asked for, and a target that may be text.
+"""Tables in CSV files: columns of numbers as features, and a target column that may be text.
 
-A row's number in an error is the one that a spreadsheet shows: the header is row 1.
+Error messages count rows as a spreadsheet does: the header is row 1.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ from fullyconnected.tables.rows import Row, key_of, require_text, rows_of
 
 __all__ = ["Table", "choose_task", "read_table"]
 
-ADVICE = "Every feature is a number in every row: fill the cell in, or leave the row or the column out"
-MOST_CLASSES = 20  # different whole numbers up to which a target is taken for classes
+ADVICE = "Every feature is a number in every row: fill in the cell, or remove the row or the column"
+MOST_CLASSES = 20  # a target of more different whole numbers is taken for a number to predict
 
 
 @dataclass(frozen=True)
 class Table:
-    """The columns that were asked for: ``x`` (rows, features) float64, and the target's cells as they are written."""
+    """The columns that were read: the features as ``x`` (rows, features) float64, and the target's cells as text."""
 
     path: str
     features: tuple[str, ...]
@@ -35,15 +35,15 @@ class Table:
     labels: tuple[str, ...]
 
     def place(self, row: int, column: str | None) -> str:
-        """Return where a cell is in words; ``row`` counts from 0 below the header."""
+        """Return the place of a cell in words; ``row`` counts from 0 below the header."""
         return f"{self.path}, row {row + 2}, column {column!r:.200}"
 
     def numbers(self) -> Array:
-        """Return the target as numbers, or raise for the first cell that is none."""
+        """Return the target as numbers, or raise for the first cell that is not a number."""
         values = [as_number(cell) for cell in self.labels]
         for row, (cell, value) in enumerate(zip(self.labels, values, strict=True)):
             if reason := wrong(cell, value):
-                advice = "; text is learned by --task classification" if value is None and not hint(cell) else ""
+                advice = "; for text, use --task classification" if value is None and not hint(cell) else ""
                 raise DataError(f"{self.place(row, self.target)}: {reason}{advice}")
         return np.array(values, np.float64)
 
@@ -59,30 +59,29 @@ def read_table(
     features: Sequence[str] | None = None,
     known: Collection[str] = (),
 ) -> Table:
-    """Read a CSV file: UTF-8, a header, cells between commas, semicolons, tabs or bars, quoted where they need to be.
+    """Read a CSV file: in UTF-8, with a header, and with commas, semicolons, tabs or bars between cells.
 
-    A first line ``sep=;`` says what is between the cells; else it is told from the columns that are asked for, and from
-    the first rows. UTF-16 is read where the file begins with its mark. Names of columns are compared in Unicode's
-    composed form, rows and columns at the end that are empty are left out, and columns that are not asked for may hold
-    and be called anything.
+    A first line such as ``sep=;`` sets the delimiter; otherwise it is guessed from the first rows. UTF-16 is read if
+    the file begins with its byte order mark. Names of columns are compared in Unicode's composed form. Empty rows and
+    columns at the end are left out, and columns that are not read may have any names and cells.
 
     Parameters
     ----------
     path : path
-        A file, or a pipe: it is read once.
+        A file or a pipe, which is read once.
     target : str, optional
-        The column to learn; its cells stay text.
+        The column to predict; its cells stay text.
     features : sequence of str, optional
-        The columns to read as numbers, true and false being 1 and 0, in the order wanted. If None, all but the target.
+        The columns to read as numbers, in this order; true and false are 1 and 0. None reads all but the target.
     known : collection of str
-        Labels of the target that are no missing values, though they look so: ``"None"``, ``"NA"``.
+        Labels of the target that look like missing values but are not: ``"None"``, ``"NA"``.
 
     Raises
     ------
     DataError
         For a cell that is missing, not a number, not finite or too large; the message names file, row and column.
     FileFormatError
-        For what is no such table: no header, a column missing or there twice, a row of another length.
+        For no header, a column that is missing or there twice, or a row of another length.
     """
     path = os.fspath(path)
     wanted = [*(features or ()), *([] if target is None else [target])]
@@ -93,7 +92,7 @@ def read_table(
         if features is None:
             features = [header[i] for i in columns.values() if i != answer]
             if not features:
-                raise FileFormatError(f"{path}: there is no column beside {target!r}, so nothing to predict it from")
+                raise FileFormatError(f"{path}: there is no column but {target!r}, so nothing to predict it from")
             nameless = [i for i, name in enumerate(header) if not name]
         else:
             nameless = []
@@ -109,7 +108,7 @@ def read_table(
                 values = list(map(float, chosen))
             except ValueError:
                 values = [np.nan]
-            if not sum(map(abs, values)) <= LARGEST or "_" in "".join(chosen):  # rare: now look at every cell
+            if not sum(map(abs, values)) <= LARGEST or "_" in "".join(chosen):  # rarely: look at each cell
                 values = [_value(path, row, name, cell) for name, cell in zip(features, chosen, strict=True)]
             numbers.extend(values)
             for i in nameless:
@@ -121,7 +120,7 @@ def read_table(
                     missing.append(row)
                 elif not cells[answer].isprintable():
                     require_text(path, cells[answer], row)
-    if "+" in labels:  # then - is a class, too
+    if "+" in labels:  # then - is a class as well
         missing = [row for row in missing if row.cells[answer] != "-"]
     if missing:
         raise DataError(_missing(path, missing, str(target), answer))
@@ -138,30 +137,30 @@ def _value(path: str, row: Row, column: str, cell: str) -> float:
 
 
 def _missing(path: str, rows: list[Row], target: str, answer: int) -> str:
-    """Say what is missing in the target, in how many rows, and what to do."""
+    """Return an error message: what is missing in the target, in how many rows, and what to do."""
     cell, value = rows[0].cells[answer], as_number(rows[0].cells[answer])
     many = f", as in {len(rows):,} rows" if len(rows) > 1 else ""
-    if not cell or value is not None:  # nothing, or nan, which are no label anywhere
+    if not cell or value is not None:  # an empty cell or nan, which are never labels
         return f"{rows[0].place(path, target)}: {wrong(cell, value)}{many}"
     return (
-        f"{rows[0].place(path, target)}: {cell!r} stands for a missing value{many}; leave such rows out. "
-        f"Where it is a class of its own: --label {shlex.quote(cell)}"
+        f"{rows[0].place(path, target)}: {cell!r} stands for a missing value{many}; remove such rows. "
+        f"If it is a class: --label {shlex.quote(cell)}"
     )
 
 
 def _other_length(found: int, wanted: int) -> str:
-    advice = "; a cell that has in it what is between cells stands in quotes" if found > wanted else ""
+    advice = "; a cell that contains the delimiter is to be quoted" if found > wanted else ""
     return f"{found} cells, where the header has {wanted} columns{advice}"
 
 
 def _nameless(i: int, row: Row) -> str:
-    index = "; where pandas wrote an index there, leave it out: to_csv(index=False)" if i == 0 else ""
+    index = "; if pandas wrote an index there, leave it out: to_csv(index=False)" if i == 0 else ""
     said = f"column {i + 1} has no name in the header (row 1), and {shortened(row.cells[i])} in row {row.number}"
     return f"{said}{index}"
 
 
 def _columns(path: str, header: list[str], wanted: Sequence[str], everything: bool) -> dict[str, int]:
-    """Return where each column is, by the key of its name; those that are wanted are there, and there once."""
+    """Return the position of each column by its key, or raise if a wanted column is missing or there twice."""
     columns: dict[str, int] = {}
     for i, name in enumerate(header):
         if not name:
@@ -184,7 +183,7 @@ def _columns(path: str, header: list[str], wanted: Sequence[str], everything: bo
 
 
 def _named(header: list[str], name: str) -> str:
-    """Say what the columns are called, and which of them may be meant."""
+    """Return the names of the columns for an error message, and the one that may have been meant."""
     import difflib
 
     names = [shortened(each) for each in header if each]
@@ -194,26 +193,25 @@ def _named(header: list[str], name: str) -> str:
     if close:
         said += f"; did you mean {shortened(alike[close[0]])}?"
     if len(names) == 1:
-        said += "; between columns there is a comma, a semicolon, a tab or a bar"
+        said += "; columns are separated by commas, semicolons, tabs or bars"
     return said
 
 
 def choose_task(table: Table) -> tuple[str, str]:
     """Return ``"classification"`` or ``"regression"`` for the table's target, and the reason in words.
 
-    Classification for text, and for whole numbers of at most 20 different values that occur twice on average;
-    regression for other numbers. Digits that begin with a zero (007) are text. A column most of whose cells are
-    numbers is not taken for text because of a few that are not: these are an error, and so are numbers that are
-    written in another way (1,000 or 5 %) where nothing else is in the column.
+    The task is classification for text, and for whole numbers of at most 20 different values that occur twice or more
+    on average; it is regression for other numbers. Digits that begin with a zero (007) are text. If most cells are
+    numbers, the others are an error, and so are numbers in another notation (1,000 or 5 %) in a column of nothing else.
     """
     reasons = [wrong(cell, as_number(cell)) for cell in table.labels]
     odd = [i for i, reason in enumerate(reasons) if reason]
-    numeric = all(hint(table.labels[i]) for i in odd)  # such as 1,000: a column of numbers in another notation
+    numeric = all(hint(table.labels[i]) for i in odd)  # a column of numbers in another notation, such as 1,000
     if odd and (numeric or 2 * len(odd) < len(table.labels)):
         most = "" if numeric else ", as most cells of the column are"
         raise DataError(
             f"{table.place(odd[0], table.target)}: {reasons[odd[0]]}{most}. "
-            f"Correct it, or take every text for a class of its own: --task classification"
+            f"Correct it, or use --task classification to take each text for a class"
         )
     rows, coded = len(table.labels), table.coded
     numbers = [] if coded else table.numbers().tolist()
@@ -222,7 +220,7 @@ def choose_task(table: Table) -> tuple[str, str]:
         if 2 * different > rows:
             raise DataError(
                 f"{table.path}: column {table.target!r} holds {different} different texts in {rows} rows, "
-                f"which looks like names and not like classes; if it is classes: --task classification"
+                f"which look like names and not like classes; if they are classes, use --task classification"
             )
         return "classification", f"text, {different} different values"
     if different <= MOST_CLASSES and 2 * different <= rows and all(value % 1 == 0 for value in numbers):
