@@ -85,7 +85,7 @@ INSIDE = {
     "checking": ["differences", "hints", "report", "comparison", "gradcheck", "proof"],
     "tables": ["cells", "rows", "table", "model"],
     "explanation": [
-        *("record", "recorder", "render.document", "paths", "render.plaintext", "render.markdown", "render.script"),
+        *("record", "recorder", "paths", "render.document", "render.plaintext", "render.markdown", "render.script"),
         *("render.as_json", "pictures.svg", "pictures.placement", "pictures.picture", "pictures.graph"),
         *("pictures.drawing", "render.page", "forms", "samples", "__init__"),
     ],

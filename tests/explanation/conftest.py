@@ -131,6 +131,42 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
     return cases()
 
 
+@dataclass(frozen=True)
+class Gate(fc.Layer):
+    """The end of a block of one's own: what came through it, times what came into it."""
+
+    n_in: int
+    n_out = property(lambda self: self.n_in)
+    name = "gate"
+    skips = True
+
+    def forward(self, p: Any, x: Any, c: Any, y: Any, *, train: bool) -> None:
+        c.xp.multiply(x, c.skip, out=y)
+
+    def backward(self, p: Any, x: Any, c: Any, y: Any, dy: Any, g: Any, dx: Any) -> None:
+        c.xp.multiply(dy, x, out=c.d_skip)
+        if dx is not None:
+            c.xp.multiply(dy, c.skip, out=dx)
+
+
+@dataclass(frozen=True)
+class Gated(fc.Layer):
+    """A block that ends in a gate."""
+
+    n_in: int
+    n_out = property(lambda self: self.n_in)
+    name = "gated"
+
+    def steps(self) -> Any:
+        return fc.Dense(self.n_in, self.n_in, "tanh"), Gate(self.n_in)
+
+
+@pytest.fixture
+def gated() -> fc.Network:
+    """Return a network of blocks that end in a product: the slope past a block is no 1."""
+    return fc.Network([fc.Dense(2, 2), Gated(2), Gated(2), fc.Dense(2, 1)], dtype="float64", seed=0)
+
+
 @pytest.fixture(scope="session")
 def cases() -> Callable[..., Any]:
     """Return a function that makes a strategy of random cases."""

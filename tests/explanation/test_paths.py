@@ -126,6 +126,13 @@ class TestTheSharesAddUp:
         assert len(focused(net, [[0.1, 0.5]], [[0.01, 0.99]], l2=0.1, focus="b1[1]").paths) == 1
 
     @pytest.mark.usefixtures("everything")
+    @pytest.mark.parametrize("focus", ["dense_1.W[0,1]", "x[1,0]", "gated_2.dense_1.b[0]"])
+    def test_past_the_end_of_a_block_that_is_no_sum(self, gated, focus):
+        x, t = np.random.default_rng(0).normal(size=(2, 2)), np.zeros((2, 1))
+        holds, said = add_up(explain(gated, x, t, "half_squared_error", focus=focus))
+        assert holds, said
+
+    @pytest.mark.usefixtures("everything")
     def test_of_ones_own(self):
         class Shuffled(fc.ActivationFunction):
             """Each entry gives what its neighbour got, so that no slope lies where a function's would."""

@@ -17,7 +17,9 @@ from fullyconnected.explanation.recorder import trace
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
-from fullyconnected.symbolic.expression import names_in
+from fullyconnected.symbolic import formulas
+from fullyconnected.symbolic.expression import Name, names_in
+from fullyconnected.symbolic.formulas.lines import DY, Both, Line, X
 
 hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies
@@ -487,6 +489,27 @@ class TestOfOnesOwn:
             same(net, record, net.gradients(x, t, "half_squared_error", 0.1, train=train))
             assert record.ok
             assert max(step.error for step in record.steps if step.known and step.phase != "check") < 1e-13
+
+    def test_the_end_of_a_block_that_is_no_sum(self, gated):
+        x, t = np.random.default_rng(0).normal(size=(3, 2)), np.zeros((3, 1))
+        record = trace(gated, x, t, "half_squared_error")
+        same(gated, record, gated.gradients(x, t, "half_squared_error"))
+        said = {str(step.equation) for step in record.steps}
+        assert "y3 = gate(y2, y1)" in said
+        assert "dL/dy1 = dL/dz2 W2' + gate.backward(y2, y1, y3, dL/dy3)" in said
+        assert max(step.error for step in record.steps if step.known and step.phase != "check") < 1e-13
+        assert record.ok
+
+    def test_a_formula_for_the_end_of_a_block_that_is_no_sum(self, gated, monkeypatch):
+        gate = gated.program.operations[2].layer
+        monkeypatch.setattr(LAYERS, "classes", {**LAYERS.classes, "gate": type(gate)})
+        skip = Name("skip")
+        made = Both([Line("y", X * skip, "A gate.")], [Line("dx", DY * skip, "The other factor.")], DY * X)
+        monkeypatch.setitem(formulas.LAYERS, "gate", lambda *_: made)
+        net = fc.Network(list(gated.layers), dtype="float64", seed=0)
+        record = trace(net, np.random.default_rng(0).normal(size=(3, 2)), np.zeros((3, 1)), "half_squared_error")
+        holds(record, 1e-13)
+        assert "dL/dy1 = dL/dz2 W2' + dL/dy3 * y2" in {str(step.equation) for step in record.steps}
 
     def test_a_backward_that_forgets_a_parameter_shows(self):
         class Forgets(Scale):

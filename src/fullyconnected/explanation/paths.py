@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fullyconnected.activations import FunctionPair
 from fullyconnected.base import Layer
 from fullyconnected.core.arrays import Array, Shape, Views
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import ConfigError
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.explanation.recorder import Recorder
-from fullyconnected.explanation.render.document import place
-from fullyconnected.layers import BatchNorm, Dense, LayerNorm
 from fullyconnected.symbolic import formulas
-from fullyconnected.symbolic.digits import decimal, shown
+from fullyconnected.symbolic.digits import decimal, place, shown
 from fullyconnected.symbolic.evaluation import exact
 from fullyconnected.symbolic.expression import Expression, Name, Number, chain, entrywise
 
@@ -32,6 +31,7 @@ __all__ = ["Focus", "Path", "focus_on"]
 SHOWN = 12  # paths that are written out
 BEAM = 200  # paths that are followed; where there are more, those with the largest shares so far
 WIDE = 2048  # entries of a step whose slopes are asked for one by one
+OWN_COLUMN = {"dense", "layer_norm", "batch_norm"}  # operations of which a parameter reaches its last index alone
 
 
 class Path(NamedTuple):
@@ -219,17 +219,20 @@ class _Slopes:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.bound = list(recorder.batch.bound())
-        self.memo: dict[int, Any] = {}
+        self.memo: dict[tuple[int, int], Any] = {}  # of an operation, and a wire that it reads
 
-    def one_hot(self, i: int, dy: Array) -> tuple[Any, Array]:
-        """Return what step i's backward makes of a gradient; forward goes before, as backward may use up a cache."""
+    def one_hot(self, i: int, dy: Array) -> tuple[Any, Any, Any]:
+        """Return what operation i's backward makes of a gradient: g, dx, and d_skip at the end of a block.
+
+        Forward goes before, as backward may use up a cache.
+        """
         op, p, x, c, y = self.bound[i]
         g = Views({tensor.letter: np.full(tensor.shape, math.nan, dy.dtype) for tensor in op.params})
         dx = np.full_like(x, math.nan)
         with np.errstate(all="ignore"):
             op.layer.forward(p, x, c, y, train=self.recorder.train)
             op.layer.backward(p, x, c, y, dy.copy(), g, dx)
-        return g, dx
+        return g, dx, c.d_skip.copy() if op.layer.skips else None
 
     def starts(self, name: Name, at: Shape) -> tuple[list[_Partial], int]:
         """Return the paths' first steps, and the wire that they lead to."""
@@ -238,68 +241,66 @@ class _Slopes:
             return [_Partial(1.0, (0, at), ((0, at),), ())], 0
         i, letter = next(key for key, own in r.parameters.items() if own == name)
         shape = r.values[r.wires[i + 1]].shape
-        layer = r.program.operations[i].layer
+        kind = r.program.operations[i].kind
         found = []
-        # the columns that a parameter reaches: its own last index, where the layer is one that we know
-        columns = [at[-1]] if type(layer) in (Dense, LayerNorm, BatchNorm) else range(shape[1])
+        columns = [at[-1]] if kind in OWN_COLUMN else range(shape[1])
         for row in range(shape[0]):
             for j in columns:
                 dy = np.zeros(shape, r.theta.dtype)
                 dy[row, j] = 1
-                g, _ = self.one_hot(i, dy)
+                g, *_ = self.one_hot(i, dy)
                 if slope := float(getattr(g, letter)[at]):
                     said = f"dy{name.index}[{row},{j}]/d{name.text}"
-                    if type(layer) is Dense:
+                    if kind == "dense":
                         said = f"{r.wires[i].text}[{row},{at[0]}]" if name.letter == "W" else "1"
                     found.append(_Partial(slope, (i + 1, (row, j)), ((i + 1, (row, j)),), ((said, slope),)))
         return found, i + 1
 
     def onward(self, i: int, at: Shape) -> list[tuple[Node, Any, str]]:
         """Return where an entry of wire i leads, with the slopes and how they are written."""
+        past = [each for end in self.ends(i) for each in self.through(end, at, i)]  # a block begins: past it
+        return [each for each in (*past, *self.through(i, at, i)) if each[1] != 0]
+
+    def ends(self, i: int) -> Sequence[int]:
+        """Return the operations that read wire i again, at the ends of the blocks that it goes into."""
+        return self.recorder.program.skipped_to.get(i - 1, ())
+
+    def through(self, i: int, at: Shape, source: int) -> Iterator[tuple[Node, Any, str]]:
+        """Yield where operation i leads an entry of a wire that it reads, with the slopes and how they are written."""
         r = self.recorder
-        found: list[tuple[Node, Any, str]] = []
-        layer = r.program.operations[i].layer
-        for end in r.program.skipped_to.get(i - 1, ()):  # a block begins: one way goes past it
-            found.append(((end + 1, at), 1.0, ""))
-        target = r.wires[i + 1]
-        if type(layer) is Dense:
-            W = r.values[r.parameter(i, "W")]
-            for k in range(W.shape[1]):
-                found.append(((i + 1, (at[0], k)), W[at[1], k], f"{r.parameter(i, 'W').text}[{at[1]},{k}]"))
-        elif layer.skips:
-            found.append(((i + 1, at), 1.0, ""))
+        kind, target = r.program.operations[i].kind, i + 1
+        if kind == "dense":
+            W = r.parameter(i, "W")
+            for k, slope in enumerate(r.values[W][at[1]]):
+                yield (target, (at[0], k)), slope, f"{W.text}[{at[1]},{k}]"
+        elif kind == "add":
+            yield (target, at), 1.0, ""
         else:
-            for entry, slope in self.others(i, at):
-                said = f"d{target.text}{place(entry)}/d{r.wires[i].text}{place(at)}"
-                found.append(((i + 1, entry), slope, said))
-        return [each for each in found if each[1] != 0]
+            slopes = self.of_operation(i, source)
+            for entry in [at] if slopes.ndim == 2 else np.ndindex(slopes.shape[:2]):
+                said = f"d{r.wires[target].text}{place(entry)}/d{r.wires[source].text}{place(at)}"
+                yield (target, entry), slopes[at if slopes.ndim == 2 else (*entry, *at)], said
 
-    def others(self, i: int, at: Shape) -> list[tuple[Shape, Any]]:
-        """Return where an entry leads through a step of any kind."""
-        slopes = self.of_step(i)
-        if slopes.ndim == 2:
-            return [(at, slopes[at])]
-        return [(entry, slopes[(*entry, *at)]) for entry in np.ndindex(slopes.shape[:2])]
-
-    def of_step(self, i: int) -> Array:
-        """Return the slopes of a step that is no Dense: of each entry of y by each of x, or by its own alone."""
-        if i in self.memo:
-            return self.memo[i]
+    def of_operation(self, i: int, source: int) -> Array:
+        """Return the slopes of an operation of any kind: of each entry of y by each of a wire, or by its own alone."""
+        if (i, source) in self.memo:
+            return self.memo[i, source]
         r = self.recorder
-        layer, shape = r.program.operations[i].layer, r.values[r.wires[i + 1]].shape
-        if _alone(layer, r.train, shape[0]):  # one gradient of ones tells all slopes
-            slopes = self.one_hot(i, np.ones(shape, r.theta.dtype))[1]
+        op, shape = r.program.operations[i], r.values[r.wires[i + 1]].shape
+        which = 1 if source == i else 2  # of what one_hot gives
+        if _alone(op.layer, r.train, shape[0]):  # one gradient of ones tells all slopes
+            slopes = self.one_hot(i, np.ones(shape, r.theta.dtype))[which]
         elif math.prod(shape) > WIDE:
             raise ConfigError(
                 f"focus: {r.names[i]} joins {math.prod(shape):,} numbers, too many to follow; give fewer rows"
             )
         else:
-            slopes = np.zeros((*shape, *r.values[r.wires[i]].shape), r.theta.dtype)
+            slopes = np.zeros((*shape, *r.values[r.wires[source]].shape), r.theta.dtype)
             for entry in np.ndindex(shape):
                 dy = np.zeros(shape, r.theta.dtype)
                 dy[entry] = 1
-                slopes[entry] = self.one_hot(i, dy)[1]
-        self.memo[i] = slopes
+                slopes[entry] = self.one_hot(i, dy)[which]
+        self.memo[i, source] = slopes
         return slopes
 
     def ways(self, starts: Sequence[_Partial], first: int) -> list[Array]:
@@ -308,17 +309,17 @@ class _Slopes:
         found = [np.zeros(r.values[wire].shape) for wire in r.wires]
         for partial in starts:
             found[first][partial.at[1]] += 1
-        for i in range(first, len(r.wires) - 1):
-            layer = r.program.operations[i].layer
-            for end in r.program.skipped_to.get(i - 1, ()):  # a block begins: one way goes past it
-                found[end + 1] += found[i]
-            if type(layer) is Dense:
-                found[i + 1] += found[i] @ (r.values[r.parameter(i, "W")] != 0)
-            elif layer.skips:
-                found[i + 1] += found[i]
-            elif found[i].any():
-                open_ways = self.of_step(i) != 0
-                found[i + 1] += found[i] * open_ways if open_ways.ndim == 2 else np.tensordot(open_ways, found[i], 2)
+        for source in range(first, len(r.wires) - 1):
+            for i in (*self.ends(source), source):
+                kind = r.program.operations[i].kind
+                if kind == "dense":
+                    found[i + 1] += found[source] @ (r.values[r.parameter(i, "W")] != 0)
+                elif kind == "add":
+                    found[i + 1] += found[source]
+                elif found[source].any():
+                    open_ways = self.of_operation(i, source) != 0
+                    whole = open_ways.ndim > 2
+                    found[i + 1] += np.tensordot(open_ways, found[source], 2) if whole else found[source] * open_ways
         return found
 
     def follow(self, starts: Sequence[_Partial], first: int) -> list[_Partial]:
@@ -334,6 +335,6 @@ class _Slopes:
 
 def _alone(layer: Layer, train: bool, rows: int) -> bool:
     """Whether each entry of what a layer gives depends on the same entry of what came in, and on no other."""
-    if getattr(getattr(layer, "activation", None), "name", "") == "function pair":  # its formula is not known
+    if type(getattr(layer, "activation", None)) is FunctionPair:  # its formula is not known
         return True
     return all(entrywise(line.formula) for line in formulas.forward(layer, train=train, rows=rows))

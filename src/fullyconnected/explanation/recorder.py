@@ -7,10 +7,10 @@ hold that run equal to the ordinary one, bit for bit.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from fullyconnected.core.wording import printable
 from fullyconnected.engine.updates import new_slots, slots_of, updates
 from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.explanation.record import Step, Trace
-from fullyconnected.layers import Activation, Dense
+from fullyconnected.layers import Activation
 from fullyconnected.network import Network
 from fullyconnected.optimizers import OPTIMIZERS
 from fullyconnected.program.data import BatchLoader, Data, check_data
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Recorder", "recorded", "trace"]
 
 STEP = 1e-3  # of the differences: with eight digits of a loss of about 1, four of the slope can be followed by hand
+PAST = "Its input went past the block, too: the gradient that comes back on that way is added."
 ALL, SOME = 64, 8  # a tensor of at most so many entries is checked whole; of a larger one, so many
 
 
@@ -154,37 +155,20 @@ def apart(program: Program) -> Program:
     found: list[Part] = []
     last = {-1: -1}  # of each operation, which gives its output here
     for i, op in enumerate(program.operations):
-        layers: list[Layer] = [op.layer]
-        if _fused(op.layer) and (f := op.layer.activation) is not None:
-            linear = Dense(op.n_in, op.n_out, bias=op.layer.bias, init="zeros")
-            layers = [linear, Activation(f, n_in=op.n_out)]
         reads = tuple(last[source] for source in op.reads)
-        for layer in layers:
+        for layer in _layers_of(op):
             found.append(Part(op.name, layer, reads, op.number))
             reads = (len(found) - 1,)
         last[i] = len(found) - 1
     return Program.of(found, program.n_in)
 
 
-def _fused(layer: Layer) -> TypeGuard[Dense]:
-    return type(layer) is Dense and layer.activation is not None
-
-
-class _Noted(np.ndarray[Any, np.dtype[Any]]):
-    """An array that keeps a copy of what a division wrote into it: the probabilities, which softmax writes over."""
-
-    divided: Array | None = None
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
-        def bare(a: Any) -> Any:
-            return a.view(np.ndarray) if isinstance(a, _Noted) else a
-
-        out = settings.pop("out", ())
-        written = tuple(map(bare, out))
-        result = getattr(ufunc, method)(*map(bare, inputs), **({"out": written} if out else {}), **settings)
-        if ufunc is np.true_divide and out:
-            self.divided = written[0].copy()
-        return out[0] if len(out) == 1 else out or result
+def _layers_of(op: Operation) -> list[Layer]:
+    """Return the layer of an operation, or the two that do the same where it has an activation within it."""
+    layer: Any = op.layer
+    if op.kind != "dense" or layer.activation is None:
+        return [layer]
+    return [replace(layer, activation=None), Activation(layer.activation, n_in=op.n_out)]
 
 
 class Recorder:
@@ -213,7 +197,7 @@ class Recorder:
         for i, op in enumerate(self.net.program.operations):
             k, name = str(i + 1), printable(op.name)
             z, y = Name("z", k, full=f"{name}.z"), Name("y", k, full=f"{name}.y")
-            for wire in (z, y) if _fused(op.layer) else (y,):
+            for wire in (z, y)[-len(_layers_of(op)) :]:
                 self.wires.append(wire)
                 self.names.append(name)
                 self.index.append(k)
@@ -265,22 +249,30 @@ class Recorder:
         own = self.parameters.get((i, letter))
         return own or Name(letter, self.index[i], full=f"{self.names[i]}.{letter}")
 
-    def bound(self, i: int, formula: Expression, local: Mapping[str, Name], sources: Sequence[Any]) -> Expression:
+    def bound(
+        self, formula: Expression, local: Mapping[str, Expression], called: Callable[[Name], Name], *sources: Any
+    ) -> Expression:
         """Return a formula in the network's names, keeping what it reads that is not kept yet.
 
-        ``local`` names what is known; other letters are a parameter, a running statistic, something in the cache, or a
-        setting, and are looked for in ``sources``.
+        ``local`` names what is known; other letters are ``called`` as that says, and looked for in ``sources``: a
+        parameter, a running statistic, something in the cache, or a setting.
         """
         names: dict[Name, Expression] = {}
         for name in names_in(formula):
-            known = local.get(name.text)
-            if known is None:
-                known = self.parameter(i, name.letter) if not name.index else replace(name, index=name.index)
-                if known not in self.values:
-                    found = next(v for s in sources if (v := getattr(s, name.letter + name.index, None)) is not None)
-                    self.keep(known, found)
-            names[name] = known
+            names[name] = known = local.get(name.text) or called(name)
+            if isinstance(known, Name) and known not in self.values:
+                found = (getattr(source, name.letter + name.index, None) for source in sources)
+                self.keep(known, next(value for value in found if value is not None))
         return with_names(formula, names)
+
+    def of_operation(self, i: int, formula: Expression, *sources: Any) -> Expression:
+        """Return a formula of operation i in the network's names."""
+        op, y = self.program.operations[i], self.wires[i + 1]
+        local = {"x": self.wires[i], "y": y, "dy": y.gradient("L"), "1": Name("1", full="ones")}
+        if op.layer.skips:
+            local["skip"] = self.wires[op.reads[1] + 1]
+        settings = (getattr(op.layer, "activation", None), op.layer)
+        return self.bound(formula, local, lambda name: self.parameter(i, name.letter), *sources, *settings)
 
     def forward(self, seed: int) -> None:
         self.keep(self.wires[0], self.batch.x)
@@ -295,11 +287,7 @@ class Recorder:
                 self._forward_step(i, p, c, y)
 
     def _forward_step(self, i: int, p: Any, c: Any, y: Array) -> None:
-        op = self.program.operations[i]
-        layer, local = op.layer, {"x": self.wires[i], "y": self.wires[i + 1]}
-        if layer.skips:
-            local["skip"] = self.wires[op.reads[1] + 1]
-        for line in formulas.forward(layer, train=self.train, rows=len(self.data.x)):
+        for line in formulas.forward(self.program.operations[i].layer, train=self.train, rows=len(self.data.x)):
             kind, dot, letter = line.result.partition(".")
             if not dot:
                 left, value = self.wires[i + 1], y
@@ -307,36 +295,35 @@ class Recorder:
                 left, value = self.parameter(i, letter), getattr(c, letter)
             else:
                 left, value = replace(self.parameter(i, letter), new=True), getattr(p, letter)
-            right = self.bound(i, line.formula, local, (c, getattr(layer, "activation", None), layer))
+            right = self.of_operation(i, line.formula, c)
             self.keep(left, value)
             self.add("forward", self.names[i], left, right, line.why)
 
     def loss(self, l2: float) -> float:
         batch, data, z = self.batch, self.data, self.wires[-1]
         weighted = data.weights is not None
-        noted = batch.dz.view(_Noted)
         with np.errstate(all="ignore"):
-            value = data.loss.value_and_gradient(batch.z, batch.t, batch.c, noted)
+            value = data.loss.value_and_gradient(batch.z, batch.t, batch.c, batch.dz)
         letter = "E" if l2 else "L"
         t = self.keep(Name("t", full="t"), batch.t)
         local = {"z": z, "t": t}
         if weighted:
             local["w"] = self.keep(Name("w", full="sample_weight"), batch.c.w[:, :1])
-        written = {"p": noted.divided, "L": value, "dz": batch.dz}
+        # the loss writes over its probabilities; what it predicts are the same
+        written: dict[str, Callable[[], Any]] = {
+            "p": lambda: data.loss.predictions(batch.z),
+            "L": lambda: value,
+            "dz": lambda: batch.dz,
+        }
         lines = formulas.of_loss(data.loss, rows=len(batch.z), weighted=weighted, classes=batch.t.ndim == 1)
         named = {"L": Name(letter, full=letter), "dz": z.gradient("L")}
         sources = (data.loss, SimpleNamespace(k=self.net.n_out))
         for line in lines:
             kind, _, short = line.result.rpartition(".")
             left = named.get(short) or Name(short, full=f"loss.{short}")
-            names: dict[Name, Expression] = {}
-            for name in names_in(line.formula):
-                known = local.get(name.text) or Name(name.letter, full=f"loss.{name.letter}")
-                if known not in self.values:
-                    self.keep(known, next(v for s in sources if (v := getattr(s, name.letter, None)) is not None))
-                names[name] = known
-            self.keep(left, getattr(batch.c, short) if kind == "c" else written[short])
-            self.add("loss", "loss", left, with_names(line.formula, names), line.why)
+            right = self.bound(line.formula, local, lambda name: replace(name, full=f"loss.{name.letter}"), *sources)
+            self.keep(left, getattr(batch.c, short) if kind == "c" else written[short]())
+            self.add("loss", "loss", left, right, line.why)
             if kind == "c" or short == "p":
                 local[short] = left
         if l2:
@@ -380,22 +367,21 @@ class Recorder:
                 self.add("backward", self.names[i], left, name.gradient("E") + rate * name, why)
 
     def _backward_step(self, i: int, op: Operation, g: Any, dx: Array | None, l2: bool) -> None:
-        x, y = self.wires[i], self.wires[i + 1]
-        local = {"x": x, "y": y, "dy": y.gradient("L"), "1": Name("1", full="ones")}
         decaying = {tensor.letter for tensor in op.params if tensor.param.decays}
-        past = self.program.skipped_to.get(i - 1, ())  # where its input is read again
-        local |= {f"past{k}": self.wires[k + 1].gradient("L") for k in past}
         for line in formulas.backward(op.layer, train=self.train):
             _, dot, letter = line.result.partition(".")
+            right, why = self.of_operation(i, line.formula), line.why
             if dot:
                 left, value = self.parameter(i, letter), getattr(g, letter)
                 left = left.gradient("E" if l2 and letter in decaying else "L")
             else:
-                left, value, line = x.gradient("L"), dx, formulas.and_past(line, past)
-            sources = (getattr(op.layer, "activation", None), op.layer)
-            right = self.bound(i, line.formula, local, sources)
+                left, value = self.wires[i].gradient("L"), dx
+                for end in self.program.skipped_to.get(i - 1, ()):  # where its input is read again
+                    past = formulas.d_skip(self.program.operations[end].layer, train=self.train)
+                    right = right + self.of_operation(end, past)
+                    why = f"{line.why} {PAST}"
             self.keep(left, value)
-            self.add("backward", self.names[i], left, right, line.why)
+            self.add("backward", self.names[i], left, right, why)
 
     def check(self, subject: Any, size: float) -> None:
         """Write down the central differences of every tensor, or of some of its entries where it is large."""
@@ -454,24 +440,21 @@ class Recorder:
             local[f"{slot}_new"] = made[f"s.{slot}"] = replace(known, new=True)
             new[f"s.{slot}"] = value
         local |= {"theta": name, "g": name.gradient("L"), "step": Name("step", full="step")}
+        said = printable(rule.name)
+
+        def called(name: Name) -> Name:
+            return replace(name, full=f"{said}.{name.text}")
+
         lines = formulas.update(rule, decays=param.decays and rule.decays, slots=tuple(slots))
         if param.lr_factor == 0:
             lines = [Line("theta", Name("theta"), "Its learning-rate factor is 0: it stays as it is.")]
         elif param.lr_factor != 1:
             known = self._new(Name("lr_factor", name.text, full=f"{name.full}:lr_factor"))
-            local["lr"] = self._setting(rule, Name("lr")) * self.keep(known, param.lr_factor)
+            local["lr"] = self.bound(Name("lr"), {}, called, rule) * self.keep(known, param.lr_factor)
         for line in lines:
-            left, names = made[line.result], dict[Name, Expression]()
-            for each in names_in(line.formula):
-                names[each] = local.get(each.text) or self._setting(rule, each)
-            self.keep(left, new[line.result])
-            self.add("update", printable(rule.name), left, with_names(line.formula, names), line.why)
-
-    def _setting(self, rule: Optimizer, name: Name) -> Name:
-        known = replace(name, full=f"{printable(rule.name)}.{name.text}")
-        if known not in self.values:
-            self.keep(known, getattr(rule, name.letter + name.index))
-        return known
+            right = self.bound(line.formula, local, called, rule)
+            self.keep(made[line.result], new[line.result])
+            self.add("update", said, made[line.result], right, line.why)
 
 
 def verdict(report: TensorReport, label: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["decimal", "shown"]
+__all__ = ["decimal", "place", "shown"]
 
 DIGITS = 8
 
@@ -31,6 +31,15 @@ def shown(value: Any) -> str:
         mantissa, exponent = text.split("e")
         text = f"{mantissa}e{int(exponent)}"
     return text
+
+
+def place(at: tuple[int, ...]) -> str:
+    """Return an index as it is written behind a name.
+
+    >>> place((0, 1)), place(())
+    ('[0,1]', '')
+    """
+    return f"[{','.join(map(str, at))}]" if at else ""
 
 
 def decimal(text: str) -> Fraction | None:

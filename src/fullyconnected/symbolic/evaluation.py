@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.core.arrays import Shape
-from fullyconnected.symbolic.digits import decimal, shown
+from fullyconnected.symbolic.digits import decimal, place, shown
 from fullyconnected.symbolic.expression import (
     TERMS,
     Binary,
@@ -161,9 +161,8 @@ def entry(node: Expression, at: Shape, values: Values) -> Expression:
             array = values[node]
             # broadcasting, as NumPy's: aligned at the last axis, and an axis of length 1 stands for any
             index = tuple(0 if n == 1 else i for n, i in zip(array.shape[::-1], at[::-1], strict=False))[::-1]
-            place = f"[{','.join(map(str, index))}]" if index else ""
             value = array[index]
-            return Number(value.item(), shown(value), node.quantity + place)
+            return Number(value.item(), shown(value), node.quantity + place(index))
         case Number() | Gap():
             return node
         case Transposed(operand):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from fullyconnected.base import Layer
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import as_rows, columns_of, require_finite, same_columns
 from fullyconnected.errors import ConfigError, InputTypeError
@@ -17,12 +16,10 @@ from fullyconnected.explanation.pictures.graph import Op, Parameter, Wire, graph
 from fullyconnected.explanation.pictures.picture import Column, Edge, Unit, picture
 from fullyconnected.explanation.record import Trace
 from fullyconnected.explanation.recorder import trace
-from fullyconnected.explanation.render.document import place
-from fullyconnected.layers import Activation, Dense
 from fullyconnected.network import Network
 from fullyconnected.program.description import Operation
 from fullyconnected.program.workspace import Workspace
-from fullyconnected.symbolic.digits import shown
+from fullyconnected.symbolic.digits import place, shown
 from fullyconnected.symbolic.expression import Name
 
 if TYPE_CHECKING:
@@ -52,8 +49,7 @@ class Drawing(str):
 class Part(NamedTuple):
     """A step of the network, with what is known of it in the first row."""
 
-    name: str
-    layer: Layer
+    op: Operation  # of the input, the one that reads it
     y: Array | None = None  # (n_out,)
     dy: Array | None = None
     quantity: str = ""  # of y
@@ -145,10 +141,10 @@ def _of_network(net: Network, x: Any) -> Iterator[Part]:
         with np.errstate(all="ignore"):
             batch.forward(train=False)
         first, outputs = batch.x[0], [y[0] for *_, y in batch.bound()]
-    yield Part("input", net.layers[0], first, quantity="x", text="x")
+    yield Part(net.program.operations[0], first, quantity="x", text="x")
     for i, (op, p, y) in enumerate(zip(net.program.operations, net.program.views(net.theta), outputs, strict=True)):
         W, b = getattr(p, "W", None), getattr(p, "b", None)
-        yield Part(op.name, op.layer, y, quantity=f"{op.name}.y", text=f"y{i + 1}", W=W, b=b)
+        yield Part(op, y, quantity=f"{op.name}.y", text=f"y{i + 1}", W=W, b=b)
 
 
 def _of_trace(record: Trace) -> Iterator[Part]:
@@ -160,37 +156,35 @@ def _of_trace(record: Trace) -> Iterator[Part]:
 
     x = record.wires[0]
     dx = value(x.gradient("L"))
-    yield Part("input", record.operations[0].layer, record.values[x][0], None if dx is None else dx[0], "x", "x")
-    for i, op in enumerate(record.operations):
-        name, layer = op.name, op.layer
-        wire = record.wires[i + 1]
+    yield Part(record.operations[0], record.values[x][0], None if dx is None else dx[0], "x", "x")
+    for op, wire in zip(record.operations, record.wires[1:], strict=True):
         dy = value(wire.gradient("L"))
-        part = Part(name, layer, record.values[wire][0], None if dy is None else dy[0], wire.quantity, wire.text)
-        if type(layer) is Dense:
-            parameters = (parameter(f"{name}.{letter}", of) for of in ("", "L") for letter in "Wb")
-            part = Part(*part[:6], *parameters)
-        yield part
+        parameters = (parameter(f"{op.name}.{letter}", of) for of in ("", "L") for letter in "Wb")
+        yield Part(
+            op, record.values[wire][0], None if dy is None else dy[0], wire.quantity, wire.text,
+            *(parameters if op.kind == "dense" else ()),
+        )  # fmt: skip
 
 
 def _drawn(parts: Sequence[Part], show: Show, focus: str | None, rows: int, prefix: str = "net") -> Drawing:
     """Return the picture: each Dense layer begins a column; what follows it gives its units their last values."""
     titles, units, dense = [["input"]], [parts[0]], []
     for part in parts[1:]:
-        if type(part.layer) is Dense:
-            title = part.name if part.layer.activation is None else f"{part.name} {part.layer.activation.name}"
-            titles.append([title])
+        op = part.op
+        function = getattr(getattr(op.layer, "activation", None), "name", "")
+        if op.kind == "dense":
+            titles.append([f"{op.name} {function}".rstrip()])
             units.append(part)
             dense.append(part)
         else:
-            alone = isinstance(part.layer, Activation)
-            name = part.layer.activation.name if isinstance(part.layer, Activation) else part.name
-            titles[-1][-1:] = [f"{titles[-1][-1]} {name}"] if alone else [titles[-1][-1], name]
+            last = titles[-1][-1]
+            titles[-1][-1:] = [f"{last} {function}"] if op.kind == "activation" else [last, op.name]
             units[-1] = part
     if not dense:
         raise ConfigError("there is no Dense layer to draw")
-    widths = [int(dense[0].layer.n_in or 0), *(int(part.layer.n_out or 0) for part in dense)]
+    widths = [dense[0].op.n_in, *(part.op.n_out for part in dense)]
     kept = [[*range(n)] if n <= WIDE else [*range(FIRST), *range(n - LAST, n)] for n in widths]
-    _keep_focus(kept, widths, focus, [part.quantity for part in units], [part.name for part in dense])
+    _keep_focus(kept, widths, focus, [part.quantity for part in units], [part.op.name for part in dense])
     columns, edges = [], []
     for k, (part, width, chosen) in enumerate(zip(units, widths, kept, strict=True)):
         kind = "input" if k == 0 else "output" if k == len(units) - 1 else "hidden"
@@ -235,10 +229,10 @@ def _edges(part: Part, sources: list[int], targets: list[int], after: int) -> It
     for j, target in enumerate(targets, after):
         if part.b is not None:
             at: tuple[int, ...] = (target,)
-            yield Edge(0, j, _weight(part.b[at]), _at(part.b, at), _at(part.db, at), f"{part.name}.b[{target}]")
+            yield Edge(0, j, _weight(part.b[at]), _at(part.b, at), _at(part.db, at), f"{part.op.name}.b[{target}]")
         for i, source in enumerate(sources, before):
             at = (source, target)
-            quantity = f"{part.name}.W[{source},{target}]"
+            quantity = f"{part.op.name}.W[{source},{target}]"
             yield Edge(i, j, _weight(part.W[at]), _at(part.W, at), _at(part.dW, at), quantity)
 
 
@@ -279,19 +273,25 @@ def _wire(record: Trace, name: Name) -> Wire:
     return Wire(name.text, _numbers(array), gradient.text, back, "x".join(map(str, array.shape)), whole)
 
 
+# what stands in the graph for an operation, if not its name
+SAID: dict[str, Callable[[Any, list[str]], str]] = {
+    "dense": lambda _, names: " ".join(f"{sign} {name}" for sign, name in zip("@+", names, strict=False)),
+    "activation": lambda op, _: str(op.layer.activation.name),
+    "add": lambda *_: "+",
+}
+
+
 def _op(record: Trace, op: Operation) -> Op:
-    parameters, layer = [], op.layer
+    parameters = []
+    letters = {tensor.letter for tensor in op.params}
     for name in record.values:
         layer_name, _, letter = name.full.rpartition(".")
-        if layer_name == op.name and letter in layer.params() and not name.of and not name.new:
+        if layer_name == op.name and letter in letters and not name.of and not name.new:
             gradient = record.values.get(name.gradient("L"))
             back = "" if gradient is None else _numbers(gradient)
             parameters.append(Parameter(name.text, _numbers(record.values[name]), back, name.quantity))
-    if type(layer) is Dense:
-        return Op(" ".join(f"{sign} {p.name}" for sign, p in zip("@+", parameters, strict=False)), parameters)
-    if isinstance(layer, Activation):
-        return Op(layer.activation.name, parameters)
-    return Op("+" if op.kind == "add" else layer.name, parameters)
+    said = SAID.get(op.kind)
+    return Op(op.layer.name if said is None else said(op, [each.name for each in parameters]), parameters)
 
 
 def _small(record: Trace, name: str) -> str:

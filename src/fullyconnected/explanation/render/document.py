@@ -1,7 +1,7 @@
 """What is shown of a record, whatever it is shown in: tables of numbers, openly elided, and entries worked out."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -9,14 +9,15 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array, Shape
 from fullyconnected.core.wording import printable
-from fullyconnected.explanation.record import Step, Trace
-from fullyconnected.symbolic.digits import decimal, shown
+from fullyconnected.explanation.paths import Focus
+from fullyconnected.explanation.record import PHASES, Step, Trace
+from fullyconnected.symbolic.digits import decimal, place, shown
 from fullyconnected.symbolic.evaluation import entry, exact, shape_of
 from fullyconnected.symbolic.expression import Binary, Expression, Name, Number, Transposed, sides
 
 __all__ = [
-    "LEGEND", "NOTES", "Cell", "Grid", "Worked", "given", "grid", "headline", "left_out", "numbers_in", "place",
-    "relation", "shapes", "statistics", "verdict", "worked",
+    "LEGEND", "NOTES", "Cell", "Chapter", "Grid", "Worked", "cells", "chapters", "given", "grid", "headline",
+    "left_out", "numbers_in", "relation", "shapes", "statistics", "verdict", "worked",
 ]  # fmt: skip
 
 ENTRIES = 6  # a result of at most so many entries is worked out whole; of a larger one, the first ones and the last
@@ -55,6 +56,15 @@ class Grid(NamedTuple):
         return max((len(row) for row in self.rows if row is not None), default=0)
 
 
+class Chapter(NamedTuple):
+    """A phase of the step: what is said of it, its steps, and what is said of those that are left out."""
+
+    phase: str
+    note: str
+    steps: list[Step]
+    others: str
+
+
 class Worked(NamedTuple):
     """One entry of a result, worked out: its name, the formula with the numbers put in, and what comes of it."""
 
@@ -63,15 +73,6 @@ class Worked(NamedTuple):
     sign: str
     result: Cell
     at: Shape
-
-
-def place(at: Shape) -> str:
-    """Return an index as it is written behind a name.
-
-    >>> place((0, 1)), place(())
-    ('[0,1]', '')
-    """
-    return f"[{','.join(map(str, at))}]" if at else ""
 
 
 def cell(name: Name, array: Array, at: Shape) -> Cell:
@@ -97,6 +98,14 @@ def grid(name: Name, array: Array, most: tuple[int, int] = (6, 5)) -> Grid:
     )
     elided = height > most[0] or width > most[1]
     return Grid(rows, array.shape, statistics(array) if elided else "")
+
+
+def cells(table: Grid, down: str, across: str, written: Callable[[Cell], str]) -> list[list[str]]:
+    """Return a table's rows as they are written, with a sign for the rows and one for the columns that are left out."""
+    return [
+        [down] * table.columns if row is None else [across if c is None else written(c) for c in row]
+        for row in table.rows
+    ]
 
 
 def statistics(array: Array) -> str:
@@ -133,6 +142,16 @@ def given(trace: Trace) -> list[tuple[Name, str]]:
         return f"the step of the differences, {of_each}" if part == "h" else f"{part}, {of_each}, before the step"
 
     return [(name, what(name.full)) for name in trace.given]
+
+
+def chapters(trace: Trace, focus: Focus | None = None) -> Iterator[Chapter]:
+    """Yield the phases that a record has; with a number in focus, the steps that concern it."""
+    for phase in PHASES:
+        steps = [step for step in trace.steps if step.phase == phase]
+        concerned = [step for step in steps if focus is None or focus.concerns(step)]
+        others = "" if focus is None or len(concerned) == len(steps) else focus.others(len(steps) - len(concerned))
+        if steps:
+            yield Chapter(phase, NOTES.get(phase, ""), concerned, others)
 
 
 def relation(step: Step) -> str:

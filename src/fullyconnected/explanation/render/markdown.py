@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from fullyconnected.explanation.paths import Focus
-from fullyconnected.explanation.record import PHASES, Step, Trace
+from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.explanation.render.document import (
     LEGEND,
-    NOTES,
     Grid,
+    cells,
+    chapters,
     given,
     grid,
     headline,
@@ -54,17 +55,14 @@ def _parts(trace: Trace, focus: Focus | None) -> Iterator[str]:
             yield from _display(f"{latex(path.tree)} {SIGN[path.sign]} {latex_number(path.result)}")
         if focus.rest:
             yield _plain(focus.rest)
-    for phase in PHASES:
-        steps = [step for step in trace.steps if step.phase == phase]
-        if steps:
-            yield f"## {phase.capitalize()}"
-        if steps and phase in NOTES:
-            yield _plain(NOTES[phase])
-        concerned = [step for step in steps if focus is None or focus.concerns(step)]
-        for step in concerned:
+    for phase, note, steps, others in chapters(trace, focus):
+        yield f"## {phase.capitalize()}"
+        if note:
+            yield _plain(note)
+        for step in steps:
             yield from _step(step, focus)
-        if focus is not None and len(concerned) < len(steps):
-            yield _plain(focus.others(len(steps) - len(concerned)))
+        if others:
+            yield _plain(others)
 
 
 def _step(step: Step, focus: Focus | None) -> Iterator[str]:
@@ -93,16 +91,10 @@ def _display(formula: str) -> Iterator[str]:
 
 
 def _matrix(table: Grid) -> str:
+    rows = cells(table, r"\vdots", r"\dots", lambda cell: latex_number(cell.text))
     if not table.shape:
-        first = table.rows[0]
-        return "" if first is None or first[0] is None else latex_number(first[0].text)
-    rows = []
-    for row in table.rows:
-        if row is None:
-            rows.append(" & ".join([r"\vdots"] * table.columns))
-        else:
-            rows.append(" & ".join(r"\dots" if c is None else latex_number(c.text) for c in row))
-    inside = r" \\ ".join(rows)
+        return rows[0][0]
+    inside = r" \\ ".join(map(" & ".join, rows))
     return rf"\begin{{bmatrix}} {inside} \end{{bmatrix}}"
 
 

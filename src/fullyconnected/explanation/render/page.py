@@ -4,30 +4,31 @@ import base64
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from importlib.resources import files
 
 from fullyconnected.core.version import __version__
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.pictures.drawing import Show, graph_of, picture_of
-from fullyconnected.explanation.record import PHASES, Step, Trace
+from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.explanation.render.document import (
     NOTES,
     Grid,
     Worked,
+    cells,
+    chapters,
     given,
     grid,
     headline,
     left_out,
     numbers_in,
-    place,
     relation,
     shapes,
     verdict,
     worked,
 )
-from fullyconnected.symbolic.digits import shown
+from fullyconnected.symbolic.digits import place, shown
 from fullyconnected.symbolic.expression import Binary, Call, Expression, Name, Transposed, names_in
 from fullyconnected.symbolic.mathml import MINUS, mathml, mathml_number
 from fullyconnected.symbolic.notation import ADDED, LEVEL
@@ -42,7 +43,6 @@ OPEN, CLOSE = "<mo stretchy='false'>(</mo>", "<mo stretchy='false'>)</mo>"
 CALM = 16  # weights of a picture that can have values and gradients at once
 WIDE = 900  # a picture that is wider has the whole width of the page, and is not made smaller
 SHOWS: tuple[Show, ...] = ("values", "gradients", "both")
-TITLES = {"forward": "Forward", "loss": "Loss", "backward": "Backward", "check": "Check", "update": "Update"}
 
 
 def to_html(trace: Trace, focus: Focus | None = None) -> str:
@@ -94,14 +94,12 @@ def _body(trace: Trace, focus: Focus | None) -> Iterator[str]:
     yield from _check(trace)
     yield '<section id="steps" aria-labelledby="steps-title">'
     yield '<h2 id="steps-title">All steps</h2>'
-    for phase in PHASES:
-        steps = [step for step in trace.steps if step.phase == phase]
-        if steps:
-            yield f"<h3>{TITLES[phase]}</h3>"
-            if phase in NOTES:
-                yield f"<p>{escape(NOTES[phase])}</p>"
-            for step in steps:
-                yield from _article(step, focus)
+    for phase, note, steps, _ in chapters(trace):
+        yield f"<h3>{phase.capitalize()}</h3>"
+        if note:
+            yield f"<p>{escape(note)}</p>"
+        for step in steps:
+            yield from _article(step, focus)
     yield "</section>"
     yield from _assumptions(trace)
     yield "</main>"
@@ -180,10 +178,8 @@ def _stepper(trace: Trace) -> Iterator[str]:
         yield f'<button type="button" data-go="{action}" aria-label="{label}">{sign}</button>'
     yield "</div>"
     yield '<div class="controls phases">'
-    for phase in PHASES:
-        first = next((step.number for step in trace.steps if step.phase == phase), None)
-        if first is not None:
-            yield f'<button type="button" data-step="{first}" data-phase="{phase}">{TITLES[phase]}</button>'
+    for phase, _, (first, *_), _ in chapters(trace):
+        yield f'<button type="button" data-step="{first.number}" data-phase="{phase}">{phase.capitalize()}</button>'
     yield "</div>"
     yield '<div class="controls"><label>Mark a number <select id="mark"><option value="">none</option></select></label>'
     yield '<span id="said" role="status"></span></div>'
@@ -227,14 +223,13 @@ def _check(trace: Trace) -> Iterator[str]:
 
 
 def _differences(trace: Trace, step: Step) -> Iterator[str]:
-    full = step.equation.left.full.removesuffix(":slope")
-    name = next(n for n in trace.values if n.full == full and not n.of and not n.new)
+    name = trace.name(step.equation.left.full.removesuffix(":slope"))
     gradient = name.gradient("L")
     right, left = list(names_in(step.equation.right))[:2]
     values, gradients = trace.values[name], trace.values[gradient]
     yield "<tbody>"
     yield (
-        f'<tr class="tensor"><th scope="rowgroup" colspan="7"><span>{escape(full)}</span> '
+        f'<tr class="tensor"><th scope="rowgroup" colspan="7"><span>{escape(name.full)}</span> '
         f"<span>{escape(step.why)}</span></th></tr>"
     )
     for at in step.entries or ():
@@ -272,7 +267,7 @@ def _article(step: Step, focus: Focus | None) -> Iterator[str]:
         f'aria-labelledby="title-{step.number}">'
     )
     yield (
-        f'<h4 id="title-{step.number}"><span class="count">{step.number}</span> {TITLES[step.phase]} · '
+        f'<h4 id="title-{step.number}"><span class="count">{step.number}</span> {step.phase.capitalize()} · '
         f"{escape(step.layer)} · <math>{mathml(name)}</math></h4>"
     )
     yield f'<div class="scroll formula"><math displaystyle="true">{step.equation.mathml}</math></div>'
@@ -342,18 +337,11 @@ def _pieces(node: Expression, least: int = ADDED, first: bool = True) -> list[st
 
 
 def _matrix(table: Grid) -> str:
+    rows = cells(table, "<mo>⋮</mo>", "<mo>…</mo>", lambda cell: mathml_number(cell.text, cell.quantity))
     if not table.shape:
-        first = table.rows[0]
-        return "" if first is None or first[0] is None else mathml_number(first[0].text, first[0].quantity)
-    rows = []
-    for row in table.rows:
-        cells: Iterable[str]
-        if row is None:
-            cells = ["<mo>⋮</mo>"] * table.columns
-        else:
-            cells = ["<mo>…</mo>" if c is None else mathml_number(c.text, c.quantity) for c in row]
-        rows.append(f"<mtr>{''.join(f'<mtd>{c}</mtd>' for c in cells)}</mtr>")
-    return f'<mtable class="matrix">{"".join(rows)}</mtable>'
+        return rows[0][0]
+    inside = "".join(f"<mtr>{''.join(f'<mtd>{cell}</mtd>' for cell in row)}</mtr>" for row in rows)
+    return f'<mtable class="matrix">{inside}</mtable>'
 
 
 def _cell(value: object, quantity: str = "") -> str:

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.explanation.paths import Focus
-from fullyconnected.explanation.record import PHASES, Step, Trace
+from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.explanation.render.document import (
     LEGEND,
-    NOTES,
     Grid,
+    chapters,
     given,
     grid,
     headline,
@@ -72,21 +72,18 @@ def _parts(trace: Trace, focus: Focus | None) -> Iterator[str | Paragraph]:
         yield _paragraph(what, "      ")
     if focus is not None:
         yield from _paths(focus)
-    for phase in PHASES:
-        steps = [step for step in trace.steps if step.phase == phase]
-        if steps:
+    for phase, note, steps, others in chapters(trace, focus):
+        yield ""
+        yield phase.upper()
+        if note:
             yield ""
-            yield phase.upper()
-            if phase in NOTES:
-                yield ""
-                yield _paragraph(NOTES[phase], "  ")
-        concerned = [step for step in steps if focus is None or focus.concerns(step)]
-        for step in concerned:
+            yield _paragraph(note, "  ")
+        for step in steps:
             yield ""
             yield from _step(step, focus)
-        if focus is not None and len(concerned) < len(steps):
+        if others:
             yield ""
-            yield _paragraph(focus.others(len(steps) - len(concerned)), "  ")
+            yield _paragraph(others, "  ")
 
 
 def _step(step: Step, focus: Focus | None) -> Iterator[str | Paragraph]:

@@ -7,11 +7,11 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.wording import in_ascii
-from fullyconnected.explanation.record import PHASES, Step, Trace
-from fullyconnected.explanation.render.document import given, headline
+from fullyconnected.explanation.record import Step, Trace
+from fullyconnected.explanation.render.document import chapters, given, headline
 from fullyconnected.symbolic.as_numpy import as_numpy
 from fullyconnected.symbolic.evaluation import evaluate, size_of
-from fullyconnected.symbolic.expression import Call, Expression, Name, names_in, sides
+from fullyconnected.symbolic.expression import Call, Expression, names_in, sides
 
 __all__ = ["to_python"]
 
@@ -99,10 +99,7 @@ def _lines(trace: Trace) -> Iterator[str]:
     yield "# given"
     for name, what in given(trace):
         yield f"{as_numpy(name)} = {_array(trace.values[name])}  # {in_ascii(what)}"
-    for phase in PHASES:
-        steps = [step for step in trace.steps if step.phase == phase]
-        if not steps:
-            continue
+    for phase, _, steps, _ in chapters(trace):
         yield ""
         yield f"# {phase}"
         if phase == "check":
@@ -162,7 +159,7 @@ def _checks(trace: Trace, steps: list[Step]) -> Iterator[str]:
     size = max(_size(step) for step in lines if step.phase == "loss") if known else 0.0
     # masks and the weights of rows are written as the network's dtype has them, while the differences have all digits
     tolerance = 1e-9 if trace.dtype == "float64" else 1e-5
-    moved = [_moved(trace, step) for step in steps]
+    moved = [trace.name(step.equation.left.full.removesuffix(":slope")) for step in steps]
     if known:
         yield f"def loss_of({', '.join(map(as_numpy, moved))}):"
         yield '    """Return the loss, computed in float64."""'
@@ -176,12 +173,6 @@ def _checks(trace: Trace, steps: list[Step]) -> Iterator[str]:
     compare = _check(lines) if known else ""
     for step, name in zip(steps, moved, strict=True):
         yield from _differences(step, as_numpy(name), compare, f"max({size!r}, abs(recorded)), {tolerance:g}")
-
-
-def _moved(trace: Trace, step: Step) -> Name:
-    """Return the name of what a check moves."""
-    full = step.equation.left.full.removesuffix(":slope")
-    return next(name for name in trace.values if name.full == full and not name.of and not name.new)
 
 
 def _differences(step: Step, name: str, compare: str, within: str) -> Iterator[str]:

@@ -1,15 +1,15 @@
 """The formulas of the layers, forward and backward."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from fullyconnected.base import Layer
 from fullyconnected.layers import operation
-from fullyconnected.symbolic.expression import Name, Reduce, call, chain, mean, number, opaque
+from fullyconnected.symbolic.expression import Expression, Name, Reduce, call, mean, number, opaque
 from fullyconnected.symbolic.formulas.activations import of_activation
 from fullyconnected.symbolic.formulas.lines import DY, EPSILON, ONES, Both, Line, X, Y
 
-__all__ = ["LAYERS", "and_past", "backward", "forward"]
+__all__ = ["LAYERS", "backward", "d_skip", "forward"]
 
 W, B, MASK, SKIP = Name("W"), Name("b"), Name("m"), Name("skip")
 GAMMA, BETA, N, RATE = (Name(letter) for letter in ("gamma", "beta", "n", "rate"))
@@ -109,10 +109,12 @@ LAYERS: dict[str, Callable[[Any, bool, int], Both]] = {
 def _of_layer(layer: Layer, train: bool, rows: int) -> Both:
     if layer.name in LAYERS and operation(layer.name) is type(layer):
         return LAYERS[layer.name](layer, train, rows)
-    gave = opaque(f"{layer.name}.backward", X, Y, DY)
+    given = (X, SKIP) if layer.skips else (X,)
+    gave = opaque(f"{layer.name}.backward", *given, Y, DY)
     return Both(
-        [Line("y", opaque(layer.name, X), "A layer without a known formula: what its code gave.")],
+        [Line("y", opaque(layer.name, *given), "A layer without a known formula: what its code gave.")],
         [Line(result, gave, "What its code gave.") for result in (*(f"g.{name}" for name in layer.params()), "dx")],
+        gave,
     )
 
 
@@ -126,10 +128,6 @@ def backward(layer: Layer, *, train: bool) -> list[Line]:
     return _of_layer(layer, train, 1).backward
 
 
-def and_past(line: Line, past: Sequence[int]) -> Line:
-    """Return a formula of dx with the gradients that reach the same input from the ends of blocks, called past0, ..."""
-    if not past:
-        return line
-    formula = chain("+", [line.formula, *(Name("past", str(i)) for i in past)])
-    why = "Its input went past the block, too: the gradient that comes back on that way is added."
-    return Line(line.result, formula, f"{line.why} {why}")
+def d_skip(layer: Layer, *, train: bool) -> Expression:
+    """Return what a layer that ends a block gives on the way back for what came into the block."""
+    return _of_layer(layer, train, 1).d_skip

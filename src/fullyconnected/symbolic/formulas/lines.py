@@ -14,6 +14,10 @@ __all__ = ["ALPHA", "CHAIN", "DX", "DY", "EPSILON", "ONES", "X", "Y", "Both", "L
 
 F = TypeVar("F")
 
+X, Y, DX, DY, ONES = Name("x"), Name("y"), Name("dx"), Name("dy"), Name("1")
+ALPHA, EPSILON = Name("alpha"), Name("epsilon")
+CHAIN = "The chain rule: the gradient that arrives, times the slope of the function where it was evaluated"
+
 
 class Line(NamedTuple):
     """One result: where the code writes it, its formula, and why it is so."""
@@ -24,15 +28,14 @@ class Line(NamedTuple):
 
 
 class Both(NamedTuple):
-    """The two ways through a layer, in the order of the code."""
+    """The two ways through a layer, in the order of the code.
+
+    Where it ends a block, ``d_skip`` is the derivative with respect to what came into that, ``skip``.
+    """
 
     forward: list[Line]
     backward: list[Line]
-
-
-X, Y, DX, DY, ONES = Name("x"), Name("y"), Name("dx"), Name("dy"), Name("1")
-ALPHA, EPSILON = Name("alpha"), Name("epsilon")
-CHAIN = "The chain rule: the gradient that arrives, times the slope of the function where it was evaluated"
+    d_skip: Expression = DY
 
 
 def found(table: Mapping[str, F], registry: Registry[Any], thing: Any) -> F | None:
