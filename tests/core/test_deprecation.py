@@ -68,6 +68,27 @@ def test_losses_by_name(old, new):
     assert loss == net.gradients(X, T, new).loss
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda net, x: fc.fit(net, x, x, "squared_error", validation=(x, x), epochs=2, progress=False),
+        lambda net, x: next(fc.epochs(net, x, x, "squared_error")),
+        lambda net, x: net.evaluate(x, x, "squared_error"),
+        lambda net, x: net.gradients(x, x, "squared_error"),
+        lambda net, x: net.loss_and_grad(x, x, "squared_error"),
+        lambda net, x: fc.check_gradients(net, x, x, "squared_error"),
+        lambda net, x: fc.trace(net, x, x, "squared_error"),
+        lambda net, x: fc.explain(net, x, x, "squared_error", "sgd", focus="x[0,0]").to_html(),
+        lambda net, x: fc.draw(net, x, x, "squared_error"),
+    ],
+)
+def test_a_call_warns_once_however_often_it_looks_at_the_loss(use):
+    net, x = fc.mlp([2, 2], dtype="float64", seed=0), np.eye(2)
+    with pytest.warns(FutureWarning, match="'half_squared_error'") as caught:
+        use(net, x)
+    assert [each.filename for each in caught] == [__file__]
+
+
 def test_a_name_of_another_kind_is_not_touched():
     with pytest.raises(fc.errors.UnknownNameError, match="did you mean 'sigmoid'"):
         fc.Dense(2, 3, "logistic")

@@ -160,8 +160,9 @@ def of_network(
     net: Network, x: Any, t: Any, loss: Any, l2: float, sample_weight: Any, train: bool, seed: int, engine: str
 ) -> Subject:
     """Return a network's loss as a function of its parameters and inputs, with the claimed gradients."""
-    g = net.gradients(x, t, loss, l2, sample_weight, train, seed, engine=engine)
     data = check_data(net.program, net.dtype, x, t, loss, sample_weight, columns=net.columns)
+    loss = data.loss
+    g = net.gradients(x, t, loss, l2, sample_weight, train, seed, engine=engine)
     theta, state = net.theta.astype(np.float64), net.state.astype(np.float64)
     at_first = state.copy()
     workspace = Workspace(net.program, theta, state, len(data.x), loss=data.loss, input_gradient=True)

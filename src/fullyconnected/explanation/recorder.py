@@ -127,7 +127,7 @@ def recorded(
     value = recorder.loss(l2)
     recorder.backward(l2)
     if math.isfinite(value):
-        recorder.check(of_network(net, x, t, loss, l2, sample_weight, train, seed, "numpy"), step)
+        recorder.check(of_network(net, x, t, data.loss, l2, sample_weight, train, seed, "numpy"), step)
     settings = {"loss": printable(repr(data.loss)), "dtype": net.dtype.name, "rows": str(len(data.x))}
     if any(op.layer.random or op.state for op in net.program.operations):
         settings["mode"] = f"training, seed {seed}" if train else "prediction: dropout and batch statistics at rest"

@@ -108,7 +108,7 @@ def _columns(described: Any, n_in: int) -> Columns:
 def _checked(content: Any) -> dict[str, Any]:
     """Return the description if all its parts are there; files of earlier versions have no loss."""
     version = content.get("version") if isinstance(content, dict) else None
-    if version not in range(1, VERSION + 1):
+    if type(version) is not int or not 1 <= version <= VERSION:
         raise FileFormatError(
             f"this file has version {version!r:.80}, and this release reads versions 1 to {VERSION}; "
             f"a newer release of fullyconnected may read it"
