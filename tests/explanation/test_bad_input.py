@@ -487,3 +487,11 @@ class TestSizes:
         made = fc.explain(net, rng.normal(size=(100, 3)), rng.normal(size=(100, 2)), "huber", "adam", train=True)
         exec(compile(made.to_python(), "script", "exec"), {"__name__": "script", "print": len})
         assert made.trace.ok
+
+
+@pytest.mark.parametrize("layers", [[fc.LayerNorm(n_in=3)], [fc.Residual([fc.Activation("tanh")], n_in=3)]])
+def test_a_network_without_a_dense_layer_has_a_page_without_its_picture(layers):
+    net, x = fc.Network(layers, dtype="float64", seed=0), np.eye(3)
+    page = fc.explain(net, x, x, "huber", "sgd").to_html()
+    assert 'id="network"' not in page
+    assert 'id="graph"' in page

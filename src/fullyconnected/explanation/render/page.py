@@ -132,6 +132,8 @@ def _reading() -> Iterator[str]:
 
 
 def _network(trace: Trace, focus: Focus | None) -> Iterator[str]:
+    if not any(op.kind == "dense" for op in trace.operations):  # units and lines are those of Dense layers
+        return
     pictures = {show: picture_of(trace, show=show, focus=focus, prefix=f"net-{show}") for show in SHOWS}
     wide = any(float(re.findall('width="(.+?)"', drawn)[0]) > WIDE for drawn in pictures.values())
     yield f'<section id="network" class="{"wide" if wide else "narrow"}" aria-labelledby="network-title">'
