@@ -13,7 +13,7 @@ import numpy as np
 from numpy import empty, ndarray  # as names of their own, since looking them up in np takes time in predict
 
 from fullyconnected.activations import activation as as_activation
-from fullyconnected.base import Layer, Loss, Metric
+from fullyconnected.base import Layer, Loss
 from fullyconnected.core import randomness
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import (
@@ -30,10 +30,7 @@ from fullyconnected.core.contracts import is_foreign
 from fullyconnected.errors import ConfigError, FileFormatError, InputTypeError, MissingNameError, ShapeError
 from fullyconnected.layers import Add, Dense
 from fullyconnected.layers.residual import chain
-from fullyconnected.metrics import named
-from fullyconnected.program.data import Data, as_source, check_data, check_loss
 from fullyconnected.program.program import Program
-from fullyconnected.program.sources import Source
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import (
@@ -48,7 +45,10 @@ if TYPE_CHECKING:
         SeedLike,
         SizesLike,
     )
+    from fullyconnected.base import Metric
     from fullyconnected.engine.base import Predictor
+    from fullyconnected.program.data import Data
+    from fullyconnected.program.sources import Source
     from fullyconnected.program.summary import Summary
 
 __all__ = ["Evaluation", "Gradients", "Network", "load", "mlp"]
@@ -215,6 +215,8 @@ class Network:
 
     @loss.setter
     def loss(self, given: LossLike | None) -> None:
+        from fullyconnected.program.data import check_loss
+
         self._loss = None if given is None else check_loss(self.program, given)
 
     @property
@@ -272,6 +274,8 @@ class Network:
                 idle.append(predictor)
                 if done:
                     return z
+        from fullyconnected.program.data import as_source  # here, as elsewhere, what the import can do without
+
         same_columns(self.columns.x, columns_of(x), "x", "net.columns.x")
         return self._outputs(as_source(x, self.n_in, self.dtype, empty=True), engine, n_threads)
 
@@ -372,6 +376,9 @@ class Network:
         >>> mlp([1, 1], seed=0).evaluate([[0.0], [0.0]], [2.0, 4.0], "half_squared_error", ["mean_absolute_error"])
         Evaluation(loss=5.0, metrics={'mean_absolute_error': 3.0})
         """
+        from fullyconnected.metrics import named
+        from fullyconnected.program.data import check_data
+
         data = check_data(self.program, self.dtype, x, t, loss, sample_weight, columns=self.columns)
         return self.evaluate_checked(
             data, named(metrics, data.t, data.loss, self.n_out, data.weights), engine, n_threads
@@ -446,6 +453,8 @@ class Network:
         >>> round(g.loss, 12), g.params[0].W.round(12).tolist()
         (0.18365, [[0.048, -0.037], [0.24, -0.185]])
         """
+        from fullyconnected.program.data import check_data
+
         data = check_data(self.program, self.dtype, x, t, loss, sample_weight, columns=self.columns)
         state = self._state.copy() if train else self._state
         l2, seed = number("l2", l2), randomness.as_seed(seed) if train else 0
