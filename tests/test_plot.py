@@ -283,7 +283,7 @@ class TestHistograms:
         ("of", "fig", "error", "message"),
         [
             (fc.Network([fc.Dropout(0.1, n_in=2)]), None, errors.DataError, "no parameters"),
-            ([1.0], None, errors.InputTypeError, r"histograms are of a Network.*got \[1.0\]"),
+            ([1.0], None, errors.InputTypeError, r"give a Network.*got \[1.0\]"),
             (fc.mlp([2, 1]), "here", errors.InputTypeError, "fig is a matplotlib Figure; got 'here'"),
         ],
     )

@@ -120,9 +120,7 @@ def decision_boundary(
     if boundary is not None:
         boundary = number("boundary", boundary, least=-math.inf, above=True)
         if output is None:
-            raise ConfigError(
-                "boundary is a value of one output, and classes are drawn here; choose an output: output=0"
-            )
+            raise ConfigError("boundary is a value of one output, and classes are drawn here: give output=0")
     elif classes is not None and net.n_out == 1:
         ends = output_activation(net.program)
         boundary = 0.5 if (ends == "sigmoid" if net.loss is None else net.loss.link.is_identity) else 0.0
@@ -234,9 +232,7 @@ class _Plane:
         shown = z.compressed() if targets is None else np.concatenate([z.compressed(), targets])
         low, high = shown.min(), shown.max()
         colours: Any = "viridis"
-        if (
-            targets is None and boundary is not None
-        ):  # two classes: a gradient from the colour of one to that of the other
+        if targets is None and boundary is not None:  # two classes: from the colour of one to that of the other
             reach = max(high - boundary, boundary - low)
             low, high = boundary - reach, boundary + reach
             colours = LinearSegmentedColormap.from_list("classes", [COLOURS[0], "white", COLOURS[1]])
@@ -420,9 +416,7 @@ def histograms(net_or_gradients: Network | Gradients, *, fig: Figure | SubFigure
         what = "gradient"
         tensors = [*_named(net_or_gradients.params, "params"), ("x", net_or_gradients.x)]
     else:
-        raise InputTypeError(
-            f"histograms are of a Network or of what net.gradients returns; got {net_or_gradients!r:.200}"
-        )
+        raise InputTypeError(f"give a Network, or what net.gradients returns; got {net_or_gradients!r:.200}")
     if not tensors:
         raise DataError("the network has no parameters; there is nothing to draw")
     across = max(min(4, len(tensors)), math.isqrt(len(tensors)))
@@ -458,9 +452,7 @@ def _histogram(ax: Any, name: str, values: Array) -> None:
     left_out = {"NaN": int(np.isnan(values).sum()), "infinite": int(np.isinf(values).sum())}
     shape = " x ".join(map(str, values.shape))
     counts_left = "".join(f", {n:,} {kind}" for kind, n in left_out.items() if n)
-    pieces = wrap(
-        printable(name).replace(".", ". "), 34
-    )  # 34 letters fit over the axes; nested blocks have longer names
+    pieces = wrap(printable(name).replace(".", ". "), 34)  # 34 letters fit; names in nested blocks are longer
     ax.set_title("\n".join([*pieces, shape + counts_left]).replace(". ", "."), fontsize="small", parse_math=False)
     ax.tick_params(labelsize="x-small")
     ax.locator_params(nbins=4)

@@ -330,5 +330,5 @@ class TestFactors:
         assert np.array_equal(still.result, slowed.params[1].b)
 
     def test_a_solver_has_no_rate_to_be_slowed(self):
-        with pytest.raises(errors.ConfigError, match="a learning-rate factor does not go with it"):
+        with pytest.raises(errors.ConfigError, match="does not work with a learning-rate factor"):
             fit(self.nets()[0], fc.LBFGS())

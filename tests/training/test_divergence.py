@@ -60,7 +60,7 @@ class TestCode:
         if isinstance(optimizer, fc.LBFGS):
             pytest.importorskip("scipy.optimize", reason="the solver is SciPy's")
         error = diverging([fc.Dense(3, 4), layer(**members), fc.Dense(4, 1)], optimizer=optimizer)
-        assert f"The rate is not the cause: {method} of Mine (mine_1) leaves NaN" in error.advice
+        assert f"The learning rate is not the cause: {method} of Mine (mine_1) leaves NaN" in error.advice
         assert f"every entry of {wrote}" in error.advice
         assert "smaller" not in error.advice
 
@@ -97,7 +97,7 @@ class TestCode:
     )
     def test_a_loss(self, terms, wrote):
         error = diverging(loss=type("Mine", (fc.Loss,), {"name": "mine", "terms": terms})())
-        assert "terms of Mine leaves NaN or infinity where all that it is given is finite" in error.advice
+        assert "terms of Mine leaves NaN or infinity although its arguments are finite" in error.advice
         assert f"every entry of {wrote}" in error.advice
 
     def test_an_optimizer(self):
@@ -106,7 +106,7 @@ class TestCode:
 
         rule = type("Mine", (fc.Optimizer,), {"name": "mine", "lr": 1e-3, "slots": ("v",), "update": update})()
         error = diverging(optimizer=rule)
-        assert "The rate is not the cause: update of Mine makes NaN" in error.advice
+        assert "The learning rate is not the cause: update of Mine makes NaN" in error.advice
 
     def test_a_loss_that_is_not_defined_everywhere_is_named_beside_the_rate(self):
         def terms(self, z, t, c, dz):
@@ -115,7 +115,7 @@ class TestCode:
 
         loss = type("Mine", (fc.Loss,), {"name": "mine", "terms": terms})()
         error = diverging(loss=loss, optimizer=fc.SGD(1.0))
-        assert "Mine is not defined for all that comes" in error.advice
+        assert "Mine is not defined for all values" in error.advice
 
 
 class TestNumbers:
@@ -126,7 +126,7 @@ class TestNumbers:
         x[:, 1] *= 1e30
         net = fc.Network([fc.Dense(3, 4), fc.Dense(4, 1)], seed=0)
         error = diverging(x=x, net=net, optimizer=fc.SGD(rate), engine=engine, warn=False)
-        assert "The rate is not the cause" in error.advice
+        assert "The learning rate is not the cause" in error.advice
         assert "x[:, 1] reaches" in error.advice
         assert "(x - x.mean(axis=0)) / x.std(axis=0)" in error.advice
         assert "smaller" not in error.advice
@@ -173,7 +173,7 @@ class TestNumbers:
 
     def test_a_decay_that_is_too_strong_for_the_rate(self):
         error = diverging([fc.Dense(3, 1)], optimizer=fc.SGD(0.1), l2=50.0, epochs=500)
-        assert "The weights shrink by 5 of themselves in a step" in error.advice
+        assert "Weight decay multiplies the weights by -4 in a step" in error.advice
 
     def test_the_rate_after_epochs_that_went_well_and_weights_that_have_grown(self):
         error = diverging([fc.Dense(3, 1)], optimizer=fc.SGD(2.0), epochs=5000, batch_size=20)

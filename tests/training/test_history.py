@@ -24,7 +24,7 @@ def test_it_prints_as_a_few_lines(history):
     lines = str(history).splitlines()
     assert repr(history).splitlines() == lines
     assert len(lines) == 5
-    assert lines[0] == f"300 epochs by the {history.engine} engine, until there had been as many as asked for"
+    assert lines[0] == f"300 epochs by the {history.engine} engine; not stopped early"
     lowest = min(history.validation_loss)
     first, *_, last = history.validation_loss
     where = history.validation_loss.index(lowest) + 1
@@ -34,8 +34,8 @@ def test_it_prints_as_a_few_lines(history):
     assert max(map(len, lines)) < 120
 
 
-ASKED = "until there had been as many as asked for"
-FAILED = "until no step along the last direction made the loss smaller"
+ASKED = "not stopped early"
+FAILED = "stopped, since no step along the last direction decreased the loss"
 
 
 @pytest.mark.parametrize(
@@ -43,19 +43,22 @@ FAILED = "until no step along the last direction made the loss smaller"
     [
         (History(), [f"no epoch is complete; {ASKED}"]),
         (History(stopped="interrupted", interrupted=True), ["no epoch is complete; interrupted"]),
-        (History([0.5], engine="native"), [f"1 epoch by the native engine, {ASKED}", "loss  0.5"]),
+        (History([0.5], engine="native"), [f"1 epoch by the native engine; {ASKED}", "loss  0.5"]),
         (
             History([2.0, np.nan], stopped="patience"),
-            ["2 epochs by the numpy engine, until patience was at its end", "loss  2 -> nan, lowest 2 in epoch 1"],
+            [
+                "2 epochs by the numpy engine; stopped early, after patience epochs without improvement",
+                "loss  2 -> nan, lowest 2 in epoch 1",
+            ],
         ),
         (
             History([np.inf, np.nan], stopped="line_search"),
-            [f"2 epochs by the numpy engine, {FAILED}", "loss  inf -> nan"],
+            [f"2 epochs by the numpy engine; {FAILED}", "loss  inf -> nan"],
         ),
         (
             History([2.0, 1.0], metrics={"größe\n[/x]": [1.0, 2.0]}),
             [
-                f"2 epochs by the numpy engine, {ASKED}",
+                f"2 epochs by the numpy engine; {ASKED}",
                 "loss" + 14 * " " + "2 -> 1, lowest 1 in epoch 2",
                 r"gr\xf6\xdfe [/x]  1 -> 2",
             ],

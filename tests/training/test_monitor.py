@@ -112,11 +112,11 @@ def test_lbfgs(blobs):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"monitor": "score"}, errors.ConfigError, "function that does not say.*score.greater_is_better = True"),
+        ({"monitor": "score"}, errors.ConfigError, "function, and it is unknown.*score.greater_is_better = True"),
         ({"monitor": "val_loss"}, errors.UnknownNameError, "no quantity to monitor 'val_loss'; did you mean 'valid"),
         ({"monitor": ""}, errors.UnknownNameError, "no quantity to monitor ''"),
         ({"monitor": "acuracy"}, errors.UnknownNameError, "did you mean 'accuracy'"),
-        ({"monitor": "validation_loss"}, errors.ConfigError, r"needs data to judge by: validation=\(x, t\)"),
+        ({"monitor": "validation_loss"}, errors.ConfigError, r"needs validation data: validation=\(x, t\)"),
         ({"monitor": "r2"}, errors.DataError, "does not vary"),
         ({"monitor": weight}, errors.InputTypeError, 'monitor is "loss", "validation_loss" or the name of a metric'),
         ({"monitor": "loss", "patience": None}, errors.ConfigError, "give patience, too"),

@@ -70,7 +70,7 @@ def test_targets():
     for loss in ("half_squared_error", "mean_squared_error", "absolute_error", "huber"):
         message = told(t=T * 77 + 152, loss=loss)
         assert "t[:, 0] has mean 1" in message
-        assert "take predict(x) * std + mean" in message
+        assert "use predict(x) * std + mean" in message
         assert told(t=T, loss=loss) == ""
         assert "t[:, 0] has mean" in told(t=T * 1e-5, loss=loss)
     both = told(X * [1, 1, 1000, 1], T * 1e4, "half_squared_error")
@@ -137,7 +137,7 @@ def test_tables_whose_rows_come_in_another_order():
     pandas = pytest.importorskip("pandas", reason="tables of pandas have labels of rows")
     x, t = pandas.DataFrame(X, columns=list("abcd")), pandas.Series(CLASSES)
     turned = x.sort_values("a")
-    assert "x and t have the same row labels in another order" in told(turned, t)
+    assert "x and t have the same row labels in different orders" in told(turned, t)
     assert told(turned, t.loc[turned.index]) == ""  # the remedy
     assert told(turned, t.loc[turned.index].to_numpy()) == ""
     assert told(turned.reset_index(drop=True), t) == ""

@@ -193,14 +193,14 @@ def test_refuses(layers, settings, what, line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     net = fc.Network(layers, dtype=np.float64, seed=0)
     before = net.theta.copy()
-    with pytest.raises(errors.ConfigError, match=f"LBFGS.*{what} does not go with it"):
+    with pytest.raises(errors.ConfigError, match=f"LBFGS.*does not work with {what}"):
         solve(net, *line, **settings)
     assert np.array_equal(net.theta, before)
     assert not list(tmp_path.iterdir())
 
 
 def test_has_no_epochs(line):
-    with pytest.raises(errors.ConfigError, match=r"epochs yields between epochs.*use fit"):
+    with pytest.raises(errors.ConfigError, match=r"epochs yields after each epoch.*use fit"):
         fc.epochs(linear(), *line, "half_squared_error", fc.LBFGS())
 
 
@@ -308,9 +308,9 @@ class TestOfOnesOwn:
 
     def test_what_does_not_go_with_it_is_refused_for_it_too(self, line, tmp_path):
         net = fc.Network([fc.Dense(4, 2), fc.Dropout(0.5)], seed=0)
-        with pytest.raises(errors.ConfigError, match=r"Backtracking looks at all rows at once.*dropout does not go"):
+        with pytest.raises(errors.ConfigError, match=r"Backtracking uses all rows at once.*does not work with dropout"):
             solve(net, *line, optimizer=Backtracking())
-        with pytest.raises(errors.ConfigError, match="epochs yields between epochs, and Backtracking has none"):
+        with pytest.raises(errors.ConfigError, match="epochs yields after each epoch, and Backtracking has none"):
             fc.epochs(linear(), *line, "half_squared_error", Backtracking())
         with pytest.raises(errors.ConfigError, match="the native engine cannot run this: "):
             solve(linear(), *line, optimizer=Backtracking(), engine="native")
@@ -324,7 +324,7 @@ class TestOfOnesOwn:
             (
                 lambda self, loss, theta, n, after: [after(theta, 1.0) for _ in range(n + 1)],
                 errors.ConfigError,
-                "goes on after 7 iterations",
+                "continues after 7 iterations",
             ),
             (
                 lambda self, loss, theta, n, after: after(theta * np.nan, 1.0),

@@ -31,9 +31,8 @@ class Subject:
     arrays: dict[str, Array]  # float64; changed in place, and restored
     claimed: dict[str, Array]
     value: Callable[[], float]
-    kinks: Callable[
-        [], Iterator[tuple[str, Array]]
-    ]  # after value(): the name of each kink's layer or loss, and signed distances
+    # after value(): the name of each layer or loss with kinks, and the signed distances from them
+    kinks: Callable[[], Iterator[tuple[str, Array]]]
     own: Callable[[], Mapping[str, Array]]  # the gradients by the layers' NumPy code, in the network's dtype
     again: Callable[[np.random.Generator | None], Mapping[str, Array]]  # the same in float64, with random rounding
     rows: int
@@ -257,12 +256,9 @@ class Comparison:
             elif not self.bounds[entry] <= RESOLVED * scale:
                 self.unresolved.append(entry)
 
+    @np.errstate(invalid="ignore")  # infinite entries of a gradient
     def report(self, name: str) -> TensorReport:
         """Return the report on the tensor, with the numbers of its worst entry."""
-        with np.errstate(invalid="ignore"):  # infinite entries of a gradient
-            return self._report(name)
-
-    def _report(self, name: str) -> TensorReport:
         count, finite = len(self.chosen), self.subject.finite
         unresolved = len(self.unresolved) if finite else count
         compared = count - len(self.kinks) - unresolved

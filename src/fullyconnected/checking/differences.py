@@ -22,9 +22,7 @@ __all__ = ["Points", "Slope", "measure", "noise_of", "resolve"]
 RATIO = 4.0  # of a step to the next smaller one
 UP, DOWN = 7, 8  # number of steps above and below the first: from 16,000 times as large to 1 / 65,000
 NEAR = 4.0  # slopes whose bounds are within this factor of the smallest one count as plausible
-GROWTH = (
-    30.0  # most growth of noise under a step ten times as large; the effect of curvature grows more than a hundredfold
-)
+GROWTH = 30.0  # most growth of noise under a step ten times as large; that of curvature is a hundredfold or more
 FAR = 1e-3  # change within the smallest step, relative to that within the largest, above which steps are too large
 ORDER = 4  # order of differences in which only the noise of a smooth function is left
 EPS = float(np.finfo(np.float64).eps)

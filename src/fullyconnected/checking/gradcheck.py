@@ -38,9 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FIRST_STEP", "TOLERANCE", "Report", "Subject", "TensorReport", "check_gradients", "of_network"]
 
-FIRST_STEP = float(np.finfo(np.float64).eps) ** (
-    1 / 3
-)  # 6e-6, where truncation (step^2) and rounding (eps / step) are equal
+FIRST_STEP = float(np.finfo(np.float64).eps) ** (1 / 3)  # 6e-6: truncation step^2 and rounding eps / step are equal
 TOLERANCE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 5e-4}
 
 

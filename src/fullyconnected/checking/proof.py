@@ -41,9 +41,7 @@ class Case:
         rng = np.random.default_rng(hash_of(str(self)))
         loss, x = LOSSES.build(self.loss), rng.normal(size=(ROWS, N_IN))
         net = Network(list(self._layers()), dtype=np.float64, seed=0)
-        net.theta += rng.normal(
-            0, 0.1, net.n_params
-        )  # so that no parameter is 0 or 1, which would hide a missing factor
+        net.theta += rng.normal(0, 0.1, net.n_params)  # a parameter of 0 or 1 would hide a missing factor
         t: Array = loss.example_targets(rng, ROWS, self.n_out)
         weights = rng.uniform(0.5, 2, ROWS) if self.weighted else None
         return check_gradients(net, x, t, loss, l2=self.l2, sample_weight=weights, train=self.train, seed=1)

@@ -26,9 +26,7 @@ def run_and_report(run: Callable[[argparse.Namespace], int], options: argparse.N
     try:
         return run(options)
     except OSError as error:
-        if (
-            isinstance(error, BrokenPipeError) and error.filename is None
-        ):  # the reader of standard output, such as head, has closed it
+        if isinstance(error, BrokenPipeError) and error.filename is None:  # closed by its reader, such as head
             return 1
         of_file = error.filename is not None and error.strerror is not None
         return report(f"error: {f'{error.filename}: {error.strerror}' if of_file else error}", ERROR)

@@ -100,9 +100,7 @@ def run(options: argparse.Namespace) -> int:
     check_output(options.output, options.table)
     to_stdout = is_stdout(options.output)
     if to_stdout and Stream(sys.stdout).isatty():
-        raise ConfigError(
-            f"--output {options.output}: a model is binary, and a terminal cannot show it; redirect it, or name a file"
-        )
+        raise ConfigError(f"--output {options.output}: a terminal cannot show a model; redirect it, or name a file")
     stream = Stream(sys.stderr if to_stdout else sys.stdout)
 
     def say(*lines: str) -> None:

@@ -61,9 +61,7 @@ def _describe(thing: Layer | ActivationFunction | Loss, depth: int) -> dict[str,
         try:
             settings[key] = _plain(value, depth - 1)
         except TypeError as error:
-            raise ConfigError(
-                f"{key} of {kind} is {error}, which a file cannot hold; use numbers, strings and lists"
-            ) from None
+            raise ConfigError(f"{key} of {kind} is {error}, which a file cannot hold; use plain values") from None
     return {registry.kind: thing.name, "settings": settings}
 
 

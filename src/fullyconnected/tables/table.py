@@ -89,13 +89,11 @@ def read_table(
         header = next(rows, Row(1, 1, [])).cells
         columns = _columns(path, header, wanted, everything=features is None)
         answer = -1 if target is None else columns[key_of(target)]
+        nameless = [i for i, name in enumerate(header) if features is None and not name]
         if features is None:
             features = [header[i] for i in columns.values() if i != answer]
             if not features:
                 raise FileFormatError(f"{path}: there is no column but {target!r}, so nothing to predict it from")
-            nameless = [i for i, name in enumerate(header) if not name]
-        else:
-            nameless = []
         places = [columns[key_of(name)] for name in features]
         least = max(columns.values()) + 1
         numbers, labels, missing = array("d"), list[str](), list[Row]()

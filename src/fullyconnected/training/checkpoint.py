@@ -1,4 +1,4 @@
-"""A run that goes on where it was: its checkpoint, and what it must go on with to end as if it had never stopped."""
+"""The checkpoint of a run, from which it can be resumed with the same settings and data, and the same results."""
 
 import math
 import os
@@ -23,16 +23,16 @@ from fullyconnected.training.settings import FitSettings
 
 __all__ = ["Checkpoint", "fingerprint"]
 
-# Where nothing else is asked for, a checkpoint is written no sooner than after so many seconds, and so that writing
-# takes at most this share of the time: small networks train for thousands of epochs while one is written.
+# By default, at least this many seconds pass between two writes, and writing takes at most this share of the time:
+# small networks train for thousands of epochs in the time of one write.
 SOONEST, SHARE = 5.0, 0.02
 
 
 class Checkpoint:
-    """The file of a run: gone on from where it exists, and written anew every so often, and when the run ends.
+    """The file of a run, which is resumed from it if it exists; it is written at intervals, and at the end of the run.
 
-    ``others`` are settings as the run has understood them. Between two writings the last
-    complete epoch is kept in memory, so that it can be written whatever ends the run in the midst of the next.
+    ``others`` are further values that must be the same in a resumed run. Between two writes, a copy of the state after
+    the last complete epoch is kept in memory, so that it can be written if the run ends within an epoch.
     """
 
     def __init__(
@@ -49,9 +49,9 @@ class Checkpoint:
         self.written, self.took = monotonic(), 0.0
         self.memory: TrainingState | None = None
         self.pending = False
-        self.seen: tuple[int, ...] | None = None  # the file as this run knows it
-        layers = describe_layers(net.layers)  # raises where a file cannot hold the network
-        self.answers: dict[int, tuple[float, float]] = {}  # of the schedule, in each epoch the last: where it was asked
+        self.seen: tuple[int, ...] | None = None  # identity of the file that this run has read or written
+        layers = describe_layers(net.layers)  # raises if a file cannot hold the network
+        self.answers: dict[int, tuple[float, float]] = {}  # the schedule's last argument and result in each epoch
         self.schedule: Any = task.schedule
         self.settings = {
             **{f"layer {i}": layer for i, layer in enumerate(layers)},
@@ -64,10 +64,10 @@ class Checkpoint:
         }
 
     def begin(self, state: TrainingState) -> None:
-        """Bring ``state`` to where the file is, or write the file for the first time.
+        """Set ``state`` to that of the file, or write the file for the first time.
 
-        Before the first epoch, so that it shows at once whether it can be written, and so that an epoch that Ctrl-C
-        cuts short can begin anew.
+        The first write is before the first epoch, to detect at once whether the file can be written, and so that a run
+        that Ctrl-C interrupts in that epoch can be resumed.
         """
         if os.path.exists(self.path):
             if not (os.path.isfile(self.path) or os.path.isdir(self.path)):
@@ -78,25 +78,25 @@ class Checkpoint:
             self.write(state)
 
     def watch(self, task: Task) -> Task:
-        """Return the task with a schedule whose answers are noted as they are given."""
+        """Return the task with a schedule whose results are recorded."""
         if task.schedule is None:
             return task
         schedule, answers = task.schedule, self.answers
 
-        def noted(epoch: float) -> float:
+        def recorded(epoch: float) -> float:
             answer = schedule(epoch)
             answers[int(epoch)] = epoch, answer
             return answer
 
-        return task._replace(schedule=noted)
+        return task._replace(schedule=recorded)
 
     def problem(self, run: dict[str, Any]) -> str | None:
-        """Return why a run cannot be gone on with as it was begun; None where it can."""
-        # what a file knows nothing of had its default then
+        """Return why the run in a file cannot be resumed with the present settings and data, or None if it can."""
+        # a setting that is not in the file is newer than the file, and had its default value
         then, old = {**_lasting(FitSettings()), **run["settings"]}, "answers" not in run
         for key in sorted(self.settings.keys() | then.keys()):
             one, other = then.get(key), self.settings.get(key)
-            if one == other or (old and key not in then):  # it did not look at the code of layers
+            if one == other or (old and key not in then):  # old files do not have the code of layers
                 continue
             if isinstance(one, str) and isinstance(other, str) and (_alike_by_name if old else alike)(one, other):
                 continue
@@ -107,7 +107,7 @@ class Checkpoint:
         answers = [] if old else [_answer(pair, run["epoch"]) for pair in run["answers"]]
         for epoch, answer in answers if self.schedule is not None else ():
             now = float(self.schedule(epoch))
-            if not math.isclose(now, answer, rel_tol=1e-9, abs_tol=1e-12):  # another processor may round otherwise
+            if not math.isclose(now, answer, rel_tol=1e-9, abs_tol=1e-12):  # another processor may round differently
                 return (
                     f"was begun with a schedule that gave {answer:.6g} at epoch {epoch:g}, and gives {now:.6g} now: "
                     f"the result would be neither run's. Set back what it depends on, choose another path, or remove "
@@ -117,7 +117,7 @@ class Checkpoint:
         return None
 
     def after_epoch(self, state: TrainingState) -> None:
-        """Write the run where it is time to; else remember it."""
+        """Write the state if it is due, else keep a copy of it."""
         if self.is_due(state.epoch):
             try:
                 self.pending = not self.try_to_write(state)
@@ -128,38 +128,38 @@ class Checkpoint:
                 return
         try:
             self.remember(state)
-        except KeyboardInterrupt:  # half of it may be of the epoch before
+        except KeyboardInterrupt:  # the copy may be half done
             self.remember(state)
             raise
 
     def finish(self) -> None:
-        """Write the last complete epoch, unless it has been written, or another run has gone on from the file since.
+        """Write the state after the last complete epoch, unless that is done, or another run has changed the file.
 
-        A loop over ``epochs`` that an error has left may end only when Python forgets that error: much later, in a
-        notebook.
+        If an error has ended a loop over ``epochs``, this may be called only when Python deletes the error, which is
+        much later in a notebook.
         """
         if self.pending and self.memory is not None and self.look() in (None, self.seen):
             self.pending = not self.try_to_write(self.memory)
 
     def is_due(self, epoch: int) -> bool:
-        """Whether the run is to be written after this epoch."""
+        """Whether the state is to be written after this epoch."""
         if isinstance(self.every, int):
             return epoch % self.every == 0
         wait = max(SOONEST, self.took / SHARE) if self.every is None else self.every
         return monotonic() - self.written >= wait
 
     def remember(self, state: TrainingState) -> None:
-        """Keep a copy of the run as it is."""
+        """Keep a copy of the state in memory."""
         self.memory, self.pending = state.copied(self.memory), True
 
     def try_to_write(self, state: TrainingState) -> bool:
-        """Write the run and return True, or warn: a disk that is full for a while must not end hours of training."""
+        """Write the state and return True, or warn and return False: a full disk must not end hours of training."""
         try:
             self.write(state)
         except OSError as error:
             self.written = monotonic()
             warnings.warn(
-                f"the checkpoint could not be written: {error}. Training goes on, and it is tried again",
+                f"the checkpoint could not be written: {error}. Training continues, and it will be tried again",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -167,7 +167,7 @@ class Checkpoint:
         return True
 
     def write(self, state: TrainingState) -> None:
-        """Write all of the run."""
+        """Write the state to the file."""
         began = monotonic()
         answers = [list(map(float, pair)) for epoch, pair in sorted(self.answers.items()) if epoch < state.epoch]
         kept = {"settings": self.settings, "answers": answers}
@@ -176,7 +176,7 @@ class Checkpoint:
         self.took = self.written - began
 
     def look(self) -> tuple[int, ...] | None:
-        """Return what tells the file from any that is written later, or None where there is none."""
+        """Return the identity of the present file, which changes when it is written, or None if there is no file."""
         try:
             found = os.stat(self.path)
         except OSError:
@@ -185,7 +185,7 @@ class Checkpoint:
 
 
 def _lasting(settings: FitSettings) -> dict[str, Any]:
-    """Return the settings that a run must go on with, by name, as a file has them."""
+    """Return the settings that a resumed run must have, by name, as they are stored."""
     values = settings.those(set(settings.names()) - set(settings.MAY_CHANGE))
     return {
         name: value if name != "schedule" and isinstance(value, bool | int | float | str | None) else stable_repr(value)
@@ -194,7 +194,7 @@ def _lasting(settings: FitSettings) -> dict[str, Any]:
 
 
 def _parts(things: Iterable[Any]) -> Iterator[Settings]:
-    """Yield layers and activations, with those within them."""
+    """Yield layers and activations, and those within them."""
     for each in things:
         if isinstance(each, Settings):
             yield each
@@ -204,21 +204,21 @@ def _parts(things: Iterable[Any]) -> Iterator[Settings]:
 
 
 def _answer(pair: Any, epochs: int) -> tuple[float, float]:
-    """Return when a schedule was asked within so many epochs, and what it answered, as a file has them."""
+    """Return the argument and the result of a schedule from a file, or raise if they cannot be right."""
     epoch, answer = map(float, pair)
     if not (0 <= epoch < epochs and math.isfinite(answer)):
-        raise ValueError(f"{pair!r:.80} is no answer of a schedule in {epochs!r:.20} epochs")
+        raise ValueError(f"{pair!r:.80} is not a result of a schedule in {epochs!r:.20} epochs")
     return epoch, answer
 
 
 def _alike_by_name(then: str, now: str) -> bool:
-    """Whether a setting is the same in a file of version 0.1.0, which told functions by the interpreter's own code."""
+    """Whether a setting agrees with a file of version 0.1.0, by names: it identified functions by their bytecode."""
     names = re.findall(r"([\w.<>]+) [0-9a-f]{8}\b", then)
     return bool(names) and all(name in now for name in names)
 
 
 def _around(one: Any, other: Any) -> str:
-    """Return a setting for a message: all of it, or where it differs from the other."""
+    """Return a setting for a message: the whole text, or the part where it differs from the other."""
     text, against = repr(one), repr(other)
     if len(text) <= 200:
         return text
@@ -228,7 +228,7 @@ def _around(one: Any, other: Any) -> str:
 
 
 def fingerprint(data: Data | None) -> str | None:
-    """Return what tells one data set from another: shapes, dtypes and checksums."""
+    """Return the identity of a data set: shapes, dtypes and checksums."""
     if data is None:
         return None
     parts = []

@@ -1,4 +1,4 @@
-"""Why a run diverged, and what to do: the steps before it are taken once more, with the weights that were finite."""
+"""The cause of a divergence, and advice: the steps before it are repeated with weights that were finite."""
 
 from collections.abc import Iterator
 
@@ -18,9 +18,9 @@ from fullyconnected.training.scales import scale_of
 
 __all__ = ["explained"]
 
-FAR = 10.0  # the size of inputs and targets from which on they are worth a word beside the rate
-OUT_OF_RANGE = 1e4  # and that from which on they alone make numbers overflow
-TINY = 1e-6  # a rate at which no step goes far
+FAR = 10.0  # inputs and targets above this are a possible cause, beside the learning rate
+OUT_OF_RANGE = 1e4  # inputs, targets or weights above this are the likely cause
+TINY = 1e-6  # a learning rate up to this is not the cause
 
 
 def explained(
@@ -28,8 +28,8 @@ def explained(
 ) -> DivergenceError:
     """Return the error with the advice that follows from its cause.
 
-    ``theta`` and ``state`` are from before the epoch, which began after ``begun`` steps and visits the rows in this
-    order.
+    ``theta`` and ``state`` are those before the epoch, ``begun`` is the number of steps before it, and ``order`` the
+    order of its rows.
     """
     most = min(len(order), task.batch_size + task.program.least_rows - 1)
     workspace = Workspace(task.program, theta.copy(), state.copy(), most, loss=task.data.loss)
@@ -41,17 +41,18 @@ def explained(
         with np.errstate(all="ignore"):
             found = batch.find_not_finite(train=True)
         if found is not None:
-            # weights that training has brought there are the rate's doing, too
+            # if training made the weights large, the learning rate is the cause
             grown = begun > 0 and _largest(theta) > OUT_OF_RANGE
-            advice = of_the_rate(task, error) if grown else at_once(task, batch, *found, rows)
+            advice = of_the_learning_rate(task, error) if grown else at_once(task, batch, *found, rows)
             break
     else:
-        advice = of_the_rule(task, theta, workspace.gradient, error) or of_the_rate(task, error) + of_code(task, error)
+        advice = of_the_optimizer(task, theta, workspace.gradient, error)
+        advice = advice or of_the_learning_rate(task, error) + of_code(task, error)
     return DivergenceError(error.epoch, error.step, error.learning_rate, error.layer, advice)
 
 
 def suspects(task: Task, order: Rows, step: int) -> Iterator[tuple[int, Rows]]:
-    """Yield the batch of a step of the epoch, counted from 1, and the one before it, whose update it felt."""
+    """Yield the batch of a step of the epoch (counted from 1), after the one before it, whose update it used."""
     weights = task.data.weights
     steps = 0
     last: list[tuple[int, Rows]] = []
@@ -66,18 +67,18 @@ def suspects(task: Task, order: Rows, step: int) -> Iterator[tuple[int, Rows]]:
 
 
 def at_once(task: Task, batch: Batch, kind: str, i: int, rows: Rows) -> str:
-    """Say why a step with finite weights gives what is not finite: the user's code, or numbers out of range."""
+    """Return why a step from finite weights is not finite: the user's code, or numbers out of range."""
     if foreign := _foreign(task, i):
         method, wrote = WRITES[kind]
         return (
-            f"The rate is not the cause: {method} of {foreign} leaves NaN or infinity where all that it is given is "
-            f"finite. Does it write every entry of {wrote}, in place, and is it defined for all that comes? "
-            f"fc.check_gradients looks at it alone."
+            f"The learning rate is not the cause: {method} of {foreign} leaves NaN or infinity although its arguments "
+            f"are finite. Does it write every entry of {wrote}, in place, and is it defined for all values? "
+            f"fc.check_gradients can check it alone."
         )
     x = np.abs(task.data.x.taken(rows, np.float64)).max(axis=0)
     t = float(np.abs(task.data.t[rows].astype(np.float64)).max()) if task.data.t.ndim == 2 else 0.0
     weights = _largest(batch.workspace.theta)
-    told = "The rate is not the cause, for it happens with the weights from before: "
+    told = "The learning rate is not the cause, for it happens with the weights from before: "
     if x.max() > OUT_OF_RANGE and x.max() >= max(t, weights):
         return (
             f"{told}x[:, {int(x.argmax())}] reaches {x.max():.3g}. Bring the inputs to mean 0 and standard deviation "
@@ -90,22 +91,22 @@ def at_once(task: Task, batch: Batch, kind: str, i: int, rows: Rows) -> str:
         )
     if weights > OUT_OF_RANGE:
         return (
-            f"{told}the network's own parameters reach {weights:.3g}. Begin with a new network, or with smaller first "
-            f"values (init)."
+            f"{told}the network's own parameters reach {weights:.3g}. Begin with a new network, or with smaller "
+            f"initial values (init)."
         )
     return (
-        f"{told}numbers overflow in {batch.workspace.dtype} on their way through the network. Look at its activations, "
+        f"{told}numbers overflow in {batch.workspace.dtype} within the network. Check its activations, "
         f"or compute in float64, Network(layers, dtype=np.float64)."
     )
 
 
 def of_code(task: Task, error: DivergenceError) -> str:
-    """Name a user's code that has given what is not finite of finite numbers, in an epoch that began well."""
+    """Return the name of a user's code that may have turned finite numbers into NaN or infinity, as advice."""
     names = [f"the output of {op.name}" for op in task.program.operations]
     i = names.index(error.layer) if error.layer in names else -1
     if (i < 0 and error.layer != "loss") or not (foreign := _foreign(task, i)):
         return ""
-    return f" Or {foreign} is not defined for all that comes: it gives NaN or infinity of finite numbers."
+    return f" Or {foreign} is not defined for all values: it gives NaN or infinity for finite numbers."
 
 
 WRITES = {
@@ -117,7 +118,7 @@ WRITES = {
 
 
 def _foreign(task: Task, i: int) -> str:
-    """Name the class of a user's own that an operation of the program, or the loss (-1), is; or nothing."""
+    """Return the name of operation i, or of the loss (-1), if it is the user's code; else an empty string."""
     if i < 0:
         return type(task.data.loss).__name__ if is_foreign(task.data.loss) else ""
     op = task.program.operations[i]
@@ -133,8 +134,8 @@ def _largest(vector: Array) -> float:
     return float(np.abs(vector).max(initial=0.0))
 
 
-def of_the_rule(task: Task, theta: Array, g: Array, error: DivergenceError) -> str:
-    """Say whether an optimizer of the user's own makes infinity of finite numbers in its first step."""
+def of_the_optimizer(task: Task, theta: Array, g: Array, error: DivergenceError) -> str:
+    """Return advice if a user's optimizer turns finite numbers into NaN or infinity in its first step."""
     rule = task.optimizer
     if not is_foreign(rule) or isinstance(rule, Solver) or error.step > 2:
         return ""
@@ -146,26 +147,29 @@ def of_the_rule(task: Task, theta: Array, g: Array, error: DivergenceError) -> s
         return ""
     method = "update_tensor" if rule.sees_tensors else "update"
     return (
-        f"The rate is not the cause: {method} of {type(rule).__name__} makes NaN or infinity of finite parameters and "
-        f"a finite gradient, in its first step. Is there a division by what may be 0, or a root of what may be "
-        f"negative?"
+        f"The learning rate is not the cause: {method} of {type(rule).__name__} makes NaN or infinity of finite "
+        f"parameters and a finite gradient, in its first step. Does it divide by 0, or take the root of a negative "
+        f"number?"
     )
 
 
-def of_the_rate(task: Task, error: DivergenceError) -> str:
-    """Say what makes steps too long that begin with finite numbers."""
+def of_the_learning_rate(task: Task, error: DivergenceError) -> str:
+    """Return advice for steps that are too large."""
     rule, lr = task.optimizer, error.learning_rate
     decay = max(task.l2, getattr(rule, "weight_decay", 0.0)) * lr
     if decay > 1:
-        return f"The weights shrink by {decay:.3g} of themselves in a step: l2 times the learning rate must be below 1."
+        return (
+            f"Weight decay multiplies the weights by {1 - decay:.3g} in a step: l2 times the learning rate must be "
+            f"below 1."
+        )
     parts = []
     x, t = scale_of(task.data.x), scale_of(task.data.t) if task.data.t.ndim == 2 else None
     if x.size.max() > FAR:
         i = int(x.size.argmax())
-        parts.append(f"inputs of standard deviation 1 ({x.told(i, None, 'x')})")
+        parts.append(f"inputs of standard deviation 1 ({x.describe(i, None, 'x')})")
     if t is not None and task.data.loss.link.is_identity and t.size.max() > FAR:
         i = int(t.size.argmax())
-        parts.append(f"targets of standard deviation 1 ({t.told(i, None, 't')})")
+        parts.append(f"targets of standard deviation 1 ({t.describe(i, None, 't')})")
     if lr > TINY:
         parts.append(
             f"a learning rate ten times smaller than {lr:.3g}" if parts else "a learning rate ten times smaller"

@@ -1,4 +1,4 @@
-"""``fit`` and ``epochs``: a run from its beginning to its end, or an epoch at a time."""
+"""``fit`` and ``epochs``: training as a whole, or an epoch at a time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["epochs", "fit"]
 
 
 def _unknown(function: str, name: str) -> InputTypeError:
-    """Return the error for a setting that does not exist: a TypeError, as for any function."""
+    """Return the error for an unknown setting: a TypeError, as for any function."""
     from fullyconnected.core.habits import SETTINGS, advice
 
     known = sorted([*FitSettings.names(), *("epochs", "progress") * (function == "fit")])
@@ -50,12 +50,12 @@ def epochs(
     optimizer: Optimizer | str | None = None,
     **settings: Unpack[FitOptions],
 ) -> Iterator[Epoch]:
-    """Train as :func:`fit` does, yielding after every epoch: the caller's loop logs, stops, saves.
+    """Train like :func:`fit`, yielding after each epoch, so that the caller's loop can log, stop or save.
 
-    It goes on until the caller's loop ends, or until patience does (then the best weights are given back): with a
-    ``checkpoint`` it may begin beyond the epoch at which the loop would end, so compare with ``>=``. The checkpoint is
-    written when the loop is left, too; whoever calls ``next`` instead ends with ``close``. Arguments are those of
-    :func:`fit` without ``epochs`` and ``progress``, and are checked at once.
+    Training ends when the caller leaves the loop, or by early stopping, which restores the best weights. A run that is
+    resumed from a ``checkpoint`` may begin after the epoch at which the loop would stop, so compare epoch numbers with
+    ``>=``. The checkpoint is also written when the loop is left; if you call ``next`` yourself, call ``close`` at the
+    end. The arguments are those of :func:`fit` without ``epochs`` and ``progress``, and are checked at once.
 
     Yields
     ------
@@ -65,7 +65,7 @@ def epochs(
     Raises
     ------
     ConfigError
-        For a solver such as L-BFGS, which has no epochs to stop between; and whatever :func:`fit` raises.
+        For a solver such as L-BFGS, which has no epochs to stop between; and the errors of :func:`fit`.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def epochs(
             raise _unknown("epochs", name)
     run = Run(net, x, t, loss, optimizer, FitSettings(**settings))
     if isinstance(run.optimizer, Solver):
-        raise ConfigError(f"epochs yields between epochs, and {type(run.optimizer).__name__} has none: use fit")
+        raise ConfigError(f"epochs yields after each epoch, and {type(run.optimizer).__name__} has none: use fit")
     if run.warning:
         warnings.warn(run.warning, DataWarning, stacklevel=2)
     return iter(run)
@@ -114,71 +114,72 @@ def fit(
     n_threads: int | None = None,
     **others: Never,
 ) -> History:
-    """Train a network in place, and return what happened.
+    """Train a network in place, and return the history of the run.
 
-    A second call goes on from the network's weights, but with a fresh optimizer and, for the same seed, the same
-    orders of rows. To go on with a run itself, give it a ``checkpoint``.
+    A second call continues from the network's weights, but with a new optimizer state and, for the same seed, the same
+    shuffles. To resume a run itself, use a ``checkpoint``.
 
     Parameters
     ----------
     net : Network
-        Its parameters change; Ctrl-C leaves them usable, and the history says so.
+        The network to train. After Ctrl-C it can be used as it is, and ``history.interrupted`` is true.
     x : array (rows, ...)
-        Finite numbers of any dtype; they are cast to the network's a batch at a time. (The native engine casts
+        Finite numbers of any dtype, which are cast to the network's dtype a batch at a time. (The native engine casts
         float16, long doubles and foreign byte orders all at once.)
     t : array (rows,) or (rows, n_out)
-        Targets, as the loss takes them.
+        Targets in the form that the loss takes.
     loss : Loss or str
-        Such as ``fc.SoftmaxCrossEntropy()``. There is no default: None is refused, with what to take.
+        Such as ``fc.SoftmaxCrossEntropy()``. There is no default; the error for None proposes a loss.
     optimizer : Optimizer, Solver or str
         Such as ``fc.SGD(0.1)``; ``fc.Adam(1e-3)`` if None.
     epochs : int
-        1 or more: how many a run has in all, those of its checkpoint included.
+        The total number of epochs, including those of a resumed checkpoint; 1 or more.
     batch_size : int
-        1 or more; the last batch of an epoch may be short. With BatchNorm 2 or more, and a last batch of one row goes
-        with the one before.
+        Rows in a batch, 1 or more; the last batch of an epoch may be smaller. BatchNorm needs 2 or more, and a last
+        batch of one row is joined to the batch before.
     l2 : float
-        0 or more: adds ``l2 / 2 sum(W^2)`` to the loss of every batch; biases and norm gains are left alone.
+        Adds ``l2 / 2 sum(W^2)`` to the loss of each batch, 0 or more; biases and the gamma of norms are not included.
     shuffle : bool
-        Whether every epoch has an order of its own; else the rows come as they are.
+        Whether to shuffle the rows in each epoch.
     seed : int, None or numpy.random.Generator
-        Of shuffles and dropout; None draws a fresh one.
+        Seed of the shuffling and of dropout; None draws a new one.
     sample_weight : array (rows,), optional
-        0 or more. A weight of 2 counts as the row twice in the batch's mean.
+        Weights of the rows, 0 or more: a row of weight 2 counts twice in the mean over the batch.
     validation : (x, t) or (x, t, weights), optional
-        Judged after every epoch.
+        Validation data; their loss is computed after each epoch.
     metrics : sequence of str, Metric or callable
-        As :meth:`Network.evaluate` takes them; on the validation data where there are any.
+        As in :meth:`Network.evaluate`; computed on the validation data if there are any, else on the training data.
     monitor : str, optional
-        What ``patience`` watches: ``"loss"``, ``"validation_loss"``, or the name of a metric, which is then one of
-        ``metrics``. None takes the validation loss where there are validation data, else the loss. A function of your
-        own says by an attribute which way is better: ``function.greater_is_better = True``.
+        The quantity that early stopping monitors: ``"loss"``, ``"validation_loss"``, or the name of a metric, which is
+        added to ``metrics``. None takes the validation loss if there are validation data, else the loss. A function of
+        your own needs an attribute that says which direction is better: ``function.greater_is_better = True``.
     patience : int, optional
-        Stop after as many epochs without an improvement of what is monitored, and give the weights of the best epoch
-        back. Equal is no improvement, and any number improves NaN.
+        Early stopping: stop after this many epochs without improvement of the monitored quantity, and restore the
+        weights of the best epoch. An equal value is no improvement; any number is an improvement on NaN.
     max_grad_norm : float, optional
-        Scale longer gradients down to this norm.
+        Scale gradients of a larger norm down to this norm.
     schedule : callable, optional
-        From the epochs trained so far, as a float, to a factor on the learning rate: ``fc.CosineDecay(10)``. Asked
-        before each step; by the native engine before each epoch, for all its steps.
+        A function from the number of epochs trained so far, as a float, to a factor on the learning rate, such as
+        ``fc.CosineDecay(10)``. It is called before each step; by the native engine, before each epoch for all its
+        steps.
     checkpoint : path, optional
-        Written at the start, every so often, and at the end, also where Ctrl-C, patience or an error is the end. Where
-        it exists, the run goes on from it, with the same bits at the end as if it had never stopped. ``fc.load`` reads
-        it too: the network as it is after the last epoch.
+        A file for the state of the run. If it exists, the run is resumed from it, and ends with the same bits as if it
+        had never stopped. It is written at the start, at intervals, and at the end, also if Ctrl-C, early stopping or
+        an error ends the run. ``fc.load`` reads the network after the last complete epoch from it.
     checkpoint_every : int or str, optional
-        After how many epochs the checkpoint is written, 1 or more, or after how much time: ``"30s"``, ``"5m"``,
-        ``"1h"``. None: after five seconds or more, so that writing takes no more than a fiftieth of the time.
+        The interval between writes of the checkpoint: a number of epochs, 1 or more, or a time such as ``"30s"``,
+        ``"5m"`` or ``"1h"``. None takes five seconds, or more if writing would take over a fiftieth of the time.
     progress : "auto", True or False
-        A bar on a terminal (with rich), else lines, a hundred or so; or nothing. What cannot be shown is left out.
+        A progress bar on a terminal (with rich), or else about a hundred lines; False shows nothing.
     warn : bool
-        Whether a :class:`fullyconnected.errors.DataWarning` says which inputs or targets a network hardly learns from.
+        Whether to warn (:class:`fullyconnected.errors.DataWarning`) of inputs or targets that make training difficult.
     engine : str
-        ``"native"``, the one in C++; ``"numpy"``, the layers' own code; or ``"auto"``: native where it is there and
-        can run this, else NumPy, and the history says why. Both compute the same but for rounding.
+        ``"native"`` (C++), ``"numpy"`` (the layers' own code), or ``"auto"``: native if it is installed and can run
+        the network, else NumPy; ``history.engine_why`` has the reason. The engines differ by rounding alone.
     n_threads : int, optional
-        1 or more; the NumPy engine needs threadpoolctl for it. None takes as many as the process may use:
-        OMP_NUM_THREADS, the processors it is bound to, threadpoolctl's limit; and one in a worker of joblib or
-        multiprocessing. The same number gives the same bits.
+        Number of threads, 1 or more; the NumPy engine needs threadpoolctl for it. None takes as many as the process
+        may use (OMP_NUM_THREADS, the processors it is bound to, threadpoolctl's limit), and one in a worker of joblib
+        or multiprocessing. The same number of threads gives the same bits.
 
     Returns
     -------
@@ -188,12 +189,11 @@ def fit(
     Raises
     ------
     DivergenceError
-        Where loss or weights are not finite any more; the network has the
-        weights from before that epoch again, which are.
+        If the loss or the weights become NaN or infinite. The network then has the weights from before the epoch.
     ShapeError, DataError, InputTypeError, ConfigError
         For data or settings that cannot be used, before anything is computed.
     CheckpointError
-        Where the checkpoint belongs to another run.
+        If the checkpoint belongs to another run.
 
     Examples
     --------
@@ -205,7 +205,7 @@ def fit(
     >>> history.loss[-1] < 0.01 < history.loss[0]
     True
     """
-    given = locals()  # the arguments by name, before there is any other name
+    given = locals()  # the arguments by name, before other local names are defined
     if others:
         raise _unknown("fit", min(others))
     total = count("epochs", epochs)

@@ -1,4 +1,4 @@
-"""What is known of a run, an epoch at a time and at its end."""
+"""The history of a run, and one of its epochs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Epoch", "History"]
 
 
 class Epoch(NamedTuple):
-    """One epoch just trained."""
+    """The results of one epoch."""
 
     number: int
     loss: float
@@ -37,44 +37,44 @@ class Epoch(NamedTuple):
 
 
 def _duration(seconds: float) -> str:
-    """Return a time to three digits, and never 0 for what took some."""
+    """Return a time to three digits, in seconds or milliseconds."""
     return f"{seconds:.2f} s" if seconds >= 0.9995 else f"{1000 * seconds:.3g} ms"
 
 
 @dataclass(repr=False)
 class History:
-    """What a training run has left behind, beside the network.
+    """The history of a training run.
 
     Attributes
     ----------
     loss : list of float
-        One an epoch: the row-weighted mean of the batches' losses before their updates, l2 included. (Of a solver
-        such as L-BFGS: the loss after each iteration.)
+        The training loss of each epoch: the row-weighted mean of the batches' losses before their updates, with l2.
+        (For a solver such as L-BFGS: the loss after each iteration.)
     validation_loss : list of float
-        One an epoch, where there are validation data; without l2.
+        The validation loss of each epoch, without l2; empty without validation data.
     metrics : dict of list of float
-        By name, one an epoch: on the validation data where there are any, else on the training data.
+        By name, the value of each epoch: on the validation data if there are any, else on the training data.
     engine : str
-        Which engine ran: ``"native"`` or ``"numpy"``.
+        The engine that ran: ``"native"`` or ``"numpy"``.
     engine_why : str
-        Why it was that one.
+        The reason for the choice of the engine.
     seed : int
-        What makes the run repeatable.
+        The seed with which the run can be repeated.
     interrupted : bool
-        Whether Ctrl-C ended it.
+        Whether Ctrl-C ended the run.
     stopped : str
-        What ended it: ``"epochs"``, ``"patience"`` or ``"interrupted"``. For L-BFGS also ``"converged"``;
-        ``"line_search"``, where no step along the last direction made the loss smaller (at the limits of the dtype,
-        or because a gradient is wrong); or ``"evaluations"``, more than 20 for each epoch.
+        What ended the run: ``"epochs"``, ``"patience"`` or ``"interrupted"``. For L-BFGS also ``"converged"``;
+        ``"line_search"``, if no step along the last direction decreased the loss (at the limits of the dtype, or
+        because a gradient is wrong); or ``"evaluations"``, if there were more than 20 for each epoch.
     monitor : str or None
-        With patience, what it watched: ``"loss"``, ``"validation_loss"`` or the name of a metric.
+        With early stopping, the monitored quantity: ``"loss"``, ``"validation_loss"`` or the name of a metric.
     best_epoch : int or None
-        With patience, the epoch whose weights the network has.
+        With early stopping, the epoch whose weights the network has.
 
     Examples
     --------
     >>> print(History(loss=[2.0, 0.5, 0.25], metrics={"accuracy": [0.5, 0.75, 1.0]}, best_epoch=3))
-    3 epochs by the numpy engine, until there had been as many as asked for
+    3 epochs by the numpy engine; not stopped early
     loss      2 -> 0.25, lowest 0.25 in epoch 3
     accuracy  0.5 -> 1
     the network has the weights of epoch 3
@@ -95,7 +95,7 @@ class History:
         if not self.loss:
             return f"no epoch is complete; {ENDED.get(self.stopped, self.stopped)}"
         epochs = f"{len(self.loss):,} epoch{'s' * (len(self.loss) != 1)}"
-        lines = [f"{epochs} by the {self.engine} engine, {ENDED.get(self.stopped, self.stopped)}"]
+        lines = [f"{epochs} by the {self.engine} engine; {ENDED.get(self.stopped, self.stopped)}"]
         curves = {"loss": self.loss, "validation loss": self.validation_loss}
         on = "validation " if self.validation_loss else ""
         curves |= {in_ascii(f"{on}{printable(key).replace('_', ' ')}"): values for key, values in self.metrics.items()}
@@ -112,24 +112,24 @@ class History:
             lines.append(f"the network has the weights of epoch {self.best_epoch}{by}")
         return "\n".join(lines)
 
-    __repr__ = __str__  # a notebook shows the last value of a cell, and thousands of numbers say less
+    __repr__ = __str__  # a notebook shows the repr of a cell's last value, and the lists may be long
 
     def plot(self, *, ax: AxesLike | None = None) -> list[Axes]:
         """Draw the learning curves; see :func:`fullyconnected.plot.learning_curves`."""
-        # by its name, since the module of figures knows this one
+        # imported by name, since the module plot imports this one
         axes: list[Axes] = import_module("fullyconnected.plot").learning_curves(self, ax=ax)
         return axes
 
-    if not TYPE_CHECKING:  # to a type checker any name would pass otherwise, and any item
+    if not TYPE_CHECKING:  # else a type checker would accept any attribute, and any item
 
         def __getitem__(self, name: object) -> NoReturn:
-            """Raise: a history is no dict."""
+            """Raise, since a history is not a dict."""
             raise InputTypeError(
-                f"a History has attributes and no items: history.loss, history.metrics['accuracy']; got {name!a:.80}"
+                f"a History has attributes, not items: history.loss, history.metrics['accuracy']; got {name!a:.80}"
             )
 
         def __getattr__(self, name: str) -> Any:  # reached only for names that do not exist
-            if name.startswith("_"):  # asked for by tools, which expect it to be missing
+            if name.startswith("_"):  # tools look such names up, and expect an AttributeError
                 raise AttributeError(f"'History' object has no attribute {name!r}")
             from fullyconnected.core.habits import HISTORY, advice
 
@@ -139,10 +139,10 @@ class History:
 
 
 ENDED = {
-    "epochs": "until there had been as many as asked for",
-    "patience": "until patience was at its end",
+    "epochs": "not stopped early",
+    "patience": "stopped early, after patience epochs without improvement",
     "interrupted": "interrupted",
-    "converged": "until nothing more was to be gained",
-    "line_search": "until no step along the last direction made the loss smaller",
-    "evaluations": "until the loss had been looked at as often as is allowed",
+    "converged": "converged",
+    "line_search": "stopped, since no step along the last direction decreased the loss",
+    "evaluations": "stopped at the maximum number of loss evaluations",
 }

@@ -1,13 +1,12 @@
-"""What tells one setting from another: the same text in every process, on every machine, under every Python.
+"""The identity of a setting as text, which is the same in each process, on each machine, under each Python.
 
-A number is told by its value and an object made of settings by these. A function is told by its code: by its source,
-parsed, so that layout, comments and annotations do not matter; by its defaults; and by what it reads from around it,
-such as a constant of its module or an attribute of its object, and so on through the functions that it calls. What it
-changes, such as a counter, is no setting.
+The identity of a number is its value, and that of an object its settings. The identity of a function is its code: its
+parsed source, in which layout, comments and annotations do not matter; its defaults; and the outer variables that it
+reads, such as a constant of its module or an attribute of its object, through all functions that it calls. Variables
+that it changes, such as a counter, do not belong to its identity.
 
-What is not seen: code of installed packages and of C, files, the environment, what is imported within a function or
-looked up under a name that is computed, and what objects hold that are neither made of settings nor read one attribute
-at a time.
+Some things are not seen: code of installed packages and in C, files, the environment, imports within a function, names
+that are computed, and the content of objects that have no settings and are not read one attribute at a time.
 """
 
 import dataclasses
@@ -32,10 +31,10 @@ from fullyconnected.training.sourcecode import SELF, Chain, Files, Step, find
 
 __all__ = ["alike", "own_code", "stable_repr"]
 
-DEEPEST = 12  # settings within settings, functions that call functions
-LONGEST = 60  # entries that can be read one by one
-MOST = 10_000  # entries that are told one by one
-EXACT = 2**53  # up to here a whole number is told as a float: 1 and 1.0 are one rate
+DEEPEST = 12  # levels of settings within settings, and of functions that call functions
+LONGEST = 60  # most entries and array elements that are written out
+MOST = 10_000  # most entries of a list that are looked at
+EXACT = 2**53  # whole numbers up to this are written as floats, so that 1 and 1.0 are the same
 FIXED = (bool, int, float, complex, str, bytes, np.generic, np.ndarray, types.FunctionType, functools.partial)
 WRITTEN = (numbers.Number, np.generic, np.dtype, range, slice, re.Pattern, date, time, timedelta)
 CODE = re.compile(r" of (code|Python \d+\.\d+) [0-9a-f]{8}")
@@ -45,21 +44,21 @@ Reads = dict[str, str]
 
 
 def stable_repr(thing: Any) -> str:
-    """Return what tells one setting from another."""
-    return _Teller().tell(thing)
+    """Return the identity of a setting."""
+    return _Describer().describe(thing)
 
 
 def own_code(thing: Any) -> str | None:
-    """Return what tells the code of an object's class from other code; None where it is the library's."""
+    """Return the identity of the code of an object's class; None for classes of the library."""
     kind = type(thing)
-    return kind.__qualname__ + _Teller().tell_code(kind, thing) if _is_own(kind) else None
+    return kind.__qualname__ + _Describer().describe_code(kind, thing) if _is_own(kind) else None
 
 
 def alike(one: str, other: str) -> bool:
-    """Whether two texts tell the same setting, as far as they can be compared.
+    """Whether two identities are the same, as far as they can be compared.
 
-    Code whose source was not found is told by the interpreter's form of it, which another Python does not have: where
-    that is so, all up to the first function's name decides.
+    The identity of code without source is its bytecode, which differs between versions of Python: across these, only
+    the text up to the first function's name is compared.
     """
     kinds, others = set(CODE.findall(one)), set(CODE.findall(other))
     if kinds != others and kinds | others != {"code"}:
@@ -67,15 +66,15 @@ def alike(one: str, other: str) -> bool:
     return one == other
 
 
-class _Teller:
-    """Tells one thing; a function or a class that it comes upon once more is told by its name."""
+class _Describer:
+    """Writes the identity of one thing; a function or class that occurs again is written as its name."""
 
     def __init__(self) -> None:
         self.path: set[int] = set()
         self.known: dict[tuple[int, int], object] = {}
         self.files: Files = {}
 
-    def tell(self, thing: Any) -> str:
+    def describe(self, thing: Any) -> str:
         if isinstance(thing, enum.Enum):
             return f"{type(thing).__qualname__}.{thing.name}"
         if isinstance(thing, int | np.integer) and not isinstance(thing, bool) and abs(int(thing)) > EXACT:
@@ -92,71 +91,71 @@ class _Teller:
             return "..."
         self.path.add(id(thing))
         try:
-            return self._tell(thing)
-        except Exception:  # whatever objects of other libraries do when they are looked at
+            return self._describe(thing)
+        except Exception:  # attributes of other libraries' objects may raise anything
             return f"{type(thing).__qualname__}()"
         finally:
             self.path.discard(id(thing))
 
-    def _tell(self, thing: Any) -> str:
+    def _describe(self, thing: Any) -> str:
         if isinstance(thing, np.ndarray):
             if thing.dtype == object or thing.size <= LONGEST:
-                return self.tell(thing.tolist())
+                return self.describe(thing.tolist())
             data = np.ascontiguousarray(thing).astype(thing.dtype.newbyteorder("<"))
             return f"array of {thing.dtype.name} {thing.shape} {zlib.crc32(data.tobytes()):08x}"
         if isinstance(thing, list | tuple) and len(thing) > MOST:
             if all(type(each) in (int, float) for each in thing) and (array := np.asarray(thing)).dtype != object:
-                return self.tell(array)
-            return f"{len(thing)} entries, {self.tell(thing[:MOST])}"
+                return self.describe(array)
+            return f"{len(thing)} entries, {self.describe(thing[:MOST])}"
         if isinstance(thing, list | tuple):
-            return f"[{_short(', '.join(map(self.tell, thing)), len(thing))}]"
+            return f"[{_short(', '.join(map(self.describe, thing)), len(thing))}]"
         if isinstance(thing, set | frozenset):
-            return f"{{{_short(', '.join(sorted(map(self.tell, thing))), len(thing))}}}"
+            return f"{{{_short(', '.join(sorted(map(self.describe, thing))), len(thing))}}}"
         if isinstance(thing, dict):
-            entries = sorted(f"{self.tell(key)}: {self.tell(value)}" for key, value in thing.items())
+            entries = sorted(f"{self.describe(key)}: {self.describe(value)}" for key, value in thing.items())
             return f"{{{_short(', '.join(entries), len(thing))}}}"
         if isinstance(thing, functools.partial):
-            return f"partial({self.tell(thing.func)}, {self.tell(thing.args)}, {self.tell(thing.keywords)})"
+            return f"partial({self.describe(thing.func)}, {self.describe(thing.args)}, {self.describe(thing.keywords)})"
         if isinstance(thing, types.MethodType):
             function, owner = thing.__func__, thing.__self__
-            return self.tell_function(function, owner) if isinstance(function, types.FunctionType) else "..."
+            return self.describe_function(function, owner) if isinstance(function, types.FunctionType) else "..."
         if isinstance(thing, types.FunctionType):
-            return self.tell_function(thing)
+            return self.describe_function(thing)
         if isinstance(thing, type):
-            return f"{thing.__qualname__}{self.tell_code(thing) if _is_own(thing) else ''}"
-        if callable(wrapped := getattr(thing, "__wrapped__", None)):  # as functools.lru_cache leaves it
-            return self.tell(wrapped)
+            return f"{thing.__qualname__}{self.describe_code(thing) if _is_own(thing) else ''}"
+        if callable(wrapped := getattr(thing, "__wrapped__", None)):  # as functools.lru_cache sets it
+            return self.describe(wrapped)
         name = getattr(thing, "__qualname__", getattr(thing, "__name__", None))
         if isinstance(name, str) and "__name__" not in getattr(thing, "__dict__", ()):
-            return name  # what is written in C
+            return name  # a function in C
         if isinstance(thing, Settings) or dataclasses.is_dataclass(thing):
-            return self.tell_settings(thing)
+            return self.describe_settings(thing)
         call: Any = None
         if callable(thing):
             call = type(thing).__call__
         if isinstance(call, types.FunctionType) and _is_own(type(thing)):
-            return self.tell_function(call, thing, type(thing).__qualname__)
+            return self.describe_function(call, thing, type(thing).__qualname__)
         held = {name: value for name, value in _held(thing).items() if call is not None and _is_fixed(value)}
         return f"{type(thing).__qualname__}({self._listed(held)})"
 
-    def tell_settings(self, thing: Any) -> str:
+    def describe_settings(self, thing: Any) -> str:
         kind = type(thing)
         changed = self._changed_by(kind)
         held = {name: value for name, value in _held(thing).items() if (SELF, ((".", name),)) not in changed}
-        return f"{kind.__qualname__}({self._listed(held)}){self.tell_code(kind, thing) if _is_own(kind) else ''}"
+        return f"{kind.__qualname__}({self._listed(held)}){self.describe_code(kind, thing) if _is_own(kind) else ''}"
 
-    def tell_function(self, function: types.FunctionType, owner: Any = None, name: str | None = None) -> str:
+    def describe_function(self, function: types.FunctionType, owner: Any = None, name: str | None = None) -> str:
         name = name or function.__qualname__
         if self._is_known(function, owner):
             return name
         if not _is_own(function):
             wrapped = getattr(function, "__wrapped__", None)
-            return name if wrapped is None else f"{name}({self.tell(wrapped)})"
+            return name if wrapped is None else f"{name}({self.describe(wrapped)})"
         reads: Reads = {}
-        return name + _summed([self._look(function, owner, reads)]) + _within(reads)
+        return name + _checksum([self._look(function, owner, reads)]) + _within(reads)
 
-    def tell_code(self, kind: type, owner: Any = None) -> str:
-        """Return what a class of the user's own does, in all that it does not have from the library."""
+    def describe_code(self, kind: type, owner: Any = None) -> str:
+        """Return the identity of the code of a user's class, without what it inherits from the library."""
         if self._is_known(kind, owner):
             return ""
         reads: Reads = {}
@@ -166,19 +165,19 @@ class _Teller:
                 if name in vars(base).get("__renamed__", ()) or name.startswith("__") or name in _held(owner):
                     continue
                 if _is_fixed(value) and not callable(value):
-                    reads.setdefault(name, self.tell(value))
-        return _summed(codes) + _within(reads)
+                    reads.setdefault(name, self.describe(value))
+        return _checksum(codes) + _within(reads)
 
     def _is_known(self, thing: object, owner: object) -> bool:
         known = (id(thing), id(owner)) in self.known
-        self.known[id(thing), id(owner)] = thing, owner  # kept, so that no other gets the same id
+        self.known[id(thing), id(owner)] = thing, owner  # keeps the objects alive, so that no other gets the same id
         return known
 
     def _listed(self, values: dict[str, Any]) -> str:
-        return ", ".join(f"{name}={self.tell(value)}" for name, value in values.items())
+        return ", ".join(f"{name}={self.describe(value)}" for name, value in values.items())
 
     def _look(self, function: types.FunctionType, owner: Any, reads: Reads, within: str = "") -> tuple[str, str]:
-        """Return what a function says, and how that was found; note what it reads, and what that is now."""
+        """Return the kind of a function's code, and the code; add the values of its outer variables to ``reads``."""
         code = function.__code__
         given = code.co_varnames[: code.co_argcount]
         defaults = function.__defaults__ or ()
@@ -186,7 +185,7 @@ class _Teller:
             *zip(given[len(given) - len(defaults) :], defaults, strict=True),
             *(function.__kwdefaults__ or {}).items(),
         ]:
-            reads[within + name] = self.tell(value)
+            reads[within + name] = self.describe(value)
         source = find(code, self.files)
         changed = self._changed_by(type(owner)) | (frozenset() if source is None else source.changes)
         for root, steps in _read_by(code) if source is None else source.reads:
@@ -194,15 +193,15 @@ class _Teller:
                 continue
             found, value = _resolve(function, owner, root, steps)
             if found and not (isinstance(value, types.ModuleType) or (source is None and not _is_fixed(value))):
-                name, text = _spelled(root, steps), self.tell(value)
-                while reads.setdefault(name, text) != text:  # a constant of another module, with the same name
+                name, text = _name_of(root, steps), self.describe(value)
+                while reads.setdefault(name, text) != text:  # a variable of the same name in another module
                     name += "'"
         if source is None:
             return f"Python {sys.version_info[0]}.{sys.version_info[1]}", _bytecode(code)
         return "code", source.written
 
     def _changed_by(self, kind: type) -> frozenset[Chain]:
-        """Return what the methods of a class change of an object that has been made: it is no setting."""
+        """Return the attributes that the methods of a class change, which are not settings."""
         sources = (find(method.__code__, self.files) for method in _methods(kind).values())
         return frozenset(
             chain for source in sources if source is not None for chain in source.changes if chain[0] == SELF
@@ -210,7 +209,7 @@ class _Teller:
 
 
 def _is_own(thing: type | types.FunctionType) -> bool:
-    """Whether a class or function is the user's: not the library's, Python's, or an installed package's."""
+    """Whether a class or function is the user's, and not of the library, of Python or of an installed package."""
     module = getattr(thing, "__module__", None) or ""
     if isinstance(thing, types.FunctionType):
         return not _is_installed(module, thing.__code__.co_filename)
@@ -225,7 +224,7 @@ def _is_installed(module: str, file: str) -> bool:
 
 
 def _methods(kind: type) -> dict[str, types.FunctionType]:
-    """Return the functions of a class of the user's own, by name, without those that only make, show or compare."""
+    """Return the methods of a user's class by name, without special methods other than ``__call__``."""
     found: dict[str, types.FunctionType] = {}
     for base in filter(_is_own, kind.__mro__):
         for name, value in vars(base).items():
@@ -237,7 +236,7 @@ def _methods(kind: type) -> dict[str, types.FunctionType]:
 
 
 def _held(thing: object) -> dict[str, Any]:
-    """Return an object's attributes by name, in the order in which it got them."""
+    """Return an object's attributes by name, in the order in which they were set."""
     held = dict(getattr(thing, "__dict__", {}))
     for base in reversed(type(thing).__mro__):
         slots = vars(base).get("__slots__", ())
@@ -248,14 +247,14 @@ def _held(thing: object) -> dict[str, Any]:
 
 
 def _is_fixed(value: object) -> bool:
-    """Whether a value can be no state that a run goes through: numbers, text, arrays, functions, and tuples of them."""
+    """Whether a value is a constant and not state of a run: numbers, text, arrays, functions, and tuples of them."""
     if isinstance(value, tuple | frozenset):
         return all(map(_is_fixed, value))
     return value is None or isinstance(value, FIXED)
 
 
 def _resolve(function: types.FunctionType, owner: Any, root: str, steps: tuple[Step, ...]) -> tuple[bool, Any]:
-    """Return whether a function has such a variable around it, and its value: as far as it can be read in safety."""
+    """Return whether an outer variable of a function exists and can be read without side effects, and its value."""
     nothing = False, None
     code = function.__code__
     if root == SELF:
@@ -265,7 +264,7 @@ def _resolve(function: types.FunctionType, owner: Any, root: str, steps: tuple[S
     elif root in code.co_freevars:
         try:
             value = (function.__closure__ or ())[code.co_freevars.index(root)].cell_contents
-        except ValueError:  # it has none yet
+        except ValueError:  # the variable has no value yet
             return nothing
         if root == "__class__":
             return nothing
@@ -285,10 +284,10 @@ def _resolve(function: types.FunctionType, owner: Any, root: str, steps: tuple[S
                 return nothing
             value = vars(value)[key]
         elif isinstance(value, np.ndarray | str | list | tuple | dict | set | frozenset | int | float):
-            return True, value  # what is read is a method; what counts is what it belongs to
+            return True, value  # the attribute is a method; its object is what matters
         else:
             static = inspect.getattr_static(value, str(key), None)
-            computed = getattr(static, "fget", getattr(static, "func", None))  # of a property, cached or not
+            computed = getattr(static, "fget", getattr(static, "func", None))  # a property's, or cached_property's
             if isinstance(computed, types.FunctionType):
                 return True, types.MethodType(computed, value)
             try:
@@ -298,7 +297,7 @@ def _resolve(function: types.FunctionType, owner: Any, root: str, steps: tuple[S
     return True, value
 
 
-def _spelled(root: str, steps: tuple[Step, ...]) -> str:
+def _name_of(root: str, steps: tuple[Step, ...]) -> str:
     return (root + "".join(f".{key}" if kind == "." else f"[{key!r}]" for kind, key in steps)).removeprefix(".")
 
 
@@ -306,20 +305,20 @@ def _within(reads: Reads) -> str:
     return f" ({', '.join(f'{name}={text}' for name, text in sorted(reads.items()))})" if reads else ""
 
 
-def _summed(codes: list[tuple[str, str]]) -> str:
-    kind = min((kind for kind, _ in codes), default="code")  # one that is not of source is enough
+def _checksum(codes: list[tuple[str, str]]) -> str:
+    kind = min((kind for kind, _ in codes), default="code")  # "Python ..." if any function has no source
     return f" of {kind} {zlib.crc32(repr([written for _, written in codes]).encode()):08x}"
 
 
 def _short(text: str, entries: int = 0) -> str:
-    """Return text, or a checksum of what nobody would read."""
+    """Return the text, or its beginning and a checksum if it is long."""
     if entries <= LONGEST and len(text) <= 2000:
         return text
     return f"{text[:60]}... {zlib.crc32(text.encode('utf-8', 'surrogatepass')):08x}"
 
 
 def _read_by(code: types.CodeType) -> Iterator[tuple[str, tuple[Step, ...]]]:
-    """Return which variables a function reads, and does not write, where it has no source."""
+    """Yield the outer variables that a function without source reads and does not write."""
     names: dict[str, set[str]] = {"LOAD": set(), "STORE": set()}
     for each in dis.get_instructions(code):
         what, _, where = each.opname.partition("_")
@@ -329,11 +328,11 @@ def _read_by(code: types.CodeType) -> Iterator[tuple[str, tuple[Step, ...]]]:
 
 
 def _bytecode(code: types.CodeType) -> str:
-    """Return what the interpreter has made of a function, with the functions that it makes."""
+    """Return the bytecode of a function and of the functions within it."""
     constants: list[object] = []
     for each in code.co_consts:
         if isinstance(each, types.CodeType):
             constants.append(_bytecode(each))
-        else:  # a set has another order in every process
+        else:  # the order of a set differs between processes
             constants.append(sorted(map(repr, each)) if isinstance(each, frozenset) else repr(each))
     return repr((code.co_code, code.co_names, constants))

@@ -1,4 +1,4 @@
-"""How a run is shown while it goes on: a bar on a terminal, lines in a log, or nothing; also where showing fails."""
+"""The display of a run's progress: a bar on a terminal, lines in a log, or nothing; its failures are ignored."""
 
 import contextlib
 import io
@@ -11,36 +11,36 @@ from fullyconnected.errors import InputTypeError
 
 __all__ = ["Progress", "Stream", "choose"]
 
-MOST = 100  # lines of a run, beside those that come early; the last one is always among them
+MOST = 100  # lines of a run, apart from additional early ones; the last epoch has a line
 
 
 class Stream:
-    """A stream that is written to where it can be: one that is closed or gone takes nothing, and nobody hears of it.
+    """A stream to which messages are written if possible; errors, as of a closed stream, are ignored.
 
-    Text goes past the buffer of an ordinary stream. What a broken pipe has left in there would fail once more when
-    the interpreter ends, and give the program another exit status.
+    Text bypasses the buffer of a file: if text for a broken pipe stayed in the buffer, flushing it when the
+    interpreter ends would fail again, and change the exit status of the program.
     """
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
         buffer = stream.buffer if isinstance(stream, io.TextIOWrapper) else None
         raw = getattr(buffer, "raw", None)
-        self.raw = raw if isinstance(raw, io.FileIO) and os.name == "posix" else None  # elsewhere lines end otherwise
+        self.raw = raw if isinstance(raw, io.FileIO) and os.name == "posix" else None  # elsewhere, \n is translated
 
     @property
     def encoding(self) -> str:
-        """The stream's own; ASCII where it does not say."""
+        """The encoding of the stream, ASCII if it has none."""
         return getattr(self.stream, "encoding", None) or "ascii"
 
     def isatty(self) -> bool:
-        """Whether it is a terminal that can still be asked."""
+        """Whether the stream is a terminal, and open."""
         try:
             return bool(self.stream.isatty())
         except Exception:
             return False
 
     def write(self, text: str) -> int:
-        """Write the text at once, with escapes for what the encoding lacks; return the length of it all."""
+        """Write the text without buffering, with escapes for what the encoding lacks; return its length."""
         with contextlib.suppress(Exception):
             self.stream.flush()
             if self.raw is None:
@@ -49,7 +49,7 @@ class Stream:
                 return len(text)
             data = text.encode(self.encoding, "backslashreplace")
             while data:
-                data = data[self.raw.write(data) or len(data) :]  # None: a full pipe that does not wait
+                data = data[self.raw.write(data) or len(data) :]  # write returns None for a full, non-blocking pipe
         return len(text)
 
     def _write(self, text: str) -> None:
@@ -59,24 +59,24 @@ class Stream:
             self.stream.write(text.encode("ascii", "backslashreplace").decode("ascii"))
 
     def flush(self) -> None:
-        """Do nothing: all is written."""
+        """Do nothing, since write flushes."""
 
 
 class Progress:
-    """Is told of every epoch, and shows nothing."""
+    """The interface of progress displays; this one shows nothing."""
 
     def start(self, epochs: int, done: int) -> None:
-        """Begin, with ``done`` of the ``epochs`` already trained."""
+        """Begin, with ``done`` of the ``epochs`` trained before."""
 
     def show(self, number: int, epoch: object) -> None:
-        """Show the epoch just trained, in its own words; they are not asked for where nothing is shown."""
+        """Show an epoch, which is converted to text only if it is shown."""
 
     def stop(self) -> None:
-        """End, whether the run is complete or not."""
+        """End the display, even if the run is incomplete."""
 
 
 class Lines(Progress):
-    """Writes lines to standard error: for every epoch of a short run, of a long one for about a hundred."""
+    """Lines on standard error: for each epoch of a short run, for about a hundred epochs of a long one."""
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
@@ -88,7 +88,7 @@ class Lines(Progress):
 
     def show(self, number: int, epoch: object) -> None:
         self.latest, since = (number, epoch), number - self.done
-        # the 1st, 2nd, 4th, 8th, ... too: who waits wants to see soon whether it learns
+        # also epochs 1, 2, 4, 8, ..., so that the first lines appear early
         if since % self.every == 0 or since & (since - 1) == 0 or number == self.epochs:
             self.stop()
 
@@ -100,7 +100,7 @@ class Lines(Progress):
 
 
 class Bar(Progress):
-    """A bar on a terminal, drawn by rich; where the terminal is narrow, the bar gives way to the numbers."""
+    """A progress bar on a terminal, drawn by rich; on a narrow terminal, the bar is shorter and the numbers stay."""
 
     def __init__(self, stream: Stream) -> None:
         from rich.console import Console
@@ -114,10 +114,10 @@ class Bar(Progress):
         self.bar = Progress(
             BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=5)),
             MofNCompleteColumn(table_column=Column(no_wrap=True)),
-            TextColumn("{task.description}", table_column=Column(no_wrap=True), markup=False),  # metrics' names
+            TextColumn("{task.description}", table_column=Column(no_wrap=True), markup=False),  # of metrics' names
             console=self.console,
             expand=True,
-            redirect_stdout=Stream(sys.stdout).isatty(),  # what is printed to a file meanwhile belongs there
+            redirect_stdout=Stream(sys.stdout).isatty(),  # standard output that goes to a file must not be redirected
         )
         self.bar.start()
         self.task = self.bar.add_task("", total=epochs, completed=done)
@@ -130,7 +130,7 @@ class Bar(Progress):
 
 
 class Expendable(Progress):
-    """Shows what another does, until that fails: then nothing, and the run goes on."""
+    """Another display, of which any failure ends the display but not the run."""
 
     def __init__(self, shown: Progress) -> None:
         self.shown = shown
@@ -149,12 +149,12 @@ class Expendable(Progress):
             getattr(self.shown, step)(*arguments)
         except Exception:
             with contextlib.suppress(Exception):
-                self.shown.stop()  # it may have hidden the cursor, or taken the place of standard output
+                self.shown.stop()  # restores the cursor and standard output
             self.shown = Progress()
 
 
 def choose(progress: Any) -> Progress:
-    """Return what ``progress=`` stands for: False nothing; "auto" or True a bar on a terminal, else lines."""
+    """Return the display for ``progress``: none for False; for "auto" or True, a bar on a terminal, else lines."""
     if progress is False:
         return Progress()
     if progress is not True and progress != "auto":
@@ -163,8 +163,8 @@ def choose(progress: Any) -> Progress:
         return Progress()
     stream = Stream(sys.stderr)
     if stream.isatty():
-        with contextlib.suppress(Exception):  # rich is not there, or of no use here
+        with contextlib.suppress(Exception):  # rich is not installed, or cannot draw on this terminal
             bar = Bar(stream)
-            if bar.console.is_interactive:  # else, as for TERM=dumb, rich shows nothing until the end
+            if bar.console.is_interactive:  # otherwise (TERM=dumb, say) rich would show nothing until the end
                 return Expendable(bar)
     return Expendable(Lines(stream))

@@ -1,4 +1,4 @@
-"""A run: a loop that trains an epoch at a time, judges, records and stops."""
+"""A run: the loop that trains epochs, evaluates and records them, and stops."""
 
 import time
 from collections.abc import Generator, Mapping
@@ -29,16 +29,10 @@ __all__ = ["Run"]
 
 
 class Run:
-    """A network, its data and its settings, all checked; iterating trains, an epoch at a time."""
+    """A network with its data and settings, all checked; iterating over it trains an epoch at a time."""
 
     def __init__(
-        self,
-        net: Network,
-        x: Any,
-        t: Any,
-        loss: Any,
-        optimizer: Any = None,
-        settings: FitSettings | None = None,
+        self, net: Network, x: Any, t: Any, loss: Any, optimizer: Any = None, settings: FitSettings | None = None
     ) -> None:
         if not isinstance(net, Network):
             raise InputTypeError(
@@ -49,23 +43,24 @@ class Run:
         self.patience = settings.patience
         self.net, known = net, net.columns
         self.data = check_data(net.program, net.dtype, x, t, loss, settings.sample_weight, columns=known)
-        answers = columns_of(t) or ()  # of a single one the name says nothing
+        answers = columns_of(t) or ()  # the name of a single column says nothing
         columns = Columns(known.x or columns_of(x), known.t or (answers if len(answers) > 1 else None))
         self.optimizer = OPTIMIZERS.get(Adam() if optimizer is None else optimizer)
         self.validation = _validation(net, settings.validation, self.data, columns)
-        judged = self.validation or self.data
-        self.metrics = named(settings.metrics, judged.t, judged.loss, net.n_out, judged.weights, also=self.data.t)
+        evaluated = self.validation or self.data
+        where = evaluated.t, evaluated.loss, net.n_out, evaluated.weights
+        self.metrics = named(settings.metrics, *where, also=self.data.t)
         if settings.monitor in METRICS.classes and settings.monitor not in self.metrics:
-            self.metrics |= named(settings.monitor, judged.t, judged.loss, net.n_out, judged.weights, also=self.data.t)
-        usual = "loss" if self.validation is None else "validation_loss"
-        self.monitor = usual if settings.monitor is None else settings.monitor
-        self.greater_is_better = _greater_is_better(self.monitor, self.metrics, judged is self.validation)
+            self.metrics |= named(settings.monitor, *where, also=self.data.t)
+        default = "loss" if self.validation is None else "validation_loss"
+        self.monitor = default if settings.monitor is None else settings.monitor
+        self.greater_is_better = _greater_is_better(self.monitor, self.metrics, evaluated is self.validation)
         require_rows(net.program, len(self.data.x), f"x of {len(self.data.x)} row(s)")
         require_rows(net.program, settings.batch_size, f"batch_size={settings.batch_size}")
         self.task = Task(net.program, self.data, self.optimizer, **settings.those(Task._fields))
         if isinstance(self.optimizer, Solver):
             solver.refuse(self.optimizer, self.task, settings.checkpoint)
-            self.task = self.task._replace(batch_size=len(self.data.x))  # it looks at all rows at once
+            self.task = self.task._replace(batch_size=len(self.data.x))  # a solver uses all rows at once
         self.engine, self.why = choose(
             settings.engine, net.program, loss=self.data.loss, optimizer=self.optimizer, source=self.data.x
         )
@@ -73,7 +68,7 @@ class Run:
         slots = {} if solves else new_slots(self.task.rule, net.program, net.dtype)
         self.state = TrainingState(net.theta, net.state, as_seed(settings.seed), slots)
         if not np.isfinite(net.theta).all():
-            raise ConfigError("the network's parameters are not all finite; nothing can be learned from there")
+            raise ConfigError("the network's parameters are not all finite, so it cannot be trained")
         self.checkpoint = None
         if settings.checkpoint is not None:
             from fullyconnected.training.checkpoint import Checkpoint, fingerprint  # loads what reads and writes files
@@ -86,7 +81,7 @@ class Run:
                 columns,
                 seed="fresh" if settings.seed is None else self.state.seed,
                 metrics=list(self.metrics),
-                monitor=None if self.monitor == usual else self.monitored(),
+                monitor=None if self.monitor == default else self.monitored(),
                 data=fingerprint(self.data),
                 validation=fingerprint(self.validation),
             )
@@ -99,34 +94,34 @@ class Run:
         self.warning = self.look_at(x, t, columns) if settings.warn and not self.state.epoch else ""
 
     def look_at(self, given_x: Any, given_t: Any, columns: Columns) -> str:
-        """Say what it is of the data that a network hardly learns from; or nothing."""
+        """Return a warning about data that make training difficult, or an empty string."""
         x, t, loss, net = self.data.x, self.data.t, self.data.loss, self.net
-        told = (
+        warnings = (
             scales.of_order(given_x, given_t),
             scales.of_inputs(x, net.program, columns.x),
             scales.of_targets(t, loss, lambda rows: net.predict(x.taken(rows, net.dtype), engine="numpy")),
         )
-        return ". ".join(each for each in told if each)
+        return ". ".join(filter(None, warnings))
 
     def __iter__(self) -> Generator[Epoch]:
         try:
             while not self.out_of_patience():
                 yield self.epoch()
-        finally:  # also where Ctrl-C, an error or the end of the caller's loop ends it
+        finally:  # also after Ctrl-C, an error, or the end of the caller's loop
             if self.checkpoint is not None:
                 self.checkpoint.finish()
         self.stopped = "patience"
         self.restore_best()
 
     def epoch(self) -> Epoch:
-        """Train an epoch, judge it, note it, and see to the checkpoint."""
+        """Train an epoch, evaluate and record it, and write the checkpoint if it is due."""
         state, began = self.state, time.perf_counter()
         order = epoch_order(len(self.data.x), state.seed, state.epoch, shuffle=self.settings.shuffle)
         theta, running, begun = state.theta.copy(), state.state.copy(), state.step
         try:
             loss = self.trainer.epoch(order)
         except BaseException as error:
-            # Ctrl-C may come between an update that overflows and the loss that would show it
+            # Ctrl-C may interrupt between an update that overflows and the loss that would show it
             finite = np.isfinite(state.theta).all() and np.isfinite(state.state).all()
             if isinstance(error, DivergenceError) or not finite:
                 state.theta[...], state.state[...] = theta, running
@@ -137,7 +132,7 @@ class Run:
             raise
         try:
             epoch = self.record(loss, began)
-        except Exception:  # a metric of the user's own: an epoch that is not counted has not been trained
+        except Exception:  # a user's metric failed: the epoch is not counted, so undo it
             state.theta[...], state.state[...] = theta, running
             raise
         if self.checkpoint is not None:
@@ -145,7 +140,7 @@ class Run:
         return epoch
 
     def train(self, total: int, shown: display.Progress) -> None:
-        """Train until there have been ``total`` epochs, or until patience or a solver ends it."""
+        """Train up to epoch ``total``, or until early stopping or a solver ends the run."""
         if isinstance(self.optimizer, Solver):
             self.solve(self.optimizer, total, shown)
             return
@@ -154,7 +149,7 @@ class Run:
             while self.state.epoch < total and (epoch := next(trained, None)) is not None:
                 shown.show(epoch.number, epoch)
         finally:
-            trained.close()  # here, and not whenever it is no longer needed: it writes the checkpoint
+            trained.close()  # writes the checkpoint now, and not at some time when Python deletes the generator
 
     def solve(self, minimizer: Solver, iterations: int, shown: display.Progress) -> None:
         """Train with a full-batch solver, whose iterations are the epochs."""
@@ -168,57 +163,57 @@ class Run:
             return self.out_of_patience()
 
         why, loss = solver.solve(minimizer, self.task, self.state, iterations, after)
-        if not self.state.epoch:  # where it began, there was nothing to gain
+        if not self.state.epoch:  # the initial point was optimal
             self.record(loss, began)
         self.stopped = "patience" if self.out_of_patience() else why
 
     def record(self, loss: float, began: float) -> Epoch:
-        """Judge the network after an epoch, and note what came out."""
+        """Evaluate the network after an epoch, and record the results."""
         state, validation_loss = self.state, None
         metrics: dict[str, float] = {}
         if self.validation is not None or self.metrics:
-            judged, settings = self.validation or self.data, self.settings
-            evaluation = self.net.evaluate_checked(judged, self.metrics, settings.engine, settings.n_threads)
+            data, settings = self.validation or self.data, self.settings
+            evaluation = self.net.evaluate_checked(data, self.metrics, settings.engine, settings.n_threads)
             metrics = evaluation.metrics
             if self.validation is not None:
                 validation_loss = evaluation.loss
-        state.epoch += 1  # from here on nothing takes time: an epoch that Ctrl-C catches before is not counted
+        state.epoch += 1  # the epoch counts from here on; Ctrl-C is unlikely in the little that follows
         if validation_loss is not None:
             state.records.setdefault("validation_loss", []).append(validation_loss)
         state.records.setdefault("loss", []).append(loss)
         for name, value in metrics.items():
             state.records.setdefault(f"metric.{name}", []).append(value)
-        watched: Any = {**metrics, "loss": loss, "validation_loss": validation_loss}[self.monitor]
-        if self.patience is not None and self.is_better(watched):
-            state.best = Best(watched, state.epoch, state.theta.copy(), state.state.copy())
+        monitored: Any = {**metrics, "loss": loss, "validation_loss": validation_loss}[self.monitor]
+        if self.patience is not None and self.is_better(monitored):
+            state.best = Best(monitored, state.epoch, state.theta.copy(), state.state.copy())
         return Epoch(state.epoch, loss, validation_loss, metrics, time.perf_counter() - began)
 
     def monitored(self) -> str:
-        """Return what tells what patience watches from anything else: its name, or a user's own code."""
+        """Return what identifies the monitored quantity: its name, or the code of a user's function."""
         from fullyconnected.training.identity import stable_repr
 
         own = getattr(self.metrics.get(self.monitor), "run", None)
         return self.monitor if own is None else f"{stable_repr(own)}, greater_is_better={self.greater_is_better}"
 
     def is_better(self, value: float) -> bool:
-        """Whether what patience watches is better than ever before; any number is better than NaN."""
+        """Whether the monitored quantity is better than ever before; any number is better than NaN."""
         if self.state.best is None:
             return True
         best = self.state.best.value
         return (value > best if self.greater_is_better else value < best) or (isnan(best) and not isnan(value))
 
     def out_of_patience(self) -> bool:
-        """Whether patience is set, and as many epochs have gone by without a better one."""
+        """Whether early stopping is due: ``patience`` epochs have passed without improvement."""
         best = self.state.best
         return self.patience is not None and best is not None and self.state.epoch - best.epoch >= self.patience
 
     def restore_best(self) -> None:
-        """Give the network the weights of its best epoch, where patience has kept them."""
+        """Restore the weights of the best epoch, if early stopping has kept them."""
         if self.patience is not None and self.state.best is not None:
             self.net.theta[...], self.net.state[...] = self.state.best.theta, self.state.best.state
 
     def history(self) -> History:
-        """Return what has been recorded so far."""
+        """Return the history of the epochs so far."""
         records, best = self.state.records, self.state.best
         return History(
             loss=list(records.get("loss", [])),
@@ -239,9 +234,9 @@ class Run:
 
 
 def _greater_is_better(monitor: str, metrics: Mapping[str, Metric], validation: bool) -> bool:
-    """Return whether more of what is monitored is better, or raise where there is no such thing, or it does not say."""
+    """Return whether larger values of the monitored quantity are better; raise if that or the quantity is unknown."""
     if monitor == "validation_loss" and not validation:
-        raise ConfigError("monitor='validation_loss' needs data to judge by: validation=(x, t)")
+        raise ConfigError("monitor='validation_loss' needs validation data: validation=(x, t)")
     if monitor in ("loss", "validation_loss"):
         return False
     if monitor not in metrics:
@@ -249,8 +244,8 @@ def _greater_is_better(monitor: str, metrics: Mapping[str, Metric], validation: 
     better: bool | None = metrics[monitor].greater_is_better
     if better is None:
         raise ConfigError(
-            f"monitor={monitor!r} names a function that does not say which way is better: give it the attribute "
-            f"greater_is_better, {monitor}.greater_is_better = True where larger is better, or False"
+            f"monitor={monitor!r} names a function, and it is unknown whether larger values are better: set "
+            f"{monitor}.greater_is_better = True if they are, or False"
         )
     return better
 
@@ -260,7 +255,7 @@ def _validation(net: Network, validation: Any, data: Data, columns: Columns) -> 
         return None
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
         raise InputTypeError(
-            "validation is (x, t) or (x, t, weights). A share of the rows is held back by hand: order = "
+            "validation is (x, t) or (x, t, weights). To hold back a share of the rows: order = "
             "np.random.default_rng(0).permutation(len(x)); fit on x[order[n:]], t[order[n:]], and give the first n"
         )
     x, t, weights = (*validation, None)[:3]

@@ -1,4 +1,4 @@
-"""The settings of a run as one record: ``fit``, ``epochs``, the run and its checkpoint share it."""
+"""The settings of a run as one record, which ``fit``, ``epochs``, the run and its checkpoint share."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["FitSettings"]
 
 @settings
 class FitSettings(Settings):
-    """The settings of :func:`fullyconnected.fit`, which says what each means; checked as far as they alone tell.
+    """The settings of :func:`fullyconnected.fit`, where they are described.
 
-    What needs the network or its data to be checked (rows, columns, metrics, the engine) is checked by the run. A new
-    setting is a field with its check here, a line in ``annotations.FitOptions``, a parameter of ``fit``, and a
-    paragraph in the docstring of ``fit``. A run goes on from a checkpoint only with the settings that it was begun
-    with, but for those in ``MAY_CHANGE``.
+    They are checked here, except for checks that need the network or its data (rows, columns, metrics, the engine),
+    which are left to the run. To add a setting, add a field and its check here, a line in ``annotations.FitOptions``,
+    and a parameter of ``fit`` with its description. A run can be resumed only with the same settings, except for those
+    in ``MAY_CHANGE``.
     """
 
     batch_size: int = 128
@@ -70,7 +70,7 @@ class FitSettings(Settings):
                 f'monitor is "loss", "validation_loss" or the name of a metric; got {self.monitor!a:.80}'
             )
         if self.monitor is not None and self.patience is None:
-            raise ConfigError(f"monitor={self.monitor!r} says what patience watches: give patience, too, such as 10")
+            raise ConfigError(f"monitor={self.monitor!r} is for early stopping: give patience, too, such as 10")
         if self.checkpoint_every is not None:
             interval("checkpoint_every", self.checkpoint_every)
         limit = self.max_grad_norm
@@ -86,7 +86,7 @@ class FitSettings(Settings):
 
     @property
     def every(self) -> int | float | None:
-        """How often the checkpoint is written: a number of epochs as an int, or seconds as a float."""
+        """The interval between writes of the checkpoint: an int of epochs, a float of seconds, or None."""
         every = self.checkpoint_every
         return None if every is None else interval("checkpoint_every", every)
 
@@ -98,9 +98,9 @@ class FitSettings(Settings):
 
     @classmethod
     def among(cls, given: Mapping[str, Any]) -> FitSettings:
-        """Return the settings that are found among other named things."""
+        """Return the settings among other values, by name."""
         return cls(**{name: given[name] for name in cls.names()})
 
     def those(self, names: Iterable[str]) -> dict[str, Any]:
-        """Return the settings among these names, by name."""
+        """Return the settings with these names, as a dict."""
         return {name: getattr(self, name) for name in self.names() if name in names}

@@ -1,4 +1,4 @@
-"""A full-batch solver at work: it is given the loss of all rows as a function of the network's flat vector."""
+"""Training with a full-batch solver, which gets the loss of all rows as a function of the parameter vector."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ __all__ = ["refuse", "solve"]
 
 
 def refuse(solver: Solver, task: Task, checkpoint: Any) -> None:
-    """Raise for what a full-batch solver cannot do."""
+    """Raise for settings and layers that do not work with full-batch solvers."""
     name = type(solver).__name__
     if not task.program.n_params:
         raise ConfigError(f"the network has no parameters; there is nothing for {name} to change")
@@ -33,15 +33,15 @@ def refuse(solver: Solver, task: Task, checkpoint: Any) -> None:
     }
     for what, present in problems.items():
         if present:
-            raise ConfigError(f"{name} looks at all rows at once and chooses its own steps; {what} does not go with it")
+            raise ConfigError(f"{name} uses all rows at once and chooses its own steps; it does not work with {what}")
 
 
 def solve(
     solver: Solver, task: Task, state: TrainingState, iterations: int, after: Callable[[float], bool]
 ) -> tuple[str, float]:
-    """Minimise in at most ``iterations``; ``after(loss)`` is told of each, with the network there, and says stop.
+    """Minimise the loss in at most ``iterations``; ``after(loss)``, called after each, returns whether to stop.
 
-    Returns what ended it, as ``History.stopped`` has it, and the loss where it began.
+    Returns what ended the solver, as in ``History.stopped``, and the initial loss.
     """
     theta, name = state.theta, type(solver).__name__
     workspace = Workspace(task.program, theta, state.state, len(task.data.x), loss=task.data.loss)
@@ -65,7 +65,7 @@ def solve(
     def after_iteration(reached: Array, value: float) -> bool:
         nonlocal done
         if done == iterations:
-            raise ConfigError(f"{name}.minimize goes on after {iterations} iterations; it was to make no more")
+            raise ConfigError(f"{name}.minimize continues after {iterations} iterations, its limit")
         if not np.isfinite(reached).all():
             raise ConfigError(f"{name}.minimize has reached parameters that are not finite")
         before = accepted.copy()
@@ -73,7 +73,7 @@ def solve(
         accepted[...] = theta
         try:
             stop = after(float(value))
-        except Exception:  # a metric of the user's own: an iteration that is not counted has not been made
+        except Exception:  # a user's metric failed: the iteration is not counted, so undo it
             accepted[...] = before
             raise
         done += 1
@@ -82,7 +82,7 @@ def solve(
     try:
         why = solver.minimize(loss_and_gradient, start.copy(), iterations, after_iteration)
     finally:
-        theta[...] = accepted  # not the last point that was tried
+        theta[...] = accepted  # the last accepted point, not the last point that was tried
     if not isinstance(why, str):
         raise InputTypeError(f'{name}.minimize returns what ended it, such as "converged"; got {why!a:.80}')
     return why, first

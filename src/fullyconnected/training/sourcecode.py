@@ -1,4 +1,4 @@
-"""A function's source: where it stands, what it says whatever its layout, what it reads from around it and changes."""
+"""A function's source, independent of layout, and the outer variables that it reads and changes."""
 
 import ast
 import inspect
@@ -7,64 +7,52 @@ from typing import NamedTuple
 
 __all__ = ["SELF", "Chain", "Files", "Source", "Step", "find"]
 
-CHANGING = frozenset(
-    [
-        "add",
-        "append",
-        "appendleft",
-        "clear",
-        "discard",
-        "extend",
-        "fill",
-        "insert",
-        "pop",
-        "popitem",
-        "popleft",
-        "remove",
-        "setdefault",
-        "sort",
-        "update",
-    ]
-)
-SILENT = {"ctx", "kind", "type_comment", "annotation", "returns", "type_params"}  # they change nothing
-SELF = ""  # a method's first argument, whatever it is called
+# methods that change their object
+CHANGING = {
+    "add", "append", "appendleft", "clear", "discard", "extend", "fill", "insert", "pop", "popitem", "popleft",
+    "remove", "setdefault", "sort", "update",
+}  # fmt: skip
+IGNORED = {"ctx", "kind", "type_comment", "annotation", "returns", "type_params"}  # without effect on results
+SELF = ""  # stands for a method's first argument
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Files = dict[str, dict[tuple[str, int], list[Function]]]
 Step = tuple[str, object]  # (".", an attribute) or ("[", a key)
-Chain = tuple[str, tuple[Step, ...]]  # a variable, and what of it: ("config", ((".", "rate"), ("[", 0)))
+Chain = tuple[
+    str, tuple[Step, ...]
+]  # a variable and steps from it: config.rate[0] is ("config", ((".", "rate"), ("[", 0)))
 
 
 class Source(NamedTuple):
-    """What a function says."""
+    """The source of a function."""
 
-    written: str  # the same for the same code, whatever its layout, comments and annotations
+    written: str  # the syntax tree as text, without layout, comments and annotations
     reads: tuple[Chain, ...]
     changes: frozenset[Chain]
 
 
 def find(code: types.CodeType, files: Files) -> Source | None:
-    """Return the source of a function's code, or None where it cannot be found; ``files`` keeps what is parsed."""
+    """Return the source of a function's code, or None if it cannot be found; ``files`` caches parsed files."""
     if code.co_filename not in files:
         files[code.co_filename] = _functions(code)
     nodes = [
         node for node in files[code.co_filename].get((code.co_name, code.co_firstlineno), []) if _is_of(node, code)
     ]
-    if not nodes or (len(nodes) > 1 and not _places(code) and len(set(map(_said, nodes))) > 1):
-        return None  # or several on one line, of whose columns the interpreter keeps no record
-    node = max(nodes, key=lambda node: (node.lineno, node.col_offset))  # the innermost
+    if not nodes or (len(nodes) > 1 and not _places(code) and len(set(map(_text_of, nodes))) > 1):
+        return None  # not found; or several on one line, and this Python does not record columns
+    node = max(nodes, key=lambda node: (node.lineno, node.col_offset))  # the innermost function
     reader = _Reader(node)
-    return Source(_said(node), tuple(dict.fromkeys(reader.reads)), frozenset(reader.changes))
+    return Source(_text_of(node), tuple(dict.fromkeys(reader.reads)), frozenset(reader.changes))
 
 
 def _functions(code: types.CodeType) -> dict[tuple[str, int], list[Function]]:
-    """Return the functions of the file that a function is from, by name and first line."""
+    """Return all functions in the file of a function, by name and first line."""
     found: dict[tuple[str, int], list[Function]] = {}
     try:
         lines, _ = inspect.findsource(code)
         tree = ast.parse("".join(lines))
-    except Exception:  # there is no such file, or it has changed; or another module fails where inspect looks at it
+    except Exception:  # the file is missing or has changed, or inspect fails on another module
         return found
     for node in ast.walk(tree):
         if isinstance(node, ast.Lambda):
@@ -76,7 +64,7 @@ def _functions(code: types.CodeType) -> dict[tuple[str, int], list[Function]]:
 
 
 def _is_of(node: Function, code: types.CodeType) -> bool:
-    """Whether the code is that of a function that begins on its line: where it is a lambda, there may be others."""
+    """Whether a function of the right name and line has this code; several lambdas may be on one line."""
     if not isinstance(node, ast.Lambda):
         return True
     body = node.body
@@ -85,7 +73,7 @@ def _is_of(node: Function, code: types.CodeType) -> bool:
 
 
 def _places(code: types.CodeType) -> set[tuple[tuple[int, int], tuple[int, int]]]:
-    """Return from where to where the code's instructions stand in its file."""
+    """Return the places of the code's instructions in its file, each with its start and end."""
     return {
         ((line, column), (last, end))
         for line, last, column, end in code.co_positions()
@@ -93,18 +81,18 @@ def _places(code: types.CodeType) -> set[tuple[tuple[int, int], tuple[int, int]]
     }
 
 
-def _said(function: Function) -> str:
-    """Return the arguments and the body. Defaults are told by the values that they have, and decorators by theirs."""
+def _text_of(function: Function) -> str:
+    """Return the arguments and the body as text, without defaults and decorators, whose values are compared instead."""
     given = [(name, value) for name, value in ast.iter_fields(function.args) if "defaults" not in name]
     return f"{[(name, _written(value)) for name, value in given]} {_written(function.body)}"
 
 
 def _written(node: object) -> str:
-    """Return a tree of syntax as text that every Python makes the same of the same source."""
+    """Return a syntax tree as text that is the same under each version of Python."""
     if isinstance(node, ast.Constant):
         return f"{type(node.value).__name__} {node.value!r}"
     if isinstance(node, ast.AST):
-        fields = ((name, value) for name, value in ast.iter_fields(node) if name not in SILENT)
+        fields = ((name, value) for name, value in ast.iter_fields(node) if name not in IGNORED)
         parts = (f"{name}={_written(value)}" for name, value in fields if value is not None and value != [])
         return f"{type(node).__name__}({', '.join(parts)})"
     if isinstance(node, list):
@@ -117,7 +105,7 @@ def _is_docstring(node: object) -> bool:
 
 
 class _Reader:
-    """Collects what a function reads from around it, and what of that it changes."""
+    """Collects the outer variables that a function reads and changes."""
 
     def __init__(self, function: Function) -> None:
         self.reads: list[Chain] = []
@@ -137,7 +125,7 @@ class _Reader:
                 self.reads.append(chain)
             parts: list[ast.AST | None] = [*node.args[1:]] if isinstance(node, ast.Call) else []
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
-            self.change(node.value)  # an entry of it
+            self.change(node.value)  # an entry of it changes
             parts = [node.slice]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING:
             self.change(node.func.value)
@@ -155,7 +143,7 @@ class _Reader:
                 self.visit(part)
 
     def change(self, node: ast.AST) -> None:
-        """Note that something is changed in place, or look into what is no variable of the surroundings."""
+        """Record that an outer variable is changed in place, or visit a node that is no outer variable."""
         chain = self.chain(node)
         if chain is None:
             self.visit(node)
@@ -163,7 +151,7 @@ class _Reader:
             self.changes.add(chain)
 
     def chain(self, node: ast.AST) -> Chain | None:
-        """Return what a node reads of a variable from around the function, or None where it does not."""
+        """Return the outer variable that a node reads, with the steps from it, or None for other nodes."""
         steps: list[Step] = []
         while not isinstance(node, ast.Name):
             if isinstance(node, ast.Attribute):
@@ -189,7 +177,7 @@ class _Reader:
 
 
 def _bound(function: Function) -> set[str | None]:
-    """Return the names that are a function's own: its arguments, and what is assigned in it or in what it contains."""
+    """Return a function's local names: its arguments, and names that are assigned in it or in functions within it."""
     names: set[str | None] = set()
     shared: set[str] = set()
     for node in ast.walk(function):
@@ -202,9 +190,9 @@ def _bound(function: Function) -> set[str | None]:
         elif isinstance(node, ast.Global):
             shared.update(node.names)
         elif node is not function:
-            names.add(getattr(node, "name", None))  # of functions, classes, exceptions, patterns
+            names.add(getattr(node, "name", None))  # names of functions, classes, exceptions and patterns
     here: list[ast.AST] = [*function.body] if isinstance(function.body, list) else []
-    while here:  # what a function within declares nonlocal is this one's own
+    while here:  # a nonlocal declaration in an inner function refers to a local name of this one
         node = here.pop()
         if isinstance(node, ast.Nonlocal):
             shared.update(node.names)
