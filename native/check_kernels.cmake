@@ -1,5 +1,5 @@
-# Fails the build where a copy of the kernels holds what could run on a processor that it is not for: a symbol that
-# the linker may share with another file, or code that runs when the module is loaded.
+# Fails the build if a copy of the kernels contains code that could run on a processor without its instructions: a
+# symbol that the linker may share with another file, or code that runs when the module is loaded.
 foreach(object IN LISTS OBJECTS)
   execute_process(COMMAND "${NM}" -C "${object}" OUTPUT_VARIABLE symbols RESULT_VARIABLE failed ERROR_VARIABLE why)
   if(failed)
@@ -14,7 +14,7 @@ foreach(object IN LISTS OBJECTS)
     list(JOIN found "\n  " found)
     message(FATAL_ERROR
       "${object} is compiled for one kind of processor, and these could run on another:\n  ${found}\n"
-      "Put what is defined in native/src/kernels/ in an unnamed namespace, include no header of the C++ library, "
-      "and let every constant be known to the compiler.")
+      "Define everything in native/src/kernels/ in an unnamed namespace, include no header of the C++ library, "
+      "and let all constants be compile-time constants.")
   endif()
 endforeach()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The native tests under the sanitizers: sanitize.sh VENV, where VENV is the environment with the tools and the tests'
-# packages. Each build has an environment of its own inside that one, and takes the packages from there.
+# Runs the native tests under the sanitizers: sanitize.sh VENV, where VENV is the environment with the tools and the
+# packages of the tests. Each build has an environment of its own inside VENV, which uses the packages of VENV.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=$1
@@ -10,7 +10,7 @@ if [ "$(uname -s)" != Linux ]; then
     exit 0
 fi
 
-# Without AVX-512, the wide copy of the kernels is built from narrower instructions: its logic is tested all the same.
+# Without AVX-512, the AVX-512 copy of the kernels is compiled to narrower instructions, so that its logic is tested.
 wide=OFF
 if [ "$(uname -m)" = x86_64 ] && ! grep -qw avx512vl /proc/cpuinfo; then wide=ON; fi
 
@@ -25,9 +25,9 @@ build() { # NAME SANITIZERS
     compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$here/native/CMakeCache.txt")
 }
 
-# Python itself is built without the sanitizer, whose library has to come before all others; the C++ library with it,
-# or the sanitizer would not find what throws exceptions.
-libraries() { # GCC's and Clang's names of the libraries
+# Python itself is built without the sanitizer, so the sanitizer's library must be loaded before all others; and the C++
+# library with it, or the sanitizer would not find the function that throws exceptions.
+libraries() { # NAME...: the names of the libraries in GCC and Clang
     local name found
     for name in "$@" libstdc++.so; do
         found=$("$compiler" -print-file-name="$name")
@@ -35,7 +35,7 @@ libraries() { # GCC's and Clang's names of the libraries
     done
 }
 
-tests() { # NAME: what is asked of an installation has nothing to sanitize, and a sanitizer's slowness no bound to keep
+tests() { # NAME: without the tests of an installation, and of time limits, which a sanitizer is too slow for
     timeout 900 ${as_expected:-} "$venv/$1/bin/python" -m pytest -q -n auto -p no:cacheprovider -k "not installation and not within_an_epoch" tests/native
 }
 
@@ -43,7 +43,7 @@ export OPENBLAS_NUM_THREADS=1
 
 build asan "address;undefined"
 preload=$(libraries libasan.so libubsan.so "libclang_rt.asan-$(uname -m).so" libclang_rt.asan.so)
-# Python keeps much of what it allocates until it ends, which is no leak of ours.
+# Python keeps much of its memory until it ends, which is not a leak of ours.
 export ASAN_OPTIONS=detect_leaks=0:strict_string_checks=1:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1
 for kernels in $(LD_PRELOAD=$preload "$venv/asan/bin/python" -c 'from fullyconnected import _native; print(*_native.usable_kernels())'); do
@@ -53,8 +53,8 @@ done
 
 build tsan thread
 preload=$(libraries libtsan.so "libclang_rt.tsan-$(uname -m).so" libclang_rt.tsan.so)
-# Python and NumPy are not instrumented: of what they do, only what reaches our code can be judged. The sanitizer
-# wants the addresses where it expects them, and by itself ends a child process that starts threads.
+# Python and NumPy are not instrumented, so the sanitizer ignores races in their code. It needs addresses that are not
+# randomised (setarch -R), and by default it ends a forked child process that starts threads.
 export TSAN_OPTIONS=die_after_fork=0:ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1
 if setarch -R true 2>/dev/null; then as_expected="setarch -R"; fi
 echo "thread sanitizer"

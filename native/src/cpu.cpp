@@ -16,7 +16,7 @@ const std::vector<Copy>& copies() {  // the best first
     static const std::vector<Copy> all = [] {
         std::vector<Copy> found;
 #if defined(FC_X86_64)
-        // The compiler's library asks the operating system too, whether it saves the wide registers.
+        // The compiler's library also checks that the operating system saves the wide registers.
         __builtin_cpu_init();
         const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #if defined(FC_AVX512_AS_AVX2)
@@ -48,8 +48,8 @@ const Kernels& chosen() {
     for (const Copy& copy : copies()) known |= std::string_view(copy.name) == wanted;
     throw std::invalid_argument(std::string("FULLYCONNECTED_CPU=") + wanted +
                                 (known ? " needs instructions that this processor lacks" : " is not known") +
-                                "; here it may be " + joined(usable_kernels()) +
-                                ", or not set, which takes the first of these");
+                                "; here it can be " + joined(usable_kernels()) +
+                                ", or unset, which takes the first of these");
 }
 
 }  // namespace

@@ -23,9 +23,9 @@
 namespace {
 
 constexpr ptrdiff_t line = 64;              // bytes of a cache line, and of the widest vector
-constexpr ptrdiff_t huge_page = 1 << 21;    // buffers of this size on are worth pages of their own
-constexpr ptrdiff_t prediction_rows = 252;  // rows that pass through a network together: their outputs stay in cache
-constexpr ptrdiff_t fewest_rows = 6;        // for fewer, a thread is not worth waking
+constexpr ptrdiff_t huge_page = 1 << 21;    // larger buffers get huge pages
+constexpr ptrdiff_t prediction_rows = 252;  // rows that run together: their outputs stay in cache
+constexpr ptrdiff_t fewest_rows = 6;        // for fewer rows, waking a thread does not pay
 constexpr double poll_every = 0.05;         // seconds
 
 template <class E>
@@ -49,8 +49,8 @@ E named(const Names<E>& names, const std::string& name) {
     throw std::invalid_argument("the native engine has no " + name);
 }
 
-// How far rows of n numbers lie apart: whole cache lines, and not a multiple of a size that would let the same columns
-// of many rows compete for the same places in the first cache.
+// The distance between the beginnings of rows of n numbers: whole cache lines, but not a multiple of 1024 bytes, which
+// would make the same columns of many rows compete for the same places in the first-level cache.
 template <class T>
 ptrdiff_t padded(ptrdiff_t n) {
     const ptrdiff_t step = line / (ptrdiff_t)sizeof(T);
@@ -64,7 +64,8 @@ Rows<T> rows_of(Arena& arena, ptrdiff_t rows, ptrdiff_t n) {
     return {arena.take<T>(rows * padded<T>(n)), padded<T>(n)};
 }
 
-// The operations of a program with memory for so many rows, joined at their ends; backward's buffers only to train.
+// The operations of a program with memory for `rows` rows, each reading the output of the one before. Buffers that only
+// the backward pass needs are allocated only if it `trains`.
 template <class T>
 std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, T* state, ptrdiff_t rows, bool trains) {
     std::vector<Operation<T>> operations;
@@ -105,7 +106,7 @@ std::vector<Scratch<T>> scratch_for(Arena& arena, const Entry<T>& entry, int thr
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-// How the processor rounds, and what it does with denormal numbers, on this thread.
+// The floating-point mode of this thread: how the processor rounds, and how it treats denormal numbers.
 #if defined(__x86_64__)
 using Rounding = unsigned;
 Rounding rounding() { return _mm_getcsr(); }
@@ -124,7 +125,7 @@ Rounding rounding() { return 0; }
 void set_rounding(Rounding) {}
 #endif
 
-// Who asks whether to stop, not too often; the answer may run a handler in Python, by the caller's way of rounding.
+// Calls `interrupted`, not too often; this may run a Python signal handler, so the caller's floating-point mode is set.
 struct Poll {
     bool (*interrupted)();
     Stop* stop;
@@ -144,7 +145,7 @@ struct Poll {
     }
 };
 
-// Whether all of n numbers are finite: none has all bits of the exponent set.
+// Whether all of n numbers are finite, that is, none has all bits of the exponent set.
 template <class T>
 bool all_finite(const T* from, ptrdiff_t n) {
     using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
@@ -158,7 +159,7 @@ bool all_finite(const T* from, ptrdiff_t n) {
     return !found;
 }
 
-// Run work(what, thread) on so many threads, or on as many as there are to be had: `threads` is told.
+// Runs work(&what, thread) on `asked` threads, or on one if they cannot be had; sets what.threads.
 template <class What>
 void on_pool(What& what, int asked, void (*work)(What*, int)) {
     struct Call {
@@ -217,7 +218,7 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     T* turns[2] = {arena_.take<T>(most * padded<T>(widest)), arena_.take<T>(most * padded<T>(widest))};
     double products = 0;
     ptrdiff_t numbers = 0;
-    for (int i = 0; i < n; i++) {  // two buffers take turns: what operation i + 1 wrote, operation i reads
+    for (int i = 0; i < n; i++) {  // two buffers alternate: operation i reads what operation i + 1 wrote
         Operation<T>& op = operations_[i];
         op.dy = {turns[i % 2], padded<T>(op.n_out)};
         if (i > run_.first || spec.input_gradient) op.dx = {turns[(i + 1) % 2], padded<T>(op.n_in)};
@@ -234,7 +235,7 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     }
     run_.parts = parts_.data();
     run_.n_parts = (int)parts_.size();
-    // where no phase is worth sharing, there is no pool to wait for
+    // if no phase is large enough to share, one thread runs without a pool
     const bool alone = products < enough_products && numbers < enough_numbers && n_params < enough_numbers;
     run_.threads = alone ? 1 : std::max(1, spec.threads);
 
@@ -275,7 +276,7 @@ void Trainer<T>::run(const int64_t* order, ptrdiff_t n, const double* rates, uin
     const int asked = run_.threads;
     on_pool(run_, asked, entry_of<T>(kernels_).train);
     run_.threads = asked;
-    // a gradient may overflow where the loss does not, and the last update is followed by no loss
+    // a gradient can overflow although the loss is finite, and no loss is computed after the last update
     if (run_.optimizer.rule != Rule::none && !(all_finite(run_.theta, run_.n_params) && all_finite(state_, n_state_)))
         run_.diverged = true;
 }
@@ -297,7 +298,7 @@ void Predictor<T>::release() {
     prediction_.block = 0;
 }
 
-// See that there is memory for blocks of so many rows, on so many threads.
+// Makes sure that there is memory for blocks of `rows` rows on each of `threads` threads.
 template <class T>
 void Predictor<T>::prepare(ptrdiff_t rows, int threads) {
     rows = std::min(rows, prediction_rows);
@@ -321,7 +322,7 @@ void Predictor<T>::prepare(ptrdiff_t rows, int threads) {
 
 template <class T>
 void Predictor<T>::run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool (*interrupted)()) {
-    const bool shared = (double)rows * products_ >= enough_products;  // else it is over before anybody could ask
+    const bool shared = (double)rows * products_ >= enough_products;  // else it is over before an interrupt
     threads = shared ? (int)std::min<ptrdiff_t>(threads, (rows + fewest_rows - 1) / fewest_rows) : 1;
     prepare(rows, threads);
     prediction_.x = x, prediction_.x_type = type, prediction_.rows = rows, prediction_.z = z;

@@ -10,7 +10,7 @@
 
 #include "kernels.hpp"
 
-// What a copy of the kernels offers for one type of number.
+// The functions of a copy of the kernels for one type of number.
 template <class T>
 const Entry<T>& entry_of(const Kernels& kernels) {
     if constexpr (sizeof(T) == 4)
@@ -19,14 +19,14 @@ const Entry<T>& entry_of(const Kernels& kernels) {
         return kernels.f64;
 }
 
-// What Python asks for, field by field by name: the classes of these names in fullyconnected/engine/lowering.py.
+// The descriptions that Python fills in, field by field; engine/lowering.py has classes with the same names.
 struct OpSpec {
     std::string kind, function;
     ptrdiff_t n_in, n_out;
     double setting, scale, momentum;
     bool bias;
     ptrdiff_t first_at, first_size, second_at, second_size;  // in theta
-    bool decays;                                             // the first of both
+    bool decays;                                             // of the first
     ptrdiff_t state_at;
     int layer, partner;
 };
@@ -51,7 +51,7 @@ struct TrainerSpec {
     bool input_gradient;
 };
 
-// The vectors of a run; m and v are null where the optimizer does not remember them.
+// The vectors of a run; m and v are null if the optimizer has no such slots.
 template <class T>
 struct Vectors {
     T *theta, *state;
@@ -59,7 +59,7 @@ struct Vectors {
     T *m, *v;
 };
 
-// The arrays of a data set; who made the engine keeps them alive.
+// The arrays of a data set; the caller keeps them alive.
 struct DataSet {
     const void* x;
     Type x_type;
@@ -68,7 +68,7 @@ struct DataSet {
     const double* weights;
 };
 
-// Memory for many buffers of numbers, begun on cache lines; all bits are set at first, which makes every number NaN.
+// Memory for many buffers of numbers, each aligned to cache lines. All bits are set at first, so every number is NaN.
 class Arena {
   public:
     Arena() = default;
@@ -92,8 +92,8 @@ class Trainer {
   public:
     Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const DataSet& data);
 
-    // Train on the rows of the order, or, without a rule, take the gradient of them all as one batch.
-    // `interrupted` is asked now and then whether to stop.
+    // Trains on the rows in this order, or, without an update rule, computes the gradient of all rows as one batch.
+    // Calls `interrupted` now and then, and stops when it returns true.
     void run(const int64_t* order, ptrdiff_t n, const double* rates, uint64_t seed, int64_t step, bool train,
              bool (*interrupted)());
 
@@ -132,9 +132,9 @@ class Predictor {
     const std::vector<OpSpec> ops_;
     T* const state_;
     Arena arena_;
-    std::vector<std::vector<Operation<T>>> operations_;  // one list a thread, for blocks of prediction_.block rows
+    std::vector<std::vector<Operation<T>>> operations_;  // one list per thread, for blocks of prediction_.block rows
     std::vector<Operation<T>*> lists_;
     std::vector<Scratch<T>> scratch_;
-    double products_ = 0;  // multiplications a row
+    double products_ = 0;  // multiplications per row
     Prediction<T> prediction_{};
 };

@@ -1,4 +1,4 @@
-// The kernels, compiled once per instruction set: FC_KERNELS names the copy, and the compiler's flags choose the set.
+// The kernels, compiled once per instruction set: FC_KERNELS is the name of the copy, compiler flags choose the set.
 #include "kernels.hpp"
 
 #include "kernels/run.hpp"
@@ -10,7 +10,7 @@ bool same(const char* a, const char* b) {
     return *a == *b;
 }
 
-// y = f(x) by the name of f; false where there is none of that name.
+// y = f(x) for the function of this name; returns false if there is none.
 template <class T>
 bool evaluate(const char* name, const T* x, T* y, ptrdiff_t n) {
     auto apply = [&](auto f) {
@@ -29,7 +29,7 @@ bool evaluate(const char* name, const T* x, T* y, ptrdiff_t n) {
     return false;
 }
 
-// One thread's part of C = A B, for timing the product alone; A is (k, m) if it is turned, B is (n, k).
+// One thread's part of C = A B, to time the product alone. A transposed A is (k, m), a transposed B is (n, k).
 template <class T>
 void products(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, const T* a, const T* b, T* c,
               Scratch<T> scratch, int thread, int threads) {
@@ -42,7 +42,7 @@ void products(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, c
                {right.at(0, s.from), right.row, right.column}, {c + r.from * n + s.from, n}, scratch, Nothing<T>{});
 }
 
-// Multiply and add in registers alone, and return how many operations that were.
+// Multiplies and adds in registers only, and returns the number of operations.
 template <class T>
 double fma(int64_t rounds) {
     constexpr int sums = vector_bytes == 64 ? 24 : 12;
@@ -52,7 +52,7 @@ double fma(int64_t rounds) {
 #pragma GCC unroll 24
         for (int i = 0; i < sums; i++) total[i] = total[i] * x + y;
 #if defined(__x86_64__) && !defined(FC_WIDE)
-        __asm__ volatile("" : "+x"(x));  // so that the loop is not computed ahead
+        __asm__ volatile("" : "+x"(x));  // so that the compiler does not compute the loop itself
 #elif defined(__aarch64__)
         __asm__ volatile("" : "+w"(x));
 #endif

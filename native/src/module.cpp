@@ -1,4 +1,4 @@
-// What Python sees: fullyconnected._native. It checks nothing that fullyconnected/engine/native_engine.py has checked.
+// The Python module fullyconnected._native. It does not repeat the checks of fullyconnected/engine/native_engine.py.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -29,18 +29,18 @@ template <class T>
 using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 
-unsigned long main_thread;  // the one that Python handles signals in
+unsigned long main_thread;  // the thread in which Python handles signals
 
-// Whether Ctrl-C or another signal asks to stop; its exception is then set.
+// Whether Ctrl-C or another signal has raised an exception, which is then set.
 bool interrupted() {
     nb::gil_scoped_acquire gil;
     return PyErr_CheckSignals() != 0;
 }
 
-// What a computation asks; on other threads than the main one there is nothing to ask.
+// The function that a computation calls to see whether to stop: on the main thread alone, since only it gets signals.
 bool (*interruption())() { return PyThread_get_thread_ident() == main_thread ? &interrupted : nullptr; }
 
-// Waits for the process to end where it goes out of scope too early.
+// If it goes out of scope before `done` is set, it waits for the process to end.
 struct OrWaitForTheEnd {
     bool done = false;
     ~OrWaitForTheEnd() {
@@ -48,16 +48,16 @@ struct OrWaitForTheEnd {
     }
 };
 
-// Takes the GIL back. A daemon thread may want it when Python has ended, or ends while the thread waits for it: then it
-// waits for the process to end, as threads do from Python 3.14 on. Older ones unwind the thread, through frames above
-// that cannot be unwound; of this one the first thing that is unwound waits.
+// Takes the GIL back. A daemon thread may do this when Python has ended, or Python may end while the thread waits: then
+// the thread waits for the process to end, as all threads do since Python 3.14. Older versions unwind it through
+// calling frames that cannot be unwound; the first object to be unwound, in this frame, waits instead.
 [[gnu::noinline]] void restore(PyThreadState* saved) {
     OrWaitForTheEnd restored;
     PyEval_RestoreThread(saved);
     restored.done = true;
 }
 
-// Runs without the GIL while it lives.
+// Releases the GIL for its lifetime.
 class WithoutGil {
   public:
     WithoutGil() : saved_(PyEval_SaveThread()) {}
@@ -108,8 +108,8 @@ class PyTrainer {
                     m ? m->data() : nullptr, v ? v->data() : nullptr},
                    {x.data(), type_of(x.dtype()), t.data(), t.ndim() == 1, weights ? weights->data() : nullptr}) {}
 
-    // Train on the rows of the order, and return the mean of the batches' losses, weighted by their rows, and the
-    // number of steps so far; or, where something is not finite any more, NaN.
+    // Trains on the rows in this order, and returns the mean of the losses of the batches, weighted by their rows (NaN
+    // if the run diverged), and the number of steps so far.
     std::tuple<double, int64_t> epoch(Vector<const int64_t> order, Vector<const double> rates, uint64_t seed,
                                       int64_t step) {
         {
@@ -122,7 +122,7 @@ class PyTrainer {
         return {run.diverged ? std::numeric_limits<double>::quiet_NaN() : run.total / run.weight, run.step};
     }
 
-    // The loss of all rows as one batch, and its gradient into `gradient` and, where it was asked for, `dx`.
+    // Returns the loss of all rows as one batch; writes its gradients into `gradient` and `dx`.
     double gradient(Vector<const int64_t> order, uint64_t seed, bool train, Vector<T> gradient, Matrix<T> dx) {
         {
             const auto asked = interruption();
@@ -143,7 +143,7 @@ class PyTrainer {
     int threads() const { return trainer_.threads(); }
 
   private:
-    Vector<T> theta_, state_;  // these arrays stay alive as long as what points into them
+    Vector<T> theta_, state_;  // kept alive, since trainer_ points into these arrays
     Any x_, t_;
     std::optional<Vector<const double>> weights_;
     std::optional<Vector<T>> m_, v_;
@@ -156,7 +156,7 @@ class PyPredictor {
     PyPredictor(const std::vector<OpSpec>& ops, Vector<T> theta, Vector<T> state)
         : theta_(theta), state_(state), predictor_(ops, theta.data(), state.data()) {}
 
-    // Write the outputs of the rows of x into z.
+    // Writes the outputs of the rows of x into z.
     void predict(Any x, Matrix<T> z, int threads) {
         {
             const auto asked = interruption();
@@ -166,12 +166,12 @@ class PyPredictor {
         raise_if(predictor_.was_interrupted());
     }
 
-    // Write the outputs of one row or a few into z, if all of x can be used as it is; else write nothing, and return
-    // false. It keeps the GIL: taking it again would take longer than the row.
+    // Writes the outputs of a few rows into z and returns true, if x can be used without conversion and is finite; else
+    // writes nothing and returns false. It keeps the GIL, since taking it back would take longer than the prediction.
     bool row(nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu> x, Matrix<T> z) {
         if ((ptrdiff_t)x.shape(1) != predictor_.n_in()) return false;
         T check = 0;
-        for (size_t i = 0; i < x.size(); i++) check += x.data()[i] * 0;  // NaN where one is not finite
+        for (size_t i = 0; i < x.size(); i++) check += x.data()[i] * 0;  // NaN if an entry is not finite
         if (check != 0) return false;
         predictor_.run(x.data(), sizeof(T) == 4 ? Type::f32 : Type::f64, (ptrdiff_t)x.shape(0), z.data(), 1, nullptr);
         return true;
@@ -189,12 +189,12 @@ Vector<T> evaluate(const std::string& name, Vector<const T> x, Vector<T> y) {
     return y;
 }
 
-// Call work(thread) on so many threads, and return the seconds that the fastest of the rounds took.
+// Calls work(thread) on each of `threads` threads, in some rounds; returns the seconds of the fastest round.
 template <class Work>
 double fastest(int threads, int rounds, Work work) {
     double best = std::numeric_limits<double>::infinity();
     ThreadPool* pool = threads > 1 ? borrow_pool(threads) : nullptr;
-    if (threads > 1 && !pool) throw std::runtime_error("there are no more threads to be had");
+    if (threads > 1 && !pool) throw std::runtime_error("no more threads can be started");
     for (int i = 0; i < rounds; i++) {
         const auto began = std::chrono::steady_clock::now();
         if (pool)
@@ -207,7 +207,7 @@ double fastest(int threads, int rounds, Work work) {
     return best;
 }
 
-// What multiplying and adding in registers alone reaches, in 10^9 operations a second.
+// The peak speed of multiplications and additions in registers, in 10^9 operations per second.
 double fma_peak(int threads) {
     const Kernels& kernels = best_kernels();
     WithoutGil without;
@@ -220,7 +220,7 @@ double fma_peak(int threads) {
     return operations * threads / seconds / 1e9;
 }
 
-// The seconds of one product of an m x k and a k x n matrix of float32; a turned one lies in memory the other way.
+// The seconds of one product of an m x k and a k x n matrix of float32; a turned matrix is stored transposed.
 double product_seconds(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, int threads, int rounds) {
     const Entry<float>& kernels = best_kernels().f32;
     WithoutGil without;
@@ -262,16 +262,16 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
 
 NB_MODULE(_native, m) {
     m.doc() = "The native engine: the network's program in C++.";
-    nb::set_leak_warnings(false);  // what threads still hold when Python ends is not a user's concern
+    nb::set_leak_warnings(false);  // daemon threads may still hold objects when Python ends
     main_thread = nb::cast<unsigned long>(nb::module_::import_("threading").attr("main_thread")().attr("ident"));
     m.def(
         "kernels", [] { return name_of(best_kernels()); },
-        "Return the name of the kernels that run here: those of the processor, or FULLYCONNECTED_CPU's.");
-    m.def("usable_kernels", &usable_kernels, "Return the names of all kernels that this processor runs, best first.");
+        "Return the name of the kernels in use: the best for this processor, or those that FULLYCONNECTED_CPU names.");
+    m.def("usable_kernels", &usable_kernels, "Return the names of the kernels that this processor runs, best first.");
     m.def("thread_limit", &fullyconnected_get_num_threads, "Return the limit that threadpoolctl has set, or 0.");
-    m.def("fma_peak", &fma_peak, "threads"_a, "Return what multiplying and adding in registers reaches, in GFLOP/s.");
+    m.def("fma_peak", &fma_peak, "threads"_a, "Return the peak speed of arithmetic in registers, in GFLOP/s.");
     m.def("product_seconds", &product_seconds, "m"_a, "n"_a, "k"_a, "turn_a"_a, "turn_b"_a, "threads"_a, "rounds"_a,
-          "Return the seconds that the fastest of some rounds of a matrix product took.");
+          "Return the seconds of a matrix product, the fastest of `rounds` rounds.");
     nb::class_<OpSpec>(m, "OpSpec")
         .def(nb::init<>())
         .def_rw("kind", &OpSpec::kind)

@@ -1,5 +1,5 @@
-// A network as data: what Python lays out once, and what the kernels run. Files compiled for different instruction sets
-// share these structures, so they have no functions; the constexpr one is computed by the compiler.
+// A network as data: the operations that Python describes once and the kernels run. Files compiled for different
+// instruction sets share these structures, so they have no functions, except one that only the compiler evaluates.
 #pragma once
 
 #include <stddef.h>
@@ -7,11 +7,11 @@
 
 struct ThreadPool;
 
-// What the engine has, each under the name that Python calls it by. A line here gives it its number and its name, and
-// its place wherever all are gone through; X is called with the name, and with what else is said of it.
+// The kinds, functions, losses and update rules of the engine, under the names that Python uses. A line here defines an
+// item's number and name, and includes it wherever the list is used; X is applied to the name and the other arguments.
 #define FC_KINDS(X) X(dense) X(activation) X(dropout) X(layer_norm) X(batch_norm) X(save) X(add)
 
-// Functions of each number alone. kept: forward keeps f'(z), because y does not tell it.
+// Functions of each number separately. kept: forward keeps f'(z), because it cannot be computed from y.
 #define FC_FUNCTIONS(X)  \
     X(relu, false)       \
     X(leaky_relu, false) \
@@ -24,7 +24,7 @@ struct ThreadPool;
     X(tanh, false)       \
     X(exp, false)
 
-// Losses that are a sum of terms, one for each output alone.
+// Losses that are a sum of terms, each of one output.
 #define FC_TERMS(X)       \
     X(half_squared_error) \
     X(mean_squared_error) \
@@ -49,12 +49,12 @@ constexpr bool keeps_derivative(Function f) {
     return false;
 }
 
-// How much is worth sharing among threads: multiplications of a product, and numbers that a simple loop passes.
+// The least work that is shared among threads: multiplications of a matrix product, and numbers in a simple loop.
 constexpr double enough_products = 150e3;
 constexpr ptrdiff_t enough_numbers = 32768;
 
-// Rows that lie `row` numbers apart. The engine's own rows are padded to whole vectors, and to lengths of which not too
-// many fall on the same place in a cache.
+// Rows that begin `row` numbers apart. The engine's own rows are padded to whole vectors, and to lengths for which not
+// too many rows map to the same place in a cache.
 template <class T>
 struct Rows {
     T* data;
@@ -77,40 +77,40 @@ struct Operation {
     bool bias;
     Part first, second;             // W and b, or gamma and beta
     T *running_mean, *running_var;  // BatchNorm's running state
-    int layer;                      // its place in the program, which counts its random numbers
-    int partner;                    // where an Add finds its Save
+    int layer;                      // its number in the program, which identifies its random numbers
+    int partner;                    // the index of the save that belongs to an add
 
-    Rows<T> x, y, dy, dx;  // dx.data is null where no gradient is wanted; save's y is its x
-    Rows<T> kept;          // f'(z), the normalised rows, dropout's mask, or what a residual block adds to the gradient
+    Rows<T> x, y, dy, dx;  // dx.data is null if no gradient is wanted; the y of a save is its x
+    Rows<T> kept;          // f'(z), the normalised rows, dropout's mask, or the gradient that skips a block
     T* rate;               // 1 / standard deviation: of each row (LayerNorm) or column (BatchNorm)
-    bool derivative_done;  // the next operation multiplies dy by f'(z) and adds up b's gradient
+    bool derivative_done;  // the next operation multiplies dy by f'(z) and computes the gradient of b
 };
 
 template <class T>
 struct Scratch {
     T* a;     // A's block, in panels
     T* b;     // a panel of B
-    T* tile;  // a tile of C that is used up at once
+    T* tile;  // a tile of C that is used at once and not kept
 };
 
-// How often a thread that computes for long looks whether it should stop.
+// The way in which a long computation is interrupted.
 struct Stop {
     void (*poll)(void* engine);  // may set `now`; called by thread 0 alone
     void* engine;
-    int now;  // written by thread 0; read by all, at the latest after the next barrier
+    int now;  // written by thread 0; all threads read it after the next barrier at the latest
 };
 
 template <class T>
 struct Optimizing {
     Rule rule;
-    double decay;  // momentum of Momentum and Nesterov, rho of RMSProp: how much of v stays
+    double decay;  // the factor on v: momentum of Momentum and Nesterov, rho of RMSProp
     double beta1, beta2, epsilon, weight_decay;
     T *m, *v;  // slots: v alone for momentum and RMSProp
 };
 
 enum class Type : int { f32, f64, i8, i16, i32, i64, u8, u16, u32, u64 };
 
-// What a run of the program is given, and where it leaves what comes out.
+// The arguments and the results of a training run or a gradient.
 template <class T>
 struct Run {
     Operation<T>* operations;
@@ -128,29 +128,29 @@ struct Run {
     bool classes;
     const double* weights;
     const int64_t* order;
-    ptrdiff_t n_order, batch_size, least_rows;  // a last batch of fewer rows goes with the one before
+    ptrdiff_t n_order, batch_size, least_rows;  // a last batch of fewer than least_rows is added to the one before
 
     LossKind loss;
     double loss_setting;
     Optimizing<T> optimizer;
     const double* rates;  // the learning rate of each step
-    double l2, max_norm;  // max_norm is infinite where nothing is clipped
+    double l2, max_norm;  // max_norm is infinity if there is no clipping
     bool train;
     uint64_t seed;
-    int64_t step;  // steps so far; for a gradient alone, the step whose random numbers are drawn
+    int64_t step;  // number of steps so far; for a gradient, the step whose random numbers are drawn
 
     // buffers
     Rows<T> batch_x, batch_t, z, dz;
     int64_t* batch_classes;
     T* batch_weights;
-    Scratch<T>* scratch;  // one a thread
-    double* partial;      // 8 numbers a thread, which others read after a barrier
+    Scratch<T>* scratch;  // one per thread
+    double* partial;      // 8 numbers per thread, which other threads read after a barrier
 
     int threads;
     ThreadPool* pool;
     Stop stop;
 
-    // what comes out
+    // results
     double total, weight;  // sums over batches: loss times rows, rows
     double value;          // the last loss
     double rate;           // the last learning rate
@@ -158,7 +158,7 @@ struct Run {
     ptrdiff_t last_from;  // where the last batch began in the order
 };
 
-// What a prediction is given: each thread has operations with buffers of its own.
+// The arguments of a prediction: each thread has its own operations, with their buffers.
 template <class T>
 struct Prediction {
     Operation<T>** operations;
@@ -166,7 +166,7 @@ struct Prediction {
     const T* theta;
     const void* x;
     Type x_type;
-    ptrdiff_t n_in, n_out, rows, block;  // so many rows pass through the network together
+    ptrdiff_t n_in, n_out, rows, block;  // `block` rows pass through the network together
     T* z;
     Scratch<T>* scratch;
     int threads;

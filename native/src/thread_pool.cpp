@@ -1,11 +1,11 @@
 // Threads that run one function together.
 //
-// They wait in two places: a worker between two calls of run(), and every thread in barrier(). Both spin first, which
-// is what makes a barrier cost a fraction of a microsecond; in the end both sleep, so that idle threads cost nothing.
+// Threads wait in two places: a worker between two calls of run(), and every thread in barrier(). Both first spin, so
+// that a barrier takes a fraction of a microsecond, and then sleep, so that idle threads take no processor time.
 //
-// Fork: the child has none of the threads, so its list of idle pools is emptied, and the list's lock is held across the
-// fork so that no other thread can have it then. Exit: workers are detached and never told to stop, and the memory of
-// a pool with running workers is never freed.
+// Fork: the child process has none of the threads, so its list of idle pools is emptied; the lock of the list is held
+// during the fork, so that no other thread can hold it then. Exit: workers are detached and not stopped, and the memory
+// of a pool with running workers is never freed.
 #include "thread_pool.hpp"
 
 #include <pthread.h>
@@ -29,34 +29,34 @@
 namespace {
 
 constexpr int most_threads = 1024;
-constexpr int most_idle = 4;              // pools that wait for a next call; each size of work has one of its own
-constexpr size_t apart = 128;             // bytes: processors fetch cache lines in pairs
-constexpr size_t stack_bytes = 2u << 20;  // macOS gives a thread 512 KiB unless asked, musl 128
+constexpr int most_idle = 4;              // pools kept for the next call; each number of threads has its own
+constexpr size_t apart = 128;             // bytes; processors fetch cache lines in pairs
+constexpr size_t stack_bytes = 2u << 20;  // the defaults are only 512 KiB on macOS and 128 KiB with musl
 
-// Nanoseconds. A training step has a barrier every few microseconds, and between two calls there is some Python.
+// Nanoseconds. A training step has a barrier every few microseconds, and some Python code runs between two calls.
 constexpr int64_t longest_spin = 60'000, shortest_spin = 500;
-constexpr int64_t yielding = 500'000;  // in barrier(): a sleeper would need tens of microseconds to come back
+constexpr int64_t yielding = 500'000;  // in barrier(): waking a sleeping thread takes tens of microseconds
 
 }  // namespace
 
 struct ThreadPool {
-    // A number that changes when threads may go on.
+    // A counter; threads wait until it changes.
     struct Gate {
         alignas(apart) std::atomic<uint32_t> opened{0};
-        alignas(apart) std::atomic<uint32_t> sleeping{0};  // read at each opening, seldom written: a line of its own
+        alignas(apart) std::atomic<uint32_t> sleeping{0};  // read often, written rarely: a line of its own
     };
 
     Gate go;    // opened by run()
-    Gate turn;  // opened by the last thread that comes to the barrier
+    Gate turn;  // opened by the last thread that reaches the barrier
     alignas(apart) std::atomic<int> arrived{0};
-    alignas(apart) void (*work)(void* what, int thread) = nullptr;  // with no work, a worker leaves
+    alignas(apart) void (*work)(void* what, int thread) = nullptr;  // if null, a worker ends
     void* what = nullptr;
-    alignas(apart) std::atomic<int64_t> spin{longest_spin};  // this line is read by all and seldom written
+    alignas(apart) std::atomic<int64_t> spin{longest_spin};  // this line is read by all and rarely written
     int threads = 0;
     unsigned process = 0;
     ThreadPool* next = nullptr;    // in the list of idle pools
-    std::atomic<int> seats{1};     // the number that the next worker to start takes
-    std::atomic<int> to_leave{0};  // those who still look at a pool that could not be completed
+    std::atomic<int> seats{1};     // the number of the next worker to start
+    std::atomic<int> to_leave{0};  // threads that still use a pool that is being dismissed
 };
 
 namespace {
@@ -78,7 +78,7 @@ void pause() {
 }
 
 void sleep_while(std::atomic<uint32_t>& value, uint32_t seen) {
-#if defined(__linux__)  // where libstdc++'s wait() spins and yields in its own way first, and needs GCC 11
+#if defined(__linux__)  // libstdc++'s wait() would first spin and yield in its own way, and needs GCC 11
     syscall(SYS_futex, &value, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
 #else
     value.wait(seen);
@@ -94,7 +94,7 @@ void wake_all(std::atomic<uint32_t>& value) {
 }
 
 void open(Gate& gate) {
-    // Either this store is seen by who goes to sleep, or that thread is counted here: both need one order of the two.
+    // Either the thread that goes to sleep sees this store, or this thread sees its count: seq_cst orders the two.
     gate.opened.store(gate.opened.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
     if (gate.sleeping.load(std::memory_order_seq_cst) != 0) wake_all(gate.opened);
 }
@@ -129,9 +129,9 @@ void sleep_until_open(Gate& gate, uint32_t seen) {
     gate.sleeping.fetch_sub(1, std::memory_order_relaxed);
 }
 
-pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  // of the two below; no C++ mutex, whose destructor might run at exit
+pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  // guards the next two; a C++ mutex might be destroyed at exit
 ThreadPool* idle = nullptr;
-unsigned process = 0;  // how many forks this process is away from the first one
+unsigned process = 0;  // the number of forks between the first process and this one
 
 void before_fork() { pthread_mutex_lock(&lock); }
 void after_fork_in_parent() { pthread_mutex_unlock(&lock); }
@@ -146,7 +146,7 @@ void leave(ThreadPool* pool) {
     if (pool->to_leave.fetch_sub(1, std::memory_order_acq_rel) == 1) delete pool;
 }
 
-// Let the workers go; the last of so many, this thread with them, frees the pool.
+// Ends the workers. The last of `members` threads, this one included, frees the pool.
 void dismiss(ThreadPool* pool, int members) {
     pool->work = nullptr;
     pool->to_leave.store(members, std::memory_order_relaxed);
@@ -168,14 +168,14 @@ void* worker(void* argument) {
     }
 }
 
-// Starts the workers; returns how many there are.
+// Starts the workers; returns their number.
 int start(ThreadPool* pool) {
     pthread_attr_t attributes;
     if (pthread_attr_init(&attributes) != 0) return 0;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, stack_bytes);
-    // Workers inherit the mask: a signal such as Ctrl-C's goes to a thread that has use for it. What a thread can only
-    // bring upon itself stays as it is, for faulthandler to report.
+    // Workers inherit the mask, so that a signal such as that of Ctrl-C goes to another thread. Signals that a thread
+    // causes itself are not blocked, so that faulthandler can report them.
     sigset_t blocked, before;
     sigfillset(&blocked);
     for (int own : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&blocked, own);
@@ -188,15 +188,15 @@ int start(ThreadPool* pool) {
     return started;
 }
 
-// A pool that its owner holds across a fork has lost its workers.
-void start_anew(ThreadPool* pool) {
+// Starts the workers of a pool again, which was in use during a fork and so lost them.
+void restart(ThreadPool* pool) {
     pool->go.opened = pool->go.sleeping = pool->turn.opened = pool->turn.sleeping = 0;
     pool->arrived = 0;
     pool->seats = 1;
     pool->process = process;
     if (start(pool) != pool->threads - 1) {
         fputs("fullyconnected: no threads can be started in this process, which was forked during a call\n", stderr);
-        abort();  // the work waits for all of them in its barriers, and they would never come
+        abort();  // the work would wait for the missing threads at its first barrier, for ever
     }
 }
 
@@ -231,7 +231,7 @@ void give_back(ThreadPool* pool) {
         pool->next = idle;
         idle = pool;
     }
-    ThreadPool** at = &idle;  // the last used come first: the others are dismissed
+    ThreadPool** at = &idle;  // the most recently used are kept, the others dismissed
     for (int kept = 0; kept < most_idle && *at != nullptr; ++kept) at = &(*at)->next;
     ThreadPool* dismissed = *at;
     *at = nullptr;
@@ -244,7 +244,7 @@ void give_back(ThreadPool* pool) {
 }
 
 void run(ThreadPool* pool, void (*work)(void* what, int thread), void* what) {
-    if (pool->process != process) start_anew(pool);
+    if (pool->process != process) restart(pool);
     pool->work = work;
     pool->what = what;
     open(pool->go);
@@ -260,8 +260,8 @@ void barrier(ThreadPool* pool) {
         open(turn);
         return;
     }
-    // Where threads outnumber the processors that they get, spinning keeps the awaited one from running. It shows in
-    // spins that end in vain, so each halves the next; one that succeeds makes it longer again.
+    // If there are more threads than processors for them, a spinning thread keeps the awaited one from running. Then
+    // spins fail: each failure halves the time of the next spin, and each success makes it longer again.
     const int64_t spin = pool->spin.load(std::memory_order_relaxed);
     if (opens_within(turn, seen, spin)) {
         if (spin < longest_spin)

@@ -1,29 +1,29 @@
-// Threads that run one function together: started once, kept for the next call, never waited for at exit.
+// Threads that run one function together. They are started once, kept for the next call, and not joined at exit.
 //
-// What is declared here is all that other files see. Nothing is inline: the kernels' files, compiled for newer
-// processors, call these functions and must hold no copy of theirs.
+// Nothing in this header is inline: the files of the kernels, compiled for newer processors, call these functions and
+// must not contain a copy of them.
 #pragma once
 
-struct ThreadPool;  // so many threads; the one that calls is thread 0
+struct ThreadPool;  // the calling thread is thread 0
 
-// A pool of that size that is idle, or a new one. nullptr where the system has no more threads (or memory) to give,
-// or where fewer than 2 are asked for: the caller then does the work alone.
+// Returns an idle pool of this size, or a new one; or nullptr if the system has no more threads or memory, or if
+// `threads` is below 2: the caller then does the work alone.
 ThreadPool* borrow_pool(int threads);
 
-// The next to ask for that many threads gets it.
+// Makes the pool available to the next caller of borrow_pool for this size.
 void give_back(ThreadPool* pool);
 
-// Calls work(what, thread) on every thread of the pool, and returns when all of them have finished; what they wrote
-// is then visible. work must not throw. One run at a time.
+// Calls work(what, thread) on every thread of the pool, and returns when all of them have finished. The caller then
+// sees what they wrote. work must not throw. A pool does one run at a time.
 void run(ThreadPool* pool, void (*work)(void* what, int thread), void* what);
 
-// Called by each thread inside run(): returns when all have called it; what each wrote before is visible to all.
+// To be called by every thread inside run(): returns when all have called it. All then see what each wrote before.
 void barrier(ThreadPool* pool);
 
 int pool_size(const ThreadPool* pool);
 
-// For threadpoolctl: the number of threads that the library may use, 0 where nobody has set a limit. What it means is
-// decided in engine/threads.py; here it is only kept.
+// For threadpoolctl: the number of threads that the library may use, or 0 if there is no limit. It is only stored here;
+// engine/threads.py uses it.
 extern "C" {
 __attribute__((visibility("default"))) int fullyconnected_get_num_threads(void);
 __attribute__((visibility("default"))) void fullyconnected_set_num_threads(int threads);

@@ -1,5 +1,5 @@
-// The activation functions y = f(z), and dL/dz = f'(z) dL/dy, on blocks of rows. What the derivative is had from is y
-// alone, or, for functions of which y does not tell it, the derivative itself, which forward keeps.
+// The activation functions y = f(z), and dL/dz = f'(z) dL/dy, on blocks of rows. The derivative is computed from y; if
+// that is not possible, forward keeps it.
 #pragma once
 
 #include "columns.hpp"
@@ -70,11 +70,11 @@ FC_INLINE void activate_as(ActivationParams<T> params, const T* bias, Rows<T> y,
         });
 }
 
-// y = f(y + bias) in place, for a block of rows; kept, where it is wanted, becomes f'.
+// y = f(y + bias) in place, for a block of rows; writes f'(z) into `kept` if wanted.
 template <class T>
 void activate(ActivationParams<T> params, const T* bias, Rows<T> y, Rows<T> kept, ptrdiff_t rows, ptrdiff_t n) {
     switch (params.function) {
-        case Function::softmax:  // its rows are done as a whole, later
+        case Function::softmax:  // works on whole rows, later
         case Function::identity:
             if (bias) activate_as<Function::identity>(params, bias, y, kept, rows, n);
             return;
@@ -104,7 +104,7 @@ FC_INLINE void derive_as(ActivationParams<T> params, Rows<T> y, Rows<T> kept, Ro
     });
 }
 
-// dy *= f'(z) for a block of rows, and the sum over the rows is added to `sums`, where it is wanted.
+// dy *= f'(z) for a block of rows; adds the sum over the rows to `sums` if wanted.
 template <class T>
 void derive(ActivationParams<T> params, Rows<T> y, Rows<T> kept, Rows<T> dy, T* sums, ptrdiff_t rows, ptrdiff_t n) {
     switch (params.function) {
@@ -120,20 +120,20 @@ void derive(ActivationParams<T> params, Rows<T> y, Rows<T> kept, Rows<T> dy, T* 
 }
 
 template <class T>
-FC_INLINE T largest_of(const T* from, ptrdiff_t n) {  // NaN where there is one
+FC_INLINE T largest_of(const T* from, ptrdiff_t n) {  // NaN if any is NaN
     T largest = from[0];
     for (ptrdiff_t j = 0; j < n; j++) largest = from[j] > largest || from[j] != from[j] ? from[j] : largest;
     return largest;
 }
 
-// to = exp(from - the largest of from), and return the sum.
+// Writes exp(from - the largest of from) into `to`, and returns the sum.
 template <class T>
 FC_INLINE T exponentials(const T* from, T* to, T largest, ptrdiff_t n) {
     V<T> total = {};
     each<T>(n, [&](Place<T> p) {
         V<T> e = exp<T>(p.get(from) - largest);
         p.put(to, e);
-        // what lies behind the last number must not be added
+        // lanes past the last number must not be added
         total += p.part ? load_part(to + p.at, p.part) : e;
     });
     return sum<T>(total);

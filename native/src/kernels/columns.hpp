@@ -1,4 +1,4 @@
-// Loops over vectors, the last of which may count in part.
+// Loops over the vectors of a row, the last of which may be used only in part.
 #pragma once
 
 #include "../program.hpp"
@@ -6,7 +6,7 @@
 
 namespace {
 
-// Where a vector lies in a row, and how many of its lanes count: 0 for all.
+// The place of a vector in a row, and how many of its lanes are used; 0 means all.
 template <class T>
 struct Place {
     ptrdiff_t at, part;
@@ -15,7 +15,7 @@ struct Place {
     FC_INLINE void put(T* to, V<T> v) const { part ? store_part(to + at, v, part) : store(to + at, v); }
 };
 
-// Call body(place) for each vector of n numbers.
+// Calls body(place) for each vector of n numbers.
 template <class T, class Body>
 FC_INLINE void each(ptrdiff_t n, Body body) {
     ptrdiff_t i = 0;
@@ -48,13 +48,13 @@ T sum_of(const T* from, ptrdiff_t n) {
     return sum<T>(total);
 }
 
-// The rows from row i and column j on; none of none.
+// The rows from row i and column j on; null stays null.
 template <class T>
 FC_INLINE Rows<T> offset(Rows<T> rows, ptrdiff_t i, ptrdiff_t j) {
     return {rows.data ? rows.data + i * rows.row + j : nullptr, rows.row};
 }
 
-// A number that is added where there would be a division by zero: never denormal, since those count as zero here.
+// A number added to a divisor that could be zero; not denormal, since denormal numbers count as zero here.
 template <class T>
 FC_INLINE T positive(double v) {
     constexpr double least = sizeof(T) == 4 ? (double)__FLT_MIN__ : __DBL_MIN__;
@@ -65,7 +65,7 @@ struct Range {
     ptrdiff_t from, to;
 };
 
-// The part of n things that falls to one thread, cut at multiples of grain; it depends on nothing else.
+// The part of n items for one thread, cut at multiples of grain. It depends only on the arguments.
 FC_INLINE Range partition(ptrdiff_t n, ptrdiff_t grain, int thread, int threads) {
     ptrdiff_t units = (n + grain - 1) / grain;
     ptrdiff_t from = units * thread / threads * grain, to = units * (thread + 1) / threads * grain;

@@ -1,4 +1,4 @@
-// The operations, forward and backward, by one thread or shared among a context.
+// The operations, forward and backward, by one thread or shared by several.
 #pragma once
 
 #include "activations.hpp"
@@ -10,8 +10,8 @@ void barrier(ThreadPool* pool);
 
 namespace {
 
-// One thread of a run. Work is done in phases; a phase is shared by all threads or left to thread 0, which its shape
-// alone decides, so that the same shape and number of threads give the same bits.
+// One thread of a run. Work is done in phases, each shared by all threads or done by thread 0 alone. Only the shape
+// decides which, so that the same shape and number of threads give the same bits.
 template <class T>
 struct ThreadContext {
     int thread, threads;
@@ -19,9 +19,9 @@ struct ThreadContext {
     Stop* stop;
     Scratch<T> scratch;
     bool apart = false;  // whether the phase before was shared
-    bool met = true;     // whether nothing has been done since the last barrier
+    bool met = true;     // whether no phase has begun since the last barrier
 
-    // Begin a phase, and return whether this thread has a part in it.
+    // Begins a phase, and returns whether this thread takes part in it.
     FC_INLINE bool begins(bool shared) {
         shared = shared && threads > 1;
         if (!met && (shared || apart)) barrier(pool);
@@ -29,7 +29,7 @@ struct ThreadContext {
         apart = shared;
         return shared || thread == 0;
     }
-    // Wait for all: what each has written is known to the others.
+    // Waits for all threads; each then sees what the others wrote.
     FC_INLINE void meet() {
         if (threads > 1) barrier(pool);
         met = true;
@@ -45,7 +45,7 @@ FC_INLINE ActivationParams<T> params_of(const Operation<T>& op) {
     return {op.function, (T)op.setting, (T)op.scale};
 }
 
-// Whether a product is worth sharing, for what it multiplies or for what it writes.
+// Whether a product is large enough to share, by its multiplications or by the numbers that it writes.
 template <class T>
 FC_INLINE bool is_enough(ptrdiff_t rows, const Operation<T>& op) {
     return (double)rows * op.n_in * op.n_out >= enough_products ||
@@ -53,7 +53,7 @@ FC_INLINE bool is_enough(ptrdiff_t rows, const Operation<T>& op) {
 }
 
 template <class T>
-struct Activating {  // what follows the product of a Dense layer
+struct Activating {  // applied to each tile of the product of a dense layer
     ActivationParams<T> params;
     const T* bias;
     Rows<T> kept;
@@ -105,7 +105,7 @@ void layer_norm_forward(const Operation<T>& op, const T* theta, Range r) {
             squares += p.part ? where<T>(first_lanes<T>(p.part), d * d) : d * d;
         });
         T variance = sum<T>(squares) / (T)n + positive<T>(op.setting);
-        variance += variance - variance;  // infinite squares become NaN, which shows
+        variance += variance - variance;  // infinity becomes NaN, which is noticed
         const T rate = op.rate[i] = 1 / square_root<T>(all(variance))[0];
         each<T>(n, [&](Place<T> p) {
             V<T> normal = p.get(kept) * rate;
@@ -188,7 +188,7 @@ void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const O
 }
 
 template <class T>
-struct Deriving {  // what follows the product that gives dL/dx: the derivative of the layer before, which made x
+struct Deriving {  // applied to each tile of dL/dx: the derivative of the layer before, whose output is x
     const Operation<T>* before_it;
     T* sums;
     ptrdiff_t from;  // the first column
@@ -203,16 +203,16 @@ struct Deriving {  // what follows the product that gives dL/dx: the derivative 
     }
 };
 
-constexpr ptrdiff_t fetched = 16384;  // W of fewer numbers stays in cache from one step to the next
+constexpr ptrdiff_t fetched = 16384;  // a smaller W stays in cache from step to step
 
 template <class T>
-struct Updating {  // what follows the product that gives W's gradient: the optimizer, on that tile
+struct Updating {  // applied to each tile of the gradient of W: the update of the optimizer
     const Update<T>& update;
-    ptrdiff_t at, row;  // where the product's first row lies in theta
+    ptrdiff_t at, row;  // the place of the product's first row in theta
     bool decays, fetches;
     double& l2_term;
 
-    // What the update will read is fetched while the tile is computed: a row of it lies in two cache lines, or three.
+    // Prefetches what the update will read while the tile is computed: a row of a tile is in two or three cache lines.
     FC_INLINE void before(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns) const {
         if (!fetches) return;
         constexpr ptrdiff_t line = 64 / sizeof(T);
@@ -228,7 +228,7 @@ struct Updating {  // what follows the product that gives W's gradient: the opti
     }
     FC_INLINE void then(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Rows<T> tile) const {
         V<T> l2_terms = {};
-        if (columns == row && tile.row == row) {  // whole rows of W are one stretch
+        if (columns == row && tile.row == row) {  // whole rows of W are contiguous
             columns *= rows;
             rows = 1;
         }
@@ -256,7 +256,7 @@ void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Ope
         derive<T>(params_of(op), offset(op.y, 0, c.from), offset(op.kept, 0, c.from), offset(op.dy, 0, c.from),
                   db ? db + c.from : nullptr, rows, c.to - c.from);
     }
-    // each thread takes some rows of W: it needs no others, so it may change them as soon as it has used them
+    // each thread needs only its own rows of W, so it may update them as soon as it has used them
     if (!context.begins(is_enough(rows, op) && op.n_in >= 2 * context.threads * lanes<T>)) return;
     const Range c = context.part(op.n_in, lanes<T>);
     const ptrdiff_t n = c.to - c.from;

@@ -1,11 +1,11 @@
-// The losses: value and gradient of some rows of a batch, in one pass. A row's weight is its share of the batch.
+// The losses: value and gradient of some rows of a batch, in one pass. The weights of a batch sum to 1.
 #pragma once
 
 #include "activations.hpp"
 
 namespace {
 
-// A loss of each output alone: e(z, t), and de/dz.
+// A loss of each output separately: e(z, t), and de/dz.
 template <LossKind loss, class T>
 FC_INLINE V<T> term(V<T> z, V<T> t, T setting, ptrdiff_t n, V<T>& dz) {
     const V<T> r = z - t;
@@ -37,7 +37,7 @@ FC_INLINE V<T> term(V<T> z, V<T> t, T setting, ptrdiff_t n, V<T>& dz) {
         return rate - t * z;
     }
     if constexpr (loss == LossKind::binary_cross_entropy) {
-        // with q = e^-|z|: log(1 + q) + ([z >= 0] - t) z, so that nothing that is nearly 1 is taken from 1
+        // with q = e^-|z|: log(1 + q) + ([z >= 0] - t) z, so that no number near 1 is subtracted from 1
         const V<T> away = -absolute<T>(z), small = sigmoid<T>(away);
         const auto above = z >= T(0);
         const V<T> side = (above ? all<T>(1) : V<T>{}) - t;
@@ -59,7 +59,7 @@ double terms(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
         each<T>(n, [&](Place<T> p) {
             V<T> d, e = term<loss, T>(p.get(z), p.get(t), (T)run.loss_setting, n, d);
             p.put(dz, d * w);
-            if (p.part) {  // the lanes behind the last output hold the loss of zeros
+            if (p.part) {  // the lanes past the last output hold the loss of zeros
                 e = where<T>(first_lanes<T>(p.part), e);
             }
             row += e;
@@ -69,7 +69,7 @@ double terms(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
     return total;
 }
 
-// The place of the largest number, or of a NaN where there is one.
+// The index of the largest number, or of a NaN if there is one.
 template <class T>
 ptrdiff_t place_of(const T* from, T largest, ptrdiff_t n) {
     ptrdiff_t j = 0;
@@ -77,8 +77,8 @@ ptrdiff_t place_of(const T* from, T largest, ptrdiff_t n) {
     return j;
 }
 
-// 1 - p of the right class, or of the likeliest where targets are probabilities, is the sum of the other p and never
-// taken from 1: where the answer is right, value and gradient are small numbers of full accuracy.
+// 1 - p of the right class, or of the likeliest if the targets are probabilities, is computed as the sum of the other
+// p, not by a subtraction from 1: so the small value and gradient of a right answer are accurate.
 template <class T>
 double softmax_cross_entropy(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
     const ptrdiff_t n = run.n_out;
@@ -141,7 +141,7 @@ double hinge(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
     return total;
 }
 
-// The loss of the rows from .. to, into dz its gradient.
+// Returns the loss of the rows from `from` to `to`, and writes its gradient into dz.
 template <class T>
 double loss_of(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
     switch (run.loss) {

@@ -1,4 +1,4 @@
-// Elementary functions of whole vectors: no branch, no table, and no wider type than T.
+// Elementary functions of whole vectors, without branches, tables or types wider than T.
 //
 // The largest errors found, in units in the last place: exp and log 0.91, log1p, erf, sigmoid, softplus and expm1 1.8,
 // tanh 1.5 in single and 2.6 in double precision, the normal density 1.8, and its integral 4.4, however small.
@@ -36,7 +36,7 @@ template <class T>
 using U = typename Format<T>::bits;  // the lanes' bits as unsigned integers
 
 template <class T>
-struct Coefficients;  // the highest power first; log 2 is in two parts, the first of them exact times an exponent
+struct Coefficients;  // the highest power first; log 2 is in two parts, so that an exponent times the first is exact
 
 template <>
 struct Coefficients<float> {
@@ -85,21 +85,21 @@ FC_INLINE V<T> polynomial(V<T> x, const T (&coefficients)[n]) {
 }
 
 template <class T>
-FC_INLINE V<T> with_sign(V<T> magnitude, V<T> x) {  // the magnitude may have the sign already
+FC_INLINE V<T> with_sign(V<T> magnitude, V<T> x) {  // the magnitude may already have the sign
     return (V<T>)((U<T>)magnitude | ((U<T>)x & Format<T>::sign));
 }
 
 // e^x = 2^n (1 + t), with |t| < 0.42.
 template <class T>
 struct Exponential {
-    U<T> n;  // its bits hold n, and `scales` times the exponent's bias
+    U<T> n;  // its bits hold n plus `scales` times the exponent's bias
     V<T> t;
 };
 
 // x is reduced to r = high - low in [-log 2 / 2, log 2 / 2] by two parts of log 2 (Cody and Waite, "Software manual for
 // the elementary functions", 1980), and t = e^r - 1 is rounded little more than once. The power of two is rounded to an
 // integer by adding 1.5 times the number from which on there are no fractions, and the exponent's bias with it, so that
-// a shift makes the power. |x| is below twice the exponents' range. `less`, much smaller, is taken from x.
+// a shift makes the power. |x| is below twice the exponents' range. `less`, much smaller, is subtracted from x.
 template <class T, int scales = 2>
 FC_INLINE Exponential<T> exponential(V<T> x, V<T> less = -V<T>{}) {
     using C = Coefficients<T>;
@@ -133,7 +133,7 @@ constexpr T exp_highest = sizeof(T) == 4 ? 89 : 710;  // exp gives infinity
 
 template <class T>
 FC_INLINE V<T> exp(V<T> x) {
-    V<T> within = larger<T>(all<T>(exp_lowest<T>), smaller<T>(all<T>(exp_highest<T>), x));  // NaN stays
+    V<T> within = larger<T>(all<T>(exp_lowest<T>), smaller<T>(all<T>(exp_highest<T>), x));  // keeps NaN
     auto e = exponential<T>(within);
     auto s = scale<T>(e);
     return ((T(1) + e.t) * s.first) * s.second;
@@ -164,8 +164,8 @@ FC_INLINE Decay<T> decay(V<T> x) {
 }
 
 // log(2^k (1 + f)) + more for f between sqrt(1/2) - 1 and sqrt(2) - 1 and a tiny `more`, from the series in
-// s = f / (2 + f). The idea is that of fdlibm's e_log.c: to f, which is exact, only less is added, so that its
-// rounding counts little.
+// s = f / (2 + f). The idea is that of fdlibm's e_log.c: f is exact, and only smaller numbers are added to it, so
+// that their rounding errors matter little.
 template <class T>
 FC_INLINE V<T> logarithm(V<T> f, V<T> k, V<T> more = -V<T>{}) {
     using C = Coefficients<T>;
@@ -213,7 +213,7 @@ FC_INLINE V<T> log1p(V<T> x) {
     V<T> f = T(0.25) * (scale * x + (scale - T(4)));
     V<T> y = logarithm<T>(f, number<T>(k));
     y = one < F::infinity ? y : x;
-    y = one == T(1) ? x : y;  // minus zero stays
+    y = one == T(1) ? x : y;  // keeps minus zero
     y = x == T(-1) ? all<T>(-F::infinity) : y;
     return x < T(-1) ? all<T>(F::nan) : y;
 }
@@ -237,7 +237,7 @@ FC_INLINE V<T> sigmoid(V<T> x) {
 }
 
 // With e = e^|2x| - 1, tanh|x| = e / (e + 2). In single precision that would be wrong by more than two units in the
-// last place: small x have a polynomial, the others 1 - 2 / (e^|2x| + 1), where errors of the second term count little.
+// last place: small x have a polynomial, the others 1 - 2 / (e^|2x| + 1), whose second term has small errors.
 template <class T>
 FC_INLINE V<T> tanh(V<T> x) {
     using F = Format<T>;

@@ -1,11 +1,11 @@
-// The optimizers: theta, gradient and slots in one pass, the same arithmetic as fullyconnected/optimizers.py.
+// The optimizers: one pass over theta, gradient and slots, with the same arithmetic as fullyconnected/optimizers.py.
 #pragma once
 
 #include "columns.hpp"
 
 namespace {
 
-// What a rule needs at one step, its constants rounded once.
+// The constants of an update rule in one step, rounded once.
 template <class T>
 struct Update {
     Rule rule;
@@ -23,7 +23,7 @@ FC_INLINE double power(double base, int64_t exponent) {
     return result;
 }
 
-// The update of step number `step`, which counts from 1, at learning rate lr.
+// The constants of step number `step`, counted from 1, at learning rate lr.
 template <class T>
 FC_INLINE Update<T> update_of(const Optimizing<T>& o, T* theta, double lr, int64_t step, double l2) {
     Update<T> u{};
@@ -90,7 +90,7 @@ FC_INLINE void update_as(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<c
     }
 }
 
-// Move rows of n parameters, `row` apart in theta and begun at `at`, against their gradient; where l2 shrinks them, add
+// Updates rows of n parameters, `row` apart in theta and beginning at `at`, by their gradient. If l2 shrinks them, adds
 // l2 theta^2 to l2_terms.
 template <class T>
 void update(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<const T> gradient, ptrdiff_t rows, ptrdiff_t n,

@@ -1,12 +1,12 @@
-// The matrix product, C = A B, tile by tile, with something done to each tile of C while it is in the first cache.
+// The matrix product C = A B by tiles; a function is applied to each tile of C while it is in the first-level cache.
 //
 // A tile is tile_rows x (tile_vectors vectors) of C, kept in registers over a block of k. B is copied panel by panel,
-// so that what the innermost loop reads lies in one stretch; a panel stays in the first cache while all rows of A pass
-// by. A is read where it lies if its k runs along memory, and else is copied into panels, too.
+// so that the innermost loop reads contiguous memory; a panel stays in the first-level cache for all rows of A. A is
+// read in place if k runs along memory, else it is copied into panels, too.
 //
 // Source: Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008; Van Zee and van de Geijn,
-// "BLIS", 2015. The order of the loops differs: with a few hundred rows, A's block and not B's stays in the second
-// cache.
+// "BLIS", 2015. The order of the loops differs: with a few hundred rows, A's block and not B's stays in the
+// second-level cache.
 #pragma once
 
 #include "columns.hpp"
@@ -20,12 +20,12 @@ template <class T>
 constexpr ptrdiff_t tile_columns = tile_vectors * lanes<T>;
 
 constexpr ptrdiff_t block_k = 256;    // a panel of B takes 16 kB, of the widest vectors 64 kB
-constexpr ptrdiff_t longest_k = 512;  // the longest block, for products whose C is used up tile by tile
+constexpr ptrdiff_t longest_k = 512;  // the longest block, for products that keep no C
 template <class T>
 constexpr ptrdiff_t block_a = 98304 * 4 / (ptrdiff_t)sizeof(T);  // A's block takes 384 kB
-constexpr ptrdiff_t few_rows = 12;                               // for as many rows of A, B is read where it lies
+constexpr ptrdiff_t few_rows = 12;                               // for so few rows of A, B is read in place
 
-constexpr ptrdiff_t few_products = 128;  // as many are done one after the other
+constexpr ptrdiff_t few_products = 128;  // so few are computed by a plain loop
 
 // Element (i, j) of a matrix lies at data[i * row + j * column].
 template <class T>
@@ -43,7 +43,7 @@ constexpr ptrdiff_t scratch_size_b = tile_columns<T> * longest_k;
 template <class T>
 constexpr ptrdiff_t scratch_size_tile = tile_columns<T> * tile_rows;
 
-// What one tile is computed from, and where it goes.
+// The inputs and the output of one tile.
 template <class T>
 struct TileOf {
     ptrdiff_t k;
@@ -53,15 +53,14 @@ struct TileOf {
     ptrdiff_t b_row;
     T* c;
     ptrdiff_t c_row;
-    ptrdiff_t cols;  // how many columns of the last vector count; 0 for all
-    bool add;        // to what is there
+    ptrdiff_t cols;  // the number of columns used of the last vector; 0 means all
+    bool add;        // to what C holds
 };
 
-// How A and B lie in memory. Where the strides are known to the compiler, the loop over k has no arithmetic but the
-// sums.
+// The layout of A and B in memory. If the compiler knows the strides, the loop over k has no arithmetic but the sums.
 enum class Strides {
     any,
-    any_in_part,  // B's last vector is read in part only
+    any_in_part,  // only a part of B's last vector is read
     panels,       // A's and B's panels
     rows          // A's k along memory, and B's panels
 };
@@ -75,14 +74,14 @@ void tile(const TileOf<T>& t) {
     const ptrdiff_t b_row = strides == Strides::panels || strides == Strides::rows ? tile_columns<T> : t.b_row;
     constexpr int unrolled = strides == Strides::panels || strides == Strides::rows ? 4 : 1;
     ptrdiff_t k = t.k;
-    if constexpr (unrolled > 1) {  // C is fetched while its sums are taken
+    if constexpr (unrolled > 1) {  // C is prefetched while the sums are computed
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) {
             __builtin_prefetch(t.c + r * t.c_row, 1);
             __builtin_prefetch(t.c + r * t.c_row + vectors * lanes<T> - 1, 1);
         }
     }
-    const T* from[rows];  // where each row of A goes on
+    const T* from[rows];  // the next element of each row of A
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++) from[r] = a + r * a_row;
     auto step = [&](ptrdiff_t l) __attribute__((always_inline)) {
@@ -100,8 +99,7 @@ void tile(const TileOf<T>& t) {
         }
     };
     for (; unrolled > 1 && k >= unrolled; k -= unrolled, a += unrolled * a_k, b += unrolled * b_row) {
-        if constexpr (strides ==
-                      Strides::rows) {  // what the next tile will read is fetched, a cache line of each row at a time
+        if constexpr (strides == Strides::rows) {  // prefetch for the next tile, a cache line of each row at a time
             if (k % (64 / (ptrdiff_t)sizeof(T)) < unrolled) {
 #pragma GCC unroll 6
                 for (int r = 0; r < rows; r++) __builtin_prefetch(from[r] + tile_rows * a_row);
@@ -113,7 +111,7 @@ void tile(const TileOf<T>& t) {
 #pragma GCC unroll 6
             for (int r = 0; r < rows; r++) {
                 from[r] += unrolled;
-                __asm__("" : "+r"(from[r]));  // a pointer each: offsets from one would not all fit into registers
+                __asm__("" : "+r"(from[r]));  // offsets from one pointer would need too many registers
             }
         }
     }
@@ -156,7 +154,7 @@ FC_INLINE const Tile<T>* tiles_as(ptrdiff_t vectors) {
     return vectors == 2 ? tiles_of<T, 2, strides> : tiles_of<T, 1, strides>;
 }
 
-// The tile functions of so many vectors, for 1 to tile_rows rows.
+// The tile functions for this number of vectors, for 1 to tile_rows rows.
 template <class T>
 FC_INLINE const Tile<T>* tiles_for(ptrdiff_t vectors, Strides strides) {
     switch (strides) {
@@ -193,7 +191,7 @@ FC_INLINE V<T> second_blocks(V<T> a, V<T> b, Indices<j...>) {
     return __builtin_shufflevector(a, b, (j & half ? j + (int)lanes<T> : j + half)...);
 }
 
-// Swap what lies across the diagonal, in blocks of half a square, then within each block.
+// Swaps entries across the diagonal, in blocks of half the square, then within each block.
 template <class T, int half>
 FC_INLINE void swap_across(V<T> (&rows)[lanes<T>]) {
     typename UpTo<(int)lanes<T>>::type all_lanes;
@@ -207,7 +205,7 @@ FC_INLINE void swap_across(V<T> (&rows)[lanes<T>]) {
     if constexpr (half > 1) swap_across<T, half / 2>(rows);
 }
 
-// Transpose a square of lanes x lanes numbers.
+// Transposes a square of lanes x lanes numbers.
 template <class T>
 FC_INLINE void transpose_square(const T* from, ptrdiff_t from_row, T* to, ptrdiff_t to_row) {
     V<T> rows[lanes<T>];
@@ -218,7 +216,7 @@ FC_INLINE void transpose_square(const T* from, ptrdiff_t from_row, T* to, ptrdif
     for (ptrdiff_t i = 0; i < lanes<T>; i++) store(to + i * to_row, rows[i]);
 }
 
-// Copy a panel of B, k x n, into rows of `width` numbers, padded with zeros.
+// Copies a panel of B, k x n, into rows of `width` numbers, padded with zeros.
 template <class T>
 void pack(Matrix<const T> b, ptrdiff_t k, ptrdiff_t n, T* to, ptrdiff_t width) {
     if (b.column == 1) {
@@ -230,7 +228,7 @@ void pack(Matrix<const T> b, ptrdiff_t k, ptrdiff_t n, T* to, ptrdiff_t width) {
         }
         return;
     }
-    ptrdiff_t j = 0;  // b's k runs along memory: each column of the panel is a stretch of it
+    ptrdiff_t j = 0;  // k runs along memory: each column of the panel is contiguous
     for (; j + lanes<T> <= n; j += lanes<T>) {
         ptrdiff_t i = 0;
         for (; i + lanes<T> <= k; i += lanes<T>) transpose_square(b.at(i, j), b.column, to + i * width + j, width);
@@ -241,7 +239,7 @@ void pack(Matrix<const T> b, ptrdiff_t k, ptrdiff_t n, T* to, ptrdiff_t width) {
         for (ptrdiff_t i = 0; i < k; i++) to[i * width + left] = left < n ? *b.at(i, left) : 0;
 }
 
-// Copy a block of A, m x k, whose rows run along memory, into panels of tile_rows.
+// Copies a block of A, m x k, whose rows run along memory, into panels of tile_rows.
 template <class T>
 void pack_rows(Matrix<const T> a, ptrdiff_t m, ptrdiff_t k, T* to) {
     ptrdiff_t i = 0;
@@ -255,7 +253,7 @@ void pack_rows(Matrix<const T> a, ptrdiff_t m, ptrdiff_t k, T* to) {
             for (ptrdiff_t r = 0; r < tile_rows; r++) to[j * tile_rows + r] = i + r < m ? *a.at(i + r, j) : 0;
 }
 
-// What is done to each tile of C: `before` its sums are taken, and `then`, when they lie at tile.
+// The functions applied to each tile of C: `before` the sums are computed, and `then`, when they are in the tile.
 template <class T>
 struct Nothing {
     FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) const {}
@@ -264,7 +262,7 @@ struct Nothing {
 
 FC_INLINE bool stopped(const Stop* stop) { return stop && __atomic_load_n(&stop->now, __ATOMIC_RELAXED); }
 
-// C = A B for so few numbers that blocks, panels and tiles would take longer than the product.
+// C = A B for matrices so small that blocks, panels and tiles would take longer than the product.
 template <class T, class Done>
 void small_product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Done done) {
     for (ptrdiff_t i = 0; i < m; i++) {
@@ -286,15 +284,15 @@ void small_product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Mat
     done.then(0, m, 0, n, c);
 }
 
-// How deep blocks are that cut k into parts of about the same size, none deeper than `most`.
+// The depth of blocks that cut k into parts of about the same size, of at most `most`.
 FC_INLINE ptrdiff_t depth_of(ptrdiff_t k, ptrdiff_t most) {
     if (k <= most) return k;
     const ptrdiff_t blocks = (k + most - 1) / most;
     return (k + blocks - 1) / blocks;
 }
 
-// One row of C, from a row of A and B where it lies: as many sums side by side as hide the time that one takes. The
-// blocks are those of a larger product, so that a row comes out the same in any company.
+// One row of C, from a row of A, with B read in place: enough sums side by side to hide the latency of each. The blocks
+// are those of a larger product, so that a row gets the same bits whatever the other rows are.
 template <class T, class Done>
 void row_product(ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Done done) {
     constexpr int side_by_side = 8;
@@ -326,12 +324,12 @@ void row_product(ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b,
     done.then(0, 1, 0, n, c);
 }
 
-// C = A B for A (m, k), B (k, n) and C (m, n), with C's columns along memory. Without c.data, a tile is used up by
-// `then` and lost: that needs k up to longest_k. Only the thread that is told to polls.
+// C = A B for A (m, k), B (k, n) and C (m, n), with C's columns along memory. Without c.data, `then` uses
+// each tile and C is not kept, which needs k up to longest_k. A thread polls only if `polls` is set.
 template <class T, class Done>
 void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Scratch<T> scratch,
              Done done, Stop* stop = nullptr, bool polls = false) {
-    if (stopped(stop)) return;  // what it would be computed from may not be there
+    if (stopped(stop)) return;  // its inputs may be incomplete
     if (m * n * k <= few_products && c.data) return small_product(m, n, k, a, b, c, done);
     if (m == 1 && b.column == 1 && c.data) return row_product(n, k, a, b, c, done);
     const bool pack_b = m > few_rows || b.column != 1;

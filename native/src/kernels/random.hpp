@@ -1,4 +1,4 @@
-// Random numbers that are counted: Philox 4x64, as NumPy draws them, from any place of the stream on.
+// Counter-based random numbers: Philox 4x64, the same as NumPy's, from any place in the stream.
 //
 // Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 #pragma once
@@ -9,9 +9,9 @@ namespace {
 
 constexpr uint64_t purpose_mask = 2;  // MASK in fullyconnected/core/randomness.py
 
-// Eight uniform numbers of [0, 1), numbers 8 * block .. 8 * block + 7 of the stream of (seed, step, layer).
+// Eight uniform numbers in [0, 1), numbers 8 * block .. 8 * block + 7 of the stream of (seed, step, layer).
 FC_INLINE void uniforms(uint64_t seed, uint64_t step, uint64_t layer, uint64_t block, float out[8]) {
-    uint64_t c[4] = {block + 1, step, layer, 0}, key[2] = {seed, purpose_mask};  // NumPy counts before it draws
+    uint64_t c[4] = {block + 1, step, layer, 0}, key[2] = {seed, purpose_mask};  // NumPy counts first, then draws
     for (int round = 0; round < 10; round++) {
         const unsigned __int128 a = (unsigned __int128)c[0] * 0xD2E7470EE14C6C93u;
         const unsigned __int128 b = (unsigned __int128)c[2] * 0xCA5A826395121157u;

@@ -1,4 +1,4 @@
-// A run of the program: an epoch of steps, one gradient, or a prediction.
+// The runs of a program: an epoch of steps, one gradient, or a prediction.
 #pragma once
 
 #include "layers.hpp"
@@ -6,8 +6,8 @@
 
 namespace {
 
-// Flush denormal numbers to zero while this lives: decaying moments become denormal, and processors take a hundred
-// times longer over them.
+// Flushes denormal numbers to zero for its lifetime: decaying moments become denormal, and processors take a hundred
+// times longer with such numbers.
 struct FlushDenormals {
 #if defined(__x86_64__)
     unsigned before = _mm_getcsr();
@@ -36,7 +36,7 @@ void cast_rows(const From* from, const int64_t* order, ptrdiff_t first, Rows<T> 
     }
 }
 
-// Gather rows of x, in the order given or from `first` on, and cast them.
+// Gathers rows of x, in the order given or from `first` on, and casts them.
 template <class T>
 void gather(const void* x, Type type, const int64_t* order, ptrdiff_t first, Rows<T> to, Range r, ptrdiff_t n) {
     switch (type) {
@@ -77,8 +77,7 @@ void gather_batch(const Run<T>& run, const int64_t* order, ptrdiff_t rows, doubl
     gather(run.x, run.x_type, order, 0, run.batch_x, r, run.n_in);
     if (run.classes) {
         const int64_t* t = static_cast<const int64_t*>(run.t);
-        for (ptrdiff_t i = r.from; i < r.to;
-             i++) {  // the caller may have changed what was checked: nothing else is hit
+        for (ptrdiff_t i = r.from; i < r.to; i++) {  // the caller may have changed the checked class numbers
             const int64_t c = t[order[i]];
             run.batch_classes[i] = c < 0 ? 0 : c < run.n_out ? c : run.n_out - 1;
         }
@@ -89,7 +88,7 @@ void gather_batch(const Run<T>& run, const int64_t* order, ptrdiff_t rows, doubl
         run.batch_weights[i] = (T)(run.weights ? run.weights[order[i]] / weight : 1 / (double)rows);
 }
 
-// What follows where the whole gradient is wanted: l2's part of it, its norm, clipping, and the update.
+// The steps after a full gradient: the gradient of l2, the norm, clipping, and the update.
 template <class T>
 void finish_step(ThreadContext<T>& context, Run<T>& run, const Update<T>& update_, double& l2_value) {
     constexpr ptrdiff_t piece = 4096;
@@ -135,7 +134,7 @@ void finish_step(ThreadContext<T>& context, Run<T>& run, const Update<T>& update
             largest = run.partial[8 * i + 3] > largest ? run.partial[8 * i + 3] : largest;
         }
         double norm = __builtin_sqrt(squares);
-        if (!is_finite(norm) && is_finite(largest) && largest > 0) {  // the squares overflow before the entries do
+        if (!is_finite(norm) && is_finite(largest) && largest > 0) {  // only the squares overflow
             squares = 0;
             pieces([&](ptrdiff_t at, ptrdiff_t n, bool) {
                 for (ptrdiff_t i = 0; i < n; i++) {
@@ -161,7 +160,7 @@ void finish_step(ThreadContext<T>& context, Run<T>& run, const Update<T>& update
     });
 }
 
-// One step on `rows` rows; false where its loss is not finite.
+// One step on `rows` rows; returns false if its loss is not finite.
 template <class T>
 bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_t rows, double weight, double lr,
           int64_t count) {
@@ -186,7 +185,7 @@ bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_
     for (int i = run.n_operations - 1; i >= run.first; i--)
         backward(context, run.operations[i], i ? &run.operations[i - 1] : nullptr, run, rows, fuse ? &rule : nullptr,
                  l2_term);
-    if (fuse) {  // what remains are vectors: biases, gains and shifts
+    if (fuse) {  // the vectors remain: biases, and gamma and beta of the norms
         V<T> none = {};
         if (context.begins(false) && !stopped(&run.stop))
             for (int i = 0; i < run.n_operations; i++) {

@@ -1,20 +1,20 @@
 // Vectors as wide as the instruction set that this file is compiled for: GCC's and Clang's vector extensions.
 //
-// Every header in this folder is compiled once per instruction set, so all it defines lies in an unnamed namespace,
-// and it includes no header that defines inline functions: what the linker could share between two files might be
-// the copy with the newer instructions.
+// Every header in this folder is compiled once per instruction set, so it defines everything in an unnamed namespace
+// and includes no header that defines inline functions: of a function in two files, the linker might keep the one with
+// the newer instructions.
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
 #if defined(__x86_64__)
-#include <immintrin.h>  // its functions are always inlined, so that nothing of them can be shared
+#include <immintrin.h>  // its functions are always inlined, so the linker cannot share them
 #endif
 
 namespace {
 
-// FC_WIDE tests the logic of the widest vectors where the processor has none: the compiler splits them.
+// FC_WIDE tests the logic of the widest vectors on a processor without them: the compiler splits them.
 #if defined(__AVX512F__) || defined(FC_WIDE)
 constexpr size_t vector_bytes = 64;
 #elif defined(__AVX2__)
@@ -44,14 +44,14 @@ template <class T>
 using V = typename simd<T>::vector;  // lanes<T> numbers
 
 template <class T>
-using M = typename simd<T>::mask;  // what a comparison gives: -1 or 0 in each lane; also the lanes' bits as integers
+using M = typename simd<T>::mask;  // a comparison: -1 or 0 in each lane; also the lanes' bits as integers
 
 template <class T>
 constexpr ptrdiff_t lanes = vector_bytes / sizeof(T);
 
 template <class T>
 FC_INLINE V<T> all(T value) {
-    return value - V<T>{};  // minus zero would be lost by adding
+    return value - V<T>{};  // adding would lose minus zero
 }
 
 template <class T>
@@ -98,7 +98,7 @@ FC_INLINE void store_part(T* to, V<T> v, ptrdiff_t n) {
     else
         _mm512_mask_storeu_pd(to, (__mmask8)((1u << n) - 1), (__m512d)v);
 #elif defined(__AVX2__) && !defined(FC_WIDE)
-    // halves, and not AVX2's masked store, which takes AMD's processors up to 40 operations
+    // two halves, since AVX2's masked store takes up to 40 operations on AMD's processors
     if constexpr (sizeof(T) == 4) {
         __m128 part = _mm256_castps256_ps128((__m256)v);
         if (n & 4) {
@@ -128,12 +128,12 @@ FC_INLINE void store_part(T* to, V<T> v, ptrdiff_t n) {
 }
 
 template <class T>
-FC_INLINE V<T> larger(V<T> a, V<T> b) {  // b where one of them is NaN
+FC_INLINE V<T> larger(V<T> a, V<T> b) {  // b if one of them is NaN
     return a > b ? a : b;
 }
 
 template <class T>
-FC_INLINE V<T> smaller(V<T> a, V<T> b) {  // b where one of them is NaN
+FC_INLINE V<T> smaller(V<T> a, V<T> b) {  // b if one of them is NaN
     return a < b ? a : b;
 }
 
@@ -143,8 +143,8 @@ FC_INLINE V<T> absolute(V<T> a) {
     return (V<T>)((M<T>)a & (decltype(M<T>{}[0]))sign);
 }
 
-// a * b + c. Of two products in a sum the compiler may round either one, and choose otherwise in the next copy of a
-// loop; where the same numbers must come out of every copy, this says which.
+// a * b + c. In a sum of two products the compiler may round either one, and choose differently in another copy of a
+// loop; this function fixes the choice where all copies must give the same bits.
 template <class T>
 FC_INLINE V<T> multiply_add(V<T> a, V<T> b, V<T> c) {
 #if defined(__AVX512F__)
