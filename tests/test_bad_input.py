@@ -222,13 +222,13 @@ def test_validation_that_is_no_pair(validation):
         (
             "softmax",
             "softmax_cross_entropy",
-            "ends in 'softmax', and SoftmaxCrossEntropy.*applies the softmax itself. Take the act",
+            "ends in 'softmax', but SoftmaxCrossEntropy.*applies the softmax itself. Remove the act",
         ),
         ("sigmoid", "softmax_cross_entropy", "ends in 'sigmoid'"),
-        ("sigmoid", "binary_cross_entropy", "ends in 'sigmoid', and BinaryCrossEntropy"),
-        ("softmax", "binary_cross_entropy", "ends in 'softmax', and BinaryCrossEntropy"),
-        ("softmax", "hinge", "ends in 'softmax', and Hinge"),
-        ("exp", "poisson", "ends in 'exp', and Poisson"),
+        ("sigmoid", "binary_cross_entropy", "ends in 'sigmoid', but BinaryCrossEntropy"),
+        ("softmax", "binary_cross_entropy", "ends in 'softmax', but BinaryCrossEntropy"),
+        ("softmax", "hinge", "ends in 'softmax', but Hinge"),
+        ("exp", "poisson", "ends in 'exp', but Poisson"),
     ],
 )
 @pytest.mark.parametrize("inside", [True, False])
@@ -255,7 +255,7 @@ def test_one_output_for_classes(loss):
         ([1, 1, np.inf, 1], DataError, r"sample_weight\[2\] is inf"),
         ([1e308] * 4, DataError, "sum of sample_weight is too large"),
         ([1, 1, 1], ShapeError, r"x has 4 rows and sample_weight has shape \(3,\)"),
-        (np.ones((4, 2)), ShapeError, r"sample_weight has shape \(4, 2\); one number a row is wanted: \(4,\)"),
+        (np.ones((4, 2)), ShapeError, r"sample_weight has shape \(4, 2\); one number per row is wanted: \(4,\)"),
         (1.0, ShapeError, r"sample_weight has shape \(\)"),
         (["a"] * 4, InputTypeError, "sample_weight has dtype <U1"),
         ("balanced", InputTypeError, "sample_weight has dtype"),
@@ -330,8 +330,8 @@ def test_settings_of_fit(settings, error, message):
     ("schedule", "message"),
     [
         (fc.StepDecay, r"the schedule StepDecay is a class; call it: StepDecay\(...\)"),
-        (lambda epoch, step: 1.0, r"the schedule '<lambda>' is called with \(epoch\), and takes \(epoch, step\)"),
-        (lambda: 1.0, r"the schedule '<lambda>' is called with \(epoch\), and takes \(\)"),
+        (lambda epoch, step: 1.0, r"the schedule '<lambda>' is called with \(epoch\), but takes \(epoch, step\)"),
+        (lambda: 1.0, r"the schedule '<lambda>' is called with \(epoch\), but takes \(\)"),
     ],
     ids=range(3),
 )
@@ -421,7 +421,7 @@ def test_sparse_matrices_are_named():
     refused(
         lambda: net.predict(sparse.csr_array(X)),
         InputTypeError,
-        r"x is a sparse csr_array; an array is wanted: x.toarray\(\)",
+        r"x is a sparse csr_array; a dense array is wanted: x.toarray\(\)",
         net,
     )
 
@@ -459,7 +459,7 @@ class TestNewcomers:
             ("load_state_dict", "net.set_weights"),
             ("load", "fc.load(path)"),
             ("add", "fc.Network([*net.layers"),
-            ("eval", "never drop anything out"),
+            ("eval", "never apply dropout"),
             ("to", "dtype=np.float64"),
             ("n_features_in_", "net.n_in"),
             ("history", "history = fc.fit"),
@@ -571,7 +571,7 @@ class TestNewcomers:
             (lambda: fc.LeakyReLU(negative_slope=0.1), "did you mean 'slope'?"),
             (lambda: fc.Dense(2, 3, "swish"), "did you mean 'silu'?"),
             (lambda: fc.Dense(2, 3, "linear"), "did you mean 'identity'?"),
-            (lambda: fc.Dense(2, 3, np.tanh), "its name stands for it here: 'tanh'"),
+            (lambda: fc.Dense(2, 3, np.tanh), "give its name instead: 'tanh'"),
             (lambda: fc.Dense(2, 3, init="xavier"), "did you mean 'glorot_uniform'?"),
         ],
     )

@@ -327,7 +327,7 @@ def test_a_metric_of_your_own_returns_one_number(value):
 @pytest.mark.parametrize(
     ("mine", "error", "message"),
     [
-        (lambda z: 0.0, errors.InputTypeError, r"called with \(outputs, targets\), and takes \(z\)"),
+        (lambda z: 0.0, errors.InputTypeError, r"called with \(outputs, targets\), but takes \(z\)"),
         (lambda z, t, w: 0.0, errors.InputTypeError, "missing a required argument: 'w'"),
         (lambda y_true, y_pred: 0.0, errors.ConfigError, r"would be swapped. Write lambda z, t: <lambda>\(t, z\)"),
         (lambda targets, outputs: 0.0, errors.ConfigError, "would be swapped"),

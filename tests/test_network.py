@@ -648,7 +648,7 @@ def test_an_output_activation_is_found_behind_dropout():
     net = fc.Network([fc.Dense(2, 3, "softmax"), fc.Dropout(0.1)], seed=0)
     with pytest.raises(fc.errors.ConfigError, match="applies the softmax itself"):
         net.evaluate(np.zeros((1, 2)), [0], "softmax_cross_entropy")
-    with pytest.raises(fc.errors.ConfigError, match="Hinge takes what comes before it: scores"):
+    with pytest.raises(fc.errors.ConfigError, match="Hinge takes scores"):
         net.evaluate(np.zeros((1, 2)), [0], "hinge")
 
 

@@ -428,7 +428,7 @@ class TestWhatMustNotBeWritten:
     def test_by_an_activation(self, changed, needs_input, inside):
         f = cubic(**changed, needs_input=needs_input)
         layers = [fc.Dense(3, 3, f)] if inside else [fc.Dense(3, 3, "tanh"), fc.Activation(f)]
-        with pytest.raises(errors.ConfigError, match=r"Mine\..*ward writes to an array that is read-only for it \(z"):
+        with pytest.raises(errors.ConfigError, match=r"Mine\..*ward writes to an array that it may only read \(z"):
             trained([*layers, fc.Dense(3, 2)])
 
     def test_by_a_pair_of_functions(self):
@@ -436,9 +436,9 @@ class TestWhatMustNotBeWritten:
             z[z < 0] = 0
             return z
 
-        with pytest.raises(errors.ConfigError, match=r"activation \(clipped, <lambda>\).forward writes.*read-only"):
+        with pytest.raises(errors.ConfigError, match=r"activation \(clipped, <lambda>\).forward writes.*may only read"):
             trained([fc.Dense(3, 3, (clipped, lambda z: z > 0)), fc.Dense(3, 2)])
-        with pytest.raises(errors.ConfigError, match="read-only"):
+        with pytest.raises(errors.ConfigError, match="may only read"):
             fc.Network([fc.Dense(3, 3, (clipped, lambda z: z > 0))]).predict(np.ones((2, 3)))
 
     @pytest.mark.parametrize(
@@ -447,7 +447,7 @@ class TestWhatMustNotBeWritten:
         ids=["x", "x again", "y"],
     )
     def test_by_a_layer(self, changed, method):
-        with pytest.raises(errors.ConfigError, match=method + r".* of mine_1 \(Mine\) writes.*read-only for it \(x"):
+        with pytest.raises(errors.ConfigError, match=method + r".* of mine_1 \(Mine\) writes.*may only read \(x"):
             trained([fc.Dense(3, 3), doubling(**changed), fc.Dense(3, 2)])
 
     def test_parameters_by_a_layer(self):
@@ -465,7 +465,7 @@ class TestWhatMustNotBeWritten:
             params=lambda self: {"s": fc.Param((3,))},
             initialize=lambda self, p, rng: vars(p)["s"].fill(1),
         )
-        with pytest.raises(errors.ConfigError, match=r"read-only for it \(x and the parameters\)"):
+        with pytest.raises(errors.ConfigError, match=r"may only read \(x and the parameters\)"):
             fc.Network([layer]).predict(np.ones((2, 3)))
 
     def test_running_statistics_in_a_prediction(self):
@@ -478,7 +478,7 @@ class TestWhatMustNotBeWritten:
         )
         net = trained([fc.Dense(3, 3), layer, fc.Dense(3, 2)])
         assert net.state.tolist() == [6]  # three batches, twice
-        with pytest.raises(errors.ConfigError, match="read-only"):
+        with pytest.raises(errors.ConfigError, match="may only read"):
             net.predict(np.ones((2, 3)))
 
     @pytest.mark.parametrize("i", [0, 1])
@@ -487,9 +487,9 @@ class TestWhatMustNotBeWritten:
         with pytest.raises(errors.ConfigError, match=r"the loss Mine writes.*\(z and t\)"):
             trained(loss=loss)
         z, t = np.ones((2, 2)), np.ones((2, 2))
-        with pytest.raises(errors.ConfigError, match=r"the loss Mine writes.*read-only"):
+        with pytest.raises(errors.ConfigError, match=r"the loss Mine writes.*may only read"):
             loss(z, t)
-        with pytest.raises(errors.ConfigError, match=r"the loss Mine writes.*read-only"):
+        with pytest.raises(errors.ConfigError, match=r"the loss Mine writes.*may only read"):
             fc.mlp([3, 2]).evaluate(np.ones((2, 3)), t, loss)
         assert (z == 1).all()
         assert (t == 1).all()
@@ -535,8 +535,8 @@ class TestWhatMustBeWritten:
 
         before = trained(optimizer=fc.SGD(1e-30)).theta
         for update, message in (
-            (rebinds, r"Mine.update leaves theta as it is.*theta -= "),
-            (returns, r"Mine.update returns ndarray, which nobody takes: it writes to theta"),
+            (rebinds, r"Mine.update does not change theta.*theta -= "),
+            (returns, r"Mine.update returns ndarray, which is not used: write to theta and s instead"),
         ):
             rule = of(fc.Optimizer, lr=0.1, update=update)()
             net = fc.Network([fc.Dense(3, 2)])
@@ -593,7 +593,7 @@ class TestWhatMustBeWritten:
         def backward(self, z, c, y, dy):
             dy = dy * 3 * z**2
 
-        with pytest.raises(errors.ConfigError, match=r"Mine.backward leaves dy as it is.*dy \*= "):
+        with pytest.raises(errors.ConfigError, match=r"Mine.backward does not change dy.*dy \*= "):
             trained([fc.Dense(3, 3, cubic(backward=backward)), fc.Dense(3, 2)])
 
         def straight_through(self, z, c, y, dy):
@@ -609,8 +609,8 @@ class TestWhatMustBeWritten:
     @pytest.mark.parametrize(
         ("layers", "message"),
         [
-            ([fc.Dense(3, 3, cubic(forward=lambda self, z, c, y: z**3))], "Mine.forward returns ndarray.*writes to y"),
-            ([fc.Dense(3, 3, cubic(backward=lambda self, z, c, y, dy: dy * 2))], "Mine.backward returns.*writes to dy"),
+            ([fc.Dense(3, 3, cubic(forward=lambda self, z, c, y: z**3))], "Mine.forward returns ndarray.*write to y"),
+            ([fc.Dense(3, 3, cubic(backward=lambda self, z, c, y, dy: dy * 2))], "Mine.backward returns.*write to dy"),
             ([doubling(forward=lambda self, p, x, c, y, train: 2 * x)], r"forward of mine_1 \(Mine\) returns.*to y"),
         ],
     )
@@ -637,13 +637,13 @@ class TestChecksOfClasses:
             ({"n_out": None, "params": lambda self: {"W": (3, 3)}, "n_in": 3}, "n_out"),
             (
                 {"params": lambda self: {"W": (3, 3)}},
-                r"gives W as \(3, 3\); a Param is wanted: fc.Param\(\(3, 3\), dec",
+                r"returns \(3, 3\) for W; a Param is wanted: fc.Param\(\(3, 3\), dec",
             ),
-            ({"params": lambda self: {"W": 3}}, "gives W as 3; a Param is wanted"),
+            ({"params": lambda self: {"W": 3}}, "returns 3 for W; a Param is wanted"),
             ({"params": lambda self: {"W": fc.Param(3)}}, r"shape of W is 3; a tuple.*such as \(3,\)"),
             ({"params": lambda self: {"W": fc.Param((3, 0))}}, "of 1 or more is wanted"),
             ({"params": lambda self: {"W": fc.Param((3, 2.0))}}, "a tuple of whole numbers"),
-            ({"params": lambda self: [("W", fc.Param((3,)))]}, r"params\(\) gives a dict of shapes by name"),
+            ({"params": lambda self: [("W", fc.Param((3,)))]}, r"params\(\) returns a dict of shapes by name"),
             ({"state": lambda self: {"m": 3}}, r"state\(\): the shape of m is 3"),
             ({"state": lambda self: {"m": fc.Param((3,))}}, r"state\(\): the shape of m is"),
             ({"cache": lambda self, rows: {"s": rows}}, r"cache\(\) gives s as 1; a shape such as \(rows, 3\)"),
@@ -654,10 +654,10 @@ class TestChecksOfClasses:
             ({"n_in": "3"}, "Mine needs n_in, a whole number of 1 or more, or None; it is '3'"),
             (
                 {"forward": lambda self, x: x},
-                r"Mine.forward takes \(self, x\), and is called as forward\(p, x, c, y, train=\)",
+                r"Mine.forward takes \(self, x\), but is called as forward\(p, x, c, y, train=\)",
             ),
             ({"backward": lambda self, p, x, y, dy: dy}, r"is called as backward\(p, x, c, y, dy, g, dx\)"),
-            ({"params": lambda self, n: {}}, r"Mine.params takes \(self, n\), and is called as params\(\)"),
+            ({"params": lambda self, n: {}}, r"Mine.params takes \(self, n\), but is called as params\(\)"),
         ],
     )
     def test_a_layer(self, changed, message):
@@ -669,7 +669,7 @@ class TestChecksOfClasses:
     @pytest.mark.parametrize("taken", ["z", "ones"])
     def test_an_activation_and_its_layer_do_not_share_a_buffer(self, taken):
         f = of(fc.ActivationFunction, needs_input=True, cache=lambda self, rows, n: {taken: (rows, n)})()
-        with pytest.raises(errors.ConfigError, match=rf"Mine.cache\(\) asks for a buffer '{taken}', and Dense has one"):
+        with pytest.raises(errors.ConfigError, match=rf"Mine.cache\(\) requests a buffer '{taken}', but Dense has one"):
             fc.Network([fc.Dense(3, 3, f)]).predict(np.ones((2, 3)))
 
     def test_a_layer_without_sizes(self):

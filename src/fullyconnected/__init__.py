@@ -85,7 +85,7 @@ __all__ = [
     "fit",
     "epochs",
     "engines",
-    # the proof
+    # gradient checks
     "check_gradients",
     # worked examples
     "explain",
@@ -104,7 +104,7 @@ __all__ = [
     "Trace",
     "Step",
     "Drawing",
-    # your own
+    # base classes for your own
     "Layer",
     "ActivationFunction",
     "Loss",
@@ -145,19 +145,19 @@ _LATER = {
 }
 
 
-if not TYPE_CHECKING:  # to a type checker any name would pass otherwise
+if not TYPE_CHECKING:  # for type checkers, it would make every name valid
 
     def __getattr__(name: str) -> object:
         if name not in _LATER:
-            told = f"module 'fullyconnected' has no attribute {name!r}"
-            if name.startswith("_"):  # asked for by tools, which expect it to be missing
-                raise AttributeError(told)
+            message = f"module 'fullyconnected' has no attribute {name!r}"
+            if name.startswith("_"):  # tools look for such names, and expect an AttributeError
+                raise AttributeError(message)
             if (new := deprecation.PUBLIC.get(name)) is not None:
                 deprecation.warn(f"fc.{name}", f"fc.{new}")
                 return globals()[new]
             from fullyconnected.core.habits import PUBLIC, advice
 
-            raise errors.MissingNameError(told + advice(name, PUBLIC, __all__, "fc."))
+            raise errors.MissingNameError(message + advice(name, PUBLIC, __all__, "fc."))
         from importlib import import_module
 
         module = import_module(f"fullyconnected.{_LATER[name]}")
@@ -166,4 +166,4 @@ if not TYPE_CHECKING:  # to a type checker any name would pass otherwise
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return __all__

@@ -1,6 +1,6 @@
-"""The activation functions: ``y = f(z)``, and beside each its derivative.
+"""The activation functions ``y = f(z)``, each with its derivative.
 
-``backward`` turns dL/dy into dL/dz in place. Where the derivative can be had from ``y`` alone, only ``y`` is kept.
+``backward`` turns dL/dy into dL/dz in place. Where the derivative can be computed from ``y`` alone, only ``y`` is kept.
 At a kink the derivative is the one from the left, so relu'(0) = 0. NaN passes through every function.
 """
 
@@ -62,7 +62,7 @@ class LeakyReLU(ActivationFunction):
     Parameters
     ----------
     slope : float
-        Of the left side, in (0, 1).
+        The slope where z < 0, in (0, 1).
 
     Raises
     ------
@@ -83,10 +83,10 @@ class LeakyReLU(ActivationFunction):
     kinks: ClassVar[tuple[float, ...]] = (0.0,)  # type: ignore[misc]
 
     def __post_init__(self) -> None:
-        number("slope", self.slope, above=True, below=1)  # below 1, so that the larger of z and slope * z is y
+        number("slope", self.slope, above=True, below=1)  # below 1, so that y = max(z, slope * z)
 
     def cache(self, rows: int, n: int) -> BufferSpecs:
-        # a row of slopes, as of zeros for relu
+        # a row of slopes, for the same reason as the row of zeros of relu
         return {"s": (rows, n), "positive": Buffer((rows, n), np.bool_), "slope": np.full(n, self.slope)}
 
     def forward(self, z: Array, c: Cache, y: Array) -> None:
@@ -108,7 +108,7 @@ class ELU(ActivationFunction):
     Parameters
     ----------
     alpha : float
-        Minus the limit on the left, positive.
+        Positive; y tends to -alpha as z tends to minus infinity.
 
     Raises
     ------
@@ -125,7 +125,7 @@ class ELU(ActivationFunction):
 
     alpha: float = 1.0
     name: ClassVar[str] = "elu"
-    scale: ClassVar[float] = 1.0  # of both branches: 1 for ELU
+    scale: ClassVar[float] = 1.0  # the factor on both branches: 1 for ELU
 
     def __post_init__(self) -> None:
         number("alpha", self.alpha, above=True)
@@ -186,8 +186,8 @@ _TAIL = {
 class GELU(ActivationFunction):
     """y = z * Phi(z), with Phi the normal distribution function; the derivative is Phi(z) + z * phi(z).
 
-    The exact form, not its tanh approximation. Phi keeps its relative accuracy in
-    the left tail, but for the rounding of z^2 / 2 in the exponent.
+    This is the exact form, not its tanh approximation. Phi keeps its relative accuracy in the left tail, but for the
+    rounding of z^2 / 2 in the exponent.
 
     Source: Hendrycks and Gimpel, "Gaussian error linear units", 2016.
     """
@@ -226,7 +226,7 @@ class GELU(ActivationFunction):
         dy *= c.s
 
 
-# A number as an array of no dimensions, kept in the cache: NumPy takes it faster than a Python number.
+# A number as an array of no dimensions, kept in the cache: NumPy is faster with it than with a Python number.
 ONE = np.ones(())
 
 
@@ -313,7 +313,7 @@ class Mish(ActivationFunction):
 
     def forward(self, z: Array, c: Cache, y: Array) -> None:
         xp, t, n = c.xp, c.t, c.s
-        xp.minimum(z, 20, out=t)  # from there on t rounds to 1, and n would overflow further on
+        xp.minimum(z, 20, out=t)  # above 20, t rounds to 1; for far larger z, n would overflow
         xp.exp(t, out=t)
         xp.add(t, 2, out=n)
         n *= t
@@ -392,7 +392,7 @@ class Softmax(ActivationFunction):
 class FunctionPair(ActivationFunction):
     """A function and its derivative, both of the pre-activations: ``Dense(2, 3, (f, df))``.
 
-    It trains and is proven like any other; to be saved in a file, an activation must be a registered class.
+    It can be trained and checked like any other, but not saved: for that, an activation must be a registered class.
     """
 
     f: Callable[[Array], Any]

@@ -1,16 +1,16 @@
-"""What a layer, an activation function, a loss, a metric, an optimizer and a solver are.
+"""The base classes of layers, activation functions, losses, metrics, optimizers and solvers.
 
-Each is a small base class: the names, the order of the letters, and what most implementations share. None of them
-owns an array. What they read and write is handed to them:
+Each defines the methods, the order of their arguments, and what most implementations share. None of them owns an
+array. The arrays that they read and write are arguments of their methods:
 
 ====== ===============================================================================
 p      a layer's parameters and running state, by name: ``p.W``, ``p.b``
-x, y   the batch that comes in, the batch that goes out
-c      the buffers that ``cache`` asked for, by name: what forward keeps for backward,
+x, y   the input of a layer, its output
+c      the buffers that ``cache`` requested, by name: what forward keeps for backward,
        and scratch; and ``c.xp``, the array namespace (NumPy)
-dy, dx the loss's derivative with respect to ``y`` and ``x``
-g      the loss's derivative with respect to each parameter: ``g.W``, ``g.b``
-z, t   what a loss is given: the network's raw outputs, and the targets
+dy, dx the gradient of the loss with respect to ``y`` and ``x``
+g      the gradient of the loss with respect to each parameter: ``g.W``, ``g.b``
+z, t   the arguments of a loss: the network's raw outputs, and the targets
 ====== ===============================================================================
 
 A step allocates nothing of batch size: every array function comes from ``c.xp`` and writes with ``out=``.
@@ -36,18 +36,18 @@ __all__ = ["ActivationFunction", "Layer", "Link", "Loss", "Metric", "Optimizer",
 
 
 class Param(NamedTuple):
-    """One parameter tensor: its shape, and what its role is.
+    """One parameter tensor: its shape and its role.
 
     Parameters
     ----------
     shape : tuple of int
-        Each 1 or more.
+        Sizes, each 1 or more.
     decays : bool
         Whether l2 and weight decay shrink it: True for weights; False for biases and gains.
     matrix : bool
-        Whether it is an (in, out) matrix, which other libraries keep as (out, in): ``get_weights`` turns it.
+        Whether it is an (in, out) matrix, which ``get_weights`` can transpose to the (out, in) of other libraries.
     lr_factor : float
-        The learning rate is multiplied by it for this parameter; 0 or more, and 0 leaves it as it is.
+        The factor on the learning rate of this parameter, 0 or more; with 0 the parameter stays as it is.
 
     Examples
     --------
@@ -88,18 +88,18 @@ class Layer(Settings):
 
     name: ClassVar[str]
     random: ClassVar[bool] = False  # whether forward draws from c.uniforms
-    least_rows: ClassVar[int] = 1  # how many rows a batch in training needs, for a layer that looks across them
-    skips: ClassVar[bool] = False  # whether it also reads what came into the block that it is in: c.skip
+    least_rows: ClassVar[int] = 1  # how many rows a training batch needs; more than 1 if rows affect each other
+    skips: ClassVar[bool] = False  # whether it also reads the input of the block that it is in: c.skip
     n_in: int | None
     n_out: int | None
 
     @classmethod
     def example(cls, n: int) -> Layer:
-        """Return a layer of this class, ``n`` wide, for the proof; override it where this call will not do."""
+        """Return a layer of this class, ``n`` wide, for gradient checks; override it if this call does not fit."""
         return cls(n_in=n)
 
     def with_input_width(self, n_in: int) -> Self:
-        """Return the layer for inputs of ``n_in`` columns: itself, or a copy that takes its width from them."""
+        """Return the layer for inputs of ``n_in`` columns: itself, or a copy with that width."""
         if self.n_in != n_in:
             raise ShapeError(f"takes {self.n_in} columns, and what comes before it gives {n_in}")
         return self
@@ -107,48 +107,48 @@ class Layer(Settings):
     def steps(self) -> Iterable[Layer]:
         """Return the layers that stand for this one in a program: itself, unless it is a block made of others.
 
-        A layer among them with ``skips = True`` reads two inputs, x from the layer before it and ``c.skip``, which came
-        into the block; its backward writes ``c.d_skip``, the derivative with respect to that, too.
+        A layer among them with ``skips = True`` reads two inputs, x from the layer before it and ``c.skip``, the input
+        of the block; its backward also writes ``c.d_skip``, the gradient with respect to ``c.skip``.
         """
         return (self,)
 
     def copies(self, n: int) -> int:
-        """Return how many copies of each row come out where ``n`` copies come in; they lie one after the other.
+        """Return the number of copies of each row in the output, for ``n`` in the input; they lie one after the other.
 
-        With k copies, x has k rows for each row of the batch. In the end there is one copy of each again.
+        With k copies, x has k rows for each row of the batch. The outputs of a network have one copy of each row again.
         """
         return n
 
     def params(self) -> Mapping[str, Param]:
-        """Name the parameters, in the order in which they lie in ``theta``."""
+        """Return the parameters by name, in their order in ``theta``."""
         return {}
 
     def state(self) -> Mapping[str, Shape]:
-        """Name the running statistics: training updates them, and the gradient does not see them."""
+        """Return the shapes of the running statistics by name: training updates them, but not by a gradient."""
         return {}
 
     def cache(self, rows: int) -> BufferSpecs:
-        """Name the buffers that forward and backward use for a batch of ``rows``."""
+        """Return the buffers, by name, that forward and backward use for a batch of ``rows`` rows."""
         return {}
 
     def initialize(self, p: Views, rng: np.random.Generator) -> None:
-        """Fill the parameters and the running state with their first values."""
+        """Write the initial values of the parameters and of the running statistics."""
 
     def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
-        """Write ``y`` and the cache."""
+        """Write the output into ``y``, and what backward needs into ``c``."""
         raise NotImplementedError(f"{type(self).__name__} has no forward; see help(fc.Layer)")
 
     def backward(self, p: Views, x: Array, c: Cache, y: Array, dy: Array, g: Views, dx: Array | None) -> None:
-        """Overwrite ``g`` and, unless it is None, ``dx``; ``dy`` may be destroyed."""
-        raise NotImplementedError(f"{type(self).__name__} has no backward, so that it can predict, and not be trained")
+        """Write the gradients into ``g`` and, unless it is None, ``dx``; ``dy`` may be overwritten."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward: it can predict, but not be trained")
 
     def kink_distances(self, p: Views, x: Array) -> Array | None:
-        """Return how far each unit is from each of its kinks, signed; None where there are none."""
+        """Return the signed distance of each unit from each of its kinks; None if there are no kinks."""
         return None
 
 
 class ActivationFunction(Settings):
-    """A function of pre-activations ``z``, of each entry alone or (as softmax) of each row.
+    """A function of pre-activations ``z``, of each entry separately or (like softmax) of each row.
 
     ``needs_input`` says that backward reads ``z``; where it is False, ``z`` and ``y`` may be one array. ``kinks``
     lists the points where the derivative jumps. An activation of your own needs a ``name``, ``forward`` and
@@ -173,7 +173,7 @@ class ActivationFunction(Settings):
     kinks: tuple[float, ...] = ()
 
     def cache(self, rows: int, n: int) -> BufferSpecs:
-        """Name the buffers that forward and backward use for a batch of ``(rows, n)``."""
+        """Return the buffers, by name, that forward and backward use for a batch of shape ``(rows, n)``."""
         return {}
 
     def forward(self, z: Array, c: Cache, y: Array) -> None:
@@ -181,33 +181,33 @@ class ActivationFunction(Settings):
         raise NotImplementedError(f"{type(self).__name__} has no forward; see help(fc.ActivationFunction)")
 
     def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
-        """Turn ``dy``, the derivative with respect to ``y``, into the one with respect to ``z``, in place."""
-        raise NotImplementedError(f"{type(self).__name__} has no backward, so that it can predict, and not be trained")
+        """Turn ``dy``, the gradient with respect to ``y``, into the gradient with respect to ``z``, in place."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward: it can predict, but not be trained")
 
 
 @settings
 class Link(Settings):
-    """What a loss takes the raw outputs of a network for, and the function that turns them into predictions.
+    """What the raw outputs of a network mean to a loss, and the function that turns them into predictions.
 
     Parameters
     ----------
     name : str
-        What the field calls it.
+        The usual name of the link function.
     predicts : {"values", "rates", "labels", "classes", "scores"}
-        What the predictions are: numbers in the unit of the targets; expected counts; for each output the probability
-        that its label is 1; in each row the probabilities of the classes, which sum to 1; or numbers of which the
-        largest stands for the likeliest class.
+        What the predictions are. Values: numbers in the unit of the targets; rates: expected counts; labels: for each
+        output the probability that its label is 1; classes: in each row the probabilities of the classes, which sum
+        to 1; scores: numbers of which the largest marks the likeliest class.
     inverse : ActivationFunction, optional
-        Turns outputs into predictions; None where they are the same.
+        The function from outputs to predictions; None for the identity.
     takes : str
-        What the outputs are, as an error says it: "HalfSquaredError takes raw outputs".
+        The name of the outputs in error messages: "HalfSquaredError takes raw outputs".
     refuses : tuple of str
-        Names of activations with which a network must not end, because the loss does itself what they do.
+        Names of activations that a network must not end in, because the loss applies them itself.
 
     Raises
     ------
     ConfigError
-        For another ``predicts``, an ``inverse`` that is no activation, or ``refuses`` that is no tuple.
+        For an unknown ``predicts``, an ``inverse`` that is no activation, or a ``refuses`` that is no tuple.
 
     Examples
     --------
@@ -232,7 +232,7 @@ class Link(Settings):
 
     @property
     def is_identity(self) -> bool:
-        """Whether outputs are themselves the numbers that the targets are."""
+        """Whether outputs estimate the targets themselves."""
         return self.inverse is None and self.predicts == "values"
 
     @property
@@ -241,7 +241,7 @@ class Link(Settings):
         return self.predicts in ("labels", "classes", "scores")
 
     def predictions(self, z: Array) -> Array:
-        """Return what checked outputs (rows, n_out) predict, in an array of its own; what is too large is infinite."""
+        """Return the predictions of checked outputs (rows, n_out) in a new array; overflow gives infinity."""
         y = np.array(z, order="C")
         if self.inverse is not None:
             wanted = self.inverse.cache(*z.shape)
@@ -257,13 +257,14 @@ PREDICTED = ("values", "rates", "labels", "classes", "scores")
 
 
 class Loss(Settings):
-    """A number to make small: something per row of outputs, then its weighted mean over the rows.
+    """A number to minimise: the weighted mean over the rows of a loss of each row.
 
     A loss of your own needs a ``name`` and ``terms``, and ``encode_targets`` where its targets are not simply numbers
-    of the outputs' shape. ``terms`` gives value and gradient together, and :meth:`value_and_gradient` weights both in
-    one place, so that they cannot drift apart. (Where fewer operations do the same, as for half a square, a loss may
-    have a ``value_and_gradient`` of its own.)
-    ``link`` says what outputs mean: numbers like the targets, or one of ``fullyconnected.links``, or a :class:`Link`.
+    of the outputs' shape. ``terms`` computes value and gradient together, and :meth:`value_and_gradient` weights both
+    in one place, so that they cannot disagree. (A loss may have a ``value_and_gradient`` of its own where fewer
+    operations do the same, as for half a square.)
+    ``link`` says what outputs mean: by default, estimates of the targets; else one of ``fullyconnected.links``, or a
+    :class:`Link`.
     Shapes: z and dz (rows, n_out), ``c.e`` (rows, n_out) or (rows, 1), t as ``encode_targets`` returns it.
 
     Examples
@@ -293,15 +294,15 @@ class Loss(Settings):
             )
 
     def encode_targets(self, t: Array, n_out: int) -> Array:
-        """Check all targets, and return the array whose rows are gathered for a batch."""
+        """Check all targets, and return them as the array from which batches take rows."""
         return as_outputs(t, n_out)
 
     def cache(self, rows: int, n_out: int) -> BufferSpecs:
-        """Name the buffers; ``e`` holds the terms of the sum, ``(rows, n_out)`` or ``(rows, 1)``."""
+        """Return the buffers by name; ``e`` holds the terms of the sum, ``(rows, n_out)`` or ``(rows, 1)``."""
         return {"e": (rows, n_out)}
 
     def example_targets(self, rng: np.random.Generator, rows: int, n_out: int) -> Array:
-        """Return targets that this loss takes, for the proof; override it where any numbers will not do."""
+        """Return targets that this loss takes, for gradient checks; override it if some numbers are no targets."""
         return rng.normal(size=(rows, n_out))
 
     def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
@@ -309,20 +310,19 @@ class Loss(Settings):
         raise NotImplementedError(f"{type(self).__name__} has no terms; see help(fc.Loss)")
 
     def kink_distances(self, z: Array, t: Array) -> Array | None:
-        """Return how far each output is from each kink, signed; None where there are none."""
+        """Return the signed distance of each output from each kink; None if there are no kinks."""
         return None
 
     def buffers(self, rows: int, n_out: int) -> BufferSpecs:
-        """Name what ``cache`` names, and what :meth:`value_and_gradient` needs beside it."""
+        """Return the buffers of ``cache``, and the weights that :meth:`value_and_gradient` needs in addition."""
         wanted = dict(self.cache(rows, n_out))
         e = wanted.get("e")
         if not (isinstance(e, tuple) and len(e) == 2 and e[0] == rows and isinstance(e[1], int)):
             raise ConfigError(f"the loss {self.name!r} wants c.e as {e}; it must be (rows, 1) or (rows, n_out)")
-        even = 1 / rows
-        return {**wanted, "w": np.full((rows, n_out), even), "w_e": np.full((rows, e[1]), even)}
+        return {**wanted, "w": np.full((rows, n_out), 1 / rows), "w_e": np.full((rows, e[1]), 1 / rows)}
 
     def set_weights(self, c: Cache, w: Array) -> None:
-        """Set the rows' weights (rows,), in proportion; until then every row weighs the same."""
+        """Set the rows' weights (rows,), divided by their sum; before that, all rows weigh the same."""
         share = w.sum()
         c.xp.divide(w[:, None], share, out=c.w, casting="same_kind")
         c.xp.divide(w[:, None], share, out=c.w_e, casting="same_kind")
@@ -339,7 +339,7 @@ class Loss(Settings):
         Raises
         ------
         ShapeError, InputTypeError, DataError
-            For outputs, targets or weights (rows,), 0 or more, that cannot be used.
+            For outputs or targets of a wrong shape or kind, or weights that are not (rows,) and 0 or more.
         """
         z = self._checked(z)
         if not len(z):
@@ -351,22 +351,22 @@ class Loss(Settings):
         return self.of_checked(z, in_dtype(encoded, z.dtype), w)
 
     def predictions(self, z: ArrayLike) -> Array:
-        """Return what raw outputs predict, as :attr:`link` says: values, rates, or probabilities.
+        """Return the predictions of raw outputs, by :attr:`link`: values, rates, or probabilities.
 
         Parameters
         ----------
         z : array (rows, n_out)
-            What ``net.predict`` gives; 0 rows give 0 rows. NaN stays NaN.
+            Raw outputs, as ``net.predict`` returns them; 0 rows give 0 rows. NaN stays NaN.
 
         Returns
         -------
         array (rows, n_out)
-            A new one, in the dtype of z (float64 for whole numbers). Probabilities of classes sum to 1 in each row.
+            A new array in the dtype of z (float64 for whole numbers). Probabilities of classes sum to 1 in each row.
 
         Raises
         ------
         ShapeError, InputTypeError
-            For outputs of another shape, too few of them, or things that are not numbers.
+            For outputs of another shape, too few outputs, or outputs that are not numbers.
 
         Examples
         --------
@@ -388,25 +388,22 @@ class Loss(Settings):
         return z if z.dtype.kind == "f" else z.astype(np.float64)
 
     def of_checked(self, z: Array, t: Array, w: Array | None) -> tuple[float, Array]:
-        """Return loss and gradient as a call does, for what has been checked and encoded already."""
+        """Return loss and gradient as ``__call__`` does, for arguments that are checked and encoded already."""
         wanted = self.buffers(*z.shape)
         c = bind_buffers(allocate(wanted, z.dtype), wanted, z.dtype)
         if w is not None:
             self.set_weights(c, w)
         dz = np.empty_like(z, order="C")
         with np.errstate(all="ignore"):  # what overflows is infinite or NaN in the result
-            run = self.value_and_gradient
-            if is_foreign(self):
-                run = guarded(run, f"the loss {type(self).__name__}", "z and t", "c.e and dz")
-            return float(run(read_only(z), read_only(t), c, dz)), dz
+            return float(guarded_loss(self)(z, t, c, dz)), dz
 
 
 class Metric(Settings):
-    """A number by which a network is judged beside its loss, from its raw outputs, the targets and the rows' weights.
+    """A measure of quality beside the loss, computed from raw outputs, the targets and the rows' weights.
 
     A metric of your own needs a ``name``, ``greater_is_better`` and ``__call__``, and ``for_targets`` where it is not
-    defined for every loss. Once registered (:func:`fullyconnected.register`) its name can be used wherever those of
-    the library can. A function ``(outputs, targets) -> float`` is a metric, too, without a name for others to use.
+    defined for every loss. Once registered (:func:`fullyconnected.register`) its name can be used like those of the
+    library. A function ``(outputs, targets) -> float`` can be used as a metric, too, but has no registered name.
     Shapes: z (rows, n_out), t as the loss encodes it, w (rows,); all are read-only.
 
     Examples
@@ -426,27 +423,27 @@ class Metric(Settings):
     greater_is_better: ClassVar[bool]
 
     def for_targets(self, t: Array, loss: Loss, n_out: int, *, w: Array | None, trained: Array) -> Metric:
-        """Return the metric for these targets: itself, or one with other settings; raise where it is not defined.
+        """Return the metric for these targets, itself or one with other settings; raise where it is not defined.
 
-        ``t`` are the encoded targets that it is to see, ``w`` their rows' weights, and ``trained`` the targets that
-        the network is trained with, where they are others.
+        ``t`` are the encoded targets to evaluate on, ``w`` their rows' weights, and ``trained`` the targets that the
+        network is trained with: others than ``t`` where ``t`` belongs to validation data.
         """
         return self
 
     def __call__(self, z: Array, t: Array, w: Array) -> float:
-        """Return the number, in which a row counts by its weight, 0 or more."""
+        """Return the value of the metric; each row counts by its weight, 0 or more."""
         raise NotImplementedError(f"{type(self).__name__} has no __call__; see help(fc.Metric)")
 
 
 class Optimizer(Settings):
-    """A frozen rule that moves parameters against their gradient; it holds nothing and never sees a network.
+    """A rule that updates parameters by their gradient; a frozen dataclass, which owns no array.
 
-    A rule of your own needs a ``name``, a field ``lr``, ``update`` and, where it remembers vectors, ``slots``. It
-    works entry by entry: ``update`` may be handed a large ``theta`` in pieces, one after the other.
+    An optimizer of your own needs a ``name``, a field ``lr``, ``update`` and, where it keeps vectors from step to
+    step, ``slots``. It treats each entry separately: ``update`` may be called for one piece of ``theta`` after another.
     Shapes: theta, g, each slot and each scratch (entries,).
 
-    A rule that looks at whole parameters has ``update_tensor`` instead. It is called for one parameter after the other,
-    with theta and g in its shape, and is told which it is; ``slot_shapes`` and ``scratch_shapes`` say what it needs.
+    An optimizer that needs whole parameters has ``update_tensor`` instead. It is called for one parameter at a time,
+    with theta and g in its shape; ``slot_shapes`` and ``scratch_shapes`` return the shapes of slots and scratch.
 
     Examples
     --------
@@ -467,43 +464,43 @@ class Optimizer(Settings):
     """
 
     name: ClassVar[str]
-    slots: ClassVar[tuple[str, ...]] = ()  # vectors like theta that the rule remembers, zero at first
-    scratch: ClassVar[tuple[str, ...]] = ("a",)  # vectors like theta that update writes before it reads
+    slots: ClassVar[tuple[str, ...]] = ()  # vectors like theta that are kept from step to step; zero at first
+    scratch: ClassVar[tuple[str, ...]] = ("a",)  # vectors like theta that update writes before it reads them
     lr: float
 
     @property
     def decays(self) -> bool:
-        """Whether ``update`` looks at which parameters decay."""
+        """Whether ``update`` uses its argument ``decays``."""
         return False
 
     def update(self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
-        """Move ``theta`` in place; ``s`` holds the slots, ``c`` the scratch, and ``step`` counts from 1."""
+        """Update ``theta`` in place; ``s`` holds the slots, ``c`` the scratch and ``xp``; ``step`` counts from 1."""
         raise NotImplementedError(f"{type(self).__name__} has no update; see help(fc.Optimizer)")
 
     @property
     def sees_tensors(self) -> bool:
-        """Whether it has ``update_tensor``, and looks at whole parameters."""
+        """Whether the class has ``update_tensor``, and so updates whole parameters."""
         return type(self).update_tensor is not Optimizer.update_tensor
 
     def update_tensor(
         self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, param: Param, name: str
     ) -> None:
-        """Move one parameter in place; ``param`` says what it is, and ``name`` which: ``"dense_1.W"``."""
+        """Update one parameter in place; ``param`` is its description, ``name`` its name: ``"dense_1.W"``."""
         raise NotImplementedError(f"{type(self).__name__} has no update_tensor; see help(fc.Optimizer)")
 
     def slot_shapes(self, param: Param, name: str) -> Mapping[str, Shape]:
-        """Name what ``update_tensor`` remembers of a parameter, zero at first, with its shapes."""
+        """Return the shapes of the slots of a parameter by name; slots are kept from step to step, zero at first."""
         return dict.fromkeys(self.slots, param.shape)
 
     def scratch_shapes(self, param: Param, name: str) -> Mapping[str, Shape]:
-        """Name the arrays that ``update_tensor`` writes before it reads, with their shapes for a parameter."""
+        """Return the shapes of the scratch for a parameter by name; ``update_tensor`` writes it before it reads it."""
         return dict.fromkeys(self.scratch, param.shape)
 
 
 class Solver(Settings):
-    """A frozen rule that minimises the loss of all rows together, as a function of all parameters; it sees no network.
+    """A full-batch method that minimises the loss of all rows as a function of all parameters; a frozen dataclass.
 
-    It stands where an optimizer stands; its iterations are the epochs. A solver of your own needs a ``name`` and
+    It is given to ``fit`` as the optimizer; its iterations are the epochs. A solver of your own needs a ``name`` and
     ``minimize``. Shapes: theta and gradients (parameters,), float64 whatever the network's dtype is.
 
     Examples
@@ -536,30 +533,30 @@ class Solver(Settings):
         iterations: int,
         after: Callable[[Array, float], bool],
     ) -> str:
-        """Minimise ``loss`` from ``theta`` on, and return what ended it, as ``History.stopped`` is to have it.
+        """Minimise ``loss``, starting from ``theta``, and return why it stopped, for ``History.stopped``.
 
         Parameters
         ----------
         loss : callable
-            From parameters to the loss, l2 included, and its gradient; not finite where numbers overflow.
+            Function from parameters to the loss, l2 included, and its gradient; not finite where numbers overflow.
         theta : array (parameters,)
-            Where to begin; it may be changed.
+            The starting point; it may be overwritten.
         iterations : int
-            How many there are at most.
+            Maximum number of iterations.
         after : callable
-            To be called after each iteration with the parameters that it reached and their loss; where it returns True,
-            the run is to end.
+            To be called after each iteration with the parameters that it reached and their loss; stop if it returns
+            True.
 
         Returns
         -------
         str
-            ``"epochs"`` where as many iterations were made as are allowed, ``"converged"``, or another word.
+            ``"epochs"`` after the maximum number of iterations, ``"converged"``, or another word.
         """
         raise NotImplementedError(f"{type(self).__name__} has no minimize; see help(fc.Solver)")
 
 
 def check_layer(layer: Layer) -> None:
-    """Raise where a layer of a user's own class lacks what it needs to be used."""
+    """Raise if a layer of a user's own class cannot be used."""
     check_class(type(layer), "layer")
     what = type(layer).__name__
     for size in ("n_in", "n_out"):
@@ -567,7 +564,7 @@ def check_layer(layer: Layer) -> None:
         if value is not None and (not isinstance(value, int | np.integer) or value < 1):
             raise ConfigError(f"{what} needs {size}, a whole number of 1 or more, or None; it is {value!a:.80}")
     if layer.n_in is None:
-        return  # its shapes are known once its width is
+        return  # its shapes are known only with its width
     if layer.n_out is None:
         raise ConfigError(f"{what} needs n_out, a whole number of 1 or more; it is None where n_in is {layer.n_in}")
     check_shapes(what, params := layer.params(), "params", Param)
@@ -580,13 +577,21 @@ def check_layer(layer: Layer) -> None:
             raise ConfigError(f"{what}.cache() gives {name} as {wanted!a:.80}; a shape such as (rows, 3) is wanted")
 
 
+def guarded_loss(loss: Loss) -> Callable[[Array, Array, Any, Array], Any]:
+    """Return a loss's ``value_and_gradient``; that of a user's own class gets z and t read-only."""
+    if not is_foreign(loss):
+        return loss.value_and_gradient
+    run = guarded(loss.value_and_gradient, f"the loss {type(loss).__name__}", "z and t", "c.e and dz")
+    return lambda z, t, c, dz: run(read_only(z), read_only(t), c, dz)
+
+
 def in_dtype(t: Array, dtype: np.dtype[Any]) -> Array:
     """Return encoded targets in C order: numbers in the dtype of the outputs, class numbers as they are."""
     return np.ascontiguousarray(t, dtype if t.dtype.kind == "f" or t.ndim > 1 else None)
 
 
 def encoded_by(loss: Loss, t: Array, n_out: int) -> Array:
-    """Return targets as a loss encodes them; they may be the caller's own array, which no loss may write to."""
+    """Return targets as a loss encodes them, or raise; the result may be the caller's own array."""
     if not is_foreign(loss):
         return loss.encode_targets(t, n_out)
     try:
@@ -599,13 +604,13 @@ def encoded_by(loss: Loss, t: Array, n_out: int) -> Array:
         ) from error
     if not isinstance(encoded, np.ndarray) or len(encoded) != len(t):
         raise ConfigError(
-            f"{type(loss).__name__}.encode_targets gives an array with a row for each of t; got {encoded!a:.80}"
+            f"{type(loss).__name__}.encode_targets returns an array with a row for each row of t; got {encoded!a:.80}"
         )
     return encoded
 
 
 def as_outputs(t: Array, n_out: int) -> Array:
-    """Return targets as ``(rows, n_out)``; ``(rows,)`` is taken for a single output."""
+    """Return targets as ``(rows, n_out)``; ``(rows,)`` is accepted for a single output."""
     if t.ndim == 1 and n_out == 1:
         t = t[:, None]
     if t.ndim != 2 or t.shape[1] != n_out:

@@ -1,4 +1,4 @@
-"""What can go wrong: one base class, and under it the built-in exception that each error refines.
+"""The exceptions: one base class for all, and for each error the built-in exception that it refines.
 
 ``except fc.errors.FullyConnectedError`` catches everything the library raises on purpose;
 ``except ValueError`` and the like work as they would with any other library.
@@ -57,7 +57,7 @@ class ShapeError(FullyConnectedError, ValueError):
 
 
 class DataError(FullyConnectedError, ValueError):
-    """An array has the right shape and values that cannot be used: NaN, or a class that does not exist."""
+    """An array has the right shape, but values that cannot be used: NaN, or a class that does not exist."""
 
 
 class InputTypeError(FullyConnectedError, TypeError):
@@ -65,7 +65,7 @@ class InputTypeError(FullyConnectedError, TypeError):
 
 
 class MissingNameError(FullyConnectedError, AttributeError):
-    """Something has no such name: a method or a class as another library calls it; the message says what to write."""
+    """An attribute does not exist, such as another library's name for a method; the message says what to write."""
 
 
 class FileFormatError(FullyConnectedError, ValueError):
@@ -96,29 +96,29 @@ class DivergenceError(FullyConnectedError, ArithmeticError):
     layer : str
         The first layer whose parameters or output are not finite, or ``"loss"``.
     advice : str
-        What to do, by what was the cause: inputs or targets out of range, code of your own, the rate.
+        What to do about the likely cause: inputs or targets out of range, code of your own, the learning rate.
     """
 
     def __init__(self, epoch: int, step: int, learning_rate: float, layer: str, advice: str = "") -> None:
         self.epoch, self.step, self.learning_rate, self.layer, self.advice = epoch, step, learning_rate, layer, advice
-        # a solver has no rate, and does not go where the loss is not finite: only its beginning can be there
-        place = f"at learning rate {learning_rate:.3g}" if learning_rate == learning_rate else "where the solver begins"
-        told = (
+        # a solver has no learning rate, and moves only to where the loss is finite: only its start can be elsewhere
+        place = f"at learning rate {learning_rate:.3g}" if learning_rate == learning_rate else "where the solver starts"
+        message = (
             f"training diverged in epoch {epoch}, step {step}, {place}: the first values that are not finite are in "
             f"{layer}. The network has the weights from before that epoch again."
         )
-        super().__init__(f"{told} {advice}" if advice else told)
+        super().__init__(f"{message} {advice}" if advice else message)
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
         return type(self), (self.epoch, self.step, self.learning_rate, self.layer, self.advice)
 
 
 class DataWarning(FullyConnectedError, UserWarning):
-    """Data that can be used, and that a network hardly learns from; ``warn=False`` of fit says nothing."""
+    """Data that can be used, but that a network hardly learns from; ``fit(warn=False)`` does not warn."""
 
 
 def nearest(what: str, name: object, known: Iterable[str]) -> UnknownNameError:
-    """Return the error for an unknown name, with what it is called here or the nearest one, and the list of all."""
+    """Return the error for an unknown name, with the name to use instead or the nearest one, and a list of all."""
     import difflib
 
     from fullyconnected.core.habits import NAMES

@@ -1,7 +1,7 @@
-"""The layers as functions and caches, for those who think in them: ``out, cache = affine_forward(x, w, b)``.
+"""Layers and losses as functions, in pairs with a cache: ``out, cache = affine_forward(x, w, b)``.
 
-The mathematics is that of the layers and losses; only the form is another. Arrays are float32 or float64 (other
-numbers become float64), results are new arrays, and the gradients have the shapes of what they belong to.
+They run the code of the layers and losses. Arrays are float32 or float64 (other numbers become float64), results are
+new arrays, and a gradient has the shape of the array that it belongs to.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def affine_forward(x: ArrayLike, w: ArrayLike, b: ArrayLike) -> tuple[Array, Kep
 
 
 def affine_backward(dout: ArrayLike, cache: Kept) -> tuple[Array, Array, Array]:
-    """Return ``dx, dw, db`` for the derivative ``dout`` of a loss with respect to what affine_forward returned.
+    """Return ``dx, dw, db`` for the gradient ``dout`` of a loss with respect to the output of affine_forward.
 
     ``dx = dout w'``, ``dw = x' dout``, ``db = 1' dout``, each in the shape of x, w and b.
 
@@ -86,7 +86,7 @@ def affine_backward(dout: ArrayLike, cache: Kept) -> tuple[Array, Array, Array]:
     dout : array (rows, n_out)
         Any numbers.
     cache
-        What affine_forward returned.
+        The cache that affine_forward returned.
 
     Raises
     ------
@@ -134,14 +134,14 @@ def relu_forward(x: ArrayLike) -> tuple[Array, Kept]:
 
 
 def relu_backward(dout: ArrayLike, cache: Kept) -> Array:
-    """Return ``dx``: ``dout`` where x > 0, else 0 (at exactly 0, too).
+    """Return ``dx``: ``dout`` where x > 0, and 0 where x <= 0.
 
     Parameters
     ----------
     dout : array
         Any numbers, in the shape of x.
     cache
-        What relu_forward returned.
+        The cache that relu_forward returned.
 
     Raises
     ------
@@ -161,14 +161,14 @@ def relu_backward(dout: ArrayLike, cache: Kept) -> Array:
 
 
 def _like(dout: ArrayLike, y: Array) -> Array:
-    dy = np.array(as_array(dout, "dout"), y.dtype, order="C")  # a copy: backward may destroy it
+    dy = np.array(as_array(dout, "dout"), y.dtype, order="C")  # a copy: backward may overwrite it
     if dy.shape != y.shape:
         raise ShapeError(f"dout has shape {dy.shape}; forward returned {y.shape}")
     return dy
 
 
 def softmax_loss(x: ArrayLike, y: ArrayLike) -> tuple[float, Array]:
-    """Return the softmax cross-entropy of scores x for classes y, a mean over rows, and its gradient in x.
+    """Return the softmax cross-entropy of scores x for classes y, a mean over rows, and its gradient with respect to x.
 
     ``-log p_y`` in each row, with p = softmax(x), as :class:`fullyconnected.SoftmaxCrossEntropy`.
 
@@ -194,7 +194,7 @@ def softmax_loss(x: ArrayLike, y: ArrayLike) -> tuple[float, Array]:
 
 
 def hinge_loss(x: ArrayLike, y: ArrayLike) -> tuple[float, Array]:
-    """Return the multiclass hinge loss of scores x for classes y, a mean over rows, and its gradient in x.
+    """Return the multiclass hinge loss of scores x for classes y, a mean over rows, and its gradient with respect to x.
 
     ``sum_j max(0, x_j - x_y + 1)`` over the wrong classes of each row, as :class:`fullyconnected.Hinge`.
 

@@ -1,7 +1,7 @@
-"""How parameters get their first values: by name, by a number, or by a function of your own.
+"""Initial values of parameters: given by name, by a standard deviation, or by a function of your own.
 
 An initializer is a function ``(rng, shape, fan_in, fan_out) -> array``. Draws are made in float64 by NumPy, so that
-float32 and float64 networks of one seed start from the same numbers, rounded.
+float32 and float64 networks with the same seed start from the same numbers, rounded.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def check(init: Any, setting: str) -> None:
 
 
 def draw(init: Any, rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-    """Return the first values of one parameter."""
+    """Return the initial values of one parameter."""
     if isinstance(init, str):
         return INITIALIZERS[init](rng, shape, fan_in, fan_out)
     if not callable(init):

@@ -1,7 +1,7 @@
-"""What the losses take raw outputs for; a loss of your own sets ``link`` to one of these, or to a ``Link`` of its own.
+"""What raw outputs mean to a loss: a loss of your own sets ``link`` to one of these, or to a ``Link`` of its own.
 
-Each turns outputs into predictions by the code of an activation function, and gives the same bits as a network that
-ends in that activation.
+Each turns outputs into predictions by the code of an activation function, with the same bits as a network that ends
+in that activation.
 
 >>> import fullyconnected as fc
 >>> fc.BinaryCrossEntropy.link is LOGIT

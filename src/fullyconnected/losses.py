@@ -1,4 +1,4 @@
-"""The losses: a sum over outputs and a weighted mean over rows, unless the first line says otherwise.
+"""The losses: a sum over outputs and a weighted mean over rows, unless the first line of a class says otherwise.
 
 Each class gives the terms of one row's loss and their derivative with respect to the network's raw outputs z;
 :meth:`Loss.value_and_gradient` weights both. Classification losses take logits, Poisson takes log-rates.
@@ -67,7 +67,7 @@ class HalfSquaredError(Loss):
     def value_and_gradient(self, z: Array, t: Array, c: Cache, dz: Array) -> SupportsFloat:
         xp = c.xp
         xp.subtract(z, t, out=c.e)
-        xp.multiply(c.e, c.w, out=dz)  # the gradient w (z - t), and with it the value: three operations for both
+        xp.multiply(c.e, c.w, out=dz)  # the gradient w (z - t), from which the value follows
         return 0.5 * dot(xp, c.e, dz)
 
 
@@ -217,7 +217,7 @@ class Quantile(Loss):
 class Poisson(Loss):
     """Sum over outputs of exp(z) - t z, weighted mean over rows: z is the logarithm of the rate; dz = exp(z) - t.
 
-    The negative log-likelihood of counts, without log t!, which no parameter changes.
+    The negative log-likelihood of counts, without the constant log t!.
     Shapes: z and dz (rows, n_out). Targets: counts or rates, 0 or more, (rows, n_out), or (rows,) for one output.
 
     Raises
@@ -278,7 +278,7 @@ class BinaryCrossEntropy(Loss):
     def encode_targets(self, t: Array, n_out: int) -> Array:
         if t.ndim == 1 and n_out > 1:
             raise ShapeError(
-                f"BinaryCrossEntropy has a 0 or 1 for each of the {n_out} outputs: (rows, {n_out}); got {t.shape}. "
+                f"BinaryCrossEntropy takes a 0 or 1 for each of the {n_out} outputs: (rows, {n_out}); got {t.shape}. "
                 f"For one class out of {n_out}, use SoftmaxCrossEntropy()"
             )
         t = as_outputs(t, n_out)
@@ -294,7 +294,7 @@ class BinaryCrossEntropy(Loss):
 
     def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
         # With q = exp(-|z|), the value is log(1 + q) + ([z >= 0] - t) z and the slope [z >= 0] - t -+ q / (1 + q):
-        # nothing that is nearly 1 is taken from 1, so that a right answer's small loss and slope are exact, too.
+        # no number near 1 is subtracted from 1, so that the small loss and slope of a right answer are accurate, too.
         xp = c.xp
         xp.copysign(z, c.minus, out=c.s)
         xp.exp(c.s, out=c.s)
@@ -318,9 +318,7 @@ def class_numbers(t: Array, n_out: int, loss: str) -> Array:
         raise ShapeError(f"{loss} takes class numbers (rows,) or one column a class (rows, {n_out}); got {t.shape}")
     if t.dtype.kind == "f":
         odd = t[t != np.round(t)]
-        hint = (
-            f"; {odd[0]:g} is none, and numbers are learned by HalfSquaredError or MeanSquaredError" if odd.size else ""
-        )
+        hint = f"; {odd[0]:g} is none. For numbers: HalfSquaredError or MeanSquaredError" if odd.size else ""
         if not odd.size and not 0 <= t.min(initial=0) <= t.max(initial=0) < n_out:
             hint = "; " + _no_such_class(t.astype(np.intp), n_out)
         raise InputTypeError(
@@ -332,23 +330,23 @@ def class_numbers(t: Array, n_out: int, loss: str) -> Array:
 
 
 def _no_such_class(t: Array, n_out: int) -> str:
-    """Say which class the network does not have, and how the classes are to be numbered."""
+    """Return which class the network does not have, and how to number the classes."""
     low, high = int(t.min()), int(t.max())
-    told = f"there is no class {high if high >= n_out else low}: the network has {n_out} outputs, for classes 0 to "
+    start = f"there is no class {high if high >= n_out else low}: the network has {n_out} outputs, for classes 0 to "
     if low > 0 and high - low < n_out:
-        return f"{told}{n_out - 1}. Classes count from 0: t - {low}"
+        return f"{start}{n_out - 1}. Classes count from 0: t - {low}"
     different = np.unique(t)
     if different.tolist() == [-1, 1]:
-        return f"{told}{n_out - 1}. Classes count from 0: (t + 1) // 2 makes 0 and 1 of -1 and 1"
+        return f"{start}{n_out - 1}. Classes count from 0: (t + 1) // 2 makes 0 and 1 of -1 and 1"
     if len(different) <= n_out:
-        return f"{told}{n_out - 1}. Classes count from 0: labels, t = np.unique(t, return_inverse=True)"
-    return f"{told}{n_out - 1}. There are {len(different)} classes in t; the last layer needs an output for each"
+        return f"{start}{n_out - 1}. Classes count from 0: labels, t = np.unique(t, return_inverse=True)"
+    return f"{start}{n_out - 1}. There are {len(different)} classes in t; the last layer needs an output for each"
 
 
 def add_rows(a: Array, signs: Array, out: Array) -> None:
-    """Write the sum of each row of ``a`` into ``out`` (rows, 1), or minus it: ``signs`` is a column of 1 or of -1."""
+    """Write the sum of each row of ``a`` into ``out`` (rows, 1), times 1 or -1: ``signs`` is a column of either."""
     if len(signs) <= BLOCK:
-        a.dot(signs, out=out)  # a third of what ``sum`` takes, for rows of ten
+        a.dot(signs, out=out)  # a third of the time of ``sum``, for rows of ten
     else:
         a.sum(axis=1, keepdims=True, out=out)
         out *= signs[:1]
@@ -365,7 +363,7 @@ class SoftmaxCrossEntropy(Loss):
     Raises
     ------
     ShapeError, InputTypeError, DataError
-        For outputs or targets of another shape or kind; for an unknown class, or rows that are no probabilities.
+        For outputs or targets of another shape or kind; for an unknown class, or rows that are not probabilities.
 
     Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
 
@@ -407,8 +405,8 @@ class SoftmaxCrossEntropy(Loss):
         }
 
     def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
-        # 1 - p of the right class (of the likeliest one, where the targets are probabilities) is the sum of the other
-        # p, and never taken from 1: where the answer is right, loss and slope are small numbers of full accuracy.
+        # 1 - p of the right class (of the likeliest one, where the targets are probabilities) is computed as the sum
+        # of the other p, not by a subtraction from 1: so the small loss and slope of a right answer are accurate.
         xp, e = c.xp, c.e[:, 0]
         z.max(axis=1, keepdims=True, out=c.row)
         xp.subtract(z, c.row, out=c.shifted)
@@ -421,7 +419,7 @@ class SoftmaxCrossEntropy(Loss):
         add_rows(dz, c.minus, c.rest)  # p - 1
         xp.expm1(c.picked, out=e)
         c.row *= c.rest
-        c.e -= c.row  # the sum of exp(shifted), less the 1 of the largest
+        c.e -= c.row  # the sum of exp(shifted), minus the 1 of the largest
         xp.log1p(c.e, out=c.e)
         if t.ndim == 1:  # class numbers
             e -= c.picked
@@ -512,7 +510,7 @@ class Hinge(Loss):
 
 
 def _check(loss: Loss) -> None:
-    """Give a loss of a user's own class a link, where it says what outputs mean in the way of version 0.1.0."""
+    """Give a user's loss a link if it has ``own_output`` instead, as in version 0.1.0."""
     own = getattr(loss, "own_output", ())
     if own and loss.link is links.IDENTITY:
         deprecation.warn(f"{type(loss).__name__}.own_output", "link = fc.links.LOGIT, or another link")

@@ -1,4 +1,4 @@
-"""What a network is judged by beside its loss: numbers made of outputs and targets, each defined for some targets."""
+"""The metrics: measures of quality beside the loss, each of them defined for some kinds of targets."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -19,10 +19,10 @@ __all__ = ["METRICS", "named"]
 
 @settings
 class Accuracy(Metric):
-    """The weighted share of rows whose class is right; outputs that are NaN stand for none.
+    """The weighted share of rows whose class is right; a row with an output that is NaN counts as wrong.
 
-    With one output, more than ``boundary`` stands for class 1, as does a target of more than ``between``. With more,
-    the largest counts; where ``several`` labels of a row may be 1, every one of them must be right.
+    With one output, an output above ``boundary`` means class 1, and so does a target above ``between``. With more
+    outputs, the largest gives the class; if ``several`` labels of a row may be 1, all of its labels must be right.
     """
 
     boundary: float = 0.0
@@ -87,7 +87,7 @@ class MeanAbsoluteError(Metric):
             )
         if not loss.link.is_identity:
             raise ConfigError(
-                f"{self.name} compares outputs with targets, and the outputs here are no such numbers: "
+                f"{self.name} compares outputs with targets, but the outputs do not estimate them: "
                 f"{type(loss).__name__} takes {loss.link.takes}. {_instead(loss)}"
             )
         if t.shape[1:] != (n_out,):
@@ -122,7 +122,7 @@ class R2(MeanAbsoluteError):
         if (same := (seen == seen[0]).all(axis=0)).any():
             raise DataError(
                 f"r2 is not defined where a target column does not vary: column {int(same.argmax())} is "
-                f"{seen[0, same.argmax()]:.6g} in every row that it is judged by. Use mean_squared_error"
+                f"{seen[0, same.argmax()]:.6g} in every row that counts. Use mean_squared_error"
             )
         return self
 
@@ -136,7 +136,7 @@ METRICS: Registry[Metric] = Registry("metric", Metric, (Accuracy, MeanAbsoluteEr
 
 
 def _holds(t: Array, low: int) -> bool:
-    """Whether targets are ``low`` and 1 alone."""
+    """Whether every target is ``low`` or 1."""
     return bool(((t == low) | (t == 1)).all())
 
 
@@ -145,7 +145,7 @@ def _shape(t: Array) -> str:
 
 
 def _instead(loss: Loss) -> str:
-    """Say what a network with this loss can be judged by where a metric is not defined."""
+    """Return what to use with this loss instead of a metric that is not defined for it."""
     if loss.link.is_identity:
         return "Use mean_absolute_error, mean_squared_error or r2"
     if loss.link.tells_classes:
@@ -153,12 +153,12 @@ def _instead(loss: Loss) -> str:
     return "Give a function of yours, such as lambda z, t: np.abs(loss.predictions(z) - t).mean()"
 
 
-class _Yours(Metric):
-    """A user's own function or metric while it is in use: what it does with what it is given is looked at."""
+class _Checked(Metric):
+    """A wrapper of a user's own function or metric, which checks how it treats its arguments and what it returns."""
 
     def __init__(self, run: Callable[..., Any], name: str, *, weighted: bool) -> None:
         self.run, self.name, self.weighted = run, name, weighted  # type: ignore[misc]
-        # a function need not say it, as long as nothing depends on it
+        # a function may lack it, as long as nothing depends on it
         better = getattr(run, "greater_is_better", getattr(getattr(run, "func", None), "greater_is_better", None))
         if not isinstance(better, bool | np.bool_ | None):
             raise InputTypeError(f"greater_is_better of the metric {name!r} is True or False; got {better!a:.80}")
@@ -171,7 +171,7 @@ class _Yours(Metric):
             if "read-only" not in str(error):
                 raise
             raise ConfigError(
-                f"the metric {self.run!a:.80} writes to the outputs or the targets, which are read-only: others see "
+                f"the metric {self.run!a:.80} writes to the outputs or the targets, which are read-only: others read "
                 f"them too. Copy them first"
             ) from error
         try:
@@ -187,11 +187,11 @@ FOUND = ("y_pred", "y_score", "y_hat", "pred", "prediction", "predictions", "pre
 
 
 def _check_signature(metric: Callable[..., Any], name: str) -> None:
-    """Raise where a function does not take two arrays, or by its names takes them the other way round."""
+    """Raise if a function does not take two arguments, or if their names show that it takes them in the other order."""
     check_call(metric, "the metric", "outputs", "targets")
     try:
         signature = inspect.signature(metric)
-    except (TypeError, ValueError):  # what is written in C need not have one
+    except (TypeError, ValueError):  # a function written in C may have none
         return
     first, second = (*(name.lower() for name in signature.parameters), "", "")[:2]
     if first in TRUE and second in FOUND:
@@ -201,11 +201,12 @@ def _check_signature(metric: Callable[..., Any], name: str) -> None:
         )
 
 
-def _called(metric: Any) -> str:
-    """Return the name of a function or of an object that is called like one, which is the same in every process."""
+def _name_of(metric: Any) -> str:
+    """Return the name of a function or of another callable, the same in every process."""
     if isinstance(metric, partial) and not hasattr(metric, "__name__"):
         given = [*map(repr, metric.args), *(f"{key}={value!r}" for key, value in metric.keywords.items())]
-        return f"{_called(metric.func)}({', '.join(text for text in given if len(text) < 40 and ' at 0x' not in text)})"
+        short = [text for text in given if len(text) < 40 and " at 0x" not in text]
+        return f"{_name_of(metric.func)}({', '.join(short)})"
     name = getattr(metric, "__name__", None) or repr(metric)
     return name if isinstance(name, str) and " at 0x" not in name else type(metric).__name__
 
@@ -221,15 +222,15 @@ def named(
         Names, metrics, and functions ``(outputs, targets) -> float``; ``"auto"`` is accuracy where the targets are
         classes.
     t : array
-        The targets that they will see, as the loss encodes them.
+        The targets to evaluate on, as the loss encodes them.
     loss : Loss
-        It says what outputs are: logits, the logarithms of rates, or numbers to be compared with the targets.
+        The loss, which says what outputs mean: logits, logarithms of rates, or estimates of the targets.
     n_out : int
-        Outputs of the network.
+        Number of outputs of the network.
     w : array (rows,), optional
         The rows' weights.
     also : array, optional
-        The targets that the network is trained with, where they are others: both tell what stands for which class.
+        The targets that the network is trained with, if ``t`` is validation data: both show how classes are encoded.
     """
     trained = t if also is None else also
     if isinstance(metrics, str) and metrics == "auto":
@@ -250,11 +251,11 @@ def named(
             metric = METRICS.get(given).for_targets(t, loss, n_out, w=w, trained=trained)
             name = metric.name
             if is_foreign(metric):
-                metric = _Yours(metric, name, weighted=True)
+                metric = _Checked(metric, name, weighted=True)
         else:
-            name = _called(given)
+            name = _name_of(given)
             _check_signature(given, name)
-            metric = _Yours(given, name, weighted=False)
+            metric = _Checked(given, name, weighted=False)
         if name in found:
             raise ConfigError(f"two metrics are called {name!r}; give your function a name of its own with def")
         found[name] = metric

@@ -1,8 +1,8 @@
-"""The optimizers: rules that move the parameters theta against their gradient g, in place; and a solver.
+"""The optimizers, which update the parameters theta in place by their gradient g; and a full-batch solver.
 
-A rule is a frozen dataclass of numbers. What it remembers (its slots) and its scratch are handed to it, as is the
-rate, which a schedule may have changed. It works entry by entry, so that an engine may apply it to theta piece by
-piece. A solver looks at all rows at once, and chooses its own steps.
+An optimizer is a frozen dataclass of numbers. Its state (the slots), its scratch and the learning rate, which a
+schedule may have changed, are arguments of ``update``. It treats each entry separately, so that an engine may apply it
+to theta piece by piece. A solver uses all rows at once, and chooses its own steps.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,6 @@ from fullyconnected.core.settings import Settings, settings
 from fullyconnected.errors import ConfigError, missing
 
 __all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Momentum", "Nesterov", "RMSProp"]
-
-
-def _share(name: str, value: float) -> None:
-    number(name, value, below=1)
 
 
 @settings
@@ -62,14 +58,14 @@ class SGD(Optimizer):
 class Momentum(SGD):
     """Gradient descent with momentum: ``v = momentum v + g; theta -= lr v``.
 
-    PyTorch's form (dampening 0). Others keep lr inside v, which differs when the rate changes.
+    This is PyTorch's form (dampening 0). Others multiply v by lr, which differs when the rate changes.
 
     Parameters
     ----------
     lr : float
         The learning rate, positive.
     momentum : float
-        How much of v stays each step, in [0, 1).
+        The factor on the previous v in each step, in [0, 1).
 
     Raises
     ------
@@ -90,7 +86,7 @@ class Momentum(SGD):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _share("momentum", self.momentum)
+        number("momentum", self.momentum, below=1)
 
     def update(self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
         xp = c.xp
@@ -104,14 +100,14 @@ class Momentum(SGD):
 class Nesterov(Momentum):
     """Momentum that looks ahead: ``v = momentum v + g; theta -= lr (g + momentum v)``.
 
-    PyTorch's form of it (nesterov=True).
+    This is PyTorch's form (nesterov=True).
 
     Parameters
     ----------
     lr : float
         The learning rate, positive.
     momentum : float
-        How much of v stays each step, in [0, 1).
+        The factor on the previous v in each step, in [0, 1).
 
     Raises
     ------
@@ -140,14 +136,14 @@ class Nesterov(Momentum):
 
 @settings
 class RMSProp(SGD):
-    """Divide by a running size of the gradient: ``v = rho v + (1 - rho) g^2; theta -= lr g / (sqrt(v) + epsilon)``.
+    """Divide by the running RMS of the gradient: ``v = rho v + (1 - rho) g^2; theta -= lr g / (sqrt(v) + epsilon)``.
 
     Parameters
     ----------
     lr : float
         The learning rate, positive.
     rho : float
-        How much of v stays each step, in [0, 1).
+        The factor on the previous v in each step, in [0, 1).
     epsilon : float
         Added outside the root, positive.
 
@@ -172,7 +168,7 @@ class RMSProp(SGD):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _share("rho", self.rho)
+        number("rho", self.rho, below=1)
         number("epsilon", self.epsilon, above=True)
 
     def update(self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
@@ -190,9 +186,9 @@ class RMSProp(SGD):
 
 @settings
 class Adam(SGD):
-    """Momentum over a running size, both freed of their start at zero; Algorithm 1, as PyTorch.
+    """Divide a running mean of the gradient by its running RMS, both corrected for their start at zero; as PyTorch.
 
-    With t the step from 1: ``m = beta1 m + (1 - beta1) g``, ``v = beta2 v + (1 - beta2) g^2``,
+    With t the step, counted from 1: ``m = beta1 m + (1 - beta1) g``, ``v = beta2 v + (1 - beta2) g^2``,
     ``theta -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)``.
 
     Parameters
@@ -200,7 +196,7 @@ class Adam(SGD):
     lr : float
         The learning rate, positive.
     beta1, beta2 : float
-        How much of m and v stays each step, in [0, 1).
+        The factors on the previous m and v in each step, in [0, 1).
     epsilon : float
         Added outside the corrected root, positive.
 
@@ -229,8 +225,8 @@ class Adam(SGD):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _share("beta1", self.beta1)
-        _share("beta2", self.beta2)
+        number("beta1", self.beta1, below=1)
+        number("beta2", self.beta2, below=1)
         number("epsilon", self.epsilon, above=True)
 
     def update(self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
@@ -252,20 +248,20 @@ class Adam(SGD):
 
 @settings
 class AdamW(Adam):
-    """Adam, and apart from the gradient a decay of the weights: ``theta -= lr weight_decay theta``, then Adam's step.
+    """Adam with decoupled weight decay: ``theta -= lr weight_decay theta``, then Adam's step.
 
-    Weights decay; biases and the gains of normalisation do not, as l2 leaves them alone too.
+    Weights decay; biases and the parameters of normalisation layers do not, as with l2.
 
     Parameters
     ----------
     lr : float
         The learning rate, positive.
     beta1, beta2 : float
-        How much of m and v stays each step, in [0, 1).
+        The factors on the previous m and v in each step, in [0, 1).
     epsilon : float
         Added outside the corrected root, positive.
     weight_decay : float
-        0 or more, per unit of learning rate.
+        0 or more; the learning rate multiplies it.
 
     Raises
     ------
@@ -302,25 +298,25 @@ class LBFGS(Solver):
     """The full-batch quasi-Newton solver L-BFGS-B of SciPy (extra ``lbfgs``); an epoch is one of its iterations.
 
     ``theta += a d`` with ``d = -H g``, a from a line search. H approximates the inverse Hessian by the last ``history``
-    pairs s, y of changes of theta and g: from a multiple of the unit matrix, pair by pair,
+    pairs s, y of changes of theta and g. It starts as a multiple of the identity matrix; each pair updates it:
     ``H = (1 - s y' / y's) H (1 - y s' / y's) + s s' / y's``.
 
-    For smooth losses on small data. All rows are looked at together: ``batch_size``, ``shuffle`` and ``seed`` have
-    nothing to decide, and dropout, batch normalisation, schedules, clipping and checkpoints are refused.
+    It suits smooth losses on small data. Each iteration uses all rows: ``batch_size``, ``shuffle`` and ``seed`` have
+    no effect, and dropout, batch normalisation, schedules, clipping and checkpoints are refused.
 
     Parameters
     ----------
     history : int
-        How many pairs of steps and gradients the Hessian is approximated from, 1 or more.
+        Number of pairs that H is computed from, 1 or more.
     tolerance : float
-        Stop when the loss falls by less than this relative to its size; 0 or more.
+        Stop when the loss decreases by less than this, relative to its size; 0 or more.
     gradient_tolerance : float
-        Stop when no entry of the gradient is larger; 0 or more.
+        Stop when no entry of the gradient is larger than this; 0 or more.
 
     Raises
     ------
     ConfigError, InputTypeError
-        For a setting out of range, or not a number; by ``fit``, for what does not go with this solver.
+        For a setting out of range, or not a number; by ``fit``, for options that this solver cannot have.
     MissingPackageError
         By ``fit``, where SciPy is not installed.
 
@@ -368,24 +364,24 @@ class LBFGS(Solver):
         found = minimize(loss, theta, jac=True, method="L-BFGS-B", callback=after_iteration, options=options)
         if found.success:
             return "converged"
-        if found.status == 1:  # a limit; 2 is a search along a line that failed
+        if found.status == 1:  # a limit was reached; 2 means that a line search failed
             return "epochs" if found.nit >= iterations else "evaluations"
         return "line_search"
 
 
 def _check(rule: Optimizer | Solver) -> None:
-    """Raise where a rule of a user's own class has no learning rate, or shapes that nobody asks for."""
-    if isinstance(rule, Optimizer):  # a solver needs neither
+    """Raise if a user's optimizer has no learning rate, or defines shapes that are not used."""
+    if isinstance(rule, Optimizer):  # a solver has neither
         number(f"lr of {type(rule).__name__}", getattr(rule, "lr", None))
         for name in ("slot_shapes", "scratch_shapes"):
             if not rule.sees_tensors and getattr(type(rule), name) is not getattr(Optimizer, name):
-                raise ConfigError(f"{type(rule).__name__}.{name} goes with update_tensor, which it does not have")
+                raise ConfigError(f"{type(rule).__name__}.{name} is used only with update_tensor, which is missing")
 
 
 def _hint(given: Any) -> str:
-    """Say what to write instead of something that is no optimizer."""
+    """Return what to write instead of something that is no optimizer."""
     if isinstance(given, int | float):
-        return f"with a learning rate: fc.Adam({given})"
+        return f"for a learning rate, write fc.Adam({given})"
     return "are two arguments swapped?" if isinstance(given, Settings) else ""
 
 

@@ -1,4 +1,4 @@
-"""One line that makes a class of your own known: by name, to files, and to the proof."""
+"""The registries, and ``register``, which adds a class of your own to them."""
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,16 +29,16 @@ C = TypeVar(
 
 
 def register(cls: C) -> C:
-    """Register a class of your own by its ``name``; also as a decorator.
+    """Register a class of your own under its ``name``; can be used as a decorator.
 
-    It is one of Layer, ActivationFunction, Loss, Metric, Optimizer, Solver, Engine or Format. From then on its name can
-    be used as a string. Files can hold what a network is made of, and :func:`fullyconnected.check_gradients` and the
-    command ``fullyconnected check`` cover it.
+    From then on its name can be used as a string, files can hold networks that use it, and
+    :func:`fullyconnected.check_gradients` and the command ``fullyconnected check`` cover it.
 
     Parameters
     ----------
     cls : type
-        With a class attribute ``name``, a string that no other class of its kind has.
+        A Layer, ActivationFunction, Loss, Metric, Optimizer, Solver, Engine or Format with a class attribute ``name``,
+        a string that no other class of its kind has.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def register(cls: C) -> C:
     Raises
     ------
     InputTypeError
-        For anything else.
+        If ``cls`` is no such class.
     ConfigError
         Where the name is missing or taken.
 

@@ -1,8 +1,8 @@
-"""Learning-rate schedules: functions from the epochs trained so far, as a float, to a factor on the rate.
+"""Schedules: functions from the number of epochs trained so far, a float, to a factor on the learning rate.
 
-The epoch counts on within an epoch (step 5 of 10 in the first epoch is 0.5), so a schedule can change smoothly. Any
-function will do: ``schedule=lambda epoch: 0.95 ** int(epoch)``. Those here are dataclasses, so that a checkpoint
-can tell whether a run goes on with the schedule it began with.
+The number grows within an epoch, too (step 5 of 10 in the first epoch is 0.5), so a schedule can change smoothly. Any
+function can be a schedule: ``schedule=lambda epoch: 0.95 ** int(epoch)``. Those here are dataclasses, so that a
+checkpoint can tell whether a run is resumed with the schedule that it began with.
 """
 
 import math
@@ -17,21 +17,16 @@ __all__ = ["CosineDecay", "ExponentialDecay", "LinearDecay", "Schedule", "StepDe
 Schedule = Callable[[float], float]
 
 
-def _positive(**settings: float) -> None:
-    for name, value in settings.items():
-        number(name, value, above=True)
-
-
 @settings
 class StepDecay(Settings):
-    """Multiply the rate by ``factor`` after every ``every`` epochs: ``factor ** floor(epoch / every)``.
+    """Multiply the learning rate by ``factor`` after every ``every`` epochs: ``factor ** floor(epoch / every)``.
 
     Parameters
     ----------
     factor : float
-        Positive; below 1 to slow down.
+        The factor, positive; below 1 to lower the rate.
     every : float
-        In epochs, positive.
+        Number of epochs between two changes, positive.
 
     Raises
     ------
@@ -49,7 +44,8 @@ class StepDecay(Settings):
     every: float = 1
 
     def __post_init__(self) -> None:
-        _positive(factor=self.factor, every=self.every)
+        number("factor", self.factor, above=True)
+        number("every", self.every, above=True)
 
     def __call__(self, epoch: float) -> float:
         """Return the factor at ``epoch``."""
@@ -58,12 +54,12 @@ class StepDecay(Settings):
 
 @settings
 class ExponentialDecay(Settings):
-    """Multiply the rate by ``factor`` an epoch, smoothly: ``factor ** epoch``.
+    """Multiply the learning rate by ``factor`` per epoch, smoothly: ``factor ** epoch``.
 
     Parameters
     ----------
     factor : float
-        Per epoch, positive; below 1 to slow down.
+        The factor per epoch, positive; below 1 to lower the rate.
 
     Raises
     ------
@@ -79,7 +75,7 @@ class ExponentialDecay(Settings):
     factor: float
 
     def __post_init__(self) -> None:
-        _positive(factor=self.factor)
+        number("factor", self.factor, above=True)
 
     def __call__(self, epoch: float) -> float:
         """Return the factor at ``epoch``."""
@@ -88,13 +84,13 @@ class ExponentialDecay(Settings):
 
 @settings
 class Decay(Settings):
-    """What both share: from 1 to ``end``, within ``epochs``."""
+    """The settings of LinearDecay and CosineDecay."""
 
     epochs: float
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        _positive(epochs=self.epochs)
+        number("epochs", self.epochs, above=True)
         number("end", self.end)
 
 
@@ -106,7 +102,7 @@ class LinearDecay(Decay):
     Parameters
     ----------
     epochs : float
-        How long it takes, in epochs; positive.
+        Length of the decay in epochs, positive.
     end : float
         The last factor, 0 or more.
 
@@ -134,7 +130,7 @@ class CosineDecay(Decay):
     Parameters
     ----------
     epochs : float
-        How long it takes, in epochs; positive.
+        Length of the decay in epochs, positive.
     end : float
         The last factor, 0 or more.
 
@@ -158,14 +154,14 @@ class CosineDecay(Decay):
 
 @settings
 class Warmup(Settings):
-    """Rise from 0 to 1 in a straight line over ``epochs``, then follow ``then``, whose epoch 0 is there.
+    """Rise from 0 to 1 in a straight line over ``epochs``, then follow ``then`` from its epoch 0 on.
 
     The factor is ``epoch / epochs`` before ``epochs``, and ``then(epoch - epochs)`` from there on.
 
     Parameters
     ----------
     epochs : float
-        How long the rise takes, in epochs; positive.
+        Length of the rise in epochs, positive.
     then : callable, optional
         A schedule, from an epoch (0 or more) to a factor; always 1 if None.
 
@@ -184,7 +180,7 @@ class Warmup(Settings):
     then: Schedule | None = None
 
     def __post_init__(self) -> None:
-        _positive(epochs=self.epochs)
+        number("epochs", self.epochs, above=True)
         if self.then is not None and not callable(self.then):
             raise InputTypeError(f"then is a schedule, a function of the epoch; got {self.then!r}")
 

@@ -146,7 +146,7 @@ def test_an_engine_that_cannot_be_called_as_engines_are_is_refused():
         def supports(self, program):
             return None
 
-    with pytest.raises(ConfigError, match=r"Old\.supports takes .* and is called as supports"):
+    with pytest.raises(ConfigError, match=r"Old\.supports takes .* but is called as supports"):
         fc.register(Old)
     with pytest.raises(ConfigError, match="the engine name 'numpy' is taken by"):
         fc.register(type("NumPy", (Linear,), {"name": "numpy"}))

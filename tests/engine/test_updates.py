@@ -234,14 +234,14 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("members", "message"),
         [
-            ({"slot_shapes": lambda self, param, name: ["v"]}, r"Mine\.slot_shapes\(\) gives a dict of shapes"),
+            ({"slot_shapes": lambda self, param, name: ["v"]}, r"Mine\.slot_shapes\(\) returns a dict of shapes"),
             ({"slot_shapes": lambda self, param, name: {"v": 3}}, "the shape of v is 3"),
             ({"scratch_shapes": lambda self, param, name: {"v": (0,)}}, "the shape of v is"),
             ({"slot_shapes": lambda self, param: {}}, r"called as slot_shapes\(param, name\)"),
             ({"update_tensor": lambda self, theta, g: None}, r"called as update_tensor\(theta, g, s, c, lr=, step="),
             (
                 {"update_tensor": fc.Optimizer.update_tensor, "slot_shapes": lambda self, param, name: {}},
-                "slot_shapes goes with update_tensor, which it does not have",
+                "slot_shapes is used only with update_tensor",
             ),
         ],
     )
@@ -256,7 +256,7 @@ class TestMistakes:
         def update_tensor(self, theta, g, s, c, *, lr, step, param, name):
             theta = theta - lr * g
 
-        with pytest.raises(errors.ConfigError, match=r"Mine\.update_tensor leaves theta as it is"):
+        with pytest.raises(errors.ConfigError, match=r"Mine\.update_tensor does not change theta"):
             fit(network(), self.make(update_tensor=update_tensor)())
 
     def test_a_rule_that_diverges(self):

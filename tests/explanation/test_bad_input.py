@@ -402,7 +402,7 @@ class TestRefused:
 
     def test_an_output_that_the_loss_has_itself(self):
         net = fc.mlp([2, 2], output_activation="softmax", seed=0)
-        with pytest.raises(errors.ConfigError, match="Take the activation off the last layer"):
+        with pytest.raises(errors.ConfigError, match="Remove the activation of the last layer"):
             fc.trace(net, [[1, 2]], [0], "softmax_cross_entropy")
 
 

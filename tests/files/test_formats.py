@@ -184,7 +184,7 @@ def test_a_format_that_cannot_write_leaves_the_file_as_it_was(net, tmp_path, mem
         ({"suffixes": (".mine", ".safetensors")}, "the suffix '.safetensors' is taken by the format 'safetensors'"),
         ({"suffixes": (".json",)}, "the suffix '.json' is taken by the format 'text'"),
         ({"name": "safetensors"}, "the format name 'safetensors' is taken by fullyconnected.files"),
-        ({"read": lambda self: None}, r"Mine.read takes \(self\), and is called as read\(data\)"),
+        ({"read": lambda self: None}, r"Mine.read takes \(self\), but is called as read\(data\)"),
         ({"name": None}, "Mine needs a class attribute name"),
     ],
 )

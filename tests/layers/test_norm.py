@@ -156,9 +156,9 @@ def test_a_row_left_over_does_not_spoil_the_running_statistics(rng):
 @pytest.mark.parametrize(
     ("layer", "rows", "size", "message"),
     [
-        (fc.BatchNorm(), 8, 1, "batch_norm_1 looks across the rows.*needs 2 or more.*got batch_size=1"),
+        (fc.BatchNorm(), 8, 1, "batch_norm_1 combines the rows.*needs 2 or more.*got batch_size=1"),
         (fc.BatchNorm(), 1, 32, "got x of 1 row"),
-        (fc.Residual([fc.BatchNorm()]), 8, 1, r"residual_1.batch_norm_1 looks across"),
+        (fc.Residual([fc.BatchNorm()]), 8, 1, r"residual_1.batch_norm_1 combines"),
         (Centre(), 8, 2, "needs 3 or more.*got batch_size=2"),
     ],
 )

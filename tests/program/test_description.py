@@ -174,7 +174,7 @@ class TestCopies:
         assert "copies" in history.engine_why or "Members" in history.engine_why
 
     def test_refused(self):
-        with pytest.raises(errors.ConfigError, match=r"members_1 gives 3 copies of each row; the last layer gives one"):
+        with pytest.raises(errors.ConfigError, match=r"members_1 gives 3 copies of each row; the output must have one"):
             fc.Network([Members(3)])
         with pytest.raises(errors.ShapeError, match=r"residual_1.add adds 3 copies of each row to 1"):
             fc.Network([fc.Residual([Members(3)]), Mean(3)])

@@ -153,7 +153,7 @@ class TestWhatItSays:
         for name in ("nested", "one layer", "no parameters", "float64"):
             net, rows = NETWORKS[name](), 100
             workspace = Workspace(net.program, net.theta, net.state, rows, loss=Free())
-            arrays = [workspace.x, *workspace.y, *workspace.d, *workspace.beside.values()]
+            arrays = [workspace.x, *workspace.y, *workspace.d, *workspace.d_skips.values()]
             arrays += [a for cache in workspace.caches for a in cache.values() if a.size % rows == 0]
             told, unit = re.search(r"FLOPs\s+and\s+(\S+)\s+(\S+)\s+a\s+row", net.summary()).groups()
             size = float(told.replace(",", "")) * {"B": 1, "KiB": 1024}[unit]

@@ -141,7 +141,7 @@ class TestNumbers:
     def test_l_bfgs_is_not_told_of_a_rate(self):
         pytest.importorskip("scipy.optimize", reason="the solver is SciPy's")
         error = diverging(t=T * 1e25, optimizer=fc.LBFGS(), warn=False)
-        assert "where the solver begins" in str(error)
+        assert "where the solver starts" in str(error)
         assert "at learning rate" not in str(error)
         assert np.isnan(error.learning_rate)
 

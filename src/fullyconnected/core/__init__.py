@@ -1,1 +1,1 @@
-"""What every part of the library stands on: arrays, settings, randomness, checks, wording. It knows no mathematics."""
+"""The foundation of the library: arrays, settings, randomness, checks and wording. It contains no mathematics."""

@@ -1,4 +1,4 @@
-"""Arrays as the library hands them on: named views of a flat vector, and buffers that are wanted by name.
+"""Arrays: named views of a flat vector, and buffers that a layer or a loss requests by name.
 
 All parameters of a network are one contiguous vector, so that an optimizer, a norm, a snapshot or a checkpoint is
 one line. The layers see named views of it: ``p.W``, ``p.b``.
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCK", "Array", "Buffer", "BufferSpecs", "Cache", "Shape", "Views", "allocate", "bind_buffers", "dot"]
 
-BLOCK = 1024  # numbers that are added up in their own dtype
+BLOCK = 1024  # products that are added up in their own dtype, before float64 takes over
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
 
 
 class Buffer(NamedTuple):
-    """A wanted buffer of another dtype than the network's, such as a mask."""
+    """A request for a buffer whose dtype is not the network's, such as a mask."""
 
     shape: Shape
     dtype: type
@@ -36,7 +36,7 @@ class Buffer(NamedTuple):
 # Buffers by the names under which they were asked for, and xp, the array namespace.
 Cache = SimpleNamespace
 
-# What a layer may ask for under a name: a shape (of the network's dtype), a Buffer, or a constant array.
+# The buffers that a layer requests, by name: each a shape (in the network's dtype), a Buffer, or a constant array.
 BufferSpecs = Mapping[str, Shape | Buffer | Array]
 
 
@@ -56,10 +56,10 @@ class Views:
     def __setattr__(self, name: str, value: "ArrayLike") -> None:
         view, array = getattr(self, name), np.asarray(value)
         if array.dtype.kind not in "biuf":
-            raise InputTypeError(f"{name} is set to numbers; got {array.dtype}")
+            raise InputTypeError(f"{name} must be set to numbers; got {array.dtype}")
         if array.shape not in (view.shape, ()):
             raise ShapeError(f"{name} has shape {view.shape}; got {array.shape}")
-        with np.errstate(over="ignore"):  # what is too large for the dtype is infinite, and training refuses it
+        with np.errstate(over="ignore"):  # a number too large for the dtype becomes infinite, which training refuses
             view[...] = array
 
     def __getattr__(self, name: str) -> Array:  # reached only for names that do not exist
@@ -79,9 +79,9 @@ class Views:
 
 
 def dot(xp: Any, a: Array, b: Array) -> Any:
-    """Return the sum of the products of two arrays' entries, in C order: in float64, but for blocks of 1024.
+    """Return the dot product of two arrays, read in C order; the sums of blocks of 1024 are added up in float64.
 
-    A sum of a million numbers in float32 would drift where the processor adds them up one after the other.
+    A float32 sum of a million numbers loses accuracy where a processor adds them one after the other.
 
     >>> round(float(dot(np, np.full(100_000, 0.1, np.float32), np.ones(100_000, np.float32))), 1)
     10000.0
@@ -96,7 +96,7 @@ def dot(xp: Any, a: Array, b: Array) -> Any:
 
 
 def allocate(wanted: BufferSpecs, dtype: np.dtype[Any], xp: Any = np) -> dict[str, Array]:
-    """Return flat memory for each wanted buffer; floats are born NaN, so that a stale read shows."""
+    """Return flat memory for each requested buffer. Floats start as NaN, to expose a read before a write."""
     memory = {}
     for name, want in wanted.items():
         if not isinstance(want, np.ndarray):
@@ -106,7 +106,7 @@ def allocate(wanted: BufferSpecs, dtype: np.dtype[Any], xp: Any = np) -> dict[st
 
 
 def bind_buffers(memory: Mapping[str, Array], wanted: BufferSpecs, dtype: np.dtype[Any], xp: Any = np) -> Cache:
-    """Return the wanted buffers as first parts of ``memory``, and the constants; and ``xp``, the namespace."""
+    """Return the requested buffers as views of the beginnings of ``memory``, the constants, and ``xp``, by name."""
     cache = Cache(xp=xp)
     for name, want in wanted.items():
         if isinstance(want, np.ndarray):

@@ -1,4 +1,4 @@
-"""Which rows go together: the order of an epoch, and its batches."""
+"""The order of the rows in an epoch, and its batches."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,12 +20,12 @@ def epoch_order(rows: int, seed: int, epoch: int, *, shuffle: bool) -> Rows:
 
 
 def n_batches(rows: int, batch_size: int, least: int = 1) -> int:
-    """Return into how many batches so many rows are cut."""
+    """Return the number of batches that ``rows`` rows are cut into."""
     return max(1, -(-(rows - least + 1) // batch_size))
 
 
 def batches(order: Rows, batch_size: int, least: int = 1) -> Iterator[Rows]:
-    """Cut an order into batches; the last may be short, but one of fewer than ``least`` rows goes with the one before.
+    """Yield the batches of an order. A last batch of fewer than ``least`` rows is merged into the one before it.
 
     >>> [list(map(int, rows)) for rows in batches(np.arange(5), 2)]
     [[0, 1], [2, 3], [4]]

@@ -1,4 +1,4 @@
-"""What comes in: arrays and settings are checked here once, before anything is computed with them."""
+"""Checks of the caller's arrays and settings, made once, before anything is computed with them."""
 
 import contextlib
 import math
@@ -27,7 +27,7 @@ __all__ = [
     "same_rows",
 ]
 
-BLOCK = 1 << 20  # entries looked at together, so that a check of a large file needs little memory
+BLOCK = 1 << 20  # entries that are checked at a time, so that a check of a large file needs little memory
 
 
 def count(name: str, value: Any, least: int = 1) -> int:
@@ -55,7 +55,7 @@ def number(name: str, value: Any, *, least: float = 0.0, above: bool = False, be
 
 
 def interval(name: str, value: Any) -> int | float:
-    """Return how often something is to be done: a number of epochs as an int, or seconds as a float; or raise."""
+    """Return an interval, a number of epochs as an int or seconds as a float, from a number or a text; or raise."""
     if not isinstance(value, str):
         return count(name, value)
     found = re.fullmatch(r"(\d+\.?\d*|\.\d+) *(s|m|min|h)", value.strip(), re.ASCII)
@@ -68,16 +68,15 @@ def interval(name: str, value: Any) -> int | float:
 
 
 def as_array(a: Any, what: str) -> Array:
-    """Return an array of numbers (bool counts), or raise; the caller's memory is not copied where it need not be.
+    """Return an array of numbers (or bool), or raise. The caller's memory is copied only where it must be.
 
-    An array of objects, which pandas makes of columns of several kinds, is taken where every entry is a number.
+    An array of objects, which pandas makes of columns of several dtypes, is accepted if every entry is a number.
     """
-    # np.asarray would give the numbers under a mask; that of a structured array is refused for its dtype, below
-    masked = isinstance(a, np.ma.MaskedArray) and a.dtype.names is None and a.mask.any()
-    if masked:
+    # np.asarray would return the numbers under a mask; a structured array is refused for its dtype, below
+    if isinstance(a, np.ma.MaskedArray) and a.dtype.names is None and a.mask.any():
         raise DataError(f"{what} has masked entries, which are missing values. Drop such rows or fill them in first")
     if hasattr(a, "toarray"):
-        raise InputTypeError(f"{what} is a sparse {type(a).__name__}; an array is wanted: {what}.toarray()")
+        raise InputTypeError(f"{what} is a sparse {type(a).__name__}; a dense array is wanted: {what}.toarray()")
     try:
         array = np.asarray(a)
     except ValueError as error:
@@ -95,34 +94,34 @@ def as_array(a: Any, what: str) -> Array:
 
 
 def _what_to_do(a: Any, array: Array, what: str) -> str:
-    """Say what else than numbers is there, and how numbers are made of it."""
+    """Return advice on how to turn an array of something else into numbers."""
     name = what.split()[-1]
     if name == "sample_weight":
-        return "It is one number a row, (rows,); for weights by class: np.array([1.0, 5.0, ...])[t]"
+        return "It is one number per row, (rows,); for weights by class: np.array([1.0, 5.0, ...])[t]"
     wrong = _columns_without_numbers(a)
     if wrong and (name != "t" or len(wrong) > 1):
         columns = f"column{'s' * (len(wrong) > 1)} {', '.join(wrong[:5])}{', ...' * (len(wrong) > 5)}"
         return (
-            f"{columns} of {name} hold{'s' * (len(wrong) == 1)} none: leave out what is no feature, "
-            f"{name}.drop(columns=[...]), and make numbers of the rest, such as a column for each category "
+            f"{columns} of {name} hold{'s' * (len(wrong) == 1)} no numbers: leave out what is no feature, "
+            f"{name}.drop(columns=[...]), and encode the rest as numbers, such as a column for each category "
             f"(pandas.get_dummies({name}))"
         )
     text = next((entry[:40] for entry in array.flat if isinstance(entry, str | bytes)), None)
     if text is not None and not _reads_as_numbers(array):
         if name == "t":
             return (
-                f"It holds text, such as {text!a}. Where that is classes: labels, t = np.unique(t, "
-                f"return_inverse=True); labels[net.predict(x).argmax(axis=1)] is text again"
+                f"It holds text, such as {text!a}. For class labels: labels, t = np.unique(t, "
+                f"return_inverse=True); labels[net.predict(x).argmax(axis=1)] turns outputs back into text"
             )
         return (
-            f"It holds text, such as {text!a}: make numbers of it, such as a column for each category. "
-            f"({name}.astype(float) reads text that is numbers)"
+            f"It holds text, such as {text!a}: encode it as numbers, such as a column for each category. "
+            f"({name}.astype(float) converts numbers that are written as text)"
         )
     return f"Where every entry is a number, convert it: {name}.astype(float)"
 
 
 def _columns_without_numbers(a: Any) -> list[str]:
-    """Return the names of a table's columns that are no numbers, each with its dtype."""
+    """Return the names of a table's columns that do not hold numbers, each with its dtype."""
     wrong: list[str] = []
     if not hasattr(a, "columns") or len(np.shape(a)) != 2:
         return wrong
@@ -145,7 +144,7 @@ def _reads_as_numbers(array: Array) -> bool:
 
 
 def _numbers(array: Array, what: str) -> Array:
-    """Return an array of objects as bool, int64 or float64 where every entry is a number, or as it is."""
+    """Return an array of objects as bool, int64 or float64 if every entry is a number, else unchanged."""
     kinds = set(map(type, array.flat))
     others = {kind for kind in kinds if not _is_number(kind)}
     if others and others < kinds and all(map(_is_missing, others)):
@@ -165,17 +164,17 @@ def _numbers(array: Array, what: str) -> Array:
 
 
 def _is_number(kind: type) -> bool:
-    """Whether values of this type are real numbers; Python's Decimal is a Number and nothing more special."""
+    """Whether values of this type are real numbers; Python's Decimal is a Number, but not a Real."""
     return issubclass(kind, Real | np.bool_) or (issubclass(kind, Number) and not issubclass(kind, Complex))
 
 
 def _is_missing(kind: type) -> bool:
-    """Whether a type is that of None, or of what pandas puts for a missing value."""
+    """Whether a type is that of None or of a missing value of pandas."""
     return kind is type(None) or (kind.__module__.startswith("pandas") and kind.__name__ in ("NAType", "NaTType"))
 
 
 class Columns(NamedTuple):
-    """The names of the columns that a network was trained with, where there were any."""
+    """The names of the columns that a network was trained with; None for arrays, which have no names."""
 
     x: tuple[str, ...] | None = None
     t: tuple[str, ...] | None = None
@@ -187,14 +186,14 @@ UNNAMED = Columns()
 def columns_of(table: Any) -> tuple[str, ...] | None:
     """Return the names of a table's columns; None for arrays, and for tables whose columns are counted from 0.
 
-    Each accent and its letter are one sign in them, however the table has them.
+    Names are in Unicode's composed form (NFC), so that equal names with accents compare equal.
 
     >>> columns_of([[1, 2]]) is None
     True
     """
     if isinstance(table, np.ndarray):
         return None
-    arrow = type(table).__module__.startswith("pyarrow")  # whose columns are the columns themselves
+    arrow = type(table).__module__.startswith("pyarrow")  # whose .columns is the data itself
     labels = getattr(table, "column_names" if arrow else "columns", None)
     if labels is None or callable(labels):
         return None
@@ -203,14 +202,14 @@ def columns_of(table: Any) -> tuple[str, ...] | None:
 
 
 def same_columns(known: tuple[str, ...] | None, found: tuple[str, ...] | None, what: str, attribute: str) -> None:
-    """Raise where a table has other columns than the network was trained with, or the same in another order.
+    """Raise if a table has other columns than the network was trained with, or the same in another order.
 
-    ``attribute`` is where the network keeps their names: ``"net.columns.x"``.
+    ``attribute`` is the expression that gives the names the network knows: ``"net.columns.x"``.
     """
     if known is None or found is None or known == found:
         return
     name = what.split()[-1]
-    advice = f"Rows are taken by position: {name}[list({attribute})]. (Without their names: {name}.to_numpy())"
+    advice = f"Put them in order: {name}[list({attribute})]. (To ignore the names: {name}.to_numpy())"
     missing, more = ([each for each in one if each not in other] for one, other in ((known, found), (found, known)))
     if not missing and not more and len(known) == len(found):
         i = next(i for i, (one, other) in enumerate(zip(known, found, strict=True)) if one != other)
@@ -259,7 +258,7 @@ def same_rows(rows: int, a: Array, what: str) -> Array:
 def require_finite(a: Array, what: str, dtype: np.dtype[Any], first: int = 0) -> None:
     """Raise if an entry is NaN or infinite, or too large for the network's ``dtype``.
 
-    ``first`` is the number of the first row, where these are a part of what has the name ``what``.
+    ``first`` is the number of the first row of ``a`` where it is a block of a larger array.
     """
     if a.dtype.kind != "f" or not a.size:
         return
@@ -279,12 +278,12 @@ def require_finite(a: Array, what: str, dtype: np.dtype[Any], first: int = 0) ->
 
 
 def as_weights(w: Any, rows: int, what: str = "sample_weight") -> Array:
-    """Return one weight a row, finite, none negative, not all zero."""
+    """Return weights (rows,), finite, none negative, not all zero; or raise."""
     w = same_rows(rows, as_array(w, what), what)
     if w.ndim == 2 and w.shape[1] == 1:
         w = w[:, 0]
     if w.ndim != 1:
-        raise ShapeError(f"{what} has shape {w.shape}; one number a row is wanted: ({rows},)")
+        raise ShapeError(f"{what} has shape {w.shape}; one number per row is wanted: ({rows},)")
     w = w.astype(np.float64)
     require_finite(w, what, w.dtype)
     if (w < 0).any():
@@ -296,5 +295,5 @@ def as_weights(w: Any, rows: int, what: str = "sample_weight") -> Array:
         if not np.isfinite(w.sum()):
             raise DataError(f"the sum of {what} is too large for float64; scale them down")
     if not 1e-100 < w.max() < 1e100:
-        w /= w.max()  # only their proportions count, and losses times such weights would overflow or vanish
+        w /= w.max()  # only their proportions matter, and losses times such weights would overflow or underflow
     return w

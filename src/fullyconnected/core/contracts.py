@@ -1,6 +1,6 @@
-"""What is asked of classes of a user's own, and said where one does something else.
+"""Checks of classes that a user has written, with messages that say what is wrong with one.
 
-The library's own classes are held to it by tests, and cost nothing here.
+Tests hold the library's own classes to the same rules, so that nothing is checked for them at run time.
 """
 
 import inspect
@@ -13,7 +13,7 @@ from fullyconnected.errors import ConfigError, InputTypeError
 
 __all__ = ["check_call", "check_class", "check_shapes", "guarded", "is_foreign", "read_only"]
 
-# how each method is called: its arguments by position, and those by name
+# how the library calls each method: its positional arguments, and its keyword arguments
 CALLS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "layer": {
         "forward": (("p", "x", "c", "y"), ("train",)),
@@ -45,7 +45,7 @@ CALLS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         "update_tensor": (("theta", "g", "s", "c"), ("lr", "step", "param", "name")),
         "slot_shapes": (("param", "name"), ()),
         "scratch_shapes": (("param", "name"), ()),
-        "minimize": (("loss", "theta", "iterations", "after"), ()),  # of solvers, which stand where optimizers do
+        "minimize": (("loss", "theta", "iterations", "after"), ()),  # of a solver
     },
     "engine": {
         "about": ((), ()),
@@ -65,30 +65,30 @@ FLAGS = {"metric": ("greater_is_better",)}
 
 
 def is_foreign(thing: Any) -> bool:
-    """Whether a class, or that of an object, is a user's own; so is a subclass of one of the library's."""
+    """Whether a class, or the class of an object, is a user's own, such as a subclass of one of the library's."""
     cls = thing if isinstance(thing, type) else type(thing)
     return not cls.__module__.startswith("fullyconnected.")
 
 
 def check_call(function: Any, what: str, *names: str) -> None:
-    """Raise where a function of a user's own does not take these arguments, or is a class that is yet to be called."""
+    """Raise if a user's function does not take these arguments, or is a class instead of an object."""
     if isinstance(function, type):
         raise InputTypeError(f"{what} {function.__name__} is a class; call it: {function.__name__}(...)")
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # what is written in C need not have one
+    except (TypeError, ValueError):  # a function written in C may have none
         return
     try:
         signature.bind(*names)
     except TypeError as error:
         name = getattr(function, "__name__", type(function).__name__)
         raise InputTypeError(
-            f"{what} {name!a} is called with ({', '.join(names)}), and takes {signature}: {error}"
+            f"{what} {name!a} is called with ({', '.join(names)}), but takes {signature}: {error}"
         ) from None
 
 
 def read_only(a: Any) -> Any:
-    """Return a view of an array that cannot be written to; what is no array of NumPy's, as it is."""
+    """Return a read-only view of a NumPy array; return anything else unchanged."""
     if not isinstance(a, np.ndarray):
         return a
     view = a.view()
@@ -97,7 +97,7 @@ def read_only(a: Any) -> Any:
 
 
 def check_class(cls: type, kind: str) -> None:
-    """Raise where a class lacks its name or a flag, or has a method or a tuple that cannot be used as it is."""
+    """Raise if a class lacks its name or a flag, or has a method or a tuple that the library cannot use."""
     if not isinstance(getattr(cls, "name", None), str):
         raise ConfigError(
             f'{cls.__name__} needs a class attribute name, a string, such as name = "{cls.__name__.lower()}"'
@@ -112,7 +112,7 @@ def check_class(cls: type, kind: str) -> None:
         except TypeError as error:
             called = ", ".join([*places, *(f"{each}=" for each in names)])
             raise ConfigError(
-                f"{cls.__name__}.{method} takes {signature}, and is called as {method}({called}): {error}"
+                f"{cls.__name__}.{method} takes {signature}, but is called as {method}({called}): {error}"
             ) from None
     for attribute in TUPLES.get(kind, ()):
         value = getattr(cls, attribute, ())
@@ -127,16 +127,16 @@ def check_class(cls: type, kind: str) -> None:
 
 
 def check_shapes(owner: str, found: Any, what: str, each: type | None = None) -> None:
-    """Raise where ``params`` or ``state`` do not name shapes: each a tuple of whole numbers, or in an ``each``."""
+    """Raise if ``params`` or ``state`` returned no shapes by name: tuples of whole numbers, or objects of ``each``."""
     if not isinstance(found, Mapping):
-        raise ConfigError(f"{owner}.{what}() gives a dict of shapes by name; got {found!a:.80}")
+        raise ConfigError(f"{owner}.{what}() returns a dict of shapes by name; got {found!a:.80}")
     for name, value in found.items():
         if not isinstance(name, str):
-            raise ConfigError(f"{owner}.{what}(): {name!a} is no name, such as 'W'")
+            raise ConfigError(f"{owner}.{what}(): {name!a} is not a name, such as 'W'")
         if each is not None and not isinstance(value, each):
             shape = f"{value!a}" if isinstance(value, tuple) else "(n_in, n_out)"
             raise ConfigError(
-                f"{owner}.{what}() gives {name} as {value!a:.80}; a {each.__name__} is wanted: "
+                f"{owner}.{what}() returns {value!a:.80} for {name}; a {each.__name__} is wanted: "
                 f"fc.{each.__name__}({shape}, decays=True) for weights, fc.{each.__name__}({shape}) for others"
             )
         shape = value if each is None else value.shape
@@ -148,9 +148,9 @@ def check_shapes(owner: str, found: Any, what: str, each: type | None = None) ->
 
 
 def guarded(method: Callable[..., Any], what: str, reads: str, writes: str) -> Callable[..., Any]:
-    """Return a method that names its mistake where it writes to what it may only read, or returns what it computes.
+    """Return a method that explains its error when it writes to a read-only argument, or returns its result.
 
-    ``what`` names it, ``reads`` and ``writes`` its arguments.
+    ``what`` names the method in messages, ``reads`` and ``writes`` the arguments that it may read and has to write.
     """
 
     def run(*given: Any, **settings: Any) -> Any:
@@ -159,12 +159,12 @@ def guarded(method: Callable[..., Any], what: str, reads: str, writes: str) -> C
         except ValueError as error:
             if "read-only" in str(error):
                 raise ConfigError(
-                    f"{what} writes to an array that is read-only for it ({reads}), since others read it too; it may "
+                    f"{what} writes to an array that it may only read ({reads}), because others read it too; it may "
                     f"write to {writes} and to buffers of its cache"
                 ) from error
             raise
         if isinstance(result, np.ndarray | tuple | list) and not any(result is each for each in given):
-            raise ConfigError(f"{what} returns {type(result).__name__}, which nobody takes: it writes to {writes}")
+            raise ConfigError(f"{what} returns {type(result).__name__}, which is not used: write to {writes} instead")
         return result
 
     return run

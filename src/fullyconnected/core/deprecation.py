@@ -1,6 +1,6 @@
-"""Old names, which go on working: each use gives one FutureWarning, of the line that uses it, with the new name.
+"""Old names, which still work: each use gives one FutureWarning for the line that uses it, with the new name.
 
-All of them stand in the tables here, and nowhere else.
+The tables in this module list all of them.
 """
 
 import sys
@@ -17,24 +17,24 @@ Names = Mapping[str, str]  # old: new
 PUBLIC: Names = {"SquaredError": "HalfSquaredError", "LogisticLoss": "BinaryCrossEntropy"}
 # fc.errors.X
 ERRORS: Names = {"KindError": "InputTypeError"}
-# what a string stands for, by kind
+# registered names, by kind
 REGISTERED: Mapping[str, Names] = {
     "loss": {"squared_error": "half_squared_error", "logistic": "binary_cross_entropy"},
 }
-# settings or attributes of a class of the library's
+# settings and attributes of the library's classes
 SETTINGS: Mapping[str, Names] = {
     "Momentum": {"decay": "momentum"},
     "Nesterov": {"decay": "momentum"},
     "RMSProp": {"decay": "rho"},
     "Report": {"h": "step"},
 }
-# arguments of a function
+# arguments of functions
 ARGUMENTS: Mapping[str, Names] = {
     "check_gradients": {"h": "step"},
     "explain": {"h": "step"},
     "trace": {"h": "step"},
 }
-# what classes of the user's own define, by the class of the library's that they are of
+# members that a user's class defines, by its base class
 MEMBERS: Mapping[str, Names] = {
     "Layer": {"start": "initialize", "sized": "with_input_width"},
     "ActivationFunction": {"keeps_input": "needs_input"},
@@ -48,7 +48,7 @@ MEMBERS: Mapping[str, Names] = {
 # parameters and running statistics of layers
 PARAMETERS: Names = {"gain": "gamma", "shift": "beta", "mean": "running_mean", "variance": "running_var"}
 
-# What looks at every attribute there is, or asks first whether there is one, uses none.
+# These modules only look at attributes, which is not a use.
 _LOOKING = ("importlib._bootstrap", "inspect", "pydoc")
 
 C = TypeVar("C", bound=type[Any])
@@ -56,26 +56,26 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def warn(old: str, new: str) -> None:
-    """Give the warning, of the innermost line that is not the library's."""
+    """Give the warning, for the innermost line outside the library."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "fullyconnected":
         frame = frame.f_back
     module = frame.f_globals.get("__name__", "")
     if module not in _LOOKING:
-        told = f"{old} is an old name, which a later version will not know; write {new}"
+        message = f"{old} is an old name, which a later version will not know; write {new}"
         registry = frame.f_globals.setdefault("__warningregistry__", {})
-        warnings.warn_explicit(told, FutureWarning, frame.f_code.co_filename, frame.f_lineno, module, registry)
+        warnings.warn_explicit(message, FutureWarning, frame.f_code.co_filename, frame.f_lineno, module, registry)
 
 
 class Old:
-    """What a class has under another name now."""
+    """A descriptor for the old name of an attribute."""
 
     def __init__(self, cls: type, old: str, new: str) -> None:
         self.cls, self.old, self.new, self.__doc__ = cls, old, new, f"The old name of {new}."
 
     def __get__(self, thing: Any, owner: type) -> Any:
         warn(f"{owner.__name__}.{self.old}", self.new)
-        # by super() of a method that overrides it, it must not lead to that method again
+        # an override that calls super() by the old name needs this class's own member, not itself again
         value: Any = vars(self.cls).get(self.new)
         if hasattr(value, "__get__"):
             return value.__get__(thing, owner)
@@ -87,7 +87,7 @@ class Old:
 
 
 def accept_old_names(cls: type) -> None:
-    """Give a class that defines a member under its old name the new one; and one that has the new one, the old."""
+    """Let a class define a member under its old name, and let a member be used by its old name."""
     for base in cls.__mro__:
         for old, new in MEMBERS.get(base.__name__, {}).items() if base.__module__ == "fullyconnected.base" else ():
             owner = next(each for each in cls.__mro__ if old in vars(each) or new in vars(each))
@@ -100,7 +100,7 @@ def accept_old_names(cls: type) -> None:
 
 
 def accept_old_settings(cls: C) -> C:
-    """Let a class made of settings be called with their old names, and be asked for them."""
+    """Let the settings of a class be given and read by their old names."""
     if (names := SETTINGS.get(cls.__name__)) is not None:
         cls.__init__ = _renaming(cls.__init__, cls.__name__, names)
         for old, new in names.items():

@@ -1,8 +1,8 @@
-"""Random numbers that are counted, not consumed.
+"""Counter-based random numbers.
 
-Every draw is a function of what it is for: first weights of (seed, layer), a shuffle of (seed, epoch), a dropout
-mask of (seed, step, layer), with the position in the stream given by row and unit. So a resumed run, another engine
-or another number of threads draws the same. The generator is Philox, whose n-th number is a function of a key and n.
+Every draw is a function of its purpose: initial weights of (seed, layer), a shuffle of (seed, epoch), a dropout mask
+of (seed, step, layer), with the position in the stream given by row and unit. So a resumed run, another engine or
+another number of threads draws the same. The generator is Philox, whose n-th number is a function of a key and n.
 
 Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
@@ -18,12 +18,12 @@ from fullyconnected.errors import ConfigError, InputTypeError
 
 __all__ = ["INIT", "MASK", "SHUFFLE", "Uniforms", "as_seed", "check_seed", "generator"]
 
-INIT, SHUFFLE, MASK = 0, 1, 2  # what a draw is for: the second word of the key
-FLOATS = 8  # how many float32 numbers a block of Philox is, which its counter counts
+INIT, SHUFFLE, MASK = 0, 1, 2  # the purpose of a draw: the second word of the key
+FLOATS = 8  # float32 numbers in a block of Philox, whose counter counts blocks
 
 
 def as_seed(seed: Any) -> int:
-    """Return a seed in [0, 2**64): the int given, one drawn from a Generator, or, for None, a fresh one.
+    """Return a seed in [0, 2**64): the int given, one drawn from a Generator, or a new one for None.
 
     >>> as_seed(7)
     7
@@ -35,7 +35,7 @@ def as_seed(seed: Any) -> int:
 
 
 def check_seed(seed: Any) -> int | np.random.Generator | None:
-    """Return a seed as it was given, of which nothing is drawn yet, or raise."""
+    """Return a valid seed as it was given, without drawing from a Generator; or raise."""
     if seed is None or isinstance(seed, np.random.Generator):
         return seed
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
@@ -46,15 +46,16 @@ def check_seed(seed: Any) -> int | np.random.Generator | None:
 
 
 def generator(seed: int, purpose: int, *index: int, block: int = 0) -> np.random.Generator:
-    """Return the generator of one purpose and index, such as (seed, SHUFFLE, epoch), from a block of its stream on."""
+    """Return the generator for a purpose and index, such as (seed, SHUFFLE, epoch), from a block of its stream on."""
     counter = np.array([block, *index, *[0] * (3 - len(index))], np.uint64)  # word 0 counts the position in the stream
     return np.random.Generator(np.random.Philox(key=np.array([seed, purpose], np.uint64), counter=counter))
 
 
 class Uniforms:
-    """The stream of one layer's masks: fills an array with float32 uniforms of [0, 1) for a given step.
+    """The random numbers of one layer's masks: float32, uniform in [0, 1), others in each step.
 
-    ``copies`` says how many copies of each row the layer works on.
+
+    ``copies`` is the number of copies of each row in the input of the layer.
     """
 
     def __init__(self, layer: int, copies: int = 1) -> None:

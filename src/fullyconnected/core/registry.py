@@ -14,18 +14,18 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """The classes of one kind by name: what a string stands for, and what a file may name.
+    """The classes of one kind by name, for strings in arguments and for names in files.
 
     Parameters
     ----------
     kind : str
-        What one of them is called, in messages and in files: ``"loss"``.
+        The word for one of them in messages and in files: ``"loss"``.
     base : type or tuple of type
-        The class that they all are of, or the classes of which each is of one.
+        Their base class; or several, where each has one of these.
     classes : iterable of type
-        Those that the library has.
+        The library's own classes.
     check : callable, optional
-        Called with an object of a user's own class; raises where it lacks what it needs to be used.
+        Called with an object of a user's own class; raises if the object cannot be used.
     hint : callable, optional
         Called with something that is neither an object of this kind nor a name; returns what to write instead, or "".
     """
@@ -47,21 +47,21 @@ class Registry(Generic[T]):
         self._own = dict(self.classes)
 
     def owns(self, thing: T) -> bool:
-        """Whether an object is of the very class that the library registers under its name.
+        """Whether an object's class is exactly the one that the library registers under its name.
 
-        One of a user's own is not, though it may be a subclass that has its name, or be registered in its place.
+        A user's class is not, even if it is a subclass with that name, or is registered in place of the library's.
         """
         return self._own.get(thing.name) is type(thing)  # type: ignore[attr-defined]
 
     def add(self, cls: type[T]) -> type[T]:
-        """Register ``cls`` under its name, and return it; a class that is defined anew takes the place of the old."""
+        """Register ``cls`` under its name, and return it; a class that is defined again replaces the old one."""
         if is_foreign(cls):
             check_class(cls, self.kind)
         name = cls.name  # type: ignore[attr-defined]
         if not name:
             raise ConfigError(f"{cls.__name__} needs a class attribute name, a string; it is empty")
         known = self.classes.get(name)
-        if known is not None and not _is_anew(known, cls):
+        if known is not None and not _is_redefinition(known, cls):
             raise ConfigError(
                 f"the {self.kind} name {name!r} is taken by {known.__module__}.{known.__qualname__}; choose another"
             )
@@ -82,7 +82,7 @@ class Registry(Generic[T]):
             raise ConfigError(f"{self.kind} {name!r} does not take {settings}: {error}") from None
 
     def get(self, given: Any) -> T:
-        """Return ``given`` if it is of this kind already, or what its name stands for."""
+        """Return ``given`` if it is an object of this kind, or an object of the class that it names."""
         if isinstance(given, self.bases):
             if is_foreign(given):
                 check_class(type(given), self.kind)
@@ -94,7 +94,7 @@ class Registry(Generic[T]):
         if isinstance(given, type) and issubclass(given, self.bases):
             raise InputTypeError(f"{given.__name__} is a class; call it: {given.__name__}()")
         if (name := getattr(given, "__name__", "").lower()) in self.classes:
-            hint = f"its name stands for it here: {name!r}"
+            hint = f"give its name instead: {name!r}"
         else:
             hint = "" if self.hint is None else self.hint(given)
         article = "an" if self.kind[0] in "aeiou" else "a"
@@ -104,11 +104,11 @@ class Registry(Generic[T]):
         )
 
 
-def _is_anew(known: type, cls: type) -> bool:
-    """Whether a class is another definition of a known one: of the same name in the same module.
+def _is_redefinition(known: type, cls: type) -> bool:
+    """Whether ``cls`` defines ``known`` again: under the same name in the same module.
 
-    So is one of a cell of a notebook that runs again, of a module that is loaded again, or of a script that another
-    module imports: the script's classes are in ``__main__``, and those of the import in a module of the same file.
+    This happens when a notebook runs a cell again, when a module is reloaded, and when a module imports the script
+    that is running: the script's classes are in ``__main__``, and those of the import in a module of the same file.
     """
     if known.__qualname__ != cls.__qualname__:
         return False

@@ -1,4 +1,4 @@
-"""Things made of settings: layers, activations, losses, rules. Frozen once made, and equal where the settings are."""
+"""The base of layers, activations, losses and optimizers: frozen dataclasses, equal if their settings are equal."""
 
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Self, TypeVar, dataclass_transform
@@ -13,16 +13,16 @@ C = TypeVar("C", bound=type[Any])
 
 
 class Settings:
-    """Equal to another of its class with the same settings, and printed as it is written."""
+    """An object that equals another of its class with the same settings, and is printed as the call that makes it."""
 
     def __init_subclass__(cls) -> None:
         deprecation.accept_old_names(cls)
 
     def __new__(cls, *given: Any, **named: Any) -> Self:
-        """Raise for a setting that a class does not have, such as one that another library names so."""
+        """Raise for a setting that the class does not have, such as another library's name for one."""
         if (given or named) and cls.__init__ is object.__init__:
-            told = ", ".join([*map(ascii, given), *(f"{name}={value!a}" for name, value in named.items())])
-            raise InputTypeError(f"{cls.__name__} has no settings; got {told:.200}")
+            listed = ", ".join([*map(ascii, given), *(f"{name}={value!a}" for name, value in named.items())])
+            raise InputTypeError(f"{cls.__name__} has no settings; got {listed:.200}")
         if named and cls.__module__.startswith("fullyconnected.") and is_dataclass(cls):
             known = {each.name for each in fields(cls)}
             wrong = min(named.keys() - known - deprecation.SETTINGS.get(cls.__name__, {}).keys(), default=None)
@@ -47,7 +47,7 @@ class Settings:
 def settings(cls: C) -> C:
     """Make a frozen dataclass that keeps the methods of :class:`Settings`.
 
-    Generating them anew would take half as long again for each class, in an import that is to take little.
+    Generating other methods for each class would make the import slower.
     """
     made: Any = dataclass(frozen=True, eq=False, repr=False)(cls)
     return deprecation.accept_old_settings(made)

@@ -1,3 +1,3 @@
-"""The version, which a file that is written also names."""
+"""The version of the library, which is also written into its files."""
 
 __version__ = "0.1.0"

@@ -13,5 +13,5 @@ LAYERS = Registry("layer", Layer, (Dense, Activation, Dropout, LayerNorm, BatchN
 
 
 def operation(name: str) -> type[Layer] | None:
-    """Return the class of an operation of this name: a registered layer, or the end of a residual block."""
+    """Return the class of the operation with this name: a registered layer, or the Add that ends a residual block."""
     return Add if name == Add.name else LAYERS.classes.get(name)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Activation", "Dense"]
 
-# The variance that keeps signals of one size through depth: He's where f passes half of them on, LeCun's for selu.
+# The initial variance that keeps the size of signals from layer to layer: He's where f halves it, LeCun's for selu.
 _SUITED = dict.fromkeys(("relu", "leaky_relu", "elu", "gelu", "silu", "mish"), "he_normal") | {"selu": "lecun_normal"}
 
 
@@ -35,14 +35,14 @@ class Dense(Layer):
     Parameters
     ----------
     n_in, n_out : int
-        Sizes, 1 or more.
+        Numbers of inputs and outputs, 1 or more.
     activation : str, ActivationFunction, pair of functions, or None
-        f: a name such as ``"relu"``, an object, or (f, its derivative); None for y = x W + b.
+        f: a name such as ``"relu"``, an object, or the pair (f, derivative of f); None for y = x W + b.
     bias : bool
-        Whether there is a b.
+        Whether the layer has biases b.
     init, bias_init : str, float or callable
-        First values: a name (``"he_normal"``), a standard deviation, or a function
-        ``(rng, shape, fan_in, fan_out) -> array``. ``init=None`` takes what suits the activation: ``he_normal`` for
+        Initial values: a name (``"he_normal"``), a standard deviation, or a function
+        ``(rng, shape, fan_in, fan_out) -> array``. ``init=None`` goes by the activation: ``he_normal`` for
         relu, leaky_relu, elu, gelu, silu and mish, ``lecun_normal`` for selu, else ``glorot_uniform``.
 
     Shapes
@@ -89,12 +89,10 @@ class Dense(Layer):
         if self.activation is not None:
             object.__setattr__(self, "activation", activation(self.activation))
         if not isinstance(self.bias, bool):
-            raise InputTypeError(f"bias is True or False; got {self.bias!r} (its first values are bias_init)")
+            raise InputTypeError(f"bias is True or False; got {self.bias!r} (its initial values are bias_init)")
         if self.init is None:
-            suited = (
-                "glorot_uniform" if self.activation is None else _SUITED.get(self.activation.name, "glorot_uniform")
-            )
-            object.__setattr__(self, "init", suited)
+            name = "" if self.activation is None else self.activation.name
+            object.__setattr__(self, "init", _SUITED.get(name, "glorot_uniform"))
         initializers.check(self.init, "init")
         initializers.check(self.bias_init, "bias_init")
 
@@ -115,7 +113,7 @@ class Dense(Layer):
         others = self.activation.cache(rows, self.n_out)
         if both := wanted.keys() & others.keys():
             raise ConfigError(
-                f"{type(self.activation).__name__}.cache() asks for a buffer {min(both)!a}, and Dense has one of that "
+                f"{type(self.activation).__name__}.cache() requests a buffer {min(both)!a}, but Dense has one of that "
                 f"name: choose another"
             )
         return {**wanted, **others}
@@ -127,7 +125,7 @@ class Dense(Layer):
 
     def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
         f = self.activation
-        z = c.z if f is not None and f.needs_input else y  # where backward can do with y, z is written over
+        z = c.z if f is not None and f.needs_input else y  # if backward needs only y, z is overwritten by it
         x.dot(p.W, out=z)  # (rows, n_in) (n_in, n_out)
         if self.bias:
             c.xp.add(z, p.b, out=z)
@@ -153,14 +151,14 @@ class Dense(Layer):
 
 @settings
 class Activation(SameWidth):
-    """Apply an activation as a layer of its own: ``y = f(x)``; dx = f'(x) dy.
+    """Apply an activation as a separate layer: ``y = f(x)``; dx = f'(x) dy.
 
     Parameters
     ----------
     activation : str, ActivationFunction or pair of functions
         f, as in :class:`Dense`.
     n_in : int, optional
-        The width; None takes it from the layer before.
+        The width; None takes it from the previous layer.
 
     Shapes
     ------
@@ -169,7 +167,7 @@ class Activation(SameWidth):
     Raises
     ------
     UnknownNameError, InputTypeError
-        For an unknown activation, or something that is none.
+        For an unknown activation, or something that is not an activation.
 
     Examples
     --------

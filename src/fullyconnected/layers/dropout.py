@@ -1,4 +1,4 @@
-"""Dropout, inverted: what stays is scaled up in training, so that prediction needs no correction."""
+"""Inverted dropout: entries that are kept are scaled up in training, so that prediction needs no correction."""
 
 from typing import ClassVar
 
@@ -18,14 +18,14 @@ class Dropout(SameWidth):
     """Set each entry to zero with probability ``rate`` in training: ``y = m x``, with m = 0 or 1 / (1 - rate).
 
     In prediction, and for gradients with ``train=False``, y = x. The mask is a function of seed, step, layer, row
-    and unit, so that a run repeated or resumed drops the same units.
+    and unit, so that a repeated or resumed run drops the same units.
 
     Parameters
     ----------
     rate : float
-        In [0, 1).
+        The probability, in [0, 1).
     n_in : int, optional
-        The width; None takes it from the layer before.
+        The width; None takes it from the previous layer.
 
     Shapes
     ------
@@ -41,7 +41,7 @@ class Dropout(SameWidth):
     >>> Dropout(0.5).with_input_width(3)
     Dropout(n_in=3, rate=0.5)
 
-    Source: Srivastava et al., "Dropout", JMLR 2014; scaled in training, as is usual since, not in prediction.
+    Source: Srivastava et al., "Dropout", JMLR 2014; scaled in training, as is now usual, not in prediction.
     """
 
     rate: float

@@ -19,7 +19,7 @@ __all__ = ["BatchNorm", "LayerNorm"]
 
 @settings
 class Norm(SameWidth):
-    """What both share: ``y = gamma * n + beta``, with n the normalised input."""
+    """The settings and parameters of LayerNorm and BatchNorm: ``y = gamma * n + beta``, with n the normalised input."""
 
     epsilon: float = field(default=1e-5, kw_only=True)
 
@@ -29,7 +29,7 @@ class Norm(SameWidth):
 
     @classmethod
     def example(cls, n: int) -> Layer:
-        # with the default epsilon a unit that hardly varies bends so much that a difference is no longer exact
+        # with the default epsilon, a unit that hardly varies is curved too much for differences to be exact
         return cls(n_in=n, epsilon=0.01)
 
     def params(self) -> Mapping[str, Param]:
@@ -49,7 +49,7 @@ class LayerNorm(Norm):
     Parameters
     ----------
     n_in : int, optional
-        The width; None takes it from the layer before.
+        The width; None takes it from the previous layer.
     epsilon : float
         Added to the variance (of 1 / n, not 1 / (n - 1)); positive.
 
@@ -86,7 +86,7 @@ class LayerNorm(Norm):
         c.rate /= self.width
         c.rate += self.epsilon
         xp.subtract(c.rate, c.rate, out=c.row)
-        c.rate += c.row  # where the squares overflow this is NaN, which shows, and not a row of zeros
+        c.rate += c.row  # if the squares overflow, this makes the row NaN, which is noticed, not zeros
         xp.sqrt(c.rate, out=c.rate)
         xp.reciprocal(c.rate, out=c.rate)
         c.n *= c.rate
@@ -114,19 +114,20 @@ class LayerNorm(Norm):
 
 @settings
 class BatchNorm(Norm):
-    """Bring each unit to mean 0 and variance 1 over the batch; in prediction, by running averages of both.
+    """Bring each unit to mean 0 and variance 1 over the batch; in prediction, by running averages of mean and variance.
 
-    ``y = gamma * (x - mean) / sqrt(variance + epsilon) + beta``. In training mean and variance are the batch's, and
-    backward sees through them: dx = (dn - mean(dn) - n * mean(n dn)) / sqrt(variance + epsilon), means over rows.
+    ``y = gamma * (x - mean) / sqrt(variance + epsilon) + beta``. In training, mean and variance are those of the
+    batch, and backward differentiates through them, with means over rows:
+    dx = (dn - mean(dn) - n * mean(n dn)) / sqrt(variance + epsilon).
     In prediction, and for gradients with ``train=False``, they are constants: dx = dn / sqrt(variance + epsilon).
     The running averages move by ``momentum`` a step towards the batch's mean and unbiased variance. Sample weights
-    do not enter them. A single row has variance 0, and would give ``beta`` whatever it holds: where one is left over
-    at the end of an epoch it goes with the batch before, and a batch size of 1 is refused.
+    do not affect them. A single row has variance 0, and its output would be ``beta`` whatever the row holds: a single
+    row left over at the end of an epoch is added to the batch before, and a batch size of 1 is refused.
 
     Parameters
     ----------
     n_in : int, optional
-        The width; None takes it from the layer before.
+        The width; None takes it from the previous layer.
     momentum : float
         The share of the new batch in the running averages, in (0, 1); PyTorch's 0.1 (Keras writes 0.99 for 0.01).
     epsilon : float
@@ -171,7 +172,7 @@ class BatchNorm(Norm):
 
     def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
         xp, rows = c.xp, len(x)
-        c.through = train  # whether backward sees through the statistics
+        c.through = train  # whether backward differentiates through the statistics
         if train:
             c.ones.dot(x, out=c.unit)
             c.unit /= rows
@@ -193,7 +194,7 @@ class BatchNorm(Norm):
         y += p.beta
 
     def _follow(self, running: Array, new: Array, factor: float) -> None:
-        """Move a running average by ``momentum`` towards ``factor * new``; ``new`` is destroyed."""
+        """Move a running average by ``momentum`` towards ``factor * new``; ``new`` is overwritten."""
         running *= 1 - self.momentum
         new *= self.momentum * factor
         running += new
@@ -205,7 +206,7 @@ class BatchNorm(Norm):
         c.ones.dot(c.s, out=g.gamma)
         if dx is None:
             return
-        if c.through:  # gamma * (dy - mean(dy) - n * mean(n dy)), with both means at hand in g
+        if c.through:  # gamma * (dy - mean(dy) - n * mean(n dy)); the sums of both means are in g
             xp.multiply(c.n, g.gamma, out=c.s)
             c.s += g.beta
             c.s /= rows

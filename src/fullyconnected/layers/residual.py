@@ -1,4 +1,4 @@
-"""The residual block ``y = x + F(x)``: as operations, the layers of F, and an addition that also reads x."""
+"""The residual block ``y = x + F(x)``. Its operations are the layers of F, and an addition that also reads x."""
 
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
@@ -15,7 +15,7 @@ __all__ = ["Add", "Residual", "chain"]
 
 
 def chain(layers: Sequence[Layer], n_in: int | None) -> tuple[Layer, ...]:
-    """Return the layers with every width known, each taking its width from the one before; or name two that differ."""
+    """Return the layers with all widths, each taking an open one from the layer before; or raise if two do not fit."""
     sized: list[Layer] = []
     for i, layer in enumerate(layers):
         if not isinstance(layer, Layer):
@@ -49,9 +49,9 @@ class Residual(SameWidth):
     Parameters
     ----------
     layers : sequence of Layer
-        F, one layer or more, as wide at its end as at its beginning; Residual blocks may stand inside.
+        F: one layer or more, with as many outputs as inputs; Residual blocks may be among them.
     n_in : int, optional
-        The width; None takes it from the block's first layer, or from the layer before.
+        The width; None takes it from the block's first layer, or from the layer before the block.
 
     Shapes
     ------
@@ -82,11 +82,11 @@ class Residual(SameWidth):
         if n_in is None and isinstance(self.layers[0], Layer):
             n_in = self.layers[0].n_in
         object.__setattr__(self, "n_in", n_in)
-        # a block of layers without widths waits for the layer before to size it
+        # if no width is known yet, the layer before the block will give it
         layers = tuple(self.layers) if n_in is None else chain(self.layers, n_in)
         object.__setattr__(self, "layers", layers)
         if n_in is not None and layers[-1].n_out != n_in:
-            raise ShapeError(f"a Residual block takes {n_in} columns and its last layer gives {layers[-1].n_out}")
+            raise ShapeError(f"a Residual block takes {n_in} columns, but its last layer gives {layers[-1].n_out}")
 
     @classmethod
     def example(cls, n: int) -> Layer:
@@ -98,7 +98,7 @@ class Residual(SameWidth):
 
 @settings
 class Add(SameWidth):
-    """Where a residual block ends: y = x + what came into the block; both have the derivative dy."""
+    """The end of a residual block: y = x + the input of the block; the gradient of both is dy."""
 
     name: ClassVar[str] = "add"
     skips: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Layers whose output is as wide as their input, and which can take that width from the layer before."""
+"""Layers whose output is as wide as their input, and which can take that width from the previous layer."""
 
 from dataclasses import field, replace
 from typing import Self
@@ -13,7 +13,7 @@ __all__ = ["SameWidth"]
 
 @settings
 class SameWidth(Layer):
-    """A layer with ``n_out = n_in``; ``n_in=None`` takes the width of the layer before."""
+    """A layer with ``n_out = n_in``; ``n_in=None`` takes the width of the previous layer."""
 
     n_in: int | None = field(default=None, kw_only=True)
 
@@ -23,7 +23,7 @@ class SameWidth(Layer):
 
     @property
     def n_out(self) -> int | None:  # type: ignore[override]
-        """As many as come in."""
+        """The number of outputs, which is the number of inputs."""
         return self.n_in
 
     @property

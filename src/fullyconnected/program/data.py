@@ -1,4 +1,4 @@
-"""Rows, targets, weights and a loss, checked once against a network and each other before anything is computed."""
+"""Data sets (rows, targets, weights and a loss), checked once against a network before anything is computed."""
 
 import math
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ __all__ = ["BatchLoader", "Data", "as_source", "check_data", "check_loss", "requ
 
 
 class Data(NamedTuple):
-    """Checked rows (rows, n_in), targets as the loss encodes them, weights (rows,), and the loss they are for."""
+    """Checked rows (rows, n_in), targets as the loss encodes them, weights (rows,), and the loss."""
 
     x: Source
     t: Array
@@ -38,18 +38,18 @@ class Data(NamedTuple):
 
 
 def check_loss(program: Program, loss: Any) -> Loss:
-    """Return the loss that is given, or that a name stands for; or raise where it does not fit a network's outputs."""
+    """Return a loss, given as an object or by name; or raise if it does not fit the outputs of the program."""
     loss = LOSSES.get(loss)
     n_out = program.n_out
     if n_out < loss.min_outputs:
         raise ConfigError(
             f"{type(loss).__name__} takes {loss.min_outputs} outputs or more and the network has {n_out}"
-            + (": one for each class. (For two classes by a single output: BinaryCrossEntropy)" if n_out == 1 else "")
+            + (": one for each class. (For two classes with a single output: BinaryCrossEntropy)" if n_out == 1 else "")
         )
     if (output := output_activation(program)) in loss.link.refuses:
         raise ConfigError(
-            f"the network ends in {output!r}, and {type(loss).__name__} takes what comes before it: "
-            f"{loss.link.takes}. Take the activation off the last layer"
+            f"the network ends in {output!r}, but {type(loss).__name__} takes "
+            f"{loss.link.takes}. Remove the activation of the last layer"
         )
     return loss
 
@@ -64,10 +64,10 @@ def check_data(
     what: str = "",
     columns: Columns = UNNAMED,
 ) -> Data:
-    """Return data that a network of this program and dtype can be trained on or judged by, or raise.
+    """Return data on which a network of this program and dtype can be trained or evaluated, or raise.
 
-    ``what`` stands before the names of the arrays in messages: ``"validation "``. ``columns`` are those that the
-    network was trained with.
+    ``what`` is a prefix to the names of the arrays in messages: ``"validation "``. ``columns`` are the columns that
+    the network was trained with.
     """
     same_columns(columns.x, columns_of(x), f"{what}x", "net.columns.x")
     same_columns(columns.t, columns_of(t), f"{what}t", "net.columns.t")
@@ -94,14 +94,14 @@ def as_source(x: Any, n_in: int, dtype: np.dtype[Any], what: str = "x", *, empty
     elif x.shape[1:] == (n_in,) and (len(x) or empty):
         source = x
     else:
-        raise ShapeError(f"{what} has shape {x.shape}; the network wants (rows, {n_in}), of one row or more")
+        raise ShapeError(f"{what} has shape {x.shape}; the network wants (rows, {n_in}), with one row or more")
     for start, block in source.blocks():
         require_finite(block, what, dtype, start)
     return source
 
 
 class BatchLoader:
-    """Copies rows of a data set into the batches of a workspace; all memory is taken when it is made."""
+    """Copies rows of a data set into the batches of a workspace; all its memory is allocated when it is made."""
 
     def __init__(self, data: Data, workspace: Workspace) -> None:
         self.data, self.workspace = data, workspace
@@ -110,7 +110,7 @@ class BatchLoader:
         self._bound: dict[int, tuple[Batch, Array]] = {}
 
     def load(self, rows: Rows) -> tuple[Batch, float]:
-        """Return the batch of these rows, and the sum of their weights; where that is 0, there is nothing to learn."""
+        """Return the batch of these rows, and the sum of their weights; if that is 0, skip the batch."""
         data, n = self.data, len(rows)
         bound = self._bound.get(n)
         if bound is None:
@@ -134,13 +134,13 @@ class BatchLoader:
 
 
 def require_rows(program: Program, rows: int, given: str) -> None:
-    """Raise where a batch in training has too few rows for a layer that looks across them; ``given`` says of what."""
+    """Raise if a training batch of ``rows`` rows is too small for a layer; ``given`` describes it in the message."""
     for op in program.operations:
         if rows < op.layer.least_rows:
             raise ConfigError(
-                f"{op.name} looks across the rows of a batch, and needs {op.layer.least_rows} or more of them in "
-                f"training; got {given}. (The output of BatchNorm over a single row is the same whatever the row "
-                f"holds. LayerNorm looks at each row alone)"
+                f"{op.name} combines the rows of a batch, and needs {op.layer.least_rows} or more of them in "
+                f"training; got {given}. (The output of BatchNorm for a single row is the same whatever the row "
+                f"holds. LayerNorm works on each row separately)"
             )
 
 
@@ -154,7 +154,7 @@ def _fits(t: Any, n_in: int) -> bool:
 
 
 def output_activation(program: Program) -> str | None:
-    """Name the activation that the outputs come from, past layers that predict what they are given."""
+    """Return the name of the activation that the network ends in, or None; dropout after it does not count."""
     layers = [op.layer for op in program.operations if op.kind != "dropout"]
     activation = getattr(layers[-1], "activation", None) if layers else None
     return None if activation is None else str(activation.name)

@@ -1,7 +1,7 @@
-"""A network as data: a list of operations, and what each is, reads, keeps and is called.
+"""A network as data: a list of operations, each with its name, kind, inputs and parameters.
 
-Everything that has to know what a network is reads this list, and keeps one table keyed by an operation's ``kind``: an
-engine lowers it, the summary counts it, a worked example names it, a file is held against it.
+Everything that works on the structure of a network reads this list, and has one table keyed by an operation's ``kind``:
+an engine lowers it, the summary counts it, a worked example names it, a file is compared with it.
 """
 
 import math
@@ -17,25 +17,26 @@ __all__ = ["Operation", "Part", "Tensor", "describe", "flatten", "kind_of"]
 
 
 class Tensor(NamedTuple):
-    """A parameter, or a running statistic: its name, and where it lies in the network's flat vector of them."""
+    """A parameter or a running statistic: its name, and its place in the network's flat vector."""
 
     name: str  # "dense_1.W"
     letter: str  # "W", as its layer calls it
     shape: Shape
     part: slice
-    param: Param  # of a running statistic, its shape alone
+    param: Param  # for a running statistic, only its shape counts
 
     def of(self, flat: Array) -> Array:
-        """Return this tensor as a view of a flat vector: of theta, or of a gradient, say."""
+        """Return this tensor as a view of a flat vector, such as theta or a gradient."""
         return flat[self.part].reshape(self.shape)
 
 
 class Operation(NamedTuple):
     """One operation of a network: what it computes, from what, and with which parameters.
 
-    ``reads`` are the operations whose outputs it is given, the network's input being -1: first the one before it, then,
-    at the end of a residual block, what came into the block. ``copies`` says how many copies of each row come out, as
-    in an ensemble whose members are trained in one product. ``number`` counts its random numbers.
+    ``reads`` are the operations whose outputs it reads, with -1 for the network's input: first the one before it, then,
+    at the end of a residual block, the one whose output is the input of the block. ``copies`` is the number of copies
+    of each row in the output, as in an ensemble whose members are trained in one product. ``number`` identifies its
+    stream of random numbers.
     """
 
     name: str  # "dense_1", or within a block "residual_1.dense_1"
@@ -49,17 +50,17 @@ class Operation(NamedTuple):
 
     @property
     def n_in(self) -> int:
-        """How many columns it reads."""
+        """The number of its input columns."""
         return int(self.layer.n_in or 0)
 
     @property
     def n_out(self) -> int:
-        """How many columns it gives."""
+        """The number of its output columns."""
         return int(self.layer.n_out or 0)
 
 
 class Part(NamedTuple):
-    """One layer in its place: what becomes an operation once it is known where its parameters lie."""
+    """One layer at its place in the program, before the places of its parameters are known."""
 
     name: str
     layer: Layer
@@ -68,9 +69,9 @@ class Part(NamedTuple):
 
 
 def flatten(layers: Sequence[Layer]) -> list[Part]:
-    """Return the layers in the order in which they run, those within blocks among them, each with what it reads."""
+    """Return the layers in the order in which they run, including those within blocks, each with what it reads."""
     parts: list[Part] = []
-    blocks = 0  # the beginning of a block counts as a draw of random numbers, too
+    blocks = 0  # the beginning of a block also takes a number
 
     def add(layers: Iterable[Layer], prefix: str, block: int) -> None:
         nonlocal blocks
@@ -91,13 +92,13 @@ def flatten(layers: Sequence[Layer]) -> list[Part]:
 
 
 def kind_of(layer: Layer) -> str:
-    """Return the name that a layer's class is registered under; else the class's own, which is in no table."""
+    """Return the name that a layer's class is registered under, or else its full name, which is in no table."""
     cls = type(layer)
     return layer.name if operation(layer.name) is cls else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def describe(parts: Iterable[Part], n_in: int) -> tuple[Operation, ...]:
-    """Return the operations of a network for inputs of ``n_in`` columns, its parameters laid one after the other.
+    """Return the operations of a network for inputs of ``n_in`` columns, with its parameters one after the other.
 
     >>> from fullyconnected.layers import Dense, Residual
     >>> for op in describe(flatten([Dense(2, 3), Residual([Dense(3, 3, "tanh")])]), 2):
@@ -111,7 +112,7 @@ def describe(parts: Iterable[Part], n_in: int) -> tuple[Operation, ...]:
     for name, layer, reads, number in parts:
         given = [operations[i].copies if i >= 0 else 1 for i in reads]
         if len(set(given)) > 1:
-            raise ShapeError(f"{name} adds {given[0]} copies of each row to {given[1]}; both have to be as many")
+            raise ShapeError(f"{name} adds {given[0]} copies of each row to {given[1]}; the numbers must be equal")
         copies = layer.copies(given[0])
         params = tuple(_tensors(name, dict(layer.params()), theta_at))
         state = tuple(_tensors(name, {key: Param(shape) for key, shape in layer.state().items()}, state_at))
@@ -119,8 +120,8 @@ def describe(parts: Iterable[Part], n_in: int) -> tuple[Operation, ...]:
         operations.append(Operation(name, kind_of(layer), layer, reads, number, copies, params, state))
     if operations[-1].copies != 1:
         raise ConfigError(
-            f"{operations[-1].name} gives {operations[-1].copies} copies of each row; the last layer gives one: "
-            f"let a layer before it make one of them, their mean say"
+            f"{operations[-1].name} gives {operations[-1].copies} copies of each row; the output must have one: "
+            f"add a layer that makes one of them, such as their mean"
         )
     return tuple(operations)
 

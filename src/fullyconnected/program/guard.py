@@ -1,6 +1,6 @@
-"""Code of a user's own while it runs: what it must not write is read-only, and what it forgets is found out.
+"""Guards around a user's own code: arrays that it must not write are read-only, and common mistakes are explained.
 
-The library's own layers, activations, losses and rules are run as they are.
+The library's own layers, activations, losses and optimizers run without them.
 """
 
 import dis
@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.activations import FunctionPair
-from fullyconnected.base import ActivationFunction, Layer, Loss, Optimizer
+from fullyconnected.base import ActivationFunction, Layer, Optimizer
 from fullyconnected.core.arrays import Array, BufferSpecs, Cache, Views
 from fullyconnected.core.contracts import guarded, is_foreign, read_only
 from fullyconnected.errors import ConfigError
 
-__all__ = ["WatchedRule", "forward_and_backward", "parameters", "value_and_gradient"]
+__all__ = ["WatchedRule", "forward_and_backward", "parameters"]
 
-TRIALS = 50  # updates after which a rule that gathers gradients first has moved
+TRIALS = 50  # updates after which an optimizer that first accumulates gradients has changed theta
 
 
 class GuardedActivation(ActivationFunction):
-    """An activation of a user's own, which is handed its inputs read-only."""
+    """A user's own activation, which gets its inputs read-only."""
 
     name = "guarded"
 
@@ -47,18 +47,18 @@ class GuardedActivation(ActivationFunction):
             self.looked_at = True
             if before.any() and np.array_equal(dy, before) and assigns_anew(type(self.f).backward, 4):
                 raise ConfigError(
-                    f"{type(self.f).__name__}.backward leaves dy as it is: 'dy = ...' only gives another array that "
-                    f"name. It turns dy into dL/dz in place: dy *= ..., or dy[...] = ..."
+                    f"{type(self.f).__name__}.backward does not change dy: 'dy = ...' only gives another array that "
+                    f"name. It must turn dy into dL/dz in place: dy *= ..., or dy[...] = ..."
                 )
 
 
 def forward_and_backward(name: str, layer: Layer, *, trains: bool) -> tuple[Any, Any]:
-    """Return both methods of a layer as they are to be run; of the library's own, the methods themselves."""
+    """Return both methods of a layer, with guards if it is a user's own."""
     if is_foreign(layer):
         what = f"{name} ({type(layer).__name__})"
         forward = guarded(layer.forward, f"forward of {what}", "x and the parameters", "y")
         return (
-            # a run that trains looks for NaN itself, and says so as a divergence
+            # training looks for NaN itself, and raises DivergenceError
             forward if trains else looked_at_once(forward, what),
             guarded(layer.backward, f"backward of {what}", "x, y and the parameters", "g, dx and dy"),
         )
@@ -69,7 +69,7 @@ def forward_and_backward(name: str, layer: Layer, *, trains: bool) -> tuple[Any,
 
 
 def looked_at_once(forward: Any, what: str) -> Any:
-    """Return a method that raises where its first output is NaN alone, as it was born, and its input is finite."""
+    """Return a method that raises if its first output is all NaN, as before the call, and its input is finite."""
     looked_at = False
 
     def run(p: Views, x: Array, c: Cache, y: Array, **settings: Any) -> None:
@@ -78,35 +78,28 @@ def looked_at_once(forward: Any, what: str) -> Any:
         if not looked_at:
             looked_at = True
             if y.size and np.isnan(y).all() and np.isfinite(x).all():
-                raise ConfigError(f"forward of {what} writes nothing to y, or NaN alone: y[...] = ..., not y = ...")
+                raise ConfigError(f"forward of {what} writes nothing to y, or only NaN: y[...] = ..., not y = ...")
 
     return run
 
 
 def parameters(p: Views, writable: Collection[str]) -> Views:
-    """Return a layer's parameters and running statistics, read-only but for those that it may write to."""
+    """Return a layer's parameters and running statistics, read-only except for those that it may write."""
     return Views({name: a if name in writable else read_only(a) for name, a in p})
 
 
-def value_and_gradient(loss: Loss) -> Any:
-    """Return a loss's method ``value_and_gradient`` as it is to be run."""
-    if not is_foreign(loss):
-        return loss.value_and_gradient
-    run = guarded(loss.value_and_gradient, f"the loss {type(loss).__name__}", "z and t", "c.e and dz")
-    return lambda z, t, c, dz: run(read_only(z), read_only(t), c, dz)
-
-
 class WatchedRule:
-    """An optimizer's ``update``, watched until it has moved the parameters once, if it gives their name to others.
+    """A user's ``update``, watched until it has changed theta once, if it contains an assignment ``theta = ...``.
 
-    A rate may be too small for the dtype, and a rule may gather gradients for some steps. A rule that moves nothing at
-    a rate of 1, however often it is asked, has written to something else.
+    A learning rate may be too small for the dtype, and an optimizer may accumulate gradients for some steps. But one
+    that changes nothing in many steps at a learning rate of 1 has written to another array.
     """
 
     def __init__(self, rule: Optimizer) -> None:
         method = "update_tensor" if rule.sees_tensors else "update"
         self.what = f"{type(rule).__name__}.{method}"
-        self.moved = not assigns_anew(getattr(type(rule), method), 1)  # a rule that means to move nothing is let alone
+        # without such an assignment, an optimizer that changes nothing does so on purpose
+        self.moved = not assigns_anew(getattr(type(rule), method), 1)
         self.update = guarded(getattr(rule, method), self.what, "what it is given", "theta and s")
 
     def __call__(self, theta: Array, g: Array, s: Views, c: Cache, **settings: Any) -> None:
@@ -120,7 +113,7 @@ class WatchedRule:
             self.try_it_out(theta, g, s, c, settings)
 
     def try_it_out(self, like: Array, g: Array, s: Views, c: Cache, settings: dict[str, Any]) -> None:
-        """Raise where the rule moves nothing at a rate of 1 either."""
+        """Raise if the optimizer changes nothing at a learning rate of 1 either."""
         theta = np.linspace(1, 2, like.size, dtype=like.dtype).reshape(like.shape)
         before, s = theta.copy(), Views({name: np.zeros_like(slot) for name, slot in s})
         scratch = SimpleNamespace(**{name: np.empty_like(a) if name != "xp" else a for name, a in vars(c).items()})
@@ -130,13 +123,13 @@ class WatchedRule:
                 self.moved = True
                 return
         raise ConfigError(
-            f"{self.what} leaves theta as it is, so that nothing would be trained. It moves "
+            f"{self.what} does not change theta, so that nothing would be trained. It must change "
             f"theta in place: theta -= ..., or theta[...] = ...; 'theta = ...' only gives another array that name"
         )
 
 
 def assigns_anew(function: Any, place: int) -> bool:
-    """Whether a function gives the argument at this place, counted from 0, to another object: not ``*=``."""
+    """Whether a function assigns to its argument at this place, counted from 0, other than in place as by ``*=``."""
     code = getattr(function, "__code__", None)
     if code is None or place >= code.co_argcount:
         return False

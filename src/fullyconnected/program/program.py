@@ -1,4 +1,4 @@
-"""The program of a network: its operations, and how its flat vectors are cut into what they work with."""
+"""The program of a network: its operations, and the views of its flat vectors that they work with."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -12,11 +12,11 @@ from fullyconnected.program.description import Part, describe, flatten
 
 __all__ = ["PIECE", "Piece", "Program"]
 
-PIECE = 1 << 15  # entries of theta that an optimizer takes at a time, so that its scratch stays in cache
+PIECE = 1 << 15  # entries of theta that an optimizer updates at a time, so that its scratch stays in cache
 
 
 class Piece(NamedTuple):
-    """A stretch of ``theta``, whether l2 and weight decay shrink it, and by what its learning rate is multiplied."""
+    """A part of ``theta``, whether l2 and weight decay shrink it, and the factor on its learning rate."""
 
     part: slice
     decays: bool
@@ -24,7 +24,7 @@ class Piece(NamedTuple):
 
 
 class Program:
-    """The operations of a network, in order, and the table of its parameters. It does not change once it is made."""
+    """The operations of a network, in order, and the table of its parameters. It never changes."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self._set(flatten(layers), int(layers[0].n_in or 0))
@@ -45,12 +45,12 @@ class Program:
             int(tensors[-1].part.stop) if tensors else 0 for tensors in (self.tensors, self.state_tensors)
         )
         self.least_rows = max(op.layer.least_rows for op in operations)
-        # the first operation with parameters: a gradient with respect to theta alone ends there
+        # the first operation with parameters, where the backward pass ends unless x needs a gradient, too
         self.first = next((i for i, op in enumerate(operations) if op.params), len(operations))
 
     @cached_property
     def skipped_to(self) -> Mapping[int, tuple[int, ...]]:
-        """For each output that is read again at the end of a block, by which operations; -1 is the input."""
+        """For each output that is read again at the end of a block, the operations that read it; -1 is the input."""
         found: dict[int, tuple[int, ...]] = {}
         for i, op in enumerate(self.operations):
             for source in op.reads[1:]:
@@ -59,7 +59,7 @@ class Program:
 
     @cached_property
     def entries_a_row(self) -> int:
-        """How many numbers a workspace keeps for each row of a prediction, caches included."""
+        """The number of entries that a workspace for prediction has per row, caches included."""
         kept = self.n_in
         for op, copies in zip(self.operations, self.copies_in, strict=True):
             kept += op.copies * op.n_out
@@ -68,7 +68,7 @@ class Program:
 
     @cached_property
     def copies_in(self) -> tuple[int, ...]:
-        """How many copies of each row each operation reads."""
+        """The number of copies of each row in the input of each operation."""
         return tuple(self.operations[op.reads[0]].copies if op.reads[0] >= 0 else 1 for op in self.operations)
 
     def views(self, theta: Array) -> list[Views]:
@@ -76,19 +76,19 @@ class Program:
         return [Views({tensor.letter: tensor.of(theta) for tensor in op.params}) for op in self.operations]
 
     def memory(self, theta: Array, state: Array) -> list[Views]:
-        """Return each operation's parameters and running statistics, which is what a layer calls ``p``."""
+        """Return each operation's parameters and running statistics as views: the argument ``p`` of its layer."""
         return [
             Views({**vars(params), **{tensor.letter: tensor.of(state) for tensor in op.state}})
             for params, op in zip(self.views(theta), self.operations, strict=True)
         ]
 
     def named(self, theta: Array, state: Array | None = None) -> dict[str, Array]:
-        """Return each parameter by its full name, and each running statistic, if their vector is given."""
+        """Return each parameter by its full name and, if ``state`` is given, each running statistic."""
         found = {tensor.name: tensor.of(theta) for tensor in self.tensors}
         return found if state is None else found | {tensor.name: tensor.of(state) for tensor in self.state_tensors}
 
     def pieces(self, *, by_decay: bool) -> Iterator[Piece]:
-        """Cut ``theta`` into stretches of bounded size, each of one rate and, if asked, of one answer to decay."""
+        """Cut ``theta`` into bounded parts, each with one ``lr_factor`` and, if ``by_decay``, one ``decays`` flag."""
         stretches: list[list[Any]] = []
         for tensor in self.tensors:
             role = tensor.param.decays, tensor.param.lr_factor

@@ -1,4 +1,4 @@
-"""Where the rows of a data set come from: who reads them asks for those of a batch, or for a block, never for all."""
+"""Sources of the rows of a data set, which are read by the batch or by the block, never all at once."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from fullyconnected.core.batches import Rows
 
 __all__ = ["ArraySource", "Source"]
 
-BLOCK = 1 << 20  # entries of a block
+BLOCK = 1 << 20  # entries per block
 
 
 class Source:
@@ -20,24 +20,24 @@ class Source:
     dtype: np.dtype[Any]
 
     def take(self, rows: Rows, out: Array) -> None:
-        """Copy the rows of these numbers, in this order, into ``out`` (rows, n_in), of any float dtype."""
+        """Copy the rows with these numbers, in this order, into ``out`` (rows, n_in), of any float dtype."""
         raise NotImplementedError(f"{type(self).__name__} has no take")
 
     def block(self, start: int, stop: int) -> Array:
-        """Return the rows from number ``start`` to before ``stop``, which nobody writes to."""
+        """Return the rows from ``start`` up to, not including, ``stop``; the caller must not write to them."""
         raise NotImplementedError(f"{type(self).__name__} has no block")
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def blocks(self) -> Iterator[tuple[int, Array]]:
-        """Yield all rows, block by block, each with the number of its first row."""
+        """Yield all rows in blocks, each with the number of its first row."""
         size = max(1, BLOCK // self.shape[1])
         for start in range(0, len(self), size):
             yield start, self.block(start, min(start + size, len(self)))
 
     def taken(self, rows: Rows, dtype: Any) -> Array:
-        """Return a copy of some rows."""
+        """Return a copy of some rows, cast to ``dtype``."""
         out = np.empty((len(rows), *self.shape[1:]), dtype)
         self.take(rows, out)
         return out
@@ -48,7 +48,7 @@ class ArraySource(Source):
 
     def __init__(self, array: Array) -> None:
         self.array, self.shape, self.dtype = array, array.shape, array.dtype
-        self._raw = array[:0]  # what is gathered before it is cast
+        self._raw = array[:0]  # rows before they are cast
 
     def take(self, rows: Rows, out: Array) -> None:
         if out.dtype == self.dtype:
@@ -64,5 +64,5 @@ class ArraySource(Source):
         return self.array[start:stop]
 
     def blocks(self) -> Iterator[tuple[int, Array]]:
-        """Yield the array, which is in memory anyway."""
+        """Yield the whole array as one block, since it is in memory anyway."""
         yield 0, self.array

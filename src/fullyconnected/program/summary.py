@@ -1,9 +1,8 @@
-"""A network as a table, in text and in HTML: each layer's formula, its output, its parameters, and what a row costs.
+"""A network as a table, in text and in HTML: each layer's formula, output and parameters, and its FLOPs per row.
 
-What counts as a FLOP is an addition or a multiplication, a multiply-add being two; divisions are counted as
-multiplications. For each row, Dense takes 2 n_in n_out of them, and n_out for its bias; norms, dropout and the end of
-a residual block take a few for each unit. Activation functions count nothing, and neither does what is done once a
-row or once a batch, or what the loss and the optimizer do.
+An addition, a multiplication or a division counts as one FLOP, so a multiply-add as two. For each row, Dense takes
+2 n_in n_out FLOPs, and n_out for its bias; norms, dropout and the end of a residual block take a few for each unit.
+Activation functions are not counted, nor is work done once per row or once per batch, nor the loss and the optimizer.
 """
 
 import html
@@ -48,7 +47,7 @@ class Summary(str):
 
 
 def _applied(f: ActivationFunction | None, z: str) -> str:
-    """Return ``f(z)`` with the settings of f that are not those it has anyway: ``elu(x; alpha=0.5)``."""
+    """Return ``f(z)`` with the settings of f that are not the defaults: ``elu(x; alpha=0.5)``."""
     if f is None:
         return z
     if isinstance(f, FunctionPair):
@@ -65,7 +64,7 @@ def _normalised(layer: Any, over: str) -> str:
     return f"gamma (x - mean) / sqrt(variance + {layer.epsilon:g}) + beta, of each {over}"
 
 
-# By the operation's kind; one that is not here is shown as its layer is written.
+# By the operation's kind; an operation that is not here is shown as the repr of its layer.
 FORMULAS: dict[str, Callable[[Any], str]] = {
     "dense": lambda layer: _applied(layer.activation, "x W + b" if layer.bias else "x W"),
     "activation": lambda layer: _applied(layer.activation, "x"),
@@ -77,7 +76,7 @@ FORMULAS: dict[str, Callable[[Any], str]] = {
 
 
 class Work(NamedTuple):
-    """FLOPs a row: forward in prediction and in training, and backward for the parameters and for the input."""
+    """FLOPs per row: of forward in prediction and in training, and of the gradients of parameters and of the input."""
 
     predict: int
     train: int
@@ -91,11 +90,11 @@ def _dense(layer: Any) -> Work:
 
 
 def _each(*flops: int) -> Callable[[Any], Work]:
-    """Return the work of a layer that takes so many FLOPs for each unit."""
+    """Return a function that gives the work of a layer with so many FLOPs for each unit."""
     return lambda layer: Work(*(layer.n_out * n for n in flops))
 
 
-# By the operation's kind; of one that is not here it is not known.
+# By the operation's kind; the work of an operation that is not here is not known.
 WORK: dict[str, Callable[[Any], Work]] = {
     "dense": _dense,
     "activation": _each(0, 0, 0, 0),
@@ -107,25 +106,25 @@ WORK: dict[str, Callable[[Any], Work]] = {
 
 
 def _work(op: Operation) -> Work | None:
-    """Return what an operation does for each row; None where that is not known."""
+    """Return the work of an operation for each row; None if it is not known."""
     work = WORK.get(op.kind)
     return work and Work(*(op.copies * flops for flops in work(op.layer)))
 
 
 def _training(program: Program) -> int:
-    """Return the FLOPs of a row in a training step, forward and backward, of the layers for which they are known."""
+    """Return the FLOPs per row of a training step, forward and backward, as far as they are known."""
     flops = 0
     for i, op in enumerate(program.operations):
         work = _work(op) or Work(0, 0, 0, 0)
-        # backward ends at the first parameters: what comes before them has no use for a gradient
+        # the backward pass ends at the first parameters: layers before them need no gradient
         flops += work.train + (work.params if i >= program.first else 0) + (work.input if i > program.first else 0)
-        if i > program.first:  # what comes back past blocks is added
+        if i > program.first:  # the gradients that skip blocks are added
             flops += len(program.skipped_to.get(i - 1, ())) * program.copies_in[i] * op.n_in
     return flops
 
 
 def _workspace(program: Program, dtype: np.dtype[Any]) -> int:
-    """Return the bytes that a :class:`Workspace` takes for each row in training, but for the loss's."""
+    """Return the bytes that a :class:`Workspace` takes for each row in training, without those for the loss."""
 
     def caches(rows: int) -> int:
         held = (
@@ -137,7 +136,7 @@ def _workspace(program: Program, dtype: np.dtype[Any]) -> int:
     widths = [op.copies * op.n_out for op in program.operations]
     beside = sum(op.copies * op.n_in for op in program.operations if op.layer.skips)
     entries = program.n_in + sum(widths) + beside + 2 * max((program.n_out, *widths[program.first :]))
-    return entries * dtype.itemsize + caches(2) - caches(1)  # some caches do not grow with the rows
+    return entries * dtype.itemsize + caches(2) - caches(1)  # the part of the caches that grows with the rows
 
 
 def _size(tensors: Iterable[Tensor]) -> int:
@@ -172,17 +171,8 @@ def _table(program: Program, dtype: np.dtype[Any]) -> _Table:
         rows = "rows" if op.copies == 1 else f"{op.copies} rows"
         memory = _memory((shrunk + biases + statistics) * dtype.itemsize)
         cost = f"{work.predict:,}" if work else "-"
-        layers.append(
-            (
-                printable(op.name),
-                printable(formula),
-                f"({rows}, {op.n_out})",
-                f"{shrunk:,}",
-                f"{biases:,}",
-                memory,
-                cost,
-            )
-        )
+        output = f"({rows}, {op.n_out})"
+        layers.append((printable(op.name), printable(formula), output, f"{shrunk:,}", f"{biases:,}", memory, cost))
         weights, flops, known = weights + shrunk, flops + (work.predict if work else 0), known and work is not None
     biases = program.n_params - weights
     memory = _memory((program.n_params + program.n_state) * dtype.itemsize)
@@ -196,12 +186,12 @@ def _table(program: Program, dtype: np.dtype[Any]) -> _Table:
     notes = {
         "parameters": f"{program.n_params:,}{shrunk_or_not if program.n_params else ''}",
         "training": f"forward and backward take {_training(program):,} FLOPs and "
-        f"{_memory(_workspace(program, dtype))} a row, beside what the loss takes",
+        f"{_memory(_workspace(program, dtype))} a row, without the loss",
     }
     if program.n_state:
         notes["not trained"] = f"{program.n_state:,} running statistics, which follow the batches of training"
     if not known:
-        notes["-"] = "not known, and counted nowhere"
+        notes["-"] = "not known, and not counted"
     return _Table(
         f"Network: (rows, {program.n_in}) -> (rows, {program.n_out}), {dtype}",
         layers,
@@ -211,7 +201,7 @@ def _table(program: Program, dtype: np.dtype[Any]) -> _Table:
 
 
 class _Wrapper(textwrap.TextWrapper):
-    """Breaks between words, and after the dots in a name."""
+    """Breaks lines between words, and after the dots in a name."""
 
     wordsep_simple_re = re.compile(r"( +)|(?<=\.)(?=[^\W\d])")
 
@@ -226,7 +216,7 @@ class _Wrapper(textwrap.TextWrapper):
 
 
 def _longest(texts: Iterable[str]) -> int:
-    """Return the length of the longest piece that is not broken."""
+    """Return the length of the longest piece without a possible line break."""
     return max((len(piece) for text in texts for piece in _Wrapper(1).wrap(text)), default=0)
 
 
@@ -240,20 +230,20 @@ def _text(table: _Table, width: int) -> str:
 
 
 def _wrapped(text: str, width: int, first: int = 0) -> list[str]:
-    """Break a text into lines, indented as far as the longest word leaves room for it."""
+    """Break a text into lines, indented if the longest word leaves room for it."""
     room = max(0, width - _longest([text]))
     return _Wrapper(width, min(first, room), min(first + 2, room)).wrap(text)
 
 
 def _as_columns(table: _Table, width: int) -> list[str] | None:
-    """Return the lines of a table no wider than ``width``; None where that cannot be."""
+    """Return the lines of a table no wider than ``width``; None if there is no room for the columns."""
     columns = [*zip(*table.layers, table.total, strict=True)]
-    for titles in (list(map(len, COLUMNS)), [_longest([title]) for title in COLUMNS]):  # in one line, if they fit so
+    for titles in (list(map(len, COLUMNS)), [_longest([title]) for title in COLUMNS]):  # on one line, if possible
         widths = [max(title, *map(len, cells)) for title, cells in zip(titles, columns, strict=True)]
-        room = width - sum(widths[2:]) - 2 * (len(widths) - 1)  # for names and formulas, which may be broken
+        room = width - sum(widths[2:]) - 2 * (len(widths) - 1)  # for names and formulas, which may be broken into lines
         if room >= widths[0] + widths[1]:
             break
-    least = max(_longest(columns[1]), min(widths[1], 14))  # a formula in pieces of a word each is hard to read
+    least = max(_longest(columns[1]), min(widths[1], 14))  # a formula with one word per line is hard to read
     if room < _longest(columns[0]) + least:
         return None
     widths[1] = min(widths[1], max(least, room - widths[0]))
@@ -272,11 +262,11 @@ def _as_columns(table: _Table, width: int) -> list[str] | None:
 
 
 def _as_list(table: _Table, width: int) -> list[str]:
-    """Return the lines of a list of layers, for where columns have no room."""
+    """Return the lines of a list of layers, for lines too short for columns."""
     lines: list[str] = []
     for name, formula, *entries in (*table.layers, table.total):
         named = [f"{column}: {entry}" for column, entry in zip(COLUMNS[2:], entries, strict=True) if entry]
-        # an entry that fits into a line is not broken: between its words there is a space of another kind for a while
+        # an entry that fits into a line is not broken: its spaces are non-breaking until it is wrapped
         kept = "; ".join(each.replace(" ", "\xa0") if len(each) < width - 4 else each for each in named)
         lines += _wrapped(f"{name}: {formula}" if formula else name, width)
         lines += [*(line.replace("\xa0", " ") for line in _wrapped(kept, width, 2)), ""]
@@ -300,14 +290,14 @@ def _html(table: _Table) -> str:
 
 
 def summarise(program: Program, dtype: np.dtype[Any], width: int | None = None) -> Summary:
-    """Return the summary of a program whose parameters are of ``dtype``, in lines of ``width``.
+    """Return the summary of a program with parameters of ``dtype``, in lines of up to ``width`` characters.
 
     Parameters
     ----------
     program, dtype
-        What a network runs, and what it computes in.
+        The program of a network, and its dtype.
     width : int, optional
-        1 or more; None takes the terminal's, or 80 where standard output is none.
+        1 or more; None takes the width of the terminal, or 80 if standard output is not a terminal.
 
     Raises
     ------
@@ -333,8 +323,8 @@ def summarise(program: Program, dtype: np.dtype[Any], width: int | None = None) 
       shrink 2 weights, and leave 1 bias
       alone
     training: forward and backward take 10
-      FLOPs and 24 B a row, beside what the
-      loss takes
+      FLOPs and 24 B a row, without the
+      loss
     """
     if width is None:
         terminal = os.environ.get("COLUMNS") or (sys.stdout is not None and sys.stdout.isatty())

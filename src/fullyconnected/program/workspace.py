@@ -1,8 +1,8 @@
-"""The memory that running a program writes: activations, gradients, caches.
+"""The memory that a program writes while it runs: activations, gradients, caches.
 
-A :class:`Workspace` is everything a step writes. One belongs to one thread, while ``theta`` may be shared.
-``workspace.bind(rows)`` gives the :class:`Batch` of that many rows: the same memory, cut to size, with every view made
-beforehand, so that a training step allocates nothing.
+A :class:`Workspace` holds all arrays that a step writes. It belongs to one thread, while ``theta`` may be shared.
+``workspace.bind(rows)`` returns a :class:`Batch` of that many rows: views of the same memory, all made beforehand, so
+that a training step allocates nothing.
 """
 
 import math
@@ -11,21 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.base import Loss
+from fullyconnected.base import Loss, guarded_loss
 from fullyconnected.core.arrays import Array, Cache, Views, allocate, bind_buffers, dot
 from fullyconnected.core.contracts import is_foreign, read_only
 from fullyconnected.core.randomness import Uniforms
 from fullyconnected.program.description import Operation
-from fullyconnected.program.guard import forward_and_backward, parameters, value_and_gradient
+from fullyconnected.program.guard import forward_and_backward, parameters
 from fullyconnected.program.program import PIECE, Program
 
 __all__ = ["Batch", "Workspace"]
 
 
 class Batch:
-    """A workspace cut to a number of rows: run forward, then backward. Its arrays are views; nothing is allocated."""
+    """A workspace for batches of one size: run forward, then backward. Its arrays are views of the workspace."""
 
-    x: Array  # (rows, n_in): what comes in is written here
+    x: Array  # (rows, n_in): the caller writes the inputs here
     z: Array  # (rows, n_out): the last layer's output
     t: Array  # the encoded targets of these rows
 
@@ -39,8 +39,8 @@ class Batch:
             return memory[: rows * copies * columns].reshape(rows * copies, columns)
 
         self.x = cut(workspace.x, program.n_in)
-        outputs = [self.x]  # outputs[i + 1] is that of operation i
-        beside: dict[int, Array] = {}  # the derivatives that the ends of blocks write for what came in
+        outputs = [self.x]  # outputs[i + 1] is the output of operation i
+        d_skips: dict[int, Array] = {}  # the gradients that the ends of blocks write for the inputs of the blocks
         for i, (op, p) in enumerate(zip(program.operations, workspace.p, strict=True)):
             layer, copies, x = op.layer, program.copies_in[i], outputs[op.reads[0] + 1]
             forward, backward = forward_and_backward(op.name, layer, trains=workspace.trains)
@@ -49,7 +49,7 @@ class Batch:
             if layer.skips:
                 c.skip = outputs[op.reads[1] + 1]
                 if workspace.trains:
-                    c.d_skip = beside[i] = cut(workspace.beside[i], op.n_in, copies)
+                    c.d_skip = d_skips[i] = cut(workspace.d_skips[i], op.n_in, copies)
             y = cut(workspace.y[i], op.n_out, op.copies)
             given, kept = x, y
             if is_foreign(layer):
@@ -60,20 +60,20 @@ class Batch:
             self._forward.append((forward, p, given, c, y))
             if workspace.trains and i >= workspace.first:
                 last = i == workspace.first and not workspace.input_gradient
-                # the two vectors take turns: what operation i + 1 wrote, operation i reads
+                # two vectors alternate: operation i reads what operation i + 1 wrote
                 dy = cut(workspace.d[i % 2], op.n_out, op.copies)
                 dx = None if last else cut(workspace.d[(i + 1) % 2], op.n_in, copies)
                 self._backward.append((backward, p, given, c, kept, dy, workspace.g[i], dx))
             outputs.append(y)
         for source, readers in program.skipped_to.items() if workspace.trains else ():
-            at = source + 1 - workspace.first  # what reads the same first takes in the other ways' derivatives
+            at = source + 1 - workspace.first  # the first operation that reads the same input adds up all its gradients
             if at >= 0:
                 backward, *arguments = self._backward[at]
-                self._backward[at] = and_add(backward, [beside[i] for i in readers], xp), *arguments
+                self._backward[at] = and_add(backward, [d_skips[i] for i in readers], xp), *arguments
         self._backward.reverse()
         self.z = outputs[-1]
         if workspace.loss is not None:
-            self._value_and_gradient = value_and_gradient(workspace.loss)
+            self._value_and_gradient = guarded_loss(workspace.loss)
             self.dz = cut(workspace.d[(len(program.operations) - 1) % 2], program.n_out)
             self.c = bind_buffers(workspace.loss_cache, workspace.loss.buffers(rows, program.n_out), dtype, xp)
         if workspace.input_gradient:
@@ -86,7 +86,7 @@ class Batch:
         return self.z
 
     def set_weights(self, w: Array) -> None:
-        """Set the rows' weights (rows,), in proportion."""
+        """Set the rows' weights (rows,), which are divided by their sum."""
         self.workspace.loss.set_weights(self.c, w)  # type: ignore[union-attr]
 
     def loss_of(self, z: Array) -> Any:
@@ -94,7 +94,7 @@ class Batch:
         return self._value_and_gradient(z, self.t, self.c, self.dz)
 
     def backward(self) -> None:
-        """Turn ``dz`` into the flat gradient, and into ``dx`` where the workspace was asked for it."""
+        """Turn ``dz`` into the flat gradient, and into ``dx`` if the workspace has ``input_gradient``."""
         for backward, p, x, c, y, dy, g, dx in self._backward:
             backward(p, x, c, y, dy, g, dx)
 
@@ -108,21 +108,21 @@ class Batch:
         return value
 
     def bound(self) -> Iterator[tuple[Operation, Any, Array, Any, Array]]:
-        """Yield each operation with what it is bound to: parameters, input, cache, output."""
+        """Yield each operation with its parameters, input, cache and output."""
         for op, (_, p, x, c, y) in zip(self.workspace.program.operations, self._forward, strict=True):
             yield op, p, x, c, y
 
     def walk_back(self) -> Iterator[tuple[int, Operation, Any, Array | None]]:
-        """Run backward an operation at a time, and yield each once it has run: its place, itself, g and dx."""
+        """Run backward, and after each operation yield its index, the operation, its g and its dx."""
         operations = list(enumerate(self.workspace.program.operations))[self.workspace.first :]
         for (i, op), (backward, *arguments) in zip(reversed(operations), self._backward, strict=True):
             backward(*arguments)
             yield i, op, arguments[5], arguments[6]
 
     def find_not_finite(self, *, train: bool) -> tuple[str, int] | None:
-        """Take a step and return what is first not finite, and of which operation (-1: of the loss), or None.
+        """Run a step; return what becomes not finite first, and in which operation (-1: in the loss), or None.
 
-        ``"output"``, ``"loss"``, ``"dz"``, or ``"gradient"``.
+        The first is ``"output"``, ``"loss"``, ``"dz"``, or ``"gradient"``.
         """
         for i, (forward, p, x, c, y) in enumerate(self._forward):
             forward(p, x, c, y, train=train)
@@ -149,7 +149,7 @@ class Batch:
 
 
 def and_add(backward: Any, others: list[Array], xp: Any) -> Any:
-    """Return a backward that adds to dx what reaches its input on other ways: past a block, whose first layer it is."""
+    """Return a backward that adds to dx the gradients that reach its input past a block, whose first layer it is."""
 
     def run(p: Views, x: Array, c: Cache, y: Array, dy: Array, g: Views, dx: Array | None) -> None:
         backward(p, x, c, y, dy, g, dx)
@@ -161,18 +161,18 @@ def and_add(backward: Any, others: list[Array], xp: Any) -> Any:
 
 
 class Workspace:
-    """Everything a step writes, for batches of up to ``rows`` rows.
+    """All arrays that a step writes, for batches of up to ``rows`` rows.
 
     Parameters
     ----------
     program, theta, state
-        What is run, and the vectors that it reads (state is written, too, in training).
+        The program, and the vectors of its parameters and running statistics; training also writes ``state``.
     rows : int
-        The largest batch.
+        Number of rows of the largest batch.
     loss : Loss, optional
-        Without one the workspace can only predict.
+        The loss; without one the workspace can only predict.
     input_gradient : bool
-        Whether backward goes on to the input; the training of a network has no use for that.
+        Whether backward also computes the gradient with respect to the input, which training does not need.
     xp
         The array namespace.
     """
@@ -211,7 +211,7 @@ class Workspace:
                 *(op.copies * op.n_out for op in ops[self.first :]),
             )
             self.d = [new(rows * widest) for _ in range(2)]
-            self.beside = {i: new(rows * copies_in[i] * op.n_in) for i, op in enumerate(ops) if op.layer.skips}
+            self.d_skips = {i: new(rows * copies_in[i] * op.n_in) for i, op in enumerate(ops) if op.layer.skips}
             self.gradient = new(program.n_params)
             self.g = program.views(self.gradient)
             self.loss_cache = allocate(loss.buffers(rows, program.n_out), theta.dtype, xp)
@@ -224,16 +224,16 @@ class Workspace:
         self._batches: dict[int, Batch] = {}
 
     def bind(self, rows: int) -> Batch:
-        """Return the batch of ``rows`` rows, made on first use."""
+        """Return the batch of ``rows`` rows, which is made on first use."""
         batch = self._batches.get(rows)
         if batch is None:
-            if len(self._batches) == 4:  # a service that predicts one size after the other must not keep them all
+            if len(self._batches) == 4:  # a service that predicts batches of many sizes must not keep them all
                 del self._batches[next(iter(self._batches))]
             batch = self._batches[rows] = Batch(self, rows)
         return batch
 
     def at(self, seed: int, step: int, row: int = 0) -> None:
-        """Say which random numbers the next forward pass in training draws: a step's, from those of a row of it on."""
+        """Choose the random numbers of the next forward pass in training: those of a step, from ``row`` of it on."""
         for uniforms in self._random:
             uniforms.seed, uniforms.step, uniforms.row = seed, step, row
 
