@@ -1,6 +1,6 @@
-"""Type aliases: what functions take, and what is handed to layers, losses and rules of your own; for annotations alone.
+"""Type aliases for annotations: arguments of functions, and of the methods of your own layers, losses and optimizers.
 
-A parameter of the library says by one of these what may be given. Type checkers read them, and so may your own code:
+The signatures of the library use them. Your own code may use them, too:
 ``def train(x: fc.annotations.ArrayLike, loss: fc.annotations.LossLike) -> fc.History``. Nothing else imports this
 module at run time, because it takes ``numpy.typing``.
 """
@@ -47,7 +47,7 @@ __all__ = [
     "Views",
 ]
 
-# ArrayLike is NumPy's: arrays, nested lists of numbers, and whatever has __array__, as tables of pandas and polars do.
+# ArrayLike is NumPy's: arrays, nested lists of numbers, and objects with __array__, such as tables of pandas or polars.
 
 ActivationLike: TypeAlias = ActivationFunction | str | tuple[Callable[[Array], ArrayLike], Callable[[Array], ArrayLike]]
 """An activation, its name, or a pair: the function and its derivative."""
@@ -65,25 +65,25 @@ InitializerLike: TypeAlias = str | float | Callable[[np.random.Generator, Shape,
 """The name of an initializer, a standard deviation, or a function ``(rng, shape, fan_in, fan_out) -> array``."""
 
 SeedLike: TypeAlias = int | np.integer | np.random.Generator | None
-"""What makes draws repeatable; None draws a fresh seed."""
+"""A seed, or a generator to draw one from; None draws a new seed."""
 
 DType: TypeAlias = np.dtype[np.float32] | np.dtype[np.float64]
-"""What a network computes in."""
+"""The dtype of a network."""
 
 DTypeLike: TypeAlias = str | type[np.floating] | np.dtype[np.floating]
-"""float32 or float64, as NumPy has them or by their names."""
+"""float32 or float64, as a NumPy dtype or type, or by name."""
 
 SizesLike: TypeAlias = Sequence[int | np.integer] | NDArray[np.integer]
-"""Whole numbers: of the inputs, the hidden units and the outputs."""
+"""The numbers of inputs, hidden units and outputs."""
 
 ValidationLike: TypeAlias = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike | None]
-"""Rows and targets, or rows, targets and weights."""
+"""Rows and targets of validation data, or rows, targets and weights."""
 
 PathLike: TypeAlias = str | os.PathLike[str]
 """The name of a file."""
 
 ProgressLike: TypeAlias = bool | Literal["auto"]
-"""Whether a run shows itself."""
+"""Whether a run shows its progress."""
 
 AxesLike: TypeAlias = "Axes | Sequence[Axes] | NDArray[np.object_]"
 """Axes of matplotlib: one, or several."""
@@ -111,7 +111,7 @@ class FitOptions(TypedDict, total=False):
 
 
 class LayerParams(Views):
-    """An entry of ``net.params`` as a type checker sees it: its arrays by name, and by number the entries of a block.
+    """The type of an entry of ``net.params``: arrays by name, or the entries of the layers of a block by number.
 
     At run time, the entry of a layer is a :class:`Views`, and that of a Residual block a list of its layers' entries.
     """

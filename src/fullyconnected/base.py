@@ -399,7 +399,7 @@ class Loss(Settings):
 
 
 class Metric(Settings):
-    """A measure of quality beside the loss, computed from raw outputs, the targets and the rows' weights.
+    """A measure of quality besides the loss, computed from raw outputs, the targets and the rows' weights.
 
     A metric of your own needs a ``name``, ``greater_is_better`` and ``__call__``, and ``for_targets`` where it is not
     defined for every loss. Once registered (:func:`fullyconnected.register`) its name can be used like those of the

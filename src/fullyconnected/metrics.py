@@ -1,4 +1,4 @@
-"""The metrics: measures of quality beside the loss, each of them defined for some kinds of targets."""
+"""The metrics: measures of quality besides the loss, each of them defined for some kinds of targets."""
 
 import inspect
 from collections.abc import Callable, Sequence

@@ -535,8 +535,8 @@ class Network:
         total                                       9       4    52 B           22
         <BLANKLINE>
         parameters: 13; l2 and weight decay shrink 9 weights, and leave 4 biases alone
-        training: forward and backward take 50 FLOPs and 60 B a row, beside what the
-          loss takes
+        training: forward and backward take 50 FLOPs and 60 B a row, without the
+          loss
         """
         from fullyconnected.program.summary import summarise
 

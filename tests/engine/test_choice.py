@@ -86,7 +86,7 @@ def test_an_engine_from_outside_does_all_that_one_does():
     for net, engine in zip(nets, ("linear", "numpy"), strict=True):
         how = {"batch_size": 20, "validation": (X, T), "progress": False, "epochs": 3, "l2": 0.1, "engine": engine}
         histories.append(fc.fit(net, X, T, "half_squared_error", fc.SGD(0.1), **how))
-    assert (histories[0].engine, histories[0].engine_why) == ("linear", "it was asked for")
+    assert (histories[0].engine, histories[0].engine_why) == ("linear", "it was named")
     np.testing.assert_allclose(histories[0].loss, histories[1].loss)
     np.testing.assert_allclose(histories[0].validation_loss, histories[1].validation_loss)
     np.testing.assert_allclose(nets[0].theta, nets[1].theta)
@@ -180,7 +180,7 @@ def test_an_unknown_name_gets_the_nearest(name):
 def test_what_is_no_name_is_refused(name):
     net = linear()
     for x in (X, X[:1]):
-        with pytest.raises(InputTypeError, match="engine is the name of one"):
+        with pytest.raises(InputTypeError, match="engine is the name of an engine"):
             net.predict(x, engine=name)
 
 

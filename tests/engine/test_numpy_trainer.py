@@ -98,7 +98,7 @@ def test_the_whole_gradient_is_seen_once_a_step_before_anything_moves():
 
 
 def test_only_one_place_of_a_step_turns_a_loss_into_a_number(monkeypatch):
-    """A loss that lies on a device is waited for where ``look_at`` does so, and else once an epoch."""
+    """A loss that lies on a device is waited for where ``check_loss`` does so, and else once an epoch."""
 
     class OnDevice(float):
         brought = 0
@@ -125,7 +125,7 @@ def test_only_one_place_of_a_step_turns_a_loss_into_a_number(monkeypatch):
     monkeypatch.setattr(numpy_engine.Batch, "loss_and_gradient", lambda *a, **how: OnDevice(into(*a, **how)))
 
     class Patient(NumpyTrainer):
-        def look_at(self, loss, batch, lr):
+        def check_loss(self, loss, batch, lr):
             return loss
 
     losses = []

@@ -179,8 +179,8 @@ def test_the_worked_example_shows_what_its_code_gave(rule):
 
 def test_the_native_engine_says_why_it_does_not_have_such_rules():
     pytest.importorskip("fullyconnected._native", reason="the engine was not built here")
-    assert "no optimizer Factored, which looks at whole parameters" in fit(network(), Factored()).engine_why
-    with pytest.raises(errors.ConfigError, match="looks at whole parameters"):
+    assert "no optimizer Factored, which updates whole parameters" in fit(network(), Factored()).engine_why
+    with pytest.raises(errors.ConfigError, match="updates whole parameters"):
         fit(network(), Orthogonal(), engine="native")
 
 

@@ -73,7 +73,7 @@ class TestTheChoice:
     def test_auto_takes_the_native_engine_and_says_so(self):
         history = fitted()[1]
         assert (history.engine, history.engine_why) == ("native", "it is the fastest")
-        assert fitted(engine="native")[1].engine_why == "it was asked for"
+        assert fitted(engine="native")[1].engine_why == "it was named"
         assert fitted(engine="numpy")[1].engine == "numpy"
 
     @pytest.mark.parametrize(

@@ -1,3 +1,1 @@
-"""Who runs a program. ``choice`` has the registry; to add an engine of the library's own, write a module and name it
-there.
-"""
+"""The engines, which run programs. To add one to the library, write a module and register its class in ``choice``."""

@@ -1,4 +1,4 @@
-"""What an engine is: it trains, takes gradients and predicts. NumPy's is the specification of every other."""
+"""The base class of engines, which train, compute gradients and predict. The NumPy engine is the reference."""
 
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -15,14 +15,14 @@ __all__ = ["Engine", "EngineInfo", "Predictor", "Trainer"]
 
 
 class EngineInfo(NamedTuple):
-    """Whether an engine is there, and what it runs on, or why it is not."""
+    """Whether an engine is available, and what it runs on, or why it is not available."""
 
     available: bool
     about: str
 
 
 class Trainer(Protocol):
-    """One run bound to memory: it trains an epoch at a time."""
+    """A training run with its memory; it trains one epoch at a time."""
 
     def epoch(self, order: Rows) -> float:
         """Train on the rows in this order; return the mean of the batches' losses, weighted by their rows."""
@@ -30,25 +30,25 @@ class Trainer(Protocol):
 
 
 class Predictor(Protocol):
-    """A program bound to memory for predictions; one belongs to one thread at a time."""
+    """A program with its memory for predictions; it belongs to one thread at a time."""
 
     def predict(self, x: Array, z: Array, n_threads: int | None) -> None:
         """Write the outputs of checked rows x (rows, n_in), of any dtype, into z (rows, n_out)."""
         ...
 
     def row(self, x: Array, z: Array) -> bool:
-        """Do the same for a few unchecked rows, and return True; or return False, where any of them needs a check.
+        """Do the same for a few unchecked rows and return True; or return False if they have to be checked first.
 
-        It is asked first where there are few numbers: a check in Python would take longer than they do.
+        It is called for small inputs, for which checks in Python would take longer than the prediction.
         """
         ...
 
 
 class Engine:
-    """Runs networks: it trains, takes gradients and predicts, each where ``supports`` says that it can.
+    """An engine runs networks: it trains, computes gradients and predicts, each if ``supports`` says that it can.
 
     An engine of your own needs a ``name`` and these methods, and is registered by :func:`fullyconnected.register`.
-    Then ``engine="its name"`` is taken wherever an engine is. It holds nothing: one is made whenever it is asked for.
+    Then ``engine="its name"`` selects it. It has no state: a new object is made for each use.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class Engine:
     """
 
     name: ClassVar[str]
-    automatic: ClassVar[bool] = False  # whether engine="auto" may take it; of those, the last registered comes first
+    automatic: ClassVar[bool] = False  # whether engine="auto" may choose it; the last registered is tried first
 
     def about(self) -> tuple[bool, str]:
         """Return whether the engine can be used here, and what it runs on, or why it cannot."""
@@ -85,16 +85,16 @@ class Engine:
         optimizer: Optimizer | Solver | None = None,
         source: Source | None = None,
     ) -> str | None:
-        """Return why the engine cannot do this, or None where it can.
+        """Return why the engine cannot do this work, or None if it can.
 
-        It is to predict where there is no loss, to take a gradient where there is one, and to train where there is an
-        optimizer as well. (A solver takes its gradients from NumPy: no other engine can train with it.) ``source`` is
-        where the rows of the last two come from.
+        Without a loss the work is to predict; with a loss, to compute a gradient; with an optimizer as well, to train.
+        (A solver takes its gradients from NumPy: no other engine can train with it.) ``source`` has the rows for
+        gradients and training.
         """
         raise NotImplementedError(f"{type(self).__name__} has no supports; see help(fc.Engine)")
 
     def trainer(self, task: Task, state: TrainingState) -> Trainer:
-        """Return what trains one run; an epoch changes ``state``, and raises DivergenceError where it diverges."""
+        """Return the trainer of one run; its epochs change ``state``, and raise DivergenceError if the run diverges."""
         raise NotImplementedError(f"{type(self).__name__} has no trainer; see help(fc.Engine)")
 
     def gradient(
@@ -104,5 +104,5 @@ class Engine:
         raise NotImplementedError(f"{type(self).__name__} has no gradient; see help(fc.Engine)")
 
     def predictor(self, program: Program, theta: Array, state: Array) -> Predictor:
-        """Return what predicts with these vectors, which may change from one prediction to the next."""
+        """Return a predictor for these vectors, whose values may change from one prediction to the next."""
         raise NotImplementedError(f"{type(self).__name__} has no predictor; see help(fc.Engine)")

@@ -1,4 +1,4 @@
-"""Which engine runs: the one that was asked for, or the fastest that can."""
+"""The choice of an engine: the one that is named, or the fastest that can do the work."""
 
 from typing import Any, NamedTuple
 
@@ -15,17 +15,17 @@ ENGINES = Registry("engine", Engine, (NumpyEngine, NativeEngine))  # the slowest
 
 
 class Choice(NamedTuple):
-    """The engine that runs, and why it is that one."""
+    """The chosen engine, and why it was chosen."""
 
     engine: Engine
     why: str
 
 
 def engines() -> dict[str, EngineInfo]:
-    """Return every engine by name, fastest first: whether it is there, and what it runs on, or why it is not.
+    """Return every engine by name, fastest first: whether it is available, and what it runs on, or why it is not.
 
-    ``"numpy"`` is always there. ``"native"``, in C++, is the faster one; it needs a compiler when the library is
-    installed from source. Those that you have registered come before them.
+    ``"numpy"`` is always available. ``"native"``, in C++, is faster; it needs a compiler when the library is installed
+    from source. Engines that you have registered come before these.
 
     Examples
     --------
@@ -37,12 +37,12 @@ def engines() -> dict[str, EngineInfo]:
 
 
 def choose(name: Any, program: Program, **work: Any) -> Choice:
-    """Return the engine of that name, or, for ``"auto"``, the fastest one, that can do some work with a program.
+    """Return the engine with this name, or for ``"auto"`` the fastest one that can do the work; raise if none can.
 
-    ``work`` is what :meth:`Engine.supports` takes.
+    ``work`` are the keyword arguments of :meth:`Engine.supports`.
     """
     if not isinstance(name, str):
-        raise InputTypeError(f"engine is the name of one, or 'auto'; got {name!r}")
+        raise InputTypeError(f"engine is the name of an engine, or 'auto'; got {name!r}")
     if name != "auto":
         if name not in ENGINES.classes:
             raise nearest("engine", name, ("auto", *ENGINES.classes))
@@ -51,7 +51,7 @@ def choose(name: Any, program: Program, **work: Any) -> Choice:
             raise ConfigError(
                 f"the {name} engine cannot run this: {reason}. engine='auto' takes the fastest one that can"
             )
-        return Choice(engine, "it was asked for")
+        return Choice(engine, "it was named")
     reasons: list[str] = []
     for cls in reversed(ENGINES.classes.values()):
         if cls.automatic:

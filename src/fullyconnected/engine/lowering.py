@@ -1,8 +1,8 @@
-"""A program lowered for the native engine, to plain names and numbers, or the reason why that engine cannot run it.
+"""Programs lowered for the native engine to plain names and numbers, or the reason why that engine cannot run them.
 
-The native engine has operations of its own for the layers, activations, losses and optimizers of this library. What a
-user has written, in Python, is known to the NumPy engine alone. Each table below says of the library's own classes, by
-the names that they are registered under, which the engine has, and which of their settings it is given.
+The native engine has its own code for the layers, activations, losses and optimizers of this library. A user's own
+classes, written in Python, run only on the NumPy engine. Each table below lists, by their registered names, the classes
+that the native engine has, and the settings that it gets.
 """
 
 import math
@@ -27,7 +27,7 @@ __all__ = [
     "lower_optimizer",
 ]
 
-# each by the fields of its record below: the attributes that they are read from
+# for each class: fields of its record below, with the attributes that their values come from
 OPERATIONS_HERE: dict[str, dict[str, str]] = {
     "dense": {},
     "activation": {},
@@ -73,7 +73,7 @@ OPTIMIZERS_HERE: dict[str, dict[str, str]] = {
 
 
 class Unsupported(Exception):
-    """The native engine has no operation for something; the message says for what."""
+    """The native engine cannot run something; the message says what."""
 
 
 class OpSpec(NamedTuple):
@@ -98,14 +98,14 @@ class OpSpec(NamedTuple):
 
 
 class LossSpec(NamedTuple):
-    """A loss, and the one setting that it may have."""
+    """A loss, and its setting if it has one."""
 
     name: str
     setting: float = 0.0
 
 
 class OptimizerSpec(NamedTuple):
-    """An optimizer's rule and settings; without a rule, gradients are computed and nothing is moved."""
+    """An optimizer's update rule and settings; with the rule "none", the engine only computes gradients."""
 
     rule: str = "none"
     decay: float = 0.0
@@ -116,7 +116,7 @@ class OptimizerSpec(NamedTuple):
 
 
 class TrainerSpec(NamedTuple):
-    """All that a trainer is told beside the arrays; the first three are the extension's own objects."""
+    """All arguments of a trainer that are not arrays; the first three are objects of the extension."""
 
     ops: list[Any]
     loss: Any
@@ -132,10 +132,10 @@ class TrainerSpec(NamedTuple):
 def lower(program: Program) -> list[OpSpec]:
     """Return the operations of a program, or raise :class:`Unsupported`.
 
-    Where an output is read again at the end of a block, a save comes behind it: there both gradients meet.
+    An output that is read again at the end of a block is followed by a save, whose backward adds both gradients.
     """
     ops: list[OpSpec] = []
-    saves: dict[int, int] = {}  # for the end of each block, where its beginning was saved
+    saves: dict[int, int] = {}  # for the end of each block, the index of its save
     for i, op in enumerate(program.operations):
         for end in reversed(program.skipped_to.get(i - 1, ())):  # the outermost block first
             saves[end] = len(ops)
@@ -175,7 +175,7 @@ def _operation(op: Operation, partner: int) -> OpSpec:
 
 
 def _function(op: Operation) -> tuple[str, float, float]:
-    """Return an activation's name, its setting, and the scale that SELU has on both branches."""
+    """Return the name of an operation's activation, its setting, and its scale, which only SELU has."""
     f: ActivationFunction | None = getattr(op.layer, "activation", None)
     if f is None:
         return "identity", 0.0, 1.0
@@ -184,22 +184,22 @@ def _function(op: Operation) -> tuple[str, float, float]:
 
 
 def lower_loss(loss: Loss) -> LossSpec:
-    """Return a loss as the engine takes it, or raise :class:`Unsupported`."""
+    """Return the record of a loss, or raise :class:`Unsupported`."""
     return LossSpec(loss.name, **_settings(loss, LOSSES, LOSSES_HERE, f"it has no loss {type(loss).__name__}"))
 
 
 def lower_optimizer(optimizer: Optimizer | Solver) -> OptimizerSpec:
-    """Return an optimizer as the engine takes it, or raise :class:`Unsupported`."""
+    """Return the record of an optimizer, or raise :class:`Unsupported`."""
     if isinstance(optimizer, Solver):
         raise Unsupported(f"{type(optimizer).__name__} is a full-batch solver, and takes its gradients from NumPy")
     lacking = f"it has no optimizer {type(optimizer).__name__}"
     if optimizer.sees_tensors:
-        raise Unsupported(f"{lacking}, which looks at whole parameters")
+        raise Unsupported(f"{lacking}, which updates whole parameters")
     return OptimizerSpec(optimizer.name, **_settings(optimizer, OPTIMIZERS, OPTIMIZERS_HERE, lacking))
 
 
 def _settings(thing: Any, registry: Registry[Any], here: dict[str, dict[str, str]], lacking: str) -> dict[str, float]:
-    """Return the settings that the engine is given of an object, or raise :class:`Unsupported`."""
+    """Return the settings of an object that the engine gets, or raise :class:`Unsupported`."""
     if not registry.owns(thing) or thing.name not in here:
         raise Unsupported(lacking)
     return {field: getattr(thing, attribute) for field, attribute in here[thing.name].items()}

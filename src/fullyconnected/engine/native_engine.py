@@ -1,4 +1,4 @@
-"""The native engine: the same program in C++ (native/), held equal to the NumPy engine by tests."""
+"""The native engine, in C++ (native/). Tests compare its results with those of the NumPy engine."""
 
 import functools
 import math
@@ -33,12 +33,12 @@ from fullyconnected.program.workspace import Workspace
 
 __all__ = ["NativeEngine", "NativePredictor", "NativeTrainer", "load_extension"]
 
-BLOCK = 1 << 20  # numbers that are copied together, where rows cannot be read as they lie
+BLOCK = 1 << 20  # entries that are converted at a time, where rows cannot be read in place
 
 
 @functools.cache
 def load_extension() -> Any:
-    """Return the compiled part, or raise :class:`Unsupported` with what keeps it from running here."""
+    """Return the compiled extension, or raise :class:`Unsupported` with the reason why it cannot run here."""
     try:
         from fullyconnected import _native
     except ImportError as error:
@@ -50,14 +50,14 @@ def load_extension() -> Any:
         raise Unsupported(f"it cannot be loaded: {error}") from None
     try:
         _native.kernels()
-    except ValueError as error:  # FULLYCONNECTED_CPU names something that is not here
+    except ValueError as error:  # FULLYCONNECTED_CPU names kernels that this processor cannot run
         raise Unsupported(str(error)) from None
     register_with_threadpoolctl()
     return _native
 
 
 class NativeEngine(Engine):
-    """The program in C++, for what the library has itself."""
+    """Runs programs made of the library's own classes, in C++."""
 
     name = "native"
     automatic = True
@@ -106,7 +106,7 @@ class NativeEngine(Engine):
 
 
 class NativeTrainer:
-    """Trains one run in C++; all memory is taken when it is made, and an epoch is one call without the GIL."""
+    """Trains one run in C++; all memory is allocated when it is made, and an epoch is one call without the GIL."""
 
     def __init__(self, task: Task, state: TrainingState) -> None:
         self.task, self.state = task, state
@@ -130,7 +130,7 @@ class NativeTrainer:
         state, trainer = self.state, self._trainer
         try:
             loss, state.step = trainer.epoch(order, self._rates_of(len(order)), state.seed, state.step)
-        except BaseException:  # Ctrl-C, or what the handler of another signal raises
+        except BaseException:  # Ctrl-C, or an exception from the handler of another signal
             state.step = trainer.step
             raise
         if math.isnan(loss):
@@ -150,13 +150,13 @@ class NativeTrainer:
         return self._rates
 
     def _first_not_finite(self, order: Rows) -> str:
-        """Name what is first not finite where the last batch passes through the network: NumPy keeps what it takes."""
+        """Name the first value that is not finite when NumPy repeats the forward pass of the last batch."""
         task = self.task
         rows = next(batches(order[self._trainer.last_batch :], task.batch_size, task.program.least_rows))
         workspace = Workspace(task.program, self.state.theta, self.state.state, len(rows), loss=task.data.loss)
         with np.errstate(all="ignore"):
             batch, _ = BatchLoader(task.data, workspace).load(rows)
-            workspace.at(self.state.seed, self.state.step - 1)  # its random numbers again
+            workspace.at(self.state.seed, self.state.step - 1)  # the random numbers of that step
             batch.forward(train=True)
         return batch.first_not_finite()
 
@@ -212,7 +212,7 @@ def _ops(program: Program) -> list[Any]:
 
 
 def _made(cls: type, spec: OpSpec | LossSpec | OptimizerSpec | TrainerSpec) -> Any:
-    """Return an object of the extension with the fields of a record, by their names."""
+    """Return an object of the extension with the fields of a record."""
     made = cls()
     for name, value in zip(spec._fields, spec, strict=True):
         setattr(made, name, value)
@@ -220,20 +220,20 @@ def _made(cls: type, spec: OpSpec | LossSpec | OptimizerSpec | TrainerSpec) -> A
 
 
 def _dense(source: Source) -> Array:
-    """Return the array that rows come from, or raise :class:`Unsupported`."""
+    """Return the array of a source, or raise :class:`Unsupported`."""
     if type(source) is not ArraySource:
         raise Unsupported(f"it reads rows from an array in memory; these come from a {type(source).__name__}")
     return source.array
 
 
 def _readable(x: Array, dtype: np.dtype[Any]) -> Array:
-    """Return x in a dtype that C++ reads: float16, long doubles and foreign byte orders are cast here, at once."""
+    """Return x in a dtype that C++ reads: float16, long double and other byte orders are converted."""
     known = x.dtype.kind in "biu" or x.dtype in (np.float32, np.float64)
     return x if known and x.dtype.isnative else np.ascontiguousarray(x, dtype)
 
 
 class NativePredictor:
-    """A program bound to memory for predictions; one belongs to one thread at a time."""
+    """A program with its memory for predictions; it belongs to one thread at a time."""
 
     def __init__(self, program: Program, theta: Array, state: Array) -> None:
         native = load_extension()

@@ -1,4 +1,4 @@
-"""The NumPy engine: the layers' own code, batch by batch. It is the specification that other engines are held to."""
+"""The NumPy engine: the layers' own code, batch by batch. It is the reference for all other engines."""
 
 import math
 from collections.abc import Callable
@@ -23,11 +23,11 @@ from fullyconnected.program.workspace import Batch, Workspace
 
 __all__ = ["NumpyEngine", "NumpyPredictor", "NumpyTrainer", "blas_threads", "factor"]
 
-WORKSPACE = 1 << 23  # entries: prediction runs batches of as many rows as keep its memory near this
+WORKSPACE = 1 << 23  # entries: prediction uses batches that need about this much memory
 
 
 class NumpyEngine(Engine):
-    """The layers' own code, which runs everything."""
+    """Runs every program, by the layers' own code."""
 
     name = "numpy"
     automatic = True
@@ -83,16 +83,16 @@ class NumpyPredictor:
                 z[start : start + size] = batch.forward(train=False)
 
     def row(self, x: Array, z: Array) -> bool:
-        """Leave even a single row to ``predict``, which takes longer than its check."""
+        """Return False: with NumPy, even the prediction of a single row takes longer than its checks."""
         return False
 
 
 class NumpyTrainer:
-    """Trains one run with NumPy alone; all memory is taken when it is made.
+    """Trains one run with NumPy alone; all memory is allocated when it is made.
 
-    An engine that does some of it otherwise, on a device or together with other processes, overrides a method:
-    ``load`` for the rows that it takes, ``before_update`` for what becomes of their gradient, and ``look_at``, the one
-    place in a step that waits for a number (``before_update`` does where it clips).
+    An engine that works on a device, or together with other processes, overrides a method: ``load`` chooses the rows,
+    ``before_update`` changes their gradient, and ``check_loss`` is the only place in a step that waits for a number
+    (besides clipping, in ``before_update``).
     """
 
     def __init__(self, task: Task, state: TrainingState) -> None:
@@ -111,28 +111,28 @@ class NumpyTrainer:
     def _epoch(self, order: Rows) -> float:
         task, state, gradient = self.task, self.state, self.workspace.gradient
         optimizer, schedule, updates = task.rule, task.schedule, self.updates
-        load, look_at, before_update = self.load, self.look_at, self.before_update
+        load, check_loss, before_update = self.load, self.check_loss, self.before_update
         total: Any = 0.0
         weight = 0.0
         lr = optimizer.lr
         least = task.program.least_rows
         steps = n_batches(len(order), task.batch_size, least)
-        with np.errstate(all="ignore"):  # what is not finite is looked for below, and raised as DivergenceError
+        with np.errstate(all="ignore"):  # numbers that are not finite are found below, and raise DivergenceError
             for i, rows in enumerate(batches(order, task.batch_size, least)):
                 batch, share = load(rows)
-                if share == 0:  # every row has weight zero: there is nothing to learn from this batch
+                if share == 0:  # every row has weight zero, so the batch makes no step
                     continue
                 if schedule is not None:
                     lr = optimizer.lr * factor(schedule, state.epoch + i / steps)
                 value = batch.loss_and_gradient(train=True, l2=task.l2)
                 state.step += 1
-                value = look_at(value, batch, lr)
+                value = check_loss(value, batch, lr)
                 before_update(gradient, share)
                 for update, theta, g, s, c, decays in updates:
                     update(theta, g, s, c, lr=lr, step=state.step, decays=decays)
                 total = total + value * share
                 weight += share
-            # a gradient may overflow where the loss does not, and the last update is followed by no loss
+            # a gradient can overflow although the loss is finite, and no loss is computed after the last update
             if not (all_finite(state.theta) and all_finite(state.state)):
                 raise DivergenceError(state.epoch + 1, state.step, lr, batch.first_not_finite())
         return float(total) / weight
@@ -142,21 +142,21 @@ class NumpyTrainer:
         self.workspace.at(self.state.seed, self.state.step)
         return self.loader.load(rows)
 
-    def look_at(self, loss: Any, batch: Batch, lr: float) -> Any:
-        """Return a batch's loss, or raise where it is not finite: so a run ends in the very step that diverges."""
+    def check_loss(self, loss: Any, batch: Batch, lr: float) -> Any:
+        """Return the loss of a batch, or raise if it is not finite, so that a run ends in the step that diverges."""
         value = float(loss)
         if not math.isfinite(value):
             raise DivergenceError(self.state.epoch + 1, self.state.step, lr, batch.first_not_finite())
         return value
 
     def before_update(self, gradient: Array, share: float) -> None:
-        """Change a batch's flat gradient, where it is to be clipped; ``share`` is the sum of its rows' weights."""
+        """Clip the flat gradient of a batch if asked; ``share`` is the sum of the weights of its rows."""
         if self.task.max_grad_norm is not None:
             clip(gradient, self.task.max_grad_norm)
 
 
 def blas_threads(n_threads: int | None) -> AbstractContextManager[Any]:
-    """Return a block in which NumPy's matrix products use so many threads."""
+    """Return a context in which NumPy's matrix products use ``n_threads`` threads."""
     if n_threads is None:
         return nullcontext()
     n_threads = count("n_threads", n_threads)
@@ -169,19 +169,19 @@ def blas_threads(n_threads: int | None) -> AbstractContextManager[Any]:
 
 
 def factor(schedule: Callable[[float], float], epoch: float) -> float:
-    """Return what a schedule says, which is a number."""
+    """Return the factor that a schedule gives, after checking that it is a number."""
     return number(f"what the schedule returns (at epoch {epoch:g})", schedule(epoch))
 
 
 def all_finite(vector: Array) -> bool:
-    """Whether every entry is finite; a sum of squares tells at once, unless it overflows."""
+    """Whether every entry is finite; a sum of squares shows it fastest, unless it overflows."""
     return math.isfinite(float(vector.dot(vector))) or bool(np.isfinite(vector).all())
 
 
 def clip(g: Array, limit: float) -> None:
-    """Scale a gradient down to norm ``limit``, where it is longer: ``g *= min(1, limit / |g|)``."""
+    """Scale a gradient down to norm ``limit`` if its norm is larger: ``g *= min(1, limit / |g|)``."""
     norm = math.sqrt(float(dot(np, g, g)))
-    if not math.isfinite(norm):  # the squares overflow before the entries do
+    if not math.isfinite(norm):  # the squares may overflow although the entries are finite
         largest = max(float(g.max()), -float(g.min()))
         norm = largest * math.sqrt(float(np.square(g / largest).sum()))
     if norm > limit and math.isfinite(norm):

@@ -1,4 +1,4 @@
-"""All of a run that changes while it goes on."""
+"""The state of a training run: all of it that changes."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -11,7 +11,7 @@ __all__ = ["Best", "TrainingState"]
 
 
 class Best(NamedTuple):
-    """The best epoch so far, by what patience watches."""
+    """The best epoch so far, by the monitored value."""
 
     value: float
     epoch: int
@@ -21,9 +21,9 @@ class Best(NamedTuple):
 
 @dataclass
 class TrainingState:
-    """All of a run: saving it after epoch a and going on for b epochs equals a + b epochs, bit for bit.
+    """The state of a run: saving it after epoch a and resuming for b epochs equals a + b epochs, bit for bit.
 
-    ``theta`` and ``state`` are the network's own vectors; ``slots`` are what the optimizer remembers.
+    ``theta`` and ``state`` are the network's own vectors; ``slots`` is the optimizer state.
     """
 
     theta: Array
@@ -36,7 +36,7 @@ class TrainingState:
     records: dict[str, list[float]] = field(default_factory=dict)
 
     def copied(self, into: "TrainingState | None" = None) -> "TrainingState":
-        """Return a copy, in the memory of an earlier one where there is one. Records only grow, and are shared."""
+        """Return a copy, in the memory of an earlier copy if given. Records only grow, so they are shared."""
         if into is None:
             slots = {name: np.empty_like(slot) for name, slot in self.slots.items()}
             into = TrainingState(np.empty_like(self.theta), np.empty_like(self.state), self.seed, slots)

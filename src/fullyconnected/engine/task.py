@@ -1,4 +1,4 @@
-"""What an engine is given beside the state of the run: the task, which does not change."""
+"""The task of a training run, which an engine gets along with its state, and which does not change."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ __all__ = ["Task"]
 
 
 class Task(NamedTuple):
-    """A program, what it is trained on and by which rule, and settings."""
+    """A program, its training data, an optimizer, and settings."""
 
     program: Program
     data: Data
@@ -20,10 +20,10 @@ class Task(NamedTuple):
     l2: float = 0.0
     max_grad_norm: float | None = None
     schedule: Callable[[float], float] | None = None
-    n_threads: int | None = None  # None leaves it to the environment
+    n_threads: int | None = None  # None: engine.threads decides
 
     @property
     def rule(self) -> Optimizer:
-        """The optimizer, for what trains step by step."""
+        """The optimizer, where it is known not to be a solver."""
         assert isinstance(self.optimizer, Optimizer)
         return self.optimizer

@@ -1,4 +1,4 @@
-"""How many threads the native engine uses: what was asked for, the environment, the processors, and who limits it."""
+"""The number of threads of the native engine: by argument, environment, processors, and limits of threadpoolctl."""
 
 import functools
 import importlib
@@ -14,45 +14,45 @@ __all__ = ["n_threads", "register_with_threadpoolctl"]
 
 MOST = 1024  # most_threads in native/src/thread_pool.cpp
 
-_openblas: list[Any] = []  # controllers, while they hold a limit that was set before this library was registered
+_openblas: list[Any] = []  # its controllers, while they hold a limit that was set before this library was registered
 
 
-def n_threads(asked: int | None = None) -> int:
+def n_threads(given: int | None = None) -> int:
     """Return the number of threads for a call into the native engine.
 
-    What was asked for is taken as it is: the same number gives the same bits on every machine. Otherwise it is
-    ``OMP_NUM_THREADS``; or else one in a worker of ``multiprocessing`` or ``joblib``, whose siblings have the other
-    processors; or else the number of processors that this process may use, by its affinity and by its container's
-    quota. What ``threadpoolctl`` limits it to is the most it can be then.
+    A given number is used as it is: the same number gives the same bits on every machine. Otherwise the number is
+    ``OMP_NUM_THREADS``; or else 1 in a worker of ``multiprocessing`` or ``joblib``, since the other workers use the
+    other processors; or else the number of processors that this process may use, by its affinity and by its container's
+    quota. A limit of ``threadpoolctl`` is the maximum of these numbers.
 
     Parameters
     ----------
-    asked : int, optional
+    given : int, optional
         Number of threads, 1 to 1024.
 
     Raises
     ------
     InputTypeError
-        Where ``asked`` is not a whole number.
+        If ``given`` is not a whole number.
     ConfigError
-        Where it is out of range.
+        If it is out of range.
     """
-    if asked is not None:
-        asked = count("n_threads", asked)
-        if asked > MOST:
-            raise ConfigError(f"n_threads must be {MOST} or fewer; got {asked}")
-        return asked
+    if given is not None:
+        given = count("n_threads", given)
+        if given > MOST:
+            raise ConfigError(f"n_threads must be {MOST} or fewer; got {given}")
+        return given
     wanted = _without_limit()
     return min(wanted, _limit(wanted))
 
 
 @functools.cache
 def register_with_threadpoolctl() -> None:
-    """Let ``threadpoolctl`` find the native engine, where it is installed; called when the extension is loaded.
+    """Make the native engine known to ``threadpoolctl``, if that is installed; called when the extension is loaded.
 
-    The engine counts as a BLAS there (``user_api="blas"``): its products are what a BLAS computes for the NumPy
-    engine. So a limit on everything holds for it, and so does one on BLAS alone, as scikit-learn sets it around its
-    own parallel loops; a ``user_api`` of its own would be left out of that.
+    The engine counts as a BLAS there (``user_api="blas"``), since it computes what a BLAS computes for the NumPy
+    engine. So a limit on all libraries applies to it, and so does a limit on BLAS alone, which scikit-learn sets around
+    its own parallel loops. With another ``user_api``, the latter would not apply.
     """
     loaded_before = "threadpoolctl" in sys.modules
     try:
@@ -72,7 +72,7 @@ def register_with_threadpoolctl() -> None:
             return n_threads()
 
         def set_num_threads(self, num_threads: int) -> None:
-            # a limit ends with a call that sets what there was before: then there is to be none, and not that number
+            # a limit ends with a call that sets the previous number, which here means no limit
             self.dynlib.fullyconnected_set_num_threads(0 if num_threads >= _without_limit() else num_threads)
 
         def get_version(self) -> None:
@@ -80,18 +80,18 @@ def register_with_threadpoolctl() -> None:
 
     threadpoolctl.register(FullyConnectedController)
     if loaded_before and not any(map(os.environ.get, ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS"))):
-        # The extension is loaded when it is first used, which may be inside of threadpool_limits(...): nothing was
-        # told of that limit. NumPy's OpenBLAS was, so that one goes by it until it ends.
+        # The extension is loaded when it is first used, which may be inside threadpool_limits(...). That limit was not
+        # set for the extension, but for NumPy's OpenBLAS, so the limit of OpenBLAS is used until it ends.
         _openblas.extend(threadpoolctl.ThreadpoolController().select(internal_api="openblas").lib_controllers)
 
 
 def _limit(wanted: int) -> int:
-    """Return what threadpoolctl limits so many threads to."""
+    """Return the limit of threadpoolctl on ``wanted`` threads."""
     native = sys.modules.get("fullyconnected._native")
     limit = native.thread_limit() if native is not None else 0
     if _openblas:
         allowed = min(controller.num_threads for controller in _openblas)
-        if allowed < min(wanted, _processors(), 64):  # it takes no more than 64 by itself, as it is built for NumPy
+        if allowed < min(wanted, _processors(), 64):  # the OpenBLAS that NumPy ships uses at most 64
             return min(limit or MOST, allowed)
         _openblas.clear()
     return limit or MOST
@@ -101,7 +101,7 @@ def _without_limit() -> int:
     wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # "4,2" is 4, and 2 in nested loops
     if wanted.isdecimal() and int(wanted) > 0:
         return min(int(wanted), MOST)
-    # no import: who is a worker has the module; a worker of joblib's own kind (loky) is one of multiprocessing too
+    # not imported here: a worker has the module; joblib's own workers (loky) are workers of multiprocessing, too
     process = sys.modules.get("multiprocessing.process")
     if process is not None and process.parent_process() is not None:
         return 1
@@ -116,7 +116,7 @@ def _processors() -> int:
 
 @functools.cache
 def _quota(folder: str = "/sys/fs/cgroup") -> float:
-    """Return how many processors' time a container may use, above 0; 1024 where nothing says so."""
+    """Return the number of processors that a container may use, above 0; 1024 if there is no quota."""
     try:
         with open(f"{folder}/cpu.max", encoding="ascii") as file:  # version 2 of cgroups
             quota, period = file.read().split()

@@ -1,4 +1,4 @@
-"""An optimizer bound to the vectors of a run: what it remembers of each parameter, and the calls that make a step."""
+"""The slots of an optimizer, and the calls that make a step, with views of the vectors of a run."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -29,9 +29,9 @@ class Update(NamedTuple):
 
 
 def new_slots(rule: Optimizer, program: Program, dtype: np.dtype[Any]) -> dict[str, Array]:
-    """Return what a rule remembers before the first step: flat vectors of zeros by name, one parameter after the other.
+    """Return the slots before the first step: flat vectors of zeros by name, one parameter after the other.
 
-    Those of a rule that works entry by entry are vectors like theta.
+    The slots of an optimizer that treats each entry separately are vectors like theta.
     """
     sizes: dict[str, int] = {}
     for tensor in program.tensors:
@@ -41,7 +41,7 @@ def new_slots(rule: Optimizer, program: Program, dtype: np.dtype[Any]) -> dict[s
 
 
 def slots_of(rule: Optimizer, program: Program, slots: Mapping[str, Array]) -> list[dict[str, Array]]:
-    """Return the slots of each parameter by name: views of the flat vectors, in the shapes that the rule gives them."""
+    """Return the slots of each parameter by name: views of the flat vectors, in the shapes that the optimizer gives."""
     found, at = [], dict.fromkeys(slots, 0)
     for tensor in program.tensors:
         views = {}
@@ -55,10 +55,10 @@ def slots_of(rule: Optimizer, program: Program, slots: Mapping[str, Array]) -> l
 def updates(
     rule: Optimizer, program: Program, theta: Array, gradient: Array, slots: Mapping[str, Array], xp: Any = np
 ) -> list[Update]:
-    """Return the calls that make a step, on views made beforehand; what has a learning-rate factor of 0 has none."""
+    """Return the calls that make a step, with their views; a parameter with a learning-rate factor of 0 has none."""
     foreign = is_foreign(rule)
     run = WatchedRule(rule) if foreign else rule.update_tensor if rule.sees_tensors else rule.update
-    named = Views if foreign else _namespace  # of a user's own, s.v = ... copies into the slot
+    named = Views if foreign else _namespace  # in a user's code, s.v = ... copies into the slot
     made: list[Update] = []
     if not rule.sees_tensors:
         scratch = {name: xp.empty(min(PIECE, theta.size), theta.dtype) for name in rule.scratch}
@@ -73,7 +73,7 @@ def updates(
     for tensor, views, wanted in zip(program.tensors, slots_of(rule, program, slots), shapes, strict=True):
         scratch = {name: memory[name][: math.prod(shape)].reshape(shape) for name, shape in wanted.items()}
         update = Update(
-            _told(run, tensor), tensor.of(theta), tensor.of(gradient), named(views),
+            _for_tensor(run, tensor), tensor.of(theta), tensor.of(gradient), named(views),
             SimpleNamespace(xp=xp, **scratch), tensor.param.decays,
         )  # fmt: skip
         made += _scaled(update, tensor.param.lr_factor)
@@ -94,8 +94,8 @@ def _namespace(arrays: Mapping[str, Array]) -> SimpleNamespace:
     return SimpleNamespace(**arrays)
 
 
-def _told(update: Callable[..., None], tensor: Tensor) -> Callable[..., None]:
-    """Return an update that is told which parameter it is called for."""
+def _for_tensor(update: Callable[..., None], tensor: Tensor) -> Callable[..., None]:
+    """Return a call of ``update_tensor`` with the description and the name of a parameter."""
 
     def run(theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
         update(theta, g, s, c, lr=lr, step=step, param=tensor.param, name=tensor.name)
@@ -104,7 +104,7 @@ def _told(update: Callable[..., None], tensor: Tensor) -> Callable[..., None]:
 
 
 def _scaled(update: Update, factor: float) -> list[Update]:
-    """Return an update with a rate of so many times the run's, or none where nothing is to move."""
+    """Return a list of an update with its learning rate times ``factor``; an empty list for a factor of 0."""
     if factor == 1:
         return [update]
     made = update.run
