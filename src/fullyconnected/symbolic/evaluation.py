@@ -10,6 +10,7 @@ Fraction(49, 100)
 """
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import product
@@ -45,6 +46,13 @@ __all__ = ["FUNCTIONS", "entry", "evaluate", "exact", "shape_of", "size_of"]
 
 _erfc: Callable[[Any], Any] = np.vectorize(math.erfc, otypes=[np.float64])
 
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "^": operator.pow,
+}
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "exp": np.exp,
     "expm1": np.expm1,
@@ -96,19 +104,11 @@ def _value_and_size(node: Expression, values: Values) -> tuple[Any, float]:
     match node:
         case Cases():
             return np.where(operands[0] != 0, operands[1], operands[2]), size
-        case Binary("+"):
-            value = operands[0] + operands[1]
-        case Binary("-"):
-            value = operands[0] - operands[1]
-        case Binary("*"):
-            value = operands[0] * operands[1]
-        case Binary("/"):
-            value = operands[0] / operands[1]
-        case Binary("^"):
-            value = operands[0] ** operands[1]
         case Binary("@"):
             value = operands[0] @ operands[1]
             size = max(size, _largest(np.abs(operands[0]) @ np.abs(operands[1])))
+        case Binary(sign):
+            value = OPERATORS[sign](*operands)
         case Compare():
             value = (operands[0] > operands[1]).astype(np.result_type(*operands))
         case Negative():
@@ -191,8 +191,8 @@ def entry(node: Expression, at: Shape, values: Values) -> Expression:
             return Call(function, tuple(entry(operand, at, values) for operand in operands))
         case Negative(operand):
             return Negative(entry(operand, at, values))
-        case Binary(operator, left, right):
-            return Binary(operator, entry(left, at, values), entry(right, at, values))
+        case Binary(sign, left, right):
+            return Binary(sign, entry(left, at, values), entry(right, at, values))
     raise TypeError(node)
 
 
@@ -240,21 +240,14 @@ def exact(node: Expression) -> Fraction | None:
         case Negative(operand):
             value = exact(operand)
             return None if value is None else -value
-        case Binary(operator, left, right):
+        case Binary(sign, left, right):
             a, b = exact(left), exact(right)
             if a is None or b is None:
                 return None
-            match operator:
-                case "+":
-                    return a + b
-                case "-":
-                    return a - b
-                case "*":
-                    return a * b
-                case "/":
-                    return a / b if b else None
-                case "^":
-                    return a**b if b.denominator == 1 and abs(b) < 100 and (a or b > 0) else None  # type: ignore
+            whole = b.denominator == 1 and abs(b) < 100 and (a or b > 0)
+            if sign in "+-*" or (sign == "/" and b) or (sign == "^" and whole):
+                result: Fraction = OPERATORS[sign](a, b)
+                return result
         case Call(function, operands):
             found = [exact(operand) for operand in operands]
             if any(value is None for value in found):

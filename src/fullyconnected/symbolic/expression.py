@@ -231,17 +231,9 @@ def where(condition: Expression, then: Any, otherwise: Any) -> Expression:
 
 
 def sides(node: Expression) -> tuple[Expression, ...]:
-    """Return what a node is made of."""
-    match node:
-        case Binary(_, left, right) | Compare(left, right):
-            return left, right
-        case Negative(operand) | Transposed(operand) | Reduce(_, _, operand):
-            return (operand,)
-        case Call(_, operands):
-            return operands
-        case Cases(condition, then, otherwise):
-            return condition, then, otherwise
-    return ()
+    """Return what a node is made of, from left to right."""
+    fields = [value if isinstance(value, tuple) else (value,) for value in vars(node).values()]
+    return tuple(part for parts in fields for part in parts if isinstance(part, Expression))
 
 
 def names_in(node: Expression) -> Iterator[Name]:
@@ -265,22 +257,10 @@ def entrywise(node: Expression) -> bool:
 
 def with_names(node: Expression, names: Mapping[Name, Expression]) -> Expression:
     """Return the formula with other nodes in the place of names."""
-    match node:
-        case Name():
-            return names.get(node, node)
-        case Binary(operator, left, right):
-            return Binary(operator, with_names(left, names), with_names(right, names))
-        case Compare(left, right):
-            return Compare(with_names(left, names), with_names(right, names))
-        case Negative(operand):
-            return Negative(with_names(operand, names))
-        case Transposed(operand):
-            return Transposed(with_names(operand, names))
-        case Reduce(kind, over, operand):
-            return Reduce(kind, over, with_names(operand, names))
-        case Call(function, operands):
-            return type(node)(function, tuple(with_names(operand, names) for operand in operands))
-        case Cases(condition, then, otherwise):
-            parts = (with_names(part, names) for part in (condition, then, otherwise))
-            return Cases(*parts)  # type: ignore[arg-type]
-    return node
+
+    def renamed(field: Any) -> Any:
+        if isinstance(field, tuple):
+            return tuple(map(renamed, field))
+        return with_names(field, names) if isinstance(field, Expression) else field
+
+    return names.get(node, node) if isinstance(node, Name) else type(node)(*map(renamed, vars(node).values()))
