@@ -4,20 +4,7 @@ from collections.abc import Iterator
 
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import Step, Trace
-from fullyconnected.explanation.render.document import (
-    LEGEND,
-    Grid,
-    cells,
-    chapters,
-    given,
-    grid,
-    headline,
-    left_out,
-    relation,
-    shapes,
-    verdict,
-    worked,
-)
+from fullyconnected.explanation.render import document
 from fullyconnected.symbolic.digits import shown
 from fullyconnected.symbolic.latex import latex, latex_number
 
@@ -32,18 +19,18 @@ def to_markdown(trace: Trace, focus: Focus | None = None) -> str:
 
 
 def _parts(trace: Trace, focus: Focus | None) -> Iterator[str]:
-    yield f"# {headline(trace)}"
+    yield f"# {document.headline(trace)}"
     yield "\n".join(f"- {_plain(name)}: {_plain(value)}" for name, value in trace.settings.items())
-    yield f"$L = {latex_number(shown(trace.values[trace.name('L')]))}$; {_plain(verdict(trace))}."
-    yield _plain(" ".join(LEGEND))
+    yield f"$L = {latex_number(shown(trace.values[trace.name('L')]))}$; {_plain(document.verdict(trace))}."
+    yield _plain(" ".join(document.LEGEND))
     yield (
         r"$\odot$ works entry by entry, $\mathbf{1}$ is a vector of ones, one for each row; $=$ is exact at the digits "
         r"shown, $\approx$ is rounded."
     )
     yield "## Given"
-    for name, what in given(trace):
+    for name, what in document.given(trace):
         yield f"{_plain(what[0].upper() + what[1:] if what.startswith(('the ', 'a ')) else what)}:"
-        table = grid(name, trace.values[name])
+        table = document.grid(name, trace.values[name])
         yield from _display(f"{latex(name)} {SIGN[table.sign]} {_matrix(table)}")
         if table.note:
             yield _plain(table.note)
@@ -55,7 +42,7 @@ def _parts(trace: Trace, focus: Focus | None) -> Iterator[str]:
             yield from _display(f"{latex(path.tree)} {SIGN[path.sign]} {latex_number(path.result)}")
         if focus.rest:
             yield _plain(focus.rest)
-    for phase, note, steps, others in chapters(trace, focus):
+    for phase, note, steps, others in document.chapters(trace, focus):
         yield f"## {phase.capitalize()}"
         if note:
             yield _plain(note)
@@ -68,21 +55,21 @@ def _parts(trace: Trace, focus: Focus | None) -> Iterator[str]:
 def _step(step: Step, focus: Focus | None) -> Iterator[str]:
     yield f"### {step.number}. {_plain(step.layer)}: {_plain(step.name)}"
     yield from _display(step.equation.latex)
-    if shapes(step):
-        yield f"Shapes: {_plain(shapes(step))}"
-    table = grid(step.equation.left, step.result)
-    yield from _display(f"{latex(step.equation.left)} {SIGN[relation(step)]} {_matrix(table)}")
+    if document.shapes(step):
+        yield f"Shapes: {_plain(document.shapes(step))}"
+    table = document.grid(step.equation.left, step.result)
+    yield from _display(f"{latex(step.equation.left)} {SIGN[document.relation(step)]} {_matrix(table)}")
     if table.note:
         yield _plain(table.note)
     if not step.finite:
         yield "**Not finite:** this result holds NaN or infinity."
-    lines, more = worked(step, focus.chosen(step) if focus is not None else None)
+    lines, more = document.worked(step, focus.chosen(step) if focus is not None else None)
     name = latex(step.equation.left)
     for line in lines:
         index = f"{{{name}}}_{{{','.join(map(str, line.at))}}}" if line.at else name
         yield from _display(f"{index} = {latex(line.right)} {SIGN[line.sign]} {latex_number(line.result.text)}")
     if more:
-        yield f"{left_out(more).capitalize()}."
+        yield f"{document.left_out(more).capitalize()}."
     yield _plain(step.why)
 
 
@@ -90,8 +77,8 @@ def _display(formula: str) -> Iterator[str]:
     yield f"$$\n{formula}\n$$"
 
 
-def _matrix(table: Grid) -> str:
-    rows = cells(table, r"\vdots", r"\dots", lambda cell: latex_number(cell.text))
+def _matrix(table: document.Grid) -> str:
+    rows = document.cells(table, r"\vdots", r"\dots", lambda cell: latex_number(cell.text))
     if not table.shape:
         return rows[0][0]
     inside = r" \\ ".join(map(" & ".join, rows))

@@ -12,22 +12,7 @@ from fullyconnected.core.version import __version__
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.pictures.drawing import Show, graph_of, picture_of
 from fullyconnected.explanation.record import Step, Trace
-from fullyconnected.explanation.render.document import (
-    NOTES,
-    Grid,
-    Worked,
-    cells,
-    chapters,
-    given,
-    grid,
-    headline,
-    left_out,
-    numbers_in,
-    relation,
-    shapes,
-    verdict,
-    worked,
-)
+from fullyconnected.explanation.render import document
 from fullyconnected.symbolic.digits import place, shown
 from fullyconnected.symbolic.expression import Binary, Call, Expression, Name, Transposed, names_in
 from fullyconnected.symbolic.mathml import MINUS, mathml, mathml_number
@@ -57,7 +42,7 @@ def to_html(trace: Trace, focus: Focus | None = None) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="generator" content="fullyconnected {escape(__version__)}">\n'
-        f"<title>{escape(headline(trace))}</title>\n<style>{style}</style>\n</head>\n"
+        f"<title>{escape(document.headline(trace))}</title>\n<style>{style}</style>\n</head>\n"
         f"<body>\n{body}\n<script>{script}</script>\n</body>\n</html>\n"
     )
     return page.encode("ascii", "xmlcharrefreplace").decode()  # so that it is right in a file of any encoding
@@ -71,10 +56,10 @@ def _body(trace: Trace, focus: Focus | None) -> Iterator[str]:
     open_question = trace.first_not_finite is None and bool(trace.reports) and not trace.resolved
     kind, mark = ("open", "?") if open_question else ("right", "✓") if trace.ok else ("wrong", "✗")
     yield "<header>"
-    yield f"<h1>{escape(headline(trace))}</h1>"
+    yield f"<h1>{escape(document.headline(trace))}</h1>"
     yield (
         f'<p class="verdict {kind}"><span aria-hidden="true">{mark}</span> '
-        f"<span>L = {shown(trace.values[trace.name('L')])}; {escape(verdict(trace))}.</span></p>"
+        f"<span>L = {shown(trace.values[trace.name('L')])}; {escape(document.verdict(trace))}.</span></p>"
     )
     links = {"#reading": "How to read it", "#steps": "All steps as one document"}
     if trace.first_not_finite is not None:
@@ -94,7 +79,7 @@ def _body(trace: Trace, focus: Focus | None) -> Iterator[str]:
     yield from _check(trace)
     yield '<section id="steps" aria-labelledby="steps-title">'
     yield '<h2 id="steps-title">All steps</h2>'
-    for phase, note, steps, _ in chapters(trace):
+    for phase, note, steps, _ in document.chapters(trace):
         yield f"<h3>{phase.capitalize()}</h3>"
         if note:
             yield f"<p>{escape(note)}</p>"
@@ -180,7 +165,7 @@ def _stepper(trace: Trace) -> Iterator[str]:
         yield f'<button type="button" data-go="{action}" aria-label="{label}">{sign}</button>'
     yield "</div>"
     yield '<div class="controls phases">'
-    for phase, _, (first, *_), _ in chapters(trace):
+    for phase, _, (first, *_), _ in document.chapters(trace):
         yield f'<button type="button" data-step="{first.number}" data-phase="{phase}">{phase.capitalize()}</button>'
     yield "</div>"
     yield '<div class="controls"><label>Mark a number <select id="mark"><option value="">none</option></select></label>'
@@ -214,7 +199,7 @@ def _check(trace: Trace) -> Iterator[str]:
         return
     yield '<section id="check" aria-labelledby="check-title">'
     yield '<h2 id="check-title">Central differences</h2>'
-    yield f"<p>{escape(NOTES['check'])}</p>"
+    yield f"<p>{escape(document.NOTES['check'])}</p>"
     yield '<div class="scroll"><table class="check"><thead><tr>'
     for title in ("number", "value", "L left", "L right", "slope between", "gradient", "difference"):
         yield f'<th scope="col">{title}</th>'
@@ -252,8 +237,8 @@ def _given(trace: Trace) -> Iterator[str]:
     yield '<section id="given" aria-labelledby="given-title">'
     yield '<h2 id="given-title">Given</h2>'
     yield '<dl class="given">'
-    for name, what in given(trace):
-        table = grid(name, trace.values[name], MOST)
+    for name, what in document.given(trace):
+        table = document.grid(name, trace.values[name], MOST)
         note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
         yield (
             f'<div><dt>{escape(what)}</dt><dd><div class="scroll"><math><mrow>{mathml(name)}<mo>{SIGN[table.sign]}</mo>'
@@ -273,10 +258,10 @@ def _article(step: Step, focus: Focus | None) -> Iterator[str]:
         f"{escape(step.layer)} · <math>{mathml(name)}</math></h4>"
     )
     yield f'<div class="scroll formula"><math displaystyle="true">{step.equation.mathml}</math></div>'
-    said = shapes(step)
+    said = document.shapes(step)
     if said:
         yield f'<p class="shapes"><span>shapes</span> {escape(said)}</p>'
-    table, sign = grid(name, step.result, MOST), SIGN[relation(step)]
+    table, sign = document.grid(name, step.result, MOST), SIGN[document.relation(step)]
     yield (
         f'<div class="scroll"><math displaystyle="true"><mrow>{mathml(name)}<mo>{sign}</mo>{_matrix(table)}'
         "</mrow></math></div>"
@@ -285,7 +270,7 @@ def _article(step: Step, focus: Focus | None) -> Iterator[str]:
         yield f'<p class="note">{escape(table.note)}</p>'
     if not step.finite:
         yield '<p class="note wrong">Not finite: this result holds NaN or infinity.</p>'
-    lines, more = worked(step, focus.chosen(step) if focus is not None else None)
+    lines, more = document.worked(step, focus.chosen(step) if focus is not None else None)
     in_table = step.phase == "check" and focus is None and len(lines) > 1
     if lines:
         yield '<ul class="worked">'
@@ -294,13 +279,13 @@ def _article(step: Step, focus: Focus | None) -> Iterator[str]:
         if in_table:
             yield '<li>the others stand in the <a href="#check">table of differences</a></li>'
         elif more:
-            yield f"<li>{left_out(more)}</li>"
+            yield f"<li>{document.left_out(more)}</li>"
         yield "</ul>"
     yield f'<p class="why">{escape(step.why)}</p>'
     yield "</article>"
 
 
-def _worked(name: Name, line: Worked) -> str:
+def _worked(name: Name, line: document.Worked) -> str:
     """Return an entry that is worked out."""
     index = f"<mo stretchy='false'>[</mo><mn>{','.join(map(str, line.at))}</mn><mo stretchy='false'>]</mo>"
     first, *others = _pieces(line.right)
@@ -318,10 +303,10 @@ def _pieces(node: Expression, least: int = ADDED, first: bool = True) -> list[st
 
     ``least`` and ``first`` are those of :meth:`Notation.write`.
     """
-    if isinstance(node, Call) and node.function in CALLS and numbers_in(node) > SHORT["/"]:
+    if isinstance(node, Call) and node.function in CALLS and document.numbers_in(node) > SHORT["/"]:
         pieces = _pieces(node.operands[0])
         return [f"{CALLS[node.function]}{OPEN}{pieces[0]}", *pieces[1:-1], pieces[-1] + CLOSE]
-    if not (isinstance(node, Binary) and numbers_in(node) > SHORT.get(node.operator, math.inf)):
+    if not (isinstance(node, Binary) and document.numbers_in(node) > SHORT.get(node.operator, math.inf)):
         return [mathml.write(node, least, first)]
     level = LEVEL[node.operator]
     bracketed = level < least
@@ -338,8 +323,8 @@ def _pieces(node: Expression, least: int = ADDED, first: bool = True) -> list[st
     return pieces
 
 
-def _matrix(table: Grid) -> str:
-    rows = cells(table, "<mo>⋮</mo>", "<mo>…</mo>", lambda cell: mathml_number(cell.text, cell.quantity))
+def _matrix(table: document.Grid) -> str:
+    rows = document.cells(table, "<mo>⋮</mo>", "<mo>…</mo>", lambda cell: mathml_number(cell.text, cell.quantity))
     if not table.shape:
         return rows[0][0]
     inside = "".join(f"<mtr>{''.join(f'<mtd>{cell}</mtd>' for cell in row)}</mtr>" for row in rows)

@@ -7,19 +7,7 @@ from typing import NamedTuple
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import Step, Trace
-from fullyconnected.explanation.render.document import (
-    LEGEND,
-    Grid,
-    chapters,
-    given,
-    grid,
-    headline,
-    left_out,
-    relation,
-    shapes,
-    verdict,
-    worked,
-)
+from fullyconnected.explanation.render import document
 from fullyconnected.symbolic.digits import shown
 from fullyconnected.symbolic.text import text
 
@@ -52,12 +40,12 @@ def to_text(trace: Trace, focus: Focus | None = None, *, letters: bool = False) 
 
 
 def _parts(trace: Trace, focus: Focus | None) -> Iterator[str | Paragraph]:
-    yield _paragraph(headline(trace))
+    yield _paragraph(document.headline(trace))
     for setting, value in trace.settings.items():
         yield _paragraph(f"{setting}: {value}", "  ")
-    yield _paragraph(f"L = {shown(trace.values[trace.name('L')])}; {verdict(trace)}.")
+    yield _paragraph(f"L = {shown(trace.values[trace.name('L')])}; {document.verdict(trace)}.")
     yield ""
-    for line in LEGEND:
+    for line in document.LEGEND:
         yield _paragraph(line)
     yield _paragraph(
         "x' is x transposed, * works entry by entry, a product without a sign is one of matrices, 1 is a vector of "
@@ -65,14 +53,14 @@ def _parts(trace: Trace, focus: Focus | None) -> Iterator[str | Paragraph]:
     )
     yield ""
     yield "GIVEN"
-    for name, what in given(trace):
+    for name, what in document.given(trace):
         yield ""
-        table = grid(name, trace.values[name])
+        table = document.grid(name, trace.values[name])
         yield from _table(name.text, table.sign, table, "  ")
         yield _paragraph(what, "      ")
     if focus is not None:
         yield from _paths(focus)
-    for phase, note, steps, others in chapters(trace, focus):
+    for phase, note, steps, others in document.chapters(trace, focus):
         yield ""
         yield phase.upper()
         if note:
@@ -89,16 +77,16 @@ def _parts(trace: Trace, focus: Focus | None) -> Iterator[str | Paragraph]:
 def _step(step: Step, focus: Focus | None) -> Iterator[str | Paragraph]:
     yield _paragraph(f"{step.number:>3}  {step.layer}: {step.equation.text}", "", "         ")
     indent = " " * 5
-    if said := shapes(step):
+    if said := document.shapes(step):
         yield _paragraph(f"shapes: {said}", indent)
-    yield from _table(step.name, relation(step), grid(step.equation.left, step.result), indent)
+    yield from _table(step.name, document.relation(step), document.grid(step.equation.left, step.result), indent)
     if not step.finite:
         yield _paragraph("NOT FINITE: this result holds NaN or infinity.", indent)
-    lines, more = worked(step, focus.chosen(step) if focus is not None else None)
+    lines, more = document.worked(step, focus.chosen(step) if focus is not None else None)
     for line in lines:
         yield _paragraph(f"{line.left} = {text(line.right)} {line.sign} {line.result.text}", indent, indent + "    ")
     if more:
-        yield _paragraph(left_out(more), indent)
+        yield _paragraph(document.left_out(more), indent)
     yield _paragraph(step.why, indent)
 
 
@@ -117,7 +105,7 @@ def _paths(focus: Focus) -> Iterator[str | Paragraph]:
         yield _paragraph(focus.rest, "  ")
 
 
-def _table(name: str, sign: str, table: Grid, indent: str) -> Iterator[str | Paragraph]:
+def _table(name: str, sign: str, table: document.Grid, indent: str) -> Iterator[str | Paragraph]:
     """Yield an array as rows in brackets, behind its name, or below it where that is too wide."""
     cells = [["..." if c is None else c.text for c in row] if row is not None else None for row in table.rows]
     width = max((len(c) for row in cells if row is not None for c in row), default=1)
