@@ -88,15 +88,18 @@ class Old:
 
 def accept_old_names(cls: type) -> None:
     """Let a class define a member under its old name, and let a member be used by its old name."""
+    own, is_ours = vars(cls), cls.__module__.startswith("fullyconnected.")
     for base in cls.__mro__:
         for old, new in MEMBERS.get(base.__name__, {}).items() if base.__module__ == "fullyconnected.base" else ():
-            owner = next(each for each in cls.__mro__ if old in vars(each) or new in vars(each))
-            if new not in vars(owner):
-                warn(f"{owner.__name__}.{old}", new)
-                setattr(cls, new, vars(owner)[old])
-                cls.__renamed__ = (*getattr(cls, "__renamed__", ()), new)  # type: ignore[attr-defined]
-            elif owner is cls and old not in vars(cls):
-                setattr(cls, old, Old(cls, old, new))
+            if new in own:
+                if old not in own:
+                    setattr(cls, old, Old(cls, old, new))
+            elif not is_ours:
+                owner = next(each for each in cls.__mro__ if old in vars(each) or new in vars(each))
+                if new not in vars(owner):
+                    warn(f"{owner.__name__}.{old}", new)
+                    setattr(cls, new, vars(owner)[old])
+                    cls.__renamed__ = (*getattr(cls, "__renamed__", ()), new)  # type: ignore[attr-defined]
 
 
 def accept_old_settings(cls: C) -> C:
