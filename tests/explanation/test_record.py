@@ -240,6 +240,12 @@ class TestSteps:
         with pytest.raises(KeyError):
             record.name("W9")
 
+    @pytest.mark.parametrize(("rule", "name"), [("sgd", "beta2"), ("momentum", "beta2"), ("adam", "beta_2")])
+    def test_a_beta_that_the_rule_has_too(self, rule, name):
+        net = fc.Network([fc.Dense(2, 3), fc.LayerNorm()], seed=0)
+        record = trace(net, [[1.0, 2.0]], [[0.0, 1.0, 2.0]], "half_squared_error", rule)
+        assert f"y2 = gamma2 * n2 + {name}" in [str(step.equation) for step in record.steps]
+
     def test_checked(self, record):
         assert record.ok
         assert len(record.reports) == 5

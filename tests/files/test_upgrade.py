@@ -38,6 +38,8 @@ def test_tensors_are_renamed_where_the_layers_have_the_new_name():
     assert tensors == {"norm_1.gamma": 1, "norm_1.running_mean": 2, "mine_1.gain": 3, "run.slot.v": 4}
 
 
-@pytest.mark.parametrize("extras", [{}, {"run": None}, {"run": []}, {"run": {"settings": 5}}, {"run": {"settings": {}}}])
+@pytest.mark.parametrize(
+    "extras", [{}, {"run": None}, {"run": []}, {"run": {"settings": 5}}, {"run": {"settings": {}}}]
+)
 def test_nothing_is_expected_of_what_a_file_says(extras):
     upgrade(1, {}, {"dense_1.W", "x"}, extras)

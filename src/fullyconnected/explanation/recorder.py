@@ -122,7 +122,7 @@ def recorded(
     data = check_data(net.program, net.dtype, x, t, loss, sample_weight, columns=net.columns)
     l2, seed = number("l2", l2), as_seed(seed)
     step = number("step", STEP if step is None else step, above=True)
-    recorder = Recorder(net, data, train)
+    recorder = Recorder(net, data, rule, train)
     recorder.forward(seed)
     value = recorder.loss(l2)
     recorder.backward(l2)
@@ -174,8 +174,9 @@ def _layers_of(op: Operation) -> list[Layer]:
 class Recorder:
     """Runs the program once and writes down every result."""
 
-    def __init__(self, net: Network, data: Data, train: bool) -> None:
+    def __init__(self, net: Network, data: Data, rule: Optimizer | None, train: bool) -> None:
         self.net, self.data, self.train = net, data, train
+        self.taken: set[str] = {"l2", *([] if rule is None else vars(rule))}  # texts and full names that something has
         self.program = apart(net.program)
         self.theta, self.state = net.theta.copy(), net.state.copy()
         self.workspace = Workspace(
@@ -192,7 +193,6 @@ class Recorder:
         self.names: list[str] = []
         self.index: list[str] = []
         self.wires = [Name("x", full="x")]
-        self.taken: set[str] = {"l2", "beta1", "beta2"}  # texts and full names that something has
         raw = []  # the steps' names as the network has them
         for i, op in enumerate(self.net.program.operations):
             k, name = str(i + 1), printable(op.name)
