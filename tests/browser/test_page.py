@@ -123,10 +123,10 @@ def test_the_slider_and_the_buttons_move_the_step(open_page: Any) -> None:
     page.keyboard.press("ArrowRight")
     assert at(page) == "2"
     assert slider.get_attribute("aria-valuetext").startswith("2 Forward")
-    page.get_by_role("button", name="Step on").click()
+    page.get_by_role("button", name="Next step").click()
     assert at(page) == "3"
     page.get_by_role("button", name="Last step").click()
-    page.get_by_role("button", name="Step back").click()
+    page.get_by_role("button", name="Previous step").click()
     assert at(page) == str(page.locator("article").count() - 1)
     page.get_by_role("button", name="Backward").click()
     assert page.locator("#panel h3").text_content().split()[1] == "Backward"

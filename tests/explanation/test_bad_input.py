@@ -269,7 +269,7 @@ class TestNotFinite:
         assert record.first_not_finite.name == first
         number, layer = record.first_not_finite.number, record.first_not_finite.layer
         text = " ".join(made.to_text().split())
-        assert f"NOT FINITE: step {number}, {first} of {layer}, is the first to hold NaN or infinity" in text
+        assert f"NOT FINITE: step {number}, {first} of {layer}, is the first result to hold NaN or infinity" in text
         assert "NOT FINITE: this result holds NaN or infinity." in text
         assert "**Not finite:**" in made.to_markdown()
         found = json.loads(made.to_json())
@@ -283,7 +283,7 @@ class TestNotFinite:
         net.params[0].W = [[100.0, 1.0]]
         text = self.said(fc.explain(net, [[1.0]], [[0.0]], "half_squared_error", "adam"), "y1")
         assert "y1[0,0] = exp(100) ~ inf" in text
-        assert "given so" not in text
+        assert "from the start" not in text
         wide = fc.Network(net.layers, dtype="float64")
         wide.theta = net.theta
         assert fc.trace(wide, [[1.0]], [[0.0]], "half_squared_error").first_not_finite is None
@@ -297,7 +297,7 @@ class TestNotFinite:
         t = [1, 0] if loss in ("softmax_cross_entropy", "hinge") else [[0, 1], [1, 0]]
         text = self.said(fc.explain(net, [[1, 2], [3, 4]], t, loss, "rmsprop", l2=0.1), "y2")
         assert {np.nan: "NaN", np.inf: "inf", -np.inf: "-inf"}[value] in text
-        assert "is the first to hold NaN or infinity; W2 was given so." in text
+        assert "is the first result to hold NaN or infinity; W2 held it from the start." in text
 
     def test_all_of_them(self):
         net = fc.Network([fc.Dense(2, 3, "gelu"), fc.LayerNorm(), fc.BatchNorm(), fc.Dense(3, 2)], seed=0)
@@ -456,7 +456,7 @@ class TestSizes:
         W = made.trace.values[made.trace.name("W1")]
         flat = " ".join(text.split())
         assert f"784x64: 50,176 numbers from {W.min():.4g} to {W.max():.4g}, mean {W.mean():.4g}" in flat
-        assert "and 16,380 more entries in the same way" in flat
+        assert "and 16,380 more entries, computed in the same way" in flat
         assert "(8 of 50,176 entries were compared)" in flat
         assert "were compared with central differences, and agree" in flat
         assert re.search(r"\.\.\. \(779 more\)", flat)

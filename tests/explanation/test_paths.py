@@ -122,7 +122,7 @@ class TestTheSharesAddUp:
         assert [path.nodes for path in explanation.focus.paths] == [("W1[0,1]", "y1[0,1]", "L"), ("W1[0,1]", "L")]
         assert explanation.focus.paths[1].factors == ("l2", "W1[0,1]")
         assert add_up(explanation)[0]
-        assert explanation.focus.rest == "Added up: (-0.037) + 0.02 = -0.017"
+        assert explanation.focus.rest == "Sum: (-0.037) + 0.02 = -0.017"
         assert len(focused(net, [[0.1, 0.5]], [[0.01, 0.99]], l2=0.1, focus="b1[1]").paths) == 1
 
     @pytest.mark.usefixtures("everything")
@@ -222,7 +222,7 @@ class TestHowManyThereAre:
         dead = focused(net, [[1.0]], [[0.0]], focus="W1[0,1]")
         assert counted(dead) == 0
         assert not dead.paths
-        assert dead.summary == "No path leads from W1[0,1] to L: every one has a slope of 0 on the way."
+        assert dead.summary == "No path leads from W1[0,1] to L: each has a slope of 0 somewhere."
         text = explain(net, [[1.0]], [[0.0]], "half_squared_error", focus="W1[0,1]").to_text()
         assert "No path leads from W1[0,1] to L" in text
 
@@ -291,8 +291,8 @@ class TestWhatIsShown:
         assert counted(focus) == 4 * 6 * 6 * 2
         assert len(focus.paths) == paths.SHOWN
         found = re.fullmatch(
-            r"These 12 paths have the largest shares( of those looked at)?, (\S+) together; "
-            r"the others add up to (\S+)\.",
+            r"These 12 paths have the largest products( of those followed)?, which add up to (\S+); "
+            r"those of all others add up to (\S+)\.",
             focus.rest,
         )
         gradient = float(explanation.trace.values[focus.name.gradient("L")][focus.at])

@@ -252,7 +252,7 @@ class TestNumbers:
 
     def test_too_many_between_two_layers_are_left_out_and_that_is_said(self):
         svg = drawn([5, 7, 2])
-        said = "42 weights are drawn from input to dense_1 sigmoid: too many for their numbers."
+        said = "42 weights are drawn from input to dense_1 sigmoid: too many to show their numbers."
         numbers = [text for text in texts(svg, "values") if ".W" in text.get("data-q")]
         assert 5 * 7 + 7 > MOST_LABELS >= 8 * 2
         assert [text.get("data-q").startswith("dense_2") for text in numbers] == [True] * 16
@@ -264,7 +264,7 @@ class TestNumbers:
         svg = drawn([5, 7, 2], "both", focus="dense_1.y[0,3]")
         numbers = [text.get("data-q") for text in texts(svg, "values") if ".W" in text.get("data-q")]
         assert [quantity for quantity in numbers if "dense_1" in quantity] == [f"dense_1.W[{k},4]" for k in range(6)]
-        assert "only those in focus have their numbers" in svg.find(f"{SVG}desc").text
+        assert "only those in focus have numbers" in svg.find(f"{SVG}desc").text
         require_clear(svg)
 
     def test_a_fan_of_any_size_can_be_in_focus(self):

@@ -260,8 +260,8 @@ class TestSteps:
         wrong = trace(net, np.ones((4, 2)), np.zeros((4, 2)), "half_squared_error")
         assert not wrong.ok
         said = {step.name: step.why for step in wrong.steps if step.phase == "check"}
-        assert said["slope_W1"].startswith("DISAGREES with dL/dW1")
-        assert said["slope_W2"].startswith("Agrees")
+        assert said["slope_W1"].startswith("dL/dW1 DISAGREES")
+        assert said["slope_W2"].startswith("dL/dW2 agrees")
         # and its formula does not hold either
         assert next(step for step in wrong.steps if step.name == "dL/dz1").error > 1e-3
 
@@ -447,13 +447,13 @@ class TestOfOnesOwn:
         assert record.ok
         assert net.state.tobytes() == before.tobytes()
         opaque = {str(step.equation): step.why for step in record.steps if not step.known}
-        assert opaque["y1 = snake(z1)"] == "A function without a known formula: what its code gave."
-        assert opaque["y2 = scale(y1)"] == "A layer without a known formula: what its code gave."
+        assert opaque["y1 = snake(z1)"] == "The formula is unknown; the numbers come from the code of the function."
+        assert opaque["y2 = scale(y1)"] == "The formula is unknown; the numbers come from the code of the layer."
         assert "dE/ds2 = scale.backward(y1, y2, dL/dy2)" in opaque
         assert "e = log_cosh(y6, t)" in opaque
         assert "W1_new = adagrad(W1, dL/dW1)" in opaque
         assert "g_W1_new = adagrad.g(W1, dL/dW1)" in opaque
-        assert all("its code gave" in why for why in opaque.values())
+        assert all("come from the code" in why for why in opaque.values())
         assert all(np.isnan(step.error) for step in record.steps if not step.known)
         holds_where_known = [step for step in record.steps if step.known and step.phase != "check"]
         assert max(step.error for step in holds_where_known) < 1e-13

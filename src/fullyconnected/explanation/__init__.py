@@ -1,4 +1,4 @@
-"""Worked examples that cannot be wrong: one training step, each number as the code that trains wrote it."""
+"""Worked examples of one training step, with the numbers that the training code computed."""
 
 from __future__ import annotations
 
@@ -32,43 +32,43 @@ class Explanation:
     Attributes
     ----------
     trace : Trace
-        The record that every form is made of.
+        The record that every form shows.
     focus : Focus or None
-        A number followed along its paths to the loss.
+        A number and its paths to the loss.
     """
 
     trace: Trace
     focus: Focus | None = None
 
     def to(self, form: str) -> str:
-        """Return the example in a form, by its name: ``"text"``, ``"markdown"``, ``"html"``, ``"json"``, ``"python"``.
+        """Return the example in the form ``"text"``, ``"markdown"``, ``"html"``, ``"json"`` or ``"python"``.
 
         Raises
         ------
         UnknownNameError
-            For a form that does not exist.
+            If there is no such form.
         """
         if form not in FORMS:
             raise nearest("form", form, FORMS)
         return FORMS[form].render(self.trace, self.focus)
 
     def save(self, path: str | Path) -> None:
-        """Write the example to a file, in the form that its name ends with: ``.txt .md .html .json .py``.
+        """Write the example to a file, in the form given by its suffix: ``.txt .md .html .json .py``.
 
         Raises
         ------
         ConfigError
-            For another ending.
+            If the suffix is another one.
         """
         suffix = Path(path).suffix
         for name, form in FORMS.items():
             if form.suffix == suffix:
                 return write_atomically(path, self.to(name).encode())
         known = ", ".join(f"{form.suffix} ({name})" for name, form in FORMS.items())
-        raise ConfigError(f"no form of an example is in a file that ends with {suffix!r}; there are: {known}")
+        raise ConfigError(f"an example cannot be saved with the suffix {suffix!r}; there are: {known}")
 
     def to_text(self) -> str:
-        """Return plain text of 80 columns, in ASCII: other letters of names are escaped, as Python does it."""
+        """Return plain text of 80 columns, in ASCII: other letters of names are escaped, as in Python."""
         return self.to("text")
 
     def to_markdown(self) -> str:
@@ -76,19 +76,19 @@ class Explanation:
         return self.to("markdown")
 
     def to_html(self) -> str:
-        """Return a page in one file, which asks for nothing from anywhere, in ASCII: other letters by their numbers."""
+        """Return a page that loads nothing from elsewhere, in ASCII: other letters are character references."""
         return self.to("html")
 
     def to_json(self) -> str:
-        """Return JSON in ASCII: every number as it is, every formula as text, LaTeX, MathML and NumPy."""
+        """Return JSON in ASCII: every number with all its digits, every formula as text, LaTeX, MathML and NumPy."""
         return self.to("json")
 
     def to_python(self) -> str:
-        """Return a script in ASCII that needs NumPy alone, computes every number again, and compares."""
+        """Return a script in ASCII that computes every number again with NumPy alone, and compares."""
         return self.to("python")
 
     def about(self, settings: Mapping[str, str]) -> Explanation:
-        """Return the same with more said of where the numbers come from, by name."""
+        """Return the same example with further settings, which say where the numbers come from."""
         more = {printable(name): printable(value) for name, value in settings.items()}
         return replace(self, trace=replace(self.trace, settings={**self.trace.settings, **more}))
 
@@ -96,7 +96,7 @@ class Explanation:
         return self.to_text()
 
     def __repr__(self) -> str:
-        return f"<Explanation of {len(self.trace.steps)} steps: print it, or take .to_html()>"
+        return f"<Explanation of {len(self.trace.steps)} steps: print it, or use .to_html()>"
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
@@ -117,17 +117,17 @@ def explain(
     train: bool = False,
     seed: SeedLike = 0,
 ) -> Explanation:
-    """Return one training step of a network as a worked example: every formula, with every number put in.
+    """Return one training step of a network as a worked example: every formula with its numbers.
 
-    Nothing is computed for the page: each number was written by the code that trains, and each gradient is compared
-    with central differences. ``=`` stands where the digits shown are exact, and ``~`` elsewhere.
+    The training code computed each number, and each gradient is compared with central differences. ``=`` means that the
+    digits shown are exact, ``~`` that they are rounded.
 
     Parameters
     ----------
     net, x, t, loss, optimizer, step, l2, sample_weight, train, seed
-        As :func:`fullyconnected.trace` takes them.
+        As for :func:`fullyconnected.trace`.
     focus : str, optional
-        One number, ``"dense_1.W[0,1]"`` or ``"x[0,2]"``, to follow along every path to the loss.
+        One number, ``"dense_1.W[0,1]"`` or ``"x[0,2]"``, whose paths to the loss are shown.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def explain(
     Raises
     ------
     ConfigError
-        For a focus that does not exist; and whatever :func:`fullyconnected.trace` raises.
+        If the focus does not exist; and the errors of :func:`fullyconnected.trace`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The forms that a worked example is shown in, by name: each is a file of ``render/`` and a line here."""
+"""The forms of a worked example by name: each is a module of ``render/`` and a line here."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,7 +15,7 @@ __all__ = ["FORMS", "Form"]
 
 
 class Form(NamedTuple):
-    """What a form is, in a few words; how a file of it ends; and what renders a record in it, with a focus or None."""
+    """A form: its description, its file suffix, and the function that renders a record, with a focus or None."""
 
     what: str
     suffix: str
@@ -26,6 +26,6 @@ FORMS: dict[str, Form] = {
     "html": Form("a page in one file", ".html", to_html),
     "markdown": Form("Markdown with LaTeX", ".md", to_markdown),
     "json": Form("every number and formula as JSON", ".json", to_json),
-    "python": Form("a script that needs NumPy alone, computes every number again, and compares", ".py", to_python),
-    "text": Form("the plain text that is printed else", ".txt", to_text),
+    "python": Form("a script that computes every number again with NumPy alone, and compares", ".py", to_python),
+    "text": Form("the text that is printed by default", ".txt", to_text),
 }

@@ -1,7 +1,7 @@
-"""One number followed along every path to the loss: what it moves, step by step, and by how much.
+"""The paths from one number to the loss: the entries that it affects in each step, and the slopes between them.
 
-The slope of a step at a place is asked of the layer's own ``backward``, with a gradient that is 1 there and 0
-elsewhere. A path's share is the product of the slopes on the way, and the shares add up to the gradient.
+The slopes come from the layer's own ``backward``, applied to a gradient that is 1 at one entry and 0 elsewhere. The
+share of a path is the product of its slopes, and the shares add up to the gradient.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from fullyconnected.symbolic.expression import Expression, Name, Number, chain, 
 
 __all__ = ["Focus", "Path", "focus_on"]
 
-SHOWN = 12  # paths that are written out
-BEAM = 200  # paths that are followed; where there are more, those with the largest shares so far
-WIDE = 2048  # entries of a step whose slopes are asked for one by one
-OWN_COLUMN = {"dense", "layer_norm", "batch_norm"}  # operations of which a parameter reaches its last index alone
+SHOWN = 12  # paths that are shown, at most
+BEAM = 200  # paths that are followed at once; if there are more, those with the largest shares so far
+WIDE = 2048  # a step of more entries is refused if its slopes need one backward pass per entry
+OWN_COLUMN = {"dense", "layer_norm", "batch_norm"}  # operations in which a parameter affects one column of the output
 
 
 class Path(NamedTuple):
-    """A way from the number to the loss: the places it passes, the slopes between them, and their product."""
+    """A path from the number to the loss: its entries, the slopes between them, and the product of the slopes."""
 
     nodes: tuple[str, ...]
     factors: tuple[str, ...]
@@ -47,7 +47,7 @@ class Path(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Focus:
-    """A number, the paths from it to the loss, and the entries that it moves."""
+    """A number, the paths from it to the loss, and the entries that it affects."""
 
     text: str
     name: Name
@@ -55,13 +55,13 @@ class Focus:
     paths: tuple[Path, ...]
     summary: str
     rest: str
-    moved: dict[Name, Array]  # for each wire, which entries the number moves
+    moved: dict[Name, Array]  # for each wire, which entries the number affects
 
     def __str__(self) -> str:
         return in_ascii(self.text)
 
     def chosen(self, step: Step) -> Callable[[Shape], bool]:
-        """Return which entries of a step's result concern the number."""
+        """Return a function that says which entries of a step's result concern the number."""
         left = step.equation.left
         plain = left if not left.of and not left.new else next((n for n in self.moved if n.full == left.full), left)
         if f"{left.full}:".startswith(f"{self.name.full}:"):  # the number itself, its gradient, difference or update
@@ -73,7 +73,7 @@ class Focus:
             return lambda at: True
         if step.phase == "loss":
             wire: Array | None = self.moved[self.wire]
-        elif step.phase == "forward" and not left.new:  # what a layer keeps beside its output
+        elif step.phase == "forward" and not left.new:  # a cached value of a layer
             wire = next((m for n, m in self.moved.items() if n.index == left.index and n.letter in ("z", "y")), None)
         else:
             wire = None
@@ -83,16 +83,16 @@ class Focus:
         return lambda at: bool(rows[at[0]]) if len(step.result.shape) == 2 else bool(rows.any())
 
     def others(self, count: int) -> str:
-        """Say that so many steps have nothing to do with the number."""
-        return f"{count} more step{'s' * (count > 1)} here do{'es' * (count == 1)} not concern {self.text}."
+        """Return a sentence about the steps that do not concern the number."""
+        return f"{count} more step{'s' * (count > 1)} of this phase do{'es' * (count == 1)} not concern {self.text}."
 
     @property
     def wire(self) -> Name:
-        """The outputs."""
+        """The name of the outputs."""
         return list(self.moved)[-1]
 
     def concerns(self, step: Step) -> bool:
-        """Whether any entry of a step's result does."""
+        """Whether any entry of a step's result concerns the number."""
         chosen = self.chosen(step)
         return any(map(chosen, step.entries if step.entries is not None else np.ndindex(step.result.shape)))
 
@@ -103,7 +103,7 @@ def focus_on(recorder: Recorder, trace: Trace, text: str) -> Focus:
     Raises
     ------
     ConfigError
-        For something that is no entry of a parameter or of the input.
+        If there is no such entry of a parameter or of the input.
     """
     name, at = _parse(trace, text)
     slopes, wires, label = _Slopes(recorder), trace.wires, f"{name.text}{place(at)}"
@@ -126,11 +126,11 @@ def focus_on(recorder: Recorder, trace: Trace, text: str) -> Focus:
     kept, gradient = ended[:SHOWN], trace.values[name.gradient("L")][at]
     paths = tuple(_path(partial, name, at, wires) for partial in kept)
     summary = (
-        f"{_counted(count)} from {label} to L. Along each, the slopes are multiplied; the paths add up to "
-        f"dL/d{label} = {shown(gradient)}."
+        f"{_counted(count)} from {label} to L. The slopes along a path are multiplied; the products of all paths add "
+        f"up to dL/d{label} = {shown(gradient)}."
     )
     if not kept:
-        summary = f"No path leads from {label} to L: every one has a slope of 0 on the way."
+        summary = f"No path leads from {label} to L: each has a slope of 0 somewhere."
     moved: dict[Name, Array] = {wire: np.greater(found, 0) for wire, found in zip(wires, ways, strict=True)}
     return Focus(label, name, at, paths, summary, _rest(paths, ended, count, gradient), moved)
 
@@ -142,21 +142,21 @@ def _counted(count: float) -> str:
 
 
 def _rest(paths: Sequence[Path], ended: Sequence[_Partial], count: float, gradient: Any) -> str:
-    """Say what the paths that are shown add up to, and the others."""
+    """Return a sentence about the sum of the paths shown, and of the others."""
     kept = ended[:SHOWN]
     if count > len(kept):
         total = sum(partial.share for partial in kept)
-        looked_at = " of those looked at" if count > len(ended) else ""
+        followed = " of those followed" if count > len(ended) else ""
         return (
-            f"These {len(kept)} paths have the largest shares{looked_at}, {shown(total)} together; the others add up "
-            f"to {shown(float(gradient) - total)}."
+            f"These {len(kept)} paths have the largest products{followed}, which add up to {shown(total)}; those of "
+            f"all others add up to {shown(float(gradient) - total)}."
         )
     if len(kept) < 2:
         return ""
     digits = [decimal(path.result) for path in paths]
     exactly = None not in digits and sum(digits) == decimal(shown(gradient))  # type: ignore[arg-type]
     added = " + ".join(f"({path.result})" if path.result[0] == "-" else path.result for path in paths)
-    return f"Added up: {added} {'=' if exactly else '~'} {shown(gradient)}"
+    return f"Sum: {added} {'=' if exactly else '~'} {shown(gradient)}"
 
 
 def _parse(trace: Trace, text: str) -> tuple[Name, Shape]:
@@ -191,7 +191,7 @@ class _Partial(NamedTuple):
 
 
 def _importance(partial: _Partial) -> float:
-    """Return what sorts the largest shares first, and NaN before them."""
+    """Return a sort key that puts NaN first, and then the largest shares."""
     return -math.inf if math.isnan(partial.share) else -abs(partial.share)
 
 
@@ -214,17 +214,17 @@ def _path(partial: _Partial, name: Name, at: Shape, wires: Sequence[Name]) -> Pa
 
 
 class _Slopes:
-    """The slopes of each step between single entries, asked of the layers' own backward."""
+    """The slopes of each step between single entries, computed by the layers' own backward."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.bound = list(recorder.batch.bound())
-        self.memo: dict[tuple[int, int], Any] = {}  # of an operation, and a wire that it reads
+        self.memo: dict[tuple[int, int], Any] = {}  # slopes by operation and the wire that it reads
 
     def one_hot(self, i: int, dy: Array) -> tuple[Any, Any, Any]:
-        """Return what operation i's backward makes of a gradient: g, dx, and d_skip at the end of a block.
+        """Return the results of operation i's backward for a gradient: g, dx, and d_skip at the end of a block.
 
-        Forward goes before, as backward may use up a cache.
+        Forward is run first, as backward may overwrite a cache.
         """
         op, p, x, c, y = self.bound[i]
         g = Views({tensor.letter: np.full(tensor.shape, math.nan, dy.dtype) for tensor in op.params})
@@ -235,7 +235,7 @@ class _Slopes:
         return g, dx, c.d_skip.copy() if op.layer.skips else None
 
     def starts(self, name: Name, at: Shape) -> tuple[list[_Partial], int]:
-        """Return the paths' first steps, and the wire that they lead to."""
+        """Return the first steps of the paths, and the wire that they lead to."""
         r = self.recorder
         if name == r.wires[0]:
             return [_Partial(1.0, (0, at), ((0, at),), ())], 0
@@ -257,16 +257,16 @@ class _Slopes:
         return found, i + 1
 
     def onward(self, i: int, at: Shape) -> list[tuple[Node, Any, str]]:
-        """Return where an entry of wire i leads, with the slopes and how they are written."""
-        past = [each for end in self.ends(i) for each in self.through(end, at, i)]  # a block begins: past it
+        """Return the entries that an entry of wire i affects, with the slopes and their texts."""
+        past = [each for end in self.ends(i) for each in self.through(end, at, i)]  # past a block that begins
         return [each for each in (*past, *self.through(i, at, i)) if each[1] != 0]
 
     def ends(self, i: int) -> Sequence[int]:
-        """Return the operations that read wire i again, at the ends of the blocks that it goes into."""
+        """Return the operations at the ends of residual blocks that read wire i again."""
         return self.recorder.program.skipped_to.get(i - 1, ())
 
     def through(self, i: int, at: Shape, source: int) -> Iterator[tuple[Node, Any, str]]:
-        """Yield where operation i leads an entry of a wire that it reads, with the slopes and how they are written."""
+        """Yield the entries that an entry of a wire affects through operation i, with the slopes and their texts."""
         r = self.recorder
         kind, target = r.program.operations[i].kind, i + 1
         if kind == "dense":
@@ -282,13 +282,13 @@ class _Slopes:
                 yield (target, entry), slopes[at if slopes.ndim == 2 else (*entry, *at)], said
 
     def of_operation(self, i: int, source: int) -> Array:
-        """Return the slopes of an operation of any kind: of each entry of y by each of a wire, or by its own alone."""
+        """Return the slopes of an operation: of each entry of y by each entry of a wire, or by the same entry only."""
         if (i, source) in self.memo:
             return self.memo[i, source]
         r = self.recorder
         op, shape = r.program.operations[i], r.values[r.wires[i + 1]].shape
-        which = 1 if source == i else 2  # of what one_hot gives
-        if _alone(op.layer, r.train, shape[0]):  # one gradient of ones tells all slopes
+        which = 1 if source == i else 2  # the position of dx or d_skip in the results of one_hot
+        if _alone(op.layer, r.train, shape[0]):  # one gradient of ones gives all slopes
             slopes = self.one_hot(i, np.ones(shape, r.theta.dtype))[which]
         elif math.prod(shape) > WIDE:
             raise ConfigError(
@@ -304,7 +304,7 @@ class _Slopes:
         return slopes
 
     def ways(self, starts: Sequence[_Partial], first: int) -> list[Array]:
-        """Return for each wire how many ways lead to each of its entries."""
+        """Return for each wire how many paths lead to each of its entries."""
         r = self.recorder
         found = [np.zeros(r.values[wire].shape) for wire in r.wires]
         for partial in starts:
@@ -323,7 +323,7 @@ class _Slopes:
         return found
 
     def follow(self, starts: Sequence[_Partial], first: int) -> list[_Partial]:
-        """Return the paths to the outputs; where there are many, those with the largest shares on the way."""
+        """Return the paths to the outputs; if there are many, those with the largest shares in between."""
         reached: dict[int, list[_Partial]] = {first: list(starts)}
         last = len(self.recorder.wires) - 1
         for i in range(first, last):
@@ -334,7 +334,7 @@ class _Slopes:
 
 
 def _alone(layer: Layer, train: bool, rows: int) -> bool:
-    """Whether each entry of what a layer gives depends on the same entry of what came in, and on no other."""
+    """Whether each entry of a layer's output depends only on the same entry of its input."""
     if type(getattr(layer, "activation", None)) is FunctionPair:  # its formula is not known
         return True
     return all(entrywise(line.formula) for line in formulas.forward(layer, train=train, rows=rows))

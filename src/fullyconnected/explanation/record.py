@@ -1,4 +1,4 @@
-"""The record of one training step: what was computed, in order, with every number that went in and came out."""
+"""The record of one training step: its operations in order, with all their inputs and results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PHASES = ("forward", "loss", "backward", "check", "update")
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One line of the record: a result, its formula, and what went into it.
+    """One line of the record: a result, its formula, and its operands.
 
     Attributes
     ----------
@@ -30,16 +30,16 @@ class Step:
     phase : str
         ``"forward"``, ``"loss"``, ``"backward"``, ``"check"`` or ``"update"``.
     layer : str
-        Its name in the network: ``"dense_1"``; ``"loss"`` or the optimizer's name.
+        The layer's name in the network, such as ``"dense_1"``; ``"loss"``; or the optimizer's name.
     equation : Equation
-        Prints as text; ``.latex``, ``.mathml`` and ``.numpy`` say the same.
+        Prints as text, and has ``.latex``, ``.mathml`` and ``.numpy``.
     values : mapping of Name to array
-        Of everything in the equation, read-only.
+        All quantities in the equation, read-only.
     why : str
-        One sentence.
+        One sentence that explains the formula.
     entries : tuple of index, or None
-        Which entries of the result there are; None means all. A difference is not taken for every entry of a large
-        tensor.
+        The entries of the result that were computed; None means all. In a large tensor, only some entries are compared
+        with central differences.
     """
 
     number: int
@@ -68,7 +68,7 @@ class Step:
 
     @property
     def operands(self) -> dict[str, Array]:
-        """The values that went in, by name."""
+        """The values of the operands, by name."""
         return {name.text: self.values[name] for name in names_in(self.equation.right)}
 
     @property
@@ -78,20 +78,20 @@ class Step:
 
     @property
     def known(self) -> bool:
-        """Whether the formula says how the result is computed, or only that a user's own code did it."""
+        """Whether the formula of the result is known; it is not for the result of a user's own code."""
         return _known(self.equation.right)
 
     @property
     def finite(self) -> bool:
-        """Whether every number of the result is."""
+        """Whether every number of the result is finite."""
         chosen = self.result if self.entries is None else [self.result[entry] for entry in self.entries]
         return bool(np.isfinite(chosen).all())
 
     @property
     def error(self) -> float:
-        """The largest distance of the result from its formula, relative to the largest number met on the way.
+        """The largest difference between the result and its formula, relative to the largest intermediate number.
 
-        NaN where the formula is not known, or nothing is finite.
+        NaN if the formula is not known, or if no number is finite.
         """
         if not self.known:
             return math.nan
@@ -105,24 +105,26 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """The record of one training step, made by :func:`trace`: ordered, and frozen.
+    """The read-only record of one training step, returned by :func:`trace`.
 
     Attributes
     ----------
     steps : tuple of Step
-        In the order in which they were computed.
+        The steps in the order of the computation.
     values : mapping of Name to array
         Every quantity by its name; read-only.
     operations : tuple of Operation
-        The program that ran, every activation a step of its own; ``wires`` are the names of what goes in and out.
+        The program that ran, with every activation as a separate operation.
+    wires : tuple of Name
+        The names of the input, and of the output of each operation.
     loss : float
-        With l2, if there is any.
+        The loss, including l2.
     dtype : str
-        What the network computes in. The differences are taken in float64.
+        The dtype of the network. The central differences are computed in float64.
     rows : int
-        Of the batch.
+        The number of rows in the batch.
     settings : mapping of str to str
-        What else the numbers depend on, as text.
+        Everything else that the numbers depend on, as text.
     """
 
     steps: tuple[Step, ...]
@@ -136,7 +138,7 @@ class Trace:
 
     @property
     def given(self) -> tuple[Name, ...]:
-        """What was not computed: inputs, targets, weights, parameters and settings."""
+        """The names of quantities that were not computed: inputs, targets, sample weights, parameters and settings."""
         computed = {step.equation.left for step in self.steps}
         used = dict.fromkeys(name for step in self.steps for name in names_in(step.equation.right))
         return tuple(name for name in used if name not in computed and not name.full.endswith((":right", ":left")))
@@ -148,26 +150,26 @@ class Trace:
 
     @property
     def reports(self) -> tuple[TensorReport, ...]:
-        """How each gradient compares with central differences."""
+        """The comparison of each gradient with central differences."""
         return tuple(step.report for step in self.steps if step.report is not None)
 
     @property
     def ok(self) -> bool:
-        """Whether all is finite, and no gradient that was compared is wrong."""
+        """Whether all numbers are finite, and no gradient that was compared is wrong."""
         return self.first_not_finite is None and not self.wrong
 
     @property
     def wrong(self) -> bool:
-        """Whether a gradient is wrong: it disagrees with the differences by more than these may be off."""
+        """Whether a gradient differs from the central differences by more than their error."""
         return any(report.wrong for report in self.reports)
 
     @property
     def resolved(self) -> bool:
-        """Whether a gradient at least could be compared."""
+        """Whether at least one gradient could be compared."""
         return any(report.verdict != "unresolved" for report in self.reports)
 
     def name(self, text: str) -> Name:
-        """Return the name that is written so, or called so by the library: ``"W1"`` or ``"dense_1.W"``."""
+        """Return the name with this text or full name: ``"W1"`` or ``"dense_1.W"``."""
         for name in self.values:
             if text in (name.text, name.quantity):
                 return name

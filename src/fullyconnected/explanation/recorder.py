@@ -1,7 +1,7 @@
-"""What makes the record: it runs a step by the layers' own code, and keeps every result.
+"""The recorder, which runs a training step with the layers' own code, and keeps every result.
 
-The program is laid out once more with every activation as a step of its own, so that nothing is written over. The tests
-hold that run equal to the ordinary one, bit for bit.
+It runs a copy of the program with every activation as a separate operation, so that no result is overwritten. Tests
+hold its results equal to those of the original program, bit for bit.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder", "recorded", "trace"]
 
-STEP = 1e-3  # of the differences: with eight digits of a loss of about 1, four of the slope can be followed by hand
-PAST = "Its input went past the block, too: the gradient that comes back on that way is added."
+STEP = 1e-3  # step of the differences: eight digits of a loss of about 1 give four digits of the slope by hand
+PAST = "The input is also added at the end of the block: the gradient from there is added."
 ALL, SOME = 64, 8  # a tensor of at most so many entries is checked whole; of a larger one, so many
 
 
@@ -64,23 +64,22 @@ def trace(
 ) -> Trace:
     """Return the record of one training step of a network: forward, loss, backward, check and update.
 
-    Nothing changes: not the network, nor its running statistics. Every value was written by the code that trains; the
-    differences of the check are those of :func:`fullyconnected.check_gradients`.
+    The training code computes every value. The network and its running statistics do not change.
 
     Parameters
     ----------
     net : Network
-        Of any layers; those of a user's own are shown by what they gave.
+        A network of any layers; for your own layers, the record has results but no formulas.
     x, t : array
         The batch, one row or more, and its targets.
     loss : Loss or str
-        Such as ``fc.HalfSquaredError()``.
+        The loss, such as ``fc.HalfSquaredError()``.
     optimizer : Optimizer or str, optional
-        Any stepwise rule; its first step is shown. None leaves the update out.
+        An optimizer, whose first step is recorded; with None, there is no update. Solvers such as LBFGS are refused.
     l2, sample_weight, train, seed
-        As :meth:`Network.gradients` takes them.
+        As for :meth:`Network.gradients`.
     step : float, optional
-        The step of the differences, relative for entries above 1; positive. 0.001 if None.
+        The step of the central differences, multiplied by the entry's size if that is above 1; 0.001 if None.
 
     Returns
     -------
@@ -90,7 +89,7 @@ def trace(
     Raises
     ------
     InputTypeError, ConfigError
-        For something that is no network, or a solver; and whatever :meth:`Network.gradients` raises.
+        If ``net`` is not a Network, or the optimizer is a solver; and the errors of :meth:`Network.gradients`.
 
     Examples
     --------
@@ -111,13 +110,13 @@ def recorded(
     net: Network, x: Any, t: Any, loss: Any, optimizer: Any, l2: float, sample_weight: Any, train: bool, seed: Any,
     step: float | None,
 ) -> tuple[Recorder, Trace]:  # fmt: skip
-    """Return the record as :func:`trace` does, and what has run it."""
+    """Return the record as :func:`trace` does, and the recorder that made it."""
     if not isinstance(net, Network):
         raise InputTypeError(f"a Network can be traced; got {net!r}")
     rule = None if optimizer is None else OPTIMIZERS.get(optimizer)
     if isinstance(rule, Solver):
         raise ConfigError(
-            f"{type(rule).__name__} takes many looks at the data in a step; give a stepwise rule, such as fc.SGD(0.1)"
+            f"{type(rule).__name__} evaluates the loss many times in a step; give an optimizer such as fc.SGD(0.1)"
         )
     data = check_data(net.program, net.dtype, x, t, loss, sample_weight, columns=net.columns)
     l2, seed = number("l2", l2), as_seed(seed)
@@ -130,14 +129,14 @@ def recorded(
         recorder.check(of_network(net, x, t, data.loss, l2, sample_weight, train, seed, "numpy"), step)
     settings = {"loss": printable(repr(data.loss)), "dtype": net.dtype.name, "rows": str(len(data.x))}
     if any(op.layer.random or op.state for op in net.program.operations):
-        settings["mode"] = f"training, seed {seed}" if train else "prediction: dropout and batch statistics at rest"
+        settings["mode"] = f"training, seed {seed}" if train else "prediction: no dropout, and running statistics"
     if l2:
         settings["l2"] = repr(l2)
     if rule is not None:
         recorder.update(rule)
         settings["optimizer"] = printable(repr(rule))
     if recorder.checked:
-        settings["step"] = f"{step:g}, relative for numbers above 1; the differences are taken in float64"
+        settings["step"] = f"{step:g} for the central differences, which are in float64; relative for numbers above 1"
     return recorder, Trace(
         tuple(recorder.steps),
         MappingProxyType(recorder.values),
@@ -151,9 +150,9 @@ def recorded(
 
 
 def apart(program: Program) -> Program:
-    """Return the same mathematics with every activation as a step of its own, so that what it is given is kept."""
+    """Return the same program with every activation as a separate operation, so that its input is kept."""
     found: list[Part] = []
-    last = {-1: -1}  # of each operation, which gives its output here
+    last = {-1: -1}  # for each original operation, the one that gives its output here
     for i, op in enumerate(program.operations):
         reads = tuple(last[source] for source in op.reads)
         for layer in _layers_of(op):
@@ -164,7 +163,7 @@ def apart(program: Program) -> Program:
 
 
 def _layers_of(op: Operation) -> list[Layer]:
-    """Return the layer of an operation, or the two that do the same where it has an activation within it."""
+    """Return the layer of an operation, or a layer and its activation as two layers."""
     layer: Any = op.layer
     if op.kind != "dense" or layer.activation is None:
         return [layer]
@@ -172,11 +171,11 @@ def _layers_of(op: Operation) -> list[Layer]:
 
 
 class Recorder:
-    """Runs the program once and writes down every result."""
+    """Runs the program once and records every result."""
 
     def __init__(self, net: Network, data: Data, rule: Optimizer | None, train: bool) -> None:
         self.net, self.data, self.train = net, data, train
-        self.taken: set[str] = {"l2", *([] if rule is None else vars(rule))}  # texts and full names that something has
+        self.taken: set[str] = {"l2", *([] if rule is None else vars(rule))}  # texts and full names in use
         self.program = apart(net.program)
         self.theta, self.state = net.theta.copy(), net.state.copy()
         self.workspace = Workspace(
@@ -189,11 +188,11 @@ class Recorder:
         self._name_steps()
 
     def _name_steps(self) -> None:
-        """Name every wire between the steps, as the network's own steps are called and counted."""
+        """Name every wire between the operations, after the names and numbers of the network's own operations."""
         self.names: list[str] = []
         self.index: list[str] = []
         self.wires = [Name("x", full="x")]
-        raw = []  # the steps' names as the network has them
+        raw = []  # names of the operations as in the network
         for i, op in enumerate(self.net.program.operations):
             k, name = str(i + 1), printable(op.name)
             z, y = Name("z", k, full=f"{name}.z"), Name("y", k, full=f"{name}.y")
@@ -204,7 +203,7 @@ class Recorder:
                 self.taken |= self._alike(wire) | {wire.full}
                 raw.append(op.name)
         self.parameters: dict[tuple[int, str], Name] = {}
-        self.called: dict[Name, str] = {self.wires[0]: "x"}  # how the gradient check calls parameters and the input
+        self.called: dict[Name, str] = {self.wires[0]: "x"}  # the names of parameters and input in the gradient check
         for i, op in enumerate(self.program.operations):
             for letter in (tensor.letter for tensor in (*op.params, *op.state)):
                 own = self._own(letter, self.index[i], self.names[i])
@@ -212,12 +211,12 @@ class Recorder:
                 self.called[own] = f"{raw[i]}.{letter}"
 
     def _alike(self, name: Name) -> set[str]:
-        """Return all that is called after a quantity: itself, its gradients, and what an update makes of it."""
+        """Return the identifiers of a quantity, of its gradients, and of its updated value."""
         gradients = (name.gradient(of) for of in "LE")
         return {each.identifier for each in (name, replace(name, new=True), *gradients)}
 
     def _own(self, letter: str, index: str, layer: str) -> Name:
-        """Return the name of something that a user may have called anything; nothing else is called so."""
+        """Return a unique name for a parameter or statistic, whose letter a user has chosen."""
         full = f"{layer}.{printable(letter).replace(':', '_')}"
         while {full, f"{full}_new"} & self.taken:
             full += "_"
@@ -225,7 +224,7 @@ class Recorder:
         return self._new(Name(identifier(letter), index, full=full))
 
     def _new(self, name: Name) -> Name:
-        """Return the name, with as many underscores as it takes to tell it from all others."""
+        """Return the name, with underscores added until it differs from all others."""
         while self._alike(name) & self.taken:
             name = replace(name, letter=f"{name.letter}_")
         self.taken |= self._alike(name)
@@ -239,23 +238,23 @@ class Recorder:
         return name
 
     def add(self, phase: str, layer: str, left: Name, right: Expression, why: str, **more: Any) -> None:
-        """Write down a step, whose values are kept already."""
+        """Record a step, whose values are already kept."""
         values = {name: self.values[name] for name in (left, *names_in(right))}
         equation = Equation(left, right)
         self.steps.append(Step(len(self.steps) + 1, phase, layer, equation, MappingProxyType(values), why, **more))
 
     def parameter(self, i: int, letter: str) -> Name:
-        """Return the name of a parameter or running statistic of step i, or of something that it keeps or is set to."""
+        """Return the name of a parameter, running statistic, cached value or setting of operation i."""
         own = self.parameters.get((i, letter))
         return own or Name(letter, self.index[i], full=f"{self.names[i]}.{letter}")
 
     def bound(
         self, formula: Expression, local: Mapping[str, Expression], called: Callable[[Name], Name], *sources: Any
     ) -> Expression:
-        """Return a formula in the network's names, keeping what it reads that is not kept yet.
+        """Return a formula with the network's names, and keep the values of names that are new.
 
-        ``local`` names what is known; other letters are ``called`` as that says, and looked for in ``sources``: a
-        parameter, a running statistic, something in the cache, or a setting.
+        ``local`` has the known names. Other letters are parameters, running statistics, cached values or settings:
+        ``called`` gives their names, and their values are attributes of ``sources``.
         """
         names: dict[Name, Expression] = {}
         for name in names_in(formula):
@@ -266,7 +265,7 @@ class Recorder:
         return with_names(formula, names)
 
     def of_operation(self, i: int, formula: Expression, *sources: Any) -> Expression:
-        """Return a formula of operation i in the network's names."""
+        """Return a formula of operation i with the network's names."""
         op, y = self.program.operations[i], self.wires[i + 1]
         local = {"x": self.wires[i], "y": y, "dy": y.gradient("L"), "1": Name("1", full="ones")}
         if op.layer.skips:
@@ -309,7 +308,7 @@ class Recorder:
         local = {"z": z, "t": t}
         if weighted:
             local["w"] = self.keep(Name("w", full="sample_weight"), batch.c.w[:, :1])
-        # the loss writes over its probabilities; what it predicts are the same
+        # the loss overwrites its probabilities, but its predictions are the same
         written: dict[str, Callable[[], Any]] = {
             "p": lambda: data.loss.predictions(batch.z),
             "L": lambda: value,
@@ -336,13 +335,13 @@ class Recorder:
         right: Expression = Name("E", full="E")
         if decaying:
             right = right + rate / 2 * chain("+", [total(name**2) for name in decaying])
-        # the gradients are not there yet: add_l2 is given zeros to add to, and nothing of that is left
+        # there are no gradients yet: add_l2 adds to zeros, which are discarded
         batch.workspace.gradient.fill(0)
         with np.errstate(all="ignore"):
             value = value + batch.workspace.add_l2(l2)
         batch.workspace.gradient.fill(math.nan)
         left = self.keep(Name("L", full="L"), value)
-        self.add("loss", "loss", left, right, "l2 adds half of l2 times the squares of all weights.")
+        self.add("loss", "loss", left, right, "The L2 term is l2 / 2 times the sum of the squares of all weights.")
         return value
 
     def _tensors(self) -> Iterator[tuple[int, str, bool]]:
@@ -363,7 +362,7 @@ class Recorder:
             if decays:
                 name = self.parameter(i, letter)
                 left = self.keep(name.gradient("L"), getattr(self.workspace.g[i], letter))
-                why = "The slope of l2 / 2 times a square is l2 times the weight."
+                why = "The derivative of l2 / 2 times the square of a weight is l2 times the weight."
                 self.add("backward", self.names[i], left, name.gradient("E") + rate * name, why)
 
     def _backward_step(self, i: int, op: Operation, g: Any, dx: Array | None, l2: bool) -> None:
@@ -376,7 +375,7 @@ class Recorder:
                 left = left.gradient("E" if l2 and letter in decaying else "L")
             else:
                 left, value = self.wires[i].gradient("L"), dx
-                for end in self.program.skipped_to.get(i - 1, ()):  # where its input is read again
+                for end in self.program.skipped_to.get(i - 1, ()):  # operations that read its input again
                     past = formulas.d_skip(self.program.operations[end].layer, train=self.train)
                     right = right + self.of_operation(end, past)
                     why = f"{line.why} {PAST}"
@@ -384,7 +383,7 @@ class Recorder:
             self.add("backward", self.names[i], left, right, why)
 
     def check(self, subject: Any, size: float) -> None:
-        """Write down the central differences of every tensor, or of some of its entries where it is large."""
+        """Record the central differences for every tensor; for a large one, only for some of its entries."""
         self.checked = True
         tolerance = TOLERANCE[subject.dtype]
         half = self.keep(Name("h", full="h"), np.float64(size))
@@ -394,7 +393,7 @@ class Recorder:
             chosen = np.arange(array.size)
             if array.size > ALL:
                 chosen = np.unique(np.linspace(0, array.size - 1, SOME).round().astype(int))
-            chosen = chosen[np.isfinite(array.ravel()[chosen])]  # from NaN and infinity no step leads anywhere
+            chosen = chosen[np.isfinite(array.ravel()[chosen])]  # NaN and infinity cannot be moved
             if not len(chosen):
                 continue
             above, below, way, slope = (np.full(array.shape, math.nan) for _ in range(4))
@@ -419,7 +418,7 @@ class Recorder:
             self.add("check", layer, left, formula, verdict(report, label), entries=entries, report=report)
 
     def update(self, rule: Optimizer) -> None:
-        """Write down the first step of a rule, from slots of zeros."""
+        """Record the first step of an optimizer, whose state starts at zero."""
         theta, gradient = self.theta.copy(), self.workspace.gradient
         slots = new_slots(rule, self.program, theta.dtype)
         with np.errstate(all="ignore"):
@@ -458,16 +457,16 @@ class Recorder:
 
 
 def verdict(report: TensorReport, label: str) -> str:
-    """Say in a sentence how a gradient compares with the differences."""
+    """Return a sentence that compares a gradient with the central differences."""
     size = math.prod(report.shape)
     some = f" ({report.checked:,} of {size:,} entries were compared)" if report.checked < size else ""
     if report.verdict == "unresolved":
-        said = f"Cannot be resolved: dL/d{label} and the differences are below their rounding{some}."
+        said = f"Unresolved: dL/d{label} and the differences are smaller than their rounding errors{some}."
     elif report.ok:
         near = f"{abs(report.error):.1g} of its largest entry"
-        said = f"Agrees with dL/d{label}, to {near}, judged at a step of {FIRST_STEP:.1g}{some}."
+        said = f"dL/d{label} agrees within {near}, compared at a step of {FIRST_STEP:.1g}{some}."
     else:
-        said = f"DISAGREES with dL/d{label}: {report.gradient:.6g} against {report.difference:.6g}{some}. {report.hint}"
+        said = f"dL/d{label} DISAGREES: it is {report.gradient:.6g}, not {report.difference:.6g}{some}. {report.hint}"
     if report.kinks:
-        said += f" {len(report.kinks)} of the entries lie on a kink, where there is no slope to compare."
+        said += f" {len(report.kinks)} of the entries lie on a kink, where there is no derivative to compare."
     return said.strip()

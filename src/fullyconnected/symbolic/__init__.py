@@ -1,1 +1,1 @@
-"""Formulas as trees: what the library computes, printed as text, NumPy, LaTeX or MathML, and evaluated."""
+"""Formulas as trees, which can be evaluated, and printed as text, NumPy, LaTeX or MathML."""

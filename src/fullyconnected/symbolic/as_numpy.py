@@ -7,7 +7,7 @@ __all__ = ["NumPy", "as_numpy"]
 
 
 class NumPy(Notation):
-    """Python source over arrays that are named as in the text."""
+    """Python source, with arrays named as in plain text."""
 
     runs = True
 

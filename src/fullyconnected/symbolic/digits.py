@@ -1,4 +1,4 @@
-"""Numbers as they are shown: at most eight significant digits, and what those digits are worth."""
+"""Numbers as text with at most eight significant digits, and the exact value of such a text."""
 
 import math
 from fractions import Fraction
@@ -12,7 +12,7 @@ DIGITS = 8
 
 
 def shown(value: Any) -> str:
-    """Return a number with up to 8 significant digits, or as few as its own type needs to tell it from others.
+    """Return a number as text with up to 8 significant digits, or fewer if they identify it in its own dtype.
 
     >>> shown(1 / 3), shown(0.1 + 0.2), shown(np.float32(0.1)), shown(-1.5e-7), shown(-0.0), shown(float("-inf"))
     ('0.33333333', '0.3', '0.1', '-1.5e-7', '0', '-inf')
@@ -34,7 +34,7 @@ def shown(value: Any) -> str:
 
 
 def place(at: tuple[int, ...]) -> str:
-    """Return an index as it is written behind a name.
+    """Return an index in the form in which it follows a name.
 
     >>> place((0, 1)), place(())
     ('[0,1]', '')
@@ -43,7 +43,7 @@ def place(at: tuple[int, ...]) -> str:
 
 
 def decimal(text: str) -> Fraction | None:
-    """Return what the digits say, exactly; None for what is not finite.
+    """Return the exact value of the digits; None for NaN and infinity.
 
     >>> decimal("0.49")
     Fraction(49, 100)

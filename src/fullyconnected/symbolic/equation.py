@@ -28,7 +28,7 @@ NOTATIONS: dict[str, Notation] = {"text": text, "latex": latex, "mathml": mathml
 
 @dataclass(frozen=True)
 class Equation:
-    """A name and the formula of what it stands for, in every notation."""
+    """A name and its formula, in every notation."""
 
     left: Name
     right: Expression
@@ -44,20 +44,20 @@ class Equation:
 
     @property
     def text(self) -> str:
-        """As plain text, with the names that a user has chosen as they are; printing escapes their letters."""
+        """The equation as plain text; names that a user has chosen may have letters that are not ASCII."""
         return self.written("text")
 
     @property
     def latex(self) -> str:
-        """For LaTeX's mathematics mode."""
+        """The equation for LaTeX's mathematics mode."""
         return self.written("latex")
 
     @property
     def mathml(self) -> str:
-        """The inside of a ``math`` element."""
+        """The equation as the content of a ``math`` element."""
         return self.written("mathml")
 
     @property
     def numpy(self) -> str:
-        """Python source: an assignment."""
+        """The equation as an assignment in Python."""
         return self.written("numpy")

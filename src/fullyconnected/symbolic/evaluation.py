@@ -1,4 +1,4 @@
-"""What a formula says of arrays, and what it says of a single entry, with the numbers put in.
+"""Evaluation of a formula for arrays, and the formula of a single entry with numbers instead of names.
 
 >>> from fullyconnected.symbolic.expression import Name
 >>> x, W, b = Name("x"), Name("W", "1"), Name("b", "1")
@@ -72,18 +72,18 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def evaluate(node: Expression, values: Values) -> Any:
-    """Return what a formula gives for arrays: the same operations in the same dtype, by NumPy.
+    """Return the value of a formula for arrays, by the same operations of NumPy in the same dtype.
 
     Raises
     ------
     TypeError
-        For a formula with an :class:`Opaque` part.
+        If the formula has an :class:`Opaque` part.
     """
     return _value_and_size(node, values)[0]
 
 
 def size_of(node: Expression, values: Values) -> float:
-    """Return the largest number met on the way, sums of magnitudes included: rounding is relative to that."""
+    """Return the largest intermediate number, including sums of magnitudes; rounding errors are relative to it."""
     return float(_value_and_size(node, values)[1])
 
 
@@ -129,7 +129,7 @@ def _value_and_size(node: Expression, values: Values) -> tuple[Any, float]:
 
 
 def shape_of(node: Expression, values: Values) -> Shape:
-    """Return the shape of what a formula gives."""
+    """Return the shape of a formula's value."""
     match node:
         case Name():
             return values[node].shape
@@ -148,18 +148,18 @@ def shape_of(node: Expression, values: Values) -> Shape:
     return np.broadcast_shapes(*shapes) if shapes else ()
 
 
-# --- one entry, with the numbers put in -------------------------------------------------------------------------------
+# --- one entry, with numbers instead of names -------------------------------------------------------------------------
 
 
 def entry(node: Expression, at: Shape, values: Values) -> Expression:
-    """Return what a formula says of one entry of its result: a tree of numbers.
+    """Return the formula of one entry of the result as a tree of numbers.
 
-    A sum of many terms is shown by its first ones and its last, with a :class:`Gap` that says how many are between.
+    A sum of many terms has only the first ones and the last, with a :class:`Gap` for the others.
     """
     match node:
         case Name():
             array = values[node]
-            # broadcasting, as NumPy's: aligned at the last axis, and an axis of length 1 stands for any
+            # broadcasting as in NumPy: axes are aligned at the last one, and an axis of length 1 fits any index
             index = tuple(0 if n == 1 else i for n, i in zip(array.shape[::-1], at[::-1], strict=False))[::-1]
             value = array[index]
             return Number(value.item(), shown(value), node.quantity + place(index))
@@ -230,9 +230,9 @@ def _reduced(kind: str, over: str, operand: Expression, at: Shape, values: Value
 
 
 def exact(node: Expression) -> Fraction | None:
-    """Return what a tree of numbers is worth, by the digits shown; None where it is no fraction, or not all is shown.
+    """Return the value of a tree of numbers, given their shown digits; None if it is no fraction or has a gap.
 
-    It decides between ``=`` and the approximate sign.
+    The value decides between ``=`` and the sign for rounded numbers.
     """
     match node:
         case Number(_, text):

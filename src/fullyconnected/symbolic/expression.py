@@ -1,4 +1,4 @@
-"""Formulas as small trees, which hold no arrays: ``evaluation`` is handed them, and ``notation`` prints the trees.
+"""Formulas as small trees without arrays; ``evaluation`` evaluates them for arrays, and ``notation`` prints them.
 
 A formula is written with Python's operators on :class:`Name`.
 
@@ -23,12 +23,12 @@ __all__ = [
     "sides", "total", "where", "with_names",
 ]  # fmt: skip
 
-TERMS = 8  # a sum of more terms is shown by its first ones and its last
+TERMS = 8  # of a longer sum, only the first terms and the last are shown
 
 
 @dataclass(frozen=True)
 class Expression:
-    """A node of a formula; the operators of Python make trees of nodes."""
+    """A node of a formula; Python's operators combine nodes to trees."""
 
     def __add__(self, other: Any) -> "Expression":
         return Binary("+", self, number(other))
@@ -74,29 +74,29 @@ class Expression:
 
 @dataclass(frozen=True)
 class Name(Expression):
-    """A quantity: ``W1``; its gradient ``dL/dW1`` (``of="L"``); what an update makes of it, ``W1_new``."""
+    """A quantity ``W1``; its gradient ``dL/dW1`` (``of="L"``); or its updated value ``W1_new`` (``new=True``)."""
 
     letter: str
     index: str = ""
     of: str = ""
     new: bool = False
-    full: str = ""  # what the library calls it: dense_1.W
+    full: str = ""  # its name in the library: dense_1.W
 
     @property
     def text(self) -> str:
-        """As it is written in plain text."""
+        """The name in plain text."""
         plain = self.letter + ("_" if self.index and not self.index.isdigit() else "") + self.index
         plain += "_new" * self.new
         return f"d{self.of}/d{plain}" if self.of else plain
 
     @property
     def identifier(self) -> str:
-        """As it is written in Python."""
+        """The name in Python."""
         return self.text.replace("/", "_")
 
     @property
     def quantity(self) -> str:
-        """What marks it in every picture and table: ``dense_1.W``, and ``dL:dense_1.W`` for its gradient."""
+        """The key of the quantity in pictures and tables: ``dense_1.W``, and ``dL:dense_1.W`` for its gradient."""
         plain = (self.full or self.text.removeprefix(f"d{self.of}/d").removesuffix("_new")) + "_new" * self.new
         return f"d{self.of}:{plain}" if self.of else plain
 
@@ -107,7 +107,7 @@ class Name(Expression):
 
 @dataclass(frozen=True)
 class Number(Expression):
-    """A number, the digits that are shown of it, and the quantity that it is an entry of."""
+    """A number, its shown digits, and the quantity of which it is an entry."""
 
     value: float | int
     text: str = ""
@@ -116,7 +116,7 @@ class Number(Expression):
 
 @dataclass(frozen=True)
 class Binary(Expression):
-    """Two operands of ``+ - * / ^`` entry by entry, or ``@``, the product of matrices."""
+    """An operation on two operands: ``+ - * / ^`` entry by entry, or ``@``, the matrix product."""
 
     operator: str
     left: Expression
@@ -125,21 +125,21 @@ class Binary(Expression):
 
 @dataclass(frozen=True)
 class Negative(Expression):
-    """Minus something."""
+    """Minus an operand."""
 
     operand: Expression
 
 
 @dataclass(frozen=True)
 class Transposed(Expression):
-    """A matrix with rows for columns."""
+    """A transposed matrix."""
 
     operand: Expression
 
 
 @dataclass(frozen=True)
 class Call(Expression):
-    """A function from :data:`FUNCTIONS`, of each entry or, as ``pick``, of each row."""
+    """A function from :data:`FUNCTIONS`, applied to each entry or, like ``pick``, to each row."""
 
     function: str
     operands: tuple[Expression, ...]
@@ -147,7 +147,7 @@ class Call(Expression):
 
 @dataclass(frozen=True)
 class Opaque(Call):
-    """A function whose formula is not known, such as a user's own layer; it may be called anything."""
+    """A function whose formula is not known, such as a user's own layer; it may have any name."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ class Cases(Expression):
 
 @dataclass(frozen=True)
 class Gap(Expression):
-    """Terms of a sum that are not shown, and how many they are."""
+    """The terms of a sum that are not shown, given by their number."""
 
     count: int
 
@@ -187,7 +187,7 @@ Values = Mapping[Name, Array]
 
 
 def number(value: Any) -> Expression:
-    """Return a number as a node, and a node as it is."""
+    """Return a number as a node, and a node unchanged."""
     return value if isinstance(value, Expression) else Number(value, shown(value))
 
 
@@ -197,12 +197,12 @@ def call(function: str, *operands: Expression) -> Expression:
 
 
 def opaque(name: str, *operands: Expression) -> Expression:
-    """Return a function of expressions of which nothing is known but its name."""
+    """Return a function of expressions of which only the name is known."""
     return Opaque(printable(name), operands)
 
 
 def chain(operator: str, nodes: Sequence[Expression]) -> Expression:
-    """Return a sum or a product: of many operands a tree that is not deep, which is written as the others are."""
+    """Return a sum or a product; many operands form a balanced tree, which is printed like any other."""
     if len(nodes) <= TERMS:
         return reduce(lambda a, b: Binary(operator, a, b), nodes)
     half = len(nodes) // 2
@@ -231,7 +231,7 @@ def where(condition: Expression, then: Any, otherwise: Any) -> Expression:
 
 
 def sides(node: Expression) -> tuple[Expression, ...]:
-    """Return what a node is made of, from left to right."""
+    """Return the operands of a node, from left to right."""
     fields = [value if isinstance(value, tuple) else (value,) for value in vars(node).values()]
     return tuple(part for parts in fields for part in parts if isinstance(part, Expression))
 
@@ -249,14 +249,14 @@ def names_in(node: Expression) -> Iterator[Name]:
 
 
 def entrywise(node: Expression) -> bool:
-    """Whether each entry of what a formula gives is made of the same entry of each operand, and of no other."""
+    """Whether each entry of a formula's value depends only on the same entry of each operand."""
     mixes = isinstance(node, Reduce | Transposed | Opaque) or (isinstance(node, Binary) and node.operator == "@")
     mixes |= isinstance(node, Call) and node.function in ("onehot", "pick")
     return not mixes and all(map(entrywise, sides(node)))
 
 
 def with_names(node: Expression, names: Mapping[Name, Expression]) -> Expression:
-    """Return the formula with other nodes in the place of names."""
+    """Return the formula with some names replaced by other nodes."""
 
     def renamed(field: Any) -> Any:
         if isinstance(field, tuple):

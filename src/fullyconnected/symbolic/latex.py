@@ -8,7 +8,7 @@ __all__ = ["Latex", "latex", "latex_number"]
 
 
 class Latex(Notation):
-    """LaTeX for mathematics mode, such as KaTeX and MathJax take."""
+    """LaTeX for mathematics mode, as KaTeX and MathJax accept it."""
 
     ten = True
 

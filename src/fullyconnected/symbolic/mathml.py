@@ -8,11 +8,11 @@ from fullyconnected.symbolic.notation import ADDED, OVER, RAISED, WHOLE, Notatio
 
 __all__ = ["MINUS", "MathML", "mathml", "mathml_number"]
 
-MINUS = "\u2212"  # a hyphen would be shorter than the sign of a number beside it
+MINUS = "\u2212"  # a hyphen is shorter than the minus sign of numbers
 
 
 class MathML(Notation):
-    """Presentation MathML; each number that is an entry of something carries ``data-q``, which says of what."""
+    """Presentation MathML; a number that is an entry of a quantity has the attribute ``data-q`` with its name."""
 
     ten = True
 
@@ -128,7 +128,7 @@ GREEK_LETTERS = {
 
 
 def mathml_number(text: str, quantity: str = "") -> str:
-    """Return shown digits as MathML: one element, so that it can be marked as one."""
+    """Return shown digits as one MathML element, so that a page can mark it."""
     mark = f' data-q="{escape(quantity)}"' if quantity else ""
     mantissa, _, exponent = text.replace("-", "\u2212").replace("inf", "∞").partition("e")
     if not exponent:
@@ -137,7 +137,7 @@ def mathml_number(text: str, quantity: str = "") -> str:
 
 
 def _one(text: str) -> str:
-    """Return MathML that is a single element: a base or an exponent must be one."""
+    """Return MathML as a single element, which a base or an exponent must be."""
     depth = ended = 0
     for tag in re.finditer(r"<(/?)", text):
         depth += -1 if tag[1] else 1

@@ -1,4 +1,4 @@
-"""What a user has called things, so that every notation takes it: layers, parameters and rules may have any names."""
+"""Users' names of layers, parameters and optimizers, converted so that every notation accepts them."""
 
 import unicodedata
 
@@ -6,7 +6,7 @@ __all__ = ["identifier", "latin"]
 
 
 def latin(text: object) -> str:
-    """Return text with every letter as letters of English: without its accents, or as Unicode calls it.
+    """Return text in ASCII: letters lose their accents, and others are spelled by their Unicode names.
 
     >>> latin("größe"), latin("γ"), latin("Δx"), latin("字"), latin("a-b")
     ('grosse', 'gamma', 'Deltax', 'u5b57', 'a-b')
@@ -25,7 +25,7 @@ def _latin(c: str) -> str:
 
 
 def identifier(text: object) -> str:
-    """Return text as the beginning of a Python name, which a number may follow, in ASCII.
+    """Return text as a Python name in ASCII that does not end with a digit, so that a number can follow.
 
     >>> identifier("lambda"), identifier("W-x"), identifier("2nd"), identifier("W1"), identifier("β")
     ('lambda', 'W_x', 'p2nd', 'W1_', 'beta')

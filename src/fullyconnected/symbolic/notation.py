@@ -1,4 +1,4 @@
-"""Where the brackets of a formula go; what stands in them, each notation says for itself."""
+"""The base class of all notations, which decides where a formula needs brackets."""
 
 from fullyconnected.errors import ConfigError
 from fullyconnected.symbolic.expression import (
@@ -22,7 +22,7 @@ __all__ = [
     "plain",
 ]  # fmt: skip
 
-COMPARED, ADDED, MULTIPLIED, SIGNED, RAISED, WHOLE = range(6)  # how tightly a formula holds together
+COMPARED, ADDED, MULTIPLIED, SIGNED, RAISED, WHOLE = range(6)  # how tightly an operator binds
 LEVEL = {"+": ADDED, "-": ADDED, "*": MULTIPLIED, "/": MULTIPLIED, "@": MULTIPLIED, "^": RAISED}
 OVER = {"units": "j", "rows": "i", "all": ""}
 SCALARS = {"lr", "beta", "epsilon", "rho", "weight_decay", "step", "alpha", "slope", "lambda", "delta", "q", "l2",
@@ -31,23 +31,23 @@ GREEK = {"alpha", "beta", "delta", "epsilon", "gamma", "lambda", "Phi", "phi", "
 
 
 def plain(node: Expression) -> bool:
-    """Whether a formula is of single numbers, so that a product is one of numbers."""
+    """Whether a formula has only scalars, so that a product is one of numbers."""
     return all(name.letter in SCALARS and not name.of for name in names_in(node))
 
 
 class Notation:
-    """Where brackets go; what is written in them, each notation says for itself."""
+    """A notation: this class places brackets, and its subclasses write names, numbers and operators."""
 
     ten = False  # whether 1e-7 is written as a product with a power of ten
-    runs = False  # whether it is source, which says how to compute all that it names
+    runs = False  # whether it is source code, which cannot express functions without a known formula
 
     def __call__(self, node: Expression) -> str:
         return self.write(node)
 
     def write(self, node: Expression, least: int = COMPARED, first: bool = True) -> str:
-        """Return a formula, in brackets where it holds together less than ``least``.
+        """Return a formula, in brackets if its outer operator binds less tightly than ``least``.
 
-        A minus at the beginning takes brackets, too, unless the formula comes ``first``.
+        A formula that starts with a minus also gets brackets, unless it comes ``first``.
         """
         text, level = self.node(node, first)
         if level < least or (not first and self.starts_negative(text)):
@@ -55,7 +55,7 @@ class Notation:
         return text
 
     def node(self, node: Expression, first: bool) -> tuple[str, int]:
-        """Return a formula, and how tightly it holds together."""
+        """Return a formula, and how tightly its outer operator binds."""
         match node:
             case Name():
                 return self.name(node), WHOLE
@@ -95,10 +95,10 @@ class Notation:
         raise TypeError(node)
 
     def lacks(self, what: str) -> ConfigError:
-        """Return the error of a notation that cannot say something."""
+        """Return the error of a notation that cannot express something."""
         return ConfigError(f"{type(self).__name__} has no notation for {what}")
 
-    # what the notations differ in; what one does not write, it lacks
+    # methods for subclasses; by default, an error says what the notation cannot express
 
     def starts_negative(self, text: str) -> bool:
         return text.startswith("-")
@@ -122,7 +122,7 @@ class Notation:
         return f"-{text}"
 
     def transposed(self, operand: Expression) -> str:
-        raise self.lacks("what is transposed")
+        raise self.lacks("transposed matrices")
 
     def power(self, base: str, exponent: str) -> str:
         return f"{base}^{exponent}"

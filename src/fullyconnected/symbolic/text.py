@@ -7,7 +7,7 @@ __all__ = ["Text", "text"]
 
 
 class Text(Notation):
-    """Plain text: ``x' dL/dz1``; a product of matrices has no sign, and one entry by entry has ``*``."""
+    """Plain text such as ``x' dL/dz1``: a matrix product has no sign, and ``*`` multiplies entry by entry."""
 
     def name(self, name: Name) -> str:
         return name.text

@@ -1,1 +1,1 @@
-"""The pictures: a network as units and lines, a computation as a graph, in SVG."""
+"""Pictures in SVG: a network as units and lines, and a computation as a graph."""

@@ -1,4 +1,4 @@
-"""The pictures of a network: its units and weights, and the graph of its computation."""
+"""Pictures of a network: its units and weights, and the graph of its computation."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 __all__ = ["Drawing", "Show", "draw", "graph_of", "picture_of"]
 
 Show = Literal["values", "gradients", "both"]
-FIRST, LAST = 3, 1  # units that are drawn of a wide layer
-WIDE = 8  # the most units of a layer that is drawn whole
-SMALL = 6  # numbers of an array that stand in the graph
-LINE = 32  # characters in a line there
+FIRST, LAST = 3, 1  # how many first and last units of a wide layer are drawn
+WIDE = 8  # a layer of more units is not drawn whole
+SMALL = 6  # the graph shows the numbers of an array of at most this many
+LINE = 32  # characters in a line of numbers in the graph
 
 
 class Drawing(str):
-    """SVG as text, which a notebook shows as a picture."""
+    """A string of SVG, which a notebook shows as a picture."""
 
     __slots__ = ()
 
@@ -47,7 +47,7 @@ class Drawing(str):
 
 
 class Part(NamedTuple):
-    """A step of the network, with what is known of it in the first row."""
+    """An operation of the network, with its values in the first row, if known."""
 
     op: Operation  # of the input, the one that reads it
     y: Array | None = None  # (n_out,)
@@ -71,33 +71,33 @@ def draw(
 ) -> Drawing:
     """Return a network as a picture in SVG: units as circles, biases as squares, weights as lines between them.
 
-    A line is as thick as its weight is large, and dashed where it is negative. With ``x``, the units have their values
-    for the first row; with ``t`` and ``loss``, gradients can be shown: of the weights over all rows, of the units in
-    the first row. A layer of more than 8 units is drawn by its first three and its last.
+    Lines of large weights are thick, lines of negative weights are dashed. With ``x``, the units have their values for
+    the first row. With ``t`` and ``loss``, the picture can show gradients: those of weights include all rows, those of
+    units are for the first row. Of a layer of more than 8 units, the first three and the last are drawn.
 
     Parameters
     ----------
     net : Network
-        Dense layers are drawn; what stands between them is named above the units that it makes.
+        A network with at least one Dense layer. The names of other layers stand above the units.
     x : array, optional
-        One row or more.
+        Inputs, one row or more.
     t, loss : optional
-        Targets and loss, as :func:`fullyconnected.trace` takes them.
+        Targets and loss, as for :func:`fullyconnected.trace`.
     show : {"values", "gradients", "both"}, optional
-        Which numbers; ``"both"`` where ``t`` is given and ``"values"`` else, if None.
+        The numbers to show; if None, ``"both"`` with ``t``, and ``"values"`` without.
     focus : str, optional
-        A weight or a unit, ``"dense_1.W[0,1]"``, ``"dense_1.y[0,2]"`` or ``"x[0,0]"``: the rest is drawn faint.
+        A weight or a unit, ``"dense_1.W[0,1]"``, ``"dense_1.y[0,2]"`` or ``"x[0,0]"``; the rest is dimmed.
 
     Returns
     -------
     Drawing
-        The SVG, a string; a notebook shows it.
+        A string of SVG, which a notebook shows as a picture.
 
     Raises
     ------
     InputTypeError, ConfigError
-        For something that is no network, targets without a loss, gradients without targets; and whatever
-        :meth:`Network.predict` and :func:`fullyconnected.trace` raise.
+        If ``net`` is not a Network, for targets without a loss, or gradients without targets; and the errors of
+        :meth:`Network.predict` and :func:`fullyconnected.trace`.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def draw(
     if (t is None) != (loss is None):
         raise InputTypeError("targets need a loss, and a loss needs targets: draw(net, x, t, fc.HalfSquaredError())")
     if t is not None and x is None:
-        raise InputTypeError("gradients need inputs, too: draw(net, x, t, loss)")
+        raise InputTypeError("targets need inputs, too: draw(net, x, t, loss)")
     if t is None and show in ("gradients", "both"):
         raise ConfigError(f"show={show!r} needs targets and a loss: draw(net, x, t, fc.HalfSquaredError())")
     if x is None or t is None or loss is None:
@@ -122,7 +122,7 @@ def draw(
 def picture_of(record: Trace, *, show: Show = "both", focus: Focus | str | None = None, prefix: str = "net") -> Drawing:
     """Return the network of a record as a picture; its ids begin with ``prefix``."""
     parts = list(_of_trace(record))
-    if isinstance(focus, Focus):  # what has no place in the picture, such as a gain, leaves it as it is
+    if isinstance(focus, Focus):  # a number without a place in the picture, such as a gain, is not marked
         chosen = f"{focus.name.quantity}{place(focus.at)}"
         drawable = focus.name.letter in "Wb" or chosen.startswith("x[0,")
         focus = chosen if drawable else None
@@ -167,7 +167,7 @@ def _of_trace(record: Trace) -> Iterator[Part]:
 
 
 def _drawn(parts: Sequence[Part], show: Show, focus: str | None, rows: int, prefix: str = "net") -> Drawing:
-    """Return the picture: each Dense layer begins a column; what follows it gives its units their last values."""
+    """Return the picture: each Dense layer starts a column, with the values of the last layer before the next one."""
     titles, units, dense = [["input"]], [parts[0]], []
     for part in parts[1:]:
         op = part.op
@@ -192,21 +192,21 @@ def _drawn(parts: Sequence[Part], show: Show, focus: str | None, rows: int, pref
             Unit(f"{part.text}[{j}]", kind, _at(part.y, (j,)), _at(part.dy, (j,)), f"{part.quantity}[0,{j}]")
             for j in chosen
         ]
-        biased = [int(each.b is not None) for each in dense] + [0]  # the last units have no bias beside them
+        biased = [int(each.b is not None) for each in dense] + [0]  # the last column has no bias of a next layer
         columns.append(Column(", ".join(titles[k]), [*[Unit("1", "bias")] * biased[k], *drawn], width))
         if k < len(dense):
             edges.append(list(_edges(dense[k], chosen, kept[k + 1], biased[k + 1])))
     what = f"A network of {'-'.join(map(str, widths))} units"
-    said = "Units from left to right by layer; squares are biases, dashed lines negative weights."
+    said = "Layers are columns from left to right; squares are biases, dashed lines are negative weights."
     if rows > 1:
-        said += f" The units have the numbers of the first of {rows} rows; gradients of weights are over all rows."
+        said += f" Numbers at units are those of the first of {rows} rows; gradients of weights include all rows."
     return Drawing(picture(columns, edges, show=show, focus=focus, title=what, desc=said, prefix=prefix))
 
 
 def _keep_focus(
     kept: list[list[int]], widths: list[int], focus: str | None, units: list[str], layers: list[str]
 ) -> None:
-    """Add to what is drawn of each layer the units that a focus is on, or leads to."""
+    """Add the units of the focus, or at the ends of its weight, to those that are drawn."""
     match = re.fullmatch(r"(.+?)(?:\.([Wb]))?\[(?:(\d+),)?(\d+)\]", focus or "")
     if match is None:
         return
@@ -223,7 +223,7 @@ def _keep_focus(
 
 
 def _edges(part: Part, sources: list[int], targets: list[int], after: int) -> Iterator[Edge]:
-    """Yield the lines of a layer's biases and weights; ``after`` is the place of the first target in its column."""
+    """Yield the lines of a layer's biases and weights; ``after`` is the position of the first target in its column."""
     assert part.W is not None
     before = 0 if part.b is None else 1
     for j, target in enumerate(targets, after):
@@ -248,7 +248,7 @@ def _at(array: Array | None, at: tuple[int, ...]) -> str:
 
 
 def graph_of(record: Trace) -> Drawing:
-    """Return the computation of a record as a graph of its steps, values above and gradients below."""
+    """Return the computation of a record as a graph of its operations, with values above and gradients below."""
     wires: list[Wire] = []
     ops: list[Op] = []
     bypasses = []
@@ -262,7 +262,7 @@ def graph_of(record: Trace) -> Drawing:
     loss = record.name("L")
     wires.append(Wire("L", shown(record.values[loss][()]), "dL/dL", "1", "", "L"))
     title = f"The computation of the loss in {len(ops)} steps"
-    said = "Boxes are steps from left to right; above each line its value, below it the gradient that comes back."
+    said = "Boxes are operations from left to right; the value is above each line, and its gradient below."
     return Drawing(graph(wires, ops, bypasses, title=title, desc=said))
 
 
@@ -273,7 +273,7 @@ def _wire(record: Trace, name: Name) -> Wire:
     return Wire(name.text, _numbers(array), gradient.text, back, "x".join(map(str, array.shape)), whole)
 
 
-# what stands in the graph for an operation, if not its name
+# labels of operations in the graph; others have their names
 SAID: dict[str, Callable[[Any, list[str]], str]] = {
     "dense": lambda _, names: " ".join(f"{sign} {name}" for sign, name in zip("@+", names, strict=False)),
     "activation": lambda op, _: str(op.layer.activation.name),
@@ -299,7 +299,7 @@ def _small(record: Trace, name: str) -> str:
 
 
 def _numbers(array: Array) -> str:
-    """Return a small array as lines of numbers, and nothing of a larger one."""
+    """Return a small array as lines of numbers, and an empty string for a larger one."""
     if array.size > SMALL:
         return ""
     rows = [" ".join(map(shown, row)) for row in np.atleast_2d(array)]

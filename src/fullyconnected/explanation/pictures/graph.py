@@ -1,7 +1,7 @@
-"""The computation drawn as a chain of operations: forward along the arrows, and the gradients back against them.
+"""The computation drawn as a chain of operations, with arrows forward for values and back for gradients.
 
-Above an arrow, which points right, stands what goes forward; below it, at an arrow that points left, its gradient.
-Parameters come from above. A long chain goes on in the next row, as text does.
+Values stand above the arrows to the right, gradients below the arrows to the left. Parameters stand above their
+operations. A long chain continues in the next row.
 """
 
 import math
@@ -17,13 +17,13 @@ PAGE = 800.0  # how wide a row may be, unless a single operation is wider
 SMALL, MIDDLE = 11.0, 12.0  # fonts: of numbers, of names
 LINE = 14.0  # the height of a line of words
 MARGIN = 14.0
-HIGH = 38.0  # of a box
-APART = 5.0  # of an arrow, from the middle between the one forward and the one back
-STEP = 12.0  # between lines side by side
-PAD = 9.0  # beside words
+HIGH = 38.0  # height of a box
+APART = 5.0  # half the distance of the arrow forward and the arrow back
+STEP = 12.0  # distance of parallel lines
+PAD = 9.0  # space beside words
 STEM = 24.0  # from a parameter to its box
-BEND = 20.0  # what it takes more where it is not above its box
-LONGEST = 220.0  # line of numbers
+BEND = 20.0  # additional length if the parameter is not above the middle of its box
+LONGEST = 220.0  # the longest line of numbers
 ROUND, HEAD = 5.0, 7.0  # the radius of a corner, the length of an arrow's head
 FILL, FORWARD, BACK = "#e9edf2", "#7d8794", "#9070c8"
 
@@ -31,7 +31,7 @@ Point = tuple[float, float]
 
 
 class Parameter(NamedTuple):
-    """What an operation holds, and its gradient, as they are shown; ``quantity`` is its name throughout a page."""
+    """A parameter of an operation and its gradient, as texts; ``quantity`` is its name throughout a page."""
 
     name: str
     value: str = ""
@@ -47,9 +47,9 @@ class Op(NamedTuple):
 
 
 class Wire(NamedTuple):
-    """What goes from an operation to the next, and its gradient, as they are shown; numbers may have several lines.
+    """The value between two operations and its gradient, as texts, which may have several lines.
 
-    ``quantity`` is its name throughout a page. Where there is no gradient, ``gradient_name`` is empty.
+    ``quantity`` is its name throughout a page. ``gradient_name`` is empty if there is no gradient.
     """
 
     name: str
@@ -91,17 +91,17 @@ def graph(
     wires, ops
         ``wires[i]`` enters ``ops[i]``, and the last wire leaves the last operation.
     bypasses : sequence of (int, int)
-        (i, j) for what goes from wire i past all others to operation j.
+        (i, j) for a connection from wire i to operation j that skips the operations between.
     title, desc : str
-        What the picture is, for those who do not see it.
+        A description of the picture for screen readers.
     prefix : str
-        What its ids begin with: another for each picture of a page.
+        The beginning of its ids, which differs for each picture of a page.
     """
     return _Graph(wires, ops, bypasses).draw(title, desc, prefix)
 
 
 def _words(name: str, shape: str, numbers: str, quantity: str) -> Words:
-    """Return a name and its numbers in lines, and nothing where there is no name."""
+    """Return a name and its numbers as lines, and no lines without a name."""
     return Words([f"{name} {shape}".strip(), *svg.lines(numbers, LONGEST, SMALL)] if name else [], quantity)
 
 
@@ -110,7 +110,7 @@ def _back(quantity: str) -> str:
 
 
 def _rows(links: Sequence[float], room: float) -> list[list[int]]:
-    """Break a chain, whose links are so wide, into rows."""
+    """Break a chain into rows, given the widths of its links."""
     rows: list[list[int]] = [[]]
     for i, wide in enumerate(links):
         if rows[-1] and sum(links[k] for k in rows[-1]) + wide > room:
@@ -120,7 +120,7 @@ def _rows(links: Sequence[float], room: float) -> list[list[int]]:
 
 
 class _Graph:
-    """What is written, where it stands, and the drawing of it."""
+    """Lays out the graph and draws it."""
 
     def __init__(self, wires: Sequence[Wire], ops: Sequence[Op], bypasses: Sequence[tuple[int, int]]) -> None:
         self.ops, self.bypasses = ops, sorted(bypasses, key=lambda ends: ends[1] - ends[0])  # short ones near the row
@@ -139,24 +139,24 @@ class _Graph:
     def _across(self) -> None:
         """Choose the rows, and where each wire and each box stands in its own."""
         last, sources = len(self.ops), {i for i, _ in self.bypasses}
-        pads = [PAD + STEP if i in sources else PAD for i in range(last + 1)]  # room for what branches off
+        pads = [PAD + STEP if i in sources else PAD for i in range(last + 1)]  # room for a branch
         texts = [max(a.wide, b.wide) for a, b in zip(self.above, self.below, strict=True)]
         spans = [max(40.0, pad + text + PAD) for pad, text in zip(pads, texts, strict=True)]
         self.boxes = [max(54.0, svg.width(op.label, MIDDLE) + 24) for op in self.ops]
         self.sides = [[max(value.wide, back.wide) + PAD for value, back in held] for held in self.held]
         for i, sides in enumerate(self.sides):
-            # of two, each turns in to its half of the box, unless a little width saves the bend
+            # each of two parameters has a bend to its half of the box, unless a slightly wider box avoids it
             above = sum(sides) if len(sides) > 2 else max(sides, default=0.0) + 2 * PAD
             if len(sides) > 2 or (len(sides) == 2 and above < self.boxes[i] + 30):
                 self.boxes[i] = max(self.boxes[i], above)
         over = [max(0.0, sum(sides) - box) / 2 for sides, box in zip(self.sides, self.boxes, strict=True)]
-        spans = [max(span, sum(over[max(i - 1, 0) : i + 1])) for i, span in enumerate(spans)]  # held above the wires
+        spans = [max(span, sum(over[max(i - 1, 0) : i + 1])) for i, span in enumerate(spans)]  # room for parameters
         links = [span + box for span, box in zip(spans, self.boxes, strict=False)]
-        links[-1] += spans[-1]  # the last wire ends nowhere, and stays in the row that it comes from
+        links[-1] += spans[-1]  # the last wire stays in its row
 
         room = PAGE - 2 * MARGIN - 4 * STEP
         rows = _rows(links, room)
-        while room > max(links) and len(narrow := _rows(links, room - 10)) == len(rows):  # rows of about one length
+        while room > max(links) and len(narrow := _rows(links, room - 10)) == len(rows):  # for rows of similar length
             room, rows = room - 10, narrow
         self.first = {row[0] for row in rows}
         self.row_of = [r for r, row in enumerate(rows) for _ in row]
@@ -180,7 +180,7 @@ class _Graph:
         self.end, self.wide = x, max(self.wide, x) + MARGIN
 
     def _down(self) -> None:
-        """Choose the heights of the rows, and of the lines between them."""
+        """Choose the vertical positions of the rows, and of the lines between them."""
         self.y, self.stems, self.turns = list[float](), list[float](), list[float]()
         self.lanes = dict[tuple[int, int, int], float]()
         y = MARGIN
@@ -189,7 +189,7 @@ class _Graph:
             held = [value.high + back.high for i in wires for pairs in self.held[i : i + 1] for value, back in pairs]
             above = max(self.above[i].high for i in wires) + 2 * APART
             bend = BEND if any(len(pairs) == 2 for i in wires for pairs in self.held[i : i + 1]) else 0.0
-            stem = max(STEM, above + APART - HIGH / 2) + bend  # held things stand above what is written at the wires
+            stem = max(STEM, above + APART - HIGH / 2) + bend  # parameters stand above the words at the wires
             y += max(HIGH / 2 + stem + max(held) if held else HIGH / 2, above)
             self.stems.append(stem)
             self.y.append(y)
@@ -205,7 +205,7 @@ class _Graph:
     def draw(self, title: str, desc: str, prefix: str) -> str:
         """Return the picture."""
         backward = any(words.lines for words in (*self.below, *(back for held in self.held for _, back in held)))
-        caption = "above the arrows: what goes forward"
+        caption = "above the arrows: values"
         if backward:
             caption += " \u00b7 below them, in italics: gradients of the loss"
         captions = svg.lines(caption, max(self.wide - 2 * MARGIN, 200), SMALL)
@@ -231,7 +231,7 @@ class _Graph:
         stop = self.middles[i] - self.boxes[i] / 2 - 2 if i < len(self.ops) else self.end
         for apart, back in ((-APART, False), (APART, True)):
             path = [(start, y + apart), (stop, y + apart)]
-            if turned:  # side by side around the corners: what is outside at the first two is inside at the third
+            if turned:  # parallel around the corners: the outer arrow at the first two is the inner one at the third
                 above, turn = self.y[self.row_of[i] - 1], self.turns[self.row_of[i] - 1]
                 right, left = start + STEP - apart, self.left + STEP - apart
                 path[:1] = [(start, above + apart), (right, above + apart), (right, turn - apart)]
@@ -244,7 +244,7 @@ class _Graph:
         self._write(1, self.below[i], self.texts[i], y + 2 * APART)
 
     def _box(self, i: int, op: Op) -> None:
-        """Draw an operation, and what it holds above it."""
+        """Draw an operation, and its parameters above it."""
         x, y, wide = self.middles[i], self.y[self.row_of[i]], self.boxes[i]
         box = svg.add(self.shapes, "rect", x=x - wide / 2, y=y - HIGH / 2, width=wide, height=HIGH, rx=6.0, fill=FILL)
         box.attrib |= {"stroke": FORWARD, "stroke-width": "1.5", "data-kind": "operation"}
@@ -265,14 +265,14 @@ class _Graph:
     def _stem(
         self, group: Element, colour: str, here: float, there: float, apart: float, start: float, stop: float
     ) -> None:
-        """Draw the arrow from what is held down to its box, or with a positive ``apart`` that back up to it."""
-        turn = start + 12 + (APART if (there > here) == (apart < 0) else 0)  # the outer of the two turns first
+        """Draw the arrow from a parameter down to its box, or with a positive ``apart`` the one back up to it."""
+        turn = start + 12 + (APART if (there > here) == (apart < 0) else 0)  # the outer arrow turns first
         bend = [(here + apart, turn), (there + apart, turn)] if here != there else []
         path = [(here + apart, start), *bend, (there + apart, stop)]
         _arrow(group, path[::-1] if apart > 0 else path, colour)
 
     def _bypass(self, i: int, j: int) -> None:
-        """Draw what goes past, below all that is written; to another row along the left margin."""
+        """Draw a connection that skips operations, below all words; to another row, it follows the left margin."""
         source, target, start, stop = self.row_of[i], self.row_of[j], self.branches[i], self.middles[j]
         path = [(start, self.y[source] - APART), (start, self.lanes[source, i, j])]
         if (i, j) in self.channels:
@@ -282,7 +282,7 @@ class _Graph:
         svg.add(self.strokes, "circle", cx=start, cy=path[0][1], r=3.0, fill=FORWARD, data_kind="branch")
 
     def _write(self, layer: int, words: Words, x: float, top: float) -> None:
-        """Write a name and its numbers, one below the other."""
+        """Write a name, and its numbers below it."""
         for k, line in enumerate(words.lines):
             size, font = (SMALL, MONO) if k else (MIDDLE, None)
             y = top + LINE * (k + 0.5)
@@ -290,13 +290,13 @@ class _Graph:
 
 
 def _towards(a: Point, b: Point, by: float) -> Point:
-    """Return the point on the way from a to b by this much."""
+    """Return the point at this distance from a towards b."""
     share = by / math.dist(a, b)
     return a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1])
 
 
 def _arrow(parent: Element, points: list[Point], colour: str) -> None:
-    """Draw a line with round corners, and a head at its end."""
+    """Draw a line with round corners, and an arrow head at its end."""
     path = [("M", points[0])]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         by = min(ROUND, math.dist(before, corner) / 2, math.dist(corner, after) / 2)

@@ -1,8 +1,7 @@
 """The network drawn as its units and weights: columns from left to right, biases as squares, lines for weights.
 
-Sign, size and kind are never a matter of colour alone: negative weights are dashed, larger ones wider, biases square,
-gradients in italics. Lines end where they meet words, instead of being covered by a halo, which would have to know
-the colour of the page.
+Sign, size and kind are not shown by colour alone: negative weights are dashed, large weights thick, biases square,
+gradients in italics. Lines stop at words; a halo around the words would need the colour of the page.
 """
 
 import difflib
@@ -32,10 +31,10 @@ __all__ = ["Column", "Edge", "Unit", "picture"]
 At = tuple[int, int]  # a column and one of its units, or a pair of columns and an edge between them
 
 LAYERS = {"values": ("values",), "gradients": ("gradients",), "both": ("values", "gradients")}
-MOST_LABELS = 40  # edges with numbers between two columns; if there are more, none has
-SIDE = 34.0  # of a bias
-FAINT, FAINT_WORDS = 0.2, 0.6  # what is out of focus; its numbers can still be read
-FILLS = {  # light, so that dark names stand on them, with an outline for light and for dark pages
+MOST_LABELS = 40  # if there are more edges between two columns, they have no numbers
+SIDE = 34.0  # side of the square of a bias
+FAINT, FAINT_WORDS = 0.2, 0.6  # opacity out of focus; numbers remain readable
+FILLS = {  # light fills for dark names, with an outline for light and for dark pages
     "input": ("#cdeac6", "#4a9a4a"),
     "hidden": ("#cfe1f7", "#4a86c8"),
     "output": ("#f8cfcb", "#cf5b50"),
@@ -61,13 +60,13 @@ def picture(
     columns, edges
         The layers, inputs first, and the weights between each and the next.
     show : {"values", "gradients", "both"}
-        Which numbers stand at units and weights.
+        The numbers at units and weights.
     focus : str, optional
-        The quantity of a unit or of a weight; what does not touch it is drawn faint.
+        The quantity of a unit or of a weight; everything that does not touch it is dimmed.
     title, desc : str
-        What the picture is, for those who do not see it. What is left out is added to ``desc``.
+        A description of the picture for screen readers. Elisions are added to ``desc``.
     prefix : str
-        What its ids begin with: another for each picture of a page.
+        The beginning of its ids, which differs for each picture of a page.
     """
     if show not in LAYERS:
         raise ConfigError(f"show is one of {', '.join(LAYERS)}; got {show!r}")
@@ -75,14 +74,14 @@ def picture(
 
 
 class Word(NamedTuple):
-    """The place that lines keep clear for a word, and whether it touches what is in focus."""
+    """The box that lines keep clear for a word, and whether the word belongs to the focus."""
 
     box: Box
     near: bool
 
 
 class _Picture:
-    """What is shown, and the drawing of it."""
+    """Lays out the network and draws it."""
 
     def __init__(
         self, columns: Sequence[Column], edges: Sequence[Sequence[Edge]], layers: tuple[str, ...], focus: str | None
@@ -94,7 +93,7 @@ class _Picture:
         self.place = Placement(columns, [[edges[i][k] for k in ks] for i, ks in enumerate(self.labelled)], layers)
 
     def _near(self) -> tuple[set[At], set[At]]:
-        """Return what touches the quantity in focus: units, and edges."""
+        """Return the units and the edges that touch the quantity in focus."""
         units = {(i, k): unit for i, column in enumerate(self.columns) for k, unit in enumerate(column.units)}
         edges = {(i, k): edge for i, between in enumerate(self.edges) for k, edge in enumerate(between)}
         if self.focus is None:
@@ -113,13 +112,13 @@ class _Picture:
         return centre.union(*ends), near
 
     def _labelled(self) -> tuple[list[list[int]], list[str]]:
-        """Return which edges have their numbers at them, and what to say of the others."""
+        """Return the edges that have numbers, and notes about the others."""
         labelled, notes = [], []
         for i, between in enumerate(self.edges):
             chosen = [k for k, edge in enumerate(between) if any(number_of(edge, layer) for layer in self.layers)]
             if len(chosen) > MOST_LABELS:
                 chosen = [] if self.focus is None else [k for k in chosen if (i, k) in self.near_edges]
-                which = "only those in focus have their numbers" if chosen else "too many for their numbers"
+                which = "only those in focus have numbers" if chosen else "too many to show their numbers"
                 names = f"from {self.columns[i].title} to {self.columns[i + 1].title}"
                 notes.append(f"{len(between)} weights are drawn {names}: {which}.")
             labelled.append(chosen)
@@ -150,7 +149,7 @@ class _Picture:
         return svg.render(root)
 
     def _column(self, shapes: Element, i: int) -> list[Word]:
-        """Draw the units of a column, and return the words below them."""
+        """Draw the units of a column, and return the words at them."""
         written = []
         for k, (unit, at) in enumerate(zip(self.columns[i].units, self.place.units[i], strict=True)):
             near = (i, k) in self.near_units
@@ -187,7 +186,7 @@ class _Picture:
         return written
 
     def _between(self, strokes: Element, i: int, written: list[Word]) -> None:
-        """Draw the edges between two columns, and their numbers; no line enters a word, unless a faint one."""
+        """Draw the edges between two columns, and their numbers; no line crosses words that are not dimmed."""
         between, left, right = self.edges[i], self.place.units[i], self.place.units[i + 1]
         for k in self.labelled[i]:
             edge, near = between[k], (i, k) in self.near_edges
@@ -195,7 +194,7 @@ class _Picture:
                 if number_of(edge, layer):
                     at = (1 - part) * left[edge.source] + part * right[edge.target]
                     written.append(self._word(layer, at, edge, near))
-        for k in sorted(range(len(between)), key=lambda k: (i, k) in self.near_edges):  # what is in focus on top
+        for k in sorted(range(len(between)), key=lambda k: (i, k) in self.near_edges):  # edges in focus on top
             edge, near = between[k], (i, k) in self.near_edges
             source, target = self.columns[i].units[edge.source], self.columns[i + 1].units[edge.target]
             start = _edge_of(source, left[edge.source], right[edge.target])
@@ -224,7 +223,7 @@ class _Picture:
         return _word_at(at, words, near)
 
     def _number(self, i: int, k: int) -> str:
-        """Return the number of a unit in the picture, by which a page finds what leads to it and away from it."""
+        """Return the number of a unit in the picture, by which a page finds its weights."""
         return str(sum(len(column.units) for column in self.columns[:i]) + k)
 
     def _wide(self, edge: Edge) -> float:
@@ -233,7 +232,7 @@ class _Picture:
         return 1 + 3 * share + (self.focus is not None and edge.quantity == self.focus)
 
     def _legend(self) -> str:
-        """Return what the signs in the picture mean, as far as they occur."""
+        """Return the meaning of the signs that occur in the picture."""
         signs = {
             "square: bias": any(unit.kind == "bias" for column in self.columns for unit in column.units),
             "dashed: negative weight": any(edge.weight < 0 for between in self.edges for edge in between),
@@ -245,7 +244,7 @@ class _Picture:
 
 def _word_at(at: complex, text: str, near: bool) -> Word:
     box = svg.box_of(at.real, at.imag, text, SMALL)
-    return Word(box.grown(3, -1.5), near)  # digits take less than the height of a line
+    return Word(box.grown(3, -1.5), near)  # digits are lower than a line
 
 
 def _point(at: complex) -> str:
@@ -253,7 +252,7 @@ def _point(at: complex) -> str:
 
 
 def _edge_of(unit: Unit, at: complex, towards: complex) -> complex:
-    """Return the point where a line from the middle of a unit leaves its shape."""
+    """Return the point where a line from the centre of a unit leaves its shape."""
     along = (towards - at) / abs(towards - at)
     if unit.kind == "bias":
         return at + along * (SIDE / 2 + 1) / max(abs(along.real), abs(along.imag))
@@ -261,6 +260,6 @@ def _edge_of(unit: Unit, at: complex, towards: complex) -> complex:
 
 
 def _about(name: str, thing: Unit | Edge) -> str:
-    """Return the words that stand for a unit or a weight when the pointer rests on it."""
+    """Return the tooltip of a unit or a weight."""
     known = [text for text in (thing.value, thing.gradient and f"gradient {thing.gradient}") if text]
     return f"{name}: {', '.join(known)}" if known else name

@@ -1,9 +1,9 @@
-"""Where units, weights and their numbers stand in the picture of a network, such that no words cover others.
+"""The layout of units, weights and their numbers in the picture of a network, such that no words overlap.
 
-Between two columns, the numbers of all weights stand at the same distance from the first. There, the heights of any
-two lines differ by a fixed part of the picture's height. So the height in which every number has room is known, and
-through the middle of a number there goes no line but its own. The nearer the columns are to each other, the less
-choice there is for that distance, and the higher the picture: of all pairs, the lowest is taken that fits on a page.
+Between two columns, the numbers of all weights stand at the same distance from the first column. At this distance, the
+vertical distances of the lines are fixed fractions of the picture's height. This gives the height at which every number
+has room, and only its own line passes through its centre. Columns that are nearer to each other leave fewer choices for
+that distance, and need a higher picture: the lowest layout that fits on a page is chosen.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,20 +17,20 @@ from fullyconnected.explanation.pictures.svg import lines, width
 __all__ = ["LINE", "MARGIN", "MIDDLE", "RADIUS", "SMALL", "TITLE", "Column", "Edge", "Placement", "Unit", "number_of"]
 
 RADIUS = 22.0  # of a unit
-SMALL, TITLE, MIDDLE = 11.0, 12.0, 13.0  # fonts: of numbers and captions, of columns, of units
+SMALL, TITLE, MIDDLE = 11.0, 12.0, 13.0  # font sizes: of numbers and captions, of columns, of units
 LINE = 14.0  # the height of a line of words
-LABEL = 15.0  # the least distance of the middles of two numbers at edges
+LABEL = 15.0  # the least distance between the centres of two numbers at edges
 MARGIN = 14.0
-LONGEST = 24  # name of a unit, in characters; the rest is cut
-PAGE = 700.0  # what would be wider is made higher instead, up to a point
-NEAREST = 220.0  # two columns
-PARTS = np.linspace(0.01, 0.99, 197)  # the parts of an edge after which its number is tried
+LONGEST = 24  # characters in the name of a unit; the rest is cut
+PAGE = 700.0  # a wider picture is made higher instead, up to a point
+NEAREST = 220.0  # the least distance of two columns
+PARTS = np.linspace(0.01, 0.99, 197)  # the fractions of an edge at which its number may stand
 
 
 class Unit(NamedTuple):
-    """A node: its name, its kind (input, hidden, output or bias), and its numbers as they are shown.
+    """A node: its name, its kind (input, hidden, output or bias), and its numbers as texts.
 
-    ``quantity`` is what its value is called throughout a page, such as ``dense_1.y[0,1]``.
+    ``quantity`` is the name of its value throughout a page, such as ``dense_1.y[0,1]``.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Unit(NamedTuple):
 
     @property
     def outside(self) -> str:
-        """The name if it has to stand below the unit, since it is too long to stand within; nothing if it has not."""
+        """The name if it is too long to stand within the unit and so stands below it, else an empty string."""
         if width(self.name, MIDDLE) <= 2 * RADIUS - 3:
             return ""
         return self.name if len(self.name) <= LONGEST else self.name[: LONGEST - 1] + "\u2026"
@@ -67,17 +67,17 @@ class Column(NamedTuple):
 
     @property
     def hidden(self) -> int:
-        """How many units are not drawn; a mark before the last one that is stands for them."""
+        """How many units are not drawn; a mark before the last unit stands for them."""
         return max(0, self.total - sum(unit.kind != "bias" for unit in self.units))
 
     @property
     def mark(self) -> str:
-        """What is written there, or nothing."""
+        """The words at this mark, or an empty string."""
         return f"{self.hidden} more" if self.hidden else ""
 
 
 class Fit(NamedTuple):
-    """How far apart two columns can stand, the height that takes, and after which parts of an edge its numbers are."""
+    """A possible distance of two columns, the height it needs, and at which fractions of an edge its numbers stand."""
 
     distance: float
     height: float
@@ -85,25 +85,25 @@ class Fit(NamedTuple):
 
 
 def number_of(thing: Unit | Edge, layer: str) -> str:
-    """Return the number that a layer of the picture, ``"values"`` or ``"gradients"``, shows of a unit or a weight."""
+    """Return the number of a unit or a weight in one layer of the picture, ``"values"`` or ``"gradients"``."""
     return thing.value if layer == "values" else thing.gradient
 
 
 class Placement:
-    """The place of everything, for ``labelled``: the edges between columns that have numbers at them.
+    """The positions of everything; ``labelled`` has the edges between columns that have numbers.
 
     Attributes
     ----------
     wide, top, height : float
-        The picture's width, and where its rows begin and how much they take.
+        The picture's width, and the top and the height of its rows.
     titles : list of list of str
         The lines of each column's title.
     units : list of list of complex
-        The middle of each unit: x + y j.
+        The centre of each unit: x + y j.
     ellipses : list of complex or None
-        The middle of the mark for the units that are not drawn.
+        The centre of the mark for the units that are not drawn.
     parts : list of list of float
-        Between columns, for each layer: after which part of an edge its number stands.
+        Between columns, for each layer: at which fraction of an edge its number stands.
     """
 
     def __init__(self, columns: Sequence[Column], labelled: Sequence[Sequence[Edge]], layers: Sequence[str]) -> None:
@@ -111,7 +111,7 @@ class Placement:
         rows = [_rows(column, most) for column in columns]
         self.titles = [lines(column.title, 150, TITLE) for column in columns]
         heads = [max((width(line, TITLE) / 2 for line in title), default=0.0) for title in self.titles]
-        halves = []  # of the widest thing in a column
+        halves = []  # half the width of each column
         for column in columns:
             words = [number_of(unit, layer) for unit in column.units for layer in layers]
             words += [column.mark, *(unit.outside for unit in column.units)]
@@ -138,24 +138,24 @@ class Placement:
 
 
 def _rows(column: Column, most: int) -> list[float]:
-    """Return the heights of a column's units in parts of the picture's, and after them that of the ellipsis."""
+    """Return the heights of a column's units as fractions of the picture's, and after them that of the ellipsis."""
     rows = len(column.units) + (column.hidden > 0)
-    pitch = min(1 / rows, 2 / most)  # few units are spread out, though not over all of the height
+    pitch = min(1 / rows, 2 / most)  # few units are spread out, but not over the whole height
     heights = [0.5 + (row - (rows - 1) / 2) * pitch for row in range(rows)]
     return [*heights[:-2], heights[-1], heights[-2]] if column.hidden else heights
 
 
 def _fits(heights: Array, widths: list[float], left: float, right: float, least: float) -> Iterator[Fit]:
-    """Yield how two columns can stand, from near to far.
+    """Yield the possible distances of two columns, from near to far.
 
-    ``heights`` has a row (from, to) for each edge with numbers, in parts of the picture's height, and ``widths`` is
-    how wide each layer's numbers are. Nothing may stand nearer to the columns than ``left`` and ``right``.
+    ``heights`` has a row (from, to) for each edge with numbers, in fractions of the picture's height; ``widths`` has
+    the width of each layer's numbers. Numbers keep the distances ``left`` and ``right`` from the columns.
     """
     y = np.sort((1 - PARTS)[:, None] * heights[:, 0] + PARTS[:, None] * heights[:, 1])
-    gap = np.diff(y).min(axis=1, initial=1.0)  # between neighbours, in parts of the picture's height
+    gap = np.diff(y).min(axis=1, initial=1.0)  # between neighbours, in fractions of the picture's height
     least = max(least, left + sum(widths) + right + 20)
     for distance in np.arange(least, least + 1200, 20).tolist():
-        # where there are two layers, values stand in the left half and gradients in the right one
+        # with two layers, values stand in the left half and gradients in the right half
         middle = [] if len(widths) == 1 else [distance / 2 - 3, distance / 2 + 3]
         limits = [left, *middle, distance - right]
         clear = [
@@ -168,7 +168,7 @@ def _fits(heights: Array, widths: list[float], left: float, right: float, least:
 
 
 def _choose(pairs: Sequence[Sequence[Fit]], lowest: float) -> tuple[float, list[Fit]]:
-    """Return the height, and for each pair of columns the nearest fit in it: the lowest not much wider than a page."""
+    """Return the lowest height whose picture is not much wider than a page, and the fit of each pair of columns."""
     best, choice = np.inf, (lowest, list[Fit]())
     for height in sorted({lowest, *(fit.height for fits in pairs for fit in fits if fit.height > lowest)}):
         nearest = [fit for fits in pairs for fit in [fit for fit in fits if fit.height <= height][:1]]

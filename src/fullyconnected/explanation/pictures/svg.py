@@ -1,8 +1,8 @@
-"""SVG as text: shapes and words over ElementTree, every look an attribute of the element that has it.
+"""SVG as text: shapes and words made with ElementTree, and styled by attributes alone.
 
-GitHub's view of notebooks takes out style sheets, classes and scripts, and a page with a strict policy does not run
-them; what is an attribute stays. Colours are of two kinds, so that a picture can stand on a light page and on a dark
-one: ``currentColor``, which is the page's own, and fixed middle tones, with dark words on light fills.
+GitHub's view of notebooks removes style sheets, classes and scripts, and a page with a strict policy does not apply
+them; attributes remain. There are two kinds of colours, so that a picture suits light and dark pages: ``currentColor``,
+which is the page's own, and fixed middle tones, with dark words on light fills.
 """
 
 import re
@@ -22,9 +22,9 @@ Element = ElementTree.Element
 SANS = "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif"
 MONO = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 DARK = "#1b1f24"  # words on a light fill
-EM = 0.62  # the width of a character, in units of the font's size: the fonts for numbers have 0.60 or less
+EM = 0.62  # width of a character in units of the font size; the fonts for numbers have 0.60 or less
 
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # in any XML document
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # characters that XML does not allow
 
 
 class Box(NamedTuple):
@@ -41,25 +41,25 @@ class Box(NamedTuple):
 
 
 def number(value: float) -> str:
-    """Return a coordinate in as few characters as a tenth of a unit takes."""
+    """Return a coordinate rounded to a tenth, in as few characters as possible."""
     text = f"{value:.1f}".removesuffix(".0")
     return "0" if text == "-0" else text
 
 
 def width(text: str, size: float) -> float:
-    """Estimate how wide a line of text is in a font of this size."""
+    """Estimate the width of a line of text in a font of this size."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return size * (EM * (len(text) - wide) + wide)
 
 
 def lines(text: str, room: float, size: float) -> list[str]:
-    """Break a text into lines of this width at most."""
+    """Break a text into lines of at most this width."""
     most = max(1, int(room / (EM * size)))
     return [line for part in text.split("\n") for line in textwrap.wrap(part, most)]
 
 
 def drawing(wide: float, high: float, title: str, desc: str, prefix: str) -> Element:
-    """Return an empty picture; ``prefix`` keeps its two ids apart from those of other pictures in the page."""
+    """Return an empty picture; ``prefix`` makes its two ids differ from those of other pictures in the page."""
     svg = Element("svg", xmlns="http://www.w3.org/2000/svg")
     size = {"width": number(wide), "height": number(high), "viewBox": f"0 0 {number(wide)} {number(high)}"}
     names = {"aria-labelledby": f"{prefix}-title", "aria-describedby": f"{prefix}-desc"}
@@ -70,7 +70,7 @@ def drawing(wide: float, high: float, title: str, desc: str, prefix: str) -> Ele
 
 
 def add(parent: Element, tag: str, **attributes: str | float | None) -> Element:
-    """Append an element. ``stroke_width`` is written as stroke-width; what is None or empty is left out."""
+    """Append an element. ``stroke_width`` becomes stroke-width; attributes that are None or empty are left out."""
     element = ElementTree.SubElement(parent, tag)
     for name, value in attributes.items():
         if value is not None and value != "":
@@ -80,20 +80,20 @@ def add(parent: Element, tag: str, **attributes: str | float | None) -> Element:
 
 
 def box_of(x: float, y: float, text: str, size: float, anchor: str = "middle") -> Box:
-    """Return the place that a line of text takes, with ``y`` at half its height."""
+    """Return the box of a line of text, with ``y`` at half its height."""
     wide = width(text, size)
     left = x - wide * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
     return Box(left, y - 0.6 * size, left + wide, y + 0.6 * size)
 
 
 def visible(start: complex, stop: complex, boxes: Iterable[Box]) -> Iterator[tuple[complex, complex]]:
-    """Yield the pieces of a line that lie outside of all boxes; points are complex numbers."""
+    """Yield the pieces of a line that lie outside all boxes; points are complex numbers."""
     along, covered = stop - start, []
     left, right = sorted((start.real, stop.real))
     top, bottom = sorted((start.imag, stop.imag))
     for box in boxes:
         if box.right <= left or box.left >= right or box.bottom <= top or box.top >= bottom:
-            continue  # most of them
+            continue  # a fast test that excludes most boxes
         first, last = 0.0, 1.0
         across, down = (box.left, box.right, start.real, along.real), (box.top, box.bottom, start.imag, along.imag)
         for low, high, at, step in (across, down):
@@ -104,7 +104,7 @@ def visible(start: complex, stop: complex, boxes: Iterable[Box]) -> Iterator[tup
             covered.append((first, last))
     reached = 0.0
     for first, last in [*sorted(covered), (1.0, 1.0)]:
-        if (first - reached) * abs(along) > 3:  # what is shorter is a speck
+        if (first - reached) * abs(along) > 3:  # shorter pieces would look like specks
             yield start + reached * along, start + first * along
         reached = max(reached, last)
 
@@ -113,17 +113,17 @@ def write(
     parent: Element, x: float, y: float, text: str, size: float, anchor: str = "middle", **more: str | float | None
 ) -> Element:
     """Append a line of text, with ``y`` at half its height."""
-    # the baseline is computed, since not every program that draws SVG knows dominant-baseline
+    # the baseline is computed, since some SVG renderers do not support dominant-baseline
     element = add(parent, "text", x=x, y=y + 0.35 * size, font_size=size, text_anchor=anchor, **more)
     element.text = _FORBIDDEN.sub("\ufffd", text)
     return element
 
 
 def tip(element: Element, text: str) -> None:
-    """Give a shape the words that a browser shows when the pointer rests on it."""
+    """Give a shape a tooltip, which a browser shows when the pointer rests on it."""
     add(element, "title").text = _FORBIDDEN.sub("\ufffd", text)
 
 
 def render(svg: Element) -> str:
-    """Return the picture as text, to be put into a page or a file as it is, whatever encoding that has."""
-    return ElementTree.tostring(svg, encoding="us-ascii").decode()  # other letters by their numbers: &#8594;
+    """Return the picture as ASCII text, for a page or a file of any encoding."""
+    return ElementTree.tostring(svg, encoding="us-ascii").decode()  # other letters become &#8594; and the like

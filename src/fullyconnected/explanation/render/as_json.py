@@ -1,4 +1,4 @@
-"""A record as JSON: every number as it is, every formula in every notation."""
+"""A record as JSON: every number with all its digits, every formula in every notation."""
 
 import json
 import math
@@ -19,7 +19,7 @@ from fullyconnected.symbolic.text import text
 
 __all__ = ["to_json"]
 
-WHOLE = 10_000  # an array of more numbers is given by its statistics and a sample
+WHOLE = 10_000  # a larger array is given by its statistics and a sample
 
 
 def to_json(trace: Trace, focus: Focus | None = None) -> str:
@@ -44,7 +44,7 @@ def to_json(trace: Trace, focus: Focus | None = None) -> str:
 
 
 def _number(value: Any) -> Any:
-    """Return a number as JSON has it: the shortest digits that give it again."""
+    """Return a number for JSON, with the shortest digits that identify it."""
     if isinstance(value, np.float32):
         value = float(str(value)) if math.isfinite(value) else float(value)
     value = value.item() if isinstance(value, np.generic) else value

@@ -1,4 +1,4 @@
-"""What is shown of a record, whatever it is shown in: tables of numbers, openly elided, and entries worked out."""
+"""What every form shows of a record: arrays as tables, elided where they are large, and entries worked out."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -20,14 +20,14 @@ __all__ = [
     "left_out", "numbers_in", "relation", "shapes", "statistics", "verdict", "worked",
 ]  # fmt: skip
 
-ENTRIES = 6  # a result of at most so many entries is worked out whole; of a larger one, the first ones and the last
-FEW = 3
-NUMBERS = 20  # in all entries of a step that are worked out; of a long formula there are fewer, though two at least
-EXACT = 64  # entries that are looked at to find out whether all digits are exact
+ENTRIES = 6  # a result of at most this many entries is worked out whole
+FEW = 3  # of a larger result, this many first entries and the last one are worked out
+NUMBERS = 20  # about how many numbers the worked entries of a step have; a long formula has fewer entries, at least two
+EXACT = 64  # how many entries are checked for whether all digits are exact
 
 
 class Cell(NamedTuple):
-    """A number of a table: as it is shown, as it is, and which one it is."""
+    """A number of a table: the text shown, its value, and the entry of which array it is."""
 
     text: str
     value: float
@@ -36,9 +36,9 @@ class Cell(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """An array as a table of at most so many rows and columns; None stands for those left out.
+    """An array as a table; None stands for the rows or columns left out.
 
-    ``note`` says what an elided table does not show, and is empty where everything is shown.
+    ``note`` describes an elided array, and is empty where everything is shown.
     """
 
     rows: tuple[tuple[Cell | None, ...] | None, ...]
@@ -47,17 +47,17 @@ class Grid(NamedTuple):
 
     @property
     def sign(self) -> str:
-        """``=`` where all digits of what is shown are shown, else ``~``."""
+        """``=`` where every number is shown with all its digits, else ``~``."""
         return "=" if all(c.whole for row in self.rows if row is not None for c in row if c is not None) else "~"
 
     @property
     def columns(self) -> int:
-        """How many cells a row has, the one that stands for others included."""
+        """The number of cells in a row, including the one that stands for columns left out."""
         return max((len(row) for row in self.rows if row is not None), default=0)
 
 
 class Chapter(NamedTuple):
-    """A phase of the step: what is said of it, its steps, and what is said of those that are left out."""
+    """A phase of the record: a note about it, its steps, and a sentence about the steps left out."""
 
     phase: str
     note: str
@@ -66,7 +66,7 @@ class Chapter(NamedTuple):
 
 
 class Worked(NamedTuple):
-    """One entry of a result, worked out: its name, the formula with the numbers put in, and what comes of it."""
+    """One entry of a result, worked out: its name, the formula with numbers instead of names, and the result."""
 
     left: str
     right: Expression
@@ -76,7 +76,7 @@ class Worked(NamedTuple):
 
 
 def cell(name: Name, array: Array, at: Shape) -> Cell:
-    """Return one number of a quantity."""
+    """Return one entry of a named array."""
     value, text = array[at], shown(array[at])
     kind = np.float32 if isinstance(value, np.float32) else np.float64
     return Cell(text, value.item(), name.quantity + place(at), bool(kind(text) == value or not np.isfinite(value)))
@@ -101,7 +101,7 @@ def grid(name: Name, array: Array, most: tuple[int, int] = (6, 5)) -> Grid:
 
 
 def cells(table: Grid, down: str, across: str, written: Callable[[Cell], str]) -> list[list[str]]:
-    """Return a table's rows as they are written, with a sign for the rows and one for the columns that are left out."""
+    """Return the texts of a table's rows, with ``down`` for rows left out and ``across`` for columns left out."""
     return [
         [down] * table.columns if row is None else [across if c is None else written(c) for c in row]
         for row in table.rows
@@ -109,13 +109,13 @@ def cells(table: Grid, down: str, across: str, written: Callable[[Cell], str]) -
 
 
 def statistics(array: Array) -> str:
-    """Describe an array in a line."""
+    """Describe an array in one line."""
     values = array.astype(np.float64).ravel()
     finite = values[np.isfinite(values)]
     said = f"{'x'.join(map(str, array.shape))}: {array.size:,} numbers"
     if finite.size:
         with np.errstate(all="ignore"):
-            spread = f"mean {finite.mean():.4g}, deviation {finite.std():.4g}"
+            spread = f"mean {finite.mean():.4g}, standard deviation {finite.std():.4g}"
         said += f" from {finite.min():.4g} to {finite.max():.4g}, {spread}"
     if finite.size < values.size:
         said += f"; {values.size - finite.size:,} are not finite"
@@ -123,14 +123,15 @@ def statistics(array: Array) -> str:
 
 
 def given(trace: Trace) -> list[tuple[Name, str]]:
-    """Return what a record begins with, each with what it is."""
+    """Return the quantities that a record starts from, each with a description."""
     said = {
         "x": "the input",
         "t": "the targets",
-        "sample_weight": "the weights of the rows, as parts of 1",
-        "ones": "a one for each row",
-        "h": "the step of the differences",
-        "step": "the step, counted from 1",
+        "sample_weight": "the weights of the rows, divided by their sum",
+        "ones": "a 1 for each row",
+        "h": "the step size of the central differences",
+        "step": "the number of the optimizer's step, counted from 1",
+        "lr": "the learning rate",
     }
     owners = {name.full for name in trace.values}
 
@@ -138,14 +139,14 @@ def given(trace: Trace) -> list[tuple[Name, str]]:
         owner, _, part = full.rpartition(":")
         if owner not in owners:
             return said.get(full, full)
-        of_each = f"for each number of {owner}"
-        return f"the step of the differences, {of_each}" if part == "h" else f"{part}, {of_each}, before the step"
+        of_each = f"for each entry of {owner}"
+        return f"{said['h']}, {of_each}" if part == "h" else f"the optimizer's {part} {of_each}, before the step"
 
     return [(name, what(name.full)) for name in trace.given]
 
 
 def chapters(trace: Trace, focus: Focus | None = None) -> Iterator[Chapter]:
-    """Yield the phases that a record has; with a number in focus, the steps that concern it."""
+    """Yield the phases of a record; with a focus, only the steps that concern it."""
     for phase in PHASES:
         steps = [step for step in trace.steps if step.phase == phase]
         concerned = [step for step in steps if focus is None or focus.concerns(step)]
@@ -155,30 +156,30 @@ def chapters(trace: Trace, focus: Focus | None = None) -> Iterator[Chapter]:
 
 
 def relation(step: Step) -> str:
-    """Return ``=`` where all digits of a result are exact by the digits shown of its operands, else ``~``.
+    """Return ``=`` where the digits shown of a result follow exactly from those of its operands, else ``~``.
 
-    Where the formula is not known, ``=`` stands where all digits are shown.
+    If the formula is not known, ``=`` means that all digits are shown.
     """
     array = step.result
     if not step.known:
         return grid(step.equation.left, array).sign
     indices = step.entries if step.entries is not None else list(islice(np.ndindex(array.shape), EXACT + 1))
-    if len(indices) > EXACT:  # of so many, only a copy is known to be exact without a look at each
+    if len(indices) > EXACT:  # without checking each of so many, only a copy is known to be exact
         return "=" if isinstance(step.formula, Name) else "~"
     return "=" if all(is_exact(step, at) for at in indices) else "~"
 
 
 def is_exact(step: Step, at: Shape) -> bool:
-    """Whether an entry, as it is shown, is exactly what its formula gives for the digits shown."""
+    """Whether the digits shown of an entry are exactly what its formula gives for the digits shown of its operands."""
     result = shown(step.result[at])
     value = exact(entry(step.equation.right, at, step.values))
     return value is not None and value == decimal(result)
 
 
 def worked(step: Step, chosen: Callable[[Shape], bool] | None = None) -> tuple[list[Worked], int]:
-    """Return entries of a step's result worked out, and how many more there are.
+    """Return some entries of a step's result worked out, and how many more there are.
 
-    ``chosen`` says which entries are wanted; without it they are all of a small result, and the first ones and the last
+    ``chosen`` selects the entries; by default they are all entries of a small result, and the first ones and the last
     of a larger one.
     """
     if not step.known:
@@ -206,7 +207,7 @@ def worked(step: Step, chosen: Callable[[Shape], bool] | None = None) -> tuple[l
 
 
 def numbers_in(node: Expression) -> int:
-    """Count the numbers that a formula shows."""
+    """Count the numbers in a formula."""
     return 1 if isinstance(node, Number) else sum(map(numbers_in, sides(node))) or 1
 
 
@@ -214,13 +215,13 @@ def left_out(more: int) -> str:
     """Say how many entries are not worked out.
 
     >>> left_out(1)
-    'and 1 more entry in the same way'
+    'and 1 more entry, computed in the same way'
     """
-    return f"and {more:,} more entr{'y' if more == 1 else 'ies'} in the same way"
+    return f"and {more:,} more entr{'y' if more == 1 else 'ies'}, computed in the same way"
 
 
 def shapes(step: Step) -> str:
-    """Return the shapes of a step: as an equation, where the formula has products and sums alone; else one by one."""
+    """Return the shapes of a step: as an equation if the formula has only products and sums, else one by one."""
 
     def simple(node: Expression) -> bool:
         allowed = isinstance(node, Name | Transposed) or (isinstance(node, Binary) and node.operator in "@+-*")
@@ -243,12 +244,12 @@ def shapes(step: Step) -> str:
 def verdict(trace: Trace) -> str:
     """Say in a sentence whether the gradients of a record are right."""
     if (bad := trace.first_not_finite) is not None:
-        said = f"NOT FINITE: step {bad.number}, {bad.name} of {bad.layer}, is the first to hold NaN or infinity"
+        said = f"NOT FINITE: step {bad.number}, {bad.name} of {bad.layer}, is the first result to hold NaN or infinity"
         given_so = [name for name, array in bad.operands.items() if not np.isfinite(array).all()]
-        return f"{said}; {' and '.join(given_so)} was given so" if given_so else said
+        return f"{said}; {' and '.join(given_so)} held it from the start" if given_so else said
     reports = trace.reports
     if not reports:
-        return "the gradients were not compared with differences"
+        return "the gradients were not compared with central differences"
     wrong = [report.name for report in reports if report.wrong]
     if wrong:
         return f"WRONG: the gradients of {printable(', '.join(wrong))} disagree with central differences"
@@ -259,27 +260,27 @@ def verdict(trace: Trace) -> str:
     of = f"(of {entries - inputs:,} parameters and {inputs:,} inputs)"
     if compared < entries:
         missing = sum(report.unresolved for report in reports)
-        small = f"; {missing:,} are too small to be" if missing else ""
+        small = f"; {missing:,} are too small to be compared" if missing else ""
         return f"{compared:,} of {entries:,} gradients {of} were compared with central differences, and agree{small}"
     return f"all {entries:,} gradients {of} agree with central differences"
 
 
 def headline(trace: Trace) -> str:
-    """Say in a line what was explained."""
+    """Describe the example in one line."""
     dense = [op.n_out for op in trace.operations if op.kind == "dense"]
     sizes = "-".join(map(str, [trace.values[trace.wires[0]].shape[1], *dense]))
     return f"One training step of a {sizes} network, worked out for {trace.rows} row{'s' * (trace.rows != 1)}"
 
 
 LEGEND = (
-    "x is the input, a row for each sample; t are the targets; L is the loss, which training makes small.",
-    "W1, b1, z1 and y1 belong to the first step of the network: its weights, its biases, what its activation is given, "
-    "and what it hands on. dL/dW1 is the gradient of W1: how fast L grows with each of its numbers.",
+    "x is the input, with one row per sample; t are the targets; L is the loss, which training reduces.",
+    "W1 and b1 are the weights and biases of the first layer, z1 is the input of its activation, and y1 its output. "
+    "dL/dW1 is the gradient of W1: how fast L grows with each entry of W1.",
     "In y1[0,2], 0 is the row and 2 the unit, both counted from 0; in sums, i counts rows and j units.",
 )
 NOTES = {
-    "check": "Each number is moved a little, by h, to the right and to the left, and the loss is computed again: "
-    "L_right and L_left. The slope between the two is what the gradient claims.",
-    "update": "One step of the optimizer, its first: what it remembers is 0 before.",
-    "backward": "From the loss back to the input, by the chain rule.",
+    "check": "Each number is increased and decreased by h, a small step, and the loss is computed again: L_right and "
+    "L_left. The slope between the two must agree with the gradient.",
+    "update": "This is the first step of the optimizer; its state starts at 0.",
+    "backward": "The gradients are computed from the loss back to the input, by the chain rule.",
 }

@@ -1,4 +1,4 @@
-"""A record as Markdown with LaTeX between dollar signs, which notebooks and GitHub show."""
+"""A record as Markdown with LaTeX between dollar signs, which notebooks and GitHub render."""
 
 from collections.abc import Iterator
 
@@ -24,8 +24,8 @@ def _parts(trace: Trace, focus: Focus | None) -> Iterator[str]:
     yield f"$L = {latex_number(shown(trace.values[trace.name('L')]))}$; {_plain(document.verdict(trace))}."
     yield _plain(" ".join(document.LEGEND))
     yield (
-        r"$\odot$ works entry by entry, $\mathbf{1}$ is a vector of ones, one for each row; $=$ is exact at the digits "
-        r"shown, $\approx$ is rounded."
+        r"$\odot$ multiplies entry by entry; $\mathbf{1}$ is a vector of ones, one for each row. $=$ means that the "
+        r"digits shown are exact, $\approx$ that they are rounded."
     )
     yield "## Given"
     for name, what in document.given(trace):
@@ -86,7 +86,7 @@ def _matrix(table: document.Grid) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text so that Markdown takes none of it for markup, in ASCII."""
+    """Return text in ASCII with Markdown's special characters escaped."""
     for sign in "\\`*_[]&<>#|$~":
         text = text.replace(sign, {"&": "&amp;", "<": "&lt;", ">": "&gt;"}.get(sign, f"\\{sign}"))
     return text.encode("ascii", "xmlcharrefreplace").decode()

@@ -12,19 +12,19 @@
   let quantity = "";
 
   for (const element of all(".scripted")) element.hidden = false;
-  for (const article of steps) article.removeAttribute("id"); // an address now leads to the panel, not down the document
+  for (const article of steps) article.removeAttribute("id"); // an address now opens the panel instead of the article
 
-  // what can be marked, in the order of the page
+  // the quantities that can be marked, in the order of the page
   const places = new Map();
   for (const element of all("[data-q]")) {
     const name = element.dataset.q;
     const number = name.endsWith("]") || name === "L";
-    const shape = element.closest("svg") && element.tagName !== "text"; // its words are a description
+    const shape = element.closest("svg") && element.tagName !== "text"; // the text of a shape is a description
     if (!places.get(name)) places.set(name, shape || !number ? "" : element.textContent);
   }
   for (const [name, text] of places) mark.append(new Option(name.replace("dL:", "dL/d ") + (text ? " = " + text : ""), name));
 
-  // a region that scrolls must be reached by keyboard
+  // a region that scrolls must be reachable by keyboard
   const reach = () => {
     const wide = new Set(all(".scroll").filter((element) => element.scrollWidth > element.clientWidth));
     for (const element of all(".scroll")) {
@@ -55,7 +55,7 @@
     for (const element of all("[id]", copy)) element.removeAttribute("id");
     const heading = copy.querySelector("h4");
     heading.remove();
-    title.replaceChildren(...heading.childNodes); // the same element as before, so that its new words are read out
+    title.replaceChildren(...heading.childNodes); // the element stays, so that screen readers announce its new text
     inside.replaceChildren(...copy.childNodes);
     for (const button of all("[data-step]")) {
       if (button.dataset.phase === source.dataset.phase) button.setAttribute("aria-current", "true");
@@ -72,7 +72,7 @@
     if (!keep) write();
   };
 
-  // a neuron that is chosen has its own weights and their other ends; the rest of the picture steps back
+  // if a neuron is chosen, everything except its weights and the neurons at their other ends is dimmed
   const focus = () => {
     for (const svg of all("#network svg")) {
       const chosen = all("[data-unit]", svg).find((unit) => quantity && unit.dataset.q === quantity);
@@ -98,7 +98,7 @@
     focus();
     for (const element of all(".marked")) element.classList.remove("marked");
     if (!quantity) return 0;
-    // an array is marked by all of its numbers, and a number in an array that is drawn as one
+    // to mark an array, mark all of its numbers; a number is also marked in an array that is drawn as a whole
     const same = (name) => name === quantity || name.startsWith(quantity + "[") || quantity.startsWith(name + "[");
     const found = all("[data-q]").filter((element) => same(element.dataset.q));
     for (const element of found) element.classList.add("marked");
@@ -134,7 +134,7 @@
   });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
-    if (event.target.closest("select, input, [tabindex]")) return; // these have arrow keys of their own
+    if (event.target.closest("select, input, [tabindex]")) return; // these use the arrow keys themselves
     const go = { ArrowLeft: step - 1, ArrowRight: step + 1, Home: 1, End: steps.length }[event.key];
     if (go === undefined) return;
     event.preventDefault();

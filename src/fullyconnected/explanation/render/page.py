@@ -1,4 +1,4 @@
-"""A record as a page: one file that asks for nothing from anywhere, and can be read whole without its script."""
+"""A record as a page: one file that loads nothing from elsewhere, and shows everything without JavaScript, too."""
 
 import base64
 import hashlib
@@ -21,12 +21,12 @@ from fullyconnected.symbolic.notation import ADDED, LEVEL
 __all__ = ["to_html"]
 
 MOST = (8, 6)  # rows and columns of an array on the page
-SHORT = {"+": 2, "-": 2, "*": 6, "/": 12}  # numbers of a sum, a product or a fraction that is not broken
+SHORT = {"+": 2, "-": 2, "*": 6, "/": 12}  # a sum, product or fraction of at most this many numbers is not broken
 SIGN = {"=": "=", "~": "≈"}
-CALLS = {"sqrt": "<mo>√</mo>", "log": "<mi>log</mi>"}  # functions of what is too long to stay in one piece
+CALLS = {"sqrt": "<mo>√</mo>", "log": "<mi>log</mi>"}  # functions whose argument may be broken
 OPEN, CLOSE = "<mo stretchy='false'>(</mo>", "<mo stretchy='false'>)</mo>"
-CALM = 16  # weights of a picture that can have values and gradients at once
-WIDE = 900  # a picture that is wider has the whole width of the page, and is not made smaller
+CALM = 16  # a picture with at most this many weights shows values and gradients at once by default
+WIDE = 900  # a wider picture has the whole width of the page, and is not scaled down
 SHOWS: tuple[Show, ...] = ("values", "gradients", "both")
 
 
@@ -45,7 +45,7 @@ def to_html(trace: Trace, focus: Focus | None = None) -> str:
         f"<title>{escape(document.headline(trace))}</title>\n<style>{style}</style>\n</head>\n"
         f"<body>\n{body}\n<script>{script}</script>\n</body>\n</html>\n"
     )
-    return page.encode("ascii", "xmlcharrefreplace").decode()  # so that it is right in a file of any encoding
+    return page.encode("ascii", "xmlcharrefreplace").decode()  # so that the page is right in a file of any encoding
 
 
 def _hash(text: str) -> str:
@@ -94,24 +94,24 @@ def _reading() -> Iterator[str]:
     gradient = mathml(Name("W", "1", of="L"))
     yield '<section id="reading" aria-labelledby="reading-title">'
     yield '<h2 id="reading-title">How to read it</h2><ul>'
-    yield "<li>x is the input, a row for each sample; t are the targets. L is the loss: training makes it small.</li>"
+    yield "<li>x is the input, with one row per sample; t are the targets. L is the loss, which training reduces.</li>"
     yield (
-        "<li>The number of a name is its layer's: W1 and b1 are the weights and biases of the first one, z1 is what "
-        "its activation is given, and y1 what it hands on.</li>"
+        "<li>The number in a name is that of the layer: W1 and b1 are the weights and biases of the first layer, z1 is "
+        "the input of its activation, and y1 its output.</li>"
     )
     yield (
-        f"<li><math>{gradient}</math>, in the pictures dL/dW1, is the gradient of W1: how fast L grows with each of "
-        "its numbers.</li>"
+        f"<li><math>{gradient}</math>, in the pictures dL/dW1, is the gradient of W1: how fast L grows with each entry "
+        "of W1.</li>"
     )
-    yield "<li>In y1[0,2], 0 is the row and 2 the unit. Both count from 0; in sums, i counts rows, and j units.</li>"
+    yield "<li>In y1[0,2], 0 is the row and 2 the unit, both counted from 0; in sums, i counts rows and j units.</li>"
     yield (
         f"<li><math>{mathml(Transposed(Name('x')))}</math> is x transposed, ⊙ multiplies entry by entry, and "
         f"<math>{mathml(Name('1'))}</math> is a vector of ones, one for each row.</li>"
     )
-    yield "<li>= is exact at the digits shown, ≈ is rounded.</li>"
+    yield "<li>= means that the digits shown are exact, ≈ that they are rounded.</li>"
     yield (
-        '<li class="scripted" hidden>Choose any number to mark it everywhere. What a step computes is bold in the '
-        "pictures.</li>"
+        '<li class="scripted" hidden>Click any number to mark it everywhere. The pictures show what a step computes in '
+        "bold.</li>"
     )
     yield "</ul></section>"
 
@@ -138,8 +138,8 @@ def _network(trace: Trace, focus: Focus | None) -> Iterator[str]:
         yield f'<div class="scroll" data-show="{show}"{" hidden" * (show != "both")}>{drawn}</div>'
     if trace.rows > 1:
         yield (
-            f"<figcaption>The units have the numbers of the first of {trace.rows} rows, row 0; the gradients of "
-            "weights and biases are over all rows.</figcaption>"
+            f"<figcaption>The numbers at the units are those of row 0, the first of {trace.rows} rows; the gradients "
+            "of weights and biases include all rows.</figcaption>"
         )
     yield "</figure></section>"
 
@@ -155,13 +155,13 @@ def _stepper(trace: Trace) -> Iterator[str]:
     yield '<section id="now" class="scripted" hidden aria-labelledby="now-title">'
     yield '<h2 id="now-title">Step by step</h2>'
     yield '<div class="controls">'
-    for action, label, sign in (("first", "First step", "|◀"), ("back", "Step back", "◀")):
+    for action, label, sign in (("first", "First step", "|◀"), ("back", "Previous step", "◀")):
         yield f'<button type="button" data-go="{action}" aria-label="{label}">{sign}</button>'
     yield (
         f'<label class="slider"><span>Step <span id="at">1</span> of {last}</span>'
         f'<input id="slider" type="range" min="1" max="{last}" value="1" step="1"></label>'
     )
-    for action, label, sign in (("on", "Step on", "▶"), ("last", "Last step", "▶|")):
+    for action, label, sign in (("on", "Next step", "▶"), ("last", "Last step", "▶|")):
         yield f'<button type="button" data-go="{action}" aria-label="{label}">{sign}</button>'
     yield "</div>"
     yield '<div class="controls phases">'
@@ -171,7 +171,7 @@ def _stepper(trace: Trace) -> Iterator[str]:
     yield '<div class="controls"><label>Mark a number <select id="mark"><option value="">none</option></select></label>'
     yield '<span id="said" role="status"></span></div>'
     yield '<div id="panel"><h3 aria-live="polite"></h3><div></div></div>'
-    yield "<p>Arrow keys, Home and End move the step; the address holds it.</p>"
+    yield "<p>Arrow keys, Home and End change the step; the address of the page keeps it.</p>"
     yield "</section>"
 
 
@@ -201,7 +201,7 @@ def _check(trace: Trace) -> Iterator[str]:
     yield '<h2 id="check-title">Central differences</h2>'
     yield f"<p>{escape(document.NOTES['check'])}</p>"
     yield '<div class="scroll"><table class="check"><thead><tr>'
-    for title in ("number", "value", "L left", "L right", "slope between", "gradient", "difference"):
+    for title in ("entry", "value", "L left", "L right", "slope", "gradient", "difference"):
         yield f'<th scope="col">{title}</th>'
     yield "</tr></thead>"
     for step in steps:
@@ -277,7 +277,7 @@ def _article(step: Step, focus: Focus | None) -> Iterator[str]:
         for line in lines[:1] if in_table else lines:
             yield f'<li><div class="scroll">{_worked(name, line)}</div></li>'
         if in_table:
-            yield '<li>the others stand in the <a href="#check">table of differences</a></li>'
+            yield '<li>the other entries are in the <a href="#check">table of central differences</a></li>'
         elif more:
             yield f"<li>{document.left_out(more)}</li>"
         yield "</ul>"
@@ -286,7 +286,7 @@ def _article(step: Step, focus: Focus | None) -> Iterator[str]:
 
 
 def _worked(name: Name, line: document.Worked) -> str:
-    """Return an entry that is worked out."""
+    """Return an entry worked out."""
     index = f"<mo stretchy='false'>[</mo><mn>{','.join(map(str, line.at))}</mn><mo stretchy='false'>]</mo>"
     first, *others = _pieces(line.right)
     pieces = [f"{mathml(name)}{index * bool(line.at)}<mo>=</mo>{first}", *others]
@@ -294,14 +294,14 @@ def _worked(name: Name, line: document.Worked) -> str:
 
 
 def _broken(pieces: Sequence[str], sign: str, result: str) -> str:
-    """Return a line of mathematics as formulas between which it may be broken."""
+    """Return one line of mathematics as several formulas, between which a browser may break the line."""
     return " ".join(f"<math>{piece}</math>" for piece in (*pieces, f"<mo form='infix'>{SIGN[sign]}</mo>{result}"))
 
 
 def _pieces(node: Expression, least: int = ADDED, first: bool = True) -> list[str]:
-    """Return a formula in pieces: what is short whole, the rest broken before its signs.
+    """Return a formula in pieces: a short one whole, a long one broken before its operators.
 
-    ``least`` and ``first`` are those of :meth:`Notation.write`.
+    ``least`` and ``first`` are as in :meth:`Notation.write`.
     """
     if isinstance(node, Call) and node.function in CALLS and document.numbers_in(node) > SHORT["/"]:
         pieces = _pieces(node.operands[0])
@@ -340,7 +340,7 @@ def _assumptions(trace: Trace) -> Iterator[str]:
     yield '<section id="assumptions" aria-labelledby="assumptions-title">'
     yield '<h2 id="assumptions-title">What the numbers depend on</h2><dl class="settings">'
     settings = {**trace.settings, "layout": "rows are samples: y = x W + b, with W (n_in, n_out)"}
-    settings["kinks"] = "at a kink the slope is the one from the left: the derivative of relu at 0 is 0"
+    settings["kinks"] = "the derivative at a kink is that of its left side: for relu, it is 0 at 0"
     settings["library"] = f"fullyconnected {__version__}"
     for name, value in settings.items():
         yield f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"

@@ -1,4 +1,4 @@
-"""A record as plain text of 80 columns, in ASCII, which every terminal and every file takes."""
+"""A record as plain text of 80 columns, in ASCII, which every terminal and every file accepts."""
 
 import textwrap
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ WIDTH = 80
 
 
 class Paragraph(NamedTuple):
-    """Words that are broken into lines, and how far the first line and the others are indented."""
+    """Text to be wrapped, and the indents of its first line and of the others."""
 
     words: str
     first: str
@@ -25,7 +25,7 @@ class Paragraph(NamedTuple):
 
 
 def to_text(trace: Trace, focus: Focus | None = None, *, letters: bool = False) -> str:
-    """Return the whole record as text; with ``letters``, names that a user has chosen have theirs, and no escapes."""
+    """Return the whole record as text; with ``letters``, users' names keep letters that are not ASCII."""
     lines: list[str] = []
     for part in _parts(trace, focus):
         if isinstance(part, str):
@@ -48,8 +48,8 @@ def _parts(trace: Trace, focus: Focus | None) -> Iterator[str | Paragraph]:
     for line in document.LEGEND:
         yield _paragraph(line)
     yield _paragraph(
-        "x' is x transposed, * works entry by entry, a product without a sign is one of matrices, 1 is a vector of "
-        "ones, one for each row; = is exact at the digits shown, ~ is rounded."
+        "x' is x transposed; two names side by side are a matrix product, and * multiplies entry by entry; 1 is a "
+        "vector of ones, one for each row. = means that the digits shown are exact, ~ that they are rounded."
     )
     yield ""
     yield "GIVEN"
@@ -106,7 +106,7 @@ def _paths(focus: Focus) -> Iterator[str | Paragraph]:
 
 
 def _table(name: str, sign: str, table: document.Grid, indent: str) -> Iterator[str | Paragraph]:
-    """Yield an array as rows in brackets, behind its name, or below it where that is too wide."""
+    """Yield an array as rows in brackets, beside its name, or below the name if the rows are too wide."""
     cells = [["..." if c is None else c.text for c in row] if row is not None else None for row in table.rows]
     width = max((len(c) for row in cells if row is not None for c in row), default=1)
     if not table.shape:

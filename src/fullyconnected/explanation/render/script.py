@@ -1,4 +1,4 @@
-"""A record as a Python script that needs NumPy alone: it computes every number again, and compares."""
+"""A record as a Python script that computes every number again with NumPy alone, and compares."""
 
 import base64
 from collections.abc import Iterable, Iterator
@@ -15,11 +15,11 @@ from fullyconnected.symbolic.expression import Call, Expression, names_in, sides
 
 __all__ = ["to_python"]
 
-LITERAL = 1000  # an array of more numbers is written as its bytes
+LITERAL = 1000  # a larger array is written as bytes
 
 HEAD = '''"""{headline}.
 
-Computes every number of it again, each from the numbers that it was made of, and compares; nothing but NumPy is needed.
+The script computes every number again, from the recorded numbers in its formula, and compares. It needs NumPy alone.
 """
 
 import base64
@@ -28,10 +28,10 @@ import math
 import numpy as np
 
 inf, nan = math.inf, math.nan
-TOLERANCE = {tolerance:g}  # relative to the largest number met on the way
+TOLERANCE = {tolerance:g}  # relative to the largest intermediate number
 compared = 0
 if not __debug__:
-    raise SystemExit("python -O leaves assertions out, and nothing would be compared: run this without -O")
+    raise SystemExit("python -O skips assertions, so nothing would be compared: run this script without -O")
 
 
 def unpack(text, dtype, shape):
@@ -40,7 +40,7 @@ def unpack(text, dtype, shape):
 
 
 def check(name, computed, recorded, size, tolerance=TOLERANCE):
-    """Compare what was computed with what was recorded, and go on with that."""
+    """Compare a computed with a recorded array, and return the recorded one."""
     global compared
     recorded = np.asarray(recorded)
     computed = np.broadcast_to(computed, recorded.shape)
@@ -55,7 +55,7 @@ def check(name, computed, recorded, size, tolerance=TOLERANCE):
 THROUGH = '''
 
 def through(name, computed, recorded, size, tolerance=TOLERANCE):
-    """Compare where both are finite: NaN or infinity went in, and not all code makes the same of 0 times infinity."""
+    """Compare only where both are finite: with NaN or infinity as input, codes differ, as for 0 times infinity."""
     recorded = np.asarray(recorded)
     computed = np.broadcast_to(computed, recorded.shape)
     both = np.isfinite(recorded) & np.isfinite(computed)
@@ -72,7 +72,7 @@ HELPERS = {
 
 
 def to_python(trace: Trace, focus: object = None) -> str:
-    """Return the script, which computes every number, whether it is in focus or not."""
+    """Return the script, which computes every number, whatever the focus."""
     return "\n".join(_lines(trace)).rstrip() + "\n"
 
 
@@ -94,7 +94,7 @@ def _lines(trace: Trace) -> Iterator[str]:
             yield source.rstrip()
     yield ""
     yield ""
-    yield 'np.seterr(all="ignore")  # what is not finite is compared, too'
+    yield 'np.seterr(all="ignore")  # numbers that are not finite are compared, too'
     yield ""
     yield "# given"
     for name, what in given(trace):
@@ -118,26 +118,26 @@ def _step(step: Step) -> Iterator[str]:
         yield f"{left} = {_array(step.result)}  # of {layer}, whose formula is not known: not computed again"
         return
     if _marked(step):
-        yield f"{left} = {_array(step.result)}  # a number on the way was too large, which the code marks by NaN"
+        yield f"{left} = {_array(step.result)}  # an intermediate number was too large, which the code marks by NaN"
         return
     check = _check([step])
     yield f"{left} = {check}({step.name!a}, {as_numpy(step.equation.right)}, {_array(step.result)}, {_size(step)!r})"
 
 
 def _check(steps: Iterable[Step]) -> str:
-    """Return which function of the script compares what steps give: what goes in may not be finite."""
+    """Return the function of the script that compares the results of steps, depending on whether inputs are finite."""
     going_in = (step.values[name] for step in steps if step.known for name in names_in(step.formula))
     return "check" if all(np.isfinite(array).all() for array in going_in) else "through"
 
 
 def _size(step: Step) -> float:
-    """Return the largest number met on the way to a result, which the tolerance is relative to."""
+    """Return the largest intermediate number of a result, to which the tolerance is relative."""
     with np.errstate(all="ignore"):
         return max(size_of(step.equation.right, step.values), float(np.finfo(np.float32).tiny))
 
 
 def _marked(step: Step) -> bool:
-    """Whether a layer's code says by NaN that a number on the way was too large, where the formula would go on."""
+    """Whether a layer's code gave NaN because an intermediate number was too large, where the formula gives one."""
     if step.finite:
         return False
     with np.errstate(all="ignore"):
@@ -151,13 +151,13 @@ def _marked(step: Step) -> bool:
 
 
 def _checks(trace: Trace, steps: list[Step]) -> Iterator[str]:
-    """Yield the differences: the loss as a function, if its formula is known, and every number moved."""
+    """Yield the gradient check: the loss as a function, if all formulas are known, with every number moved."""
     loss = trace.name("L")
     upto = next(i for i, step in enumerate(trace.steps) if step.equation.left == loss)
     lines = [step for step in trace.steps[: upto + 1] if step.equation.left.of == ""]
     known = all(step.known for step in lines)
     size = max(_size(step) for step in lines if step.phase == "loss") if known else 0.0
-    # masks and the weights of rows are written as the network's dtype has them, while the differences have all digits
+    # masks and sample weights are recorded in the network's dtype, but the differences were computed in float64
     tolerance = 1e-9 if trace.dtype == "float64" else 1e-5
     moved = [trace.name(step.equation.left.full.removesuffix(":slope")) for step in steps]
     if known:

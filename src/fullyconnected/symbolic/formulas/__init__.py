@@ -1,8 +1,8 @@
-"""The formulas of every layer, activation, loss and optimizer of the library: the one place that has them.
+"""The formulas of all layers, activations, losses and optimizers of the library.
 
-No number is computed here: ``record`` takes each from what the code has written, and the tests hold the formulas
-against those numbers. There is a table for each kind of thing, by the name that it is registered under. A class of your
-own that is registered is shown by its formula, too, once the table has it:
+No number is computed here: a record has the numbers that the training code wrote, and the tests compare the formulas
+with them. There is one table for each kind of class, by registered names. To show your own registered class by its
+formula, add it to the table:
 
 >>> import fullyconnected as fc
 >>> from fullyconnected.symbolic import formulas
@@ -14,7 +14,7 @@ own that is registered is shown by its formula, too, once the table has it:
 ...         y[...] = z**3
 ...     def backward(self, z, c, y, dy):
 ...         dy *= 3 * z**2
->>> slope = Line("dx", DY * 3 * X**2, "The gradient that arrives, times the slope of the cube.")
+>>> slope = Line("dx", DY * 3 * X**2, "The gradient of the output, times the derivative.")
 >>> formulas.ACTIVATIONS["third_power"] = lambda _: Both([Line("y", X**3, "The third power.")], [slope])
 >>> net = fc.Network([fc.Dense(2, 1, "third_power")], seed=0)
 >>> print(fc.trace(net, [[1.0, 2.0]], [[0.5]], "half_squared_error").steps[1].equation)

@@ -6,7 +6,7 @@ from typing import Any
 from fullyconnected.activations import ACTIVATIONS as REGISTERED
 from fullyconnected.base import ActivationFunction
 from fullyconnected.symbolic.expression import Binary, Expression, Name, call, most, number, opaque, total, where
-from fullyconnected.symbolic.formulas.lines import ALPHA, CHAIN, DY, Both, Line, X, Y, found
+from fullyconnected.symbolic.formulas.lines import ALPHA, CHAIN, DY, UNKNOWN, Both, Line, X, Y, found
 
 __all__ = ["ACTIVATIONS", "of_activation"]
 
@@ -30,55 +30,55 @@ def _elu(function: Any) -> Both:
     else:
         formula = where(X > 0, SCALE * X, SCALE * ALPHA * call("expm1", X))
         slope = where(X > 0, SCALE, Y + SCALE * ALPHA)
-    return _function(formula, slope, f"{function.name} bends negative numbers towards a floor.")
+    return _function(formula, slope, f"{function.name} bends negative numbers towards a lower limit.")
 
 
 _SIGMOID = 1 / (1 + call("exp", -X))
 _SHIFTED = call("exp", X - most(X, "units"))
 
 ACTIVATIONS: dict[str, Callable[[Any], Both]] = {
-    "identity": lambda _: _function(X, None, "The number itself."),
+    "identity": lambda _: _function(X, None, "identity returns its input."),
     "relu": lambda _: Both(
-        [Line("y", call("max", X, number(0)), "relu lets what is above 0 pass, and makes the rest 0.")],
-        [Line("dx", DY * (X > 0), f"{CHAIN}: 1 above 0, else 0; at the kink, 0 itself, it counts as 0.")],
+        [Line("y", call("max", X, number(0)), "relu keeps positive numbers, and replaces the others by 0.")],
+        [Line("dx", DY * (X > 0), f"{CHAIN}, which is 1 above 0 and 0 below; at 0 it is taken as 0.")],
     ),
     "leaky_relu": lambda _: _function(
-        where(X > 0, X, SLOPE * X), where(X > 0, 1, SLOPE), "Below 0 it lets a small share of the number pass."
+        where(X > 0, X, SLOPE * X), where(X > 0, 1, SLOPE), "leaky_relu multiplies negative numbers by a small slope."
     ),
     "elu": _elu,
     "selu": _elu,
     "gelu": lambda _: _function(
-        X * call("Phi", X), call("Phi", X) + X * call("phi", X), "Each number times the share of a normal one below it."
+        X * call("Phi", X), call("Phi", X) + X * call("phi", X), "gelu multiplies each number by the normal CDF, Phi."
     ),
     "silu": lambda _: _function(
         X * SIGMOID,
         SIGMOID + Y * (1 - SIGMOID),
-        "Each number times its own sigmoid.",
-        [Line("c.sigmoid", _SIGMOID, "The sigmoid, from 0 to 1.")],
+        "silu multiplies each number by its sigmoid.",
+        [Line("c.sigmoid", _SIGMOID, "The sigmoid is between 0 and 1.")],
     ),
     "mish": lambda _: _function(
         X * TANH,
         TANH + X * _SIGMOID * (1 - TANH**2),
-        "Each number times the tanh of its softplus.",
-        [Line("c.t", call("tanh", call("softplus", X)), "tanh of softplus, from 0 to 1.")],
+        "mish multiplies each number by the tanh of its softplus.",
+        [Line("c.t", call("tanh", call("softplus", X)), "The tanh of softplus is between 0 and 1.")],
     ),
-    "softplus": lambda _: _function(call("softplus", X), 1 - call("exp", -Y), "A smooth form of max(0, z)."),
-    "sigmoid": lambda _: _function(_SIGMOID, Y * (1 - Y), "sigmoid maps every number to between 0 and 1."),
-    "tanh": lambda _: _function(call("tanh", X), 1 - Y**2, "tanh maps every number to between -1 and 1."),
-    "exp": lambda _: _function(call("exp", X), Y, "The exponential, always positive."),
+    "softplus": lambda _: _function(call("softplus", X), 1 - call("exp", -Y), "softplus is a smooth form of relu."),
+    "sigmoid": lambda _: _function(_SIGMOID, Y * (1 - Y), "sigmoid maps every number into the range from 0 to 1."),
+    "tanh": lambda _: _function(call("tanh", X), 1 - Y**2, "tanh maps every number into the range from -1 to 1."),
+    "exp": lambda _: _function(call("exp", X), Y, "The exponential is always positive."),
     "softmax": lambda _: Both(
-        [Line("y", _SHIFTED / total(_SHIFTED, "units"), "Shares that add up to 1 in each row.")],
-        [Line("dx", Y * (DY - total(DY * Y, "units")), f"{CHAIN}: each share depends on every entry of its row.")],
+        [Line("y", _SHIFTED / total(_SHIFTED, "units"), "softmax outputs are positive and add up to 1 in each row.")],
+        [Line("dx", Y * (DY - total(DY * Y, "units")), f"{CHAIN}, summed over the row.")],
     ),
 }
 
 
 def of_activation(function: ActivationFunction) -> Both:
-    """Return what a function computes, and its derivative."""
+    """Return the formulas of an activation function and of its derivative."""
     known = found(ACTIVATIONS, REGISTERED, function)
     if known is not None:
         return known(function)
     return Both(
-        [Line("y", opaque(function.name, X), "A function without a known formula: what its code gave.")],
-        [Line("dx", opaque(f"{function.name}.backward", X, Y, DY), "What its code gave.")],
+        [Line("y", opaque(function.name, X), f"{UNKNOWN} of the function.")],
+        [Line("dx", opaque(f"{function.name}.backward", X, Y, DY), f"{UNKNOWN} of the derivative.")],
     )

@@ -7,7 +7,7 @@ from fullyconnected.base import Layer
 from fullyconnected.layers import operation
 from fullyconnected.symbolic.expression import Expression, Name, Reduce, call, mean, number, opaque
 from fullyconnected.symbolic.formulas.activations import of_activation
-from fullyconnected.symbolic.formulas.lines import DY, EPSILON, ONES, Both, Line, X, Y
+from fullyconnected.symbolic.formulas.lines import DY, EPSILON, ONES, UNKNOWN, Both, Line, X, Y
 
 __all__ = ["LAYERS", "backward", "d_skip", "forward"]
 
@@ -17,16 +17,15 @@ MEAN, VARIANCE, MOMENTUM = Name("running_mean"), Name("running_var"), Name("mome
 
 
 def _dense(layer: Any, train: bool, rows: int) -> Both:
-    plus = " and its bias" if layer.bias else ""
-    why = f"Each unit adds up what comes in, each number times its weight{',' * layer.bias}{plus}."
+    why = f"Each unit adds up its inputs times their weights{', and its bias' * layer.bias}."
     of_w = Line(
         "g.W",
         X.T @ DY,
-        "A weight is multiplied by its own input: its gradient is that input times the gradient of the "
-        "unit that it leads to, added up over the rows.",
+        "A weight multiplies an input: its gradient is that input times the gradient of the unit it leads to, summed "
+        "over the rows.",
     )
     of_b = Line("g.b", ONES.T @ DY, "A bias is added in every row: its gradient is the sum over the rows.")
-    back = "An input reaches L through every unit it leads to: their gradients add up, each times the weight."
+    back = "An input affects L through every unit: its gradient is the sum of theirs, each times the weight."
     return Both(
         [Line("y", X @ W + B if layer.bias else X @ W, why)],
         [of_w, *[of_b] * layer.bias, Line("dx", DY @ W.T, back)],
@@ -36,16 +35,20 @@ def _dense(layer: Any, train: bool, rows: int) -> Both:
 def _dropout(layer: Any, train: bool, rows: int) -> Both:
     if not train or layer.rate == 0:
         return Both([Line("y", X, "Dropout drops nothing outside training.")], [Line("dx", DY, "Nothing was dropped.")])
-    why = "Each entry is dropped with its mask's 0, or scaled up, so that the expected sum stays the same."
-    back = "What was dropped has no part in L; the rest was scaled by the same factor."
+    why = "The mask m sets some entries to 0 and scales up the others, so that the expected value stays the same."
+    back = "A dropped entry does not affect L; the others were scaled by the same factor."
     return Both([Line("y", MASK * X, why)], [Line("dx", DY * MASK, back)])
 
 
 def _layer_norm(layer: Any, train: bool, rows: int) -> Both:
     return Both(
         [
-            Line("c.rate", 1 / call("sqrt", Reduce("var", "units", X) + EPSILON), "One over the row's deviation."),
-            Line("c.n", (X - mean(X, "units")) * RATE, "Each row is brought to mean 0 and variance 1."),
+            Line(
+                "c.rate",
+                1 / call("sqrt", Reduce("var", "units", X) + EPSILON),
+                "One over each row's standard deviation.",
+            ),
+            Line("c.n", (X - mean(X, "units")) * RATE, "Each row is normalised to mean 0 and variance 1."),
             _SCALED,
         ],
         _normed_back("units", True),
@@ -56,8 +59,8 @@ def _batch_norm(layer: Any, train: bool, rows: int) -> Both:
     back = _normed_back("rows", train)
     if not train:
         forward = [
-            Line("c.rate", 1 / call("sqrt", VARIANCE + EPSILON), "One over the running deviation of each unit."),
-            Line("c.n", (X - MEAN) * RATE, "Outside training the running averages stand for the batch."),
+            Line("c.rate", 1 / call("sqrt", VARIANCE + EPSILON), "One over each unit's running standard deviation."),
+            Line("c.n", (X - MEAN) * RATE, "Outside training, running statistics replace those of the batch."),
             _SCALED,
         ]
         return Both(forward, back)
@@ -65,16 +68,16 @@ def _batch_norm(layer: Any, train: bool, rows: int) -> Both:
     kept = 1 - MOMENTUM
     follows = MOMENTUM * variance * (number(rows) / max(rows - 1, 1))
     forward = [
-        Line("c.rate", 1 / call("sqrt", variance + EPSILON), "One over each unit's deviation over the batch."),
-        Line("c.n", (X - mean(X, "rows")) * RATE, "Each unit is brought to mean 0 and variance 1 over the batch."),
+        Line("c.rate", 1 / call("sqrt", variance + EPSILON), "One over each unit's standard deviation in the batch."),
+        Line("c.n", (X - mean(X, "rows")) * RATE, "Each unit is normalised to mean 0 and variance 1 in the batch."),
         _SCALED,
-        Line("p.running_mean", kept * MEAN + MOMENTUM * mean(X, "rows"), "The running mean follows the batch's."),
-        Line("p.running_var", kept * VARIANCE + follows, "The running variance follows the batch's unbiased one."),
+        Line("p.running_mean", kept * MEAN + MOMENTUM * mean(X, "rows"), "The running mean moves towards the batch's."),
+        Line("p.running_var", kept * VARIANCE + follows, "The running variance moves towards the batch's, unbiased."),
     ]
     return Both(forward, back)
 
 
-_SCALED = Line("y", GAMMA * N + BETA, "Each unit has a gain gamma and a shift beta to learn.")
+_SCALED = Line("y", GAMMA * N + BETA, "Each unit has two parameters, the gain gamma and the shift beta.")
 
 
 def _normed_back(over: str, through: bool) -> list[Line]:
@@ -82,17 +85,17 @@ def _normed_back(over: str, through: bool) -> list[Line]:
     if through:
         dx = (dn - mean(dn, over) - N * mean(dn * N, over)) * RATE
         of = "row" if over == "units" else "batch"
-        why = f"An entry moves its {of}'s mean and variance, too: what those take away is subtracted."
+        why = f"An entry also changes the mean and variance of its {of}: their parts of the gradient are subtracted."
     else:
-        dx, why = dn * RATE, "The running averages are constants here, so only the scale is left."
+        dx, why = dn * RATE, "The running statistics are constants here, so only the scale remains."
     return [
         Line("g.beta", ONES.T @ DY, "beta is added in every row: its gradient is the sum over the rows."),
-        Line("g.gamma", ONES.T @ (DY * N), "gamma multiplies n: its gradient is n times what arrives, over the rows."),
+        Line("g.gamma", ONES.T @ (DY * N), "gamma multiplies n: its gradient is n times that of y, over all rows."),
         Line("dx", dx, why),
     ]
 
 
-# Each is handed the layer, whether it is training, and how many rows there are.
+# The arguments are the layer, whether it is training, and the number of rows.
 LAYERS: dict[str, Callable[[Any, bool, int], Both]] = {
     "dense": _dense,
     "activation": lambda layer, *_: of_activation(layer.activation),
@@ -100,8 +103,8 @@ LAYERS: dict[str, Callable[[Any, bool, int], Both]] = {
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
     "add": lambda *_: Both(
-        [Line("y", X + SKIP, "The block ends: what came into it is added to what came through it.")],
-        [Line("dx", DY, "A sum hands its gradient on unchanged, to the block and to what went past it.")],
+        [Line("y", X + SKIP, "The residual block ends: its input is added to the output of its layers.")],
+        [Line("dx", DY, "The gradient of a sum is the gradient of each of its terms.")],
     ),
 }
 
@@ -112,22 +115,22 @@ def _of_layer(layer: Layer, train: bool, rows: int) -> Both:
     given = (X, SKIP) if layer.skips else (X,)
     gave = opaque(f"{layer.name}.backward", *given, Y, DY)
     return Both(
-        [Line("y", opaque(layer.name, *given), "A layer without a known formula: what its code gave.")],
-        [Line(result, gave, "What its code gave.") for result in (*(f"g.{name}" for name in layer.params()), "dx")],
+        [Line("y", opaque(layer.name, *given), f"{UNKNOWN} of the layer.")],
+        [Line(name, gave, f"{UNKNOWN} of the layer.") for name in (*(f"g.{name}" for name in layer.params()), "dx")],
         gave,
     )
 
 
 def forward(layer: Layer, *, train: bool, rows: int) -> list[Line]:
-    """Return what a layer computes on the way forward for a batch of ``rows``, in order."""
+    """Return the lines of a layer's forward pass for a batch of ``rows``, in order."""
     return _of_layer(layer, train, rows).forward
 
 
 def backward(layer: Layer, *, train: bool) -> list[Line]:
-    """Return what a layer computes on the way back, in order; how many rows there are does not matter."""
+    """Return the lines of a layer's backward pass, in order; they do not depend on the number of rows."""
     return _of_layer(layer, train, 1).backward
 
 
 def d_skip(layer: Layer, *, train: bool) -> Expression:
-    """Return what a layer that ends a block gives on the way back for what came into the block."""
+    """Return the gradient that a layer at the end of a residual block gives with respect to the block's input."""
     return _of_layer(layer, train, 1).d_skip

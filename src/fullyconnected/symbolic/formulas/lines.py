@@ -1,7 +1,7 @@
-"""What a formula is part of: a line of a record, written in the letters of the code.
+"""Lines, which are formulas with the name of their result and an explanation, in the letters of the code.
 
-``x`` and ``y`` go in and out, ``dy`` and ``dx`` are the loss's derivatives, ``g.W`` is a parameter's gradient, ``c.n``
-something that forward keeps in its cache. Other letters are parameters, running statistics and settings.
+``x`` and ``y`` are input and output, ``dy`` and ``dx`` their gradients, ``g.W`` is a parameter's gradient, ``c.n`` a
+value that forward keeps in its cache. Other letters are parameters, running statistics and settings.
 """
 
 from collections.abc import Mapping
@@ -10,17 +10,18 @@ from typing import Any, NamedTuple, TypeVar
 from fullyconnected.core.registry import Registry
 from fullyconnected.symbolic.expression import Expression, Name
 
-__all__ = ["ALPHA", "CHAIN", "DX", "DY", "EPSILON", "ONES", "X", "Y", "Both", "Line", "found"]
+__all__ = ["ALPHA", "CHAIN", "DX", "DY", "EPSILON", "ONES", "X", "Y", "UNKNOWN", "Both", "Line", "found"]
 
 F = TypeVar("F")
 
 X, Y, DX, DY, ONES = Name("x"), Name("y"), Name("dx"), Name("dy"), Name("1")
 ALPHA, EPSILON = Name("alpha"), Name("epsilon")
-CHAIN = "The chain rule: the gradient that arrives, times the slope of the function where it was evaluated"
+CHAIN = "The chain rule: the gradient of the output, times the derivative of the function"
+UNKNOWN = "The formula is unknown; the numbers come from the code"
 
 
 class Line(NamedTuple):
-    """One result: where the code writes it, its formula, and why it is so."""
+    """One result: where the code writes it, its formula, and why this is the formula."""
 
     result: str
     formula: Expression
@@ -28,9 +29,9 @@ class Line(NamedTuple):
 
 
 class Both(NamedTuple):
-    """The two ways through a layer, in the order of the code.
+    """The lines of the forward and the backward pass of a layer, in the order of the code.
 
-    Where it ends a block, ``d_skip`` is the derivative with respect to what came into that, ``skip``.
+    At the end of a residual block, ``d_skip`` is the gradient with respect to ``skip``, the input of the block.
     """
 
     forward: list[Line]
@@ -39,8 +40,8 @@ class Both(NamedTuple):
 
 
 def found(table: Mapping[str, F], registry: Registry[Any], thing: Any) -> F | None:
-    """Return what a table has for a thing, or None.
+    """Return the entry of a table for an object, or None.
 
-    It has nothing for what is not of the very class that is registered under the name: a derived one may do anything.
+    There is none if the object's class is not exactly the registered one, since a subclass may compute something else.
     """
     return table.get(thing.name) if registry.classes.get(thing.name) is type(thing) else None

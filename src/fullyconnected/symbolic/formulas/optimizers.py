@@ -6,7 +6,7 @@ from typing import Any
 from fullyconnected.base import Optimizer
 from fullyconnected.optimizers import OPTIMIZERS as REGISTERED
 from fullyconnected.symbolic.expression import Expression, Name, call, opaque
-from fullyconnected.symbolic.formulas.lines import EPSILON, Line, found
+from fullyconnected.symbolic.formulas.lines import EPSILON, UNKNOWN, Line, found
 
 __all__ = ["OPTIMIZERS", "update"]
 
@@ -15,49 +15,49 @@ V, V_NEW, M, M_NEW = Name("v"), Name("v", new=True), Name("m"), Name("m", new=Tr
 MOMENTUM, RHO, BETA1, BETA2 = Name("momentum"), Name("rho"), Name("beta", "1"), Name("beta", "2")
 DECAY = Name("weight_decay")
 
-AGAINST = "Against the gradient, by the learning rate"
-VELOCITY = Line("s.v", MOMENTUM * V + G, "The velocity: a share of the last one, and the gradient.")
+AGAINST = "The step is the learning rate times the gradient, in the opposite direction"
+VELOCITY = Line("s.v", MOMENTUM * V + G, "The velocity is a fraction of its last value, plus the gradient.")
 
 
 def _adam(kept: Expression, also: str = "") -> list[Line]:
     first, second = M_NEW / (1 - BETA1**STEP), V_NEW / (1 - BETA2**STEP)
-    why = "Against the mean gradient over its usual size; both means are freed of their start at zero."
+    why = "The step is opposite to m, divided by the root of v; both are corrected for their start at zero."
     return [
-        Line("s.m", BETA1 * M + (1 - BETA1) * G, "A running mean of the gradient."),
-        Line("s.v", BETA2 * V + (1 - BETA2) * G**2, "A running mean of its square."),
+        Line("s.m", BETA1 * M + (1 - BETA1) * G, "m is a running mean of the gradient."),
+        Line("s.v", BETA2 * V + (1 - BETA2) * G**2, "v is a running mean of the squared gradient."),
         Line("theta", kept - LR * first / (call("sqrt", second) + EPSILON), also + why),
     ]
 
 
-# Each is handed the rule, and whether weight decay shrinks the tensor.
+# The arguments are the optimizer, and whether weight decay shrinks the tensor.
 OPTIMIZERS: dict[str, Callable[[Any, bool], list[Line]]] = {
     "sgd": lambda *_: [Line("theta", THETA - LR * G, f"{AGAINST}.")],
     "momentum": lambda *_: [
         VELOCITY,
-        Line("theta", THETA - LR * V_NEW, "Against the velocity, by the learning rate."),
+        Line("theta", THETA - LR * V_NEW, "The step is the learning rate times the velocity, reversed."),
     ],
     "nesterov": lambda *_: [
         VELOCITY,
-        Line("theta", THETA - LR * (G + MOMENTUM * V_NEW), "As if the velocity had taken its next step already."),
+        Line("theta", THETA - LR * (G + MOMENTUM * V_NEW), "The step applies the momentum of the next step early."),
     ],
     "rmsprop": lambda *_: [
-        Line("s.v", RHO * V + (1 - RHO) * G**2, "A running mean of the squares of the gradient."),
-        Line("theta", THETA - LR * G / (call("sqrt", V_NEW) + EPSILON), f"{AGAINST}, over its usual size."),
+        Line("s.v", RHO * V + (1 - RHO) * G**2, "v is a running mean of the squared gradient."),
+        Line("theta", THETA - LR * G / (call("sqrt", V_NEW) + EPSILON), f"{AGAINST}, divided by the root of v."),
     ],
     "adam": lambda *_: _adam(THETA),
-    "adamw": lambda _, decays: _adam(THETA * (1 - LR * DECAY), "Weights decay, too. ") if decays else _adam(THETA),
+    "adamw": lambda _, decays: _adam(THETA * (1 - LR * DECAY), "Weights also decay. ") if decays else _adam(THETA),
 }
 
 
 def update(optimizer: Optimizer, *, decays: bool, slots: Sequence[str] | None = None) -> list[Line]:
-    """Return how a rule moves one tensor of parameters; ``decays`` says that weight decay shrinks it.
+    """Return the lines of an optimizer's step for one tensor; ``decays`` says that weight decay shrinks it.
 
-    ``slots`` is what the rule remembers of it, where that depends on the tensor.
+    ``slots`` names the optimizer's state for this tensor, if that depends on the tensor.
     """
     known = found(OPTIMIZERS, REGISTERED, optimizer)
     if known is not None:
         return known(optimizer, decays)
-    name, why = optimizer.name, "A rule without a known formula: what its code gave."
+    name, why = optimizer.name, f"{UNKNOWN} of the optimizer."
     slots = optimizer.slots if slots is None else slots
-    lines = [Line(f"s.{slot}", opaque(f"{name}.{slot}", THETA, G), "What its code gave.") for slot in slots]
+    lines = [Line(f"s.{slot}", opaque(f"{name}.{slot}", THETA, G), f"{UNKNOWN} of the optimizer.") for slot in slots]
     return [*lines, Line("theta", opaque(name, THETA, G), why)]
