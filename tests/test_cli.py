@@ -592,7 +592,7 @@ def test_explain_opens_a_page(monkeypatch, capsys):
         (["MODEL", "--data", "other.csv"], "'rose' is no class of the model, which knows setosa"),
         (["xor", "--html", "no/folder/page.html"], "in a folder that does not exist"),
         (["xor", "--html", "page.html", "--text", "./page.html"], "--html and --text need different files"),
-        (["xor", "--optimizer", "lbfgs"], "stepwise rule"),
+        (["xor", "--optimizer", "lbfgs"], "give an optimizer such as fc.SGD"),
         (["xor", "--optimizer", "adm"], "did you mean 'adam'"),
         (["xor", "--step", "0"], "step must be more than 0"),
         (["xor", "--focus", "W1"], "focus is one number"),

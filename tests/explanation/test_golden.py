@@ -42,7 +42,7 @@ def explanation():
 
 def steady(text):
     """Return the text without what the last bit of a processor's arithmetic decides."""
-    text = re.sub(r"to \S+e-1\d of its largest entry", "to almost nothing of its largest entry", text)
+    text = re.sub(r"within \S+e-1\d of its largest entry", "within almost nothing of its largest entry", text)
     # eight digits of 0.183633125 and the like are rounded up or down, and the difference is exact if both go one way
     return re.sub(r"\(0\.183[67]\d{3}[23] - 0\.183[56]\d{3}[23]\) / \(2 \* 0\.01\) (=|~)", "(half a digit) =", text)
 

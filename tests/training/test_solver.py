@@ -314,7 +314,7 @@ class TestOfOnesOwn:
             fc.epochs(linear(), *line, "half_squared_error", Backtracking())
         with pytest.raises(errors.ConfigError, match="the native engine cannot run this: "):
             solve(linear(), *line, optimizer=Backtracking(), engine="native")
-        with pytest.raises(errors.ConfigError, match=r"Backtracking takes many looks at the data.*stepwise rule"):
+        with pytest.raises(errors.ConfigError, match=r"Backtracking evaluates the loss many times.*give an optimizer"):
             fc.explain(linear(), *line, "half_squared_error", Backtracking())
 
     @pytest.mark.parametrize(
