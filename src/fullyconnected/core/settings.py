@@ -1,13 +1,14 @@
 """The base of layers, activations, losses and optimizers: frozen dataclasses, equal if their settings are equal."""
 
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any, Self, TypeVar, dataclass_transform
 
 from fullyconnected.core import deprecation
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import InputTypeError, nearest
 
-__all__ = ["Settings", "settings"]
+__all__ = ["Settings", "names_of", "settings"]
 
 C = TypeVar("C", bound=type[Any])
 
@@ -24,8 +25,8 @@ class Settings:
             listed = ", ".join([*map(ascii, given), *(f"{name}={value!a}" for name, value in named.items())])
             raise InputTypeError(f"{cls.__name__} has no settings; got {listed:.200}")
         if named and cls.__module__.startswith("fullyconnected.") and is_dataclass(cls):
-            known = {each.name for each in fields(cls)}
-            wrong = min(named.keys() - known - deprecation.SETTINGS.get(cls.__name__, {}).keys(), default=None)
+            known = names_of(cls)
+            wrong = min(named.keys() - {*known} - deprecation.SETTINGS.get(cls.__name__, {}).keys(), default=None)
             if wrong is None:
                 return super().__new__(cls)
             raise InputTypeError(f"{cls.__name__}: {nearest('setting', wrong, known)}")
@@ -41,6 +42,12 @@ class Settings:
         return in_ascii(
             f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
         )
+
+
+@cache
+def names_of(cls: Any) -> tuple[str, ...]:
+    """Return the names of a class's settings."""
+    return tuple(each.name for each in fields(cls))
 
 
 @dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(field,))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,7 +10,7 @@ import numpy as np
 from fullyconnected.core.checks import count, interval, number
 from fullyconnected.core.contracts import check_call
 from fullyconnected.core.randomness import check_seed
-from fullyconnected.core.settings import Settings, settings
+from fullyconnected.core.settings import Settings, names_of, settings
 from fullyconnected.errors import ConfigError, InputTypeError
 
 if TYPE_CHECKING:
@@ -91,10 +89,9 @@ class FitSettings(Settings):
         return None if every is None else interval("checkpoint_every", every)
 
     @classmethod
-    @cache
     def names(cls) -> tuple[str, ...]:
         """Return the names of all settings."""
-        return tuple(each.name for each in fields(cls))
+        return names_of(cls)  # type: ignore[arg-type]
 
     @classmethod
     def among(cls, given: Mapping[str, Any]) -> FitSettings:
