@@ -51,7 +51,7 @@ class ArraySource(Source):
         self._raw = array[:0]  # rows before they are cast
 
     def take(self, rows: Rows, out: Array) -> None:
-        if out.dtype == self.dtype:
+        if out.dtype is self.dtype or out.dtype == self.dtype:
             self.array.take(rows, axis=0, out=out, mode="clip")  # with any other mode NumPy buffers the output
             return
         if len(self._raw) < len(rows):
