@@ -101,8 +101,7 @@ class NumpyTrainer:
         program, theta = task.program, state.theta
         self.workspace = Workspace(program, theta, state.state, rows, loss=task.data.loss)
         self.loader = BatchLoader(task.data, self.workspace)
-        made = updates(task.rule, program, theta, self.workspace.gradient, state.slots)
-        self.updates = [tuple(update) for update in made]  # which unpack faster
+        self.updates = updates(task.rule, program, theta, self.workspace.gradient, state.slots)
 
     def epoch(self, order: Rows) -> float:
         """Train on the rows in this order; return the mean of the batches' losses, weighted by their rows."""
@@ -111,7 +110,8 @@ class NumpyTrainer:
 
     def _epoch(self, order: Rows) -> float:
         task, state, gradient = self.task, self.state, self.workspace.gradient
-        optimizer, schedule, updates = task.rule, task.schedule, self.updates
+        optimizer, schedule = task.rule, task.schedule
+        updates = [tuple(update) for update in self.updates]  # which unpack faster
         load, check_loss, before_update = self.load, self.check_loss, self.before_update
         total: Any = 0.0
         weight = 0.0
@@ -140,7 +140,8 @@ class NumpyTrainer:
 
     def load(self, rows: Rows) -> tuple[Batch, float]:
         """Return the batch of these rows, ready for its step, and the sum of their weights."""
-        self.workspace.at(self.state.seed, self.state.step)
+        if self.workspace.random:
+            self.workspace.at(self.state.seed, self.state.step)
         return self.loader.load(rows)
 
     def check_loss(self, loss: Any, batch: Batch, lr: float) -> Any:

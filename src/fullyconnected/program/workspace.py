@@ -193,7 +193,8 @@ class Workspace:
         self.first = 0 if input_gradient else program.first
         self.p = program.memory(theta, state)
         self.uniforms = [Uniforms(op.number, n) for op, n in zip(program.operations, program.copies_in, strict=True)]
-        self._random = [u for u, op in zip(self.uniforms, program.operations, strict=True) if op.layer.random]
+        # those of operations that draw random numbers
+        self.random = [u for u, op in zip(self.uniforms, program.operations, strict=True) if op.layer.random]
 
         def new(size: int) -> Array:
             return xp.full(size, math.nan, theta.dtype)
@@ -234,7 +235,7 @@ class Workspace:
 
     def at(self, seed: int, step: int, row: int = 0) -> None:
         """Choose the random numbers of the next forward pass in training: those of a step, from ``row`` of it on."""
-        for uniforms in self._random:
+        for uniforms in self.random:
             uniforms.seed, uniforms.step, uniforms.row = seed, step, row
 
     def add_l2(self, l2: float) -> Any:
