@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, SupportsFloat
 import numpy as np
 
 from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Shape, Views, allocate, bind_buffers, dot
-from fullyconnected.core.checks import as_array, as_weights
+from fullyconnected.core.checks import as_array, as_weights, number
 from fullyconnected.core.contracts import check_class, check_shapes, guarded, is_foreign, read_only
 from fullyconnected.core.settings import Settings, settings
 from fullyconnected.errors import ConfigError, ShapeError
@@ -568,6 +568,10 @@ def check_layer(layer: Layer) -> None:
     if layer.n_out is None:
         raise ConfigError(f"{what} needs n_out, a whole number of 1 or more; it is None where n_in is {layer.n_in}")
     check_shapes(what, params := layer.params(), "params", Param)
+    for name, param in params.items():
+        number(f"lr_factor of {name} of {what}", param.lr_factor)
+        if param.matrix and len(param.shape) != 2:
+            raise ConfigError(f"{name} of {what} is an (in, out) matrix, and has the shape {param.shape}")
     check_shapes(what, state := layer.state(), "state")
     if both := params.keys() & state.keys():
         raise ConfigError(f"{what} has a parameter and a running statistic that are both called {min(both)!a}")

@@ -140,6 +140,20 @@ class TestBlocksOfOnesOwn:
         net = fc.Network(layers, dtype="float64", seed=0)
         assert fc.check_gradients(net, X, np.zeros((7, net.n_out)), "huber").ok
 
+    def test_an_end_without_a_block_or_of_another_width_is_refused(self):
+        with pytest.raises(errors.ConfigError, match="gate reads the input of its block, and is in none"):
+            fc.Network([fc.Dense(3, 3), Gate(3)])
+
+        @dataclass(frozen=True)
+        class Wider(Gated):
+            n_out = property(lambda self: 4)
+
+            def steps(self):
+                return fc.Dense(self.n_in, 4), Gate(4)
+
+        with pytest.raises(errors.ShapeError, match=r"gate takes 4 columns, and the input of its block has 3"):
+            fc.Network([Wider(3)])
+
     def test_it_trains_and_is_explained(self):
         net = fc.Network([fc.Dense(3, 3), Gated(3)], dtype="float64", seed=0)
         t = np.ones((7, 3))
@@ -201,6 +215,25 @@ class TestRoles:
         net.set_weights([V, W], "out,in")
         assert (net.params[0].W == V).all()
         assert (net.params[0].V == W.T).all()
+
+    @pytest.mark.parametrize(
+        ("param", "said"),
+        [
+            (fc.Param((3,), lr_factor=-1.0), "lr_factor of s of Odd must be 0 or more"),
+            (fc.Param((3,), lr_factor=float("nan")), "lr_factor of s of Odd"),
+            (fc.Param((3,), matrix=True), r"s of Odd is an \(in, out\) matrix, and has the shape \(3,\)"),
+        ],
+    )
+    def test_a_role_that_cannot_be_is_refused(self, param, said):
+        @dataclass(frozen=True)
+        class Odd(Gate):
+            skips = False
+
+            def params(self):
+                return {"s": param}
+
+        with pytest.raises(errors.ConfigError, match=said):
+            fc.Network([Odd(3)])
 
 
 # Every operation that a network may be made of; and what reads them, each by a table of its own.

@@ -290,6 +290,13 @@ class TestOfOnesOwn:
         assert history.stopped == "patience"
         assert history.best_epoch == int(np.argmax(history.metrics["r2"])) + 1 == len(history.loss) - 3
 
+    def test_one_that_does_nothing_leaves_the_initial_loss(self, line):
+        solver = type("Idle", (fc.Solver,), {"name": "idle", "minimize": lambda self, *given: "idle"})()
+        net = linear()
+        history = solve(net, *line, optimizer=solver)
+        assert history.loss == [pytest.approx(net.evaluate(*line, "half_squared_error").loss)]
+        assert history.stopped == "idle"
+
     def test_what_ends_it_is_told_in_its_own_words(self, line):
         class Uphill(fc.HalfSquaredError):
             name = "uphill"
@@ -330,6 +337,11 @@ class TestOfOnesOwn:
                 lambda self, loss, theta, n, after: after(theta * np.nan, 1.0),
                 errors.ConfigError,
                 "parameters that are not finite",
+            ),
+            (
+                lambda self, loss, theta, n, after: after(theta[:-1], 1.0),
+                errors.ShapeError,
+                "reports theta with shape",
             ),
         ],
     )

@@ -110,6 +110,8 @@ def describe(parts: Iterable[Part], n_in: int) -> tuple[Operation, ...]:
     operations: list[Operation] = []
     theta_at = state_at = 0
     for name, layer, reads, number in parts:
+        if layer.skips:
+            _check_skip(name, layer, operations[reads[1]].n_out if reads[1] >= 0 else n_in)
         given = [operations[i].copies if i >= 0 else 1 for i in reads]
         if len(set(given)) > 1:
             raise ShapeError(f"{name} adds {given[0]} copies of each row to {given[1]}; the numbers must be equal")
@@ -124,6 +126,14 @@ def describe(parts: Iterable[Part], n_in: int) -> tuple[Operation, ...]:
             f"add a layer that makes one of them, such as their mean"
         )
     return tuple(operations)
+
+
+def _check_skip(name: str, layer: Layer, width: int) -> None:
+    """Raise if the end of a block reads what it cannot add to what it gets from the layer before it."""
+    if "." not in name:
+        raise ConfigError(f"{name} reads the input of its block, and is in none: let a layer's steps() return it")
+    if layer.n_in != width:
+        raise ShapeError(f"{name} takes {layer.n_in} columns, and the input of its block has {width}")
 
 
 def _tensors(name: str, params: dict[str, Param], at: int) -> Iterator[Tensor]:

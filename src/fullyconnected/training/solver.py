@@ -10,7 +10,7 @@ from fullyconnected.base import Solver
 from fullyconnected.core.arrays import Array
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
-from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError
+from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, ShapeError
 from fullyconnected.program.data import BatchLoader
 from fullyconnected.program.workspace import Workspace
 from fullyconnected.training.divergence import explained
@@ -66,6 +66,8 @@ def solve(
         nonlocal done
         if done == iterations:
             raise ConfigError(f"{name}.minimize continues after {iterations} iterations, its limit")
+        if np.shape(reached) != theta.shape:
+            raise ShapeError(f"{name}.minimize reports theta with shape {np.shape(reached)}; it has {theta.shape}")
         if not np.isfinite(reached).all():
             raise ConfigError(f"{name}.minimize has reached parameters that are not finite")
         before = accepted.copy()
@@ -81,6 +83,8 @@ def solve(
 
     try:
         why = solver.minimize(loss_and_gradient, start.copy(), iterations, after_iteration)
+        if not done and math.isnan(first):  # it has not even looked at the initial loss
+            loss_and_gradient(start)
     finally:
         theta[...] = accepted  # the last accepted point, not the last point that was tried
     if not isinstance(why, str):
