@@ -67,7 +67,7 @@ INSIDE = {
         "batches",
     ],
     "layers": ["widths", "dense", "dropout", "norm", "residual", "__init__"],
-    "program": ["sources", "description", "program", "guard", "workspace", "data", "summary"],
+    "program": ["plain", "sources", "description", "program", "guard", "workspace", "data", "summary"],
     "symbolic": [
         *("digits", "names", "expression", "evaluation", "notation", "text", "as_numpy", "latex", "mathml", "equation"),
         *("formulas.lines", "formulas.activations", "formulas.layers", "formulas.losses", "formulas.optimizers"),
@@ -75,7 +75,7 @@ INSIDE = {
     ],
     "engine": ["state", "task", "updates", "base", "numpy_engine", "threads", "lowering", "native_engine", "choice"],
     "files": [
-        *("atomic", "architecture", "upgrade", "model", "format", "safetensors_format", "formats", "checkpoint"),
+        *("atomic", "upgrade", "model", "format", "safetensors_format", "formats", "checkpoint"),
         "__init__",
     ],
     "training": [

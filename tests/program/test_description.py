@@ -9,6 +9,7 @@ import fullyconnected as fc
 from fullyconnected import errors
 from fullyconnected.engine.lowering import OPERATIONS_HERE
 from fullyconnected.layers import LAYERS, operation
+from fullyconnected.program.plain import build_layers
 from fullyconnected.program.program import Program
 from fullyconnected.program.summary import FORMULAS, WORK
 from fullyconnected.symbolic import formulas
@@ -117,6 +118,13 @@ class TestWhatIsRead:
         ends = [tensor.part.stop for tensor in net.program.tensors]
         assert [tensor.part.start for tensor in net.program.tensors] == [0, *ends[:-1]]
         assert ends[-1] == net.n_params
+
+    def test_a_layer_is_built_of_its_kind_and_settings(self):
+        layers = [fc.Dense(3, 4, fc.LeakyReLU(0.2), bias=False), fc.Dropout(0.3), fc.BatchNorm(momentum=0.2)]
+        net = fc.Network([*layers, fc.Residual([fc.Activation("elu")])])
+        assert net.program.operations[-1].settings == {"n_in": 4}
+        for op in net.program.operations[:-1]:
+            assert build_layers([{"layer": op.kind, "settings": op.settings}]) == (op.layer,)
 
     def test_a_class_that_is_not_registered_is_no_operation_of_that_name(self):
         class Dense(fc.Dense):

@@ -1,6 +1,5 @@
 """Files: the description of a network and its tensors, in one of several formats, written atomically."""
 
-from fullyconnected.files.architecture import build_layers, describe_layers
 from fullyconnected.files.checkpoint import read_checkpoint, write_checkpoint
 from fullyconnected.files.format import Format
 from fullyconnected.files.formats import FORMATS, read_model, write_model
@@ -10,8 +9,6 @@ __all__ = [
     "FORMATS",
     "Format",
     "Model",
-    "build_layers",
-    "describe_layers",
     "read_checkpoint",
     "read_model",
     "write_checkpoint",

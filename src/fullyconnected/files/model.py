@@ -14,9 +14,9 @@ from fullyconnected.base import Layer, Loss
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import UNNAMED, Columns
 from fullyconnected.errors import ConfigError, FileFormatError
-from fullyconnected.files.architecture import build_layers, build_loss, describe_layers, describe_loss
 from fullyconnected.files.upgrade import upgrade
 from fullyconnected.program.data import check_loss
+from fullyconnected.program.plain import build_layers, build_loss, describe_layers, describe_loss
 from fullyconnected.program.program import Program
 
 __all__ = ["Model", "build_model", "describe_model"]

@@ -6,12 +6,13 @@ an engine lowers it, the summary counts it, a worked example names it, a file is
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fullyconnected.base import Layer, Param
 from fullyconnected.core.arrays import Array, Shape
 from fullyconnected.errors import ConfigError, ShapeError
 from fullyconnected.layers import operation
+from fullyconnected.program.plain import settings_of
 
 __all__ = ["Operation", "Part", "Tensor", "describe", "flatten", "kind_of"]
 
@@ -47,6 +48,11 @@ class Operation(NamedTuple):
     copies: int
     params: tuple[Tensor, ...]  # in theta
     state: tuple[Tensor, ...]  # in the vector of running statistics
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its settings as plain values, as a file holds them; ConfigError if no file can."""
+        return settings_of(self.layer)
 
     @property
     def n_in(self) -> int:

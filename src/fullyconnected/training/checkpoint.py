@@ -14,9 +14,10 @@ from fullyconnected.core.settings import Settings
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import ConfigError
-from fullyconnected.files import describe_layers, read_checkpoint, write_checkpoint
+from fullyconnected.files import read_checkpoint, write_checkpoint
 from fullyconnected.network import Network
 from fullyconnected.program.data import Data
+from fullyconnected.program.plain import describe_layers
 from fullyconnected.program.sources import ArraySource
 from fullyconnected.training.identity import alike, own_code, stable_repr
 from fullyconnected.training.settings import FitSettings

@@ -9,10 +9,9 @@ import pytest
 import fullyconnected as fc
 from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.errors import ConfigError, FileFormatError
-from fullyconnected.files import build_layers, describe_layers
-from fullyconnected.files.architecture import DEEPEST
 from fullyconnected.initializers import INITIALIZERS
 from fullyconnected.layers import LAYERS
+from fullyconnected.program.plain import DEEPEST, build_layers, describe_layers
 
 
 def altered(thing):

@@ -1,4 +1,4 @@
-"""Layers and losses as JSON and back. Reading only calls registered classes with plain settings.
+"""Layers and losses as plain values, which JSON can hold, and back. Reading only calls registered classes with them.
 
 A layer is ``{"layer": its name, "settings": {...}}``. Activations and losses are described in the same way, with
 the key ``"activation"`` or ``"loss"``, and can be among the settings of a layer.
@@ -17,7 +17,7 @@ from fullyconnected.layers import LAYERS
 from fullyconnected.layers.residual import chain
 from fullyconnected.losses import LOSSES
 
-__all__ = ["build_layers", "build_loss", "describe_layers", "describe_loss"]
+__all__ = ["build_layers", "build_loss", "describe_layers", "describe_loss", "settings_of"]
 
 REGISTRIES: tuple[Registry[Any], ...] = (LAYERS, ACTIVATIONS, LOSSES)
 DEEPEST = 16  # levels of nesting; error messages about deeper ones would cost time and memory
@@ -48,6 +48,12 @@ def _describe(thing: Layer | ActivationFunction | Loss, depth: int) -> dict[str,
     registry = next(registry for registry in REGISTRIES if isinstance(thing, registry.bases))
     if registry.classes.get(thing.name) is not type(thing):
         raise ConfigError(f"{kind} is not registered, so a file with it could not be loaded: fc.register it first")
+    return {registry.kind: thing.name, "settings": settings_of(thing, depth)}
+
+
+def settings_of(thing: Layer | ActivationFunction | Loss, depth: int = DEEPEST) -> dict[str, Any]:
+    """Return the settings of a layer, activation or loss as plain values, or raise if a file cannot hold them."""
+    kind = type(thing).__name__
     if vars(thing) and not is_dataclass(thing):
         raise ConfigError(f"a file would lose the settings of {kind}, {', '.join(vars(thing))}: make it a dataclass")
     if not depth:
@@ -62,7 +68,7 @@ def _describe(thing: Layer | ActivationFunction | Loss, depth: int) -> dict[str,
             settings[key] = _plain(value, depth - 1)
         except TypeError as error:
             raise ConfigError(f"{key} of {kind} is {error}, which a file cannot hold; use plain values") from None
-    return {registry.kind: thing.name, "settings": settings}
+    return settings
 
 
 def _plain(value: Any, depth: int) -> Any:
