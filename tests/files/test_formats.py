@@ -1,6 +1,7 @@
 """Formats of files: chosen by suffix to write, by content to read; one of one's own through its registration alone."""
 
 import json
+import os
 from typing import ClassVar
 
 import numpy as np
@@ -52,7 +53,8 @@ def same(net, other):
     )
 
 
-@pytest.mark.parametrize("name", ["net.json", "NET.JSON", "a.net.txt", "日本語.json"])
+# the last one in the letters that names of files may have here
+@pytest.mark.parametrize("name", ["net.json", "NET.JSON", "a.net.txt", os.fsdecode("日本語.json".encode())])
 def test_the_suffix_says_how_a_network_is_written(net, tmp_path, name):
     net.save(tmp_path / name)
     assert json.loads((tmp_path / name).read_bytes())["description"]["dtype"] == "float32"
