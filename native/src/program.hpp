@@ -38,9 +38,9 @@ struct ThreadPool;
 
 #define FC_ENUMERATOR(name, ...) name,
 enum class Kind : int { FC_KINDS(FC_ENUMERATOR) };
-enum class Function : int { FC_FUNCTIONS(FC_ENUMERATOR) identity, softmax };
+enum class Function : int { identity, FC_FUNCTIONS(FC_ENUMERATOR) softmax };
 enum class LossKind : int { FC_TERMS(FC_ENUMERATOR) hinge, softmax_cross_entropy };
-enum class Rule : int { FC_RULES(FC_ENUMERATOR) none };
+enum class Rule : int { none, FC_RULES(FC_ENUMERATOR) };
 
 constexpr bool keeps_derivative(Function f) {
 #define FC_KEPT(name, kept) \
