@@ -40,9 +40,10 @@ class Run:
                 f"Write fc.fit(net, x, t, loss, optimizer)"
             )
         self.settings = settings = settings or FitSettings()
-        self.patience = settings.patience
+        self.patience, self.shuffle = settings.patience, settings.shuffle
         self.net, known = net, net.columns
         self.data = check_data(net.program, net.dtype, x, t, loss, settings.sample_weight, columns=known)
+        self.rows = len(self.data.x)
         answers = columns_of(t) or ()  # the name of a single column says nothing
         columns = Columns(known.x or columns_of(x), known.t or (answers if len(answers) > 1 else None))
         self.optimizer = OPTIMIZERS.get(Adam() if optimizer is None else optimizer)
@@ -55,12 +56,12 @@ class Run:
         default = "loss" if self.validation is None else "validation_loss"
         self.monitor = default if settings.monitor is None else settings.monitor
         self.greater_is_better = _greater_is_better(self.monitor, self.metrics, evaluated is self.validation)
-        require_rows(net.program, len(self.data.x), f"x of {len(self.data.x)} row(s)")
+        require_rows(net.program, self.rows, f"x of {self.rows} row(s)")
         require_rows(net.program, settings.batch_size, f"batch_size={settings.batch_size}")
         self.task = Task(net.program, self.data, self.optimizer, **settings.those(Task._fields))
         if isinstance(self.optimizer, Solver):
             solver.refuse(self.optimizer, self.task, settings.checkpoint)
-            self.task = self.task._replace(batch_size=len(self.data.x))  # a solver uses all rows at once
+            self.task = self.task._replace(batch_size=self.rows)  # a solver uses all rows at once
         self.engine, self.why = choose(
             settings.engine, net.program, loss=self.data.loss, optimizer=self.optimizer, source=self.data.x
         )
@@ -116,7 +117,7 @@ class Run:
     def epoch(self) -> Epoch:
         """Train an epoch, evaluate and record it, and write the checkpoint if it is due."""
         state, began = self.state, time.perf_counter()
-        order = epoch_order(len(self.data.x), state.seed, state.epoch, shuffle=self.settings.shuffle)
+        order = epoch_order(self.rows, state.seed, state.epoch, shuffle=self.shuffle)
         theta, running, begun = state.theta.copy(), state.state.copy(), state.step
         try:
             loss = self.trainer.epoch(order)
@@ -183,9 +184,10 @@ class Run:
         state.records.setdefault("loss", []).append(loss)
         for name, value in metrics.items():
             state.records.setdefault(f"metric.{name}", []).append(value)
-        monitored: Any = {**metrics, "loss": loss, "validation_loss": validation_loss}[self.monitor]
-        if self.patience is not None and self.is_better(monitored):
-            state.best = Best(monitored, state.epoch, state.theta.copy(), state.state.copy())
+        if self.patience is not None:
+            monitored: Any = {**metrics, "loss": loss, "validation_loss": validation_loss}[self.monitor]
+            if self.is_better(monitored):
+                state.best = Best(monitored, state.epoch, state.theta.copy(), state.state.copy())
         return Epoch(state.epoch, loss, validation_loss, metrics, time.perf_counter() - began)
 
     def monitored(self) -> str:
