@@ -14,7 +14,7 @@ from fullyconnected.errors import ConfigError, ShapeError
 from fullyconnected.layers import operation
 from fullyconnected.program.plain import settings_of
 
-__all__ = ["Operation", "Part", "Tensor", "describe", "flatten", "kind_of"]
+__all__ = ["Operation", "Part", "Tensor", "describe", "end_of", "flatten", "kind_of"]
 
 
 class Tensor(NamedTuple):
@@ -36,8 +36,8 @@ class Operation(NamedTuple):
 
     ``reads`` are the operations whose outputs it reads, with -1 for the network's input: first the one before it, then,
     at the end of a residual block, the one whose output is the input of the block. ``copies`` is the number of copies
-    of each row in the output, as in an ensemble whose members are trained in one product. ``number`` identifies its
-    stream of random numbers.
+    of each row in the output, as in an ensemble whose members are trained in one product, and ``copies_in`` that in the
+    input. ``number`` identifies its stream of random numbers.
     """
 
     name: str  # "dense_1", or within a block "residual_1.dense_1"
@@ -45,6 +45,7 @@ class Operation(NamedTuple):
     layer: Layer  # its settings, and its NumPy code
     reads: tuple[int, ...]
     number: int
+    copies_in: int
     copies: int
     params: tuple[Tensor, ...]  # in theta
     state: tuple[Tensor, ...]  # in the vector of running statistics
@@ -121,11 +122,12 @@ def describe(parts: Iterable[Part], n_in: int) -> tuple[Operation, ...]:
         given = [operations[i].copies if i >= 0 else 1 for i in reads]
         if len(set(given)) > 1:
             raise ShapeError(f"{name} adds {given[0]} copies of each row to {given[1]}; the numbers must be equal")
-        copies = layer.copies(given[0])
         params = tuple(_tensors(name, dict(layer.params()), theta_at))
         state = tuple(_tensors(name, {key: Param(shape) for key, shape in layer.state().items()}, state_at))
-        theta_at, state_at = _end(params, theta_at), _end(state, state_at)
-        operations.append(Operation(name, kind_of(layer), layer, reads, number, copies, params, state))
+        theta_at, state_at = end_of(params, theta_at), end_of(state, state_at)
+        operations.append(
+            Operation(name, kind_of(layer), layer, reads, number, given[0], layer.copies(given[0]), params, state)
+        )
     if operations[-1].copies != 1:
         raise ConfigError(
             f"{operations[-1].name} gives {operations[-1].copies} copies of each row; the output must have one: "
@@ -149,5 +151,6 @@ def _tensors(name: str, params: dict[str, Param], at: int) -> Iterator[Tensor]:
         at += size
 
 
-def _end(tensors: Sequence[Tensor], at: int) -> int:
+def end_of(tensors: Sequence[Tensor], at: int = 0) -> int:
+    """Return where tensors that begin at ``at`` end in their flat vector."""
     return int(tensors[-1].part.stop) if tensors else at

@@ -8,7 +8,7 @@ import numpy as np
 
 from fullyconnected.base import Layer
 from fullyconnected.core.arrays import Array, Views, allocate
-from fullyconnected.program.description import Part, describe, flatten
+from fullyconnected.program.description import Part, describe, end_of, flatten
 
 __all__ = ["PIECE", "Piece", "Program"]
 
@@ -41,9 +41,7 @@ class Program:
         self.n_in, self.n_out = n_in, operations[-1].n_out
         self.tensors = tuple(tensor for op in operations for tensor in op.params)
         self.state_tensors = tuple(tensor for op in operations for tensor in op.state)
-        self.n_params, self.n_state = (
-            int(tensors[-1].part.stop) if tensors else 0 for tensors in (self.tensors, self.state_tensors)
-        )
+        self.n_params, self.n_state = end_of(self.tensors), end_of(self.state_tensors)
         self.least_rows = max(op.layer.least_rows for op in operations)
         # the first operation with parameters, where the backward pass ends unless x needs a gradient, too
         self.first = next((i for i, op in enumerate(operations) if op.params), len(operations))
@@ -61,15 +59,10 @@ class Program:
     def entries_a_row(self) -> int:
         """The number of entries that a workspace for prediction has per row, caches included."""
         kept = self.n_in
-        for op, copies in zip(self.operations, self.copies_in, strict=True):
+        for op in self.operations:
             kept += op.copies * op.n_out
-            kept += sum(a.size for a in allocate(op.layer.cache(copies), np.dtype(np.float32)).values())
+            kept += sum(a.size for a in allocate(op.layer.cache(op.copies_in), np.dtype(np.float32)).values())
         return kept
-
-    @cached_property
-    def copies_in(self) -> tuple[int, ...]:
-        """The number of copies of each row in the input of each operation."""
-        return tuple(self.operations[op.reads[0]].copies if op.reads[0] >= 0 else 1 for op in self.operations)
 
     def views(self, theta: Array) -> list[Views]:
         """Return each operation's parameters as views of ``theta``, or its gradients as views of a flat gradient."""

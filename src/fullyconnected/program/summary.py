@@ -119,7 +119,7 @@ def _training(program: Program) -> int:
         # the backward pass ends at the first parameters: layers before them need no gradient
         flops += work.train + (work.params if i >= program.first else 0) + (work.input if i > program.first else 0)
         if i > program.first:  # the gradients that skip blocks are added
-            flops += len(program.skipped_to.get(i - 1, ())) * program.copies_in[i] * op.n_in
+            flops += len(program.skipped_to.get(i - 1, ())) * op.copies_in * op.n_in
     return flops
 
 
@@ -127,14 +127,11 @@ def _workspace(program: Program, dtype: np.dtype[Any]) -> int:
     """Return the bytes that a :class:`Workspace` takes for each row in training, without those for the loss."""
 
     def caches(rows: int) -> int:
-        held = (
-            allocate(op.layer.cache(rows * n), dtype)
-            for op, n in zip(program.operations, program.copies_in, strict=True)
-        )
+        held = (allocate(op.layer.cache(rows * op.copies_in), dtype) for op in program.operations)
         return sum(a.nbytes for cache in held for a in cache.values())
 
     widths = [op.copies * op.n_out for op in program.operations]
-    beside = sum(op.copies * op.n_in for op in program.operations if op.layer.skips)
+    beside = sum(op.copies_in * op.n_in for op in program.operations if op.layer.skips)
     entries = program.n_in + sum(widths) + beside + 2 * max((program.n_out, *widths[program.first :]))
     return entries * dtype.itemsize + caches(2) - caches(1)  # the part of the caches that grows with the rows
 

@@ -42,7 +42,7 @@ class Batch:
         outputs = [self.x]  # outputs[i + 1] is the output of operation i
         d_skips: dict[int, Array] = {}  # the gradients that the ends of blocks write for the inputs of the blocks
         for i, (op, p) in enumerate(zip(program.operations, workspace.p, strict=True)):
-            layer, copies, x = op.layer, program.copies_in[i], outputs[op.reads[0] + 1]
+            layer, copies, x = op.layer, op.copies_in, outputs[op.reads[0] + 1]
             forward, backward = forward_and_backward(op.name, layer, trains=workspace.trains)
             c = bind_buffers(workspace.caches[i], layer.cache(rows * copies), dtype, xp)
             c.uniforms = workspace.uniforms[i]
@@ -192,19 +192,17 @@ class Workspace:
         self.dtype, self.input_gradient, self.trains = theta.dtype, input_gradient, loss is not None
         self.first = 0 if input_gradient else program.first
         self.p = program.memory(theta, state)
-        self.uniforms = [Uniforms(op.number, n) for op, n in zip(program.operations, program.copies_in, strict=True)]
+        self.uniforms = [Uniforms(op.number, op.copies_in) for op in program.operations]
         # those of operations that draw random numbers
         self.random = [u for u, op in zip(self.uniforms, program.operations, strict=True) if op.layer.random]
 
         def new(size: int) -> Array:
             return xp.full(size, math.nan, theta.dtype)
 
-        ops, copies_in = program.operations, program.copies_in
+        ops = program.operations
         self.x = new(rows * program.n_in)
         self.y = [new(rows * op.copies * op.n_out) for op in ops]
-        self.caches = [
-            allocate(op.layer.cache(rows * n), theta.dtype, xp) for op, n in zip(ops, copies_in, strict=True)
-        ]
+        self.caches = [allocate(op.layer.cache(rows * op.copies_in), theta.dtype, xp) for op in ops]
         if loss is not None:
             widest = max(
                 program.n_out,
@@ -212,7 +210,7 @@ class Workspace:
                 *(op.copies * op.n_out for op in ops[self.first :]),
             )
             self.d = [new(rows * widest) for _ in range(2)]
-            self.d_skips = {i: new(rows * copies_in[i] * op.n_in) for i, op in enumerate(ops) if op.layer.skips}
+            self.d_skips = {i: new(rows * op.copies_in * op.n_in) for i, op in enumerate(ops) if op.layer.skips}
             self.gradient = new(program.n_params)
             self.g = program.views(self.gradient)
             self.loss_cache = allocate(loss.buffers(rows, program.n_out), theta.dtype, xp)
