@@ -100,6 +100,7 @@ class NumpyTrainer:
         rows = min(task.batch_size + task.program.least_rows - 1, len(task.data.x))
         program, theta = task.program, state.theta
         self.workspace = Workspace(program, theta, state.state, rows, loss=task.data.loss)
+        self.random = bool(self.workspace.random)  # whether a layer draws random numbers
         self.loader = BatchLoader(task.data, self.workspace)
         self.updates = updates(task.rule, program, theta, self.workspace.gradient, state.slots)
 
@@ -140,7 +141,7 @@ class NumpyTrainer:
 
     def load(self, rows: Rows) -> tuple[Batch, float]:
         """Return the batch of these rows, ready for its step, and the sum of their weights."""
-        if self.workspace.random:
+        if self.random:
             self.workspace.at(self.state.seed, self.state.step)
         return self.loader.load(rows)
 

@@ -107,7 +107,7 @@ class BatchLoader:
         self.data, self.workspace = data, workspace
         self._t = np.empty((workspace.rows, *data.t.shape[1:]), data.t.dtype)
         self._w = np.empty(workspace.rows)
-        self._bound: dict[int, tuple[Batch, Array]] = {}
+        self._bound: dict[int, tuple[Batch, Array, Array, Array]] = {}
 
     def load(self, rows: Rows) -> tuple[Batch, float]:
         """Return the batch of these rows, and the sum of their weights; if that is 0, skip the batch."""
@@ -116,13 +116,13 @@ class BatchLoader:
         if bound is None:
             batch = self.workspace.bind(n)
             batch.t = self._t[:n]
-            bound = self._bound[n] = batch, self._w[:n]
-        batch, w = bound
-        data.x.take(rows, batch.x)
-        data.t.take(rows, axis=0, out=batch.t, mode="clip")  # with any other mode NumPy buffers the output
+            bound = self._bound[n] = batch, batch.x, batch.t, self._w[:n]
+        batch, x, t, w = bound
+        data.x.take(rows, x)
+        data.t.take(rows, 0, t, "clip")  # with any other mode NumPy buffers the output
         if data.weights is None:
             return batch, n
-        data.weights.take(rows, out=w, mode="clip")
+        data.weights.take(rows, 0, w, "clip")
         share = float(w.sum())
         if share:
             batch.set_weights(w)

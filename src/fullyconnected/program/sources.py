@@ -52,12 +52,12 @@ class ArraySource(Source):
 
     def take(self, rows: Rows, out: Array) -> None:
         if out.dtype is self.dtype or out.dtype == self.dtype:
-            self.array.take(rows, axis=0, out=out, mode="clip")  # with any other mode NumPy buffers the output
+            self.array.take(rows, 0, out, "clip")  # with any other mode NumPy buffers the output
             return
         if len(self._raw) < len(rows):
             self._raw = np.empty((len(rows), *self.shape[1:]), self.dtype)
         raw = self._raw[: len(rows)]
-        self.array.take(rows, axis=0, out=raw, mode="clip")
+        self.array.take(rows, 0, raw, "clip")
         np.copyto(out, raw, casting="unsafe")
 
     def block(self, start: int, stop: int) -> Array:

@@ -101,7 +101,7 @@ class Batch:
     def loss_and_gradient(self, *, train: bool, l2: float = 0.0) -> Any:
         """Return the loss of the batch in ``x`` and ``t``, and write its gradient into the workspace."""
         workspace = self.workspace
-        value = self.loss_of(self.forward(train=train))
+        value = self._value_and_gradient(self.forward(train=train), self.t, self.c, self.dz)
         self.backward()
         if l2:
             value = value + workspace.add_l2(l2)
