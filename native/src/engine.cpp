@@ -11,13 +11,11 @@
 #include <utility>
 
 #include "cpu.hpp"
+#include "rounding.hpp"
 #include "thread_pool.hpp"
 
 #if defined(__linux__)
 #include <sys/mman.h>
-#endif
-#if defined(__x86_64__)
-#include <xmmintrin.h>
 #endif
 
 namespace {
@@ -105,25 +103,6 @@ std::vector<Scratch<T>> scratch_for(Arena& arena, const Entry<T>& entry, int thr
 }
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-// The floating-point mode of this thread: how the processor rounds, and how it treats denormal numbers.
-#if defined(__x86_64__)
-using Rounding = unsigned;
-Rounding rounding() { return _mm_getcsr(); }
-void set_rounding(Rounding r) { _mm_setcsr(r); }
-#elif defined(__aarch64__)
-using Rounding = uint64_t;
-Rounding rounding() {
-    uint64_t r;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(r));
-    return r;
-}
-void set_rounding(Rounding r) { __asm__ volatile("msr fpcr, %0" ::"r"(r)); }
-#else
-using Rounding = int;
-Rounding rounding() { return 0; }
-void set_rounding(Rounding) {}
-#endif
 
 // Calls `interrupted`, not too often; this may run a Python signal handler, so the caller's floating-point mode is set.
 struct Poll {

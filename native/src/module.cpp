@@ -70,25 +70,22 @@ class WithoutGil {
 };
 
 Type type_of(const nb::dlpack::dtype& dtype) {
-    using Code = nb::dlpack::dtype_code;
-    if (dtype == nb::dtype<float>()) return Type::f32;
-    if (dtype == nb::dtype<double>()) return Type::f64;
-    const bool is_signed = dtype.code == (uint8_t)Code::Int;
-    if (is_signed || dtype.code == (uint8_t)Code::UInt || dtype.code == (uint8_t)Code::Bool) switch (dtype.bits) {
-            case 8:
-                return is_signed ? Type::i8 : Type::u8;
-            case 16:
-                return is_signed ? Type::i16 : Type::u16;
-            case 32:
-                return is_signed ? Type::i32 : Type::u32;
-            case 64:
-                return is_signed ? Type::i64 : Type::u64;
-        }
+#define FC_TYPE(name, Number) \
+    if (dtype == nb::dtype<Number>()) return Type::name;
+    FC_TYPES(FC_TYPE)
+    if (dtype == nb::dtype<bool>()) return Type::u8;
     throw nb::type_error("the native engine reads float32, float64, integers and bool");
 }
 
-void raise_if(bool was_interrupted) {
-    if (was_interrupted) throw nb::python_error();
+// Runs a trainer or a predictor without the GIL, and raises what a signal has raised.
+template <class Engine, class... Arguments>
+void run_engine(Engine& engine, Arguments... arguments) {
+    {
+        const auto asked = interruption();
+        WithoutGil without;
+        engine.run(arguments..., asked);
+    }
+    if (engine.was_interrupted()) throw nb::python_error();
 }
 
 template <class T>
@@ -112,24 +109,14 @@ class PyTrainer {
     // if the run diverged), and the number of steps so far.
     std::tuple<double, int64_t> epoch(Vector<const int64_t> order, Vector<const double> rates, uint64_t seed,
                                       int64_t step) {
-        {
-            const auto asked = interruption();
-            WithoutGil without;
-            trainer_.run(order.data(), (ptrdiff_t)order.size(), rates.data(), seed, step, true, asked);
-        }
-        raise_if(trainer_.was_interrupted());
+        run_engine(trainer_, order.data(), (ptrdiff_t)order.size(), rates.data(), seed, step, true);
         const Run<T>& run = trainer_.outcome();
         return {run.diverged ? std::numeric_limits<double>::quiet_NaN() : run.total / run.weight, run.step};
     }
 
     // Returns the loss of all rows as one batch; writes its gradients into `gradient` and `dx`.
     double gradient(Vector<const int64_t> order, uint64_t seed, bool train, Vector<T> gradient, Matrix<T> dx) {
-        {
-            const auto asked = interruption();
-            WithoutGil without;
-            trainer_.run(order.data(), (ptrdiff_t)order.size(), nullptr, seed, 0, train, asked);
-        }
-        raise_if(trainer_.was_interrupted());
+        run_engine(trainer_, order.data(), (ptrdiff_t)order.size(), nullptr, seed, 0, train);
         const Run<T>& run = trainer_.outcome();
         std::copy_n(run.gradient, gradient.size(), gradient.data());
         for (size_t i = 0; i < dx.shape(0); i++)
@@ -158,12 +145,7 @@ class PyPredictor {
 
     // Writes the outputs of the rows of x into z.
     void predict(Any x, Matrix<T> z, int threads) {
-        {
-            const auto asked = interruption();
-            WithoutGil without;
-            predictor_.run(x.data(), type_of(x.dtype()), (ptrdiff_t)z.shape(0), z.data(), threads, asked);
-        }
-        raise_if(predictor_.was_interrupted());
+        run_engine(predictor_, x.data(), type_of(x.dtype()), (ptrdiff_t)z.shape(0), z.data(), threads);
     }
 
     // Writes the outputs of a few rows into z and returns true, if x can be used without conversion and is finite; else

@@ -108,7 +108,19 @@ struct Optimizing {
     T *m, *v;  // slots: v alone for momentum and RMSProp
 };
 
-enum class Type : int { f32, f64, i8, i16, i32, i64, u8, u16, u32, u64 };
+// The types of numbers that x may have, each with its name in Type.
+#define FC_TYPES(X)  \
+    X(f32, float)    \
+    X(f64, double)   \
+    X(i8, int8_t)    \
+    X(i16, int16_t)  \
+    X(i32, int32_t)  \
+    X(i64, int64_t)  \
+    X(u8, uint8_t)   \
+    X(u16, uint16_t) \
+    X(u32, uint32_t) \
+    X(u64, uint64_t)
+enum class Type : int { FC_TYPES(FC_ENUMERATOR) };
 
 // The arguments and the results of a training run or a gradient.
 template <class T>

@@ -1,27 +1,11 @@
 // The runs of a program: an epoch of steps, one gradient, or a prediction.
 #pragma once
 
+#include "../rounding.hpp"
 #include "layers.hpp"
 #include "losses.hpp"
 
 namespace {
-
-// Flushes denormal numbers to zero for its lifetime: decaying moments become denormal, and processors take a hundred
-// times longer with such numbers.
-struct FlushDenormals {
-#if defined(__x86_64__)
-    unsigned before = _mm_getcsr();
-    FlushDenormals() { _mm_setcsr(before | 0x8040); }
-    ~FlushDenormals() { _mm_setcsr(before); }
-#elif defined(__aarch64__)
-    uint64_t before;
-    FlushDenormals() {
-        __asm__ volatile("mrs %0, fpcr" : "=r"(before));
-        __asm__ volatile("msr fpcr, %0" ::"r"(before | 1u << 24));
-    }
-    ~FlushDenormals() { __asm__ volatile("msr fpcr, %0" ::"r"(before)); }
-#endif
-};
 
 template <class T, class From>
 void cast_rows(const From* from, const int64_t* order, ptrdiff_t first, Rows<T> to, Range r, ptrdiff_t n) {
@@ -40,26 +24,10 @@ void cast_rows(const From* from, const int64_t* order, ptrdiff_t first, Rows<T> 
 template <class T>
 void gather(const void* x, Type type, const int64_t* order, ptrdiff_t first, Rows<T> to, Range r, ptrdiff_t n) {
     switch (type) {
-        case Type::f32:
-            return cast_rows(static_cast<const float*>(x), order, first, to, r, n);
-        case Type::f64:
-            return cast_rows(static_cast<const double*>(x), order, first, to, r, n);
-        case Type::i8:
-            return cast_rows(static_cast<const int8_t*>(x), order, first, to, r, n);
-        case Type::i16:
-            return cast_rows(static_cast<const int16_t*>(x), order, first, to, r, n);
-        case Type::i32:
-            return cast_rows(static_cast<const int32_t*>(x), order, first, to, r, n);
-        case Type::i64:
-            return cast_rows(static_cast<const int64_t*>(x), order, first, to, r, n);
-        case Type::u8:
-            return cast_rows(static_cast<const uint8_t*>(x), order, first, to, r, n);
-        case Type::u16:
-            return cast_rows(static_cast<const uint16_t*>(x), order, first, to, r, n);
-        case Type::u32:
-            return cast_rows(static_cast<const uint32_t*>(x), order, first, to, r, n);
-        case Type::u64:
-            return cast_rows(static_cast<const uint64_t*>(x), order, first, to, r, n);
+#define FC_GATHER(name, From) \
+    case Type::name:          \
+        return cast_rows(static_cast<const From*>(x), order, first, to, r, n);
+        FC_TYPES(FC_GATHER)
     }
 }
 
