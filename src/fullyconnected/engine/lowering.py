@@ -28,28 +28,18 @@ __all__ = [
 ]
 
 # for each class: fields of its record below, with the attributes that their values come from
-OPERATIONS_HERE: dict[str, dict[str, str]] = {
-    "dense": {},
-    "activation": {},
+_NONE: dict[str, str] = {}
+OPERATIONS_HERE = dict.fromkeys(("dense", "activation", "add"), _NONE) | {
     "dropout": {"setting": "rate"},
     "layer_norm": {"setting": "epsilon"},
     "batch_norm": {"setting": "epsilon", "momentum": "momentum"},
-    "add": {},
 }
-ACTIVATIONS_HERE: dict[str, dict[str, str]] = {
-    "identity": {},
-    "relu": {},
+ACTIVATIONS_HERE = dict.fromkeys(
+    ("identity", "relu", "gelu", "silu", "mish", "softplus", "sigmoid", "tanh", "exp", "softmax"), _NONE
+) | {
     "leaky_relu": {"setting": "slope"},
     "elu": {"setting": "alpha", "scale": "scale"},
     "selu": {"setting": "alpha", "scale": "scale"},
-    "gelu": {},
-    "silu": {},
-    "mish": {},
-    "softplus": {},
-    "sigmoid": {},
-    "tanh": {},
-    "exp": {},
-    "softmax": {},
 }
 LOSSES_HERE: dict[str, dict[str, str]] = {
     "half_squared_error": {},
@@ -116,17 +106,17 @@ class OptimizerSpec(NamedTuple):
 
 
 class TrainerSpec(NamedTuple):
-    """All arguments of a trainer that are not arrays; the first three are objects of the extension."""
+    """All arguments of a trainer that are not arrays; ``ops`` are objects of the extension, which keeps them."""
 
     ops: list[Any]
-    loss: Any
-    optimizer: Any
+    loss: LossSpec
+    optimizer: OptimizerSpec
     batch_size: int
     least_rows: int
     l2: float
-    max_norm: float
     threads: int
-    input_gradient: bool
+    max_norm: float = math.inf
+    input_gradient: bool = False
 
 
 def lower(program: Program) -> list[OpSpec]:
@@ -152,15 +142,14 @@ def _operation(op: Operation, partner: int) -> OpSpec:
         raise Unsupported(f"it does not work on copies of rows ({op.name})")
     if any(tensor.param.lr_factor != 1 for tensor in op.params):
         raise Unsupported(f"it has one learning rate for all parameters ({op.name})")
-    function, setting, scale = _function(op)
-    settings = {"setting": setting, **{name: getattr(op.layer, key) for name, key in here.items()}}
+    function, settings = _function(op)
+    settings |= {name: getattr(op.layer, key) for name, key in here.items()}
     first, second = (*((tensor.part.start, math.prod(tensor.shape)) for tensor in op.params), (0, 0), (0, 0))[:2]
     return OpSpec(
         op.kind,
         function,
         op.n_in,
         op.n_out,
-        scale=scale,
         **settings,
         bias=op.kind == "dense" and second[1] > 0,
         first_at=first[0],
@@ -174,13 +163,12 @@ def _operation(op: Operation, partner: int) -> OpSpec:
     )
 
 
-def _function(op: Operation) -> tuple[str, float, float]:
-    """Return the name of an operation's activation, its setting, and its scale, which only SELU has."""
+def _function(op: Operation) -> tuple[str, dict[str, Any]]:
+    """Return the name of an operation's activation, and its settings."""
     f: ActivationFunction | None = getattr(op.layer, "activation", None)
     if f is None:
-        return "identity", 0.0, 1.0
-    settings = _settings(f, ACTIVATIONS, ACTIVATIONS_HERE, f"it has no activation {f!r} ({op.name})")
-    return f.name, settings.get("setting", 0.0), settings.get("scale", 1.0)
+        return "identity", {}
+    return f.name, _settings(f, ACTIVATIONS, ACTIVATIONS_HERE, f"it has no activation {f!r} ({op.name})")
 
 
 def lower_loss(loss: Loss) -> LossSpec:
@@ -198,7 +186,7 @@ def lower_optimizer(optimizer: Optimizer | Solver) -> OptimizerSpec:
     return OptimizerSpec(optimizer.name, **_settings(optimizer, OPTIMIZERS, OPTIMIZERS_HERE, lacking))
 
 
-def _settings(thing: Any, registry: Registry[Any], here: dict[str, dict[str, str]], lacking: str) -> dict[str, float]:
+def _settings(thing: Any, registry: Registry[Any], here: dict[str, dict[str, str]], lacking: str) -> dict[str, Any]:
     """Return the settings of an object that the engine gets, or raise :class:`Unsupported`."""
     if not registry.owns(thing) or thing.name not in here:
         raise Unsupported(lacking)

@@ -95,9 +95,9 @@ class NativeEngine(Engine):
         self, program: Program, theta: Array, state: Array, data: Data, *, l2: float, train: bool, seed: int
     ) -> tuple[float, Array, Array]:
         rows = len(data.x)
-        trainer = _trainer(
-            program, theta, state, data, OptimizerSpec(), {}, rows, 1, l2=l2, threads=None, input_gradient=True
-        )
+        loss, no_rule = lower_loss(data.loss), OptimizerSpec()
+        spec = TrainerSpec(_ops(program), loss, no_rule, rows, 1, l2, n_threads(), input_gradient=True)
+        trainer = _trainer(spec, theta, state, data, {})
         gradient, dx = np.empty_like(theta), np.empty((rows, program.n_in), theta.dtype)
         return trainer.gradient(np.arange(rows), seed, train, gradient, dx), gradient, dx
 
@@ -110,19 +110,17 @@ class NativeTrainer:
 
     def __init__(self, task: Task, state: TrainingState) -> None:
         self.task, self.state = task, state
-        self._trainer = _trainer(
-            task.program,
-            state.theta,
-            state.state,
-            task.data,
+        spec = TrainerSpec(
+            _ops(task.program),
+            lower_loss(task.data.loss),
             lower_optimizer(task.optimizer),
-            state.slots,
             min(task.batch_size, len(task.data.x)),
             task.program.least_rows,
-            l2=task.l2,
-            max_grad_norm=task.max_grad_norm,
-            threads=task.n_threads,
+            task.l2,
+            n_threads(task.n_threads),
+            math.inf if task.max_grad_norm is None else task.max_grad_norm,
         )
+        self._trainer = _trainer(spec, state.theta, state.state, task.data, state.slots)
         self._rates = np.empty(0)
 
     def epoch(self, order: Rows) -> float:
@@ -161,35 +159,10 @@ class NativeTrainer:
         return batch.first_not_finite()
 
 
-def _trainer(
-    program: Program,
-    theta: Array,
-    state: Array,
-    data: Data,
-    optimizer: OptimizerSpec,
-    slots: dict[str, Array],
-    batch_size: int,
-    least_rows: int,
-    *,
-    l2: float,
-    max_grad_norm: float | None = None,
-    threads: int | None = None,
-    input_gradient: bool = False,
-) -> Any:
+def _trainer(spec: TrainerSpec, theta: Array, state: Array, data: Data, slots: dict[str, Array]) -> Any:
     native = load_extension()
-    spec = TrainerSpec(
-        _ops(program),
-        _made(native.LossSpec, lower_loss(data.loss)),
-        _made(native.OptimizerSpec, optimizer),
-        batch_size,
-        least_rows,
-        l2,
-        math.inf if max_grad_norm is None else max_grad_norm,
-        n_threads(threads),
-        input_gradient,
-    )
     return (native.TrainerFloat32 if theta.dtype == np.float32 else native.TrainerFloat64)(
-        _made(native.TrainerSpec, spec),
+        _made(spec),
         theta=theta,
         state=state,
         x=_readable(_dense(data.x), theta.dtype),
@@ -205,17 +178,18 @@ _lowered: WeakKeyDictionary[Program, list[Any]] = WeakKeyDictionary()
 
 def _ops(program: Program) -> list[Any]:
     """Return the operations of a program as the extension's own objects, or raise :class:`Unsupported`."""
-    native, ops = load_extension(), _lowered.get(program)
+    load_extension()  # where it cannot run at all, that is the reason to give
+    ops = _lowered.get(program)
     if ops is None:
-        ops = _lowered[program] = [_made(native.OpSpec, op) for op in lower(program)]
+        ops = _lowered[program] = [_made(op) for op in lower(program)]
     return ops
 
 
-def _made(cls: type, spec: OpSpec | LossSpec | OptimizerSpec | TrainerSpec) -> Any:
-    """Return an object of the extension with the fields of a record."""
-    made = cls()
+def _made(spec: OpSpec | LossSpec | OptimizerSpec | TrainerSpec) -> Any:
+    """Return an object of the extension with the fields of a record, and of the records in it."""
+    made = getattr(load_extension(), type(spec).__name__)()
     for name, value in zip(spec._fields, spec, strict=True):
-        setattr(made, name, value)
+        setattr(made, name, _made(value) if isinstance(value, LossSpec | OptimizerSpec) else value)
     return made
 
 
