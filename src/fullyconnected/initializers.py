@@ -7,6 +7,7 @@ float32 and float64 networks with the same seed start from the same numbers, rou
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
@@ -18,74 +19,26 @@ from fullyconnected.errors import ConfigError, InputTypeError, nearest
 __all__ = ["INITIALIZERS", "check", "draw"]
 
 
-def glorot_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-    """U(-a, a) with a = sqrt(6 / (fan_in + fan_out)). Glorot and Bengio 2010, equation 16."""
-    limit = math.sqrt(6 / (fan_in + fan_out))
+def _uniform(rng: np.random.Generator, shape: Shape, limit: float) -> Array:
     return rng.uniform(-limit, limit, shape)
 
 
-def glorot_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-    """N(0, 2 / (fan_in + fan_out)). Glorot and Bengio 2010, equation 12."""
-    return rng.normal(0, math.sqrt(2 / (fan_in + fan_out)), shape)
-
-
-def he_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-    """U(-a, a) with a = sqrt(6 / fan_in). He et al. 2015, equation 10, as a uniform."""
-    limit = math.sqrt(6 / fan_in)
-    return rng.uniform(-limit, limit, shape)
-
-
-def he_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-    """N(0, 2 / fan_in), not truncated. He et al. 2015, equation 10."""
-    return rng.normal(0, math.sqrt(2 / fan_in), shape)
-
-
-def lecun_uniform(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-    """U(-a, a) with a = sqrt(3 / fan_in). LeCun et al. 1998, equation 16, as a uniform."""
-    limit = math.sqrt(3 / fan_in)
-    return rng.uniform(-limit, limit, shape)
-
-
-def lecun_normal(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-    """N(0, 1 / fan_in). LeCun et al. 1998, equation 16."""
-    return rng.normal(0, math.sqrt(1 / fan_in), shape)
-
-
-def uniform_fan_in(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-    """U(-a, a) with a = 1 / sqrt(fan_in): what PyTorch's Linear draws, weights and biases alike."""
-    limit = 1 / math.sqrt(fan_in)
-    return rng.uniform(-limit, limit, shape)
-
-
-def uniform01(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-    """U(0, 1)."""
-    return rng.random(shape)
-
-
-def zeros(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-    """Zero everywhere: for biases, and for weights only where symmetry does not matter."""
-    return np.zeros(shape)
-
-
-def ones(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-    """One everywhere."""
-    return np.ones(shape)
-
-
-INITIALIZERS = {
-    f.__name__: f
-    for f in (
-        glorot_uniform,
-        glorot_normal,
-        he_uniform,
-        he_normal,
-        lecun_uniform,
-        lecun_normal,
-        uniform_fan_in,
-        uniform01,
-        zeros,
-        ones,
-    )
+INITIALIZERS: dict[str, Callable[[np.random.Generator, Shape, int, int], Array]] = {
+    # U(-a, a) with a = sqrt(6 / (fan_in + fan_out)), and N(0, 2 / (fan_in + fan_out)). Glorot and Bengio 2010,
+    # equations 16 and 12.
+    "glorot_uniform": lambda rng, shape, fan_in, fan_out: _uniform(rng, shape, math.sqrt(6 / (fan_in + fan_out))),
+    "glorot_normal": lambda rng, shape, fan_in, fan_out: rng.normal(0, math.sqrt(2 / (fan_in + fan_out)), shape),
+    # U(-a, a) with a = sqrt(6 / fan_in), and N(0, 2 / fan_in), not truncated. He et al. 2015, equation 10.
+    "he_uniform": lambda rng, shape, fan_in, _: _uniform(rng, shape, math.sqrt(6 / fan_in)),
+    "he_normal": lambda rng, shape, fan_in, _: rng.normal(0, math.sqrt(2 / fan_in), shape),
+    # U(-a, a) with a = sqrt(3 / fan_in), and N(0, 1 / fan_in). LeCun et al. 1998, equation 16.
+    "lecun_uniform": lambda rng, shape, fan_in, _: _uniform(rng, shape, math.sqrt(3 / fan_in)),
+    "lecun_normal": lambda rng, shape, fan_in, _: rng.normal(0, math.sqrt(1 / fan_in), shape),
+    # U(-a, a) with a = 1 / sqrt(fan_in): what PyTorch's Linear draws, weights and biases alike.
+    "uniform_fan_in": lambda rng, shape, fan_in, _: _uniform(rng, shape, 1 / math.sqrt(fan_in)),
+    "uniform01": lambda rng, shape, *_: rng.random(shape),
+    "zeros": lambda _, shape, *__: np.zeros(shape),  # for weights only where symmetry does not matter
+    "ones": lambda _, shape, *__: np.ones(shape),
 }
 
 
