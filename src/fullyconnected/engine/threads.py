@@ -1,10 +1,12 @@
 """The number of threads of the native engine: by argument, environment, processors, and limits of threadpoolctl."""
 
+import contextlib
 import functools
 import importlib
 import math
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from fullyconnected.core.checks import count
@@ -117,17 +119,12 @@ def _processors() -> int:
 @functools.cache
 def _quota(folder: str = "/sys/fs/cgroup") -> float:
     """Return the number of processors that a container may use, above 0; 1024 if there is no quota."""
-    try:
-        with open(f"{folder}/cpu.max", encoding="ascii") as file:  # version 2 of cgroups
-            quota, period = file.read().split()
-    except (OSError, ValueError):
-        try:
-            with open(f"{folder}/cpu/cpu.cfs_quota_us", encoding="ascii") as file:
-                quota = file.read()
-            with open(f"{folder}/cpu/cpu.cfs_period_us", encoding="ascii") as file:
-                period = file.read()
-        except (OSError, ValueError):
-            return MOST
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):  # version 2 of cgroups; version 1
+        with contextlib.suppress(OSError, ValueError):
+            quota, period = " ".join(Path(folder, name).read_text(encoding="ascii") for name in names).split()
+            break
+    else:
+        return MOST
     try:
         processors = float(quota) / float(period)
     except (ValueError, ZeroDivisionError):  # "max": no limit
