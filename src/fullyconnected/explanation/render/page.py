@@ -77,8 +77,7 @@ def _body(trace: Trace, focus: Focus | None) -> Iterator[str]:
     if focus is not None:
         yield from _paths(focus)
     yield from _check(trace)
-    yield '<section id="steps" aria-labelledby="steps-title">'
-    yield '<h2 id="steps-title">All steps</h2>'
+    yield _opened("steps", "All steps")
     for phase, note, steps, _ in document.chapters(trace):
         yield f"<h3>{phase.capitalize()}</h3>"
         if note:
@@ -90,10 +89,14 @@ def _body(trace: Trace, focus: Focus | None) -> Iterator[str]:
     yield "</main>"
 
 
+def _opened(name: str, title: str, more: str = "") -> str:
+    """Return the beginning of a section: its tag, with more attributes if there are any, and its title."""
+    return f'<section id="{name}"{more} aria-labelledby="{name}-title">\n<h2 id="{name}-title">{title}</h2>'
+
+
 def _reading() -> Iterator[str]:
     gradient = mathml(Name("W", "1", of="L"))
-    yield '<section id="reading" aria-labelledby="reading-title">'
-    yield '<h2 id="reading-title">How to read it</h2><ul>'
+    yield _opened("reading", "How to read it") + "<ul>"
     yield "<li>x is the input, with one row per sample; t are the targets. L is the loss, which training reduces.</li>"
     yield (
         "<li>The number in a name is that of the layer: W1 and b1 are the weights and biases of the first layer, z1 is "
@@ -121,8 +124,7 @@ def _network(trace: Trace, focus: Focus | None) -> Iterator[str]:
         return
     pictures = {show: picture_of(trace, show=show, focus=focus, prefix=f"net-{show}") for show in SHOWS}
     wide = any(float(re.findall('width="(.+?)"', drawn)[0]) > WIDE for drawn in pictures.values())
-    yield f'<section id="network" class="{"wide" if wide else "narrow"}" aria-labelledby="network-title">'
-    yield '<h2 id="network-title">The network</h2>'
+    yield _opened("network", "The network", f' class="{"wide" if wide else "narrow"}"')
     weights = sum(op.n_in * op.n_out for op in trace.operations if op.kind == "dense")
     first = "both" if weights <= CALM else "values"
     yield (
@@ -145,15 +147,13 @@ def _network(trace: Trace, focus: Focus | None) -> Iterator[str]:
 
 
 def _graph(trace: Trace) -> Iterator[str]:
-    yield '<section id="graph" aria-labelledby="graph-title">'
-    yield '<h2 id="graph-title">The computation</h2>'
+    yield _opened("graph", "The computation")
     yield f'<figure class="picture"><div class="scroll">{graph_of(trace)}</div></figure></section>'
 
 
 def _stepper(trace: Trace) -> Iterator[str]:
     last = len(trace.steps)
-    yield '<section id="now" class="scripted" hidden aria-labelledby="now-title">'
-    yield '<h2 id="now-title">Step by step</h2>'
+    yield _opened("now", "Step by step", ' class="scripted" hidden')
     yield '<div class="controls">'
     for action, label, sign in (("first", "First step", "|◀"), ("back", "Previous step", "◀")):
         yield f'<button type="button" data-go="{action}" aria-label="{label}">{sign}</button>'
@@ -176,8 +176,7 @@ def _stepper(trace: Trace) -> Iterator[str]:
 
 
 def _paths(focus: Focus) -> Iterator[str]:
-    yield '<section id="paths" aria-labelledby="paths-title">'
-    yield f'<h2 id="paths-title">Paths of {escape(focus.text)} to the loss</h2>'
+    yield _opened("paths", f"Paths of {escape(focus.text)} to the loss")
     yield f"<p>{escape(focus.summary)}</p><ol>"
     for path in focus.paths:
         nodes = " → ".join(
@@ -197,8 +196,7 @@ def _check(trace: Trace) -> Iterator[str]:
     steps = [step for step in trace.steps if step.phase == "check"]
     if not steps:
         return
-    yield '<section id="check" aria-labelledby="check-title">'
-    yield '<h2 id="check-title">Central differences</h2>'
+    yield _opened("check", "Central differences")
     yield f"<p>{escape(document.NOTES['check'])}</p>"
     yield '<div class="scroll"><table class="check"><thead><tr>'
     for title in ("entry", "value", "L left", "L right", "slope", "gradient", "difference"):
@@ -234,8 +232,7 @@ def _differences(trace: Trace, step: Step) -> Iterator[str]:
 
 
 def _given(trace: Trace) -> Iterator[str]:
-    yield '<section id="given" aria-labelledby="given-title">'
-    yield '<h2 id="given-title">Given</h2>'
+    yield _opened("given", "Given")
     yield '<dl class="given">'
     for name, what in document.given(trace):
         table = document.grid(name, trace.values[name], MOST)
@@ -258,8 +255,7 @@ def _article(step: Step, focus: Focus | None) -> Iterator[str]:
         f"{escape(step.layer)} · <math>{mathml(name)}</math></h4>"
     )
     yield f'<div class="scroll formula"><math displaystyle="true">{step.equation.mathml}</math></div>'
-    said = document.shapes(step)
-    if said:
+    if said := document.shapes(step):
         yield f'<p class="shapes"><span>shapes</span> {escape(said)}</p>'
     table, sign = document.grid(name, step.result, MOST), SIGN[document.relation(step)]
     yield (
@@ -337,8 +333,7 @@ def _cell(value: object, quantity: str = "") -> str:
 
 
 def _assumptions(trace: Trace) -> Iterator[str]:
-    yield '<section id="assumptions" aria-labelledby="assumptions-title">'
-    yield '<h2 id="assumptions-title">What the numbers depend on</h2><dl class="settings">'
+    yield _opened("assumptions", "What the numbers depend on") + '<dl class="settings">'
     settings = {**trace.settings, "layout": "rows are samples: y = x W + b, with W (n_in, n_out)"}
     settings["kinks"] = "the derivative at a kink is that of its left side: for relu, it is 0 at 0"
     settings["library"] = f"fullyconnected {__version__}"
