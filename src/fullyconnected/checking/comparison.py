@@ -93,13 +93,9 @@ class Subject:
         """
         rng = np.random.default_rng(0)
         drawn = [self.claimed, self.own(), *(self.again(rng) for _ in range(DRAWS))]
-        largest = max((float(np.abs(g).max(initial=0)) for g in self.exact.values()), default=0.0)
+        largest = max(map(_largest, self.exact.values()), default=0.0)
         # a derivative of the loss may be a difference of numbers of about 1, which backward multiplies by the arrays
-        least = (
-            UNITS
-            * float(np.finfo(self.dtype).eps)
-            * max(1.0, *(np.abs(a).max(initial=0) for a in self.arrays.values()))
-        )
+        least = UNITS * float(np.finfo(self.dtype).eps) * max(1.0, *map(_largest, self.arrays.values()))
         most = (PLAUSIBLE[self.dtype] * largest + least) * self.reach
         return {
             name: min(most, 2 * max(_farthest(other[name], g) for other in drawn)) for name, g in self.exact.items()
@@ -108,15 +104,13 @@ class Subject:
     @cached_property
     def reach(self) -> float:
         """The largest input, 1 at least: gradients and their rounding errors are multiplied by inputs."""
-        return max([1.0, *(float(np.abs(a).max(initial=0)) for name, a in self.arrays.items() if name in ("x", "z"))])
+        return max([1.0, *(_largest(a) for name, a in self.arrays.items() if name in ("x", "z"))])
 
     @cached_property
     def repeats(self) -> bool:
         """Whether the same code gives the same gradients again."""
-        again, largest = self.again(None), 0.0
-        for name, g in self.exact.items():
-            largest = max(largest, _farthest(again[name], g) - 1e-9 * float(np.abs(g).max(initial=0)))
-        return largest <= 0
+        again = self.again(None)
+        return not any(_farthest(again[name], g) > 1e-9 * _largest(g) for name, g in self.exact.items())
 
     @cached_property
     def exact(self) -> Mapping[str, Array]:
@@ -306,6 +300,10 @@ def _between(a: list[tuple[str, Array]], b: list[tuple[str, Array]]) -> str:
         if len(crossed):
             return f"{name}, row {crossed[0][-2]}, unit {crossed[0][-1]},"
     return ""
+
+
+def _largest(a: Array) -> float:
+    return float(np.abs(a).max(initial=0))
 
 
 def _farthest(a: Array, b: Array) -> float:
