@@ -79,9 +79,7 @@ class Latex(Notation):
                 return rf"\left|{inside[0]}\right|", WHOLE
             case "sqrt":
                 return rf"\sqrt{{{inside[0]}}}", WHOLE
-            case "exp" | "log" | "tanh" | "max":
-                name = f"\\{function}"
-            case "Phi" | "phi":
+            case "exp" | "log" | "tanh" | "max" | "Phi" | "phi":
                 name = f"\\{function}"
             case _:
                 name = rf"\operatorname{{{function}}}"

@@ -271,10 +271,8 @@ def prepare(table: Table, task: str, hidden: Sequence[int] = (64, 64), validatio
     # The weights of a column that is constant in training have no gradient and would keep their random initial values:
     # predictions for other values of the column would be random. Hence they are set to 0.
     net.params[0].W[np.ptp(table.x[rows], axis=0) == 0] = 0
-    model = TableModel(net, table.features, means, scales, str(table.target), classes)
-    if classes is None:
-        (mean,), (scale,) = _statistics(t[rows, None])
-        model = TableModel(net, table.features, means, scales, str(table.target), None, float(mean), float(scale))
+    (mean,), (scale,) = _statistics(t[rows, None]) if classes is None else ((0.0,), (1.0,))
+    model = TableModel(net, table.features, means, scales, str(table.target), classes, float(mean), float(scale))
     return Plan(model, model.standardise(table), t, rows, held)
 
 

@@ -148,17 +148,14 @@ def _of_network(net: Network, x: Any) -> Iterator[Part]:
 
 
 def _of_trace(record: Trace) -> Iterator[Part]:
-    def value(name: Name) -> Array | None:
-        return record.values.get(name)
-
     def parameter(full: str, of: str = "") -> Array | None:
         return next((a for n, a in record.values.items() if n.full == full and n.of == of and not n.new), None)
 
     x = record.wires[0]
-    dx = value(x.gradient("L"))
+    dx = record.values.get(x.gradient("L"))
     yield Part(record.operations[0], record.values[x][0], None if dx is None else dx[0], "x", "x")
     for op, wire in zip(record.operations, record.wires[1:], strict=True):
-        dy = value(wire.gradient("L"))
+        dy = record.values.get(wire.gradient("L"))
         parameters = (parameter(f"{op.name}.{letter}", of) for of in ("", "L") for letter in "Wb")
         yield Part(
             op, record.values[wire][0], None if dy is None else dy[0], wire.quantity, wire.text,
@@ -258,7 +255,8 @@ def graph_of(record: Trace) -> Drawing:
             op = record.operations[i]
             bypasses += [(source + 1, i) for source in op.reads[1:]]
             ops.append(_op(record, op))
-    ops.append(Op(f"loss: {record.settings['loss'].partition('(')[0]}", [Parameter("t", _small(record, "t"), "", "t")]))
+    targets = Parameter("t", _numbers(record.values[record.name("t")]), "", "t")
+    ops.append(Op(f"loss: {record.settings['loss'].partition('(')[0]}", [targets]))
     loss = record.name("L")
     wires.append(Wire("L", shown(record.values[loss][()]), "dL/dL", "1", "", "L"))
     title = f"The computation of the loss in {len(ops)} steps"
@@ -292,10 +290,6 @@ def _op(record: Trace, op: Operation) -> Op:
             parameters.append(Parameter(name.text, _numbers(record.values[name]), back, name.quantity))
     said = SAID.get(op.kind)
     return Op(op.layer.name if said is None else said(op, [each.name for each in parameters]), parameters)
-
-
-def _small(record: Trace, name: str) -> str:
-    return _numbers(record.values[record.name(name)])
 
 
 def _numbers(array: Array) -> str:
