@@ -205,8 +205,7 @@ class Network:
     @property
     def dtype(self) -> DType:
         """The dtype of parameters, outputs and computations."""
-        dtype: DType = self._theta.dtype
-        return dtype
+        return self._theta.dtype
 
     @property
     def loss(self) -> Loss | None:

@@ -47,8 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     import_modules(options.modules)
-    status: int = options.run(options)
-    return status
+    return options.run(options)
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

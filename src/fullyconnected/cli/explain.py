@@ -111,8 +111,7 @@ def _show(page: bytes, path: str | None) -> None:
     import webbrowser
 
     if path is None:
-        folder = tempfile.mkdtemp(prefix="fullyconnected-")
-        path = os.path.join(folder, "page.html")
+        path = os.path.join(tempfile.mkdtemp(prefix="fullyconnected-"), "page.html")
         Path(path).write_bytes(page)
     address = Path(os.path.realpath(path)).as_uri()
     if not webbrowser.open(address):

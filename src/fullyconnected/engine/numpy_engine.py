@@ -167,8 +167,7 @@ def blas_threads(n_threads: int | None) -> AbstractContextManager[Any]:
         from threadpoolctl import threadpool_limits
     except ImportError:
         raise missing("threadpoolctl", "threads", "n_threads with the NumPy engine") from None
-    limits: AbstractContextManager[Any] = threadpool_limits(n_threads, user_api="blas")
-    return limits
+    return threadpool_limits(n_threads, user_api="blas")
 
 
 def factor(schedule: Callable[[float], float], epoch: float) -> float:

@@ -25,8 +25,7 @@ class Safetensors(Format):
         return head[8:9] == b"{"  # behind the length of the header, which takes 8 bytes
 
     def write(self, description: dict[str, Any], tensors: dict[str, Array]) -> bytes:
-        data: bytes = save(tensors, {ENTRY: json.dumps(description, allow_nan=False)})
-        return data
+        return save(tensors, {ENTRY: json.dumps(description, allow_nan=False)})
 
     def read(self, data: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
         try:

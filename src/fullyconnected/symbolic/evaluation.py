@@ -246,8 +246,7 @@ def exact(node: Expression) -> Fraction | None:
                 return None
             whole = b.denominator == 1 and abs(b) < 100 and (a or b > 0)
             if sign in "+-*" or (sign == "/" and b) or (sign == "^" and whole):
-                result: Fraction = OPERATORS[sign](a, b)
-                return result
+                return OPERATORS[sign](a, b)
         case Call(function, operands):
             found = [exact(operand) for operand in operands]
             if any(value is None for value in found):

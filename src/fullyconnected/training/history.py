@@ -117,8 +117,7 @@ class History:
     def plot(self, *, ax: AxesLike | None = None) -> list[Axes]:
         """Draw the learning curves; see :func:`fullyconnected.plot.learning_curves`."""
         # imported by name, since the module plot imports this one
-        axes: list[Axes] = import_module("fullyconnected.plot").learning_curves(self, ax=ax)
-        return axes
+        return import_module("fullyconnected.plot").learning_curves(self, ax=ax)
 
     if not TYPE_CHECKING:  # else a type checker would accept any attribute, and any item
 

@@ -130,9 +130,7 @@ class _Describer:
             return name  # a function in C
         if isinstance(thing, Settings) or dataclasses.is_dataclass(thing):
             return self.describe_settings(thing)
-        call: Any = None
-        if callable(thing):
-            call = type(thing).__call__
+        call: Any = type(thing).__call__ if callable(thing) else None
         if isinstance(call, types.FunctionType) and _is_own(type(thing)):
             return self.describe_function(call, thing, type(thing).__qualname__)
         held = {name: value for name, value in _held(thing).items() if call is not None and _is_fixed(value)}
