@@ -100,7 +100,6 @@ class Trainer {
     const Run<T>& outcome() const { return run_; }
     bool was_interrupted() const { return run_.stop.now != 0; }
     const T* input_gradient(ptrdiff_t row) const { return input_gradient_.data + row * input_gradient_.row; }
-    int threads() const { return run_.threads; }
 
   private:
     const Kernels& kernels_;

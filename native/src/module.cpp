@@ -127,7 +127,6 @@ class PyTrainer {
     int64_t step() const { return trainer_.outcome().step; }
     double rate() const { return trainer_.outcome().rate; }
     ptrdiff_t last_batch() const { return trainer_.outcome().last_from; }
-    int threads() const { return trainer_.threads(); }
 
   private:
     Vector<T> theta_, state_;  // kept alive, since trainer_ points into these arrays
@@ -230,8 +229,7 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
         .def("gradient", &PyTrainer<T>::gradient, "order"_a, "seed"_a, "train"_a, "gradient"_a, "dx"_a)
         .def_prop_ro("step", &PyTrainer<T>::step)
         .def_prop_ro("rate", &PyTrainer<T>::rate)
-        .def_prop_ro("last_batch", &PyTrainer<T>::last_batch)
-        .def_prop_ro("threads", &PyTrainer<T>::threads);
+        .def_prop_ro("last_batch", &PyTrainer<T>::last_batch);
     nb::class_<PyPredictor<T>>(m, predictor)
         .def(nb::init<const std::vector<OpSpec>&, Vector<T>, Vector<T>>(), "ops"_a, "theta"_a, "state"_a)
         .def("predict", &PyPredictor<T>::predict, "x"_a, "z"_a, "threads"_a)
