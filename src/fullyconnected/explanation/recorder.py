@@ -149,17 +149,17 @@ def recorded(
     )
 
 
-def apart(program: Program) -> Program:
-    """Return the same program with every activation as a separate operation, so that its input is kept."""
+def apart(net: Network) -> Program:
+    """Return the program of a network with every activation as a separate operation, so that its input is kept."""
     found: list[Part] = []
     last = {-1: -1}  # for each original operation, the one that gives its output here
-    for i, op in enumerate(program.operations):
+    for i, op in enumerate(net.program.operations):
         reads = tuple(last[source] for source in op.reads)
         for layer in _layers_of(op):
             found.append(Part(op.name, layer, reads, op.number))
             reads = (len(found) - 1,)
         last[i] = len(found) - 1
-    return Program.of(found, program.n_in)
+    return Program(net.layers, found)
 
 
 def _layers_of(op: Operation) -> list[Layer]:
@@ -176,7 +176,7 @@ class Recorder:
     def __init__(self, net: Network, data: Data, rule: Optimizer | None, train: bool) -> None:
         self.net, self.data, self.train = net, data, train
         self.taken: set[str] = {"l2", *([] if rule is None else vars(rule))}  # texts and full names in use
-        self.program = apart(net.program)
+        self.program = apart(net)
         self.theta, self.state = net.theta.copy(), net.state.copy()
         self.workspace = Workspace(
             self.program, self.theta, self.state, len(data.x), loss=data.loss, input_gradient=True

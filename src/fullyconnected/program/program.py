@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,21 +24,15 @@ class Piece(NamedTuple):
 
 
 class Program:
-    """The operations of a network, in order, and the table of its parameters. It never changes."""
+    """The operations of a network, in order, and the table of its parameters. It never changes.
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
-        self._set(flatten(layers), int(layers[0].n_in or 0))
+    ``parts`` are the layers without their blocks; if given, they may be other ones that compute the same.
+    """
 
-    @classmethod
-    def of(cls, parts: Iterable[Part], n_in: int) -> Self:
-        """Return the program of these parts in this order."""
-        self = cls.__new__(cls)
-        self._set(parts, n_in)
-        return self
-
-    def _set(self, parts: Iterable[Part], n_in: int) -> None:
-        self.operations = operations = describe(parts, n_in)
-        self.n_in, self.n_out = n_in, operations[-1].n_out
+    def __init__(self, layers: Sequence[Layer], parts: Iterable[Part] | None = None) -> None:
+        self.n_in = int(layers[0].n_in or 0)
+        self.operations = operations = describe(flatten(layers) if parts is None else parts, self.n_in)
+        self.n_out = operations[-1].n_out
         self.tensors = tuple(tensor for op in operations for tensor in op.params)
         self.state_tensors = tuple(tensor for op in operations for tensor in op.state)
         self.n_params, self.n_state = end_of(self.tensors), end_of(self.state_tensors)
