@@ -44,11 +44,8 @@ class NumPy(Notation):
                 return f"np.eye({inside[1]}.shape[1])[{inside[0]}]", WHOLE
             case "pick":
                 return f"np.take_along_axis({inside[0]}, {inside[1]}[:, None], 1)", WHOLE
-            case "Phi" | "phi":
-                return f"{function}({inside[0]})", WHOLE
-            case "max":
-                return f"np.maximum({', '.join(inside)})", WHOLE
-        return f"np.{function}({', '.join(inside)})", WHOLE
+        name = {"Phi": "Phi", "phi": "phi", "max": "np.maximum"}.get(function, f"np.{function}")
+        return f"{name}({', '.join(inside)})", WHOLE
 
 
 as_numpy = NumPy()

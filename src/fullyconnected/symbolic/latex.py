@@ -6,6 +6,8 @@ from fullyconnected.symbolic.notation import ADDED, GREEK, OVER, RAISED, WHOLE, 
 
 __all__ = ["Latex", "latex", "latex_number"]
 
+COMMANDS = {"exp", "log", "tanh", "max", "Phi", "phi"}  # the functions that have one in LaTeX
+
 
 class Latex(Notation):
     """LaTeX for mathematics mode, as KaTeX and MathJax accept it."""
@@ -79,10 +81,7 @@ class Latex(Notation):
                 return rf"\left|{inside[0]}\right|", WHOLE
             case "sqrt":
                 return rf"\sqrt{{{inside[0]}}}", WHOLE
-            case "exp" | "log" | "tanh" | "max" | "Phi" | "phi":
-                name = f"\\{function}"
-            case _:
-                name = rf"\operatorname{{{function}}}"
+        name = f"\\{function}" if function in COMMANDS else rf"\operatorname{{{function}}}"
         return rf"{name}\left({', '.join(inside)}\right)", WHOLE
 
     def opaque(self, name: str, operands: list[str]) -> str:
