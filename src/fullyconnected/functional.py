@@ -35,13 +35,14 @@ def _floats(*arrays: tuple[ArrayLike, str]) -> list[Array]:
     return [np.asarray(a, dtype, order="C") for a in given]
 
 
-def _forward(layer: Layer, p: Views, x: Array) -> tuple[Array, Cache]:
+def _forward(layer: Layer, p: Views, x: Array, shape: Shape) -> tuple[Array, Kept]:
+    """Return the output for the rows of x, and what backward needs; ``shape`` is that of the caller's array."""
     wanted = layer.cache(len(x))
     c = bind_buffers(allocate(wanted, x.dtype), wanted, x.dtype)
     y = np.empty((len(x), int(layer.n_out or 0)), x.dtype)
     with np.errstate(all="ignore"):
         layer.forward(p, x, c, y, train=True)
-    return y, c
+    return y, (layer, p, x, c, y, shape)
 
 
 def affine_forward(x: ArrayLike, w: ArrayLike, b: ArrayLike) -> tuple[Array, Kept]:
@@ -71,9 +72,7 @@ def affine_forward(x: ArrayLike, w: ArrayLike, b: ArrayLike) -> tuple[Array, Kep
     if x.ndim < 1 or w.ndim != 2 or b.shape != w.shape[1:] or x[:1].size not in (w.shape[0], 0):
         raise ShapeError(f"x (rows, ...), w (n_in, n_out) and b (n_out,) do not fit: {x.shape}, {w.shape}, {b.shape}")
     layer, p = Dense(*w.shape), Views({"W": w, "b": b})
-    flat = x.reshape(len(x), w.shape[0])
-    y, c = _forward(layer, p, flat)
-    return y, (layer, p, flat, c, y, x.shape)
+    return _forward(layer, p, x.reshape(len(x), w.shape[0]), x.shape)
 
 
 def affine_backward(dout: ArrayLike, cache: Kept) -> tuple[Array, Array, Array]:
@@ -128,9 +127,8 @@ def relu_forward(x: ArrayLike) -> tuple[Array, Kept]:
     """
     (x,) = _floats((x, "x"))
     layer, p = Activation("relu", n_in=max(x.size, 1)), Views({})
-    flat = x.reshape(1 if x.size else 0, max(x.size, 1))
-    y, c = _forward(layer, p, flat)
-    return y.reshape(x.shape), (layer, p, flat, c, y, x.shape)
+    y, cache = _forward(layer, p, x.reshape(1 if x.size else 0, max(x.size, 1)), x.shape)
+    return y.reshape(x.shape), cache
 
 
 def relu_backward(dout: ArrayLike, cache: Kept) -> Array:
