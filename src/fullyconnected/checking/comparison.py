@@ -257,12 +257,11 @@ class Comparison:
         unresolved = len(self.unresolved) if finite else count
         compared = count - len(self.kinks) - unresolved
         verdict = "wrong" if self.wrong else "ok" if compared else "unresolved"
-        difference = np.abs(self.claimed - self.slopes)
+        apart = np.nan_to_num(np.abs(self.claimed - self.slopes), nan=np.inf)
         of = self.wrong or (self.unresolved if verdict == "unresolved" and finite else None)
         if of:
-            worst = max(of, key=lambda entry: float(np.nan_to_num(difference[entry], nan=np.inf)))
+            worst = max(of, key=lambda entry: float(apart[entry]))
         else:
-            apart = np.nan_to_num(difference, nan=np.inf)
             for entry in self.unresolved:
                 apart[entry] = -1
             worst = tuple(int(i) for i in np.unravel_index(np.argmax(apart), apart.shape))
