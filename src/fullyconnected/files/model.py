@@ -113,9 +113,8 @@ def _checked(content: Any) -> dict[str, Any]:
             f"this file has version {version!r:.80}, and this release reads versions 1 to {VERSION}; "
             f"a newer release of fullyconnected may read it"
         )
-    found: dict[str, Any] = content
-    if {"loss", *found} != {"version", "dtype", "layers", "loss", "extras"}:
+    if {"loss", *content} != {"version", "dtype", "layers", "loss", "extras"}:
         raise FileFormatError(
-            f"the network is described by version, dtype, layers, loss and extras; found {list(found)!r:.80}"
+            f"the network is described by version, dtype, layers, loss and extras; found {list(content)!r:.80}"
         )
-    return found
+    return content

@@ -107,14 +107,13 @@ def build_loss(described: Any) -> Loss | Mapping[str, Any] | None:
     if described.keys() == {"unknown"}:
         return described
     try:
-        found: Loss = _build(described, DEEPEST)
+        return _build(described, DEEPEST)
     except UnknownNameError:
         return described
     except FileFormatError:
         raise
     except Exception as error:
         raise FileFormatError(f"the loss of the network cannot be made: {error!s:.600}") from error
-    return found
 
 
 def _build(described: Any, depth: int) -> Any:
