@@ -101,6 +101,26 @@ def test_layers_between_are_named() -> None:
 
 
 @pytest.mark.parametrize(
+    "layers",
+    [
+        [fc.BatchNorm(n_in=3), fc.Dense(3, 9, "tanh"), fc.Dropout(0.2), fc.Dense(9, 2)],
+        [fc.Residual([fc.Dense(3, 3)]), fc.LayerNorm(), fc.Dense(3, 2)],
+        [fc.Activation("tanh", n_in=3), fc.Activation("relu"), fc.Dense(3, 2), fc.BatchNorm()],
+    ],
+)
+def test_an_input_or_unit_may_be_in_focus_whatever_layers_follow(layers) -> None:
+    """A column has the outputs of its last layer; what is in focus is the unit, whichever of its values was named."""
+    net = fc.Network(layers, dtype="float64", seed=0)
+    x, t = np.ones((2, 3)) * [[1], [2]], np.ones((2, 2))
+    for focus in ("x[0,1]", *(f"{op.name}.y[0,{op.n_out - 1}]" for op in net.program.operations)):
+        for svg in (fc.draw(net, focus=focus), fc.draw(net, x, t, "huber", focus=focus)):
+            assert svg.count('stroke-width="3.5"') == 1, focus
+    assert "</html>" in fc.explain(net, x, t, "huber", focus="x[0,1]", train=True).to_html()
+    with pytest.raises(fc.errors.UnknownNameError):
+        fc.draw(net, focus="x[0,3]")
+
+
+@pytest.mark.parametrize(
     ("arguments", "settings", "error", "says"),
     [
         (("net",), {}, InputTypeError, "a Network can be drawn"),

@@ -311,11 +311,8 @@ class _Slopes:
             found[first][partial.at[1]] += 1
         for source in range(first, len(r.wires) - 1):
             for i in (*self.ends(source), source):
-                kind = r.program.operations[i].kind
-                if kind == "dense":
+                if r.program.operations[i].kind == "dense":
                     found[i + 1] += found[source] @ (r.values[r.parameter(i, "W")] != 0)
-                elif kind == "add":
-                    found[i + 1] += found[source]
                 elif found[source].any():
                     open_ways = self.of_operation(i, source) != 0
                     whole = open_ways.ndim > 2

@@ -267,7 +267,9 @@ class Recorder:
     def of_operation(self, i: int, formula: Expression, *sources: Any) -> Expression:
         """Return a formula of operation i with the network's names."""
         op, y = self.program.operations[i], self.wires[i + 1]
-        local = {"x": self.wires[i], "y": y, "dy": y.gradient("L"), "1": Name("1", full="ones")}
+        ones = Name("1", full="ones" if op.copies == 1 else f"ones_{op.copies}")  # for each copy of each row
+        self.keep(ones, np.ones(op.copies * len(self.data.x), self.theta.dtype))
+        local = {"x": self.wires[i], "y": y, "dy": y.gradient("L"), "1": ones}
         if op.layer.skips:
             local["skip"] = self.wires[op.reads[1] + 1]
         settings = (getattr(op.layer, "activation", None), op.layer)
@@ -275,7 +277,6 @@ class Recorder:
 
     def forward(self, seed: int) -> None:
         self.keep(self.wires[0], self.batch.x)
-        self.keep(Name("1", full="ones"), np.ones(len(self.data.x), self.theta.dtype))
         self.workspace.at(seed, 0)
         for i, p in enumerate(self.workspace.p):
             for letter, view in p:
@@ -286,7 +287,8 @@ class Recorder:
                 self._forward_step(i, p, c, y)
 
     def _forward_step(self, i: int, p: Any, c: Any, y: Array) -> None:
-        for line in formulas.forward(self.program.operations[i].layer, train=self.train, rows=len(self.data.x)):
+        op, rows = self.program.operations[i], len(self.data.x)
+        for line in formulas.forward(op.layer, train=self.train, rows=rows * op.copies_in):
             kind, dot, letter = line.result.partition(".")
             if not dot:
                 left, value = self.wires[i + 1], y

@@ -12,7 +12,7 @@ class NumPy(Notation):
     runs = True
 
     def name(self, name: Name) -> str:
-        return "ones" if name.letter == "1" else name.identifier
+        return name.full or "ones" if name.letter == "1" else name.identifier
 
     def number(self, number: Number) -> str:
         return repr(number.value)

@@ -166,6 +166,7 @@ def _of_trace(record: Trace) -> Iterator[Part]:
 def _drawn(parts: Sequence[Part], show: Show, focus: str | None, rows: int, prefix: str = "net") -> Drawing:
     """Return the picture: each Dense layer starts a column, with the values of the last layer before the next one."""
     titles, units, dense = [["input"]], [parts[0]], []
+    column = {parts[0].quantity: 0}  # the column of each layer's outputs: its units have those of its last layer
     for part in parts[1:]:
         op = part.op
         function = getattr(getattr(op.layer, "activation", None), "name", "")
@@ -177,10 +178,14 @@ def _drawn(parts: Sequence[Part], show: Show, focus: str | None, rows: int, pref
             last = titles[-1][-1]
             titles[-1][-1:] = [f"{last} {function}"] if op.kind == "activation" else [last, op.name]
             units[-1] = part
+        column[part.quantity] = len(units) - 1
     if not dense:
         raise ConfigError("there is no Dense layer to draw")
     widths = [dense[0].op.n_in, *(part.op.n_out for part in dense)]
     kept = [[*range(n)] if n <= WIDE else [*range(FIRST), *range(n - LAST, n)] for n in widths]
+    name, _, at = (focus or "").partition("[")
+    if name in column:
+        focus = f"{units[column[name]].quantity}[{at}"
     _keep_focus(kept, widths, focus, [part.quantity for part in units], [part.op.name for part in dense])
     columns, edges = [], []
     for k, (part, width, chosen) in enumerate(zip(units, widths, kept, strict=True)):
