@@ -239,6 +239,54 @@ class TestRegistered:
         with pytest.raises(errors.ConfigError, match="largest_error is of numbers"):
             fc.fit(fc.mlp([2, 2]), np.eye(2), [0, 1], "softmax_cross_entropy", metrics="largest_error", progress=False)
 
+    @pytest.mark.parametrize("name", ["loss", "validation_loss", "auto"])
+    def test_a_name_that_means_something_else_is_refused(self, name):
+        def metric(z, t):
+            return 7.0
+
+        metric.__name__ = name
+        mine = type("Mine", (fc.Metric,), {"name": name, "greater_is_better": True, "__call__": lambda s, z, t, w: 7.0})
+        with pytest.raises(errors.ConfigError, match=f"no metric can be called '{name}'"):
+            fc.register(mine)
+        for given in (metric, mine()):
+            for call in (fc.fit, fc.Network.evaluate):
+                with pytest.raises(errors.ConfigError, match=f"no metric can be called '{name}'"):
+                    call(fc.mlp([2, 1]), np.ones((4, 2)), np.zeros(4), "half_squared_error", metrics=[given])
+
+    @pytest.mark.parametrize("which", ["t", "w", "trained"])
+    def test_the_choice_by_targets_only_reads_them(self, which):
+        class Rude(fc.Metric):
+            name = "rude"
+            greater_is_better = True
+
+            def for_targets(self, t, loss, n_out, **both):
+                {"t": t, **both}[which][0] = 5
+                return self
+
+        x, t, w = np.ones((4, 2)), np.zeros((4, 1)), np.ones(4)
+        settings = {"sample_weight": w, "metrics": [Rude()], "progress": False, "validation": (x, t, w)}
+        with pytest.raises(errors.ConfigError, match="writes to an array that it may only read"):
+            fc.fit(fc.mlp([2, 1], dtype="float64"), x, t, "half_squared_error", **settings)
+        assert not t.any()
+        assert w.all()
+
+    @pytest.mark.parametrize("chosen", [None, "r2", fc.Metric, 3])
+    def test_the_choice_by_targets_is_a_metric(self, chosen):
+        class Silent(fc.Metric):
+            name = "silent"
+            greater_is_better = True
+
+            def for_targets(self, t, loss, n_out, *, w, trained):
+                return chosen
+
+        with pytest.raises(errors.InputTypeError, match=r"for_targets of the metric .*Silent.* returned .*return self"):
+            fc.mlp([2, 1]).evaluate(np.ones((4, 2)), np.zeros(4), "half_squared_error", [Silent()])
+
+    @pytest.mark.parametrize("value", [10**400, "1", None, [1.0], 1j])
+    def test_a_value_that_is_no_number(self, value):
+        with pytest.raises(errors.InputTypeError, match="a single number is wanted"):
+            fc.mlp([2, 1]).evaluate(np.ones((4, 2)), np.zeros(4), "half_squared_error", [lambda z, t: value])
+
     def test_what_it_does_is_looked_at_as_that_of_a_function(self):
         class Rude(fc.Metric):
             name = "rude"
@@ -255,7 +303,7 @@ class TestRegistered:
                 pass
 
         net = fc.mlp([2, 1], seed=0)
-        with pytest.raises(errors.ConfigError, match="writes to the outputs"):
+        with pytest.raises(errors.ConfigError, match="writes to an array that it may only read"):
             net.evaluate(np.ones((4, 2)), np.zeros(4), "half_squared_error", [Rude()])
         with pytest.raises(errors.InputTypeError, match="a single number is wanted"):
             net.evaluate(np.ones((4, 2)), np.zeros(4), "half_squared_error", [Silent()])
@@ -376,7 +424,7 @@ def test_a_metric_of_your_own_cannot_change_what_others_see():
         return 0.0
 
     x, t = np.ones((4, 2)), np.zeros(4)
-    with pytest.raises(ValueError, match="read-only"):
+    with pytest.raises(ValueError, match="may only read"):
         fc.mlp([2, 1], seed=0).evaluate(x, t, "half_squared_error", [rude])
 
 

@@ -511,7 +511,7 @@ class TestWhatMustNotBeWritten:
             z -= t
             return 0.0
 
-        with pytest.raises(errors.ConfigError, match=r"the metric .*rude.* writes to the outputs or the targets"):
+        with pytest.raises(errors.ConfigError, match=r"the metric .*rude.* writes to an array that it may only read"):
             trained(metrics=[rude])
 
     def test_what_is_right_trains_as_the_librarys_own(self, data):

@@ -9,7 +9,7 @@ import numpy as np
 
 from fullyconnected.base import Loss, Metric
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.contracts import check_call, is_foreign
+from fullyconnected.core.contracts import check_call, guarded, is_foreign, read_only
 from fullyconnected.core.registry import Registry
 from fullyconnected.core.settings import settings
 from fullyconnected.errors import ConfigError, DataError, InputTypeError
@@ -132,7 +132,10 @@ class R2(MeanAbsoluteError):
         return float(1 - (w @ np.square(z - t) / spread).mean())
 
 
-METRICS: Registry[Metric] = Registry("metric", Metric, (Accuracy, MeanAbsoluteError, MeanSquaredError, R2))
+RESERVED = ("auto", "loss", "validation_loss")  # metrics="auto"; monitor="loss", and the loss in a history
+METRICS: Registry[Metric] = Registry(
+    "metric", Metric, (Accuracy, MeanAbsoluteError, MeanSquaredError, R2), reserved=RESERVED
+)
 
 
 def _holds(t: Array, low: int) -> bool:
@@ -153,6 +156,9 @@ def _instead(loss: Loss) -> str:
     return "Give a function of yours, such as lambda z, t: np.abs(loss.predictions(z) - t).mean()"
 
 
+READS = "the outputs, the targets and their weights"  # what a metric may read
+
+
 class _Checked(Metric):
     """A wrapper of a user's own function or metric, which checks how it treats its arguments and what it returns."""
 
@@ -165,20 +171,12 @@ class _Checked(Metric):
         self.greater_is_better = None if better is None else bool(better)  # type: ignore[misc, assignment]
 
     def __call__(self, z: Array, t: Array, w: Array) -> float:
-        try:
-            value = self.run(z, t, w) if self.weighted else self.run(z, t)
-        except ValueError as error:
-            if "read-only" not in str(error):
-                raise
-            raise ConfigError(
-                f"the metric {self.run!a:.80} writes to the outputs or the targets, which are read-only: others read "
-                f"them too. Copy them first"
-            ) from error
+        value = guarded(self.run, f"the metric {self.run!a:.80}", READS)(*(z, t, w)[: 2 + self.weighted])
         try:
             if isinstance(value, str | bytes):
                 raise TypeError
             return float(value.item() if isinstance(value, np.ndarray) else value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InputTypeError(f"the metric {self.run!r} returned {value!r:.80}; a single number is wanted") from None
 
 
@@ -232,7 +230,8 @@ def named(
     also : array, optional
         The targets that the network is trained with, if ``t`` is validation data: both show how classes are encoded.
     """
-    trained = t if also is None else also
+    trained = read_only(t if also is None else also)
+    t, w = read_only(t), read_only(w)
     if isinstance(metrics, str) and metrics == "auto":
         try:
             return {"accuracy": Accuracy().for_targets(t, loss, n_out, w=w, trained=trained)}
@@ -248,7 +247,11 @@ def named(
         if not (known or callable(given)):
             raise InputTypeError(f"a metric is a name or a function (outputs, targets) -> float; got {given!r}")
         if known:
-            metric = METRICS.get(given).for_targets(t, loss, n_out, w=w, trained=trained)
+            asked = METRICS.get(given)
+            choose = guarded(asked.for_targets, f"the metric {asked!a:.80}", READS)
+            metric = choose(t, loss, n_out, w=w, trained=trained)
+            if not isinstance(metric, Metric):
+                raise InputTypeError(f"for_targets of the metric {asked!a:.80} returned {metric!a:.80}; return self")
             name = metric.name
             if is_foreign(metric):
                 metric = _Checked(metric, name, weighted=True)
@@ -256,6 +259,7 @@ def named(
             name = _name_of(given)
             _check_signature(given, name)
             metric = _Checked(given, name, weighted=False)
+        METRICS.check_name(name)
         if name in found:
             raise ConfigError(f"two metrics are called {name!r}; give your function a name of its own with def")
         found[name] = metric

@@ -73,6 +73,10 @@ class Evaluation(NamedTuple):
     metrics: dict[str, float]
 
 
+class _Idle(dict[str, "list[Predictor]"]):
+    """The predictors of each engine that no thread is using; list.pop and append are atomic. It has weak references."""
+
+
 class Network:
     """A stack of layers and the one vector that holds all their parameters.
 
@@ -163,8 +167,7 @@ class Network:
 
     def _make_views(self) -> None:
         self._p = self.program.memory(self._theta, self._state)
-        # the predictors of each engine that no thread is using; list.pop and append are atomic
-        self._idle: dict[str, list[Predictor]] = {"auto": []}
+        self._idle = _Idle({"auto": []})
         self._quick = self._idle["auto"], self.program.n_out, self._theta.dtype
 
     @property
@@ -284,9 +287,10 @@ class Network:
         try:
             predictor = self._idle[engine].pop()
         except (KeyError, IndexError, TypeError):  # no predictor is idle, or there is no such engine
-            from fullyconnected.engine.choice import choose
+            from fullyconnected.engine.choice import IDLE, choose
 
             predictor = choose(engine, self.program).engine.predictor(self.program, self._theta, self._state)
+            IDLE[id(self._idle)] = self._idle
         try:
             for start, block in x.blocks() if len(x) else ():
                 predictor.predict(block, z[start : start + len(block)], n_threads)

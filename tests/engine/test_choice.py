@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import threading
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import fullyconnected as fc
 from fullyconnected.core.contracts import CALLS
 from fullyconnected.engine.choice import ENGINES, choose
-from fullyconnected.errors import ConfigError, InputTypeError, UnknownNameError
+from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, UnknownNameError
 
 X = np.random.default_rng(0).normal(size=(20, 3))
 T = X.sum(axis=1)
@@ -220,3 +221,92 @@ def test_a_prediction_that_fails_leaves_the_network_usable():
         with pytest.raises(ValueError, match="matmul"):
             net.predict(X, engine="failing")
     assert net.predict(X).shape == (20, 1)
+
+
+def test_the_name_for_the_fastest_one_is_no_engines_own():
+    with pytest.raises(ConfigError, match="no engine can be called 'auto', which has a meaning of its own"):
+        fc.register(type("Auto", (Linear,), {"name": "auto"}))
+
+
+def test_no_engine_of_ones_own_is_said_to_have_run_a_solver():
+    pytest.importorskip("scipy.optimize", reason="the solver is SciPy's")
+    fc.register(Linear)
+    with pytest.raises(ConfigError, match="a full-batch solver takes its gradients from NumPy"):
+        fc.fit(linear(), X, T, "half_squared_error", fc.LBFGS(), engine="linear", progress=False)
+    for engine in ("auto", "numpy"):
+        history = fc.fit(linear(), X, T, "half_squared_error", fc.LBFGS(), engine=engine, progress=False)
+        assert history.engine == "numpy"
+
+
+def redefined(**parts):
+    return type("Again", (Linear,), {"name": "again", **parts})
+
+
+class Sevens(Product):
+    def predict(self, x, z, n_threads):
+        z[...] = 7
+
+
+def test_a_network_predicts_by_the_engines_that_there_are_now():
+    net = linear()
+    small = X[:2]  # for which a predictor is asked first
+    for rows in (X, small, small):
+        assert not (net.predict(rows) == 7).any()
+    fc.register(redefined())
+    assert not (net.predict(X, engine="again") == 7).any()
+    fc.register(redefined(automatic=True, predictor=lambda self, program, theta, state: Sevens(theta)))
+    for rows in (X, small, small):
+        assert (net.predict(rows, engine="again") == 7).all()
+        assert (net.predict(rows) == 7).all()
+
+
+def failing(self):
+    raise OSError("no card")
+
+
+@pytest.mark.parametrize("about", [failing, lambda self: "no card", lambda self: None, lambda self: ("no card",)])
+def test_an_engine_that_cannot_say_what_it_is_does_not_hide_the_others(about):
+    fc.register(redefined(about=about))
+    found = fc.engines()
+    assert found["numpy"].available
+    assert not found["again"].available
+    assert "about" in found["again"].about
+
+
+@pytest.mark.parametrize("reason", [False, True, "", 0, ["no"]])
+def test_an_engine_that_says_anything_but_none_cannot_do_the_work(reason):
+    fc.register(redefined(automatic=True, supports=lambda self, program, **work: reason))
+    with pytest.raises(ConfigError, match=f"the again engine cannot run this: {re.escape(str(reason))}"):
+        linear().predict(X, engine="again")
+    assert choose("auto", linear().program).why.startswith("the again engine cannot run this")
+
+
+class Trained:
+    """A trainer that returns what it is told to, and may leave theta without finite values."""
+
+    def __init__(self, state, returned, left):
+        self.state, self.returned, self.left = state, returned, left
+
+    def epoch(self, order):
+        self.state.theta[0] = self.left
+        return self.returned
+
+
+@pytest.mark.parametrize(
+    ("returned", "left", "error", "message"),
+    [
+        (None, 1.0, InputTypeError, "what epoch of the engine 'again' returns is a number; got None"),
+        ("1", 1.0, InputTypeError, "is a number"),
+        (np.nan, 1.0, ConfigError, "finite; got nan"),
+        (1.0, np.nan, DivergenceError, "what epoch of the engine 'again' wrote"),
+        (1.0, np.inf, DivergenceError, "what epoch of the engine 'again' wrote"),
+    ],
+)
+def test_what_an_epoch_leaves_is_checked(returned, left, error, message):
+    fc.register(redefined(trainer=lambda self, task, state: Trained(state, returned, left)))
+    net = linear()
+    before = net.theta.copy()
+    with pytest.raises(error, match=message):
+        fc.fit(net, X, T, "half_squared_error", engine="again", progress=False)
+    assert np.array_equal(net.theta, before)
+    assert net.loss is None

@@ -84,7 +84,7 @@ class TestTheChoice:
             ([Double(3, 2)], {}, "layer Double"),
             ([fc.Residual([Double(3, 3)]), fc.Dense(3, 2)], {}, "residual_1"),
             ([fc.Dense(3, 2)], {"optimizer": SignDescent()}, "optimizer SignDescent"),
-            ([fc.Dense(3, 2)], {"optimizer": "lbfgs"}, "LBFGS"),
+            ([fc.Dense(3, 2)], {"optimizer": "lbfgs"}, "a full-batch solver takes its gradients from NumPy"),
         ],
     )
     def test_what_a_user_has_written_runs_on_numpy(self, layers, how, why):

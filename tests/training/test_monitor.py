@@ -116,7 +116,11 @@ def test_lbfgs(blobs):
         ({"monitor": "val_loss"}, errors.UnknownNameError, "no quantity to monitor 'val_loss'; did you mean 'valid"),
         ({"monitor": ""}, errors.UnknownNameError, "no quantity to monitor ''"),
         ({"monitor": "acuracy"}, errors.UnknownNameError, "did you mean 'accuracy'"),
-        ({"monitor": "validation_loss"}, errors.ConfigError, r"needs validation data: validation=\(x, t\)"),
+        (
+            {"monitor": "validation_loss"},
+            errors.ConfigError,
+            "no validation loss to monitor without validation data: set validation",
+        ),
         ({"monitor": "r2"}, errors.DataError, "does not vary"),
         ({"monitor": weight}, errors.InputTypeError, 'monitor is "loss", "validation_loss" or the name of a metric'),
         ({"monitor": "loss", "patience": None}, errors.ConfigError, "give patience, too"),

@@ -1,5 +1,6 @@
 """Training: what the history says, what settings change, what stops a run, and what it leaves behind."""
 
+import contextlib
 import os
 import pickle
 import signal
@@ -810,3 +811,112 @@ def test_an_epoch_that_is_interrupted_while_it_is_judged_is_not_counted(data):
     history = fc.fit(small(), *data, "half_squared_error", epochs=9, metrics=[impatient], patience=5, progress=False)
     assert history.interrupted
     assert len(history.loss) == len(history.metrics["impatient"]) == 2
+
+
+class Table:
+    """Rows with names of columns, as a table has them."""
+
+    columns = ("a", "b", "c")
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
+def raising(kind):
+    def metric(z, t):
+        raise kind("not now")
+
+    return metric
+
+
+def diverges(net, x, t):
+    quiet(net, x, t * 1e200, fc.MeanSquaredError(), fc.SGD(0.1), 1, warn=False)
+
+
+def diverges_at_the_start_of_a_solver(net, x, t):
+    pytest.importorskip("scipy.optimize")
+    quiet(net, x, t * 1e300, fc.MeanSquaredError(), fc.LBFGS(), warn=False)
+
+
+def has_a_metric_that_raises(net, x, t):
+    quiet(net, x, t, fc.MeanSquaredError(), metrics=[raising(ZeroDivisionError)])
+
+
+def has_a_metric_that_raises_in_a_solver(net, x, t):
+    pytest.importorskip("scipy.optimize")
+    quiet(net, x, t, fc.MeanSquaredError(), fc.LBFGS(), metrics=[raising(ZeroDivisionError)])
+
+
+def has_a_schedule_that_raises(net, x, t):
+    quiet(net, x, t, fc.MeanSquaredError(), batch_size=4, schedule=lambda epoch: 1 if epoch == 0 else 1 / 0)
+
+
+def is_called_without_an_epoch(net, x, t):
+    fc.epochs(net, x, t, fc.MeanSquaredError()).close()
+
+
+class TestWhatAFailedRunLeaves:
+    """The loss says what outputs mean, so it changes when the weights do, and not before."""
+
+    @pytest.mark.parametrize(
+        "run",
+        [
+            diverges,
+            diverges_at_the_start_of_a_solver,
+            has_a_metric_that_raises,
+            has_a_metric_that_raises_in_a_solver,
+            has_a_schedule_that_raises,
+            is_called_without_an_epoch,
+        ],
+    )
+    def test_weights_loss_and_columns_from_before(self, run, data):
+        x, t = data
+        net = small()
+        quiet(net, x, (t > 0) * 1.0, "binary_cross_entropy", epochs=1)
+        theta, before = net.theta.copy(), net.predictions(x)
+        with contextlib.suppress(errors.DivergenceError, ZeroDivisionError):
+            run(net, Table(x), t)
+        assert net.theta.tobytes() == theta.tobytes()
+        assert net.loss == fc.BinaryCrossEntropy()
+        assert net.columns.x is None
+        assert np.array_equal(net.predictions(x), before)
+
+    def test_a_file_from_before_the_first_epoch_too(self, data, tmp_path):
+        x, t = data
+        net = small()
+        quiet(net, x, (t > 0) * 1.0, "binary_cross_entropy", epochs=1)
+        before = net.predictions(x)
+        run = fc.epochs(net, Table(x), t, fc.MeanSquaredError(), checkpoint=tmp_path / "run")
+        assert np.array_equal(fc.load(tmp_path / "run").predictions(x), before)
+        next(run)
+        run.close()
+        other = small(seed=1)
+        fc.epochs(other, Table(x), t, fc.MeanSquaredError(), checkpoint=tmp_path / "run").close()
+        for trained in (net, fc.load(tmp_path / "run"), other):  # a resumed run has the weights of the file at once
+            assert trained.loss == fc.MeanSquaredError()
+            assert trained.columns.x == Table.columns
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"metrics": [raising(KeyboardInterrupt)]},
+            {"metrics": [raising(KeyboardInterrupt)], "engine": "numpy"},
+            {"metrics": [raising(KeyboardInterrupt)], "optimizer": "lbfgs"},
+            {"schedule": lambda epoch: raising(KeyboardInterrupt)(0, 0) if epoch else 1, "engine": "numpy"},
+        ],
+    )
+    def test_an_epoch_that_is_interrupted_after_a_step_leaves_its_loss(self, settings, data):
+        if "optimizer" in settings:
+            pytest.importorskip("scipy.optimize")
+        x, t = data
+        net = small()
+        quiet(net, x, t, "huber", epochs=1)
+        theta = net.theta.copy()
+        history = quiet(net, x, t, fc.MeanSquaredError(), batch_size=4, **settings)
+        assert history.interrupted
+        assert history.loss == []
+        assert (net.theta != theta).any()
+        assert net.loss == fc.MeanSquaredError()

@@ -147,11 +147,13 @@ def check_shapes(owner: str, found: Any, what: str, each: type | None = None) ->
             )
 
 
-def guarded(method: Callable[..., Any], what: str, reads: str, writes: str) -> Callable[..., Any]:
+def guarded(method: Callable[..., Any], what: str, reads: str, writes: str = "") -> Callable[..., Any]:
     """Return a method that explains its error when it writes to a read-only argument, or returns its result.
 
-    ``what`` names the method in messages, ``reads`` and ``writes`` the arguments that it may read and has to write.
+    ``what`` names the method in messages, ``reads`` and ``writes`` the arguments that it may read and has to write; one
+    that writes nothing returns its result.
     """
+    instead = f"it may write to {writes} and to buffers of its cache" if writes else "copy it first"
 
     def run(*given: Any, **settings: Any) -> Any:
         try:
@@ -159,11 +161,10 @@ def guarded(method: Callable[..., Any], what: str, reads: str, writes: str) -> C
         except ValueError as error:
             if "read-only" in str(error):
                 raise ConfigError(
-                    f"{what} writes to an array that it may only read ({reads}), because others read it too; it may "
-                    f"write to {writes} and to buffers of its cache"
+                    f"{what} writes to an array that it may only read ({reads}), because others read it too; {instead}"
                 ) from error
             raise
-        if isinstance(result, np.ndarray | tuple | list) and not any(result is each for each in given):
+        if writes and isinstance(result, np.ndarray | tuple | list) and not any(result is each for each in given):
             raise ConfigError(f"{what} returns {type(result).__name__}, which is not used: write to {writes} instead")
         return result
 

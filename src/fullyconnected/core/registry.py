@@ -1,7 +1,7 @@
 """Registries: the classes of one kind by name, the library's own and a user's."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from fullyconnected.core import deprecation
@@ -28,6 +28,8 @@ class Registry(Generic[T]):
         Called with an object of a user's own class; raises if the object cannot be used.
     hint : callable, optional
         Called with something that is neither an object of this kind nor a name; returns what to write instead, or "".
+    reserved : sequence of str, optional
+        Names that mean something else where such a name is given: none can be called so.
     """
 
     def __init__(
@@ -38,8 +40,9 @@ class Registry(Generic[T]):
         *,
         check: Callable[[Any], None] | None = None,
         hint: Callable[[Any], str] | None = None,
+        reserved: Sequence[str] = (),
     ) -> None:
-        self.kind, self.check, self.hint = kind, check, hint
+        self.kind, self.check, self.hint, self.reserved = kind, check, hint, reserved
         self.bases = base if isinstance(base, tuple) else (base,)
         self.classes: dict[str, type[T]] = {}
         for each in classes:
@@ -60,6 +63,7 @@ class Registry(Generic[T]):
         name = cls.name  # type: ignore[attr-defined]
         if not name:
             raise ConfigError(f"{cls.__name__} needs a class attribute name, a string; it is empty")
+        self.check_name(name)
         known = self.classes.get(name)
         if known is not None and not _is_redefinition(known, cls):
             raise ConfigError(
@@ -67,6 +71,11 @@ class Registry(Generic[T]):
             )
         self.classes[name] = cls
         return cls
+
+    def check_name(self, name: str) -> None:
+        """Raise for a name that means something else."""
+        if name in self.reserved:
+            raise ConfigError(f"no {self.kind} can be called {name!r}, which has a meaning of its own; choose another")
 
     def build(self, name: object, **settings: Any) -> T:
         """Return the class registered under ``name``, called with ``settings``."""

@@ -88,8 +88,8 @@ class Engine:
         """Return why the engine cannot do this work, or None if it can.
 
         Without a loss the work is to predict; with a loss, to compute a gradient; with an optimizer as well, to train.
-        (A solver takes its gradients from NumPy: no other engine can train with it.) ``source`` has the rows for
-        gradients and training.
+        (A solver takes its gradients from NumPy: no other engine is asked to train with it.) ``source`` has the rows
+        for gradients and training.
         """
         raise NotImplementedError(f"{type(self).__name__} has no supports; see help(fc.Engine)")
 

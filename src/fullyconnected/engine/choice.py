@@ -1,7 +1,9 @@
 """The choice of an engine: the one that is named, or the fastest that can do the work."""
 
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
+from fullyconnected.base import Solver
 from fullyconnected.core.registry import Registry
 from fullyconnected.engine.base import Engine, EngineInfo
 from fullyconnected.engine.native_engine import NativeEngine
@@ -9,9 +11,25 @@ from fullyconnected.engine.numpy_engine import NumpyEngine
 from fullyconnected.errors import ConfigError, InputTypeError, nearest
 from fullyconnected.program.program import Program
 
-__all__ = ["ENGINES", "Choice", "choose", "engines"]
+__all__ = ["ENGINES", "IDLE", "Choice", "choose", "engines"]
 
-ENGINES = Registry("engine", Engine, (NumpyEngine, NativeEngine))  # the slowest first
+# the idle predictors of each network, by the id of the dict, whose keys are the names that were given for the engine
+IDLE: WeakValueDictionary[int, Any] = WeakValueDictionary()
+
+
+class _Engines(Registry[Engine]):
+    """The engines, the slowest first."""
+
+    def add(self, cls: type[Engine]) -> type[Engine]:
+        for predictors in [each for idle in list(IDLE.values()) for each in idle.values()]:
+            predictors.clear()  # the class may be in place of their engine, or faster
+        return super().add(cls)
+
+
+ENGINES = _Engines("engine", Engine, (NumpyEngine, NativeEngine), reserved=("auto",))
+
+
+SOLVES: str | None = "a full-batch solver takes its gradients from NumPy"
 
 
 class Choice(NamedTuple):
@@ -33,7 +51,14 @@ def engines() -> dict[str, EngineInfo]:
     >>> fc.engines()["numpy"].available
     True
     """
-    return {name: EngineInfo(*cls().about()) for name, cls in reversed(ENGINES.classes.items())}
+    return {name: _about(cls) for name, cls in reversed(ENGINES.classes.items())}
+
+
+def _about(cls: type[Engine]) -> EngineInfo:
+    try:
+        return EngineInfo(*cls().about())
+    except Exception as error:  # of a user's engine: the others can be used all the same
+        return EngineInfo(False, f"{cls.__name__}.about does not return (available, text): {error!r}")
 
 
 def choose(name: Any, program: Program, **work: Any) -> Choice:
@@ -43,21 +68,15 @@ def choose(name: Any, program: Program, **work: Any) -> Choice:
     """
     if not isinstance(name, str):
         raise InputTypeError(f"engine is the name of an engine, or 'auto'; got {name!r}")
-    if name != "auto":
-        if name not in ENGINES.classes:
-            raise nearest("engine", name, ("auto", *ENGINES.classes))
-        engine = ENGINES.build(name)
-        if reason := engine.supports(program, **work):
-            raise ConfigError(
-                f"the {name} engine cannot run this: {reason}. engine='auto' takes the fastest one that can"
-            )
-        return Choice(engine, "it was named")
+    if name != "auto" and name not in ENGINES.classes:
+        raise nearest("engine", name, ("auto", *ENGINES.classes))
     reasons: list[str] = []
-    for cls in reversed(ENGINES.classes.values()):
-        if cls.automatic:
-            engine = cls()
-            reason = engine.supports(program, **work)
+    for each, cls in reversed(ENGINES.classes.items()):
+        if name == each or (name == "auto" and cls.automatic):
+            engine, reason = ENGINES.build(each), SOLVES
+            if each == NumpyEngine.name or not isinstance(work.get("optimizer"), Solver):
+                reason = engine.supports(program, **work)
             if reason is None:
-                return Choice(engine, "; ".join(reasons) or "it is the fastest")
-            reasons.append(f"the {cls.name} engine cannot run this: {reason}")
-    raise ConfigError("; ".join(reasons))
+                return Choice(engine, "it was named" if name == each else "; ".join(reasons) or "it is the fastest")
+            reasons.append(f"the {each} engine cannot run this: {reason}")
+    raise ConfigError("; ".join(reasons) + ". engine='auto' takes the fastest one that can" * (name != "auto"))

@@ -9,7 +9,7 @@ import math
 from typing import Any, NamedTuple
 
 from fullyconnected.activations import ACTIVATIONS
-from fullyconnected.base import ActivationFunction, Loss, Optimizer, Solver
+from fullyconnected.base import ActivationFunction, Loss, Optimizer
 from fullyconnected.core.registry import Registry
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
@@ -41,19 +41,11 @@ ACTIVATIONS_HERE = dict.fromkeys(
     "elu": {"setting": "alpha", "scale": "scale"},
     "selu": {"setting": "alpha", "scale": "scale"},
 }
-LOSSES_HERE: dict[str, dict[str, str]] = {
-    "half_squared_error": {},
-    "mean_squared_error": {},
-    "absolute_error": {},
-    "huber": {"setting": "delta"},
-    "quantile": {"setting": "q"},
-    "poisson": {},
-    "hinge": {},
-    "softmax_cross_entropy": {},
-    "binary_cross_entropy": {},
-}
-OPTIMIZERS_HERE: dict[str, dict[str, str]] = {
-    "sgd": {},
+LOSSES_HERE = dict.fromkeys(
+    ("half_squared_error", "mean_squared_error", "absolute_error", "poisson", "hinge", "softmax_cross_entropy"), _NONE
+) | {"binary_cross_entropy": _NONE, "huber": {"setting": "delta"}, "quantile": {"setting": "q"}}
+OPTIMIZERS_HERE = {
+    "sgd": _NONE,
     "momentum": {"decay": "momentum"},
     "nesterov": {"decay": "momentum"},
     "rmsprop": {"decay": "rho", "epsilon": "epsilon"},
@@ -176,10 +168,8 @@ def lower_loss(loss: Loss) -> LossSpec:
     return LossSpec(loss.name, **_settings(loss, LOSSES, LOSSES_HERE, f"it has no loss {type(loss).__name__}"))
 
 
-def lower_optimizer(optimizer: Optimizer | Solver) -> OptimizerSpec:
+def lower_optimizer(optimizer: Optimizer) -> OptimizerSpec:
     """Return the record of an optimizer, or raise :class:`Unsupported`."""
-    if isinstance(optimizer, Solver):
-        raise Unsupported(f"{type(optimizer).__name__} is a full-batch solver, and takes its gradients from NumPy")
     lacking = f"it has no optimizer {type(optimizer).__name__}"
     if optimizer.sees_tensors:
         raise Unsupported(f"{lacking}, which updates whole parameters")

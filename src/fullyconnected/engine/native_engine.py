@@ -82,7 +82,7 @@ class NativeEngine(Engine):
             _ops(program)
             if loss is not None:
                 lower_loss(loss)
-            if optimizer is not None:
+            if isinstance(optimizer, Optimizer):
                 lower_optimizer(optimizer)
         except Unsupported as reason:
             return str(reason)
@@ -113,7 +113,7 @@ class NativeTrainer:
         spec = TrainerSpec(
             _ops(task.program),
             lower_loss(task.data.loss),
-            lower_optimizer(task.optimizer),
+            lower_optimizer(task.rule),
             min(task.batch_size, len(task.data.x)),
             task.program.least_rows,
             task.l2,

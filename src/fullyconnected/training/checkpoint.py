@@ -45,8 +45,9 @@ class Checkpoint:
         columns: Columns,
         **others: Any,
     ) -> None:
-        self.path, self.layers, self.every, self.columns = os.fspath(path), net.layers, settings.every, columns
-        self.loss = task.data.loss
+        self.path, self.layers, self.every = os.fspath(path), net.layers, settings.every
+        # until an epoch is complete, the weights come from what the network was trained with before
+        self.before, self.after = (net.columns, net.loss), (columns, task.data.loss)
         self.written, self.took = monotonic(), 0.0
         self.memory: TrainingState | None = None
         self.pending = False
@@ -172,7 +173,7 @@ class Checkpoint:
         began = monotonic()
         answers = [list(map(float, pair)) for epoch, pair in sorted(self.answers.items()) if epoch < state.epoch]
         kept = {"settings": self.settings, "answers": answers}
-        write_checkpoint(self.path, self.layers, state, kept, self.columns, self.loss)
+        write_checkpoint(self.path, self.layers, state, kept, *(self.after if state.epoch else self.before))
         self.seen, self.written = self.look(), monotonic()
         self.took = self.written - began
 

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Generator, Mapping
-from math import isnan
+from math import inf, isnan
 from typing import Any
 
 import numpy as np
 
 from fullyconnected.base import Metric, Solver
 from fullyconnected.core.batches import epoch_order
-from fullyconnected.core.checks import Columns, columns_of
+from fullyconnected.core.checks import Columns, columns_of, number
+from fullyconnected.core.contracts import is_foreign
 from fullyconnected.core.randomness import as_seed
 from fullyconnected.engine.choice import choose
 from fullyconnected.engine.state import Best, TrainingState
@@ -45,9 +46,9 @@ class Run:
         self.data = check_data(net.program, net.dtype, x, t, loss, settings.sample_weight, columns=known)
         self.rows = len(self.data.x)
         answers = columns_of(t) or ()  # the name of a single column says nothing
-        columns = Columns(known.x or columns_of(x), known.t or (answers if len(answers) > 1 else None))
+        self.columns = Columns(known.x or columns_of(x), known.t or (answers if len(answers) > 1 else None))
         self.optimizer = OPTIMIZERS.get(Adam() if optimizer is None else optimizer)
-        self.validation = _validation(net, settings.validation, self.data, columns)
+        self.validation = _validation(net, settings.validation, self.data, self.columns)
         evaluated = self.validation or self.data
         where = evaluated.t, evaluated.loss, net.n_out, evaluated.weights
         self.metrics = named(settings.metrics, *where, also=self.data.t)
@@ -79,7 +80,7 @@ class Run:
                 net,
                 self.task,
                 settings,
-                columns,
+                self.columns,
                 seed="fresh" if settings.seed is None else self.state.seed,
                 metrics=list(self.metrics),
                 monitor=None if self.monitor == default else self.monitored(),
@@ -87,19 +88,24 @@ class Run:
                 validation=fingerprint(self.validation),
             )
             self.checkpoint.begin(self.state)
+            if self.state.epoch:
+                self.adopt()
             self.task = self.checkpoint.watch(self.task)
         if not solves:
             self.trainer = self.engine.trainer(self.task, self.state)
-        net.columns, net.loss = columns, self.data.loss
         self.stopped = "epochs"
-        self.warning = self.look_at(x, t, columns) if settings.warn and not self.state.epoch else ""
+        self.warning = self.look_at(x, t) if settings.warn and not self.state.epoch else ""
 
-    def look_at(self, given_x: Any, given_t: Any, columns: Columns) -> str:
+    def adopt(self) -> None:
+        """Let the network remember this run's loss and columns, since its weights come from this run from now on."""
+        self.net.columns, self.net.loss = self.columns, self.data.loss
+
+    def look_at(self, given_x: Any, given_t: Any) -> str:
         """Return a warning about data that make training difficult, or an empty string."""
         x, t, loss, net = self.data.x, self.data.t, self.data.loss, self.net
         warnings = (
             scales.of_order(given_x, given_t),
-            scales.of_inputs(x, net.program, columns.x),
+            scales.of_inputs(x, net.program, self.columns.x),
             scales.of_targets(t, loss, lambda rows: net.predict(x.taken(rows, net.dtype), engine="numpy")),
         )
         return ". ".join(filter(None, warnings))
@@ -121,20 +127,23 @@ class Run:
         theta, running, begun = state.theta.copy(), state.state.copy(), state.step
         try:
             loss = self.trainer.epoch(order)
+            if is_foreign(self.engine):
+                name = f"epoch of the engine {self.engine.name!a}"
+                loss = number(f"what {name} returns", loss, least=-inf)
+                if not (np.isfinite(state.theta).all() and np.isfinite(state.state).all()):
+                    raise DivergenceError(state.epoch + 1, state.step, self.task.rule.lr, f"what {name} wrote")
+            epoch = self.record(loss, began)
         except BaseException as error:
             # Ctrl-C may interrupt between an update that overflows and the loss that would show it
             finite = np.isfinite(state.theta).all() and np.isfinite(state.state).all()
-            if isinstance(error, DivergenceError) or not finite:
+            if isinstance(error, Exception) or not finite:  # the epoch is not counted, so undo it
                 state.theta[...], state.state[...] = theta, running
+            elif not np.array_equal(state.theta, theta):
+                self.adopt()
             if isinstance(error, DivergenceError):
                 from fullyconnected.training.divergence import explained
 
                 raise explained(error, self.task, theta, running, state.seed, begun, order) from None
-            raise
-        try:
-            epoch = self.record(loss, began)
-        except Exception:  # a user's metric failed: the epoch is not counted, so undo it
-            state.theta[...], state.state[...] = theta, running
             raise
         if self.checkpoint is not None:
             self.checkpoint.after_epoch(state)
@@ -174,16 +183,21 @@ class Run:
         metrics: dict[str, float] = {}
         if self.validation is not None or self.metrics:
             data, settings = self.validation or self.data, self.settings
-            evaluation = self.net.evaluate_checked(data, self.metrics, settings.engine, settings.n_threads)
+            try:
+                evaluation = self.net.evaluate_checked(data, self.metrics, settings.engine, settings.n_threads)
+            except KeyboardInterrupt:  # the weights stay, although they are not recorded
+                self.adopt()
+                raise
             metrics = evaluation.metrics
             if self.validation is not None:
                 validation_loss = evaluation.loss
+        if not state.records:
+            self.adopt()
         state.epoch += 1  # the epoch counts from here on; Ctrl-C is unlikely in the little that follows
-        if validation_loss is not None:
-            state.records.setdefault("validation_loss", []).append(validation_loss)
-        state.records.setdefault("loss", []).append(loss)
-        for name, value in metrics.items():
-            state.records.setdefault(f"metric.{name}", []).append(value)
+        told = {f"metric.{name}": value for name, value in metrics.items()}
+        for name, value in {"validation_loss": validation_loss, "loss": loss, **told}.items():
+            if value is not None:
+                state.records.setdefault(name, []).append(value)
         if self.patience is not None:
             monitored: Any = {**metrics, "loss": loss, "validation_loss": validation_loss}[self.monitor]
             if self.is_better(monitored):
@@ -238,7 +252,7 @@ class Run:
 def _greater_is_better(monitor: str, metrics: Mapping[str, Metric], validation: bool) -> bool:
     """Return whether larger values of the monitored quantity are better; raise if that or the quantity is unknown."""
     if monitor == "validation_loss" and not validation:
-        raise ConfigError("monitor='validation_loss' needs validation data: validation=(x, t)")
+        raise ConfigError("there is no validation loss to monitor without validation data: set validation")
     if monitor in ("loss", "validation_loss"):
         return False
     if monitor not in metrics:
