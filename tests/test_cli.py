@@ -108,6 +108,10 @@ class TestFromATableToPredictions:
         assert best == max(reached)
         assert main(["train", path, "--target", "target", "--monitor", "acuracy"]) == 2
         assert "did you mean 'accuracy'" in capsys.readouterr().err
+        said = error_of(
+            capsys, "train", path, "--target", "target", "--monitor", "validation_loss", "--validation", "0"
+        )
+        assert said == "there is no validation loss to monitor without validation data: set validation"
 
     def test_diabetes(self, tmp_path, capsys):
         path = table("diabetes", tmp_path / "diabetes.csv")
@@ -334,6 +338,9 @@ class TestCheck:
         assert main(["check", "--import", "my_activations_for_check"]) == 0
         assert "square" in capsys.readouterr().out
         assert "no_such_module" in error_of(capsys, "check", "--import", "no_such_module")
+        for path in ("./my_activations_for_check.py", "my_activations_for_check.py", ".check", "a/b", "", "my-module"):
+            said = "this is a path, and the name of a module is wanted, such as package.module"
+            assert error_of(capsys, "check", "--import", path) == f"--import {path}: {said}"
 
 
 def command(*arguments):

@@ -104,6 +104,8 @@ def import_modules(modules: Sequence[str]) -> None:
     for name in modules:
         sys.path[:0] = [""] * ("" not in sys.path)  # so that modules in the current folder are found
         try:
+            if not all(map(str.isidentifier, name.split("."))) or name.endswith(".py"):
+                raise ModuleNotFoundError("this is a path, and the name of a module is wanted, such as package.module")
             import_module(name)
         except Exception as error:  # a module may raise anything
             kind = "" if isinstance(error, ModuleNotFoundError) else f"{type(error).__name__}: "
