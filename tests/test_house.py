@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import fullyconnected as fc
+from fullyconnected.cli import COMMANDS
 from fullyconnected.program.workspace import Batch, Workspace
 
 SOURCE = Path(fc.__file__).parent
@@ -93,6 +94,15 @@ INSIDE = {
 }
 # What is called from below by its name, and loaded at that moment alone.
 BY_NAME = {"training.history": {"plot"}}
+# What loads modules by names that are not written where it is called: how often, what it may load, and why.
+LOADS = {
+    "__init__": (1, set(fc._LATER.values()), "public names are loaded when they are first used, by the table _LATER"),
+    "cli.__init__": (1, {f"cli.{name}" for name in COMMANDS}, "only the command that is called is loaded"),
+    "cli.console": (1, set(), "--import names a module of the user's"),
+    "core.registry": (1, set(), "it looks up the file of a module of the user's, which is loaded already"),
+    "training.identity": (1, set(), "it looks up the file of a module of the user's, which is loaded already"),
+}
+LOADERS = {"import_module", "__import__", "resolve_name", "run_module", "run_path", "exec_module", "exec", "eval"}
 
 
 def name_of(path: Path) -> str:
@@ -114,8 +124,8 @@ def imports(module: str, tree: ast.AST) -> set[str]:
             names = [f"{whole}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.Call) and "import" in ast.unparse(node.func) and node.args:
-            names = [node.args[0].value] if isinstance(node.args[0], ast.Constant) else []
+        elif (plain := loaded(node)) is not None:
+            names = [plain[1]]
         for name in names:
             package, *parts = str(name).split(".")
             if package == "fullyconnected" and parts[:1] != ["_native"]:  # what is compiled imports nothing
@@ -123,6 +133,49 @@ def imports(module: str, tree: ast.AST) -> set[str]:
                 known = (c if c in MODULES else f"{c}.__init__" for c in candidates)
                 found.add(next((each for each in known if each in MODULES), "__init__"))
     return found
+
+
+def loaded(node: ast.AST) -> tuple[ast.AST, str] | None:
+    """Return the loader and the name if a node loads a module by an absolute name that is written there, or None."""
+    given: ast.AST
+    if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
+        loader, given = node.func, node.args[0]
+        if isinstance(loader, ast.Attribute) and ast.unparse(loader) == "sys.modules.get":
+            loader = loader.value
+        elif ast.unparse(loader).rpartition(".")[2] not in ("import_module", "__import__"):
+            return None
+    elif isinstance(node, ast.Subscript):
+        loader, given = node.value, node.slice
+    elif isinstance(node, ast.Compare):
+        loader, given = node.comparators[0], node.left
+    else:
+        return None
+    if isinstance(node, ast.Subscript | ast.Compare) and ast.unparse(loader) != "sys.modules":
+        return None
+    plain = isinstance(given, ast.Constant) and isinstance(given.value, str) and not given.value.startswith(".")
+    return (loader, given.value) if plain else None
+
+
+def unclear(tree: ast.AST) -> list[str]:
+    """Return what may load a module whose name cannot be read there."""
+    plain = {id(found[0]) for node in ast.walk(tree) if (found := loaded(node)) is not None}
+    lines = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute) and id(node) not in plain:
+            text = ast.unparse(node)
+            if text == "sys.modules" or text.rpartition(".")[2] in LOADERS:
+                lines.append(text)
+        elif isinstance(node, ast.ImportFrom):
+            lines += [
+                alias.name
+                for alias in node.names
+                if (alias.name in LOADERS and alias.asname) or (node.module, alias.name) == ("sys", "modules")
+            ]
+        elif isinstance(node, ast.Import):
+            lines += [alias.name for alias in node.names if alias.name == "sys" and alias.asname]
+        elif isinstance(node, ast.Constant) and node.value in LOADERS:
+            lines.append(node.value)
+    return lines
 
 
 def rank(module: str) -> int:
@@ -145,6 +198,16 @@ def test_a_module_imports_strictly_lower_ranks(module: str) -> None:
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     for name in imports(module, tree) - BY_NAME.get(module, set()):
         assert is_below(name, module), f"{module} imports {name}, which is no lower"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_loads_others_by_names_that_can_be_read(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    times, targets, _ = LOADS.get(module, (0, set(), ""))
+    assert len(unclear(tree)) == times, f"{module}: {unclear(tree)}; write the name there, or give the reason in LOADS"
+    for name in targets:
+        found = imports("", ast.parse(f"import fullyconnected.{name}"))
+        assert all(is_below(each, module) for each in found), f"{module} loads {name}, which is no lower"
 
 
 def test_every_module_has_its_place() -> None:
@@ -174,11 +237,44 @@ def test_every_module_has_its_place() -> None:
         ("import_module('fullyconnected.plot')", "plot"),
         ("importlib.import_module('fullyconnected.plot')", "plot"),
         ("__import__('fullyconnected.plot')", "plot"),
+        ("sys.modules['fullyconnected.plot']", "plot"),
+        ("sys.modules.get('fullyconnected.plot')", "plot"),
+        ("'fullyconnected.plot' in sys.modules", "plot"),
     ],
 )
 def test_no_way_to_import_is_overlooked(line: str, found: str) -> None:
     assert found in imports("engine.task", ast.parse(line))
     assert not is_below(found, "engine.task")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import_module(name='fullyconnected.plot')",
+        "import_module('.plot', 'fullyconnected')",
+        "import_module('.plot')",
+        "importlib.import_module(f'fullyconnected.{name}')",
+        "import_module('fullyconnected.' + 'plot')",
+        "import_module(name)",
+        "__import__('fullyconnected', fromlist=['plot'])",
+        "from importlib import import_module as load",
+        "load = importlib.import_module",
+        "getattr(importlib, 'import_module')",
+        "sys.modules['fullyconnected.' + name]",
+        "sys.modules.get(name)",
+        "vars(sys.modules)",
+        "from sys import modules",
+        "import sys as s",
+        "exec('import fullyconnected.plot')",
+        "eval(text)",
+        "pkgutil.resolve_name('fullyconnected.plot')",
+        "from pkgutil import resolve_name\nresolve_name('fullyconnected.plot')",
+        "runpy.run_module('fullyconnected.plot')",
+        "spec.loader.exec_module(module)",
+    ],
+)
+def test_a_way_to_load_whose_name_cannot_be_read_is_seen(line: str) -> None:
+    assert unclear(ast.parse(line))
 
 
 def test_importing_loads_numpy_and_safetensors_alone() -> None:
