@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
+from fullyconnected import errors
 from fullyconnected.activations import ACTIVATIONS, ELU, LeakyReLU
 
 LONG = np.longdouble  # 64 bits of mantissa on x86; where it is float64, these tests still hold to their tolerances
@@ -247,3 +248,27 @@ def test_equality_and_names():
     assert fc.Dense(2, 3, "relu") == fc.Dense(2, 3, "relu") != fc.Dense(2, 3, "gelu")
     assert fc.Dense(2, 3, LeakyReLU(0.1)) != fc.Dense(2, 3, "leaky_relu")
     assert repr(fc.Dense(2, 3, "leaky_relu").activation) == "LeakyReLU(slope=0.01)"
+
+
+# softplus is like relu for large numbers alone: its outputs are far from 0 for inputs near 0
+@pytest.mark.parametrize("name", sorted(FORMULAS.keys() - {"softplus"}))
+def test_weights_begin_larger_where_an_activation_halves_the_variance(name):
+    f = ACTIVATIONS.build(name)
+    low, high = applied(f, [-50.0, 50.0])[0]
+    like_relu = abs(low) < 2 and 45 < high < 55
+    assert fc.Dense(3, 3, f).init == f.suited_init
+    assert (f.suited_init != "glorot_uniform") == like_relu
+
+
+def test_an_activation_of_ones_own_says_what_weights_suit_it():
+    class Mine(fc.ActivationFunction):
+        name = "mine"
+        suited_init = "lecun_normal"
+
+    class Unknown(Mine):
+        suited_init = "large"
+
+    assert fc.Dense(3, 3, Mine()).init == "lecun_normal"
+    assert fc.Dense(3, 3, Mine(), init="zeros").init == "zeros"
+    with pytest.raises(errors.UnknownNameError, match="initializer 'large'"):
+        fc.Dense(3, 3, Unknown())

@@ -34,7 +34,13 @@ class Identity(ActivationFunction):
         pass
 
 
-class ReLU(ActivationFunction):
+class Halving(ActivationFunction):
+    """A function that about halves the size of signals: they keep it from layer to layer with He's initial variance."""
+
+    suited_init = "he_normal"
+
+
+class ReLU(Halving):
     """y = max(z, 0); the derivative is 1 where z > 0, else 0.
 
     Source: Nair and Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML 2010.
@@ -56,7 +62,7 @@ class ReLU(ActivationFunction):
 
 
 @settings
-class LeakyReLU(ActivationFunction):
+class LeakyReLU(Halving):
     """y = z where z > 0, else slope * z; the derivative at 0 is ``slope``.
 
     Parameters
@@ -102,7 +108,7 @@ class LeakyReLU(ActivationFunction):
 
 
 @settings
-class ELU(ActivationFunction):
+class ELU(Halving):
     """y = z where z > 0, else alpha * (exp(z) - 1); the derivative is 1, else y + alpha.
 
     Parameters
@@ -165,6 +171,7 @@ class SELU(ELU):
 
     alpha: float = 1.6732632423543772
     name: ClassVar[str] = "selu"
+    suited_init: ClassVar[str] = "lecun_normal"
     scale: ClassVar[float] = 1.0507009873554805
 
 
@@ -183,7 +190,7 @@ _TAIL = {
 }  # fmt: skip
 
 
-class GELU(ActivationFunction):
+class GELU(Halving):
     """y = z * Phi(z), with Phi the normal distribution function; the derivative is Phi(z) + z * phi(z).
 
     This is the exact form, not its tanh approximation. Phi keeps its relative accuracy in the left tail, but for the
@@ -275,7 +282,7 @@ class Tanh(ActivationFunction):
         xp.multiply(dy, c.s, out=dy)
 
 
-class SiLU(ActivationFunction):
+class SiLU(Halving):
     """y = z * s with s = sigmoid(z); the derivative is s + y * (1 - s).
 
     Source: Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units", 2018, equation 5. Also called swish.
@@ -297,7 +304,7 @@ class SiLU(ActivationFunction):
         dy *= c.s
 
 
-class Mish(ActivationFunction):
+class Mish(Halving):
     """y = z * t with t = tanh(log(1 + exp(z))); the derivative is t + z * sigmoid(z) * (1 - t^2).
 
     With n = e^z (e^z + 2), t is n / (n + 2): no logarithm, and nothing cancels for z far below 0.

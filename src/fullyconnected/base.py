@@ -90,6 +90,7 @@ class Layer(Settings):
     random: ClassVar[bool] = False  # whether forward draws from c.uniforms
     least_rows: ClassVar[int] = 1  # how many rows a training batch needs; more than 1 if rows affect each other
     skips: ClassVar[bool] = False  # whether it also reads the input of the block that it is in: c.skip
+    normalizes: ClassVar[bool] = False  # whether inputs of any scale give outputs of the same scale
     n_in: int | None
     n_out: int | None
 
@@ -151,7 +152,8 @@ class ActivationFunction(Settings):
     """A function of pre-activations ``z``, of each entry separately or (like softmax) of each row.
 
     ``needs_input`` says that backward reads ``z``; where it is False, ``z`` and ``y`` may be one array. ``kinks``
-    lists the points where the derivative jumps. An activation of your own needs a ``name``, ``forward`` and
+    lists the points where the derivative jumps; ``suited_init`` is the ``init`` of a Dense layer with this activation
+    for which none is given. An activation of your own needs a ``name``, ``forward`` and
     ``backward``. Shapes: z, y and dy (rows, n).
 
     Examples
@@ -170,6 +172,7 @@ class ActivationFunction(Settings):
 
     name: ClassVar[str]
     needs_input: ClassVar[bool] = False
+    suited_init: ClassVar[str] = "glorot_uniform"
     kinks: tuple[float, ...] = ()
 
     def cache(self, rows: int, n: int) -> BufferSpecs:

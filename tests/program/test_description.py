@@ -1,6 +1,8 @@
 """A network as a list of operations: what each reads, where it lies, and that every reader knows what to do with it."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +10,16 @@ import pytest
 import fullyconnected as fc
 from fullyconnected import errors
 from fullyconnected.engine.lowering import OPERATIONS_HERE
+from fullyconnected.explanation.forms import FORMS
+from fullyconnected.explanation.paths import OWN_COLUMN
+from fullyconnected.explanation.pictures.drawing import SAID
 from fullyconnected.layers import LAYERS, operation
 from fullyconnected.program.plain import build_layers
 from fullyconnected.program.program import Program
 from fullyconnected.program.summary import FORMULAS, WORK
+from fullyconnected.program.workspace import Workspace
 from fullyconnected.symbolic import formulas
+from fullyconnected.symbolic.evaluation import evaluate
 
 
 @dataclass(frozen=True)
@@ -195,6 +202,33 @@ class TestCopies:
         assert history.loss[-1] < history.loss[0] / 2
         assert "copies" in history.engine_why or "Members" in history.engine_why
 
+    @pytest.mark.parametrize("train", [False, True])
+    @pytest.mark.parametrize(
+        "layers",
+        [
+            [Members(3), fc.Dense(3, 2, "tanh"), Mean(2)],
+            [Members(3), fc.Dense(3, 2), fc.BatchNorm(), fc.Activation("tanh"), Mean(2), fc.Dense(2, 2)],
+            [fc.Dense(3, 3), Members(3), fc.LayerNorm(), fc.Dropout(0.3), Mean(3), fc.Dense(3, 2, "softmax")],
+            [Members(3), fc.Residual([fc.Dense(3, 3, "relu"), fc.BatchNorm()]), Mean(3), fc.Dense(3, 2)],
+        ],
+    )
+    def test_every_form_of_the_worked_example(self, layers, train):
+        net = fc.Network(layers, dtype="float64", seed=0)
+        found = fc.explain(net, X[:4], X[:4, :2], "huber", "adam", train=train)
+        assert found.trace.ok
+        for step in found.trace.steps:  # what a formula says is what the code wrote
+            if step.known and step.phase != "check":
+                computed = np.broadcast_to(evaluate(step.formula, step.values), step.result.shape)
+                np.testing.assert_allclose(computed, step.result, rtol=1e-9, atol=1e-12, err_msg=step.name)
+        for form in FORMS:
+            found.to(form)
+        exec(compile(found.to_python(), "script", "exec"), {"__name__": "script"})
+        first = [f"{tensor.name}[{'0,' * (len(tensor.shape) - 1)}0]" for tensor in net.program.tensors]
+        for focus in [*first, "x[0,1]"]:
+            example = fc.explain(net, X[:4], X[:4, :2], "huber", train=train, focus=focus)
+            for form in FORMS:
+                example.to(form)
+
     def test_refused(self):
         with pytest.raises(errors.ConfigError, match=r"members_1 gives 3 copies of each row; the output must have one"):
             fc.Network([Members(3)])
@@ -246,15 +280,75 @@ class TestRoles:
 
 # Every operation that a network may be made of; and what reads them, each by a table of its own.
 KINDS_OF_ALL = sorted({name for name in LAYERS.classes if operation(name).steps is fc.Layer.steps} | {"add"})
+OURS = [name for name in KINDS_OF_ALL if operation(name).__module__.startswith("fullyc")]
 TABLES = {"the native engine": OPERATIONS_HERE, "summary": FORMULAS, "FLOPs": WORK, "formulas": formulas.LAYERS}
+# These say something of some operations; what is right for any other is written where they are read.
+OF_SOME = {"paths": dict.fromkeys(OWN_COLUMN), "the graph": SAID}
 
 
-@pytest.mark.parametrize("kind", [name for name in KINDS_OF_ALL if operation(name).__module__.startswith("fullyc")])
+@pytest.mark.parametrize("kind", OURS)
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_every_reader_knows_every_operation(table, kind):
     assert kind in table
 
 
-@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize("table", [*TABLES.values(), *OF_SOME.values()], ids=[*TABLES, *OF_SOME])
 def test_no_reader_knows_another(table):
     assert set(table) <= set(KINDS_OF_ALL)
+
+
+def test_a_kind_that_is_named_in_the_code_is_one():
+    """So that none is passed over where an operation gets another name."""
+    named = r"\bkind (?:==|!=) \"(\w+)\"|\.kind (?:in|not in) \(([^)]+)\)"
+    found = set()
+    for path in (Path(fc.__file__).parent).rglob("*.py"):
+        if path.parent.name in ("core", "symbolic", "training") or path.name in ("base.py", "picture.py", "metrics.py"):
+            continue  # the kinds of other things: of dtypes, of folds, of units
+        found |= {one for one, _ in re.findall(named, path.read_text(encoding="utf-8")) if one}
+    assert {"dense", "add", "dropout"} <= found
+    assert found - {"bias", "c", "f"} <= set(OURS)
+
+
+def example(kind):
+    net = fc.Network([fc.Dense(4, 4), operation(kind).example(4)] if kind != "add" else [fc.Residual([fc.Dense(4, 4)])])
+    return fc.Network(net.layers, dtype="float64", seed=0)
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_what_the_paths_take_for_a_parameter_of_one_column_is_one(kind):
+    net = example(kind)
+    op = net.program.operations[-1]
+    assert bool(op.params) == (kind in OWN_COLUMN)
+    x = np.random.default_rng(1).normal(size=(5, 4))
+    before = net.predict(x, engine="numpy")
+    for tensor in op.params:
+        for entry in np.ndindex(tensor.shape):
+            twin = net.copy()
+            tensor.of(twin.theta)[entry] += 0.5
+            changed = (twin.predict(x, engine="numpy") != before).any(axis=0)
+            assert np.flatnonzero(changed).tolist() == [entry[-1]]
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_a_layer_that_normalizes_says_so(kind):
+    """Of its inputs no warning about their scale is given."""
+    net = example(kind)
+    op, x = net.program.operations[-1], np.random.default_rng(2).normal(size=(20, 4))
+    if kind == "add":
+        assert not op.layer.normalizes
+        return
+    layer = {"activation": fc.Activation("relu", n_in=4), "dense": fc.Dense(4, 4)}.get(kind, op.layer)  # not bounded
+    small, large = (ran(layer, scale * x) for scale in (1e3, 1e6))
+    assert op.layer.normalizes == np.allclose(small, large, rtol=1e-3, atol=1e-3)
+
+
+def ran(layer, x):
+    """Return what a layer makes of a batch in training."""
+    program = Program([layer])
+    net = fc.Network([layer], dtype="float64", seed=0)
+    workspace = Workspace(program, net.theta, net.state, len(x))
+    workspace.at(0, 0)
+    batch = workspace.bind(len(x))
+    batch.x[...] = x
+    batch.forward(train=True)
+    return batch.z.copy()

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Activation", "Dense"]
 
-# The initial variance that keeps the size of signals from layer to layer: He's where f halves it, LeCun's for selu.
-_SUITED = dict.fromkeys(("relu", "leaky_relu", "elu", "gelu", "silu", "mish"), "he_normal") | {"selu": "lecun_normal"}
-
 
 @settings
 class Dense(Layer):
@@ -43,7 +40,8 @@ class Dense(Layer):
     init, bias_init : str, float or callable
         Initial values: a name (``"he_normal"``), a standard deviation, or a function
         ``(rng, shape, fan_in, fan_out) -> array``. ``init=None`` goes by the activation: ``he_normal`` for
-        relu, leaky_relu, elu, gelu, silu and mish, ``lecun_normal`` for selu, else ``glorot_uniform``.
+        relu, leaky_relu, elu, gelu, silu and mish, ``lecun_normal`` for selu, else ``glorot_uniform``, or what
+        ``suited_init`` of an activation of your own says.
 
     Shapes
     ------
@@ -91,8 +89,7 @@ class Dense(Layer):
         if not isinstance(self.bias, bool):
             raise InputTypeError(f"bias is True or False; got {self.bias!r} (its initial values are bias_init)")
         if self.init is None:
-            name = "" if self.activation is None else self.activation.name
-            object.__setattr__(self, "init", _SUITED.get(name, "glorot_uniform"))
+            object.__setattr__(self, "init", (self.activation or ActivationFunction).suited_init)
         initializers.check(self.init, "init")
         initializers.check(self.bias_init, "bias_init")
 

@@ -22,6 +22,7 @@ class Norm(SameWidth):
     """The settings and parameters of LayerNorm and BatchNorm: ``y = gamma * n + beta``, with n the normalised input."""
 
     epsilon: float = field(default=1e-5, kw_only=True)
+    normalizes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

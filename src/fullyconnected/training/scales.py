@@ -54,7 +54,7 @@ def scale_of(a: Array | Source) -> Scale:
 def of_inputs(x: Source, program: Program, names: tuple[str, ...] | None = None) -> str:
     """Return a warning about columns of inputs with an unsuitable scale, or an empty string."""
     first = next((op.layer for op in program.operations if op.kind != "dropout"), None)
-    if len(x) < FEW or first is None or is_foreign(first) or first.name in ("batch_norm", "layer_norm"):
+    if len(x) < FEW or first is None or is_foreign(first) or first.normalizes:
         return ""  # these layers may work with inputs of any scale
     scale = scale_of(x)
     varies = scale.reach > 0
