@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, SupportsFloat
 
 import numpy as np
 
+from fullyconnected.core import deprecation
 from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Shape, Views, allocate, bind_buffers, dot
 from fullyconnected.core.checks import as_array, as_weights, number
 from fullyconnected.core.contracts import check_class, check_shapes, guarded, is_foreign, read_only
@@ -237,6 +238,11 @@ class Link(Settings):
     def is_identity(self) -> bool:
         """Whether outputs estimate the targets themselves."""
         return self.inverse is None and self.predicts == "values"
+
+    @property
+    def tells_labels(self) -> bool:
+        """Whether each output stands for a label of its own."""
+        return self.predicts == "labels"
 
     @property
     def tells_classes(self) -> bool:
@@ -560,6 +566,7 @@ class Solver(Settings):
 
 def check_layer(layer: Layer) -> None:
     """Raise if a layer of a user's own class cannot be used."""
+    deprecation.accept_old_values(layer)
     check_class(type(layer), "layer")
     what = type(layer).__name__
     for size in ("n_in", "n_out"):

@@ -13,7 +13,6 @@ import numpy as np
 from fullyconnected import links
 from fullyconnected.activations import ONE
 from fullyconnected.base import Link, Loss, as_outputs
-from fullyconnected.core import deprecation
 from fullyconnected.core.arrays import BLOCK, Array, Buffer, BufferSpecs, Cache, dot
 from fullyconnected.core.checks import number
 from fullyconnected.core.registry import Registry
@@ -509,18 +508,6 @@ class Hinge(Loss):
         return margins
 
 
-def _check(loss: Loss) -> None:
-    """Give a user's loss a link if it has ``own_output`` instead, as in version 0.1.0."""
-    own = getattr(loss, "own_output", ())
-    if own and loss.link is links.IDENTITY:
-        deprecation.warn(f"{type(loss).__name__}.own_output", "link = fc.links.LOGIT, or another link")
-        link = Link("own output", "rates")
-        refuses = (own,) if isinstance(own, str) else tuple(own)
-        if {"sigmoid", "softmax"} & {*refuses}:
-            link = links.LOGIT if getattr(loss, "several_labels", False) else links.SCORES
-        type(loss).link = Link(link.name, link.predicts, link.inverse, getattr(loss, "takes", link.takes), refuses)
-
-
 def _hint(given: Any) -> str:
     """Say what to write instead of something that is no loss."""
     if given is None:
@@ -544,6 +531,5 @@ LOSSES = Registry(
         SoftmaxCrossEntropy,
         BinaryCrossEntropy,
     ),
-    check=_check,
     hint=_hint,
 )

@@ -42,7 +42,7 @@ class Accuracy(Metric):
                 f"accuracy counts right classes: numbers (rows,), or a column for each output, (rows, {n_out}); the "
                 f"targets of {type(loss).__name__} are {_shape(t)}. Give a function of yours (outputs, targets)"
             )
-        if link.tells_classes and n_out > 1 and link.predicts != "labels":
+        if link.tells_classes and n_out > 1 and not link.tells_labels:
             if ((t == t.max(axis=1, keepdims=True)).sum(axis=1) > 1).any():
                 raise ConfigError("accuracy takes the most probable class of a row, and some rows have two of the same")
             return Accuracy()

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from fullyconnected.core.deprecation import accept_old_settings
+from fullyconnected.core.deprecation import accept_old_names
 from fullyconnected.core.wording import in_ascii
 
 __all__ = ["Report", "TensorReport"]
@@ -81,7 +81,7 @@ class TensorReport:
         return lines
 
 
-@accept_old_settings
+@accept_old_names
 @dataclass(frozen=True)
 class Report:
     """The outcome of :func:`check_gradients`: prints as a table, with a diagnosis where something is wrong.

@@ -3,13 +3,24 @@
 The tables in this module list all of them.
 """
 
+import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
+from operator import attrgetter
 from typing import Any, TypeVar
 
-__all__ = ["Old", "accept_old_names", "accept_old_settings", "old_arguments", "warn"]
+__all__ = [
+    "Old",
+    "accept_old_names",
+    "accept_old_settings",
+    "accept_old_values",
+    "in_old_names",
+    "old_arguments",
+    "present_name",
+    "warn",
+]
 
 Names = Mapping[str, str]  # old: new
 
@@ -21,21 +32,11 @@ ERRORS: Names = {"KindError": "InputTypeError"}
 REGISTERED: Mapping[str, Names] = {
     "loss": {"squared_error": "half_squared_error", "logistic": "binary_cross_entropy"},
 }
-# settings and attributes of the library's classes
-SETTINGS: Mapping[str, Names] = {
+# settings and other attributes of the library's classes, which a user's subclass may define
+ATTRIBUTES: Mapping[str, Names] = {
     "Momentum": {"decay": "momentum"},
-    "Nesterov": {"decay": "momentum"},
     "RMSProp": {"decay": "rho"},
     "Report": {"h": "step"},
-}
-# arguments of functions
-ARGUMENTS: Mapping[str, Names] = {
-    "check_gradients": {"h": "step"},
-    "explain": {"h": "step"},
-    "trace": {"h": "step"},
-}
-# members that a user's class defines, by its base class
-MEMBERS: Mapping[str, Names] = {
     "Layer": {"start": "initialize", "sized": "with_input_width"},
     "ActivationFunction": {"keeps_input": "needs_input"},
     "Loss": {
@@ -43,10 +44,18 @@ MEMBERS: Mapping[str, Names] = {
         "weigh": "set_weights",
         "encode": "encode_targets",
         "least_outputs": "min_outputs",
+        "own_output": "link.refuses",
+        "takes": "link.takes",
+        "several_labels": "link.tells_labels",
     },
 }
+# arguments of functions
+ARGUMENTS: Names = {"h": "step"}
 # parameters and running statistics of layers
 PARAMETERS: Names = {"gain": "gamma", "shift": "beta", "mean": "running_mean", "variance": "running_var"}
+
+# What a user's class has under several old names is computed by a function of this class and the object.
+CONVERSIONS: dict[str, Callable[[Any, Any], Any]] = {}
 
 # These modules only look at attributes, which is not a use.
 _LOOKING = ("importlib._bootstrap", "inspect", "pydoc")
@@ -79,41 +88,86 @@ class Old:
         value: Any = vars(self.cls).get(self.new)
         if hasattr(value, "__get__"):
             return value.__get__(thing, owner)
-        return getattr(owner if thing is None else thing, self.new)
+        return attrgetter(self.new)(owner if thing is None else thing)
 
     def __set__(self, thing: Any, value: Any) -> None:
+        if "." in self.new:
+            raise AttributeError(f"{type(thing).__name__}.{self.old} cannot be set; set {self.new.partition('.')[0]}")
         warn(f"{type(thing).__name__}.{self.old}", self.new)
-        setattr(thing, self.new, value)
+        object.__setattr__(thing, self.new, value)  # as a frozen dataclass sets its attributes
 
 
-def accept_old_names(cls: type) -> None:
-    """Let a class define a member under its old name, and let a member be used by its old name."""
-    own, is_ours = vars(cls), cls.__module__.startswith("fullyconnected.")
-    for base in cls.__mro__:
-        for old, new in MEMBERS.get(base.__name__, {}).items() if base.__module__ == "fullyconnected.base" else ():
-            if new in own:
-                if old not in own:
-                    setattr(cls, old, Old(cls, old, new))
-            elif not is_ours:
-                owner = next(each for each in cls.__mro__ if old in vars(each) or new in vars(each))
-                if new not in vars(owner):
-                    warn(f"{owner.__name__}.{old}", new)
-                    setattr(cls, new, vars(owner)[old])
-                    cls.__renamed__ = (*getattr(cls, "__renamed__", ()), new)  # type: ignore[attr-defined]
+def present_name(cls: type, name: str) -> str:
+    """Return the present name of an attribute, for the objects of a class."""
+    found = next((vars(each)[name] for each in cls.__mro__ if name in vars(each)), None)
+    return found.new if isinstance(found, Old) else name
+
+
+def accept_old_names(cls: C) -> C:
+    """Let a class have attributes under their old names: they get the new ones, and can be used by the old ones."""
+    for old, new in _old_names(cls).items():
+        name = new.partition(".")[0]
+        owner = next((each for each in cls.__mro__ if _defines(each, name) or _defines(each, old)), cls)
+        if not _defines(owner, name) and _defines(owner, old):
+            warn(f"{owner.__name__}.{old}", new)
+            if name != new:
+                setattr(cls, name, property(partial(CONVERSIONS[name], cls)))
+                break
+            if old in vars(owner):
+                setattr(cls, name, vars(owner)[old])
+            annotations = vars(cls).get("__annotations__", {})
+            for each in [*annotations]:  # renamed in place, in the order of the fields of a dataclass
+                annotations[name if each == old else each] = annotations.pop(each)
+        elif _defines(cls, old) or not _defines(cls, name):
+            continue
+        setattr(cls, old, Old(cls, old, new))
+    return cls
+
+
+def accept_old_values(thing: Any) -> None:
+    """Let an object and its class have attributes under old names that were set past the class, or after its making."""
+    accept_old_names(type(thing))
+    for old in [*vars(thing)]:
+        if present_name(type(thing), old) != old:
+            object.__setattr__(thing, old, vars(thing).pop(old))
 
 
 def accept_old_settings(cls: C) -> C:
-    """Let the settings of a class be given and read by their old names."""
-    if (names := SETTINGS.get(cls.__name__)) is not None:
+    """Let the settings of a class be given by their old names."""
+    taken = getattr(getattr(cls.__init__, "__code__", None), "co_varnames", ())
+    names = {old: new for old, new in _old_names(cls).items() if new in taken and old not in taken}
+    if names:
         cls.__init__ = _renaming(cls.__init__, cls.__name__, names)
-        for old, new in names.items():
-            setattr(cls, old, Old(cls, old, new))
     return cls
+
+
+def in_old_names(text: str) -> str:
+    """Return a text about settings, such as ``"Momentum(lr=0.1, momentum=0.9)"``, with the old names in it.
+
+    Thus texts of two versions can be compared. It does not matter whether a name in them is the library's: both texts
+    have it, and keep it apart from others.
+    """
+    names = {new: old for table in (PUBLIC, *ATTRIBUTES.values()) for old, new in table.items()}
+    return re.sub(r"\w+", lambda word: names.get(word[0], word[0]), text)
+
+
+def _old_names(cls: type) -> Names:
+    """Return the names of a class that are renamed in the library, by their old names."""
+    bases = (each for each in cls.__mro__ if each.__module__.startswith("fullyconnected."))
+    return {old: new for each in bases for old, new in ATTRIBUTES.get(each.__name__, {}).items()}
+
+
+def _defines(cls: type, name: str) -> bool:
+    """Whether a class itself has an attribute or a field of this name, other than by :class:`Old`."""
+    own = vars(cls)
+    if name in own:
+        return not isinstance(own[name], Old)
+    return name in own.get("__annotations__", ()) or name in own.get("__dataclass_fields__", ())
 
 
 def old_arguments(function: F) -> F:
     """Let a function be called with old names of its arguments."""
-    return _renaming(function, function.__name__, ARGUMENTS[function.__name__])
+    return _renaming(function, function.__name__, ARGUMENTS)
 
 
 def _renaming(function: F, name: str, names: Names) -> F:

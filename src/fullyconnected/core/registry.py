@@ -94,6 +94,7 @@ class Registry(Generic[T]):
         """Return ``given`` if it is an object of this kind, or an object of the class that it names."""
         if isinstance(given, self.bases):
             if is_foreign(given):
+                deprecation.accept_old_values(given)
                 check_class(type(given), self.kind)
                 if self.check is not None:
                     self.check(given)

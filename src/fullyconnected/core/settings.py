@@ -24,13 +24,20 @@ class Settings:
         if (given or named) and cls.__init__ is object.__init__:
             listed = ", ".join([*map(ascii, given), *(f"{name}={value!a}" for name, value in named.items())])
             raise InputTypeError(f"{cls.__name__} has no settings; got {listed:.200}")
-        if named and cls.__module__.startswith("fullyconnected.") and is_dataclass(cls):
+        if named and is_dataclass(cls):
+            deprecation.accept_old_settings(cls)  # that of a user's dataclass is known only now
             known = names_of(cls)
-            wrong = min(named.keys() - {*known} - deprecation.SETTINGS.get(cls.__name__, {}).keys(), default=None)
-            if wrong is None:
-                return super().__new__(cls)
-            raise InputTypeError(f"{cls.__name__}: {nearest('setting', wrong, known)}")
+            unknown = (each for each in named if each not in known)
+            wrong = min((each for each in unknown if deprecation.present_name(cls, each) in named), default=None)
+            if wrong is not None and cls.__module__.startswith("fullyconnected."):
+                raise InputTypeError(f"{cls.__name__}: {nearest('setting', wrong, known)}")
         return super().__new__(cls)
+
+    def __setstate__(self, saved: Any) -> None:
+        """Set what a pickle holds, by present names: an earlier version may have written it."""
+        for part in saved if isinstance(saved, tuple) else (saved,):  # of __slots__, there is a second part
+            for name, value in (part or {}).items():
+                object.__setattr__(self, deprecation.present_name(type(self), name), value)
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)

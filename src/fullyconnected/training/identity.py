@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from fullyconnected.core.deprecation import Old
 from fullyconnected.core.settings import Settings
 from fullyconnected.training.sourcecode import SELF, Chain, Files, Step, find
 
@@ -160,10 +161,10 @@ class _Describer:
         codes = [self._look(method, owner, reads, f"{name}.") for name, method in _methods(kind).items()]
         for base in filter(_is_own, kind.__mro__):
             for name, value in vars(base).items():
-                if name in vars(base).get("__renamed__", ()) or name.startswith("__") or name in _held(owner):
+                if name.startswith("__") or name in _held(owner):
                     continue
                 if _is_fixed(value) and not callable(value):
-                    reads.setdefault(name, self.describe(value))
+                    reads.setdefault(_as_written(base, name), self.describe(value))
         return _checksum(codes) + _within(reads)
 
     def _is_known(self, thing: object, owner: object) -> bool:
@@ -227,10 +228,15 @@ def _methods(kind: type) -> dict[str, types.FunctionType]:
     for base in filter(_is_own, kind.__mro__):
         for name, value in vars(base).items():
             function = getattr(value, "__func__", getattr(value, "fget", getattr(value, "func", value)))
-            called = name == "__call__" or not (name.startswith("__") or name in vars(base).get("__renamed__", ()))
+            called = name == "__call__" or not name.startswith("__")
             if called and isinstance(function, types.FunctionType) and _is_own(function):
-                found.setdefault(name, function)
+                found.setdefault(_as_written(base, name), function)
     return dict(sorted(found.items()))
+
+
+def _as_written(cls: type, name: str) -> str:
+    """Return the name of an attribute in the code of a class, which may be an old one."""
+    return next((each.old for each in vars(cls).values() if isinstance(each, Old) and each.new == name), name)
 
 
 def _held(thing: object) -> dict[str, Any]:
