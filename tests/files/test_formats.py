@@ -77,6 +77,45 @@ def test_the_content_says_how_a_file_is_read(net, tmp_path, name, other):
     assert same(fc.load(tmp_path / other), net)
 
 
+class Framed(Text):
+    """A format whose files could be taken for those of another one."""
+
+    name = "framed"
+    suffixes = (".Framed",)
+    magic = b"12345678{"
+
+    def recognises(self, head):
+        return head[len(self.magic) - 1] == self.magic[-1]  # an IndexError for a short file
+
+    def write(self, description, tensors):
+        return self.magic + super().write(description, tensors)
+
+    def read(self, data):
+        return super().read(data[len(self.magic) :])
+
+
+@pytest.mark.parametrize("magic", [b"12345678{", (50).to_bytes(8, "little") + b"{"])
+def test_a_format_reads_its_own_files_whatever_others_take_them_for(net, tmp_path, magic):
+    fc.register(type("Framed", (Framed,), {"magic": magic}))
+    for name in ("net.framed", "net.FRAMED"):
+        net.save(tmp_path / name)
+        assert (tmp_path / name).read_bytes().startswith(magic)
+        assert same(fc.load(tmp_path / name), net)
+    if magic.startswith(b"1"):  # as a length, these 8 bytes would be more than any file has
+        (tmp_path / "net.framed").rename(tmp_path / "net")
+        assert same(fc.load(tmp_path / "net"), net)
+
+
+def test_a_format_that_cannot_tell_its_files_does_not_stand_in_the_way_of_others(net, tmp_path):
+    fc.register(type("Framed", (Framed,), {"name": "aaa", "recognises": lambda self, head: head[1 << 20]}))
+    for name in ("net.json", "net.safetensors", "net.framed"):
+        net.save(tmp_path / name)
+        assert same(fc.load(tmp_path / name), net)
+    (tmp_path / "empty").touch()
+    with pytest.raises(errors.FileFormatError, match="this is not a model file of any known format"):
+        fc.load(tmp_path / "empty")
+
+
 def test_a_model_for_a_table(tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n" + "".join(f"{i},{i % 2}\n" for i in range(9)), encoding="utf-8")
     plan = prepare(read_table(tmp_path / "table.csv", target="b"), "classification")
@@ -185,6 +224,7 @@ def test_a_format_that_cannot_write_leaves_the_file_as_it_was(net, tmp_path, mem
         ({"suffixes": ("mine",)}, "Mine.suffixes is a tuple"),
         ({"suffixes": (".mine", ".safetensors")}, "the suffix '.safetensors' is taken by the format 'safetensors'"),
         ({"suffixes": (".json",)}, "the suffix '.json' is taken by the format 'text'"),
+        ({"suffixes": (".JSON",)}, "the suffix '.json' is taken by the format 'text'"),
         ({"name": "safetensors"}, "the format name 'safetensors' is taken by fullyconnected.files"),
         ({"read": lambda self: None}, r"Mine.read takes \(self\), but is called as read\(data\)"),
         ({"name": None}, "Mine needs a class attribute name"),

@@ -47,7 +47,7 @@ class Format(Settings):
     """
 
     name: ClassVar[str]
-    suffixes: ClassVar[tuple[str, ...]]  # of file names, in lower case, such as (".safetensors",)
+    suffixes: ClassVar[tuple[str, ...]]  # of file names, in any case, such as (".safetensors",)
 
     def recognises(self, head: bytes) -> bool:
         """Whether a file that begins with these bytes (the first 4096, or all of a shorter file) is of this format."""

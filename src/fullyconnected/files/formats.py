@@ -23,7 +23,7 @@ class _Formats(Registry[Format]):
         if not isinstance(suffixes, tuple) or not all(isinstance(s, str) and s[:1] == "." for s in suffixes):
             raise ConfigError(f'{cls.__name__}.suffixes is a tuple such as (".safetensors",); got {suffixes!a:.80}')
         for other in self.classes.values():
-            if other.name != cls.name and (both := {*other.suffixes} & {*suffixes}):
+            if other.name != cls.name and (both := {*map(str.lower, other.suffixes)} & {*map(str.lower, suffixes)}):
                 raise ConfigError(f"the suffix {min(both)!a} is taken by the format {other.name!r}; choose another")
         return super().add(cls)
 
@@ -56,7 +56,9 @@ def read_model(path: str | os.PathLike[str]) -> Model:
     with open(os.fspath(path), "rb") as file:  # fspath refuses a number, which open would take for a file descriptor
         data = file.read(os.fstat(file.fileno()).st_size)
     try:
-        form = _by_content(data[:HEAD]) or _by_suffix(path)
+        named = _by_suffix(path)
+        forms = (named or Safetensors(), *(cls() for cls in FORMATS.classes.values()))
+        form = next((form for form in forms if _recognises(form, data[:HEAD])), named)
         if form is None:
             raise FileFormatError(f"this is not a model file of any known format: {', '.join(FORMATS.classes)}")
         try:
@@ -73,13 +75,16 @@ def read_model(path: str | os.PathLike[str]) -> Model:
         raise FileFormatError(f"{os.fspath(path)}: {error}") from error.__cause__
 
 
-def _by_content(head: bytes) -> Format | None:
-    """Return the first format that recognises the beginning of a file."""
-    return next((form for cls in FORMATS.classes.values() if (form := cls()).recognises(head)), None)
+def _recognises(form: Format, head: bytes) -> bool:
+    """Whether a format recognises the beginning of a file; a user's one may raise anything for a file of another."""
+    try:
+        return bool(form.recognises(head))
+    except Exception:
+        return False
 
 
 def _by_suffix(path: str | os.PathLike[str]) -> Format | None:
     """Return the format with the longest suffix that fits, so that .json.gz comes before .gz."""
     name = os.fsdecode(path).lower()
-    fitting = {s: cls for cls in FORMATS.classes.values() for s in cls.suffixes if name.endswith(s)}
+    fitting = {s: cls for cls in FORMATS.classes.values() for s in cls.suffixes if name.endswith(s.lower())}
     return fitting[max(fitting, key=len)]() if fitting else None

@@ -22,7 +22,8 @@ class Safetensors(Format):
     suffixes: ClassVar[tuple[str, ...]] = (".safetensors",)
 
     def recognises(self, head: bytes) -> bool:
-        return head[8:9] == b"{"  # behind the length of the header, which takes 8 bytes
+        # the header follows its length, which takes 8 bytes, and which safetensors limits
+        return head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= 100_000_000
 
     def write(self, description: dict[str, Any], tensors: dict[str, Array]) -> bytes:
         return save(tensors, {ENTRY: json.dumps(description, allow_nan=False)})
