@@ -76,7 +76,7 @@ INSIDE = {
     ],
     "engine": ["state", "task", "updates", "base", "numpy_engine", "threads", "lowering", "native_engine", "choice"],
     "files": [
-        *("atomic", "upgrade", "model", "format", "safetensors_format", "formats", "checkpoint"),
+        *("atomic", "model", "format", "safetensors_format", "formats", "checkpoint"),
         "__init__",
     ],
     "training": [

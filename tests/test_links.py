@@ -1,7 +1,8 @@
 """What the losses take outputs for: the predictions beside the activations, at the extremes, in every dtype."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
+from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
@@ -247,7 +248,7 @@ class TestFiles:
             assert loaded.loss is None
             with pytest.raises(
                 errors.ConfigError,
-                match=r"(?i)whose loss, .*mine, is not registered or cannot be stored\. Set it, such as",
+                match=r"(?i)saved with a loss, .*mine, that is not registered, has changed or cannot be",
             ):
                 loaded.predictions(X)
             assert np.array_equal(loaded.predict(X), net.predict(X))
@@ -256,23 +257,54 @@ class TestFiles:
             fc.register(Mine)
             assert fc.load(tmp_path / "net").loss == Mine(3.0)
 
-    def test_a_loss_whose_settings_no_file_can_hold(self, tmp_path):
+    @pytest.mark.parametrize("setting", [np.sin, np.inf, np.float32("nan"), Fraction(10**400)])
+    def test_a_loss_whose_settings_no_file_can_hold(self, tmp_path, monkeypatch, setting):
+        monkeypatch.setattr(LOSSES, "classes", dict(LOSSES.classes))
+
         @dataclass(frozen=True)
         class Bent(fc.HalfSquaredError):
             name: ClassVar[str] = "bent loss"
-            f: Callable = np.sin
+            f: Callable | float = np.sin
 
+        fc.register(Bent)
         net = fc.mlp([2, 1], seed=0)
-        net.loss = Bent()
+        net.loss = Bent(setting)
         net.save(tmp_path / "net")
+        fc.fit(net, X, np.ones(12), Bent(setting), epochs=1, checkpoint=tmp_path / "run", progress=False)
         with pytest.raises(
-            errors.ConfigError, match=r"whose loss, Bent, is not registered or cannot be stored\. Set it"
+            errors.ConfigError,
+            match=r"saved with a loss, Bent, that is not registered, has changed or cannot be stored\. Set it",
         ):
             fc.load(tmp_path / "net").predictions(X)
+
+    @pytest.mark.parametrize(
+        "now",
+        [
+            make_dataclass("Mine", [("d", float, 1.0)], bases=(fc.HalfSquaredError,), frozen=True),  # other settings
+            make_dataclass("Mine", [("power", float)], bases=(fc.SoftmaxCrossEntropy,), frozen=True),  # other outputs
+            type("Mine", (fc.HalfSquaredError,), {"__init__": lambda self, power: 1 / 0}),
+        ],
+    )
+    def test_a_loss_that_has_changed_since(self, tmp_path, monkeypatch, now):
+        monkeypatch.setattr(LOSSES, "classes", dict(LOSSES.classes))
+        then = make_dataclass("Mine", [("power", float)], bases=(fc.HalfSquaredError,), frozen=True)
+        then.name = now.name = "mine"
+        fc.register(then)
+        net = fc.mlp([2, 1], seed=0)
+        net.loss = then(3.0)
+        net.save(tmp_path / "net")
+        LOSSES.classes["mine"] = now
+        loaded = fc.load(tmp_path / "net")
+        assert loaded.loss is None
+        assert loaded.theta.tobytes() == net.theta.tobytes()
+        with pytest.raises(errors.ConfigError, match="a loss, mine, that is not registered, has changed or"):
+            loaded.predictions(X)
 
     def test_a_loss_that_does_not_fit_the_network_is_damage(self, tmp_path):
         net = fc.mlp([2, 1], seed=0)
         net._loss = fc.SoftmaxCrossEntropy()
         net.save(tmp_path / "net")
-        with pytest.raises(errors.FileFormatError, match="loss does not fit the network: SoftmaxCrossEntropy takes 2"):
+        with pytest.raises(
+            errors.FileFormatError, match="loss of the network cannot be used: SoftmaxCrossEntropy takes 2"
+        ):
             fc.load(tmp_path / "net")

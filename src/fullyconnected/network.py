@@ -6,6 +6,7 @@ import copy
 import os
 import pickle
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, Never, NoReturn
 
@@ -329,7 +330,7 @@ class Network:
             why = "has not been trained, or comes from a file of an earlier version"
             if loss is not None:
                 name = loss.get("loss") or loss["unknown"]
-                why = f"comes from a file or pickle whose loss, {name:.80}, is not registered or cannot be stored"
+                why = f"was saved with a loss, {name:.80}, that is not registered, has changed or cannot be stored"
             raise ConfigError(
                 f"the network has no loss, which defines what its outputs mean: it {why}. Set it, such as net.loss = "
                 f"fc.SoftmaxCrossEntropy(); or use the outputs themselves, net.predict(x)"
@@ -583,21 +584,19 @@ class Network:
         return {"layers": self.layers, "theta": self._theta, "state": self._state, "columns": self.columns}
 
     def __getstate__(self) -> dict[str, Any]:
-        loss = self._loss
-        try:
-            pickle.dumps(loss)
-        except Exception:  # its class is defined in a function, say; the network can be pickled all the same
-            loss = {"unknown": type(loss).__name__}
-        return {**self._parts(), "loss": loss}
+        state = {**self._parts(), "loss": {"unknown": type(self._loss).__name__}}
+        with suppress(Exception):  # its class is defined in a function, say; the network can be pickled all the same
+            state["pickled_loss"] = pickle.dumps(self._loss)
+        return state
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Network:
-        twin = type(self).__new__(type(self))
-        twin.__setstate__({**copy.deepcopy(self._parts(), memo), "loss": self._loss})
-        return twin
+        return type(self).from_vectors(**copy.deepcopy(self._parts(), memo), loss=self._loss)
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
         self.layers, self.columns = saved["layers"], saved.get("columns", UNNAMED)
         self._loss = saved.get("loss")
+        with suppress(Exception):  # the class of the loss may not exist in this process
+            self._loss = pickle.loads(saved.get("pickled_loss", b""))
         # joblib gives its workers read-only arrays that are mapped from a file; np.require copies them
         self._theta, self._state = (np.require(saved[name], None, ["C", "W", "E"]) for name in ("theta", "state"))
         self.program = Program(self.layers)

@@ -574,3 +574,33 @@ def test_moments_that_have_overflowed_do_not_end_a_run(tmp_path):
     fit(path, 1)
     assert np.isinf(load_file(path)["run.slot.v"]).any()
     assert same(fit(path, 3), fit(None, 3))
+
+
+def own_rules():
+    class M2(fc.Momentum):
+        name = "m2"
+
+    class Momentum(fc.Optimizer):
+        name = "mine"
+
+        def __init__(self, lr, decay):
+            vars(self).update(lr=lr, decay=decay)
+
+        def update(self, theta, g, s, c, *, lr, step, decays):
+            theta -= lr * self.decay * g
+
+    return fc.Momentum(0.1, 0.5), fc.Nesterov(0.1, 0.5), M2(0.1, 0.5), Momentum(0.1, 0.5)
+
+
+@pytest.mark.parametrize("rule", own_rules(), ids=repr)
+def test_a_run_of_an_earlier_version_goes_on_with_the_same_optimizer_alone(tmp_path, rule):
+    """Checkpoints have the settings of optimizers under the names that they had then."""
+    path, net = tmp_path / "run", fc.mlp([1, 1], seed=0)
+    settings = {"progress": False, "checkpoint": path}
+    fc.fit(net, [[1.0]], [2.0], "half_squared_error", rule, epochs=1, **settings)
+    save_file(load_file(path), path, {"fullyconnected": metadata(path).replace("momentum=0.5", "decay=0.5")})
+    assert "(lr=0.1, decay=0.5)" in metadata(path)
+    fc.fit(net, [[1.0]], [2.0], "half_squared_error", rule, epochs=2, **settings)
+    for other in (each for each in own_rules() if repr(each) != repr(rule)):
+        with pytest.raises(CheckpointError, match="was begun with optimizer="):
+            fc.fit(net, [[1.0]], [2.0], "half_squared_error", other, epochs=3, **settings)

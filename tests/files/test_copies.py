@@ -3,6 +3,8 @@
 import copy
 import multiprocessing
 import pickle
+import subprocess
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor
 
@@ -140,6 +142,26 @@ def test_a_loss_that_cannot_be_pickled_is_left_out_of_the_pickle_alone(net):
     assert twin.predict(x()).tobytes() == net.predict(x()).tobytes()
     assert twin.loss is None
     with pytest.raises(
-        fc.errors.ConfigError, match=r"pickle whose loss, .*Mine, is not registered or cannot be stored\. Set it"
+        fc.errors.ConfigError,
+        match=r"saved with a loss, .*Mine, that is not registered, has changed or cannot be stored\. Set it",
     ):
         twin.predictions(x())
+
+
+def test_a_network_is_not_lost_with_its_loss(net, tmp_path):
+    """Another process does not have the class that this one's script defines."""
+    script = """
+import fullyconnected as fc, pickle
+class Mine(fc.HalfSquaredError):
+    name = "mine"
+net = fc.mlp([3, 1], seed=0)
+net.loss = Mine()
+assert pickle.loads(pickle.dumps(net)).loss == net.loss
+pickle.dump(net, open("net", "wb"))
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], cwd=tmp_path, check=True)
+    loaded = pickle.loads((tmp_path / "net").read_bytes())
+    assert loaded.theta.tobytes() == fc.mlp([3, 1], seed=0).theta.tobytes()
+    assert loaded.loss is None
+    with pytest.raises(fc.errors.ConfigError, match="saved with a loss, Mine, that is not registered"):
+        loaded.predictions(x())

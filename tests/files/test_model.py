@@ -234,8 +234,8 @@ W = np.ones((3, 4), np.float32)
             for loss in ("huber", [], 5, {}, {"loss": None, "settings": {}}, {"loss": "huber", "unknown": "Mine"})
         ),
         (edit(loss={"loss": "huber"}), "described by its name and its settings"),
-        (edit(loss={"loss": "huber", "settings": {"delta": -1}}), "the loss of the network cannot be made: delta of"),
-        (edit(loss={"loss": "huber", "settings": {"q": 1}}), "the loss of the network cannot be made: .*q"),
+        (edit(loss={"loss": "huber", "settings": {"delta": -1}}), "the loss of the network cannot be used: delta of"),
+        (edit(loss={"loss": "huber", "settings": {"q": 1}}), "the loss of the network cannot be used: .*q"),
         (edit(loss={"layer": "dropout", "settings": {"rate": 0.5}}), "a loss is described by its name"),
         (edit(layers=[]), "not a list of layers"),
         (edit(layers={}), "not a list of layers"),

@@ -13,15 +13,18 @@ import numpy as np
 from fullyconnected.base import Layer, Loss
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import UNNAMED, Columns
+from fullyconnected.core.contracts import is_foreign
+from fullyconnected.core.deprecation import PARAMETERS
 from fullyconnected.errors import ConfigError, FileFormatError
-from fullyconnected.files.upgrade import upgrade
+from fullyconnected.losses import LOSSES
 from fullyconnected.program.data import check_loss
 from fullyconnected.program.plain import build_layers, build_loss, describe_layers, describe_loss
 from fullyconnected.program.program import Program
 
 __all__ = ["Model", "build_model", "describe_model"]
 
-VERSION = 2
+VERSION = 2  # release 0.1.0 wrote version 1, in which some parameters and running statistics have old names
+OLD_PARAMETERS = {new: old for old, new in PARAMETERS.items()}
 DTYPES = ("float32", "float64")
 
 
@@ -64,16 +67,23 @@ def build_model(description: Any, tensors: dict[str, Array]) -> Model:
         raise FileFormatError(f"dtype is {dtype!r:.80}; it should be float32 or float64")
     if not isinstance(extras, dict):
         raise FileFormatError("the extras are not a JSON object")
-    program, loss = Program(layers), build_loss(content.get("loss"))
-    if isinstance(loss, Loss):
-        try:
+    program, described = Program(layers), content.get("loss")
+    try:
+        loss = build_loss(described)
+        if isinstance(loss, Loss):
             check_loss(program, loss)
-        except ConfigError as error:
-            raise FileFormatError(f"the loss does not fit the network: {error}") from None
+    except FileFormatError:
+        raise
+    except Exception as error:
+        if not is_foreign(LOSSES.classes[described["loss"]]):
+            raise FileFormatError(f"the loss of the network cannot be used: {error!s:.600}") from error
+        loss = described  # a user's class may have changed since
     columns = _columns(extras.pop("trained_with", {}), program.n_in)
     shapes = {tensor.name: tensor.shape for tensor in (*program.tensors, *program.state_tensors)}
-    if content["version"] < VERSION:
-        upgrade(content["version"], tensors, shapes.keys(), extras)
+    for name in shapes.keys() - tensors.keys() if content["version"] < VERSION else ():
+        layer, _, part = name.rpartition(".")
+        if (old := f"{layer}.{OLD_PARAMETERS.get(part)}") in tensors:
+            tensors[name] = tensors.pop(old)
     if missing := shapes.keys() - tensors:
         raise FileFormatError(f"the tensor {min(missing)} is missing")
     for name, tensor in tensors.items():
@@ -105,7 +115,7 @@ def _columns(described: Any, n_in: int) -> Columns:
     return Columns(x, t)
 
 
-def _checked(content: Any) -> dict[str, Any]:
+def _checked(content: Any) -> Any:
     """Return the description if all its parts are there; files of earlier versions have no loss."""
     version = content.get("version") if isinstance(content, dict) else None
     if type(version) is not int or not 1 <= version <= VERSION:

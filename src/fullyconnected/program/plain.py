@@ -6,6 +6,7 @@ the key ``"activation"`` or ``"loss"``, and can be among the settings of a layer
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from math import isfinite
 from numbers import Integral, Real
 from typing import Any
 
@@ -66,7 +67,7 @@ def settings_of(thing: Layer | ActivationFunction | Loss, depth: int = DEEPEST) 
             continue  # a function that has set the initial values, which a file need not hold
         try:
             settings[key] = _plain(value, depth - 1)
-        except TypeError as error:
+        except (TypeError, OverflowError) as error:
             raise ConfigError(f"{key} of {kind} is {error}, which a file cannot hold; use plain values") from None
     return settings
 
@@ -80,9 +81,9 @@ def _plain(value: Any, depth: int) -> Any:
         return value
     if isinstance(value, Integral):  # also NumPy's numbers
         return int(value)
-    if isinstance(value, Real):
+    if isinstance(value, Real) and isfinite(value):
         return float(value)
-    raise TypeError(f"a {type(value).__name__}")
+    raise TypeError(f"{value!r:.80}" if isinstance(value, Real) else f"a {type(value).__name__}")
 
 
 def build_layers(described: Any) -> tuple[Layer, ...]:
@@ -98,7 +99,10 @@ def build_layers(described: Any) -> tuple[Layer, ...]:
 
 
 def build_loss(described: Any) -> Loss | Mapping[str, Any] | None:
-    """Return the loss of a description, the description itself if the loss is not registered, or None."""
+    """Return the loss of a description, the description itself if the loss is not registered, or None.
+
+    A class may raise anything for settings from a file.
+    """
     if described is None:
         return None
     names = [described.get(key) for key in ("loss", "unknown")] if isinstance(described, dict) else []
@@ -110,10 +114,6 @@ def build_loss(described: Any) -> Loss | Mapping[str, Any] | None:
         return _build(described, DEEPEST)
     except UnknownNameError:
         return described
-    except FileFormatError:
-        raise
-    except Exception as error:
-        raise FileFormatError(f"the loss of the network cannot be made: {error!s:.600}") from error
 
 
 def _build(described: Any, depth: int) -> Any:

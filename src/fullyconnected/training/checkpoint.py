@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 from fullyconnected.core.checks import Columns
+from fullyconnected.core.deprecation import in_old_names
 from fullyconnected.core.settings import Settings
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
@@ -100,7 +101,8 @@ class Checkpoint:
             one, other = then.get(key), self.settings.get(key)
             if one == other or (old and key not in then):  # old files do not have the code of layers
                 continue
-            if isinstance(one, str) and isinstance(other, str) and (_alike_by_name if old else alike)(one, other):
+            same = _alike_by_name if old else alike
+            if isinstance(one, str) and isinstance(other, str) and same(in_old_names(one), in_old_names(other)):
                 continue
             return (
                 f"was begun with {key}={_around(one, other)} and would go on with {_around(other, one)}: the result "
