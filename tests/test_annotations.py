@@ -23,6 +23,8 @@ TRUE = {
     "Format.write(description)": "plain values of JSON, which json.loads calls Any, too",
     "Format.read -> ": "as write takes them",
     "datasets.read_idx -> ": "the file says which numbers it holds",
+    "annotations.Source.dtype": "rows of any dtype are cast to that of the network",
+    "annotations.Source.taken(dtype)": "whatever NumPy takes for a dtype",
 }
 
 
@@ -40,7 +42,11 @@ def public():
 def told(annotation):
     """Return an annotation as text; Array and NumPy's NDArray, whose shapes are not typed, count as words."""
     text = annotation if isinstance(annotation, str) else repr(annotation)
-    return text.replace(repr(Array), "Array").replace("ndarray[tuple[typing.Any, ...], ", "ndarray[")
+    return (
+        text.replace(repr(Array), "Array")
+        .replace(repr(annotations.Rows), "Rows")
+        .replace("ndarray[tuple[typing.Any, ...], ", "ndarray[")
+    )
 
 
 def signature_of(name, function):

@@ -92,8 +92,8 @@ INSIDE = {
     ],
     "cli": ["console", "train", "predict", "explain", "check", "__init__"],
 }
-# What is called from below by its name, and loaded at that moment alone.
-BY_NAME = {"training.history": {"plot"}}
+# What is named from below, and loaded at that moment alone.
+BY_NAME = {"training.history": {"plot"}, "annotations": {"engine.base"}}
 # What loads modules by names that are not written where it is called: how often, what it may load, and why.
 LOADS = {
     "__init__": (1, set(fc._LATER.values()), "public names are loaded when they are first used, by the table _LATER"),

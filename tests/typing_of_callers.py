@@ -6,6 +6,7 @@ so: mypy complains where an ignored error is none.
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_type
 
@@ -15,7 +16,24 @@ import polars as pl
 from numpy.typing import NDArray
 
 import fullyconnected as fc
-from fullyconnected.annotations import Array, ArrayLike, Cache, DType, LayerParams, LossLike, OptimizerLike, Views
+from fullyconnected.annotations import (
+    Array,
+    ArrayLike,
+    Cache,
+    Data,
+    DType,
+    LayerParams,
+    LossLike,
+    OptimizerLike,
+    Predictor,
+    Program,
+    Rows,
+    Source,
+    Task,
+    Trainer,
+    TrainingState,
+    Views,
+)
 
 
 def networks(x: NDArray[np.float32], seeds: np.random.Generator) -> None:
@@ -138,6 +156,8 @@ def wrapper(net: fc.Network, x: ArrayLike, t: ArrayLike, loss: LossLike, rule: O
 @fc.register
 class Double(fc.Layer):
     name = "double"
+    n_in: int
+    n_out: int
 
     def __init__(self, n_in: int) -> None:
         self.n_in = self.n_out = n_in
@@ -152,7 +172,91 @@ class Double(fc.Layer):
 
 assert_type(Double, type[Double])
 assert_type(fc.register(Double), type[Double])
-assert_type(Double(3).n_out, int | None)
+assert_type(Double(3).n_out, int)
+
+
+@dataclass(frozen=True)
+class Halved(fc.Layer):
+    """A setting where the base class has a property, and a property where it might have a setting."""
+
+    n_in: int
+    name = "halved"
+
+    @property
+    def n_out(self) -> int:
+        return self.n_in // 2
+
+    def steps(self) -> tuple[fc.Layer, ...]:
+        return (fc.Dense(self.n_in, self.n_out),)
+
+
+def widths(layer: fc.Layer) -> tuple[int | None, int | None]:
+    return layer.n_in, layer.n_out
+
+
+class Odds(fc.Loss):
+    name = "odds"
+
+    @property
+    def link(self) -> fc.links.Link:
+        return fc.links.LOGIT
+
+
+class Rates(fc.Loss):
+    name = "rates"
+    link = fc.links.LOG
+
+
+assert_type(Halved(4).n_out, int)
+assert_type(Odds().link, fc.links.Link)
+assert_type(Rates().link, fc.links.Link)
+
+
+class Sums(fc.Engine):
+    """An engine of a user's own, in public names alone."""
+
+    name = "sums"
+
+    def about(self) -> tuple[bool, str]:
+        return True, "the sum of each row"
+
+    def supports(
+        self,
+        program: Program,
+        *,
+        loss: fc.Loss | None = None,
+        optimizer: fc.Optimizer | fc.Solver | None = None,
+        source: Source | None = None,
+    ) -> str | None:
+        return None if loss is None else f"it does not train {program.n_in} inputs"
+
+    def trainer(self, task: Task, state: TrainingState) -> Trainer:
+        raise NotImplementedError
+
+    def gradient(
+        self, program: Program, theta: Array, state: Array, data: Data, *, l2: float, train: bool, seed: int
+    ) -> tuple[float, Array, Array]:
+        return float(len(data.x)), theta, data.t
+
+    def predictor(self, program: Program, theta: Array, state: Array) -> Predictor:
+        return Summed()
+
+
+class Summed:
+    def predict(self, x: Array, z: Array, n_threads: int | None) -> None:
+        x.sum(axis=1, keepdims=True, out=z)
+
+    def row(self, x: Array, z: Array) -> bool:
+        return False
+
+
+class Epochs:
+    def epoch(self, order: Rows) -> float:
+        return float(order[0])
+
+
+assert_type(fc.register(Sums), type[Sums])
+trainer: Trainer = Epochs()
 
 
 def mistakes(net: fc.Network, x: NDArray[np.float32], t: NDArray[np.int64]) -> None:

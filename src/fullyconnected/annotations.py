@@ -1,4 +1,4 @@
-"""Type aliases for annotations: arguments of functions, and of the methods of your own layers, losses and optimizers.
+"""Types for annotations: arguments of functions, and of the methods of your own layers, losses, optimizers and engines.
 
 The signatures of the library use them. Your own code may use them, too:
 ``def train(x: fc.annotations.ArrayLike, loss: fc.annotations.LossLike) -> fc.History``. Nothing else imports this
@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fullyconnected.base import ActivationFunction, Loss, Metric, Optimizer, Solver
 from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Shape, Views
+from fullyconnected.engine.base import Data, Predictor, Program, Rows, Source, Task, Trainer, TrainingState
 from fullyconnected.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ __all__ = [
     "ValidationLike",
     "Views",
 ]
+__all__ += ["Data", "Predictor", "Program", "Rows", "Source", "Task", "Trainer", "TrainingState"]  # of engines
 
 # ArrayLike is NumPy's: arrays, nested lists of numbers, and objects with __array__, such as tables of pandas or polars.
 

@@ -92,8 +92,13 @@ class Layer(Settings):
     least_rows: ClassVar[int] = 1  # how many rows a training batch needs; more than 1 if rows affect each other
     skips: ClassVar[bool] = False  # whether it also reads the input of the block that it is in: c.skip
     normalizes: ClassVar[bool] = False  # whether inputs of any scale give outputs of the same scale
-    n_in: int | None
-    n_out: int | None
+
+    if TYPE_CHECKING:  # a subclass may have either as a setting, or as a property
+
+        @property
+        def n_in(self) -> int | None: ...
+        @property
+        def n_out(self) -> int | None: ...
 
     @classmethod
     def example(cls, n: int) -> Layer:
@@ -263,6 +268,7 @@ class Link(Settings):
 
 
 PREDICTED = ("values", "rates", "labels", "classes", "scores")
+IDENTITY = Link("identity")
 
 
 class Loss(Settings):
@@ -292,7 +298,12 @@ class Loss(Settings):
 
     name: ClassVar[str]
     min_outputs: ClassVar[int] = 1
-    link: ClassVar[Link] = Link("identity")  # what the outputs mean
+    if TYPE_CHECKING:  # a subclass may have it as a property
+
+        @property
+        def link(self) -> Link: ...
+    else:
+        link = IDENTITY  # what the outputs mean
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

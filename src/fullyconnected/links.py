@@ -11,12 +11,11 @@ True
 from typing import Any
 
 from fullyconnected.activations import Exp, Sigmoid, Softmax
-from fullyconnected.base import Link, Loss
+from fullyconnected.base import IDENTITY, Link, Loss
 from fullyconnected.core import deprecation
 
 __all__ = ["IDENTITY", "LOG", "LOGIT", "MULTINOMIAL_LOGIT", "SCORES", "Link"]
 
-IDENTITY = Loss.link
 LOG = Link("log", "rates", Exp(), "logarithms of rates, and applies the exponential itself", ("exp",))
 LOGIT = Link("logit", "labels", Sigmoid(), "logits, and applies the sigmoid itself", ("sigmoid", "softmax"))
 MULTINOMIAL_LOGIT = Link(

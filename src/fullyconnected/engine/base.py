@@ -11,7 +11,7 @@ from fullyconnected.program.data import Data
 from fullyconnected.program.program import Program
 from fullyconnected.program.sources import Source
 
-__all__ = ["Engine", "EngineInfo", "Predictor", "Trainer"]
+__all__ = ["Data", "Engine", "EngineInfo", "Predictor", "Program", "Rows", "Source", "Task", "Trainer", "TrainingState"]
 
 
 class EngineInfo(NamedTuple):

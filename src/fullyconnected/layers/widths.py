@@ -22,7 +22,7 @@ class SameWidth(Layer):
             object.__setattr__(self, "n_in", count(f"n_in of {type(self).__name__}", self.n_in))
 
     @property
-    def n_out(self) -> int | None:  # type: ignore[override]
+    def n_out(self) -> int | None:
         """The number of outputs, which is the number of inputs."""
         return self.n_in
 
