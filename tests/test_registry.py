@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import types
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
+from fullyconnected.registries import REGISTRIES
 
 
 def slopes(net, x, t, loss, h=1e-6):
@@ -646,7 +648,7 @@ class TestChecksOfClasses:
             ({"params": lambda self: [("W", fc.Param((3,)))]}, r"params\(\) returns a dict of shapes by name"),
             ({"state": lambda self: {"m": 3}}, r"state\(\): the shape of m is 3"),
             ({"state": lambda self: {"m": fc.Param((3,))}}, r"state\(\): the shape of m is"),
-            ({"cache": lambda self, rows: {"s": rows}}, r"cache\(\) gives s as 1; a shape such as \(rows, 3\)"),
+            ({"cache": lambda self, rows: {"s": rows}}, r"cache\(\): the shape of s is 1; a tuple .* of 0 or more"),
             (
                 {"params": lambda self: {"m": fc.Param((3,))}, "state": lambda self: {"m": (3,)}},
                 "a parameter and a running statistic that are both called 'm'",
@@ -658,13 +660,102 @@ class TestChecksOfClasses:
             ),
             ({"backward": lambda self, p, x, y, dy: dy}, r"is called as backward\(p, x, c, y, dy, g, dx\)"),
             ({"params": lambda self, n: {}}, r"Mine.params takes \(self, n\), but is called as params\(\)"),
+            ({"params": lambda self: {"W": fc.Param(())}}, r"shape of W is \(\); .* or \(1,\) for a single number"),
+            ({"cache": lambda self, rows: None}, r"cache\(\) returns a dict of shapes by name; got None"),
+            *(
+                (
+                    {"cache": lambda self, rows, name=name: {name: (rows, 3)}},
+                    f"'{name}' is a name that the library sets",
+                )
+                for name in ("xp", "uniforms", "skip", "d_skip")
+            ),
+            ({"least_rows": "x"}, "least_rows of Mine is a whole number; got 'x'"),
+            ({"least_rows": 0}, "least_rows of Mine must be 1 or more"),
         ],
     )
     def test_a_layer(self, changed, message):
-        with pytest.raises(errors.ConfigError, match=message):
+        with pytest.raises((errors.ConfigError, errors.InputTypeError), match=message):
             trained([doubling(**changed), fc.Dense(3, 2)])
-        with pytest.raises(errors.ConfigError, match=message):
+        with pytest.raises((errors.ConfigError, errors.InputTypeError), match=message):
             fc.Network([fc.Dense(3, 3), fc.Residual([doubling(**changed)])])
+
+    @pytest.mark.parametrize(
+        ("base", "method"),
+        [
+            (base, name)
+            for registry in REGISTRIES
+            for base in registry.bases
+            for name, found in vars(base).items()
+            if isinstance(found, types.FunctionType) and (not name.startswith("_") or name == "__call__")
+        ],
+    )
+    def test_every_method_takes_what_that_of_its_base_takes(self, base, method):
+        def too_much(self, a, b, c, d, e, f, g, h, i, j):
+            """No method of a base class takes so many."""
+
+        named = {"greater_is_better": True, "suffixes": (".mine",), method: too_much}
+        with pytest.raises(errors.ConfigError, match=rf"Mine.{method} takes \(self, a, .*but is called as {method}\("):
+            fc.register(of(base, **named))
+
+    @pytest.mark.parametrize("base", [base for registry in REGISTRIES for base in registry.bases])
+    def test_a_base_class_has_no_name_to_be_registered_under(self, base):
+        with pytest.raises(
+            errors.ConfigError, match=rf"{base.__name__}( needs a class attribute name|\.suffixes is a tuple)"
+        ):
+            fc.register(base)
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            ({"link": property(lambda self: "logit")}, "Mine.link is 'logit'; one of fc.links is wanted"),
+            ({"link": property(lambda self: 3)}, "Mine.link is 3; one of fc.links is wanted"),
+            ({"min_outputs": "x"}, "min_outputs of Mine is a whole number; got 'x'"),
+            ({"min_outputs": property(lambda self: "2")}, "min_outputs of Mine is a whole number; got '2'"),
+            ({"cache": lambda self, rows, n_out: {"e": (rows, 5)}}, r"it must be \(rows, 1\) or \(rows, n_out\)"),
+            ({"cache": lambda self, rows, n_out: None}, r"cache\(\) returns a dict of shapes by name; got None"),
+            *(
+                (
+                    {"cache": lambda self, rows, n_out, name=name: {"e": (rows, 1), name: (rows, 1)}},
+                    f"'{name}' is a name",
+                )
+                for name in ("xp", "w", "w_e")
+            ),
+            ({"value_and_gradient": lambda self, z, t, c, dz: None}, "returns None; its value_and_gradient has to ret"),
+            ({"value_and_gradient": lambda self, z, t, c, dz: "x"}, "returns 'x'; its value_and_gradient has to retur"),
+        ],
+    )
+    def test_a_loss(self, changed, message):
+        loss = of(fc.Loss, **{"terms": lambda self, z, t, c, dz: None, **changed})()
+        for use in (lambda: trained(loss=loss), lambda: loss(np.ones((2, 2)), np.ones((2, 2)))):
+            with pytest.raises((errors.ConfigError, errors.InputTypeError), match=message):
+                use()
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            ({"scratch": ("xp",)}, r"Mine.scratch\(\): 'xp' is a name that the library sets itself"),
+            ({"slots": (1,)}, r"Mine.slots\(\): 1 is not a name"),
+            (
+                {"update_tensor": fc.Optimizer.update_tensor, "scratch_shapes": lambda self, param, name: {"xp": (1,)}},
+                "scratch_shapes is used only with update_tensor",
+            ),
+            (
+                {
+                    "update_tensor": lambda self, theta, g, s, c, *, lr, step, param, name: None,
+                    "scratch_shapes": lambda self, param, name: {"xp": (1,)},
+                },
+                r"Mine.scratch_shapes\(\): 'xp' is a name that the library sets itself",
+            ),
+        ],
+    )
+    def test_the_memory_of_an_optimizer(self, changed, message):
+        with pytest.raises(errors.ConfigError, match=message):
+            trained(optimizer=of(fc.Optimizer, lr=0.1, **changed)())
+
+    @pytest.mark.parametrize("taken", ["xp", "uniforms", "skip", "d_skip"])
+    def test_an_activation_has_no_buffer_of_a_name_that_is_taken(self, taken):
+        with pytest.raises(errors.ConfigError, match=f"'{taken}' is a name that the library sets itself"):
+            fc.Dense(3, 3, cubic(cache=lambda self, rows, n: {taken: (rows, n)}))
 
     @pytest.mark.parametrize("taken", ["z", "ones"])
     def test_an_activation_and_its_layer_do_not_share_a_buffer(self, taken):

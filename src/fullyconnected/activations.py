@@ -13,6 +13,7 @@ import numpy as np
 from fullyconnected.base import ActivationFunction, Layer
 from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache
 from fullyconnected.core.checks import number
+from fullyconnected.core.contracts import IN_CACHES, check_shapes
 from fullyconnected.core.registry import Registry
 from fullyconnected.core.settings import settings
 from fullyconnected.core.wording import in_ascii
@@ -427,6 +428,7 @@ ACTIVATIONS = Registry(
     "activation",
     ActivationFunction,
     (ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Mish, Softplus, Sigmoid, Tanh, Softmax, Exp, Identity),
+    check=lambda f: check_shapes(type(f).__name__, f.cache(1, 1), "cache", least=0, taken=IN_CACHES),
     hint=lambda given: (
         'an activation in a layer is given by its name, such as "relu"' if isinstance(given, Layer) else ""
     ),

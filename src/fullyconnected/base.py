@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, SupportsFloat
 import numpy as np
 
 from fullyconnected.core import deprecation
-from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Shape, Views, allocate, bind_buffers, dot
-from fullyconnected.core.checks import as_array, as_weights, number
-from fullyconnected.core.contracts import check_class, check_shapes, guarded, is_foreign, read_only
+from fullyconnected.core.arrays import Array, BufferSpecs, Cache, Shape, Views, allocate, bind_buffers, dot
+from fullyconnected.core.checks import as_array, as_weights, count, number
+from fullyconnected.core.contracts import IN_CACHES, check_class, check_shapes, guarded, is_foreign, read_only
 from fullyconnected.core.settings import Settings, settings
 from fullyconnected.errors import ConfigError, ShapeError
 
@@ -307,11 +307,7 @@ class Loss(Settings):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if not isinstance(cls.link, Link | property):
-            raise ConfigError(
-                f"{cls.__name__}.link is {cls.link!a:.80}; one of fc.links is wanted, such as link = fc.links.LOGIT, "
-                f"or an fc.links.Link of your own"
-            )
+        check_link(cls, cls.link)
 
     def encode_targets(self, t: Array, n_out: int) -> Array:
         """Check all targets, and return them as the array from which batches take rows."""
@@ -335,9 +331,10 @@ class Loss(Settings):
 
     def buffers(self, rows: int, n_out: int) -> BufferSpecs:
         """Return the buffers of ``cache``, and the weights that :meth:`value_and_gradient` needs in addition."""
-        wanted = dict(self.cache(rows, n_out))
+        wanted = self.cache(rows, n_out)
+        check_shapes(type(self).__name__, wanted, "cache", least=0, taken=("xp", "w", "w_e"))
         e = wanted.get("e")
-        if not (isinstance(e, tuple) and len(e) == 2 and e[0] == rows and isinstance(e[1], int)):
+        if not isinstance(e, tuple) or e not in ((rows, 1), (rows, n_out)):
             raise ConfigError(f"the loss {self.name!r} wants c.e as {e}; it must be (rows, 1) or (rows, n_out)")
         return {**wanted, "w": np.full((rows, n_out), 1 / rows), "w_e": np.full((rows, e[1]), 1 / rows)}
 
@@ -403,6 +400,7 @@ class Loss(Settings):
         z = as_array(z, "z")
         if z.ndim != 2:
             raise ShapeError(f"outputs are (rows, n_out); got {z.shape}")
+        check_outputs(self)
         if z.shape[1] < self.min_outputs:
             raise ShapeError(f"{type(self).__name__} takes {self.min_outputs} outputs or more; got {z.shape}")
         return z if z.dtype.kind == "f" else z.astype(np.float64)
@@ -580,6 +578,7 @@ def check_layer(layer: Layer) -> None:
     deprecation.accept_old_values(layer)
     check_class(type(layer), "layer")
     what = type(layer).__name__
+    count(f"least_rows of {what}", layer.least_rows)
     for size in ("n_in", "n_out"):
         value = getattr(layer, size, "missing")
         if value is not None and (not isinstance(value, int | np.integer) or value < 1):
@@ -596,17 +595,29 @@ def check_layer(layer: Layer) -> None:
     check_shapes(what, state := layer.state(), "state")
     if both := params.keys() & state.keys():
         raise ConfigError(f"{what} has a parameter and a running statistic that are both called {min(both)!a}")
-    for name, wanted in layer.cache(1).items():
-        shape = wanted.shape if isinstance(wanted, Buffer | np.ndarray) else wanted
-        if not isinstance(shape, tuple) or not all(isinstance(n, int | np.integer) for n in shape):
-            raise ConfigError(f"{what}.cache() gives {name} as {wanted!a:.80}; a shape such as (rows, 3) is wanted")
+    check_shapes(what, layer.cache(1), "cache", least=0, taken=IN_CACHES)
+
+
+def check_link(cls: type[Loss], link: object) -> None:
+    """Raise if the link of a loss is none; a class may have a property, which its objects are asked for."""
+    if not isinstance(link, Link | property):
+        raise ConfigError(
+            f"{cls.__name__}.link is {link!a:.80}; one of fc.links is wanted, such as link = fc.links.LOGIT, "
+            f"or an fc.links.Link of your own"
+        )
+
+
+def check_outputs(loss: Loss) -> None:
+    """Raise if what a loss says of its outputs cannot be used."""
+    check_link(type(loss), loss.link)
+    count(f"min_outputs of {type(loss).__name__}", loss.min_outputs)
 
 
 def guarded_loss(loss: Loss) -> Callable[[Array, Array, Any, Array], Any]:
     """Return a loss's ``value_and_gradient``; that of a user's own class gets z and t read-only."""
     if not is_foreign(loss):
         return loss.value_and_gradient
-    run = guarded(loss.value_and_gradient, f"the loss {type(loss).__name__}", "z and t", "c.e and dz")
+    run = guarded(loss.value_and_gradient, f"the loss {type(loss).__name__}", "z and t", "c.e and dz", value=True)
     return lambda z, t, c, dz: run(read_only(z), read_only(t), c, dz)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from fullyconnected import links
 from fullyconnected.activations import ONE
-from fullyconnected.base import Link, Loss, as_outputs
+from fullyconnected.base import Link, Loss, as_outputs, check_outputs
 from fullyconnected.core.arrays import BLOCK, Array, Buffer, BufferSpecs, Cache, dot
 from fullyconnected.core.checks import number
 from fullyconnected.core.registry import Registry
@@ -531,5 +531,6 @@ LOSSES = Registry(
         SoftmaxCrossEntropy,
         BinaryCrossEntropy,
     ),
+    check=check_outputs,
     hint=_hint,
 )

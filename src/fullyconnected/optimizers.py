@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from fullyconnected.base import Optimizer, Solver
 from fullyconnected.core.arrays import Array, Cache, Views
 from fullyconnected.core.checks import count, number
+from fullyconnected.core.contracts import check_shapes
 from fullyconnected.core.registry import Registry
 from fullyconnected.core.settings import Settings, settings
 from fullyconnected.errors import ConfigError, missing
@@ -373,6 +374,8 @@ def _check(rule: Optimizer | Solver) -> None:
     """Raise if a user's optimizer has no learning rate, or defines shapes that are not used."""
     if isinstance(rule, Optimizer):  # a solver has neither
         number(f"lr of {type(rule).__name__}", getattr(rule, "lr", None))
+        for name, taken in (("slots", ()), ("scratch", ("xp",))):
+            check_shapes(type(rule).__name__, dict.fromkeys(getattr(rule, name), (1,)), name, taken=taken)
         for name in ("slot_shapes", "scratch_shapes"):
             if not rule.sees_tensors and getattr(type(rule), name) is not getattr(Optimizer, name):
                 raise ConfigError(f"{type(rule).__name__}.{name} is used only with update_tensor, which is missing")

@@ -9,59 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from fullyconnected.core.arrays import Buffer
 from fullyconnected.errors import ConfigError, InputTypeError
 
-__all__ = ["check_call", "check_class", "check_shapes", "guarded", "is_foreign", "read_only"]
+__all__ = ["IN_CACHES", "check_call", "check_class", "check_shapes", "guarded", "is_foreign", "read_only"]
 
-# how the library calls each method: its positional arguments, and its keyword arguments
-CALLS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "layer": {
-        "forward": (("p", "x", "c", "y"), ("train",)),
-        "backward": (("p", "x", "c", "y", "dy", "g", "dx"), ()),
-        "params": ((), ()),
-        "state": ((), ()),
-        "cache": (("rows",), ()),
-        "initialize": (("p", "rng"), ()),
-        "with_input_width": (("n_in",), ()),
-    },
-    "activation": {
-        "forward": (("z", "c", "y"), ()),
-        "backward": (("z", "c", "y", "dy"), ()),
-        "cache": (("rows", "n"), ()),
-    },
-    "loss": {
-        "terms": (("z", "t", "c", "dz"), ()),
-        "value_and_gradient": (("z", "t", "c", "dz"), ()),
-        "encode_targets": (("t", "n_out"), ()),
-        "cache": (("rows", "n_out"), ()),
-        "set_weights": (("c", "w"), ()),
-    },
-    "metric": {
-        "__call__": (("z", "t", "w"), ()),
-        "for_targets": (("t", "loss", "n_out"), ("w", "trained")),
-    },
-    "optimizer": {
-        "update": (("theta", "g", "s", "c"), ("lr", "step", "decays")),
-        "update_tensor": (("theta", "g", "s", "c"), ("lr", "step", "param", "name")),
-        "slot_shapes": (("param", "name"), ()),
-        "scratch_shapes": (("param", "name"), ()),
-        "minimize": (("loss", "theta", "iterations", "after"), ()),  # of a solver
-    },
-    "engine": {
-        "about": ((), ()),
-        "supports": (("program",), ("loss", "optimizer", "source")),
-        "trainer": (("task", "state"), ()),
-        "gradient": (("program", "theta", "state", "data"), ("l2", "train", "seed")),
-        "predictor": (("program", "theta", "state"), ()),
-    },
-    "format": {
-        "recognises": (("head",), ()),
-        "write": (("description", "tensors"), ()),
-        "read": (("data",), ()),
-    },
-}
 TUPLES = {"activation": ("kinks",), "optimizer": ("slots", "scratch")}
 FLAGS = {"metric": ("greater_is_better",)}
+IN_CACHES = ("xp", "uniforms", "skip", "d_skip")  # what the library adds to the buffers of a layer and its activation
 
 
 def is_foreign(thing: Any) -> bool:
@@ -98,14 +53,26 @@ def read_only(a: Any) -> Any:
 
 def check_class(cls: type, kind: str) -> None:
     """Raise if a class lacks its name or a flag, or has a method or a tuple that the library cannot use."""
-    if not isinstance(getattr(cls, "name", None), str):
+    if not isinstance(name := getattr(cls, "name", None), str) or (kind == "layer" and "." in name):
+        dot = f"; in {name!a:.80} the dot stands between a block and its layers" if isinstance(name, str) else ""
         raise ConfigError(
-            f'{cls.__name__} needs a class attribute name, a string, such as name = "{cls.__name__.lower()}"'
+            f'{cls.__name__} needs a class attribute name, a string, such as name = "{cls.__name__.lower()}"{dot}'
         )
-    for method, (places, names) in CALLS.get(kind, {}).items():
+    promised: dict[str, Any] = {}  # the methods of the base class, which the library calls as they are defined there
+    for base in cls.__mro__:
+        promised |= {} if is_foreign(base) else vars(base)
+    for method, promise in promised.items():
         written = inspect.getattr_static(cls, method, None)
-        if not inspect.isfunction(written) or written.__module__.startswith("fullyconnected."):
+        if not (inspect.isfunction(promise) and inspect.isfunction(written)):
             continue
+        # code that was run by exec may be in no module
+        if str(written.__module__).startswith("fullyconnected.") or (method[0] == "_" and method != "__call__"):
+            continue
+        wanted = [*inspect.signature(promise).parameters.values()][1:]
+        places = [
+            each.name for each in wanted if each.kind is each.POSITIONAL_OR_KEYWORD and each.default is each.empty
+        ]
+        names = [each.name for each in wanted if each.kind is each.KEYWORD_ONLY]
         signature = inspect.signature(written)
         try:
             signature.bind(None, *places, **dict.fromkeys(names))
@@ -126,32 +93,41 @@ def check_class(cls: type, kind: str) -> None:
             raise ConfigError(f"{cls.__name__} needs a class attribute {attribute}, True or False; it is {value!a:.80}")
 
 
-def check_shapes(owner: str, found: Any, what: str, each: type | None = None) -> None:
-    """Raise if ``params`` or ``state`` returned no shapes by name: tuples of whole numbers, or objects of ``each``."""
+def check_shapes(
+    owner: str, found: Any, what: str, each: type | None = None, *, least: int = 1, taken: tuple[str, ...] = ()
+) -> None:
+    """Raise if ``params`` or the like returned no shapes by name: tuples of whole numbers, or objects of ``each``.
+
+    For ``cache``, ``least`` is 0, since buffers may be empty, and ``taken`` are the names that the library uses itself.
+    """
     if not isinstance(found, Mapping):
         raise ConfigError(f"{owner}.{what}() returns a dict of shapes by name; got {found!a:.80}")
     for name, value in found.items():
-        if not isinstance(name, str):
-            raise ConfigError(f"{owner}.{what}(): {name!a} is not a name, such as 'W'")
+        if not isinstance(name, str) or name in taken or name[:2] == "__":
+            why = "a name that the library sets itself" if name in taken else "not a name, such as 'W'"
+            raise ConfigError(f"{owner}.{what}(): {name!a:.80} is {why}")
         if each is not None and not isinstance(value, each):
             shape = f"{value!a}" if isinstance(value, tuple) else "(n_in, n_out)"
             raise ConfigError(
                 f"{owner}.{what}() returns {value!a:.80} for {name}; a {each.__name__} is wanted: "
                 f"fc.{each.__name__}({shape}, decays=True) for weights, fc.{each.__name__}({shape}) for others"
             )
-        shape = value if each is None else value.shape
-        if not isinstance(shape, tuple) or not all(isinstance(n, int | np.integer) and n > 0 for n in shape):
+        shape = value.shape if each or (not least and isinstance(value, Buffer | np.ndarray)) else value
+        whole = isinstance(shape, tuple) and all(isinstance(n, int | np.integer) and n >= least for n in shape)
+        if not whole or (each and not shape):
             raise ConfigError(
-                f"{owner}.{what}(): the shape of {name} is {shape!a:.80}; a tuple of whole numbers of 1 or more is "
-                f"wanted, such as (3,)"
+                f"{owner}.{what}(): the shape of {name} is {shape!a:.80}; a tuple of whole numbers of {least} or more "
+                f"is wanted, such as (3,), or (1,) for a single number"
             )
 
 
-def guarded(method: Callable[..., Any], what: str, reads: str, writes: str = "") -> Callable[..., Any]:
+def guarded(
+    method: Callable[..., Any], what: str, reads: str, writes: str = "", *, value: bool = False
+) -> Callable[..., Any]:
     """Return a method that explains its error when it writes to a read-only argument, or returns its result.
 
     ``what`` names the method in messages, ``reads`` and ``writes`` the arguments that it may read and has to write; one
-    that writes nothing returns its result.
+    that writes nothing returns its result. With ``value``, it has to return a number.
     """
     instead = f"it may write to {writes} and to buffers of its cache" if writes else "copy it first"
 
@@ -166,6 +142,8 @@ def guarded(method: Callable[..., Any], what: str, reads: str, writes: str = "")
             raise
         if writes and isinstance(result, np.ndarray | tuple | list) and not any(result is each for each in given):
             raise ConfigError(f"{what} returns {type(result).__name__}, which is not used: write to {writes} instead")
+        if value and not hasattr(result, "__float__"):
+            raise ConfigError(f"{what} returns {result!a:.80}; its value_and_gradient has to return a number")
         return result
 
     return run

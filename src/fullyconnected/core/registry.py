@@ -58,7 +58,7 @@ class Registry(Generic[T]):
 
     def add(self, cls: type[T]) -> type[T]:
         """Register ``cls`` under its name, and return it; a class that is defined again replaces the old one."""
-        if is_foreign(cls):
+        if is_foreign(cls) or cls in self.bases:
             check_class(cls, self.kind)
         name = cls.name  # type: ignore[attr-defined]
         if not name:

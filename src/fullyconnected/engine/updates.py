@@ -86,7 +86,7 @@ def _shapes(rule: Optimizer, tensor: Tensor, what: str) -> Mapping[str, Shape]:
         return dict.fromkeys(rule.slots, tensor.shape)
     shapes: Mapping[str, Shape] = getattr(rule, what)(tensor.param, tensor.name)
     if is_foreign(rule):
-        check_shapes(type(rule).__name__, shapes, what)
+        check_shapes(type(rule).__name__, shapes, what, taken=("xp",) * (what == "scratch_shapes"))
     return shapes
 
 
