@@ -31,6 +31,7 @@ from fullyconnected.core.contracts import is_foreign
 from fullyconnected.errors import ConfigError, FileFormatError, InputTypeError, MissingNameError, ShapeError
 from fullyconnected.layers import Add, Dense
 from fullyconnected.layers.residual import chain
+from fullyconnected.program.description import steps_of
 from fullyconnected.program.program import Program
 
 if TYPE_CHECKING:
@@ -198,11 +199,8 @@ class Network:
         views = iter(self.program.views(flat))
 
         def entry(layer: Layer) -> Any:
-            steps = tuple(layer.steps())
-            if steps == (layer,):
-                return next(views)
-            inside = [(step, entry(step)) for step in steps]
-            return [found for step, found in inside if not isinstance(step, Add)]
+            inside = [(step, entry(step)) for step in steps_of(layer)]
+            return [found for step, found in inside if not isinstance(step, Add)] if inside else next(views)
 
         return [entry(layer) for layer in self.layers]
 

@@ -104,7 +104,11 @@ def test_deep_stack_without_parameters_before_it(rng):
 @pytest.mark.parametrize(
     ("build", "error", "message"),
     [
-        (lambda: fc.Residual([fc.Dense(4, 3)]), errors.ShapeError, "takes 4 columns, but its last layer gives 3"),
+        (
+            lambda: fc.Residual([fc.Dense(4, 3)]),
+            errors.ShapeError,
+            "needs 4 outputs, but its last layer gives 3",
+        ),
         (lambda: fc.Residual([]), errors.ConfigError, "one layer or more"),
         (lambda: fc.Residual(fc.Dense(4, 4)), errors.ConfigError, "a list of one layer or more"),
         (lambda: fc.Residual([fc.Dense(4, 3), fc.Dense(2, 4)]), errors.ShapeError, "takes 2.*gives 3"),

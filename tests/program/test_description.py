@@ -13,8 +13,9 @@ from fullyconnected.engine.lowering import OPERATIONS_HERE
 from fullyconnected.explanation.forms import FORMS
 from fullyconnected.explanation.paths import OWN_COLUMN
 from fullyconnected.explanation.pictures.drawing import SAID
+from fullyconnected.files.model import build_model
 from fullyconnected.layers import LAYERS, operation
-from fullyconnected.program.plain import build_layers
+from fullyconnected.program.plain import build_layers, describe_layers
 from fullyconnected.program.program import Program
 from fullyconnected.program.summary import FORMULAS, WORK
 from fullyconnected.program.workspace import Workspace
@@ -100,6 +101,13 @@ class Mean(fc.Layer):
             dx.reshape(len(dy), self.k, self.n_in)[...] = dy[:, None] / self.k
 
 
+@dataclass(frozen=True)
+class Named(Gate):
+    """The end of a block, whose name is that of the first Dense layer in it."""
+
+    name = "dense_1"
+
+
 X = np.random.default_rng(0).normal(size=(7, 3))
 
 
@@ -182,7 +190,194 @@ class TestBlocksOfOnesOwn:
         assert "gated_1.gate" in net.summary()
 
 
+@dataclass(frozen=True)
+class Block(fc.Layer):
+    """Whatever layers it is given."""
+
+    inside: tuple = ()
+    n_in: int = 3
+    n_out: int = 3
+    name = "block"
+
+    def steps(self):
+        return self.inside
+
+
+@dataclass(frozen=True)
+class Open(fc.Layer):
+    """A layer that becomes whatever it is given."""
+
+    becomes: object
+    n_in = n_out = None
+    name = "open"
+
+    def with_input_width(self, n_in):
+        return self.becomes
+
+
+@dataclass(frozen=True)
+class Endless(fc.Layer):
+    """A block that is in itself."""
+
+    n_in: int = 3
+    n_out: int = 3
+    name = "endless"
+
+    def steps(self):
+        return fc.Dense(3, 3), Endless()
+
+
+@dataclass(frozen=True)
+class Weighted(Gate):
+    """The end of a block, with a parameter."""
+
+    name = "weighted"
+
+    def params(self):
+        return {"a": fc.Param((self.n_in,))}
+
+    def initialize(self, p, rng):
+        p.a = rng.normal(size=self.n_in)
+
+    def forward(self, p, x, c, y, *, train):
+        y[...] = x + p.a * c.skip
+
+    def backward(self, p, x, c, y, dy, g, dx):
+        g.a = (dy * c.skip).sum(axis=0)
+        c.d_skip[...] = dy * p.a
+        if dx is not None:
+            dx[...] = dy
+
+
+def nested(levels):
+    layer = fc.Dense(3, 3)
+    for _ in range(levels):
+        layer = fc.Residual([layer])
+    return layer
+
+
+class TestWhatIsInABlock:
+    """Engines trust the widths, the native one with its memory: no network is made of layers that do not fit."""
+
+    @pytest.mark.parametrize(
+        ("layers", "error", "message"),
+        [
+            (
+                [Block((fc.Dense(3, 3), fc.Dense(50, 3)))],
+                errors.ShapeError,
+                r"block_1: layer 1, Dense\(n_in=50.* gives 3",
+            ),
+            (
+                [Block((fc.Dense(3, 5), fc.Dense(3, 3)))],
+                errors.ShapeError,
+                "takes 3 columns, and what comes before it gi",
+            ),
+            ([Block((fc.Dense(4, 3),))], errors.ShapeError, r"block_1: layer 0, .*\(the input of the block\)"),
+            ([Block((fc.Dense(3, 4),))], errors.ShapeError, "block_1: the block needs 3 outputs, but .* gives 4"),
+            ([Block((Block((fc.Dense(3, 4),)), fc.Dense(3, 3)))], errors.ShapeError, "block_1.block_1: .* gives 4"),
+            ([fc.Residual([Block((fc.Dense(3, 4),))])], errors.ShapeError, "residual_1.block_1: .* gives 4"),
+            (
+                [fc.Dense(3, 4), Open(fc.Dense(50, 7))],
+                errors.ShapeError,
+                "dense_2 takes 50 columns, and what .* gives 4",
+            ),
+            (
+                [fc.Dense(3, 4), Open(Block())],
+                errors.ConfigError,
+                r"block_1.steps\(\) returns .* one or more; got \(\)",
+            ),
+            ([fc.Dense(3, 4), Open(Open(None))], errors.ShapeError, "open_1 takes None columns, and what .* gives 4"),
+            ([fc.Dense(3, 4), Open(3)], errors.InputTypeError, "what with_input_width of layer 1 returns is 3"),
+            ([Block(None)], errors.ConfigError, r"steps\(\) returns .* one or more; got None"),
+            ([Block(3)], errors.ConfigError, r"steps\(\) returns .* one or more; got 3"),
+            ([Block((None,))], errors.InputTypeError, "block_1: layer 0 is None; layers are"),
+            ([Block("ab")], errors.InputTypeError, "block_1: layer 0 is 'a'; layers are"),
+            ([Endless()], errors.ConfigError, "blocks are nested more than 100 levels deep: endless_1.endless_1"),
+            ([nested(300)], errors.ConfigError, "blocks are nested more than 100 levels deep: residual_1"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused_when_the_network_is_made(self, layers, error, message):
+        with pytest.raises(error, match=message):
+            fc.Network(layers, seed=0)
+
+    def test_a_hundred_levels_are_none_too_many(self):
+        assert fc.Network([nested(100)], seed=0).predict(X).shape == (7, 3)
+
+    @pytest.mark.parametrize(
+        "inside", [(fc.Activation("tanh"), fc.BatchNorm()), (fc.Residual([fc.Activation("tanh")]),)]
+    )
+    def test_open_widths_are_those_of_the_layer_before(self, inside):
+        blocks = [Block((fc.Dense(3, 3), *inside)), fc.Residual([Block(inside)])]
+        net = fc.Network(blocks, dtype="float64", seed=0)
+        same = fc.Network([fc.Dense(3, 3), *inside, fc.Residual(inside)], dtype="float64", seed=0)
+        same.theta = net.theta
+        assert {op.n_in for op in net.program.operations} == {3}
+        for engine in [name for name, info in fc.engines().items() if info.available and name in ("numpy", "native")]:
+            np.testing.assert_array_equal(net.predict(X, engine=engine), same.predict(X, engine=engine))
+        assert fc.check_gradients(net, X, np.zeros((7, 3)), "huber").ok
+        assert len(net.params[0]) == 1 + len(inside)
+        assert "block_1.dense_1" in net.summary()
+
+    @pytest.mark.parametrize("inside", [(fc.Dense(3, 5), fc.Dense(3, 3)), (fc.Dense(3, 3), Gate(3), Named(3))])
+    def test_a_file_that_describes_no_network_is_refused(self, inside):
+        fc.register(Block), fc.register(Gate), fc.register(Named)
+        layers = [{"layer": "block", "settings": {"inside": describe_layers(inside), "n_in": 3, "n_out": 3}}]
+        described = {"version": 2, "dtype": "float32", "layers": layers, "loss": None, "extras": {}}
+        with pytest.raises(errors.FileFormatError, match="do not form a network"):
+            build_model(described, {})
+
+
+class TestNames:
+    """Files and checkpoints know parameters by their names."""
+
+    @pytest.mark.parametrize("layer", [Block, lambda inside: fc.Residual(inside)], ids=["block", "residual"])
+    def test_two_ends_in_a_block_have_two_names(self, layer, tmp_path):
+        fc.register(Block), fc.register(Weighted)
+
+        def made():
+            half = fc.Dense(3, 3, "tanh"), Weighted(3)
+            return fc.Network([layer((*half, *half))], dtype="float64", seed=0)
+
+        net = made()
+        names = [op.name.partition(".")[2] for op in net.program.operations][:4]
+        assert names == ["dense_1", "weighted", "dense_2", "weighted_2"]
+        net.save(tmp_path / "net")
+        np.testing.assert_array_equal(fc.load(tmp_path / "net").theta, net.theta)
+        ends = []
+        for runs in ([4], [2, 4]):
+            for epochs in runs:
+                net, path = made(), tmp_path / str(len(runs))
+                fc.fit(net, X, X, "huber", "adam", epochs=epochs, checkpoint=path, progress=False, warn=False)
+            ends.append(net.theta.tobytes())
+        assert ends[0] == ends[1]
+
+    def test_one_name_for_two_is_refused(self):
+        with pytest.raises(errors.ConfigError, match=r"are called block_1\.dense_1: give a class another name"):
+            fc.Network([Block((fc.Dense(3, 3), Named(3)))])
+
+    @pytest.mark.parametrize("name", ["residual_1.dense", "my.gate"])
+    @pytest.mark.parametrize("base", [Weighted, Members], ids=["an end", "a layer"])
+    def test_a_name_with_a_dot_is_refused(self, name, base):
+        cls = type("Mine", (base,), {"name": name})
+        for use in (fc.register, lambda cls: fc.Network([cls(3)]), lambda cls: fc.Network([Block((cls(3),))])):
+            with pytest.raises(errors.ConfigError, match=f"Mine needs a class attribute name.*in '{name}' the dot"):
+                use(cls)
+
+
 class TestCopies:
+    @pytest.mark.parametrize(("value", "message"), [
+        (None, "is a whole number; got None"), ("x", "is a whole number; got 'x'"), (1.5, "is a whole number; got 1.5"),
+        (True, "is a whole number; got True"), (0, "must be 1 or more; got 0"),
+    ])  # fmt: skip
+    def test_their_number_is_a_whole_one(self, value, message):
+        @dataclass(frozen=True)
+        class Odd(Members):
+            def copies(self, n):
+                return value
+
+        with pytest.raises((errors.ConfigError, errors.InputTypeError), match=rf"copies\(1\) of members_1 {message}"):
+            fc.Network([Odd(3), Mean(3)])
+
     def test_gradients_and_shapes(self):
         net = fc.Network([Members(3), fc.Dense(3, 4, "tanh"), fc.Residual([fc.Dense(4, 4)]), Mean(4)], dtype="float64")
         assert [op.copies for op in net.program.operations] == [3, 3, 3, 3, 1]

@@ -281,7 +281,7 @@ def dense(**settings):
         ([DENSE, {"layer": "residual", "settings": {"layers": []}}], "list of one layer or more"),
         ([DENSE, {"layer": "residual", "settings": {"layers": "abc"}}], "layer 0 is 'a'"),
         ([DENSE, {"layer": "residual", "settings": {"layers": {"a": 1}}}], "by its name and its settings"),
-        ([DENSE, {"layer": "residual", "settings": {"layers": [DENSE]}}], "takes 2 columns"),
+        ([DENSE, {"layer": "residual", "settings": {"layers": [DENSE]}}], "needs 2 outputs, but its last"),
         ([DENSE, DENSE], "takes 2 columns, and what comes before it gives 3"),
     ],
 )

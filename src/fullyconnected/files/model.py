@@ -67,7 +67,11 @@ def build_model(description: Any, tensors: dict[str, Array]) -> Model:
         raise FileFormatError(f"dtype is {dtype!r:.80}; it should be float32 or float64")
     if not isinstance(extras, dict):
         raise FileFormatError("the extras are not a JSON object")
-    program, described = Program(layers), content.get("loss")
+    described = content.get("loss")
+    try:
+        program = Program(layers)
+    except Exception as error:  # a user's class may raise anything
+        raise FileFormatError(f"its layers do not form a network: {error!s:.600}") from error
     try:
         loss = build_loss(described)
         if isinstance(loss, Loss):
@@ -94,10 +98,12 @@ def build_model(description: Any, tensors: dict[str, Array]) -> Model:
         if tensor.shape != shapes.get(name, tensor.shape):
             raise FileFormatError(f"{name} has shape {tensor.shape}; the architecture says {shapes[name]}")
     theta, state = np.empty(program.n_params, dtype), np.empty(program.n_state, dtype)
-    for name, view in program.named(theta, state).items():
-        view[...] = tensors.pop(name)
-        if not np.isfinite(view).all():
-            raise FileFormatError(f"{name} holds values that are not finite")
+    for flat, places in ((theta, program.tensors), (state, program.state_tensors)):
+        for place in places:
+            view = place.of(flat)
+            view[...] = tensors.pop(place.name)
+            if not np.isfinite(view).all():
+                raise FileFormatError(f"{place.name} holds values that are not finite")
     vectors = {name.removeprefix("run."): tensors[name].ravel() for name in sorted(tensors)}
     return Model(layers, theta, state, extras, vectors, columns, loss)
 

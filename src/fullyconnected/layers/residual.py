@@ -1,7 +1,7 @@
 """The residual block ``y = x + F(x)``. Its operations are the layers of F, and an addition that also reads x."""
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fullyconnected.base import Layer, check_layer
 from fullyconnected.core.arrays import Array, Cache, Views
@@ -14,32 +14,39 @@ from fullyconnected.layers.widths import SameWidth
 __all__ = ["Add", "Residual", "chain"]
 
 
-def chain(layers: Sequence[Layer], n_in: int | None) -> tuple[Layer, ...]:
-    """Return the layers with all widths, each taking an open one from the layer before; or raise if two do not fit."""
+def chain(layers: Sequence[Layer], n_in: int | None, n_out: int | None = None, within: str = "") -> tuple[Layer, ...]:
+    """Return the layers with all widths, each taking an open one from the layer before; or raise if two do not fit.
+
+    ``n_out`` is the number of outputs that they are to have, if it is given; messages begin with ``within``.
+    """
     sized: list[Layer] = []
     for i, layer in enumerate(layers):
-        if not isinstance(layer, Layer):
-            hint = f': fc.Activation("{layer:.40}")' if isinstance(layer, str) else ""
-            hint = f": call it, {layer.__name__}(...)" if isinstance(layer, type) else hint
-            raise InputTypeError(
-                f"layer {i} is {layer!r:.200}; layers are Dense, Dropout and so on, or your own Layer{hint}"
-            )
-        if is_foreign(layer):
-            check_layer(layer)
+        _check(layer, f"{within}layer {i}")
         if n_in is None:
             if layer.n_in is None:
-                raise ShapeError(f"layer {i}, {layer!r:.200}, comes first and has no width: give it n_in")
+                raise ShapeError(f"{within}layer {i}, {layer!r:.200}, comes first and has no width: give it n_in")
         else:
             try:
                 layer = layer.with_input_width(n_in)
             except ShapeError as error:
                 before = f"layer {i - 1}, {sized[-1]!r:.200}" if sized else "the input of the block"
-                raise ShapeError(f"layer {i}, {layer!r:.200}, {error} ({before})") from None
-            if is_foreign(layer):
-                check_layer(layer)
+                raise ShapeError(f"{within}layer {i}, {layer!r:.200}, {error} ({before})") from None
+            _check(layer, f"{within}what with_input_width of layer {i} returns")
         sized.append(layer)
         n_in = layer.n_out
+    if n_out not in (None, n_in):
+        raise ShapeError(f"{within}the block needs {n_out} outputs, but its last layer gives {n_in}")
     return tuple(sized)
+
+
+def _check(layer: Any, what: str) -> None:
+    """Raise if something is no layer, or is of a user's own class and cannot be used."""
+    if not isinstance(layer, Layer):
+        hint = f': fc.Activation("{layer:.40}")' if isinstance(layer, str) else ""
+        hint = f": call it, {layer.__name__}(...)" if isinstance(layer, type) else hint
+        raise InputTypeError(f"{what} is {layer!r:.200}; layers are Dense, Dropout and so on, or your own Layer{hint}")
+    if is_foreign(layer):
+        check_layer(layer)
 
 
 @settings
@@ -83,10 +90,8 @@ class Residual(SameWidth):
             n_in = self.layers[0].n_in
         object.__setattr__(self, "n_in", n_in)
         # if no width is known yet, the layer before the block will give it
-        layers = tuple(self.layers) if n_in is None else chain(self.layers, n_in)
+        layers = tuple(self.layers) if n_in is None else chain(self.layers, n_in, n_in, "Residual: ")
         object.__setattr__(self, "layers", layers)
-        if n_in is not None and layers[-1].n_out != n_in:
-            raise ShapeError(f"a Residual block takes {n_in} columns, but its last layer gives {layers[-1].n_out}")
 
     @classmethod
     def example(cls, n: int) -> Layer:

@@ -10,11 +10,15 @@ from typing import Any, NamedTuple
 
 from fullyconnected.base import Layer, Param
 from fullyconnected.core.arrays import Array, Shape
+from fullyconnected.core.checks import count
 from fullyconnected.errors import ConfigError, ShapeError
 from fullyconnected.layers import operation
+from fullyconnected.layers.residual import chain
 from fullyconnected.program.plain import settings_of
 
-__all__ = ["Operation", "Part", "Tensor", "describe", "end_of", "flatten", "kind_of"]
+__all__ = ["Operation", "Part", "Tensor", "describe", "end_of", "flatten", "kind_of", "steps_of"]
+
+NESTED = 100  # levels of blocks within blocks
 
 
 class Tensor(NamedTuple):
@@ -75,6 +79,17 @@ class Part(NamedTuple):
     number: int
 
 
+def steps_of(layer: Layer, name: str = "") -> tuple[Layer, ...]:
+    """Return the layers that a block is made of, with all widths, or () for a layer that is no block; or raise."""
+    given: object = layer.steps()
+    steps = tuple(given) if isinstance(given, Iterable) else ()
+    if len(steps) == 1 and steps[0] is layer:
+        return ()
+    if not steps:
+        raise ConfigError(f"{name}.steps() returns the layers that stand for it, one or more; got {given!a:.80}")
+    return chain(steps, layer.n_in, layer.n_out, f"{name}: ")
+
+
 def flatten(layers: Sequence[Layer]) -> list[Part]:
     """Return the layers in the order in which they run, including those within blocks, each with what it reads."""
     parts: list[Part] = []
@@ -82,12 +97,15 @@ def flatten(layers: Sequence[Layer]) -> list[Part]:
 
     def add(layers: Iterable[Layer], prefix: str, block: int) -> None:
         nonlocal blocks
+        if prefix.count(".") > NESTED:
+            raise ConfigError(f"blocks are nested more than {NESTED} levels deep: {prefix:.50}...; do steps() end?")
         counts: dict[str, int] = {}
         for layer in layers:
-            counts[layer.name] = counts.get(layer.name, 0) + 1
-            name = prefix + (layer.name if layer.skips else f"{layer.name}_{counts[layer.name]}")
-            inside = tuple(layer.steps())
-            if inside != (layer,):
+            n = counts[layer.name] = counts.get(layer.name, 0) + 1
+            name = prefix + (layer.name if layer.skips and n == 1 else f"{layer.name}_{n}")
+            if layer.skips and not prefix:
+                raise ConfigError(f"{name} reads the input of its block, and is in none: let steps() return it")
+            if inside := steps_of(layer, name):
                 blocks += any(each.skips for each in inside)
                 add(inside, f"{name}.", len(parts) - 1)
                 continue
@@ -115,33 +133,30 @@ def describe(parts: Iterable[Part], n_in: int) -> tuple[Operation, ...]:
     residual_1.add add (1, 0) []
     """
     operations: list[Operation] = []
+    numbers: dict[str, int] = {}  # of the layer that a name belongs to, of which several parts may be made
     theta_at = state_at = 0
     for name, layer, reads, number in parts:
-        if layer.skips:
-            _check_skip(name, layer, operations[reads[1]].n_out if reads[1] >= 0 else n_in)
+        for i, what in zip(reads, ("what comes before it gives", "the input of its block has"), strict=False):
+            width = operations[i].n_out if i >= 0 else n_in
+            if layer.n_in != width:  # engines trust these numbers
+                raise ShapeError(f"{name} takes {layer.n_in} columns, and {what} {width}")
         given = [operations[i].copies if i >= 0 else 1 for i in reads]
         if len(set(given)) > 1:
             raise ShapeError(f"{name} adds {given[0]} copies of each row to {given[1]}; the numbers must be equal")
         params = tuple(_tensors(name, dict(layer.params()), theta_at))
         state = tuple(_tensors(name, {key: Param(shape) for key, shape in layer.state().items()}, state_at))
         theta_at, state_at = end_of(params, theta_at), end_of(state, state_at)
-        operations.append(
-            Operation(name, kind_of(layer), layer, reads, number, given[0], layer.copies(given[0]), params, state)
-        )
+        for each in (name, *(tensor.name for tensor in (*params, *state))):
+            if numbers.setdefault(each, number) != number:
+                raise ConfigError(f"two layers, or parameters of theirs, are called {each}: give a class another name")
+        copies = count(f"copies({given[0]}) of {name}", layer.copies(given[0]))
+        operations.append(Operation(name, kind_of(layer), layer, reads, number, given[0], copies, params, state))
     if operations[-1].copies != 1:
         raise ConfigError(
             f"{operations[-1].name} gives {operations[-1].copies} copies of each row; the output must have one: "
             f"add a layer that makes one of them, such as their mean"
         )
     return tuple(operations)
-
-
-def _check_skip(name: str, layer: Layer, width: int) -> None:
-    """Raise if the end of a block reads what it cannot add to what it gets from the layer before it."""
-    if "." not in name:
-        raise ConfigError(f"{name} reads the input of its block, and is in none: let a layer's steps() return it")
-    if layer.n_in != width:
-        raise ShapeError(f"{name} takes {layer.n_in} columns, and the input of its block has {width}")
 
 
 def _tensors(name: str, params: dict[str, Param], at: int) -> Iterator[Tensor]:
