@@ -19,25 +19,7 @@ def scaled_tail(u: mp.mpf) -> mp.mpf:
 
 def powers(degree: int) -> list[mp.mpf]:
     """Coefficients of the interpolant in powers of u, highest first."""
-    n = degree + 1
-    nodes = [mp.cos(mp.pi * (k + mp.mpf(1) / 2) / n) for k in range(n)]
-    values = [scaled_tail(u) for u in nodes]
-    chebyshev = [
-        (2 if j else 1) * mp.fsum(values[k] * mp.cos(j * mp.pi * (k + mp.mpf(1) / 2) / n) for k in range(n)) / n
-        for j in range(n)
-    ]
-    total = [mp.mpf(0)] * n
-    before, now = [mp.mpf(1)], [mp.mpf(0), mp.mpf(1)]
-    for j, c in enumerate(chebyshev):
-        current = before if j == 0 else now
-        for i, a in enumerate(current):
-            total[i] += c * a
-        if j:
-            following = [mp.mpf(0), *(2 * a for a in now)]
-            for i, a in enumerate(before):
-                following[i] -= a
-            before, now = now, following
-    return total[::-1]
+    return mp.chebyfit(scaled_tail, [-1, 1], degree + 1)
 
 
 def worst_relative_error(degree: int) -> mp.mpf:
