@@ -10,6 +10,11 @@ class NumPy(Notation):
     """Python source, with arrays named as in plain text."""
 
     runs = True
+    forms = {
+        "softplus": ("np.logaddexp({0}, 0)", WHOLE),
+        "onehot": ("np.eye({1}.shape[1])[{0}]", WHOLE),
+        "pick": ("np.take_along_axis({0}, {1}[:, None], 1)", WHOLE),
+    }
 
     def name(self, name: Name) -> str:
         return name.full or "ones" if name.letter == "1" else name.identifier
@@ -35,17 +40,9 @@ class NumPy(Notation):
         fold = "logaddexp.reduce" if kind == "logsumexp" else kind
         return f"np.{fold}({self.write(operand)}{how})", WHOLE
 
-    def call(self, function: str, operands: tuple[Expression, ...]) -> tuple[str, int]:
-        inside = [self.write(operand) for operand in operands]
-        match function:
-            case "softplus":
-                return f"np.logaddexp({inside[0]}, 0)", WHOLE
-            case "onehot":
-                return f"np.eye({inside[1]}.shape[1])[{inside[0]}]", WHOLE
-            case "pick":
-                return f"np.take_along_axis({inside[0]}, {inside[1]}[:, None], 1)", WHOLE
-        name = {"Phi": "Phi", "phi": "phi", "max": "np.maximum"}.get(function, f"np.{function}")
-        return f"{name}({', '.join(inside)})", WHOLE
+    def function(self, name: str, operands: list[str]) -> str:
+        known = {"Phi": "Phi", "phi": "phi", "max": "np.maximum"}.get(name, f"np.{name}")
+        return f"{known}({', '.join(operands)})"
 
 
 as_numpy = NumPy()

@@ -13,6 +13,14 @@ class Latex(Notation):
     """LaTeX for mathematics mode, as KaTeX and MathJax accept it."""
 
     ten = True
+    forms = {
+        "expm1": (r"\exp\left({0}\right) - 1", ADDED),
+        "softplus": (r"\log\left(1 + \exp\left({0}\right)\right)", WHOLE),
+        "onehot": (r"\operatorname{{onehot}}\left({0}\right)", WHOLE),
+        "pick": ("{0}[{1}]", WHOLE),
+        "abs": (r"\left|{0}\right|", WHOLE),
+        "sqrt": (r"\sqrt{{{0}}}", WHOLE),
+    }
 
     def name(self, name: Name) -> str:
         letter, index = (_upright(part) for part in (name.letter, name.index))
@@ -66,23 +74,9 @@ class Latex(Notation):
         sign = {"sum": r"\sum", "max": r"\max"}.get(kind, rf"\operatorname{{{kind}}}")
         return f"{sign}{index} {self.brackets(self.write(operand))}", RAISED
 
-    def call(self, function: str, operands: tuple[Expression, ...]) -> tuple[str, int]:
-        inside = [self.write(operand) for operand in operands]
-        match function:
-            case "expm1":
-                return rf"\exp\left({inside[0]}\right) - 1", ADDED
-            case "softplus":
-                return rf"\log\left(1 + \exp\left({inside[0]}\right)\right)", WHOLE
-            case "onehot":
-                return rf"\operatorname{{onehot}}\left({inside[0]}\right)", WHOLE
-            case "pick":
-                return rf"{self.write(operands[0], WHOLE)}[{inside[1]}]", WHOLE
-            case "abs":
-                return rf"\left|{inside[0]}\right|", WHOLE
-            case "sqrt":
-                return rf"\sqrt{{{inside[0]}}}", WHOLE
-        name = f"\\{function}" if function in COMMANDS else rf"\operatorname{{{function}}}"
-        return rf"{name}\left({', '.join(inside)}\right)", WHOLE
+    def function(self, name: str, operands: list[str]) -> str:
+        command = f"\\{name}" if name in COMMANDS else rf"\operatorname{{{name}}}"
+        return rf"{command}\left({', '.join(operands)}\right)"
 
     def opaque(self, name: str, operands: list[str]) -> str:
         return rf"\operatorname{{{_latex_text(name)}}}\left({', '.join(operands)}\right)"

@@ -9,12 +9,22 @@ from fullyconnected.symbolic.notation import ADDED, OVER, RAISED, WHOLE, Notatio
 __all__ = ["MINUS", "MathML", "mathml", "mathml_number"]
 
 MINUS = "\u2212"  # a hyphen is shorter than the minus sign of numbers
+BRACKETS = "<mrow><mo>(</mo>{0}<mo>)</mo></mrow>"
+EXP = f"<mi>exp</mi>{BRACKETS}"
 
 
 class MathML(Notation):
     """Presentation MathML; a number that is an entry of a quantity has the attribute ``data-q`` with its name."""
 
     ten = True
+    forms = {
+        "expm1": (f"{EXP}<mo>{MINUS}</mo><mn>1</mn>", ADDED),
+        "softplus": (f"<mi>log</mi>{BRACKETS.format(f'<mn>1</mn><mo>+</mo>{EXP}')}", WHOLE),
+        "onehot": (f"<mi>onehot</mi>{BRACKETS}", WHOLE),
+        "pick": ("{0}<mo>[</mo>{1}<mo>]</mo>", WHOLE),
+        "abs": ("<mrow><mo>|</mo>{0}<mo>|</mo></mrow>", WHOLE),
+        "sqrt": ("<msqrt>{0}</msqrt>", WHOLE),
+    }
 
     def starts_negative(self, text: str) -> bool:
         return text.startswith("<mo>\u2212</mo>") or text.partition(">")[2].startswith(("\u2212", "<mn>\u2212"))
@@ -40,7 +50,7 @@ class MathML(Notation):
         return written
 
     def brackets(self, text: str) -> str:
-        return f"<mrow><mo>(</mo>{text}<mo>)</mo></mrow>"
+        return BRACKETS.format(text)
 
     def number(self, number: Number) -> str:
         return mathml_number(number.text, number.quantity)
@@ -90,24 +100,9 @@ class MathML(Notation):
             return f"<mi>log</mi>{self.brackets(f'{sign}<mi>exp</mi>{self.brackets(self.write(operand))}')}", WHOLE
         return f"{sign}{self.brackets(self.write(operand))}", RAISED
 
-    def call(self, function: str, operands: tuple[Expression, ...]) -> tuple[str, int]:
-        inside = [self.write(operand) for operand in operands]
-        match function:
-            case "expm1":
-                return f"<mi>exp</mi>{self.brackets(inside[0])}<mo>{MINUS}</mo><mn>1</mn>", ADDED
-            case "softplus":
-                grown = f"<mn>1</mn><mo>+</mo><mi>exp</mi>{self.brackets(inside[0])}"
-                return f"<mi>log</mi>{self.brackets(grown)}", WHOLE
-            case "onehot":
-                return f"<mi>onehot</mi>{self.brackets(inside[0])}", WHOLE
-            case "pick":
-                return f"{self.write(operands[0], WHOLE)}<mo>[</mo>{inside[1]}<mo>]</mo>", WHOLE
-            case "abs":
-                return f"<mrow><mo>|</mo>{inside[0]}<mo>|</mo></mrow>", WHOLE
-            case "sqrt":
-                return f"<msqrt>{inside[0]}</msqrt>", WHOLE
-        name = {"Phi": "Φ", "phi": "φ"}.get(function, function)
-        return f"<mi>{name}</mi>{self.brackets('<mo>,</mo>'.join(inside))}", WHOLE
+    def function(self, name: str, operands: list[str]) -> str:
+        letter = {"Phi": "Φ", "phi": "φ"}.get(name, name)
+        return f"<mi>{letter}</mi>{self.brackets('<mo>,</mo>'.join(operands))}"
 
     def opaque(self, name: str, operands: list[str]) -> str:
         return f"<mi>{escape(name)}</mi>{self.brackets('<mo>,</mo>'.join(operands))}"

@@ -1,5 +1,7 @@
 """The base class of all notations, which decides where a formula needs brackets."""
 
+from collections.abc import Mapping
+
 from fullyconnected.errors import ConfigError
 from fullyconnected.symbolic.expression import (
     Binary,
@@ -17,10 +19,7 @@ from fullyconnected.symbolic.expression import (
     names_in,
 )
 
-__all__ = [
-    "ADDED", "COMPARED", "GREEK", "LEVEL", "MULTIPLIED", "OVER", "RAISED", "SCALARS", "SIGNED", "WHOLE", "Notation",
-    "plain",
-]  # fmt: skip
+__all__ = ["ADDED", "GREEK", "LEVEL", "OVER", "RAISED", "WHOLE", "Notation", "plain"]
 
 COMPARED, ADDED, MULTIPLIED, SIGNED, RAISED, WHOLE = range(6)  # how tightly an operator binds
 LEVEL = {"+": ADDED, "-": ADDED, "*": MULTIPLIED, "/": MULTIPLIED, "@": MULTIPLIED, "^": RAISED}
@@ -40,6 +39,8 @@ class Notation:
 
     ten = False  # whether 1e-7 is written as a product with a power of ten
     runs = False  # whether it is source code, which cannot express functions without a known formula
+    # functions with a form of their own: how they are written around their operands, and how tightly that binds
+    forms: Mapping[str, tuple[str, int]] = {}
 
     def __call__(self, node: Expression) -> str:
         return self.write(node)
@@ -149,7 +150,14 @@ class Notation:
         raise self.lacks(f"{kind} over entries")
 
     def call(self, function: str, operands: tuple[Expression, ...]) -> tuple[str, int]:
-        raise self.lacks(f"the function {function}")
+        written = [self.write(operand, WHOLE if function == "pick" else COMPARED) for operand in operands]
+        if function in self.forms:
+            form, level = self.forms[function]
+            return form.format(*written), level
+        return self.function(function, written), WHOLE
+
+    def function(self, name: str, operands: list[str]) -> str:
+        raise self.lacks(f"the function {name}")
 
     def opaque(self, name: str, operands: list[str]) -> str:
         return f"{name}({', '.join(operands)})"

@@ -9,6 +9,14 @@ __all__ = ["Text", "text"]
 class Text(Notation):
     """Plain text such as ``x' dL/dz1``: a matrix product has no sign, and ``*`` multiplies entry by entry."""
 
+    forms = {
+        "expm1": ("exp({0}) - 1", ADDED),
+        "softplus": ("log(1 + exp({0}))", WHOLE),
+        "onehot": ("onehot({0})", WHOLE),
+        "pick": ("{0}[{1}]", WHOLE),
+        "abs": ("|{0}|", WHOLE),
+    }
+
     def name(self, name: Name) -> str:
         return name.text
 
@@ -32,19 +40,8 @@ class Text(Notation):
         index, inside = f"_{OVER[over]}" if OVER[over] else "", self.write(operand)
         return (f"log(sum{index}(exp({inside})))" if kind == "logsumexp" else f"{kind}{index}({inside})"), WHOLE
 
-    def call(self, function: str, operands: tuple[Expression, ...]) -> tuple[str, int]:
-        match function, operands:
-            case "expm1", (x,):
-                return f"exp({self.write(x)}) - 1", ADDED
-            case "softplus", (x,):
-                return f"log(1 + exp({self.write(x)}))", WHOLE
-            case "onehot", (t, _):
-                return f"onehot({self.write(t)})", WHOLE
-            case "pick", (z, t):
-                return f"{self.write(z, WHOLE)}[{self.write(t)}]", WHOLE
-            case "abs", (x,):
-                return f"|{self.write(x)}|", WHOLE
-        return f"{function}({', '.join(map(self.write, operands))})", WHOLE
+    def function(self, name: str, operands: list[str]) -> str:
+        return self.opaque(name, operands)
 
 
 text = Text()
