@@ -14,7 +14,7 @@ import operator
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -37,12 +37,14 @@ from fullyconnected.symbolic.expression import (
     Values,
     call,
     chain,
+    mapped,
     number,
     sides,
 )
 
 __all__ = ["FUNCTIONS", "entry", "evaluate", "exact", "shape_of", "size_of"]
 
+P = TypeVar("P")
 
 _erfc: Callable[[Any], Any] = np.vectorize(math.erfc, otypes=[np.float64])
 
@@ -163,15 +165,13 @@ def entry(node: Expression, at: Shape, values: Values) -> Expression:
             index = tuple(0 if n == 1 else i for n, i in zip(array.shape[::-1], at[::-1], strict=False))[::-1]
             value = array[index]
             return Number(value.item(), shown(value), node.quantity + place(index))
-        case Number() | Gap():
-            return node
         case Transposed(operand):
             return entry(operand, at[::-1], values)
         case Binary("@", left, right):
             split = len(shape_of(left, values)) - 1
-            inner = shape_of(right, values)[0]
             return _added(
-                inner, lambda k: entry(left, (*at[:split], k), values) * entry(right, (k, *at[split:]), values)
+                range(shape_of(right, values)[0]),
+                lambda k: entry(left, (*at[:split], k), values) * entry(right, (k, *at[split:]), values),
             )
         case Reduce(kind, over, operand):
             return _reduced(kind, over, operand, at, values)
@@ -187,13 +187,7 @@ def entry(node: Expression, at: Shape, values: Values) -> Expression:
             right_one = entry(t, at[:1], values)
             assert isinstance(right_one, Number)
             return entry(z, (at[0], int(right_one.value)), values)
-        case Call(function, operands):
-            return Call(function, tuple(entry(operand, at, values) for operand in operands))
-        case Negative(operand):
-            return Negative(entry(operand, at, values))
-        case Binary(sign, left, right):
-            return Binary(sign, entry(left, at, values), entry(right, at, values))
-    raise TypeError(node)
+    return mapped(node, lambda operand: entry(operand, at, values))
 
 
 def _compared(node: Compare, at: Shape, values: Values) -> bool:
@@ -201,11 +195,11 @@ def _compared(node: Compare, at: Shape, values: Values) -> bool:
     return bool(left > right)
 
 
-def _added(count: int, term: Callable[[int], Expression]) -> Expression:
-    if count <= TERMS:
-        return chain("+", [term(k) for k in range(count)])
+def _added(places: Sequence[P], term: Callable[[P], Expression]) -> Expression:
+    if len(places) <= TERMS:
+        return chain("+", [*map(term, places)])
     kept = TERMS // 2
-    return chain("+", [*map(term, range(kept)), Gap(count - kept - 1), term(count - 1)])
+    return chain("+", [*map(term, places[:kept]), Gap(len(places) - kept - 1), term(places[-1])])
 
 
 def _reduced(kind: str, over: str, operand: Expression, at: Shape, values: Values) -> Expression:
@@ -217,15 +211,18 @@ def _reduced(kind: str, over: str, operand: Expression, at: Shape, values: Value
         places = [(i, *at[-1:]) for i in range(shape[0])]
     else:
         places = list(product(*map(range, shape)))
+
+    def term(here: Shape) -> Expression:
+        return entry(operand, here, values)
+
     if kind == "max":
         array = evaluate(operand, values)
-        return entry(operand, places[int(np.argmax([array[place] for place in places]))], values)
+        return term(places[int(np.argmax([array[place] for place in places]))])
     if kind == "logsumexp":
-        return call("log", _added(len(places), lambda k: call("exp", entry(operand, places[k], values))))
+        return call("log", _added(places, lambda here: call("exp", term(here))))
+    added = _added(places, term)
     if kind == "var":
-        middle = _added(len(places), lambda k: entry(operand, places[k], values)) / len(places)
-        return _added(len(places), lambda k: (entry(operand, places[k], values) - middle) ** 2) / len(places)
-    added = _added(len(places), lambda k: entry(operand, places[k], values))
+        return _added(places, lambda here: (term(here) - added / len(places)) ** 2) / len(places)
     return added / len(places) if kind == "mean" else added
 
 

@@ -8,7 +8,7 @@ A formula is written with Python's operators on :class:`Name`.
 ['x', 'W1', 'b1']
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -19,46 +19,32 @@ from fullyconnected.symbolic.digits import shown
 
 __all__ = [
     "TERMS", "Binary", "Call", "Cases", "Compare", "Expression", "Gap", "Name", "Negative", "Number", "Opaque",
-    "Reduce", "Transposed", "Values", "call", "chain", "entrywise", "mean", "most", "names_in", "number", "opaque",
-    "sides", "total", "where", "with_names",
+    "Reduce", "Transposed", "Values", "call", "chain", "entrywise", "mapped", "mean", "most", "names_in", "number",
+    "opaque", "sides", "total", "where", "with_names",
 ]  # fmt: skip
 
 TERMS = 8  # of a longer sum, only the first terms and the last are shown
+
+
+def _binary(operator: str, *, swapped: bool = False) -> Callable[[Any, Any], "Expression"]:
+    """Return the method for one of Python's operators; ``swapped`` if the node stands to its right."""
+
+    def combined(self: "Expression", other: Any) -> "Expression":
+        left, right = (number(other), self) if swapped else (self, number(other))
+        return Binary(operator, left, right)
+
+    return combined
 
 
 @dataclass(frozen=True)
 class Expression:
     """A node of a formula; Python's operators combine nodes to trees."""
 
-    def __add__(self, other: Any) -> "Expression":
-        return Binary("+", self, number(other))
-
-    def __radd__(self, other: Any) -> "Expression":
-        return Binary("+", number(other), self)
-
-    def __sub__(self, other: Any) -> "Expression":
-        return Binary("-", self, number(other))
-
-    def __rsub__(self, other: Any) -> "Expression":
-        return Binary("-", number(other), self)
-
-    def __mul__(self, other: Any) -> "Expression":
-        return Binary("*", self, number(other))
-
-    def __rmul__(self, other: Any) -> "Expression":
-        return Binary("*", number(other), self)
-
-    def __truediv__(self, other: Any) -> "Expression":
-        return Binary("/", self, number(other))
-
-    def __rtruediv__(self, other: Any) -> "Expression":
-        return Binary("/", number(other), self)
-
-    def __matmul__(self, other: "Expression") -> "Expression":
-        return Binary("@", self, other)
-
-    def __pow__(self, exponent: Any) -> "Expression":
-        return Binary("^", self, number(exponent))
+    __add__, __radd__ = _binary("+"), _binary("+", swapped=True)
+    __sub__, __rsub__ = _binary("-"), _binary("-", swapped=True)
+    __mul__, __rmul__ = _binary("*"), _binary("*", swapped=True)
+    __truediv__, __rtruediv__ = _binary("/"), _binary("/", swapped=True)
+    __matmul__, __pow__ = _binary("@"), _binary("^")
 
     def __neg__(self) -> "Expression":
         return Negative(self)
@@ -255,12 +241,19 @@ def entrywise(node: Expression) -> bool:
     return not mixes and all(map(entrywise, sides(node)))
 
 
+def mapped(node: Expression, change: Callable[[Expression], Expression]) -> Expression:
+    """Return a node with each of its operands changed."""
+
+    def changed(field: Any) -> Any:
+        if isinstance(field, tuple):
+            return tuple(map(changed, field))
+        return change(field) if isinstance(field, Expression) else field
+
+    return type(node)(*map(changed, vars(node).values()))
+
+
 def with_names(node: Expression, names: Mapping[Name, Expression]) -> Expression:
     """Return the formula with some names replaced by other nodes."""
-
-    def renamed(field: Any) -> Any:
-        if isinstance(field, tuple):
-            return tuple(map(renamed, field))
-        return with_names(field, names) if isinstance(field, Expression) else field
-
-    return names.get(node, node) if isinstance(node, Name) else type(node)(*map(renamed, vars(node).values()))
+    if isinstance(node, Name):
+        return names.get(node, node)
+    return mapped(node, lambda operand: with_names(operand, names))
