@@ -122,7 +122,9 @@ def test_the_settings_of_a_run_are_the_same_wherever_they_stand():
 def test_every_alias_is_one():
     for name in annotations.__all__:
         alias = getattr(annotations, name)
-        assert isinstance(alias, type | str | types.UnionType | types.GenericAlias) or typing.get_origin(alias), name
+        # TypeAliasType (of NumPy 2.5) is new in Python 3.12
+        kinds = (type, str, types.UnionType, types.GenericAlias, getattr(typing, "TypeAliasType", type))
+        assert isinstance(alias, kinds) or typing.get_origin(alias), name
 
 
 def test_nothing_loads_them_at_run_time():

@@ -40,7 +40,7 @@ def networks(x: NDArray[np.float32], seeds: np.random.Generator) -> None:
     net = fc.Network([fc.Dense(2, 3, "relu"), fc.Dropout(0.5), fc.Dense(3, 1)], dtype="float64", seed=seeds)
     assert_type(net, fc.Network)
     assert_type(fc.mlp([2, 3, 1], activation="tanh", dtype=np.float64, seed=0), fc.Network)
-    fc.mlp((x.shape[1], 16, int(x.max()) + 1), fc.LeakyReLU(0.1), output_activation="sigmoid", dtype=net.dtype)
+    fc.mlp((x.shape[1], 16, int(x[0, 0]) + 1), fc.LeakyReLU(0.1), output_activation="sigmoid", dtype=net.dtype)
     fc.mlp(np.array([2, 3, 1]), (np.tanh, lambda z: 1 - np.tanh(z) ** 2))
     for dtype in (np.float32, np.float64):
         fc.mlp([2, 1], None, dtype=dtype)
@@ -260,17 +260,20 @@ trainer: Trainer = Epochs()
 
 
 def mistakes(net: fc.Network, x: NDArray[np.float32], t: NDArray[np.int64]) -> None:
-    """What runs into an error, or would do another thing than it says."""
-    net.predict(None)  # type: ignore[arg-type]
-    net.predict(open)  # type: ignore[arg-type]
+    """What runs into an error, or would do another thing than it says.
+
+    From NumPy 2.5 on, ``ArrayLike`` lets more pass: there, some of the comments are unused.
+    """
+    net.predict(None)  # type: ignore[arg-type, unused-ignore]
+    net.predict(open)  # type: ignore[arg-type, unused-ignore]
     net.predict(x, engine=True)  # type: ignore[arg-type]
     net(x)  # type: ignore[operator]
     net.fit(x, t)  # type: ignore[attr-defined]
     net.evaluate(x, t, fc.HalfSquaredError)  # type: ignore[arg-type]
     net.evaluate(x, t, None)  # type: ignore[arg-type]
     net.loss = fc.Adam(0.1)  # type: ignore[assignment]
-    net.theta = None  # type: ignore[assignment]
-    net.params[0].W = "zeros" if x.size else None  # type: ignore[assignment]
+    net.theta = None  # type: ignore[assignment, unused-ignore]
+    net.params[0].W = "zeros" if x.size else None  # type: ignore[assignment, unused-ignore]
     fc.mlp(784, 10)  # type: ignore[arg-type]
     fc.mlp([784, 32.5, 10])  # type: ignore[list-item]
     fc.mlp([784, 10], activation=np.tanh)  # type: ignore[arg-type]

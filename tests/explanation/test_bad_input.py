@@ -106,6 +106,7 @@ def named(name):
 
     for each in (Scale, Double, Squares, Rule):
         each.name = name
+    Scale.name = name.replace(".", ":")  # the dot stands between a block and its layers
     layers = [fc.Dense(2, 2, Double()), fc.Residual([Scale()]), Scale(), fc.Dense(2, 2)]
     return fc.Network(layers, dtype="float64", seed=0), Squares(), Rule()
 
