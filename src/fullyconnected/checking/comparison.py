@@ -13,7 +13,9 @@ from fullyconnected.checking.hints import hint
 from fullyconnected.checking.report import Report, TensorReport
 from fullyconnected.core.arrays import Array
 
-__all__ = ["Subject", "step_at"]
+__all__ = ["Kinks", "Subject", "step_at"]
+
+Kinks = Iterator[tuple[str, Array | None]]  # each layer and the loss, and the signed distances from its kinks, if any
 
 RESOLVED = 5e-4  # error bound, relative to the largest entry, up to which a mistake of a thousandth is seen
 TOGETHER = 64  # entries that are examined before the check for a wrong one
@@ -31,8 +33,7 @@ class Subject:
     arrays: dict[str, Array]  # float64; changed in place, and restored
     claimed: dict[str, Array]
     value: Callable[[], float]
-    # after value(): the name of each layer or loss with kinks, and the signed distances from them
-    kinks: Callable[[], Iterator[tuple[str, Array]]]
+    kinks: Callable[[], Kinks]  # after value()
     own: Callable[[], Mapping[str, Array]]  # the gradients by the layers' NumPy code, in the network's dtype
     again: Callable[[np.random.Generator | None], Mapping[str, Array]]  # the same in float64, with random rounding
     rows: int
@@ -135,7 +136,7 @@ class Subject:
 
     def _signs(self) -> list[tuple[str, Array]]:
         """Return the side of each kink on which the last value was computed."""
-        return [(name, np.sign(distances)) for name, distances in self.kinks()]
+        return [(name, np.sign(distances)) for name, distances in self.kinks() if distances is not None]
 
     def _beside(
         self, array: Array, entry: tuple[int, ...], step: float, look: Callable[[], Any]

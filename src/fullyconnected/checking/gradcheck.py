@@ -14,13 +14,12 @@ The differences are always computed in float64. The gradient of a float32 networ
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fullyconnected.base import ActivationFunction, Layer, Loss
-from fullyconnected.checking.comparison import Subject
+from fullyconnected.checking.comparison import Kinks, Subject
 from fullyconnected.checking.report import Report, TensorReport
 from fullyconnected.core.arrays import Array, Cache
 from fullyconnected.core.checks import as_rows, count, number
@@ -176,14 +175,9 @@ def of_network(
             found = float(batch.loss_of(batch.forward(train=train)))
             return found + float(workspace.add_l2(l2)) if l2 else found
 
-    def kinks() -> Iterator[tuple[str, Array]]:
-        for op, p, rows, _, _ in batch.bound():
-            distances = op.layer.kink_distances(p, rows)
-            if distances is not None:
-                yield op.name, distances
-        distances = data.loss.kink_distances(batch.z, batch.t)
-        if distances is not None:
-            yield f"the loss {data.loss.name}", distances
+    def kinks() -> Kinks:
+        yield from ((op.name, op.layer.kink_distances(p, rows)) for op, p, rows, *_ in batch.bound())
+        yield f"the loss {loss.name}", loss.kink_distances(batch.z, batch.t)
 
     value()
     size = max(1.0, float(np.abs(batch.z).max()))
@@ -239,10 +233,8 @@ def _of_loss(loss: Loss, x: Any, t: Any, sample_weight: Any) -> Subject:
     exact = z.astype(np.float64)
     targets = loss.encode_targets(np.asarray(t), z.shape[1])
 
-    def kinks() -> Iterator[tuple[str, Array]]:
-        distances = loss.kink_distances(exact, targets)
-        if distances is not None:
-            yield f"the loss {loss.name}", distances
+    def kinks() -> Kinks:
+        yield f"the loss {loss.name}", loss.kink_distances(exact, targets)
 
     def value() -> float:
         with np.errstate(all="ignore"):
