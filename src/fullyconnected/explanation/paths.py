@@ -221,17 +221,20 @@ class _Slopes:
         self.bound = list(recorder.batch.bound())
         self.memo: dict[tuple[int, int], Any] = {}  # slopes by operation and the wire that it reads
 
-    def one_hot(self, i: int, dy: Array) -> tuple[Any, Any, Any]:
-        """Return the results of operation i's backward for a gradient: g, dx, and d_skip at the end of a block.
+    def backward(self, i: int, at: Any) -> tuple[Any, Any, Any]:
+        """Return the results of operation i's backward: g, dx, and d_skip at the end of a block.
 
-        Forward is run first, as backward may overwrite a cache.
+        The gradient is 1 at an entry of y, or at all of them (``...``), and 0 elsewhere. Forward is run first, as
+        backward may overwrite a cache.
         """
         op, p, x, c, y = self.bound[i]
+        dy = np.zeros_like(y)
+        dy[at] = 1
         g = Views({tensor.letter: np.full(tensor.shape, math.nan, dy.dtype) for tensor in op.params})
         dx = np.full_like(x, math.nan)
         with np.errstate(all="ignore"):
             op.layer.forward(p, x, c, y, train=self.recorder.train)
-            op.layer.backward(p, x, c, y, dy.copy(), g, dx)
+            op.layer.backward(p, x, c, y, dy, g, dx)
         return g, dx, c.d_skip.copy() if op.layer.skips else None
 
     def starts(self, name: Name, at: Shape) -> tuple[list[_Partial], int]:
@@ -246,9 +249,7 @@ class _Slopes:
         columns = [at[-1]] if kind in OWN_COLUMN else range(shape[1])
         for row in range(shape[0]):
             for j in columns:
-                dy = np.zeros(shape, r.theta.dtype)
-                dy[row, j] = 1
-                g, *_ = self.one_hot(i, dy)
+                g, *_ = self.backward(i, (row, j))
                 if slope := float(getattr(g, letter)[at]):
                     said = f"dy{name.index}[{row},{j}]/d{name.text}"
                     if kind == "dense":
@@ -287,9 +288,9 @@ class _Slopes:
             return self.memo[i, source]
         r = self.recorder
         op, shape = r.program.operations[i], r.values[r.wires[i + 1]].shape
-        which = 1 if source == i else 2  # the position of dx or d_skip in the results of one_hot
+        which = 1 if source == i else 2  # the position of dx or d_skip in the results of backward
         if _alone(op.layer, r.train, shape[0]):  # one gradient of ones gives all slopes
-            slopes = self.one_hot(i, np.ones(shape, r.theta.dtype))[which]
+            slopes = self.backward(i, ...)[which]
         elif math.prod(shape) > WIDE:
             raise ConfigError(
                 f"focus: {r.names[i]} joins {math.prod(shape):,} numbers, too many to follow; give fewer rows"
@@ -297,9 +298,7 @@ class _Slopes:
         else:
             slopes = np.zeros((*shape, *r.values[r.wires[source]].shape), r.theta.dtype)
             for entry in np.ndindex(shape):
-                dy = np.zeros(shape, r.theta.dtype)
-                dy[entry] = 1
-                slopes[entry] = self.one_hot(i, dy)[which]
+                slopes[entry] = self.backward(i, entry)[which]
         self.memo[i, source] = slopes
         return slopes
 
