@@ -90,6 +90,15 @@ void copy_rows(Rows<T> from, Rows<T> to, Range r, ptrdiff_t n) {
         each<T>(n, [&](Place<T> p) { p.put(to.data + i * to.row, p.get(from.data + i * from.row)); });
 }
 
+// Writes f(a, b) into `to`, entry by entry.
+template <class T, class F>
+FC_INLINE void combine(Rows<T> a, Rows<T> b, Rows<T> to, Range r, ptrdiff_t n, F f) {
+    for (ptrdiff_t i = r.from; i < r.to; i++)
+        each<T>(n, [&](Place<T> p) {
+            p.put(to.data + i * to.row, f(p.get(a.data + i * a.row), p.get(b.data + i * b.row)));
+        });
+}
+
 template <class T>
 void layer_norm_forward(const Operation<T>& op, const T* theta, Range r) {
     const ptrdiff_t n = op.n_in;
@@ -165,23 +174,12 @@ void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const O
         case Kind::dropout:
             if (!train || op.setting == 0) return copy_rows(op.x, op.y, r, op.n_in);
             draw_mask(seed, step, op.layer, op.setting, op.kept, r.from, r.to, op.n_in);
-            for (ptrdiff_t i = r.from; i < r.to; i++)
-                each<T>(op.n_in, [&](Place<T> p) {
-                    p.put(op.y.data + i * op.y.row,
-                          p.get(op.x.data + i * op.x.row) * p.get(op.kept.data + i * op.kept.row));
-                });
-            return;
+            return combine(op.x, op.kept, op.y, r, op.n_in, [](V<T> x, V<T> mask) { return x * mask; });
         case Kind::layer_norm:
             return layer_norm_forward(op, theta, r);
-        case Kind::add: {
-            const Rows<T> saved = all_of_them[op.partner].x;
-            for (ptrdiff_t i = r.from; i < r.to; i++)
-                each<T>(op.n_in, [&](Place<T> p) {
-                    p.put(op.y.data + i * op.y.row,
-                          p.get(op.x.data + i * op.x.row) + p.get(saved.data + i * saved.row));
-                });
-            return;
-        }
+        case Kind::add:
+            return combine(op.x, all_of_them[op.partner].x, op.y, r, op.n_in,
+                           [](V<T> x, V<T> saved) { return x + saved; });
         default:
             return;
     }
@@ -358,26 +356,15 @@ void backward(ThreadContext<T>& context, const Operation<T>& op, const Operation
             return;
         case Kind::dropout:
             if (!run.train || op.setting == 0) return copy_rows(op.dy, op.dx, r, n);
-            for (ptrdiff_t i = r.from; i < r.to; i++)
-                each<T>(n, [&](Place<T> p) {
-                    p.put(op.dx.data + i * op.dx.row,
-                          p.get(op.dy.data + i * op.dy.row) * p.get(op.kept.data + i * op.kept.row));
-                });
-            return;
+            return combine(op.dy, op.kept, op.dx, r, n, [](V<T> dy, V<T> mask) { return dy * mask; });
         case Kind::layer_norm:
             return layer_norm_backward(op, run.theta, r);
-        case Kind::add: {
+        case Kind::add:
             copy_rows(op.dy, run.operations[op.partner].kept, r, n);
             if (op.dx.data) copy_rows(op.dy, op.dx, r, n);
             return;
-        }
         case Kind::save:
-            for (ptrdiff_t i = r.from; i < r.to; i++)
-                each<T>(n, [&](Place<T> p) {
-                    p.put(op.dx.data + i * op.dx.row,
-                          p.get(op.dy.data + i * op.dy.row) + p.get(op.kept.data + i * op.kept.row));
-                });
-            return;
+            return combine(op.dy, op.kept, op.dx, r, n, [](V<T> dy, V<T> skipped) { return dy + skipped; });
         default:
             return;
     }
