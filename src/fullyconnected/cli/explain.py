@@ -91,15 +91,13 @@ def _row_of_table(options: argparse.Namespace) -> tuple[Any, Any, Any, dict[str,
                 f"--row {row}: {options.data} has {len(table.x):,} rows below its header, 0 to {len(table.x) - 1:,}"
             )
     names = [f"x[{i}] is {name}" for i, name in enumerate(model.features[:50])]
+    target = ", minus its mean, over its deviation"
+    if model.classes is not None:
+        target = ": " + ", ".join(f"{i} is {label}" for i, label in enumerate(model.classes[:50]))
     about = {
         "data": f"{options.data}, row{'s' * (len(rows) > 1)} {', '.join(map(str, rows))}, counted from 0",
         "inputs": f"{', '.join(names)}{', ...' * (len(model.features) > 50)}; each minus its mean, over its deviation",
-        "target": model.target
-        + (
-            ", minus its mean, over its deviation"
-            if model.classes is None
-            else ": " + ", ".join(f"{i} is {label}" for i, label in enumerate(model.classes[:50]))
-        ),
+        "target": f"{model.target}{target}",
     }
     x, t = model.standardise(table)[rows], model.targets(table)[rows]
     return model.net, x, t, {"loss": model.loss, "optimizer": "sgd"}, about

@@ -117,15 +117,8 @@ def run(options: argparse.Namespace) -> int:
         say(f"classes: {_some(model.classes)}")
     say(f"{len(plan.training_rows):,} rows for training, {len(plan.validation_rows):,} held back for validation")
     say("", model.net.summary(), "")
-    history = plan.train(
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        lr=options.lr,
-        patience=options.patience,
-        monitor=options.monitor,
-        seed=options.seed,
-        progress=not options.quiet,
-    )
+    given = {name: getattr(options, name) for name in ("epochs", "batch_size", "lr", "patience", "monitor", "seed")}
+    history = plan.train(**given, progress=not options.quiet)
     if history.interrupted and history.best_epoch is None:
         return report("interrupted before the first epoch was complete; nothing is saved", INTERRUPTED)
     saved = _save(model, options.output)
