@@ -92,7 +92,7 @@ class DivergenceError(FullyConnectedError, ArithmeticError):
     epoch, step : int
         Where it happened, counted from 1 (steps over the whole run).
     learning_rate : float
-        The rate of that step, schedule included.
+        The rate of that step, with all factors, such as that of the schedule.
     layer : str
         The first layer whose parameters or output are not finite, or ``"loss"``.
     advice : str

@@ -94,7 +94,10 @@ class Engine:
         raise NotImplementedError(f"{type(self).__name__} has no supports; see help(fc.Engine)")
 
     def trainer(self, task: Task, state: TrainingState) -> Trainer:
-        """Return the trainer of one run; its epochs change ``state``, and raise DivergenceError if the run diverges."""
+        """Return the trainer of one run; its epochs change ``state``, and raise DivergenceError if the run diverges.
+
+        The learning rate is the optimizer's, times ``state.lr_factor``, times what a schedule returns.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no trainer; see help(fc.Engine)")
 
     def gradient(

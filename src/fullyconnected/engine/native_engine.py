@@ -140,11 +140,12 @@ class NativeTrainer:
         """Return the learning rate of each step of an epoch."""
         task = self.task
         steps = n_batches(rows, task.batch_size, task.program.least_rows)
+        lr = task.rule.lr * self.state.lr_factor
         if task.schedule is not None:
-            lr, epoch = task.rule.lr, self.state.epoch
+            epoch = self.state.epoch
             return np.array([lr * factor(task.schedule, epoch + i / steps) for i in range(steps)])
-        if self._rates.size != steps:
-            self._rates = np.full(steps, float(task.rule.lr))
+        if self._rates.size != steps or self._rates[0] != lr:
+            self._rates = np.full(steps, float(lr))
         return self._rates
 
     def _first_not_finite(self, order: Rows) -> str:

@@ -116,7 +116,7 @@ class NumpyTrainer:
         load, check_loss, before_update = self.load, self.check_loss, self.before_update
         total: Any = 0.0
         weight = 0.0
-        lr = optimizer.lr
+        lr = base = optimizer.lr * state.lr_factor
         least = task.program.least_rows
         steps = n_batches(len(order), task.batch_size, least)
         with np.errstate(all="ignore"):  # numbers that are not finite are found below, and raise DivergenceError
@@ -125,7 +125,7 @@ class NumpyTrainer:
                 if share == 0:  # every row has weight zero, so the batch makes no step
                     continue
                 if schedule is not None:
-                    lr = optimizer.lr * factor(schedule, state.epoch + i / steps)
+                    lr = base * factor(schedule, state.epoch + i / steps)
                 value = batch.loss_and_gradient(train=True, l2=task.l2)
                 state.step += 1
                 value = check_loss(value, batch, lr)

@@ -23,7 +23,8 @@ class Best(NamedTuple):
 class TrainingState:
     """The state of a run: saving it after epoch a and resuming for b epochs equals a + b epochs, bit for bit.
 
-    ``theta`` and ``state`` are the network's own vectors; ``slots`` is the optimizer state.
+    ``theta`` and ``state`` are the network's own vectors; ``slots`` is the optimizer state. ``lr_factor`` multiplies
+    the optimizer's learning rate, beside a schedule; it may change between epochs.
     """
 
     theta: Array
@@ -32,6 +33,7 @@ class TrainingState:
     slots: dict[str, Array]
     step: int = 0
     epoch: int = 0
+    lr_factor: float = 1.0
     best: Best | None = None
     records: dict[str, list[float]] = field(default_factory=dict)
 
@@ -43,5 +45,6 @@ class TrainingState:
         into.theta[...], into.state[...] = self.theta, self.state
         for name, slot in self.slots.items():
             into.slots[name][...] = slot
-        into.step, into.epoch, into.best, into.records = self.step, self.epoch, self.best, self.records
+        into.step, into.epoch, into.lr_factor = self.step, self.epoch, self.lr_factor
+        into.best, into.records = self.best, self.records
         return into

@@ -1,5 +1,6 @@
 """The checkpoint: a model file that also holds the state of a run, so that the run can be resumed."""
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -33,6 +34,7 @@ def write_checkpoint(
         "seed": state.seed,
         "step": state.step,
         "epoch": state.epoch,
+        "lr_factor": float(state.lr_factor),
         # as text, since a metric may be NaN, which JSON does not have; repr keeps every bit
         "records": {
             name: [repr(float(value)) for value in values[: state.epoch]] for name, values in state.records.items()
@@ -59,6 +61,7 @@ def read_checkpoint(
         if (words := problem(run)) is not None:
             raise CheckpointError(f"{name} {words}")
         seed, step, epoch = (_count(run[key]) for key in ("seed", "step", "epoch"))
+        lr_factor = _factor(run.get("lr_factor", 1.0))  # older files have none
         records = {str(key): [float(value) for value in values] for key, values in run["records"].items()}
         theta, running = _like(model.theta, state.theta), _like(model.state, state.state)
         slots = {key: _like(model.vectors.pop(f"slot.{key}"), slot) for key, slot in state.slots.items()}
@@ -78,13 +81,20 @@ def read_checkpoint(
     state.theta[...], state.state[...] = theta, running
     for key, slot in slots.items():
         state.slots[key][...] = slot
-    state.seed, state.step, state.epoch, state.best, state.records = seed, step, epoch, best, records
+    state.seed, state.step, state.epoch, state.lr_factor = seed, step, epoch, lr_factor
+    state.best, state.records = best, records
 
 
 def _count(value: Any) -> int:
     if type(value) is not int or not 0 <= value < 1 << 64:
         raise ValueError(f"{value!r:.80} is not a count")
     return value
+
+
+def _factor(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise ValueError(f"{value!r:.80} is not a factor of the learning rate")
+    return float(value)
 
 
 def _like(vector: Array, wanted: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.base import Metric, Solver
-from fullyconnected.core.batches import epoch_order
+from fullyconnected.core.batches import Rows, epoch_order
 from fullyconnected.core.checks import Columns, columns_of, number
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.core.randomness import as_seed
@@ -123,7 +123,7 @@ class Run:
     def epoch(self) -> Epoch:
         """Train an epoch, evaluate and record it, and write the checkpoint if it is due."""
         state, began = self.state, time.perf_counter()
-        order = epoch_order(self.rows, state.seed, state.epoch, shuffle=self.shuffle)
+        order = self.order()
         theta, running, begun = state.theta.copy(), state.state.copy(), state.step
         try:
             loss = self.trainer.epoch(order)
@@ -131,7 +131,9 @@ class Run:
                 name = f"epoch of the engine {self.engine.name!a}"
                 loss = number(f"what {name} returns", loss, least=-inf)
                 if not (np.isfinite(state.theta).all() and np.isfinite(state.state).all()):
-                    raise DivergenceError(state.epoch + 1, state.step, self.task.rule.lr, f"what {name} wrote")
+                    raise DivergenceError(
+                        state.epoch + 1, state.step, self.task.rule.lr * state.lr_factor, f"what {name} wrote"
+                    )
             epoch = self.record(loss, began)
         except BaseException as error:
             # Ctrl-C may interrupt between an update that overflows and the loss that would show it
@@ -148,6 +150,10 @@ class Run:
         if self.checkpoint is not None:
             self.checkpoint.after_epoch(state)
         return epoch
+
+    def order(self) -> Rows:
+        """Return the order in which the next epoch visits the rows."""
+        return epoch_order(self.rows, self.state.seed, self.state.epoch, shuffle=self.shuffle)
 
     def train(self, total: int, shown: display.Progress) -> None:
         """Train up to epoch ``total``, or until early stopping or a solver ends the run."""
