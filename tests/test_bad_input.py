@@ -558,7 +558,7 @@ class TestNewcomers:
             (lambda: fc.Network([fc.Dense(2, 3), "relu"]), 'fc.Activation("relu")'),
             (lambda: fc.Network([fc.Dense(2, 3), fc.Dropout]), "call it, Dropout(...)"),
             (lambda: fc.Dense(2, 3, fc.Activation("relu")), 'by its name, such as "relu"'),
-            (lambda: fc.Adam(nonsense=1), "Known: beta1, beta2, epsilon, lr."),
+            (lambda: fc.Adam(nonsense=1), "Known: beta1, beta2, epsilon, epsilon_hat, lr."),
             (lambda: fc.Network(fc.Dense(2, 3), fc.Dense(3, 1)), "fc.Network([fc.Dense(2, 3), fc.Dense(3, 1)])"),
             (lambda: fc.Network(fc.Dense(2, 3)), "fc.Network(["),
             (lambda: fc.Adam(learning_rate=0.1), "did you mean 'lr'?"),

@@ -234,8 +234,8 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     run_.loss = named(losses, spec.loss.name);
     run_.loss_setting = spec.loss.setting;
     const OptimizerSpec& rule = spec.optimizer;
-    run_.optimizer = {named(rules, rule.rule), rule.decay, rule.beta1, rule.beta2, rule.epsilon,
-                      rule.weight_decay,       vectors.m,  vectors.v};
+    run_.optimizer = {named(rules, rule.rule), rule.decay,       rule.beta1, rule.beta2, rule.epsilon,
+                      rule.weight_decay,       rule.epsilon_hat, vectors.m,  vectors.v};
     run_.l2 = spec.l2;
     run_.max_norm = spec.max_norm;
     scratch_ = scratch_for<T>(arena_, entry, run_.threads);

@@ -39,6 +39,7 @@ struct LossSpec {
 struct OptimizerSpec {
     std::string rule;
     double decay, beta1, beta2, epsilon, weight_decay;
+    bool epsilon_hat;
 };
 
 struct TrainerSpec {

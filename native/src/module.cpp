@@ -281,6 +281,7 @@ NB_MODULE(_native, m) {
         .def_rw("beta1", &OptimizerSpec::beta1)
         .def_rw("beta2", &OptimizerSpec::beta2)
         .def_rw("epsilon", &OptimizerSpec::epsilon)
+        .def_rw("epsilon_hat", &OptimizerSpec::epsilon_hat)
         .def_rw("weight_decay", &OptimizerSpec::weight_decay);
     nb::class_<TrainerSpec>(m, "TrainerSpec")
         .def(nb::init<>())

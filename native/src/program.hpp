@@ -105,7 +105,8 @@ struct Optimizing {
     Rule rule;
     double decay;  // the factor on v: momentum of Momentum and Nesterov, rho of RMSProp
     double beta1, beta2, epsilon, weight_decay;
-    T *m, *v;  // slots: v alone for momentum and RMSProp
+    bool epsilon_hat;  // Adam adds epsilon to the root before its correction
+    T *m, *v;          // slots: v alone for momentum and RMSProp
 };
 
 // The types of numbers that x may have, each with its name in Type.

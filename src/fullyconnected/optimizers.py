@@ -6,14 +6,15 @@ to theta piece by piece. A solver uses all rows at once, and chooses its own ste
 """
 
 from collections.abc import Callable
+from dataclasses import field
 from typing import Any, ClassVar
 
 from fullyconnected.base import Optimizer, Solver
 from fullyconnected.core.arrays import Array, Cache, Views
-from fullyconnected.core.checks import count, number
+from fullyconnected.core.checks import count, flag, number
 from fullyconnected.core.contracts import check_shapes
 from fullyconnected.core.registry import Registry
-from fullyconnected.core.settings import Settings, settings
+from fullyconnected.core.settings import LATER, Settings, settings
 from fullyconnected.errors import ConfigError, missing
 
 __all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Momentum", "Nesterov", "RMSProp"]
@@ -192,6 +193,9 @@ class Adam(SGD):
     With t the step, counted from 1: ``m = beta1 m + (1 - beta1) g``, ``v = beta2 v + (1 - beta2) g^2``,
     ``theta -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)``.
 
+    With ``epsilon_hat``, as in TensorFlow and scikit-learn:
+    ``theta -= lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + epsilon)``.
+
     Parameters
     ----------
     lr : float
@@ -200,6 +204,8 @@ class Adam(SGD):
         The factors on the previous m and v in each step, in [0, 1).
     epsilon : float
         Added outside the corrected root, positive.
+    epsilon_hat : bool
+        Whether epsilon is added to the root of v itself, where it counts for more in the first steps.
 
     Raises
     ------
@@ -214,13 +220,15 @@ class Adam(SGD):
     >>> round(float(net.theta[0]), 4)  # the first step is lr long, for any g but 0
     1.1
 
-    Source: Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, Algorithm 1.
+    Source: Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, Algorithm 1; and the end of its
+    section 2, for ``epsilon_hat``.
     """
 
     lr: float = 0.001
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    epsilon_hat: bool = field(default=False, kw_only=True, metadata=LATER)
     name: ClassVar[str] = "adam"
     slots: ClassVar[tuple[str, ...]] = ("m", "v")
 
@@ -229,20 +237,22 @@ class Adam(SGD):
         number("beta1", self.beta1, below=1)
         number("beta2", self.beta2, below=1)
         number("epsilon", self.epsilon, above=True)
+        object.__setattr__(self, "epsilon_hat", flag("epsilon_hat", self.epsilon_hat))
 
     def update(self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
-        xp, a = c.xp, c.a
-        xp.subtract(g, s.m, out=a)
+        xp, a, m, v, beta2 = c.xp, c.a, s.m, s.v, self.beta2
+        xp.subtract(g, m, out=a)
         xp.multiply(a, 1 - self.beta1, out=a)
-        xp.add(s.m, a, out=s.m)  # m += (1 - beta1) (g - m)
+        xp.add(m, a, out=m)  # m += (1 - beta1) (g - m)
         xp.multiply(g, g, out=a)
-        xp.multiply(a, 1 - self.beta2, out=a)
-        xp.multiply(s.v, self.beta2, out=s.v)
-        xp.add(s.v, a, out=s.v)
-        xp.sqrt(s.v, out=a)
-        root = (1 - self.beta2**step) ** 0.5
-        xp.add(a, self.epsilon * root, out=a)  # sqrt(v) / root + epsilon, times root
-        xp.divide(s.m, a, out=a)
+        xp.multiply(a, 1 - beta2, out=a)
+        xp.multiply(v, beta2, out=v)
+        xp.add(v, a, out=v)
+        xp.sqrt(v, out=a)
+        root = (1 - beta2**step) ** 0.5
+        # sqrt(v) / root + epsilon, times root; or, with epsilon_hat, sqrt(v) + epsilon
+        xp.add(a, self.epsilon if self.epsilon_hat else self.epsilon * root, out=a)
+        xp.divide(m, a, out=a)
         xp.multiply(a, lr * root / (1 - self.beta1**step), out=a)
         xp.subtract(theta, a, out=theta)
 
@@ -263,6 +273,8 @@ class AdamW(Adam):
         Added outside the corrected root, positive.
     weight_decay : float
         0 or more; the learning rate multiplies it.
+    epsilon_hat : bool
+        As for :class:`Adam`.
 
     Raises
     ------

@@ -116,7 +116,11 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
         found = {
             "layers": tuple(stack),
             "loss": loss,
-            "optimizer": OPTIMIZERS.build(draw(st.sampled_from(rules)), lr=draw(st.sampled_from([0.5, 1e-3]))),
+            "optimizer": OPTIMIZERS.build(
+                (rule := draw(st.sampled_from(rules))),
+                lr=draw(st.sampled_from([0.5, 1e-3])),
+                **({"epsilon_hat": draw(st.booleans())} if rule.startswith("adam") else {}),
+            ),
             "rows": draw(st.integers(1, rows)),
             "weighted": draw(st.booleans()),
             "l2": draw(st.sampled_from([0.0, 0.1])),

@@ -24,6 +24,7 @@ OPTIMIZERS = (
     fc.RMSProp(0.003),
     fc.Adam(0.003),
     fc.AdamW(0.003, weight_decay=0.1),
+    fc.Adam(0.003, epsilon=1e-3, epsilon_hat=True),
 )
 LAYERS = {
     "dense": lambda n, f: [],
@@ -181,7 +182,7 @@ def nearest(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: o.name)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 @pytest.mark.parametrize("kind", LAYERS)
 def test_twenty_steps_end_at_the_same_place(kind, optimizer, nearest):
     for i, activation in enumerate(("tanh", "sigmoid", "gelu", "relu", "silu", "softplus")):

@@ -34,6 +34,9 @@ def of_everything():
     for name in rules:
         for decays in (False, True):
             yield f"{name}, {decays=}", formulas.update(OPTIMIZERS.build(name), decays=decays)
+            if name in ("adam", "adamw"):
+                rule = OPTIMIZERS.build(name, epsilon_hat=True)
+                yield f"{name}, {decays=}, epsilon_hat=True", formulas.update(rule, decays=decays)
 
 
 @pytest.fixture(scope="session")

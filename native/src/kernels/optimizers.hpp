@@ -10,7 +10,7 @@ template <class T>
 struct Update {
     Rule rule;
     T lr, decay, grown;                        // grown: 1 - decay
-    T beta1_rest, beta2, beta2_rest, epsilon;  // epsilon: Adam's, times the root of its correction
+    T beta1_rest, beta2, beta2_rest, epsilon;  // epsilon: Adam's is times the root of its correction
     T shrink;                                  // AdamW: 1 - lr * weight_decay
     T l2;
     T *theta, *m, *v;
@@ -38,7 +38,7 @@ FC_INLINE Update<T> update_of(const Optimizing<T>& o, T* theta, double lr, int64
         const double rest = 1 - power(o.beta2, step);
         const double root = __builtin_sqrt(rest);
         u.beta1_rest = (T)(1 - o.beta1), u.beta2 = (T)o.beta2, u.beta2_rest = (T)(1 - o.beta2);
-        u.epsilon = positive<T>(o.epsilon * root);
+        u.epsilon = positive<T>(o.epsilon_hat ? o.epsilon : o.epsilon * root);
         u.lr = (T)(lr * root / (1 - power(o.beta1, step)));
     }
     return u;

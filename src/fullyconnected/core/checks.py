@@ -54,6 +54,13 @@ def number(name: str, value: Any, *, least: float = 0.0, above: bool = False, be
     return float(value)
 
 
+def flag(name: str, value: Any) -> bool:
+    """Return True or False, or raise."""
+    if not isinstance(value, bool | np.bool_):
+        raise InputTypeError(f"{name} is True or False; got {value!a:.80}")
+    return bool(value)
+
+
 def interval(name: str, value: Any) -> int | float:
     """Return an interval, a number of epochs as an int or seconds as a float, from a number or a text; or raise."""
     if not isinstance(value, str):

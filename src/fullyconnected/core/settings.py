@@ -8,7 +8,9 @@ from fullyconnected.core import deprecation
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import InputTypeError, nearest
 
-__all__ = ["Settings", "names_of", "settings"]
+__all__ = ["LATER", "Settings", "names_of", "settings", "untold"]
+
+LATER = {"later": True}  # the metadata of a field that a class got after it was released
 
 C = TypeVar("C", bound=type[Any])
 
@@ -46,15 +48,28 @@ class Settings:
         return hash(type(self))
 
     def __repr__(self) -> str:
-        return in_ascii(
-            f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
-        )
+        told = (f"{name}={value!r}" for name, value in vars(self).items() if not untold(type(self), name, value))
+        return in_ascii(f"{type(self).__name__}({', '.join(told)})")
 
 
 @cache
 def names_of(cls: Any) -> tuple[str, ...]:
     """Return the names of a class's settings."""
     return tuple(each.name for each in fields(cls))
+
+
+@cache
+def _later(cls: Any) -> dict[str, Any]:
+    return {each.name: each.default for each in fields(cls) if each.metadata.get("later")} if is_dataclass(cls) else {}
+
+
+def untold(cls: type, name: str, value: Any) -> bool:
+    """Whether texts leave out a setting: its field is marked LATER, and it has its default.
+
+    So the texts, which checkpoints compare, are those of before the class had the setting.
+    """
+    later = _later(cls)
+    return name in later and bool(value == later[name])
 
 
 @dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(field,))

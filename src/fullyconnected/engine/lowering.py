@@ -44,13 +44,14 @@ ACTIVATIONS_HERE = dict.fromkeys(
 LOSSES_HERE = dict.fromkeys(
     ("half_squared_error", "mean_squared_error", "absolute_error", "poisson", "hinge", "softmax_cross_entropy"), _NONE
 ) | {"binary_cross_entropy": _NONE, "huber": {"setting": "delta"}, "quantile": {"setting": "q"}}
+ADAM = {name: name for name in ("beta1", "beta2", "epsilon", "epsilon_hat")}
 OPTIMIZERS_HERE = {
     "sgd": _NONE,
     "momentum": {"decay": "momentum"},
     "nesterov": {"decay": "momentum"},
     "rmsprop": {"decay": "rho", "epsilon": "epsilon"},
-    "adam": {"beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon"},
-    "adamw": {"beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon", "weight_decay": "weight_decay"},
+    "adam": ADAM,
+    "adamw": {**ADAM, "weight_decay": "weight_decay"},
 }
 
 
@@ -94,6 +95,7 @@ class OptimizerSpec(NamedTuple):
     beta1: float = 0.0
     beta2: float = 0.0
     epsilon: float = 0.0
+    epsilon_hat: bool = False
     weight_decay: float = 0.0
 
 

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.core.deprecation import Old
-from fullyconnected.core.settings import Settings
+from fullyconnected.core.settings import Settings, untold
 from fullyconnected.training.sourcecode import SELF, Chain, Files, Step, find
 
 __all__ = ["alike", "own_code", "stable_repr"]
@@ -140,7 +140,11 @@ class _Describer:
     def describe_settings(self, thing: Any) -> str:
         kind = type(thing)
         changed = self._changed_by(kind)
-        held = {name: value for name, value in _held(thing).items() if (SELF, ((".", name),)) not in changed}
+        held = {
+            name: value
+            for name, value in _held(thing).items()
+            if (SELF, ((".", name),)) not in changed and not untold(kind, name, value)
+        }
         return f"{kind.__qualname__}({self._listed(held)}){self.describe_code(kind, thing) if _is_own(kind) else ''}"
 
     def describe_function(self, function: types.FunctionType, owner: Any = None, name: str | None = None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fullyconnected.core.checks import count, interval, number
+from fullyconnected.core.checks import count, flag, interval, number
 from fullyconnected.core.contracts import check_call
 from fullyconnected.core.randomness import check_seed
 from fullyconnected.core.settings import Settings, names_of, settings
@@ -61,8 +61,6 @@ class FitSettings(Settings):
             check_call(self.schedule, "the schedule", "epoch")
         if not isinstance(self.shuffle, bool | np.bool_):
             raise InputTypeError(f"shuffle is True or False (the rows' own order); got {self.shuffle!r}")
-        if not isinstance(self.warn, bool | np.bool_):
-            raise InputTypeError(f"warn is True or False; got {self.warn!a:.80}")
         if self.monitor is not None and not isinstance(self.monitor, str):
             raise InputTypeError(
                 f'monitor is "loss", "validation_loss" or the name of a metric; got {self.monitor!a:.80}'
@@ -76,6 +74,7 @@ class FitSettings(Settings):
             batch_size=count("batch_size", self.batch_size),
             l2=number("l2", self.l2),
             shuffle=bool(self.shuffle),
+            warn=flag("warn", self.warn),
             seed=check_seed(self.seed),
             patience=None if self.patience is None else count("patience", self.patience),
             max_grad_norm=None if limit is None else number("max_grad_norm", limit, above=True),

@@ -19,13 +19,16 @@ AGAINST = "The step is the learning rate times the gradient, in the opposite dir
 VELOCITY = Line("s.v", MOMENTUM * V + G, "The velocity is a fraction of its last value, plus the gradient.")
 
 
-def _adam(kept: Expression, also: str = "") -> list[Line]:
+def _adam(rule: Any, kept: Expression, also: str = "") -> list[Line]:
     first, second = M_NEW / (1 - BETA1**STEP), V_NEW / (1 - BETA2**STEP)
+    step = LR * first / (call("sqrt", second) + EPSILON)
+    if rule.epsilon_hat:
+        step = LR * call("sqrt", 1 - BETA2**STEP) / (1 - BETA1**STEP) * M_NEW / (call("sqrt", V_NEW) + EPSILON)
     why = "The step is opposite to m, divided by the root of v; both are corrected for their start at zero."
     return [
         Line("s.m", BETA1 * M + (1 - BETA1) * G, "m is a running mean of the gradient."),
         Line("s.v", BETA2 * V + (1 - BETA2) * G**2, "v is a running mean of the squared gradient."),
-        Line("theta", kept - LR * first / (call("sqrt", second) + EPSILON), also + why),
+        Line("theta", kept - step, also + why),
     ]
 
 
@@ -44,8 +47,10 @@ OPTIMIZERS: dict[str, Callable[[Any, bool], list[Line]]] = {
         Line("s.v", RHO * V + (1 - RHO) * G**2, "v is a running mean of the squared gradient."),
         Line("theta", THETA - LR * G / (call("sqrt", V_NEW) + EPSILON), f"{AGAINST}, divided by the root of v."),
     ],
-    "adam": lambda *_: _adam(THETA),
-    "adamw": lambda _, decays: _adam(THETA * (1 - LR * DECAY), "Weights also decay. ") if decays else _adam(THETA),
+    "adam": lambda rule, _: _adam(rule, THETA),
+    "adamw": lambda rule, decays: (
+        _adam(rule, THETA * (1 - LR * DECAY), "Weights also decay. ") if decays else _adam(rule, THETA)
+    ),
 }
 
 
