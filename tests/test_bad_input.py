@@ -292,6 +292,9 @@ def test_weights(weights, error, message):
         ({"l2": -0.1}, ConfigError, "l2 must be 0 or more, and finite; got -0.1"),
         ({"l2": np.nan}, ConfigError, "l2 must be 0 or more, and finite; got nan"),
         ({"l2": np.inf}, ConfigError, "l2 must be 0 or more"),
+        ({"alpha": -1}, ConfigError, "alpha must be 0 or more, and finite; got -1"),
+        ({"alpha": np.inf}, ConfigError, "alpha must be 0 or more, and finite; got inf"),
+        ({"alpha": "1e-4"}, InputTypeError, "alpha is a number; got '1e-4'"),
         ({"l2": None}, InputTypeError, "l2 is a number; got None"),
         ({"l2": "0.1"}, InputTypeError, "l2 is a number; got '0.1'"),
         ({"patience": 0}, ConfigError, "patience must be 1 or more; got 0"),
@@ -529,10 +532,10 @@ class TestNewcomers:
             ({"early_stopping": True}, "patience=10"),
             ({"class_weight": {}}, "sample_weight="),
             ({"random_state": 0}, "seed=0"),
-            ({"alpha": 1e-4}, "l2=1e-4"),
+            ({"regularization": 1e-4}, "l2=1e-4"),
             ({"batchsize": 8}, "batch_size"),
             ({"pacience": 8}, "did you mean patience?"),
-            ({"zzz": 8}, "Known: batch_size, "),
+            ({"zzz": 8}, "Known: alpha, batch_size, "),
         ],
     )
     def test_a_setting_of_another_library(self, setting, wanted):

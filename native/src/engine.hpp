@@ -47,7 +47,7 @@ struct TrainerSpec {
     LossSpec loss;
     OptimizerSpec optimizer;
     ptrdiff_t batch_size, least_rows;
-    double l2, max_norm;
+    double l2, alpha, max_norm;
     int threads;
     bool input_gradient;
 };

@@ -291,6 +291,7 @@ NB_MODULE(_native, m) {
         .def_rw("batch_size", &TrainerSpec::batch_size)
         .def_rw("least_rows", &TrainerSpec::least_rows)
         .def_rw("l2", &TrainerSpec::l2)
+        .def_rw("alpha", &TrainerSpec::alpha)
         .def_rw("max_norm", &TrainerSpec::max_norm)
         .def_rw("threads", &TrainerSpec::threads)
         .def_rw("input_gradient", &TrainerSpec::input_gradient);

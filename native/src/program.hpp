@@ -147,7 +147,8 @@ struct Run {
     double loss_setting;
     Optimizing<T> optimizer;
     const double* rates;  // the learning rate of each step
-    double l2, max_norm;  // max_norm is infinity if there is no clipping
+    double l2, alpha;     // alpha over the weight of a batch adds to its l2
+    double max_norm;      // infinity if there is no clipping
     bool train;
     uint64_t seed;
     int64_t step;  // number of steps so far; for a gradient, the step whose random numbers are drawn

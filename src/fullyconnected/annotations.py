@@ -96,6 +96,7 @@ class FitOptions(TypedDict, total=False):
 
     batch_size: int
     l2: float
+    alpha: float
     shuffle: bool
     seed: SeedLike
     sample_weight: ArrayLike | None

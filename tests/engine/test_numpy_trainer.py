@@ -62,10 +62,20 @@ class Ranks:
 
 
 @pytest.mark.parametrize("n", [2, 3])
-@pytest.mark.parametrize("settings", [{}, {"l2": 0.1, "max_grad_norm": 0.3}, {"weights": np.linspace(0.1, 2, ROWS)}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"l2": 0.1, "max_grad_norm": 0.3},
+        {"weights": np.linspace(0.1, 2, ROWS)},
+        {"alpha": 0.5, "weights": np.linspace(0.1, 2, ROWS)},
+    ],
+)
 def test_ranks_that_share_a_batch_train_as_one_process(n, settings):
     alone, wanted = begun(NumpyTrainer, **settings)
     ranks = Ranks(n)
+    if "alpha" in settings:  # each rank adds it over its own rows, and their sum is that of the batch
+        settings = {**settings, "alpha": settings["alpha"] / n}
     together = [begun(ranks.trainer(rank), **settings) for rank in range(n)]
     order = np.random.default_rng(1).permutation(ROWS)
     for _ in range(3):

@@ -190,6 +190,7 @@ def test_twenty_steps_end_at_the_same_place(kind, optimizer, nearest):
             "batch_size": 8,  # the last batch has five rows
             "epochs": 4,
             "l2": 0.01 * (i % 2),
+            "alpha": 0.1 * (i >= 3),
             "sample_weight": np.random.default_rng(i).random(37) if i % 3 == 0 else None,
             "max_grad_norm": 0.5 if i % 3 == 1 else None,
             "schedule": fc.CosineDecay(4) if i % 2 else None,

@@ -175,6 +175,11 @@ class TestNumbers:
         error = diverging([fc.Dense(3, 1)], optimizer=fc.SGD(0.1), l2=50.0, epochs=500)
         assert "Weight decay multiplies the weights by -4 in a step" in error.advice
 
+    def test_a_decay_that_is_too_strong_for_the_rate_in_the_smallest_batch(self):
+        rows = len(X)
+        error = diverging([fc.Dense(3, 1)], optimizer=fc.SGD(0.1), alpha=50.0, epochs=500, batch_size=rows - 1)
+        assert "Weight decay multiplies the weights by -4 in a step: l2 plus alpha over" in error.advice
+
     def test_the_rate_after_epochs_that_went_well_and_weights_that_have_grown(self):
         error = diverging([fc.Dense(3, 1)], optimizer=fc.SGD(2.0), epochs=5000, batch_size=20)
         assert error.epoch > 2

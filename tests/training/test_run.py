@@ -15,6 +15,8 @@ import pytest
 import fullyconnected as fc
 from fullyconnected import errors
 
+ENGINES = [name for name, each in fc.engines().items() if each.available]
+
 
 def quiet(net, x, t, loss="half_squared_error", *args, **settings):
     return fc.fit(net, x, t, loss, *args, progress=False, **settings)
@@ -48,7 +50,7 @@ class Rules:
         return theta - self.lr * self.m / (1 - 0.9**self.t) / (np.sqrt(self.v / (1 - 0.999**self.t)) + 1e-8)
 
 
-def by_hand(net, x, t, rule, epochs, size, *, loss="half_squared_error", l2=0.0, weights=None, limit=None):
+def by_hand(net, x, t, rule, epochs, size, *, loss="half_squared_error", l2=0.0, alpha=0.0, weights=None, limit=None):
     """Train with net.gradients and a loop, in the rows' own order; return what history.loss should be."""
     losses = []
     for _ in range(epochs):
@@ -58,7 +60,7 @@ def by_hand(net, x, t, rule, epochs, size, *, loss="half_squared_error", l2=0.0,
             w = np.ones(len(x[rows])) if weights is None else weights[rows]
             if not w.any():
                 continue
-            g = net.gradients(x[rows], t[rows], loss, l2=l2, sample_weight=w)
+            g = net.gradients(x[rows], t[rows], loss, l2=l2 + alpha / w.sum(), sample_weight=w)
             flat = g.theta if limit is None else g.theta * min(1, limit / np.linalg.norm(g.theta))
             net.theta = rule(net.theta.copy(), flat)
             total, share = total + g.loss * w.sum(), share + w.sum()
@@ -72,7 +74,15 @@ RULES = {"sgd": fc.SGD(0.1), "momentum": fc.Momentum(0.1), "adam": fc.Adam(0.1)}
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"l2": 0.1}, {"limit": 0.05}, {"weights": True}, {"l2": 0.1, "limit": 0.3, "weights": True}],
+    [
+        {},
+        {"l2": 0.1},
+        {"alpha": 0.3},
+        {"limit": 0.05},
+        {"weights": True},
+        {"alpha": 0.3, "weights": True},
+        {"l2": 0.1, "alpha": 0.2, "limit": 0.3, "weights": True},
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("size", [1, 4, 11, 100])
@@ -227,24 +237,26 @@ class TestSeeds:
 
 
 class TestWeights:
+    @pytest.mark.parametrize("alpha", [0.0, 0.5])
     @pytest.mark.parametrize("rule", [fc.SGD(0.1), fc.Adam(0.1)], ids=repr)
-    def test_weight_two_is_the_row_twice(self, rule, data):
+    def test_weight_two_is_the_row_twice(self, rule, alpha, data):
         x, t = data
         a, b = small(), small()
         w = np.array([1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1])
         rows = np.repeat(np.arange(11), w)
-        weighted = quiet(a, x, t, "half_squared_error", rule, 5, 12, sample_weight=w)
-        repeated = quiet(b, x[rows], t[rows], "half_squared_error", rule, 5, 12)
+        weighted = quiet(a, x, t, "half_squared_error", rule, 5, 12, sample_weight=w, alpha=alpha)
+        repeated = quiet(b, x[rows], t[rows], "half_squared_error", rule, 5, 12, alpha=alpha)
         np.testing.assert_allclose(a.theta, b.theta, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(weighted.loss, repeated.loss, rtol=1e-10)
 
+    @pytest.mark.parametrize("alpha", [0.0, 0.5])
     @pytest.mark.parametrize("rule", [fc.SGD(0.1), fc.Adam(0.1)], ids=repr)
-    def test_weight_zero_is_no_row(self, rule, data):
+    def test_weight_zero_is_no_row(self, rule, alpha, data):
         x, t = data
         a, b = small(), small()
         w = np.array([1, 0, 1, 1, 0, 1, 1, 1, 1, 1, 0.0])
-        weighted = quiet(a, x, t, "half_squared_error", rule, 5, 12, sample_weight=w)
-        dropped = quiet(b, x[w > 0], t[w > 0], "half_squared_error", rule, 5, 12)
+        weighted = quiet(a, x, t, "half_squared_error", rule, 5, 12, sample_weight=w, alpha=alpha)
+        dropped = quiet(b, x[w > 0], t[w > 0], "half_squared_error", rule, 5, 12, alpha=alpha)
         np.testing.assert_allclose(a.theta, b.theta, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(weighted.loss, dropped.loss, rtol=1e-10)
 
@@ -286,6 +298,43 @@ class TestL2:
     def test_is_no_part_of_the_validation_loss(self, data):
         net = small()
         history = quiet(net, *data, epochs=1, l2=10.0, validation=data)
+        assert history.validation_loss[0] == pytest.approx(net.evaluate(*data, "half_squared_error", ()).loss)
+        assert history.loss[0] > 2 * history.validation_loss[0]
+
+
+class TestAlpha:
+    """Of which each batch has a share: an l2 of alpha over the weight of its rows."""
+
+    @pytest.mark.parametrize("engine", ENGINES)
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("clipped", [{}, {"max_grad_norm": 0.1}])
+    def test_with_equal_batches_it_is_l2_bit_for_bit(self, engine, dtype, clipped, data):
+        x, t = data[0][:8], data[1][:8]
+        a, b = small(dtype=dtype), small(dtype=dtype)
+        how = {"optimizer": fc.Adam(0.01), "epochs": 3, "engine": engine, **clipped}
+        one = quiet(a, x, t, batch_size=4, alpha=0.5, l2=0.25, **how)
+        other = quiet(b, x, t, batch_size=4, l2=0.375, **how)
+        assert a.theta.tobytes() == b.theta.tobytes()
+        assert one.loss == other.loss
+
+    @pytest.mark.parametrize("engine", ENGINES)
+    def test_a_smaller_batch_pulls_more(self, engine):
+        """Where the data pull nowhere, W shrinks by 1 - lr alpha / w a step, w being what its rows weigh."""
+        net = fc.Network([fc.Dense(2, 1)], dtype=np.float64, seed=0)
+        net.params[0].b = 5
+        W = net.params[0].W.copy()
+        x, t, w = np.zeros((5, 2)), np.full(5, 5.0), [1.0, 0.5, 0.0, 0.0, 4.0]
+        history = quiet(net, x, t, optimizer=fc.SGD(0.1), epochs=1, batch_size=2, alpha=0.5, sample_weight=w,
+                        shuffle=False, engine=engine)  # fmt: skip
+        first = 1 - 0.1 * 0.5 / 1.5  # the second batch makes no step
+        np.testing.assert_allclose(net.params[0].W, W * first * (1 - 0.1 * 0.5 / 4), rtol=1e-14)
+        assert net.params[0].b[0] == 5
+        size = (W**2).sum()
+        np.testing.assert_allclose(history.loss, [(0.25 * size + 0.25 * size * first**2) / 5.5], rtol=1e-13)
+
+    def test_is_no_part_of_the_validation_loss(self, data):
+        net = small()
+        history = quiet(net, *data, epochs=1, alpha=100.0, validation=data)
         assert history.validation_loss[0] == pytest.approx(net.evaluate(*data, "half_squared_error", ()).loss)
         assert history.loss[0] > 2 * history.validation_loss[0]
 

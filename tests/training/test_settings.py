@@ -15,6 +15,7 @@ OF_FIT_ALONE = {"epochs", "progress"}
 OTHERS = {  # for each setting another value than its default
     "batch_size": 3,
     "l2": 0.5,
+    "alpha": 0.5,
     "shuffle": False,
     "seed": 4,
     "sample_weight": [1.0, 2.0],

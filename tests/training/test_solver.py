@@ -37,17 +37,27 @@ class TestReaches:
         residual = design @ best - t
         assert history.loss[-1] == pytest.approx((residual**2).sum() / 2 / 50, rel=1e-9)
 
-    def test_weighted_ridge(self, line):
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_weighted_ridge(self, line, shared):
         x, t = line
         w = np.random.default_rng(1).random(50)
         w[:5] = 0
         net = linear()
-        solve(net, x, t, l2=0.3, sample_weight=w, optimizer=fc.LBFGS(tolerance=0, gradient_tolerance=1e-9))
+        penalty = {"l2": 0.1, "alpha": 0.2 * w.sum()} if shared else {"l2": 0.3}
+        solve(net, x, t, **penalty, sample_weight=w, optimizer=fc.LBFGS(tolerance=0, gradient_tolerance=1e-9))
         share = w / w.sum()
         design = np.column_stack([x, np.ones(50)])
         penalty = np.diag([0.3] * 4 + [0])
         best = np.linalg.solve(design.T @ (share[:, None] * design) + penalty, design.T @ (share[:, None] * t))
         np.testing.assert_allclose(np.vstack([net.params[0].W, net.params[0].b]), best, atol=1e-7)
+
+    def test_ridge_with_alpha(self, line):
+        x, t = line
+        a, b = linear(), linear()
+        exact = fc.LBFGS(tolerance=0, gradient_tolerance=1e-9)
+        one, other = solve(a, x, t, alpha=25.0, optimizer=exact), solve(b, x, t, l2=0.5, optimizer=exact)
+        assert a.theta.tobytes() == b.theta.tobytes()
+        assert one.loss == other.loss
 
     def test_in_float32(self, line):
         x, t = line

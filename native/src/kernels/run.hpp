@@ -58,7 +58,7 @@ void gather_batch(const Run<T>& run, const int64_t* order, ptrdiff_t rows, doubl
 
 // The steps after a full gradient: the gradient of l2, the norm, clipping, and the update.
 template <class T>
-void finish_step(ThreadContext<T>& context, Run<T>& run, const Update<T>& update_, double& l2_value) {
+void finish_step(ThreadContext<T>& context, Run<T>& run, const Update<T>& update_, double l2, double& l2_value) {
     constexpr ptrdiff_t piece = 4096;
     if (!context.begins(run.n_params >= enough_numbers)) return;
     const Range mine = context.part(run.n_params, lanes<T>);
@@ -76,10 +76,10 @@ void finish_step(ThreadContext<T>& context, Run<T>& run, const Update<T>& update
         V<T> sums = {}, most = {}, l2_terms = {};
         each<T>(n, [&](Place<T> p) {
             V<T> d = p.get(g);
-            if (decays && run.l2 != 0) {
+            if (decays && l2 != 0) {
                 V<T> weight = p.get(w);
-                d = multiply_add<T>(weight, all((T)run.l2), d);
-                l2_terms += weight * weight * (T)run.l2;
+                d = multiply_add<T>(weight, all((T)l2), d);
+                l2_terms += weight * weight * (T)l2;
                 p.put(g, d);
             }
             sums += d * d;
@@ -147,7 +147,8 @@ bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_
     if (context.thread == 0) run.value = value;
     if (run.optimizer.rule != Rule::none && !is_finite(value)) return false;
 
-    Update<T> rule = update_of(run.optimizer, run.theta, lr, count + 1, run.l2);
+    const double l2 = run.l2 + run.alpha / weight;
+    Update<T> rule = update_of(run.optimizer, run.theta, lr, count + 1, l2);
     const bool fuse = run.optimizer.rule != Rule::none && !is_finite(run.max_norm);
     double l2_term = 0;
     for (int i = run.n_operations - 1; i >= run.first; i--)
@@ -165,9 +166,9 @@ bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_
             }
     } else {
         rule.l2 = 0;
-        finish_step(context, run, rule, l2_term);
+        finish_step(context, run, rule, l2, l2_term);
     }
-    if (run.l2 != 0) {
+    if (l2 != 0) {
         run.partial[8 * context.thread + 1] = l2_term;
         context.meet();
         for (int i = 0; context.thread == 0 && i < context.threads; i++) run.value += 0.5 * run.partial[8 * i + 1];

@@ -110,6 +110,7 @@ class TrainerSpec(NamedTuple):
     l2: float
     threads: int
     max_norm: float = math.inf
+    alpha: float = 0.0
     input_gradient: bool = False
 
 

@@ -119,6 +119,7 @@ class NativeTrainer:
             task.l2,
             n_threads(task.n_threads),
             math.inf if task.max_grad_norm is None else task.max_grad_norm,
+            task.alpha,
         )
         self._trainer = _trainer(spec, state.theta, state.state, task.data, state.slots)
         self._rates = np.empty(0)

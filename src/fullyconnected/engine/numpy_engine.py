@@ -92,7 +92,8 @@ class NumpyTrainer:
 
     An engine that works on a device, or together with other processes, overrides a method: ``load`` chooses the rows,
     ``before_update`` changes their gradient, and ``check_loss`` is the only place in a step that waits for a number
-    (besides clipping, in ``before_update``).
+    (besides clipping, in ``before_update``). Of processes that share a batch, each has its part of ``alpha`` in its
+    task, since it divides that by the weight of its own rows.
     """
 
     def __init__(self, task: Task, state: TrainingState) -> None:
@@ -111,7 +112,7 @@ class NumpyTrainer:
 
     def _epoch(self, order: Rows) -> float:
         task, state, gradient = self.task, self.state, self.workspace.gradient
-        optimizer, schedule = task.rule, task.schedule
+        optimizer, schedule, l2, alpha = task.rule, task.schedule, task.l2, task.alpha
         updates = [tuple(update) for update in self.updates]  # which unpack faster
         load, check_loss, before_update = self.load, self.check_loss, self.before_update
         total: Any = 0.0
@@ -126,7 +127,7 @@ class NumpyTrainer:
                     continue
                 if schedule is not None:
                     lr = base * factor(schedule, state.epoch + i / steps)
-                value = batch.loss_and_gradient(train=True, l2=task.l2)
+                value = batch.loss_and_gradient(train=True, l2=l2 + alpha / share if alpha else l2)
                 state.step += 1
                 value = check_loss(value, batch, lr)
                 before_update(gradient, share)

@@ -18,6 +18,7 @@ class Task(NamedTuple):
     optimizer: Optimizer | Solver
     batch_size: int
     l2: float = 0.0
+    alpha: float = 0.0  # over the weight of a batch, it is an l2 of that batch
     max_grad_norm: float | None = None
     schedule: Callable[[float], float] | None = None
     n_threads: int | None = None  # None: engine.threads decides

@@ -43,11 +43,11 @@ def explained(
         if found is not None:
             # if training made the weights large, the learning rate is the cause
             grown = begun > 0 and _largest(theta) > OUT_OF_RANGE
-            advice = of_the_learning_rate(task, error) if grown else at_once(task, batch, *found, rows)
+            advice = of_the_learning_rate(task, error, order) if grown else at_once(task, batch, *found, rows)
             break
     else:
         advice = of_the_optimizer(task, theta, workspace.gradient, error)
-        advice = advice or of_the_learning_rate(task, error) + of_code(task, error)
+        advice = advice or of_the_learning_rate(task, error, order) + of_code(task, error)
     return DivergenceError(error.epoch, error.step, error.learning_rate, error.layer, advice)
 
 
@@ -153,14 +153,21 @@ def of_the_optimizer(task: Task, theta: Array, g: Array, error: DivergenceError)
     )
 
 
-def of_the_learning_rate(task: Task, error: DivergenceError) -> str:
+def strongest_l2(task: Task, order: Rows) -> float:
+    """Return the l2 of the batch of an epoch to which ``alpha`` adds most."""
+    weights, cut = task.data.weights, batches(order, task.batch_size, task.program.least_rows)
+    shares = (len(rows) if weights is None else float(weights[rows].sum()) for rows in cut)
+    return task.l2 + max((task.alpha / share for share in shares if share), default=0.0)
+
+
+def of_the_learning_rate(task: Task, error: DivergenceError, order: Rows) -> str:
     """Return advice for steps that are too large."""
     rule, lr = task.optimizer, error.learning_rate
-    decay = max(task.l2, getattr(rule, "weight_decay", 0.0)) * lr
+    decay = max(strongest_l2(task, order), getattr(rule, "weight_decay", 0.0)) * lr
     if decay > 1:
         return (
-            f"Weight decay multiplies the weights by {1 - decay:.3g} in a step: l2 times the learning rate must be "
-            f"below 1."
+            f"Weight decay multiplies the weights by {1 - decay:.3g} in a step: l2"
+            f"{' plus alpha over the weight of a batch' if task.alpha else ''} times the learning rate must be below 1."
         )
     parts = []
     x, t = scale_of(task.data.x), scale_of(task.data.t) if task.data.t.ndim == 2 else None

@@ -97,6 +97,7 @@ def fit(
     batch_size: int = 128,
     *,
     l2: float = 0.0,
+    alpha: float = 0.0,
     shuffle: bool = True,
     seed: SeedLike = 0,
     sample_weight: ArrayLike | None = None,
@@ -139,6 +140,9 @@ def fit(
         batch of one row is joined to the batch before.
     l2 : float
         Adds ``l2 / 2 sum(W^2)`` to the loss of each batch, 0 or more; biases and the gamma of norms are not included.
+    alpha : float
+        Adds ``alpha / 2 sum(W^2) / w`` to the loss of each batch, as scikit-learn does, 0 or more; w is the sum of the
+        weights of its rows, or their number. For batches of 100 rows, ``alpha=1`` is ``l2=0.01``.
     shuffle : bool
         Whether to shuffle the rows in each epoch.
     seed : int, None or numpy.random.Generator

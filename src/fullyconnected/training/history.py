@@ -48,10 +48,11 @@ class History:
     Attributes
     ----------
     loss : list of float
-        The training loss of each epoch: the row-weighted mean of the batches' losses before their updates, with l2.
+        The training loss of each epoch: the row-weighted mean of the batches' losses before their updates, with l2
+        and alpha.
         (For a solver such as L-BFGS: the loss after each iteration.)
     validation_loss : list of float
-        The validation loss of each epoch, without l2; empty without validation data.
+        The validation loss of each epoch, without l2 and alpha; empty without validation data.
     metrics : dict of list of float
         By name, the value of each epoch: on the validation data if there are any, else on the training data.
     engine : str

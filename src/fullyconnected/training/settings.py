@@ -32,6 +32,7 @@ class FitSettings(Settings):
 
     batch_size: int = 128
     l2: float = 0.0
+    alpha: float = 0.0
     shuffle: bool = True
     seed: SeedLike = 0
     sample_weight: ArrayLike | None = None
@@ -73,6 +74,7 @@ class FitSettings(Settings):
         vars(self).update(
             batch_size=count("batch_size", self.batch_size),
             l2=number("l2", self.l2),
+            alpha=number("alpha", self.alpha),
             shuffle=bool(self.shuffle),
             warn=flag("warn", self.warn),
             seed=check_seed(self.seed),

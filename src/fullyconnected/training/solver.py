@@ -45,7 +45,8 @@ def solve(
     """
     theta, name = state.theta, type(solver).__name__
     workspace = Workspace(task.program, theta, state.state, len(task.data.x), loss=task.data.loss)
-    batch = BatchLoader(task.data, workspace).load_all()
+    batch, weight = BatchLoader(task.data, workspace).load(np.arange(len(task.data.x)))
+    l2 = task.l2 + task.alpha / weight
     accepted, start = theta.copy(), theta.astype(np.float64)
     done, first = 0, math.nan
 
@@ -54,7 +55,7 @@ def solve(
         theta[...] = candidate
         state.step += 1
         with np.errstate(all="ignore"):
-            value = float(batch.loss_and_gradient(train=True, l2=task.l2))
+            value = float(batch.loss_and_gradient(train=True, l2=l2))
         if np.array_equal(candidate, start):
             first = value
             if not np.isfinite(value):
