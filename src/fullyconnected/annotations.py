@@ -104,6 +104,7 @@ class FitOptions(TypedDict, total=False):
     metrics: MetricLike | Sequence[MetricLike]
     monitor: str | None
     patience: int | None
+    max_time: float | str | None
     max_grad_norm: float | None
     schedule: Schedule | None
     checkpoint: PathLike | None

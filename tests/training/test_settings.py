@@ -23,6 +23,7 @@ OTHERS = {  # for each setting another value than its default
     "metrics": ["r2"],
     "monitor": "r2",
     "patience": 2,
+    "max_time": 60.0,
     "max_grad_norm": 0.5,
     "schedule": fc.StepDecay(0.5),
     "checkpoint": "run",

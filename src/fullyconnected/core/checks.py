@@ -20,6 +20,8 @@ __all__ = [
     "as_weights",
     "columns_of",
     "count",
+    "duration",
+    "flag",
     "interval",
     "number",
     "require_finite",
@@ -65,11 +67,18 @@ def interval(name: str, value: Any) -> int | float:
     """Return an interval, a number of epochs as an int or seconds as a float, from a number or a text; or raise."""
     if not isinstance(value, str):
         return count(name, value)
+    return duration(name, value, "epochs, such as 10")
+
+
+def duration(name: str, value: Any, number_of: str = "seconds") -> float:
+    """Return a time in seconds, from a number of seconds or a text, or raise."""
+    if not isinstance(value, str):
+        return number(name, value, above=True)
     found = re.fullmatch(r"(\d+\.?\d*|\.\d+) *(s|m|min|h)", value.strip(), re.ASCII)
     seconds = float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2][0]] if found else 0.0
     if not 0 < seconds < math.inf:
         raise ConfigError(
-            f'{name} is a number of epochs, such as 10, or a time, such as "30s", "5m" or "1h"; got {value!r:.80}'
+            f'{name} is a number of {number_of}, or a time, such as "30s", "5m" or "1h"; got {value!r:.80}'
         )
     return seconds
 

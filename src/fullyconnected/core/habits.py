@@ -150,6 +150,7 @@ SETTINGS = _by_name(
         ),
         "write for epoch in fc.epochs(net, x, t, loss): ...": "callbacks callback on_epoch_end",
         "write patience=10": "early_stopping n_iter_no_change early_stopping_rounds",
+        'write max_time="10m"': "time_limit time_budget timeout max_seconds max_train_time",
         "write epochs=10": "max_iter n_epochs num_epochs nb_epoch iterations n_iter epoch",
         "write batch_size=128": "batch bs batchsize minibatch_size",
         "write l2=1e-4": "regularization l2_regularization reg lam",

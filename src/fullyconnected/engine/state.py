@@ -24,7 +24,8 @@ class TrainingState:
     """The state of a run: saving it after epoch a and resuming for b epochs equals a + b epochs, bit for bit.
 
     ``theta`` and ``state`` are the network's own vectors; ``slots`` is the optimizer state. ``lr_factor`` multiplies
-    the optimizer's learning rate, beside a schedule; it may change between epochs.
+    the optimizer's learning rate, beside a schedule; it may change between epochs. ``epochs_in_time`` is the number of
+    epochs that ``max_time`` allows, once that is known.
     """
 
     theta: Array
@@ -34,6 +35,7 @@ class TrainingState:
     step: int = 0
     epoch: int = 0
     lr_factor: float = 1.0
+    epochs_in_time: int | None = None
     best: Best | None = None
     records: dict[str, list[float]] = field(default_factory=dict)
 
@@ -46,5 +48,5 @@ class TrainingState:
         for name, slot in self.slots.items():
             into.slots[name][...] = slot
         into.step, into.epoch, into.lr_factor = self.step, self.epoch, self.lr_factor
-        into.best, into.records = self.best, self.records
+        into.epochs_in_time, into.best, into.records = self.epochs_in_time, self.best, self.records
         return into

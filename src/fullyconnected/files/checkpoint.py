@@ -35,6 +35,7 @@ def write_checkpoint(
         "step": state.step,
         "epoch": state.epoch,
         "lr_factor": float(state.lr_factor),
+        "epochs_in_time": state.epochs_in_time,
         # as text, since a metric may be NaN, which JSON does not have; repr keeps every bit
         "records": {
             name: [repr(float(value)) for value in values[: state.epoch]] for name, values in state.records.items()
@@ -61,7 +62,8 @@ def read_checkpoint(
         if (words := problem(run)) is not None:
             raise CheckpointError(f"{name} {words}")
         seed, step, epoch = (_count(run[key]) for key in ("seed", "step", "epoch"))
-        lr_factor = _factor(run.get("lr_factor", 1.0))  # older files have none
+        lr_factor, in_time = _factor(run.get("lr_factor", 1.0)), run.get("epochs_in_time")  # older files have neither
+        in_time = None if in_time is None else _count(in_time)
         records = {str(key): [float(value) for value in values] for key, values in run["records"].items()}
         theta, running = _like(model.theta, state.theta), _like(model.state, state.state)
         slots = {key: _like(model.vectors.pop(f"slot.{key}"), slot) for key, slot in state.slots.items()}
@@ -82,7 +84,7 @@ def read_checkpoint(
     for key, slot in slots.items():
         state.slots[key][...] = slot
     state.seed, state.step, state.epoch, state.lr_factor = seed, step, epoch, lr_factor
-    state.best, state.records = best, records
+    state.epochs_in_time, state.best, state.records = in_time, best, records
 
 
 def _count(value: Any) -> int:

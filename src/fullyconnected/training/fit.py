@@ -105,6 +105,7 @@ def fit(
     metrics: MetricLike | Sequence[MetricLike] = (),
     monitor: str | None = None,
     patience: int | None = None,
+    max_time: float | str | None = None,
     max_grad_norm: float | None = None,
     schedule: Schedule | None = None,
     checkpoint: PathLike | None = None,
@@ -160,6 +161,10 @@ def fit(
     patience : int, optional
         Early stopping: stop after this many epochs without improvement of the monitored quantity, and restore the
         weights of the best epoch. An equal value is no improvement; any number is an improvement on NaN.
+    max_time : float or str, optional
+        The time that all epochs may take together: seconds, or a text such as ``"30s"``, ``"5m"`` or ``"1h"``. The time
+        of the first epoch decides how many are planned, 1 or more and at most ``epochs``. The history has the number;
+        a run with ``epochs=history.planned_epochs`` gives the same bits.
     max_grad_norm : float, optional
         Scale gradients of a larger norm down to this norm.
     schedule : callable, optional

@@ -64,13 +64,15 @@ class History:
     interrupted : bool
         Whether Ctrl-C ended the run.
     stopped : str
-        What ended the run: ``"epochs"``, ``"patience"`` or ``"interrupted"``. For L-BFGS also ``"converged"``;
-        ``"line_search"``, if no step along the last direction decreased the loss (at the limits of the dtype, or
-        because a gradient is wrong); or ``"evaluations"``, if there were more than 20 for each epoch.
+        What ended the run: ``"epochs"``, ``"patience"``, ``"max_time"`` or ``"interrupted"``. For L-BFGS also
+        ``"converged"``; ``"line_search"``, if no step along the last direction decreased the loss (at the limits of
+        the dtype, or because a gradient is wrong); or ``"evaluations"``, if there were more than 20 for each epoch.
     monitor : str or None
         With early stopping, the monitored quantity: ``"loss"``, ``"validation_loss"`` or the name of a metric.
     best_epoch : int or None
         With early stopping, the epoch whose weights the network has.
+    planned_epochs : int or None
+        The number of epochs that the run was to have: those asked for, or fewer if ``max_time`` allows fewer.
 
     Examples
     --------
@@ -91,6 +93,7 @@ class History:
     stopped: str = "epochs"
     monitor: str | None = None
     best_epoch: int | None = None
+    planned_epochs: int | None = None
 
     def __str__(self) -> str:
         if not self.loss:
@@ -141,6 +144,7 @@ class History:
 ENDED = {
     "epochs": "not stopped early",
     "patience": "stopped early, after patience epochs without improvement",
+    "max_time": "stopped after the epochs that max_time allows",
     "interrupted": "interrupted",
     "converged": "converged",
     "line_search": "stopped, since no step along the last direction decreased the loss",

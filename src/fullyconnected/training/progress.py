@@ -68,6 +68,9 @@ class Progress:
     def start(self, epochs: int, done: int) -> None:
         """Begin, with ``done`` of the ``epochs`` trained before."""
 
+    def plan(self, epochs: int) -> None:
+        """Take note that there will be another number of epochs."""
+
     def show(self, number: int, epoch: object) -> None:
         """Show an epoch, which is converted to text only if it is shown."""
 
@@ -83,8 +86,11 @@ class Lines(Progress):
         self.latest: tuple[int, object] | None = None
 
     def start(self, epochs: int, done: int) -> None:
-        self.epochs, self.done = epochs, done
-        self.every = max(1, -(-(epochs - done) // MOST))
+        self.done = done
+        self.plan(epochs)
+
+    def plan(self, epochs: int) -> None:
+        self.epochs, self.every = epochs, max(1, -(-(epochs - self.done) // MOST))
 
     def show(self, number: int, epoch: object) -> None:
         self.latest, since = (number, epoch), number - self.done
@@ -122,6 +128,9 @@ class Bar(Progress):
         self.bar.start()
         self.task = self.bar.add_task("", total=epochs, completed=done)
 
+    def plan(self, epochs: int) -> None:
+        self.bar.update(self.task, total=epochs)
+
     def show(self, number: int, epoch: object) -> None:
         self.bar.update(self.task, completed=number, description=printable(epoch))
 
@@ -137,6 +146,9 @@ class Expendable(Progress):
 
     def start(self, epochs: int, done: int) -> None:
         self._try("start", epochs, done)
+
+    def plan(self, epochs: int) -> None:
+        self._try("plan", epochs)
 
     def show(self, number: int, epoch: object) -> None:
         self._try("show", number, epoch)

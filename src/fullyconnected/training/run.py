@@ -9,7 +9,7 @@ import numpy as np
 
 from fullyconnected.base import Metric, Solver
 from fullyconnected.core.batches import Rows, epoch_order
-from fullyconnected.core.checks import Columns, columns_of, number
+from fullyconnected.core.checks import Columns, columns_of, duration, number
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.core.randomness import as_seed
 from fullyconnected.engine.choice import choose
@@ -42,6 +42,8 @@ class Run:
             )
         self.settings = settings = settings or FitSettings()
         self.patience, self.shuffle = settings.patience, settings.shuffle
+        self.max_time = None if settings.max_time is None else duration("max_time", settings.max_time)
+        self.total: int | None = None  # the epochs that are asked for; a loop over epochs does not say how many
         self.net, known = net, net.columns
         self.data = check_data(net.program, net.dtype, x, t, loss, settings.sample_weight, columns=known)
         self.rows = len(self.data.x)
@@ -112,12 +114,12 @@ class Run:
 
     def __iter__(self) -> Generator[Epoch]:
         try:
-            while not self.out_of_patience():
+            while not (self.out_of_patience() or self.out_of_time()):
                 yield self.epoch()
         finally:  # also after Ctrl-C, an error, or the end of the caller's loop
             if self.checkpoint is not None:
                 self.checkpoint.finish()
-        self.stopped = "patience"
+        self.stopped = "patience" if self.out_of_patience() else "max_time"
         self.restore_best()
 
     def epoch(self) -> Epoch:
@@ -156,14 +158,15 @@ class Run:
         return epoch_order(self.rows, self.state.seed, self.state.epoch, shuffle=self.shuffle)
 
     def train(self, total: int, shown: display.Progress) -> None:
-        """Train up to epoch ``total``, or until early stopping or a solver ends the run."""
+        """Train up to epoch ``total``, or until early stopping, ``max_time`` or a solver ends the run."""
+        self.total = total
         if isinstance(self.optimizer, Solver):
             self.solve(self.optimizer, total, shown)
             return
         trained = iter(self)
         try:
             while self.state.epoch < total and (epoch := next(trained, None)) is not None:
-                shown.show(epoch.number, epoch)
+                self.tell(epoch, shown)
         finally:
             trained.close()  # writes the checkpoint now, and not at some time when Python deletes the generator
 
@@ -175,13 +178,21 @@ class Run:
             nonlocal began
             epoch = self.record(loss, began)
             began = time.perf_counter()
-            shown.show(epoch.number, epoch)
-            return self.out_of_patience()
+            self.tell(epoch, shown)
+            return self.out_of_patience() or self.out_of_time()
 
         why, loss = solver.solve(minimizer, self.task, self.state, iterations, after)
+        if self.out_of_time():
+            why = "max_time"
         if not self.state.epoch:  # the initial point was optimal
             self.record(loss, began)
         self.stopped = "patience" if self.out_of_patience() else why
+
+    def tell(self, epoch: Epoch, shown: display.Progress) -> None:
+        """Show an epoch, and before it how many are planned, if that is not simply what was asked for."""
+        if self.max_time is not None and (planned := self.planned()) is not None:
+            shown.plan(planned)
+        shown.show(epoch.number, epoch)
 
     def record(self, loss: float, began: float) -> Epoch:
         """Evaluate the network after an epoch, and record the results."""
@@ -208,7 +219,10 @@ class Run:
             monitored: Any = {**metrics, "loss": loss, "validation_loss": validation_loss}[self.monitor]
             if self.is_better(monitored):
                 state.best = Best(monitored, state.epoch, state.theta.copy(), state.state.copy())
-        return Epoch(state.epoch, loss, validation_loss, metrics, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        if self.max_time is not None and state.epochs_in_time is None:
+            state.epochs_in_time = max(state.epoch, int(self.max_time / max(seconds, 1e-9)))
+        return Epoch(state.epoch, loss, validation_loss, metrics, seconds)
 
     def monitored(self) -> str:
         """Return what identifies the monitored quantity: its name, or the code of a user's function."""
@@ -228,6 +242,15 @@ class Run:
         """Whether early stopping is due: ``patience`` epochs have passed without improvement."""
         best = self.state.best
         return self.patience is not None and best is not None and self.state.epoch - best.epoch >= self.patience
+
+    def planned(self) -> int | None:
+        """Return the number of epochs that the run is to have, by what is asked for and what ``max_time`` allows."""
+        return min(filter(None, (self.total, self.state.epochs_in_time)), default=None)
+
+    def out_of_time(self) -> bool:
+        """Whether the run has had the epochs that ``max_time`` allows, and more were asked for."""
+        in_time = self.state.epochs_in_time
+        return in_time is not None and in_time <= self.state.epoch and (self.total is None or in_time < self.total)
 
     def restore_best(self) -> None:
         """Restore the weights of the best epoch, if early stopping has kept them."""
@@ -252,6 +275,7 @@ class Run:
             stopped=self.stopped,
             monitor=None if self.patience is None else self.monitor,
             best_epoch=best.epoch if best is not None and self.patience is not None else None,
+            planned_epochs=self.planned(),
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fullyconnected.core.checks import count, flag, interval, number
+from fullyconnected.core.checks import count, duration, flag, interval, number
 from fullyconnected.core.contracts import check_call
 from fullyconnected.core.randomness import check_seed
 from fullyconnected.core.settings import Settings, names_of, settings
@@ -40,6 +40,7 @@ class FitSettings(Settings):
     metrics: MetricLike | Sequence[MetricLike] = ()
     monitor: str | None = None
     patience: int | None = None
+    max_time: float | str | None = None
     max_grad_norm: float | None = None
     schedule: Schedule | None = None
     checkpoint: PathLike | None = None
@@ -79,6 +80,7 @@ class FitSettings(Settings):
             warn=flag("warn", self.warn),
             seed=check_seed(self.seed),
             patience=None if self.patience is None else count("patience", self.patience),
+            max_time=None if self.max_time is None else duration("max_time", self.max_time),
             max_grad_norm=None if limit is None else number("max_grad_norm", limit, above=True),
             n_threads=None if self.n_threads is None else count("n_threads", self.n_threads),
         )
