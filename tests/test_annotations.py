@@ -97,13 +97,13 @@ def test_the_walk_sees_what_it_is_to_see():
         *("plot.histograms(net_or_gradients)", "Trace.values", "check_gradients(obj)", "History.metrics"),
     ):
         assert place in seen
-    assert seen["fit(x)"] == "ArrayLike"
+    assert seen["fit(x)"] == "RowsLike"
     assert len(seen) > 500
 
 
 def test_signatures_can_be_read():
     shown = str(inspect.signature(fc.fit))
-    assert shown.startswith("(net: 'Network', x: 'ArrayLike', t: 'ArrayLike', loss: 'LossLike | None' = None,")
+    assert shown.startswith("(net: 'Network', x: 'RowsLike', t: 'ArrayLike', loss: 'LossLike | None' = None,")
     assert "Union[" not in shown
     assert str(inspect.signature(fc.epochs)).endswith("**settings: 'Unpack[FitOptions]') -> 'Iterator[Epoch]'")
 

@@ -418,11 +418,11 @@ def test_masked_arrays_are_not_read_through_their_mask():
     assert np.array_equal(net.predict(np.ma.masked_array(X)), net.predict(X))
 
 
-def test_sparse_matrices_are_named():
+def test_sparse_matrices_are_named_where_rows_have_to_be_dense():
     sparse = pytest.importorskip("scipy.sparse", reason="a sparse matrix of SciPy")
     net = fc.mlp([3, 2], seed=0)
     refused(
-        lambda: net.predict(sparse.csr_array(X)),
+        lambda: net.gradients(sparse.csr_array(X), T, "half_squared_error"),
         InputTypeError,
         r"x is a sparse csr_array; a dense array is wanted: x.toarray\(\)",
         net,

@@ -29,6 +29,7 @@ from fullyconnected.annotations import (
     Program,
     Rows,
     Source,
+    SparseLike,
     Task,
     Trainer,
     TrainingState,
@@ -83,6 +84,13 @@ def predictions(net: fc.Network, x: NDArray[np.float64], table: pd.DataFrame, fr
     loss, metrics = net.evaluate(x, [0, 1], fc.SoftmaxCrossEntropy(), "accuracy", sample_weight=[1, 2])
     assert_type(loss, float)
     assert_type(metrics, dict[str, float])
+
+
+def sparse_rows(net: fc.Network, x: SparseLike, t: ArrayLike) -> None:
+    fc.fit(net, x, t, "poisson", validation=(x, t))
+    net.evaluate(x, t, "poisson")
+    assert_type(net.predictions(x), Array)
+    net.gradients(x, t, "poisson")  # type: ignore[arg-type]
 
 
 def gradients(net: fc.Network, x: ArrayLike, t: ArrayLike) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsFloat, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,16 +40,30 @@ __all__ = [
     "OptimizerLike",
     "PathLike",
     "ProgressLike",
+    "RowsLike",
     "Schedule",
     "SeedLike",
     "Shape",
     "SizesLike",
+    "SparseLike",
     "ValidationLike",
     "Views",
 ]
 __all__ += ["Data", "Predictor", "Program", "Rows", "Source", "Task", "Trainer", "TrainingState"]  # of engines
 
 # ArrayLike is NumPy's: arrays, nested lists of numbers, and objects with __array__, such as tables of pandas or polars.
+
+
+class SparseLike(Protocol):
+    """A matrix or array of scipy.sparse, of any format."""
+
+    @property
+    def format(self) -> str: ...
+    def tocsr(self, copy: bool = ...) -> object: ...
+
+
+RowsLike: TypeAlias = ArrayLike | SparseLike
+"""Rows of inputs for training and prediction."""
 
 ActivationLike: TypeAlias = ActivationFunction | str | tuple[Callable[[Array], ArrayLike], Callable[[Array], ArrayLike]]
 """An activation, its name, or a pair: the function and its derivative."""
@@ -78,7 +92,7 @@ DTypeLike: TypeAlias = str | type[np.floating] | np.dtype[np.floating]
 SizesLike: TypeAlias = Sequence[int | np.integer] | NDArray[np.integer]
 """The numbers of inputs, hidden units and outputs."""
 
-ValidationLike: TypeAlias = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike | None]
+ValidationLike: TypeAlias = tuple[RowsLike, ArrayLike] | tuple[RowsLike, ArrayLike, ArrayLike | None]
 """Rows and targets of validation data, or rows, targets and weights."""
 
 PathLike: TypeAlias = str | os.PathLike[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, Never, NoReturn
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         LossLike,
         MetricLike,
         PathLike,
+        RowsLike,
         SeedLike,
         SizesLike,
     )
@@ -235,15 +236,16 @@ class Network:
         """The number of parameters."""
         return self.program.n_params
 
-    def predict(self, x: ArrayLike, *, engine: str = "auto", n_threads: int | None = None) -> Array:
+    def predict(self, x: RowsLike, *, engine: str = "auto", n_threads: int | None = None) -> Array:
         """Return the last layer's raw outputs (rows, n_out) for any number of rows, in bounded memory.
 
         Dropout is off, and batch normalisation uses its running statistics. Outputs that overflow are infinite or NaN.
 
         Parameters
         ----------
-        x : array (rows, ...)
-            Finite numbers of any dtype; 0 rows give 0 rows.
+        x : array (rows, ...), or sparse matrix of SciPy
+            Finite numbers of any dtype; 0 rows give 0 rows. With sparse rows, ``"auto"`` is NumPy if the network begins
+            with Dense.
         engine : str
             ``"auto"``, ``"native"`` or ``"numpy"``, as in :func:`fullyconnected.fit`. The engines' outputs differ by
             rounding alone.
@@ -278,11 +280,14 @@ class Network:
         from fullyconnected.program.data import as_source  # here, as elsewhere, what the import can do without
 
         same_columns(self.columns.x, columns_of(x), "x", "net.columns.x")
-        return self._outputs(as_source(x, self.n_in, self.dtype, empty=True), engine, n_threads)
+        return self._outputs(as_source(x, self.n_in, self.dtype, empty=True, sparse=True), engine, n_threads)
 
     def _outputs(self, x: Source, engine: str, n_threads: int | None) -> Array:
         """Return the outputs of checked rows."""
         z = np.empty((len(x), self.n_out), self.dtype)
+        blocks: Iterable[tuple[int, Any]] = x.blocks() if len(x) else ()
+        if x.sparse and len(x) and engine in ("auto", "numpy") and self.program.multiplies_input:
+            engine, blocks = "numpy", [(0, x)]  # which multiplies the entries alone; others get dense blocks
         try:
             predictor = self._idle[engine].pop()
         except (KeyError, IndexError, TypeError):  # no predictor is idle, or there is no such engine
@@ -291,13 +296,13 @@ class Network:
             predictor = choose(engine, self.program).engine.predictor(self.program, self._theta, self._state)
             IDLE[id(self._idle)] = self._idle
         try:
-            for start, block in x.blocks() if len(x) else ():
+            for start, block in blocks:
                 predictor.predict(block, z[start : start + len(block)], n_threads)
         finally:
             self._idle.setdefault(engine, []).append(predictor)
         return z
 
-    def predictions(self, x: ArrayLike, *, engine: str = "auto", n_threads: int | None = None) -> Array:
+    def predictions(self, x: RowsLike, *, engine: str = "auto", n_threads: int | None = None) -> Array:
         """Return probabilities, rates or values (rows, n_out): the outputs as the loss of the training interprets them.
 
         This is ``net.loss.predictions(net.predict(x))``: the probabilities of the classes with softmax cross-entropy,
@@ -337,7 +342,7 @@ class Network:
 
     def evaluate(
         self,
-        x: ArrayLike,
+        x: RowsLike,
         t: ArrayLike,
         loss: LossLike,
         metrics: MetricLike | Sequence[MetricLike] = "auto",
@@ -351,7 +356,7 @@ class Network:
         Parameters
         ----------
         x, t : array
-            Rows and their targets, as the loss takes them.
+            Rows, which may be sparse as in :meth:`predict`, and their targets, as the loss takes them.
         loss : Loss or str
             Such as ``fc.SoftmaxCrossEntropy()``.
         metrics : "auto", or sequence of str, Metric or callable
@@ -381,7 +386,7 @@ class Network:
         from fullyconnected.metrics import named
         from fullyconnected.program.data import check_data
 
-        data = check_data(self.program, self.dtype, x, t, loss, sample_weight, columns=self.columns)
+        data = check_data(self.program, self.dtype, x, t, loss, sample_weight, columns=self.columns, sparse=True)
         return self.evaluate_checked(
             data, named(metrics, data.t, data.loss, self.n_out, data.weights), engine, n_threads
         )
@@ -422,7 +427,7 @@ class Network:
         Parameters
         ----------
         x, t : array
-            A batch of one row or more.
+            A batch of one row or more; it must be dense, as the gradient with respect to it is.
         loss : Loss or str
             Such as ``fc.HalfSquaredError()``.
         l2 : float

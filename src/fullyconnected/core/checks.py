@@ -3,13 +3,14 @@
 import contextlib
 import math
 import re
+from collections.abc import Callable
 from numbers import Complex, Integral, Number, Real
 from typing import Any, NamedTuple
 from unicodedata import normalize
 
 import numpy as np
 
-from fullyconnected.core.arrays import Array
+from fullyconnected.core.arrays import Array, Shape
 from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "interval",
     "number",
     "require_finite",
+    "rows_of",
     "same_columns",
     "same_rows",
 ]
@@ -247,21 +249,27 @@ def _listed(names: list[str]) -> str:
 
 def as_rows(x: Any, n_in: int, what: str = "x", *, empty: bool = False) -> Array:
     """Return ``x`` as ``(rows, n_in)``: further dimensions are flattened, in C order."""
-    x, name = as_array(x, what), what.split()[-1]
-    if x.ndim < 2:
-        hint = f" For a single row: {name}[None]" if n_in > 1 or x.size == 1 else f" For a column: {name}[:, None]"
-        raise ShapeError(f"{what} has shape {x.shape}; the network wants (rows, {n_in}).{hint}")
-    width = math.prod(x.shape[1:])
+    x = as_array(x, what)
+    return x.reshape(rows_of(x.shape, n_in, what, empty=empty), n_in)
+
+
+def rows_of(shape: Shape, n_in: int, what: str = "x", *, empty: bool = False) -> int:
+    """Return the number of rows in this shape, or raise if they are not rows of ``n_in`` numbers."""
+    name, size = what.split()[-1], math.prod(shape)
+    if len(shape) < 2:
+        hint = f" For a single row: {name}[None]" if n_in > 1 or size == 1 else f" For a column: {name}[:, None]"
+        raise ShapeError(f"{what} has shape {shape}; the network wants (rows, {n_in}).{hint}")
+    rows, width = shape[0], math.prod(shape[1:])
     if width != n_in:
         hint = ""
-        if x.size == n_in:
+        if size == n_in:
             hint = f". For a single row: {name}[None]"
-        elif x.ndim == 2 and len(x) == n_in:
+        elif len(shape) == 2 and rows == n_in:
             hint = f". Rows are samples: {name}.T"
-        raise ShapeError(f"{what} has shape {x.shape}, {width} numbers a row; the network takes {n_in}{hint}")
-    if not len(x) and not empty:
+        raise ShapeError(f"{what} has shape {shape}, {width} numbers a row; the network takes {n_in}{hint}")
+    if not rows and not empty:
         raise ShapeError(f"{what} has no rows; one at least is needed")
-    return x.reshape(len(x), width)
+    return rows
 
 
 def same_rows(rows: int, a: Array, what: str) -> Array:
@@ -271,10 +279,13 @@ def same_rows(rows: int, a: Array, what: str) -> Array:
     return a
 
 
-def require_finite(a: Array, what: str, dtype: np.dtype[Any], first: int = 0) -> None:
+def require_finite(
+    a: Array, what: str, dtype: np.dtype[Any], first: int = 0, place_of: Callable[[int], Shape] | None = None
+) -> None:
     """Raise if an entry is NaN or infinite, or too large for the network's ``dtype``.
 
-    ``first`` is the number of the first row of ``a`` where it is a block of a larger array.
+    ``first`` is the number of the first row of ``a`` where it is a block of a larger array. ``place_of`` returns the
+    place of an entry of ``a`` for the message, where ``a`` lists the entries of a sparse matrix.
     """
     if a.dtype.kind != "f" or not a.size:
         return
@@ -288,6 +299,7 @@ def require_finite(a: Array, what: str, dtype: np.dtype[Any], first: int = 0) ->
             continue
         where = tuple(int(i) for i in np.argwhere(~(np.abs(block) <= largest))[0])
         value, place = block[where], (first + start + where[0], *where[1:])
+        place = place if place_of is None else place_of(place[0])
         if np.isfinite(value):
             raise DataError(f"{what}{list(place)} is {value!s}, too large for a network of {dtype}; scale it down")
         raise DataError(f"{what}{list(place)} is {value}; {what} must be finite. Drop such rows or fill them in first")

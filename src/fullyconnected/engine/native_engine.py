@@ -28,7 +28,7 @@ from fullyconnected.engine.threads import n_threads, register_with_threadpoolctl
 from fullyconnected.errors import DivergenceError
 from fullyconnected.program.data import BatchLoader, Data
 from fullyconnected.program.program import Program
-from fullyconnected.program.sources import ArraySource, Source
+from fullyconnected.program.sources import ArraySource, Source, SparseSource
 from fullyconnected.program.workspace import Workspace
 
 __all__ = ["NativeEngine", "NativePredictor", "NativeTrainer", "load_extension"]
@@ -197,6 +197,8 @@ def _made(spec: OpSpec | LossSpec | OptimizerSpec | TrainerSpec) -> Any:
 
 def _dense(source: Source) -> Array:
     """Return the array of a source, or raise :class:`Unsupported`."""
+    if isinstance(source, SparseSource):
+        raise Unsupported("it trains on dense rows, and x is sparse")
     if type(source) is not ArraySource:
         raise Unsupported(f"it reads rows from an array in memory; these come from a {type(source).__name__}")
     return source.array

@@ -18,7 +18,7 @@ from fullyconnected.engine.updates import updates
 from fullyconnected.errors import DivergenceError, missing
 from fullyconnected.program.data import BatchLoader, Data
 from fullyconnected.program.program import Program
-from fullyconnected.program.sources import Source
+from fullyconnected.program.sources import Source, SparseSource
 from fullyconnected.program.workspace import Batch, Workspace
 
 __all__ = ["NumpyEngine", "NumpyPredictor", "NumpyTrainer", "blas_threads", "factor"]
@@ -70,17 +70,23 @@ class NumpyPredictor:
         self.program, self.theta, self.state = program, theta, state
         self.workspace: Workspace | None = None
 
-    def predict(self, x: Array, z: Array, n_threads: int | None) -> None:
-        """Write the outputs of checked rows into z."""
-        size = min(len(x), max(1, WORKSPACE // self.program.entries_a_row))
-        if self.workspace is None or self.workspace.rows < size:
-            self.workspace = Workspace(self.program, self.theta, self.state, size)
+    def predict(self, x: Array | SparseSource, z: Array, n_threads: int | None) -> None:
+        """Write the outputs of checked rows into z; sparse rows are for programs that multiply their input."""
+        program, source = self.program, x if isinstance(x, SparseSource) else None
+        sparse = source is not None
+        size = min(len(x), max(1, WORKSPACE // (program.entries_a_row - program.n_in * sparse)))
+        workspace = self.workspace
+        if workspace is None or workspace.rows < size or workspace.sparse != sparse:
+            workspace = self.workspace = Workspace(program, self.theta, self.state, size, source=source)
         with blas_threads(n_threads), np.errstate(all="ignore"):
             for start in range(0, len(x), size):
-                rows = x[start : start + size]
-                batch = self.workspace.bind(len(rows))
-                np.copyto(batch.x, rows, casting="unsafe")
-                z[start : start + size] = batch.forward(train=False)
+                stop = min(start + size, len(x))
+                batch = workspace.bind(stop - start)
+                if isinstance(x, SparseSource):
+                    x.take(np.arange(start, stop), batch.x)
+                else:
+                    np.copyto(batch.x, x[start:stop], casting="unsafe")
+                z[start:stop] = batch.forward(train=False)
 
     def row(self, x: Array, z: Array) -> bool:
         """Return False: with NumPy, even the prediction of a single row takes longer than its checks."""
@@ -100,7 +106,7 @@ class NumpyTrainer:
         self.task, self.state = task, state
         rows = min(task.batch_size + task.program.least_rows - 1, len(task.data.x))
         program, theta = task.program, state.theta
-        self.workspace = Workspace(program, theta, state.state, rows, loss=task.data.loss)
+        self.workspace = Workspace(program, theta, state.state, rows, loss=task.data.loss, source=task.data.x)
         self.random = bool(self.workspace.random)  # whether a layer draws random numbers
         self.loader = BatchLoader(task.data, self.workspace)
         self.updates = updates(task.rule, program, theta, self.workspace.gradient, state.slots)

@@ -22,7 +22,7 @@ from fullyconnected.core.checks import (
 from fullyconnected.errors import ConfigError, ShapeError
 from fullyconnected.losses import LOSSES
 from fullyconnected.program.program import Program
-from fullyconnected.program.sources import ArraySource, Source
+from fullyconnected.program.sources import ArraySource, Source, SparseSource, is_sparse
 from fullyconnected.program.workspace import Batch, Workspace
 
 __all__ = ["BatchLoader", "Data", "as_source", "check_data", "check_loss", "require_rows"]
@@ -63,17 +63,19 @@ def check_data(
     sample_weight: Any = None,
     what: str = "",
     columns: Columns = UNNAMED,
+    *,
+    sparse: bool = False,
 ) -> Data:
     """Return data on which a network of this program and dtype can be trained or evaluated, or raise.
 
     ``what`` is a prefix to the names of the arrays in messages: ``"validation "``. ``columns`` are the columns that
-    the network was trained with.
+    the network was trained with. ``sparse`` says whether ``x`` may be sparse; else it must be dense.
     """
     same_columns(columns.x, columns_of(x), f"{what}x", "net.columns.x")
     same_columns(columns.t, columns_of(t), f"{what}t", "net.columns.t")
     loss, n_out = check_loss(program, loss), program.n_out
     try:
-        source = as_source(x, program.n_in, dtype, f"{what}x")
+        source = as_source(x, program.n_in, dtype, f"{what}x", sparse=sparse)
     except ShapeError as error:
         if not _fits(t, program.n_in):
             raise
@@ -87,16 +89,19 @@ def check_data(
     return Data(source, t, weights, loss)
 
 
-def as_source(x: Any, n_in: int, dtype: np.dtype[Any], what: str = "x", *, empty: bool = False) -> Source:
+def as_source(
+    x: Any, n_in: int, dtype: np.dtype[Any], what: str = "x", *, empty: bool = False, sparse: bool = False
+) -> Source:
     """Return rows (rows, n_in) that are finite in the network's ``dtype``, or raise."""
-    if not isinstance(x, Source):
-        source: Source = ArraySource(as_rows(x, n_in, what, empty=empty))
+    if sparse and is_sparse(x):
+        source: Source = SparseSource.of(x, n_in, what, empty=empty)
+    elif not isinstance(x, Source):
+        source = ArraySource(as_rows(x, n_in, what, empty=empty))
     elif x.shape[1:] == (n_in,) and (len(x) or empty):
         source = x
     else:
         raise ShapeError(f"{what} has shape {x.shape}; the network wants (rows, {n_in}), with one row or more")
-    for start, block in source.blocks():
-        require_finite(block, what, dtype, start)
+    source.require_finite(what, dtype)
     return source
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from fullyconnected.base import Layer
 from fullyconnected.core.arrays import Array, Views, allocate
+from fullyconnected.core.contracts import is_foreign
 from fullyconnected.program.description import Part, describe, end_of, flatten
 
 __all__ = ["PIECE", "Piece", "Program"]
@@ -48,6 +49,12 @@ class Program:
             for source in op.reads[1:]:
                 found[source] = (*found.get(source, ()), i)
         return found
+
+    @cached_property
+    def multiplies_input(self) -> bool:
+        """Whether the product of a Dense layer is all that reads the input, which may then be sparse."""
+        first = self.operations[0]
+        return first.kind == "dense" and not is_foreign(first.layer) and -1 not in self.skipped_to
 
     @cached_property
     def entries_a_row(self) -> int:

@@ -18,6 +18,7 @@ from fullyconnected.core.randomness import Uniforms
 from fullyconnected.program.description import Operation
 from fullyconnected.program.guard import forward_and_backward, parameters
 from fullyconnected.program.program import PIECE, Program
+from fullyconnected.program.sources import Source, SparseRows, SparseSource
 
 __all__ = ["Batch", "Workspace"]
 
@@ -25,7 +26,7 @@ __all__ = ["Batch", "Workspace"]
 class Batch:
     """A workspace for batches of one size: run forward, then backward. Its arrays are views of the workspace."""
 
-    x: Array  # (rows, n_in): the caller writes the inputs here
+    x: Any  # (rows, n_in): the caller writes the inputs here; or SparseRows, which it gives them to
     z: Array  # (rows, n_out): the last layer's output
     t: Array  # the encoded targets of these rows
 
@@ -38,7 +39,7 @@ class Batch:
         def cut(memory: Array, columns: int, copies: int = 1) -> Array:
             return memory[: rows * copies * columns].reshape(rows * copies, columns)
 
-        self.x = cut(workspace.x, program.n_in)
+        self.x = SparseRows(dtype) if workspace.sparse else cut(workspace.x, program.n_in)
         outputs = [self.x]  # outputs[i + 1] is the output of operation i
         d_skips: dict[int, Array] = {}  # the gradients that the ends of blocks write for the inputs of the blocks
         for i, (op, p) in enumerate(zip(program.operations, workspace.p, strict=True)):
@@ -173,6 +174,9 @@ class Workspace:
         The loss; without one the workspace can only predict.
     input_gradient : bool
         Whether backward also computes the gradient with respect to the input, which training does not need.
+    source : Source, optional
+        Where the rows come from. Sparse rows stay sparse if the program begins with a matrix product; without a source,
+        and with any other program, they are written into a dense array.
     xp
         The array namespace.
     """
@@ -186,11 +190,13 @@ class Workspace:
         *,
         loss: Loss | None = None,
         input_gradient: bool = False,
+        source: Source | None = None,
         xp: Any = np,
     ) -> None:
         self.program, self.theta, self.rows, self.loss, self.xp = program, theta, rows, loss, xp
         self.dtype, self.input_gradient, self.trains = theta.dtype, input_gradient, loss is not None
         self.first = 0 if input_gradient else program.first
+        self.sparse = isinstance(source, SparseSource) and program.multiplies_input
         self.p = program.memory(theta, state)
         self.uniforms = [Uniforms(op.number, op.copies_in) for op in program.operations]
         # those of operations that draw random numbers
@@ -200,7 +206,7 @@ class Workspace:
             return xp.full(size, math.nan, theta.dtype)
 
         ops = program.operations
-        self.x = new(rows * program.n_in)
+        self.x = new(0 if self.sparse else rows * program.n_in)
         self.y = [new(rows * op.copies * op.n_out) for op in ops]
         self.caches = [allocate(op.layer.cache(rows * op.copies_in), theta.dtype, xp) for op in ops]
         if loss is not None:

@@ -32,7 +32,7 @@ def explained(
     order of its rows.
     """
     most = min(len(order), task.batch_size + task.program.least_rows - 1)
-    workspace = Workspace(task.program, theta.copy(), state.copy(), most, loss=task.data.loss)
+    workspace = Workspace(task.program, theta.copy(), state.copy(), most, loss=task.data.loss, source=task.data.x)
     loader = BatchLoader(task.data, workspace)
     advice = ""
     for step, rows in suspects(task, order, error.step - begun):
@@ -75,7 +75,7 @@ def at_once(task: Task, batch: Batch, kind: str, i: int, rows: Rows) -> str:
             f"are finite. Does it write every entry of {wrote}, in place, and is it defined for all values? "
             f"fc.check_gradients can check it alone."
         )
-    x = np.abs(task.data.x.taken(rows, np.float64)).max(axis=0)
+    x = task.data.x.largest(rows)
     t = float(np.abs(task.data.t[rows].astype(np.float64)).max()) if task.data.t.ndim == 2 else 0.0
     weights = _largest(batch.workspace.theta)
     told = "The learning rate is not the cause, for it happens with the weights from before: "

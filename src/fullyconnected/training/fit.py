@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         OptimizerLike,
         PathLike,
         ProgressLike,
+        RowsLike,
         SeedLike,
         ValidationLike,
     )
@@ -44,7 +45,7 @@ def _unknown(function: str, name: str) -> InputTypeError:
 
 def epochs(
     net: Network,
-    x: ArrayLike,
+    x: RowsLike,
     t: ArrayLike,
     loss: LossLike | None = None,
     optimizer: Optimizer | str | None = None,
@@ -89,7 +90,7 @@ def epochs(
 
 def fit(
     net: Network,
-    x: ArrayLike,
+    x: RowsLike,
     t: ArrayLike,
     loss: LossLike | None = None,
     optimizer: OptimizerLike | None = None,
@@ -125,9 +126,11 @@ def fit(
     ----------
     net : Network
         The network to train. After Ctrl-C it can be used as it is, and ``history.interrupted`` is true.
-    x : array (rows, ...)
+    x : array (rows, ...), or sparse matrix of SciPy
         Finite numbers of any dtype, which are cast to the network's dtype a batch at a time. (The native engine casts
-        float16, long doubles and foreign byte orders all at once.)
+        float16, long doubles and foreign byte orders all at once.) A matrix or array of scipy.sparse is converted to
+        CSR, and trained on by the NumPy engine. If the network begins with Dense, a product takes time and memory for
+        the entries, not for the zeros; if it begins with another layer, each batch is made dense.
     t : array (rows,) or (rows, n_out)
         Targets in the form that the loss takes.
     loss : Loss or str

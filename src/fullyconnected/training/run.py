@@ -3,7 +3,7 @@
 import time
 from collections.abc import Generator, Mapping
 from math import inf, isnan
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Run:
         self.max_time = None if settings.max_time is None else duration("max_time", settings.max_time)
         self.total: int | None = None  # the epochs that are asked for; a loop over epochs does not say how many
         self.net, known = net, net.columns
-        self.data = check_data(net.program, net.dtype, x, t, loss, settings.sample_weight, columns=known)
+        self.data = check_data(net.program, net.dtype, x, t, loss, settings.sample_weight, columns=known, sparse=True)
         self.rows = len(self.data.x)
         answers = columns_of(t) or ()  # the name of a single column says nothing
         self.columns = Columns(known.x or columns_of(x), known.t or (answers if len(answers) > 1 else None))
@@ -108,7 +108,7 @@ class Run:
         warnings = (
             scales.of_order(given_x, given_t),
             scales.of_inputs(x, net.program, self.columns.x),
-            scales.of_targets(t, loss, lambda rows: net.predict(x.taken(rows, net.dtype), engine="numpy")),
+            scales.of_targets(t, loss, lambda rows: net.predict(cast(Any, x.part(rows, net.dtype)), engine="numpy")),
         )
         return ". ".join(filter(None, warnings))
 
@@ -305,4 +305,4 @@ def _validation(net: Network, validation: Any, data: Data, columns: Columns) -> 
             "np.random.default_rng(0).permutation(len(x)); fit on x[order[n:]], t[order[n:]], and give the first n"
         )
     x, t, weights = (*validation, None)[:3]
-    return check_data(net.program, net.dtype, x, t, data.loss, weights, "validation ", columns)
+    return check_data(net.program, net.dtype, x, t, data.loss, weights, "validation ", columns, sparse=True)

@@ -9,7 +9,7 @@ from fullyconnected.base import Loss
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.program.program import Program
-from fullyconnected.program.sources import ArraySource, Source
+from fullyconnected.program.sources import ArraySource, Source, SparseSource
 
 __all__ = ["Scale", "of_inputs", "of_order", "of_targets", "scale_of"]
 
@@ -19,7 +19,7 @@ FEW = 10  # with fewer rows, no scale is estimated
 
 
 class Scale(NamedTuple):
-    """Mean, standard deviation and largest distance from the mean of each column."""
+    """Mean, standard deviation and largest distance from the mean of each column, which is infinite if unknown."""
 
     mean: Array
     deviation: Array
@@ -36,19 +36,40 @@ class Scale(NamedTuple):
         return f"{what}[:, {i}]{name} has mean {self.mean[i]:.3g} and standard deviation {self.deviation[i]:.3g}"
 
 
-def sample(a: Array | Source, rows: int = ROWS) -> Array:
+def sample(a: Array | Source) -> Source:
     """Return evenly spaced rows in float64."""
     source = a if isinstance(a, Source) else ArraySource(a)
-    most = max(1, min(rows, ENTRIES // max(1, math.prod(source.shape[1:]))))
-    return source.taken(np.linspace(0, len(a) - 1, min(len(a), most)).astype(np.intp), np.float64)
+    entries = math.ceil(source.csr.nnz / len(a)) if isinstance(source, SparseSource) else math.prod(source.shape[1:])
+    most = max(1, min(ROWS, ENTRIES // max(1, entries)))
+    return source.part(np.linspace(0, len(a) - 1, min(len(a), most)).astype(np.intp), np.float64)
 
 
 def scale_of(a: Array | Source) -> Scale:
     """Return the scale of each column of ``a`` (rows, columns), from a sample."""
-    rows = sample(a)
+    part = sample(a)
     with np.errstate(all="ignore"):  # what overflows counts as large
+        if isinstance(part, SparseSource):
+            return _of_entries(part)
+        rows = part.block(0, len(part))
         mean = rows.mean(axis=0)
         return Scale(mean, rows.std(axis=0), np.abs(rows - mean).max(axis=0))
+
+
+def _of_entries(part: SparseSource) -> Scale:
+    """Return the scale of each column of sparse rows, whose zeros count, too.
+
+    The reach of a column with only a few entries is unknown, and infinite: they may all be small by chance.
+    """
+    n, columns = part.shape
+    there = part.csr.data != 0
+    values, column = part.csr.data[there], part.csr.indices[there]
+    entries = np.bincount(column, minlength=columns)
+    mean = np.bincount(column, values, columns) / n
+    off = np.abs(values - mean[column])
+    squares = np.bincount(column, np.square(off), columns) + (n - entries) * np.square(mean)
+    reach = np.where(entries < n, np.abs(mean), 0.0)
+    np.maximum.at(reach, column, off)
+    return Scale(mean, np.sqrt(squares / n), np.where((entries > 0) & (entries < FEW), np.inf, reach))
 
 
 def of_inputs(x: Source, program: Program, names: tuple[str, ...] | None = None) -> str:
@@ -60,14 +81,21 @@ def of_inputs(x: Source, program: Program, names: tuple[str, ...] | None = None)
     varies = scale.reach > 0
     if not varies.any():
         return ""
-    most, least = int(scale.size.argmax()), int(np.where(varies, scale.reach, np.inf).argmin())
+    reach = np.where(varies, scale.reach, np.inf)
+    most, least = int(scale.size.argmax()), int(reach.argmin())
     widest = float(scale.deviation.max())
     large, small = scale.size[most] > LARGE, widest < SMALL
-    if not (large or small or widest > UNLIKE * scale.reach[least]):
+    if not (large or small or widest > UNLIKE * reach[least]):
         return ""
     described = [scale.describe(most, names, "x")]
-    if least != most and scale.size[most] > 10 * scale.size[least]:
+    if least != most and np.isfinite(reach[least]) and scale.size[most] > 10 * scale.size[least]:
         described.append(scale.describe(least, names, "x"))
+    if isinstance(x, SparseSource):
+        return (
+            f"{', and '.join(described)}. A network learns slowly or not at all from inputs whose columns are far from "
+            f"the size of 1: divide each by its largest magnitude, which leaves the zeros as they are "
+            f"(sklearn.preprocessing.MaxAbsScaler), and by the same numbers in whatever is predicted"
+        )
     return (
         f"{', and '.join(described)}. A network learns slowly or not at all from inputs that are far from mean 0 and "
         f"standard deviation 1: mean, std = x.mean(axis=0), x.std(axis=0); x = (x - mean) / std, and the same for "

@@ -12,6 +12,7 @@ from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, ShapeError
 from fullyconnected.program.data import BatchLoader
+from fullyconnected.program.sources import SparseSource
 from fullyconnected.program.workspace import Workspace
 from fullyconnected.training.divergence import explained
 
@@ -23,6 +24,12 @@ def refuse(solver: Solver, task: Task, checkpoint: Any) -> None:
     name = type(solver).__name__
     if not task.program.n_params:
         raise ConfigError(f"the network has no parameters; there is nothing for {name} to change")
+    if isinstance(task.data.x, SparseSource) and not task.program.multiplies_input:
+        raise ConfigError(
+            f"x is sparse, and {name} uses all rows at once, which would make it dense as a whole: only Dense, as the "
+            f"first layer, reads sparse rows, and the network begins with {task.program.operations[0].name}. Use an "
+            f"optimizer such as Adam, which takes a batch of rows at a time"
+        )
     problems = {
         "a schedule": task.schedule is not None,
         "max_grad_norm": task.max_grad_norm is not None,
@@ -44,7 +51,7 @@ def solve(
     Returns what ended the solver, as in ``History.stopped``, and the initial loss.
     """
     theta, name = state.theta, type(solver).__name__
-    workspace = Workspace(task.program, theta, state.state, len(task.data.x), loss=task.data.loss)
+    workspace = Workspace(task.program, theta, state.state, len(task.data.x), loss=task.data.loss, source=task.data.x)
     batch, weight = BatchLoader(task.data, workspace).load(np.arange(len(task.data.x)))
     l2 = task.l2 + task.alpha / weight
     accepted, start = theta.copy(), theta.astype(np.float64)
