@@ -11,11 +11,22 @@ from fullyconnected.core.contracts import is_foreign
 from fullyconnected.program.program import Program
 from fullyconnected.program.sources import ArraySource, Source, SparseSource
 
-__all__ = ["Scale", "of_inputs", "of_order", "of_targets", "scale_of"]
+__all__ = ["Remark", "Scale", "column_of", "of_inputs", "of_order", "of_targets", "scale_of"]
 
 LARGE, SMALL, UNLIKE = 30.0, 1e-3, 1000.0
 ROWS, ENTRIES = 1000, 200_000  # most rows and entries of a sample
 FEW = 10  # with fewer rows, no scale is estimated
+
+
+class Remark(NamedTuple):
+    """What was seen in the data, where, and what to change; its text is the warning."""
+
+    where: str
+    seen: str
+    change: str
+
+    def __str__(self) -> str:
+        return f"{self.seen}. {self.change}"
 
 
 class Scale(NamedTuple):
@@ -32,8 +43,13 @@ class Scale(NamedTuple):
 
     def describe(self, i: int, names: tuple[str, ...] | None, what: str) -> str:
         """Return the mean and standard deviation of a column in words."""
-        name = "" if names is None or i >= len(names) else f" ({names[i]!a:.60})"
-        return f"{what}[:, {i}]{name} has mean {self.mean[i]:.3g} and standard deviation {self.deviation[i]:.3g}"
+        place = column_of(what, i, names)
+        return f"{place} has mean {self.mean[i]:.3g} and standard deviation {self.deviation[i]:.3g}"
+
+
+def column_of(what: str, i: int, names: tuple[str, ...] | None) -> str:
+    """Return how a caller writes a column, with its name if it has one: ``x[:, 2] ('age')``."""
+    return f"{what}[:, {i}]" + ("" if names is None or i >= len(names) else f" ({names[i]!a:.60})")
 
 
 def sample(a: Array | Source) -> Source:
@@ -72,73 +88,78 @@ def _of_entries(part: SparseSource) -> Scale:
     return Scale(mean, np.sqrt(squares / n), np.where((entries > 0) & (entries < FEW), np.inf, reach))
 
 
-def of_inputs(x: Source, program: Program, names: tuple[str, ...] | None = None) -> str:
-    """Return a warning about columns of inputs with an unsuitable scale, or an empty string."""
+def of_inputs(x: Source, program: Program, names: tuple[str, ...] | None = None) -> Remark | None:
+    """Return a remark on columns of inputs with an unsuitable scale, or None."""
     first = next((op.layer for op in program.operations if op.kind != "dropout"), None)
     if len(x) < FEW or first is None or is_foreign(first) or first.normalizes:
-        return ""  # these layers may work with inputs of any scale
+        return None  # these layers may work with inputs of any scale
     scale = scale_of(x)
     varies = scale.reach > 0
     if not varies.any():
-        return ""
+        return None
     reach = np.where(varies, scale.reach, np.inf)
     most, least = int(scale.size.argmax()), int(reach.argmin())
     widest = float(scale.deviation.max())
     large, small = scale.size[most] > LARGE, widest < SMALL
     if not (large or small or widest > UNLIKE * reach[least]):
-        return ""
+        return None
     described = [scale.describe(most, names, "x")]
     if least != most and np.isfinite(reach[least]) and scale.size[most] > 10 * scale.size[least]:
         described.append(scale.describe(least, names, "x"))
     if isinstance(x, SparseSource):
-        return (
-            f"{', and '.join(described)}. A network learns slowly or not at all from inputs whose columns are far from "
-            f"the size of 1: divide each by its largest magnitude, which leaves the zeros as they are "
-            f"(sklearn.preprocessing.MaxAbsScaler), and by the same numbers in whatever is predicted"
+        change = (
+            "A network learns slowly or not at all from inputs whose columns are far from the size of 1: divide each by "
+            "its largest magnitude, which leaves the zeros as they are (sklearn.preprocessing.MaxAbsScaler), and by the "
+            "same numbers in whatever is predicted"
         )
-    return (
-        f"{', and '.join(described)}. A network learns slowly or not at all from inputs that are far from mean 0 and "
-        f"standard deviation 1: mean, std = x.mean(axis=0), x.std(axis=0); x = (x - mean) / std, and the same for "
-        f"whatever is predicted"
-    )
+    else:
+        change = (
+            "A network learns slowly or not at all from inputs that are far from mean 0 and standard deviation 1: mean, "
+            "std = x.mean(axis=0), x.std(axis=0); x = (x - mean) / std, and the same for whatever is predicted"
+        )
+    return Remark(column_of("x", most, names), ", and ".join(described), change)
 
 
-def of_targets(t: Array, loss: Loss, outputs: Any = None) -> str:
-    """Return a warning about numeric targets with an unsuitable scale, or an empty string.
+def of_targets(t: Array, loss: Loss, outputs: Any = None) -> Remark | None:
+    """Return a remark on numeric targets with an unsuitable scale, or None.
 
-    ``outputs(rows)`` returns the present outputs for row numbers; there is no warning if these are near the targets.
+    ``outputs(rows)`` returns the present outputs for row numbers; there is no remark if these are near the targets.
     """
     if len(t) < FEW or t.ndim != 2 or not loss.link.is_identity or is_foreign(loss):
-        return ""
+        return None
     scale = scale_of(t)
     most = int(scale.size.argmax())
     size = float(scale.size[most])
     if size == 0 or SMALL <= size <= LARGE:
-        return ""
+        return None
     if size > LARGE and outputs is not None:
         rows = np.linspace(0, len(t) - 1, min(len(t), 64)).astype(np.intp)
         with np.errstate(all="ignore"):
             if np.sqrt(np.square(outputs(rows) - t[rows].astype(np.float64)).mean()) <= LARGE:
-                return ""
-    return (
-        f"{scale.describe(most, None, 't')}. Training begins with outputs near 0 and takes small steps: mean, std = "
-        f"t.mean(axis=0), t.std(axis=0); train on (t - mean) / std, and use predict(x) * std + mean"
+                return None
+    return Remark(
+        column_of("t", most, None),
+        scale.describe(most, None, "t"),
+        "Training begins with outputs near 0 and takes small steps: mean, std = t.mean(axis=0), t.std(axis=0); train "
+        "on (t - mean) / std, and use predict(x) * std + mean",
     )
 
 
-def of_order(x: Any, t: Any) -> str:
-    """Return a warning if two pandas tables have the same row labels in different orders, or an empty string."""
+def of_order(x: Any, t: Any) -> Remark | None:
+    """Return a remark if two pandas tables have the same row labels in different orders, or None."""
     ours: Any = getattr(x, "index", None)
     theirs: Any = getattr(t, "index", None)
     if not (hasattr(ours, "equals") and hasattr(theirs, "equals")) or len(ours) != len(theirs) or ours.equals(theirs):
-        return ""
+        return None
     try:
         same = ours.is_unique and ours.sort_values().equals(theirs.sort_values())
     except TypeError:  # labels that cannot be sorted
-        return ""
+        return None
     if not same:
-        return ""
-    return (
-        "x and t have the same row labels in different orders, but rows are matched by position: t.loc[x.index] has "
-        "the order of x. (If the positions are right: t.reset_index(drop=True) and x.reset_index(drop=True))"
+        return None
+    return Remark(
+        "x, t",
+        "x and t have the same row labels in different orders, but rows are matched by position",
+        "t.loc[x.index] has the order of x. (If the positions are right: t.reset_index(drop=True) and "
+        "x.reset_index(drop=True))",
     )
