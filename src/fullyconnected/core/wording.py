@@ -1,6 +1,6 @@
 """Text from outside (names of layers, columns and files, labels), made safe to show anywhere."""
 
-__all__ = ["in_ascii", "printable"]
+__all__ = ["in_ascii", "line_width", "printable"]
 
 
 def printable(text: object) -> str:
@@ -28,3 +28,13 @@ def in_ascii(text: str) -> str:
     'gr\\xf6\\xdfe'
     """
     return text if text.isascii() else text.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def line_width() -> int:
+    """Return the length of a printed line: the terminal's width (or COLUMNS), or 80 where there is no terminal."""
+    import os
+    import shutil  # here, since it takes longer to load than most of the library
+    import sys
+
+    terminal = os.environ.get("COLUMNS") or (sys.stdout is not None and sys.stdout.isatty())
+    return shutil.get_terminal_size((80, 24)).columns if terminal else 80

@@ -6,10 +6,7 @@ Activation functions are not counted, nor is work done once per row or once per 
 """
 
 import html
-import os
 import re
-import shutil
-import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
@@ -22,7 +19,7 @@ from fullyconnected.activations import FunctionPair
 from fullyconnected.base import ActivationFunction
 from fullyconnected.core.arrays import allocate
 from fullyconnected.core.checks import count
-from fullyconnected.core.wording import in_ascii, printable
+from fullyconnected.core.wording import in_ascii, line_width, printable
 from fullyconnected.program.description import Operation, Tensor
 from fullyconnected.program.program import Program
 
@@ -323,8 +320,5 @@ def summarise(program: Program, dtype: np.dtype[Any], width: int | None = None) 
       FLOPs and 24 B a row, without the
       loss
     """
-    if width is None:
-        terminal = os.environ.get("COLUMNS") or (sys.stdout is not None and sys.stdout.isatty())
-        width = shutil.get_terminal_size((80, 24)).columns if terminal else 80
-    table = _table(program, dtype)
-    return Summary(_text(table, count("width", width)), _html(table))
+    table, width = _table(program, dtype), line_width() if width is None else count("width", width)
+    return Summary(_text(table, width), _html(table))
