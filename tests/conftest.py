@@ -25,6 +25,7 @@ collect_ignore_glob = ["golden/make_*.py", "outside.py", "typing_of_callers.py"]
 # Here it is decided what each way of running the tests takes; what stands here is how their names begin.
 SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts processes
     "browser/",
+    "diagnosis/test_healthy.py",
     "explanation/test_bad_input.py",
     "explanation/test_notations.py::test_any_network",
     "explanation/test_notations.py::test_in_focus",

@@ -43,6 +43,7 @@ RANKS = {
     "registries": 8,
     "training": 9,
     "checking": 9,
+    "diagnosis": 9.5,
     "plot": 10,
     "datasets": 10,
     "tables": 10,
@@ -84,6 +85,7 @@ INSIDE = {
         *("run", "fit"),
     ],
     "checking": ["differences", "hints", "report", "comparison", "gradcheck", "proof"],
+    "diagnosis": ["findings", "chance", "of_data", "of_step", "of_history", "trial", "examine", "report", "diagnose"],
     "tables": ["cells", "rows", "table", "model"],
     "explanation": [
         *("record", "recorder", "paths", "render.document", "render.plaintext", "render.markdown", "render.script"),

@@ -37,6 +37,12 @@ from fullyconnected.annotations import (
 )
 
 
+class Estimator:
+    """A fitted estimator, as fc.diagnose takes one."""
+
+    network_: fc.Network = fc.mlp([2, 3, 1])
+
+
 def networks(x: NDArray[np.float32], seeds: np.random.Generator) -> None:
     net = fc.Network([fc.Dense(2, 3, "relu"), fc.Dropout(0.5), fc.Dense(3, 1)], dtype="float64", seed=seeds)
     assert_type(net, fc.Network)
@@ -104,6 +110,8 @@ def gradients(net: fc.Network, x: ArrayLike, t: ArrayLike) -> None:
     assert_type(report, fc.Report)
     assert_type(report.tensors[0], fc.TensorReport)
     fc.check_gradients(fc.Dense(2, 3, "relu"))
+    assert_type(fc.diagnose(net, x, t, "half_squared_error", fc.History([1.0, 0.5])), fc.Diagnosis)
+    assert_type(fc.diagnose(Estimator(), x, t, history=[1.0, 0.5]).findings, tuple[fc.Finding, ...])
     fc.check_gradients(fc.Huber(1.0), [[1.0]], [0.0])
 
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from fullyconnected import annotations, datasets, functional, plot
     from fullyconnected.checking.gradcheck import check_gradients
     from fullyconnected.checking.report import Report, TensorReport
+    from fullyconnected.diagnosis.diagnose import diagnose
+    from fullyconnected.diagnosis.findings import Finding
+    from fullyconnected.diagnosis.report import Diagnosis
     from fullyconnected.engine.base import Engine, EngineInfo
     from fullyconnected.engine.choice import engines
     from fullyconnected.explanation import Drawing, Explanation, draw, explain, trace
@@ -85,8 +88,9 @@ __all__ = [
     "fit",
     "epochs",
     "engines",
-    # gradient checks
+    # gradient checks, and why a network does not learn
     "check_gradients",
+    "diagnose",
     # worked examples
     "explain",
     "trace",
@@ -100,6 +104,8 @@ __all__ = [
     "EngineInfo",
     "Report",
     "TensorReport",
+    "Diagnosis",
+    "Finding",
     "Explanation",
     "Trace",
     "Step",
@@ -130,6 +136,9 @@ __all__ = [
 _LATER = {
     **{module: module for module in ("annotations", "datasets", "functional", "plot")},
     "check_gradients": "checking.gradcheck",
+    "diagnose": "diagnosis.diagnose",
+    "Diagnosis": "diagnosis.report",
+    "Finding": "diagnosis.findings",
     "engines": "engine.choice",
     "register": "registries",
     "Format": "files.format",

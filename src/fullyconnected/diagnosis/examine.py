@@ -1,0 +1,114 @@
+"""All findings about a network, its data and its history, the most important first."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fullyconnected.diagnosis.chance import Level, level_of
+from fullyconnected.diagnosis.findings import Finding, by_importance
+from fullyconnected.diagnosis.of_data import of_classes, of_columns, of_scales
+from fullyconnected.diagnosis.of_history import of_history
+from fullyconnected.diagnosis.of_step import of_step
+from fullyconnected.diagnosis.trial import LEARNED, of_trial, steps_of
+from fullyconnected.network import Network
+from fullyconnected.program.data import Data
+from fullyconnected.program.program import Program
+from fullyconnected.program.sources import ArraySource
+from fullyconnected.training.history import History
+
+__all__ = ["Examination", "examine"]
+
+ROWS = 2000  # most rows that are looked at
+WORK, MEMORY = 2e9, 2e7  # parameters times rows, and entries of activations: about half a second, and 200 MB
+NOTHING = 0.02  # what has learned less than this has learned nothing
+
+
+class Examination(NamedTuple):
+    """What was found, and from what."""
+
+    findings: list[Finding]
+    rows: int  # that were looked at
+    level: Level  # on these rows
+    trained: bool
+    untried: str  # why there was no trial on ten rows; empty if there was, or if it was known to succeed
+
+
+def examine(
+    net: Network,
+    data: Data,
+    history: History | None = None,
+    names: tuple[str, ...] | None = None,
+    *,
+    trial: bool = True,
+) -> Examination:
+    """Return the findings, the most important first; the network stays as it is.
+
+    Parameters
+    ----------
+    net, data
+        A network, and rows that were checked against it.
+    history : History, optional
+        The history of its training.
+    names : tuple of str, optional
+        The names of the features.
+    trial : bool
+        Whether to try if it can learn ten rows by heart, where it has not learned much.
+    """
+    program, sample = net.program, sampled(data, net.program, net.dtype)
+    x = sample.x.taken(np.arange(len(sample.x)), net.dtype)
+    z = net.predict(x, engine="numpy")
+    level = level_of(sample, z)
+    trained = history is not None or _is_trained(net)
+    found = list(of_scales(net, data, level, names))
+    scaled = not found
+    found += of_step(program, sample, net.theta, net.state, scaled=scaled)
+    finite = np.isfinite(z).all() and not any(each.name == "not_finite" for each in found)
+    untried = "" if steps_of(program) else "it is too large to try"
+    untried = "the scales of features or targets must be mended first" if not scaled else untried
+    untried = "" if level.learned >= LEARNED or not finite else untried
+    found += of_columns(x.astype(np.float64), sample.t, names)
+    if history is not None:
+        found += of_history(history, level)
+    if finite and trained:
+        # biases that somebody has set are not known from those that are trained in a loop of one's own
+        found += _of_level(level, "note" if history is None and net.loss is None else "warning")
+        found += of_classes(sample, z)
+    if trial and finite and not untried and level.learned < LEARNED:
+        found += of_trial(program, sample, net.theta, net.state)
+    return Examination(by_importance(found), len(sample.x), level, trained, untried)
+
+
+def _of_level(level: Level, severity: str) -> Iterator[Finding]:
+    if level.learned < NOTHING:
+        yield Finding(
+            "loss_above_chance",
+            severity,
+            "the network",
+            f"the loss on these rows is {level.loss:.4g}, and that of a constant prediction is {level.chance:.4g}: "
+            f"nothing has been learned from x",
+            "Check that each row of t belongs to the same row of x, and look at the other findings; or try another "
+            "learning rate and more epochs.",
+        )
+
+
+def sampled(data: Data, program: Program, dtype: np.dtype[Any]) -> Data:
+    """Return some rows of positive weight, drawn with a fixed seed, in their order and in the network's dtype."""
+    most = min(ROWS, max(64, WORK // max(1, program.n_params)), max(16, MEMORY // program.entries_a_row))
+    rows = np.arange(len(data.x)) if data.weights is None else np.flatnonzero(data.weights)
+    if len(rows) > most:
+        rows = rows[np.sort(np.random.default_rng(0).choice(len(rows), int(most), replace=False))]
+    weights = None if data.weights is None else data.weights[rows]
+    return Data(ArraySource(data.x.taken(rows, dtype)), data.t[rows], weights, data.loss)
+
+
+def _is_trained(net: Network) -> bool:
+    """Whether training seems to have changed the network: biases and gains are no longer those of a new one.
+
+    These begin with the same values in each network, unless ``bias_init`` is random.
+    """
+    others = [tensor for tensor in net.program.tensors if not tensor.param.decays]
+    if not others:
+        return net.loss is not None
+    new = Network(net.layers, dtype=net.dtype, seed=0).theta
+    return any(not np.array_equal(tensor.of(new), tensor.of(net.theta)) for tensor in others)
