@@ -25,6 +25,8 @@ TRUE = {
     "datasets.read_idx -> ": "the file says which numbers it holds",
     "annotations.Source.dtype": "rows of any dtype are cast to that of the network",
     "annotations.Source.taken(dtype)": "whatever NumPy takes for a dtype",
+    "annotations.Source.part(dtype)": "whatever NumPy takes for a dtype",
+    "annotations.Source.require_finite(dtype)": "rows of any dtype are cast to that of the network",
 }
 
 

@@ -500,7 +500,7 @@ class TestNewcomers:
             ("MSELoss", "fc.MeanSquaredError()"),
             ("L1Loss", "fc.AbsoluteError()"),
             ("Sequential", "fc.Network(["),
-            ("MLPClassifier", "fc.mlp(["),
+            ("Classifier", "fc.MLPClassifier()"),
             ("BatchNorm1d", "fc.BatchNorm()"),
             ("BatchNormalization", "fc.BatchNorm()"),
             ("EarlyStopping", "patience=10"),

@@ -43,7 +43,9 @@ RANKS = {
     "registries": 8,
     "training": 9,
     "checking": 9,
+    "predictor": 9,
     "diagnosis": 9.5,
+    "estimators": 10,
     "plot": 10,
     "datasets": 10,
     "tables": 10,
@@ -85,6 +87,10 @@ INSIDE = {
         *("run", "fit"),
     ],
     "checking": ["differences", "hints", "report", "comparison", "gradcheck", "proof"],
+    "estimators": [
+        *("compat", "callbacks", "parameters", "rows", "stopping", "architecture", "run", "advice", "files", "fitting"),
+        *("base", "classifier", "regressor", "loading", "__init__"),
+    ],
     "diagnosis": ["findings", "chance", "of_data", "of_step", "of_history", "trial", "examine", "report", "diagnose"],
     "tables": ["cells", "rows", "table", "model"],
     "explanation": [

@@ -36,10 +36,12 @@ if TYPE_CHECKING:
     from fullyconnected.diagnosis.report import Diagnosis
     from fullyconnected.engine.base import Engine, EngineInfo
     from fullyconnected.engine.choice import engines
+    from fullyconnected.estimators import MLPClassifier, MLPRegressor, load_estimator
     from fullyconnected.explanation import Drawing, Explanation, draw, explain, trace
     from fullyconnected.explanation.record import Step, Trace
     from fullyconnected.files.format import Format
     from fullyconnected.optimizers import LBFGS, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
+    from fullyconnected.predictor import Predictor
     from fullyconnected.program.summary import Summary
     from fullyconnected.registries import register
     from fullyconnected.schedules import CosineDecay, ExponentialDecay, LinearDecay, StepDecay, Warmup
@@ -88,6 +90,11 @@ __all__ = [
     "fit",
     "epochs",
     "engines",
+    # scikit-learn's estimators
+    "MLPClassifier",
+    "MLPRegressor",
+    "load_estimator",
+    "Predictor",
     # gradient checks, and why a network does not learn
     "check_gradients",
     "diagnose",
@@ -148,6 +155,8 @@ _LATER = {
     **dict.fromkeys(("explain", "trace", "draw", "Explanation", "Drawing"), "explanation"),
     **dict.fromkeys(("Trace", "Step"), "explanation.record"),
     **dict.fromkeys(("fit", "epochs"), "training.fit"),
+    **dict.fromkeys(("MLPClassifier", "MLPRegressor", "load_estimator"), "estimators"),
+    "Predictor": "predictor",
     **dict.fromkeys(("History", "Epoch"), "training.history"),
     **dict.fromkeys(("SGD", "Momentum", "Nesterov", "RMSProp", "Adam", "AdamW", "LBFGS"), "optimizers"),
     **dict.fromkeys(("StepDecay", "ExponentialDecay", "LinearDecay", "CosineDecay", "Warmup"), "schedules"),

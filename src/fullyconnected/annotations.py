@@ -8,7 +8,7 @@ module at run time, because it takes ``numpy.typing``.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsFloat, TypeAlias, TypedDict
 
 import numpy as np
@@ -30,6 +30,7 @@ __all__ = [
     "Buffer",
     "BufferSpecs",
     "Cache",
+    "ClassWeightLike",
     "DType",
     "DTypeLike",
     "FitOptions",
@@ -100,6 +101,9 @@ PathLike: TypeAlias = str | os.PathLike[str]
 
 ProgressLike: TypeAlias = bool | Literal["auto"]
 """Whether a run shows its progress."""
+
+ClassWeightLike: TypeAlias = Mapping[Any, float] | Sequence[Mapping[Any, float]] | Literal["balanced"] | None
+"""Weights of classes by label, "balanced", or the weights of each of several labels."""
 
 AxesLike: TypeAlias = "Axes | Sequence[Axes] | NDArray[np.object_]"
 """Axes of matplotlib: one, or several."""

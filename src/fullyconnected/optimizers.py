@@ -325,6 +325,8 @@ class LBFGS(Solver):
         Stop when the loss decreases by less than this, relative to its size; 0 or more.
     gradient_tolerance : float
         Stop when no entry of the gradient is larger than this; 0 or more.
+    evaluations : int, optional
+        The maximum number of evaluations of loss and gradient, 1 or more; None takes 20 for each iteration, and 20.
 
     Raises
     ------
@@ -336,7 +338,7 @@ class LBFGS(Solver):
     Examples
     --------
     >>> LBFGS(history=20)
-    LBFGS(history=20, tolerance=1e-09, gradient_tolerance=1e-06)
+    LBFGS(history=20, tolerance=1e-09, gradient_tolerance=1e-06, evaluations=None)
 
     Source: Byrd, Lu, Nocedal and Zhu, "A limited memory algorithm for bound constrained optimization", 1995.
     """
@@ -344,12 +346,15 @@ class LBFGS(Solver):
     history: int = 10
     tolerance: float = 1e-9
     gradient_tolerance: float = 1e-6
+    evaluations: int | None = None
     name: ClassVar[str] = "lbfgs"
 
     def __post_init__(self) -> None:
         count("history", self.history)
         number("tolerance", self.tolerance)
         number("gradient_tolerance", self.gradient_tolerance)
+        if self.evaluations is not None:
+            count("evaluations", self.evaluations)
 
     def minimize(
         self,
@@ -372,7 +377,7 @@ class LBFGS(Solver):
             "ftol": self.tolerance,
             "gtol": self.gradient_tolerance,
             "maxiter": iterations,
-            "maxfun": 20 * iterations + 20,
+            "maxfun": self.evaluations or 20 * iterations + 20,
         }
         found = minimize(loss, theta, jac=True, method="L-BFGS-B", callback=after_iteration, options=options)
         if found.success:

@@ -450,10 +450,10 @@ def test_the_warning_of_scales_says_what_keeps_zeros():
 def test_columns_that_are_nearly_always_zero_are_no_reason_to_warn():
     x = random_csr(5000, 3000, 5e-4)
     program = fc.mlp([3000, 1]).program
-    assert of_inputs(SparseSource(x), program) == ""
-    assert "x[:, " in of_inputs(SparseSource(x * np.float32(1e5)), program)
-    assert of_inputs(SparseSource(x * np.float32(0)), program) == ""
-    assert of_inputs(SparseSource(sparse.csr_array((5000, 3000))), program) == ""
+    assert of_inputs(SparseSource(x), program) is None
+    assert "x[:, " in str(of_inputs(SparseSource(x * np.float32(1e5)), program))
+    assert of_inputs(SparseSource(x * np.float32(0)), program) is None
+    assert of_inputs(SparseSource(sparse.csr_array((5000, 3000))), program) is None
 
 
 @pytest.mark.parametrize("optimizer", [fc.SGD(1e8), fc.LBFGS()])

@@ -22,9 +22,8 @@ PUBLIC = _by_name(
         "write fc.Dense(n_in, n_out)": "Linear FullyConnected LazyLinear",
         "write fc.Network([fc.Dense(n_in, n_out), ...])": "Sequential Model Module Net",
         "write fc.mlp([n_in, hidden, n_out])": "MLP Perceptron",
-        "make a network by fc.mlp([n_in, 64, n_out]), and train it by fc.fit(net, x, t, loss)": (
-            "MLPClassifier MLPRegressor Classifier Regressor"
-        ),
+        "write fc.MLPClassifier()": "Classifier",
+        "write fc.MLPRegressor()": "Regressor",
         **{
             _ACTIVATION.format(ours): theirs
             for ours, theirs in {

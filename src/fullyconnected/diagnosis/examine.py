@@ -41,6 +41,7 @@ def examine(
     names: tuple[str, ...] | None = None,
     *,
     trial: bool = True,
+    rows: int = ROWS,
 ) -> Examination:
     """Return the findings, the most important first; the network stays as it is.
 
@@ -54,8 +55,10 @@ def examine(
         The names of the features.
     trial : bool
         Whether to try if it can learn ten rows by heart, where it has not learned much.
+    rows : int
+        The most rows that are looked at.
     """
-    program, sample = net.program, sampled(data, net.program, net.dtype)
+    program, sample = net.program, sampled(data, net.program, net.dtype, rows)
     x = sample.x.taken(np.arange(len(sample.x)), net.dtype)
     z = net.predict(x, engine="numpy")
     level = level_of(sample, z)
@@ -92,12 +95,12 @@ def _of_level(level: Level, severity: str) -> Iterator[Finding]:
         )
 
 
-def sampled(data: Data, program: Program, dtype: np.dtype[Any]) -> Data:
+def sampled(data: Data, program: Program, dtype: np.dtype[Any], most: int) -> Data:
     """Return some rows of positive weight, drawn with a fixed seed, in their order and in the network's dtype."""
-    most = min(ROWS, max(64, WORK // max(1, program.n_params)), max(16, MEMORY // program.entries_a_row))
+    most = min(most, max(64, int(WORK // max(1, program.n_params))), max(16, int(MEMORY // program.entries_a_row)))
     rows = np.arange(len(data.x)) if data.weights is None else np.flatnonzero(data.weights)
     if len(rows) > most:
-        rows = rows[np.sort(np.random.default_rng(0).choice(len(rows), int(most), replace=False))]
+        rows = rows[np.sort(np.random.default_rng(0).choice(len(rows), most, replace=False))]
     weights = None if data.weights is None else data.weights[rows]
     return Data(ArraySource(data.x.taken(rows, dtype)), data.t[rows], weights, data.loss)
 

@@ -7,13 +7,14 @@ hidden layers of 8 to 128 units of relu, tanh, sigmoid, gelu or elu, fresh and a
 with up to 14 hidden layers of 32 units after 60.
 """
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from fullyconnected.base import ActivationFunction
-from fullyconnected.core.arrays import Array
+from fullyconnected.core.arrays import Array, dot
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.core.wording import printable
 from fullyconnected.diagnosis.findings import Finding
@@ -148,11 +149,17 @@ def _twins(program: Program, workspace: Workspace) -> Iterator[Finding]:
             )
 
 
+def _norm(a: Array) -> float:
+    """Return the norm; the dot product of few numbers is not shared among threads, which may all be busy."""
+    a = a.astype(np.float64)
+    return math.sqrt(float(dot(np, a, a)))
+
+
 def _flow(batch: Batch) -> list[_Flow]:
     """Run backward, and return how the gradient comes through each operation, first to last."""
-    dy, flow = float(np.linalg.norm(batch.dz.astype(np.float64))), []
+    dy, flow = _norm(batch.dz), []
     for _, op, _, dx in batch.walk_back():
-        below = 0.0 if dx is None else float(np.linalg.norm(dx.astype(np.float64)))
+        below = 0.0 if dx is None else _norm(dx)
         flow.append(_Flow(op, dy, below))
         dy = below
     return flow[::-1]
@@ -183,9 +190,7 @@ def _between_layers(
         )
     if scaled and ratio <= EXPLODED:
         for tensor in program.tensors:
-            g, w = (
-                float(np.linalg.norm(tensor.of(v).astype(np.float64))) for v in (workspace.gradient, workspace.theta)
-            )
+            g, w = (_norm(tensor.of(v)) for v in (workspace.gradient, workspace.theta))
             if tensor.param.decays and g > LARGE * w > 0:
                 yield Finding(
                     "gradients_exploding",

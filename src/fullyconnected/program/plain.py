@@ -52,8 +52,8 @@ def _describe(thing: Layer | ActivationFunction | Loss, depth: int) -> dict[str,
     return {registry.kind: thing.name, "settings": settings_of(thing, depth)}
 
 
-def settings_of(thing: Layer | ActivationFunction | Loss, depth: int = DEEPEST) -> dict[str, Any]:
-    """Return the settings of a layer, activation or loss as plain values, or raise if a file cannot hold them."""
+def settings_of(thing: Any, depth: int = DEEPEST) -> dict[str, Any]:
+    """Return the settings of a layer, loss and the like as plain values, or raise if a file cannot hold them."""
     kind = type(thing).__name__
     if vars(thing) and not is_dataclass(thing):
         raise ConfigError(f"a file would lose the settings of {kind}, {', '.join(vars(thing))}: make it a dataclass")

@@ -66,7 +66,7 @@ class History:
     stopped : str
         What ended the run: ``"epochs"``, ``"patience"``, ``"max_time"`` or ``"interrupted"``. For L-BFGS also
         ``"converged"``; ``"line_search"``, if no step along the last direction decreased the loss (at the limits of
-        the dtype, or because a gradient is wrong); or ``"evaluations"``, if there were more than 20 for each epoch.
+        the dtype, or because a gradient is wrong); or ``"evaluations"``, if their limit was reached.
     monitor : str or None
         With early stopping, the monitored quantity: ``"loss"``, ``"validation_loss"`` or the name of a metric.
     best_epoch : int or None

@@ -106,16 +106,16 @@ def of_inputs(x: Source, program: Program, names: tuple[str, ...] | None = None)
     described = [scale.describe(most, names, "x")]
     if least != most and np.isfinite(reach[least]) and scale.size[most] > 10 * scale.size[least]:
         described.append(scale.describe(least, names, "x"))
+    change = "A network learns slowly or not at all from inputs "
     if isinstance(x, SparseSource):
-        change = (
-            "A network learns slowly or not at all from inputs whose columns are far from the size of 1: divide each by "
-            "its largest magnitude, which leaves the zeros as they are (sklearn.preprocessing.MaxAbsScaler), and by the "
-            "same numbers in whatever is predicted"
+        change += (
+            "whose columns are far from the size of 1: divide each by its largest magnitude, which leaves the zeros as "
+            "they are (sklearn.preprocessing.MaxAbsScaler), and by the same numbers in whatever is predicted"
         )
     else:
-        change = (
-            "A network learns slowly or not at all from inputs that are far from mean 0 and standard deviation 1: mean, "
-            "std = x.mean(axis=0), x.std(axis=0); x = (x - mean) / std, and the same for whatever is predicted"
+        change += (
+            "that are far from mean 0 and standard deviation 1: mean, std = x.mean(axis=0), x.std(axis=0); "
+            "x = (x - mean) / std, and the same for whatever is predicted"
         )
     return Remark(column_of("x", most, names), ", and ".join(described), change)
 

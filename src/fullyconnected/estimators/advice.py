@@ -1,0 +1,51 @@
+"""Why a fit has not converged: what a diagnosis finds, and which parameter of the estimator to change."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fullyconnected.diagnosis.examine import examine
+from fullyconnected.program.data import Data
+from fullyconnected.training.history import History
+
+__all__ = ["ADVICE", "why"]
+
+ROWS = 200  # rows that are looked at, so that a warning costs a few milliseconds
+MOST = 3  # findings in a warning
+
+# for each finding, what to change in the estimator; the others cannot come after a fit that has ended
+ADVICE = {
+    "features_unscaled": "put a StandardScaler before the estimator",
+    "targets_unscaled": "scale y, as with TransformedTargetRegressor(transformer=StandardScaler())",
+    "targets_constant": "look at y",
+    "symmetric_weights": "begin anew, with warm_start=False",
+    "dead_units": 'lower learning_rate_init, or set activation="leaky_relu"',
+    "saturated_units": 'scale X, lower learning_rate_init, or set activation="relu"',
+    "gradients_exploding": "lower learning_rate_init, or set max_grad_norm=1.0",
+    "gradients_vanishing": 'set activation="relu", layer_norm=True or residual=True, or fewer hidden_layer_sizes',
+    "loss_rising": "lower learning_rate_init",
+    "loss_oscillating": "lower learning_rate_init, or raise batch_size",
+    "loss_above_chance": "change learning_rate_init, or raise max_iter",
+    "class_imbalance": 'set class_weight="balanced"',
+    "overfitting": "set early_stopping=True, or raise alpha",
+    "loss_still_falling": "raise max_iter or learning_rate_init",
+}
+
+
+def why(estimator: Any, data: Data) -> str:
+    """Return the most important findings after a fit as sentences, or an empty string."""
+    names = getattr(estimator, "feature_names_in_", None)
+    history = History(loss=list(estimator.loss_curve_), validation_loss=list(estimator.validation_loss_curve_ or ()))
+    found = examine(
+        estimator.network_, data, history, None if names is None else tuple(map(str, names)), trial=False, rows=ROWS
+    ).findings
+    one = data.t.ndim == 1 or data.t.shape[1] == 1
+    told = [f"{_in_their_words(each.seen, one)}: {ADVICE[each.name]}." for each in found if each.name in ADVICE]
+    return " ".join(each if each.startswith("y") else each[:1].upper() + each[1:] for each in told[:MOST])
+
+
+def _in_their_words(seen: str, one_output: bool) -> str:
+    """Return what was seen with scikit-learn's names: features, and y."""
+    seen = re.sub(r"\bx\[:, (\d+)\]", r"feature \1", seen)
+    return re.sub(r"\bt\[:, (\d+)\]", "y" if one_output else r"y[:, \1]", seen)

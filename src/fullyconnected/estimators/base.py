@@ -1,0 +1,367 @@
+"""What both estimators share: checks of the input, the network, and the call of the training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator
+from sklearn.metrics import check_scoring
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from fullyconnected.base import Loss, Optimizer, Solver
+from fullyconnected.core.arrays import Array
+from fullyconnected.estimators import architecture, files
+from fullyconnected.estimators.architecture import Weights
+from fullyconnected.estimators.callbacks import CallbackSupportMixin, with_callbacks
+from fullyconnected.estimators.compat import validate_data
+from fullyconnected.estimators.fitting import Fitting
+from fullyconnected.network import Network
+from fullyconnected.optimizers import LBFGS, OPTIMIZERS, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import ArrayLike, PathLike, RowsLike
+
+__all__ = ["BaseMLP", "store"]
+
+FTOL = 2.220446049250313e-09  # SciPy's own for L-BFGS-B, which scikit-learn leaves as it is
+
+
+def store(estimator: BaseEstimator, arguments: Mapping[str, Any]) -> None:
+    """Store the arguments of a constructor as they are; ``fit`` checks them."""
+    estimator.__dict__.update((name, value) for name, value in arguments.items() if name not in ("self", "__class__"))
+
+
+class BaseMLP(CallbackSupportMixin, BaseEstimator):
+    """The estimators' common part; a subclass says what targets, losses and scores are."""
+
+    network_: Network
+    loss_curve_: list[float]
+    validation_loss_curve_: list[float]
+    validation_scores_: list[float]
+    _loss_: Loss
+    _sizes: list[int]
+
+    # what a subclass defines
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
+        """Return checked inputs, and targets (rows, outputs), or class numbers (rows,), as the loss takes them."""
+        raise NotImplementedError
+
+    def _loss_and_outputs(self, t: Array) -> tuple[Loss, int]:
+        """Return the loss, and the number of outputs that it needs for these targets."""
+        raise NotImplementedError
+
+    def _targets(self, y: Any) -> Array:
+        """Return checked y as the loss takes it."""
+        raise NotImplementedError
+
+    def _score_of(self, z: Array, t: Array, w: Array) -> float:
+        """Return the default validation score of outputs."""
+        raise NotImplementedError
+
+    def _split(self, t: Array, groups: Any, random: np.random.RandomState) -> tuple[Array, Array]:
+        """Return the numbers of the rows for training and for validation."""
+        raise NotImplementedError
+
+    def _reported(self, loss: float) -> float:
+        """Return the loss as scikit-learn reports it."""
+        return loss
+
+    # training
+
+    @with_callbacks
+    def fit(
+        self,
+        X: RowsLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: RowsLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Train on these rows.
+
+        Parameters
+        ----------
+        X : array or sparse matrix (rows, features)
+            Numbers; rows of a sparse matrix are not made dense all at once.
+        y : array (rows,) or (rows, outputs)
+            Labels, or numbers; a column each for several labels (0 or 1) or outputs.
+        sample_weight : array (rows,), optional
+            Weights, 0 or more. A row of weight 2 counts as two rows, and one of weight 0 as none. (With ``batch_norm``,
+            statistics of a batch are over its rows, whatever they weigh.)
+        X_val, y_val, sample_weight_val : as X, y and sample_weight, optional
+            Validation data: their loss is recorded after each epoch. With ``early_stopping`` they are scored, and no
+            rows are held out.
+        groups : array (rows,), optional
+            Rows of the same group stay together when rows are held out.
+
+        Returns
+        -------
+        self
+        """
+        self._validate_params()
+        return self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val), groups=groups)
+
+    @available_if(lambda self: self._check_solver())
+    def partial_fit(self, X: RowsLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train for one epoch on these rows, in the order that ``fit`` would take; see there for the arguments."""
+        self._validate_params()
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def _check_solver(self) -> bool:
+        if self.solver == "lbfgs" or isinstance(self.solver, Solver):
+            raise AttributeError(
+                f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
+            )
+        return True
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        incremental: bool = False,
+        validation: tuple[Any, Any, Any] = (None, None, None),
+        groups: Any = None,
+    ) -> Self:
+        sizes = architecture.hidden_sizes(self.hidden_layer_sizes)
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if self.checkpoint is not None and not isinstance(self.random_state, Integral):
+            raise ValueError(
+                f"checkpoint needs an int as random_state, so that a resumed fit draws the same rows; got "
+                f"{self.random_state!r}"
+            )
+        fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        X, t = self._validate_input(X, y, incremental, fresh)
+        w = self._weights(sample_weight, X, t, incremental)
+        random = check_random_state(self.random_state)
+        self._loss_, n_out = self._loss_and_outputs(t)
+        self._prepare(X, n_out, sizes, random, fresh)
+        if w is not None and not (kept := w > 0).all():  # a row of weight zero is as if it were not there
+            X, t, w = X[kept], t[kept], w[kept]
+            groups = None if groups is None else np.asarray(groups)[kept]
+        fitting = Fitting(self, self._optimizer_object(), random)
+        if isinstance(fitting.optimizer, Solver):
+            fitting.solve(X, t, w)
+            return self
+        held_out = self._validation(validation)
+        if held_out is None and self.early_stopping:
+            train, rest = self._split(t, groups, random)
+            if len(rest) < 2:
+                raise ValueError(
+                    "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+                )
+            held_out = X[rest], t[rest], None if w is None else w[rest]
+            X, t, w = X[train], t[train], None if w is None else w[train]
+        fitting.train(X, t, w, held_out, once=incremental)
+        return self
+
+    def _weights(self, given: Any, X: Any, t: Array, incremental: bool) -> Array | None:
+        """Return the weights of the rows, or None if all weigh the same."""
+        if given is None:
+            return None
+        w = np.asarray(_check_sample_weight(given, X), np.float64)
+        if (w < 0).any():
+            raise ValueError("Negative values in data passed to `sample_weight`")
+        if not w.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        return w
+
+    def _prepare(self, X: Any, n_out: int, sizes: list[int], random: np.random.RandomState, fresh: bool) -> None:
+        """Make the network, unless training goes on with the one that there is."""
+        if not fresh and "network_" in vars(self):
+            net = self.network_
+            if net.program.n_in == X.shape[1] and net.n_out == n_out and self._sizes == sizes:
+                if not net.theta.flags.writeable:  # its file is mapped into memory, read-only
+                    self.network_ = net.copy()
+                return
+            raise ValueError(
+                f"training goes on with a network of hidden layers {self._sizes} and {net.n_out} output(s); "
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} and y ask for {sizes} and {n_out}. To begin anew, "
+                f"set warm_start=False and call fit"
+            )
+        net = architecture.build(
+            X.shape[1], sizes, n_out, self._dtype(X), activation=self.activation, dropout=self.dropout,
+            batch_norm=self.batch_norm, layer_norm=self.layer_norm, residual=self.residual, output=self._output(),
+        )  # fmt: skip
+        functions = architecture.one_for_each("activation", self.activation, len(sizes))
+        given = self.__dict__.pop("_given", None)
+        if fresh or given is None:
+            last = functions[-1] if functions else self.activation
+            architecture.draw(net, [*functions, last], random)
+        self.network_, self._sizes = net, sizes
+        if not fresh and given is not None:  # weights that were set before the first call of partial_fit
+            self.coefs_, self.intercepts_ = given["coefs_"], given["intercepts_"]
+        self.n_outputs_, self.n_layers_, self.n_iter_, self.t_ = n_out, len(sizes) + 2, 0, 0
+        self.out_activation_ = self._out_activation()
+        self.loss_curve_ = []
+        self.validation_loss_curve_ = None  # type: ignore[assignment]
+        self.validation_scores_ = [] if self.early_stopping else None  # type: ignore[assignment]
+        self.best_validation_score_ = -inf if self.early_stopping else None
+        self.best_loss_ = None if self.early_stopping else inf
+        self._no_improvement_count = 0
+        self.__dict__.pop("_optimizer", None)
+
+    def _dtype(self, X: Any) -> np.dtype[Any]:
+        """Return the dtype of the network: by default float32 for float32 inputs, else float64."""
+        dtype = np.dtype(X.dtype if self.dtype is None else self.dtype)
+        if dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype must be float32, float64 or None (that of X), got {self.dtype!r}.")
+        return dtype
+
+    def _output(self) -> Any:
+        """Return the activation of the output layer."""
+        return None
+
+    def _out_activation(self) -> str:
+        """Return the name of what turns outputs into predictions."""
+        link = self._loss_.link.inverse
+        name = "identity" if link is None else link.name
+        return {"sigmoid": "logistic"}.get(name, name)
+
+    def _optimizer_object(self) -> Optimizer | Solver:
+        """Return the optimizer of the settings."""
+        solver, lr, decay = self.solver, self.learning_rate_init, self.weight_decay
+        if not isinstance(solver, str):
+            return solver
+        if solver == "lbfgs":
+            return LBFGS(10, FTOL, self.tol, self.max_fun)
+        if solver == "sgd":
+            if not self.momentum:
+                return SGD(lr)
+            return (Nesterov if self.nesterovs_momentum else Momentum)(lr, self.momentum)
+        if solver == "adam" and not decay:
+            return Adam(lr, self.beta_1, self.beta_2, self.epsilon, epsilon_hat=True)
+        if solver in ("adam", "adamw"):
+            return AdamW(lr, self.beta_1, self.beta_2, self.epsilon, epsilon_hat=True, weight_decay=decay)
+        if solver == "rmsprop":
+            return RMSProp(lr, epsilon=self.epsilon)
+        return OPTIMIZERS.classes[solver](lr)
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the settings of any run."""
+        adamw = self.solver in ("adam", "adamw")
+        return {
+            "alpha": float(self.alpha),
+            "l2": 0.0 if adamw else float(self.weight_decay),
+            "shuffle": bool(self.shuffle),
+            "engine": self.engine,
+            "n_threads": None if self.n_jobs is None else effective_n_jobs(self.n_jobs),
+            "max_time": self.max_time,
+            "warn": False,
+        }
+
+    def _validation(self, given: tuple[Any, Any, Any]) -> tuple[Any, Array, Array | None] | None:
+        """Return a validation set that the caller gives, checked, or None."""
+        X, y, w = given
+        if X is None and y is None:
+            if w is not None:
+                raise ValueError("sample_weight_val was given without X_val and y_val.")
+            return None
+        if X is None or y is None:
+            raise ValueError("Both X_val and y_val must be given, or neither.")
+        X, t = self._validate_input(X, y, True, False)
+        return X, t, self._weights(w, X, t, True)
+
+    def _scorer(self, held_out: tuple[Any, Array, Array | None]) -> Callable[[Array, Array, Array], float]:
+        """Return the function that scores the outputs for the validation rows."""
+        if self.scoring is None:
+            return self._score_of
+        if self.scoring == "loss":
+            return lambda z, t, w: -self._loss_.of_checked(z, t, w)[0]
+        scorer = check_scoring(self, self.scoring)
+        X, t, given = held_out
+        y, weights = self._labels(t), {} if given is None else {"sample_weight": given}
+        judged = copy.copy(self)  # without feature names, which the checked array has not either
+        judged.__dict__.pop("feature_names_in_", None)
+        return lambda z, t, w: float(scorer(judged, X, y, **weights))
+
+    def save(self, path: PathLike) -> None:
+        """Write the fitted estimator to a file, which ``fc.load_estimator`` and ``fc.Predictor`` read.
+
+        It holds the network, the parameters, the labels and the names of features, and no code. The state of the
+        optimizer is not in it: ``partial_fit`` goes on with new moments. An old file is replaced in one step.
+        """
+        check_is_fitted(self)
+        files.save(self, path)
+
+    # weights and predictions
+
+    def _get_weights(self, which: int) -> Weights:
+        if "network_" not in vars(self):
+            given = vars(self).get("_given", {}).get(("coefs_", "intercepts_")[which])
+            if given is not None:
+                return given
+            raise AttributeError(f"{type(self).__name__} has no weights before fit")
+        return Weights(pair[which] for pair in architecture.dense(self.network_))
+
+    def _set_weights(self, which: int, given: Any) -> None:
+        if "network_" not in vars(self):
+            self.__dict__.setdefault("_given", {})[("coefs_", "intercepts_")[which]] = given
+            return
+        arrays = self._get_weights(which)
+        shapes, wanted = [np.shape(each) for each in given], [each.shape for each in arrays]
+        if shapes != wanted:
+            raise ValueError(f"the network has arrays of the shapes {wanted}; got {shapes}")
+        for array, values in zip(arrays, given, strict=True):
+            array[...] = values
+
+    @property
+    def coefs_(self) -> list[Array]:
+        """The weights (inputs, outputs) of each dense layer: views of the network's parameters."""
+        return self._get_weights(0)
+
+    @coefs_.setter
+    def coefs_(self, given: Sequence[ArrayLike]) -> None:
+        self._set_weights(0, given)
+
+    @property
+    def intercepts_(self) -> list[Array]:
+        """The biases (outputs,) of each dense layer: views of the network's parameters."""
+        return self._get_weights(1)
+
+    @intercepts_.setter
+    def intercepts_(self, given: Sequence[ArrayLike]) -> None:
+        self._set_weights(1, given)
+
+    def _outputs(self, X: Any) -> Array:
+        """Return the network's outputs for inputs that are checked as scikit-learn checks them."""
+        known = vars(self)
+        if "network_" not in known:
+            check_is_fitted(self)
+        quick = (
+            type(X) is np.ndarray
+            and X.dtype.char in "fd"
+            and X.ndim == 2
+            and X.shape[1] == known["n_features_in_"]
+            and len(X) > 0
+            and "feature_names_in_" not in known
+            and _is_finite(X)
+        )
+        if not quick:  # an array that may be wrong, or a table: scikit-learn's check takes 0.1 ms
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
+        return self.network_.predict(X, engine=self.engine, n_threads=known["n_jobs"])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _is_finite(X: Array) -> bool:
+    """Whether the sum of an array is finite, which holds for nearly all arrays without NaN and infinity."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(np.add.reduce(X, axis=None)))

@@ -1,0 +1,111 @@
+"""What a file holds of an estimator: its network, parameters, labels and names of features, and no code."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fullyconnected.base import ActivationFunction, Loss, Optimizer, Solver
+from fullyconnected.errors import ConfigError
+from fullyconnected.files import Model, write_model
+from fullyconnected.program.plain import settings_of
+from fullyconnected.registries import REGISTRIES
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import PathLike
+
+__all__ = ["FITTED", "read_value", "save"]
+
+FITTED = (
+    "n_iter_", "t_", "loss_", "best_loss_", "loss_curve_", "validation_loss_curve_", "validation_scores_",
+    "best_validation_score_", "n_outputs_", "n_layers_", "n_features_in_", "out_activation_",
+)  # fmt: skip
+
+
+def save(estimator: Any, path: PathLike) -> None:
+    """Write a fitted estimator to a file."""
+    net = estimator.network_
+    described: dict[str, Any] = {
+        "class": type(estimator).__name__,
+        "parameters": _parameters(estimator),
+        "fitted": {name: plain_value(getattr(estimator, name)) for name in FITTED if hasattr(estimator, name)},
+        "labels": None,
+    }
+    if not type(estimator).__module__.startswith("fullyconnected.estimators."):
+        raise ConfigError(f"a file holds an MLPClassifier or MLPRegressor; got {type(estimator)!r:.80}, of your own")
+    if hasattr(estimator, "classes_"):
+        described["labels"] = _labels(estimator)
+    if hasattr(estimator, "feature_names_in_"):
+        described["features"] = estimator.feature_names_in_.tolist()
+    write_model(path, Model(net.layers, net.theta, net.state, {"estimator": described}, loss=estimator._loss_))
+
+
+def _parameters(estimator: Any) -> dict[str, Any]:
+    """Return the parameters that a file can hold, and None instead of a function of the caller's, with a warning."""
+    parameters = {}
+    for name, value in estimator.get_params(deep=False).items():
+        try:
+            parameters[name] = plain_value(value)
+        except TypeError:
+            warnings.warn(
+                f"{name}={value!r:.80} is not stored in the file, and is None in the estimator that is loaded from it",
+                UserWarning,
+                stacklevel=4,
+            )
+            parameters[name] = None
+    return parameters
+
+
+def _labels(estimator: Any) -> dict[str, Any]:
+    classes = estimator.classes_
+    values = classes.tolist()
+    if classes.dtype.kind not in "biufUO" or not all(isinstance(v, str | bool | int | float) for v in values):
+        raise ConfigError(f"a file holds classes that are strings, numbers or bools; got {classes!r:.120}")
+    dtype = "O" if classes.dtype.kind == "O" else classes.dtype.str
+    return {"kind": estimator._label_binarizer.y_type_, "dtype": dtype, "classes": values}
+
+
+def plain_value(value: Any) -> Any:
+    """Return a value as JSON can hold it, or raise TypeError."""
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        number = float(value)
+        return number if math.isfinite(number) else {"number": str(number)}
+    if isinstance(value, tuple):
+        return {"tuple": [plain_value(each) for each in value]}
+    if isinstance(value, list | np.ndarray):
+        return [plain_value(each) for each in value]
+    if isinstance(value, dict):
+        return {"pairs": [[plain_value(key), plain_value(each)] for key, each in value.items()]}
+    if (isinstance(value, type) and issubclass(value, np.generic)) or isinstance(value, np.dtype):
+        return np.dtype(value).name
+    if isinstance(value, Loss | ActivationFunction | Optimizer | Solver):
+        registry = next(registry for registry in REGISTRIES if isinstance(value, registry.bases))
+        if registry.classes.get(value.name) is type(value):
+            return {registry.kind: value.name, "settings": settings_of(value)}
+    raise TypeError(f"{value!r:.80} is no plain value")
+
+
+def read_value(value: Any) -> Any:
+    """Return what ``_plain`` has described."""
+    if isinstance(value, list):
+        return [read_value(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"number"}:
+        return float(value["number"])
+    if value.keys() == {"tuple"}:
+        return tuple(read_value(each) for each in value["tuple"])
+    if value.keys() == {"pairs"}:
+        return {read_value(key): read_value(each) for key, each in value["pairs"]}
+    registry = next(registry for registry in REGISTRIES if registry.kind in value)
+    return registry.build(value[registry.kind], **{key: read_value(each) for key, each in value["settings"].items()})

@@ -1,0 +1,241 @@
+"""One call of ``fit`` or ``partial_fit``: the epochs, what is recorded of them, and what is said at the end."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from math import inf, nan
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fullyconnected.base import Optimizer, Solver
+from fullyconnected.core.arrays import Array
+from fullyconnected.errors import DivergenceError
+from fullyconnected.estimators import advice
+from fullyconnected.estimators.callbacks import Callbacks
+from fullyconnected.estimators.run import SCORE, EstimatorRun
+from fullyconnected.estimators.stopping import Stopping
+from fullyconnected.training import progress
+from fullyconnected.training.history import Epoch
+from fullyconnected.training.settings import FitSettings
+
+__all__ = ["Fitting", "OptimizerState"]
+
+
+@dataclass
+class OptimizerState:
+    """What ``partial_fit`` goes on from: the learning rate, and the optimizer's step and slots."""
+
+    learning_rate: float
+    lr_factor: float
+    step: int
+    slots: dict[str, Array]
+
+
+class Fitting(progress.Progress):
+    """The training of an estimator's network; a solver shows it its iterations."""
+
+    run: EstimatorRun
+    callbacks: Callbacks
+
+    def __init__(self, estimator: Any, optimizer: Optimizer | Solver, random: np.random.RandomState) -> None:
+        self.estimator, self.optimizer, self.random = estimator, optimizer, random
+        self.display = progress.choose(estimator.progress)
+
+    def train(self, X: Any, t: Array, w: Array | None, held_out: Any, *, once: bool) -> None:
+        """Train in epochs: one, or until the rule of stopping, ``max_iter`` or ``max_time`` ends them."""
+        estimator, optimizer = self.estimator, self.optimizer
+        assert isinstance(optimizer, Optimizer)
+        before: OptimizerState | None = vars(estimator).get("_optimizer") if once else None
+        best = estimator.best_validation_score_ if estimator.early_stopping else estimator.best_loss_
+        stopping = Stopping(
+            optimizer.lr,
+            estimator.learning_rate if estimator.solver == "sgd" else "constant",
+            estimator.power_t,
+            estimator.tol,
+            estimator.n_iter_no_change,
+            greater_is_better=estimator.early_stopping,
+            rate=optimizer.lr if before is None else before.learning_rate,
+            best=nan if best is None else best,
+            count=estimator._no_improvement_count,
+        )
+        draws = any(op.layer.random for op in estimator.network_.program.operations)
+        run = self.begin(
+            X,
+            t,
+            w,
+            stopping,
+            score=None if held_out is None else estimator._scorer(held_out),
+            watches_score=estimator.early_stopping,
+            validation=held_out,
+            batch_size=self.batch_size(X.shape[0]),
+            seed=int(self.random.randint(2**31 - 1)) if draws else 0,
+            checkpoint=estimator.checkpoint,
+            max_grad_norm=estimator.max_grad_norm,
+            schedule=estimator.schedule,
+        )
+        state = run.state
+        if before is not None:
+            state.step, state.lr_factor = before.step, before.lr_factor
+            for name, slot in before.slots.items():
+                state.slots[name][...] = slot
+        most = 1 if once else estimator.max_iter
+        try:
+            self.display.start(most, estimator.n_iter_)
+            while estimator.n_iter_ < most and not (run.why_stopped or run.asked_to_stop or run.out_of_time()):
+                run.asked_to_stop = self.callbacks.epoch(lambda: self.note(run.epoch()))
+            self.callbacks.end()
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+            run.asked_to_stop = True
+        except DivergenceError as error:
+            if not estimator.early_stopping:
+                raise _not_finite(error) from error
+            estimator.validation_scores_.append(nan)
+            self.warn(f"Training ended in epoch {estimator.n_iter_ + 1}, the best weights are restored: {error}", "")
+            run.asked_to_stop = True
+        finally:
+            self.display.stop()
+            if run.checkpoint is not None:
+                run.checkpoint.finish()
+            estimator._optimizer = OptimizerState(stopping.rate, state.lr_factor, state.step, dict(state.slots))
+            estimator._no_improvement_count = stopping.count
+        if estimator.early_stopping and state.best is not None:
+            estimator.network_.theta, estimator.network_.state[...] = state.best.theta, state.best.state
+        if once or run.why_stopped or run.asked_to_stop:
+            return
+        if estimator.n_iter_ == most:
+            self.warn(
+                f"Stochastic Optimizer: Maximum iterations ({most}) reached and the optimization hasn't converged yet."
+            )
+        else:
+            self.warn(f"Training ended after {estimator.n_iter_} epochs, as max_time={estimator.max_time!r} asks.")
+
+    def solve(self, X: Any, t: Array, w: Array | None) -> None:
+        """Train with a full-batch solver, whose iterations are the epochs."""
+        estimator = self.estimator
+        stopping = Stopping(1.0, "constant", 0.0, 0.0, inf, greater_is_better=False)
+        run = self.begin(X, t, w, stopping)
+        try:
+            self.display.start(estimator.max_iter, 0)
+            run.train(estimator.max_iter, self)
+            self.callbacks.end()
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+            return
+        except DivergenceError as error:
+            raise _not_finite(error) from error
+        finally:
+            self.display.stop()
+        if not estimator.n_iter_:  # the first weights are optimal
+            estimator.loss_ = estimator.best_loss_ = estimator._reported(run.state.records["loss"][0])
+        why = {
+            "epochs": f"STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT; increase it (max_iter={estimator.max_iter}).",
+            "evaluations": f"STOP: TOTAL NO. OF EVALUATIONS EXCEEDS LIMIT; increase it (max_fun={estimator.max_fun}).",
+            "line_search": f"ABNORMAL: no step along the last direction decreases the loss; raise tol={estimator.tol}.",
+            "max_time": f"max_time={estimator.max_time!r} allows no more.",
+        }
+        if run.stopped in why:
+            self.warn(f"lbfgs failed to converge after {estimator.n_iter_} iteration(s): {why[run.stopped]}")
+
+    def show(self, number: int, epoch: object) -> None:
+        """Note an iteration of a solver; the task of a callback begins only when the iteration is over."""
+        if isinstance(epoch, Epoch):
+            self.run.asked_to_stop = self.callbacks.epoch(lambda: self.note(epoch))
+
+    def batch_size(self, rows: int) -> int:
+        """Return the number of rows of a batch."""
+        given = self.estimator.batch_size
+        if given == "auto":
+            return min(200, rows)
+        if given > rows:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6
+            )
+        return int(min(given, rows))
+
+    def begin(
+        self,
+        X: Any,
+        t: Array,
+        w: Array | None,
+        stopping: Stopping,
+        *,
+        score: Any = None,
+        watches_score: bool = False,
+        **others: Any,
+    ) -> EstimatorRun:
+        """Make the run, and take over what a resumed one has recorded."""
+        estimator = self.estimator
+        settings = FitSettings(**estimator._settings(), sample_weight=w, **others)
+        self.run = run = EstimatorRun(
+            estimator.network_,
+            X,
+            t,
+            estimator._loss_,
+            self.optimizer,
+            settings,
+            random=self.random,
+            stopping=stopping,
+            score=score,
+            watches_score=watches_score,
+            seen=estimator.t_,
+        )
+        run.total = estimator.max_iter
+        estimator.n_iter_ = 0
+        if run.validation is not None and estimator.validation_loss_curve_ is None:
+            estimator.validation_loss_curve_ = []
+        records = run.state.records
+        for i, loss in enumerate(records.get("loss", [])):
+            validation_loss = records["validation_loss"][i] if run.validation is not None else None
+            self.record(loss, validation_loss, records[SCORE][i] if SCORE in records else None)
+        self.callbacks = Callbacks(estimator, X, estimator._labels(t), w, estimator.max_iter)
+        return run
+
+    def record(self, loss: float, validation_loss: float | None, score: float | None) -> None:
+        """Add an epoch to the attributes that describe the training."""
+        estimator = self.estimator
+        estimator.n_iter_ += 1
+        if isinstance(self.optimizer, Optimizer):
+            estimator.t_ += self.run.rows
+        estimator.loss_ = estimator._reported(loss)
+        estimator.loss_curve_.append(estimator.loss_)
+        if validation_loss is not None:
+            estimator.validation_loss_curve_.append(estimator._reported(validation_loss))
+        if estimator.early_stopping and score is not None:
+            estimator.validation_scores_ = estimator.validation_scores_ or []
+            estimator.validation_scores_.append(score)
+            best = estimator.best_validation_score_
+            estimator.best_validation_score_ = score if best is None else max(best, score)
+        else:
+            best = estimator.best_loss_
+            estimator.best_loss_ = estimator.loss_ if best is None else min(best, estimator.loss_)
+
+    def note(self, epoch: Epoch) -> None:
+        """Record an epoch, and tell of it."""
+        estimator, score = self.estimator, epoch.metrics.get("score")
+        self.record(epoch.loss, epoch.validation_loss, score)
+        self.display.show(epoch.number, epoch)
+        if estimator.verbose:
+            print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")  # noqa: T201
+            if estimator.early_stopping and score is not None:
+                print(f"Validation score: {score:f}")  # noqa: T201
+            if self.run.why_stopped:
+                print(self.run.why_stopped)  # noqa: T201
+        if estimator.callback is not None:
+            estimator.callback(epoch)
+
+    def warn(self, message: str, why: str | None = None) -> None:
+        """Warn that training has not converged, and say what the run shows."""
+        if why is None:
+            why = advice.why(self.estimator, self.run.data)
+        warnings.warn(f"{message} {why}".rstrip(), ConvergenceWarning, stacklevel=6)
+
+
+def _not_finite(error: DivergenceError) -> ValueError:
+    return ValueError(
+        f"Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+        f"preprocessed. {error}"
+    )

@@ -1,0 +1,89 @@
+"""Estimators from files; nothing in a file is run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.preprocessing import LabelBinarizer
+
+from fullyconnected.base import Loss
+from fullyconnected.core.wording import printable
+from fullyconnected.errors import FileFormatError
+from fullyconnected.estimators import architecture
+from fullyconnected.estimators.classifier import MLPClassifier
+from fullyconnected.estimators.files import FITTED, read_value
+from fullyconnected.estimators.regressor import MLPRegressor
+from fullyconnected.files import read_model
+from fullyconnected.network import Network
+from fullyconnected.predictor import features_of, labels_of
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import PathLike
+
+__all__ = ["load_estimator"]
+
+CLASSES: dict[str, type[MLPClassifier | MLPRegressor]] = {each.__name__: each for each in (MLPClassifier, MLPRegressor)}
+
+
+def load_estimator(path: PathLike) -> MLPClassifier | MLPRegressor:
+    """Return the estimator in a file that its ``save`` has written.
+
+    Nothing in the file is run; see :func:`fullyconnected.load` for what is checked.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    MLPClassifier or MLPRegressor
+
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged, holds no estimator, or uses a class of your own that is not registered.
+
+    Examples
+    --------
+    >>> import fullyconnected as fc, os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> fc.MLPClassifier((3,), random_state=0, tol=0.1).fit([[0.0], [1.0]], ["no", "yes"]).save(path)
+    >>> load_estimator(path)
+    MLPClassifier(hidden_layer_sizes=(3,), random_state=0, tol=0.1)
+    """
+    model = read_model(path)
+    described = model.extras.get("estimator")
+    if not isinstance(described, dict):
+        raise FileFormatError(f"{printable(path)} holds a network, and no estimator: fc.load reads it")
+    if not isinstance(model.loss, Loss):
+        raise FileFormatError(
+            f"{printable(path)} holds an estimator whose loss is not known here: fc.register its class first"
+        )
+    net = Network.from_vectors(model.layers, model.theta, model.state)
+    net.loss = model.loss
+    labels, features = labels_of(described, net), features_of(described, net)
+    try:
+        estimator = CLASSES[described["class"]](**{k: read_value(v) for k, v in described["parameters"].items()})
+        fitted = {name: read_value(value) for name, value in described["fitted"].items() if name in FITTED}
+        if (labels is None) == isinstance(estimator, MLPClassifier) or fitted["n_features_in_"] != net.n_in:
+            raise ValueError("its parts do not fit")
+        estimator.__dict__.update(
+            fitted,
+            network_=net,
+            _loss_=model.loss,
+            _sizes=architecture.hidden_sizes(estimator.hidden_layer_sizes),
+            _constant=0.0,
+            _no_improvement_count=0,
+        )
+        if labels is not None:
+            estimator.classes_ = labels.classes.copy()
+            binarizer = LabelBinarizer().fit(estimator.classes_)
+            binarizer.y_type_ = labels.kind
+            estimator._label_binarizer = binarizer
+        if features is not None:
+            estimator.feature_names_in_ = np.array(features, dtype=object)
+    except Exception as error:
+        raise FileFormatError(f"{printable(path)} does not describe an estimator: {error!s:.300}") from error
+    return estimator

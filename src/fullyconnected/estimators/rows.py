@@ -1,0 +1,115 @@
+"""Which rows are held out for validation, and what the rows of each class weigh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, train_test_split
+from sklearn.utils.class_weight import compute_class_weight
+
+from fullyconnected.core.arrays import Array
+
+__all__ = ["class_factors", "shuffled", "stratified"]
+
+
+def shuffled(n: int, fraction: float, groups: Any, random: np.random.RandomState) -> tuple[Array, Array]:
+    """Return the numbers of rows for training and for validation; rows of one group stay together."""
+    rows = np.arange(n)
+    if groups is None:
+        train, held_out = train_test_split(rows, random_state=random, test_size=fraction)
+        return train, held_out
+    groups = _checked(groups, n)
+    return next(GroupShuffleSplit(1, test_size=fraction, random_state=random).split(rows, groups=groups))
+
+
+def stratified(codes: Array, fraction: float, groups: Any, random: np.random.RandomState) -> tuple[Array, Array]:
+    """Return the numbers of rows for training and for validation, with all classes in both in equal shares.
+
+    ``codes`` are two classes (rows,) as bool, class numbers (rows,), or the indicators of labels (rows, labels). Two
+    classes are split as scikit-learn splits them. A class of a single row stays in training. If there are fewer rows to
+    hold out than classes, the split is drawn without regard to them.
+    """
+    n, rows = len(codes), np.arange(len(codes))
+    if codes.ndim == 2:
+        if groups is not None:
+            return shuffled(n, fraction, groups, random)
+        return _by_labels(codes.astype(bool), fraction, random)
+    if groups is not None:
+        folds = StratifiedGroupKFold(max(2, round(1 / fraction)), shuffle=True, random_state=random)
+        return next(folds.split(rows, codes, _checked(groups, n)))
+    if codes.dtype == bool:
+        train, held_out = train_test_split(rows, random_state=random, test_size=fraction, stratify=codes[:, None])
+        return train, held_out
+    counts = np.bincount(codes)
+    single = counts[codes] == 1
+    classes = np.count_nonzero(counts > 1)
+    if not classes or np.ceil(fraction * np.count_nonzero(~single)) < classes:
+        return shuffled(n, fraction, None, random)
+    train, held_out = train_test_split(rows[~single], random_state=random, test_size=fraction, stratify=codes[~single])
+    return np.concatenate([train, rows[single]]), held_out
+
+
+def _by_labels(has: Array, fraction: float, random: np.random.RandomState) -> tuple[Array, Array]:
+    """Split rows with several labels: the rarest label first, each row to the part that lacks it most.
+
+    Source: Sechidis, Tsoumakas and Vlahavas, "On the stratification of multi-label data", 2011.
+    """
+    n = len(has)
+    order = random.permutation(n)
+    has = has[order]
+    shares = np.array([1 - fraction, fraction])
+    wanted_rows = shares * n
+    wanted = np.outer(shares, has.sum(axis=0))  # (part, label)
+    part = np.full(n, -1)
+    while (free := part < 0).any():
+        left = has[free].sum(axis=0)
+        if not left.any():  # rows without labels fill what is left
+            chosen = np.flatnonzero(free)
+        else:
+            label = int(np.argmin(np.where(left > 0, left, n + 1)))
+            chosen = np.flatnonzero(free & has[:, label])
+        for row in chosen:
+            need = wanted[:, label] if left.any() else wanted_rows
+            best = np.flatnonzero(need == need.max())
+            to = best[np.argmax(wanted_rows[best])]
+            part[row] = to
+            wanted[to] -= has[row]
+            wanted_rows[to] -= 1
+    return order[part == 0], order[part == 1]
+
+
+def _checked(groups: Any, n: int) -> Array:
+    groups = np.asarray(groups)
+    if groups.shape != (n,):
+        raise ValueError(f"groups has shape {groups.shape}; expected ({n},), a group for each row")
+    return groups
+
+
+def class_factors(given: Any, classes: Array, codes: Array, w: Array | None) -> Array:
+    """Return the factor on the weight of each row: that of its class, or the product over its labels' classes.
+
+    With "balanced" the classes weigh the same in the sum: W / (classes W_c), where W is the sum of the rows' weights
+    and W_c that of the rows of class c.
+    """
+    if codes.ndim == 1:
+        return _factors(given, classes, codes, w)[codes]
+    columns: Sequence[Any] = given if isinstance(given, list) else [given] * codes.shape[1]
+    if len(columns) != codes.shape[1]:
+        raise ValueError(f"class_weight has {len(columns)} entries; there are {codes.shape[1]} labels")
+    product = np.ones(len(codes))
+    for one, column in zip(columns, codes.T, strict=True):
+        product *= _factors(one, np.array([0, 1]), column, w)[column]
+    return product
+
+
+def _factors(given: Any, classes: Array, codes: Array, w: Array | None) -> Array:
+    """Return the factor of each class."""
+    if isinstance(given, str):
+        weight = np.bincount(codes, w, minlength=len(classes))
+        present = weight > 0
+        return np.divide(weight.sum(), present.sum() * weight, out=np.ones(len(classes)), where=present)
+    if not isinstance(given, dict):
+        raise ValueError("class_weight is a dict, 'balanced' or None; a list of them only for several labels")
+    return np.asarray(compute_class_weight(given, classes=classes, y=classes))

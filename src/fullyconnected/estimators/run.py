@@ -1,0 +1,97 @@
+"""The run of an estimator: rows in scikit-learn's order, its learning rates, and its validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+
+from fullyconnected.base import Metric
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.batches import Rows
+from fullyconnected.engine.state import Best
+from fullyconnected.estimators.stopping import Stopping
+from fullyconnected.network import Network
+from fullyconnected.training.history import Epoch
+from fullyconnected.training.run import Run
+from fullyconnected.training.settings import FitSettings
+
+__all__ = ["EstimatorRun"]
+
+SCORE = "metric.score"  # the record of the validation scores
+
+
+class EstimatorRun(Run):
+    """A run whose rows are shuffled by a RandomState, and whose rate and end follow :class:`Stopping`.
+
+    ``score`` computes the validation score from outputs, encoded targets and weights; with ``watches_score``, it
+    decides when to stop, not the loss. What depends on earlier epochs is computed again from the records of a resumed
+    checkpoint.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        x: Any,
+        t: Any,
+        loss: Any,
+        optimizer: Any,
+        settings: FitSettings,
+        *,
+        random: np.random.RandomState,
+        stopping: Stopping,
+        score: Callable[[Array, Array, Array], float] | None = None,
+        watches_score: bool = False,
+        seen: int = 0,
+    ) -> None:
+        super().__init__(net, x, t, loss, optimizer, settings)
+        self.random, self.stopping, self.watches_score = random, stopping, watches_score
+        self.metrics = {} if score is None else {"score": cast("Metric", score)}
+        self.order_now = np.arange(self.rows)
+        self.seen, self.asked_to_stop = seen, False
+        self.why_stopped: str | None = None
+        resumed = self.state.records
+        for i, loss_then in enumerate(resumed.get("loss", ())):
+            self.shuffle_rows()
+            self.note(resumed[SCORE][i] if watches_score else loss_then)
+
+    def shuffle_rows(self) -> None:
+        """Shuffle the order of the epoch before."""
+        if self.shuffle:
+            self.random.shuffle(self.order_now)
+
+    def note(self, value: float) -> None:
+        """Take the monitored value of an epoch."""
+        self.seen += self.rows
+        rate = self.stopping.rate
+        self.why_stopped = self.stopping.after(value, self.seen)
+        if self.stopping.rate != rate:
+            self.set_rate(self.stopping.rate)
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate of the coming epochs.
+
+        scikit-learn's momentum holds steps, ``v = momentum v - rate g``, and the library's holds sums of gradients,
+        which are scaled here so that the step does not change.
+        """
+        rule = self.task.rule
+        before = rule.lr * self.state.lr_factor
+        self.state.lr_factor = rate / rule.lr
+        if rule.name in ("momentum", "nesterov"):
+            self.state.slots["v"] *= before / rate
+
+    def out_of_patience(self) -> bool:
+        return self.asked_to_stop
+
+    def order(self) -> Rows:
+        self.shuffle_rows()
+        return self.order_now
+
+    def record(self, loss: float, began: float) -> Epoch:
+        epoch, state = super().record(loss, began), self.state
+        value = epoch.metrics["score"] if self.watches_score else loss
+        if self.watches_score and (state.best is None or value > state.best.value):
+            state.best = Best(value, state.epoch, state.theta.copy(), state.state.copy())
+        self.note(value)
+        return epoch

@@ -1,0 +1,204 @@
+"""Predictions of a saved estimator, with NumPy alone: scikit-learn is needed to train, and not to predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.checks import columns_of
+from fullyconnected.core.wording import printable
+from fullyconnected.errors import ConfigError, DataError, FileFormatError, InputTypeError, ShapeError
+from fullyconnected.files import read_model
+from fullyconnected.network import Network
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import ArrayLike, PathLike
+
+__all__ = ["Labels", "Predictor", "features_of", "labels_of"]
+
+BLOCK = 1 << 20  # numbers of an input that are converted at a time
+KINDS = ("binary", "multiclass", "multilabel-indicator")
+
+
+class Labels:
+    """The classes of a classifier, and how its outputs stand for them."""
+
+    def __init__(self, kind: str, classes: Array, tells: str) -> None:
+        self.kind, self.classes, self.tells = kind, classes, tells
+
+    def decide(self, z: Array) -> Array:
+        """Return class numbers (rows,), or for several labels their indicators (rows, labels)."""
+        if self.kind == "multilabel-indicator":
+            return (z > 0).astype(int)
+        if z.shape[1] > 1:
+            return np.asarray(z.argmax(axis=1))
+        return (z[:, 0] > 0).astype(int) if len(self.classes) > 1 else np.zeros(len(z), int)
+
+    def of(self, z: Array) -> Array:
+        """Return the labels that outputs stand for."""
+        found = self.decide(z)
+        return found if found.ndim == 2 else self.classes[found]
+
+    def probabilities(self, p: Array) -> Array:
+        """Return the probabilities of all classes (rows, classes) from the predictions of the loss."""
+        if p.shape[1] == 1 and self.kind != "multilabel-indicator":
+            return np.concatenate([1 - p, p], axis=1)
+        if self.tells == "labels" and self.kind == "multiclass":  # each class against the rest
+            return p / p.sum(axis=1, keepdims=True)
+        return p
+
+
+class Predictor:
+    """A saved estimator that predicts with NumPy alone: no scikit-learn, SciPy or pandas.
+
+    It cannot be changed, and may be used by several threads at once and after a fork.
+
+    Parameters
+    ----------
+    path : path
+        A file that ``save`` of an estimator has written.
+
+    Attributes
+    ----------
+    classes : array or None
+        The labels of a classifier, in the order of the columns of ``predict_proba``.
+    features : tuple of str or None
+        The names of the columns, if the estimator was trained with a table that has names.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged, or holds no estimator.
+
+    Examples
+    --------
+    >>> import fullyconnected as fc, os, tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> path = os.path.join(tempfile.mkdtemp(), "iris.safetensors")
+    >>> fc.MLPClassifier(solver="lbfgs", random_state=0, max_iter=100).fit(X, y).save(path)
+    >>> Predictor(path).predict([[5.1, 3.5, 1.4, 0.2]])
+    array([0])
+    """
+
+    __slots__ = ("_labels", "_net", "classes", "features")
+    classes: Array | None
+    features: tuple[str, ...] | None
+    _net: Network
+    _labels: Labels | None
+
+    def __init__(self, path: PathLike) -> None:
+        model = read_model(path)
+        described = model.extras.get("estimator")
+        if not isinstance(described, dict):
+            raise FileFormatError(f"{printable(path)} holds a network, and no estimator: fc.load reads it")
+        net = Network.from_vectors(model.layers, model.theta, model.state)
+        if model.loss is None or isinstance(model.loss, Mapping):
+            raise FileFormatError(
+                f"{printable(path)} holds an estimator whose loss is not known here: fc.register its class first"
+            )
+        net.loss = model.loss
+        labels = labels_of(described, net)
+        found = {
+            "_net": net,
+            "_labels": labels,
+            "classes": None if labels is None else labels.classes,
+            "features": features_of(described, net),
+        }
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a Predictor cannot be changed; {name} was to be set")
+
+    def predict(self, X: ArrayLike | Mapping[str, ArrayLike]) -> Array:
+        """Return the predicted label, labels, or numbers of each row.
+
+        Parameters
+        ----------
+        X : array (rows, features), table, or dict
+            One row or more. A table or dict (name to number, or to a column of numbers) is read by the names of its
+            columns, in any order.
+
+        Raises
+        ------
+        ShapeError, InputTypeError, DataError
+            For other shapes, kinds and names than those of the training, or numbers that are not finite.
+        """
+        z = self._outputs(X)
+        if self._labels is not None:
+            return self._labels.of(z)
+        y = self._net.loss.link.predictions(z)  # type: ignore[union-attr]
+        return y[:, 0] if y.shape[1] == 1 else y
+
+    def predict_proba(self, X: ArrayLike | Mapping[str, ArrayLike]) -> Array:
+        """Return the probability of each class (rows, classes), in the order of ``classes``.
+
+        Raises
+        ------
+        ConfigError
+            For a regressor, or a loss without probabilities.
+        ShapeError, InputTypeError, DataError
+            As :meth:`predict`.
+        """
+        loss: Any = self._net.loss
+        if self._labels is None or loss.link.predicts not in ("labels", "classes"):
+            raise ConfigError(f"this estimator has no probabilities: its loss is {loss!r}")
+        return self._labels.probabilities(loss.link.predictions(self._outputs(X)))
+
+    def _outputs(self, X: Any) -> Array:
+        """Return the network's outputs for rows in any of the forms that ``predict`` takes."""
+        if isinstance(X, Mapping):
+            X = self._from_columns(X, tuple(X))
+        elif self.features is not None and (names := columns_of(X)) is not None and names != self.features:
+            X = self._from_columns(X, names)
+        return self._net.predict(X)
+
+    def _from_columns(self, X: Any, names: tuple[str, ...]) -> Array:
+        """Return the rows of a table or dict whose columns have these names."""
+        if self.features is None:
+            raise InputTypeError("the estimator was trained without names of columns: give an array (rows, features)")
+        if lacking := [name for name in self.features if name not in names]:
+            raise ShapeError(f"the column {lacking[0]!r} is missing; there are {', '.join(map(repr, names))}")
+        columns = [np.atleast_1d(np.asarray(X[name])) for name in self.features]
+        if len({column.shape for column in columns}) > 1 or columns[0].ndim > 1:
+            raise ShapeError("the columns differ in length, or are not (rows,)")
+        for name, column in zip(self.features, columns, strict=True):
+            if column.dtype.kind not in "biuf":
+                raise DataError(f"the column {name!r} holds {column.dtype}, not numbers")
+        return np.stack(columns, axis=1)
+
+
+def features_of(described: dict[str, Any], net: Network) -> tuple[str, ...] | None:
+    """Return the names of the features of a described estimator, or None; raise if they do not fit the network."""
+    names = described.get("features")
+    if names is None:
+        return None
+    if not isinstance(names, list) or len(names) != net.n_in or not all(isinstance(name, str) for name in names):
+        raise FileFormatError(f"the estimator does not name its {net.n_in} features: {names!r:.80}")
+    return tuple(names)
+
+
+def labels_of(described: dict[str, Any], net: Network) -> Labels | None:
+    """Return the labels of a described classifier, or None for a regressor; raise if they do not fit the network."""
+    given = described.get("labels")
+    if given is None:
+        return None
+    try:
+        kind, dtype, values = given["kind"], str(given["dtype"]), list(given["classes"])
+        if kind not in KINDS or np.dtype(dtype).kind not in "biufUO":
+            raise ValueError(f"{kind!r:.80} of {dtype!r:.80}")
+        classes = np.empty(len(values), object)
+        classes[:] = values
+        classes = classes.astype(dtype)
+        outputs = len(values) if kind == "multilabel-indicator" or net.n_out > 1 else 1
+        if net.n_out != outputs or not 1 <= len(values) <= max(2, net.n_out):
+            raise ValueError(f"{len(values)} for {net.n_out} outputs")
+    except Exception as error:
+        raise FileFormatError(f"the classes of the estimator cannot be read: {error!s:.200}") from None
+    classes.flags.writeable = False
+    assert net.loss is not None
+    return Labels(kind, classes, net.loss.link.predicts)
