@@ -41,6 +41,7 @@ RANKS = {
     "files": 7,
     "network": 8,
     "registries": 8,
+    "predictor": 8.5,
     "training": 9,
     "checking": 9,
     "predictor": 9,
@@ -50,6 +51,7 @@ RANKS = {
     "datasets": 10,
     "tables": 10,
     "explanation": 10,
+    "estimators": 10,
     "cli": 11,
     "__init__": 12,
     "__main__": 12,
@@ -92,6 +94,10 @@ INSIDE = {
         *("base", "classifier", "regressor", "loading", "__init__"),
     ],
     "diagnosis": ["findings", "chance", "of_data", "of_step", "of_history", "trial", "examine", "report", "diagnose"],
+    "estimators": [
+        *("compat", "callbacks", "architecture", "parameters", "rows", "stopping", "advice", "run", "fitting", "base"),
+        *("classifier", "regressor", "files", "__init__"),
+    ],
     "tables": ["cells", "rows", "table", "model"],
     "explanation": [
         *("record", "recorder", "paths", "render.document", "render.plaintext", "render.markdown", "render.script"),
@@ -101,7 +107,12 @@ INSIDE = {
     "cli": ["console", "train", "predict", "explain", "check", "__init__"],
 }
 # What is named from below, and loaded at that moment alone.
-BY_NAME = {"training.history": {"plot"}, "annotations": {"engine.base"}}
+BY_NAME = {
+    "training.history": {"plot"},
+    "annotations": {"engine.base"},
+    "estimators.base": {"estimators.files"},
+    "estimators.fitting": {"estimators.base"},
+}
 # What loads modules by names that are not written where it is called: how often, what it may load, and why.
 LOADS = {
     "__init__": (1, set(fc._LATER.values()), "public names are loaded when they are first used, by the table _LATER"),
@@ -283,6 +294,28 @@ def test_no_way_to_import_is_overlooked(line: str, found: str) -> None:
 )
 def test_a_way_to_load_whose_name_cannot_be_read_is_seen(line: str) -> None:
     assert unclear(ast.parse(line))
+
+
+def packages(tree: ast.AST) -> set[str]:
+    """Return the packages that a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(str(node.module).partition(".")[0])
+        elif (plain := loaded(node)) is not None:
+            found.add(plain[1].partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("line", ["import sklearn.base", "from sklearn import base", "import_module('sklearn.base')"])
+def test_the_estimators_alone_import_scikit_learn(line: str) -> None:
+    assert "sklearn" in packages(ast.parse(line))
+    importing = {
+        module for module, path in MODULES.items() if "sklearn" in packages(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    assert {module.partition(".")[0] for module in importing} == {"estimators"}
 
 
 def test_importing_loads_numpy_and_safetensors_alone() -> None:

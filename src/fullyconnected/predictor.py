@@ -79,7 +79,7 @@ class Predictor:
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
     >>> path = os.path.join(tempfile.mkdtemp(), "iris.safetensors")
-    >>> fc.MLPClassifier(solver="lbfgs", random_state=0, max_iter=100).fit(X, y).save(path)
+    >>> fc.MLPClassifier(solver="lbfgs", random_state=0, max_iter=2000).fit(X, y).save(path)
     >>> Predictor(path).predict([[5.1, 3.5, 1.4, 0.2]])
     array([0])
     """

@@ -12,9 +12,13 @@ import fullyconnected as fc
 WEIGHTS = {"MLPClassifier": {"solver": "lbfgs"}, "MLPRegressor": {"solver": "sgd", "tol": 1e-2, "random_state": 42}}
 
 
+ALL = parametrize_with_checks([fc.MLPClassifier(max_iter=100), fc.MLPRegressor(max_iter=100)])
+names, cases = ALL.args  # before scikit-learn 1.6, the cases are a generator, which new versions of pytest refuse
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks([fc.MLPClassifier(max_iter=100), fc.MLPRegressor(max_iter=100)])
+@pytest.mark.parametrize(names, list(cases), **ALL.kwargs)
 def test_scikit_learns_checks_pass(estimator: Any, check: Any) -> None:
     if "sample_weight_equivalence_on_dense" in str(check):
         estimator = clone(estimator).set_params(**WEIGHTS[type(estimator).__name__])

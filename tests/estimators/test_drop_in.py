@@ -18,7 +18,11 @@ from sklearn.preprocessing import scale
 import fullyconnected as fc
 from fullyconnected.estimators.compat import VERSION
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::RuntimeWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+    "ignore::RuntimeWarning",
+    "ignore:scipy.optimize. The `disp`:DeprecationWarning",  # scikit-learn before 1.7 passes it to SciPy
+)
 THEIRS = sklearn.neural_network
 
 LABELS = make_multilabel_classification(100, 8, random_state=0)[1]

@@ -21,7 +21,10 @@ from sklearn.preprocessing import StandardScaler, scale
 import fullyconnected as fc
 from fullyconnected.estimators.compat import VERSION
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+    "ignore:scipy.optimize. The `disp`:DeprecationWarning",  # scikit-learn before 1.7 passes it to SciPy
+)
 X, y = scale(load_iris().data), load_iris().target
 XR, yr = scale(load_diabetes().data), scale(load_diabetes().target)
 QUICK = {"hidden_layer_sizes": (8,), "max_iter": 60, "random_state": 0, "learning_rate_init": 0.02}
