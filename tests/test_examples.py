@@ -74,6 +74,16 @@ def test_batch_in_matrix_form(run):
     assert "after 6 steps: W[0] = [-0.21620225 -0.30002861 -0.38394325]" in text
 
 
+def test_tables_with_scikit_learn(run, tmp_path):
+    pytest.importorskip("sklearn")
+    text = output(run("tables_with_scikit_learn.py"))
+    losses = re.findall(r"^(?:scikit-learn|here) +loss (\S+) after (\d+) epochs", text, re.MULTILINE)
+    assert len(losses) == 2
+    assert "y has mean 152 and standard deviation 77: scale y" in text  # in the one warning
+    assert re.search(r"^warning +t\[:, 0\]", text, re.MULTILINE)  # in the diagnosis
+    assert fc.load(tmp_path / "diabetes.safetensors").n_in == 10
+
+
 def test_digits_small(run):
     pytest.importorskip("sklearn")
     text = output(run("digits_small.py"))
