@@ -82,17 +82,18 @@ environment() { # FOLDER PYTHON [REQUIREMENT...]
         --config-settings=build-dir="$folder/native" --editable ".[examples]" "$@"
 }
 
-oldest() { # the oldest NumPy and safetensors that pyproject.toml allows
+oldest() { # the oldest NumPy, safetensors and scikit-learn that pyproject.toml allows
     local lowest
     lowest=$(python3 -c 'import re, tomllib
 with open("pyproject.toml", "rb") as file:
-    for requirement in tomllib.load(file)["project"]["dependencies"]:
-        name, version = re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement).groups()
-        print(f"{name}=={version}.0")')
+    project = tomllib.load(file)["project"]
+for requirement in project["dependencies"] + project["optional-dependencies"]["sklearn"]:
+    name, version = re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement).groups()
+    print(f"{name}=={version}.0")')
     # shellcheck disable=SC2086
     environment "$VENV-oldest" python3 $lowest
     touch "$VENV-oldest/.tools" "$VENV-oldest/.ready"
-    "$VENV-oldest/bin/python" -m pip list 2>/dev/null | grep -iE "^(numpy|safetensors) "
+    "$VENV-oldest/bin/python" -m pip list 2>/dev/null | grep -iE "^(numpy|safetensors|scikit-learn) "
     VENV=$VENV-oldest elsewhere
 }
 

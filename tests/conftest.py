@@ -26,6 +26,13 @@ collect_ignore_glob = ["golden/make_*.py", "outside.py", "typing_of_callers.py"]
 SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts processes
     "browser/",
     "diagnosis/test_healthy.py",
+    "estimators/test_contract.py",
+    "estimators/test_drop_in.py::test_scikit_learns_own_tests",
+    "estimators/test_ecosystem.py::test_displays",
+    "estimators/test_ecosystem.py::test_pipelines",
+    "estimators/test_files.py::test_a_predictor_needs_numpy",
+    "estimators/test_own_settings.py::test_a_killed_fit",
+    "estimators/test_own_settings.py::test_partial_fit_goes_on_in_a_new_process",
     "explanation/test_bad_input.py",
     "explanation/test_notations.py::test_any_network",
     "explanation/test_notations.py::test_in_focus",
@@ -59,6 +66,8 @@ SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts
 )
 ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look at depends on where they run
     "browser/",
+    "estimators/test_own_settings.py::test_a_killed_fit",
+    "estimators/test_page.py",
     "files/test_atomic.py::test_a_save_killed",
     "files/test_checkpoint.py::test_runs_killed",
     "files/test_fuzz.py",

@@ -16,7 +16,6 @@ ALL = parametrize_with_checks([fc.MLPClassifier(max_iter=100), fc.MLPRegressor(m
 names, cases = ALL.args  # before scikit-learn 1.6, the cases are a generator, which new versions of pytest refuse
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(names, list(cases), **ALL.kwargs)
 def test_scikit_learns_checks_pass(estimator: Any, check: Any) -> None:

@@ -182,7 +182,6 @@ def test_several_outputs_train_as_scikit_learns_and_the_loss_is_that_of_the_grad
 PRIVATE = {"test_gradient": "_loss_grad_lbfgs"}
 
 
-@pytest.mark.slow
 def test_scikit_learns_own_tests_pass(tmp_path: Path) -> None:
     """Its installed test module runs with the import changed; nothing of it is kept."""
     import sklearn.neural_network.tests.test_mlp as own

@@ -331,7 +331,6 @@ def test_a_fit_that_is_stopped_is_resumed_with_the_same_bits(more: dict[str, Any
         fc.MLPClassifier(**{**settings, "random_state": None}, checkpoint=path).fit(X, y)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is needed")
 def test_a_killed_fit_is_resumed_with_the_same_bits(tmp_path: Path) -> None:
     code = """
