@@ -41,7 +41,6 @@ RANKS = {
     "files": 7,
     "network": 8,
     "registries": 8,
-    "predictor": 8.5,
     "training": 9,
     "checking": 9,
     "predictor": 9,
@@ -51,7 +50,6 @@ RANKS = {
     "datasets": 10,
     "tables": 10,
     "explanation": 10,
-    "estimators": 10,
     "cli": 11,
     "__init__": 12,
     "__main__": 12,
@@ -94,10 +92,6 @@ INSIDE = {
         *("base", "classifier", "regressor", "loading", "__init__"),
     ],
     "diagnosis": ["findings", "chance", "of_data", "of_step", "of_history", "trial", "examine", "report", "diagnose"],
-    "estimators": [
-        *("compat", "callbacks", "architecture", "parameters", "rows", "stopping", "advice", "run", "fitting", "base"),
-        *("classifier", "regressor", "files", "__init__"),
-    ],
     "tables": ["cells", "rows", "table", "model"],
     "explanation": [
         *("record", "recorder", "paths", "render.document", "render.plaintext", "render.markdown", "render.script"),
@@ -110,7 +104,6 @@ INSIDE = {
 BY_NAME = {
     "training.history": {"plot"},
     "annotations": {"engine.base"},
-    "estimators.base": {"estimators.files"},
     "estimators.fitting": {"estimators.base"},
 }
 # What loads modules by names that are not written where it is called: how often, what it may load, and why.

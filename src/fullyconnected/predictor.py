@@ -108,11 +108,23 @@ class Predictor:
             "classes": None if labels is None else labels.classes,
             "features": features_of(described, net),
         }
-        for name, value in found.items():
+        self.__setstate__((None, found))
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:  # also for pickle and copy
+        for name, value in state[1].items():
             object.__setattr__(self, name, value)
+        if self.classes is not None:
+            self.classes.flags.writeable = False
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a Predictor cannot be changed; {name} was to be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a Predictor cannot be changed; {name} was to be deleted")
+
+    def __repr__(self) -> str:
+        labels = "" if self.classes is None else f", classes {printable(str(self.classes.tolist()))}"
+        return f"<Predictor: {self._net.n_in} features{labels}>"
 
     def predict(self, X: ArrayLike | Mapping[str, ArrayLike]) -> Array:
         """Return the predicted label, labels, or numbers of each row.
@@ -199,6 +211,5 @@ def labels_of(described: dict[str, Any], net: Network) -> Labels | None:
             raise ValueError(f"{len(values)} for {net.n_out} outputs")
     except Exception as error:
         raise FileFormatError(f"the classes of the estimator cannot be read: {error!s:.200}") from None
-    classes.flags.writeable = False
     assert net.loss is not None
     return Labels(kind, classes, net.loss.link.predicts)

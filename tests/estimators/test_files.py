@@ -1,6 +1,8 @@
 """Estimators in files, and their predictions with NumPy alone."""
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -97,10 +99,19 @@ def test_a_predictor_reads_tables_and_dicts_by_name(tmp_path: Path) -> None:
                            (X * np.nan, "NaN|nan|finite")]:  # fmt: skip
         with pytest.raises(ValueError, match=message):
             predictor.predict(given)
-    with pytest.raises(AttributeError, match="cannot be changed"):
-        predictor.classes = None
-    with pytest.raises(ValueError, match="read-only"):
-        predictor.classes[0] = "x"
+
+
+def test_a_predictor_is_pickled_and_copied_and_stays_as_it_is(tmp_path: Path) -> None:
+    FITTED["strings"]().save(tmp_path / "model")
+    predictor = fc.Predictor(tmp_path / "model")
+    for again in (pickle.loads(pickle.dumps(predictor)), copy.copy(predictor), copy.deepcopy(predictor), predictor):
+        np.testing.assert_array_equal(again.predict_proba(X), predictor.predict_proba(X))
+        assert repr(again) == "<Predictor: 4 features, classes ['setosa', 'versicolor', 'virginica']>"
+        for change in (lambda p: setattr(p, "classes", None), lambda p: delattr(p, "classes")):
+            with pytest.raises(AttributeError, match="cannot be changed"):
+                change(again)
+        with pytest.raises(ValueError, match="read-only"):
+            again.classes[0] = "x"
 
 
 def test_a_predictor_needs_numpy_alone(tmp_path: Path) -> None:
