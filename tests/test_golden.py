@@ -217,3 +217,17 @@ def test_every_optimizer_has_golden_numbers():
     assert {type(rule) for rule, _ in OPTIMIZERS.values()} == {
         cls for cls in known.classes.values() if issubclass(cls, fc.Optimizer)
     }
+
+
+@pytest.mark.parametrize("name", ["plain", "weighted"])
+def test_constants_of_the_data(name):
+    golden = load_file(Path(__file__).parent / "golden" / "sklearn.safetensors")
+    x, w = golden["x"], golden["w"] if name == "weighted" else None
+    there, back = fc.Standardize.fit(x, w), fc.Rescale.fit(x, w)
+    np.testing.assert_allclose(there.mean, golden[f"{name}/mean"], rtol=1e-12)
+    np.testing.assert_allclose(there.scale, golden[f"{name}/scale"], rtol=1e-8)
+    exact = fc.Standardize(mean=golden[f"{name}/mean"], scale=golden[f"{name}/scale"])
+    y = fc.Network([exact], dtype="float64").predict(x)
+    np.testing.assert_allclose(y, golden[f"{name}/y"], rtol=1e-14)
+    np.testing.assert_allclose(fc.Network([there], dtype="float64").predict(x), y, atol=1e-6)
+    np.testing.assert_allclose(fc.Network([back], dtype="float64").predict(y), golden[f"{name}/back"], rtol=1e-12)

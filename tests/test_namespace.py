@@ -238,7 +238,8 @@ def step(net, x, t, loss, optimizer, xp, *, weights, l2, train):
     if xp is not np:
         masks_from_the_host(workspace)
     batch = workspace.bind(len(x))
-    batch.x[...], batch.t = on(x.astype(net.dtype)), on(t.astype(net.dtype) if t.dtype.kind == "f" else t)
+    batch.x[...] = on(x.astype(net.program.input_dtype(net.dtype)))
+    batch.t = on(t.astype(net.dtype) if t.dtype.kind == "f" else t)
     if weights is not None:
         batch.set_weights(on(weights))
     slots, scratch = (
@@ -264,9 +265,10 @@ def test_a_step_runs_on_a_namespace_that_has_the_short_list_alone(layer, dtype):
     rng, rules = np.random.default_rng(0), itertools.cycle(RULES)
     for i, (activation, name) in enumerate(itertools.product(ACTIVATIONS.classes, LOSSES.classes)):
         loss = LOSSES.build(name)
-        block = LAYERS.classes[layer].example(3)
-        net = fc.Network([fc.Dense(2, 3, activation), block, fc.Dense(3, 2)], dtype=dtype, seed=0)
-        x = rng.normal(size=(4, 2))
+        block, dense = LAYERS.classes[layer].example(3), fc.Dense(3, 3, activation)
+        layers = [block, dense] if block.reads_raw else [dense, block]
+        net = fc.Network([*layers, fc.Dense(3, 2)], dtype=dtype, seed=0)
+        x = rng.normal(size=(4, 3))
         t = loss.encode_targets(loss.example_targets(rng, 4, 2), 2)
         how = {"weights": rng.uniform(0.5, 2, 4) if i % 2 else None, "l2": 0.1 * (i % 3), "train": i % 5 > 0}
         rule = next(rules)

@@ -55,6 +55,8 @@ def networks(x: NDArray[np.float32], seeds: np.random.Generator) -> None:
     assert_type(fc.Dense(2, 3, "relu").activation, fc.ActivationFunction | None)
     assert_type(fc.Activation("relu").activation, fc.ActivationFunction)
     fc.Residual([fc.LayerNorm(), fc.Dense(4, 4)])
+    assert_type(fc.Standardize.fit(x, sample_weight=[1.0, 2.0]), fc.Standardize)
+    fc.Network([fc.Standardize(2, mean=0, scale=255), fc.Dense(2, 1), fc.Rescale(mean=[0.5], scale=np.array([2.0]))])
     assert_type(net.dtype, DType)
     assert_type(net.loss, fc.Loss | None)
     net.loss = "poisson"
@@ -314,4 +316,5 @@ def mistakes(net: fc.Network, x: NDArray[np.float32], t: NDArray[np.int64]) -> N
     fc.draw(net, x, show="all")  # type: ignore[arg-type]
     fc.plot.histograms(net.theta)  # type: ignore[arg-type]
     fc.register(int)  # type: ignore[type-var]
+    fc.Standardize("3")  # type: ignore[arg-type]
     fc.Linear(2, 3)  # type: ignore[attr-defined]

@@ -62,6 +62,12 @@ Rows<T> rows_of(Arena& arena, ptrdiff_t rows, ptrdiff_t n) {
     return {arena.take<T>(rows * padded<T>(n)), padded<T>(n)};
 }
 
+const double* copied(Arena& arena, const std::vector<double>& from) {
+    double* to = arena.take<double>((ptrdiff_t)from.size());
+    std::copy(from.begin(), from.end(), to);
+    return to;
+}
+
 // The operations of a program with memory for `rows` rows, each reading the output of the one before. Buffers that only
 // the backward pass needs are allocated only if it `trains`.
 template <class T>
@@ -79,7 +85,8 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
         op.second = {spec.second_at, spec.second_size, false};
         op.layer = spec.layer, op.partner = spec.partner;
         op.x = x;
-        op.y = op.kind == Kind::save ? x : rows_of<T>(arena, rows, op.n_out);
+        // what reads the rows as they are given is done while they are gathered
+        op.y = op.kind == Kind::save || op.kind == Kind::standardize ? x : rows_of<T>(arena, rows, op.n_out);
         const bool normalises = op.kind == Kind::layer_norm || op.kind == Kind::batch_norm;
         const bool keeps = op.kind == Kind::dropout || op.kind == Kind::save || keeps_derivative(op.function);
         if (op.kind == Kind::layer_norm || (trains && (normalises || keeps)))
@@ -87,6 +94,10 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
         if (normalises) op.rate = arena.take<T>(std::max(rows, op.n_in));
         if (op.kind == Kind::batch_norm)
             op.running_mean = state + spec.state_at, op.running_var = op.running_mean + op.n_in;
+        if (!spec.means.empty()) {
+            op.means = copied(arena, spec.means);
+            op.scales = copied(arena, spec.scales);
+        }
         operations.push_back(op);
         x = op.y;
     }
@@ -218,7 +229,6 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     const bool alone = products < enough_products && numbers < enough_numbers && n_params < enough_numbers;
     run_.threads = alone ? 1 : std::max(1, spec.threads);
 
-    run_.batch_x = operations_.front().x;
     run_.z = operations_.back().y;
     run_.n_in = operations_.front().n_in;
     run_.n_out = operations_.back().n_out;

@@ -29,6 +29,7 @@ struct OpSpec {
     bool decays;                                             // of the first
     ptrdiff_t state_at;
     int layer, partner;
+    std::vector<double> means, scales;
 };
 
 struct LossSpec {
@@ -122,6 +123,7 @@ class Predictor {
     void run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool (*interrupted)());
 
     ptrdiff_t n_in() const { return prediction_.n_in; }
+    bool reads_raw() const { return ops_.front().kind == "standardize"; }
     bool was_interrupted() const { return prediction_.stop.now != 0; }
 
   private:

@@ -13,6 +13,7 @@
 #include <limits>
 #include <optional>
 #include <stdexcept>
+#include <type_traits>
 
 #include "cpu.hpp"
 #include "engine.hpp"
@@ -149,12 +150,15 @@ class PyPredictor {
 
     // Writes the outputs of a few rows into z and returns true, if x can be used without conversion and is finite; else
     // writes nothing and returns false. It keeps the GIL, since taking it back would take longer than the prediction.
-    bool row(nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu> x, Matrix<T> z) {
+    template <class From>
+    bool row(nb::ndarray<const From, nb::ndim<2>, nb::c_contig, nb::device::cpu> x, Matrix<T> z) {
         if ((ptrdiff_t)x.shape(1) != predictor_.n_in()) return false;
-        T check = 0;
+        if (sizeof(From) != sizeof(T) && !predictor_.reads_raw()) return false;
+        From check = 0;
         for (size_t i = 0; i < x.size(); i++) check += x.data()[i] * 0;  // NaN if an entry is not finite
         if (check != 0) return false;
-        predictor_.run(x.data(), sizeof(T) == 4 ? Type::f32 : Type::f64, (ptrdiff_t)x.shape(0), z.data(), 1, nullptr);
+        const Type type = sizeof(From) == 4 ? Type::f32 : Type::f64;
+        predictor_.run(x.data(), type, (ptrdiff_t)x.shape(0), z.data(), 1, nullptr);
         return true;
     }
 
@@ -220,6 +224,7 @@ double product_seconds(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool 
 
 template <class T>
 void bind(nb::module_& m, const char* trainer, const char* predictor) {
+    using Other = std::conditional_t<sizeof(T) == 4, double, float>;
     nb::class_<PyTrainer<T>>(m, trainer)
         .def(nb::init<const TrainerSpec&, Vector<T>, Vector<T>, Any, Any, std::optional<Vector<const double>>,
                       std::optional<Vector<T>>, std::optional<Vector<T>>>(),
@@ -233,7 +238,8 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
     nb::class_<PyPredictor<T>>(m, predictor)
         .def(nb::init<const std::vector<OpSpec>&, Vector<T>, Vector<T>>(), "ops"_a, "theta"_a, "state"_a)
         .def("predict", &PyPredictor<T>::predict, "x"_a, "z"_a, "threads"_a)
-        .def("row", &PyPredictor<T>::row, nb::arg("x").noconvert(), "z"_a)
+        .def("row", &PyPredictor<T>::template row<T>, nb::arg("x").noconvert(), "z"_a)
+        .def("row", &PyPredictor<T>::template row<Other>, nb::arg("x").noconvert(), "z"_a)
         .def("row", [](PyPredictor<T>&, nb::handle, nb::handle) { return false; }, "x"_a, "z"_a);
     m.def("evaluate", &evaluate<T>, "name"_a, "x"_a, "y"_a, "Write a vector function of x into y, and return y.");
 }
@@ -269,7 +275,9 @@ NB_MODULE(_native, m) {
         .def_rw("decays", &OpSpec::decays)
         .def_rw("state_at", &OpSpec::state_at)
         .def_rw("layer", &OpSpec::layer)
-        .def_rw("partner", &OpSpec::partner);
+        .def_rw("partner", &OpSpec::partner)
+        .def_rw("means", &OpSpec::means)
+        .def_rw("scales", &OpSpec::scales);
     nb::class_<LossSpec>(m, "LossSpec")
         .def(nb::init<>())
         .def_rw("name", &LossSpec::name)

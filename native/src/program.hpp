@@ -9,7 +9,8 @@ struct ThreadPool;
 
 // The kinds, functions, losses and update rules of the engine, under the names that Python uses. A line here defines an
 // item's number and name, and includes it wherever the list is used; X is applied to the name and the other arguments.
-#define FC_KINDS(X) X(dense) X(activation) X(dropout) X(layer_norm) X(batch_norm) X(save) X(add)
+#define FC_KINDS(X) \
+    X(dense) X(activation) X(dropout) X(layer_norm) X(batch_norm) X(save) X(add) X(standardize) X(rescale)
 
 // Functions of each number separately. kept: forward keeps f'(z), because it cannot be computed from y.
 #define FC_FUNCTIONS(X)  \
@@ -77,6 +78,7 @@ struct Operation {
     bool bias;
     Part first, second;             // W and b, or gamma and beta
     T *running_mean, *running_var;  // BatchNorm's running state
+    const double *means, *scales;   // Standardize's and Rescale's constants
     int layer;                      // its number in the program, which identifies its random numbers
     int partner;                    // the index of the save that belongs to an add
 
@@ -154,7 +156,7 @@ struct Run {
     int64_t step;  // number of steps so far; for a gradient, the step whose random numbers are drawn
 
     // buffers
-    Rows<T> batch_x, batch_t, z, dz;
+    Rows<T> batch_t, z, dz;
     int64_t* batch_classes;
     T* batch_weights;
     Scratch<T>* scratch;  // one per thread

@@ -13,7 +13,7 @@ from fullyconnected.activations import ELU, LeakyReLU
 from fullyconnected.base import ActivationFunction, Layer, Loss, Metric, Optimizer, Param, Solver
 from fullyconnected.core import deprecation
 from fullyconnected.core.version import __version__
-from fullyconnected.layers import Activation, BatchNorm, Dense, Dropout, LayerNorm, Residual
+from fullyconnected.layers import Activation, BatchNorm, Dense, Dropout, LayerNorm, Rescale, Residual, Standardize
 from fullyconnected.losses import (
     AbsoluteError,
     BinaryCrossEntropy,
@@ -60,6 +60,8 @@ __all__ = [
     "LayerNorm",
     "BatchNorm",
     "Residual",
+    "Standardize",
+    "Rescale",
     # activations with settings; the others are known by their names
     "LeakyReLU",
     "ELU",

@@ -91,6 +91,7 @@ class Layer(Settings):
     random: ClassVar[bool] = False  # whether forward draws from c.uniforms
     least_rows: ClassVar[int] = 1  # how many rows a training batch needs; more than 1 if rows affect each other
     skips: ClassVar[bool] = False  # whether it also reads the input of the block that it is in: c.skip
+    reads_raw: ClassVar[bool] = False  # whether it comes first, and its x is float64 whatever the network's dtype
     normalizes: ClassVar[bool] = False  # whether inputs of any scale give outputs of the same scale
 
     if TYPE_CHECKING:  # a subclass may have either as a setting, or as a property

@@ -106,7 +106,7 @@ def decision_boundary(
         raise InputTypeError(f"the first argument is a Network; got {net!r:.200}")
     same_columns(net.columns.x, columns_of(x), "x", "net.columns.x")
     x = as_rows(x, net.n_in)
-    require_finite(x, "x", net.dtype)
+    require_finite(x, "x", net.program.input_dtype(net.dtype))
     t = same_rows(len(x), as_array(t, "t"), "t")
     require_finite(t, "t", net.dtype)
     columns = _columns(columns, net.n_in)

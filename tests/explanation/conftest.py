@@ -81,7 +81,8 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
     rules = [name for name, cls in OPTIMIZERS.classes.items() if issubclass(cls, fc.Optimizer)]
 
     def layer(draw: Any, n: int, inside: int) -> fc.Layer:
-        kind = draw(st.sampled_from(["dense"] * 4 + ["activation", "dropout", "layer_norm", "batch_norm", "residual"]))
+        others = ["activation", "dropout", "layer_norm", "batch_norm", "residual", "rescale"]
+        kind = draw(st.sampled_from(["dense"] * 4 + others))
         match kind:
             case "activation":
                 return fc.Activation(draw(activations.filter(bool)), n_in=n)
@@ -91,6 +92,8 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
                 return fc.LayerNorm(n_in=n, epsilon=draw(st.sampled_from([1e-5, 0.01])))
             case "batch_norm":
                 return fc.BatchNorm(n_in=n)
+            case "rescale":
+                return fc.Rescale(n, 0.25, draw(st.sampled_from([0.5, 2.0])))
             case "residual" if inside < 2:
                 block = layers(draw, n, inside + 1)
                 if block[-1].n_out != n:
@@ -110,6 +113,8 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
         name = fixed.get("loss") or draw(st.sampled_from(sorted(LOSSES.classes)))
         loss = LOSSES.build(name, **MEMORY.get(name, {}))
         stack = layers(draw, draw(st.integers(1, width)), 0)
+        if draw(st.booleans()):
+            stack.insert(0, fc.Standardize(stack[0].n_in, -0.5, draw(st.sampled_from([0.5, 2.0]))))
         wanted = draw(st.integers(loss.min_outputs, max(width, 2)))
         if stack[-1].n_out < loss.min_outputs or output_activation(Program(stack)) in loss.link.refuses:
             stack.append(fc.Dense(stack[-1].n_out, wanted))

@@ -32,7 +32,9 @@ CLOSE = {"float64": 1e-13, "float32": 3e-6}  # a result and its formula, relativ
 def network(layer, activation, dtype):
     """A network with the activation on a Dense, and around the layer."""
     activation = ACTIVATIONS.build(activation)
-    layers = [fc.Dense(N_IN, WIDTH, activation), LAYERS.classes[layer].example(WIDTH), fc.Activation(activation)]
+    dense, cls = fc.Dense(N_IN, WIDTH, activation), LAYERS.classes[layer]
+    layers = [cls.example(N_IN), dense] if cls.reads_raw else [dense, cls.example(WIDTH)]
+    layers += [fc.Activation(activation)]
     net = fc.Network([*layers, fc.Dense(WIDTH, N_OUT)], dtype=dtype, seed=0)
     net.theta += np.random.default_rng(5).normal(0, 0.1, net.n_params)
     return net

@@ -32,6 +32,7 @@ LAYERS = {
     "dropout": lambda n, f: [fc.Dropout(0.3)],
     "layer_norm": lambda n, f: [fc.LayerNorm(epsilon=0.01)],
     "batch_norm": lambda n, f: [fc.BatchNorm(epsilon=0.01)],
+    "rescale": lambda n, f: [fc.Rescale(n, 0.3, np.linspace(0.5, 2, n))],
     "residual": lambda n, f: [fc.Residual([fc.Dense(n, n + 3, f), fc.Dropout(0.2), fc.Dense(n + 3, n, bias=False)])],
     "nested": lambda n, f: [fc.Residual([fc.Residual([fc.Dense(n, n, f)]), fc.LayerNorm(epsilon=0.01)])],
 }
@@ -233,11 +234,22 @@ def test_the_same_threads_give_the_same_bits(threads):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_threads_share_the_work_and_change_the_last_bits_alone(dtype):
     rng = np.random.default_rng(0)
-    layers = [fc.Dense(120, 150, "gelu"), fc.BatchNorm(), fc.LayerNorm(), fc.Dropout(0.1), fc.Activation("softmax")]
+    layers = [
+        fc.Standardize(120, 0.1, 2.0),
+        fc.Dense(120, 150, "gelu"),
+        fc.BatchNorm(),
+        fc.LayerNorm(),
+        fc.Dropout(0.1),
+        fc.Activation("softmax"),
+    ]
     x, t = rng.normal(size=(700, 120)), rng.integers(0, 40, 700)
     ways = []
     for threads in (1, 2, 5):
-        net = fc.Network([*layers, fc.Residual([fc.Dense(150, 150, "tanh")]), fc.Dense(150, 40)], dtype=dtype, seed=0)
+        net = fc.Network(
+            [*layers, fc.Residual([fc.Dense(150, 150, "tanh")]), fc.Dense(150, 40), fc.Rescale(40, 0.1, 2.0)],
+            dtype=dtype,
+            seed=0,
+        )
         how = {"l2": 1e-3, "max_grad_norm": 0.1, "batch_size": 256, "epochs": 2}
         ways.append(way(net, x, t, "softmax_cross_entropy", fc.SGD(0.1), "native", n_threads=threads, **how)[1])
     for other in ways[1:]:
@@ -247,9 +259,12 @@ def test_threads_share_the_work_and_change_the_last_bits_alone(dtype):
 @pytest.mark.parametrize(
     "dtype", [np.float32, np.float64, np.float16, np.longdouble, bool, *"bBhHiIlL", ">f4", ">i2"], ids=str
 )
-def test_rows_of_every_dtype(dtype):
+@pytest.mark.parametrize("ends", [False, True])
+def test_rows_of_every_dtype(dtype, ends):
     x = np.random.default_rng(0).integers(0, 2, (30, 4)).astype(dtype)
     net = fc.mlp([4, 5, 1], "tanh", seed=0)
+    if ends:
+        net = fc.Network([fc.Standardize(4, 0.5, [0.5, 1, 2, 4]), *net.layers, fc.Rescale(1, -1, 0.5)], seed=0)
     t = np.arange(30.0)
     a, b = (net.predict(x, engine=engine) for engine in ("numpy", "native"))
     np.testing.assert_allclose(

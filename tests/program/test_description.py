@@ -509,7 +509,8 @@ def test_a_kind_that_is_named_in_the_code_is_one():
 
 
 def example(kind):
-    net = fc.Network([fc.Dense(4, 4), operation(kind).example(4)] if kind != "add" else [fc.Residual([fc.Dense(4, 4)])])
+    layer = operation(kind).example(4) if kind != "add" else fc.Residual([fc.Dense(4, 4)])
+    net = fc.Network([layer] if kind == "add" or layer.reads_raw else [fc.Dense(4, 4), layer])
     return fc.Network(net.layers, dtype="float64", seed=0)
 
 

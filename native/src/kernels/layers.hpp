@@ -158,7 +158,7 @@ template <class T>
 void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const Operation<T>& op, const T* theta,
              ptrdiff_t rows, bool train, uint64_t seed, int64_t step) {
     if (op.kind == Kind::dense) return dense_forward(context, op, theta, rows);
-    if (op.kind == Kind::save) return;  // y is x
+    if (op.kind == Kind::save || op.kind == Kind::standardize) return;  // y is x
     if (!context.begins(rows * op.n_in >= enough_numbers)) return;
     if (op.kind == Kind::batch_norm) return batch_norm_forward(op, theta, rows, context.part(op.n_in, lanes<T>), train);
     const Range r = context.part(rows, 1);
@@ -177,6 +177,11 @@ void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const O
             return combine(op.x, op.kept, op.y, r, op.n_in, [](V<T> x, V<T> mask) { return x * mask; });
         case Kind::layer_norm:
             return layer_norm_forward(op, theta, r);
+        case Kind::rescale:
+            for (ptrdiff_t i = r.from; i < r.to; i++)
+                for (ptrdiff_t j = 0; j < op.n_in; j++)
+                    op.y.data[i * op.y.row + j] = (T)(op.means[j] + op.scales[j] * (double)op.x.data[i * op.x.row + j]);
+            return;
         case Kind::add:
             return combine(op.x, all_of_them[op.partner].x, op.y, r, op.n_in,
                            [](V<T> x, V<T> saved) { return x + saved; });
@@ -359,6 +364,16 @@ void backward(ThreadContext<T>& context, const Operation<T>& op, const Operation
             return combine(op.dy, op.kept, op.dx, r, n, [](V<T> dy, V<T> mask) { return dy * mask; });
         case Kind::layer_norm:
             return layer_norm_backward(op, run.theta, r);
+        case Kind::standardize:
+            for (ptrdiff_t i = r.from; i < r.to; i++)
+                for (ptrdiff_t j = 0; j < n; j++)
+                    op.dx.data[i * op.dx.row + j] = (T)((double)op.dy.data[i * op.dy.row + j] / op.scales[j]);
+            return;
+        case Kind::rescale:
+            for (ptrdiff_t i = r.from; i < r.to; i++)
+                for (ptrdiff_t j = 0; j < n; j++)
+                    op.dx.data[i * op.dx.row + j] = (T)((double)op.dy.data[i * op.dy.row + j] * op.scales[j]);
+            return;
         case Kind::add:
             copy_rows(op.dy, run.operations[op.partner].kept, r, n);
             if (op.dx.data) copy_rows(op.dy, op.dx, r, n);

@@ -20,13 +20,24 @@ void cast_rows(const From* from, const int64_t* order, ptrdiff_t first, Rows<T> 
     }
 }
 
-// Gathers rows of x, in the order given or from `first` on, and casts them.
+// The same for an operation that standardises: all arithmetic is in float64, and its result alone is cast.
+template <class T, class From>
+void standardize_rows(const From* from, const int64_t* order, ptrdiff_t first, const Operation<T>& op, Range r) {
+    for (ptrdiff_t i = r.from; i < r.to; i++) {
+        const From* row = from + (order ? order[i] : first + i) * op.n_in;
+        T* out = op.y.data + i * op.y.row;
+        for (ptrdiff_t j = 0; j < op.n_in; j++) out[j] = (T)(((double)row[j] - op.means[j]) / op.scales[j]);
+    }
+}
+
+// Gathers rows of x for the first operation, in the order given or from `first` on, and casts them.
 template <class T>
-void gather(const void* x, Type type, const int64_t* order, ptrdiff_t first, Rows<T> to, Range r, ptrdiff_t n) {
+void gather(const void* x, Type type, const int64_t* order, ptrdiff_t first, const Operation<T>& op, Range r) {
     switch (type) {
-#define FC_GATHER(name, From) \
-    case Type::name:          \
-        return cast_rows(static_cast<const From*>(x), order, first, to, r, n);
+#define FC_GATHER(name, From)                                                                                        \
+    case Type::name:                                                                                                 \
+        if (op.kind == Kind::standardize) return standardize_rows(static_cast<const From*>(x), order, first, op, r); \
+        return cast_rows(static_cast<const From*>(x), order, first, op.x, r, op.n_in);
         FC_TYPES(FC_GATHER)
     }
 }
@@ -42,7 +53,7 @@ FC_INLINE double weight_of(const Run<T>& run, const int64_t* order, ptrdiff_t ro
 
 template <class T>
 void gather_batch(const Run<T>& run, const int64_t* order, ptrdiff_t rows, double weight, Range r) {
-    gather(run.x, run.x_type, order, 0, run.batch_x, r, run.n_in);
+    gather(run.x, run.x_type, order, 0, run.operations[0], r);
     if (run.classes) {
         const int64_t* t = static_cast<const int64_t*>(run.t);
         for (ptrdiff_t i = r.from; i < r.to; i++) {  // the caller may have changed the checked class numbers
@@ -213,7 +224,7 @@ void predict(Prediction<T>* p, int thread) {
     const Range mine = partition(p->rows, tile_rows, thread, p->threads);
     for (ptrdiff_t from = mine.from; from < mine.to; from += p->block) {
         const ptrdiff_t rows = mine.to - from < p->block ? mine.to - from : p->block;
-        gather(p->x, p->x_type, nullptr, from, operations[0].x, {0, rows}, p->n_in);
+        gather(p->x, p->x_type, nullptr, from, operations[0], {0, rows});
         for (int i = 0; i < p->n_operations; i++)
             forward(context, operations, operations[i], p->theta, rows, false, 0, 0);
         copy_rows(operations[p->n_operations - 1].y, Rows<T>{p->z + from * p->n_out, p->n_out}, {0, rows}, p->n_out);

@@ -13,7 +13,7 @@ from fullyconnected.checking.hints import hint
 from fullyconnected.checking.report import Report, TensorReport
 from fullyconnected.core.arrays import Array
 
-__all__ = ["Kinks", "Subject", "step_at"]
+__all__ = ["Kinks", "Subject"]
 
 Kinks = Iterator[tuple[str, Array | None]]  # each layer and the loss, and the signed distances from its kinks, if any
 
@@ -43,6 +43,13 @@ class Subject:
     claimed_loss: float  # in the network's dtype
     l2: float = 0.0
     culprit: Callable[[], str] = field(default=lambda: "the loss")  # the place of the first values that are not finite
+    # the size of each entry of an array, of which steps are a share; of others, the entry's own size, 1 at least
+    units: Mapping[str, Array] = field(default_factory=dict)
+
+    def step_at(self, name: str, entry: tuple[int, ...], step: float) -> float:
+        """Return the step for an entry: ``step``, times its unit."""
+        array, units = self.arrays[name], self.units.get(name)
+        return step * (max(1.0, abs(float(array[entry]))) if units is None else float(units[entry]))
 
     def report(self, step: float, tolerance: float, entries: int | None, rng: np.random.Generator) -> Report:
         loss = self.center if math.isfinite(self.claimed_loss) else self.claimed_loss
@@ -71,7 +78,8 @@ class Subject:
         least = most = EPS * abs(self.value())
         here = self._signs()
         for _ in range(LINES):
-            ways = {name: rng.normal(size=a.shape) * np.maximum(1, abs(a)) for name, a in kept.items()}
+            units = {name: np.maximum(1, abs(a)) for name, a in kept.items()} | dict(self.units)
+            ways = {name: rng.normal(size=a.shape) * units[name] for name, a in kept.items()}
 
             def along(distance: float, ways: Mapping[str, Array] = ways) -> tuple[float, bool]:
                 for name, array in self.arrays.items():
@@ -96,7 +104,8 @@ class Subject:
         drawn = [self.claimed, self.own(), *(self.again(rng) for _ in range(DRAWS))]
         largest = max(map(_largest, self.exact.values()), default=0.0)
         # a derivative of the loss may be a difference of numbers of about 1, which backward multiplies by the arrays
-        least = UNITS * float(np.finfo(self.dtype).eps) * max(1.0, *map(_largest, self.arrays.values()))
+        sizes = [_largest(a) for name, a in self.arrays.items() if name not in self.units]
+        least = UNITS * float(np.finfo(self.dtype).eps) * max(1.0, *sizes, self.reach)
         most = (PLAUSIBLE[self.dtype] * largest + least) * self.reach
         return {
             name: min(most, 2 * max(_farthest(other[name], g) for other in drawn)) for name, g in self.exact.items()
@@ -105,7 +114,8 @@ class Subject:
     @cached_property
     def reach(self) -> float:
         """The largest input, 1 at least: gradients and their rounding errors are multiplied by inputs."""
-        return max([1.0, *(_largest(a) for name, a in self.arrays.items() if name in ("x", "z"))])
+        inputs = (_largest(a) for name, a in self.arrays.items() if name in ("x", "z") and name not in self.units)
+        return max([1.0, *inputs])
 
     @cached_property
     def repeats(self) -> bool:
@@ -120,10 +130,10 @@ class Subject:
 
     def tensor(self, name: str, step: float, tolerance: float, chosen: Array) -> TensorReport:
         """Compare one tensor's gradient with differences, at the chosen entries of the flattened tensor."""
-        comparison = Comparison(self, self.arrays[name], self.claimed[name].astype(np.float64), step, tolerance, chosen)
+        comparison = Comparison(self, name, self.claimed[name].astype(np.float64), step, tolerance, chosen)
         if self.finite:
-            comparison.run(name)
-        return comparison.report(name)
+            comparison.run()
+        return comparison.report()
 
     def sides(self, array: Array, entry: tuple[int, ...], step: float) -> Points:
         """Return the loss with an entry increased and decreased by a step, and the distance between the two."""
@@ -151,21 +161,16 @@ class Subject:
         return Points(above, below, float(right - left)), (seen_right, seen_left)
 
 
-def step_at(array: Array, entry: tuple[int, ...], step: float) -> float:
-    """Return the step for an entry: ``step``, times the size of the entry if that is above 1."""
-    return step * max(1.0, abs(float(array[entry])))
-
-
 class Comparison:
     """One tensor's gradient and its differences: first with one step, then with many steps for entries that differ."""
 
     def __init__(
-        self, subject: Subject, array: Array, claimed: Array, step: float, tolerance: float, chosen: Array
+        self, subject: Subject, name: str, claimed: Array, step: float, tolerance: float, chosen: Array
     ) -> None:
-        self.subject, self.array, self.claimed = subject, array, claimed
+        self.subject, self.name, self.array, self.claimed = subject, name, subject.arrays[name], claimed
         self.step, self.tolerance, self.chosen = step, tolerance, chosen
         self.slopes = claimed.copy()  # entries that are not chosen, or lie on a kink, count as equal
-        self.bounds = np.zeros(array.shape)
+        self.bounds = np.zeros(self.array.shape)
         self.examined: dict[tuple[int, ...], Slope] = {}
         self.wrong: list[tuple[int, ...]] = []
         self.unresolved: list[tuple[int, ...]] = []
@@ -177,14 +182,14 @@ class Comparison:
         sizes = np.abs([self.claimed.ravel()[self.chosen], self.slopes.ravel()[self.chosen]])
         return float(sizes[np.isfinite(sizes)].max(initial=0))
 
-    def run(self, name: str) -> None:
-        array, step = self.array, self.step
+    def run(self) -> None:
+        array, name, subject = self.array, self.name, self.subject
         for entry in zip(*np.unravel_index(self.chosen, array.shape), strict=True):
-            self.slopes[entry] = self.subject.sides(array, entry, step_at(array, entry, step)).slope
+            self.slopes[entry] = subject.sides(array, entry, subject.step_at(name, entry, self.step)).slope
         while off := self._off():
             for entry in off[:TOGETHER]:
                 self._examine(entry)
-            self._judge(self.subject.rounding[name], self.subject.exact[name])
+            self._judge(subject.rounding[name], subject.exact[name])
             if self.wrong:  # the other entries would not change the verdict
                 return
 
@@ -198,7 +203,7 @@ class Comparison:
     def _examine(self, entry: tuple[int, ...]) -> None:
         """Measure the entry's slope with steps of many sizes."""
         subject, array = self.subject, self.array
-        step, where = step_at(array, entry, self.step), ""
+        step, where = subject.step_at(self.name, entry, self.step), ""
 
         def at(step: float) -> Points | None:
             nonlocal where
@@ -252,7 +257,7 @@ class Comparison:
                 self.unresolved.append(entry)
 
     @np.errstate(invalid="ignore")  # infinite entries of a gradient
-    def report(self, name: str) -> TensorReport:
+    def report(self) -> TensorReport:
         """Return the report on the tensor, with the numbers of its worst entry."""
         count, finite = len(self.chosen), self.subject.finite
         unresolved = len(self.unresolved) if finite else count
@@ -269,7 +274,7 @@ class Comparison:
         allowed = max(self.scale, float(self.bounds[worst]) / self.tolerance)
         error = float(self.claimed[worst] - self.slopes[worst])
         return TensorReport(
-            name,
+            self.name,
             self.array.shape,
             (error / allowed if allowed else 0.0) if finite else math.nan,
             worst,

@@ -26,7 +26,7 @@ from fullyconnected.core.checks import as_rows, count, number
 from fullyconnected.core.deprecation import old_arguments
 from fullyconnected.core.randomness import as_seed
 from fullyconnected.errors import InputTypeError
-from fullyconnected.layers import Activation
+from fullyconnected.layers import Activation, Standardize
 from fullyconnected.network import Network
 from fullyconnected.program.data import BatchLoader, Data, check_data
 from fullyconnected.program.sources import ArraySource
@@ -164,9 +164,9 @@ def of_network(
     at_first = state.copy()
     workspace = Workspace(net.program, theta, state, len(data.x), loss=data.loss, input_gradient=True)
     workspace.at(seed, 0)
-    # the differences are computed from the same input as the gradient: rounded to the network's dtype
+    # the differences are computed from the same input as the gradient: rounded to the dtype that the network reads
     targets = data.t.astype(np.float64) if data.t.dtype.kind == "f" else data.t
-    rows = data.x.taken(np.arange(len(data.x)), net.dtype)
+    rows = data.x.taken(np.arange(len(data.x)), net.program.input_dtype(net.dtype))
     batch = BatchLoader(Data(ArraySource(rows), targets, data.weights, data.loss), workspace).load_all()
 
     def value() -> float:
@@ -182,8 +182,9 @@ def of_network(
     value()
     size = max(1.0, float(np.abs(batch.z).max()))
     arrays = {**net.program.named(theta), "x": batch.x}
-
-    eps = float(np.finfo(net.dtype).eps)
+    units = {}
+    if isinstance(first := net.program.operations[0].layer, Standardize):  # an input's size is that of its deviation
+        units["x"] = np.maximum(np.abs(batch.x - first.mean), first.scale)
 
     def claims(flat: Array, dx: Array) -> dict[str, Array]:
         return {**net.program.named(flat), "x": dx.reshape(batch.x.shape)}
@@ -199,14 +200,14 @@ def of_network(
     def again(rng: np.random.Generator | None) -> dict[str, Array]:
         """Compute the gradients in float64, with results rounded up or down at random by the network's precision."""
 
-        def shake(a: Array | None) -> None:
+        def shake(a: Array | None, dtype: np.dtype[Any] = net.dtype) -> None:
             if rng is not None and a is not None:
-                a *= 1 + eps * rng.choice((-1.0, 1.0), a.shape)
+                a *= 1 + float(np.finfo(dtype).eps) * rng.choice((-1.0, 1.0), a.shape)
 
         kept = theta.copy(), batch.x.copy()
         state[...] = at_first
         shake(theta)
-        shake(batch.x)
+        shake(batch.x, rows.dtype)
         with np.errstate(all="ignore"):
             for op, p, x, c, y in batch.bound():
                 op.layer.forward(p, x, c, y, train=train)
@@ -222,7 +223,7 @@ def of_network(
 
     return Subject(
         arrays, claimed, value, kinks, own, again, len(rows), net.n_out, net.dtype, size, g.loss, l2,
-        batch.first_not_finite,
+        batch.first_not_finite, units,
     )  # fmt: skip
 
 

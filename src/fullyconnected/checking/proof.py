@@ -53,6 +53,9 @@ class Case:
         elif self.layer == Activation.name:
             yield Dense(N_IN, WIDTH)
             yield Activation(activation)
+        elif LAYERS.classes[self.layer].reads_raw:
+            yield LAYERS.classes[self.layer].example(N_IN)
+            yield Dense(N_IN, WIDTH, activation)
         else:
             yield Dense(N_IN, WIDTH, activation)
             yield LAYERS.classes[self.layer].example(WIDTH)

@@ -27,10 +27,11 @@ Shape = tuple[int, ...]
 
 
 class Buffer(NamedTuple):
-    """A request for a buffer whose dtype is not the network's, such as a mask."""
+    """A request for a buffer whose dtype is not the network's, such as a mask; with a value, it is that constant."""
 
     shape: Shape
     dtype: type
+    value: Array | None = None
 
 
 # Buffers by the names under which they were asked for, and xp, the array namespace.
@@ -99,7 +100,7 @@ def allocate(wanted: BufferSpecs, dtype: np.dtype[Any], xp: Any = np) -> dict[st
     """Return flat memory for each requested buffer. Floats start as NaN, to expose a read before a write."""
     memory = {}
     for name, want in wanted.items():
-        if not isinstance(want, np.ndarray):
+        if not isinstance(want, np.ndarray) and getattr(want, "value", None) is None:
             shape, kind = (want.shape, want.dtype) if isinstance(want, Buffer) else (want, dtype)
             memory[name] = xp.full(math.prod(shape), math.nan if np.dtype(kind).kind == "f" else 1, kind)
     return memory
@@ -111,6 +112,8 @@ def bind_buffers(memory: Mapping[str, Array], wanted: BufferSpecs, dtype: np.dty
     for name, want in wanted.items():
         if isinstance(want, np.ndarray):
             setattr(cache, name, xp.array(want, dtype if want.dtype.kind == "f" else want.dtype))
+        elif isinstance(want, Buffer) and want.value is not None:
+            setattr(cache, name, xp.array(want.value, want.dtype))
         else:
             shape = want.shape if isinstance(want, Buffer) else want
             setattr(cache, name, memory[name][: math.prod(shape)].reshape(shape))

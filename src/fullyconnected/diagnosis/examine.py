@@ -58,8 +58,9 @@ def examine(
     rows : int
         The most rows that are looked at.
     """
-    program, sample = net.program, sampled(data, net.program, net.dtype, rows)
-    x = sample.x.taken(np.arange(len(sample.x)), net.dtype)
+    program, dtype = net.program, net.program.input_dtype(net.dtype)
+    sample = sampled(data, program, dtype, rows)
+    x = sample.x.taken(np.arange(len(sample.x)), dtype)
     z = net.predict(x, engine="numpy")
     level = level_of(sample, z)
     trained = history is not None or _is_trained(net)
@@ -96,7 +97,7 @@ def _of_level(level: Level, severity: str) -> Iterator[Finding]:
 
 
 def sampled(data: Data, program: Program, dtype: np.dtype[Any], most: int) -> Data:
-    """Return some rows of positive weight, drawn with a fixed seed, in their order and in the network's dtype."""
+    """Return some rows of positive weight, drawn with a fixed seed, in their order, in the dtype of its input."""
     most = min(most, max(64, int(WORK // max(1, program.n_params))), max(16, int(MEMORY // program.entries_a_row)))
     rows = np.arange(len(data.x)) if data.weights is None else np.flatnonzero(data.weights)
     if len(rows) > most:

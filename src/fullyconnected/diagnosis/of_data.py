@@ -24,11 +24,11 @@ def of_scales(net: Network, data: Data, level: Level, names: tuple[str, ...] | N
     """Yield what is wrong with the scale of features and targets."""
 
     def outputs(rows: Rows) -> Array:
-        return net.predict(data.x.taken(rows, net.dtype), engine="numpy")
+        return net.predict(data.x.taken(rows, net.program.input_dtype(net.dtype)), engine="numpy")
 
     remarks = {
         "features_unscaled": scales.of_inputs(data.x, net.program, names),
-        "targets_unscaled": scales.of_targets(data.t, data.loss, outputs),
+        "targets_unscaled": scales.of_targets(data.t, data.loss, net.program, outputs),
     }
     for name, remark in remarks.items():
         if remark is not None:

@@ -168,7 +168,9 @@ def _flow(batch: Batch) -> list[_Flow]:
 def _between_layers(
     program: Program, flow: list[_Flow], workspace: Workspace, *, scaled: bool, units: bool
 ) -> Iterator[Finding]:
-    first, last = flow[program.first] if program.n_params else flow[-1], flow[-1]
+    in_units = program.operations[-1].kind == "rescale"  # of the targets, which the loss and all gradients are in
+    last = flow[-2] if in_units and len(flow) > 1 else flow[-1]
+    first = flow[program.first] if program.n_params else last
     if not last.dy > 0:  # every row is right already, or there is nothing to learn
         return
     ratio, where = first.dy / last.dy, printable(first.op.name)
@@ -188,7 +190,7 @@ def _between_layers(
             f"the gradient vanishes on its way back: at {where} it is {ratio:.2g} times that at the output",
             'Use the activation "relu" or "gelu" in hidden layers, fewer layers, or Residual blocks and LayerNorm.',
         )
-    if scaled and ratio <= EXPLODED:
+    if scaled and not in_units and ratio <= EXPLODED:
         for tensor in program.tensors:
             g, w = (_norm(tensor.of(v)) for v in (workspace.gradient, workspace.theta))
             if tensor.param.decays and g > LARGE * w > 0:

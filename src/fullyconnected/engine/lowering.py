@@ -33,6 +33,8 @@ OPERATIONS_HERE = dict.fromkeys(("dense", "activation", "add"), _NONE) | {
     "dropout": {"setting": "rate"},
     "layer_norm": {"setting": "epsilon"},
     "batch_norm": {"setting": "epsilon", "momentum": "momentum"},
+    "standardize": {"means": "mean", "scales": "scale"},
+    "rescale": {"means": "mean", "scales": "scale"},
 }
 ACTIVATIONS_HERE = dict.fromkeys(
     ("identity", "relu", "gelu", "silu", "mish", "softplus", "sigmoid", "tanh", "exp", "softmax"), _NONE
@@ -78,6 +80,8 @@ class OpSpec(NamedTuple):
     decays: bool = False
     state_at: int = 0
     partner: int = -1
+    means: tuple[float, ...] = ()
+    scales: tuple[float, ...] = ()
 
 
 class LossSpec(NamedTuple):

@@ -163,11 +163,12 @@ class NativeTrainer:
 
 def _trainer(spec: TrainerSpec, theta: Array, state: Array, data: Data, slots: dict[str, Array]) -> Any:
     native = load_extension()
+    raw = spec.ops[0].kind == "standardize"
     return (native.TrainerFloat32 if theta.dtype == np.float32 else native.TrainerFloat64)(
         _made(spec),
         theta=theta,
         state=state,
-        x=_readable(_dense(data.x), theta.dtype),
+        x=_readable(_dense(data.x), np.dtype(np.float64) if raw else theta.dtype),
         t=data.t.astype(np.int64, copy=False) if data.t.ndim == 1 else data.t,
         weights=data.weights,
         m=slots.get("m"),
@@ -217,15 +218,16 @@ class NativePredictor:
         native = load_extension()
         predictor = native.PredictorFloat32 if theta.dtype == np.float32 else native.PredictorFloat64
         self._predictor = predictor(_ops(program), theta, state)
+        self._dtype = program.input_dtype(theta.dtype)
         self.row = self._predictor.row
 
     def predict(self, x: Array, z: Array, threads: int | None) -> None:
         """Write the outputs of checked rows x (rows, n_in) into z (rows, n_out)."""
         threads = n_threads(threads) if len(x) > 1 else 1
-        if x.flags.c_contiguous and _readable(x, z.dtype) is x:
+        if x.flags.c_contiguous and _readable(x, self._dtype) is x:
             self._predictor.predict(x, z, threads)
             return
         rows = max(1, BLOCK // x.shape[1])
         for start in range(0, len(x), rows):
-            block = np.ascontiguousarray(_readable(x[start : start + rows], z.dtype))
+            block = np.ascontiguousarray(_readable(x[start : start + rows], self._dtype))
             self._predictor.predict(block, z[start : start + rows], threads)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fullyconnected.base import Layer, Optimizer, Param, Solver
-from fullyconnected.checking.comparison import step_at
 from fullyconnected.checking.gradcheck import FIRST_STEP, TOLERANCE, TensorReport, of_network
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import number
@@ -391,7 +390,8 @@ class Recorder:
         half = self.keep(Name("h", full="h"), np.float64(size))
         layers = [(self.names[i], self.parameter(i, letter)) for i, letter, _ in self._tensors()]
         for layer, name in [*layers, ("x", self.wires[0])]:
-            array = subject.arrays[self.called[name]]
+            called = self.called[name]
+            array = subject.arrays[called]
             chosen = np.arange(array.size)
             if array.size > ALL:
                 chosen = np.unique(np.linspace(0, array.size - 1, SOME).round().astype(int))
@@ -402,19 +402,20 @@ class Recorder:
             entries = tuple(tuple(map(int, e)) for e in zip(*np.unravel_index(chosen, array.shape), strict=True))
             with np.errstate(all="ignore"):
                 for entry in entries:
-                    above[entry], below[entry], way[entry] = subject.sides(array, entry, step_at(array, entry, size))
+                    distance = subject.step_at(called, entry, size)
+                    above[entry], below[entry], way[entry] = subject.sides(array, entry, distance)
                     if way[entry] == 0:
                         raise ConfigError(
                             f"step = {size:g} is too small: it does not move {name.text}, {array[entry]:g}"
                         )
                     slope[entry] = (above[entry] - below[entry]) / way[entry]
-                report = subject.tensor(self.called[name], FIRST_STEP, tolerance, chosen)
+                report = subject.tensor(called, FIRST_STEP, tolerance, chosen)
             label, full = name.text, name.full
             left = self.keep(self._new(Name("slope", label, full=f"{full}:slope")), slope)
             right = self.keep(Name("L", "right", full=f"{full}:right"), above)
             other = self.keep(Name("L", "left", full=f"{full}:left"), below)
             step = half
-            if (np.abs(array) > 1).any():  # the step is relative there
+            if called in subject.units or (np.abs(array) > 1).any():  # the step is relative there
                 step = self.keep(self._new(Name("h", label, full=f"{full}:h")), way / 2)
             formula = (right - other) / (2 * step)
             self.add("check", layer, left, formula, verdict(report, label), entries=entries, report=report)

@@ -6,10 +6,23 @@ from fullyconnected.layers.dense import Activation, Dense
 from fullyconnected.layers.dropout import Dropout
 from fullyconnected.layers.norm import BatchNorm, LayerNorm
 from fullyconnected.layers.residual import Add, Residual
+from fullyconnected.layers.scaling import Rescale, Standardize
 
-__all__ = ["LAYERS", "Activation", "Add", "BatchNorm", "Dense", "Dropout", "LayerNorm", "Residual", "operation"]
+__all__ = [
+    "LAYERS",
+    "Activation",
+    "Add",
+    "BatchNorm",
+    "Dense",
+    "Dropout",
+    "LayerNorm",
+    "Rescale",
+    "Residual",
+    "Standardize",
+    "operation",
+]
 
-LAYERS = Registry("layer", Layer, (Dense, Activation, Dropout, LayerNorm, BatchNorm, Residual))
+LAYERS = Registry("layer", Layer, (Dense, Activation, Dropout, LayerNorm, BatchNorm, Residual, Standardize, Rescale))
 
 
 def operation(name: str) -> type[Layer] | None:

@@ -75,7 +75,7 @@ def check_data(
     same_columns(columns.t, columns_of(t), f"{what}t", "net.columns.t")
     loss, n_out = check_loss(program, loss), program.n_out
     try:
-        source = as_source(x, program.n_in, dtype, f"{what}x", sparse=sparse)
+        source = as_source(x, program.n_in, program.input_dtype(dtype), f"{what}x", sparse=sparse)
     except ShapeError as error:
         if not _fits(t, program.n_in):
             raise
@@ -92,7 +92,7 @@ def check_data(
 def as_source(
     x: Any, n_in: int, dtype: np.dtype[Any], what: str = "x", *, empty: bool = False, sparse: bool = False
 ) -> Source:
-    """Return rows (rows, n_in) that are finite in the network's ``dtype``, or raise."""
+    """Return rows (rows, n_in) that are finite in the ``dtype`` in which the network reads them, or raise."""
     if sparse and is_sparse(x):
         source: Source = SparseSource.of(x, n_in, what, empty=empty)
     elif not isinstance(x, Source):

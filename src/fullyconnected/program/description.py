@@ -136,6 +136,10 @@ def describe(parts: Iterable[Part], n_in: int) -> tuple[Operation, ...]:
     numbers: dict[str, int] = {}  # of the layer that a name belongs to, of which several parts may be made
     theta_at = state_at = 0
     for name, layer, reads, number in parts:
+        if layer.reads_raw and (operations or "." in name):
+            raise ConfigError(
+                f"{name} reads the rows as they are given: a network can begin with it, and it can stand nowhere else"
+            )
         for i, what in zip(reads, ("what comes before it gives", "the input of its block has"), strict=False):
             width = operations[i].n_out if i >= 0 else n_in
             if layer.n_in != width:  # engines trust these numbers

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from fullyconnected.base import Layer
 from fullyconnected.core.arrays import Array, Views, allocate
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.program.description import Part, describe, end_of, flatten
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import DType
 
 __all__ = ["PIECE", "Piece", "Program"]
 
@@ -40,6 +43,15 @@ class Program:
         self.least_rows = max(op.layer.least_rows for op in operations)
         # the first operation with parameters, where the backward pass ends unless x needs a gradient, too
         self.first = next((i for i, op in enumerate(operations) if op.params), len(operations))
+
+    @property
+    def reads_raw(self) -> bool:
+        """Whether it begins with an operation on the rows as they are given, which scales them itself."""
+        return self.operations[0].layer.reads_raw
+
+    def input_dtype(self, dtype: "DType") -> "DType":
+        """Return the dtype of the rows that a network of this dtype reads."""
+        return np.dtype(np.float64) if self.reads_raw else dtype
 
     @cached_property
     def skipped_to(self) -> Mapping[int, tuple[int, ...]]:

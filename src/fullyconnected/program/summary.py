@@ -69,6 +69,8 @@ FORMULAS: dict[str, Callable[[Any], str]] = {
     "layer_norm": lambda layer: _normalised(layer, "row"),
     "batch_norm": lambda layer: _normalised(layer, "unit"),
     "add": lambda layer: "x + F(x)",
+    "standardize": lambda layer: "(x - mean) / scale",
+    "rescale": lambda layer: "mean + scale x",
 }
 
 
@@ -99,6 +101,8 @@ WORK: dict[str, Callable[[Any], Work]] = {
     "layer_norm": _each(7, 7, 3, 8),  # in prediction: subtract the mean, scale, times gamma, plus beta
     "batch_norm": _each(4, 7, 3, 6),
     "add": _each(1, 1, 0, 0),
+    "standardize": _each(2, 2, 0, 1),
+    "rescale": _each(2, 2, 0, 1),
 }
 
 
@@ -129,8 +133,9 @@ def _workspace(program: Program, dtype: np.dtype[Any]) -> int:
 
     widths = [op.copies * op.n_out for op in program.operations]
     beside = sum(op.copies_in * op.n_in for op in program.operations if op.layer.skips)
-    entries = program.n_in + sum(widths) + beside + 2 * max((program.n_out, *widths[program.first :]))
-    return entries * dtype.itemsize + caches(2) - caches(1)  # the part of the caches that grows with the rows
+    entries = sum(widths) + beside + 2 * max((program.n_out, *widths[program.first :]))
+    read = program.n_in * program.input_dtype(dtype).itemsize
+    return read + entries * dtype.itemsize + caches(2) - caches(1)  # the part of the caches that grows with the rows
 
 
 def _size(tensors: Iterable[Tensor]) -> int:
@@ -184,6 +189,8 @@ def _table(program: Program, dtype: np.dtype[Any]) -> _Table:
     }
     if program.n_state:
         notes["not trained"] = f"{program.n_state:,} running statistics, which follow the batches of training"
+    if constants := sum(2 * op.n_in for op in program.operations if op.kind in ("standardize", "rescale")):
+        notes["constants"] = f"{constants:,} numbers of the data in float64, which training does not change"
     if not known:
         notes["-"] = "not known, and not counted"
     return _Table(

@@ -206,7 +206,7 @@ class Workspace:
             return xp.full(size, math.nan, theta.dtype)
 
         ops = program.operations
-        self.x = new(0 if self.sparse else rows * program.n_in)
+        self.x = xp.full(0 if self.sparse else rows * program.n_in, math.nan, program.input_dtype(theta.dtype))
         self.y = [new(rows * op.copies * op.n_out) for op in ops]
         self.caches = [allocate(op.layer.cache(rows * op.copies_in), theta.dtype, xp) for op in ops]
         if loss is not None:

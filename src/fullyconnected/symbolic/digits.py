@@ -1,4 +1,4 @@
-"""Numbers as text with at most eight significant digits, and the exact value of such a text."""
+"""Numbers as text with eight significant digits as a rule, and the exact value of such a text."""
 
 import math
 from fractions import Fraction
@@ -9,13 +9,18 @@ import numpy as np
 __all__ = ["decimal", "place", "shown"]
 
 DIGITS = 8
+DECIMALS, LARGE = 3, 10**12  # up to this size, a number has so many decimals: timestamps differ in them
 
 
 def shown(value: Any) -> str:
     """Return a number as text with up to 8 significant digits, or fewer if they identify it in its own dtype.
 
+    Large numbers have more, for three decimals.
+
     >>> shown(1 / 3), shown(0.1 + 0.2), shown(np.float32(0.1)), shown(-1.5e-7), shown(-0.0), shown(float("-inf"))
     ('0.33333333', '0.3', '0.1', '-1.5e-7', '0', '-inf')
+    >>> shown(1e9), shown(1e9 + 1 / 3), shown(1e20 / 3)
+    ('1e9', '1000000000.333', '3.3333333e19')
     """
     if isinstance(value, int | np.integer | np.bool_):
         return str(int(value))
@@ -26,7 +31,10 @@ def shown(value: Any) -> str:
         return "NaN"
     if value == 0:
         return "0"
+    whole = len(str(int(abs(value)))) if 1 <= abs(value) < LARGE else 0
     text = f"{value:.{DIGITS}g}"
+    if whole + DECIMALS > DIGITS and float(text) != (more := float(f"{value:.{whole + DECIMALS}g}")):
+        return repr(more)
     if "e" in text:
         mantissa, exponent = text.split("e")
         text = f"{mantissa}e{int(exponent)}"

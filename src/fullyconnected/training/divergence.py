@@ -79,7 +79,7 @@ def at_once(task: Task, batch: Batch, kind: str, i: int, rows: Rows) -> str:
     t = float(np.abs(task.data.t[rows].astype(np.float64)).max()) if task.data.t.ndim == 2 else 0.0
     weights = _largest(batch.workspace.theta)
     told = "The learning rate is not the cause, for it happens with the weights from before: "
-    if x.max() > OUT_OF_RANGE and x.max() >= max(t, weights):
+    if not task.program.reads_raw and x.max() > OUT_OF_RANGE and x.max() >= max(t, weights):
         return (
             f"{told}x[:, {int(x.argmax())}] reaches {x.max():.3g}. Bring the inputs to mean 0 and standard deviation "
             f"1, (x - x.mean(axis=0)) / x.std(axis=0)."
@@ -171,7 +171,7 @@ def of_the_learning_rate(task: Task, error: DivergenceError, order: Rows) -> str
         )
     parts = []
     x, t = scale_of(task.data.x), scale_of(task.data.t) if task.data.t.ndim == 2 else None
-    if x.size.max() > FAR:
+    if not task.program.reads_raw and x.size.max() > FAR:
         i = int(x.size.argmax())
         parts.append(f"inputs of standard deviation 1 ({x.describe(i, None, 'x')})")
     if t is not None and task.data.loss.link.is_identity and t.size.max() > FAR:

@@ -105,10 +105,13 @@ class Run:
     def look_at(self, given_x: Any, given_t: Any) -> str:
         """Return a warning about data that make training difficult, or an empty string."""
         x, t, loss, net = self.data.x, self.data.t, self.data.loss, self.net
+        dtype = net.program.input_dtype(net.dtype)
         remarks = (
             scales.of_order(given_x, given_t),
             scales.of_inputs(x, net.program, self.columns.x),
-            scales.of_targets(t, loss, lambda rows: net.predict(cast(Any, x.part(rows, net.dtype)), engine="numpy")),
+            scales.of_targets(
+                t, loss, net.program, lambda rows: net.predict(cast(Any, x.part(rows, dtype)), engine="numpy")
+            ),
         )
         return ". ".join(str(each) for each in remarks if each)
 

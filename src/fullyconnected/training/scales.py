@@ -91,7 +91,7 @@ def _of_entries(part: SparseSource) -> Scale:
 def of_inputs(x: Source, program: Program, names: tuple[str, ...] | None = None) -> Remark | None:
     """Return a remark on columns of inputs with an unsuitable scale, or None."""
     first = next((op.layer for op in program.operations if op.kind != "dropout"), None)
-    if len(x) < FEW or first is None or is_foreign(first) or first.normalizes:
+    if len(x) < FEW or first is None or is_foreign(first) or first.normalizes or first.reads_raw:
         return None  # these layers may work with inputs of any scale
     scale = scale_of(x)
     varies = scale.reach > 0
@@ -114,19 +114,21 @@ def of_inputs(x: Source, program: Program, names: tuple[str, ...] | None = None)
         )
     else:
         change += (
-            "that are far from mean 0 and standard deviation 1: mean, std = x.mean(axis=0), x.std(axis=0); "
-            "x = (x - mean) / std, and the same for whatever is predicted"
+            "that are far from mean 0 and standard deviation 1: let it begin with fc.Standardize.fit(x), or "
+            "mean, std = x.mean(axis=0), x.std(axis=0); x = (x - mean) / std, and the same for whatever is predicted"
         )
     return Remark(column_of("x", most, names), ", and ".join(described), change)
 
 
-def of_targets(t: Array, loss: Loss, outputs: Any = None) -> Remark | None:
+def of_targets(t: Array, loss: Loss, program: Program, outputs: Any = None) -> Remark | None:
     """Return a remark on numeric targets with an unsuitable scale, or None.
 
     ``outputs(rows)`` returns the present outputs for row numbers; there is no remark if these are near the targets.
     """
     if len(t) < FEW or t.ndim != 2 or not loss.link.is_identity or is_foreign(loss):
         return None
+    if program.operations[-1].kind == "rescale":
+        return None  # its outputs have the unit of the targets
     scale = scale_of(t)
     most = int(scale.size.argmax())
     size = float(scale.size[most])

@@ -135,7 +135,7 @@ def _of_network(net: Network, x: Any) -> Iterator[Part]:
     if x is not None:
         same_columns(net.columns.x, columns_of(x), "x", "net.columns.x")
         x = as_rows(x, net.n_in)
-        require_finite(x, "x", net.dtype)
+        require_finite(x, "x", net.program.input_dtype(net.dtype))
         batch = Workspace(net.program, net.theta, net.state.copy(), len(x)).bind(len(x))
         np.copyto(batch.x, x, casting="unsafe")
         with np.errstate(all="ignore"):

@@ -14,6 +14,7 @@ __all__ = ["LAYERS", "backward", "d_skip", "forward"]
 W, B, MASK, SKIP = Name("W"), Name("b"), Name("m"), Name("skip")
 GAMMA, BETA, N, RATE = (Name(letter) for letter in ("gamma", "beta", "n", "rate"))
 MEAN, VARIANCE, MOMENTUM = Name("running_mean"), Name("running_var"), Name("momentum")
+OFFSET, SCALE = Name("mean"), Name("scale")
 
 
 def _dense(layer: Any, train: bool, rows: int) -> Both:
@@ -102,6 +103,26 @@ LAYERS: dict[str, Callable[[Any, bool, int], Both]] = {
     "dropout": _dropout,
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
+    "standardize": lambda *_: Both(
+        [
+            Line(
+                "y",
+                (X - OFFSET) / SCALE,
+                "Constants of the data centre and scale each column; training does not change them.",
+            )
+        ],
+        [Line("dx", DY / SCALE, "A step of an input is a step of its standardised value, divided by the scale.")],
+    ),
+    "rescale": lambda *_: Both(
+        [
+            Line(
+                "y",
+                OFFSET + SCALE * X,
+                "Constants of the data bring each column to the unit of the targets; training does not change them.",
+            )
+        ],
+        [Line("dx", SCALE * DY, "A step of the value is a step of the result, multiplied by the scale.")],
+    ),
     "add": lambda *_: Both(
         [Line("y", X + SKIP, "The residual block ends: its input is added to the output of its layers.")],
         [Line("dx", DY, "The gradient of a sum is the gradient of each of its terms.")],
