@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from fullyconnected.diagnosis.examine import examine
+from fullyconnected.network import Network
 from fullyconnected.program.data import Data
 from fullyconnected.training.history import History
 
@@ -16,8 +17,8 @@ MOST = 3  # findings in a warning
 
 # for each finding, what to change in the estimator; the others cannot come after a fit that has ended
 ADVICE = {
-    "features_unscaled": "put a StandardScaler before the estimator",
-    "targets_unscaled": "scale y, as with TransformedTargetRegressor(transformer=StandardScaler())",
+    "features_unscaled": "set scale=True, or put a StandardScaler before the estimator",
+    "targets_unscaled": "set scale=True, or scale y, as with TransformedTargetRegressor(transformer=StandardScaler())",
     "targets_constant": "look at y",
     "symmetric_weights": "begin anew, with warm_start=False",
     "dead_units": 'lower learning_rate_init, or set activation="leaky_relu"',
@@ -33,12 +34,12 @@ ADVICE = {
 }
 
 
-def why(estimator: Any, data: Data) -> str:
+def why(estimator: Any, net: Network, data: Data) -> str:
     """Return the most important findings after a fit as sentences, or an empty string."""
     names = getattr(estimator, "feature_names_in_", None)
     history = History(loss=list(estimator.loss_curve_), validation_loss=list(estimator.validation_loss_curve_ or ()))
     found = examine(
-        estimator.network_, data, history, None if names is None else tuple(map(str, names)), trial=False, rows=ROWS
+        net, data, history, None if names is None else tuple(map(str, names)), trial=False, rows=ROWS
     ).findings
     one = data.t.ndim == 1 or data.t.shape[1] == 1
     told = [f"{_in_their_words(each.seen, one)}: {ADVICE[each.name]}." for each in found if each.name in ADVICE]

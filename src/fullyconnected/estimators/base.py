@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fullyconnected.base import Loss, Optimizer, Solver
 from fullyconnected.core.arrays import Array
-from fullyconnected.estimators import architecture, files
+from fullyconnected.estimators import architecture, files, scaling
 from fullyconnected.estimators.architecture import Weights
 from fullyconnected.estimators.callbacks import CallbackSupportMixin, with_callbacks
 from fullyconnected.estimators.compat import validate_data
@@ -155,6 +155,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             groups = None if groups is None else np.asarray(groups)[kept]
         fitting = Fitting(self, self._optimizer_object(), random)
         if isinstance(fitting.optimizer, Solver):
+            self._scale(X, t, w)
             fitting.solve(X, t, w)
             return self
         held_out = self._validation(validation)
@@ -166,8 +167,18 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 )
             held_out = X[rest], t[rest], None if w is None else w[rest]
             X, t, w = X[train], t[train], None if w is None else w[train]
+        self._scale(X, t, w)
         fitting.train(X, t, w, held_out, once=incremental)
         return self
+
+    def _scale(self, X: Any, t: Array, w: Array | None) -> None:
+        """With ``scale=True``, give a new network the constants of its training rows."""
+        if self.scale and not scaling.is_scaled(self.network_):
+            self.network_ = scaling.around(self.network_, X, t if self._scales_targets() else None, w)
+
+    def _scales_targets(self) -> bool:
+        """Whether ``scale=True`` scales the targets, too."""
+        return False
 
     def _weights(self, given: Any, X: Any, t: Array, incremental: bool) -> Array | None:
         """Return the weights of the rows, or None if all weigh the same."""
@@ -184,6 +195,11 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         """Make the network, unless training goes on with the one that there is."""
         if not fresh and "network_" in vars(self):
             net = self.network_
+            if scaling.is_scaled(net) != bool(self.scale):
+                raise ValueError(
+                    f"training goes on with a network that was made with scale={scaling.is_scaled(net)}, and scale is "
+                    f"{self.scale} now. To begin anew, set warm_start=False and call fit"
+                )
             if net.program.n_in == X.shape[1] and net.n_out == n_out and self._sizes == sizes:
                 if not net.theta.flags.writeable:  # its file is mapped into memory, read-only
                     self.network_ = net.copy()

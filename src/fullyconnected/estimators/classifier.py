@@ -110,6 +110,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         max_fun: int = 15000,
         loss: LossLike = "log_loss",
         class_weight: ClassWeightLike = None,
+        scale: bool = False,
         scoring: str | Callable[..., float] | None = None,
         dropout: float | Sequence[float] = 0.0,
         batch_norm: bool = False,

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fullyconnected.base import Optimizer, Solver
 from fullyconnected.core.arrays import Array
 from fullyconnected.errors import DivergenceError
-from fullyconnected.estimators import advice
+from fullyconnected.estimators import advice, scaling
 from fullyconnected.estimators.callbacks import Callbacks
 from fullyconnected.estimators.run import SCORE, EstimatorRun
 from fullyconnected.estimators.stopping import Stopping
@@ -168,12 +168,14 @@ class Fitting(progress.Progress):
         **others: Any,
     ) -> EstimatorRun:
         """Make the run, and take over what a resumed one has recorded."""
-        estimator = self.estimator
+        estimator, whole = self.estimator, self.estimator.network_
+        if (held_out := others.get("validation")) is not None:
+            others["validation"] = held_out[0], scaling.scaled(whole, held_out[1]), held_out[2]
         settings = FitSettings(**estimator._settings(), sample_weight=w, **others)
         self.run = run = EstimatorRun(
-            estimator.network_,
+            scaling.inside(whole),
             X,
-            t,
+            scaling.scaled(whole, t),
             estimator._loss_,
             self.optimizer,
             settings,
@@ -183,6 +185,7 @@ class Fitting(progress.Progress):
             watches_score=watches_score,
             seen=estimator.t_,
         )
+        whole.loss = estimator._loss_
         run.total = estimator.max_iter
         estimator.n_iter_ = 0
         if run.validation is not None and estimator.validation_loss_curve_ is None:
@@ -230,7 +233,7 @@ class Fitting(progress.Progress):
     def warn(self, message: str, why: str | None = None) -> None:
         """Warn that training has not converged, and say what the run shows."""
         if why is None:
-            why = advice.why(self.estimator, self.run.data)
+            why = advice.why(self.estimator, self.run.net, self.run.data)
         warnings.warn(f"{message} {why}".rstrip(), ConvergenceWarning, stacklevel=6)
 
 

@@ -112,6 +112,12 @@ SHARED = {
     "max_fun": Parameter(
         [_interval(Integral, 1, None, "left")], "int", 'Maximum number of evaluations of the loss by "lbfgs".'
     ),
+    "scale": Parameter(
+        ["boolean"],
+        "bool",
+        "Whether the network begins with ``fc.Standardize``, with the weighted mean and standard deviation of the "
+        "features in the training rows (not in those held out) of the first call of ``fit`` or ``partial_fit``.",
+    ),
     "scoring": Parameter(
         [str, callable, None],
         "str, callable or None",
@@ -184,6 +190,11 @@ CLASSIFIER = SHARED | {
     ),
 }
 REGRESSOR = SHARED | {
+    "scale": SHARED["scale"]._replace(
+        text=f"{SHARED['scale'].text} The targets are scaled alike, and the network ends in ``fc.Rescale``: all it "
+        'predicts is in the unit of y, and the losses and the ``delta`` of "huber" are in standard deviations. With '
+        'an ``output_activation``, with "poisson", and with a loss of your own, the features alone are scaled.'
+    ),
     "loss": Parameter(
         [StrOptions({"squared_error", "absolute_error", "huber", "quantile", "poisson"}), Loss],
         "str or Loss",

@@ -13,6 +13,7 @@ from sklearn.utils import column_or_1d
 
 from fullyconnected.base import Loss
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.contracts import is_foreign
 from fullyconnected.estimators.base import BaseMLP, store
 from fullyconnected.estimators.compat import validate_data
 from fullyconnected.estimators.parameters import REGRESSOR, constraints, described
@@ -107,6 +108,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         max_fun: int = 15000,
         quantile: float = 0.5,
         output_activation: ActivationLike | None = None,
+        scale: bool = False,
         scoring: str | Callable[..., float] | None = None,
         dropout: float | Sequence[float] = 0.0,
         batch_norm: bool = False,
@@ -148,6 +150,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _output(self) -> Any:
         return self.output_activation
+
+    def _scales_targets(self) -> bool:
+        free = self.output_activation in (None, "identity")
+        return free and self._loss_.link.is_identity and not is_foreign(self._loss_)
 
     def _out_activation(self) -> str:
         if self.output_activation is None:
