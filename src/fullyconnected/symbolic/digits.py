@@ -34,7 +34,7 @@ def shown(value: Any) -> str:
     whole = len(str(int(abs(value)))) if 1 <= abs(value) < LARGE else 0
     text = f"{value:.{DIGITS}g}"
     if whole + DECIMALS > DIGITS and float(text) != (more := float(f"{value:.{whole + DECIMALS}g}")):
-        return repr(more)
+        return repr(more).removesuffix(".0")
     if "e" in text:
         mantissa, exponent = text.split("e")
         text = f"{mantissa}e{int(exponent)}"
