@@ -205,7 +205,7 @@ class TestBounds:
     def test_rows_without_weight_do_not_count(self):
         network, weights = net(), np.where(np.arange(300) < 200, 1.0, 0.0)
         data = check_data(network.program, network.dtype, X, T, LOSS, weights)
-        found = examine(network, data, trial=False)
+        found = examine(network, data, quick=True)
         assert found.rows == 200
         assert found.findings == []
         assert found.level.loss == pytest.approx(network.evaluate(X[:200], T[:200], LOSS).loss, rel=1e-5)

@@ -190,6 +190,54 @@ def test_a_validation_set_that_does_not_fit_is_refused(fit: dict[str, Any], mess
         fc.MLPClassifier(**QUICK).fit(X, y, **fit)
 
 
+def test_validation_rows_have_the_class_weights_of_the_training_rows() -> None:
+    order = np.random.default_rng(0).permutation(150)
+    train, rest = order[:100], order[100:]
+    model = fc.MLPClassifier(**QUICK, class_weight="balanced", early_stopping=True)
+    model.fit(X[train], y[train], X_val=X[rest], y_val=y[rest])
+    factors = 100 / 3 / np.bincount(y[train])
+    assert model.best_validation_score_ == pytest.approx(model.score(X[rest], y[rest], factors[y[rest]]))
+
+
+def test_validation_rows_are_watched_by_lbfgs_too() -> None:
+    model = fc.MLPRegressor(solver="lbfgs", random_state=0, max_iter=7).fit(
+        XR[:300], yr[:300], X_val=XR[300:], y_val=yr[300:]
+    )
+    assert len(model.validation_loss_curve_) == model.n_iter_
+    for more in ({"schedule": fc.LinearDecay(3)}, {"max_grad_norm": 1.0}, {"checkpoint": "run"}, {"dropout": 0.5}):
+        with pytest.raises(ValueError, match="it does not work with"):
+            fc.MLPRegressor(solver="lbfgs", random_state=0, **more).fit(XR, yr)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fit", "message"),
+    [
+        ({"class_weight": {0: -1.0}}, {}, "negative, not finite, or all zero"),
+        ({"class_weight": {0: 0, 1: 0, 2: 0}}, {}, "negative, not finite, or all zero"),
+        ({"loss": fc.HalfSquaredError()}, {}, "is for numbers"),
+        ({"early_stopping": True}, {"groups": np.zeros(150)}, "groups has one group"),
+        ({}, {"groups": np.zeros(3)}, "a group for each row"),
+        ({}, {"groups": np.zeros(3), "sample_weight": np.arange(150)}, "a group for each row"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(settings: dict[str, Any], fit: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fc.MLPClassifier(**QUICK, **settings).fit(X, y, **fit)
+
+
+def test_one_class_needs_a_loss_that_can_do_with_one() -> None:
+    assert (fc.MLPClassifier(**QUICK).fit(X, np.zeros(150)).predict(X) == 0).all()
+    for loss in ("hinge", fc.SoftmaxCrossEntropy()):
+        with pytest.raises(ValueError, match="needs 2 classes or more; y has 1"):
+            fc.MLPClassifier(**QUICK, loss=loss).fit(X, np.zeros(150))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, -1])
+def test_jobs_are_threads(n_jobs: int) -> None:
+    model = fc.MLPClassifier(**QUICK, n_jobs=n_jobs).fit(X, y)
+    assert model.predict(X).shape == (150,)
+
+
 # architecture and losses
 
 
@@ -230,8 +278,8 @@ def test_predictions_are_bounded_by_the_output_activation() -> None:
 
 
 def test_the_hinge_loss_has_scores_and_no_probabilities() -> None:
-    for labels in (y, np.where(y > 0, "a", "b")):
-        model = fc.MLPClassifier(loss="hinge", random_state=0, max_iter=200, learning_rate_init=0.01).fit(X, labels)
+    for labels, loss in ((y, "hinge"), (np.where(y > 0, "a", "b"), fc.Hinge())):
+        model = fc.MLPClassifier(loss=loss, random_state=0, max_iter=200, learning_rate_init=0.01).fit(X, labels)
         assert model.score(X, labels) > 0.95
         assert not hasattr(model, "predict_proba")
         assert model.decision_function(X).shape == (150, len(set(labels)))

@@ -20,6 +20,7 @@ from fullyconnected.training.history import History
 __all__ = ["Examination", "examine"]
 
 ROWS = 2000  # most rows that are looked at
+FEW, SOME, ENTRIES = 32, 200, 40_000  # for a quick look: a few milliseconds, and less memory than a batch of training
 WORK, MEMORY = 2e9, 2e7  # parameters times rows, and entries of activations: about half a second, and 200 MB
 NOTHING = 0.02  # what has learned less than this has learned nothing
 
@@ -40,8 +41,7 @@ def examine(
     history: History | None = None,
     names: tuple[str, ...] | None = None,
     *,
-    trial: bool = True,
-    rows: int = ROWS,
+    quick: bool = False,
 ) -> Examination:
     """Return the findings, the most important first; the network stays as it is.
 
@@ -53,13 +53,11 @@ def examine(
         The history of its training.
     names : tuple of str, optional
         The names of the features.
-    trial : bool
-        Whether to try if it can learn ten rows by heart, where it has not learned much.
-    rows : int
-        The most rows that are looked at.
+    quick : bool
+        Whether to look at few rows, and not at each column; and not to try if the network can learn ten rows by heart.
     """
     program, dtype = net.program, net.program.input_dtype(net.dtype)
-    sample = sampled(data, program, dtype, rows)
+    sample = sampled(data, program, dtype, max(FEW, min(SOME, ENTRIES // net.n_in)) if quick else ROWS)
     x = sample.x.taken(np.arange(len(sample.x)), dtype)
     z = net.predict(x, engine="numpy")
     level = level_of(sample, z)
@@ -71,14 +69,14 @@ def examine(
     untried = "" if steps_of(program) else "it is too large to try"
     untried = "the scales of features or targets must be mended first" if not scaled else untried
     untried = "" if level.learned >= LEARNED or not finite else untried
-    found += of_columns(x.astype(np.float64), sample.t, names)
+    found += () if quick else of_columns(x.astype(np.float64), sample.t, names)
     if history is not None:
         found += of_history(history, level)
     if finite and trained:
         # biases that somebody has set are not known from those that are trained in a loop of one's own
         found += _of_level(level, "note" if history is None and net.loss is None else "warning")
         found += of_classes(sample, z)
-    if trial and finite and not untried and level.learned < LEARNED:
+    if not quick and finite and not untried and level.learned < LEARNED:
         found += of_trial(program, sample, net.theta, net.state)
     return Examination(by_importance(found), len(sample.x), level, trained, untried)
 

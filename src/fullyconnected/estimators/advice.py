@@ -12,7 +12,6 @@ from fullyconnected.training.history import History
 
 __all__ = ["ADVICE", "why"]
 
-ROWS = 200  # rows that are looked at, so that a warning costs a few milliseconds
 MOST = 3  # findings in a warning
 
 # for each finding, what to change in the estimator; the others cannot come after a fit that has ended
@@ -38,9 +37,7 @@ def why(estimator: Any, net: Network, data: Data) -> str:
     """Return the most important findings after a fit as sentences, or an empty string."""
     names = getattr(estimator, "feature_names_in_", None)
     history = History(loss=list(estimator.loss_curve_), validation_loss=list(estimator.validation_loss_curve_ or ()))
-    found = examine(
-        net, data, history, None if names is None else tuple(map(str, names)), trial=False, rows=ROWS
-    ).findings
+    found = examine(net, data, history, None if names is None else tuple(map(str, names)), quick=True).findings
     one = data.t.ndim == 1 or data.t.shape[1] == 1
     told = [f"{_in_their_words(each.seen, one)}: {ADVICE[each.name]}." for each in found if each.name in ADVICE]
     return " ".join(each if each.startswith("y") else each[:1].upper() + each[1:] for each in told[:MOST])

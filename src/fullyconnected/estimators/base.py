@@ -150,15 +150,17 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         random = check_random_state(self.random_state)
         self._loss_, n_out = self._loss_and_outputs(t)
         self._prepare(X, n_out, sizes, random, fresh)
+        if groups is not None and np.shape(groups) != (len(t),):
+            raise ValueError(f"groups has shape {np.shape(groups)}; expected ({len(t)},), a group for each row")
         if w is not None and not (kept := w > 0).all():  # a row of weight zero is as if it were not there
             X, t, w = X[kept], t[kept], w[kept]
             groups = None if groups is None else np.asarray(groups)[kept]
         fitting = Fitting(self, self._optimizer_object(), random)
+        held_out = self._validation(validation)
         if isinstance(fitting.optimizer, Solver):
             self._scale(X, t, w)
-            fitting.solve(X, t, w)
+            fitting.solve(X, t, w, held_out)
             return self
-        held_out = self._validation(validation)
         if held_out is None and self.early_stopping:
             train, rest = self._split(t, groups, random)
             if len(rest) < 2:
@@ -180,8 +182,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         """Whether ``scale=True`` scales the targets, too."""
         return False
 
-    def _weights(self, given: Any, X: Any, t: Array, incremental: bool) -> Array | None:
-        """Return the weights of the rows, or None if all weigh the same."""
+    def _weights(self, given: Any, X: Any, t: Array, incremental: bool | None) -> Array | None:
+        """Return the weights of the rows, or None if all weigh the same; incremental is None for validation rows."""
         if given is None:
             return None
         w = np.asarray(_check_sample_weight(given, X), np.float64)
@@ -267,6 +269,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             return RMSProp(lr, epsilon=self.epsilon)
         return OPTIMIZERS.classes[solver](lr)
 
+    def _n_threads(self) -> int | None:
+        """Return the number of threads, or None for the library's own choice."""
+        return None if self.n_jobs is None else effective_n_jobs(self.n_jobs)
+
     def _settings(self) -> dict[str, Any]:
         """Return the settings of any run."""
         adamw = self.solver in ("adam", "adamw")
@@ -275,8 +281,11 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             "l2": 0.0 if adamw else float(self.weight_decay),
             "shuffle": bool(self.shuffle),
             "engine": self.engine,
-            "n_threads": None if self.n_jobs is None else effective_n_jobs(self.n_jobs),
+            "n_threads": self._n_threads(),
             "max_time": self.max_time,
+            "max_grad_norm": self.max_grad_norm,
+            "schedule": self.schedule,
+            "checkpoint": self.checkpoint,
             "warn": False,
         }
 
@@ -290,7 +299,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         if X is None or y is None:
             raise ValueError("Both X_val and y_val must be given, or neither.")
         X, t = self._validate_input(X, y, True, False)
-        return X, t, self._weights(w, X, t, True)
+        return X, t, self._weights(w, X, t, None)
 
     def _scorer(self, held_out: tuple[Any, Array, Array | None]) -> Callable[[Array, Array, Array], float]:
         """Return the function that scores the outputs for the validation rows."""
@@ -369,7 +378,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         )
         if not quick:  # an array that may be wrong, or a table: scikit-learn's check takes 0.1 ms
             X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
-        return self.network_.predict(X, engine=self.engine, n_threads=known["n_jobs"])
+        return self.network_.predict(X, engine=self.engine, n_threads=self._n_threads())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

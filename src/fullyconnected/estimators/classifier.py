@@ -17,7 +17,7 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.estimators.base import BaseMLP, store
 from fullyconnected.estimators.compat import validate_data
 from fullyconnected.estimators.parameters import CLASSIFIER, constraints, described
-from fullyconnected.estimators.rows import class_factors, stratified
+from fullyconnected.estimators.rows import class_factors, of_rows, stratified
 from fullyconnected.losses import LOSSES, BinaryCrossEntropy, SoftmaxCrossEntropy
 from fullyconnected.predictor import Labels
 
@@ -153,10 +153,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _loss_and_outputs(self, t: Array) -> tuple[Loss, int]:
         loss, classes = self._loss_object(), len(self.classes_)
+        if not loss.link.tells_classes:
+            raise ValueError(f"loss={self.loss!r} is for numbers; a classifier takes 'log_loss', 'hinge' or the like.")
         if loss.link.predicts == "labels":
             return loss, classes if self._is_multilabel or classes > 2 else 1
         if self._is_multilabel:
             raise ValueError(f"loss={self.loss!r} knows one class a row; for several labels use loss='log_loss'.")
+        if classes < loss.min_outputs:
+            raise ValueError(f"loss={self.loss!r} needs {loss.min_outputs} classes or more; y has {classes}.")
         return loss, classes
 
     def _loss_object(self) -> Loss:
@@ -196,16 +200,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         codes = self._codes(t)
         return codes if self._is_multilabel else self.classes_[codes]
 
-    def _weights(self, given: Any, X: Any, t: Array, incremental: bool) -> Array | None:
+    def _weights(self, given: Any, X: Any, t: Array, incremental: bool | None) -> Array | None:
         w = super()._weights(given, X, t, incremental)
         if self.class_weight is None:
             return w
-        if incremental and self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight 'balanced' is not supported for partial_fit, which sees a part of the data. Give the "
-                "weights of the classes as a dict."
-            )
-        factors = class_factors(self.class_weight, self.classes_, self._codes(t), w)
+        codes = self._codes(t)
+        if incremental is not None:  # the validation rows have the factors of the training rows
+            if incremental and self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight 'balanced' is not supported for partial_fit, which sees a part of the data. Give the "
+                    "weights of the classes as a dict."
+                )
+            self._class_factors = class_factors(self.class_weight, self.classes_, codes, w)
+        factors = of_rows(self._class_factors, codes)
         return factors if w is None else w * factors
 
     def _split(self, t: Array, groups: Any, random: np.random.RandomState) -> tuple[Array, Array]:
@@ -244,7 +251,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return z[:, 0] if z.shape[1] == 1 else z
 
     def _check_probabilities(self) -> bool:
-        if self.loss == "hinge":
+        if self.loss == "hinge" or (isinstance(self.loss, Loss) and self.loss.link.predicts == "scores"):
             raise AttributeError("the hinge loss trains scores, not probabilities; use decision_function")
         return True
 

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fullyconnected.base import Optimizer, Solver
 from fullyconnected.core.arrays import Array
 from fullyconnected.errors import DivergenceError
-from fullyconnected.estimators import advice, scaling
+from fullyconnected.estimators import scaling
 from fullyconnected.estimators.callbacks import Callbacks
 from fullyconnected.estimators.run import SCORE, EstimatorRun
 from fullyconnected.estimators.stopping import Stopping
@@ -72,9 +72,6 @@ class Fitting(progress.Progress):
             validation=held_out,
             batch_size=self.batch_size(X.shape[0]),
             seed=int(self.random.randint(2**31 - 1)) if draws else 0,
-            checkpoint=estimator.checkpoint,
-            max_grad_norm=estimator.max_grad_norm,
-            schedule=estimator.schedule,
         )
         state = run.state
         if before is not None:
@@ -113,11 +110,11 @@ class Fitting(progress.Progress):
         else:
             self.warn(f"Training ended after {estimator.n_iter_} epochs, as max_time={estimator.max_time!r} asks.")
 
-    def solve(self, X: Any, t: Array, w: Array | None) -> None:
+    def solve(self, X: Any, t: Array, w: Array | None, held_out: Any) -> None:
         """Train with a full-batch solver, whose iterations are the epochs."""
         estimator = self.estimator
         stopping = Stopping(1.0, "constant", 0.0, 0.0, inf, greater_is_better=False)
-        run = self.begin(X, t, w, stopping)
+        run = self.begin(X, t, w, stopping, validation=held_out)
         try:
             self.display.start(estimator.max_iter, 0)
             run.train(estimator.max_iter, self)
@@ -233,6 +230,9 @@ class Fitting(progress.Progress):
     def warn(self, message: str, why: str | None = None) -> None:
         """Warn that training has not converged, and say what the run shows."""
         if why is None:
+            from fullyconnected.estimators import advice  # needed for warnings alone
+
+            self.run.__dict__.pop("trainer", None)  # its memory is free for what is looked at
             why = advice.why(self.estimator, self.run.net, self.run.data)
         warnings.warn(f"{message} {why}".rstrip(), ConvergenceWarning, stacklevel=6)
 

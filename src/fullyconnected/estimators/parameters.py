@@ -96,7 +96,7 @@ SHARED = {
         ["boolean"],
         "bool",
         "Whether rows are held out (or ``X_val`` is given) whose score decides when to stop; the weights of the best "
-        "epoch are restored.",
+        'epoch are restored. Not used by "lbfgs".',
     ),
     "validation_fraction": Parameter(
         [_interval(Real, 0, 1, "left")], "float", "The share of the rows that early stopping holds out."
@@ -167,7 +167,8 @@ SHARED = {
     "checkpoint": Parameter(
         [str, os.PathLike, None],
         "path or None",
-        "A file from which a killed ``fit`` is resumed, with the same bits; needs an int as ``random_state``.",
+        "A file from which a killed ``fit`` is resumed, with the same bits; needs an int as ``random_state``. A file "
+        "is for one fit, not for those of a search.",
     ),
     "progress": Parameter(
         ["boolean", StrOptions({"auto"})], 'bool or "auto"', "Whether to show the progress, as in ``fc.fit``."

@@ -11,7 +11,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from fullyconnected.core.arrays import Array
 
-__all__ = ["class_factors", "shuffled", "stratified"]
+__all__ = ["class_factors", "of_rows", "shuffled", "stratified"]
 
 
 def shuffled(n: int, fraction: float, groups: Any, random: np.random.RandomState) -> tuple[Array, Array]:
@@ -20,7 +20,7 @@ def shuffled(n: int, fraction: float, groups: Any, random: np.random.RandomState
     if groups is None:
         train, held_out = train_test_split(rows, random_state=random, test_size=fraction)
         return train, held_out
-    groups = _checked(groups, n)
+    _more_than_one(groups)
     return next(GroupShuffleSplit(1, test_size=fraction, random_state=random).split(rows, groups=groups))
 
 
@@ -37,8 +37,9 @@ def stratified(codes: Array, fraction: float, groups: Any, random: np.random.Ran
             return shuffled(n, fraction, groups, random)
         return _by_labels(codes.astype(bool), fraction, random)
     if groups is not None:
+        _more_than_one(groups)
         folds = StratifiedGroupKFold(max(2, round(1 / fraction)), shuffle=True, random_state=random)
-        return next(folds.split(rows, codes, _checked(groups, n)))
+        return next(folds.split(rows, codes, groups))
     if codes.dtype == bool:
         train, held_out = train_test_split(rows, random_state=random, test_size=fraction, stratify=codes[:, None])
         return train, held_out
@@ -80,28 +81,30 @@ def _by_labels(has: Array, fraction: float, random: np.random.RandomState) -> tu
     return order[part == 0], order[part == 1]
 
 
-def _checked(groups: Any, n: int) -> Array:
-    groups = np.asarray(groups)
-    if groups.shape != (n,):
-        raise ValueError(f"groups has shape {groups.shape}; expected ({n},), a group for each row")
-    return groups
+def _more_than_one(groups: Any) -> None:
+    if len(np.unique(groups)) < 2:
+        raise ValueError("groups has one group, which cannot be in both parts: give X_val, or early_stopping=False")
 
 
-def class_factors(given: Any, classes: Array, codes: Array, w: Array | None) -> Array:
-    """Return the factor on the weight of each row: that of its class, or the product over its labels' classes.
+def class_factors(given: Any, classes: Array, codes: Array, w: Array | None) -> list[Array]:
+    """Return the factors of each class; for several labels, those of 0 and of 1 for each label.
 
     With "balanced" the classes weigh the same in the sum: W / (classes W_c), where W is the sum of the rows' weights
     and W_c that of the rows of class c.
     """
     if codes.ndim == 1:
-        return _factors(given, classes, codes, w)[codes]
+        return [_factors(given, classes, codes, w)]
     columns: Sequence[Any] = given if isinstance(given, list) else [given] * codes.shape[1]
     if len(columns) != codes.shape[1]:
         raise ValueError(f"class_weight has {len(columns)} entries; there are {codes.shape[1]} labels")
-    product = np.ones(len(codes))
-    for one, column in zip(columns, codes.T, strict=True):
-        product *= _factors(one, np.array([0, 1]), column, w)[column]
-    return product
+    return [_factors(one, np.array([0, 1]), column, w) for one, column in zip(columns, codes.T, strict=True)]
+
+
+def of_rows(factors: list[Array], codes: Array) -> Array:
+    """Return the factor of each row: that of its class, or the product over its labels."""
+    if codes.ndim == 1:
+        return factors[0][codes]
+    return np.prod([factor[column] for factor, column in zip(factors, codes.T, strict=True)], axis=0)
 
 
 def _factors(given: Any, classes: Array, codes: Array, w: Array | None) -> Array:
@@ -112,4 +115,7 @@ def _factors(given: Any, classes: Array, codes: Array, w: Array | None) -> Array
         return np.divide(weight.sum(), present.sum() * weight, out=np.ones(len(classes)), where=present)
     if not isinstance(given, dict):
         raise ValueError("class_weight is a dict, 'balanced' or None; a list of them only for several labels")
-    return np.asarray(compute_class_weight(given, classes=classes, y=classes))
+    factors = np.asarray(compute_class_weight(given, classes=classes, y=classes), np.float64)
+    if not (np.isfinite(factors).all() and (factors >= 0).all() and factors.any()):
+        raise ValueError(f"class_weight has weights that are negative, not finite, or all zero: {given!r:.200}")
+    return factors
