@@ -99,7 +99,7 @@ class Scaling(Layer):
         Examples
         --------
         >>> Standardize.fit([[1.0, 5.0], [3.0, 5.0]])
-        Standardize(2, mean=(2.0, 5.0), scale=(1.0, 1.0))
+        Standardize(2, mean=(2.0, 5.0), scale=1.0)
         """
         given: Any = x
         shape = given.shape if hasattr(given, "tocsr") else as_array(given, "x").shape
