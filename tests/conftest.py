@@ -25,6 +25,7 @@ collect_ignore_glob = ["golden/make_*.py", "outside.py", "typing_of_callers.py"]
 # Here it is decided what each way of running the tests takes; what stands here is how their names begin.
 SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts processes
     "browser/",
+    "core/test_deprecation.py::test_the_library_uses_no_old_name",
     "diagnosis/test_healthy.py",
     "estimators/test_contract.py",
     "estimators/test_drop_in.py::test_scikit_learns_own_tests",
@@ -55,7 +56,9 @@ SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts
     "test_cli.py::test_every_row",
     "test_examples.py",
     "checking/test_gradcheck_bounds.py",
+    "program/test_description.py::TestCopies::test_every_form",
     "test_hostile.py::test_tables_at_random",
+    "test_outside.py::TestWhatIsShown::test_the_proof",
     "training/test_identity.py",
     "training/test_identity.py::test_functions_on_one_line",
     "training/test_identity.py::test_it_is_the_same_in_every_process",
@@ -66,6 +69,7 @@ SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts
 )
 ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look at depends on where they run
     "browser/",
+    "core/test_deprecation.py::test_the_library_uses_no_old_name",
     "estimators/test_own_settings.py::test_a_killed_fit",
     "estimators/test_page.py",
     "files/test_atomic.py::test_a_save_killed",
