@@ -165,6 +165,19 @@ def test_a_validation_set_of_ones_own_decides_when_to_stop() -> None:
     assert watched.validation_scores_ is None
 
 
+@pytest.mark.parametrize("rate", [0.001, 0.5])
+def test_a_warm_start_keeps_the_best_weights_of_the_fits_before(rate: float) -> None:
+    """Scikit-learn trains on in the arrays that hold its best weights, and so restores the last ones."""
+    A, b = load_breast_cancer(return_X_y=True)
+    A, held_out = scale(A), {"X_val": scale(A)[400:], "y_val": b[400:]}
+    model = fc.MLPClassifier(warm_start=True, early_stopping=True, random_state=0, max_iter=12, learning_rate_init=rate)
+    best = 0.0
+    for _ in range(3):
+        model.fit(A[:400], b[:400], **held_out)
+        assert model.score(A[400:], b[400:]) == model.best_validation_score_ >= best
+        best = model.best_validation_score_
+
+
 @pytest.mark.parametrize("scoring", ["neg_log_loss", "roc_auc", lambda model, A, b: float(model.score(A, b))])
 def test_any_scorer_can_decide_when_to_stop(scoring: Any) -> None:
     pandas = pytest.importorskip("pandas")

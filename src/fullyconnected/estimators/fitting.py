@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from math import inf, nan
+from math import inf, isfinite, nan
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fullyconnected.base import Optimizer, Solver
 from fullyconnected.core.arrays import Array
+from fullyconnected.engine.state import Best
 from fullyconnected.errors import DivergenceError
 from fullyconnected.estimators import scaling
 from fullyconnected.estimators.callbacks import Callbacks
@@ -78,6 +79,9 @@ class Fitting(progress.Progress):
             state.step, state.lr_factor = before.step, before.lr_factor
             for name, slot in before.slots.items():
                 state.slots[name][...] = slot
+        if estimator.early_stopping and state.best is None:  # until an epoch is better, these weights are the best
+            value = stopping.best if isfinite(stopping.best) else nan
+            state.best = Best(value, state.epoch, state.theta.copy(), state.state.copy())
         most = 1 if once else estimator.max_iter
         try:
             self.display.start(most, estimator.n_iter_)

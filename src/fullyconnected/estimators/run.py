@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isnan
 from typing import Any, cast
 
 import numpy as np
@@ -91,7 +92,7 @@ class EstimatorRun(Run):
     def record(self, loss: float, began: float) -> Epoch:
         epoch, state = super().record(loss, began), self.state
         value = epoch.metrics["score"] if self.watches_score else loss
-        if self.watches_score and (state.best is None or value > state.best.value):
+        if self.watches_score and (state.best is None or isnan(state.best.value) or value > state.best.value):
             state.best = Best(value, state.epoch, state.theta.copy(), state.state.copy())
         self.note(value)
         return epoch
