@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
+from unicodedata import normalize
 
 import numpy as np
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Labels", "Predictor", "features_of", "labels_of"]
 
 BLOCK = 1 << 20  # numbers of an input that are converted at a time
+LARGEST = 1 << 26  # bytes of labels
 KINDS = ("binary", "multiclass", "multilabel-indicator")
 
 
@@ -191,7 +193,7 @@ def features_of(described: dict[str, Any], net: Network) -> tuple[str, ...] | No
         return None
     if not isinstance(names, list) or len(names) != net.n_in or not all(isinstance(name, str) for name in names):
         raise FileFormatError(f"the estimator does not name its {net.n_in} features: {names!r:.80}")
-    return tuple(names)
+    return tuple(normalize("NFC", name) for name in names)  # as those of tables are read
 
 
 def labels_of(described: dict[str, Any], net: Network) -> Labels | None:
@@ -203,6 +205,8 @@ def labels_of(described: dict[str, Any], net: Network) -> Labels | None:
         kind, dtype, values = given["kind"], str(given["dtype"]), list(given["classes"])
         if kind not in KINDS or np.dtype(dtype).kind not in "biufUO":
             raise ValueError(f"{kind!r:.80} of {dtype!r:.80}")
+        if np.dtype(dtype).itemsize * len(values) > LARGEST:
+            raise ValueError(f"{len(values)} of {dtype!r:.80}")
         classes = np.empty(len(values), object)
         classes[:] = values
         classes = classes.astype(dtype)

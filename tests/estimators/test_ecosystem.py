@@ -14,7 +14,7 @@ from sklearn.ensemble import BaggingRegressor, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.inspection import partial_dependence, permutation_importance
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val_score, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold, HalvingGridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
@@ -105,7 +105,11 @@ def test_weights_are_routed() -> None:
         model = fc.MLPClassifier(**QUICK).set_fit_request(sample_weight=True, groups=False)
         model.set_score_request(sample_weight=True)
         found = cross_validate(model, X, y, cv=3, params={"sample_weight": w}, return_estimator=True)
+        by_group = cross_validate(
+            fc.MLPClassifier(**QUICK), X, y, cv=GroupKFold(3), params={"groups": np.arange(150) // 2}
+        )
     assert found["test_score"].min() > 0.9
+    assert by_group["test_score"].min() > 0.8  # the groups are for the splitter alone, unless they are asked for
     assert fc.MLPClassifier(**QUICK).fit(X, y, w).score(X, y, w) > 0.99
 
 

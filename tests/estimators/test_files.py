@@ -183,6 +183,7 @@ def altered(path: Path, change: Any) -> Path:
         lambda e: e["parameters"].update(hidden_layer_sizes={"optimizer": "sgd"}),
         lambda e: e["labels"].update(classes=["a"]),
         lambda e: e["labels"].update(dtype="V8"),
+        lambda e: e["labels"].update(dtype="<U100000000"),
         lambda e: e["labels"].update(kind="other"),
         lambda e: e["labels"].update(classes=[[1], [2], [3]]),
         lambda e: e.update(labels=None),

@@ -369,6 +369,8 @@ def test_partial_fit_goes_on_in_a_new_process_with_the_same_bits(more: dict[str,
         {},
         {"early_stopping": True, "n_iter_no_change": 5},
         {"solver": "sgd", "learning_rate": "adaptive", "tol": 0.05, "n_iter_no_change": 2},
+        {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.1},
+        {"solver": "sgd", "learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 1},
         {"dropout": 0.2, "batch_norm": True},
     ],
 )

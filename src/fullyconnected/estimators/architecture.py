@@ -33,16 +33,16 @@ def one_for_each(name: str, given: Any, n: int) -> list[Any]:
 
 def build(
     n_in: int,
-    sizes: Sequence[int],
     n_out: int,
     dtype: Any,
     *,
+    hidden_layer_sizes: Sequence[int],
     activation: Any,
     dropout: Any = 0.0,
     batch_norm: bool = False,
     layer_norm: bool = False,
     residual: bool = False,
-    output: Any = None,
+    output_activation: Any = None,
 ) -> Network:
     """Return a network of hidden layers and a linear or activated output layer.
 
@@ -50,7 +50,7 @@ def build(
     that keeps the width is a block that its input skips.
     """
     layers: list[Any] = []
-    width = n_in
+    width, sizes = n_in, hidden_layer_sizes
     functions = one_for_each("activation", activation, len(sizes))
     for size, function, rate in zip(sizes, functions, one_for_each("dropout", dropout, len(sizes)), strict=True):
         function = named(function)
@@ -63,7 +63,7 @@ def build(
             layer.append(Dropout(rate))
         layers += [Residual(layer)] if residual and width == size else layer
         width = size
-    return Network([*layers, Dense(width, n_out, named(output))], dtype=dtype, seed=0)
+    return Network([*layers, Dense(width, n_out, named(output_activation))], dtype=dtype, seed=0)
 
 
 def named(activation: Any) -> Any:

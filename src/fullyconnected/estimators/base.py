@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -42,12 +42,14 @@ def store(estimator: BaseEstimator, arguments: Mapping[str, Any]) -> None:
 class BaseMLP(CallbackSupportMixin, BaseEstimator):
     """The estimators' common part; a subclass says what targets, losses and scores are."""
 
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": False}  # unless asked, groups are for a splitter
+
     network_: Network
     loss_curve_: list[float]
     validation_loss_curve_: list[float]
     validation_scores_: list[float]
     _loss_: Loss
-    _sizes: list[int]
+    _built_with: dict[str, Any]
 
     # what a subclass defines
 
@@ -71,9 +73,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         """Return the numbers of the rows for training and for validation."""
         raise NotImplementedError
 
-    def _reported(self, loss: float) -> float:
-        """Return the loss as scikit-learn reports it."""
-        return loss
+    def _constant(self, t: Array, w: Array | None) -> float:
+        """Return what scikit-learn's loss of these rows has in addition."""
+        return 0.0
 
     # training
 
@@ -139,24 +141,27 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         sizes = architecture.hidden_sizes(self.hidden_layer_sizes)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        if self.checkpoint is not None and (incremental or not fresh):
+            raise ValueError("a checkpoint is of one fit; partial_fit and a warm start go on without: checkpoint=None")
         if self.checkpoint is not None and not isinstance(self.random_state, Integral):
             raise ValueError(
                 f"checkpoint needs an int as random_state, so that a resumed fit draws the same rows; got "
                 f"{self.random_state!r}"
             )
-        fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         X, t = self._validate_input(X, y, incremental, fresh)
         w = self._weights(sample_weight, X, t, incremental)
-        random = check_random_state(self.random_state)
-        self._loss_, n_out = self._loss_and_outputs(t)
-        self._prepare(X, n_out, sizes, random, fresh)
         if groups is not None and np.shape(groups) != (len(t),):
             raise ValueError(f"groups has shape {np.shape(groups)}; expected ({len(t)},), a group for each row")
+        random = check_random_state(self.random_state)
+        loss, n_out = self._loss_and_outputs(t)
+        held_out = self._validation(validation)
+        self._loss_ = loss
+        self._prepare(X, n_out, sizes, random, fresh)
         if w is not None and not (kept := w > 0).all():  # a row of weight zero is as if it were not there
             X, t, w = X[kept], t[kept], w[kept]
             groups = None if groups is None else np.asarray(groups)[kept]
         fitting = Fitting(self, self._optimizer_object(), random)
-        held_out = self._validation(validation)
         if isinstance(fitting.optimizer, Solver):
             self._scale(X, t, w)
             fitting.solve(X, t, w, held_out)
@@ -202,25 +207,27 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                     f"training goes on with a network that was made with scale={scaling.is_scaled(net)}, and scale is "
                     f"{self.scale} now. To begin anew, set warm_start=False and call fit"
                 )
-            if net.program.n_in == X.shape[1] and net.n_out == n_out and self._sizes == sizes:
-                if not net.theta.flags.writeable:  # its file is mapped into memory, read-only
-                    self.network_ = net.copy()
-                return
-            raise ValueError(
-                f"training goes on with a network of hidden layers {self._sizes} and {net.n_out} output(s); "
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r} and y ask for {sizes} and {n_out}. To begin anew, "
-                f"set warm_start=False and call fit"
-            )
-        net = architecture.build(
-            X.shape[1], sizes, n_out, self._dtype(X), activation=self.activation, dropout=self.dropout,
-            batch_norm=self.batch_norm, layer_norm=self.layer_norm, residual=self.residual, output=self._output(),
-        )  # fmt: skip
+            asked = self._architecture(sizes)
+            changed = [name for name, value in asked.items() if self._built_with[name] != value]
+            if net.n_out != n_out:
+                changed.append(f"y, for {n_out} outputs")
+            if changed:
+                raise ValueError(
+                    f"training goes on with a network of hidden layers {self._built_with['hidden_layer_sizes']} and "
+                    f"{net.n_out} output(s); what has changed since: {', '.join(changed)}. To begin anew, set "
+                    f"warm_start=False and call fit"
+                )
+            if not net.theta.flags.writeable:  # its file is mapped into memory, read-only
+                self.network_ = net.copy()
+            return
+        built_with = self._architecture(sizes)
+        net = architecture.build(X.shape[1], n_out, self._dtype(X), **built_with)
         functions = architecture.one_for_each("activation", self.activation, len(sizes))
         given = self.__dict__.pop("_given", None)
         if fresh or given is None:
             last = functions[-1] if functions else self.activation
             architecture.draw(net, [*functions, last], random)
-        self.network_, self._sizes = net, sizes
+        self.network_, self._built_with = net, built_with
         if not fresh and given is not None:  # weights that were set before the first call of partial_fit
             self.coefs_, self.intercepts_ = given["coefs_"], given["intercepts_"]
         self.n_outputs_, self.n_layers_, self.n_iter_, self.t_ = n_out, len(sizes) + 2, 0, 0
@@ -232,6 +239,15 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self.best_loss_ = None if self.early_stopping else inf
         self._no_improvement_count = 0
         self.__dict__.pop("_optimizer", None)
+
+    def _architecture(self, sizes: list[int]) -> dict[str, Any]:
+        """Return the settings that the layers are made of."""
+        names = ("activation", "dropout", "batch_norm", "layer_norm", "residual")
+        return {
+            "hidden_layer_sizes": sizes,
+            **{name: getattr(self, name) for name in names},
+            "output_activation": self._output(),
+        }
 
     def _dtype(self, X: Any) -> np.dtype[Any]:
         """Return the dtype of the network: by default float32 for float32 inputs, else float64."""

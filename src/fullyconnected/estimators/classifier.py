@@ -213,7 +213,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 )
             self._class_factors = class_factors(self.class_weight, self.classes_, codes, w)
         factors = of_rows(self._class_factors, codes)
-        return factors if w is None else w * factors
+        w = factors if w is None else w * factors
+        if incremental is not None and not w.any():
+            raise ValueError("No row has a weight: sample_weight and class_weight are zero for one or the other.")
+        return w
 
     def _split(self, t: Array, groups: Any, random: np.random.RandomState) -> tuple[Array, Array]:
         codes = self._codes(t)

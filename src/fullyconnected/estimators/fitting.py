@@ -20,15 +20,22 @@ from fullyconnected.estimators.run import SCORE, EstimatorRun
 from fullyconnected.estimators.stopping import Stopping
 from fullyconnected.training import progress
 from fullyconnected.training.history import Epoch
+from fullyconnected.training.identity import stable_repr
 from fullyconnected.training.settings import FitSettings
 
 __all__ = ["Fitting", "OptimizerState"]
 
 
+# what decides the course of a run beside the settings of ``fit``, and must be the same when it is resumed
+DECIDE = ("random_state", "learning_rate", "power_t", "tol", "n_iter_no_change", "early_stopping", "scoring")
+
+
 @dataclass
 class OptimizerState:
-    """What ``partial_fit`` goes on from: the learning rate, and the optimizer's step and slots."""
+    """What ``partial_fit`` goes on from: an optimizer, its present learning rate, its step and its slots."""
 
+    name: str
+    lr: float
     learning_rate: float
     lr_factor: float
     step: int
@@ -50,6 +57,9 @@ class Fitting(progress.Progress):
         estimator, optimizer = self.estimator, self.optimizer
         assert isinstance(optimizer, Optimizer)
         before: OptimizerState | None = vars(estimator).get("_optimizer") if once else None
+        if before is not None and before.name != optimizer.name:
+            before = None  # another optimizer begins anew
+        goes_on = before is not None and before.lr == optimizer.lr  # else the caller has set another rate
         best = estimator.best_validation_score_ if estimator.early_stopping else estimator.best_loss_
         stopping = Stopping(
             optimizer.lr,
@@ -58,7 +68,7 @@ class Fitting(progress.Progress):
             estimator.tol,
             estimator.n_iter_no_change,
             greater_is_better=estimator.early_stopping,
-            rate=optimizer.lr if before is None else before.learning_rate,
+            rate=before.learning_rate if before is not None and goes_on else optimizer.lr,
             best=nan if best is None else best,
             count=estimator._no_improvement_count,
         )
@@ -76,7 +86,8 @@ class Fitting(progress.Progress):
         )
         state = run.state
         if before is not None:
-            state.step, state.lr_factor = before.step, before.lr_factor
+            state.step, state.lr_factor = before.step, before.lr_factor if goes_on else 1.0
+            state.epoch = len(estimator.loss_curve_)  # a schedule goes on, too
             for name, slot in before.slots.items():
                 state.slots[name][...] = slot
         if estimator.early_stopping and state.best is None:  # until an epoch is better, these weights are the best
@@ -101,7 +112,9 @@ class Fitting(progress.Progress):
             self.display.stop()
             if run.checkpoint is not None:
                 run.checkpoint.finish()
-            estimator._optimizer = OptimizerState(stopping.rate, state.lr_factor, state.step, dict(state.slots))
+            estimator._optimizer = OptimizerState(
+                optimizer.name, optimizer.lr, stopping.rate, state.lr_factor, state.step, dict(state.slots)
+            )
             estimator._no_improvement_count = stopping.count
         if estimator.early_stopping and state.best is not None:
             estimator.network_.theta, estimator.network_.state[...] = state.best.theta, state.best.state
@@ -131,7 +144,7 @@ class Fitting(progress.Progress):
         finally:
             self.display.stop()
         if not estimator.n_iter_:  # the first weights are optimal
-            estimator.loss_ = estimator.best_loss_ = estimator._reported(run.state.records["loss"][0])
+            estimator.loss_ = estimator.best_loss_ = run.state.records["loss"][0] + self.constants[0]
         why = {
             "epochs": f"STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT; increase it (max_iter={estimator.max_iter}).",
             "evaluations": f"STOP: TOTAL NO. OF EVALUATIONS EXCEEDS LIMIT; increase it (max_fun={estimator.max_fun}).",
@@ -185,7 +198,9 @@ class Fitting(progress.Progress):
             score=score,
             watches_score=watches_score,
             seen=estimator.t_,
+            identity={name: stable_repr(getattr(estimator, name)) for name in DECIDE},
         )
+        self.constants = estimator._constant(t, w), 0.0 if held_out is None else estimator._constant(*held_out[1:])
         whole.loss = estimator._loss_
         run.total = estimator.max_iter
         estimator.n_iter_ = 0
@@ -204,10 +219,10 @@ class Fitting(progress.Progress):
         estimator.n_iter_ += 1
         if isinstance(self.optimizer, Optimizer):
             estimator.t_ += self.run.rows
-        estimator.loss_ = estimator._reported(loss)
+        estimator.loss_ = loss + self.constants[0]
         estimator.loss_curve_.append(estimator.loss_)
         if validation_loss is not None:
-            estimator.validation_loss_curve_.append(estimator._reported(validation_loss))
+            estimator.validation_loss_curve_.append(validation_loss + self.constants[1])
         if estimator.early_stopping and score is not None:
             estimator.validation_scores_ = estimator.validation_scores_ or []
             estimator.validation_scores_.append(score)
@@ -229,7 +244,8 @@ class Fitting(progress.Progress):
             if self.run.why_stopped:
                 print(self.run.why_stopped)  # noqa: T201
         if estimator.callback is not None:
-            estimator.callback(epoch)
+            validation_loss = None if epoch.validation_loss is None else estimator.validation_loss_curve_[-1]
+            estimator.callback(epoch._replace(loss=estimator.loss_, validation_loss=validation_loss))
 
     def warn(self, message: str, why: str | None = None) -> None:
         """Warn that training has not converged, and say what the run shows."""

@@ -73,8 +73,7 @@ def load_estimator(path: PathLike) -> MLPClassifier | MLPRegressor:
             fitted,
             network_=net,
             _loss_=model.loss,
-            _sizes=architecture.hidden_sizes(estimator.hidden_layer_sizes),
-            _constant=0.0,
+            _built_with=estimator._architecture(architecture.hidden_sizes(estimator.hidden_layer_sizes)),
             _no_improvement_count=0,
         )
         if labels is not None:

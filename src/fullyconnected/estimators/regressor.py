@@ -142,11 +142,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             loss = Quantile(self.quantile)
         elif isinstance(loss, str):
             loss = LOSSES.get(NAMES.get(loss, loss))
-        self._constant = float(np.mean(np.sum(xlogy(t, t) - t, axis=1))) if loss.name == "poisson" else 0.0
         return loss, t.shape[1]
 
-    def _reported(self, loss: float) -> float:
-        return loss + self._constant
+    def _constant(self, t: Array, w: Array | None) -> float:
+        if self._loss_.name != "poisson":
+            return 0.0
+        return float(np.average(np.sum(xlogy(t, t) - t, axis=1), weights=w))
 
     def _output(self) -> Any:
         return self.output_activation

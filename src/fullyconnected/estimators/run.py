@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import isnan
 from typing import Any, cast
 
@@ -45,7 +45,9 @@ class EstimatorRun(Run):
         score: Callable[[Array, Array, Array], float] | None = None,
         watches_score: bool = False,
         seen: int = 0,
+        identity: Mapping[str, Any] | None = None,
     ) -> None:
+        self.others = dict(identity or {})
         super().__init__(net, x, t, loss, optimizer, settings)
         self.random, self.stopping, self.watches_score = random, stopping, watches_score
         self.metrics = {} if score is None else {"score": cast("Metric", score)}
@@ -55,18 +57,25 @@ class EstimatorRun(Run):
         resumed = self.state.records
         for i, loss_then in enumerate(resumed.get("loss", ())):
             self.shuffle_rows()
-            self.note(resumed[SCORE][i] if watches_score else loss_then)
+            self.count(resumed[SCORE][i] if watches_score else loss_then)  # the rate itself is in the file
 
     def shuffle_rows(self) -> None:
         """Shuffle the order of the epoch before."""
         if self.shuffle:
             self.random.shuffle(self.order_now)
 
-    def note(self, value: float) -> None:
-        """Take the monitored value of an epoch."""
+    def identity(self) -> dict[str, Any]:
+        return self.others
+
+    def count(self, value: float) -> None:
+        """Take the monitored value of an epoch, which may end the run or change the rate of the next."""
         self.seen += self.rows
-        rate = self.stopping.rate
         self.why_stopped = self.stopping.after(value, self.seen)
+
+    def note(self, value: float) -> None:
+        """Take the monitored value of an epoch, and set the rate of the next."""
+        rate = self.stopping.rate
+        self.count(value)
         if self.stopping.rate != rate:
             self.set_rate(self.stopping.rate)
 

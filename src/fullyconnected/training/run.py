@@ -88,6 +88,7 @@ class Run:
                 monitor=None if self.monitor == default else self.monitored(),
                 data=fingerprint(self.data),
                 validation=fingerprint(self.validation),
+                **self.identity(),
             )
             self.checkpoint.begin(self.state)
             if self.state.epoch:
@@ -97,6 +98,10 @@ class Run:
             self.trainer = self.engine.trainer(self.task, self.state)
         self.stopped = "epochs"
         self.warning = self.look_at(x, t) if settings.warn and not self.state.epoch else ""
+
+    def identity(self) -> dict[str, Any]:
+        """Return further values that must be the same when the run is resumed from a checkpoint."""
+        return {}
 
     def adopt(self) -> None:
         """Let the network remember this run's loss and columns, since its weights come from this run from now on."""
