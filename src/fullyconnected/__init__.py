@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from fullyconnected.diagnosis.report import Diagnosis
     from fullyconnected.engine.base import Engine, EngineInfo
     from fullyconnected.engine.choice import engines
-    from fullyconnected.estimators import MLPClassifier, MLPRegressor, load_estimator
+    from fullyconnected.estimators import MLPClassifier, MLPRegressor
+    from fullyconnected.estimators.loading import load_estimator
     from fullyconnected.explanation import Drawing, Explanation, draw, explain, trace
     from fullyconnected.explanation.record import Step, Trace
     from fullyconnected.files.format import Format
@@ -157,7 +158,8 @@ _LATER = {
     **dict.fromkeys(("explain", "trace", "draw", "Explanation", "Drawing"), "explanation"),
     **dict.fromkeys(("Trace", "Step"), "explanation.record"),
     **dict.fromkeys(("fit", "epochs"), "training.fit"),
-    **dict.fromkeys(("MLPClassifier", "MLPRegressor", "load_estimator"), "estimators"),
+    **dict.fromkeys(("MLPClassifier", "MLPRegressor"), "estimators"),
+    "load_estimator": "estimators.loading",
     "Predictor": "predictor",
     **dict.fromkeys(("History", "Epoch"), "training.history"),
     **dict.fromkeys(("SGD", "Momentum", "Nesterov", "RMSProp", "Adam", "AdamW", "LBFGS"), "optimizers"),

@@ -12,7 +12,6 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import columns_of
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, DataError, FileFormatError, InputTypeError, ShapeError
-from fullyconnected.files import read_model
 from fullyconnected.network import Network
 
 if TYPE_CHECKING:
@@ -93,6 +92,8 @@ class Predictor:
     _labels: Labels | None
 
     def __init__(self, path: PathLike) -> None:
+        from fullyconnected.files import read_model  # the estimators, which use Labels, need no files
+
         model = read_model(path)
         described = model.extras.get("estimator")
         if not isinstance(described, dict):

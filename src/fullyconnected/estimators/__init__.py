@@ -8,7 +8,6 @@ except ImportError:
     raise missing("scikit-learn", "sklearn", "its estimators") from None
 
 from fullyconnected.estimators.classifier import MLPClassifier
-from fullyconnected.estimators.loading import load_estimator
 from fullyconnected.estimators.regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "load_estimator"]
+__all__ = ["MLPClassifier", "MLPRegressor"]

@@ -18,11 +18,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fullyconnected.base import Loss, Optimizer, Solver
 from fullyconnected.core.arrays import Array
-from fullyconnected.estimators import architecture, files, scaling
+from fullyconnected.estimators import architecture, scaling
 from fullyconnected.estimators.architecture import Weights
 from fullyconnected.estimators.callbacks import CallbackSupportMixin, with_callbacks
 from fullyconnected.estimators.compat import validate_data
-from fullyconnected.estimators.fitting import Fitting
 from fullyconnected.network import Network
 from fullyconnected.optimizers import LBFGS, OPTIMIZERS, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
 
@@ -161,6 +160,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         if w is not None and not (kept := w > 0).all():  # a row of weight zero is as if it were not there
             X, t, w = X[kept], t[kept], w[kept]
             groups = None if groups is None else np.asarray(groups)[kept]
+        from fullyconnected.estimators.fitting import Fitting  # what trains is loaded when it is first used
+
         fitting = Fitting(self, self._optimizer_object(), random)
         if isinstance(fitting.optimizer, Solver):
             self._scale(X, t, w)
@@ -336,8 +337,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         It holds the network, the parameters, the labels and the names of features, and no code. The state of the
         optimizer is not in it: ``partial_fit`` goes on with new moments. An old file is replaced in one step.
         """
+        from fullyconnected.estimators.files import save
+
         check_is_fitted(self)
-        files.save(self, path)
+        save(self, path)
 
     # weights and predictions
 
