@@ -501,6 +501,15 @@ def test_one_warning_says_what_the_run_shows_and_which_parameter_to_change() -> 
         fc.MLPClassifier((8,), **settings, random_state=0).fit(X, y)
 
 
+def test_a_warning_advises_what_has_not_been_done_yet() -> None:
+    with pytest.warns(ConvergenceWarning) as caught:
+        fc.MLPClassifier((8,), solver="lbfgs", max_iter=10, random_state=0, tol=1e-9).fit(X, y)
+    assert "learning_rate_init" not in str(caught[0].message)
+    with pytest.warns(ConvergenceWarning, match="divide y by a number") as caught:
+        fc.MLPRegressor(scale=True, output_activation="softplus", max_iter=3, random_state=0).fit(XR, 1e4 + yr)
+    assert "scale=True" not in str(caught[0].message)
+
+
 def test_a_fit_keeps_to_its_time() -> None:
     with pytest.warns(ConvergenceWarning, match=r"Training ended after \d+ epochs, as max_time=0.05 asks"):
         model = fc.MLPClassifier(max_iter=10**6, tol=0, random_state=0, max_time=0.05).fit(X, y)

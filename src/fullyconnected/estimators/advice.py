@@ -39,11 +39,26 @@ def why(estimator: Any, net: Network, data: Data) -> str:
     history = History(loss=list(estimator.loss_curve_), validation_loss=list(estimator.validation_loss_curve_ or ()))
     found = examine(net, data, history, None if names is None else tuple(map(str, names)), quick=True).findings
     one = data.t.ndim == 1 or data.t.shape[1] == 1
-    told = [f"{_in_their_words(each.seen, one)}: {ADVICE[each.name]}." for each in found if each.name in ADVICE]
+    told = [
+        f"{_in_their_words(each.seen, one)}: {advice}." for each in found if (advice := _advice(each.name, estimator))
+    ]
     return " ".join(each if each.startswith("y") else each[:1].upper() + each[1:] for each in told[:MOST])
+
+
+def _advice(finding: str, estimator: Any) -> str | None:
+    """Return what to change in the estimator, of what it has not done yet; None if there is nothing to say."""
+    advice = ADVICE.get(finding)
+    if finding == "loss_still_falling" and not hasattr(estimator, "partial_fit"):
+        return "raise max_iter"  # a solver chooses its own steps
+    if finding == "overfitting" and estimator.early_stopping:
+        return "raise alpha, or lower hidden_layer_sizes"
+    if finding == "targets_unscaled" and (estimator.scale or getattr(estimator, "output_activation", None) is not None):
+        return "divide y by a number that brings it near 1"
+    return advice
 
 
 def _in_their_words(seen: str, one_output: bool) -> str:
     """Return what was seen with scikit-learn's names: features, and y."""
     seen = re.sub(r"\bx\[:, (\d+)\]", r"feature \1", seen)
+    seen = re.sub(r"\bfrom x$", "from X", seen)
     return re.sub(r"\bt\[:, (\d+)\]", "y" if one_output else r"y[:, \1]", seen)
