@@ -141,6 +141,9 @@ def test_rows_of_a_group_stay_together(kind: str) -> None:
     assert len(train) + len(held_out) == 150
     with pytest.raises(ValueError, match="a group for each row"):
         getattr(fc, kind)(**QUICK, early_stopping=True).fit(X, y, groups=groups[:-1])
+    assert (
+        getattr(fc, kind)(**QUICK, early_stopping=True).fit(X, y, groups=np.arange(150) % 3).n_iter_ > 0
+    )  # of few groups
 
 
 def test_a_validation_set_of_ones_own_decides_when_to_stop() -> None:
@@ -228,6 +231,7 @@ def test_validation_rows_are_watched_by_lbfgs_too() -> None:
         ({"class_weight": {0: -1.0}}, {}, "negative, not finite, or all zero"),
         ({"class_weight": {0: 0, 1: 0, 2: 0}}, {}, "negative, not finite, or all zero"),
         ({"loss": fc.HalfSquaredError()}, {}, "is for numbers"),
+        ({"scoring": "acuracy"}, {}, "acuracy"),
         ({"early_stopping": True}, {"groups": np.zeros(150)}, "groups has one group"),
         ({}, {"groups": np.zeros(3)}, "a group for each row"),
         ({}, {"groups": np.zeros(3), "sample_weight": np.arange(150)}, "a group for each row"),

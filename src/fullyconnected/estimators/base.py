@@ -138,6 +138,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         groups: Any = None,
     ) -> Self:
         sizes = architecture.hidden_sizes(self.hidden_layer_sizes)
+        if self.scoring not in (None, "loss"):
+            check_scoring(self, self.scoring)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)

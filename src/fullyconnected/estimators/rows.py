@@ -37,8 +37,8 @@ def stratified(codes: Array, fraction: float, groups: Any, random: np.random.Ran
             return shuffled(n, fraction, groups, random)
         return _by_labels(codes.astype(bool), fraction, random)
     if groups is not None:
-        _more_than_one(groups)
-        folds = StratifiedGroupKFold(max(2, round(1 / fraction)), shuffle=True, random_state=random)
+        most = _more_than_one(groups)
+        folds = StratifiedGroupKFold(min(most, max(2, round(1 / fraction))), shuffle=True, random_state=random)
         return next(folds.split(rows, codes, groups))
     if codes.dtype == bool:
         train, held_out = train_test_split(rows, random_state=random, test_size=fraction, stratify=codes[:, None])
@@ -81,9 +81,12 @@ def _by_labels(has: Array, fraction: float, random: np.random.RandomState) -> tu
     return order[part == 0], order[part == 1]
 
 
-def _more_than_one(groups: Any) -> None:
-    if len(np.unique(groups)) < 2:
+def _more_than_one(groups: Any) -> int:
+    """Return the number of groups, or raise if there is only one."""
+    n = len(np.unique(groups))
+    if n < 2:
         raise ValueError("groups has one group, which cannot be in both parts: give X_val, or early_stopping=False")
+    return n
 
 
 def class_factors(given: Any, classes: Array, codes: Array, w: Array | None) -> list[Array]:
