@@ -101,6 +101,17 @@ def test_the_poisson_loss_is_scikit_learns(engine: str) -> None:
     same(*pair("MLPRegressor", {"loss": "poisson", "learning_rate_init": 0.01}, X, y, engine))
 
 
+@pytest.mark.skipif(VERSION < (1, 7), reason="scikit-learn has this loss from 1.7 on")
+def test_epochs_without_improvement_are_counted_on_in_a_warm_start_with_the_poisson_loss() -> None:
+    X = VALUES["diabetes"][0]
+    y = 50 + np.random.default_rng(0).poisson(np.exp(X[:, 2]))  # a large part of the deviance is constant
+    settings = {"loss": "poisson", "warm_start": True, "random_state": 0, "max_iter": 8, "n_iter_no_change": 3}
+    theirs, ours = (module.MLPRegressor(**settings, tol=30.0) for module in (THEIRS, fc))
+    for _ in range(3):
+        assert ours.fit(X, y).n_iter_ == theirs.fit(X, y).n_iter_
+        assert ours.best_loss_ == pytest.approx(theirs.best_loss_, rel=1e-6)
+
+
 @pytest.mark.parametrize("settings", [{}, {"alpha": 1.0, "activation": "tanh", "hidden_layer_sizes": (8,)}])
 def test_lbfgs_arrives_where_scikit_learns_does(settings: dict[str, Any]) -> None:
     for kind, (X, y) in [("MLPClassifier", CLASSES["iris"]), ("MLPClassifier", CLASSES["breast cancer"]),

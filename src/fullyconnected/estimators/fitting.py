@@ -84,6 +84,8 @@ class Fitting(progress.Progress):
             batch_size=self.batch_size(X.shape[0]),
             seed=int(self.random.randint(2**31 - 1)) if draws else 0,
         )
+        if not estimator.early_stopping:
+            stopping.best -= self.constants[0]  # what is watched is the loss without it
         state = run.state
         if before is not None:
             state.step, state.lr_factor = before.step, before.lr_factor if goes_on else 1.0
