@@ -2,6 +2,7 @@
 
 import html.parser
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -98,6 +99,16 @@ def test_a_network_without_parameters():
     assert fc.diagnose(fc.Network([fc.Activation("tanh", n_in=4)]), X, np.tanh(X), "half_squared_error").ok
 
 
+class Table:
+    """A table with names of columns, of which some may have two forms in Unicode."""
+
+    def __init__(self, x, columns):
+        self.x, self.columns = x, columns
+
+    def __array__(self, dtype=None, copy=None):
+        return self.x
+
+
 class Estimator:
     """A fitted estimator, as far as a diagnosis looks at one."""
 
@@ -122,6 +133,18 @@ class TestEstimators:
         fitted.feature_names_in_ = np.array(["a", "b", "c", "d"], dtype=object)
         (note,) = fc.diagnose(fitted, X * [0, 1, 1, 1], self.labels, history=history).findings[-1:]
         assert note.where == "x[:, 0] ('a')"
+
+    def test_a_table_with_other_columns_than_the_estimator_was_fitted_with(self):
+        names = ["a", "b", "c", "\u00e9"]
+        fitted = Estimator(net(), feature_names_in_=np.array(["a", "b", "c", "e\u0301"], dtype=object))
+        assert fc.diagnose(fitted, Table(X, names), T, LOSS).ok
+        for order, error, message in (
+            ([3, 2, 1, 0], errors.DataError, "in another order"),
+            ([0, 1, 2], errors.ShapeError, "other columns"),
+        ):
+            with pytest.raises(error, match=message) as raised:
+                fc.diagnose(fitted, Table(X[:, order], [names[i] for i in order]), T, LOSS)
+            assert "x[list(estimator.feature_names_in_)]" in str(raised.value)
 
     def test_without_curves(self):
         trained = net()
@@ -192,6 +215,37 @@ class TestBounds:
         regressor = fc.mlp([4, 16, 1], seed=0)
         found = fc.diagnose(regressor, x, x[:, 0] * 77 + 152, "half_squared_error").findings
         assert [each.name for each in found] == ["targets_unscaled"]
+
+    def test_sparse_rows(self):
+        sparse = pytest.importorskip("scipy.sparse", reason="a sparse matrix of SciPy")
+        x = np.where(np.abs(X) > 1, X, 0.0)
+        for network in (net(), ill()):
+            assert fc.diagnose(network, sparse.csr_array(x), T, LOSS) == fc.diagnose(network, x, T, LOSS)
+        x = sparse.random_array((20_000, 5000), density=0.001, rng=np.random.default_rng(0), format="csc")
+        network = fc.mlp([5000, 4, 2], seed=0)
+        tracemalloc.start()
+        try:
+            fc.diagnose(network, x, np.arange(20_000) % 2, LOSS)
+            assert tracemalloc.get_traced_memory()[1] < 20_000 * 5000 * 8 / 2  # a sample of 2,000 rows alone is dense
+        finally:
+            tracemalloc.stop()
+
+    @pytest.mark.parametrize("kind", ["dense", "sparse"])
+    def test_columns_that_vary_in_other_rows_than_those_of_the_sample(self, kind):
+        """A word that is in a few documents is neither constant nor a copy of another word."""
+        x = np.zeros((4000, 40), np.float32)
+        x[:, 0] = np.arange(4000) % 7
+        x[:, 1] = 2 * x[:, 0]
+        x[np.arange(2, 40) * 100, np.arange(2, 40)] = 1.0
+        x[::50, 2:] *= 3
+        x[17, 2:4] = 1.0
+        x[:, 39] = 5.0
+        t = np.arange(4000) % 2
+        if kind == "sparse":
+            x = pytest.importorskip("scipy.sparse", reason="a sparse matrix of SciPy").csr_array(x)
+        found = fc.diagnose(fc.mlp([40, 8, 2], seed=0), x, t, LOSS).findings
+        told = {each.name: each.where for each in found if each.severity == "note"}
+        assert told == {"features_constant": "x[:, 39]", "features_duplicate": "x[:, 1]"}
 
     def test_large_networks_take_fewer_rows(self, monkeypatch):
         """As if a network of 114 parameters were large."""

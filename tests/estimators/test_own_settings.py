@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import scale
@@ -533,3 +534,15 @@ def test_progress_is_shown_if_asked(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_estimator_is_diagnosed() -> None:
     model = fc.MLPClassifier((8,), solver="lbfgs", random_state=0).fit(X, np.array(["a", "b", "c"])[y])
     assert fc.diagnose(model, X, np.array(["a", "b", "c"])[y]).ok
+
+
+def test_an_estimator_is_diagnosed_with_whatever_it_was_fitted_with() -> None:
+    pandas = pytest.importorskip("pandas", reason="tables of pandas have names of columns")
+    labels = csr_array(np.stack([y == 0, y > 0], axis=1).astype(int))
+    model = fc.MLPClassifier((8,), solver="lbfgs", random_state=0).fit(csr_array(X), labels)
+    assert fc.diagnose(model, csr_array(X), labels) == fc.diagnose(model, X, labels.toarray())
+    table = pandas.DataFrame(X, columns=list("abcd"))
+    model = fc.MLPClassifier((8,), solver="lbfgs", random_state=0).fit(table, y)
+    assert fc.diagnose(model, table, y).ok
+    with pytest.raises(fc.errors.DataError, match=r"in another order .* x\[list\(estimator\.feature_names_in_\)\]"):
+        fc.diagnose(model, table[list("dcba")], y)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
+from unicodedata import normalize
 
 import numpy as np
 
-from fullyconnected.core.checks import columns_of
+from fullyconnected.core.checks import columns_of, same_columns
 from fullyconnected.diagnosis.examine import Examination, examine
 from fullyconnected.diagnosis.findings import Finding, by_importance
 from fullyconnected.diagnosis.report import Diagnosis
 from fullyconnected.errors import ConfigError, DataError, InputTypeError
 from fullyconnected.network import Network
 from fullyconnected.program.data import check_data
+from fullyconnected.program.sources import is_sparse
 from fullyconnected.training import scales
 from fullyconnected.training.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fullyconnected.annotations import ArrayLike, LossLike
+    from fullyconnected.annotations import ArrayLike, LossLike, RowsLike, SparseLike
 
 __all__ = ["diagnose"]
 
@@ -35,8 +37,8 @@ class HasNetwork(Protocol):
 
 def diagnose(
     net_or_estimator: Network | HasNetwork,
-    x: ArrayLike,
-    t: ArrayLike,
+    x: RowsLike,
+    t: ArrayLike | SparseLike,
     loss: LossLike | None = None,
     history: History | Sequence[float] | None = None,
 ) -> Diagnosis:
@@ -52,8 +54,10 @@ def diagnose(
     net_or_estimator : Network, or an object with a ``network_``
         The network, or a fitted estimator. Of an estimator, ``classes_``, ``feature_names_in_``, ``loss_curve_`` and
         ``validation_loss_curve_`` are used where it has them.
-    x, t : array
-        The rows that it is trained on, and their targets; for an estimator with ``classes_``, their labels.
+    x : array (rows, ...), or sparse matrix of SciPy
+        The rows that it is trained on; those of a sparse matrix that are looked at are made dense.
+    t : array
+        Their targets; for an estimator with ``classes_``, their labels, which may be sparse if there are several.
     loss : Loss or str, optional
         None takes the loss that the network was last trained with.
     history : History, or sequence of float, optional
@@ -94,13 +98,13 @@ def diagnose(
             "the network has no loss, since it has not been trained: give one, fc.diagnose(net, x, t, loss), such as "
             "fc.SoftmaxCrossEntropy() for classes or fc.HalfSquaredError() for numbers"
         )
-    names = net.columns.x or columns_of(x)
-    given = t
+    names, given = net.columns.x or columns_of(x), t
     if estimator is not None:
-        known = getattr(estimator, "feature_names_in_", None)
-        names = tuple(map(str, known)) if known is not None else names
+        if (known := getattr(estimator, "feature_names_in_", None)) is not None:
+            names = tuple(normalize("NFC", str(name)) for name in known)
+            same_columns(names, columns_of(x), "x", "estimator.feature_names_in_")
         t = _encoded(estimator, t)
-    data = check_data(net.program, net.dtype, x, t, loss, columns=net.columns)
+    data = check_data(net.program, net.dtype, x, t, loss, columns=net.columns, sparse=True)
     curves = _history(history, estimator)
     found = examine(net, data, curves, names)
     findings = found.findings
@@ -110,7 +114,8 @@ def diagnose(
 
 
 def _encoded(estimator: Any, t: Any) -> Any:
-    """Return the labels of an estimator as the numbers of its classes."""
+    """Return the labels of an estimator as the numbers of its classes; several labels are indicators already."""
+    t = t.toarray() if is_sparse(t) else t
     classes = getattr(estimator, "classes_", None)
     if not isinstance(classes, np.ndarray) or np.shape(t)[1:] not in ((), (1,)):
         return t

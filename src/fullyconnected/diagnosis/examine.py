@@ -58,7 +58,7 @@ def examine(
     """
     program, dtype = net.program, net.program.input_dtype(net.dtype)
     sample = sampled(data, program, dtype, max(FEW, min(SOME, ENTRIES // net.n_in)) if quick else ROWS)
-    x = sample.x.taken(np.arange(len(sample.x)), dtype)
+    x = sample.x.block(0, len(sample.x))
     z = net.predict(x, engine="numpy")
     level = level_of(sample, z)
     trained = history is not None or _is_trained(net)
@@ -69,7 +69,7 @@ def examine(
     untried = "" if steps_of(program) else "it is too large to try"
     untried = "the scales of features or targets must be mended first" if not scaled else untried
     untried = "" if level.learned >= LEARNED or not finite else untried
-    found += () if quick else of_columns(x.astype(np.float64), sample.t, names)
+    found += () if quick else of_columns(data, x, names)
     if history is not None:
         found += of_history(history, level)
     if finite and trained:

@@ -35,27 +35,33 @@ def of_scales(net: Network, data: Data, level: Level, names: tuple[str, ...] | N
             yield Finding(name, "note" if level.learned >= LEARNED else "warning", *remark)
 
 
-def of_columns(x: Array, t: Array, names: tuple[str, ...] | None) -> Iterator[Finding]:
-    """Yield columns that are constant, or equal to another one but for scale and offset; x is (rows, n_in)."""
+def of_columns(data: Data, x: Array, names: tuple[str, ...] | None) -> Iterator[Finding]:
+    """Yield columns that are constant, or equal to another one but for scale and offset; x is a sample of the rows."""
     rows, columns = x.shape
     if rows < FEW:
         return
-    targets = t.reshape(rows, -1)
+    targets = data.t.reshape(len(data.t), -1)
     if (targets == targets[0]).all():
         yield Finding(
             "targets_constant",
             "warning",
             "t",
-            f"t is {', '.join(f'{value:.6g}' for value in targets[0][:SHOWN])} in each of the {rows:,} rows",
+            f"t is {', '.join(f'{value:.6g}' for value in targets[0][:SHOWN])} in each of the {len(targets):,} rows",
             "There is nothing to learn from such rows: check how t was made, and whether the rows are sorted by it.",
         )
     low, high = x.min(axis=0), x.max(axis=0)
-    varies = np.flatnonzero(low < high)
-    if len(varies) < columns:
-        constant = np.flatnonzero(low == high)
+    compared = low < high
+    if rows < len(data.x):  # what is rare may be in other rows, or in the same few as something else that is rare
+        compared &= np.count_nonzero(x != np.median(x, axis=0), axis=0) >= FEW
+        if (low == high).any():
+            low, high = (each.astype(x.dtype) for each in data.x.extremes())
+    constant = np.flatnonzero(low == high)
+    if len(constant):
         seen = f"{_are(len(constant), columns)} constant on these rows: {_listed(constant, names)}"
         change = "The network learns nothing from them, and they can be left out."
-        yield Finding("features_constant", "note" if len(varies) else "warning", _place(constant, names), seen, change)
+        severity = "note" if len(constant) < columns else "warning"
+        yield Finding("features_constant", severity, _place(constant, names), seen, change)
+    varies = np.flatnonzero(compared)
     repeats = _repeats(x[:, varies])
     if repeats:
         later, earlier = (varies[[pair[i] for pair in repeats]] for i in (0, 1))
@@ -79,11 +85,13 @@ def _repeats(x: Array) -> list[tuple[int, int]]:
     Columns are brought to mean 0, norm 1 and the same sign, and sorted by their product with a random vector, so that
     equal ones are neighbours.
     """
+    x = x.astype(np.float64)
     with np.errstate(all="ignore"):
-        x = x - x.mean(axis=0)
-        x = x / np.linalg.norm(x, axis=0)
+        x -= x.mean(axis=0)
+        x /= np.linalg.norm(x, axis=0)
         turned = np.random.default_rng(0).normal(size=len(x)) @ x
-    turned, x = np.abs(turned), x * np.sign(turned)
+    x *= np.sign(turned)
+    turned = np.abs(turned)
     order = np.argsort(turned, kind="stable")
     found = []
     groups: list[list[int]] = []

@@ -72,7 +72,7 @@ def _trained(program: Program, ten: Data, theta: Array, state: Array, rate: floa
 
 def _ten(data: Data, n_out: int) -> Data:
     """Return ten different rows whose targets are as different as possible: evenly spaced in their order."""
-    x = data.x.taken(np.arange(len(data.x)), np.float64)
+    x = data.x.block(0, len(data.x))
     different = np.sort(np.unique(x, axis=0, return_index=True)[1])
     t = targets_of(data.t, n_out)[different]
     order = np.lexsort(t.T) if t.shape[1] <= TEN else np.argsort(t.argmax(axis=1), kind="stable")

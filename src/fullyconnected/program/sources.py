@@ -56,6 +56,11 @@ class Source:
         """Return the largest magnitude in each column of some rows."""
         return np.abs(self.taken(rows, np.float64)).max(axis=0)
 
+    def extremes(self) -> tuple[Array, Array]:
+        """Return the smallest and the largest number in each column."""
+        both = [(block.min(axis=0), block.max(axis=0)) for _, block in self.blocks()]
+        return np.min([low for low, _ in both], axis=0), np.max([high for _, high in both], axis=0)
+
     def require_finite(self, what: str, dtype: np.dtype[Any]) -> None:
         """Raise if an entry is not finite in ``dtype``; ``what`` is the name of the rows in the message."""
         for start, block in self.blocks():
@@ -174,6 +179,11 @@ class SparseSource(Source):
         taken, found = self.csr[rows], np.zeros(self.shape[1])
         np.maximum.at(found, taken.indices, np.abs(taken.data.astype(np.float64)))
         return found
+
+    def extremes(self) -> tuple[Array, Array]:
+        columns = self.csr.tocsc()
+        low, high = (found(axis=0).toarray().ravel() for found in (columns.min, columns.max))
+        return low, high
 
     def require_finite(self, what: str, dtype: np.dtype[Any]) -> None:
         def place_of(i: int) -> tuple[int, int]:
