@@ -199,7 +199,7 @@ def test_cs231n_rules(rng):
         (lambda: fc.Adam(-1e-3), "lr must be more than 0, and finite; got -0.001"),
         (lambda: fc.Adam(np.nan), "finite; got nan"),
         (lambda: fc.Adam(np.inf), "finite; got inf"),
-        (lambda: fc.Momentum(momentum=1.0), "momentum must be 0 or more and less than 1"),
+        (lambda: fc.Momentum(momentum=1.01), "momentum must be 0 or more and 1 or less"),
         (lambda: fc.Nesterov(momentum=-0.1), "momentum"),
         (lambda: fc.RMSProp(rho=1.5), "rho"),
         (lambda: fc.RMSProp(epsilon=0), "epsilon must be more than 0"),

@@ -67,7 +67,7 @@ class Momentum(SGD):
     lr : float
         The learning rate, positive.
     momentum : float
-        The factor on the previous v in each step, in [0, 1).
+        The factor on the previous v in each step, in [0, 1]; with 1, v is the sum of all gradients.
 
     Raises
     ------
@@ -88,7 +88,7 @@ class Momentum(SGD):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number("momentum", self.momentum, below=1)
+        number("momentum", self.momentum, most=1)
 
     def update(self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
         xp = c.xp
@@ -109,7 +109,7 @@ class Nesterov(Momentum):
     lr : float
         The learning rate, positive.
     momentum : float
-        The factor on the previous v in each step, in [0, 1).
+        The factor on the previous v in each step, in [0, 1]; with 1, v is the sum of all gradients.
 
     Raises
     ------

@@ -40,6 +40,7 @@ SOLVERS = {
     "plain": {"solver": "sgd", "momentum": 0},
     "momentum": {"solver": "sgd", "nesterovs_momentum": False, "momentum": 0.8},
     "nesterov": {"solver": "sgd", "alpha": 0.1},
+    "all gradients": {"solver": "sgd", "momentum": 1, "learning_rate_init": 1e-4},
     "invscaling": {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.1, "power_t": 0.4},
     "adaptive": {
         "solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.2, "tol": 0.02, "n_iter_no_change": 1
@@ -122,6 +123,21 @@ def test_lbfgs_arrives_where_scikit_learns_does(settings: dict[str, Any]) -> Non
         assert ours.loss_curve_[-1] == ours.loss_
         for a, b in zip(ours.coefs_, theirs.coefs_, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("rate", ["constant", "adaptive"])
+def test_what_is_printed_is_scikit_learns(rate: str, early_stopping: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = {
+        "solver": "sgd", "learning_rate": rate, "tol": 0.05, "n_iter_no_change": 2, "verbose": True,
+        "early_stopping": early_stopping, "random_state": 5, "max_iter": 100, "learning_rate_init": 1e-4,
+    }  # fmt: skip
+    printed = []
+    for module in (THEIRS, fc):
+        module.MLPClassifier(**settings).fit(*CLASSES["breast cancer"])
+        printed.append(re.sub(r"(?<=loss = \d\.\d{5})\d+", "", capsys.readouterr().out).splitlines())
+    assert printed[0] == printed[1]
+    assert any("Setting learning rate to 0.000020" in line for line in printed[1]) == (rate == "adaptive")
 
 
 @pytest.mark.parametrize(("kind", "data"), [("MLPClassifier", "breast cancer"), ("MLPRegressor", "diabetes")])

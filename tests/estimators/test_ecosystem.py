@@ -1,7 +1,8 @@
 """The estimators work inside scikit-learn: pipelines, searches, ensembles, inspection, callbacks, sparse data."""
 
 import pickle
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import sklearn
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_diabetes, load_iris
+from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification
 from sklearn.ensemble import BaggingRegressor, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.inspection import partial_dependence, permutation_importance
@@ -17,9 +18,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, HalvingGridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
+from sklearn.utils._param_validation import InvalidParameterError
 
 import fullyconnected as fc
 from fullyconnected.estimators.compat import VERSION
+from fullyconnected.registries import ACTIVATIONS, OPTIMIZERS
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning",
@@ -176,6 +179,82 @@ def test_scikit_learns_callbacks_are_called_in_each_epoch_and_can_stop() -> None
 def test_unknown_values_are_refused_with_the_allowed_ones(parameter: str, value: Any, allowed: str) -> None:
     with pytest.raises(ValueError, match=f"The '{parameter}' parameter of MLPClassifier must be.*{allowed}"):
         fc.MLPClassifier(**{parameter: value}).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "place", "allowed"),
+    [
+        ("activation", ["relu", "rellu"], 1, "'logistic'.*instance of"),
+        ("activation", [None, "relu"], 0, "'logistic'"),
+        ("dropout", [0.5, 1.0], 1, r"range \[0.0, 1.0\)"),
+        ("dropout", ["0.1", 0.5], 0, "float"),
+        ("hidden_layer_sizes", (3.5, 2), 0, "int in the range"),
+        ("hidden_layer_sizes", [2, "3"], 1, "int in the range"),
+        ("hidden_layer_sizes", np.ones((2, 2), int), 0, "int in the range"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
+def test_unknown_entries_of_lists_are_refused_with_their_place(
+    kind: str, parameter: str, value: Any, place: int, allowed: str
+) -> None:
+    model = getattr(fc, kind)(**{"hidden_layer_sizes": (2, 2), parameter: value})
+    for fit in (model.fit, lambda X, y: model.partial_fit(X, y, *[[0, 1, 2]] * (kind == "MLPClassifier"))):
+        with pytest.raises(
+            InvalidParameterError, match=rf"The '{parameter}\[{place}\]' parameter of {kind}.*{allowed}"
+        ):
+            fit(X, y)
+
+
+def test_class_weights_of_a_label_are_a_dict_balanced_or_none() -> None:
+    A, labels = make_multilabel_classification(60, 5, n_classes=3, random_state=0)
+    with pytest.raises(InvalidParameterError, match=r"'class_weight\[1\]' parameter of MLPClassifier.*'balanced'"):
+        fc.MLPClassifier(class_weight=["balanced", "balancd", None]).fit(A, labels)
+    given = [{0: 1, 1: 1}, "balanced", {0: 2.0, 1: 1.0}]
+    one, other = (
+        fc.MLPClassifier(**QUICK, class_weight=weights).fit(A, labels) for weights in (given, [None, *given[1:]])
+    )
+    np.testing.assert_array_equal(one.predict_proba(A), other.predict_proba(A))
+
+
+def test_classes_that_are_registered_later_have_names_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for registry in (OPTIMIZERS, ACTIVATIONS):
+        monkeypatch.setattr(registry, "classes", dict(registry.classes))
+
+    @dataclass(frozen=True)
+    class Sign(fc.Optimizer):
+        lr: float = 0.1
+        name: ClassVar[str] = "sign_of_the_gradient"
+
+        def update(self, theta: Any, g: Any, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
+            theta -= lr * np.sign(g)
+
+    class Start(fc.Solver):
+        name = "stays_where_it_is"
+
+        def minimize(self, loss: Any, theta: Any, iterations: int, after: Any) -> str:
+            after(theta, loss(theta)[0])
+            return "converged"
+
+    class Bend(fc.ActivationFunction):
+        name = "bend"
+
+        def forward(self, z: Any, c: Any, y: Any) -> None:
+            c.xp.arctan(z, out=y)
+
+        def backward(self, z: Any, c: Any, y: Any, dy: Any) -> None:
+            dy *= np.cos(y) ** 2
+
+    for cls in (Sign, Start, Bend):
+        fc.register(cls)
+    settings = {**QUICK, "max_iter": 60, "activation": "bend", "output_activation": "bend"}
+    model = fc.MLPRegressor(**settings, solver=Sign.name).fit(XR, yr)
+    again = fc.MLPRegressor(**settings, solver=Sign(0.02)).fit(XR, yr)
+    np.testing.assert_array_equal(model.predict(XR), again.predict(XR))
+    still = fc.MLPRegressor(**settings, solver=Start.name).fit(XR, yr)
+    assert still.n_iter_ == 1
+    assert not hasattr(still, "partial_fit")
+    with pytest.raises(ValueError, match=r"'solver' parameter of MLPRegressor must be.*'sign_of_the_gradient'"):
+        fc.MLPRegressor(solver="sign").fit(XR, yr)
 
 
 @pytest.mark.parametrize(

@@ -43,17 +43,20 @@ def count(name: str, value: Any, least: int = 1) -> int:
     return int(value)
 
 
-def number(name: str, value: Any, *, least: float = 0.0, above: bool = False, below: float = math.inf) -> float:
-    """Return a finite number of at least ``least`` (or above it) and less than ``below``, or raise."""
+def number(
+    name: str, value: Any, *, least: float = 0.0, above: bool = False, below: float = math.inf, most: float = math.inf
+) -> float:
+    """Return a finite number from ``least`` (or above it) to ``most`` and less than ``below``, or raise."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise InputTypeError(f"{name} is a number; got {value!r} of type {type(value).__name__}")
     try:
         value = float(value)
     except OverflowError:
         value = math.inf
-    if not least <= value < below or (above and value == least):
+    if not (least <= value < below and value <= most) or (above and value == least):
         bound = f"more than {least:g}" if above else f"{least:g} or more"
         limit = "" if below == math.inf else f" and less than {below:g}"
+        limit += "" if most == math.inf else f" and {most:g} or less"
         raise ConfigError(f"{name} must be {bound}{limit}, and finite; got {value}")
     return float(value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,11 @@ __all__ = ["Weights", "build", "dense", "draw", "hidden_sizes", "one_for_each"]
 
 
 def hidden_sizes(given: Any) -> list[int]:
-    """Return ``hidden_layer_sizes`` as a list, or raise."""
+    """Return ``hidden_layer_sizes`` as a list, or raise for sizes below 1."""
     sizes = list(given) if hasattr(given, "__iter__") else [given]
-    if np.any(np.array(sizes) <= 0):
+    if any(isinstance(size, Real) and size <= 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-    return sizes
+    return [int(size) if isinstance(size, Integral) else size for size in sizes]
 
 
 def one_for_each(name: str, given: Any, n: int) -> list[Any]:

@@ -22,6 +22,7 @@ from fullyconnected.estimators import architecture, scaling
 from fullyconnected.estimators.architecture import Weights
 from fullyconnected.estimators.callbacks import CallbackSupportMixin, with_callbacks
 from fullyconnected.estimators.compat import validate_data
+from fullyconnected.estimators.parameters import check_entries
 from fullyconnected.network import Network
 from fullyconnected.optimizers import LBFGS, OPTIMIZERS, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
 
@@ -120,8 +121,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self._validate_params()
         return self._fit(X, y, sample_weight, incremental=True)
 
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        architecture.hidden_sizes(self.hidden_layer_sizes)  # scikit-learn has a message of its own for these
+        check_entries(self)
+
     def _check_solver(self) -> bool:
-        if self.solver == "lbfgs" or isinstance(self.solver, Solver):
+        solver = OPTIMIZERS.classes.get(self.solver) if isinstance(self.solver, str) else type(self.solver)
+        if issubclass(solver or object, Solver):
             raise AttributeError(
                 f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
             )
@@ -286,7 +293,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             return AdamW(lr, self.beta_1, self.beta_2, self.epsilon, epsilon_hat=True, weight_decay=decay)
         if solver == "rmsprop":
             return RMSProp(lr, epsilon=self.epsilon)
-        return OPTIMIZERS.classes[solver](lr)
+        return OPTIMIZERS.build(solver, **({} if issubclass(OPTIMIZERS.classes[solver], Solver) else {"lr": lr}))
 
     def _n_threads(self) -> int | None:
         """Return the number of threads, or None for the library's own choice."""

@@ -243,8 +243,8 @@ class Fitting(progress.Progress):
             print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")  # noqa: T201
             if estimator.early_stopping and score is not None:
                 print(f"Validation score: {score:f}")  # noqa: T201
-            if self.run.why_stopped:
-                print(self.run.why_stopped)  # noqa: T201
+            if self.run.stopping.said:
+                print(self.run.stopping.said)  # noqa: T201
         if estimator.callback is not None:
             validation_loss = None if epoch.validation_loss is None else estimator.validation_loss_curve_[-1]
             estimator.callback(epoch._replace(loss=estimator.loss_, validation_loss=validation_loss))

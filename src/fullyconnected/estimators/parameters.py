@@ -9,13 +9,14 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_parameter_constraints
 
 from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.base import ActivationFunction, Loss, Optimizer, Solver
+from fullyconnected.core.registry import Registry
 from fullyconnected.optimizers import OPTIMIZERS
 
-__all__ = ["CLASSIFIER", "REGRESSOR", "SHARED", "Parameter", "constraints", "described"]
+__all__ = ["CLASSIFIER", "REGRESSOR", "SHARED", "Parameter", "check_entries", "constraints", "described"]
 
 C = TypeVar("C", bound=type[Any])
 
@@ -32,11 +33,29 @@ def _interval(kind: type, low: float, high: float | None, closed: str) -> Interv
     return Interval(kind, low, high, closed=closed)
 
 
-ACTIVATION = [StrOptions({"identity", "logistic", *ACTIVATIONS.classes}), ActivationFunction]
+class Names(StrOptions):
+    """scikit-learn's names, and those in a registry, to which a caller's own classes are added at any time."""
+
+    def __init__(self, theirs: set[str], registry: Registry[Any]) -> None:
+        self.theirs, self.registry = theirs, registry
+        super().__init__(theirs)
+
+    @property
+    def options(self) -> set[str]:
+        return self.theirs | set(self.registry.classes)
+
+    @options.setter
+    def options(self, given: set[str]) -> None:
+        self.theirs = given
+
+
+SIZE = [_interval(Integral, 1, None, "left")]
+ACTIVATION = [Names({"identity", "logistic"}, ACTIVATIONS), ActivationFunction]
+RATE = [_interval(Real, 0, 1, "left")]
 
 SHARED = {
     "hidden_layer_sizes": Parameter(
-        ["array-like", _interval(Integral, 1, None, "left")],
+        ["array-like", *SIZE],
         "int or sequence of int",
         "Units of each hidden layer; an empty sequence is a linear model.",
     ),
@@ -47,10 +66,10 @@ SHARED = {
         "list with one for each layer.",
     ),
     "solver": Parameter(
-        [StrOptions({"sgd", "adam", "lbfgs", *OPTIMIZERS.classes}), Optimizer, Solver],
+        [Names({"sgd", "adam", "lbfgs"}, OPTIMIZERS), Optimizer, Solver],
         "str, Optimizer or Solver",
-        '"sgd" (with ``momentum``), "adam", "lbfgs" (all rows at once), another of the library\'s by name, or an '
-        "optimizer, which has its own settings.",
+        '"sgd" (with ``momentum``), "adam", "lbfgs" (all rows at once), another of the library\'s or a registered one '
+        "by name, or an optimizer, which has its own settings.",
     ),
     "alpha": Parameter(
         [_interval(Real, 0, None, "left")],
@@ -125,7 +144,7 @@ SHARED = {
         "other scikit-learn's scorer of that name.",
     ),
     "dropout": Parameter(
-        [_interval(Real, 0, 1, "left"), list, tuple],
+        [*RATE, list, tuple],
         "float or list of float",
         "Probability with which a hidden unit is dropped in training; a list has one for each layer.",
     ),
@@ -185,7 +204,7 @@ CLASSIFIER = SHARED | {
     ),
     "class_weight": Parameter(
         [dict, list, StrOptions({"balanced"}), None],
-        'dict, "balanced", list of dict or None',
+        'dict, "balanced", list of these or None',
         'Factors on the weights of the rows by class; "balanced" makes the sums of all classes equal. A list has one '
         "for each label of several.",
     ),
@@ -211,6 +230,25 @@ REGRESSOR = SHARED | {
         'Activation of the output layer, which bounds predictions: "logistic" between 0 and 1, "softplus" above 0.',
     ),
 }
+
+
+# what the entries of those parameters may be that can be lists
+ENTRIES = {
+    "hidden_layer_sizes": SIZE,
+    "activation": ACTIVATION,
+    "dropout": RATE,
+    "class_weight": [dict, StrOptions({"balanced"}), None],
+}
+
+
+def check_entries(estimator: Any) -> None:
+    """Raise scikit-learn's error for an entry of a list that the parameter cannot have."""
+    for name, allowed in ENTRIES.items():
+        given: Any = getattr(estimator, name, None)
+        if not isinstance(given, str | dict) and hasattr(given, "__iter__"):
+            for i, entry in enumerate(given):
+                each = f"{name}[{i}]"
+                validate_parameter_constraints({each: allowed}, {each: entry}, type(estimator).__name__)
 
 
 def constraints(parameters: dict[str, Parameter]) -> dict[str, list[Any]]:

@@ -116,7 +116,7 @@ def _factors(given: Any, classes: Array, codes: Array, w: Array | None) -> Array
         weight = np.bincount(codes, w, minlength=len(classes))
         present = weight > 0
         return np.divide(weight.sum(), present.sum() * weight, out=np.ones(len(classes)), where=present)
-    if not isinstance(given, dict):
+    if not isinstance(given, dict | None):
         raise ValueError("class_weight is a dict, 'balanced' or None; a list of them only for several labels")
     factors = np.asarray(compute_class_weight(given, classes=classes, y=classes), np.float64)
     if not (np.isfinite(factors).all() and (factors >= 0).all() and factors.any()):

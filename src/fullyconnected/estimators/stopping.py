@@ -26,13 +26,18 @@ class Stopping:
     rate: float = math.nan
     best: float = math.nan
     count: int = 0
+    said: str = ""
 
     def __post_init__(self) -> None:
         self.rate = self.lr if math.isnan(self.rate) else self.rate
         self.best = (-math.inf if self.greater_is_better else math.inf) if math.isnan(self.best) else self.best
 
     def after(self, value: float, t: int) -> str | None:
-        """Take the value after an epoch, at the end of which ``t`` rows were seen; return why to stop, or None."""
+        """Take the value after an epoch, at the end of which ``t`` rows were seen; return why to stop, or None.
+
+        ``said`` is what scikit-learn prints of it, also where the rate is lowered and training goes on.
+        """
+        self.said = ""
         better = -1 if self.greater_is_better else 1
         self.count = self.count + 1 if better * value > better * self.best - self.tol else 0
         if better * value < better * self.best:
@@ -42,11 +47,14 @@ class Stopping:
         if not self.count > self.patience:
             return None
         what = "Validation score" if self.greater_is_better else "Training loss"
-        said = f"{what} did not improve more than tol={self.tol:f} for {self.patience:.0f} consecutive epochs."
-        if self.schedule != "adaptive":
-            return f"{said} Stopping."
-        if self.rate <= 1e-6:
-            return f"{said} Learning rate too small. Stopping."
-        self.rate /= 5.0
-        self.count = 0
-        return None
+        stops = self.schedule != "adaptive" or self.rate <= 1e-6
+        if stops:
+            then = "Stopping." if self.schedule != "adaptive" else "Learning rate too small. Stopping."
+        else:
+            self.rate /= 5.0
+            self.count = 0
+            then = f"Setting learning rate to {self.rate:f}"
+        self.said = (
+            f"{what} did not improve more than tol={self.tol:f} for {self.patience:.0f} consecutive epochs. {then}"
+        )
+        return self.said if stops else None
