@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, make_multilabel_classification
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import make_scorer, max_error
 from sklearn.preprocessing import scale
 
 import fullyconnected as fc
@@ -190,6 +191,37 @@ def test_any_scorer_can_decide_when_to_stop(scoring: Any) -> None:
     model = fc.MLPClassifier(**QUICK, early_stopping=True, scoring=scoring).fit(A / A.max(), b.map({0: "no", 1: "yes"}))
     assert model.best_validation_score_ == max(model.validation_scores_)
     assert len(model.validation_scores_) == model.n_iter_
+
+
+def test_a_scorer_takes_weights_where_rows_have_some() -> None:
+    def share(model: Any, A: Any, b: Any) -> float:
+        return float(model.score(A, b))
+
+    def weighted(model: Any, A: Any, b: Any, sample_weight: Any = None) -> float:
+        return float(model.score(A, b, sample_weight))
+
+    settings = {**QUICK, "early_stopping": True}
+    for more, fit in (({"class_weight": "balanced"}, {}), ({}, {"sample_weight": np.ones(150)})):
+        for scoring in (share, make_scorer(max_error), "rand_score"):
+            with pytest.raises(ValueError, match="takes no sample_weight, and the rows have weights"):
+                fc.MLPClassifier(**settings, **more, scoring=scoring).fit(X, y, **fit)
+        scores = [
+            fc.MLPClassifier(**settings, **more, scoring=scoring).fit(X, y, **fit).validation_scores_
+            for scoring in (None, "accuracy", weighted, lambda *given, **more: weighted(*given, **more))
+        ]
+        assert scores[0] == scores[1] == scores[2] == scores[3]
+    assert fc.MLPClassifier(**settings, scoring=share).fit(X, y).n_iter_ > 0
+
+
+@pytest.mark.parametrize("scoring", [None, "r2", "neg_median_absolute_error"])
+@pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
+def test_one_row_has_no_score(kind: str, scoring: Any) -> None:
+    settings = {**QUICK, "early_stopping": True}
+    for rows, more in ((1, {}), (3, {"sample_weight_val": [0, 2, 0]})):
+        with pytest.raises(ValueError, match="validation set is too small: a score needs two rows or more in X_val"):
+            getattr(fc, kind)(**settings, scoring=scoring).fit(X, y, X_val=X[:rows], y_val=y[:rows], **more)
+    model = getattr(fc, kind)(**settings, scoring="loss").fit(X, y, X_val=X[:1], y_val=y[:1])
+    assert np.isfinite(model.validation_scores_).all()
 
 
 @pytest.mark.parametrize(
@@ -457,6 +489,61 @@ def test_a_diverging_fit_says_why_and_keeps_the_best_weights_if_there_are_some()
     assert np.isfinite(model.predict(XR)).all()
 
 
+HUGE = {"activation": "identity", "random_state": 0, "scale": False, "learning_rate_init": 1e100, "solver": "sgd"}
+
+
+@pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+def test_a_fit_that_fails_before_an_epoch_has_been_trained_changes_nothing(
+    kind: str, early_stopping: bool, solver: str
+) -> None:
+    """It diverges at once, or what was given does not go together; a new estimator is not fitted afterwards."""
+
+    def broken(model: Any) -> None:
+        before, parameters = dict(vars(model)), dict(vars(model))
+        for change, rows in (
+            ({**HUGE, "solver": solver, "early_stopping": early_stopping}, 5e307 * X),
+            ({"early_stopping": True, "validation_fraction": 1e-9, "solver": "sgd"}, X),
+            ({"engine": "none such"}, X),
+            ({"solver": "lbfgs", "max_grad_norm": 1.0}, X),
+        ):
+            model.set_params(**{"warm_start": False, **change})
+            before |= model.get_params()
+            with np.errstate(all="ignore"), pytest.raises((ValueError, TypeError)) as caught:
+                model.fit(rows, y)
+            assert "has the weights from before" not in str(caught.value)
+            assert vars(model) == before
+            before |= {name: parameters[name] for name in change}
+            model.set_params(**{name: parameters[name] for name in change})
+
+    fresh = getattr(fc, kind)(**QUICK)
+    broken(fresh)
+    with pytest.raises(NotFittedError):
+        fresh.predict(X)
+    fitted = getattr(fc, kind)(**QUICK).fit(X, y)
+    found, curve = fitted.predict(X), list(fitted.loss_curve_)
+    broken(fitted)
+    assert fitted.loss_curve_ == curve
+    np.testing.assert_array_equal(fitted.predict(X), found)
+
+
+@pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
+def test_a_call_of_partial_fit_that_fails_changes_nothing(kind: str) -> None:
+    more = {"classes": [0, 1, 2]} if kind == "MLPClassifier" else {}
+    fresh = getattr(fc, kind)(**{**QUICK, **HUGE})
+    before = dict(vars(fresh))
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="The estimator is as it was before"):
+        fresh.partial_fit(5e307 * X, y, **more)
+    assert vars(fresh) == before
+    settings = {**QUICK, **HUGE, "learning_rate_init": 0.01}
+    one, other = (getattr(fc, kind)(**settings).partial_fit(X, y, **more) for _ in range(2))
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="The estimator is as it was before"):
+        one.set_params(learning_rate_init=1e300).partial_fit(5e307 * X, y)
+    one.set_params(learning_rate_init=0.01).partial_fit(X, y)
+    same(one, other.partial_fit(X, y), rtol=0, atol=0)  # with the moments of before
+
+
 def test_a_warm_start_with_another_architecture_is_refused() -> None:
     model = fc.MLPClassifier(**QUICK, warm_start=True).fit(X, y)
     with pytest.raises(ValueError, match="hidden layers \\[8\\]"):
@@ -475,6 +562,22 @@ def test_weights_can_be_set_and_seen() -> None:
     with pytest.raises(ValueError, match="arrays of the shapes"):
         model.coefs_ = [np.zeros((3, 3))]
     assert not hasattr(fc.MLPClassifier(), "coefs_")
+
+
+def test_weights_are_set_before_the_first_call_in_both_kinds_or_in_none() -> None:
+    trained = fc.MLPRegressor(**QUICK).fit(XR, yr)
+    for has, lacks in (("coefs_", "intercepts_"), ("intercepts_", "coefs_")):
+        for warm_start in (False, True):
+            model = fc.MLPRegressor(**QUICK, warm_start=warm_start)
+            setattr(model, has, getattr(trained, has))
+            with pytest.raises(ValueError, match=f"{has} was set before the first call, and {lacks} was not"):
+                (model.fit if warm_start else model.partial_fit)(XR, yr)
+            setattr(model, lacks, getattr(trained, lacks))
+            again = fc.MLPRegressor(**QUICK, warm_start=True).fit(XR, yr)
+            if warm_start:
+                same(model.fit(XR, yr), again.fit(XR, yr), rtol=0, atol=0)
+            else:
+                model.partial_fit(XR, yr)
 
 
 def test_the_network_of_an_estimator_is_explained_and_checked() -> None:

@@ -149,6 +149,12 @@ def test_timestamps_in_float32():
     assert model.score(x, 1e6 + y) > 0.99
 
 
+@pytest.mark.parametrize("far", [1e-200, 1e200])
+def test_data_of_any_size(far):
+    near, model = regressor().fit(X, Y), regressor().fit(X * far, Y * far)
+    np.testing.assert_allclose(model.predict(X * far), near.predict(X) * far, rtol=1e-6)
+
+
 def test_sparse_rows():
     x = sparse.csr_array(X * (np.random.default_rng(1).random(X.shape) < 0.5))
     a, b = regressor(engine="numpy").fit(x, Y), regressor(engine="numpy").fit(x.toarray(), Y)
@@ -163,6 +169,10 @@ class TestGoingOn:
         assert first[-1] == fc.Rescale.fit(Y[:50, None])
         model.partial_fit(X, Y).partial_fit(X * 2, Y)
         assert model.network_.layers == first
+        first_row = regressor()
+        with pytest.raises(ValueError, match="which one row does not have: give more rows in that call"):
+            first_row.partial_fit(X[:1], Y[:1])
+        first_row.partial_fit(X[:50], Y[:50]).partial_fit(X[:1], Y[:1])
         kinds = fc.MLPClassifier(scale=True, random_state=0)
         kinds.partial_fit(WINE[:30], KINDS[:30], classes=[0, 1, 2]).partial_fit(WINE, KINDS)
         assert kinds.network_.layers[0] == fc.Standardize.fit(WINE[:30])

@@ -38,6 +38,10 @@ class TestConstants:
         assert fc.Standardize.fit(X).scale[3] == 1
         for value in (0.0, 0.1, 1e300, -1e9):
             assert fc.Standardize.fit(np.full((1000, 1), value)).scale == (1.0,)
+        for far in (2.0**-900, 2.0**-570, 2.0**570, 2.0**950):
+            layer, near = fc.Standardize.fit(X * far), fc.Standardize.fit(X)
+            assert layer.scale == (*(far * each for each in near.scale[:3]), 1.0)
+            assert layer.mean == tuple(far * each for each in near.mean)
         assert fc.Standardize.fit([[1.0, 5.0], [9.0, 7.0]], [1, 0]) == fc.Standardize(mean=[1.0, 5.0])
 
     def test_a_block_at_a_time_and_of_any_dtype(self, monkeypatch):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from inspect import Parameter, signature
 from math import inf
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -20,7 +22,7 @@ from fullyconnected.base import Loss, Optimizer, Solver
 from fullyconnected.core.arrays import Array
 from fullyconnected.estimators import architecture, scaling
 from fullyconnected.estimators.architecture import Weights
-from fullyconnected.estimators.callbacks import CallbackSupportMixin, with_callbacks
+from fullyconnected.estimators.callbacks import DURING_FIT, CallbackSupportMixin, with_callbacks
 from fullyconnected.estimators.compat import validate_data
 from fullyconnected.estimators.parameters import check_entries
 from fullyconnected.network import Network
@@ -103,8 +105,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             Weights, 0 or more. A row of weight 2 counts as two rows, and one of weight 0 as none. (With ``batch_norm``,
             statistics of a batch are over its rows, whatever they weigh.)
         X_val, y_val, sample_weight_val : as X, y and sample_weight, optional
-            Validation data: their loss is recorded after each epoch. With ``early_stopping`` they are scored, and no
-            rows are held out.
+            Validation data: their loss is recorded after each epoch. With ``early_stopping`` they are scored, two
+            rows or more, and no rows are held out.
         groups : array (rows,), optional
             Rows of the same group stay together when rows are held out.
 
@@ -113,13 +115,15 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self
         """
         self._validate_params()
-        return self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val), groups=groups)
+        with self._unchanged_without_an_epoch():
+            return self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val), groups=groups)
 
     @available_if(lambda self: self._check_solver())
     def partial_fit(self, X: RowsLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, in the order that ``fit`` would take; see there for the arguments."""
         self._validate_params()
-        return self._fit(X, y, sample_weight, incremental=True)
+        with self._unchanged_without_an_epoch():
+            return self._fit(X, y, sample_weight, incremental=True)
 
     def _validate_params(self) -> None:
         super()._validate_params()
@@ -149,6 +153,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             check_scoring(self, self.scoring)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        given = vars(self).get("_given", {})
+        if (incremental or self.warm_start) and len(given) == 1:
+            has, lacks = ("coefs_", "intercepts_") if "coefs_" in given else ("intercepts_", "coefs_")
+            raise ValueError(f"{has} was set before the first call, and {lacks} was not: set both, or neither")
         fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         if self.checkpoint is not None and (incremental or not fresh):
             raise ValueError("a checkpoint is of one fit; partial_fit and a warm start go on without: checkpoint=None")
@@ -176,6 +184,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             self._scale(X, t, w)
             fitting.solve(X, t, w, held_out)
             return self
+        if held_out is not None and self.early_stopping and self.scoring != "loss":
+            rows = len(held_out[1]) if held_out[2] is None else np.count_nonzero(held_out[2])
+            if rows < 2:
+                raise ValueError(
+                    "The validation set is too small: a score needs two rows or more in X_val, with weights above "
+                    'zero. Give more, or set scoring="loss".'
+                )
         if held_out is None and self.early_stopping:
             train, rest = self._split(t, groups, random)
             if len(rest) < 2:
@@ -184,13 +199,33 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 )
             held_out = X[rest], t[rest], None if w is None else w[rest]
             X, t, w = X[train], t[train], None if w is None else w[train]
-        self._scale(X, t, w)
+        self._scale(X, t, w, least=2 if incremental else 1)
         fitting.train(X, t, w, held_out, once=incremental)
         return self
 
-    def _scale(self, X: Any, t: Array, w: Array | None) -> None:
+    @contextmanager
+    def _unchanged_without_an_epoch(self) -> Iterator[None]:
+        """Leave the estimator as it was if an error comes before an epoch has been trained."""
+        before = dict(vars(self))
+        curve = before.get("loss_curve_")
+        epochs = len(curve or ())
+        try:
+            yield
+        except Exception:
+            now = vars(self).get("loss_curve_")
+            if len(now or ()) == (epochs if now is curve else 0):
+                during = {name: value for name, value in vars(self).items() if name in DURING_FIT}
+                self.__dict__ = {**before, **during}
+            raise
+
+    def _scale(self, X: Any, t: Array, w: Array | None, least: int = 1) -> None:
         """With ``scale=True``, give a new network the constants of its training rows."""
         if self.scale and not scaling.is_scaled(self.network_):
+            if len(t) < least:
+                raise ValueError(
+                    "with scale=True, the rows of the first call of partial_fit set the scale, which one row does not "
+                    "have: give more rows in that call, as many as stand for the data, or set scale=False"
+                )
             self.network_ = scaling.around(self.network_, X, t if self._scales_targets() else None, w)
 
     def _scales_targets(self) -> bool:
@@ -336,6 +371,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         scorer = check_scoring(self, self.scoring)
         X, t, given = held_out
         y, weights = self._labels(t), {} if given is None else {"sample_weight": given}
+        if weights and not _takes_weights(scorer):
+            raise ValueError(
+                f"scoring={self.scoring!r} takes no sample_weight, and the rows have weights, of sample_weight or "
+                f"class_weight. Give a scorer that takes them: def scorer(estimator, X, y, sample_weight=None); or "
+                f'scoring="loss"'
+            )
         judged = copy.copy(self)  # without feature names, which the checked array has not either
         judged.__dict__.pop("feature_names_in_", None)
         return lambda z, t, w: float(scorer(judged, X, y, **weights))
@@ -412,6 +453,15 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _takes_weights(scorer: Any) -> bool:
+    """Whether a scorer can be called with ``sample_weight``."""
+    try:
+        parameters = signature(getattr(scorer, "_score_func", scorer)).parameters
+    except (TypeError, ValueError):  # a function in C does not tell
+        return True
+    return "sample_weight" in parameters or any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values())
 
 
 def _is_finite(X: Array) -> bool:

@@ -17,7 +17,9 @@ except ImportError:  # before scikit-learn 1.9
         return method
 
 
-__all__ = ["CallbackSupportMixin", "Callbacks", "with_callbacks"]
+__all__ = ["DURING_FIT", "CallbackSupportMixin", "Callbacks", "with_callbacks"]
+
+DURING_FIT = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")  # attributes that scikit-learn sets and removes
 
 
 class Callbacks:

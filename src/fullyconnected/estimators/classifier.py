@@ -237,11 +237,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ) -> Self:
         """Train for one epoch on these rows, in the order that ``fit`` would take."""
         self._validate_params()
-        if _check_partial_fit_first_call(self, classes):
-            self._label_binarizer = LabelBinarizer()
-            self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else classes)
-        self._fit(X, y, sample_weight, incremental=True)
-        return self
+        with self._unchanged_without_an_epoch():
+            if _check_partial_fit_first_call(self, classes):
+                self._label_binarizer = LabelBinarizer()
+                self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else classes)
+            return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: RowsLike) -> Array:
         """Return the predicted classes (rows,), or the indicators of the predicted labels (rows, labels)."""

@@ -105,8 +105,8 @@ class Fitting(progress.Progress):
             warnings.warn("Training interrupted by user.", stacklevel=5)
             run.asked_to_stop = True
         except DivergenceError as error:
-            if not estimator.early_stopping:
-                raise _not_finite(error) from error
+            if not (estimator.early_stopping and estimator.n_iter_):
+                raise self.not_finite(error) from error
             estimator.validation_scores_.append(nan)
             self.warn(f"Training ended in epoch {estimator.n_iter_ + 1}, the best weights are restored: {error}", "")
             run.asked_to_stop = True
@@ -142,7 +142,7 @@ class Fitting(progress.Progress):
             warnings.warn("Training interrupted by user.", stacklevel=5)
             return
         except DivergenceError as error:
-            raise _not_finite(error) from error
+            raise self.not_finite(error) from error
         finally:
             self.display.stop()
         if not estimator.n_iter_:  # the first weights are optimal
@@ -258,9 +258,11 @@ class Fitting(progress.Progress):
             why = advice.why(self.estimator, self.run.net, self.run.data)
         warnings.warn(f"{message} {why}".rstrip(), ConvergenceWarning, stacklevel=6)
 
-
-def _not_finite(error: DivergenceError) -> ValueError:
-    return ValueError(
-        f"Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-        f"preprocessed. {error}"
-    )
+    def not_finite(self, error: DivergenceError) -> ValueError:
+        """Return the error of a fit that has diverged."""
+        after = "has the weights from before that epoch again" if self.estimator.n_iter_ else "is as it was before"
+        said = str(error).replace("The network has the weights from before that epoch again", f"The estimator {after}")
+        return ValueError(
+            f"Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+            f"preprocessed. {said}"
+        )

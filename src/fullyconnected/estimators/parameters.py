@@ -141,7 +141,8 @@ SHARED = {
         [str, callable, None],
         "str, callable or None",
         'What early stopping watches: None takes accuracy or R2 as scikit-learn, "loss" the validation loss, and any '
-        "other scikit-learn's scorer of that name.",
+        "other scikit-learn's scorer of that name, or a function of (estimator, X, y), and of sample_weight where "
+        "rows have weights.",
     ),
     "dropout": Parameter(
         [*RATE, list, tuple],

@@ -110,14 +110,17 @@ class Scaling(Layer):
         for share, rows in _blocks(x, w, n):
             mean += (share * rows).sum(axis=0)
             np.maximum(largest, np.abs(rows).max(axis=0), out=largest)
+        # a power of two, by which nothing is rounded, keeps the squares of any entries within float64
+        unit = np.ldexp(1.0, np.clip(np.frexp(largest)[1], -1000, 1000))
         rest, squares = np.zeros(n), np.zeros(n)
         for share, rows in _blocks(x, w, n):
-            rows = rows - mean
+            rows = rows / unit
+            rows -= mean / unit
             rest += (share * rows).sum(axis=0)
             squares += (share * np.square(rows)).sum(axis=0)
-        scale = np.sqrt(np.maximum(squares - np.square(rest), 0))  # rest is what rounding left of the mean
+        scale = unit * np.sqrt(np.maximum(squares - np.square(rest), 0))  # rest is what rounding left of the mean
         scale[scale <= NOISE * largest] = 1
-        return cls(n, mean + rest, scale)
+        return cls(n, mean + unit * rest, scale)
 
     def cache(self, rows: int) -> BufferSpecs:
         constants = {name: Buffer((), np.float64, np.array(getattr(self, name))) for name in ("mean", "scale")}
