@@ -123,8 +123,27 @@ def test_labels_of_several_are_in_both_parts_in_equal_shares() -> None:
     for seed in range(20):
         train, held_out = stratified(has, 0.25, None, np.random.RandomState(seed))
         assert sorted([*train, *held_out]) == list(range(400))
-        assert abs(len(held_out) - 100) <= 6
+        assert len(held_out) == 100
         np.testing.assert_allclose(has[held_out].sum(axis=0), has.sum(axis=0) / 4, atol=2.1)
+
+
+@pytest.mark.parametrize("n", [11, 12, 50])
+def test_as_many_rows_are_held_out_as_by_scikit_learn_whatever_the_labels(n: int) -> None:
+    rng = np.random.default_rng(0)
+    kinds = {
+        "few labels": rng.random((n, 2)) < 0.4,
+        "many labels": rng.random((n, 300)) < 0.01,
+        "frequent labels": rng.random((n, 10)) < 0.9,
+        "classes of one row": np.minimum(np.arange(n), n - 4),
+    }
+    for kind, codes in kinds.items():
+        for seed in range(10):
+            train, held_out = stratified(codes.astype(int), 0.1, None, np.random.RandomState(seed))
+            assert sorted([*train, *held_out]) == list(range(n)), kind
+            assert len(held_out) == np.ceil(n / 10), kind
+    fc.MLPClassifier(**QUICK, early_stopping=True).fit(X[:n], kinds["few labels"])
+    with pytest.raises(ValueError, match="the resulting train set will be empty"):
+        fc.MLPClassifier(**QUICK, early_stopping=True, validation_fraction=0.999).fit(X[:n], kinds["few labels"])
 
 
 @pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
@@ -325,6 +344,13 @@ def test_predictions_are_bounded_by_the_output_activation() -> None:
     bounded = fc.MLPRegressor(output_activation="logistic", random_state=0, max_iter=200).fit(XR, share)
     assert 0 <= bounded.predict(100 * XR).min() <= bounded.predict(100 * XR).max() <= 1
     assert bounded.score(XR, share) > 0.4
+
+
+@pytest.mark.parametrize("loss", ["poisson", fc.Poisson()])
+def test_an_output_activation_does_not_bound_logarithms_of_rates(loss: Any) -> None:
+    with pytest.raises(ValueError, match=r"output_activation='softplus'.*exponential itself.*output_activation=None"):
+        fc.MLPRegressor(loss, output_activation="softplus").fit(XR, np.exp(yr))
+    fc.MLPRegressor(loss, output_activation="identity", max_iter=2).fit(XR, np.exp(yr))
 
 
 def test_the_hinge_loss_has_scores_and_no_probabilities() -> None:
@@ -637,6 +663,16 @@ def test_progress_is_shown_if_asked(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_estimator_is_diagnosed() -> None:
     model = fc.MLPClassifier((8,), solver="lbfgs", random_state=0).fit(X, np.array(["a", "b", "c"])[y])
     assert fc.diagnose(model, X, np.array(["a", "b", "c"])[y]).ok
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "hinge", fc.BinaryCrossEntropy(), fc.SoftmaxCrossEntropy()])
+@pytest.mark.parametrize("labels", [np.array(["a", "b", "c"])[y], y > 1, y, np.stack([y > 1, y > 0], axis=1)])
+def test_classifiers_of_all_kinds_are_diagnosed(loss: Any, labels: Any) -> None:
+    if labels.ndim > 1 and loss in ("hinge", fc.SoftmaxCrossEntropy()):
+        return  # these know one class a row
+    model = fc.MLPClassifier((8,), solver="lbfgs", loss=loss, random_state=0, alpha=0, max_iter=20).fit(X, labels)
+    told = fc.diagnose(model, X, labels).about.split("the loss on them is ")[1].split(",")[0]
+    assert float(told) == pytest.approx(model.loss_, rel=1e-3)
 
 
 def test_an_estimator_is_diagnosed_with_whatever_it_was_fitted_with() -> None:

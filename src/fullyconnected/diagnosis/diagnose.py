@@ -12,6 +12,7 @@ from fullyconnected.diagnosis.examine import Examination, examine
 from fullyconnected.diagnosis.findings import Finding, by_importance
 from fullyconnected.diagnosis.report import Diagnosis
 from fullyconnected.errors import ConfigError, DataError, InputTypeError
+from fullyconnected.losses import LOSSES
 from fullyconnected.network import Network
 from fullyconnected.program.data import check_data
 from fullyconnected.program.sources import is_sparse
@@ -103,7 +104,7 @@ def diagnose(
         if (known := getattr(estimator, "feature_names_in_", None)) is not None:
             names = tuple(normalize("NFC", str(name)) for name in known)
             same_columns(names, columns_of(x), "x", "estimator.feature_names_in_")
-        t = _encoded(estimator, t)
+        t = _encoded(estimator, t, net, loss)
     data = check_data(net.program, net.dtype, x, t, loss, columns=net.columns, sparse=True)
     curves = _history(history, estimator)
     found = examine(net, data, curves, names)
@@ -113,8 +114,8 @@ def diagnose(
     return Diagnosis(tuple(findings), _about(found, len(data.x)), tuple(_left_out(found, curves)))
 
 
-def _encoded(estimator: Any, t: Any) -> Any:
-    """Return the labels of an estimator as the numbers of its classes; several labels are indicators already."""
+def _encoded(estimator: Any, t: Any, net: Network, loss: LossLike) -> Any:
+    """Return the labels of an estimator as the loss takes them; several labels are indicators already."""
     t = t.toarray() if is_sparse(t) else t
     classes = getattr(estimator, "classes_", None)
     if not isinstance(classes, np.ndarray) or np.shape(t)[1:] not in ((), (1,)):
@@ -123,7 +124,9 @@ def _encoded(estimator: Any, t: Any) -> Any:
     unknown = ~np.isin(t, classes)
     if unknown.any():
         raise DataError(f"t has the label {t[unknown][0]!r}, which is none of the estimator's classes: {classes}")
-    return np.searchsorted(classes, t)
+    codes = np.searchsorted(classes, t)
+    each_against_the_rest = net.n_out > 1 and LOSSES.get(loss).link.predicts == "labels"
+    return np.eye(net.n_out)[codes] if each_against_the_rest else codes
 
 
 def _history(given: Any, estimator: Any) -> History | None:

@@ -228,7 +228,8 @@ REGRESSOR = SHARED | {
     "output_activation": Parameter(
         [*ACTIVATION, None],
         "str, ActivationFunction or None",
-        'Activation of the output layer, which bounds predictions: "logistic" between 0 and 1, "softplus" above 0.',
+        'Activation of the output layer, which bounds predictions: "logistic" between 0 and 1, "softplus" above 0. Not '
+        'for "poisson", whose predictions are above 0 anyway.',
     ),
 }
 

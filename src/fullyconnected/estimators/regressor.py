@@ -142,6 +142,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             loss = Quantile(self.quantile)
         elif isinstance(loss, str):
             loss = LOSSES.get(NAMES.get(loss, loss))
+        if self.output_activation not in (None, "identity") and not loss.link.is_identity:
+            raise ValueError(
+                f"output_activation={self.output_activation!r} bounds predictions, but loss={self.loss!r} takes "
+                f"{loss.link.takes}. Set output_activation=None"
+            )
         return loss, t.shape[1]
 
     def _constant(self, t: Array, w: Array | None) -> float:

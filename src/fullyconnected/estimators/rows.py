@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,10 +46,10 @@ def stratified(codes: Array, fraction: float, groups: Any, random: np.random.Ran
         return train, held_out
     counts = np.bincount(codes)
     single = counts[codes] == 1
-    classes = np.count_nonzero(counts > 1)
-    if not classes or np.ceil(fraction * np.count_nonzero(~single)) < classes:
+    classes, wanted = np.count_nonzero(counts > 1), math.ceil(fraction * n)
+    if not classes or not classes <= wanted <= np.count_nonzero(~single) - classes:
         return shuffled(n, fraction, None, random)
-    train, held_out = train_test_split(rows[~single], random_state=random, test_size=fraction, stratify=codes[~single])
+    train, held_out = train_test_split(rows[~single], random_state=random, test_size=wanted, stratify=codes[~single])
     return np.concatenate([train, rows[single]]), held_out
 
 
@@ -58,11 +59,10 @@ def _by_labels(has: Array, fraction: float, random: np.random.RandomState) -> tu
     Source: Sechidis, Tsoumakas and Vlahavas, "On the stratification of multi-label data", 2011.
     """
     n = len(has)
-    order = random.permutation(n)
+    order, *parts = random.permutation(n), *shuffled(n, fraction, None, np.random.RandomState(0))
     has = has[order]
-    shares = np.array([1 - fraction, fraction])
-    wanted_rows = shares * n
-    wanted = np.outer(shares, has.sum(axis=0))  # (part, label)
+    wanted_rows = np.array([len(part) for part in parts])
+    wanted = np.outer(wanted_rows / n, has.sum(axis=0))  # (part, label)
     part = np.full(n, -1)
     while (free := part < 0).any():
         left = has[free].sum(axis=0)
@@ -72,7 +72,7 @@ def _by_labels(has: Array, fraction: float, random: np.random.RandomState) -> tu
             label = int(np.argmin(np.where(left > 0, left, n + 1)))
             chosen = np.flatnonzero(free & has[:, label])
         for row in chosen:
-            need = wanted[:, label] if left.any() else wanted_rows
+            need = np.where(wanted_rows > 0, wanted[:, label] if left.any() else wanted_rows, -np.inf)
             best = np.flatnonzero(need == need.max())
             to = best[np.argmax(wanted_rows[best])]
             part[row] = to
