@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 from unicodedata import normalize
 
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.checks import columns_of
+from fullyconnected.core.checks import as_array, columns_of
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, DataError, FileFormatError, InputTypeError, ShapeError
 from fullyconnected.network import Network
@@ -65,7 +66,7 @@ class Predictor:
     Attributes
     ----------
     classes : array or None
-        The labels of a classifier, in the order of the columns of ``predict_proba``.
+        The labels of a classifier, in the order of the columns of ``predict_proba``; a read-only copy.
     features : tuple of str or None
         The names of the columns, if the estimator was trained with a table that has names.
 
@@ -85,8 +86,7 @@ class Predictor:
     array([0])
     """
 
-    __slots__ = ("_labels", "_net", "classes", "features")
-    classes: Array | None
+    __slots__ = ("_labels", "_net", "features")
     features: tuple[str, ...] | None
     _net: Network
     _labels: Labels | None
@@ -105,19 +105,19 @@ class Predictor:
             )
         net.loss = model.loss
         labels = labels_of(described, net)
-        found = {
-            "_net": net,
-            "_labels": labels,
-            "classes": None if labels is None else labels.classes,
-            "features": features_of(described, net),
-        }
-        self.__setstate__((None, found))
+        self.__setstate__((None, {"_net": net, "_labels": labels, "features": features_of(described, net)}))
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:  # also for pickle and copy
         for name, value in state[1].items():
             object.__setattr__(self, name, value)
-        if self.classes is not None:
-            self.classes.flags.writeable = False
+
+    @property
+    def classes(self) -> Array | None:
+        if self._labels is None:
+            return None
+        classes = self._labels.classes.copy()
+        classes.flags.writeable = False
+        return classes
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a Predictor cannot be changed; {name} was to be set")
@@ -134,7 +134,7 @@ class Predictor:
 
         Parameters
         ----------
-        X : array (rows, features), table, or dict
+        X : array (rows, features), sparse matrix, table, or dict
             One row or more. A table or dict (name to number, or to a column of numbers) is read by the names of its
             columns, in any order.
 
@@ -168,8 +168,12 @@ class Predictor:
         """Return the network's outputs for rows in any of the forms that ``predict`` takes."""
         if isinstance(X, Mapping):
             X = self._from_columns(X, tuple(X))
+        elif isinstance(X, list | tuple):
+            X = as_array(X, "X")
         elif self.features is not None and (names := columns_of(X)) is not None and names != self.features:
             X = self._from_columns(X, names)
+        if getattr(X, "ndim", 2) > 2:
+            raise ShapeError(f"X has shape {X.shape}; (rows, {self._net.n_in}) is wanted, as in scikit-learn")
         return self._net.predict(X)
 
     def _from_columns(self, X: Any, names: tuple[str, ...]) -> Array:
@@ -178,12 +182,18 @@ class Predictor:
             raise InputTypeError("the estimator was trained without names of columns: give an array (rows, features)")
         if lacking := [name for name in self.features if name not in names]:
             raise ShapeError(f"the column {lacking[0]!r} is missing; there are {', '.join(map(repr, names))}")
+        if twice := [name for name in self.features if names.count(name) > 1]:
+            raise ShapeError(f"the column {twice[0]!r} is in the table more than once")
         columns = [np.atleast_1d(np.asarray(X[name])) for name in self.features]
         if len({column.shape for column in columns}) > 1 or columns[0].ndim > 1:
             raise ShapeError("the columns differ in length, or are not (rows,)")
-        for name, column in zip(self.features, columns, strict=True):
-            if column.dtype.kind not in "biuf":
-                raise DataError(f"the column {name!r} holds {column.dtype}, not numbers")
+        for i, name in enumerate(self.features):
+            if columns[i].dtype == object:  # which may be numbers all the same
+                with suppress(InputTypeError):
+                    columns[i] = as_array(columns[i], f"the column {name!r}")
+            if columns[i].dtype.kind not in "biuf":
+                kind = "objects" if columns[i].dtype == object else columns[i].dtype
+                raise DataError(f"the column {name!r} holds {kind}, not numbers")
         return np.stack(columns, axis=1)
 
 
@@ -211,6 +221,8 @@ def labels_of(described: dict[str, Any], net: Network) -> Labels | None:
         classes = np.empty(len(values), object)
         classes[:] = values
         classes = classes.astype(dtype)
+        if classes.tolist() != values or not np.array_equal(np.unique(classes), classes):
+            raise ValueError(f"they are not sorted, not distinct, or no {dtype}: {values!r:.80}")
         outputs = len(values) if kind == "multilabel-indicator" or net.n_out > 1 else 1
         if net.n_out != outputs or not 1 <= len(values) <= max(2, net.n_out):
             raise ValueError(f"{len(values)} for {net.n_out} outputs")

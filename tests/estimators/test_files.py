@@ -16,6 +16,7 @@ from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classific
 from sklearn.preprocessing import scale
 
 import fullyconnected as fc
+from fullyconnected.optimizers import OPTIMIZERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, y = scale(load_iris().data), load_iris().target
@@ -68,6 +69,69 @@ def test_an_estimator_comes_back_from_its_file(name: str, tmp_path: Path) -> Non
     again.set_params(early_stopping=False).partial_fit(rows, model.predict(rows))  # with new moments
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        fc.CosineDecay(20, end=0.1),
+        fc.LinearDecay(7),
+        fc.StepDecay(0.5, every=3),
+        fc.ExponentialDecay(0.9),
+        fc.Warmup(3, then=fc.Warmup(2, then=fc.CosineDecay(20))),
+        fc.Warmup(2),
+    ],
+)
+def test_the_librarys_schedules_are_in_files(schedule: Any, tmp_path: Path) -> None:
+    model = fc.MLPClassifier(**QUICK, schedule=schedule, solver=fc.AdamW(0.01, epsilon_hat=True)).fit(X, y)
+    model.save(tmp_path / "model")  # without a warning
+    again = fc.load_estimator(tmp_path / "model")
+    assert again.get_params() == model.get_params()
+    assert type(again.schedule) is type(schedule)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_parameters_that_are_no_plain_values_are_none_with_a_warning_and_sizes_of_any_kind_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OPTIMIZERS, "classes", dict(OPTIMIZERS.classes))
+
+    @fc.register
+    class Own(fc.Optimizer):  # not a dataclass: a file would lose what it holds
+        name = "one_of_its_own"
+
+        def __init__(self, lr: float) -> None:
+            self.lr = lr
+
+        def update(self, theta: Any, g: Any, s: Any, c: Any, *, lr: float, step: int, decays: bool) -> None:
+            theta -= lr * g
+
+    for name, value in (
+        ("schedule", lambda epoch: 1.0),
+        ("schedule", fc.Warmup(2, then=lambda epoch: 1.0)),
+        ("scoring", lambda *given: 1.0),
+        ("solver", Own(0.1)),
+        ("random_state", np.random.RandomState(0)),
+    ):
+        model = fc.MLPClassifier(**{**QUICK, name: value}).fit(X, y)
+        with pytest.warns(UserWarning, match=f"{name}=.* is not stored"):
+            model.save(tmp_path / "model")
+        assert getattr(fc.load_estimator(tmp_path / "model"), name) is None
+    for sizes in (range(3, 5), np.array([3, 4]), (np.int64(3), 4), [3, True], np.int32(4), ()):
+        model = fc.MLPClassifier(sizes, max_iter=2).fit(X, y)
+        model.save(tmp_path / "model")
+        again = fc.load_estimator(tmp_path / "model").partial_fit(X, y)
+        assert [W.shape for W in again.coefs_] == [W.shape for W in model.coefs_]
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_the_path_of_a_checkpoint_is_of_one_fit_and_not_in_a_file(kind: Any, tmp_path: Path) -> None:
+    model = fc.MLPClassifier(**QUICK, checkpoint=kind(tmp_path / "run")).fit(X, y)
+    model.save(tmp_path / "model")  # without a warning
+    assert str(tmp_path / "run") not in (tmp_path / "model").read_bytes().decode("latin-1")
+    assert fc.load_estimator(tmp_path / "model").checkpoint is None
+    older = altered(tmp_path / "model", lambda e: e["parameters"].update(checkpoint="elsewhere"))
+    assert fc.load_estimator(older).checkpoint is None
+
+
 def test_the_file_is_small_and_holds_no_code(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     model = fc.MLPClassifier((200, 100), max_iter=3, random_state=0).fit(
@@ -99,6 +163,46 @@ def test_a_predictor_reads_tables_and_dicts_by_name(tmp_path: Path) -> None:
                            (X * np.nan, "NaN|nan|finite")]:  # fmt: skip
         with pytest.raises(ValueError, match=message):
             predictor.predict(given)
+
+
+def test_a_predictor_takes_rows_of_numbers_in_any_form_and_refuses_the_rest_clearly(tmp_path: Path) -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    table = pandas.DataFrame(X, columns=["a", "b", "c", "d"])
+    model = fc.MLPClassifier(**QUICK).fit(table, y)
+    model.save(tmp_path / "model")
+    predictor, turned = fc.Predictor(tmp_path / "model"), ["d", "b", "c", "a"]
+    wanted, twice = model.predict_proba(table), pandas.concat([table, table[["a"]]], axis=1)
+    other = polars.DataFrame({name: table[name].to_numpy() for name in turned})
+    more = pandas.concat([table, table.assign(z=1)[["z", "z"]]], axis=1)
+    for given in (table.astype(object)[turned], X.astype(object), other, X.tolist(), table.convert_dtypes(), more):
+        np.testing.assert_array_equal(predictor.predict_proba(given), wanted)
+    missing = table.astype(object)[turned]
+    missing.iloc[3, 1] = None
+    for given, error, message in [
+        (twice, fc.errors.ShapeError, "the column 'a' is in the table more than once"),
+        (table.astype(str)[turned], fc.errors.DataError, "the column 'a' holds .*, not numbers"),
+        (table.astype(str).astype(object)[turned], fc.errors.DataError, "the column 'a' holds objects, not numbers"),
+        (missing, fc.errors.DataError, "the column 'b'.3. is (None|nan), a missing value"),
+        (X[:, :, None], fc.errors.ShapeError, r"X has shape \(150, 4, 1\); \(rows, 4\) is wanted"),
+        (X.reshape(150, 2, 2).tolist(), fc.errors.ShapeError, r"X has shape \(150, 2, 2\)"),
+        (other.lazy(), fc.errors.InputTypeError, r"is a LazyFrame, whose rows are not there yet: x.collect\(\)"),
+    ]:
+        with pytest.raises(error, match=message):
+            predictor.predict(given)
+    with pytest.raises(fc.errors.InputTypeError, match=r"x is a LazyFrame.*x.collect\(\)"):
+        model.network_.predict(other.lazy())
+
+
+@pytest.mark.parametrize("labels", [NAMES, NAMES.astype(object), np.array([1, 5, 7])])
+def test_the_labels_of_a_predictor_cannot_be_changed(labels: Any, tmp_path: Path) -> None:
+    model = fc.MLPClassifier(**QUICK).fit(X, labels[y])
+    model.save(tmp_path / "model")
+    predictor = fc.Predictor(tmp_path / "model")
+    mine = predictor.classes
+    mine.setflags(write=True)
+    mine[:] = labels[0]
+    np.testing.assert_array_equal(predictor.classes, model.classes_)
+    np.testing.assert_array_equal(predictor.predict(X), model.predict(X))
 
 
 def test_a_predictor_is_pickled_and_copied_and_stays_as_it_is(tmp_path: Path) -> None:
@@ -182,6 +286,13 @@ def altered(path: Path, change: Any) -> Path:
         lambda e: e["parameters"].update(nonsense=1),
         lambda e: e["parameters"].update(hidden_layer_sizes={"optimizer": "sgd"}),
         lambda e: e["labels"].update(classes=["a"]),
+        lambda e: e["labels"].update(classes=["versicolor", "setosa", "virginica"]),
+        lambda e: e["labels"].update(classes=["setosa", "setosa", "virginica"]),
+        lambda e: e["labels"].update(dtype="<U1"),
+        lambda e: e["labels"].update(classes=[2, 1, 0], dtype="<i8"),
+        lambda e: e["labels"].update(classes=[0, 1, 2.5], dtype="<i8"),
+        lambda e: e["labels"].update(classes=[0.0, 1.0, float("nan")], dtype="<f8"),
+        lambda e: e["labels"].update(classes=["a", "b", 1], dtype="O"),
         lambda e: e["labels"].update(dtype="V8"),
         lambda e: e["labels"].update(dtype="<U100000000"),
         lambda e: e["labels"].update(kind="other"),
@@ -197,6 +308,15 @@ def test_a_description_that_does_not_fit_is_refused(change: Any, tmp_path: Path)
     fc.MLPClassifier(**QUICK).fit(X, NAMES[y]).save(tmp_path / "model")
     with pytest.raises(fc.errors.FileFormatError):
         fc.load_estimator(altered(tmp_path / "model", change))
+
+
+@pytest.mark.parametrize("values", [["b", "a"], ["a", "a"]])
+def test_labels_that_are_not_those_of_a_classifier_are_refused_by_both_readers(values: Any, tmp_path: Path) -> None:
+    fc.MLPClassifier(**QUICK).fit(X, np.where(y > 0, "b", "a")).save(tmp_path / "model")
+    path = altered(tmp_path / "model", lambda e: e["labels"].update(classes=values))
+    for read in (fc.load_estimator, fc.Predictor):
+        with pytest.raises(fc.errors.FileFormatError, match="they are not sorted, not distinct"):
+            read(path)
 
 
 def test_a_file_of_a_network_is_no_estimator(tmp_path: Path) -> None:

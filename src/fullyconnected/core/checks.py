@@ -105,6 +105,8 @@ def as_array(a: Any, what: str) -> Array:
     except Exception as error:  # whatever the __array__ of another library raises
         raise InputTypeError(f"{what}, a {type(a).__name__}, does not turn into an array: {error}") from error
     if array.dtype == object:
+        if callable(getattr(a, "collect", None)):
+            raise InputTypeError(f"{what} is a {type(a).__name__}, whose rows are not there yet: {what}.collect()")
         array = _numbers(array, what)
     if array.dtype.kind not in "biuf":
         raise InputTypeError(
@@ -212,7 +214,7 @@ def columns_of(table: Any) -> tuple[str, ...] | None:
     >>> columns_of([[1, 2]]) is None
     True
     """
-    if isinstance(table, np.ndarray):
+    if isinstance(table, np.ndarray) or callable(getattr(table, "collect", None)):  # a LazyFrame, without rows yet
         return None
     arrow = type(table).__module__.startswith("pyarrow")  # whose .columns is the data itself
     labels = getattr(table, "column_names" if arrow else "columns", None)

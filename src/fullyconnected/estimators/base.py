@@ -385,7 +385,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         """Write the fitted estimator to a file, which ``fc.load_estimator`` and ``fc.Predictor`` read.
 
         It holds the network, the parameters, the labels and the names of features, and no code. The state of the
-        optimizer is not in it: ``partial_fit`` goes on with new moments. An old file is replaced in one step.
+        optimizer is not in it: ``partial_fit`` goes on with new moments. Nor is the path of a ``checkpoint``, which is
+        of one fit. A parameter that is a function of your own is left out with a warning. An old file is replaced in
+        one step.
         """
         from fullyconnected.estimators.files import save
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import fields
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.files import Model, write_model
 from fullyconnected.program.plain import settings_of
 from fullyconnected.registries import REGISTRIES
+from fullyconnected.schedules import CosineDecay, ExponentialDecay, LinearDecay, StepDecay, Warmup
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import PathLike
@@ -24,6 +26,7 @@ FITTED = (
     "n_iter_", "t_", "loss_", "best_loss_", "loss_curve_", "validation_loss_curve_", "validation_scores_",
     "best_validation_score_", "n_outputs_", "n_layers_", "n_features_in_", "out_activation_",
 )  # fmt: skip
+SCHEDULES = {each.__name__: each for each in (CosineDecay, ExponentialDecay, LinearDecay, StepDecay, Warmup)}
 
 
 def save(estimator: Any, path: PathLike) -> None:
@@ -45,12 +48,15 @@ def save(estimator: Any, path: PathLike) -> None:
 
 
 def _parameters(estimator: Any) -> dict[str, Any]:
-    """Return the parameters that a file can hold, and None instead of a function of the caller's, with a warning."""
+    """Return the parameters that a file can hold, and None instead of a function of the caller's, with a warning.
+
+    A checkpoint is of the fit that has ended: the estimator from the file would go on with, and write to, its path.
+    """
     parameters = {}
     for name, value in estimator.get_params(deep=False).items():
         try:
-            parameters[name] = plain_value(value)
-        except TypeError:
+            parameters[name] = None if name == "checkpoint" else plain_value(value)
+        except (TypeError, ConfigError):
             warnings.warn(
                 f"{name}={value!r:.80} is not stored in the file, and is None in the estimator that is loaded from it",
                 UserWarning,
@@ -82,7 +88,7 @@ def plain_value(value: Any) -> Any:
         return number if math.isfinite(number) else {"number": str(number)}
     if isinstance(value, tuple):
         return {"tuple": [plain_value(each) for each in value]}
-    if isinstance(value, list | np.ndarray):
+    if isinstance(value, list | range) or hasattr(value, "__array__"):
         return [plain_value(each) for each in value]
     if isinstance(value, dict):
         return {"pairs": [[plain_value(key), plain_value(each)] for key, each in value.items()]}
@@ -92,11 +98,14 @@ def plain_value(value: Any) -> Any:
         registry = next(registry for registry in REGISTRIES if isinstance(value, registry.bases))
         if registry.classes.get(value.name) is type(value):
             return {registry.kind: value.name, "settings": settings_of(value)}
+    if SCHEDULES.get(name := type(value).__name__) is type(value):
+        settings = {each.name: plain_value(getattr(value, each.name)) for each in fields(value)}
+        return {"schedule": name, "settings": settings}
     raise TypeError(f"{value!r:.80} is no plain value")
 
 
 def read_value(value: Any) -> Any:
-    """Return what ``_plain`` has described."""
+    """Return what ``plain_value`` has described."""
     if isinstance(value, list):
         return [read_value(each) for each in value]
     if not isinstance(value, dict):
@@ -107,5 +116,8 @@ def read_value(value: Any) -> Any:
         return tuple(read_value(each) for each in value["tuple"])
     if value.keys() == {"pairs"}:
         return {read_value(key): read_value(each) for key, each in value["pairs"]}
+    settings = {key: read_value(each) for key, each in value["settings"].items()}
+    if "schedule" in value:
+        return SCHEDULES[value["schedule"]](**settings)
     registry = next(registry for registry in REGISTRIES if registry.kind in value)
-    return registry.build(value[registry.kind], **{key: read_value(each) for key, each in value["settings"].items()})
+    return registry.build(value[registry.kind], **settings)

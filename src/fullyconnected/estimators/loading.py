@@ -29,7 +29,8 @@ CLASSES: dict[str, type[MLPClassifier | MLPRegressor]] = {each.__name__: each fo
 def load_estimator(path: PathLike) -> MLPClassifier | MLPRegressor:
     """Return the estimator in a file that its ``save`` has written.
 
-    Nothing in the file is run; see :func:`fullyconnected.load` for what is checked.
+    Nothing in the file is run; see :func:`fullyconnected.load` for what is checked. ``checkpoint`` is None, so that a
+    further ``fit`` neither goes on from another run nor replaces its file.
 
     Parameters
     ----------
@@ -65,7 +66,8 @@ def load_estimator(path: PathLike) -> MLPClassifier | MLPRegressor:
     net.loss = model.loss
     labels, features = labels_of(described, net), features_of(described, net)
     try:
-        estimator = CLASSES[described["class"]](**{k: read_value(v) for k, v in described["parameters"].items()})
+        parameters = {name: read_value(value) for name, value in described["parameters"].items()}
+        estimator = CLASSES[described["class"]](**{**parameters, "checkpoint": None})  # a file starts and replaces none
         fitted = {name: read_value(value) for name, value in described["fitted"].items() if name in FITTED}
         if (labels is None) == isinstance(estimator, MLPClassifier) or fitted["n_features_in_"] != net.n_in:
             raise ValueError("its parts do not fit")
