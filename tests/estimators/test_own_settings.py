@@ -18,7 +18,7 @@ from sklearn.metrics import make_scorer, max_error
 from sklearn.preprocessing import scale
 
 import fullyconnected as fc
-from fullyconnected.estimators.rows import stratified
+from fullyconnected.estimators.rows import shuffled, stratified
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, y = scale(load_iris().data), load_iris().target
@@ -165,6 +165,41 @@ def test_rows_of_a_group_stay_together(kind: str) -> None:
     assert (
         getattr(fc, kind)(**QUICK, early_stopping=True).fit(X, y, groups=np.arange(150) % 3).n_iter_ > 0
     )  # of few groups
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.25, 0.3, 0.4, 0.6, 0.9])
+def test_groups_are_held_out_as_near_to_the_fraction_as_they_allow(fraction: float) -> None:
+    rng = np.random.default_rng(0)
+    groups = rng.permutation(np.repeat(np.arange(60), np.arange(60) + 1))
+    n, seen = len(groups), set()
+    codes = rng.choice(3, n, p=[0.7, 0.2, 0.1])
+    labels = (rng.random((n, 4)) < [0.5, 0.2, 0.05, 0.0]).astype(int)
+    for seed in range(10):
+        for split, columns in (
+            (lambda r: stratified(codes, fraction, groups, r), np.eye(3)[codes]),
+            (lambda r: stratified(codes == 2, fraction, groups, r), np.eye(2)[(codes == 2).astype(int)]),
+            (lambda r: stratified(labels, fraction, groups, r), labels[:, :3]),
+            (lambda r: shuffled(n, fraction, groups, r), np.ones((n, 1))),
+        ):
+            train, held_out = split(np.random.RandomState(seed))
+            assert sorted([*train, *held_out]) == list(range(n))
+            assert not set(groups[train]) & set(groups[held_out])
+            assert abs(len(held_out) / n - fraction) < 0.012  # of whole groups of up to 0.033
+            shares = columns[held_out].sum(axis=0) / columns.sum(axis=0)
+            assert np.abs(shares - fraction).max() < 0.12
+            np.testing.assert_array_equal(held_out, split(np.random.RandomState(seed))[1])
+            seen.add(tuple(held_out))
+    assert len(seen) > 20
+
+
+def test_few_or_large_groups_are_split_too() -> None:
+    sizes = np.array([40, 30, 30])
+    groups = np.repeat(["a", "b", "c"], sizes)
+    for fraction in (1e-9, 0.1, 0.5, 0.9, 1 - 1e-9):
+        found = {len(shuffled(100, fraction, groups, np.random.RandomState(seed))[1]) for seed in range(20)}
+        assert found <= ({30} if fraction < 0.4 else {40, 60} if fraction == 0.5 else {70})
+    one = {tuple(np.unique(groups[shuffled(100, 0.1, groups, np.random.RandomState(s))[1]])) for s in range(20)}
+    assert one == {("b",), ("c",)}  # drawn among those of the same size
 
 
 def test_a_validation_set_of_ones_own_decides_when_to_stop() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, train_test_split
+from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_class_weight
 
 from fullyconnected.core.arrays import Array
@@ -17,12 +17,10 @@ __all__ = ["class_factors", "of_rows", "shuffled", "stratified"]
 
 def shuffled(n: int, fraction: float, groups: Any, random: np.random.RandomState) -> tuple[Array, Array]:
     """Return the numbers of rows for training and for validation; rows of one group stay together."""
-    rows = np.arange(n)
-    if groups is None:
-        train, held_out = train_test_split(rows, random_state=random, test_size=fraction)
-        return train, held_out
-    _more_than_one(groups)
-    return next(GroupShuffleSplit(1, test_size=fraction, random_state=random).split(rows, groups=groups))
+    if groups is not None:
+        return _by_groups(np.zeros(n, int), fraction, groups, random)
+    train, held_out = train_test_split(np.arange(n), random_state=random, test_size=fraction)
+    return train, held_out
 
 
 def stratified(codes: Array, fraction: float, groups: Any, random: np.random.RandomState) -> tuple[Array, Array]:
@@ -33,14 +31,10 @@ def stratified(codes: Array, fraction: float, groups: Any, random: np.random.Ran
     hold out than classes, the split is drawn without regard to them.
     """
     n, rows = len(codes), np.arange(len(codes))
-    if codes.ndim == 2:
-        if groups is not None:
-            return shuffled(n, fraction, groups, random)
-        return _by_labels(codes.astype(bool), fraction, random)
     if groups is not None:
-        most = _more_than_one(groups)
-        folds = StratifiedGroupKFold(min(most, max(2, round(1 / fraction))), shuffle=True, random_state=random)
-        return next(folds.split(rows, codes, groups))
+        return _by_groups(codes, fraction, groups, random)
+    if codes.ndim == 2:
+        return _by_labels(codes.astype(bool), fraction, random)
     if codes.dtype == bool:
         train, held_out = train_test_split(rows, random_state=random, test_size=fraction, stratify=codes[:, None])
         return train, held_out
@@ -81,12 +75,40 @@ def _by_labels(has: Array, fraction: float, random: np.random.RandomState) -> tu
     return order[part == 0], order[part == 1]
 
 
-def _more_than_one(groups: Any) -> int:
-    """Return the number of groups, or raise if there is only one."""
-    n = len(np.unique(groups))
+def _by_groups(codes: Array, fraction: float, groups: Any, random: np.random.RandomState) -> tuple[Array, Array]:
+    """Split whole groups: in a random order, those are held out that bring the parts nearer to the fraction.
+
+    What counts is the share of the rows and the share of each class or label that is held out: the sum of the squares
+    of how far they are from the fraction. A group that is larger than what is left to hold out waits until all others
+    have been looked at; then the one is held out that brings the parts nearest, or that is all there is.
+    """
+    if fraction > 0.5:
+        return _by_groups(codes, 1 - fraction, groups, random)[::-1]
+    names, group = np.unique(groups, return_inverse=True)
+    n = len(names)
     if n < 2:
         raise ValueError("groups has one group, which cannot be in both parts: give X_val, or early_stopping=False")
-    return n
+    columns = codes.shape[1] if codes.ndim == 2 else int(codes.max()) + 1
+    counts = np.zeros((n, columns))
+    if codes.ndim == 2:
+        np.add.at(counts, group, codes)
+    else:
+        np.add.at(counts, (group, codes.astype(int)), 1)
+    shares = np.column_stack([counts, np.bincount(group)])  # the last column is that of all rows
+    shares /= np.maximum(shares.sum(axis=0), 1)
+    order, held_out, left = random.permutation(n), np.zeros(n, bool), np.full(columns + 1, fraction)
+    for i in order:
+        share = shares[i]
+        if share[-1] <= left[-1] + 1e-9 and share @ share < 2 * left @ share:
+            held_out[i] = True
+            left -= share
+    free = order[~held_out[order]]
+    # the number of rows comes first
+    importance = np.r_[np.ones(columns), columns**2]
+    far = np.square(left - shares[free]) @ importance
+    if not held_out.any() or (len(free) > 1 and far.min() < np.square(left) @ importance - 1e-9):
+        held_out[free[far.argmin()]] = True
+    return np.flatnonzero(~held_out[group]), np.flatnonzero(held_out[group])
 
 
 def class_factors(given: Any, classes: Array, codes: Array, w: Array | None) -> list[Array]:
