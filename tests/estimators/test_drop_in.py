@@ -1,5 +1,6 @@
 """The estimators train as scikit-learn's do: the same weights, order of rows, losses and attributes."""
 
+import enum
 import inspect
 import os
 import re
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn.neural_network
+from scipy.sparse import csr_array
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, make_multilabel_classification
 from sklearn.preprocessing import scale
 
@@ -195,6 +197,31 @@ def test_parameters_are_scikit_learns_and_the_librarys_own_are_keywords_after_th
     for name in ours.keys() - theirs.keys() - {"loss"}:
         assert ours[name].kind is inspect.Parameter.KEYWORD_ONLY
         assert re.search(rf"^{name} : .*, default=", getattr(fc, kind).__doc__, re.MULTILINE)
+
+
+def test_labels_come_back_in_the_form_in_which_they_were_given(tmp_path: Path) -> None:
+    X, labels = CLASSES["labels"]
+    forms = {"dense": labels, "sparse": csr_array(labels)}
+    for form, given in forms.items():
+        ours, theirs = (module.MLPClassifier(max_iter=3, random_state=0).fit(X, given) for module in (fc, THEIRS))
+        ours.save(tmp_path / form)
+        for model in (ours, fc.load_estimator(tmp_path / form)):
+            found, expected = model.predict(X), theirs.predict(X)
+            assert type(found) is type(expected)
+            assert (found != expected).sum() == 0
+        assert isinstance(fc.Predictor(tmp_path / form).predict(X), np.ndarray)
+
+
+def test_labels_that_numpy_reads_as_others_are_refused() -> None:
+    """Strings of an Enum sort as what they are, and become the name of their member in an array."""
+
+    class Colour(str, enum.Enum):  # noqa: UP042 (a StrEnum is read as its value)
+        RED, BLUE = "A", "B"
+
+    X, y = CLASSES["breast cancer"]
+    labels = np.array([Colour.RED, Colour.BLUE], dtype=object)[y]
+    with pytest.raises(ValueError, match=r"`y` has the label <Colour\.RED: 'A'>, which.*convert"):
+        fc.MLPClassifier(max_iter=3).fit(X, labels)
 
 
 def test_several_outputs_train_as_scikit_learns_and_the_loss_is_that_of_the_gradient() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from scipy.sparse import csr_matrix
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
@@ -182,7 +183,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self._is_multilabel:
             t = self._label_binarizer.transform(y)
             return np.asarray(t.toarray() if hasattr(t, "toarray") else t, np.float64)
-        codes = np.searchsorted(self.classes_, y)
+        codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
+        if (wrong := self.classes_[codes] != y).any():
+            raise ValueError(
+                f"`y` has the label {y[wrong][0]!r:.80}, which NumPy reads as another one in the array of the classes, "
+                f"{self.classes_!r:.200}: convert the labels to plain strings or numbers"
+            )
         if self._loss_object().link.predicts != "labels":
             return codes
         return codes[:, None].astype(np.float64) if len(self.classes_) <= 2 else np.eye(len(self.classes_))[codes]
@@ -244,9 +250,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: RowsLike) -> Array:
-        """Return the predicted classes (rows,), or the indicators of the predicted labels (rows, labels)."""
+        """Return the predicted classes (rows,), or the indicators of the predicted labels (rows, labels).
+
+        These are sparse if those of the training were.
+        """
         z = self._outputs(X)
-        return self._label_reader.of(z)
+        found = self._label_reader.of(z)
+        return csr_matrix(found) if self._label_binarizer.sparse_input_ else found
 
     def decision_function(self, X: RowsLike) -> Array:
         """Return the outputs before the logistic function or softmax: (rows,) for two classes, else (rows, classes)."""

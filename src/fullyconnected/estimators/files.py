@@ -72,7 +72,8 @@ def _labels(estimator: Any) -> dict[str, Any]:
     if classes.dtype.kind not in "biufUO" or not all(isinstance(v, str | bool | int | float) for v in values):
         raise ConfigError(f"a file holds classes that are strings, numbers or bools; got {classes!r:.120}")
     dtype = "O" if classes.dtype.kind == "O" else classes.dtype.str
-    return {"kind": estimator._label_binarizer.y_type_, "dtype": dtype, "classes": values}
+    binarizer = estimator._label_binarizer
+    return {"kind": binarizer.y_type_, "dtype": dtype, "classes": values, "sparse": binarizer.sparse_input_}
 
 
 def plain_value(value: Any) -> Any:

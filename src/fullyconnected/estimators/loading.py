@@ -81,7 +81,7 @@ def load_estimator(path: PathLike) -> MLPClassifier | MLPRegressor:
         if labels is not None:
             estimator.classes_ = labels.classes.copy()
             binarizer = LabelBinarizer().fit(estimator.classes_)
-            binarizer.y_type_ = labels.kind
+            binarizer.y_type_, binarizer.sparse_input_ = labels.kind, described["labels"].get("sparse") is True
             estimator._label_binarizer = binarizer
         if features is not None:
             estimator.feature_names_in_ = np.array(features, dtype=object)
