@@ -605,6 +605,16 @@ def test_a_call_of_partial_fit_that_fails_changes_nothing(kind: str) -> None:
     same(one, other.partial_fit(X, y), rtol=0, atol=0)  # with the moments of before
 
 
+def test_a_warm_start_that_fails_keeps_the_loss() -> None:
+    model = fc.MLPRegressor(**QUICK, warm_start=True).fit(XR, yr)
+    with pytest.raises(ValueError, match="there is no engine"):
+        model.set_params(loss="huber", engine="none such").fit(XR, yr)
+    assert isinstance(model.network_.loss, fc.HalfSquaredError)
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="The estimator is as it was before"):
+        model.set_params(engine="auto", loss=fc.MeanSquaredError()).fit(1e300 * XR, yr)
+    assert isinstance(model.network_.loss, fc.HalfSquaredError)
+
+
 def test_a_warm_start_with_another_architecture_is_refused() -> None:
     model = fc.MLPClassifier(**QUICK, warm_start=True).fit(X, y)
     with pytest.raises(ValueError, match="hidden layers \\[8\\]"):

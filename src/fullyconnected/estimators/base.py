@@ -216,6 +216,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             if len(now or ()) == (epochs if now is curve else 0):
                 during = {name: value for name, value in vars(self).items() if name in DURING_FIT}
                 self.__dict__ = {**before, **during}
+                if "network_" in before:
+                    self.network_.loss = self._loss_
             raise
 
     def _scale(self, X: Any, t: Array, w: Array | None, least: int = 1) -> None:

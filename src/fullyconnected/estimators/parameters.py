@@ -48,6 +48,9 @@ class Names(StrOptions):
     def options(self, given: set[str]) -> None:
         self.theirs = given
 
+    def is_satisfied_by(self, val: Any) -> bool:
+        return isinstance(val, str) and (val in self.theirs or val in self.registry.classes)
+
 
 SIZE = [_interval(Integral, 1, None, "left")]
 ACTIVATION = [Names({"identity", "logistic"}, ACTIVATIONS), ActivationFunction]
@@ -249,8 +252,9 @@ def check_entries(estimator: Any) -> None:
         given: Any = getattr(estimator, name, None)
         if not isinstance(given, str | dict) and hasattr(given, "__iter__"):
             for i, entry in enumerate(given):
-                each = f"{name}[{i}]"
-                validate_parameter_constraints({each: allowed}, {each: entry}, type(estimator).__name__)
+                if type(entry) is not int or entry < 1 or name != "hidden_layer_sizes":  # the check is slow
+                    each = f"{name}[{i}]"
+                    validate_parameter_constraints({each: allowed}, {each: entry}, type(estimator).__name__)
 
 
 def constraints(parameters: dict[str, Parameter]) -> dict[str, list[Any]]:
