@@ -1,5 +1,6 @@
 """What the estimators have beyond scikit-learn's: weights, validation, architecture, losses, and runs that go on."""
 
+import copy
 import os
 import pickle
 import signal
@@ -459,6 +460,28 @@ def test_partial_fit_goes_on_in_a_new_process_with_the_same_bits(more: dict[str,
     same(straight, gone_on, rtol=0, atol=0)
     assert straight.loss_curve_ == gone_on.loss_curve_
     assert straight.t_ == gone_on.t_ == 7 * 150
+
+
+@pytest.mark.parametrize("more", [{}, {"solver": "sgd", "learning_rate": "invscaling"}])
+def test_an_estimator_that_a_callback_pickles_goes_on_from_that_epoch(more: dict[str, Any]) -> None:
+    settings = {**QUICK, "random_state": np.random.RandomState(0), **more}
+    kept: list[bytes] = []
+
+    def keep(epoch: fc.Epoch) -> None:
+        then = copy.copy(model)
+        then.callback = None
+        kept.append(pickle.dumps(then))
+
+    model = fc.MLPClassifier(**settings, callback=keep)
+    model.fit(X, y)
+    gone_on = pickle.loads(kept[5])
+    for _ in range(3):
+        gone_on.partial_fit(X, y)
+    straight = fc.MLPClassifier(**{**settings, "random_state": np.random.RandomState(0), "max_iter": 6}).fit(X, y)
+    for _ in range(3):
+        straight.partial_fit(X, y)
+    same(straight, gone_on, rtol=0, atol=0)
+    assert straight.loss_curve_ == gone_on.loss_curve_
 
 
 @pytest.mark.parametrize(

@@ -114,10 +114,7 @@ class Fitting(progress.Progress):
             self.display.stop()
             if run.checkpoint is not None:
                 run.checkpoint.finish()
-            estimator._optimizer = OptimizerState(
-                optimizer.name, optimizer.lr, stopping.rate, state.lr_factor, state.step, dict(state.slots)
-            )
-            estimator._no_improvement_count = stopping.count
+            self.keep()
         if estimator.early_stopping and state.best is not None:
             estimator.network_.theta, estimator.network_.state[...] = state.best.theta, state.best.state
         if once or run.why_stopped or run.asked_to_stop:
@@ -234,10 +231,20 @@ class Fitting(progress.Progress):
             best = estimator.best_loss_
             estimator.best_loss_ = estimator.loss_ if best is None else min(best, estimator.loss_)
 
+    def keep(self) -> None:
+        """Give the estimator what ``partial_fit`` goes on from, also while it is trained: a callback may pickle it."""
+        if isinstance(rule := self.optimizer, Optimizer):
+            stopping, state = self.run.stopping, self.run.state
+            self.estimator._no_improvement_count = stopping.count
+            self.estimator._optimizer = OptimizerState(
+                rule.name, rule.lr, stopping.rate, state.lr_factor, state.step, dict(state.slots)
+            )
+
     def note(self, epoch: Epoch) -> None:
         """Record an epoch, and tell of it."""
         estimator, score = self.estimator, epoch.metrics.get("score")
         self.record(epoch.loss, epoch.validation_loss, score)
+        self.keep()
         self.display.show(epoch.number, epoch)
         if estimator.verbose:
             print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")  # noqa: T201
