@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -710,6 +711,23 @@ def test_a_warning_advises_what_has_not_been_done_yet() -> None:
     with pytest.warns(ConvergenceWarning, match="divide y by a number") as caught:
         fc.MLPRegressor(scale=True, output_activation="softplus", max_iter=3, random_state=0).fit(XR, 1e4 + yr)
     assert "scale=True" not in str(caught[0].message)
+
+
+@pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
+def test_a_warning_is_at_the_line_of_the_call(kind: str) -> None:
+    def interrupt(epoch: Any) -> None:
+        raise KeyboardInterrupt
+
+    more = {"classes": [0, 1, 2]} if kind == "MLPClassifier" else {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        getattr(fc, kind)(max_iter=2, batch_size=500).fit(X, y)
+        getattr(fc, kind)(batch_size=500).partial_fit(X, y, **more)
+        getattr(fc, kind)(solver="lbfgs", max_iter=2).fit(X, y)
+        getattr(fc, kind)(callback=interrupt).fit(X, y)
+        getattr(fc, kind)(callback=interrupt, solver="lbfgs").fit(X, y)
+    assert len(caught) == 6
+    assert {each.filename for each in caught} == {__file__}
 
 
 def test_a_fit_keeps_to_its_time() -> None:

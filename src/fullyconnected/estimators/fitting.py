@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from dataclasses import dataclass
 from math import inf, isfinite, nan
@@ -102,7 +103,7 @@ class Fitting(progress.Progress):
                 run.asked_to_stop = self.callbacks.epoch(lambda: self.note(run.epoch()))
             self.callbacks.end()
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
+            warn("Training interrupted by user.")
             run.asked_to_stop = True
         except DivergenceError as error:
             if not (estimator.early_stopping and estimator.n_iter_):
@@ -136,7 +137,7 @@ class Fitting(progress.Progress):
             run.train(estimator.max_iter, self)
             self.callbacks.end()
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
+            warn("Training interrupted by user.")
             return
         except DivergenceError as error:
             raise self.not_finite(error) from error
@@ -164,9 +165,7 @@ class Fitting(progress.Progress):
         if given == "auto":
             return min(200, rows)
         if given > rows:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6
-            )
+            warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
         return int(min(given, rows))
 
     def begin(
@@ -263,7 +262,7 @@ class Fitting(progress.Progress):
 
             self.run.__dict__.pop("trainer", None)  # its memory is free for what is looked at
             why = advice.why(self.estimator, self.run.net, self.run.data)
-        warnings.warn(f"{message} {why}".rstrip(), ConvergenceWarning, stacklevel=6)
+        warn(f"{message} {why}".rstrip(), ConvergenceWarning)
 
     def not_finite(self, error: DivergenceError) -> ValueError:
         """Return the error of a fit that has diverged."""
@@ -273,3 +272,12 @@ class Fitting(progress.Progress):
             f"Solver produced non-finite parameter weights. The input data may contain large values and need to be "
             f"preprocessed. {said}"
         )
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line that has called ``fit`` or ``partial_fit``."""
+    frame, level = sys._getframe(), 1
+    inside = ("fullyconnected.", "sklearn.callback.")
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(inside):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
