@@ -239,6 +239,15 @@ def test_a_warm_start_keeps_the_best_weights_of_the_fits_before(rate: float) -> 
         best = model.best_validation_score_
 
 
+def test_a_warm_start_with_another_score_compares_it_with_its_own_epochs_alone() -> None:
+    model = fc.MLPRegressor(**QUICK, warm_start=True, early_stopping=True, n_iter_no_change=2).fit(XR, yr)
+    model.set_params(scoring="neg_mean_squared_error").fit(XR, yr)  # below 0, where R2 was above
+    assert model.n_iter_ == 15
+    assert model.best_validation_score_ == max(model.validation_scores_[-15:]) < 0
+    before = model.best_validation_score_
+    assert model.fit(XR, yr).best_validation_score_ >= before
+
+
 @pytest.mark.parametrize("scoring", ["neg_log_loss", "roc_auc", lambda model, A, b: float(model.score(A, b))])
 def test_any_scorer_can_decide_when_to_stop(scoring: Any) -> None:
     pandas = pytest.importorskip("pandas")
@@ -388,6 +397,13 @@ def test_an_output_activation_does_not_bound_logarithms_of_rates(loss: Any) -> N
     with pytest.raises(ValueError, match=r"output_activation='softplus'.*exponential itself.*output_activation=None"):
         fc.MLPRegressor(loss, output_activation="softplus").fit(XR, np.exp(yr))
     fc.MLPRegressor(loss, output_activation="identity", max_iter=2).fit(XR, np.exp(yr))
+
+
+def test_probabilities_are_those_of_the_loss_that_was_trained() -> None:
+    model = fc.MLPClassifier(**QUICK, loss="hinge").fit(X, y)
+    assert not hasattr(model.set_params(loss="log_loss"), "predict_proba")
+    p = model.fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(model.set_params(loss="hinge").predict_proba(X), p)
 
 
 def test_the_hinge_loss_has_scores_and_no_probabilities() -> None:
@@ -643,6 +659,11 @@ def test_a_warm_start_with_another_architecture_is_refused() -> None:
     model = fc.MLPClassifier(**QUICK, warm_start=True).fit(X, y)
     with pytest.raises(ValueError, match="hidden layers \\[8\\]"):
         model.set_params(hidden_layer_sizes=(9,)).fit(X, y)
+    model.set_params(hidden_layer_sizes=8)
+    with pytest.raises(ValueError, match="what has changed since: dtype"):
+        model.set_params(dtype="float32").fit(X, y)
+    model.set_params(dtype=None).fit(X.astype(np.float32), y)  # with the dtype of the weights
+    assert model.coefs_[0].dtype == np.float64
 
 
 def test_weights_can_be_set_and_seen() -> None:

@@ -258,6 +258,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             changed = [name for name, value in asked.items() if self._built_with[name] != value]
             if net.n_out != n_out:
                 changed.append(f"y, for {n_out} outputs")
+            if self.dtype is not None and self._dtype(X) != net.dtype:
+                changed.append("dtype")
             if changed:
                 raise ValueError(
                     f"training goes on with a network of hidden layers {self._built_with['hidden_layer_sizes']} and "
@@ -266,6 +268,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 )
             if not net.theta.flags.writeable:  # its file is mapped into memory, read-only
                 self.network_ = net.copy()
+            if vars(self).get("_watched", self.scoring) != self.scoring:  # another score begins anew
+                self.best_validation_score_, self._no_improvement_count = None, 0
+            self._watched = self.scoring
             return
         built_with = self._architecture(sizes)
         net = architecture.build(X.shape[1], n_out, self._dtype(X), **built_with)
@@ -284,7 +289,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self.validation_scores_ = [] if self.early_stopping else None  # type: ignore[assignment]
         self.best_validation_score_ = -inf if self.early_stopping else None
         self.best_loss_ = None if self.early_stopping else inf
-        self._no_improvement_count = 0
+        self._no_improvement_count, self._watched = 0, self.scoring
         self.__dict__.pop("_optimizer", None)
 
     def _architecture(self, sizes: list[int]) -> dict[str, Any]:

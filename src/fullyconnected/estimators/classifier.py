@@ -264,7 +264,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return z[:, 0] if z.shape[1] == 1 else z
 
     def _check_probabilities(self) -> bool:
-        if self.loss == "hinge" or (isinstance(self.loss, Loss) and self.loss.link.predicts == "scores"):
+        loss = vars(self).get("_loss_", self.loss)
+        if loss == "hinge" or (isinstance(loss, Loss) and loss.link.predicts == "scores"):
             raise AttributeError("the hinge loss trains scores, not probabilities; use decision_function")
         return True
 
