@@ -44,12 +44,15 @@ class Labels:
         found = self.decide(z)
         return found if found.ndim == 2 else self.classes[found]
 
-    def probabilities(self, p: Array) -> Array:
-        """Return the probabilities of all classes (rows, classes) from the predictions of the loss."""
+    def probabilities(self, z: Array, p: Array) -> Array:
+        """Return the probabilities of all classes (rows, classes) from outputs and the loss's predictions of them."""
         if p.shape[1] == 1 and self.kind != "multilabel-indicator":
             return np.concatenate([1 - p, p], axis=1)
         if self.tells == "labels" and self.kind == "multiclass":  # each class against the rest
-            return p / p.sum(axis=1, keepdims=True)
+            if not (total := p.sum(axis=1, keepdims=True)).all():  # far below 0, where the sigmoid is exp
+                p = np.where(total > 0, p, np.exp(z - z.max(axis=1, keepdims=True)))
+                total = p.sum(axis=1, keepdims=True)
+            return p / total
         return p
 
 
@@ -162,7 +165,8 @@ class Predictor:
         loss: Any = self._net.loss
         if self._labels is None or loss.link.predicts not in ("labels", "classes"):
             raise ConfigError(f"this estimator has no probabilities: its loss is {loss!r}")
-        return self._labels.probabilities(loss.link.predictions(self._outputs(X)))
+        z = self._outputs(X)
+        return self._labels.probabilities(z, loss.link.predictions(z))
 
     def _outputs(self, X: Any) -> Array:
         """Return the network's outputs for rows in any of the forms that ``predict`` takes."""

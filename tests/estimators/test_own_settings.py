@@ -406,6 +406,19 @@ def test_probabilities_are_those_of_the_loss_that_was_trained() -> None:
     np.testing.assert_array_equal(model.set_params(loss="hinge").predict_proba(X), p)
 
 
+def test_probabilities_of_each_class_against_the_rest_sum_to_1_however_small_they_are(tmp_path: Path) -> None:
+    model = fc.MLPClassifier(**QUICK, loss=fc.BinaryCrossEntropy()).fit(X, y)
+    model.coefs_[1][...] = 0.0
+    for z, expected in (
+        ([-800.0, -801.0, -2000.0], [1 / (1 + np.exp(-1)), 1 - 1 / (1 + np.exp(-1)), 0.0]),
+        ([-1.0, -1.0, 800.0], np.array([1, 1, 1 + np.e]) / (3 + np.e)),
+    ):
+        model.intercepts_[1][:] = z
+        model.save(tmp_path / "model")
+        for p in (model.predict_proba(X), fc.Predictor(tmp_path / "model").predict_proba(X)):
+            np.testing.assert_allclose(p, np.tile(expected, (150, 1)), rtol=1e-9)
+
+
 def test_the_hinge_loss_has_scores_and_no_probabilities() -> None:
     for labels, loss in ((y, "hinge"), (np.where(y > 0, "a", "b"), fc.Hinge())):
         model = fc.MLPClassifier(loss=loss, random_state=0, max_iter=200, learning_rate_init=0.01).fit(X, labels)

@@ -273,7 +273,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def predict_proba(self, X: RowsLike) -> Array:
         """Return the probability of each class (rows, classes), in the order of ``classes_``."""
         z = self._outputs(X)
-        return self._label_reader.probabilities(self._loss_.link.predictions(z))
+        return self._label_reader.probabilities(z, self._loss_.link.predictions(z))
 
     @available_if(_check_probabilities)
     def predict_log_proba(self, X: RowsLike) -> Array:
