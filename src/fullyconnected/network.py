@@ -16,7 +16,7 @@ from numpy import empty, ndarray  # as names of their own, since looking them up
 from fullyconnected.activations import activation as as_activation
 from fullyconnected.base import Layer, Loss
 from fullyconnected.core import randomness
-from fullyconnected.core.arrays import Array
+from fullyconnected.core.arrays import Array, aligned
 from fullyconnected.core.checks import (
     UNNAMED,
     Columns,
@@ -162,7 +162,7 @@ class Network:
         self.layers, self.program, self.columns = layers, Program(layers), UNNAMED
         self._loss: Loss | Mapping[str, object] | None = None  # a description if the loss is not registered
         try:
-            self._theta = np.full(self.program.n_params, np.nan, dtype)
+            self._theta = aligned(self.program.n_params, dtype, np.nan)
             self._state = np.full(self.program.n_state, np.nan, dtype)
         except (MemoryError, ValueError):
             raise ConfigError(f"there is no memory for a network of {self.program.n_params:,} parameters") from None

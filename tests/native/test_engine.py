@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -291,6 +292,39 @@ slow = Slow()
                 )  # fmt: skip
                 ways.append(net.theta)
             np.testing.assert_allclose(*ways, rtol=1e-6)
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("epsilon", [1e-30, 1e-8, 1.0])
+    def test_steps_divide_by_any_size_of_gradient(self, dtype, epsilon):
+        """From 0 and the smallest whose squares are normal numbers, up to those that overflow, where the step is 0."""
+        least, most = (1e-15, 1e25) if dtype == np.float32 else (1e-140, 1e170)
+        x = np.diag(np.concatenate([[0.0], np.geomspace(least, most, 40)])).astype(dtype)
+        for optimizer in (
+            fc.Adam(0.1, epsilon=epsilon),
+            fc.Adam(0.1, epsilon=epsilon, epsilon_hat=True),
+            fc.RMSProp(0.1, epsilon=epsilon),
+        ):
+            ways = []
+            for engine in ("numpy", "native"):
+                net = fc.Network([fc.Dense(len(x), 1, init="zeros", bias=False)], dtype=dtype)
+                fc.fit(
+                    net, x, np.ones(len(x)), "absolute_error", optimizer, epochs=1, batch_size=len(x), engine=engine,
+                    progress=False, warn=False,
+                )  # fmt: skip
+                ways.append(net.theta)
+            assert ways[0][-1] == 0
+            assert ways[0][20] > 0
+            normal = np.abs(ways[0]) > 1e3 * np.finfo(dtype).tiny  # the engine takes smaller numbers for 0
+            np.testing.assert_allclose(ways[1][normal], ways[0][normal], rtol=20 * np.finfo(dtype).eps)
+            assert np.abs(ways[1][~normal]).max() <= 1e3 * np.finfo(dtype).tiny
+
+    def test_parameters_begin_with_a_cache_line(self):
+        """So a wide vector of them lies in one line; the engine is some percent faster then."""
+        for dtype in (np.float32, np.float64):
+            net = fc.mlp([3, 5, 2], dtype=dtype, seed=0)
+            assert net.theta.ctypes.data % 64 == 0
+            assert net.theta.flags.c_contiguous
+            assert len(pickle.dumps(net.theta)) < net.theta.nbytes + 200
 
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     @pytest.mark.parametrize("rows", [1, 2, 5, 251, 252, 253, 600, 1000])

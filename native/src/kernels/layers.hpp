@@ -206,18 +206,17 @@ struct Deriving {  // applied to each tile of dL/dx: the derivative of the layer
     }
 };
 
-constexpr ptrdiff_t fetched = 16384;  // a smaller W stays in cache from step to step
+constexpr ptrdiff_t kept_weights = 16384;  // a W of so many stays in cache from step to step
 
 template <class T>
 struct Updating {  // applied to each tile of the gradient of W: the update of the optimizer
     const Update<T>& update;
     ptrdiff_t at, row;  // the place of the product's first row in theta
-    bool decays, fetches;
+    bool decays;
     double& l2_term;
 
     // Prefetches what the update will read while the tile is computed: a row of a tile is in two or three cache lines.
     FC_INLINE void before(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns) const {
-        if (!fetches) return;
         constexpr ptrdiff_t line = 64 / sizeof(T);
         for (ptrdiff_t r = 0; r < rows; r++) {
             const ptrdiff_t from = at + (i + r) * row + j, last = from + columns - 1;
@@ -276,13 +275,18 @@ void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Ope
     const Matrix<const T> x = {op.x.data + c.from, 1, op.x.row}, dy = {op.dy.data, op.dy.row, 1};
     const ptrdiff_t at = op.first.at + c.from * op.n_out;
     T* dW = run.gradient + at;
-    const bool keeps = rows > longest_k || rows * n * op.n_out <= few_products;
-    if (!fused)
-        product<T>(n, op.n_out, rows, x, dy, {dW, op.n_out}, context.scratch, Nothing<T>{}, context.stop, polls);
-    else
+    if (fused && op.first.size > kept_weights) {
+        const bool keeps = rows > longest_k || rows * n * op.n_out <= few_products;
         product<T>(n, op.n_out, rows, x, dy, {keeps ? dW : nullptr, op.n_out}, context.scratch,
-                   Updating<T>{*fused, at, op.n_out, op.first.decays, op.first.size > fetched, l2_term}, context.stop,
-                   polls);
+                   Updating<T>{*fused, at, op.n_out, op.first.decays, l2_term}, context.stop, polls);
+        return;
+    }
+    product<T>(n, op.n_out, rows, x, dy, {dW, op.n_out}, context.scratch, Nothing<T>{}, context.stop, polls);
+    if (fused && !stopped(context.stop)) {  // one long loop is faster than many short ones
+        V<T> l2_terms = {};
+        update<T>(*fused, at, 0, {dW, 0}, 1, n * op.n_out, op.first.decays, l2_terms);
+        l2_term += (double)sum<T>(l2_terms);
+    }
 }
 
 template <class T>

@@ -79,41 +79,51 @@ ptrdiff_t place_of(const T* from, T largest, ptrdiff_t n) {
 
 // 1 - p of the right class, or of the likeliest if the targets are probabilities, is computed as the sum of the other
 // p, not by a subtraction from 1: so the small value and gradient of a right answer are accurate.
+// The logarithms of a few rows are computed together, one in each lane.
 template <class T>
 double softmax_cross_entropy(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
     const ptrdiff_t n = run.n_out;
     double total = 0;
-    for (ptrdiff_t i = from; i < to; i++) {
-        const T* z = run.z.data + i * run.z.row;
-        T *dz = run.dz.data + i * run.dz.row, w = run.batch_weights[i];
-        const T largest = largest_of(z, n);
-        exponentials(z, dz, largest, n);
-        const ptrdiff_t apart = run.classes ? (ptrdiff_t)run.batch_classes[i] : place_of(z, largest, n);
-        const T own = dz[apart];
-        dz[apart] = 0;
-        V<T> sums = {};
-        each<T>(n, [&](Place<T> p) { sums += p.get(dz); });
-        const T others = sum<T>(sums), exps = others + own, rest = others / exps;
-        const T logarithm = log1p<T>(all<T>(others + (own - T(1))))[0];
-        if (run.classes) {
-            each<T>(n, [&](Place<T> p) { p.put(dz, p.get(dz) / exps * w); });
-            dz[apart] = -rest * w;
-            total += (double)((logarithm - (z[apart] - largest)) * w);
-        } else {
-            const T* t = run.batch_t.data + i * run.batch_t.row;
-            V<T> goals = {}, e = {};
-            each<T>(n, [&](Place<T> p) {
-                V<T> goal = p.get(t), log_p = p.get(z) - largest - logarithm;
-                goals += goal;
-                e -= log_p * goal;
-            });
-            const T share = sum<T>(goals);
-            each<T>(n, [&](Place<T> p) {
-                V<T> probability = p.get(dz) / exps, goal = p.get(t);
-                p.put(dz, (probability * (share - goal) - goal * (T(1) - probability)) * w);
-            });
-            dz[apart] = (own / exps * (share - t[apart]) - t[apart] * rest) * w;
-            total += (double)(sum<T>(e) * w);
+    for (ptrdiff_t first = from; first < to; first += lanes<T>) {
+        const ptrdiff_t rows = to - first < lanes<T> ? to - first : lanes<T>;
+        ptrdiff_t aparts[lanes<T>];
+        T largest[lanes<T>], own[lanes<T>] = {}, others[lanes<T>] = {}, rest[lanes<T>], logarithm[lanes<T>];
+        for (ptrdiff_t r = 0; r < rows; r++) {
+            const T* z = run.z.data + (first + r) * run.z.row;
+            T* dz = run.dz.data + (first + r) * run.dz.row;
+            largest[r] = largest_of(z, n);
+            exponentials(z, dz, largest[r], n);
+            aparts[r] = run.classes ? (ptrdiff_t)run.batch_classes[first + r] : place_of(z, largest[r], n);
+            own[r] = dz[aparts[r]];
+            dz[aparts[r]] = 0;
+            others[r] = sum_of(dz, n);
+        }
+        store(rest, load(others) / (load(others) + load(own)));
+        store(logarithm, log1p<T>(load(others) + (load(own) - T(1))));
+        for (ptrdiff_t r = 0; r < rows; r++) {
+            const ptrdiff_t i = first + r, apart = aparts[r];
+            const T *z = run.z.data + i * run.z.row, w = run.batch_weights[i], exps = others[r] + own[r];
+            T* dz = run.dz.data + i * run.dz.row;
+            if (run.classes) {
+                each<T>(n, [&](Place<T> p) { p.put(dz, p.get(dz) / exps * w); });
+                dz[apart] = -rest[r] * w;
+                total += (double)((logarithm[r] - (z[apart] - largest[r])) * w);
+            } else {
+                const T* t = run.batch_t.data + i * run.batch_t.row;
+                V<T> goals = {}, e = {};
+                each<T>(n, [&](Place<T> p) {
+                    V<T> goal = p.get(t), log_p = p.get(z) - largest[r] - logarithm[r];
+                    goals += goal;
+                    e -= log_p * goal;
+                });
+                const T share = sum<T>(goals);
+                each<T>(n, [&](Place<T> p) {
+                    V<T> probability = p.get(dz) / exps, goal = p.get(t);
+                    p.put(dz, (probability * (share - goal) - goal * (T(1) - probability)) * w);
+                });
+                dz[apart] = (own[r] / exps * (share - t[apart]) - t[apart] * rest[r]) * w;
+                total += (double)(sum<T>(e) * w);
+            }
         }
     }
     return total;

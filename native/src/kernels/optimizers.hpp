@@ -50,6 +50,7 @@ FC_INLINE void update_as(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<c
     const bool l2 = decays && u.l2 != 0, shrinks = rule == Rule::adam && decays && u.shrink != 1;
     const T lr = u.lr, decay = u.decay, grown = u.grown, epsilon = u.epsilon, beta2 = u.beta2;
     const T beta1_rest = u.beta1_rest, beta2_rest = u.beta2_rest, shrink = u.shrink, pulled = u.l2;
+    V<T> terms = {};  // in a register: each vector would wait for the one before in memory
     for (ptrdiff_t r = 0; r < rows; r++) {
         const ptrdiff_t from = at + r * row;
         T *theta = u.theta + from, *m = rule == Rule::adam ? u.m + from : nullptr;
@@ -58,7 +59,7 @@ FC_INLINE void update_as(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<c
             V<T> g = p.get(gradient.data + r * gradient.row), w = p.get(theta);
             if (l2) {
                 g = multiply_add<T>(w, all(pulled), g);
-                l2_terms += w * w * pulled;
+                terms += w * w * pulled;
             }
             if constexpr (rule == Rule::sgd) w -= g * lr;
             if constexpr (rule == Rule::momentum) {
@@ -74,7 +75,7 @@ FC_INLINE void update_as(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<c
             if constexpr (rule == Rule::rmsprop) {
                 V<T> size = multiply_add<T>(p.get(v), all(decay), g * g * grown);
                 p.put(v, size);
-                w -= g / (square_root<T>(size) + epsilon) * lr;
+                w -= quotient<T>(g, square_root<T>(size) + epsilon) * lr;
             }
             if constexpr (rule == Rule::adam) {
                 V<T> mean = p.get(m), size = p.get(v);
@@ -83,11 +84,12 @@ FC_INLINE void update_as(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<c
                 p.put(m, mean);
                 p.put(v, size);
                 if (shrinks) w *= shrink;
-                w = multiply_add<T>(mean / (square_root<T>(size) + epsilon), all(-lr), w);
+                w = multiply_add<T>(quotient<T>(mean, square_root<T>(size) + epsilon), all(-lr), w);
             }
             p.put(theta, w);
         });
     }
+    l2_terms += terms;
 }
 
 // Updates rows of n parameters, `row` apart in theta and beginning at `at`, by their gradient. If l2 shrinks them, adds

@@ -2,7 +2,8 @@
 //
 // A tile is tile_rows x (tile_vectors vectors) of C, kept in registers over a block of k. B is copied panel by panel,
 // so that the innermost loop reads contiguous memory; a panel stays in the first-level cache for all rows of A. A is
-// read in place if k runs along memory, else it is copied into panels, too.
+// read in place if k runs along memory, else it is copied into panels, too. What stays in the first-level cache anyway
+// is read in place: B if A has not many rows, and A.
 //
 // Source: Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008; Van Zee and van de Geijn,
 // "BLIS", 2015. The order of the loops differs: with a few hundred rows, A's block and not B's stays in the
@@ -24,6 +25,11 @@ constexpr ptrdiff_t longest_k = 512;  // the longest block, for products that ke
 template <class T>
 constexpr ptrdiff_t block_a = 98304 * 4 / (ptrdiff_t)sizeof(T);  // A's block takes 384 kB
 constexpr ptrdiff_t few_rows = 12;                               // for so few rows of A, B is read in place
+constexpr ptrdiff_t some_rows = 40;                              // and for so many, if B stays in the first-level cache
+template <class T>
+constexpr ptrdiff_t cached_a = 16384 / (ptrdiff_t)sizeof(T);
+template <class T>
+constexpr ptrdiff_t cached_b = 32768 / (ptrdiff_t)sizeof(T);
 
 constexpr ptrdiff_t few_products = 128;  // so few are computed by a plain loop
 
@@ -57,29 +63,31 @@ struct TileOf {
     bool add;        // to what C holds
 };
 
-// The layout of A and B in memory. If the compiler knows the strides, the loop over k has no arithmetic but the sums.
-enum class Strides {
-    any,
-    any_in_part,  // only a part of B's last vector is read
-    panels,       // A's and B's panels
-    rows          // A's k along memory, and B's panels
+// How A and B lie in memory. What the compiler knows of it needs no arithmetic in the loop over k.
+enum class LayoutA {
+    panel,    // copied into rows of tile_rows numbers, one for each k
+    along_k,  // k runs along memory
+    across_k  // the rows of a tile do
+};
+enum class LayoutB {
+    panel,         // copied into rows of tile_columns numbers
+    in_place,      // read where it is
+    in_place_part  // the same, and only a part of the last vector is read
 };
 
-template <class T, int rows, int vectors, Strides strides>
+template <class T, int rows, int vectors, LayoutA a_is, LayoutB b_is>
 void tile(const TileOf<T>& t) {
     V<T> sums[rows][vectors] = {};
     const T *a = t.a, *b = t.b;
-    const ptrdiff_t a_row = strides == Strides::panels ? 1 : t.a_row;
-    const ptrdiff_t a_k = strides == Strides::panels ? tile_rows : strides == Strides::rows ? 1 : t.a_k;
-    const ptrdiff_t b_row = strides == Strides::panels || strides == Strides::rows ? tile_columns<T> : t.b_row;
-    constexpr int unrolled = strides == Strides::panels || strides == Strides::rows ? 4 : 1;
+    const ptrdiff_t a_row = a_is == LayoutA::along_k ? t.a_row : 1;
+    const ptrdiff_t a_k = a_is == LayoutA::along_k ? 1 : a_is == LayoutA::panel ? tile_rows : t.a_k;
+    const ptrdiff_t b_row = b_is == LayoutB::panel ? tile_columns<T> : t.b_row;
+    constexpr int unrolled = b_is == LayoutB::in_place_part ? 1 : 4;
     ptrdiff_t k = t.k;
-    if constexpr (unrolled > 1) {  // C is prefetched while the sums are computed
 #pragma GCC unroll 6
-        for (int r = 0; r < rows; r++) {
-            __builtin_prefetch(t.c + r * t.c_row, 1);
-            __builtin_prefetch(t.c + r * t.c_row + vectors * lanes<T> - 1, 1);
-        }
+    for (int r = 0; r < rows; r++) {  // C is prefetched while the sums are computed
+        __builtin_prefetch(t.c + r * t.c_row, 1);
+        __builtin_prefetch(t.c + r * t.c_row + vectors * lanes<T> - 1, 1);
     }
     const T* from[rows];  // the next element of each row of A
 #pragma GCC unroll 6
@@ -89,17 +97,17 @@ void tile(const TileOf<T>& t) {
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
             const T* at = b + l * b_row + v * lanes<T>;
-            row[v] = strides == Strides::any_in_part && v == vectors - 1 ? load_part(at, t.cols) : load(at);
+            row[v] = b_is == LayoutB::in_place_part && v == vectors - 1 ? load_part(at, t.cols) : load(at);
         }
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) {
-            V<T> left = all((strides == Strides::rows ? from[r] : a + r * a_row)[l * a_k]);
+            V<T> left = all((a_is == LayoutA::along_k ? from[r] : a + r)[l * a_k]);
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; v++) sums[r][v] += left * row[v];
         }
     };
-    for (; unrolled > 1 && k >= unrolled; k -= unrolled, a += unrolled * a_k, b += unrolled * b_row) {
-        if constexpr (strides == Strides::rows) {  // prefetch for the next tile, a cache line of each row at a time
+    for (; k >= unrolled; k -= unrolled, a += unrolled * a_k, b += unrolled * b_row) {
+        if constexpr (a_is == LayoutA::along_k) {  // prefetch for the next tile, a cache line of each row at a time
             if (k % (64 / (ptrdiff_t)sizeof(T)) < unrolled) {
 #pragma GCC unroll 6
                 for (int r = 0; r < rows; r++) __builtin_prefetch(from[r] + tile_rows * a_row);
@@ -107,7 +115,7 @@ void tile(const TileOf<T>& t) {
         }
 #pragma GCC unroll 4
         for (int l = 0; l < unrolled; l++) step(l);
-        if constexpr (strides == Strides::rows) {
+        if constexpr (a_is == LayoutA::along_k) {
 #pragma GCC unroll 6
             for (int r = 0; r < rows; r++) {
                 from[r] += unrolled;
@@ -140,32 +148,42 @@ void tile(const TileOf<T>& t) {
 template <class T>
 using Tile = void (*)(const TileOf<T>&);
 
-template <class T, int vectors, Strides strides>
-constexpr Tile<T> tiles_of[tile_rows] = {tile<T, 1, vectors, strides>, tile<T, 2, vectors, strides>,
-                                         tile<T, 3, vectors, strides>, tile<T, 4, vectors, strides>,
-                                         tile<T, 5, vectors, strides>, tile<T, 6, vectors, strides>};
+template <class T, int vectors, LayoutA a_is, LayoutB b_is>
+constexpr Tile<T> tiles_of[tile_rows] = {tile<T, 1, vectors, a_is, b_is>, tile<T, 2, vectors, a_is, b_is>,
+                                         tile<T, 3, vectors, a_is, b_is>, tile<T, 4, vectors, a_is, b_is>,
+                                         tile<T, 5, vectors, a_is, b_is>, tile<T, 6, vectors, a_is, b_is>};
 
-template <class T, Strides strides>
+template <class T, LayoutA a_is, LayoutB b_is>
 FC_INLINE const Tile<T>* tiles_as(ptrdiff_t vectors) {
     if constexpr (tile_vectors == 4) {
-        if (vectors == 4) return tiles_of<T, 4, strides>;
-        if (vectors == 3) return tiles_of<T, 3, strides>;
+        if (vectors == 4) return tiles_of<T, 4, a_is, b_is>;
+        if (vectors == 3) return tiles_of<T, 3, a_is, b_is>;
     }
-    return vectors == 2 ? tiles_of<T, 2, strides> : tiles_of<T, 1, strides>;
+    return vectors == 2 ? tiles_of<T, 2, a_is, b_is> : tiles_of<T, 1, a_is, b_is>;
 }
 
-// The tile functions for this number of vectors, for 1 to tile_rows rows.
-template <class T>
-FC_INLINE const Tile<T>* tiles_for(ptrdiff_t vectors, Strides strides) {
-    switch (strides) {
-        case Strides::any_in_part:
-            return tiles_as<T, Strides::any_in_part>(vectors);
-        case Strides::panels:
-            return tiles_as<T, Strides::panels>(vectors);
-        case Strides::rows:
-            return tiles_as<T, Strides::rows>(vectors);
+template <class T, LayoutA a_is>
+FC_INLINE const Tile<T>* tiles_of_b(ptrdiff_t vectors, LayoutB b_is) {
+    switch (b_is) {
+        case LayoutB::panel:
+            return tiles_as<T, a_is, LayoutB::panel>(vectors);
+        case LayoutB::in_place:
+            return tiles_as<T, a_is, LayoutB::in_place>(vectors);
         default:
-            return tiles_as<T, Strides::any>(vectors);
+            return tiles_as<T, a_is, LayoutB::in_place_part>(vectors);
+    }
+}
+
+// The tile functions for this number of vectors, for 1 to tile_rows rows. Where A is copied, B is, too.
+template <class T>
+FC_INLINE const Tile<T>* tiles_for(ptrdiff_t vectors, LayoutA a_is, LayoutB b_is) {
+    switch (a_is) {
+        case LayoutA::panel:
+            return tiles_as<T, LayoutA::panel, LayoutB::panel>(vectors);
+        case LayoutA::along_k:
+            return tiles_of_b<T, LayoutA::along_k>(vectors, b_is);
+        default:
+            return tiles_of_b<T, LayoutA::across_k>(vectors, b_is);
     }
 }
 
@@ -332,8 +350,9 @@ void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<co
     if (stopped(stop)) return;  // its inputs may be incomplete
     if (m * n * k <= few_products && c.data) return small_product(m, n, k, a, b, c, done);
     if (m == 1 && b.column == 1 && c.data) return row_product(n, k, a, b, c, done);
-    const bool pack_b = m > few_rows || b.column != 1;
-    const bool pack_a = a.column != 1 && m > tile_rows && n > tile_columns<T> && k > 16;
+    const bool pack_a = a.column != 1 && m * k > cached_a<T> && m > tile_rows && n > tile_columns<T> && k > 16;
+    const bool pack_b = pack_a || b.column != 1 || m > (k * n <= cached_b<T> ? some_rows : few_rows);
+    const LayoutA a_is = pack_a ? LayoutA::panel : a.column == 1 ? LayoutA::along_k : LayoutA::across_k;
     const ptrdiff_t deep = depth_of(k, c.data ? block_k : longest_k);
     ptrdiff_t high = m;
     if (m * deep > block_a<T>) high = block_a<T> / deep / tile_rows * tile_rows;
@@ -346,10 +365,7 @@ void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<co
             for (ptrdiff_t j = 0; j < n; j += tile_columns<T>) {
                 const ptrdiff_t columns = n - j < tile_columns<T> ? n - j : tile_columns<T>;
                 const ptrdiff_t vectors = (columns + lanes<T> - 1) / lanes<T>, rest = columns % lanes<T>;
-                const Strides strides = !pack_b         ? (rest ? Strides::any_in_part : Strides::any)
-                                        : pack_a        ? Strides::panels
-                                        : a.column == 1 ? Strides::rows
-                                                        : Strides::any;
+                const LayoutB b_is = pack_b ? LayoutB::panel : rest ? LayoutB::in_place_part : LayoutB::in_place;
                 TileOf<T> of = {depth, nullptr, a.row, a.column, b.at(k_from, j),
                                 b.row, nullptr, c.row, rest,     k_from > 0};
                 if (pack_b) {
@@ -357,9 +373,8 @@ void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<co
                     pack<T>({of.b, b.row, b.column}, depth, columns, scratch.b, of.b_row);
                     of.b = scratch.b;
                 }
-                if (pack_a) of.a_row = 1, of.a_k = tile_rows;
                 if (!c.data) of.c = scratch.tile, of.c_row = tile_columns<T>;
-                const Tile<T>* tiles = tiles_for<T>(vectors, strides);
+                const Tile<T>* tiles = tiles_for<T>(vectors, a_is, b_is);
                 for (ptrdiff_t i = i_from; i < i_to; i += tile_rows) {
                     const ptrdiff_t rows = i_to - i < tile_rows ? i_to - i : tile_rows;
                     of.a = pack_a ? scratch.a + (i - i_from) * depth : a.at(i, k_from);

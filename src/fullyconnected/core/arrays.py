@@ -18,9 +18,22 @@ from fullyconnected.errors import InputTypeError, MissingNameError, ShapeError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["BLOCK", "Array", "Buffer", "BufferSpecs", "Cache", "Shape", "Views", "allocate", "bind_buffers", "dot"]
+__all__ = [
+    "BLOCK",
+    "Array",
+    "Buffer",
+    "BufferSpecs",
+    "Cache",
+    "Shape",
+    "Views",
+    "aligned",
+    "allocate",
+    "bind_buffers",
+    "dot",
+]
 
 BLOCK = 1024  # products that are added up in their own dtype, before float64 takes over
+LINE = 64  # bytes of a cache line, and of the widest vector of a processor
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
@@ -94,6 +107,16 @@ def dot(xp: Any, a: Array, b: Array) -> Any:
     for at in range(0, a.size, BLOCK):
         total = xp.add(total, xp.vdot(a[at : at + BLOCK], b[at : at + BLOCK]), dtype=np.float64)
     return total
+
+
+def aligned(size: int, dtype: np.dtype[Any], value: float) -> Array:
+    """Return a flat vector of one value that begins with a cache line, so that no wide vector lies in two of them."""
+    dtype = np.dtype(dtype)
+    memory = np.empty(size * dtype.itemsize + LINE, np.uint8)
+    first = -memory.__array_interface__["data"][0] % LINE
+    vector = memory[first : first + size * dtype.itemsize].view(dtype)
+    vector.fill(value)
+    return vector
 
 
 def allocate(wanted: BufferSpecs, dtype: np.dtype[Any], xp: Any = np) -> dict[str, Array]:

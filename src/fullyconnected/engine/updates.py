@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fullyconnected.base import Optimizer
-from fullyconnected.core.arrays import Array, Cache, Shape, Views
+from fullyconnected.core.arrays import Array, Cache, Shape, Views, aligned
 from fullyconnected.core.contracts import check_shapes, is_foreign
 from fullyconnected.program.description import Tensor
 from fullyconnected.program.guard import WatchedRule
@@ -37,7 +37,7 @@ def new_slots(rule: Optimizer, program: Program, dtype: np.dtype[Any]) -> dict[s
     for tensor in program.tensors:
         for name, shape in _shapes(rule, tensor, "slot_shapes").items():
             sizes[name] = sizes.get(name, 0) + math.prod(shape)
-    return {name: np.zeros(size, dtype) for name, size in sizes.items()}
+    return {name: aligned(size, dtype, 0.0) for name, size in sizes.items()}
 
 
 def slots_of(rule: Optimizer, program: Program, slots: Mapping[str, Array]) -> list[dict[str, Array]]:
