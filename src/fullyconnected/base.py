@@ -408,13 +408,21 @@ class Loss(Settings):
 
     def of_checked(self, z: Array, t: Array, w: Array | None) -> tuple[float, Array]:
         """Return loss and gradient as ``__call__`` does, for arguments that are checked and encoded already."""
-        wanted = self.buffers(*z.shape)
-        c = bind_buffers(allocate(wanted, z.dtype), wanted, z.dtype)
+        return self.evaluator(z, w)(z, t)
+
+    def evaluator(self, like: Array, w: Array | None) -> Callable[[Array, Array], tuple[float, Array]]:
+        """Return a function of outputs of this shape, and targets, whose memory is allocated once; see of_checked."""
+        wanted = self.buffers(*like.shape)
+        c = bind_buffers(allocate(wanted, like.dtype), wanted, like.dtype)
         if w is not None:
             self.set_weights(c, w)
-        dz = np.empty_like(z, order="C")
-        with np.errstate(all="ignore"):  # what overflows is infinite or NaN in the result
-            return float(guarded_loss(self)(z, t, c, dz)), dz
+        dz, value_and_gradient = np.empty_like(like, order="C"), guarded_loss(self)
+
+        def evaluate(z: Array, t: Array) -> tuple[float, Array]:
+            with np.errstate(all="ignore"):  # what overflows is infinite or NaN in the result
+                return float(value_and_gradient(z, t, c, dz)), dz
+
+        return evaluate
 
 
 class Metric(Settings):

@@ -6,6 +6,7 @@ import numpy as np
 
 from fullyconnected.base import Loss
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.contracts import is_foreign
 from fullyconnected.program.data import Data
 
 __all__ = ["Level", "level_of", "targets_of"]
@@ -43,9 +44,10 @@ def level_of(data: Data, z: Array) -> Level:
     """Return the level of the loss of outputs ``z`` (rows, n_out)."""
     loss, w = data.loss, data.weights
     z = z.astype(np.float64)
+    evaluate = loss.evaluator(z, w)
 
     def value(outputs: Array) -> float:
-        return loss.of_checked(np.ascontiguousarray(np.broadcast_to(outputs, z.shape)), data.t, w)[0]
+        return evaluate(np.ascontiguousarray(np.broadcast_to(outputs, z.shape)), data.t)[0]
 
     t = targets_of(data.t, z.shape[1])
     estimates = [np.zeros(z.shape[1])]
@@ -71,6 +73,8 @@ def _outputs(loss: Loss, predictions: Array) -> Array:
 def _constants(loss: Loss, t: Array, w: Array | None) -> list[Array]:
     """Return constant outputs of which one is the best, or nearly so, for every loss of the library."""
     mean = np.average(t, axis=0, weights=w)
+    if loss.link.predicts in ("classes", "labels", "rates") and not is_foreign(loss):
+        return [_outputs(loss, mean)]  # a likelihood, which is largest for the observed frequencies
     most = np.eye(t.shape[1])[mean.argmax()]  # the margin of a hinge loss is met by the most frequent class
     middle = np.quantile(t, getattr(loss, "q", 0.5), axis=0)
     return [_outputs(loss, mean), _outputs(loss, middle), mean, most]

@@ -12,9 +12,10 @@ from fullyconnected.diagnosis.of_history import of_history
 from fullyconnected.diagnosis.of_step import of_step
 from fullyconnected.diagnosis.trial import LEARNED, of_trial, steps_of
 from fullyconnected.network import Network
-from fullyconnected.program.data import Data
+from fullyconnected.program.data import BatchLoader, Data
 from fullyconnected.program.program import Program
 from fullyconnected.program.sources import ArraySource
+from fullyconnected.program.workspace import Workspace
 from fullyconnected.training.history import History
 
 __all__ = ["Examination", "examine"]
@@ -59,12 +60,16 @@ def examine(
     program, dtype = net.program, net.program.input_dtype(net.dtype)
     sample = sampled(data, program, dtype, max(FEW, min(SOME, ENTRIES // net.n_in)) if quick else ROWS)
     x = sample.x.block(0, len(sample.x))
-    z = net.predict(x, engine="numpy")
+    workspace = Workspace(program, net.theta.copy(), net.state.copy(), len(x), loss=data.loss, input_gradient=True)
+    batch = BatchLoader(sample, workspace).load_all()
+    with np.errstate(all="ignore"):
+        batch.forward(train=False)
+    z = batch.z.copy()
     level = level_of(sample, z)
     trained = history is not None or _is_trained(net)
     found = list(of_scales(net, data, level, names))
     scaled = not found
-    found += of_step(program, sample, net.theta, net.state, scaled=scaled)
+    found += of_step(batch, sample, net.state, scaled=scaled)
     finite = np.isfinite(z).all() and not any(each.name == "not_finite" for each in found)
     untried = "" if steps_of(program) else "it is too large to try"
     untried = "the scales of features or targets must be mended first" if not scaled else untried

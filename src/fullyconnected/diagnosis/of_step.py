@@ -1,6 +1,6 @@
 """Findings about a network in one step: units that do nothing, equal units, and gradients that vanish or explode.
 
-The step is that of training (``train=True``), on copies of the network's vectors.
+The step is that of training (``train=True``), in a workspace with copies of the network's vectors.
 
 The limits are from networks that learn: for iris, digits, wine, diabetes and breast cancer, standardised, with 1 to 4
 hidden layers of 8 to 128 units of relu, tanh, sigmoid, gelu or elu, fresh and after 100 epochs, and for wine and digits
@@ -20,7 +20,7 @@ from fullyconnected.core.wording import printable
 from fullyconnected.diagnosis.findings import Finding
 from fullyconnected.engine.task import Task
 from fullyconnected.optimizers import Adam
-from fullyconnected.program.data import BatchLoader, Data
+from fullyconnected.program.data import Data
 from fullyconnected.program.description import Operation
 from fullyconnected.program.program import Program
 from fullyconnected.program.workspace import Batch, Workspace
@@ -52,26 +52,30 @@ class _Flow(NamedTuple):
     dx: float  # and with respect to its input
 
 
-def of_step(program: Program, data: Data, theta: Array, state: Array, *, scaled: bool) -> Iterator[Finding]:
-    """Yield what one step on all rows shows; if it is not finite, that alone.
+def of_step(batch: Batch, data: Data, state: Array, *, scaled: bool) -> Iterator[Finding]:
+    """Yield what one step on all rows of a batch shows; if it is not finite, that alone.
 
+    ``state`` holds the running statistics, of which the batch's workspace has a copy that the step changes.
     ``scaled`` says that features and targets have suitable scales: if not, large gradients are a consequence.
     """
-    workspace = Workspace(program, theta.copy(), state.copy(), len(data.x), loss=data.loss, input_gradient=True)
-    batch = BatchLoader(data, workspace).load_all()
+    workspace = batch.workspace
+    program, theta = workspace.program, workspace.theta
     train = len(data.x) >= program.least_rows
     with np.errstate(all="ignore"):
         workspace.at(0, 0)
-        if (broken := batch.find_not_finite(train=train)) is not None:
-            yield _not_finite(program, data, theta, state, batch, *broken)
-            return
-        workspace.at(0, 0)
         batch.forward(train=train)
-        units = list(_units(batch)) if len(data.x) >= FEW else []  # overwrites what backward needs
-        workspace.at(0, 0)
-        batch.forward(train=train)
-        batch.loss_of(batch.z)
+        loss = float(batch.loss_of(batch.z))
         flow = _flow(batch)
+        outputs = all(np.isfinite(y).all() for *_, y in batch.bound())
+        vectors = all(np.isfinite(each).all() for each in (theta, state, workspace.gradient))
+        if not (outputs and vectors and np.isfinite([loss, *(norm for _, *norms in flow for norm in norms)]).all()):
+            workspace.at(0, 0)
+            if (broken := batch.find_not_finite(train=train)) is not None:
+                yield _not_finite(program, data, theta, state, batch, *broken)
+                return
+        workspace.at(0, 0)
+        batch.forward(train=train)  # once more, since backward may overwrite what forward has kept
+        units = list(_units(batch)) if len(data.x) >= FEW else []
     units = [*_twins(program, workspace), *units]
     yield from units
     yield from _between_layers(program, flow, workspace, scaled=scaled, units=bool(units))

@@ -68,7 +68,8 @@ def scale_of(a: Array | Source) -> Scale:
             return _of_entries(part)
         rows = part.block(0, len(part))
         mean = rows.mean(axis=0)
-        return Scale(mean, rows.std(axis=0), np.abs(rows - mean).max(axis=0))
+        off = rows - mean
+        return Scale(mean, np.sqrt(np.square(off).mean(axis=0)), np.abs(off).max(axis=0))
 
 
 def _of_entries(part: SparseSource) -> Scale:
