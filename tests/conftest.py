@@ -51,6 +51,7 @@ SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts
     "native/test_vector_math.py",
     "test_annotations.py::test_callers",
     "test_annotations.py::test_nothing_loads",
+    "test_benchmarks.py",
     "test_cli.py::TestCheck",
     "test_cli.py::TestWhereOutputGoes",
     "test_cli.py::test_every_row",
