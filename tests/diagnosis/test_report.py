@@ -127,6 +127,9 @@ class TestEstimators:
         assert fc.diagnose(fitted, X, self.labels).findings == fc.diagnose(trained, X, T, None, history).findings
         fitted.loss_curve_ = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5]
         assert [each.name for each in fc.diagnose(fitted, X, self.labels).findings] == ["loss_still_falling"]
+        vars(fitted).update(early_stopping=True, n_iter_=6, max_iter=200)
+        assert fc.diagnose(fitted, X, self.labels).ok  # it was early stopping that ended the fit
+        fitted.max_iter = 6
         fitted.validation_loss_curve_ = [1.0, 0.5, 0.8, 0.9, 1.0, 1.0]
         assert [each.name for each in fc.diagnose(fitted, X, self.labels).findings] == ["overfitting"]
         assert fc.diagnose(fitted, X, self.labels, history=history).ok  # what is given counts

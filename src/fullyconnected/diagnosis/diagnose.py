@@ -133,8 +133,11 @@ def _history(given: Any, estimator: Any) -> History | None:
     if given is None and estimator is not None:
         curve = getattr(estimator, "loss_curve_", None)
         if curve is not None:
+            early = getattr(estimator, "early_stopping", False) and estimator.n_iter_ < estimator.max_iter
             return History(
-                loss=list(curve), validation_loss=list(getattr(estimator, "validation_loss_curve_", ()) or ())
+                loss=list(curve),
+                validation_loss=list(getattr(estimator, "validation_loss_curve_", ()) or ()),
+                stopped="patience" if early else "epochs",
             )
     if given is None or isinstance(given, History):
         return given
