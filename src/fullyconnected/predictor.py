@@ -10,7 +10,7 @@ from unicodedata import normalize
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.checks import as_array, columns_of
+from fullyconnected.core.checks import as_array, column_labels, columns_of
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, DataError, FileFormatError, InputTypeError, ShapeError
 from fullyconnected.network import Network
@@ -171,24 +171,25 @@ class Predictor:
     def _outputs(self, X: Any) -> Array:
         """Return the network's outputs for rows in any of the forms that ``predict`` takes."""
         if isinstance(X, Mapping):
-            X = self._from_columns(X, tuple(X))
+            X = self._from_columns(X, list(X))
         elif isinstance(X, list | tuple):
             X = as_array(X, "X")
-        elif self.features is not None and (names := columns_of(X)) is not None and names != self.features:
-            X = self._from_columns(X, names)
+        elif self.features is not None and columns_of(X) not in (None, self.features):
+            X = self._from_columns(X, column_labels(X) or [])
         if getattr(X, "ndim", 2) > 2:
             raise ShapeError(f"X has shape {X.shape}; (rows, {self._net.n_in}) is wanted, as in scikit-learn")
         return self._net.predict(X)
 
-    def _from_columns(self, X: Any, names: tuple[str, ...]) -> Array:
-        """Return the rows of a table or dict whose columns have these names."""
+    def _from_columns(self, X: Any, labels: list[Any]) -> Array:
+        """Return the rows of a table or dict whose columns have these labels, in any of Unicode's forms."""
         if self.features is None:
             raise InputTypeError("the estimator was trained without names of columns: give an array (rows, features)")
+        names = [normalize("NFC", str(label)) for label in labels]
         if lacking := [name for name in self.features if name not in names]:
             raise ShapeError(f"the column {lacking[0]!r} is missing; there are {', '.join(map(repr, names))}")
         if twice := [name for name in self.features if names.count(name) > 1]:
             raise ShapeError(f"the column {twice[0]!r} is in the table more than once")
-        columns = [np.atleast_1d(np.asarray(X[name])) for name in self.features]
+        columns = [np.atleast_1d(np.asarray(X[labels[names.index(name)]])) for name in self.features]
         if len({column.shape for column in columns}) > 1 or columns[0].ndim > 1:
             raise ShapeError("the columns differ in length, or are not (rows,)")
         for i, name in enumerate(self.features):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,20 @@ def test_a_predictor_reads_tables_and_dicts_by_name(tmp_path: Path) -> None:
                            (X * np.nan, "NaN|nan|finite")]:  # fmt: skip
         with pytest.raises(ValueError, match=message):
             predictor.predict(given)
+
+
+@pytest.mark.parametrize("name", ["gr\u00f6\u00dfe", "gro\u0308\u00dfe"])
+def test_names_are_read_in_any_form_of_unicode(name: str, tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(X, columns=["a", "b", name, "d"])
+    model = fc.MLPClassifier(**QUICK).fit(table, y)
+    model.save(tmp_path / "model")
+    wanted = model.predict_proba(table)
+    np.testing.assert_array_equal(fc.load_estimator(tmp_path / "model").predict_proba(table), wanted)
+    for form in ("NFC", "NFD"):
+        other = table.rename(columns={name: unicodedata.normalize(form, name)})
+        for given in (other, other[other.columns[::-1]], other.to_dict("list")):
+            np.testing.assert_array_equal(fc.Predictor(tmp_path / "model").predict_proba(given), wanted)
 
 
 def test_a_predictor_takes_rows_of_numbers_in_any_form_and_refuses_the_rest_clearly(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "as_array",
     "as_rows",
     "as_weights",
+    "column_labels",
     "columns_of",
     "count",
     "duration",
@@ -214,6 +215,12 @@ def columns_of(table: Any) -> tuple[str, ...] | None:
     >>> columns_of([[1, 2]]) is None
     True
     """
+    labels = column_labels(table)
+    return None if labels is None else tuple(normalize("NFC", str(label)) for label in labels)
+
+
+def column_labels(table: Any) -> list[Any] | None:
+    """Return the labels of a table's columns as they are; None for arrays, and for columns that are counted from 0."""
     if isinstance(table, np.ndarray) or callable(getattr(table, "collect", None)):  # a LazyFrame, without rows yet
         return None
     arrow = type(table).__module__.startswith("pyarrow")  # whose .columns is the data itself
@@ -221,7 +228,7 @@ def columns_of(table: Any) -> tuple[str, ...] | None:
     if labels is None or callable(labels):
         return None
     labels = list(labels)
-    return None if labels == list(range(len(labels))) else tuple(normalize("NFC", str(label)) for label in labels)
+    return None if labels == list(range(len(labels))) else labels
 
 
 def same_columns(known: tuple[str, ...] | None, found: tuple[str, ...] | None, what: str, attribute: str) -> None:

@@ -83,8 +83,8 @@ def load_estimator(path: PathLike) -> MLPClassifier | MLPRegressor:
             binarizer = LabelBinarizer().fit(estimator.classes_)
             binarizer.y_type_, binarizer.sparse_input_ = labels.kind, described["labels"].get("sparse") is True
             estimator._label_binarizer = binarizer
-        if features is not None:
-            estimator.feature_names_in_ = np.array(features, dtype=object)
+        if features is not None:  # in the form in which they were given
+            estimator.feature_names_in_ = np.array(described["features"], dtype=object)
     except Exception as error:
         raise FileFormatError(f"{printable(path)} does not describe an estimator: {error!s:.300}") from error
     return estimator
