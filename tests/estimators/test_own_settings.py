@@ -805,3 +805,27 @@ def test_an_estimator_is_diagnosed_with_whatever_it_was_fitted_with() -> None:
     assert fc.diagnose(model, table, y).ok
     with pytest.raises(fc.errors.DataError, match=r"in another order .* x\[list\(estimator\.feature_names_in_\)\]"):
         fc.diagnose(model, table[list("dcba")], y)
+
+
+@pytest.mark.parametrize(
+    ("more", "wanted", "not_wanted"),
+    [
+        ({}, "lower learning_rate_init, or set activation", "of solver"),
+        ({"solver": fc.RMSProp(0.001)}, "lower the learning rate of solver, or set activation", "learning_rate_init"),
+        ({"solver": "lbfgs"}, ': set activation="leaky_relu"', "learning"),
+    ],
+)
+def test_a_warning_advises_what_the_solver_has(more: dict[str, Any], wanted: str, not_wanted: str) -> None:
+    model = fc.MLPClassifier(**{**QUICK, "max_iter": 1}, warm_start=True, **more).fit(X, y)
+    model.intercepts_[0] = np.full(8, -100.0)
+    with pytest.warns(ConvergenceWarning, match="8 of the 8 units") as caught:
+        model.fit(X, y)
+    assert wanted in str(caught[0].message)
+    assert not_wanted not in str(caught[0].message)
+
+
+def test_a_warning_about_sparse_features_advises_what_keeps_the_zeros() -> None:
+    with pytest.warns(ConvergenceWarning, match="set scale=True, or put a StandardScaler"):
+        fc.MLPClassifier(**QUICK).fit(1e6 * X, y)
+    with pytest.warns(ConvergenceWarning, match="put a MaxAbsScaler"):
+        fc.MLPClassifier(**QUICK).fit(csr_array(1e6 * X), y)

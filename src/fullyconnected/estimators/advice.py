@@ -31,6 +31,17 @@ ADVICE = {
     "overfitting": "set early_stopping=True, or raise alpha",
     "loss_still_falling": "raise max_iter or learning_rate_init",
 }
+# a solver chooses its own steps and takes all rows: a learning rate, clipping and early stopping are not for it
+OF_SOLVERS = ADVICE | {
+    "dead_units": 'set activation="leaky_relu"',
+    "saturated_units": 'scale X, or set activation="relu"',
+    "gradients_exploding": "set layer_norm=True, or raise alpha",
+    "loss_rising": "",
+    "loss_oscillating": "",
+    "loss_above_chance": "raise max_iter",
+    "overfitting": "raise alpha, or lower hidden_layer_sizes",
+    "loss_still_falling": "raise max_iter",
+}
 
 
 def why(estimator: Any, net: Network, data: Data) -> str:
@@ -40,20 +51,26 @@ def why(estimator: Any, net: Network, data: Data) -> str:
     found = examine(net, data, history, None if names is None else tuple(map(str, names)), quick=True).findings
     one = data.t.ndim == 1 or data.t.shape[1] == 1
     told = [
-        f"{_in_their_words(each.seen, one)}: {advice}." for each in found if (advice := _advice(each.name, estimator))
+        f"{_in_their_words(each.seen, one)}: {advice}."
+        for each in found
+        if (advice := _advice(each.name, estimator, sparse=data.x.sparse))
     ]
     return " ".join(each if each.startswith("y") else each[:1].upper() + each[1:] for each in told[:MOST])
 
 
-def _advice(finding: str, estimator: Any) -> str | None:
+def _advice(finding: str, estimator: Any, *, sparse: bool) -> str | None:
     """Return what to change in the estimator, of what it has not done yet; None if there is nothing to say."""
-    advice = ADVICE.get(finding)
-    if finding == "loss_still_falling" and not hasattr(estimator, "partial_fit"):
-        return "raise max_iter"  # a solver chooses its own steps
+    if finding == "features_unscaled" and sparse:
+        return "put a MaxAbsScaler before the estimator, which keeps the zeros"
     if finding == "overfitting" and estimator.early_stopping:
         return "raise alpha, or lower hidden_layer_sizes"
     if finding == "targets_unscaled" and (estimator.scale or getattr(estimator, "output_activation", None) is not None):
         return "divide y by a number that brings it near 1"
+    if not hasattr(estimator, "partial_fit"):
+        return OF_SOLVERS.get(finding)
+    advice = ADVICE.get(finding)
+    if advice is not None and not isinstance(estimator.solver, str):  # which has its own
+        return advice.replace("learning_rate_init", "the learning rate of solver")
     return advice
 
 
