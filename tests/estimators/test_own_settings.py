@@ -17,7 +17,8 @@ from scipy.sparse import csr_array
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import make_scorer, max_error
-from sklearn.preprocessing import scale
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, scale
 
 import fullyconnected as fc
 from fullyconnected.estimators.rows import shuffled, stratified
@@ -793,6 +794,13 @@ def test_classifiers_of_all_kinds_are_diagnosed(loss: Any, labels: Any) -> None:
     model = fc.MLPClassifier((8,), solver="lbfgs", loss=loss, random_state=0, alpha=0, max_iter=20).fit(X, labels)
     told = fc.diagnose(model, X, labels).about.split("the loss on them is ")[1].split(",")[0]
     assert float(told) == pytest.approx(model.loss_, rel=1e-3)
+
+
+def test_the_last_step_of_a_pipeline_is_diagnosed() -> None:
+    model = make_pipeline(StandardScaler(), fc.MLPClassifier((8,), solver="lbfgs", random_state=0)).fit(9 * X + 5, y)
+    with pytest.raises(fc.errors.InputTypeError, match=r"fc\.diagnose\(model\[-1\], model\[:-1\]\.transform\(x\), t\)"):
+        fc.diagnose(model, 9 * X + 5, y)  # type: ignore[arg-type]
+    assert fc.diagnose(model[-1], model[:-1].transform(9 * X + 5), y).ok
 
 
 def test_an_estimator_is_diagnosed_with_whatever_it_was_fitted_with() -> None:

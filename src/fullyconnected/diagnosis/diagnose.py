@@ -92,6 +92,8 @@ def diagnose(
         raise InputTypeError(
             f"a Network is diagnosed, or a fitted estimator with one, network_; got a {type(estimator).__name__}: "
             f"fc.diagnose(net, x, t, loss)"
+            + "; of a pipeline, its last step: fc.diagnose(model[-1], model[:-1].transform(x), t)"
+            * hasattr(estimator, "named_steps")
         )
     loss = net.loss if loss is None else loss
     if loss is None:
