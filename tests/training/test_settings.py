@@ -42,7 +42,7 @@ def test_fit_has_each_setting_with_the_same_default_and_type_and_describes_it():
         (n, p.default, p.annotation) for n, p in record.items()
     ]
     for name in settings:
-        assert f"\n    {name} : " in fc.fit.__doc__
+        assert f"\n{name} : " in inspect.getdoc(fc.fit)
 
 
 def test_every_setting_reaches_the_run_by_fit_and_by_epochs(monkeypatch):
