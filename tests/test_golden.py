@@ -231,3 +231,16 @@ def test_constants_of_the_data(name):
     np.testing.assert_allclose(y, golden[f"{name}/y"], rtol=1e-14)
     np.testing.assert_allclose(fc.Network([there], dtype="float64").predict(x), y, atol=1e-6)
     np.testing.assert_allclose(fc.Network([back], dtype="float64").predict(y), golden[f"{name}/back"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["robust", "missing"])
+def test_robust_constants_and_missing_values(name):
+    golden = load_file(Path(__file__).parent / "golden" / "sklearn.safetensors")
+    x = golden["x" if name == "robust" else "missing/x"]
+    layer = fc.Standardize.fit(x, **{name: True})
+    np.testing.assert_allclose(layer.mean, golden[f"{name}/mean"], rtol=1e-12)
+    np.testing.assert_allclose(layer.scale, golden[f"{name}/scale"], rtol=1e-8)
+    exact = fc.Standardize(mean=golden[f"{name}/mean"], scale=golden[f"{name}/scale"], missing=name == "missing")
+    y = fc.Network([exact], dtype="float64").predict(x)
+    np.testing.assert_allclose(y[:, :5], golden[f"{name}/y"], rtol=1e-14, atol=1e-300)
+    assert name == "robust" or np.array_equal(y[:, 5:], golden["missing/gone"])

@@ -73,7 +73,7 @@ const double* copied(Arena& arena, const std::vector<double>& from) {
 template <class T>
 std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, T* state, ptrdiff_t rows, bool trains) {
     std::vector<Operation<T>> operations;
-    Rows<T> x = rows_of<T>(arena, rows, specs.front().n_in);
+    Rows<T> x = rows_of<T>(arena, rows, std::max(specs.front().n_in, specs.front().n_out));
     for (const OpSpec& spec : specs) {
         Operation<T> op{};
         op.kind = named(kinds, spec.kind);
@@ -84,11 +84,13 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
         op.first = {spec.first_at, spec.first_size, spec.decays};
         op.second = {spec.second_at, spec.second_size, false};
         op.layer = spec.layer, op.partner = spec.partner;
+        op.clip = spec.clip, op.missing = spec.missing;
         op.x = x;
         // what reads the rows as they are given is done while they are gathered
         op.y = op.kind == Kind::save || op.kind == Kind::standardize ? x : rows_of<T>(arena, rows, op.n_out);
         const bool normalises = op.kind == Kind::layer_norm || op.kind == Kind::batch_norm;
-        const bool keeps = op.kind == Kind::dropout || op.kind == Kind::save || keeps_derivative(op.function);
+        const bool bends = op.clip || op.missing;  // its derivative is not the same in each row
+        const bool keeps = op.kind == Kind::dropout || op.kind == Kind::save || bends || keeps_derivative(op.function);
         if (op.kind == Kind::layer_norm || (trains && (normalises || keeps)))
             op.kept = rows_of<T>(arena, rows, op.n_out);
         if (normalises) op.rate = arena.take<T>(std::max(rows, op.n_in));

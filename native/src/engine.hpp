@@ -30,6 +30,7 @@ struct OpSpec {
     ptrdiff_t state_at;
     int layer, partner;
     std::vector<double> means, scales;
+    bool clip, missing;  // of standardize
 };
 
 struct LossSpec {

@@ -277,7 +277,9 @@ NB_MODULE(_native, m) {
         .def_rw("layer", &OpSpec::layer)
         .def_rw("partner", &OpSpec::partner)
         .def_rw("means", &OpSpec::means)
-        .def_rw("scales", &OpSpec::scales);
+        .def_rw("scales", &OpSpec::scales)
+        .def_rw("clip", &OpSpec::clip)
+        .def_rw("missing", &OpSpec::missing);
     nb::class_<LossSpec>(m, "LossSpec")
         .def(nb::init<>())
         .def_rw("name", &LossSpec::name)

@@ -79,6 +79,7 @@ struct Operation {
     Part first, second;             // W and b, or gamma and beta
     T *running_mean, *running_var;  // BatchNorm's running state
     const double *means, *scales;   // Standardize's and Rescale's constants
+    bool clip, missing;             // Standardize's
     int layer;                      // its number in the program, which identifies its random numbers
     int partner;                    // the index of the save that belongs to an add
 

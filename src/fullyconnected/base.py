@@ -25,7 +25,7 @@ import numpy as np
 
 from fullyconnected.core import deprecation
 from fullyconnected.core.arrays import Array, BufferSpecs, Cache, Shape, Views, allocate, bind_buffers, dot
-from fullyconnected.core.checks import as_array, as_weights, count, number
+from fullyconnected.core.checks import as_array, as_weights, count, number, require_finite
 from fullyconnected.core.contracts import IN_CACHES, check_class, check_shapes, guarded, is_foreign, read_only
 from fullyconnected.core.settings import Settings, settings
 from fullyconnected.errors import ConfigError, ShapeError
@@ -152,6 +152,21 @@ class Layer(Settings):
 
     def kink_distances(self, p: Views, x: Array) -> Array | None:
         """Return the signed distance of each unit from each of its kinks; None if there are no kinks."""
+        return None
+
+    def check_rows(self, x: Array, what: str, first: int = 0) -> None:
+        """Raise if rows as they are given cannot be used; called if ``reads_raw``, and by default for NaN and infinity.
+
+        ``what`` is their name in the message, and ``first`` the number of the first of them. A layer that takes NaN as
+        a missing value, or codes of categories, checks column by column what it takes.
+        """
+        require_finite(x, what, np.dtype(np.float64), first)
+
+    def input_units(self, x: Array) -> Array | None:
+        """Return the unit of each entry of rows as they are given, for the steps of gradient checks; None for 1.
+
+        A 0 says that there is no gradient with respect to the entry, as for a missing value or a code: it is left out.
+        """
         return None
 
 

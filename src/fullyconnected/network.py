@@ -280,7 +280,7 @@ class Network:
         from fullyconnected.program.data import as_source  # here, as elsewhere, what the import can do without
 
         same_columns(self.columns.x, columns_of(x), "x", "net.columns.x")
-        source = as_source(x, self.n_in, self.program.input_dtype(self.dtype), empty=True, sparse=True)
+        source = as_source(x, self.program, self.dtype, empty=True, sparse=True)
         return self._outputs(source, engine, n_threads)
 
     def _outputs(self, x: Source, engine: str, n_threads: int | None) -> Array:

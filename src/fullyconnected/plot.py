@@ -105,8 +105,8 @@ def decision_boundary(
     if not isinstance(net, Network):
         raise InputTypeError(f"the first argument is a Network; got {net!r:.200}")
     same_columns(net.columns.x, columns_of(x), "x", "net.columns.x")
-    x = as_rows(x, net.n_in)
-    require_finite(x, "x", net.program.input_dtype(net.dtype))
+    x = as_rows(x, net.n_in, missing=net.program.reads_raw)
+    net.program.check_rows(x, "x", net.dtype)
     t = same_rows(len(x), as_array(t, "t"), "t")
     require_finite(t, "t", net.dtype)
     columns = _columns(columns, net.n_in)
@@ -184,7 +184,7 @@ class _Plane:
         others = net.n_in - 2
         held = f" (the other {f'{others} are' if others > 1 else 'is'} at the mean)" if others else ""
         self.labels = f"input {columns[0]}{held}", f"input {columns[1]}"
-        rows = np.tile(x.mean(axis=0, dtype=np.float64), (GRID, 1))
+        rows = np.tile(np.ma.masked_invalid(x).mean(axis=0, dtype=np.float64).filled(0), (GRID, 1))
         rows[:, columns[0]] = self.u
         self.z = np.empty((GRID, GRID, net.n_out))
         for i, height in enumerate(self.v):  # a line at a time, since all points together would take much memory
@@ -282,7 +282,8 @@ class _Plane:
 
 
 def _padded(side: Array, most: float) -> tuple[float, float]:
-    low, high = float(side.min()), float(side.max())
+    there = side[~np.isnan(side)]  # others are missing
+    low, high = (float(there.min()), float(there.max())) if len(there) else (0.0, 0.0)
     pad = 0.08 * (high - low) or 0.05 * abs(low) or 1.0
     return max(low - pad, -most), min(high + pad, most)
 

@@ -114,7 +114,9 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
         loss = LOSSES.build(name, **MEMORY.get(name, {}))
         stack = layers(draw, draw(st.integers(1, width)), 0)
         if draw(st.booleans()):
-            stack.insert(0, fc.Standardize(stack[0].n_in, -0.5, draw(st.sampled_from([0.5, 2.0]))))
+            stack.insert(
+                0, fc.Standardize(stack[0].n_in, -0.5, draw(st.sampled_from([0.5, 2.0])), clip=draw(st.booleans()))
+            )
         wanted = draw(st.integers(loss.min_outputs, max(width, 2)))
         if stack[-1].n_out < loss.min_outputs or output_activation(Program(stack)) in loss.link.refuses:
             stack.append(fc.Dense(stack[-1].n_out, wanted))

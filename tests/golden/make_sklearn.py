@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save_file
-from sklearn.preprocessing import StandardScaler
+from sklearn.impute import MissingIndicator
+from sklearn.preprocessing import RobustScaler, StandardScaler
 
 rng = np.random.default_rng(20240229)
 x = rng.normal(size=(12, 5)) * [1, 1e-6, 1e5, 1, 0] + [1e9, 0, 3, -40, 0.1]  # timestamps, scales, a constant column
@@ -22,4 +23,12 @@ for name, weights in (("plain", None), ("weighted", w)):
     y = scaler.transform(x)
     found = {"mean": scaler.mean_, "scale": scaler.scale_, "y": y, "back": scaler.inverse_transform(y)}
     golden |= {f"{name}/{key}": np.array(value, order="C") for key, value in found.items()}
+robust = RobustScaler().fit(x)
+golden |= {"robust/mean": robust.center_, "robust/scale": robust.scale_, "robust/y": robust.transform(x)}
+holes = x.copy()
+holes[[1, 4, 4, 9], [0, 0, 2, 1]] = np.nan
+scaler = StandardScaler().fit(holes)  # of the values that are there
+gone = MissingIndicator(features="all").fit_transform(holes).astype(float)
+golden |= {"missing/x": holes, "missing/mean": scaler.mean_, "missing/scale": scaler.scale_, "missing/gone": gone}
+golden["missing/y"] = np.nan_to_num(scaler.transform(holes))
 save_file(golden, Path(__file__).parent / "sklearn.safetensors")

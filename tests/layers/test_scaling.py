@@ -100,6 +100,168 @@ class TestConstants:
         assert net.layers == before
 
 
+class TestRobust:
+    def test_median_and_quartiles(self):
+        far = X.copy()
+        far[0] = 1e15
+        layer = fc.Standardize.fit(far, robust=True)
+        low, middle, high = np.quantile(far, (0.25, 0.5, 0.75), axis=0)
+        np.testing.assert_array_equal(layer.mean, middle)
+        np.testing.assert_array_equal(layer.scale[:3], (high - low)[:3])
+        assert layer.scale[3] == 0.5 * (1e15 - 0.1)  # the quartiles are equal, and the range is not 0
+        assert fc.Standardize.fit(np.full((9, 1), 7.0), robust=True) == fc.Standardize(1, mean=7.0)
+
+    def test_weights(self):
+        w = RNG.integers(0, 4, 61)
+        x = RNG.normal(size=(61, 2))
+        repeated = np.repeat(x, w, axis=0)
+        layer = fc.Standardize.fit(x, w, robust=True)
+        low, middle, high = np.quantile(repeated, (0.25, 0.5, 0.75), axis=0, method="inverted_cdf")
+        np.testing.assert_allclose(layer.mean, middle)
+        np.testing.assert_allclose(layer.scale, high - low)
+        assert fc.Standardize.fit(x, w > 1, robust=True) == fc.Standardize.fit(x[w > 1], robust=True)
+        assert fc.Standardize.fit(x, 0.1 * w, robust=True) == fc.Standardize.fit(x, 3e5 * w, robust=True)
+
+    def test_sparse_rows_and_missing_values(self):
+        sparse = pytest.importorskip("scipy.sparse")
+        x = RNG.normal(size=(60, 5)) * (RNG.random((60, 5)) < 0.7)
+        assert fc.Standardize.fit(sparse.coo_array(x), robust=True) == fc.Standardize.fit(x, robust=True)
+        x[3], x[:, 4] = np.nan, np.nan
+        layer = fc.Standardize.fit(x, robust=True, missing=True)
+        there = fc.Standardize.fit(np.delete(x, 3, axis=0)[:, :4], robust=True)
+        assert layer.mean == (*there.mean, 0.0)
+        assert layer.scale == (*there.scale, 1.0)
+
+
+HOLES = X[:, :3].copy()
+HOLES[RNG.random(HOLES.shape) < 0.2] = np.nan
+HOLES[7] = np.nan
+
+
+@ENGINES
+@DTYPES
+class TestMissingValues:
+    def test_values_and_indicators(self, engine, dtype):
+        w = RNG.random(60)
+        layer = fc.Standardize.fit(HOLES, w, missing=True)
+        gone = np.isnan(HOLES)
+        weights = w[:, None] * ~gone
+        mean = (weights * np.nan_to_num(HOLES)).sum(axis=0) / weights.sum(axis=0)
+        np.testing.assert_allclose(layer.mean, mean, rtol=1e-14)
+        y = fc.Network([layer], dtype=dtype).predict(HOLES, engine=engine)
+        assert y.shape == (60, 6)
+        np.testing.assert_array_equal(y[:, 3:], gone)
+        assert not y[:, :3][gone].any()
+        plain = fc.Network([fc.Standardize(mean=layer.mean, scale=layer.scale)], dtype=dtype)
+        filled = plain.predict(np.nan_to_num(HOLES), engine=engine)
+        np.testing.assert_array_equal(y[:, :3][~gone], filled[~gone])
+        for row in (0, 7):  # alone
+            one = fc.Network([layer], dtype=dtype).predict(HOLES[row : row + 1], engine=engine)
+            np.testing.assert_array_equal(one, y[row : row + 1])
+
+    def test_it_trains(self, engine, dtype):
+        t = np.nan_to_num(HOLES[:, 0] - 1e9) + np.isnan(HOLES[:, 1])
+        for settings in ({}, {"clip": True}):
+            layer = fc.Standardize.fit(HOLES, missing=True, **settings)
+            net = fc.Network([layer, fc.Dense(6, 16, "tanh"), fc.Dense(16, 1)], dtype=dtype, seed=0)
+            fc.fit(net, HOLES, t, "half_squared_error", fc.Adam(0.02), epochs=200, seed=0, batch_size=16, engine=engine,
+                   validation=(HOLES, t), progress=False)  # fmt: skip
+            assert net.evaluate(HOLES, t, "half_squared_error", ["r2"], engine=engine).metrics["r2"] > 0.95
+
+    def test_without_being_asked_they_are_refused(self, engine, dtype):
+        net = fc.Network([fc.Standardize(3), fc.Dense(3, 1)], dtype=dtype)
+        with pytest.raises(errors.DataError, match=r"x\[\d+, \d\] is nan; x must be finite"):
+            net.predict(HOLES, engine=engine)
+        net = fc.Network([fc.Standardize(3, missing=True), fc.Dense(6, 1)], dtype=dtype)
+        for wrong in (np.inf, -np.inf):
+            x = HOLES.copy()
+            x[5, 2] = wrong
+            with pytest.raises(errors.DataError, match=r"x\[5, 2\] is -?inf"):
+                net.predict(x, engine=engine)
+            with pytest.raises(errors.DataError, match=r"x\[5, 2\] is -?inf"):
+                fc.fit(net, x, HOLES[:, 0], "half_squared_error", engine=engine, progress=False)
+        with pytest.raises(errors.DataError, match="nan"):
+            fc.Standardize.fit(HOLES)
+        with pytest.raises(errors.InputTypeError, match="missing of Standardize is True or False"):
+            fc.Standardize(3, missing="yes")
+
+    def test_of_tables_and_masks(self, engine, dtype):
+        pandas = pytest.importorskip("pandas")
+        layer = fc.Standardize.fit(HOLES, missing=True)
+        net = fc.Network([layer, fc.Dense(6, 1)], dtype=dtype, seed=0)
+        expected = net.predict(HOLES, engine=engine)
+        table = pandas.DataFrame(HOLES, columns=list("abc")).astype("Float64")
+        masked = np.ma.masked_invalid(HOLES)
+        objects = HOLES.astype(object)
+        objects[np.isnan(HOLES)] = None
+        for x in (table, masked, objects, HOLES.tolist()):
+            assert fc.Standardize.fit(x, missing=True) == layer
+            np.testing.assert_array_equal(net.predict(x, engine=engine), expected)
+        for x in (table, masked, objects):
+            with pytest.raises(errors.DataError):
+                fc.Network([fc.Standardize(3), fc.Dense(3, 1)]).predict(x)
+
+    def test_they_are_looked_at(self, engine, dtype):
+        x = HOLES.copy()
+        x[:, 1] = np.nan
+        net = fc.Network([fc.Standardize.fit(x, missing=True), fc.Dense(6, 1)], dtype=dtype, seed=0)
+        found = fc.diagnose(net, x, T, "half_squared_error").findings
+        assert ("features_constant", "x[:, 1]") in {(each.name, each.where) for each in found}
+        assert "missing" not in str(fc.draw(net, x[:2]))
+
+    def test_the_input_gradient_leaves_them_out(self, engine, dtype):
+        layer = fc.Standardize.fit(HOLES, missing=True, clip=True)
+        net = fc.Network([layer, fc.Dense(6, 5, "tanh"), fc.Dense(5, 1)], dtype=dtype, seed=0)
+        t = np.arange(60.0) / 60
+        x, t = HOLES[:9], t[:9]
+        g = net.gradients(x, t, "half_squared_error", engine=engine)
+        assert not g.x[np.isnan(x)].any()
+        report = fc.check_gradients(net, x, t, "half_squared_error", engine=engine)
+        assert report.ok, report
+        assert report.tensors[-1].left_out == np.isnan(x).sum()
+        assert "entries are missing values or codes, which have no gradient, and are left out: in column" in str(report)
+
+
+class TestSmoothClip:
+    @ENGINES
+    def test_values_and_slopes(self, engine):
+        x = np.array([0.0, 0.1, -3.0, 7.0, -1e5, 1e9, -1e120, 1e300])[:, None]
+        net = fc.Network([fc.Standardize(1, 1.0, 2.0, clip=True), fc.Dense(1, 1, init="ones")], dtype="float64")
+        z = (x - 1) / 2
+        np.testing.assert_allclose(net.predict(x, engine=engine), z / np.hypot(1, z / 3), rtol=1e-15)
+        assert np.abs(net.predict(x, engine=engine)).max() <= 3
+        g = net.gradients(x, np.zeros(8), "half_squared_error", engine=engine)
+        with np.errstate(under="ignore"):
+            slopes = net.predict(x) / 8 * np.hypot(1, z / 3) ** -3 / 2
+        np.testing.assert_allclose(g.x, slopes, rtol=1e-12, atol=1e-200)
+
+    def test_a_gradient_of_a_missing_value_is_wrong(self, monkeypatch):
+        backward = fc.Standardize.backward
+
+        def wrong(self, p, x, c, y, dy, g, dx):
+            backward(self, p, x, c, y, dy, g, dx)
+            if dx is not None:
+                dx[np.isnan(x)] = 1e-3
+
+        monkeypatch.setattr(fc.Standardize, "backward", wrong)
+        net = fc.Network([fc.Standardize(3, 0.0, 1e5, missing=True), fc.Dense(6, 1)], dtype="float64", seed=0)
+        report = fc.check_gradients(net, HOLES[:8], np.zeros(8), "half_squared_error")
+        assert report.wrong
+        assert "a missing value or a code has no gradient" in str(report)
+
+    def test_it_is_told_saved_and_explained(self, tmp_path):
+        layer = fc.Standardize(2, [1, 2], 2, clip=True, missing=True)
+        assert repr(layer) == "Standardize(2, mean=(1.0, 2.0), scale=2.0, clip=True, missing=True)"
+        net = fc.Network([layer, fc.Dense(4, 1)], seed=0)
+        net.save(tmp_path / "net.safetensors")
+        for twin in (fc.load(tmp_path / "net.safetensors"), pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
+            assert twin.layers == net.layers
+        assert "where x is missing" in net.summary(width=200)
+        shown = str(fc.explain(net, [[1.5, np.nan], [9.0, 1.0]], [1.0, 2.0], "half_squared_error"))
+        assert "d1 = (0 if isnan(x) > 0 else (x - mean1) / scale1)" in shown
+        assert "y1 = [d1 / h1 | isnan(x)]" in shown
+
+
 class TestItsPlace:
     @pytest.mark.parametrize(
         "layers",

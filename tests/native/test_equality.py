@@ -235,7 +235,7 @@ def test_the_same_threads_give_the_same_bits(threads):
 def test_threads_share_the_work_and_change_the_last_bits_alone(dtype):
     rng = np.random.default_rng(0)
     layers = [
-        fc.Standardize(120, 0.1, 2.0),
+        fc.Standardize(120, 0.1, 2.0, clip=True),
         fc.Dense(120, 150, "gelu"),
         fc.BatchNorm(),
         fc.LayerNorm(),

@@ -49,7 +49,7 @@ def same_after_a_file(path, layers, dtype=np.float32):
 def test_every_layer_comes_back(name, dtype, tmp_path):
     example = LAYERS.classes[name].example(4)
     for layer in (example, altered(example)):
-        layers = [layer, fc.Dense(4, 3)] if layer.reads_raw else [fc.Dense(3, 4), layer]
+        layers = [layer, fc.Dense(layer.n_out, 3)] if layer.reads_raw else [fc.Dense(3, 4), layer]
         loaded = same_after_a_file(tmp_path / "net", layers, dtype)
         assert loaded.layers[layers.index(layer)] == layer.with_input_width(4)
 

@@ -283,7 +283,7 @@ def test_the_matrix_of_the_caller_is_not_changed():
 
 def test_a_sorted_csr_matrix_is_read_in_place():
     x = sparse.csr_matrix(X)
-    source = as_source(x, N, np.dtype(np.float32), sparse=True)
+    source = as_source(x, fc.mlp([N, 1]).program, np.dtype(np.float32), sparse=True)
     assert np.shares_memory(source.csr.data, x.data)
     assert np.shares_memory(source.csr.indices, x.indices)
 
@@ -384,7 +384,7 @@ def test_indices_are_looked_at_and_not_what_the_matrix_remembers_of_them():
     row = int(np.argmax(np.diff(x.indptr) > 1))
     part = slice(x.indptr[row], x.indptr[row + 1])
     x.indices[part], x.data[part] = x.indices[part][::-1].copy(), x.data[part][::-1].copy()
-    source = as_source(x, N, np.dtype(np.float64), sparse=True)
+    source = as_source(x, fc.mlp([N, 1]).program, np.dtype(np.float64), sparse=True)
     assert np.array_equal(source.block(0, ROWS), X)
     assert source.csr.has_sorted_indices
     assert not np.shares_memory(source.csr.data, x.data)

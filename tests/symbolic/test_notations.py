@@ -28,7 +28,7 @@ from fullyconnected.symbolic.expression import (
 from fullyconnected.symbolic.notation import WHOLE, Notation
 
 A, B = Name("A"), Name("b", "1")
-OPERANDS = {"clip": 3, "max": 2, "onehot": 2, "pick": 2}
+OPERANDS = {"clip": 3, "max": 2, "onehot": 2, "pick": 2, "beside": 2, "left": 2}
 NODES = [
     A,
     Name("m", "W1", of="L", new=True),

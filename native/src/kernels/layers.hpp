@@ -370,8 +370,10 @@ void backward(ThreadContext<T>& context, const Operation<T>& op, const Operation
             return layer_norm_backward(op, run.theta, r);
         case Kind::standardize:
             for (ptrdiff_t i = r.from; i < r.to; i++)
-                for (ptrdiff_t j = 0; j < n; j++)
-                    op.dx.data[i * op.dx.row + j] = (T)((double)op.dy.data[i * op.dy.row + j] / op.scales[j]);
+                for (ptrdiff_t j = 0; j < n; j++) {
+                    const double slope = op.kept.data ? (double)op.kept.data[i * op.kept.row + j] : 1;
+                    op.dx.data[i * op.dx.row + j] = (T)((double)op.dy.data[i * op.dy.row + j] * slope / op.scales[j]);
+                }
             return;
         case Kind::rescale:
             for (ptrdiff_t i = r.from; i < r.to; i++)

@@ -20,13 +20,29 @@ void cast_rows(const From* from, const int64_t* order, ptrdiff_t first, Rows<T> 
     }
 }
 
-// The same for an operation that standardises: all arithmetic is in float64, and its result alone is cast.
+// The same for an operation that standardises: all arithmetic is in float64, and its result alone is cast. Where its
+// derivative by the standardised value is not 1 everywhere, it is kept for backward, if that is wanted.
 template <class T, class From>
 void standardize_rows(const From* from, const int64_t* order, ptrdiff_t first, const Operation<T>& op, Range r) {
     for (ptrdiff_t i = r.from; i < r.to; i++) {
         const From* row = from + (order ? order[i] : first + i) * op.n_in;
         T* out = op.y.data + i * op.y.row;
-        for (ptrdiff_t j = 0; j < op.n_in; j++) out[j] = (T)(((double)row[j] - op.means[j]) / op.scales[j]);
+        T *kept = op.kept.data ? op.kept.data + i * op.kept.row : nullptr, *gone = op.missing ? out + op.n_in : nullptr;
+        for (ptrdiff_t j = 0; j < op.n_in; j++) {
+            double z = ((double)row[j] - op.means[j]) / op.scales[j], slope = 1;
+            if (gone) {
+                gone[j] = z != z;
+                if (z != z) z = slope = 0;
+            }
+            if (op.clip) {  // far from 0, the square must not overflow
+                const double far = 1e100, third = (z > far ? far : z < -far ? -far : z) / 3;
+                const double root = __builtin_sqrt(1 + third * third);
+                z = 3 * third / root;
+                slope /= root * root * root;
+            }
+            out[j] = (T)z;
+            if (kept) kept[j] = (T)slope;
+        }
     }
 }
 

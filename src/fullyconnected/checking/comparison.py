@@ -43,8 +43,14 @@ class Subject:
     claimed_loss: float  # in the network's dtype
     l2: float = 0.0
     culprit: Callable[[], str] = field(default=lambda: "the loss")  # the place of the first values that are not finite
-    # the size of each entry of an array, of which steps are a share; of others, the entry's own size, 1 at least
+    # the size of each entry of an array, of which steps are a share; of others, the entry's own size, 1 at least. An
+    # entry whose unit is 0 has no gradient: it is a missing value or a code.
     units: Mapping[str, Array] = field(default_factory=dict)
+
+    def still(self, name: str) -> Array:
+        """Return which entries of an array have no gradient."""
+        units = self.units.get(name)
+        return np.zeros(self.arrays[name].shape, bool) if units is None else units == 0
 
     def step_at(self, name: str, entry: tuple[int, ...], step: float) -> float:
         """Return the step for an entry: ``step``, times its unit."""
@@ -55,7 +61,7 @@ class Subject:
         loss = self.center if math.isfinite(self.claimed_loss) else self.claimed_loss
         culprit = "" if self.finite else self.culprit()
         tensors = tuple(
-            self.tensor(name, step, tolerance, _choose(a.size, entries, rng))
+            self.tensor(name, step, tolerance, _choose(np.flatnonzero(~self.still(name)), entries, rng))
             for name, a in self.arrays.items()
             if a.size
         )
@@ -169,7 +175,9 @@ class Comparison:
     ) -> None:
         self.subject, self.name, self.array, self.claimed = subject, name, subject.arrays[name], claimed
         self.step, self.tolerance, self.chosen = step, tolerance, chosen
+        self.still = subject.still(name)
         self.slopes = claimed.copy()  # entries that are not chosen, or lie on a kink, count as equal
+        self.slopes[self.still] = 0
         self.bounds = np.zeros(self.array.shape)
         self.examined: dict[tuple[int, ...], Slope] = {}
         self.wrong: list[tuple[int, ...]] = []
@@ -184,6 +192,9 @@ class Comparison:
 
     def run(self) -> None:
         array, name, subject = self.array, self.name, self.subject
+        self.wrong = [tuple(map(int, entry)) for entry in np.argwhere(self.still & (self.claimed != 0))]
+        if self.wrong:
+            return
         for entry in zip(*np.unravel_index(self.chosen, array.shape), strict=True):
             self.slopes[entry] = subject.sides(array, entry, subject.step_at(name, entry, self.step)).slope
         while off := self._off():
@@ -262,7 +273,7 @@ class Comparison:
         count, finite = len(self.chosen), self.subject.finite
         unresolved = len(self.unresolved) if finite else count
         compared = count - len(self.kinks) - unresolved
-        verdict = "wrong" if self.wrong else "ok" if compared else "unresolved"
+        verdict = "wrong" if self.wrong else "ok" if compared or not count else "unresolved"
         apart = np.nan_to_num(np.abs(self.claimed - self.slopes), nan=np.inf)
         of = self.wrong or (self.unresolved if verdict == "unresolved" and finite else None)
         if of:
@@ -287,13 +298,17 @@ class Comparison:
             max((float(self.bounds[entry]) / RESOLVED for entry in self.unresolved), default=0.0),
             tuple(self.kinks),
             self._hint() if self.wrong else "",
+            int(self.still.sum()),
+            tuple(int(j) for j in np.flatnonzero(self.still.any(axis=0))) if self.still.any() else (),
         )
 
     def _hint(self) -> str:
+        if self.still[self.wrong[0]]:
+            return "a missing value or a code has no gradient, and that of the input must be 0 there"
         if not self.subject.repeats:
             return "it differs each time that the same code runs: does backward draw new random numbers?"
         claimed, slopes, array = (a.ravel()[self.chosen] for a in (self.claimed, self.slopes, self.array))
-        if len(self.chosen) == self.array.size:
+        if len(self.chosen) == self.array.size:  # as arrays of their shape
             claimed, slopes, array = self.claimed, self.slopes, self.array
         return hint(claimed, slopes, array, self.subject.rows, self.subject.n_out, self.subject.l2)
 
@@ -315,8 +330,8 @@ def _farthest(a: Array, b: Array) -> float:
     return float(np.nan_to_num(np.abs(a - b), nan=np.inf).max(initial=0))
 
 
-def _choose(size: int, entries: int | None, rng: np.random.Generator) -> Array:
-    """Return the entries of a tensor to check: all, or a random sample of ``entries``."""
-    if entries is None or entries >= size:
-        return np.arange(size)
-    return np.sort(rng.choice(size, entries, replace=False))
+def _choose(numbers: Array, entries: int | None, rng: np.random.Generator) -> Array:
+    """Return the numbers of the entries to check: all of these, or a random sample of ``entries``."""
+    if entries is None or entries >= len(numbers):
+        return numbers
+    return numbers[np.sort(rng.choice(len(numbers), entries, replace=False))]

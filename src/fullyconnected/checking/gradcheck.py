@@ -26,7 +26,7 @@ from fullyconnected.core.checks import as_rows, count, number
 from fullyconnected.core.deprecation import old_arguments
 from fullyconnected.core.randomness import as_seed
 from fullyconnected.errors import InputTypeError
-from fullyconnected.layers import Activation, Standardize
+from fullyconnected.layers import Activation
 from fullyconnected.network import Network
 from fullyconnected.program.data import BatchLoader, Data, check_data
 from fullyconnected.program.sources import ArraySource
@@ -182,9 +182,9 @@ def of_network(
     value()
     size = max(1.0, float(np.abs(batch.z).max()))
     arrays = {**net.program.named(theta), "x": batch.x}
-    units = {}
-    if isinstance(first := net.program.operations[0].layer, Standardize):  # an input's size is that of its deviation
-        units["x"] = np.maximum(np.abs(batch.x - first.mean), first.scale)
+    given = net.program.operations[0].layer.input_units(batch.x) if net.program.reads_raw else None
+    units = {} if given is None else {"x": given}
+    still = None if given is None else given == 0  # missing values and codes stay as they are
 
     def claims(flat: Array, dx: Array) -> dict[str, Array]:
         return {**net.program.named(flat), "x": dx.reshape(batch.x.shape)}
@@ -200,14 +200,15 @@ def of_network(
     def again(rng: np.random.Generator | None) -> dict[str, Array]:
         """Compute the gradients in float64, with results rounded up or down at random by the network's precision."""
 
-        def shake(a: Array | None, dtype: np.dtype[Any] = net.dtype) -> None:
+        def shake(a: Array | None, dtype: np.dtype[Any] = net.dtype, still: Array | None = None) -> None:
             if rng is not None and a is not None:
-                a *= 1 + float(np.finfo(dtype).eps) * rng.choice((-1.0, 1.0), a.shape)
+                shaken = a * (1 + float(np.finfo(dtype).eps) * rng.choice((-1.0, 1.0), a.shape))
+                np.copyto(a, shaken, where=True if still is None else ~still)
 
         kept = theta.copy(), batch.x.copy()
         state[...] = at_first
         shake(theta)
-        shake(batch.x, rows.dtype)
+        shake(batch.x, rows.dtype, still)
         with np.errstate(all="ignore"):
             for op, p, x, c, y in batch.bound():
                 op.layer.forward(p, x, c, y, train=train)

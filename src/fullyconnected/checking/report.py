@@ -39,6 +39,10 @@ class TensorReport:
         The entries that are left out because they lie on a kink, each with the name of the kink.
     hint : str
         The likely mistake, for a wrong gradient.
+    left_out : int
+        The number of entries that are missing values or codes of categories: they have no gradient, and it must be 0.
+    columns : tuple of int
+        The columns of the input in which they are.
     """
 
     name: str
@@ -54,6 +58,8 @@ class TensorReport:
     bound: float = 0.0
     kinks: tuple[str, ...] = ()
     hint: str = ""
+    left_out: int = 0
+    columns: tuple[int, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -67,7 +73,12 @@ class TensorReport:
 
     def notes(self) -> list[str]:
         """Return remarks on entries that were not compared."""
-        size, lines = math.prod(self.shape), []
+        size, lines = math.prod(self.shape) - self.left_out, []
+        if self.left_out:
+            lines.append(
+                f"{self.name}: {self.left_out:,} entries are missing values or codes, which have no gradient, and are "
+                f"left out: in column {', '.join(map(str, self.columns))}"
+            )
         if self.checked < size:
             lines.append(f"{self.name}: {self.checked:,} of {size:,} entries were compared, drawn at random")
         if self.unresolved:

@@ -89,13 +89,16 @@ def duration(name: str, value: Any, number_of: str = "seconds") -> float:
     return seconds
 
 
-def as_array(a: Any, what: str) -> Array:
+def as_array(a: Any, what: str, *, missing: bool = False) -> Array:
     """Return an array of numbers (or bool), or raise. The caller's memory is copied only where it must be.
 
-    An array of objects, which pandas makes of columns of several dtypes, is accepted if every entry is a number.
+    An array of objects, which pandas makes of columns of several dtypes, is accepted if every entry is a number. With
+    ``missing``, masked entries, None and pandas's NA become NaN; else they are refused.
     """
     # np.asarray would return the numbers under a mask; a structured array is refused for its dtype, below
     if isinstance(a, np.ma.MaskedArray) and a.dtype.names is None and a.mask.any():
+        if missing and a.dtype.kind in "biuf":
+            return np.asarray(np.ma.filled(a.astype(np.result_type(a.dtype, np.float32)), np.nan))
         raise DataError(f"{what} has masked entries, which are missing values. Drop such rows or fill them in first")
     if hasattr(a, "toarray"):
         raise InputTypeError(f"{what} is a sparse {type(a).__name__}; a dense array is wanted: {what}.toarray()")
@@ -108,7 +111,7 @@ def as_array(a: Any, what: str) -> Array:
     if array.dtype == object:
         if callable(getattr(a, "collect", None)):
             raise InputTypeError(f"{what} is a {type(a).__name__}, whose rows are not there yet: {what}.collect()")
-        array = _numbers(array, what)
+        array = _numbers(array, what, missing=missing)
     if array.dtype.kind not in "biuf":
         raise InputTypeError(
             f"{what} has dtype {array.dtype}; numbers are wanted (float, int, uint8 or bool). "
@@ -167,10 +170,14 @@ def _reads_as_numbers(array: Array) -> bool:
     return True
 
 
-def _numbers(array: Array, what: str) -> Array:
+def _numbers(array: Array, what: str, *, missing: bool = False) -> Array:
     """Return an array of objects as bool, int64 or float64 if every entry is a number, else unchanged."""
     kinds = set(map(type, array.flat))
     others = {kind for kind in kinds if not _is_number(kind)}
+    if others and missing and all(map(_is_missing, others)):
+        array = array.copy()
+        array[np.reshape([type(value) in others for value in array.flat], array.shape)] = np.nan
+        kinds, others = {float}, set()
     if others and others < kinds and all(map(_is_missing, others)):
         where = next(at for at, value in np.ndenumerate(array) if type(value) in others)
         raise DataError(f"{what}{list(where)} is {array[where]}, a missing value. Drop such rows or fill them in first")
@@ -259,9 +266,9 @@ def _listed(names: list[str]) -> str:
     return ", ".join(f"{name!a:.60}" for name in names[:8]) + ", ..." * (len(names) > 8)
 
 
-def as_rows(x: Any, n_in: int, what: str = "x", *, empty: bool = False) -> Array:
-    """Return ``x`` as ``(rows, n_in)``: further dimensions are flattened, in C order."""
-    x = as_array(x, what)
+def as_rows(x: Any, n_in: int, what: str = "x", *, empty: bool = False, missing: bool = False) -> Array:
+    """Return ``x`` as ``(rows, n_in)``: further dimensions are flattened, in C order; see as_array for ``missing``."""
+    x = as_array(x, what, missing=missing)
     return x.reshape(rows_of(x.shape, n_in, what, empty=empty), n_in)
 
 
@@ -292,12 +299,19 @@ def same_rows(rows: int, a: Array, what: str) -> Array:
 
 
 def require_finite(
-    a: Array, what: str, dtype: np.dtype[Any], first: int = 0, place_of: Callable[[int], Shape] | None = None
+    a: Array,
+    what: str,
+    dtype: np.dtype[Any],
+    first: int = 0,
+    place_of: Callable[[int], Shape] | None = None,
+    *,
+    missing: bool = False,
 ) -> None:
     """Raise if an entry is NaN or infinite, or too large for the network's ``dtype``.
 
     ``first`` is the number of the first row of ``a`` where it is a block of a larger array. ``place_of`` returns the
-    place of an entry of ``a`` for the message, where ``a`` lists the entries of a sparse matrix.
+    place of an entry of ``a`` for the message, where ``a`` lists the entries of a sparse matrix. With ``missing``,
+    entries may be NaN.
     """
     if a.dtype.kind != "f" or not a.size:
         return
@@ -306,10 +320,14 @@ def require_finite(
     for start in range(0, len(a), rows):
         block = a[start : start + rows]
         with np.errstate(invalid="ignore"):
-            top, bottom = block.max(), block.min()
+            most, least = (np.fmax, np.fmin) if missing else (np.maximum, np.minimum)
+            top, bottom = most.reduce(block, axis=None), least.reduce(block, axis=None)
         if top <= largest and bottom >= -largest:  # NaN fails both
             continue
-        where = tuple(int(i) for i in np.argwhere(~(np.abs(block) <= largest))[0])
+        wrong = ~(np.abs(block) <= largest)
+        if missing and not (wrong := wrong & ~np.isnan(block)).any():  # all are NaN
+            continue
+        where = tuple(int(i) for i in np.argwhere(wrong)[0])
         value, place = block[where], (first + start + where[0], *where[1:])
         place = place if place_of is None else place_of(place[0])
         if np.isfinite(value):

@@ -36,7 +36,10 @@ def of_scales(net: Network, data: Data, level: Level, names: tuple[str, ...] | N
 
 
 def of_columns(data: Data, x: Array, names: tuple[str, ...] | None) -> Iterator[Finding]:
-    """Yield columns that are constant, or equal to another one but for scale and offset; x is a sample of the rows."""
+    """Yield columns that are constant, or equal to another one but for scale and offset; x is a sample of the rows.
+
+    Of columns with missing values, only those are told of that are missing in each row.
+    """
     rows, columns = x.shape
     if rows < FEW:
         return
@@ -55,7 +58,7 @@ def of_columns(data: Data, x: Array, names: tuple[str, ...] | None) -> Iterator[
         compared &= np.count_nonzero(x != np.median(x, axis=0), axis=0) >= FEW
         if (low == high).any():
             low, high = (each.astype(x.dtype) for each in data.x.extremes())
-    constant = np.flatnonzero(low == high)
+    constant = np.flatnonzero((low == high) | np.isnan(x).all(axis=0))
     if len(constant):
         seen = f"{_are(len(constant), columns)} constant on these rows: {_listed(constant, names)}"
         change = "The network learns nothing from them, and they can be left out."

@@ -33,7 +33,7 @@ OPERATIONS_HERE = dict.fromkeys(("dense", "activation", "add"), _NONE) | {
     "dropout": {"setting": "rate"},
     "layer_norm": {"setting": "epsilon"},
     "batch_norm": {"setting": "epsilon", "momentum": "momentum"},
-    "standardize": {"means": "mean", "scales": "scale"},
+    "standardize": {"means": "mean", "scales": "scale", "clip": "clip", "missing": "missing"},
     "rescale": {"means": "mean", "scales": "scale"},
 }
 ACTIVATIONS_HERE = dict.fromkeys(
@@ -82,6 +82,8 @@ class OpSpec(NamedTuple):
     partner: int = -1
     means: tuple[float, ...] = ()
     scales: tuple[float, ...] = ()
+    clip: bool = False
+    missing: bool = False
 
 
 class LossSpec(NamedTuple):

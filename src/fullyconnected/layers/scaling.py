@@ -10,7 +10,7 @@ import numpy as np
 
 from fullyconnected.base import Layer
 from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Views
-from fullyconnected.core.checks import as_array, as_rows, as_weights, count, require_finite, rows_of
+from fullyconnected.core.checks import as_array, as_rows, as_weights, count, flag, require_finite, rows_of
 from fullyconnected.core.settings import settings
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import ConfigError, ShapeError
@@ -22,6 +22,7 @@ __all__ = ["Rescale", "Standardize"]
 
 BLOCK = 1 << 20  # entries of data that are converted at a time
 SHOWN = 3  # constants in a repr, of more than twice as many
+FAR = 1e100  # the smooth clip takes what is farther from 0 for this, so that its square does not overflow
 NOISE = 4 * np.finfo(np.float64).eps  # a column that varies by no more, relative to its entries, is constant
 F64: np.dtype[Any] = np.dtype(np.float64)
 
@@ -64,7 +65,8 @@ class Scaling(Layer):
             some = values if len(values) <= 2 * SHOWN else values[:SHOWN]
             return f"({', '.join(map(repr, some))}{', ...' * (len(some) < len(values))})"
 
-        return in_ascii(f"{type(self).__name__}({self.n_in}, mean={told(self.mean)}, scale={told(self.scale)})")
+        others = "".join(f", {name}=True" for name in ("clip", "missing") if getattr(self, name, False))
+        return in_ascii(f"{type(self).__name__}({self.n_in}, mean={told(self.mean)}, scale={told(self.scale)}{others})")
 
     @property
     def n_out(self) -> int | None:
@@ -101,53 +103,101 @@ class Scaling(Layer):
         >>> Standardize.fit([[1.0, 5.0], [3.0, 5.0]])
         Standardize(2, mean=(2.0, 5.0), scale=1.0)
         """
-        given: Any = x
-        shape = given.shape if hasattr(given, "tocsr") else as_array(given, "x").shape
-        n = math.prod(shape[1:])
-        w = np.ones(rows_of(shape, n)) if sample_weight is None else as_weights(sample_weight, shape[0])
-        w /= w.sum()
-        mean, largest = np.zeros(n), np.zeros(n)
-        for share, rows in _blocks(x, w, n):
-            mean += (share * rows).sum(axis=0)
-            np.maximum(largest, np.abs(rows).max(axis=0), out=largest)
-        # a power of two, by which nothing is rounded, keeps the squares of any entries within float64
-        unit = np.ldexp(1.0, np.clip(np.frexp(largest)[1], -1000, 1000))
-        rest, squares = np.zeros(n), np.zeros(n)
-        for share, rows in _blocks(x, w, n):
-            rows = rows / unit
-            rows -= mean / unit
-            rest += (share * rows).sum(axis=0)
-            squares += (share * np.square(rows)).sum(axis=0)
-        scale = unit * np.sqrt(np.maximum(squares - np.square(rest), 0))  # rest is what rounding left of the mean
-        scale[scale <= NOISE * largest] = 1
-        return cls(n, mean + unit * rest, scale)
+        return cls(None, *_mean_and_deviation(x, sample_weight, missing=False))
 
     def cache(self, rows: int) -> BufferSpecs:
         constants = {name: Buffer((), np.float64, np.array(getattr(self, name))) for name in ("mean", "scale")}
         return {"d": Buffer((rows, int(self.n_in or 0)), np.float64), **constants}
 
 
-def _blocks(x: Any, w: Array, n: int) -> Iterator[tuple[Array, Array]]:
-    """Yield rows of positive weight in float64 blocks (rows, n), with their weights (rows, 1)."""
-    size = max(1, BLOCK // max(1, n))
-    x = x.tocsr() if hasattr(x, "tocsr") else as_array(x, "x")
+def _mean_and_deviation(x: Any, sample_weight: ArrayLike | None, *, missing: bool) -> tuple[Array, Array]:
+    """Return the mean and the standard deviation of each column; with ``missing``, of the entries that are not NaN."""
+    shape = x.shape if hasattr(x, "tocsr") else as_array(x, "x", missing=missing).shape
+    n = math.prod(shape[1:])
+    w = np.ones(rows_of(shape, n)) if sample_weight is None else as_weights(sample_weight, shape[0])
+    w /= w.sum()
+    weight, mean, largest = np.zeros(n), np.zeros(n), np.zeros(n)
+    for share, rows in _blocks(x, w, n, missing):
+        weight += share.sum(axis=0)
+        mean += (share * rows).sum(axis=0)
+        np.maximum(largest, np.abs(rows).max(axis=0), out=largest)
+    weight[weight == 0] = 1  # all of the column is missing
+    mean /= weight
+    # a power of two, by which nothing is rounded, keeps the squares of any entries within float64
+    unit = np.ldexp(1.0, np.clip(np.frexp(largest)[1], -1000, 1000))
+    rest, squares = np.zeros(n), np.zeros(n)
+    for share, rows in _blocks(x, w, n, missing):
+        rows = rows / unit
+        rows -= mean / unit
+        rest += (share * rows).sum(axis=0)
+        squares += (share * np.square(rows)).sum(axis=0)
+    rest /= weight
+    squares /= weight
+    scale = unit * np.sqrt(np.maximum(squares - np.square(rest), 0))  # rest is what rounding left of the mean
+    scale[scale <= NOISE * largest] = 1
+    return mean + unit * rest, scale
+
+
+def _middle_and_spread(x: Any, sample_weight: ArrayLike | None, *, missing: bool) -> tuple[Array, Array]:
+    """Return the median and the distance of the quartiles of each column; half the range where that is 0."""
+    shape = x.shape if hasattr(x, "tocsr") else as_array(x, "x", missing=missing).shape
+    n = math.prod(shape[1:])
+    w = np.ones(rows_of(shape, n)) if sample_weight is None else as_weights(sample_weight, shape[0])
+    middle, spread = np.zeros(n), np.ones(n)
+    columns = x.tocsc() if hasattr(x, "tocsc") else as_rows(x, n, missing=missing)
+    for j in range(n):
+        column = columns[:, [j]]
+        share, cells = next(_blocks(column, w, 1, missing, len(w)))
+        there = share[:, 0] > 0
+        if not there.any():
+            continue
+        low, middle[j], high = _quantiles(cells[there, 0], share[there, 0], (0.25, 0.5, 0.75))
+        ends = cells[there, 0].min(), cells[there, 0].max()
+        spread[j] = (high - low) or 0.5 * ends[1] - 0.5 * ends[0] or 1.0
+    return middle, spread
+
+
+def _quantiles(values: Array, w: Array, q: tuple[float, ...]) -> Array:
+    """Return quantiles, interpolated; of values of unequal weights, those at which the weights up to there reach q."""
+    if (w == w[0]).all():
+        return np.quantile(values, q)
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(w[order])
+    return np.asarray(values[order][np.searchsorted(reached, np.array(q) * reached[-1])])
+
+
+def _blocks(x: Any, w: Array, n: int, missing: bool, size: int = 0) -> Iterator[tuple[Array, Array]]:
+    """Yield rows of positive weight in float64 blocks (rows, n), with a weight for each entry, or for each row.
+
+    Entries that are NaN, if they may be missing, become 0 and weigh 0.
+    """
+    size = size or max(1, BLOCK // max(1, n))
+    x = x.tocsr() if hasattr(x, "tocsr") else as_array(x, "x", missing=missing)
     for start in range(0, len(w), size):
         block = x[start : start + size]
         rows = as_rows(block.toarray() if hasattr(block, "toarray") else block, n)
-        require_finite(rows, "x", F64, start)
+        require_finite(rows, "x", F64, start, missing=missing)
         counts = np.flatnonzero(w[start : start + size])
         if len(counts):
-            yield w[start + counts, None], rows[counts].astype(F64, copy=False)
+            share, rows = w[start + counts, None], rows[counts].astype(F64, copy=False)
+            if missing:
+                gone = np.isnan(rows)
+                share, rows = np.where(gone, 0.0, share), np.where(gone, 0.0, rows)
+            yield share, rows
 
 
 @settings
 class Standardize(Scaling):
-    """Bring each column of the input to mean 0 and standard deviation 1: ``y = (x - mean) / scale``.
+    """Bring each column of the input to mean 0 and standard deviation 1: ``z = (x - mean) / scale``.
 
-    dx = dy / scale. A network can begin with it; it can stand nowhere else. mean and scale are constants of the data,
-    not parameters: no optimizer changes them, and l2 does not shrink them. They are float64 whatever the dtype of the
-    network, and so is the arithmetic; rows are read in their own dtype, and the result is rounded to the network's. So
-    a float32 network can tell 1e9 from 1e9 + 1. Sparse rows are made dense a batch at a time.
+    ``y = z``; with ``clip``, ``y = z / sqrt(1 + (z / 3)^2)``, which is z near 0 and never leaves -3 to 3; with
+    ``missing``, z of a missing value, NaN, is 0, and for each column there is another one in y that is 1 where the
+    value is missing. dx = dy dy/dz / scale, and 0 for missing values.
+
+    A network can begin with it; it can stand nowhere else. mean and scale are constants of the data, not parameters:
+    no optimizer changes them, and l2 does not shrink them. They are float64 whatever the dtype of the network, and so
+    is the arithmetic; rows are read in their own dtype, and the result is rounded to the network's. So a float32
+    network can tell 1e9 from 1e9 + 1. Sparse rows are made dense a batch at a time.
 
     Parameters
     ----------
@@ -155,10 +205,14 @@ class Standardize(Scaling):
         The number of columns; None takes it from the length of mean or scale.
     mean, scale : float, or sequence of float
         One for each column, or one for all; scale is positive. :meth:`fit` takes them from data.
+    clip : bool
+        Whether far values are brought near by the smooth clip.
+    missing : bool
+        Whether NaN is a missing value; else it is refused.
 
     Shapes
     ------
-    x and y (rows, n_in).
+    x (rows, n_in); y (rows, n_in), or (rows, 2 n_in) with ``missing``: first the values, then the indicators.
 
     Raises
     ------
@@ -172,20 +226,123 @@ class Standardize(Scaling):
     >>> net = fc.Network([fc.Standardize.fit(x), fc.Dense(2, 1, init="ones")])
     >>> net.predict(x).round(5).tolist()
     [[-2.0], [2.0]]
+    >>> begins = fc.Standardize.fit([[1.0], [5.0], [np.nan]], missing=True)
+    >>> net = fc.Network([begins, fc.Dense(2, 1, init="ones")])
+    >>> net.predict([[5.0], [np.nan]]).tolist()
+    [[1.0], [1.0]]
 
-    Source: LeCun, Bottou, Orr and Mueller, "Efficient backprop", 1998, section 4.3.
+    Source: LeCun, Bottou, Orr and Mueller, "Efficient backprop", 1998, section 4.3; the smooth clip and the robust
+    scale: Holzmueller, Grinsztajn and Steinwart, "Better by default", 2024, section 3.
     """
+
+    clip: bool = False
+    missing: bool = False
 
     name: ClassVar[str] = "standardize"
     reads_raw: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("clip", "missing"):
+            object.__setattr__(self, name, flag(f"{name} of Standardize", getattr(self, name)))
+
+    @property
+    def n_out(self) -> int | None:
+        """The number of outputs: of each input its value and, with ``missing``, its indicator."""
+        return None if self.n_in is None else self.n_in * (1 + self.missing)
+
+    @classmethod
+    def fit(
+        cls,
+        x: RowsLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        robust: bool = False,
+        clip: bool = False,
+        missing: bool = False,
+    ) -> Self:
+        """Return the layer with the mean and the standard deviation of each column, or with its median and quartiles.
+
+        Parameters
+        ----------
+        x : array (rows, ...), or sparse matrix of SciPy
+            Numbers of any dtype; they are read in blocks, in float64 (with ``robust``, column by column).
+        sample_weight : array (rows,), optional
+            Weights of the rows, 0 or more.
+        robust : bool
+            Whether to take the median, and the distance between the quartiles (half the range where that is 0), on
+            which far values have no influence. Quantiles of rows of unequal weights are not interpolated.
+        clip, missing : bool
+            As for :class:`Standardize`; with ``missing``, constants are those of the values that are there.
+
+        Returns
+        -------
+        Standardize
+            The standard deviation is that of the population, with 1 / n. The scale of a column that does not vary is 1.
+
+        Raises
+        ------
+        ShapeError, InputTypeError, DataError
+            For values that are not rows of numbers, infinity, NaN without ``missing``, or weights that are not (rows,)
+            and 0 or more.
+
+        Examples
+        --------
+        >>> Standardize.fit([[1.0], [2.0], [3.0], [4.0], [1000.0]], robust=True, clip=True)
+        Standardize(1, mean=3.0, scale=2.0, clip=True)
+        """
+        missing = flag("missing", missing)
+        of = _middle_and_spread if flag("robust", robust) else _mean_and_deviation
+        return cls(None, *of(x, sample_weight, missing=missing), clip=clip, missing=missing)
+
+    def check_rows(self, x: Array, what: str, first: int = 0) -> None:
+        require_finite(x, what, F64, first, missing=self.missing)
+
+    def input_units(self, x: Array) -> Array | None:
+        units = np.maximum(np.abs(x - np.array(self.mean)), np.array(self.scale))
+        return np.where(np.isnan(x), 0.0, units) if self.missing else units
+
+    def cache(self, rows: int) -> BufferSpecs:
+        shape = rows, int(self.n_in or 0)
+        more = {"h": Buffer(shape, np.float64)} if self.clip else {}
+        if self.missing:
+            more |= {"raw": Buffer(shape, np.float64), "there": Buffer(shape, np.bool_)}
+        return {**super().cache(rows), **more}
+
     def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
-        c.xp.subtract(x, c.mean, out=c.d)
-        c.xp.divide(c.d, c.scale, out=y)
+        xp, n = c.xp, x.shape[1]
+        xp.subtract(x, c.mean, out=c.d)
+        values = y[:, :n]
+        if self.missing:
+            xp.greater_equal(x, x, out=c.there)  # NaN is not equal to itself
+            xp.subtract(1, c.there, out=y[:, n:])
+            xp.copyto(c.raw, c.d)
+            c.d.fill(0)
+            xp.copyto(c.d, c.raw, where=c.there)
+        if not self.clip:
+            xp.divide(c.d, c.scale, out=values)
+            return
+        xp.divide(c.d, c.scale, out=c.d)
+        xp.clip(c.d, -FAR, FAR, out=c.d)
+        xp.divide(c.d, 3, out=c.h)
+        xp.multiply(c.h, c.h, out=c.h)
+        xp.add(c.h, 1, out=c.h)
+        xp.sqrt(c.h, out=c.h)
+        xp.divide(c.d, c.h, out=values)
 
     def backward(self, p: Views, x: Array, c: Cache, y: Array, dy: Array, g: Views, dx: Array | None) -> None:
-        if dx is not None:
-            c.xp.divide(dy, c.scale, out=dx)
+        if dx is None:
+            return
+        xp, n = c.xp, x.shape[1]
+        if self.clip:  # dy/dz = 1 / h^3, which may be so small that it is 0
+            xp.divide(dy[:, :n], c.h, out=c.d)
+            xp.divide(c.d, c.h, out=c.d)
+            xp.divide(c.d, c.h, out=c.d)
+            xp.divide(c.d, c.scale, out=dx)
+        else:
+            xp.divide(dy[:, :n], c.scale, out=dx)
+        if self.missing:
+            xp.multiply(dx, c.there, out=dx)
 
 
 @settings

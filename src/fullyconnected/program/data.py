@@ -75,7 +75,7 @@ def check_data(
     same_columns(columns.t, columns_of(t), f"{what}t", "net.columns.t")
     loss, n_out = check_loss(program, loss), program.n_out
     try:
-        source = as_source(x, program.n_in, program.input_dtype(dtype), f"{what}x", sparse=sparse)
+        source = as_source(x, program, dtype, f"{what}x", sparse=sparse)
     except ShapeError as error:
         if not _fits(t, program.n_in):
             raise
@@ -90,18 +90,23 @@ def check_data(
 
 
 def as_source(
-    x: Any, n_in: int, dtype: np.dtype[Any], what: str = "x", *, empty: bool = False, sparse: bool = False
+    x: Any, program: Program, dtype: np.dtype[Any], what: str = "x", *, empty: bool = False, sparse: bool = False
 ) -> Source:
-    """Return rows (rows, n_in) that are finite in the ``dtype`` in which the network reads them, or raise."""
+    """Return rows (rows, n_in) that a network of this dtype can read, or raise."""
+    n_in = program.n_in
     if sparse and is_sparse(x):
         source: Source = SparseSource.of(x, n_in, what, empty=empty)
     elif not isinstance(x, Source):
-        source = ArraySource(as_rows(x, n_in, what, empty=empty))
+        source = ArraySource(as_rows(x, n_in, what, empty=empty, missing=program.reads_raw))
     elif x.shape[1:] == (n_in,) and (len(x) or empty):
         source = x
     else:
         raise ShapeError(f"{what} has shape {x.shape}; the network wants (rows, {n_in}), with one row or more")
-    source.require_finite(what, dtype)
+    if program.reads_raw:
+        for start, block in source.blocks():
+            program.check_rows(block, what, dtype, start)
+    else:
+        source.require_finite(what, dtype)
     return source
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from fullyconnected.base import Layer
 from fullyconnected.core.arrays import Array, Views, allocate
+from fullyconnected.core.checks import require_finite
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.program.description import Part, describe, end_of, flatten
 
@@ -52,6 +53,13 @@ class Program:
     def input_dtype(self, dtype: "DType") -> "DType":
         """Return the dtype of the rows that a network of this dtype reads."""
         return np.dtype(np.float64) if self.reads_raw else dtype
+
+    def check_rows(self, x: Array, what: str, dtype: "DType", first: int = 0) -> None:
+        """Raise if a network of this dtype cannot read rows: for NaN or infinity, or what its first layer says."""
+        if self.reads_raw:
+            self.operations[0].layer.check_rows(x, what, first)
+        else:
+            require_finite(x, what, dtype, first)
 
     @cached_property
     def skipped_to(self) -> Mapping[int, tuple[int, ...]]:

@@ -61,6 +61,13 @@ def _normalised(layer: Any, over: str) -> str:
     return f"gamma (x - mean) / sqrt(variance + {layer.epsilon:g}) + beta, of each {over}"
 
 
+def _standardized(layer: Any) -> str:
+    z = "(x - mean) / scale"
+    if layer.clip:
+        z = f"d / sqrt(1 + (d / 3)^2), d = {z}"
+    return f"{z}; and where x is missing" if layer.missing else z
+
+
 # By the operation's kind; an operation that is not here is shown as the repr of its layer.
 FORMULAS: dict[str, Callable[[Any], str]] = {
     "dense": lambda layer: _applied(layer.activation, "x W + b" if layer.bias else "x W"),
@@ -69,7 +76,7 @@ FORMULAS: dict[str, Callable[[Any], str]] = {
     "layer_norm": lambda layer: _normalised(layer, "row"),
     "batch_norm": lambda layer: _normalised(layer, "unit"),
     "add": lambda layer: "x + F(x)",
-    "standardize": lambda layer: "(x - mean) / scale",
+    "standardize": _standardized,
     "rescale": lambda layer: "mean + scale x",
 }
 
@@ -101,7 +108,9 @@ WORK: dict[str, Callable[[Any], Work]] = {
     "layer_norm": _each(7, 7, 3, 8),  # in prediction: subtract the mean, scale, times gamma, plus beta
     "batch_norm": _each(4, 7, 3, 6),
     "add": _each(1, 1, 0, 0),
-    "standardize": _each(2, 2, 0, 1),
+    "standardize": lambda layer: Work(
+        *(layer.n_in * flops for flops in ((7, 7, 0, 4) if layer.clip else (2, 2, 0, 1)))  # a square root is one
+    ),
     "rescale": _each(2, 2, 0, 1),
 }
 

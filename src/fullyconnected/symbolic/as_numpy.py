@@ -14,6 +14,8 @@ class NumPy(Notation):
         "softplus": ("np.logaddexp({0}, 0)", WHOLE),
         "onehot": ("np.eye({1}.shape[1])[{0}]", WHOLE),
         "pick": ("np.take_along_axis({0}, {1}[:, None], 1)", WHOLE),
+        "beside": ("np.hstack([{0}, {1}])", WHOLE),
+        "left": ("{0}[:, :{1}.shape[1]]", WHOLE),
     }
 
     def name(self, name: Name) -> str:

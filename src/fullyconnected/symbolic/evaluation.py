@@ -70,6 +70,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "phi": lambda z: np.exp(-z * z / 2) / math.sqrt(2 * math.pi),
     "onehot": lambda t, like: np.eye(like.shape[1], dtype=like.dtype)[t],
     "pick": lambda z, t: np.take_along_axis(z, t[:, None], 1),
+    "isnan": lambda x: np.isnan(x).astype(np.asarray(x).dtype),
+    "beside": lambda a, b: np.concatenate([a, b], axis=1),
+    "left": lambda a, like: a[:, : like.shape[1]],
 }
 
 
@@ -146,6 +149,11 @@ def shape_of(node: Expression, values: Values) -> Shape:
             return shape_of(like, values)
         case Call("pick", (z, _)):
             return (shape_of(z, values)[0], 1)
+        case Call("left", (_, like)):
+            return shape_of(like, values)
+        case Call("beside", (a, b)):
+            rows, columns = shape_of(a, values)
+            return rows, columns + shape_of(b, values)[1]
     shapes = [shape_of(part, values) for part in sides(node)]
     return np.broadcast_shapes(*shapes) if shapes else ()
 
@@ -187,6 +195,11 @@ def entry(node: Expression, at: Shape, values: Values) -> Expression:
             right_one = entry(t, at[:1], values)
             assert isinstance(right_one, Number)
             return entry(z, (at[0], int(right_one.value)), values)
+        case Call("left", (a, _)):
+            return entry(a, at, values)
+        case Call("beside", (a, b)):
+            columns = shape_of(a, values)[1]
+            return entry(a, at, values) if at[1] < columns else entry(b, (at[0], at[1] - columns), values)
     return mapped(node, lambda operand: entry(operand, at, values))
 
 
@@ -260,6 +273,8 @@ def _exact_call(function: str, a: list[Fraction]) -> Fraction | None:
             return min(max(a[0], a[1]), a[2])
         case "abs":
             return abs(a[0])
+        case "isnan":
+            return Fraction(0)  # a number that has digits
         case "sign":
             return Fraction((a[0] > 0) - (a[0] < 0))
         case "exp" if a[0] == 0:

@@ -237,7 +237,7 @@ def names_in(node: Expression) -> Iterator[Name]:
 def entrywise(node: Expression) -> bool:
     """Whether each entry of a formula's value depends only on the same entry of each operand."""
     mixes = isinstance(node, Reduce | Transposed | Opaque) or (isinstance(node, Binary) and node.operator == "@")
-    mixes |= isinstance(node, Call) and node.function in ("onehot", "pick")
+    mixes |= isinstance(node, Call) and node.function in ("onehot", "pick", "beside", "left")
     return not mixes and all(map(entrywise, sides(node)))
 
 

@@ -18,6 +18,8 @@ class Latex(Notation):
         "softplus": (r"\log\left(1 + \exp\left({0}\right)\right)", WHOLE),
         "onehot": (r"\operatorname{{onehot}}\left({0}\right)", WHOLE),
         "pick": ("{0}[{1}]", WHOLE),
+        "beside": (r"\left[{0} \mid {1}\right]", WHOLE),
+        "left": (r"\operatorname{{left}}\left({0}\right)", WHOLE),
         "abs": (r"\left|{0}\right|", WHOLE),
         "sqrt": (r"\sqrt{{{0}}}", WHOLE),
     }

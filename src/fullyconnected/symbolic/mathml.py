@@ -22,6 +22,8 @@ class MathML(Notation):
         "softplus": (f"<mi>log</mi>{BRACKETS.format(f'<mn>1</mn><mo>+</mo>{EXP}')}", WHOLE),
         "onehot": (f"<mi>onehot</mi>{BRACKETS}", WHOLE),
         "pick": ("{0}<mo>[</mo>{1}<mo>]</mo>", WHOLE),
+        "beside": ("<mo>[</mo>{0}<mo>|</mo>{1}<mo>]</mo>", WHOLE),
+        "left": (f"<mi>left</mi>{BRACKETS}", WHOLE),
         "abs": ("<mrow><mo>|</mo>{0}<mo>|</mo></mrow>", WHOLE),
         "sqrt": ("<msqrt>{0}</msqrt>", WHOLE),
     }

@@ -150,7 +150,7 @@ class Notation:
         raise self.lacks(f"{kind} over entries")
 
     def call(self, function: str, operands: tuple[Expression, ...]) -> tuple[str, int]:
-        written = [self.write(operand, WHOLE if function == "pick" else COMPARED) for operand in operands]
+        written = [self.write(operand, WHOLE if function in ("pick", "left") else COMPARED) for operand in operands]
         if function in self.forms:
             form, level = self.forms[function]
             return form.format(*written), level

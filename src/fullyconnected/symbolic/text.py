@@ -14,6 +14,8 @@ class Text(Notation):
         "softplus": ("log(1 + exp({0}))", WHOLE),
         "onehot": ("onehot({0})", WHOLE),
         "pick": ("{0}[{1}]", WHOLE),
+        "beside": ("[{0} | {1}]", WHOLE),
+        "left": ("left({0})", WHOLE),
         "abs": ("|{0}|", WHOLE),
     }
 

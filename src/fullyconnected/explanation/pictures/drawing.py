@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.checks import as_rows, columns_of, require_finite, same_columns
+from fullyconnected.core.checks import as_rows, columns_of, same_columns
 from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.pictures.graph import Op, Parameter, Wire, graph
@@ -134,8 +134,8 @@ def _of_network(net: Network, x: Any) -> Iterator[Part]:
     first: Array | None = None
     if x is not None:
         same_columns(net.columns.x, columns_of(x), "x", "net.columns.x")
-        x = as_rows(x, net.n_in)
-        require_finite(x, "x", net.program.input_dtype(net.dtype))
+        x = as_rows(x, net.n_in, missing=net.program.reads_raw)
+        net.program.check_rows(x, "x", net.dtype)
         batch = Workspace(net.program, net.theta, net.state.copy(), len(x)).bind(len(x))
         np.copyto(batch.x, x, casting="unsafe")
         with np.errstate(all="ignore"):

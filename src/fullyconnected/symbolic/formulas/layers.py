@@ -5,7 +5,7 @@ from typing import Any
 
 from fullyconnected.base import Layer
 from fullyconnected.layers import operation
-from fullyconnected.symbolic.expression import Expression, Name, Reduce, call, mean, number, opaque
+from fullyconnected.symbolic.expression import Expression, Name, Reduce, call, mean, number, opaque, where
 from fullyconnected.symbolic.formulas.activations import of_activation
 from fullyconnected.symbolic.formulas.lines import DY, EPSILON, ONES, UNKNOWN, Both, Line, X, Y
 
@@ -14,7 +14,7 @@ __all__ = ["LAYERS", "backward", "d_skip", "forward"]
 W, B, MASK, SKIP = Name("W"), Name("b"), Name("m"), Name("skip")
 GAMMA, BETA, N, RATE = (Name(letter) for letter in ("gamma", "beta", "n", "rate"))
 MEAN, VARIANCE, MOMENTUM = Name("running_mean"), Name("running_var"), Name("momentum")
-OFFSET, SCALE = Name("mean"), Name("scale")
+OFFSET, SCALE, D, H = Name("mean"), Name("scale"), Name("d"), Name("h")
 
 
 def _dense(layer: Any, train: bool, rows: int) -> Both:
@@ -81,6 +81,38 @@ def _batch_norm(layer: Any, train: bool, rows: int) -> Both:
 _SCALED = Line("y", GAMMA * N + BETA, "Each unit has two parameters, the gain gamma and the shift beta.")
 
 
+def _standardize(layer: Any, train: bool, rows: int) -> Both:
+    of_data = "Constants of the data centre and scale each column; training does not change them."
+    gone = call("isnan", X) > 0
+    z = (X - OFFSET) / SCALE
+    values: Expression = DY
+    forward: list[Line] = []
+    if not (layer.clip or layer.missing):
+        forward = [Line("y", z, of_data)]
+    else:
+        d = z if layer.clip else X - OFFSET
+        filled = " A missing value counts as the mean." if layer.missing else ""
+        forward.append(Line("c.d", where(gone, 0, d) if layer.missing else d, of_data + filled))
+        y = D / SCALE
+        if layer.clip:
+            forward.append(
+                Line("c.h", call("sqrt", 1 + (D / 3) ** number(2)), "It is near 1, and grows where d is far from 0.")
+            )
+            y = D / H
+        why = "The smooth clip: near 0 it changes nothing, and nothing is farther than 3." if layer.clip else ""
+        if layer.missing:
+            y, values = call("beside", y, call("isnan", X)), call("left", DY, X)
+            why += " Beside the values stand the indicators: 1 where a value is missing."
+        forward.append(Line("y", y, why.strip()))
+    dx = values / H ** number(3) / SCALE if layer.clip else values / SCALE
+    back = "A step of an input is a step of its standardised value, divided by the scale."
+    if layer.clip:
+        back += " The slope of the smooth clip is 1 / h^3."
+    if layer.missing:
+        back += " A missing value has no gradient."
+    return Both(forward, [Line("dx", where(gone, 0, dx) if layer.missing else dx, back)])
+
+
 def _normed_back(over: str, through: bool) -> list[Line]:
     dn = DY * GAMMA
     if through:
@@ -103,16 +135,7 @@ LAYERS: dict[str, Callable[[Any, bool, int], Both]] = {
     "dropout": _dropout,
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
-    "standardize": lambda *_: Both(
-        [
-            Line(
-                "y",
-                (X - OFFSET) / SCALE,
-                "Constants of the data centre and scale each column; training does not change them.",
-            )
-        ],
-        [Line("dx", DY / SCALE, "A step of an input is a step of its standardised value, divided by the scale.")],
-    ),
+    "standardize": _standardize,
     "rescale": lambda *_: Both(
         [
             Line(
