@@ -275,6 +275,21 @@ def test_bad_data_is_refused_in_scikit_learns_words(A: Any, b: Any, message: str
         fc.MLPClassifier(**QUICK).fit(A, b)
 
 
+@pytest.mark.parametrize(
+    ("b", "error", "message"),
+    [
+        (np.where(yr == yr[5], np.nan, yr), ValueError, "Input y contains NaN"),
+        ([None] * len(yr), ValueError, "Input y contains NaN"),
+        (np.full(len(yr), -np.inf), ValueError, "Input y contains infinity"),
+        (["a"] * len(yr), TypeError, r"y has dtype <U1, such as .*'a'.*; numbers are wanted, y.astype\(float\)"),
+        (np.array(["a"] * len(yr), dtype=object), ValueError, "could not convert string to float"),
+    ],
+)
+def test_bad_targets_of_a_regressor_are_named_y(b: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        fc.MLPRegressor(**QUICK).fit(XR, b)
+
+
 def test_bad_rows_for_prediction_are_refused_in_scikit_learns_words() -> None:
     model = fc.MLPClassifier(**QUICK).fit(X, y)
     for A, message in [(X[:, :3], "X has 3 features, but MLPClassifier is expecting 4"), (X * np.nan, "contains NaN"),

@@ -341,3 +341,23 @@ def test_a_file_of_a_network_is_no_estimator(tmp_path: Path) -> None:
             read(tmp_path / "net")
     with pytest.raises(ValueError, match="not fitted"):
         fc.MLPClassifier().save(tmp_path / "net")
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", lambda model, X, y: 1000.0 + model.score(X, y)])
+def test_a_warm_start_after_a_file_compares_scores_of_one_kind(scoring: Any, tmp_path: Path) -> None:
+    """A file holds no function: the best score by it says nothing of those that come."""
+    settings = {**QUICK, "early_stopping": True, "warm_start": True, "n_iter_no_change": 20, "solver": "sgd"}
+    model = fc.MLPClassifier(**settings, scoring=scoring).fit(X, y)
+    if callable(scoring):
+        with pytest.warns(UserWarning, match="scoring=.* is not stored in the file"):
+            model.save(tmp_path / "model")
+    else:
+        model.save(tmp_path / "model")
+    loaded = fc.load_estimator(tmp_path / "model")
+    before = loaded.best_validation_score_
+    loaded.set_params(max_iter=40, learning_rate_init=0.1).fit(X, y)
+    if callable(scoring):
+        assert loaded.best_validation_score_ <= 1 < before
+        assert loaded.score(X, y) > model.score(X, y)
+    else:
+        assert loaded.best_validation_score_ >= before

@@ -24,7 +24,6 @@ from fullyconnected.predictor import Labels
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import (
-        ActivationLike,
         ArrayLike,
         ClassWeightLike,
         DTypeLike,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
         ProgressLike,
         RowsLike,
     )
+    from fullyconnected.base import ActivationFunction
     from fullyconnected.schedules import Schedule
     from fullyconnected.training.history import Epoch
 
@@ -86,7 +86,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def __init__(
         self,
         hidden_layer_sizes: int | Sequence[int] = (100,),
-        activation: ActivationLike | Sequence[ActivationLike] = "relu",
+        activation: ActivationFunction | str | Sequence[ActivationFunction | str] = "relu",
         *,
         solver: OptimizerLike = "adam",
         alpha: float = 0.0001,

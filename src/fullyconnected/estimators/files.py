@@ -26,6 +26,7 @@ FITTED = (
     "n_iter_", "t_", "loss_", "best_loss_", "loss_curve_", "validation_loss_curve_", "validation_scores_",
     "best_validation_score_", "n_outputs_", "n_layers_", "n_features_in_", "out_activation_",
 )  # fmt: skip
+UNKNOWN = {"pairs": [["unknown", True]]}  # which is no score that a warm start could go on with
 SCHEDULES = {each.__name__: each for each in (CosineDecay, ExponentialDecay, LinearDecay, StepDecay, Warmup)}
 
 
@@ -37,6 +38,7 @@ def save(estimator: Any, path: PathLike) -> None:
         "parameters": _parameters(estimator),
         "fitted": {name: plain_value(getattr(estimator, name)) for name in FITTED if hasattr(estimator, name)},
         "labels": None,
+        "watched": _watched(estimator),
     }
     if not type(estimator).__module__.startswith("fullyconnected.estimators."):
         raise ConfigError(f"a file holds an MLPClassifier or MLPRegressor; got {type(estimator)!r:.80}, of your own")
@@ -64,6 +66,14 @@ def _parameters(estimator: Any) -> dict[str, Any]:
             )
             parameters[name] = None
     return parameters
+
+
+def _watched(estimator: Any) -> Any:
+    """Return the score that the best weights are the best by; UNKNOWN for a function, which no file holds."""
+    try:
+        return plain_value(vars(estimator).get("_watched", estimator.scoring))
+    except TypeError:
+        return UNKNOWN
 
 
 def _labels(estimator: Any) -> dict[str, Any]:

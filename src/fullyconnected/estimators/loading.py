@@ -77,6 +77,7 @@ def load_estimator(path: PathLike) -> MLPClassifier | MLPRegressor:
             _loss_=model.loss,
             _built_with=estimator._architecture(architecture.hidden_sizes(estimator.hidden_layer_sizes)),
             _no_improvement_count=0,
+            _watched=read_value(described.get("watched", described["parameters"].get("scoring"))),
         )
         if labels is not None:
             estimator.classes_ = labels.classes.copy()

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import xlogy
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
 
 from fullyconnected.base import Loss
 from fullyconnected.core.arrays import Array
@@ -22,7 +22,6 @@ from fullyconnected.losses import LOSSES, Quantile
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import (
-        ActivationLike,
         DTypeLike,
         LossLike,
         OptimizerLike,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
         ProgressLike,
         RowsLike,
     )
+    from fullyconnected.base import ActivationFunction
     from fullyconnected.schedules import Schedule
     from fullyconnected.training.history import Epoch
 
@@ -83,7 +83,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self,
         loss: LossLike = "squared_error",
         hidden_layer_sizes: int | Sequence[int] = (100,),
-        activation: ActivationLike | Sequence[ActivationLike] = "relu",
+        activation: ActivationFunction | str | Sequence[ActivationFunction | str] = "relu",
         *,
         solver: OptimizerLike = "adam",
         alpha: float = 0.0001,
@@ -107,7 +107,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         quantile: float = 0.5,
-        output_activation: ActivationLike | None = None,
+        output_activation: ActivationFunction | str | None = None,
         scale: bool = False,
         scoring: str | Callable[..., float] | None = None,
         dropout: float | Sequence[float] = 0.0,
@@ -132,6 +132,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True,
             dtype=(np.float64, np.float32), reset=reset,
         )  # fmt: skip
+        if y.dtype.kind not in "biuf":
+            raise TypeError(
+                f"y has dtype {y.dtype}, such as {y.flat[0]!r}; numbers are wanted, y.astype(float). For labels, use "
+                f"MLPClassifier"
+            )
+        assert_all_finite(y, input_name="y")
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return X, y if y.ndim == 2 else y[:, None]
