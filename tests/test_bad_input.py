@@ -513,6 +513,7 @@ class TestNewcomers:
             ("MeanSquareError", "did you mean fc.MeanSquaredError?"),
             ("softmax_cross_entropy", "did you mean fc.SoftmaxCrossEntropy?"),
             ("adam", "did you mean fc.Adam?"),
+            ("AveragedModel", "average=fc.EMA(0.999)"),
             ("Ftt", "has no attribute 'Ftt'"),
         ],
     )
@@ -533,9 +534,11 @@ class TestNewcomers:
             ({"class_weight": {}}, "sample_weight="),
             ({"random_state": 0}, "seed=0"),
             ({"regularization": 1e-4}, "l2=1e-4"),
+            ({"use_ema": True}, "average=fc.EMA(0.999)"),
+            ({"swa_start": 0.75}, "average=fc.SWA(0.75)"),
             ({"batchsize": 8}, "batch_size"),
             ({"pacience": 8}, "did you mean patience?"),
-            ({"zzz": 8}, "Known: alpha, batch_size, "),
+            ({"zzz": 8}, "Known: alpha, average, batch_size, "),
         ],
     )
     def test_a_setting_of_another_library(self, setting, wanted):

@@ -17,8 +17,8 @@ import fullyconnected as fc
 from fullyconnected.checking import proof
 from fullyconnected.cli import COMMANDS, main
 from fullyconnected.cli.console import print_result
-from fullyconnected.tables.model import load_table_model
-from fullyconnected.tables.table import ADVICE
+from fullyconnected.tables.model import load_table_model, prepare
+from fullyconnected.tables.table import ADVICE, read_table
 
 datasets = pytest.importorskip("sklearn.datasets", reason="the tables are scikit-learn's")
 
@@ -112,6 +112,18 @@ class TestFromATableToPredictions:
             capsys, "train", path, "--target", "target", "--monitor", "validation_loss", "--validation", "0"
         )
         assert said == "there is no validation loss to monitor without validation data: set validation"
+
+    def test_an_average_of_the_weights_is_what_is_judged_and_saved(self, tmp_path, capsys):
+        path = table("wine", tmp_path / "wine.csv")
+        for text, average in {"ema:0.9": fc.EMA(0.9), "swa:0.5": fc.SWA(0.5), "swa:3": fc.SWA(3)}.items():
+            assert main(["train", path, "--target", "target", "--epochs", "6", "--average", text, "--quiet"]) == 0
+            plan = prepare(read_table(path, "target"), "classification")
+            plan.train(epochs=6, batch_size=32, patience=20, average=average, progress=False)
+            np.testing.assert_array_equal(load_table_model("model.safetensors").net.theta, plan.model.net.theta)
+        for text in ("ema", "ema:1.5", "swa:-1", "mean:3", "swa:half"):
+            with pytest.raises(SystemExit):
+                main(["train", path, "--target", "target", "--average", text])
+            assert "such as ema:0.999, or swa" in capsys.readouterr().err
 
     def test_diabetes(self, tmp_path, capsys):
         path = table("diabetes", tmp_path / "diabetes.csv")

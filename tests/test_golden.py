@@ -219,6 +219,26 @@ def test_every_optimizer_has_golden_numbers():
     }
 
 
+AVERAGES = {"ema": fc.EMA(0.8, warm_up=False), "ema_warm_up": fc.EMA(0.8), "swa": fc.SWA(0.25)}
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("name", AVERAGES)
+def test_average_of_weights(network, name, engine):
+    if not fc.engines()[engine].available:
+        pytest.skip("the native engine is not built")
+    network.set_weights(numbered("average/start"))
+    x, t = GOLDEN["average/x"], GOLDEN["average/t"]
+    fc.fit(
+        *(network, x, t, "softmax_cross_entropy", fc.Momentum(0.1), 4, 4),
+        **{"shuffle": False, "progress": False, "average": AVERAGES[name], "engine": engine},
+    )
+    for i, ours in enumerate(network.get_weights()):
+        agrees(ours, f"average/{name}/{i}")
+    agrees(network.state[:5], f"average/{name}/mean")
+    agrees(network.state[5:], f"average/{name}/variance")
+
+
 @pytest.mark.parametrize("name", ["plain", "weighted"])
 def test_constants_of_the_data(name):
     golden = load_file(Path(__file__).parent / "golden" / "sklearn.safetensors")

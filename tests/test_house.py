@@ -27,6 +27,7 @@ RANKS = {
     "base": 2,
     "initializers": 2,
     "schedules": 2,
+    "averages": 2,
     "annotations": 2.5,  # for type checkers: nothing loads it at run time
     "activations": 3,
     "links": 3.5,
@@ -84,7 +85,7 @@ INSIDE = {
     ],
     "training": [
         *("settings", "history", "progress", "scales", "divergence", "sourcecode", "identity", "checkpoint", "solver"),
-        *("run", "fit"),
+        *("averages", "run", "fit"),
     ],
     "checking": ["differences", "hints", "report", "comparison", "gradcheck", "proof"],
     "estimators": [

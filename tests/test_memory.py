@@ -86,6 +86,11 @@ def test_a_step_allocates_nothing_for_any_optimizer(rule) -> None:
     assert peak_of_an_epoch(NETWORKS["dense"](), "half_squared_error", rule(1e-4), **settings) < ALLOWED
 
 
+def test_a_step_allocates_nothing_for_an_average() -> None:
+    peak = peak_of_an_epoch(NETWORKS["dropout and norms"](), "half_squared_error", fc.Adam(1e-4), average=fc.EMA(0.9))
+    assert peak < ALLOWED
+
+
 def test_a_step_allocates_nothing_with_weights_and_input_of_another_dtype() -> None:
     weights = np.random.default_rng(0).uniform(0.5, 2, ROWS)
     peak = peak_of_an_epoch(

@@ -137,7 +137,8 @@ def training(net: fc.Network, x: NDArray[np.uint8], t: NDArray[np.int64], path: 
     assert_type(history.metrics["accuracy"], list[float])
     assert_type(history.best_epoch, int | None)
     fc.fit(net, x.tolist(), t.tolist(), "hinge", fc.LBFGS(), schedule=lambda epoch: 0.95 ** int(epoch), seed=None)
-    run = fc.epochs(net, x, t, fc.Hinge(), "sgd", batch_size=32, validation=(x, t, None), seed=1)
+    run = fc.epochs(net, x, t, fc.Hinge(), "sgd", batch_size=32, validation=(x, t, None), seed=1, average=fc.EMA(0.9))
+    assert_type(fc.fit(net, x, t, fc.Hinge(), average=fc.SWA(15)).averaged, str | None)
     assert_type(run, Iterator[fc.Epoch])
     for epoch in run:
         assert_type(epoch.number, int)
@@ -309,6 +310,7 @@ def mistakes(net: fc.Network, x: NDArray[np.float32], t: NDArray[np.int64]) -> N
     fc.fit(net, x, t, fc.Hinge(), progress="bar")  # type: ignore[arg-type]
     fc.fit(net, x, t, fc.Hinge(), metrics=[0.5])  # type: ignore[list-item]
     fc.epochs(net, x, t, fc.Hinge(), fc.LBFGS())  # type: ignore[arg-type]
+    fc.epochs(net, x, t, fc.Hinge(), average="ema")  # type: ignore[arg-type]
     fc.epochs(net, x, t, fc.Hinge(), epochs=5)  # type: ignore[call-arg]
     fc.epochs(net, x, t, fc.Hinge(), batch_size="32")  # type: ignore[arg-type]
     fc.fit(net, x, t, fc.Hinge())["loss"]  # type: ignore[index]

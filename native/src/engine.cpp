@@ -248,6 +248,8 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     const OptimizerSpec& rule = spec.optimizer;
     run_.optimizer = {named(rules, rule.rule), rule.decay,       rule.beta1, rule.beta2, rule.epsilon,
                       rule.weight_decay,       rule.epsilon_hat, vectors.m,  vectors.v};
+    run_.average = {vectors.average_theta, vectors.average_state, spec.average_decay, spec.average_warms_up};
+    run_.state = vectors.state, run_.n_state = vectors.n_state;
     run_.l2 = spec.l2, run_.alpha = spec.alpha;
     run_.max_norm = spec.max_norm;
     scratch_ = scratch_for<T>(arena_, entry, run_.threads);

@@ -52,14 +52,17 @@ struct TrainerSpec {
     double l2, alpha, max_norm;
     int threads;
     bool input_gradient;
+    double average_decay;
+    bool average_warms_up;
 };
 
-// The vectors of a run; m and v are null if the optimizer has no such slots.
+// The vectors of a run; m and v are null if the optimizer has no such slots, and the averages if there are none.
 template <class T>
 struct Vectors {
     T *theta, *state;
     ptrdiff_t n_params, n_state;
     T *m, *v;
+    T *average_theta, *average_state;
 };
 
 // The arrays of a data set; the caller keeps them alive.

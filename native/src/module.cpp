@@ -93,7 +93,8 @@ template <class T>
 class PyTrainer {
   public:
     PyTrainer(const TrainerSpec& spec, Vector<T> theta, Vector<T> state, Any x, Any t,
-              std::optional<Vector<const double>> weights, std::optional<Vector<T>> m, std::optional<Vector<T>> v)
+              std::optional<Vector<const double>> weights, std::optional<Vector<T>> m, std::optional<Vector<T>> v,
+              std::optional<Vector<T>> average_theta, std::optional<Vector<T>> average_state)
         : theta_(theta),
           state_(state),
           x_(x),
@@ -101,9 +102,12 @@ class PyTrainer {
           weights_(weights),
           m_(m),
           v_(v),
+          average_theta_(average_theta),
+          average_state_(average_state),
           trainer_(spec,
                    {theta.data(), state.data(), (ptrdiff_t)theta.size(), (ptrdiff_t)state.size(),
-                    m ? m->data() : nullptr, v ? v->data() : nullptr},
+                    m ? m->data() : nullptr, v ? v->data() : nullptr, average_theta ? average_theta->data() : nullptr,
+                    average_state ? average_state->data() : nullptr},
                    {x.data(), type_of(x.dtype()), t.data(), t.ndim() == 1, weights ? weights->data() : nullptr}) {}
 
     // Trains on the rows in this order, and returns the mean of the losses of the batches, weighted by their rows (NaN
@@ -133,7 +137,7 @@ class PyTrainer {
     Vector<T> theta_, state_;  // kept alive, since trainer_ points into these arrays
     Any x_, t_;
     std::optional<Vector<const double>> weights_;
-    std::optional<Vector<T>> m_, v_;
+    std::optional<Vector<T>> m_, v_, average_theta_, average_state_;
     Trainer<T> trainer_;
 };
 
@@ -227,9 +231,10 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
     using Other = std::conditional_t<sizeof(T) == 4, double, float>;
     nb::class_<PyTrainer<T>>(m, trainer)
         .def(nb::init<const TrainerSpec&, Vector<T>, Vector<T>, Any, Any, std::optional<Vector<const double>>,
-                      std::optional<Vector<T>>, std::optional<Vector<T>>>(),
+                      std::optional<Vector<T>>, std::optional<Vector<T>>, std::optional<Vector<T>>,
+                      std::optional<Vector<T>>>(),
              "spec"_a, nb::kw_only(), "theta"_a, "state"_a, "x"_a, "t"_a, "weights"_a.none(), "m"_a.none(),
-             "v"_a.none())
+             "v"_a.none(), "average_theta"_a.none(), "average_state"_a.none())
         .def("epoch", &PyTrainer<T>::epoch, "order"_a, "rates"_a, "seed"_a, "step"_a)
         .def("gradient", &PyTrainer<T>::gradient, "order"_a, "seed"_a, "train"_a, "gradient"_a, "dx"_a)
         .def_prop_ro("step", &PyTrainer<T>::step)
@@ -304,7 +309,9 @@ NB_MODULE(_native, m) {
         .def_rw("alpha", &TrainerSpec::alpha)
         .def_rw("max_norm", &TrainerSpec::max_norm)
         .def_rw("threads", &TrainerSpec::threads)
-        .def_rw("input_gradient", &TrainerSpec::input_gradient);
+        .def_rw("input_gradient", &TrainerSpec::input_gradient)
+        .def_rw("average_decay", &TrainerSpec::average_decay)
+        .def_rw("average_warms_up", &TrainerSpec::average_warms_up);
     bind<float>(m, "TrainerFloat32", "PredictorFloat32");
     bind<double>(m, "TrainerFloat64", "PredictorFloat64");
 }

@@ -112,6 +112,14 @@ struct Optimizing {
     T *m, *v;          // slots: v alone for momentum and RMSProp
 };
 
+// A moving average of the parameters and of the running state, which follows them after each step.
+template <class T>
+struct Averaging {
+    T *theta, *state;  // null if there is none
+    double decay;
+    bool warms_up;  // in step t, the decay is at most (1 + t) / (10 + t)
+};
+
 // The types of numbers that x may have, each with its name in Type.
 #define FC_TYPES(X)  \
     X(f32, float)    \
@@ -149,6 +157,9 @@ struct Run {
     LossKind loss;
     double loss_setting;
     Optimizing<T> optimizer;
+    Averaging<T> average;
+    const T* state;  // all running statistics
+    ptrdiff_t n_state;
     const double* rates;  // the learning rate of each step
     double l2, alpha;     // alpha over the weight of a batch adds to its l2
     double max_norm;      // infinity if there is no clipping

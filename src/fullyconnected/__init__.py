@@ -29,6 +29,7 @@ from fullyconnected.network import Evaluation, Gradients, Network, load, mlp
 
 if TYPE_CHECKING:
     from fullyconnected import annotations, datasets, functional, plot
+    from fullyconnected.averages import EMA, SWA
     from fullyconnected.checking.gradcheck import check_gradients
     from fullyconnected.checking.report import Report, TensorReport
     from fullyconnected.diagnosis.diagnose import diagnose
@@ -89,6 +90,9 @@ __all__ = [
     "LinearDecay",
     "CosineDecay",
     "Warmup",
+    # averages of the weights
+    "EMA",
+    "SWA",
     # training
     "fit",
     "epochs",
@@ -163,6 +167,7 @@ _LATER = {
     "Predictor": "predictor",
     **dict.fromkeys(("History", "Epoch"), "training.history"),
     **dict.fromkeys(("SGD", "Momentum", "Nesterov", "RMSProp", "Adam", "AdamW", "LBFGS"), "optimizers"),
+    **dict.fromkeys(("EMA", "SWA"), "averages"),
     **dict.fromkeys(("StepDecay", "ExponentialDecay", "LinearDecay", "CosineDecay", "Warmup"), "schedules"),
 }
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsFloat, TypeAli
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fullyconnected.averages import EMA, SWA
 from fullyconnected.base import ActivationFunction, Loss, Metric, Optimizer, Solver
 from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Shape, Views
 from fullyconnected.engine.base import Data, Predictor, Program, Rows, Source, Task, Trainer, TrainingState
@@ -127,6 +128,7 @@ class FitOptions(TypedDict, total=False):
     schedule: Schedule | None
     checkpoint: PathLike | None
     checkpoint_every: int | str | None
+    average: EMA | SWA | None
     warn: bool
     engine: str
     n_threads: int | None

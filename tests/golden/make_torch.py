@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 torch.set_default_dtype(torch.float64)
 torch.use_deterministic_algorithms(True)
@@ -234,7 +235,46 @@ def optimizers():
                     keep(f"optimizer/{name}/{step}/{i}", p.detach().numpy().T.copy())
 
 
-for part in (activations, losses, norms, network, optimizers):
+def averages():
+    """Averages of the weights in 4 epochs of 3 batches, and their running statistics."""
+    torch.manual_seed(2)
+    net = Net()
+    x, t = torch.tensor(rng.normal(size=(12, 4))), torch.tensor(rng.integers(0, 3, 12))
+    keep("average/x", x)
+    keep("average/t", t)
+    for i, p in enumerate(weights_of(net)):
+        keep(f"average/start/{i}", p.clone())
+
+    def warming_up(average, p, n):
+        d = min(0.8, (1 + float(n)) / (10 + float(n)))
+        return d * average + (1 - d) * p
+
+    moving = {
+        "ema": AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.8), use_buffers=True),
+        "ema_warm_up": AveragedModel(net, avg_fn=warming_up, use_buffers=True),
+    }
+    for average in moving.values():
+        average.update_parameters(net)  # the first call copies: they begin as the initial weights
+    swa, optimizer = AveragedModel(net), torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, foreach=False)
+    loader = [x[:4], x[4:8], x[8:]]
+    for epoch in range(4):
+        for rows, classes in zip(loader, t.split(4), strict=True):
+            optimizer.zero_grad()
+            F.cross_entropy(net(rows), classes).backward()
+            optimizer.step()
+            for average in moving.values():
+                average.update_parameters(net)
+        if epoch >= 1:
+            swa.update_parameters(net)
+    update_bn(loader, swa)
+    for name, average in {**moving, "swa": swa}.items():
+        for i, p in enumerate(weights_of(average.module)):
+            keep(f"average/{name}/{i}", p.clone())
+        keep(f"average/{name}/mean", average.module.norm.running_mean)
+        keep(f"average/{name}/variance", average.module.norm.running_var)
+
+
+for part in (activations, losses, norms, network, optimizers, averages):
     part()
 path = Path(__file__).with_name("torch.safetensors")
 save_file(golden, path, {"made by": f"tests/golden/make_torch.py, torch {torch.__version__}, numpy {np.__version__}"})

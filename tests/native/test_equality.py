@@ -195,6 +195,7 @@ def test_twenty_steps_end_at_the_same_place(kind, optimizer, nearest):
             "sample_weight": np.random.default_rng(i).random(37) if i % 3 == 0 else None,
             "max_grad_norm": 0.5 if i % 3 == 1 else None,
             "schedule": fc.CosineDecay(4) if i % 2 else None,
+            "average": fc.EMA(0.8, warm_up=i == 2) if i in (2, 4) else None,
             "seed": i,
         }
         for seed in range(i, 600, 6):  # until nothing comes so near a kink that two ways of rounding could part there
@@ -217,16 +218,16 @@ def test_twenty_steps_end_at_the_same_place(kind, optimizer, nearest):
         assert np.linalg.norm(c - d) <= 2 * np.linalg.norm(c - a) + stored
 
 
+@pytest.mark.parametrize("average", [None, fc.EMA(0.9)])
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_the_same_threads_give_the_same_bits(threads):
+def test_the_same_threads_give_the_same_bits(threads, average):
     rng = np.random.default_rng(0)
     x, t = rng.normal(size=(900, 120)).astype(np.float32), rng.integers(0, 10, 900)
     thetas = []
     for _ in range(3):
         net = fc.Network([fc.Dense(120, 150, "relu"), fc.Dropout(0.2), fc.Dense(150, 10)], seed=0)
-        fc.fit(
-            net, x, t, "softmax_cross_entropy", fc.Adam(), epochs=2, progress=False, engine="native", n_threads=threads
-        )
+        how = {"progress": False, "engine": "native", "n_threads": threads, "average": average}
+        fc.fit(net, x, t, "softmax_cross_entropy", fc.Adam(), epochs=2, **how)
         thetas.append(net.theta.tobytes())
     assert thetas[0] == thetas[1] == thetas[2]
 
@@ -254,6 +255,24 @@ def test_threads_share_the_work_and_change_the_last_bits_alone(dtype):
         ways.append(way(net, x, t, "softmax_cross_entropy", fc.SGD(0.1), "native", n_threads=threads, **how)[1])
     for other in ways[1:]:
         assert np.linalg.norm(ways[0] - other) <= (1e-10 if dtype == np.float64 else 1e-3) * np.linalg.norm(ways[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("limit", [None, 0.1])
+def test_an_average_follows_each_step_as_in_numpy(limit, dtype):
+    """Also of a matrix whose update is fused with its gradient, and in the threads that share it."""
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(700, 120)), rng.integers(0, 40, 700)
+    weights = np.arange(700) // 256 != 1  # in the rows' own order, the second batch makes no step
+    ends = []
+    for engine, threads in (("numpy", None), ("native", 1), ("native", 2), ("native", 5)):
+        net = fc.Network([fc.Dense(120, 150, "tanh"), fc.BatchNorm(), fc.Dense(150, 40)], dtype=dtype, seed=0)
+        how = {"batch_size": 256, "epochs": 4, "shuffle": False, "sample_weight": weights, "max_grad_norm": limit}
+        how |= {"average": fc.EMA(0.7), "n_threads": threads}
+        trained, moved = way(net, x, t, "softmax_cross_entropy", fc.SGD(0.1), engine, **how)
+        ends.append(np.concatenate([moved, trained.state]))
+    for other in ends[1:]:
+        assert np.linalg.norm(ends[0] - other) <= (1e-10 if dtype == np.float64 else 1e-4) * np.linalg.norm(other)
 
 
 @pytest.mark.parametrize(

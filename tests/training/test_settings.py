@@ -28,6 +28,7 @@ OTHERS = {  # for each setting another value than its default
     "schedule": fc.StepDecay(0.5),
     "checkpoint": "run",
     "checkpoint_every": "5s",
+    "average": fc.EMA(0.9),
     "warn": False,
     "engine": "numpy",
     "n_threads": 1,
@@ -49,7 +50,7 @@ def test_every_setting_reaches_the_run_by_fit_and_by_epochs(monkeypatch):
     assert set(OTHERS) == set(FitSettings.names())
     seen = []
 
-    def noted(self, net, x, t, loss, optimizer, settings):
+    def noted(self, net, x, t, loss, optimizer, settings, total=None):
         seen.append(settings)
         raise ZeroDivisionError
 

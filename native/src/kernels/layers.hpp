@@ -225,6 +225,7 @@ struct Updating {  // applied to each tile of the gradient of W: the update of t
                 __builtin_prefetch(update.theta + p, 1);
                 if (update.v) __builtin_prefetch(update.v + p, 1);
                 if (update.m) __builtin_prefetch(update.m + p, 1);
+                if (update.average) __builtin_prefetch(update.average + p, 1);
             }
         }
     }

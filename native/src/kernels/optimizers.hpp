@@ -14,6 +14,7 @@ struct Update {
     T shrink;                                  // AdamW: 1 - lr * weight_decay
     T l2;
     T *theta, *m, *v;
+    T *average, share;  // the average of theta if there is one, and the share of the new theta in it
 };
 
 FC_INLINE double power(double base, int64_t exponent) {
@@ -92,19 +93,38 @@ FC_INLINE void update_as(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<c
     l2_terms += terms;
 }
 
-// Updates rows of n parameters, `row` apart in theta and beginning at `at`, by their gradient. If l2 shrinks them, adds
-// l2 theta^2 to l2_terms.
+// Moves an average by `share` of the way towards n numbers.
+template <class T>
+FC_INLINE void follow(T* average, const T* now, T share, ptrdiff_t n) {
+    each<T>(n, [&](Place<T> p) {
+        const V<T> before = p.get(average);
+        p.put(average, multiply_add<T>(p.get(now) - before, all(share), before));
+    });
+}
+
+// The share of the new numbers in a moving average in step number `step`, counted from 1.
+template <class T>
+FC_INLINE T share_of(const Averaging<T>& average, int64_t step) {
+    const double most = (1 + (double)step) / (10 + (double)step);
+    return (T)(1 - (average.warms_up && most < average.decay ? most : average.decay));
+}
+
+// Updates rows of n parameters, `row` apart in theta and beginning at `at`, by their gradient; then an average of them,
+// while they are in cache. If l2 shrinks them, adds l2 theta^2 to l2_terms.
 template <class T>
 void update(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<const T> gradient, ptrdiff_t rows, ptrdiff_t n,
             bool decays, V<T>& l2_terms) {
     switch (u.rule) {
         case Rule::none:
             return;
-#define FC_UPDATE(name) \
-    case Rule::name:    \
-        return update_as<Rule::name>(u, at, row, gradient, rows, n, decays, l2_terms);
+#define FC_UPDATE(name)                                                         \
+    case Rule::name:                                                            \
+        update_as<Rule::name>(u, at, row, gradient, rows, n, decays, l2_terms); \
+        break;
             FC_RULES(FC_UPDATE)
     }
+    for (ptrdiff_t r = 0; u.average && r < rows; r++)
+        follow(u.average + at + r * row, u.theta + at + r * row, u.share, n);
 }
 
 }  // namespace

@@ -176,6 +176,7 @@ bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_
 
     const double l2 = run.l2 + run.alpha / weight;
     Update<T> rule = update_of(run.optimizer, run.theta, lr, count + 1, l2);
+    rule.average = run.average.theta, rule.share = share_of(run.average, count + 1);
     const bool fuse = run.optimizer.rule != Rule::none && !is_finite(run.max_norm);
     double l2_term = 0;
     for (int i = run.n_operations - 1; i >= run.first; i--)
@@ -195,6 +196,8 @@ bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_
         rule.l2 = 0;
         finish_step(context, run, rule, l2, l2_term);
     }
+    if (run.average.theta && run.n_state && context.begins(false))
+        follow(run.average.state, run.state, rule.share, run.n_state);
     if (l2 != 0) {
         run.partial[8 * context.thread + 1] = l2_term;
         context.meet();

@@ -46,6 +46,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     monitor = "measure of improvement: a metric such as accuracy or r2 (default: the loss on the validation rows)"
     add("--monitor", metavar="NAME", help=monitor)
     add("--lr", type=float, default=1e-3, metavar="RATE", help="learning rate of AdamW (default: %(default)s)")
+    average = "train with an average of the weights, such as ema:0.999 or swa:0.75 (default: the weights themselves)"
+    add("--average", type=_average, metavar="KIND:NUMBER", help=average)
     add("--batch-size", type=int, default=32, metavar="N", help="rows in a batch (default: %(default)s)")
     validation = "share of the rows held back for validation (default: %(default)s)"
     add("--validation", type=float, default=0.2, metavar="SHARE", help=validation)
@@ -68,6 +70,18 @@ def _sizes(text: str) -> tuple[int, ...]:
         if min(sizes) >= 1:
             return sizes
     raise argparse.ArgumentTypeError(f"sizes are whole numbers from 1 on, such as 64,64; got {text!r}")
+
+
+def _average(text: str) -> Any:
+    from fullyconnected.averages import EMA, SWA
+
+    kind, _, value = text.partition(":")
+    with contextlib.suppress(KeyError, ValueError):
+        return {"ema": EMA, "swa": SWA}[kind](int(value) if value.isdecimal() else float(value))
+    raise argparse.ArgumentTypeError(
+        f"an average is ema and how much of it a step keeps, such as ema:0.999, or swa and the share of the epochs "
+        f"(or their number) before it begins, such as swa:0.75; got {text!r}"
+    )
 
 
 @contextlib.contextmanager
@@ -117,7 +131,8 @@ def run(options: argparse.Namespace) -> int:
         say(f"classes: {_some(model.classes)}")
     say(f"{len(plan.training_rows):,} rows for training, {len(plan.validation_rows):,} held back for validation")
     say("", model.net.summary(), "")
-    given = {name: getattr(options, name) for name in ("epochs", "batch_size", "lr", "patience", "monitor", "seed")}
+    names = ("epochs", "batch_size", "lr", "patience", "monitor", "average", "seed")
+    given = {name: getattr(options, name) for name in names}
     history = plan.train(**given, progress=not options.quiet)
     if history.interrupted and history.best_epoch is None:
         return report("interrupted before the first epoch was complete; nothing is saved", INTERRUPTED)

@@ -22,6 +22,7 @@ PUBLIC = _by_name(
         "write fc.Dense(n_in, n_out)": "Linear FullyConnected LazyLinear",
         "write fc.Network([fc.Dense(n_in, n_out), ...])": "Sequential Model Module Net",
         "write fc.mlp([n_in, hidden, n_out])": "MLP Perceptron",
+        "write fit(..., average=fc.EMA(0.999))": "ExponentialMovingAverage AveragedModel ModelEma",
         "write fc.MLPClassifier()": "Classifier",
         "write fc.MLPRegressor()": "Regressor",
         **{
@@ -141,6 +142,8 @@ SETTINGS = _by_name(
         "it is a setting of the optimizer: fc.AdamW(0.01, weight_decay=0.01)": (
             "momentum weight_decay betas nesterovs_momentum"
         ),
+        "write average=fc.EMA(0.999)": "ema use_ema ema_decay ema_momentum",
+        "write average=fc.SWA(0.75)": "swa swa_start swa_epoch_start",
         'write optimizer="adam" or fc.Adam(0.01)': "solver optim opt rule",
         "write progress=True or progress=False": "verbose verbosity show silent quiet",
         "write validation=(x_validation, t_validation)": "validation_data val valid eval_set val_data",

@@ -72,6 +72,7 @@ class Engine:
 
     name: ClassVar[str]
     automatic: ClassVar[bool] = False  # whether engine="auto" may choose it; the last registered is tried first
+    averages: ClassVar[bool] = False  # whether its trainer moves state.average in each step if task.average is an EMA
 
     def about(self) -> tuple[bool, str]:
         """Return whether the engine can be used here, and what it runs on, or why it cannot."""

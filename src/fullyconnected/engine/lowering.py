@@ -118,6 +118,8 @@ class TrainerSpec(NamedTuple):
     max_norm: float = math.inf
     alpha: float = 0.0
     input_gradient: bool = False
+    average_decay: float = 0.0
+    average_warms_up: bool = False
 
 
 def lower(program: Program) -> list[OpSpec]:

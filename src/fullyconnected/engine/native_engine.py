@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from fullyconnected.averages import EMA
 from fullyconnected.base import Loss, Optimizer, Solver
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows, batches, n_batches
@@ -22,7 +23,7 @@ from fullyconnected.engine.lowering import (
     lower_optimizer,
 )
 from fullyconnected.engine.numpy_engine import factor
-from fullyconnected.engine.state import TrainingState
+from fullyconnected.engine.state import Average, TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.engine.threads import n_threads, register_with_threadpoolctl
 from fullyconnected.errors import DivergenceError
@@ -61,6 +62,7 @@ class NativeEngine(Engine):
 
     name = "native"
     automatic = True
+    averages = True
 
     def about(self) -> EngineInfo:
         try:
@@ -110,6 +112,7 @@ class NativeTrainer:
 
     def __init__(self, task: Task, state: TrainingState) -> None:
         self.task, self.state = task, state
+        average = task.average if isinstance(task.average, EMA) else None
         spec = TrainerSpec(
             _ops(task.program),
             lower_loss(task.data.loss),
@@ -120,8 +123,11 @@ class NativeTrainer:
             n_threads(task.n_threads),
             math.inf if task.max_grad_norm is None else task.max_grad_norm,
             task.alpha,
+            average_decay=average.decay if average else 0.0,
+            average_warms_up=average is not None and average.warm_up,
         )
-        self._trainer = _trainer(spec, state.theta, state.state, task.data, state.slots)
+        averaged = state.average if average else None
+        self._trainer = _trainer(spec, state.theta, state.state, task.data, state.slots, averaged)
         self._rates = np.empty(0)
 
     def epoch(self, order: Rows) -> float:
@@ -161,7 +167,14 @@ class NativeTrainer:
         return batch.first_not_finite()
 
 
-def _trainer(spec: TrainerSpec, theta: Array, state: Array, data: Data, slots: dict[str, Array]) -> Any:
+def _trainer(
+    spec: TrainerSpec,
+    theta: Array,
+    state: Array,
+    data: Data,
+    slots: dict[str, Array],
+    average: Average | None = None,
+) -> Any:
     native = load_extension()
     raw = spec.ops[0].kind == "standardize"
     return (native.TrainerFloat32 if theta.dtype == np.float32 else native.TrainerFloat64)(
@@ -173,6 +186,8 @@ def _trainer(spec: TrainerSpec, theta: Array, state: Array, data: Data, slots: d
         weights=data.weights,
         m=slots.get("m"),
         v=slots.get("v"),
+        average_theta=average and average.theta,
+        average_state=average and average.state,
     )
 
 

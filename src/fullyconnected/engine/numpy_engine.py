@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fullyconnected.averages import EMA
 from fullyconnected.base import Loss, Optimizer, Solver
 from fullyconnected.core.arrays import Array, dot
 from fullyconnected.core.batches import Rows, batches, n_batches
@@ -17,7 +18,7 @@ from fullyconnected.engine.task import Task
 from fullyconnected.engine.updates import updates
 from fullyconnected.errors import DivergenceError, missing
 from fullyconnected.program.data import BatchLoader, Data
-from fullyconnected.program.program import Program
+from fullyconnected.program.program import PIECE, Program
 from fullyconnected.program.sources import Source, SparseSource
 from fullyconnected.program.workspace import Batch, Workspace
 
@@ -31,6 +32,7 @@ class NumpyEngine(Engine):
 
     name = "numpy"
     automatic = True
+    averages = True
 
     def about(self) -> EngineInfo:
         return EngineInfo(True, f"NumPy {np.__version__}")
@@ -110,6 +112,14 @@ class NumpyTrainer:
         self.random = bool(self.workspace.random)  # whether a layer draws random numbers
         self.loader = BatchLoader(task.data, self.workspace)
         self.updates = updates(task.rule, program, theta, self.workspace.gradient, state.slots)
+        self.average = task.average if isinstance(task.average, EMA) else None
+        self.averaged: list[tuple[Array, Array, Array]] = []  # parts of the average, of what it follows, and scratch
+        if self.average is not None and state.average is not None:
+            scratch = np.empty(min(PIECE, max(theta.size, state.state.size)), theta.dtype)
+            for average, now in zip(state.average, (theta, state.state), strict=True):
+                for at in range(0, now.size, PIECE):
+                    part = now[at : at + PIECE]
+                    self.averaged.append((average[at : at + PIECE], part, scratch[: part.size]))
 
     def epoch(self, order: Rows) -> float:
         """Train on the rows in this order; return the mean of the batches' losses, weighted by their rows."""
@@ -120,7 +130,7 @@ class NumpyTrainer:
         task, state, gradient = self.task, self.state, self.workspace.gradient
         optimizer, schedule, l2, alpha = task.rule, task.schedule, task.l2, task.alpha
         updates = [tuple(update) for update in self.updates]  # which unpack faster
-        load, check_loss, before_update = self.load, self.check_loss, self.before_update
+        load, check_loss, before_update, average = self.load, self.check_loss, self.before_update, self.average
         total: Any = 0.0
         weight = 0.0
         lr = base = optimizer.lr * state.lr_factor
@@ -139,12 +149,21 @@ class NumpyTrainer:
                 before_update(gradient, share)
                 for update, theta, g, s, c, decays in updates:
                     update(theta, g, s, c, lr=lr, step=state.step, decays=decays)
+                if average is not None:
+                    self.follow(average.share(state.step))
                 total = total + value * share
                 weight += share
             # a gradient can overflow although the loss is finite, and no loss is computed after the last update
             if not (all_finite(state.theta) and all_finite(state.state)):
                 raise DivergenceError(state.epoch + 1, state.step, lr, batch.first_not_finite())
         return float(total) / weight
+
+    def follow(self, share: float) -> None:
+        """Move the average by ``share`` of the way towards the weights after a step."""
+        for average, now, difference in self.averaged:
+            np.subtract(now, average, out=difference)
+            difference *= share
+            average += difference
 
     def load(self, rows: Rows) -> tuple[Batch, float]:
         """Return the batch of these rows, ready for its step, and the sum of their weights."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array
 
-__all__ = ["Best", "TrainingState"]
+__all__ = ["Average", "Best", "TrainingState"]
 
 
 class Best(NamedTuple):
@@ -19,13 +19,20 @@ class Best(NamedTuple):
     state: Array
 
 
+class Average(NamedTuple):
+    """An average of the parameters, and the running statistics that belong to it."""
+
+    theta: Array
+    state: Array
+
+
 @dataclass
 class TrainingState:
     """The state of a run: saving it after epoch a and resuming for b epochs equals a + b epochs, bit for bit.
 
     ``theta`` and ``state`` are the network's own vectors; ``slots`` is the optimizer state. ``lr_factor`` multiplies
     the optimizer's learning rate, beside a schedule; it may change between epochs. ``epochs_in_time`` is the number of
-    epochs that ``max_time`` allows, once that is known.
+    epochs that ``max_time`` allows, once that is known. ``average`` is there if the run averages its weights.
     """
 
     theta: Array
@@ -37,14 +44,23 @@ class TrainingState:
     lr_factor: float = 1.0
     epochs_in_time: int | None = None
     best: Best | None = None
+    average: Average | None = None
     records: dict[str, list[float]] = field(default_factory=dict)
+
+    def vectors(self) -> list[Array]:
+        """Return the parameters and the running statistics, and then those of the average."""
+        return [self.theta, self.state, *(self.average or ())]
 
     def copied(self, into: "TrainingState | None" = None) -> "TrainingState":
         """Return a copy, in the memory of an earlier copy if given. Records only grow, so they are shared."""
         if into is None:
             slots = {name: np.empty_like(slot) for name, slot in self.slots.items()}
-            into = TrainingState(np.empty_like(self.theta), np.empty_like(self.state), self.seed, slots)
-        into.theta[...], into.state[...] = self.theta, self.state
+            average = self.average and Average(*map(np.empty_like, self.average))
+            into = TrainingState(
+                np.empty_like(self.theta), np.empty_like(self.state), self.seed, slots, average=average
+            )
+        for mine, its in zip(self.vectors(), into.vectors(), strict=True):
+            its[...] = mine
         for name, slot in self.slots.items():
             into.slots[name][...] = slot
         into.step, into.epoch, into.lr_factor = self.step, self.epoch, self.lr_factor

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from fullyconnected.averages import EMA, SWA
 from fullyconnected.base import Optimizer, Solver
 from fullyconnected.program.data import Data
 from fullyconnected.program.program import Program
@@ -22,6 +23,7 @@ class Task(NamedTuple):
     max_grad_norm: float | None = None
     schedule: Callable[[float], float] | None = None
     n_threads: int | None = None  # None: engine.threads decides
+    average: EMA | SWA | None = None  # of the weights: an EMA is the engine's work, in each step
 
     @property
     def rule(self) -> Optimizer:

@@ -41,6 +41,8 @@ def write_checkpoint(
             name: [repr(float(value)) for value in values[: state.epoch]] for name, values in state.records.items()
         },
     }
+    if state.average is not None:
+        vectors |= {"average.theta": state.average.theta, "average.state": state.average.state}
     if state.best is not None:
         vectors |= {"best.theta": state.best.theta, "best.state": state.best.state}
         run["best"] = {"value": repr(float(state.best.value)), "epoch": state.best.epoch}
@@ -67,20 +69,26 @@ def read_checkpoint(
         records = {str(key): [float(value) for value in values] for key, values in run["records"].items()}
         theta, running = _like(model.theta, state.theta), _like(model.state, state.state)
         slots = {key: _like(model.vectors.pop(f"slot.{key}"), slot) for key, slot in state.slots.items()}
-        best = None
+
+        def pair(name: str) -> tuple[Array, Array]:
+            pair = _like(model.vectors.pop(f"{name}.theta"), theta), _like(model.vectors.pop(f"{name}.state"), running)
+            if not all(np.isfinite(each).all() for each in pair):
+                raise ValueError(f"the {name} weights are not all finite")
+            return pair
+
+        best, average = None, None
         if "best" in run:
-            best_theta = _like(model.vectors.pop("best.theta"), state.theta)
-            best_state = _like(model.vectors.pop("best.state"), state.state)
-            if not (np.isfinite(best_theta).all() and np.isfinite(best_state).all()):
-                raise ValueError("the best weights are not all finite")
-            best = Best(float(run["best"]["value"]), _count(run["best"]["epoch"]), best_theta, best_state)
+            best = Best(float(run["best"]["value"]), _count(run["best"]["epoch"]), *pair("best"))
+        if state.average is not None:
+            average = pair("average")
         if model.vectors:
             raise ValueError(f"the vector {min(model.vectors):.80} is unknown")
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FileFormatError(f"{name}: a part of the run is missing or of the wrong kind: {error!r:.300}") from None
-    state.theta[...], state.state[...] = theta, running
+    for vector, value in zip(state.vectors(), (theta, running, *(average or ())), strict=True):
+        vector[...] = value
     for key, slot in slots.items():
         state.slots[key][...] = slot
     state.seed, state.step, state.epoch, state.lr_factor = seed, step, epoch, lr_factor

@@ -106,6 +106,8 @@ class Checkpoint:
             return (
                 f"was begun with {key}={_around(one, other)} and would go on with {_around(other, one)}: the result "
                 f"would be neither run's. Set it back, choose another path, or remove the file"
+                + ". (A run with SWA can be prolonged if the start is a number of epochs)"
+                * (key == "epochs")
             )
         answers = [] if old else [_answer(pair, run["epoch"]) for pair in run["answers"]]
         for epoch, answer in answers if self.schedule is not None else ():

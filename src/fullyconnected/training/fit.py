@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         SeedLike,
         ValidationLike,
     )
+    from fullyconnected.averages import EMA, SWA
     from fullyconnected.base import Optimizer
     from fullyconnected.schedules import Schedule
 
@@ -53,10 +54,12 @@ def epochs(
 ) -> Iterator[Epoch]:
     """Train like :func:`fit`, yielding after each epoch, so that the caller's loop can log, stop or save.
 
-    Training ends when the caller leaves the loop, or by early stopping, which restores the best weights. A run that is
-    resumed from a ``checkpoint`` may begin after the epoch at which the loop would stop, so compare epoch numbers with
-    ``>=``. The checkpoint is also written when the loop is left; if you call ``next`` yourself, call ``close`` at the
-    end. The arguments are those of :func:`fit` without ``epochs`` and ``progress``, and are checked at once.
+    Training ends when the caller leaves the loop, or by early stopping, which restores the best weights. With an
+    ``average``, the network gets it when the loop is left or ends, unless something else has changed the weights since
+    the last epoch. A run that is resumed from a ``checkpoint`` may begin after the epoch at which the loop would stop,
+    so compare epoch numbers with ``>=``. The checkpoint is also written when the loop is left; if you call ``next``
+    yourself, call ``close`` at the end. The arguments are those of :func:`fit` without ``epochs`` and ``progress``, and
+    are checked at once.
 
     Yields
     ------
@@ -111,6 +114,7 @@ def fit(
     schedule: Schedule | None = None,
     checkpoint: PathLike | None = None,
     checkpoint_every: int | str | None = None,
+    average: EMA | SWA | None = None,
     progress: ProgressLike = "auto",
     warn: bool = True,
     engine: str = "auto",
@@ -181,6 +185,10 @@ def fit(
     checkpoint_every : int or str, optional
         The interval between writes of the checkpoint: a number of epochs, 1 or more, or a time such as ``"30s"``,
         ``"5m"`` or ``"1h"``. None takes five seconds, or more if writing would take over a fiftieth of the time.
+    average : EMA or SWA, optional
+        An average of the weights, ``fc.EMA(0.999)`` or ``fc.SWA(0.75)``, which often predicts better than the last
+        weights. Validation, metrics and early stopping judge the average, and at its end ``fit`` puts it into the
+        network (by early stopping, the best one), also after Ctrl-C. Until then, ``net.theta`` is what is trained.
     progress : "auto", True or False
         A progress bar on a terminal (with rich), or else about a hundred lines; False shows nothing.
     warn : bool
@@ -221,7 +229,7 @@ def fit(
     if others:
         raise _unknown("fit", min(others))
     total = count("epochs", epochs)
-    run = Run(net, x, t, loss, optimizer, FitSettings.among(given))
+    run = Run(net, x, t, loss, optimizer, FitSettings.among(given), total)
     if run.warning:
         warnings.warn(run.warning, DataWarning, stacklevel=2)
     shown = display.choose(progress)
@@ -232,5 +240,5 @@ def fit(
         run.stopped = "interrupted"
     finally:
         shown.stop()
-    run.restore_best()
+    run.settle()
     return run.history()

@@ -71,6 +71,8 @@ class History:
         With early stopping, the monitored quantity: ``"loss"``, ``"validation_loss"`` or the name of a metric.
     best_epoch : int or None
         With early stopping, the epoch whose weights the network has.
+    averaged : str or None
+        With an average of the weights (``average``), what the weights that the network has are an average of.
     planned_epochs : int or None
         The number of epochs that the run was to have: those asked for, or fewer if ``max_time`` allows fewer.
 
@@ -94,6 +96,7 @@ class History:
     monitor: str | None = None
     best_epoch: int | None = None
     planned_epochs: int | None = None
+    averaged: str | None = None
 
     def __str__(self) -> str:
         if not self.loss:
@@ -114,6 +117,8 @@ class History:
         if self.best_epoch is not None:
             by = f", the best by {in_ascii(printable(self.monitor)).replace('_', ' ')}" if self.monitor else ""
             lines.append(f"the network has the weights of epoch {self.best_epoch}{by}")
+        if self.averaged is not None:
+            lines.append(f"its weights are {self.averaged}")
         return "\n".join(lines)
 
     __repr__ = __str__  # a notebook shows the repr of a cell's last value, and the lists may be long

@@ -4,9 +4,11 @@ import time
 from collections.abc import Generator, Mapping
 from math import inf, isnan
 from typing import Any, cast
+from zlib import crc32
 
 import numpy as np
 
+from fullyconnected.averages import EMA
 from fullyconnected.base import Metric, Solver
 from fullyconnected.core.batches import Rows, epoch_order
 from fullyconnected.core.checks import Columns, columns_of, duration, number
@@ -23,6 +25,7 @@ from fullyconnected.optimizers import OPTIMIZERS, Adam
 from fullyconnected.program.data import Data, check_data, require_rows
 from fullyconnected.training import progress as display
 from fullyconnected.training import scales, solver
+from fullyconnected.training.averages import Averaging, check
 from fullyconnected.training.history import Epoch, History
 from fullyconnected.training.settings import FitSettings
 
@@ -33,7 +36,14 @@ class Run:
     """A network with its data and settings, all checked; iterating over it trains an epoch at a time."""
 
     def __init__(
-        self, net: Network, x: Any, t: Any, loss: Any, optimizer: Any = None, settings: FitSettings | None = None
+        self,
+        net: Network,
+        x: Any,
+        t: Any,
+        loss: Any,
+        optimizer: Any = None,
+        settings: FitSettings | None = None,
+        total: int | None = None,
     ) -> None:
         if not isinstance(net, Network):
             raise InputTypeError(
@@ -43,7 +53,7 @@ class Run:
         self.settings = settings = settings or FitSettings()
         self.patience, self.shuffle = settings.patience, settings.shuffle
         self.max_time = None if settings.max_time is None else duration("max_time", settings.max_time)
-        self.total: int | None = None  # the epochs that are asked for; a loop over epochs does not say how many
+        self.total = total  # the epochs that are asked for; a loop over epochs does not say how many
         self.net, known = net, net.columns
         self.data = check_data(net.program, net.dtype, x, t, loss, settings.sample_weight, columns=known, sparse=True)
         self.rows = len(self.data.x)
@@ -66,13 +76,23 @@ class Run:
             solver.refuse(self.optimizer, self.task, settings.checkpoint)
             self.task = self.task._replace(batch_size=self.rows)  # a solver uses all rows at once
         self.engine, self.why = choose(
-            settings.engine, net.program, loss=self.data.loss, optimizer=self.optimizer, source=self.data.x
+            settings.engine,
+            net.program,
+            averages=isinstance(settings.average, EMA),
+            loss=self.data.loss,
+            optimizer=self.optimizer,
+            source=self.data.x,
         )
         solves = isinstance(self.optimizer, Solver)
         slots = {} if solves else new_slots(self.task.rule, net.program, net.dtype)
         self.state = TrainingState(net.theta, net.state, as_seed(settings.seed), slots)
         if not np.isfinite(net.theta).all():
             raise ConfigError("the network's parameters are not all finite, so it cannot be trained")
+        self.judged, self.averaging = net, None
+        if settings.average is not None:
+            check(settings.average, net.program, total, self.max_time)
+            self.averaging = Averaging(settings.average, net, self.task, self.shuffle)
+            self.judged, self.state.average = self.averaging.net, self.averaging.vectors
         self.checkpoint = None
         if settings.checkpoint is not None:
             from fullyconnected.training.checkpoint import Checkpoint, fingerprint  # loads what reads and writes files
@@ -88,12 +108,15 @@ class Run:
                 monitor=None if self.monitor == default else self.monitored(),
                 data=fingerprint(self.data),
                 validation=fingerprint(self.validation),
+                **({"epochs": total} if getattr(settings.average, "is_share", False) else {}),
                 **self.identity(),
             )
             self.checkpoint.begin(self.state)
             if self.state.epoch:
                 self.adopt()
             self.task = self.checkpoint.watch(self.task)
+        if self.averaging is not None:
+            self.averaging.at(self.state.epoch, self.planned())
         if not solves:
             self.trainer = self.engine.trainer(self.task, self.state)
         self.stopped = "epochs"
@@ -121,20 +144,28 @@ class Run:
         return ". ".join(str(each) for each in remarks if each)
 
     def __iter__(self) -> Generator[Epoch]:
+        left = 0  # the checksum of the weights that the last epoch has left
         try:
             while not (self.out_of_patience() or self.out_of_time()):
-                yield self.epoch()
+                epoch = self.epoch()
+                if self.averaging is not None:
+                    left = crc32(self.state.theta.data)
+                yield epoch
+        except GeneratorExit:  # this may be much later than the caller's loop, which may have changed the weights
+            if self.averaging is not None and left == crc32(self.state.theta.data):
+                self.averaging.give(self.net, self.state)
+            raise
         finally:  # also after Ctrl-C, an error, or the end of the caller's loop
             if self.checkpoint is not None:
                 self.checkpoint.finish()
         self.stopped = "patience" if self.out_of_patience() else "max_time"
-        self.restore_best()
+        self.settle()
 
     def epoch(self) -> Epoch:
         """Train an epoch, evaluate and record it, and write the checkpoint if it is due."""
         state, began = self.state, time.perf_counter()
         order = self.order()
-        theta, running, begun = state.theta.copy(), state.state.copy(), state.step
+        before, begun = [vector.copy() for vector in state.vectors()], state.step
         try:
             loss = self.trainer.epoch(order)
             if is_foreign(self.engine):
@@ -149,13 +180,14 @@ class Run:
             # Ctrl-C may interrupt between an update that overflows and the loss that would show it
             finite = np.isfinite(state.theta).all() and np.isfinite(state.state).all()
             if isinstance(error, Exception) or not finite:  # the epoch is not counted, so undo it
-                state.theta[...], state.state[...] = theta, running
-            elif not np.array_equal(state.theta, theta):
+                for vector, then in zip(state.vectors(), before, strict=True):
+                    vector[...] = then
+            elif not np.array_equal(state.theta, before[0]):
                 self.adopt()
             if isinstance(error, DivergenceError):
                 from fullyconnected.training.divergence import explained
 
-                raise explained(error, self.task, theta, running, state.seed, begun, order) from None
+                raise explained(error, self.task, before[0], before[1], state.seed, begun, order) from None
             raise
         if self.checkpoint is not None:
             self.checkpoint.after_epoch(state)
@@ -203,13 +235,18 @@ class Run:
         shown.show(epoch.number, epoch)
 
     def record(self, loss: float, began: float) -> Epoch:
-        """Evaluate the network after an epoch, and record the results."""
-        state, validation_loss = self.state, None
+        """Evaluate the network after an epoch, or the average of its weights, and record the results."""
+        state, judged, validation_loss = self.state, self.judged, None
         metrics: dict[str, float] = {}
-        if self.validation is not None or self.metrics:
+        evaluates = self.validation is not None or bool(self.metrics)
+        if self.averaging is not None:
+            self.averaging.after_epoch(state, self.planned())
+            if evaluates or self.patience is not None:
+                self.averaging.complete(state.seed)
+        if evaluates:
             data, settings = self.validation or self.data, self.settings
             try:
-                evaluation = self.net.evaluate_checked(data, self.metrics, settings.engine, settings.n_threads)
+                evaluation = judged.evaluate_checked(data, self.metrics, settings.engine, settings.n_threads)
             except KeyboardInterrupt:  # the weights stay, although they are not recorded
                 self.adopt()
                 raise
@@ -226,7 +263,7 @@ class Run:
         if self.patience is not None:
             monitored: Any = {**metrics, "loss": loss, "validation_loss": validation_loss}[self.monitor]
             if self.is_better(monitored):
-                state.best = Best(monitored, state.epoch, state.theta.copy(), state.state.copy())
+                state.best = Best(monitored, state.epoch, judged.theta.copy(), judged.state.copy())
         seconds = time.perf_counter() - began
         if self.max_time is not None and state.epochs_in_time is None:
             state.epochs_in_time = max(state.epoch, int(self.max_time / max(seconds, 1e-9)))
@@ -260,14 +297,18 @@ class Run:
         in_time = self.state.epochs_in_time
         return in_time is not None and in_time <= self.state.epoch and (self.total is None or in_time < self.total)
 
-    def restore_best(self) -> None:
-        """Restore the weights of the best epoch, if early stopping has kept them."""
+    def settle(self) -> None:
+        """Give the network its weights at the end: those of the best epoch by early stopping, or the average."""
         if self.patience is not None and self.state.best is not None:
             self.net.theta[...], self.net.state[...] = self.state.best.theta, self.state.best.state
+        elif self.averaging is not None:
+            self.averaging.give(self.net, self.state)
 
     def history(self) -> History:
         """Return the history of the epochs so far."""
-        records, best = self.state.records, self.state.best
+        records, best, averaging = self.state.records, self.state.best, self.averaging
+        best = None if self.patience is None else best
+        at = self.state.epoch if best is None else best.epoch
         return History(
             loss=list(records.get("loss", [])),
             validation_loss=list(records.get("validation_loss", [])),
@@ -282,8 +323,9 @@ class Run:
             interrupted=self.stopped == "interrupted",
             stopped=self.stopped,
             monitor=None if self.patience is None else self.monitor,
-            best_epoch=best.epoch if best is not None and self.patience is not None else None,
+            best_epoch=None if best is None else best.epoch,
             planned_epochs=self.planned(),
+            averaged=None if averaging is None else averaging.told(at, self.planned()),
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from fullyconnected.averages import EMA, SWA
 from fullyconnected.core.checks import count, duration, flag, interval, number
 from fullyconnected.core.contracts import check_call
 from fullyconnected.core.randomness import check_seed
@@ -45,6 +46,7 @@ class FitSettings(Settings):
     schedule: Schedule | None = None
     checkpoint: PathLike | None = None
     checkpoint_every: int | str | None = None
+    average: EMA | SWA | None = None
     warn: bool = True
     engine: str = "auto"
     n_threads: int | None = None
@@ -71,6 +73,8 @@ class FitSettings(Settings):
             raise ConfigError(f"monitor={self.monitor!r} is for early stopping: give patience, too, such as 10")
         if self.checkpoint_every is not None:
             interval("checkpoint_every", self.checkpoint_every)
+        if self.average is not None and not isinstance(self.average, EMA | SWA):
+            raise InputTypeError(f"average is fc.EMA(0.999) or fc.SWA(0.75), or None; got {self.average!a:.80}")
         limit = self.max_grad_norm
         vars(self).update(
             batch_size=count("batch_size", self.batch_size),

@@ -36,6 +36,7 @@ def refuse(solver: Solver, task: Task, checkpoint: Any) -> None:
         "a checkpoint": checkpoint is not None,
         "dropout": any(op.layer.random for op in task.program.operations),
         "batch normalisation": any(op.state for op in task.program.operations),
+        "an average of weights": task.average is not None,
         "a learning-rate factor": any(tensor.param.lr_factor != 1 for tensor in task.program.tensors),
     }
     for what, present in problems.items():
