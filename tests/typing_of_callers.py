@@ -137,6 +137,7 @@ def training(net: fc.Network, x: NDArray[np.uint8], t: NDArray[np.int64], path: 
     assert_type(history.metrics["accuracy"], list[float])
     assert_type(history.best_epoch, int | None)
     fc.fit(net, x.tolist(), t.tolist(), "hinge", fc.LBFGS(), schedule=lambda epoch: 0.95 ** int(epoch), seed=None)
+    fc.fit(net, x, t, "hinge", schedule=fc.LinearWarmup(0.1, then=fc.FlatCosine()))
     run = fc.epochs(net, x, t, fc.Hinge(), "sgd", batch_size=32, validation=(x, t, None), seed=1, average=fc.EMA(0.9))
     assert_type(fc.fit(net, x, t, fc.Hinge(), average=fc.SWA(15)).averaged, str | None)
     assert_type(run, Iterator[fc.Epoch])

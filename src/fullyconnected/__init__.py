@@ -46,7 +46,16 @@ if TYPE_CHECKING:
     from fullyconnected.predictor import Predictor
     from fullyconnected.program.summary import Summary
     from fullyconnected.registries import register
-    from fullyconnected.schedules import CosineDecay, ExponentialDecay, LinearDecay, StepDecay, Warmup
+    from fullyconnected.schedules import (
+        CosineDecay,
+        ExponentialDecay,
+        FlatCosine,
+        LinearDecay,
+        LinearWarmup,
+        LogCosine,
+        StepDecay,
+        Warmup,
+    )
     from fullyconnected.training.fit import epochs, fit
     from fullyconnected.training.history import Epoch, History
 
@@ -90,6 +99,9 @@ __all__ = [
     "LinearDecay",
     "CosineDecay",
     "Warmup",
+    "FlatCosine",
+    "LogCosine",
+    "LinearWarmup",
     # averages of the weights
     "EMA",
     "SWA",
@@ -169,6 +181,7 @@ _LATER = {
     **dict.fromkeys(("SGD", "Momentum", "Nesterov", "RMSProp", "Adam", "AdamW", "LBFGS"), "optimizers"),
     **dict.fromkeys(("EMA", "SWA"), "averages"),
     **dict.fromkeys(("StepDecay", "ExponentialDecay", "LinearDecay", "CosineDecay", "Warmup"), "schedules"),
+    **dict.fromkeys(("FlatCosine", "LogCosine", "LinearWarmup"), "schedules"),
 }
 
 

@@ -15,7 +15,16 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.files import Model, write_model
 from fullyconnected.program.plain import settings_of
 from fullyconnected.registries import REGISTRIES
-from fullyconnected.schedules import CosineDecay, ExponentialDecay, LinearDecay, StepDecay, Warmup
+from fullyconnected.schedules import (
+    CosineDecay,
+    ExponentialDecay,
+    FlatCosine,
+    LinearDecay,
+    LinearWarmup,
+    LogCosine,
+    StepDecay,
+    Warmup,
+)
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import PathLike
@@ -27,7 +36,10 @@ FITTED = (
     "best_validation_score_", "n_outputs_", "n_layers_", "n_features_in_", "out_activation_",
 )  # fmt: skip
 UNKNOWN = {"pairs": [["unknown", True]]}  # which is no score that a warm start could go on with
-SCHEDULES = {each.__name__: each for each in (CosineDecay, ExponentialDecay, LinearDecay, StepDecay, Warmup)}
+SCHEDULES = {
+    each.__name__: each
+    for each in (CosineDecay, ExponentialDecay, FlatCosine, LinearDecay, LinearWarmup, LogCosine, StepDecay, Warmup)
+}
 
 
 def save(estimator: Any, path: PathLike) -> None:

@@ -84,6 +84,7 @@ class Fitting(progress.Progress):
             validation=held_out,
             batch_size=self.batch_size(X.shape[0]),
             seed=int(self.random.randint(2**31 - 1)) if draws else 0,
+            planned=None if once else estimator.max_iter,
         )
         if not estimator.early_stopping:
             stopping.best -= self.constants[0]  # what is watched is the loss without it
@@ -177,13 +178,14 @@ class Fitting(progress.Progress):
         *,
         score: Any = None,
         watches_score: bool = False,
+        planned: int | None = None,
         **others: Any,
     ) -> EstimatorRun:
         """Make the run, and take over what a resumed one has recorded."""
         estimator, whole = self.estimator, self.estimator.network_
         if (held_out := others.get("validation")) is not None:
             others["validation"] = held_out[0], scaling.scaled(whole, held_out[1]), held_out[2]
-        settings = FitSettings(**estimator._settings(), sample_weight=w, **others)
+        settings = FitSettings(**estimator._settings(), sample_weight=w, **others).over(planned)
         self.run = run = EstimatorRun(
             scaling.inside(whole),
             X,

@@ -177,7 +177,8 @@ def fit(
     schedule : callable, optional
         A function from the number of epochs trained so far, as a float, to a factor on the learning rate, such as
         ``fc.CosineDecay(10)``. It is called before each step; by the native engine, before each epoch for all its
-        steps.
+        steps. Those of progress, ``fc.FlatCosine()``, ``fc.LogCosine()`` and ``fc.LinearWarmup()``, take the share of
+        ``epochs`` that has passed instead.
     checkpoint : path, optional
         A file for the state of the run. If it exists, the run is resumed from it, and ends with the same bits as if it
         had never stopped. It is written at the start, at intervals, and at the end, also if Ctrl-C, early stopping or

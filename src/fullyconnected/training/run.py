@@ -50,7 +50,7 @@ class Run:
                 f"the first argument is the Network to train; got a {type(net).__name__}. "
                 f"Write fc.fit(net, x, t, loss, optimizer)"
             )
-        self.settings = settings = settings or FitSettings()
+        self.settings = settings = (settings or FitSettings()).over(total)
         self.patience, self.shuffle = settings.patience, settings.shuffle
         self.max_time = None if settings.max_time is None else duration("max_time", settings.max_time)
         self.total = total  # the epochs that are asked for; a loop over epochs does not say how many

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -88,6 +89,21 @@ class FitSettings(Settings):
             max_grad_norm=None if limit is None else number("max_grad_norm", limit, above=True),
             n_threads=None if self.n_threads is None else count("n_threads", self.n_threads),
         )
+
+    def over(self, epochs: int | None) -> FitSettings:
+        """Return the settings of a run of so many epochs, for which a schedule of progress is made; None if unknown."""
+        from fullyconnected.schedules import Planned, ProgressSchedule
+
+        if not isinstance(self.schedule, ProgressSchedule):
+            return self
+        if epochs is None or self.max_time is not None:
+            why = "nobody says here how many" if epochs is None else "max_time settles after the first one how many"
+            raise ConfigError(
+                f"schedule={self.schedule!r} is a function of the share of the planned epochs that has passed, and "
+                f"{why} are planned. Use fit(..., epochs=...) without max_time, or a schedule of epochs such as "
+                f"fc.CosineDecay(100)"
+            )
+        return replace(self, schedule=Planned(self.schedule, epochs))
 
     @property
     def every(self) -> int | float | None:
