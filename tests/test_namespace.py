@@ -265,10 +265,11 @@ def test_a_step_runs_on_a_namespace_that_has_the_short_list_alone(layer, dtype):
     rng, rules = np.random.default_rng(0), itertools.cycle(RULES)
     for i, (activation, name) in enumerate(itertools.product(ACTIVATIONS.classes, LOSSES.classes)):
         loss = LOSSES.build(name)
-        block, dense = LAYERS.classes[layer].example(3), fc.Dense(3, 3, activation)
+        block = LAYERS.classes[layer].example(3)
+        dense = fc.Dense(block.n_out if block.reads_raw else 3, 3, activation)
         layers = [block, dense] if block.reads_raw else [dense, block]
         net = fc.Network([*layers, fc.Dense(3, 2)], dtype=dtype, seed=0)
-        x = rng.normal(size=(4, 3))
+        x = net.layers[0].example_rows(rng, 4)
         t = loss.encode_targets(loss.example_targets(rng, 4, 2), 2)
         how = {"weights": rng.uniform(0.5, 2, 4) if i % 2 else None, "l2": 0.1 * (i % 3), "train": i % 5 > 0}
         rule = next(rules)

@@ -154,6 +154,10 @@ class Layer(Settings):
         """Return the signed distance of each unit from each of its kinks; None if there are no kinks."""
         return None
 
+    def example_rows(self, rng: np.random.Generator, rows: int) -> Array:
+        """Return rows that this layer takes, for gradient checks; override it if some numbers are no input."""
+        return rng.normal(size=(rows, int(self.n_in or 0)))
+
     def check_rows(self, x: Array, what: str, first: int = 0) -> None:
         """Raise if rows as they are given cannot be used; called if ``reads_raw``, and by default for NaN and infinity.
 

@@ -32,8 +32,10 @@ CLOSE = {"float64": 1e-13, "float32": 3e-6}  # a result and its formula, relativ
 def network(layer, activation, dtype):
     """A network with the activation on a Dense, and around the layer."""
     activation = ACTIVATIONS.build(activation)
-    dense, cls = fc.Dense(N_IN, WIDTH, activation), LAYERS.classes[layer]
-    layers = [cls.example(N_IN), dense] if cls.reads_raw else [dense, cls.example(WIDTH)]
+    cls = LAYERS.classes[layer]
+    first = [cls.example(N_IN)] if cls.reads_raw else []
+    dense = fc.Dense(first[0].n_out if first else N_IN, WIDTH, activation)
+    layers = [*first, dense] if first else [dense, cls.example(WIDTH)]
     layers += [fc.Activation(activation)]
     net = fc.Network([*layers, fc.Dense(WIDTH, N_OUT)], dtype=dtype, seed=0)
     net.theta += np.random.default_rng(5).normal(0, 0.1, net.n_params)
@@ -78,7 +80,7 @@ def test_bit_for_bit_the_ordinary_step_with_everything_that_is_registered(layer,
     for i, activation in enumerate(ACTIVATIONS.classes):
         train, weighted, l2 = bool(i & 1), bool(i & 2), 0.1 * bool(i & 4)
         net = network(layer, activation, ("float32", "float64")[i % 3 == 0])
-        x, t = problem(loss, seed=i)
+        x, t = net.layers[0].example_rows(np.random.default_rng(i), ROWS), problem(loss, seed=i)[1]
         weights = np.arange(1, ROWS + 1) / 3 if weighted else None
         record = trace(net, x, t, loss, next(rules), l2=l2, sample_weight=weights, train=train, seed=i)
         same(net, record, net.gradients(x, t, loss, l2, weights, train, i))

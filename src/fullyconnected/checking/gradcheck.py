@@ -129,7 +129,7 @@ def check_gradients(
         subject = _of_loss(obj, x, t, sample_weight)
     elif isinstance(obj, Network | Layer):
         net = obj if isinstance(obj, Network) else _around(obj, x, rng)
-        x = rng.normal(size=(5, net.n_in)) if x is None else x
+        x = net.layers[0].example_rows(rng, 5) if x is None else x
         if loss is None and not isinstance(obj, Network):
             loss, t = Projection(), rng.normal(size=(np.shape(x)[0], net.n_out))
         if t is None or loss is None:

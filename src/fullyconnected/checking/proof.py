@@ -39,8 +39,9 @@ class Case:
     def check(self) -> Report:
         """Check this case's gradients, in float64, at random parameters, input and targets."""
         rng = np.random.default_rng(hash_of(str(self)))
-        loss, x = LOSSES.build(self.loss), rng.normal(size=(ROWS, N_IN))
+        loss = LOSSES.build(self.loss)
         net = Network(list(self._layers()), dtype=np.float64, seed=0)
+        x = net.layers[0].example_rows(rng, ROWS)
         net.theta += rng.normal(0, 0.1, net.n_params)  # a parameter of 0 or 1 would hide a missing factor
         t: Array = loss.example_targets(rng, ROWS, self.n_out)
         weights = rng.uniform(0.5, 2, ROWS) if self.weighted else None
@@ -54,8 +55,8 @@ class Case:
             yield Dense(N_IN, WIDTH)
             yield Activation(activation)
         elif LAYERS.classes[self.layer].reads_raw:
-            yield LAYERS.classes[self.layer].example(N_IN)
-            yield Dense(N_IN, WIDTH, activation)
+            yield (first := LAYERS.classes[self.layer].example(N_IN))
+            yield Dense(int(first.n_out or 0), WIDTH, activation)
         else:
             yield Dense(N_IN, WIDTH, activation)
             yield LAYERS.classes[self.layer].example(WIDTH)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -294,6 +295,16 @@ class Standardize(Scaling):
         missing = flag("missing", missing)
         of = _middle_and_spread if flag("robust", robust) else _mean_and_deviation
         return cls(None, *of(x, sample_weight, missing=missing), clip=clip, missing=missing)
+
+    @classmethod
+    def example(cls, n: int) -> Self:
+        return replace(super().example(n), clip=True, missing=True)
+
+    def example_rows(self, rng: np.random.Generator, rows: int) -> Array:
+        x = super().example_rows(rng, rows)
+        if self.missing:
+            x[rng.random(x.shape) < 0.2] = np.nan
+        return x
 
     def check_rows(self, x: Array, what: str, first: int = 0) -> None:
         require_finite(x, what, F64, first, missing=self.missing)
