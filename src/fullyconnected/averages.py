@@ -6,6 +6,7 @@ import numpy as np
 
 from fullyconnected.core.checks import count, flag, number
 from fullyconnected.core.settings import Settings, settings
+from fullyconnected.errors import ConfigError
 
 __all__ = ["EMA", "SWA"]
 
@@ -95,7 +96,12 @@ class SWA(Settings):
         if isinstance(self.start, int | np.integer):
             vars(self).update(start=count("start of SWA", self.start, least=0))
         else:
-            vars(self).update(start=number("start of SWA", self.start, below=1))
+            vars(self).update(start=number("start of SWA", self.start))
+            if self.start >= 1:
+                raise ConfigError(
+                    f"start of SWA is a share of the epochs, in [0, 1), or as an int their number, such as SWA(15); "
+                    f"got {self.start}"
+                )
 
     @property
     def is_share(self) -> bool:

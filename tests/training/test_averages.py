@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -74,6 +75,14 @@ def test_swa_computes_running_statistics_for_the_weights_that_it_averages():
     mean = sum(len(b) * b.mean(axis=0) for b in rows) / 55
     variance = sum(len(b) * b.var(axis=0, ddof=1) for b in rows) / 55
     np.testing.assert_allclose(net.state, np.r_[mean, variance], rtol=1e-10)
+
+
+def test_running_statistics_need_threadpoolctl_no_more_than_training_by_the_native_engine_does(monkeypatch):
+    if not fc.engines()["native"].available:
+        pytest.skip(fc.engines()["native"].about)
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    history = train(network(), fc.SWA(0.5), engine="native", n_threads=1)
+    assert history.averaged.startswith("the mean of epochs 4 to 6")
 
 
 def test_the_statistics_of_swa_are_of_shuffled_rows_where_the_run_shuffles():
@@ -287,7 +296,8 @@ class Sums(NumpyEngine):
         (lambda: fc.EMA("0.9"), TypeError, "decay of EMA is a number"),
         (lambda: fc.EMA(0.9, warm_up=1), TypeError, "warm_up of EMA is True or False"),
         (lambda: fc.EMA(momentum=0.9), TypeError, "momentum"),
-        (lambda: fc.SWA(1.0), ValueError, "start of SWA must be 0 or more and less than 1"),
+        (lambda: fc.SWA(15.0), ValueError, r"in \[0, 1\), or as an int their number, such as SWA\(15\); got 15\.0"),
+        (lambda: fc.SWA(-0.5), ValueError, "start of SWA must be 0 or more"),
         (lambda: fc.SWA(-1), ValueError, "start of SWA must be 0 or more"),
         (lambda: fc.SWA(True), TypeError, "start of SWA is a whole number"),
         (lambda: fc.SWA("half"), TypeError, "start of SWA is a number"),

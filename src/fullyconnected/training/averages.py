@@ -1,6 +1,7 @@
 """The average of the weights of a run: what the run judges, and what its network has at its end."""
 
 import math
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from fullyconnected.core.contracts import is_foreign
 from fullyconnected.engine.numpy_engine import blas_threads
 from fullyconnected.engine.state import Average, TrainingState
 from fullyconnected.engine.task import Task
-from fullyconnected.errors import ConfigError
+from fullyconnected.errors import ConfigError, MissingPackageError
 from fullyconnected.network import Network
 from fullyconnected.program.data import BatchLoader
 from fullyconnected.program.program import Program
@@ -117,7 +118,11 @@ def running_statistics(task: Task, theta: Array, seed: int, shuffle: bool) -> Ar
     workspace = Workspace(program, theta, running, most, loss=data.loss, source=data.x)
     loader, total, n = BatchLoader(data, workspace), np.zeros(program.n_state), 0
     order = epoch_order(len(data.x), seed, 0, shuffle=shuffle)
-    with blas_threads(task.n_threads), np.errstate(all="ignore"):
+    try:
+        threads = blas_threads(task.n_threads)
+    except MissingPackageError:  # the native engine trains without threadpoolctl
+        threads = nullcontext()
+    with threads, np.errstate(all="ignore"):
         for step, rows in enumerate(batches(order, task.batch_size, program.least_rows)):
             batch, share = loader.load(rows)
             if share:  # training, too, leaves out batches without weight
