@@ -158,7 +158,7 @@ class Layer(Settings):
         """Return rows that this layer takes, for gradient checks; override it if some numbers are no input."""
         return rng.normal(size=(rows, int(self.n_in or 0)))
 
-    def check_rows(self, x: Array, what: str, first: int = 0) -> None:
+    def check_rows(self, x: Array, what: str, first: int) -> None:
         """Raise if rows as they are given cannot be used; called if ``reads_raw``, and by default for NaN and infinity.
 
         ``what`` is their name in the message, and ``first`` the number of the first of them. A layer that takes NaN as

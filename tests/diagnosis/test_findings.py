@@ -178,6 +178,16 @@ class TestData:
         assert notes(fc.mlp([6, 16, 3], seed=0), X) == {}
         assert ("features_constant", "x") in found(net, np.ones((300, 9)))
 
+    def test_a_feature_that_is_missing_in_each_row(self):
+        x, t = RNG.normal(size=(5000, 2)), np.arange(5000) % 2
+        x[:, 1] = np.nan
+        net = fc.Network([fc.Standardize(2, missing=True), fc.Dense(4, 2)], seed=0)
+        assert notes(net, x, t)["features_constant"].where == "x[:, 1]"
+        for row in range(5):  # some of them are not in the sample of the rows
+            rare = x.copy()
+            rare[row, 1] = 0.5
+            assert "features_constant" not in notes(net, rare, t)
+
     def test_features_have_names(self):
         class Table:
             columns = ("age", "rooms", "income", "year", "size", "rate")
@@ -227,6 +237,14 @@ class TestLoss:
         xor = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
         assert found(fc.mlp([2, 1], seed=0), xor, [0, 1, 1, 0], BINARY) == [("cannot_overfit", "the network")]
         assert found(fc.mlp([2, 8, 1], "tanh", seed=0), xor, [0, 1, 1, 0], BINARY) == []
+
+    def test_rows_that_repeat_are_not_to_be_learned_by_heart(self):
+        x, numbers = np.repeat(np.c_[np.linspace(-2, 2, 5), np.zeros(5)], 4, axis=0), np.arange(20)
+        t = ((numbers > 11) + numbers) % 2  # those of equal rows differ
+        for hole in (0.0, np.nan):
+            x[:, 1] = hole
+            net = fc.Network([fc.Standardize(2, missing=True), fc.Dense(4, 32, "tanh"), fc.Dense(32, 2)], seed=0)
+            assert "cannot_overfit" not in dict(found(net, x, t))
 
     def test_a_wrong_gradient_of_your_own(self):
         class Turned(fc.ActivationFunction):

@@ -194,12 +194,16 @@ class TestMissingValues:
         masked = np.ma.masked_invalid(HOLES)
         objects = HOLES.astype(object)
         objects[np.isnan(HOLES)] = None
-        for x in (table, masked, objects, HOLES.tolist()):
+        masked_objects = np.ma.array(np.nan_to_num(HOLES), object, mask=np.isnan(HOLES))
+        for x in (table, masked, masked_objects, objects, HOLES.tolist()):
             assert fc.Standardize.fit(x, missing=True) == layer
             np.testing.assert_array_equal(net.predict(x, engine=engine), expected)
-        for x in (table, masked, objects):
+        for x in (table, masked, masked_objects, objects):
             with pytest.raises(errors.DataError):
                 fc.Network([fc.Standardize(3), fc.Dense(3, 1)]).predict(x)
+        text = pandas.DataFrame({"a": pandas.Series([1, None, 3], dtype=object), "b": list("xyz"), "c": 0.0})
+        with pytest.raises(errors.InputTypeError, match="column 'b' \\(text\\) of x holds no numbers"):
+            net.predict(text)
 
     def test_they_are_looked_at(self, engine, dtype):
         x = HOLES.copy()
@@ -445,3 +449,75 @@ def test_a_layer_of_ones_own_may_read_the_rows_as_they_are_given():
     np.testing.assert_array_equal(net.predict(x), np.sin(x - 1e9).astype(np.float32))
     small = fc.Network([Seconds(), fc.Dense(1, 1)], dtype="float64", seed=0)
     assert fc.check_gradients(small, [[0.25], [0.5]], [[0.0], [1.0]], "huber").ok
+
+
+class Codes(fc.Layer):
+    """A table of three categories, whose codes are in the first column, beside a number."""
+
+    name, n_in, n_out, reads_raw = "codes", 2, 4, True
+
+    def check_rows(self, x, what, first):
+        for row in np.flatnonzero(~np.isin(x[:, 0], (0, 1, 2))):
+            raise errors.DataError(f"{what}[{first + row}, 0] is no code")
+
+    def input_units(self, x):
+        return np.stack([np.zeros(len(x)), np.ones(len(x))], axis=1)
+
+    def forward(self, p, x, c, y, *, train):
+        y[:, :3] = x[:, :1] == np.arange(3)
+        y[:, 3] = x[:, 1]
+
+    def backward(self, p, x, c, y, dy, g, dx):
+        if dx is not None:
+            dx[...] = 0
+            dx[:, 1] = dy[:, 3]
+
+
+class TestALayerOfOnesOwnSaysWhatItTakes:
+    X = np.array([[2.0, 0.5], [0.0, -1.0], [1.0, 2.0]])
+
+    def network(self, **methods):
+        layer = type("Codes", (Codes,), methods)()
+        return fc.Network([layer, fc.Dense(4, 1)], dtype="float64", seed=0)
+
+    def test_codes(self):
+        net = self.network()
+        with pytest.raises(errors.DataError, match=r"x\[1, 0\] is no code"):
+            net.predict([[1.0, 2.0], [1.5, 2.0]])
+        report = fc.check_gradients(net, self.X, np.ones(3), "half_squared_error")
+        assert report.ok
+        assert (report.tensors[-1].left_out, report.tensors[-1].columns) == (3, (0,))
+        explained = str(fc.explain(net, self.X, np.ones(3), "half_squared_error"))
+        assert "dL/dx agrees within" in explained
+        assert "3 of 6 entries were compared" in explained
+
+    @pytest.mark.parametrize(
+        ("units", "message"),
+        [
+            (lambda self, x: np.ones(3), r"input_units of Codes has shape \(3,\); it is that of x, \(3, 2\)"),
+            (lambda self, x: 1.0, r"input_units of Codes has shape \(\)"),
+            (lambda self, x: -np.ones_like(x), r"input_units of Codes holds -1\.0; a size is wanted"),
+            (lambda self, x: x * np.nan, "input_units of Codes holds nan"),
+            (lambda self, x: [["1", "2"]] * len(x), "input_units of Codes has dtype"),
+            (lambda self, x: np.abs(x, out=x), "input_units of Codes writes to an array that it may only read"),
+        ],
+    )
+    def test_units_that_are_none(self, units, message):
+        net = self.network(input_units=units)
+        with pytest.raises(errors.FullyConnectedError, match=message):
+            fc.check_gradients(net, self.X, np.ones(3), "half_squared_error")
+
+    def test_units_may_be_a_list(self):
+        net = self.network(input_units=lambda self, x: [[0, 1]] * len(x))
+        assert fc.check_gradients(net, self.X, np.ones(3), "half_squared_error").ok
+
+    def test_a_check_that_is_none(self):
+        for check, message in (
+            (lambda self, x, what: None, "check_rows takes"),
+            (lambda self, x, what, first: x.fill(0), "check_rows of Codes writes to an array that it may only read"),
+            (lambda self, x, what, first: np.isfinite(x).all(), "check_rows of Codes returns .*True"),
+        ):
+            x = self.X.copy()
+            with pytest.raises(errors.ConfigError, match=message):
+                self.network(check_rows=check).predict(x)
+            np.testing.assert_array_equal(x, self.X)

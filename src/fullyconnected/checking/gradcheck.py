@@ -182,7 +182,7 @@ def of_network(
     value()
     size = max(1.0, float(np.abs(batch.z).max()))
     arrays = {**net.program.named(theta), "x": batch.x}
-    given = net.program.operations[0].layer.input_units(batch.x) if net.program.reads_raw else None
+    given = net.program.input_units(batch.x)
     units = {} if given is None else {"x": given}
     still = None if given is None else given == 0  # missing values and codes stay as they are
 

@@ -97,9 +97,9 @@ def as_array(a: Any, what: str, *, missing: bool = False) -> Array:
     """
     # np.asarray would return the numbers under a mask; a structured array is refused for its dtype, below
     if isinstance(a, np.ma.MaskedArray) and a.dtype.names is None and a.mask.any():
-        if missing and a.dtype.kind in "biuf":
-            return np.asarray(np.ma.filled(a.astype(np.result_type(a.dtype, np.float32)), np.nan))
-        raise DataError(f"{what} has masked entries, which are missing values. Drop such rows or fill them in first")
+        if not missing or a.dtype.kind not in "biufO":
+            raise DataError(f"{what} has masked entries, missing values. Drop such rows or fill them in first")
+        a = np.ma.filled(a.astype(np.result_type(a.dtype, np.float32), copy=False), np.nan)
     if hasattr(a, "toarray"):
         raise InputTypeError(f"{what} is a sparse {type(a).__name__}; a dense array is wanted: {what}.toarray()")
     try:
@@ -155,7 +155,7 @@ def _columns_without_numbers(a: Any) -> list[str]:
     for name in a.columns:
         column = np.asarray(a[name])
         if column.dtype == object:
-            column = _numbers(column, str(name))
+            column = _numbers(column, str(name), missing=True)
         if column.dtype.kind not in "biuf":
             kind = "text" if any(isinstance(entry, str) for entry in column[:100].flat) else str(column.dtype)
             wrong.append(f"{name!a} ({kind})")

@@ -58,7 +58,11 @@ def of_columns(data: Data, x: Array, names: tuple[str, ...] | None) -> Iterator[
         compared &= np.count_nonzero(x != np.median(x, axis=0), axis=0) >= FEW
         if (low == high).any():
             low, high = (each.astype(x.dtype) for each in data.x.extremes())
-    constant = np.flatnonzero((low == high) | np.isnan(x).all(axis=0))
+    gone = np.isnan(x).all(axis=0)
+    if rows < len(data.x) and gone.any():
+        for _, block in data.x.blocks():
+            gone &= np.isnan(np.fmax.reduce(block, axis=0))  # without a copy of the block
+    constant = np.flatnonzero((low == high) | gone)
     if len(constant):
         seen = f"{_are(len(constant), columns)} constant on these rows: {_listed(constant, names)}"
         change = "The network learns nothing from them, and they can be left out."

@@ -73,7 +73,8 @@ def _trained(program: Program, ten: Data, theta: Array, state: Array, rate: floa
 def _ten(data: Data, n_out: int) -> Data:
     """Return ten different rows whose targets are as different as possible: evenly spaced in their order."""
     x = data.x.block(0, len(data.x))
-    different = np.sort(np.unique(x, axis=0, return_index=True)[1])
+    there = np.where(np.isnan(x), np.inf, x)  # missing values are equal, and NaN is not
+    different = np.sort(np.unique(there, axis=0, return_index=True)[1])
     t = targets_of(data.t, n_out)[different]
     order = np.lexsort(t.T) if t.shape[1] <= TEN else np.argsort(t.argmax(axis=1), kind="stable")
     spaced = np.unique(np.linspace(0, len(order) - 1, min(TEN, len(order))).astype(np.intp))

@@ -395,7 +395,8 @@ class Recorder:
             chosen = np.arange(array.size)
             if array.size > ALL:
                 chosen = np.unique(np.linspace(0, array.size - 1, SOME).round().astype(int))
-            chosen = chosen[np.isfinite(array.ravel()[chosen])]  # NaN and infinity cannot be moved
+            moves = np.isfinite(array) & ~subject.still(called)  # NaN, infinity and codes cannot be moved
+            chosen = chosen[moves.ravel()[chosen]]
             if not len(chosen):
                 continue
             above, below, way, slope = (np.full(array.shape, math.nan) for _ in range(4))

@@ -306,7 +306,7 @@ class Standardize(Scaling):
             x[rng.random(x.shape) < 0.2] = np.nan
         return x
 
-    def check_rows(self, x: Array, what: str, first: int = 0) -> None:
+    def check_rows(self, x: Array, what: str, first: int) -> None:
         require_finite(x, what, F64, first, missing=self.missing)
 
     def input_units(self, x: Array) -> Array | None:

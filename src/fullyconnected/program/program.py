@@ -8,8 +8,9 @@ import numpy as np
 
 from fullyconnected.base import Layer
 from fullyconnected.core.arrays import Array, Views, allocate
-from fullyconnected.core.checks import require_finite
-from fullyconnected.core.contracts import is_foreign
+from fullyconnected.core.checks import as_array, require_finite
+from fullyconnected.core.contracts import guarded, is_foreign, read_only
+from fullyconnected.errors import ConfigError
 from fullyconnected.program.description import Part, describe, end_of, flatten
 
 if TYPE_CHECKING:
@@ -56,10 +57,32 @@ class Program:
 
     def check_rows(self, x: Array, what: str, dtype: "DType", first: int = 0) -> None:
         """Raise if a network of this dtype cannot read rows: for NaN or infinity, or what its first layer says."""
-        if self.reads_raw:
-            self.operations[0].layer.check_rows(x, what, first)
-        else:
+        layer = self.operations[0].layer
+        if not self.reads_raw:
             require_finite(x, what, dtype, first)
+        elif not is_foreign(layer):
+            layer.check_rows(x, what, first)
+        else:
+            name = f"check_rows of {type(layer).__name__}"
+            found = guarded(layer.check_rows, name, "x")(read_only(x), what, first)
+            if found is not None:
+                raise ConfigError(f"{name} returns {found!a:.80}, which is not used: it has to raise for wrong rows")
+
+    def input_units(self, x: Array) -> Array | None:
+        """Return the unit of each entry of rows, as its first layer says; None for 1. See Layer.input_units."""
+        layer = self.operations[0].layer
+        if not self.reads_raw or not is_foreign(layer):
+            return layer.input_units(x) if self.reads_raw else None
+        name = f"input_units of {type(layer).__name__}"
+        found: Any = guarded(layer.input_units, name, "x")(read_only(x))
+        if found is None:
+            return None
+        units = as_array(found, name).astype(np.float64)
+        if units.shape != x.shape:
+            raise ConfigError(f"{name} has shape {units.shape}; it is that of x, {x.shape}")
+        if (wrong := ~((units >= 0) & (units < np.inf))).any():
+            raise ConfigError(f"{name} holds {units[wrong][0]}; a size is wanted for each entry, or 0 for no gradient")
+        return units
 
     @cached_property
     def skipped_to(self) -> Mapping[int, tuple[int, ...]]:
