@@ -264,6 +264,8 @@ class TestSmoothClip:
         shown = str(fc.explain(net, [[1.5, np.nan], [9.0, 1.0]], [1.0, 2.0], "half_squared_error"))
         assert "d1 = (0 if isnan(x) > 0 else (x - mean1) / scale1)" in shown
         assert "y1 = [d1 / h1 | isnan(x)]" in shown
+        shown = str(fc.explain(net, [[np.nan, np.nan]], [1.0], "half_squared_error"))
+        assert "5 of 7 gradients (of 5 parameters and 2 inputs) were compared" in " ".join(shown.split())
 
 
 class TestItsPlace:

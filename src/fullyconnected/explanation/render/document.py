@@ -256,8 +256,8 @@ def verdict(trace: Trace) -> str:
     if not trace.resolved:
         return "the gradients are too small to be compared with central differences: neither right nor wrong"
     compared, inputs = sum(r.checked - r.unresolved for r in reports), trace.values[trace.wires[0]].size
-    entries = sum(math.prod(r.shape) for r in reports)
-    of = f"(of {entries - inputs:,} parameters and {inputs:,} inputs)"
+    parameters = sum(math.prod(r.shape) for r in reports if r.name != "x")  # there is none of inputs that are missing
+    entries, of = parameters + inputs, f"(of {parameters:,} parameters and {inputs:,} inputs)"
     if compared < entries:
         missing = sum(report.unresolved for report in reports)
         small = f"; {missing:,} are too small to be compared" if missing else ""
