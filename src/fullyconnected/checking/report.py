@@ -75,9 +75,10 @@ class TensorReport:
         """Return remarks on entries that were not compared."""
         size, lines = math.prod(self.shape) - self.left_out, []
         if self.left_out:
+            columns = ", ".join(map(str, self.columns[:8])) + ", ..." * (len(self.columns) > 8)
             lines.append(
-                f"{self.name}: {self.left_out:,} entries are missing values or codes, which have no gradient, and are "
-                f"left out: in column {', '.join(map(str, self.columns))}"
+                f"{self.name}: missing values and codes have no gradient, and are left out ({self.left_out:,} of "
+                f"{math.prod(self.shape):,} entries, in column {columns})"
             )
         if self.checked < size:
             lines.append(f"{self.name}: {self.checked:,} of {size:,} entries were compared, drawn at random")
