@@ -14,7 +14,7 @@ from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Views
 from fullyconnected.core.checks import as_array, as_rows, as_weights, count, flag, require_finite, rows_of
 from fullyconnected.core.settings import settings
 from fullyconnected.core.wording import in_ascii
-from fullyconnected.errors import ConfigError, ShapeError
+from fullyconnected.errors import ConfigError, DataError, ShapeError
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import ArrayLike, RowsLike
@@ -307,7 +307,12 @@ class Standardize(Scaling):
         return x
 
     def check_rows(self, x: Array, what: str, first: int) -> None:
-        require_finite(x, what, F64, first, missing=self.missing)
+        try:
+            require_finite(x, what, F64, first, missing=self.missing)
+        except DataError as error:
+            if self.missing or " is nan" not in str(error):
+                raise
+            raise DataError(f"{error}. Or take NaN as a missing value: Standardize(..., missing=True)") from None
 
     def input_units(self, x: Array) -> Array | None:
         units = np.maximum(np.abs(x - np.array(self.mean)), np.array(self.scale))
