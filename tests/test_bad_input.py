@@ -532,6 +532,8 @@ class TestNewcomers:
             ({"max_iter": 100}, "epochs=10"),
             ({"early_stopping": True}, "patience=10"),
             ({"class_weight": {}}, "sample_weight="),
+            ({"class_weight": {}}, "fc.SoftmaxCrossEntropy(class_weight="),
+            ({"label_smoothing": 0.1}, "fc.SoftmaxCrossEntropy(label_smoothing="),
             ({"random_state": 0}, "seed=0"),
             ({"regularization": 1e-4}, "l2=1e-4"),
             ({"use_ema": True}, "average=fc.EMA(0.999)"),

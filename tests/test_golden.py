@@ -80,10 +80,25 @@ LOSSES = {
 }
 
 
+CLASS_WEIGHTS = [0.5, 1, 2, 4]
+WITH_SETTINGS = {
+    "cross_entropy_smoothed_classes": (fc.SoftmaxCrossEntropy(label_smoothing=0.1), "classes"),
+    "cross_entropy_smoothed_p": (fc.SoftmaxCrossEntropy(label_smoothing=0.1), "p"),
+    "cross_entropy_class_weight": (fc.SoftmaxCrossEntropy(class_weight=CLASS_WEIGHTS), "classes"),
+    "cross_entropy_both": (fc.SoftmaxCrossEntropy(label_smoothing=0.1, class_weight=CLASS_WEIGHTS), "classes"),
+    "cross_entropy_both_p": (fc.SoftmaxCrossEntropy(label_smoothing=0.1, class_weight=CLASS_WEIGHTS), "p"),
+    "logistic_smoothed": (fc.BinaryCrossEntropy(label_smoothing=0.1), "shares"),
+    "logistic_class_weight": (fc.BinaryCrossEntropy(class_weight=(1, 3)), "bit"),
+    "logistic_both": (fc.BinaryCrossEntropy(label_smoothing=0.1, class_weight=(0.5, 2)), "shares"),
+}
+LOSSES |= WITH_SETTINGS
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss(name):
     loss, targets = LOSSES[name]
-    value, dz = loss(GOLDEN["loss/z"], GOLDEN[f"loss/{targets}"])
+    z, t = GOLDEN["loss/z"], GOLDEN["loss/bits"][:, :1] if targets == "bit" else GOLDEN[f"loss/{targets}"]
+    value, dz = loss(z[:, :1] if targets == "bit" else z, t)
     agrees(np.array(value), f"loss/{name}/value")
     agrees(dz, f"loss/{name}/dz")
 

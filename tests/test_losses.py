@@ -1,6 +1,9 @@
 """The losses against their formulas, row by row in plain Python numbers; their targets, scales and extremes."""
 
+import copy
 import math
+import pickle
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -24,6 +27,16 @@ def softmax_cross_entropy_of_p(z, p):
     log_sum = max(z) + math.log(sum(math.exp(a - max(z)) for a in z))
     value = sum(q * (log_sum - a) for q, a in zip(p, z, strict=True))
     return value, [math.exp(a - log_sum) * sum(p) - q for q, a in zip(p, z, strict=True)]
+
+
+def smoothed(formula, n):
+    """The formula for targets of which a tenth is spread over n classes."""
+
+    def of_a_row(z, t):
+        p = np.eye(len(z))[t] if np.ndim(t) == 0 else np.asarray(t)
+        return formula(z, 0.9 * p + 0.1 / n)
+
+    return of_a_row
 
 
 def hinge(z, t):
@@ -77,6 +90,21 @@ CASES = {  # the loss, its targets, and the value and gradient of one row
     "softmax_cross_entropy": (fc.SoftmaxCrossEntropy(), CLASSES, softmax_cross_entropy),
     "softmax_cross_entropy of probabilities": (fc.SoftmaxCrossEntropy(), P, softmax_cross_entropy_of_p),
     "hinge": (fc.Hinge(), CLASSES, hinge),
+    "binary_cross_entropy smoothed": (
+        fc.BinaryCrossEntropy(label_smoothing=0.1),
+        SHARES,
+        smoothed(entrywise(logistic), 2),
+    ),
+    "softmax_cross_entropy smoothed": (
+        fc.SoftmaxCrossEntropy(label_smoothing=0.1),
+        CLASSES,
+        smoothed(softmax_cross_entropy_of_p, OUTPUTS),
+    ),
+    "softmax_cross_entropy smoothed of probabilities": (
+        fc.SoftmaxCrossEntropy(label_smoothing=0.1),
+        P,
+        smoothed(softmax_cross_entropy_of_p, OUTPUTS),
+    ),
 }
 Z = np.random.default_rng(5).normal(size=(ROWS, OUTPUTS)) * 2
 Z[0, 0], Z[1, 1] = NUMBERS[0, 0], NUMBERS[1, 1]  # at the kinks of absolute error and quantile
@@ -122,6 +150,7 @@ def test_in_a_network(case):
     net = fc.Network([fc.Dense(OUTPUTS, OUTPUTS)], dtype=np.float64)
     net.params[0].W, net.params[0].b = np.eye(OUTPUTS), 0
     wanted, wanted_dz = expected(Z, t, formula)
+    judged = expected(Z, t, CASES[case.replace(" smoothed", "")][2])[0]  # without smoothing
     for targets in (
         t,
         t.tolist(),
@@ -132,7 +161,7 @@ def test_in_a_network(case):
         g = net.gradients(Z, targets, loss)
         assert g.loss == pytest.approx(wanted, rel=1e-12)
         np.testing.assert_allclose(g.x, wanted_dz, rtol=1e-12, atol=1e-15)
-        assert net.evaluate(Z, targets, loss, ()).loss == pytest.approx(wanted, rel=1e-12)
+        assert net.evaluate(Z, targets, loss, ()).loss == pytest.approx(judged, rel=1e-12)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -221,6 +250,31 @@ class TestExtremes:
         assert found == pytest.approx(value, rel=close)
         largest = 2.0**-20 if form.startswith("nearly") else 0  # there, p - t is a difference of numbers of this size
         np.testing.assert_allclose(slope[0], dz, rtol=close, atol=close * largest)
+
+    @pytest.mark.parametrize("engine", ["loss alone", "numpy", "native"])
+    @pytest.mark.parametrize("logit", [5.0, 17.0, 60.0])
+    @pytest.mark.parametrize("smoothing", [1e-6, 2.0**-20, 0.1])
+    @pytest.mark.parametrize("form", ["class", "one-hot", "logistic 1", "logistic 0"])
+    def test_a_right_answer_has_the_small_slope_of_smoothed_labels(self, dtype, engine, logit, smoothing, form):
+        """It is a share of the smoothing less the small 1 - p, and no number near 1 is in it."""
+        if engine == "native" and not fc.engines()["native"].available:
+            pytest.skip(fc.engines()["native"].about)
+        other = math.exp(-logit) / (1 + math.exp(-logit))
+        value, slope = math.log1p(math.exp(-logit)) + smoothing / 2 * logit, smoothing / 2 - other
+        z, t, loss, dz = [[0.0, logit]], [1], fc.SoftmaxCrossEntropy(label_smoothing=smoothing), [-slope, slope]
+        if form == "one-hot":
+            t = [[0.0, 1.0]]
+        elif form.startswith("logistic"):
+            loss, one = fc.BinaryCrossEntropy(label_smoothing=smoothing), form.endswith("1")
+            z, t, dz = [[logit if one else -logit]], [float(one)], [slope if one else -slope]
+        if engine == "loss alone":
+            found, dz_found = loss(np.array(z, dtype), t)
+        else:
+            net = fc.Network([fc.Activation("identity", n_in=len(z[0]))], dtype=dtype)
+            found, _, _, dz_found = net.gradients(z, t, loss, engine=engine)
+        close = 8 * float(np.finfo(dtype).eps)
+        assert found == pytest.approx(value, rel=close)
+        np.testing.assert_allclose(dz_found[0], dz, rtol=close, atol=close * (smoothing + other))
 
     @pytest.mark.parametrize("case", CASES)
     def test_nan_is_not_hidden(self, case, dtype):
@@ -356,11 +410,46 @@ class TestRefused:
             (lambda: fc.Quantile(1.0), "less than 1"),
             (lambda: fc.Quantile(90), "less than 1"),
             (lambda: fc.Quantile(math.nan), "less than 1"),
+            (lambda: fc.SoftmaxCrossEntropy(label_smoothing=1), "label_smoothing of SoftmaxCrossEntropy.*less than 1"),
+            (lambda: fc.BinaryCrossEntropy(label_smoothing=-0.1), "label_smoothing of BinaryCrossEntropy.*0 or more"),
+            (lambda: fc.SoftmaxCrossEntropy(class_weight=[1, -1]), "class_weight of Soft.*0 or more.*-1"),
+            (lambda: fc.SoftmaxCrossEntropy(class_weight=[0, 0]), "not all of them 0"),
         ],
     )
     def test_settings(self, build, message):
         with pytest.raises(errors.ConfigError, match=message):
             build()
+
+    @pytest.mark.parametrize(
+        ("build", "error", "message"),
+        [
+            (lambda: fc.SoftmaxCrossEntropy(class_weight={0: 1, 1: 5}), errors.InputTypeError, "each class.*dict"),
+            (lambda: fc.BinaryCrossEntropy(class_weight="balanced"), errors.InputTypeError, r"\(w0, w1\).*'balanced'"),
+            (lambda: fc.SoftmaxCrossEntropy(class_weight=["a"]), errors.InputTypeError, "class_weight of Softmax"),
+            (lambda: fc.SoftmaxCrossEntropy(class_weight=[[1, 2]]), errors.ShapeError, r"each class.*\(1, 2\)"),
+            (lambda: fc.SoftmaxCrossEntropy(class_weight=2.0), errors.ShapeError, r"each class.*\(\)"),
+            (lambda: fc.BinaryCrossEntropy(class_weight=[1, 2, 3]), errors.ShapeError, r"\(w0, w1\).*\(3,\)"),
+            (lambda: fc.BinaryCrossEntropy(class_weight=5), errors.ShapeError, r"\(w0, w1\)"),
+            (lambda: fc.SoftmaxCrossEntropy(class_weight=[1, math.nan]), errors.DataError, "class_weight.*finite"),
+            (lambda: fc.SoftmaxCrossEntropy(label_smoothing="a"), errors.InputTypeError, "label_smoothing.*number"),
+            (lambda: fc.SoftmaxCrossEntropy(smoothing=0.1), errors.InputTypeError, "did you mean 'label_smoothing'"),
+            (lambda: fc.BinaryCrossEntropy(pos_weight=3), errors.InputTypeError, "did you mean 'class_weight'"),
+        ],
+    )
+    def test_settings_of_cross_entropies(self, build, error, message):
+        with pytest.raises(error, match=message):
+            build()
+
+    def test_class_weights_for_other_outputs_or_for_none_of_the_rows(self):
+        z, weighted = np.zeros((3, 2)), fc.SoftmaxCrossEntropy(class_weight=[0, 1])
+        with pytest.raises(errors.ShapeError, match=r"class_weight of SoftmaxCrossEntropy has 3 .* 2 outputs"):
+            fc.SoftmaxCrossEntropy(class_weight=[1, 2, 3])(z, [0, 1, 0])
+        with pytest.raises(errors.ShapeError, match=r"class_weight of BinaryCrossEntropy has 1 pair.* 2 outputs"):
+            fc.BinaryCrossEntropy(class_weight=[[1, 2]])(z, np.zeros((3, 2)))
+        with pytest.raises(errors.DataError, match="class_weight of SoftmaxCrossEntropy is zero"):
+            weighted(z, [0, 0, 0])
+        with pytest.raises(errors.DataError, match="class_weight of SoftmaxCrossEntropy is zero"):
+            fc.mlp([2, 2], seed=0).gradients(z, [0, 0, 0], weighted)
 
     def test_weights(self):
         with pytest.raises(errors.ShapeError, match="sample_weight"):
@@ -391,3 +480,154 @@ def test_a_loss_that_derives_from_squared_error_gives_its_own_terms():
     tripled, dz3 = Tripled()(z, t, w)
     assert tripled == pytest.approx(3 * value)
     np.testing.assert_allclose(dz3, 3 * dz)
+
+
+class TestClassWeights:
+    """The weight of a row's class multiplies the weight of the row, also in the sum that the mean is divided by."""
+
+    OF_CLASS, OF_BIT = [0.5, 2.0, 3.0], [[1.0, 3.0], [0.5, 1.0], [2.0, 0.25]]
+    ROW_WEIGHTS = (None, [1, 2, 0, 0.5, 3, 1e-3])
+
+    @pytest.mark.parametrize("w", ROW_WEIGHTS, ids=["even", "weighted"])
+    @pytest.mark.parametrize("smoothing", [0.0, 0.1])
+    @pytest.mark.parametrize("form", ["classes", "one-hot", "probabilities", "bits", "shares", "one pair"])
+    @pytest.mark.parametrize("engine", ["loss alone", "numpy", "native"])
+    def test_are_weights_of_rows(self, form, smoothing, w, engine):
+        if engine == "native" and not fc.engines()["native"].available:
+            pytest.skip(fc.engines()["native"].about)
+        if form in ("bits", "shares", "one pair"):
+            t = SHARES if form == "shares" else SHARES.round()
+            of_class = [0.5, 3.0] if form == "one pair" else self.OF_BIT
+            pairs = [of_class] * OUTPUTS if form == "one pair" else of_class
+            factors = [math.prod(a * (1 - b) + c * b for (a, c), b in zip(pairs, row, strict=True)) for row in t]
+            cls = fc.BinaryCrossEntropy
+        else:
+            t = {"classes": CLASSES, "one-hot": np.eye(3)[CLASSES], "probabilities": P}[form]
+            of_class, cls = self.OF_CLASS, fc.SoftmaxCrossEntropy
+            factors = [of_class[row] if form == "classes" else np.dot(row, of_class) for row in t]
+        weighted = cls(label_smoothing=smoothing, class_weight=of_class)
+        plain, of_row = cls(label_smoothing=smoothing), np.array(factors) * (1 if w is None else np.array(w))
+        if engine == "loss alone":
+            (value, dz), (wanted, wanted_dz) = weighted(Z, t, w), plain(Z, t, of_row)
+        else:
+            net = fc.Network([fc.Activation("identity", n_in=OUTPUTS)], dtype=np.float64)
+            value, _, _, dz = net.gradients(Z, t, weighted, sample_weight=w, engine=engine)
+            wanted, _, _, wanted_dz = net.gradients(Z, t, plain, sample_weight=of_row, engine=engine)
+        assert value == pytest.approx(wanted, rel=1e-14)
+        np.testing.assert_allclose(dz, wanted_dz, rtol=1e-13, atol=1e-16)
+        assert fc.check_gradients(weighted, Z, t, sample_weight=w).ok
+
+    @pytest.mark.parametrize("of_class", [[1, 2, 4], (1.0, 2.0, 4.0), np.array([1, 2, 4], np.float32)])
+    def test_are_plain_numbers_in_the_end(self, of_class):
+        loss = fc.SoftmaxCrossEntropy(class_weight=of_class)
+        assert loss == fc.SoftmaxCrossEntropy(class_weight=(1, 2, 4))
+        assert repr(loss) == "SoftmaxCrossEntropy(class_weight=(1.0, 2.0, 4.0))"
+        assert eval(repr(loss), vars(fc)) == loss
+        pairs = fc.BinaryCrossEntropy(class_weight=np.ones((2, 2)), label_smoothing=np.float32(0.5))
+        assert repr(pairs) == "BinaryCrossEntropy(label_smoothing=0.5, class_weight=((1.0, 1.0), (1.0, 1.0)))"
+        assert pickle.loads(pickle.dumps(pairs)) == copy.deepcopy(pairs) == pairs
+
+
+class TestInTraining:
+    """Smoothing is for training alone; class weights are part of the loss, and metrics do not know them."""
+
+    LOSS = fc.SoftmaxCrossEntropy(label_smoothing=0.2, class_weight=[0.5, 2.0, 3.0])
+    WEIGHTED = fc.SoftmaxCrossEntropy(class_weight=[0.5, 2.0, 3.0])
+    rng = np.random.default_rng(0)
+    X, T, W = rng.normal(size=(40, 4)), rng.integers(0, 3, 40), rng.random(40)
+
+    def test_evaluate_is_without_smoothing_and_metrics_are_without_class_weights(self):
+        net = fc.mlp([4, 3], dtype="float64", seed=0)
+        judged = net.evaluate(self.X, self.T, self.LOSS, ["accuracy"], sample_weight=self.W)
+        assert judged.loss == pytest.approx(self.WEIGHTED(net.predict(self.X), self.T, self.W)[0], rel=1e-12)
+        right = net.predict(self.X).argmax(axis=1) == self.T
+        assert judged.metrics["accuracy"] == pytest.approx(np.average(right, weights=self.W), rel=1e-12)
+
+    @pytest.mark.parametrize("engine", ["numpy", "native"])
+    def test_fit_trains_with_both_and_validates_without_smoothing(self, engine):
+        if engine == "native" and not fc.engines()["native"].available:
+            pytest.skip(fc.engines()["native"].about)
+        net, x, t = fc.mlp([4, 3], dtype="float64", seed=0), self.X, self.T
+        start = net.copy()
+        how = {"epochs": 1, "batch_size": 40, "progress": False, "engine": engine, "sample_weight": self.W}
+        history = fc.fit(net, x, t, self.LOSS, fc.SGD(0.1), validation=(x, t), metrics=["accuracy"], **how)
+        assert history.loss[0] == pytest.approx(self.LOSS(start.predict(x), t, self.W)[0], rel=1e-12)
+        slope = start.gradients(x, t, self.LOSS, sample_weight=self.W).theta
+        np.testing.assert_allclose(net.theta, start.theta - 0.1 * slope, rtol=1e-9, atol=1e-12)
+        z = net.predict(x)
+        assert history.validation_loss[0] == pytest.approx(self.WEIGHTED(z, t)[0], rel=1e-12)
+        assert history.metrics["accuracy"][0] == pytest.approx(np.mean(z.argmax(axis=1) == t))
+
+    def test_a_batch_of_classes_without_weight_makes_no_step(self):
+        t, loss = np.repeat([0, 1], 20), fc.SoftmaxCrossEntropy(class_weight=[0, 1, 1])
+        net, only = fc.mlp([4, 3], seed=0), fc.mlp([4, 3], seed=0)
+        how = {"epochs": 2, "batch_size": 10, "shuffle": False, "progress": False}
+        fc.fit(net, self.X, t, loss, fc.SGD(0.1), **how)
+        fc.fit(only, self.X[20:], t[20:], "softmax_cross_entropy", fc.SGD(0.1), **how)
+        np.testing.assert_allclose(net.theta, only.theta, rtol=1e-5, atol=1e-7)
+
+    def test_lbfgs_minimizes_it(self):
+        net, how = fc.mlp([4, 3], dtype="float64", seed=0), {"epochs": 200, "l2": 0.1, "progress": False}
+        fc.fit(net, self.X, self.T, self.LOSS, fc.LBFGS(), **how)
+        assert np.abs(net.gradients(self.X, self.T, self.LOSS, l2=0.1).theta).max() < 1e-4
+
+    @pytest.mark.parametrize("engine", ["numpy", "native"])
+    def test_a_run_is_resumed_to_the_bit_and_only_with_the_same_settings(self, engine, tmp_path):
+        if engine == "native" and not fc.engines()["native"].available:
+            pytest.skip(fc.engines()["native"].about)
+
+        def train(epochs, loss=self.LOSS, path=None):
+            net = fc.mlp([4, 5, 3], seed=0)
+            how = {"seed": 1, "batch_size": 8, "progress": False, "engine": engine, "checkpoint": path}
+            history = fc.fit(net, self.X, self.T, loss, fc.Adam(0.01), epochs=epochs, **how)
+            return net, history
+
+        path = tmp_path / "run.safetensors"
+        straight, history = train(4)
+        train(2, path=path)
+        resumed, after = train(4, path=path)
+        assert np.array_equal(straight.theta, resumed.theta)
+        assert history.loss == after.loss
+        other = fc.SoftmaxCrossEntropy(label_smoothing=0.2, class_weight=[0.5, 2.0, 3.5])
+        for loss in (other, self.WEIGHTED):
+            with pytest.raises(errors.CheckpointError, match="was begun with loss="):
+                train(5, loss, path)
+
+    def test_a_file_keeps_it(self, tmp_path):
+        net = fc.mlp([4, 3], seed=0)
+        pairs = fc.BinaryCrossEntropy(label_smoothing=0.1, class_weight=[[1, 2], [3, 4], [5, 6]])
+        for loss in (self.LOSS, pairs):
+            net.loss = loss
+            net.save(tmp_path / "net.safetensors")
+            assert fc.load(tmp_path / "net.safetensors").loss == loss
+
+    def test_a_loss_of_a_pickle_of_before_equals_a_new_one(self):
+        for cls in (fc.SoftmaxCrossEntropy, fc.BinaryCrossEntropy):
+            before = object.__new__(cls)  # without the attributes of what the class has now
+            assert before == cls()
+            assert cls() == before
+            assert before != cls(label_smoothing=0.1)
+            assert repr(before) == repr(cls()) == f"{cls.__name__}()"
+            assert before([[0.0, 0.0]], [[1, 0]])[0] == cls()([[0.0, 0.0]], [[1, 0]])[0]
+
+    def test_a_subclass_of_ones_own_has_its_settings_and_these(self):
+        @dataclass(frozen=True)
+        class Focused(fc.BinaryCrossEntropy):
+            power: float
+            name = "focused"
+
+        loss = Focused(2.0, label_smoothing=0.1, class_weight=[1, 3])
+        assert loss.for_evaluation() == Focused(2.0, class_weight=[1, 3])
+        z, t = [[0.5], [1.0]], [0, 1]
+        assert loss(z, t)[0] == fc.BinaryCrossEntropy(label_smoothing=0.1, class_weight=[1, 3])(z, t)[0]
+
+    def test_a_diagnosis_compares_with_the_loss_that_can_become_0(self):
+        x = np.random.default_rng(0).normal(size=(200, 2))
+        t = (x[:, 0] > 0).astype(int)
+        for trained in (False, True):
+            net, smoothed = fc.mlp([2, 8, 2], seed=0), fc.SoftmaxCrossEntropy(label_smoothing=0.3)
+            if trained:
+                fc.fit(net, x, t, smoothed, fc.Adam(0.05), epochs=20, progress=False)
+            found, wanted = (fc.diagnose(net, x, 1 - t, loss) for loss in (smoothed, fc.SoftmaxCrossEntropy()))
+            assert found.findings == wanted.findings
+            assert found.about.partition("; ")[2] == wanted.about.partition("; ")[2] != ""

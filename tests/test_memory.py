@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
+from fullyconnected.losses import LOSSES as known
 from fullyconnected.training.run import Run
 from fullyconnected.training.settings import FitSettings
 
@@ -56,7 +57,7 @@ def peak_of_an_epoch(layers, loss, optimizer, dtype=np.float32, **settings) -> i
         "numbers": rng.normal(size=(ROWS, 10)),
         "counts": rng.poisson(2.0, (ROWS, 10)),
         "bits": rng.integers(0, 2, (ROWS, 10)),
-    }[LOSSES[loss]]
+    }[LOSSES[known.get(loss).name]]
     run = Run(
         fc.Network(layers, seed=0), x, t, loss, optimizer, FitSettings(batch_size=BATCH, engine="numpy", **settings)
     )
@@ -68,6 +69,12 @@ def peak_of_an_epoch(layers, loss, optimizer, dtype=np.float32, **settings) -> i
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["softmax_cross_entropy", "binary_cross_entropy"])
+def test_a_step_allocates_nothing_for_smoothed_and_weighted_labels(name) -> None:
+    example = known.classes[name].example(10)
+    assert peak_of_an_epoch([fc.Dense(WIDTH, 10)], example, fc.SGD(1e-3)) < ALLOWED
 
 
 @pytest.mark.parametrize("network", NETWORKS)

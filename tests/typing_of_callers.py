@@ -59,6 +59,9 @@ def networks(x: NDArray[np.float32], seeds: np.random.Generator) -> None:
     fc.Network([fc.Standardize(2, mean=0, scale=255), fc.Dense(2, 1), fc.Rescale(mean=[0.5], scale=np.array([2.0]))])
     assert_type(net.dtype, DType)
     assert_type(net.loss, fc.Loss | None)
+    net.loss = fc.SoftmaxCrossEntropy(label_smoothing=0.1, class_weight=[1, 5.0])
+    net.loss = fc.BinaryCrossEntropy(class_weight=np.ones((3, 2))).for_evaluation()
+    fc.SoftmaxCrossEntropy(smoothing=0.1)  # type: ignore[call-arg]
     net.loss = "poisson"
     net.loss = None
     net.theta = [0.0] * net.n_params

@@ -341,6 +341,11 @@ class Loss(Settings):
         """Return targets that this loss takes, for gradient checks; override it if some numbers are no targets."""
         return rng.normal(size=(rows, n_out))
 
+    @classmethod
+    def example(cls, n_out: int) -> Self:
+        """Return a loss with settings that differ from the default, if it has any, for gradient checks."""
+        return cls()
+
     def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
         """Write the terms of each row's loss into ``c.e``, and the derivative of their sum into ``dz``."""
         raise NotImplementedError(f"{type(self).__name__} has no terms; see help(fc.Loss)")
@@ -357,6 +362,18 @@ class Loss(Settings):
         if not isinstance(e, tuple) or e not in ((rows, 1), (rows, n_out)):
             raise ConfigError(f"the loss {self.name!r} wants c.e as {e}; it must be (rows, 1) or (rows, n_out)")
         return {**wanted, "w": np.full((rows, n_out), 1 / rows), "w_e": np.full((rows, e[1]), 1 / rows)}
+
+    def row_weights(self, t: Array, w: Array | None) -> Array | None:
+        """Return the weights of rows (rows,) in this loss; None if all weigh the same.
+
+        ``t`` are encoded targets, and ``w`` the given sample weights or None. A loss with weights of classes multiplies
+        these.
+        """
+        return w
+
+    def for_evaluation(self) -> Loss:
+        """Return the loss by which a network is judged: this one, without what is for training alone."""
+        return self
 
     def set_weights(self, c: Cache, w: Array) -> None:
         """Set the rows' weights (rows,), divided by their sum; before that, all rows weigh the same."""
@@ -385,7 +402,8 @@ class Loss(Settings):
         if len(encoded) != len(z):
             raise ShapeError(f"there are {len(z)} rows of outputs and {len(encoded)} of targets")
         w = None if sample_weight is None else as_weights(sample_weight, len(z))
-        return self.of_checked(z, in_dtype(encoded, z.dtype), w)
+        t = in_dtype(encoded, z.dtype)
+        return self.of_checked(z, t, self.row_weights(t, w))
 
     def predictions(self, z: ArrayLike) -> Array:
         """Return the predictions of raw outputs, by :attr:`link`: values, rates, or probabilities.

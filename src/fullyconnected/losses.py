@@ -6,7 +6,9 @@ Each class gives the terms of one row's loss and their derivative with respect t
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, SupportsFloat
+import copy
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsFloat
 
 import numpy as np
 
@@ -14,10 +16,13 @@ from fullyconnected import links
 from fullyconnected.activations import ONE
 from fullyconnected.base import Link, Loss, as_outputs, check_outputs
 from fullyconnected.core.arrays import BLOCK, Array, Buffer, BufferSpecs, Cache, dot
-from fullyconnected.core.checks import number
+from fullyconnected.core.checks import as_array, as_weights, number, require_finite
 from fullyconnected.core.registry import Registry
-from fullyconnected.core.settings import Settings, settings
-from fullyconnected.errors import DataError, InputTypeError, ShapeError
+from fullyconnected.core.settings import LATER, Settings, settings
+from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import ArrayLike
 
 __all__ = [
     "LOSSES",
@@ -250,26 +255,108 @@ class Poisson(Loss):
         dz -= t
 
 
-class BinaryCrossEntropy(Loss):
+@settings
+class CrossEntropy(Loss):
+    """What both cross-entropies have in common: labels may be smoothed, and classes weighted."""
+
+    label_smoothing: float = field(default=0.0, kw_only=True, metadata=LATER)
+    class_weight: ArrayLike | None = field(default=None, kw_only=True, metadata=LATER)  # tuples of float in the end
+    _weight_shape: ClassVar[str]  # in words
+
+    @staticmethod
+    def _can_be(shape: tuple[int, ...]) -> bool:
+        """Whether class weights may have this shape."""
+        raise NotImplementedError
+
+    def _factors(self, t: Array) -> Array:
+        """Return by what the classes multiply the weight of each row (rows,)."""
+        raise NotImplementedError
+
+    def __post_init__(self) -> None:
+        what = type(self).__name__
+        smoothing = number(f"label_smoothing of {what}", self.label_smoothing, below=1)
+        object.__setattr__(self, "label_smoothing", smoothing)
+        if (given := self.class_weight) is None:
+            return
+        name, shape = f"class_weight of {what}", self._weight_shape
+        if isinstance(given, str | dict):
+            raise InputTypeError(
+                f"{name} holds numbers, {shape}; got {given!r:.80}. (The class_weight of fc.MLPClassifier takes a dict "
+                f"or 'balanced')"
+            )
+        weights = as_array(given, name)
+        require_finite(np.atleast_1d(weights), name, weights.dtype)
+        if not self._can_be(weights.shape):
+            raise ShapeError(f"{name} holds numbers, {shape}; got the shape {weights.shape}")
+        if (weights < 0).any() or not weights.any():
+            raise ConfigError(f"{name} holds numbers of 0 or more, not all of them 0; got {given!r:.80}")
+        plain = weights.astype(np.float64).tolist()
+        object.__setattr__(self, "class_weight", tuple(tuple(a) if isinstance(a, list) else a for a in plain))
+
+    def row_weights(self, t: Array, w: Array | None) -> Array | None:
+        if self.class_weight is None:
+            return w
+        factors = self._factors(t) if w is None else w * self._factors(t)
+        return as_weights(factors, len(t), f"sample weight times class_weight of {type(self).__name__}")
+
+    def for_evaluation(self) -> Self:
+        if not self.label_smoothing:
+            return self
+        plain = copy.copy(self)
+        object.__setattr__(plain, "label_smoothing", 0.0)
+        return plain
+
+
+class BinaryCrossEntropy(CrossEntropy):
     """Sum over outputs of log(1 + exp(z)) - t z, weighted mean over rows: z are logits; dz = sigmoid(z) - t.
 
     The binary cross-entropy of each output on its own: one output for two classes, or one for each of many labels.
     Shapes: z and dz (rows, n_out). Targets: 0, 1 or a probability, (rows, n_out), or (rows,) for one output.
 
+    Parameters
+    ----------
+    label_smoothing : float
+        How far training moves targets towards 1/2, from 0 to less than 1: t becomes (1 - s) t + s / 2. ``evaluate``,
+        the validation loss and metrics are without it.
+    class_weight : array (2,) or (n_out, 2), optional
+        The weights of 0 and 1, for all outputs or for each. Each multiplies the weight of the row, also in the sum
+        that the mean is divided by: for a target t before smoothing it is w0 (1 - t) + w1 t, and for several outputs
+        the product over them. It is part of the loss, so in ``evaluate`` and the validation loss, too; metrics count
+        rows by ``sample_weight`` alone.
+
     Raises
     ------
+    ConfigError
+        For a label_smoothing or class weights out of range.
     ShapeError, InputTypeError, DataError
-        For outputs or targets of another shape, or that are not numbers; for targets outside [0, 1].
+        For outputs, targets or class weights of another shape, or that are not numbers; for targets outside [0, 1]; if
+        the classes of all rows have weight 0.
 
     Source: Cox, "The regression analysis of binary sequences", 1958.
+    Label smoothing: Szegedy et al., "Rethinking the Inception architecture for computer vision", 2016.
 
     >>> value, dz = BinaryCrossEntropy()([[0.0]], [1])
     >>> round(value, 6), dz
     (0.693147, array([[-0.5]]))
+    >>> BinaryCrossEntropy(class_weight=[1, 3])([[0.0], [0.0]], [0, 1])[1].tolist()
+    [[0.125], [-0.375]]
     """
 
     name: ClassVar[str] = "binary_cross_entropy"
     link: ClassVar[Link] = links.LOGIT
+    _weight_shape: ClassVar[str] = "(w0, w1), the weights of 0 and of 1, or such a pair for each output"
+
+    @classmethod
+    def example(cls, n_out: int) -> Self:
+        return cls(label_smoothing=0.1, class_weight=np.linspace(0.5, 2, 2 * n_out).reshape(n_out, 2))
+
+    @staticmethod
+    def _can_be(shape: tuple[int, ...]) -> bool:
+        return shape[-1:] == (2,) and len(shape) <= 2
+
+    def _factors(self, t: Array) -> Array:
+        pairs = np.broadcast_to(np.asarray(self.class_weight), (t.shape[1], 2))
+        return np.prod(pairs[:, 0] * (1 - t) + pairs[:, 1] * t, axis=1, dtype=np.float64)
 
     def example_targets(self, rng: np.random.Generator, rows: int, n_out: int) -> Array:
         return rng.integers(0, 2, (rows, n_out))
@@ -281,6 +368,11 @@ class BinaryCrossEntropy(Loss):
                 f"For one class out of {n_out}, use SoftmaxCrossEntropy()"
             )
         t = as_outputs(t, n_out)
+        weights: Any = self.class_weight
+        if weights is not None and isinstance(weights[0], tuple) and len(weights) != n_out:
+            raise ShapeError(
+                f"class_weight of BinaryCrossEntropy has {len(weights)} pairs; the network has {n_out} outputs"
+            )
         if t.min(initial=0) < 0 or t.max(initial=0) > 1:
             hint = ": (t + 1) / 2 makes 0 and 1 of -1 and 1" if ((t == -1) | (t == 1)).all() else ""
             hint = ": t - 1" if ((t == 1) | (t == 2)).all() else hint
@@ -304,6 +396,10 @@ class BinaryCrossEntropy(Loss):
         xp.subtract(c.side, c.half, out=dz)
         xp.copysign(c.s, dz, out=c.s)  # z may be a zero of either sign
         c.side -= t
+        if self.label_smoothing:  # [z >= 0] minus the smoothed t: small where both are, however the labels are smoothed
+            c.side *= 1 - self.label_smoothing
+            dz *= self.label_smoothing
+            c.side += dz
         xp.subtract(c.side, c.s, out=dz)
         c.side *= z
         c.e += c.side
@@ -351,7 +447,7 @@ def add_rows(a: Array, signs: Array, out: Array) -> None:
         out *= signs[:1]
 
 
-class SoftmaxCrossEntropy(Loss):
+class SoftmaxCrossEntropy(CrossEntropy):
     """Cross-entropy of softmax(z) in each row, weighted mean over rows: -sum_j t_j log p_j; dz = p sum_j t_j - t.
 
     z are logits: softmax and logarithm are one function here, shifted by the largest logit, so that nothing
@@ -359,26 +455,61 @@ class SoftmaxCrossEntropy(Loss):
     Shapes: z and dz (rows, n_out), n_out 2 or more.
     Targets: class numbers from 0 to n_out - 1, (rows,) integers; or one-hot rows or probabilities (rows, n_out).
 
+    Parameters
+    ----------
+    label_smoothing : float
+        The share s of each target that training spreads evenly over all classes, from 0 to less than 1: t_j becomes
+        (1 - s) t_j + s / n_out. ``evaluate``, the validation loss and metrics are without it.
+    class_weight : array (n_out,), optional
+        A weight for each class, in their order. That of a row's class multiplies the weight of the row, also in the
+        sum that the mean is divided by; for probabilities it is sum_j t_j w_j, always with targets before smoothing.
+        It is part of the loss, so in ``evaluate`` and the validation loss, too; metrics count rows by
+        ``sample_weight`` alone.
+
     Raises
     ------
+    ConfigError
+        For a label_smoothing or class weights out of range.
     ShapeError, InputTypeError, DataError
-        For outputs or targets of another shape or kind; for an unknown class, or rows that are not probabilities.
+        For outputs, targets or class weights of another shape or kind; for an unknown class, or rows that are not
+        probabilities; if the classes of all rows have weight 0.
 
     Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
+    Label smoothing: Szegedy et al., "Rethinking the Inception architecture for computer vision", 2016.
 
     >>> value, dz = SoftmaxCrossEntropy()([[0.0, 0.0]], [1])
     >>> round(value, 6), dz
     (0.693147, array([[ 0.5, -0.5]]))
+    >>> SoftmaxCrossEntropy(class_weight=[1, 3])([[0.0, 0.0], [0.0, 0.0]], [0, 1])[1].tolist()
+    [[-0.125, 0.125], [0.375, -0.375]]
     """
 
     name: ClassVar[str] = "softmax_cross_entropy"
     min_outputs: ClassVar[int] = 2
     link: ClassVar[Link] = links.MULTINOMIAL_LOGIT
+    _weight_shape: ClassVar[str] = "one for each class in their order, such as (1.0, 5.0)"
+
+    @classmethod
+    def example(cls, n_out: int) -> Self:
+        return cls(label_smoothing=0.1, class_weight=np.linspace(0.5, 2, n_out))
+
+    @staticmethod
+    def _can_be(shape: tuple[int, ...]) -> bool:
+        return len(shape) == 1
+
+    def _factors(self, t: Array) -> Array:
+        weights = np.asarray(self.class_weight)
+        return weights[t] if t.ndim == 1 else t @ weights
 
     def example_targets(self, rng: np.random.Generator, rows: int, n_out: int) -> Array:
         return rng.integers(0, n_out, rows)
 
     def encode_targets(self, t: Array, n_out: int) -> Array:
+        weights: Any = self.class_weight
+        if weights is not None and len(weights) != n_out:
+            raise ShapeError(
+                f"class_weight of SoftmaxCrossEntropy has {len(weights)} entries; the network has {n_out} outputs"
+            )
         if t.ndim != 2 or t.shape[1] != n_out:
             return class_numbers(t, n_out, "SoftmaxCrossEntropy")
         sums = t.sum(axis=1, dtype=np.float64)
@@ -401,6 +532,7 @@ class SoftmaxCrossEntropy(Loss):
             "picked": (rows,),
             "best": Buffer((rows,), np.intp),
             "others": (rows, n_out),
+            **({"smoothed": (rows, n_out)} if self.label_smoothing else {}),
         }
 
     def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
@@ -421,15 +553,36 @@ class SoftmaxCrossEntropy(Loss):
         c.e -= c.row  # the sum of exp(shifted), minus the 1 of the largest
         xp.log1p(c.e, out=c.e)
         if t.ndim == 1:  # class numbers
+            if self.label_smoothing:
+                self._smooth(c, dz)
             e -= c.picked
             dz.put(c.place, c.rest)
         else:
             self._of_probabilities(t, c, dz)
 
-    @staticmethod
-    def _of_probabilities(t: Array, c: Cache, dz: Array) -> None:
+    def _smooth(self, c: Cache, dz: Array) -> None:
+        """Prepare value and slope for smoothed class numbers, of which each class has the share b = s / n_out.
+
+        They are log sum_j exp(z_j) - (1 - s) z_y - b sum_j z_j, and p_j - b; for the right class s - b - (1 - p_y).
+        """
+        share = self.label_smoothing / dz.shape[1]
+        c.picked *= 1 - self.label_smoothing
+        add_rows(c.shifted, c.minus, c.row)
+        c.row *= share
+        c.e += c.row
+        dz -= share
+        c.rest += share * (dz.shape[1] - 1)
+
+    def _of_probabilities(self, t: Array, c: Cache, dz: Array) -> None:
         """Write -sum_j t_j log p_j and p_j (sum_k t_k - t_j) - t_j (1 - p_j), which is p_j sum_k t_k - t_j."""
-        xp = c.xp
+        xp, smoothing, n = c.xp, self.label_smoothing, dz.shape[1]
+        add_rows(t, c.ones, c.row)
+        xp.subtract(c.row, t, out=c.others)
+        if smoothing:
+            c.others *= 1 - smoothing
+            c.others += smoothing * (n - 1) / n
+            t = xp.multiply(t, 1 - smoothing, out=c.smoothed)
+            t += smoothing / n
         xp.add(c.rest, 1, out=c.row)
         dz.put(c.place, c.row)  # p, whole again
         xp.subtract(c.shifted, c.e, out=c.shifted)  # log p
@@ -440,8 +593,7 @@ class SoftmaxCrossEntropy(Loss):
         xp.negative(c.rest, out=c.row)
         c.shifted.put(c.place, c.row)  # 1 - p
         c.shifted *= t
-        add_rows(t, c.ones, c.row)
-        dz *= xp.subtract(c.row, t, out=c.others)
+        dz *= c.others
         dz -= c.shifted
 
 

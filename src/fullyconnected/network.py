@@ -372,7 +372,7 @@ class Network:
         Returns
         -------
         Evaluation
-            ``loss``, and ``metrics`` by name.
+            ``loss``, without label smoothing, and ``metrics`` by name.
 
         Raises
         ------
@@ -389,27 +389,25 @@ class Network:
 
         data = check_data(self.program, self.dtype, x, t, loss, sample_weight, columns=self.columns, sparse=True)
         return self.evaluate_checked(
-            data, named(metrics, data.t, data.loss, self.n_out, data.weights), engine, n_threads
+            data, named(metrics, data.t, data.loss, self.n_out, data.sample_weight), engine, n_threads
         )
 
     def evaluate_checked(
         self, data: Data, metrics: Mapping[str, Metric], engine: str = "auto", n_threads: int | None = None
     ) -> Evaluation:
         """Return the loss and the metrics over checked data; the loss is summed in float64 over blocks of rows."""
-        z, t = self._outputs(data.x, engine, n_threads), data.t.view()
-        weights = np.ones(len(z)) if data.weights is None else data.weights.view()
+        z, t, total, loss = self._outputs(data.x, engine, n_threads), data.t.view(), 0.0, data.loss.for_evaluation()
+        # the rows count in the loss by the first, and in metrics by the second
+        weights, given = (np.ones(len(z)) if w is None else w.view() for w in (data.weights, data.sample_weight))
         # a user's loss or metric must not change these arrays for others
-        z.flags.writeable = t.flags.writeable = weights.flags.writeable = False
-        total = 0.0
+        z.flags.writeable = t.flags.writeable = weights.flags.writeable = given.flags.writeable = False
         for start in range(0, len(z), BLOCK):
             rows: Any = slice(start, start + BLOCK)
             if data.weights is not None:  # rows of weight zero are left out, for their loss may overflow
                 rows = start + np.flatnonzero(weights[rows])
             if len(w := weights[rows]):
-                total += data.loss.of_checked(z[rows], t[rows], w)[0] * w.sum()
-        return Evaluation(
-            float(total / weights.sum()), {name: metric(z, t, weights) for name, metric in metrics.items()}
-        )
+                total += loss.of_checked(z[rows], t[rows], w)[0] * w.sum()
+        return Evaluation(float(total / weights.sum()), {name: metric(z, t, given) for name, metric in metrics.items()})
 
     def gradients(
         self,

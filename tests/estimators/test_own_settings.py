@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import make_scorer, max_error
@@ -331,6 +332,12 @@ def test_validation_rows_are_watched_by_lbfgs_too() -> None:
         ({"class_weight": {0: 0, 1: 0, 2: 0}}, {}, "negative, not finite, or all zero"),
         ({"loss": fc.HalfSquaredError()}, {}, "is for numbers"),
         ({"scoring": "acuracy"}, {}, "acuracy"),
+        ({"loss": fc.SoftmaxCrossEntropy(class_weight=[1, 2])}, {}, "has 2 entries; the network has 3 outputs"),
+        (
+            {"loss": fc.SoftmaxCrossEntropy(class_weight=[1, 2, 3]), "class_weight": "balanced"},
+            {},
+            "class_weight is given twice.*leave out one",
+        ),
         ({"early_stopping": True}, {"groups": np.zeros(150)}, "groups has one group"),
         ({}, {"groups": np.zeros(3)}, "a group for each row"),
         ({}, {"groups": np.zeros(3), "sample_weight": np.arange(150)}, "a group for each row"),
@@ -418,6 +425,52 @@ def test_probabilities_of_each_class_against_the_rest_sum_to_1_however_small_the
         model.save(tmp_path / "model")
         for p in (model.predict_proba(X), fc.Predictor(tmp_path / "model").predict_proba(X)):
             np.testing.assert_allclose(p, np.tile(expected, (150, 1)), rtol=1e-9)
+
+
+LABELS = make_multilabel_classification(150, 4, n_classes=3, random_state=0)[1]
+PAIRS = [[1.0, 2.0], [0.5, 1.0], [1.5, 3.0]]
+
+
+@pytest.mark.parametrize(
+    ("target", "loss", "class_weight"),
+    [
+        (y, fc.SoftmaxCrossEntropy(class_weight=[1, 2, 3]), {0: 1, 1: 2, 2: 3}),
+        (y == 1, fc.BinaryCrossEntropy(class_weight=[1, 3]), {False: 1, True: 3}),
+        (LABELS, fc.BinaryCrossEntropy(class_weight=PAIRS), [dict(enumerate(pair)) for pair in PAIRS]),
+    ],
+    ids=["classes", "two classes", "labels"],
+)
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_class_weights_of_a_loss_train_as_those_of_the_classifier(
+    target: Any, loss: fc.Loss, class_weight: Any, solver: str
+) -> None:
+    settings, w = {**QUICK, "solver": solver, "batch_size": 32}, np.random.default_rng(0).random(150)
+    validation = {"X_val": X[::2], "y_val": target[::2]}
+    of_loss = fc.MLPClassifier(**settings, loss=loss).fit(X, target, w, **validation)
+    of_classifier = fc.MLPClassifier(**settings, class_weight=class_weight).fit(X, target, w, **validation)
+    same(of_loss, of_classifier)
+    np.testing.assert_allclose(of_loss.validation_loss_curve_, of_classifier.validation_loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(of_loss.predict_proba(X), of_classifier.predict_proba(X), rtol=1e-6)
+
+
+def test_smoothed_labels_in_a_classifier(tmp_path: Path) -> None:
+    loss = fc.SoftmaxCrossEntropy(label_smoothing=0.2, class_weight=[1, 2, 3])
+    settings = {**QUICK, "loss": loss, "early_stopping": True, "scoring": "loss"}
+    model = fc.MLPClassifier(**settings).fit(X, y, X_val=X, y_val=y)
+    z = model.decision_function(X)
+    judged = fc.SoftmaxCrossEntropy(class_weight=[1, 2, 3])(z, y)[0]
+    assert min(model.validation_loss_curve_) == pytest.approx(judged, rel=1e-9)
+    assert model.best_validation_score_ == pytest.approx(-judged, rel=1e-9)
+    assert clone(model).get_params()["loss"] == loss
+    assert model.network_.loss == loss
+    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+    model.save(tmp_path / "model")
+    loaded = fc.load_estimator(tmp_path / "model")
+    assert loaded.get_params()["loss"] == loaded.network_.loss == loss
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    # the score of early stopping is that of the rows, whatever their classes weigh in the loss
+    scored = fc.MLPClassifier(**{**settings, "scoring": None}).fit(X, y, X_val=X, y_val=y)
+    assert scored.best_validation_score_ == pytest.approx(scored.score(X, y))
 
 
 def test_the_hinge_loss_has_scores_and_no_probabilities() -> None:

@@ -22,6 +22,8 @@ MEMORY = {  # settings that are not the defaults
     "elu": {"alpha": 0.7},
     "huber": {"delta": 0.3},
     "quantile": {"q": 0.8},
+    "softmax_cross_entropy": {"label_smoothing": 0.1},
+    "binary_cross_entropy": {"label_smoothing": 0.1, "class_weight": (0.5, 2.0)},
 }
 
 

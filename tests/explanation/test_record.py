@@ -547,13 +547,15 @@ class TestAllThatIsRegisteredIsKnown:
     def test_losses_with_both_kinds_of_targets(self, loss):
         x, t = problem(loss)
         net = network("dense", "tanh", "float64")
-        for targets in (t, np.eye(N_OUT)[t] if t.ndim == 1 else t):
+        settings = LOSSES.build(loss), LOSSES.classes[loss].example(N_OUT)
+        forms = [t, np.eye(N_OUT)[t]] if t.ndim == 1 else [t]
+        for given, targets in itertools.product(settings, forms):
             for weights in (None, [1, 2, 3]):
                 for rows in (1, 3):
                     w = None if weights is None else weights[:rows]
-                    record = trace(net, x[:rows], targets[:rows], loss, sample_weight=w)
+                    record = trace(net, x[:rows], targets[:rows], given, sample_weight=w)
                     holds(record, 1e-13)
-                    same(net, record, net.gradients(x[:rows], targets[:rows], loss, 0.0, w))
+                    same(net, record, net.gradients(x[:rows], targets[:rows], given, 0.0, w))
 
     def test_probabilities(self):
         net, p = network("dense", "tanh", "float64"), np.array([[0.2, 0.3, 0.5], [1, 0, 0], [0.9, 0.05, 0.05]])

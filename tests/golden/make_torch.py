@@ -93,8 +93,8 @@ def losses():
         "logistic_shares": lambda v: F.binary_cross_entropy_with_logits(v, shares, reduction="sum") / rows,
         "hinge": lambda v: F.multi_margin_loss(v, classes) * 4,
     }
-    for name, f in functions.items():
-        v = tensor(z)
+    for name, f in (functions | with_settings(classes, p, bits, shares)).items():
+        v = tensor(z[:, :1] if name == "logistic_class_weight" else z)
         value = f(v)
         (dz,) = torch.autograd.grad(value, v)
         keep(f"loss/{name}/value", value)
@@ -104,6 +104,37 @@ def losses():
     (dz,) = torch.autograd.grad(value, v)
     keep("loss/poisson/value", value)
     keep("loss/poisson/dz", dz)
+
+
+def with_settings(classes, p, bits, shares):
+    """Losses with label smoothing and class weights.
+
+    PyTorch weights the classes of smoothed targets one by one, and divides by the number of rows where targets are
+    probabilities. Here a row has one weight, of its targets before smoothing, so these are built of unweighted rows.
+    """
+    of_class, both = torch.tensor([0.5, 1, 2, 4]), torch.tensor([0.5, 2])
+    of_row, of_p, of_shares = of_class[classes], p @ of_class, (both[0] * (1 - shares) + both[1] * shares).prod(dim=1)
+    bit = bits[:, :1]
+
+    def rows(v, t):
+        return F.cross_entropy(v, t, reduction="none", label_smoothing=0.1)
+
+    def logistic(v, **more):
+        return F.binary_cross_entropy_with_logits(v, 0.9 * shares + 0.05, reduction="sum", **more)
+
+    return {
+        "cross_entropy_smoothed_classes": lambda v: F.cross_entropy(v, classes, label_smoothing=0.1),
+        "cross_entropy_smoothed_p": lambda v: F.cross_entropy(v, p, label_smoothing=0.1),
+        "cross_entropy_class_weight": lambda v: F.cross_entropy(v, classes, weight=of_class),
+        "cross_entropy_both": lambda v: rows(v, classes) @ of_row / of_row.sum(),
+        "cross_entropy_both_p": lambda v: rows(v, p) @ of_p / of_p.sum(),
+        "logistic_smoothed": lambda v: logistic(v) / len(v),
+        "logistic_class_weight": lambda v: (
+            F.binary_cross_entropy_with_logits(v, bit, pos_weight=torch.tensor([3.0]), reduction="sum")
+            / (1 + 2 * bit).sum()
+        ),
+        "logistic_both": lambda v: logistic(v, weight=of_shares[:, None]) / of_shares.sum(),
+    }
 
 
 def norms():

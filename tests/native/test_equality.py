@@ -142,11 +142,13 @@ widths = st.integers(1, 70)
     loss=st.sampled_from(sorted(LOSSES.classes)),
     dtype=st.sampled_from([np.float64, np.float32]),
     weighted=st.booleans(),
+    default=st.booleans(),
     seed=st.integers(0, 100),
 )
-def test_networks_of_any_shape(sizes, rows, activation, loss, dtype, weighted, seed):
-    loss = LOSSES.build(loss)
-    sizes[-1] = max(sizes[-1], loss.min_outputs)
+def test_networks_of_any_shape(sizes, rows, activation, loss, dtype, weighted, default, seed):
+    cls = LOSSES.classes[loss]
+    sizes[-1] = max(sizes[-1], cls.min_outputs)
+    loss = cls() if default else cls.example(min(sizes[-1], 12) if loss == "binary_cross_entropy" else sizes[-1])
     net = fc.mlp(sizes, activation, dtype=dtype, seed=seed)
     x, t = data(loss, rows, sizes[0], sizes[-1], seed)
     weights = np.random.default_rng(seed).random(rows) if weighted else None

@@ -1,5 +1,6 @@
 """Whatever is registered comes back from a file as it was; whatever a file could not bring back is refused."""
 
+import json
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
@@ -11,7 +12,8 @@ from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.errors import ConfigError, FileFormatError
 from fullyconnected.initializers import INITIALIZERS
 from fullyconnected.layers import LAYERS
-from fullyconnected.program.plain import DEEPEST, build_layers, describe_layers
+from fullyconnected.losses import LOSSES
+from fullyconnected.program.plain import DEEPEST, build_layers, build_loss, describe_layers, describe_loss, settings_of
 
 
 def altered(thing):
@@ -52,6 +54,35 @@ def test_every_layer_comes_back(name, dtype, tmp_path):
         layers = [layer, fc.Dense(layer.n_out, 3)] if layer.reads_raw else [fc.Dense(3, 4), layer]
         loaded = same_after_a_file(tmp_path / "net", layers, dtype)
         assert loaded.layers[layers.index(layer)] == layer.with_input_width(4)
+
+
+@pytest.mark.parametrize("name", LOSSES.classes)
+def test_every_loss_comes_back(name):
+    for loss in (LOSSES.build(name), altered(LOSSES.build(name)), LOSSES.classes[name].example(3)):
+        assert build_loss(json.loads(json.dumps(describe_loss(loss)))) == loss
+
+
+def test_settings_that_a_class_got_later_are_not_in_a_file_unless_they_are_used():
+    """So that earlier versions read it, and a subclass of before is built as it was."""
+    assert describe_loss(fc.SoftmaxCrossEntropy()) == {"loss": "softmax_cross_entropy", "settings": {}}
+    used = describe_loss(fc.SoftmaxCrossEntropy(label_smoothing=0.1))
+    assert used == {"loss": "softmax_cross_entropy", "settings": {"label_smoothing": 0.1}}
+
+
+def test_a_subclass_with_a_constructor_of_its_own_loses_nothing_unseen(monkeypatch):
+    monkeypatch.setattr(LOSSES, "classes", dict(LOSSES.classes))
+
+    class Focused(fc.BinaryCrossEntropy):
+        name = "focused"
+
+        def __init__(self, power=None):
+            if power is not None:
+                self.power = power
+
+    fc.register(Focused)
+    assert build_loss(describe_loss(Focused())) == Focused()
+    with pytest.raises(ConfigError, match="would lose the settings of Focused, power: make it a dataclass"):
+        settings_of(Focused(2.0))
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS.classes)

@@ -29,8 +29,9 @@ def of_everything():
     for name in losses:
         for weighted in (False, True):
             for classes in (False, True):
-                lines = formulas.of_loss(LOSSES.build(name), rows=4, weighted=weighted, classes=classes)
-                yield f"{name}, {weighted=}, {classes=}", lines
+                for loss in (LOSSES.build(name), LOSSES.classes[name].example(3)):
+                    lines = formulas.of_loss(loss, rows=4, weighted=weighted, classes=classes)
+                    yield f"{loss}, {weighted=}, {classes=}", lines
     for name in rules:
         for decays in (False, True):
             yield f"{name}, {decays=}", formulas.update(OPTIMIZERS.build(name), decays=decays)

@@ -37,10 +37,12 @@ FC_INLINE V<T> term(V<T> z, V<T> t, T setting, ptrdiff_t n, V<T>& dz) {
         return rate - t * z;
     }
     if constexpr (loss == LossKind::binary_cross_entropy) {
-        // with q = e^-|z|: log(1 + q) + ([z >= 0] - t) z, so that no number near 1 is subtracted from 1
+        // with q = e^-|z|: log(1 + q) + ([z >= 0] - t) z, so that no number near 1 is subtracted from 1; and with
+        // smoothed labels (1 - s) ([z >= 0] - t) + s ([z >= 0] - 1/2)
         const V<T> away = -absolute<T>(z), small = sigmoid<T>(away);
         const auto above = z >= T(0);
-        const V<T> side = (above ? all<T>(1) : V<T>{}) - t;
+        const V<T> half = all<T>(setting / 2);
+        const V<T> side = ((above ? all<T>(1) : V<T>{}) - t) * (1 - setting) + (above ? half : -half);
         dz = side + (above ? -small : small);
         return softplus<T>(away) + side * z;
     }
@@ -77,12 +79,25 @@ ptrdiff_t place_of(const T* from, T largest, ptrdiff_t n) {
     return j;
 }
 
+// The sum over a row of z less the largest.
+template <class T>
+T below_largest(const T* z, T largest, ptrdiff_t n) {
+    V<T> total = {};
+    each<T>(n, [&](Place<T> p) {
+        const V<T> below = p.get(z) - largest;
+        total += p.part ? where<T>(first_lanes<T>(p.part), below) : below;
+    });
+    return sum<T>(total);
+}
+
 // 1 - p of the right class, or of the likeliest if the targets are probabilities, is computed as the sum of the other
 // p, not by a subtraction from 1: so the small value and gradient of a right answer are accurate.
 // The logarithms of a few rows are computed together, one in each lane.
+// Smoothed labels are (1 - s) t + s / n: `kept` is 1 - s, and `even` s / n.
 template <class T>
 double softmax_cross_entropy(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
     const ptrdiff_t n = run.n_out;
+    const T smoothing = (T)run.loss_setting, kept = 1 - smoothing, even = smoothing / (T)n, evens = even * (T)(n - 1);
     double total = 0;
     for (ptrdiff_t first = from; first < to; first += lanes<T>) {
         const ptrdiff_t rows = to - first < lanes<T> ? to - first : lanes<T>;
@@ -104,10 +119,11 @@ double softmax_cross_entropy(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
             const ptrdiff_t i = first + r, apart = aparts[r];
             const T *z = run.z.data + i * run.z.row, w = run.batch_weights[i], exps = others[r] + own[r];
             T* dz = run.dz.data + i * run.dz.row;
+            const T below = smoothing != 0 ? below_largest(z, largest[r], n) : T(0);
             if (run.classes) {
-                each<T>(n, [&](Place<T> p) { p.put(dz, p.get(dz) / exps * w); });
-                dz[apart] = -rest[r] * w;
-                total += (double)((logarithm[r] - (z[apart] - largest[r])) * w);
+                each<T>(n, [&](Place<T> p) { p.put(dz, (p.get(dz) / exps - even) * w); });
+                dz[apart] = (evens - rest[r]) * w;
+                total += (double)((logarithm[r] - kept * (z[apart] - largest[r]) - even * below) * w);
             } else {
                 const T* t = run.batch_t.data + i * run.batch_t.row;
                 V<T> goals = {}, e = {};
@@ -118,11 +134,12 @@ double softmax_cross_entropy(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
                 });
                 const T share = sum<T>(goals);
                 each<T>(n, [&](Place<T> p) {
-                    V<T> probability = p.get(dz) / exps, goal = p.get(t);
-                    p.put(dz, (probability * (share - goal) - goal * (T(1) - probability)) * w);
+                    V<T> probability = p.get(dz) / exps, goal = p.get(t), others = (share - goal) * kept + evens;
+                    p.put(dz, (probability * others - (goal * kept + even) * (T(1) - probability)) * w);
                 });
-                dz[apart] = (own[r] / exps * (share - t[apart]) - t[apart] * rest[r]) * w;
-                total += (double)(sum<T>(e) * w);
+                dz[apart] =
+                    (own[r] / exps * ((share - t[apart]) * kept + evens) - (t[apart] * kept + even) * rest[r]) * w;
+                total += (double)((sum<T>(e) * kept + even * ((T)n * logarithm[r] - below)) * w);
             }
         }
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fullyconnected.activations import ACTIVATIONS
-from fullyconnected.base import ActivationFunction, Layer
+from fullyconnected.base import ActivationFunction, Layer, Loss
 from fullyconnected.checking.gradcheck import Report, check_gradients
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.wording import in_ascii
@@ -39,7 +39,7 @@ class Case:
     def check(self) -> Report:
         """Check this case's gradients, in float64, at random parameters, input and targets."""
         rng = np.random.default_rng(hash_of(str(self)))
-        loss = LOSSES.build(self.loss)
+        loss: Loss = LOSSES.classes[self.loss].example(self.n_out) if self.weighted else LOSSES.build(self.loss)
         net = Network(list(self._layers()), dtype=np.float64, seed=0)
         x = net.layers[0].example_rows(rng, ROWS)
         net.theta += rng.normal(0, 0.1, net.n_params)  # a parameter of 0 or 1 would hide a missing factor

@@ -156,7 +156,11 @@ SETTINGS = _by_name(
         "write epochs=10": "max_iter n_epochs num_epochs nb_epoch iterations n_iter epoch",
         "write batch_size=128": "batch bs batchsize minibatch_size",
         "write l2=1e-4": "regularization l2_regularization reg lam",
-        "write sample_weight=w, one number for each row": "class_weight weights sample_weights",
+        "write sample_weight=w, one number for each row": "weights sample_weights",
+        "it is a setting of the loss: fc.SoftmaxCrossEntropy(class_weight=[1.0, 5.0]); or write sample_weight=": (
+            "class_weight"
+        ),
+        "it is a setting of the loss: fc.SoftmaxCrossEntropy(label_smoothing=0.1)": "label_smoothing",
         "write seed=0": "random_state rng random_seed",
         "write max_grad_norm=1.0": "clipnorm clip_norm grad_clip gradient_clip_val max_norm",
         "write schedule=fc.StepDecay(0.95)": "scheduler lr_schedule lr_scheduler",
@@ -211,6 +215,8 @@ NAMES = _by_name(
         "momentum": "mu m",
         "tolerance": "tol",
         "q": "tau",
+        "class_weight": "weight pos_weight class_weights",
+        "label_smoothing": "smoothing",
     }
 )
 

@@ -44,8 +44,13 @@ ACTIVATIONS_HERE = dict.fromkeys(
     "selu": {"setting": "alpha", "scale": "scale"},
 }
 LOSSES_HERE = dict.fromkeys(
-    ("half_squared_error", "mean_squared_error", "absolute_error", "poisson", "hinge", "softmax_cross_entropy"), _NONE
-) | {"binary_cross_entropy": _NONE, "huber": {"setting": "delta"}, "quantile": {"setting": "q"}}
+    ("half_squared_error", "mean_squared_error", "absolute_error", "poisson", "hinge"), _NONE
+) | {
+    "softmax_cross_entropy": {"setting": "label_smoothing"},
+    "binary_cross_entropy": {"setting": "label_smoothing"},
+    "huber": {"setting": "delta"},
+    "quantile": {"setting": "q"},
+}
 ADAM = {name: name for name in ("beta1", "beta2", "epsilon", "epsilon_hat")}
 OPTIMIZERS_HERE = {
     "sgd": _NONE,

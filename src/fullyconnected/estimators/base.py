@@ -374,7 +374,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         if self.scoring is None:
             return self._score_of
         if self.scoring == "loss":
-            return lambda z, t, w: -self._loss_.of_checked(z, t, w)[0]
+            loss = self._loss_.for_evaluation()
+            return lambda z, t, w: -loss.of_checked(z, t, loss.row_weights(t, w))[0]
         scorer = check_scoring(self, self.scoring)
         X, t, given = held_out
         y, weights = self._labels(t), {} if given is None else {"sample_weight": given}

@@ -156,6 +156,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         loss, classes = self._loss_object(), len(self.classes_)
         if not loss.link.tells_classes:
             raise ValueError(f"loss={self.loss!r} is for numbers; a classifier takes 'log_loss', 'hinge' or the like.")
+        if self.class_weight is not None and getattr(loss, "class_weight", None) is not None:
+            raise ValueError(
+                f"class_weight is given twice, here and in loss={self.loss!r:.200}: leave out one of them. That of the "
+                f"loss is in the loss alone; that of the classifier is in the validation score, too."
+            )
         if loss.link.predicts == "labels":
             return loss, classes if self._is_multilabel or classes > 2 else 1
         if self._is_multilabel:

@@ -204,13 +204,15 @@ CLASSIFIER = SHARED | {
     "loss": Parameter(
         [StrOptions({"log_loss", "hinge"}), Loss],
         "str or Loss",
-        '"log_loss", "hinge" (no probabilities), or a loss of the library or your own.',
+        '"log_loss", "hinge" (no probabilities), or a loss of the library or your own, such as '
+        "``fc.SoftmaxCrossEntropy(label_smoothing=0.1)``, whose smoothing is left out in validation.",
     ),
     "class_weight": Parameter(
         [dict, list, StrOptions({"balanced"}), None],
         'dict, "balanced", list of these or None',
         'Factors on the weights of the rows by class; "balanced" makes the sums of all classes equal. A list has one '
-        "for each label of several.",
+        "for each label of several. They count in the validation score, too, unlike the class weights of a loss, which "
+        "cannot be given in addition.",
     ),
 }
 REGRESSOR = SHARED | {

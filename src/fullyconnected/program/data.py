@@ -29,12 +29,16 @@ __all__ = ["BatchLoader", "Data", "as_source", "check_data", "check_loss", "requ
 
 
 class Data(NamedTuple):
-    """Checked rows (rows, n_in), targets as the loss encodes them, weights (rows,), and the loss."""
+    """Checked rows (rows, n_in), targets as the loss encodes them, the loss, and what each row weighs in it (rows,).
+
+    ``sample_weight`` are the weights that were given. The loss may multiply these, and metrics do not.
+    """
 
     x: Source
     t: Array
     weights: Array | None
     loss: Loss
+    sample_weight: Array | None = None
 
 
 def check_loss(program: Program, loss: Any) -> Loss:
@@ -83,10 +87,10 @@ def check_data(
     t = same_rows(len(source), as_array(t, f"{what}t"), f"{what}t")
     require_finite(t, f"{what}t", dtype)
     t = in_dtype(encoded_by(loss, t, n_out), dtype)
-    weights = None if sample_weight is None else as_weights(sample_weight, len(source), f"{what}sample_weight")
+    given = None if sample_weight is None else as_weights(sample_weight, len(source), f"{what}sample_weight")
     if isinstance(source, ArraySource):
         source = ArraySource(np.ascontiguousarray(source.array))
-    return Data(source, t, weights, loss)
+    return Data(source, t, loss.row_weights(t, given), loss, given)
 
 
 def as_source(

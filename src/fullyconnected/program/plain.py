@@ -13,6 +13,7 @@ from typing import Any
 from fullyconnected.activations import ACTIVATIONS, FunctionPair
 from fullyconnected.base import ActivationFunction, Layer, Loss
 from fullyconnected.core.registry import Registry
+from fullyconnected.core.settings import untold
 from fullyconnected.errors import ConfigError, FileFormatError, UnknownNameError
 from fullyconnected.layers import LAYERS
 from fullyconnected.layers.residual import chain
@@ -55,16 +56,19 @@ def _describe(thing: Layer | ActivationFunction | Loss, depth: int) -> dict[str,
 def settings_of(thing: Any, depth: int = DEEPEST) -> dict[str, Any]:
     """Return the settings of a layer, loss and the like as plain values, or raise if a file cannot hold them."""
     kind = type(thing).__name__
-    if vars(thing) and not is_dataclass(thing):
-        raise ConfigError(f"a file would lose the settings of {kind}, {', '.join(vars(thing))}: make it a dataclass")
+    names: list[str] = [f.name for f in fields(thing) if f.init] if is_dataclass(thing) else []
+    made_by = next(cls for cls in type(thing).__mro__ if "__init__" in vars(cls))
+    if "__dataclass_fields__" not in vars(made_by) and (lost := [name for name in vars(thing) if name not in names]):
+        raise ConfigError(f"a file would lose the settings of {kind}, {', '.join(lost)}: make it a dataclass")
     if not depth:
         raise ConfigError(f"layers are nested more than {DEEPEST} levels deep, which a file cannot hold")
-    names: list[str] = [f.name for f in fields(thing) if f.init] if is_dataclass(thing) else []
     settings: dict[str, Any] = {}
     for key in names:
         value = getattr(thing, key)
         if key in ("init", "bias_init") and callable(value):
             continue  # a function that has set the initial values, which a file need not hold
+        if untold(type(thing), key, value):
+            continue  # earlier versions do not know it
         try:
             settings[key] = _plain(value, depth - 1)
         except (TypeError, OverflowError) as error:

@@ -25,7 +25,7 @@ COMPARED, ADDED, MULTIPLIED, SIGNED, RAISED, WHOLE = range(6)  # how tightly an 
 LEVEL = {"+": ADDED, "-": ADDED, "*": MULTIPLIED, "/": MULTIPLIED, "@": MULTIPLIED, "^": RAISED}
 OVER = {"units": "j", "rows": "i", "all": ""}
 SCALARS = {"lr", "beta", "epsilon", "rho", "weight_decay", "step", "alpha", "slope", "lambda", "delta", "q", "l2",
-           "momentum", "L", "E"}  # fmt: skip
+           "momentum", "label_smoothing", "L", "E"}  # fmt: skip
 GREEK = {"alpha", "beta", "delta", "epsilon", "gamma", "lambda", "Phi", "phi", "rho"}
 
 

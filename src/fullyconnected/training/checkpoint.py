@@ -237,6 +237,6 @@ def fingerprint(data: Data | None) -> str | None:
     if data is None:
         return None
     parts = []
-    for source in (data.x, *(ArraySource(a) for a in (data.t, data.weights) if a is not None)):
+    for source in (data.x, *(ArraySource(a) for a in (data.t, data.sample_weight) if a is not None)):
         parts.append(f"{source.shape} {source.dtype} {source.checksum():08x}")
     return ", ".join(parts)

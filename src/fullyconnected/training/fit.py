@@ -158,7 +158,7 @@ def fit(
     sample_weight : array (rows,), optional
         Weights of the rows, 0 or more: a row of weight 2 counts twice in the mean over the batch.
     validation : (x, t) or (x, t, weights), optional
-        Validation data; their loss is computed after each epoch.
+        Validation data; their loss, without label smoothing, is computed after each epoch.
     metrics : sequence of str, Metric or callable
         As in :meth:`Network.evaluate`; computed on the validation data if there are any, else on the training data.
     monitor : str, optional

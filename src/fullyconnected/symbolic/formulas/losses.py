@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 
 from fullyconnected.base import Loss
 from fullyconnected.losses import LOSSES as REGISTERED
-from fullyconnected.symbolic.expression import Expression, Name, Reduce, call, most, number, opaque, total, where
+from fullyconnected.symbolic.expression import Expression, Name, Reduce, call, mean, most, number, opaque, total, where
 from fullyconnected.symbolic.formulas.lines import UNKNOWN, Line, found
 
 __all__ = ["LOSSES", "Terms", "of_loss"]
 
 Z, T, P, E, R, WEIGHTS = Name("z"), Name("t"), Name("p"), Name("e"), Name("r"), Name("w")
-DELTA, Q = Name("delta"), Name("q")
+DELTA, Q, K, SMOOTHING = Name("delta"), Name("q"), Name("k"), Name("label_smoothing")
 _SIGN = call("sign", E)
 
 
@@ -26,7 +26,7 @@ class Terms(NamedTuple):
     factor: Expression | None = None  # of the whole sum
 
 
-def _softmax(classes: bool) -> Terms:
+def _softmax(loss: Any, classes: bool) -> Terms:
     shifted = call("exp", Z - most(Z, "units"))
     log_sum = Reduce("logsumexp", "units", Z)
     p = Line(
@@ -37,12 +37,39 @@ def _softmax(classes: bool) -> Terms:
         slope = P - call("onehot", T, Z)
     else:
         terms, slope = T * (log_sum - Z), P * total(T, "units") - T
+    why, smoothed = "Minus the logarithm of the probability of the right class.", ""
+    if loss.label_smoothing:
+        kept, even = 1 - SMOOTHING, SMOOTHING / K
+        if classes:
+            terms = log_sum - kept * call("pick", Z, T) - SMOOTHING * mean(Z, "units")
+            slope = P - kept * call("onehot", T, Z) - even
+        else:
+            goal = kept * T + even
+            terms, slope = goal * (log_sum - Z), P * total(goal, "units") - goal
+        why = "Training takes label_smoothing of each target away, and spreads it evenly over the k classes. "
+        why += "The loss is minus the sum of these targets times the logarithms of the probabilities."
+        smoothed = " smoothed"
     return Terms(
         [p],
         terms,
         slope,
-        "Minus the logarithm of the probability of the right class.",
-        "The derivative of softmax and logarithm together is the probability minus the target.",
+        why,
+        f"The derivative of softmax and logarithm together is the probability minus the{smoothed} target.",
+    )
+
+
+def _logistic(loss: Any) -> Terms:
+    goal: Expression = T
+    why, smoothed = "Minus the logarithm of the probability of the right answer.", ""
+    if loss.label_smoothing:
+        goal, smoothed = (1 - SMOOTHING) * T + SMOOTHING / 2, " smoothed"
+        why = "Training moves the targets towards 1/2 by label_smoothing. The loss is the cross-entropy with these."
+    return Terms(
+        [],
+        call("softplus", Z) - goal * Z,
+        1 / (1 + call("exp", -Z)) - goal,
+        why,
+        f"The derivative is the probability minus the{smoothed} target.",
     )
 
 
@@ -62,10 +89,10 @@ LOSSES: dict[str, Callable[[Any, bool], Terms]] = {
     "mean_squared_error": lambda *_: Terms(
         [],
         (Z - T) ** 2,
-        2 / Name("k") * (Z - T),
+        2 / K * (Z - T),
         "The mean of the squared errors over the k outputs.",
         "The derivative of a square is twice the error.",
-        1 / Name("k"),
+        1 / K,
     ),
     "absolute_error": lambda *_: Terms(
         [],
@@ -95,13 +122,7 @@ LOSSES: dict[str, Callable[[Any, bool], Terms]] = {
         "The outputs are logarithms of rates; the loss is minus the log-likelihood of the counts, without a constant.",
         "The derivative is the rate minus the count.",
     ),
-    "binary_cross_entropy": lambda *_: Terms(
-        [],
-        call("softplus", Z) - T * Z,
-        1 / (1 + call("exp", -Z)) - T,
-        "Minus the logarithm of the probability of the right answer.",
-        "The derivative is the probability minus the target.",
-    ),
+    "binary_cross_entropy": lambda loss, _: _logistic(loss),
     "hinge": lambda *_: Terms(
         [Line("c.e", _MARGIN, "How far the score of each wrong class is within the margin of 1.")],
         E,
@@ -109,7 +130,7 @@ LOSSES: dict[str, Callable[[Any, bool], Terms]] = {
         "The sum over the wrong classes within the margin.",
         "The derivative is 1 for each wrong class within the margin, and minus their number for the right class.",
     ),
-    "softmax_cross_entropy": lambda _, classes: _softmax(classes),
+    "softmax_cross_entropy": _softmax,
 }
 
 
@@ -131,7 +152,8 @@ def of_loss(loss: Loss, *, rows: int, weighted: bool, classes: bool) -> list[Lin
     over = "."
     value, slope = total(terms.terms), terms.slope
     if weighted:
-        over = ", each row times its weight w; the weights add up to 1."
+        class_too = "" if getattr(loss, "class_weight", None) is None else ", which includes that of its class"
+        over = f", each row times its weight w{class_too}; the weights add up to 1."
         value, slope = total(WEIGHTS * terms.terms), WEIGHTS * slope
     if terms.factor is not None:
         value = terms.factor * value
