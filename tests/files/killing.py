@@ -144,7 +144,7 @@ RUNS = {
     "a fresh seed": (DEEP, {"optimizer": fc.Adam(0.01), "seed": None}),
     "an initializer": (DRAWN, {"optimizer": fc.SGD(0.1), "schedule": lambda epoch: 0.9**epoch}),
     "moving average": (DEEP, {"optimizer": fc.Adam(0.01), "average": fc.EMA(0.99), "patience": 9, "validation": HELD}),
-    "mean of epochs": (DEEP, {"optimizer": fc.Adam(0.01), "average": fc.SWA(0.4), "validation": HELD}),
+    "mean of epochs": (DEEP, {"optimizer": fc.Adam(0.01), "average": fc.SWA(2), "validation": HELD}),
     "a metric that is not a number": (PLAIN, {"optimizer": "adam", "metrics": [lambda z, t: float("nan")]}),
 }
 

@@ -176,6 +176,15 @@ def test_a_run_can_be_prolonged(rule, tmp_path):
     assert (history.loss, history.averaged) == (whole.loss, whole.averaged)
 
 
+def test_a_run_that_can_be_prolonged_may_end_before_its_average_begins(tmp_path):
+    history = train(network(), fc.SWA(3), 2, checkpoint=tmp_path / "run")
+    assert history.averaged == "no average: SWA(start=3) begins with epoch 4"
+    alone, net = network(), network()
+    train(net, fc.SWA(3), 6, checkpoint=tmp_path / "run")
+    train(alone, fc.SWA(3), 6)
+    assert bits(net) == bits(alone)
+
+
 def test_a_run_whose_average_begins_after_a_share_of_it_cannot_be_prolonged(tmp_path):
     train(network(), fc.SWA(0.5), 4, checkpoint=tmp_path / "run")
     before = (tmp_path / "run").read_bytes()

@@ -17,20 +17,21 @@ from fullyconnected.network import Network
 from fullyconnected.program.data import BatchLoader
 from fullyconnected.program.program import Program
 from fullyconnected.program.workspace import Workspace
+from fullyconnected.training.settings import FitSettings
 
 __all__ = ["Averaging", "check", "running_statistics"]
 
 
-def check(rule: EMA | SWA, program: Program, total: int | None, max_time: float | None) -> None:
+def check(rule: EMA | SWA, program: Program, total: int | None, settings: FitSettings) -> None:
     """Raise if an average cannot be taken in a run of ``total`` epochs, or of a number that nobody has said."""
     if isinstance(rule, EMA):
         return
-    if rule.is_share and total is None and max_time is None:
+    if rule.is_share and total is None and settings.max_time is None:
         raise ConfigError(
             f"average={rule} begins after a share of the planned epochs, and a loop over epochs does not say how many "
             f"it will be: give the number of epochs before the average begins, such as SWA(15); or use fit"
         )
-    if total is not None and rule.skipped(total) >= total:
+    if total is not None and rule.skipped(total) >= total and settings.checkpoint is None:  # which may be prolonged
         raise ConfigError(
             f"average={rule} begins after {rule.start} epochs, and the run has {total}: give fewer, or a share of "
             f"them, such as SWA(0.75)"

@@ -90,7 +90,7 @@ class Run:
             raise ConfigError("the network's parameters are not all finite, so it cannot be trained")
         self.judged, self.averaging = net, None
         if settings.average is not None:
-            check(settings.average, net.program, total, self.max_time)
+            check(settings.average, net.program, total, settings)
             self.averaging = Averaging(settings.average, net, self.task, self.shuffle)
             self.judged, self.state.average = self.averaging.net, self.averaging.vectors
         self.checkpoint = None
