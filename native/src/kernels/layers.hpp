@@ -276,8 +276,9 @@ void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Ope
     const Matrix<const T> x = {op.x.data + c.from, 1, op.x.row}, dy = {op.dy.data, op.dy.row, 1};
     const ptrdiff_t at = op.first.at + c.from * op.n_out;
     T* dW = run.gradient + at;
-    if (fused && op.first.size > kept_weights) {
-        const bool keeps = rows > longest_k || rows * n * op.n_out <= few_products;
+    const bool tiny = rows * n * op.n_out <= few_products;
+    if (fused && (tiny || op.first.size > kept_weights)) {
+        const bool keeps = tiny || rows > longest_k;
         product<T>(n, op.n_out, rows, x, dy, {keeps ? dW : nullptr, op.n_out}, context.scratch,
                    Updating<T>{*fused, at, op.n_out, op.first.decays, l2_term}, context.stop, polls);
         return;
@@ -286,7 +287,7 @@ void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Ope
     if (fused && !stopped(context.stop)) {  // one long loop is faster than many short ones
         V<T> l2_terms = {};
         update<T>(*fused, at, 0, {dW, 0}, 1, n * op.n_out, op.first.decays, l2_terms);
-        l2_term += (double)sum<T>(l2_terms);
+        if (fused->l2 != 0) l2_term += (double)sum<T>(l2_terms);
     }
 }
 

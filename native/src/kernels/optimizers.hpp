@@ -90,7 +90,7 @@ FC_INLINE void update_as(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<c
             p.put(theta, w);
         });
     }
-    l2_terms += terms;
+    if (l2) l2_terms += terms;
 }
 
 // Moves an average by `share` of the way towards n numbers.
