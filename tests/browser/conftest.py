@@ -106,6 +106,8 @@ class Opener:
         context.on("console", note_message)
         context.on("weberror", lambda error: self.problems.append(f"page error: {error.error}"))
         page = context.new_page()
+        # is no request, and the message that it has failed may come after the answer that close() waits for
+        page.on("websocket", lambda socket: self.problems.append(f"request: {socket.url}"))
         page.goto(own)
         return page
 

@@ -87,7 +87,7 @@ def test_a_page_may_go_to_a_place_in_itself_and_load_again(open_page, tmp_path) 
         ("<iframe src='https://example.org'></iframe>", "request: https://example.org"),
         ("<script>fetch('https://example.org/x').catch(() => 0)</script>", "request: https://example.org/x"),
         ("<script>navigator.sendBeacon('https://example.org/x')</script>", "request: https://example.org/x"),
-        ("<script>new WebSocket('wss://example.org/x')</script>", "wss://example.org/x"),
+        ("<script>new WebSocket('wss://example.org/x')</script>", "request: wss://example.org/x"),
     ],
 )
 def test_what_no_page_may_do_fails_its_test(open_page, body: str, problem: str) -> None:
