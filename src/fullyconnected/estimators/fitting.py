@@ -185,7 +185,7 @@ class Fitting(progress.Progress):
         estimator, whole = self.estimator, self.estimator.network_
         if (held_out := others.get("validation")) is not None:
             others["validation"] = held_out[0], scaling.scaled(whole, held_out[1]), held_out[2]
-        settings = FitSettings(**estimator._settings(), sample_weight=w, **others).over(planned)
+        settings = FitSettings(**estimator._settings(), sample_weight=w, **others)
         self.run = run = EstimatorRun(
             scaling.inside(whole),
             X,
@@ -198,6 +198,7 @@ class Fitting(progress.Progress):
             score=score,
             watches_score=watches_score,
             seen=estimator.t_,
+            planned=planned,
             identity={name: stable_repr(getattr(estimator, name)) for name in DECIDE},
         )
         self.constants = estimator._constant(t, w), 0.0 if held_out is None else estimator._constant(*held_out[1:])

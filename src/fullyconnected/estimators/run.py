@@ -45,10 +45,11 @@ class EstimatorRun(Run):
         score: Callable[[Array, Array, Array], float] | None = None,
         watches_score: bool = False,
         seen: int = 0,
+        planned: int | None = None,
         identity: Mapping[str, Any] | None = None,
     ) -> None:
         self.others = dict(identity or {})
-        super().__init__(net, x, t, loss, optimizer, settings)
+        super().__init__(net, x, t, loss, optimizer, settings, planned)
         self.random, self.stopping, self.watches_score = random, stopping, watches_score
         self.metrics = {} if score is None else {"score": cast("Metric", score)}
         self.order_now = np.arange(self.rows)

@@ -111,11 +111,16 @@ class Scaling(Layer):
         return {"d": Buffer((rows, int(self.n_in or 0)), np.float64), **constants}
 
 
-def _mean_and_deviation(x: Any, sample_weight: ArrayLike | None, *, missing: bool) -> tuple[Array, Array]:
-    """Return the mean and the standard deviation of each column; with ``missing``, of the entries that are not NaN."""
+def _columns_and_weights(x: Any, sample_weight: ArrayLike | None, *, missing: bool) -> tuple[int, Array]:
+    """Return the number of columns of data, and the weight of each row, 1 if none are given."""
     shape = x.shape if hasattr(x, "tocsr") else as_array(x, "x", missing=missing).shape
     n = math.prod(shape[1:])
-    w = np.ones(rows_of(shape, n)) if sample_weight is None else as_weights(sample_weight, shape[0])
+    return n, np.ones(rows_of(shape, n)) if sample_weight is None else as_weights(sample_weight, shape[0])
+
+
+def _mean_and_deviation(x: Any, sample_weight: ArrayLike | None, *, missing: bool) -> tuple[Array, Array]:
+    """Return the mean and the standard deviation of each column; with ``missing``, of the entries that are not NaN."""
+    n, w = _columns_and_weights(x, sample_weight, missing=missing)
     w /= w.sum()
     weight, mean, largest = np.zeros(n), np.zeros(n), np.zeros(n)
     for share, rows in _blocks(x, w, n, missing):
@@ -141,9 +146,7 @@ def _mean_and_deviation(x: Any, sample_weight: ArrayLike | None, *, missing: boo
 
 def _middle_and_spread(x: Any, sample_weight: ArrayLike | None, *, missing: bool) -> tuple[Array, Array]:
     """Return the median and the distance of the quartiles of each column; half the range where that is 0."""
-    shape = x.shape if hasattr(x, "tocsr") else as_array(x, "x", missing=missing).shape
-    n = math.prod(shape[1:])
-    w = np.ones(rows_of(shape, n)) if sample_weight is None else as_weights(sample_weight, shape[0])
+    n, w = _columns_and_weights(x, sample_weight, missing=missing)
     middle, spread = np.zeros(n), np.ones(n)
     columns = x.tocsc() if hasattr(x, "tocsc") else as_rows(x, n, missing=missing)
     for j in range(n):
