@@ -71,7 +71,7 @@ INSIDE = {
         ),
         "batches",
     ],
-    "layers": ["widths", "dense", "dropout", "norm", "residual", "scaling", "__init__"],
+    "layers": ["widths", "dense", "dropout", "factors", "norm", "residual", "scaling", "__init__"],
     "program": ["plain", "sources", "description", "program", "guard", "workspace", "data", "summary"],
     "symbolic": [
         *("digits", "names", "expression", "evaluation", "notation", "text", "as_numpy", "latex", "mathml", "equation"),

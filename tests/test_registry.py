@@ -41,12 +41,12 @@ def data(rng):
 
 
 @dataclass(frozen=True)
-class Scale(fc.Layer):
+class Stretch(fc.Layer):
     """Multiply each column by a parameter of its own: y = x s."""
 
     n_in: int
     start_at: float = 1.0
-    name: ClassVar[str] = "scale"
+    name: ClassVar[str] = "stretch"
 
     @property
     def n_out(self):
@@ -140,8 +140,8 @@ class AdaGrad(fc.Optimizer):
 
 class TestLayer:
     def test_gradients_and_training(self, data):
-        fc.register(Scale)
-        net = fc.Network([fc.Dense(3, 4, "tanh"), Scale(4), fc.Residual([Scale(4, 0.5)]), fc.Dense(4, 2)], seed=0)
+        fc.register(Stretch)
+        net = fc.Network([fc.Dense(3, 4, "tanh"), Stretch(4), fc.Residual([Stretch(4, 0.5)]), fc.Dense(4, 2)], seed=0)
         assert net.params[1].s.tolist() == [1] * 4
         assert net.params[2][0].s.tolist() == [0.5] * 4
         net = fc.Network(net.layers, dtype=np.float64, seed=0)
@@ -152,8 +152,8 @@ class TestLayer:
         assert history.loss[-1] < history.loss[0]
 
     def test_first_in_the_network(self, data):
-        fc.register(Scale)
-        net = fc.Network([Scale(3), fc.Dense(3, 2)], dtype=np.float64, seed=0)
+        fc.register(Stretch)
+        net = fc.Network([Stretch(3), fc.Dense(3, 2)], dtype=np.float64, seed=0)
         x, t = data
         g = net.gradients(x, t, "half_squared_error")
         np.testing.assert_allclose(g.theta, slopes(net, x, t, "half_squared_error"), atol=1e-8)
@@ -162,24 +162,24 @@ class TestLayer:
         np.testing.assert_allclose(net.params[0].s, before - 0.1 * g.params[0].s)
 
     def test_decays_as_it_says(self, data):
-        fc.register(Scale)
-        net = fc.Network([Scale(3, 2.0), fc.Dense(3, 2)], dtype=np.float64, seed=0)
+        fc.register(Stretch)
+        net = fc.Network([Stretch(3, 2.0), fc.Dense(3, 2)], dtype=np.float64, seed=0)
         plain, with_l2 = (net.gradients(*data, "half_squared_error", l2=l2) for l2 in (0, 1))
         np.testing.assert_allclose(with_l2.params[0].s - plain.params[0].s, 2)
 
     def test_in_files_and_messages(self, tmp_path):
-        fc.register(Scale)
-        net = fc.Network([Scale(3, 0.5), fc.Dense(3, 2)], seed=0)
+        fc.register(Stretch)
+        net = fc.Network([Stretch(3, 0.5), fc.Dense(3, 2)], seed=0)
         net.save(tmp_path / "net")
         assert fc.load(tmp_path / "net").layers == net.layers
-        assert re.search(r"scale_1 +Scale\(n_in=3", net.summary(200))
-        with pytest.raises(errors.ShapeError, match=r"Scale\(n_in=2.*takes 2 columns.*gives 3"):
-            fc.Network([fc.Dense(2, 3), Scale(2)])
+        assert re.search(r"stretch_1 +Stretch\(n_in=3", net.summary(200))
+        with pytest.raises(errors.ShapeError, match=r"Stretch\(n_in=2.*takes 2 columns.*gives 3"):
+            fc.Network([fc.Dense(2, 3), Stretch(2)])
 
     def test_unregistered_it_trains_but_no_file_could_be_read(self, data, tmp_path):
-        net = fc.Network([Scale(3), fc.Dense(3, 2)], seed=0)
+        net = fc.Network([Stretch(3), fc.Dense(3, 2)], seed=0)
         fc.fit(net, *data, "half_squared_error", epochs=1, progress=False)
-        with pytest.raises(errors.ConfigError, match=r"Scale is not registered.*fc.register it first"):
+        with pytest.raises(errors.ConfigError, match=r"Stretch is not registered.*fc.register it first"):
             net.save(tmp_path / "net")
         with pytest.raises(errors.ConfigError, match=r"fc\.register"):
             fc.fit(net, *data, "half_squared_error", epochs=1, progress=False, checkpoint=tmp_path / "run")
@@ -895,7 +895,7 @@ class TestNames:
 
     def test_nothing_is_left_behind(self):
         for registry, name in (
-            (LAYERS, "scale"),
+            (LAYERS, "stretch"),
             (ACTIVATIONS, "snake"),
             (LOSSES, "log_cosh"),
             (OPTIMIZERS, "adagrad"),

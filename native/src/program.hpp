@@ -10,7 +10,7 @@ struct ThreadPool;
 // The kinds, functions, losses and update rules of the engine, under the names that Python uses. A line here defines an
 // item's number and name, and includes it wherever the list is used; X is applied to the name and the other arguments.
 #define FC_KINDS(X) \
-    X(dense) X(activation) X(dropout) X(layer_norm) X(batch_norm) X(save) X(add) X(standardize) X(rescale)
+    X(dense) X(activation) X(dropout) X(layer_norm) X(batch_norm) X(save) X(add) X(standardize) X(rescale) X(scale)
 
 // Functions of each number separately. kept: forward keeps f'(z), because it cannot be computed from y.
 #define FC_FUNCTIONS(X)  \
@@ -76,7 +76,7 @@ struct Operation {
     double setting, scale;  // slope, or alpha; ELU's scale; Dropout's rate; the norms' epsilon
     double momentum;        // BatchNorm's
     bool bias;
-    Part first, second;             // W and b, or gamma and beta
+    Part first, second;             // W and b, or gamma and beta, or s
     T *running_mean, *running_var;  // BatchNorm's running state
     const double *means, *scales;   // Standardize's and Rescale's constants
     bool clip, missing;             // Standardize's

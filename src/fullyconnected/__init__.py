@@ -13,7 +13,17 @@ from fullyconnected.activations import ELU, LeakyReLU
 from fullyconnected.base import ActivationFunction, Layer, Loss, Metric, Optimizer, Param, Solver
 from fullyconnected.core import deprecation
 from fullyconnected.core.version import __version__
-from fullyconnected.layers import Activation, BatchNorm, Dense, Dropout, LayerNorm, Rescale, Residual, Standardize
+from fullyconnected.layers import (
+    Activation,
+    BatchNorm,
+    Dense,
+    Dropout,
+    LayerNorm,
+    Rescale,
+    Residual,
+    Scale,
+    Standardize,
+)
 from fullyconnected.losses import (
     AbsoluteError,
     BinaryCrossEntropy,
@@ -71,6 +81,7 @@ __all__ = [
     "LayerNorm",
     "BatchNorm",
     "Residual",
+    "Scale",
     "Standardize",
     "Rescale",
     # activations with settings; the others are known by their names

@@ -216,7 +216,7 @@ def columns(explanation):
 def test_any_network(cases):
     counts = {"=": 0, "~": 0}
 
-    @hypothesis.settings(max_examples=40)
+    @hypothesis.settings(max_examples=60)
     @hypothesis.given(cases())
     def check(case):
         explanation = case.explain()

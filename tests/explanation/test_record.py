@@ -284,11 +284,11 @@ class TestSteps:
 
 
 @dataclass(frozen=True)
-class Scale(fc.Layer):
+class Stretch(fc.Layer):
     """Each column times a parameter of its own."""
 
     n_in: int
-    name: ClassVar[str] = "scale"
+    name: ClassVar[str] = "stretch"
 
     @property
     def n_out(self):
@@ -442,7 +442,12 @@ class Rows(fc.ActivationFunction):
 class TestOfOnesOwn:
     @pytest.mark.parametrize("train", [False, True])
     def test_layers_activations_losses_and_rules(self, train):
-        layers = [fc.Dense(2, 3, Snake()), Scale(3), fc.Residual([fc.Dense(3, 3, Snake()), Scale(3)]), fc.Dense(3, 2)]
+        layers = [
+            fc.Dense(2, 3, Snake()),
+            Stretch(3),
+            fc.Residual([fc.Dense(3, 3, Snake()), Stretch(3)]),
+            fc.Dense(3, 2),
+        ]
         net = fc.Network(layers, dtype="float64", seed=0)
         x, t = np.random.default_rng(0).normal(size=(3, 2)), np.zeros((3, 2))
         before = net.state.copy()
@@ -452,8 +457,8 @@ class TestOfOnesOwn:
         assert net.state.tobytes() == before.tobytes()
         opaque = {str(step.equation): step.why for step in record.steps if not step.known}
         assert opaque["y1 = snake(z1)"] == "The formula is unknown; the numbers come from the code of the function."
-        assert opaque["y2 = scale(y1)"] == "The formula is unknown; the numbers come from the code of the layer."
-        assert "dE/ds2 = scale.backward(y1, y2, dL/dy2)" in opaque
+        assert opaque["y2 = stretch(y1)"] == "The formula is unknown; the numbers come from the code of the layer."
+        assert "dE/ds2 = stretch.backward(y1, y2, dL/dy2)" in opaque
         assert "e = log_cosh(y6, t)" in opaque
         assert "W1_new = adagrad(W1, dL/dW1)" in opaque
         assert "g_W1_new = adagrad.g(W1, dL/dW1)" in opaque
@@ -522,7 +527,7 @@ class TestOfOnesOwn:
         assert "dL/dy1 = dL/dz2 W2' + dL/dy3 * y2" in {str(step.equation) for step in record.steps}
 
     def test_a_backward_that_forgets_a_parameter_shows(self):
-        class Forgets(Scale):
+        class Forgets(Stretch):
             name = "forgets"
 
             def backward(self, p, x, c, y, dy, g, dx):

@@ -75,10 +75,10 @@ class TestOfOnesOwn:
     def test_all_four(self, monkeypatch):
         @fc.register
         @dataclass(frozen=True)
-        class Scale(fc.Layer):
+        class Stretch(fc.Layer):
             n_in: int
             n_out = property(lambda self: self.n_in)
-            name = "scale"
+            name = "stretch"
 
             def params(self):
                 return {"s": fc.Param((self.n_in,))}
@@ -120,20 +120,22 @@ class TestOfOnesOwn:
             def update(self, theta, g, s, c, *, lr, step, decays):
                 theta -= lr * np.sign(g)
 
-        net = fc.Network([fc.Dense(2, 2, "cubic"), Scale(2)], dtype="float64", seed=0)
+        net = fc.Network([fc.Dense(2, 2, "cubic"), Stretch(2)], dtype="float64", seed=0)
         given = np.array([[0.5, -1.0], [1.0, 2.0]]), np.zeros((2, 2)), "fourth", "sign_descent"
         record = fc.trace(net, *given)
-        assert {"y1 = cubic(z1)", "y2 = scale(y1)"} < {str(step.equation) for step in record.steps}
+        assert {"y1 = cubic(z1)", "y2 = stretch(y1)"} < {str(step.equation) for step in record.steps}
 
-        scale, sign = Name("s"), call("sign", G)
+        stretch, sign = Name("s"), call("sign", G)
         of_s = Line("g.s", ONES.T @ (DY * X), "Each number that came in, times what arrives, over the rows.")
         added = {
-            LAYERS: lambda *_: Both([Line("y", X * scale, "A product.")], [of_s, Line("dx", DY * scale, "A factor.")]),
+            LAYERS: lambda *_: Both(
+                [Line("y", X * stretch, "A product.")], [of_s, Line("dx", DY * stretch, "A factor.")]
+            ),
             ACTIVATIONS: lambda _: Both([Line("y", X**3, "A cube.")], [Line("dx", DY * (3 * X**2), "Its slope.")]),
             LOSSES: lambda *_: Terms([], (Z - T) ** 4, number(4) * (Z - T) ** 3, "A power.", "Its slope."),
             OPTIMIZERS: lambda *_: [Line("theta", THETA - LR * sign, "By the sign alone.")],
         }
-        names = ("scale", "cubic", "fourth", "sign_descent")
+        names = ("stretch", "cubic", "fourth", "sign_descent")
         for (registry, entry), name in zip(added.items(), names, strict=True):
             monkeypatch.setitem(TABLES[registry], name, entry)
         record = fc.trace(net, *given)

@@ -99,6 +99,13 @@ FC_INLINE void combine(Rows<T> a, Rows<T> b, Rows<T> to, Range r, ptrdiff_t n, F
         });
 }
 
+// Multiplies each column by its factor.
+template <class T>
+void scaled(Rows<T> from, const T* factors, Rows<T> to, Range r, ptrdiff_t n) {
+    for (ptrdiff_t i = r.from; i < r.to; i++)
+        each<T>(n, [&](Place<T> p) { p.put(to.data + i * to.row, p.get(from.data + i * from.row) * p.get(factors)); });
+}
+
 template <class T>
 void layer_norm_forward(const Operation<T>& op, const T* theta, Range r) {
     const ptrdiff_t n = op.n_in;
@@ -177,6 +184,8 @@ void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const O
             return combine(op.x, op.kept, op.y, r, op.n_in, [](V<T> x, V<T> mask) { return x * mask; });
         case Kind::layer_norm:
             return layer_norm_forward(op, theta, r);
+        case Kind::scale:
+            return scaled(op.x, theta + op.first.at, op.y, r, op.n_in);
         case Kind::rescale:
             for (ptrdiff_t i = r.from; i < r.to; i++)
                 for (ptrdiff_t j = 0; j < op.n_in; j++)
@@ -291,6 +300,17 @@ void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Ope
     }
 }
 
+// Writes the sum of the rows of dy times those of `by`, column by column.
+template <class T>
+void sum_products(const Operation<T>& op, Rows<T> by, T* to, ptrdiff_t rows, Range c) {
+    each<T>(c.to - c.from, [&](Place<T> p) {
+        p.at += c.from;
+        V<T> total = {};
+        for (ptrdiff_t i = 0; i < rows; i++) total += p.get(op.dy.data + i * op.dy.row) * p.get(by.data + i * by.row);
+        p.put(to, total);
+    });
+}
+
 template <class T>
 void norm_gradients(const Operation<T>& op, T* gradient, ptrdiff_t rows, Range c) {
     each<T>(c.to - c.from, [&](Place<T> p) {
@@ -352,6 +372,8 @@ void backward(ThreadContext<T>& context, const Operation<T>& op, const Operation
     }
     if (op.kind == Kind::layer_norm && context.begins(shared))
         norm_gradients(op, run.gradient, rows, context.part(op.n_in, lanes<T>));
+    if (op.kind == Kind::scale && context.begins(shared))
+        sum_products(op, op.x, run.gradient + op.first.at, rows, context.part(op.n_in, lanes<T>));
     if (!op.dx.data && op.kind != Kind::add) return;
     if (!context.begins(shared)) return;
     const Range r = context.part(rows, 1);
@@ -370,6 +392,8 @@ void backward(ThreadContext<T>& context, const Operation<T>& op, const Operation
             return combine(op.dy, op.kept, op.dx, r, n, [](V<T> dy, V<T> mask) { return dy * mask; });
         case Kind::layer_norm:
             return layer_norm_backward(op, run.theta, r);
+        case Kind::scale:
+            return scaled(op.dy, run.theta + op.first.at, op.dx, r, n);
         case Kind::standardize:
             for (ptrdiff_t i = r.from; i < r.to; i++)
                 for (ptrdiff_t j = 0; j < n; j++) {

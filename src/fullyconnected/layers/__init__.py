@@ -4,6 +4,7 @@ from fullyconnected.base import Layer
 from fullyconnected.core.registry import Registry
 from fullyconnected.layers.dense import Activation, Dense
 from fullyconnected.layers.dropout import Dropout
+from fullyconnected.layers.factors import Scale
 from fullyconnected.layers.norm import BatchNorm, LayerNorm
 from fullyconnected.layers.residual import Add, Residual
 from fullyconnected.layers.scaling import Rescale, Standardize
@@ -18,11 +19,14 @@ __all__ = [
     "LayerNorm",
     "Rescale",
     "Residual",
+    "Scale",
     "Standardize",
     "operation",
 ]
 
-LAYERS = Registry("layer", Layer, (Dense, Activation, Dropout, LayerNorm, BatchNorm, Residual, Standardize, Rescale))
+LAYERS = Registry(
+    "layer", Layer, (Dense, Activation, Dropout, LayerNorm, BatchNorm, Residual, Standardize, Rescale, Scale)
+)
 
 
 def operation(name: str) -> type[Layer] | None:

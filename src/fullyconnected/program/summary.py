@@ -76,6 +76,7 @@ FORMULAS: dict[str, Callable[[Any], str]] = {
     "layer_norm": lambda layer: _normalised(layer, "row"),
     "batch_norm": lambda layer: _normalised(layer, "unit"),
     "add": lambda layer: "x + F(x)",
+    "scale": lambda layer: "s x",
     "standardize": _standardized,
     "rescale": lambda layer: "mean + scale x",
 }
@@ -108,6 +109,7 @@ WORK: dict[str, Callable[[Any], Work]] = {
     "layer_norm": _each(7, 7, 3, 8),  # in prediction: subtract the mean, scale, times gamma, plus beta
     "batch_norm": _each(4, 7, 3, 6),
     "add": _each(1, 1, 0, 0),
+    "scale": _each(1, 1, 2, 1),
     "standardize": lambda layer: Work(
         *(layer.n_in * flops for flops in ((7, 7, 0, 4) if layer.clip else (2, 2, 0, 1)))  # a square root is one
     ),

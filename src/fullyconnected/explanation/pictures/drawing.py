@@ -281,6 +281,7 @@ SAID: dict[str, Callable[[Any, list[str]], str]] = {
     "dense": lambda _, names: " ".join(f"{sign} {name}" for sign, name in zip("@+", names, strict=False)),
     "activation": lambda op, _: str(op.layer.activation.name),
     "add": lambda *_: "+",
+    "scale": lambda _, names: f"* {names[0]}",
 }
 
 

@@ -12,7 +12,7 @@ from fullyconnected.symbolic.formulas.lines import DY, EPSILON, ONES, UNKNOWN, B
 __all__ = ["LAYERS", "backward", "d_skip", "forward"]
 
 W, B, MASK, SKIP = Name("W"), Name("b"), Name("m"), Name("skip")
-GAMMA, BETA, N, RATE = (Name(letter) for letter in ("gamma", "beta", "n", "rate"))
+GAMMA, BETA, N, RATE, S = (Name(letter) for letter in ("gamma", "beta", "n", "rate", "s"))
 MEAN, VARIANCE, MOMENTUM = Name("running_mean"), Name("running_var"), Name("momentum")
 OFFSET, SCALE, D, H = Name("mean"), Name("scale"), Name("d"), Name("h")
 
@@ -136,6 +136,13 @@ LAYERS: dict[str, Callable[[Any, bool, int], Both]] = {
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
     "standardize": _standardize,
+    "scale": lambda *_: Both(
+        [Line("y", S * X, "Each column has a learned factor.")],
+        [
+            Line("g.s", ONES.T @ (X * DY), "s multiplies x: its gradient is x times that of y, over all rows."),
+            Line("dx", S * DY, "A step of an input is a step of the output, multiplied by the factor."),
+        ],
+    ),
     "rescale": lambda *_: Both(
         [
             Line(
