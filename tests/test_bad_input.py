@@ -536,6 +536,7 @@ class TestNewcomers:
             ({"label_smoothing": 0.1}, "fc.SoftmaxCrossEntropy(label_smoothing="),
             ({"random_state": 0}, "seed=0"),
             ({"regularization": 1e-4}, "l2=1e-4"),
+            ({"freeze": ["dense_1"]}, 'factors=fc.Factors(lr={"dense_1": 0})'),
             ({"use_ema": True}, "average=fc.EMA(0.999)"),
             ({"swa_start": 0.75}, "average=fc.SWA(0.75)"),
             ({"batchsize": 8}, "batch_size"),

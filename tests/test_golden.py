@@ -254,6 +254,25 @@ def test_average_of_weights(network, name, engine):
     agrees(network.state[5:], f"average/{name}/variance")
 
 
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_factors_are_groups_of_parameters(engine):
+    if not fc.engines()[engine].available:
+        pytest.skip("the native engine is not built")
+    factors = fc.Factors(
+        lr={"bias": 0.1, "last": 2, "dense_1": 0}, weight_decay={"bias": 0.5, "dense_3.b": 0.5, "dense_3.W": 3}
+    )
+    for step in (1, 20):
+        net = fc.mlp([4, 6, 5, 3], activation="tanh", dtype=np.float64)
+        net.set_weights(numbered("factors/start"))
+        fc.fit(
+            *(net, GOLDEN["factors/x"], GOLDEN["factors/t"], "softmax_cross_entropy"),
+            fc.AdamW(0.01, weight_decay=0.1),
+            **{"epochs": step, "factors": factors, "engine": engine, "progress": False},
+        )
+        for i, ours in enumerate(net.get_weights()):
+            agrees(ours, f"factors/{step}/{i}")
+
+
 @pytest.mark.parametrize("name", ["plain", "weighted"])
 def test_constants_of_the_data(name):
     golden = load_file(Path(__file__).parent / "golden" / "sklearn.safetensors")

@@ -81,8 +81,8 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
         op.n_in = spec.n_in, op.n_out = spec.n_out;
         op.setting = spec.setting, op.scale = spec.scale, op.momentum = spec.momentum;
         op.bias = spec.bias;
-        op.first = {spec.first_at, spec.first_size, spec.decays};
-        op.second = {spec.second_at, spec.second_size, false};
+        op.first = {spec.first_at, spec.first_size, spec.first_lr, spec.first_decay};
+        op.second = {spec.second_at, spec.second_size, spec.second_lr, spec.second_decay};
         op.layer = spec.layer, op.partner = spec.partner;
         op.clip = spec.clip, op.missing = spec.missing;
         op.x = x;
@@ -200,7 +200,9 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     run_.operations = operations_.data();
     run_.n_operations = n;
     run_.first = 0;
-    while (!spec.input_gradient && run_.first < n && !operations_[run_.first].first.size) run_.first++;
+    auto learns = [&](const Part& part) { return part.size && (spec.input_gradient || part.lr_factor != 0); };
+    auto has_to = [&](const Operation<T>& op) { return spec.input_gradient || learns(op.first) || learns(op.second); };
+    while (run_.first < n && !has_to(operations_[run_.first])) run_.first++;
     run_.theta = vectors.theta;
     run_.gradient = arena_.take<T>(n_params);
     run_.n_params = n_params;
@@ -223,7 +225,7 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
             products = std::max(products, (double)batch_size * (double)op.n_in * (double)op.n_out);
         numbers = std::max(numbers, batch_size * std::max(op.n_in, op.n_out));
         for (const Part& part : {op.first, op.second})
-            if (part.size) parts_.push_back(part);
+            if (learns(part)) parts_.push_back(part);
     }
     run_.parts = parts_.data();
     run_.n_parts = (int)parts_.size();

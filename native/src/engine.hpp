@@ -26,7 +26,7 @@ struct OpSpec {
     double setting, scale, momentum;
     bool bias;
     ptrdiff_t first_at, first_size, second_at, second_size;  // in theta
-    bool decays;                                             // of the first
+    double first_lr, second_lr, first_decay, second_decay;   // factors
     ptrdiff_t state_at;
     int layer, partner;
     std::vector<double> means, scales;

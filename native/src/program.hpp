@@ -62,10 +62,11 @@ struct Rows {
     ptrdiff_t row;
 };
 
-// One parameter tensor: where it begins in theta, and how many numbers it has.
+// One parameter tensor: where it begins in theta, how many numbers it has, and the factors on its learning rate (with 0
+// it is left as it is) and on its l2 and weight decay (0 for one that does not decay).
 struct Part {
     ptrdiff_t at, size;
-    bool decays;
+    double lr_factor, decay_factor;
 };
 
 template <class T>

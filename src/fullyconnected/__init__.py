@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from fullyconnected.estimators.loading import load_estimator
     from fullyconnected.explanation import Drawing, Explanation, draw, explain, trace
     from fullyconnected.explanation.record import Step, Trace
+    from fullyconnected.factors import Factors
     from fullyconnected.files.format import Format
     from fullyconnected.optimizers import LBFGS, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
     from fullyconnected.predictor import Predictor
@@ -116,6 +117,8 @@ __all__ = [
     # averages of the weights
     "EMA",
     "SWA",
+    # factors on the learning rate and weight decay of single parameters
+    "Factors",
     # training
     "fit",
     "epochs",
@@ -191,6 +194,7 @@ _LATER = {
     **dict.fromkeys(("History", "Epoch"), "training.history"),
     **dict.fromkeys(("SGD", "Momentum", "Nesterov", "RMSProp", "Adam", "AdamW", "LBFGS"), "optimizers"),
     **dict.fromkeys(("EMA", "SWA"), "averages"),
+    "Factors": "factors",
     **dict.fromkeys(("StepDecay", "ExponentialDecay", "LinearDecay", "CosineDecay", "Warmup"), "schedules"),
     **dict.fromkeys(("FlatCosine", "LogCosine", "LinearWarmup"), "schedules"),
 }

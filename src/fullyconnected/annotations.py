@@ -18,6 +18,7 @@ from fullyconnected.averages import EMA, SWA
 from fullyconnected.base import ActivationFunction, Loss, Metric, Optimizer, Solver
 from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Shape, Views
 from fullyconnected.engine.base import Data, Predictor, Program, Rows, Source, Task, Trainer, TrainingState
+from fullyconnected.factors import Factors
 from fullyconnected.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ class FitOptions(TypedDict, total=False):
     checkpoint: PathLike | None
     checkpoint_every: int | str | None
     average: EMA | SWA | None
+    factors: Factors | None
     warn: bool
     engine: str
     n_threads: int | None

@@ -19,6 +19,7 @@ A step allocates nothing of batch size: every array function comes from ``c.xp``
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import is_dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, SupportsFloat
 
 import numpy as np
@@ -27,13 +28,15 @@ from fullyconnected.core import deprecation
 from fullyconnected.core.arrays import Array, BufferSpecs, Cache, Shape, Views, allocate, bind_buffers, dot
 from fullyconnected.core.checks import as_array, as_weights, count, number, require_finite
 from fullyconnected.core.contracts import IN_CACHES, check_class, check_shapes, guarded, is_foreign, read_only
-from fullyconnected.core.settings import Settings, settings
+from fullyconnected.core.settings import Settings, names_of, settings
 from fullyconnected.errors import ConfigError, ShapeError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["ActivationFunction", "Layer", "Link", "Loss", "Metric", "Optimizer", "Param", "Solver"]
+__all__ = ["PLACES", "ActivationFunction", "Layer", "Link", "Loss", "Metric", "Optimizer", "Param", "Solver"]
+
+PLACES = ("first", "hidden", "last", "rest")  # what a network or Factors say of a parameter, and no layer does
 
 
 class Param(NamedTuple):
@@ -46,20 +49,34 @@ class Param(NamedTuple):
     decays : bool
         Whether l2 and weight decay shrink it: True for weights; False for biases and gains.
     matrix : bool
-        Whether it is an (in, out) matrix, which ``get_weights`` can transpose to the (out, in) of other libraries.
+        Whether it is an (in, out) matrix, which ``get_weights`` can transpose to the (out, in) of other libraries; or
+        a stack of such matrices, (k, in, out).
     lr_factor : float
         The factor on the learning rate of this parameter, 0 or more; with 0 the parameter stays as it is.
+    roles : tuple of str
+        What it is, for :class:`fullyconnected.Factors` and for optimizers: ``"weight"``, ``"bias"``, ``"gain"``,
+        ``"scale"``, or words of your own. With none, it is a weight if it decays or is a matrix, and else a bias. A
+        network adds its place: ``"first"``, ``"hidden"`` or ``"last"``, where its layer has a matrix of weights.
+    decay_factor : float
+        The factor on l2 and weight decay of this parameter, 0 or more, if it decays.
 
     Examples
     --------
-    >>> Param((2, 3), decays=True)
-    Param(shape=(2, 3), decays=True, matrix=False, lr_factor=1.0)
+    >>> Param((2, 3), decays=True).shape
+    (2, 3)
     """
 
     shape: Shape
     decays: bool = False
     matrix: bool = False
     lr_factor: float = 1.0
+    roles: tuple[str, ...] = ()
+    decay_factor: float = 1.0
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether it is a matrix of weights between other layers with such matrices: not of the first, nor the last."""
+        return self.matrix and "weight" in self.roles and "hidden" in self.roles
 
 
 class Layer(Settings):
@@ -537,6 +554,15 @@ class Optimizer(Settings):
         """Whether ``update`` uses its argument ``decays``."""
         return False
 
+    def times_decay(self, factor: float) -> Self:
+        """Return the optimizer with its weight decay times ``factor``, by default that of a field ``weight_decay``."""
+        if not is_dataclass(self) or "weight_decay" not in names_of(type(self)):
+            raise ConfigError(
+                f"{type(self).__name__} has no field weight_decay that a weight-decay factor could multiply: define "
+                f"its method times_decay(factor), which returns an optimizer with another weight decay"
+            )
+        return replace(self, weight_decay=self.weight_decay * factor)
+
     def update(self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
         """Update ``theta`` in place; ``s`` holds the slots, ``c`` the scratch and ``xp``; ``step`` counts from 1."""
         raise NotImplementedError(f"{type(self).__name__} has no update; see help(fc.Optimizer)")
@@ -636,8 +662,19 @@ def check_layer(layer: Layer) -> None:
     check_shapes(what, params := layer.params(), "params", Param)
     for name, param in params.items():
         number(f"lr_factor of {name} of {what}", param.lr_factor)
-        if param.matrix and len(param.shape) != 2:
+        number(f"decay_factor of {name} of {what}", param.decay_factor)
+        if param.matrix and len(param.shape) not in (2, 3):
             raise ConfigError(f"{name} of {what} is an (in, out) matrix, and has the shape {param.shape}")
+        if not (isinstance(param.roles, tuple) and all(isinstance(role, str) for role in param.roles)):
+            raise ConfigError(
+                f'roles of {name} of {what} is a tuple of texts, such as ("bias",); got {param.roles!a:.80}'
+            )
+        for role in param.roles:
+            if not role.isidentifier() or role in PLACES:
+                raise ConfigError(
+                    f"{name} of {what} has the role {role!a:.80}: a role is a word, and not one of "
+                    f"{', '.join(PLACES)}, which a network gives"
+                )
     check_shapes(what, state := layer.state(), "state")
     if both := params.keys() & state.keys():
         raise ConfigError(f"{what} has a parameter and a running statistic that are both called {min(both)!a}")

@@ -481,7 +481,7 @@ class Network:
         """Return copies of all parameter arrays, W as (n_in, n_out), or as (n_out, n_in) for layout ``"out,in"``."""
         transposed = _is_transposed(layout)
         views = ((tensor.of(self._theta), transposed and tensor.param.matrix) for tensor in self.program.tensors)
-        return [(a.T if turn else a).copy() for a, turn in views]
+        return [(a.swapaxes(-1, -2) if turn else a).copy() for a, turn in views]
 
     def set_weights(self, weights: Sequence[ArrayLike], layout: str = "in,out") -> None:
         """Set all parameter arrays, in the order and layout of :meth:`get_weights`; none is set if one does not fit."""
@@ -495,7 +495,7 @@ class Network:
         arrays = []
         for tensor, a in zip(tensors, weights, strict=True):
             a = as_array(a, tensor.name)
-            a = a.T if transposed and tensor.param.matrix else a
+            a = a.swapaxes(-1, -2) if transposed and tensor.param.matrix and a.ndim > 1 else a
             if a.shape != tensor.shape:
                 after = " after transposing" * transposed
                 raise ShapeError(f"{tensor.name} is {tensor.shape} as (in, out); got {a.shape}{after}")
@@ -503,6 +503,64 @@ class Network:
             arrays.append(a)
         for tensor, a in zip(tensors, arrays, strict=True):
             tensor.of(self._theta)[...] = a
+
+    def copy_weights_from(self, other: Network, names: str | Iterable[str] | None = None) -> list[str]:
+        """Copy parameters and running statistics from another network, by name; if one does not fit, none is copied.
+
+        Parameters
+        ----------
+        other : Network
+            The network to copy from. Its dtype may be another one.
+        names : str or iterable of str, optional
+            What to copy: layers, ``"dense_1"``, blocks, ``"residual_1"``, or full names, ``"dense_1.W"``. None copies
+            everything that this network has.
+
+        Returns
+        -------
+        list of str
+            The full names of what was copied.
+
+        Raises
+        ------
+        UnknownNameError
+            For a name that this network does not have.
+        ShapeError
+            If the other network lacks something, or has it in another shape; the message lists all of it.
+        InputTypeError, DataError
+            If ``other`` is not a network, or holds numbers that are not finite in this network's dtype.
+
+        Examples
+        --------
+        >>> old, new = mlp([2, 3, 1], seed=0), mlp([2, 3, 5], seed=1)
+        >>> new.copy_weights_from(old, ["dense_1"])
+        ['dense_1.W', 'dense_1.b']
+        """
+        if not isinstance(other, Network):
+            raise InputTypeError(
+                f"weights are copied from a Network, such as fc.load(path); got a {type(other).__name__}"
+            )
+        given: list[Any] | None = None if names is None else [names] if isinstance(names, str) else list(names)
+        for each in given or ():
+            if not isinstance(each, str):
+                raise InputTypeError(f'names are those of layers or parameters, such as "dense_1"; got {each!a:.80}')
+        mine, its = (net.program.named(net._theta, net._state) for net in (self, other))
+        chosen = mine if given is None else {name: None for each in given for name in self.program.names_of(each)}
+        wrong = {name: f"{name} is not there" for name in chosen if name not in its}
+        for name in chosen:
+            if name in its and mine[name].shape != its[name].shape:
+                wrong[name] = f"{name} is {mine[name].shape} here and {its[name].shape} there"
+        if wrong:
+            unfit = {name.rpartition(".")[0] for name in wrong}
+            fit = list(dict.fromkeys(owner for name in chosen if (owner := name.rpartition(".")[0]) not in unfit))
+            raise ShapeError(
+                f"the other network does not fit: {'; '.join(wrong.values())}"
+                + f". To copy what fits: names={fit}" * bool(fit)
+            )
+        for name in chosen:
+            require_finite(its[name], f"{name} of the other network", self.dtype)
+        for name in chosen:
+            mine[name][...] = its[name]
+        return list(chosen)
 
     def summary(self, width: int | None = None) -> Summary:
         """Return a table of the layers: formula, output shape, parameters, memory and FLOPs; notebooks show it as HTML.

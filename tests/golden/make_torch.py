@@ -305,7 +305,42 @@ def averages():
         keep(f"average/{name}/variance", average.module.norm.running_var)
 
 
-for part in (activations, losses, norms, network, optimizers, averages):
+def factors():
+    """Groups of parameters with their own learning rate and weight decay, one of them frozen."""
+    shapes = ((6, 4), (6,), (5, 6), (5,), (3, 5), (3,))
+    x, t = torch.tensor(rng.normal(size=(8, 4))), torch.tensor(rng.integers(0, 3, 8))
+    start = [rng.normal(size=shape) * 0.5 for shape in shapes]
+    keep("factors/x", x)
+    keep("factors/t", t)
+    for i, p in enumerate(start):
+        keep(f"factors/start/{i}", p.T)
+    ps = [tensor(p.copy()) for p in start]
+    rates = [
+        0,
+        0,
+        0.01,
+        0.001,
+        0.02,
+        0.002,
+    ]  # of 0.01: none of the first layer, a tenth of biases, twice of the last one
+    decays = [0, 0, 0.1, 0.05, 0.3, 0.05]  # of 0.1: half of biases, three times of the last matrix
+    optimizer = torch.optim.AdamW(
+        [{"params": [p], "lr": lr, "weight_decay": wd} for p, lr, wd in zip(ps, rates, decays, strict=True) if lr],
+        foreach=False,
+    )
+    for step in range(1, 21):
+        for p in ps:
+            p.grad = None
+        W1, b1, W2, b2, W3, b3 = ps
+        y = torch.tanh(torch.tanh(x @ W1.T + b1) @ W2.T + b2)
+        F.cross_entropy(y @ W3.T + b3, t).backward()
+        optimizer.step()
+        if step in (1, 20):
+            for i, p in enumerate(ps):
+                keep(f"factors/{step}/{i}", p.detach().numpy().T.copy())
+
+
+for part in (activations, losses, norms, network, optimizers, averages, factors):
     part()
 path = Path(__file__).with_name("torch.safetensors")
 save_file(golden, path, {"made by": f"tests/golden/make_torch.py, torch {torch.__version__}, numpy {np.__version__}"})

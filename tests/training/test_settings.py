@@ -29,6 +29,7 @@ OTHERS = {  # for each setting another value than its default
     "checkpoint": "run",
     "checkpoint_every": "5s",
     "average": fc.EMA(0.9),
+    "factors": fc.Factors(lr={"bias": 0.5}),
     "warn": False,
     "engine": "numpy",
     "n_threads": 1,

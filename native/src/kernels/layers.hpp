@@ -283,19 +283,23 @@ void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Ope
                    context.scratch, Deriving<T>{fuses, sums, c.from}, context.stop, polls);
     }
     const Matrix<const T> x = {op.x.data + c.from, 1, op.x.row}, dy = {op.dy.data, op.dy.row, 1};
+    const bool learns = run.optimizer.rule == Rule::none || op.first.lr_factor != 0;
+    if (!learns) return;
     const ptrdiff_t at = op.first.at + c.from * op.n_out;
     T* dW = run.gradient + at;
-    const bool tiny = rows * n * op.n_out <= few_products;
+    const bool tiny = rows * n * op.n_out <= few_products, decays = op.first.decay_factor != 0;
+    Update<T> own;
+    if (fused) fused = &of_part(*fused, op.first, own);
     if (fused && (tiny || op.first.size > kept_weights)) {
         const bool keeps = tiny || rows > longest_k;
         product<T>(n, op.n_out, rows, x, dy, {keeps ? dW : nullptr, op.n_out}, context.scratch,
-                   Updating<T>{*fused, at, op.n_out, op.first.decays, l2_term}, context.stop, polls);
+                   Updating<T>{*fused, at, op.n_out, decays, l2_term}, context.stop, polls);
         return;
     }
     product<T>(n, op.n_out, rows, x, dy, {dW, op.n_out}, context.scratch, Nothing<T>{}, context.stop, polls);
     if (fused && !stopped(context.stop)) {  // one long loop is faster than many short ones
         V<T> l2_terms = {};
-        update<T>(*fused, at, 0, {dW, 0}, 1, n * op.n_out, op.first.decays, l2_terms);
+        update<T>(*fused, at, 0, {dW, 0}, 1, n * op.n_out, decays, l2_terms);
         if (fused->l2 != 0) l2_term += (double)sum<T>(l2_terms);
     }
 }

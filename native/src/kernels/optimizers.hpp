@@ -13,6 +13,7 @@ struct Update {
     T beta1_rest, beta2, beta2_rest, epsilon;  // epsilon: Adam's is times the root of its correction
     T shrink;                                  // AdamW: 1 - lr * weight_decay
     T l2;
+    double exact_lr, decayed, exact_l2;  // what lr, 1 - shrink and l2 were before they were rounded
     T *theta, *m, *v;
     T *average, share;  // the average of theta if there is one, and the share of the new theta in it
 };
@@ -24,25 +25,43 @@ FC_INLINE double power(double base, int64_t exponent) {
     return result;
 }
 
+// Rounds the constants to which a parameter may have factors.
+template <class T>
+FC_INLINE void round_factors(Update<T>& u, double lr_factor, double decay_factor) {
+    u.lr = (T)(u.exact_lr * lr_factor);
+    u.shrink = (T)(1 - u.decayed * lr_factor * decay_factor);
+    u.l2 = (T)(u.exact_l2 * decay_factor);
+}
+
 // The constants of step number `step`, counted from 1, at learning rate lr.
 template <class T>
 FC_INLINE Update<T> update_of(const Optimizing<T>& o, T* theta, double lr, int64_t step, double l2) {
     Update<T> u{};
     u.rule = o.rule;
     u.theta = theta, u.m = o.m, u.v = o.v;
-    u.l2 = (T)l2;
-    u.lr = (T)lr;
+    u.exact_l2 = l2;
     u.decay = (T)o.decay, u.grown = (T)(1 - o.decay);
     u.epsilon = positive<T>(o.epsilon);
-    u.shrink = (T)(1 - lr * o.weight_decay);
+    u.decayed = lr * o.weight_decay;
+    u.exact_lr = lr;
     if (o.rule == Rule::adam) {
         const double rest = 1 - power(o.beta2, step);
         const double root = __builtin_sqrt(rest);
         u.beta1_rest = (T)(1 - o.beta1), u.beta2 = (T)o.beta2, u.beta2_rest = (T)(1 - o.beta2);
         u.epsilon = positive<T>(o.epsilon_hat ? o.epsilon : o.epsilon * root);
-        u.lr = (T)(lr * root / (1 - power(o.beta1, step)));
+        u.exact_lr = lr * root / (1 - power(o.beta1, step));
     }
+    round_factors(u, 1, 1);
     return u;
+}
+
+// The same for one parameter; they are in `own` if its learning rate or its decay has a factor.
+template <class T>
+FC_INLINE const Update<T>& of_part(const Update<T>& u, const Part& part, Update<T>& own) {
+    if (part.lr_factor == 1 && (part.decay_factor == 1 || part.decay_factor == 0)) return u;
+    own = u;
+    round_factors(own, part.lr_factor, part.decay_factor);
+    return own;
 }
 
 template <Rule rule, class T>

@@ -95,18 +95,19 @@ void finish_step(ThreadContext<T>& context, Run<T>& run, const Update<T>& update
             const Part& part = run.parts[i];
             const ptrdiff_t from = part.at > mine.from ? part.at : mine.from;
             const ptrdiff_t end = part.at + part.size, to = end < mine.to ? end : mine.to;
-            for (ptrdiff_t at = from; at < to; at += piece) body(at, to - at < piece ? to - at : piece, part.decays);
+            for (ptrdiff_t at = from; at < to; at += piece) body(at, to - at < piece ? to - at : piece, part);
         }
     };
-    pieces([&](ptrdiff_t at, ptrdiff_t n, bool decays) {
+    pieces([&](ptrdiff_t at, ptrdiff_t n, const Part& part) {
         T *g = run.gradient + at, *w = run.theta + at;
+        const T pulled = (T)(l2 * part.decay_factor);
         V<T> sums = {}, most = {}, l2_terms = {};
         each<T>(n, [&](Place<T> p) {
             V<T> d = p.get(g);
-            if (decays && l2 != 0) {
+            if (pulled != 0) {
                 V<T> weight = p.get(w);
-                d = multiply_add<T>(weight, all((T)l2), d);
-                l2_terms += weight * weight * (T)l2;
+                d = multiply_add<T>(weight, all(pulled), d);
+                l2_terms += weight * weight * pulled;
                 p.put(g, d);
             }
             sums += d * d;
@@ -131,7 +132,7 @@ void finish_step(ThreadContext<T>& context, Run<T>& run, const Update<T>& update
         double norm = __builtin_sqrt(squares);
         if (!is_finite(norm) && is_finite(largest) && largest > 0) {  // only the squares overflow
             squares = 0;
-            pieces([&](ptrdiff_t at, ptrdiff_t n, bool) {
+            pieces([&](ptrdiff_t at, ptrdiff_t n, const Part&) {
                 for (ptrdiff_t i = 0; i < n; i++) {
                     const double d = (double)run.gradient[at + i] / largest;
                     squares += d * d;
@@ -148,10 +149,11 @@ void finish_step(ThreadContext<T>& context, Run<T>& run, const Update<T>& update
         if (norm > run.max_norm && is_finite(norm)) scale = run.max_norm / norm;
     }
     V<T> none = {};
-    pieces([&](ptrdiff_t at, ptrdiff_t n, bool decays) {
+    Update<T> own;
+    pieces([&](ptrdiff_t at, ptrdiff_t n, const Part& part) {
         T* g = run.gradient + at;
         if (scale != 1) each<T>(n, [&](Place<T> p) { p.put(g, p.get(g) * (T)scale); });
-        update<T>(update_, at, 0, {g, 0}, 1, n, decays, none);
+        update<T>(of_part(update_, part, own), at, 0, {g, 0}, 1, n, part.decay_factor != 0, none);
     });
 }
 
@@ -183,17 +185,21 @@ bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_
         backward(context, run.operations[i], i ? &run.operations[i - 1] : nullptr, run, rows, fuse ? &rule : nullptr,
                  l2_term);
     if (fuse) {  // the vectors remain: biases, and gamma and beta of the norms
-        V<T> none = {};
+        Update<T> own;
         if (context.begins(false) && !stopped(&run.stop))
             for (int i = 0; i < run.n_operations; i++) {
                 const Operation<T>& op = run.operations[i];
                 const Part parts[2] = {op.first, op.second};
                 for (const Part& part : parts)
-                    if (part.size && (op.kind != Kind::dense || part.at != op.first.at))
-                        update<T>(rule, part.at, 0, {run.gradient + part.at, 0}, 1, part.size, part.decays, none);
+                    if (part.size && part.lr_factor != 0 && (op.kind != Kind::dense || part.at != op.first.at)) {
+                        V<T> l2_terms = {};
+                        update<T>(of_part(rule, part, own), part.at, 0, {run.gradient + part.at, 0}, 1, part.size,
+                                  part.decay_factor != 0, l2_terms);
+                        if (l2 != 0) l2_term += (double)sum<T>(l2_terms);
+                    }
             }
     } else {
-        rule.l2 = 0;
+        rule.l2 = 0, rule.exact_l2 = 0;
         finish_step(context, run, rule, l2, l2_term);
     }
     if (run.average.theta && run.n_state && context.begins(false))

@@ -108,7 +108,11 @@ ATTRIBUTES = _by_name(
         "write net = fc.load(path)": "load",
         "write net.save(path)": "save_weights export dump to_file",
         "a network does not change: fc.Network([*net.layers, fc.Dense(...)])": "add append pop add_module",
-        "predict and evaluate never apply dropout; fit does": "eval training requires_grad_",
+        "predict and evaluate never apply dropout; fit does": "eval training",
+        'to freeze layers, write fc.fit(..., factors=fc.Factors(lr={{"dense_1": 0}}))': (
+            "requires_grad_ requires_grad freeze unfreeze trainable freeze_layers"
+        ),
+        "write net.copy_weights_from(other, names)": "copy_weights transfer load_pretrained copy_from",
         "write fc.Network(layers, dtype=np.float64)": "to cuda cpu float double half astype",
         "write net.copy()": "clone clone_model",
         "write net.n_params": "count_params num_params n_parameters size",
@@ -141,6 +145,9 @@ SETTINGS = _by_name(
         "it is a setting of the optimizer: fc.Adam(0.01)": "lr learning_rate learning_rate_init eta",
         "it is a setting of the optimizer: fc.AdamW(0.01, weight_decay=0.01)": (
             "momentum weight_decay betas nesterovs_momentum"
+        ),
+        'write factors=fc.Factors(lr={{"dense_1": 0}})': (
+            "freeze frozen trainable param_groups lr_factors lr_multipliers layer_lr freeze_layers lr_factor lr_mult"
         ),
         "write average=fc.EMA(0.999)": "ema use_ema ema_decay ema_momentum",
         "write average=fc.SWA(0.75)": "swa swa_start swa_epoch_start",

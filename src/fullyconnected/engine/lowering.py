@@ -82,7 +82,10 @@ class OpSpec(NamedTuple):
     first_size: int = 0
     second_at: int = 0
     second_size: int = 0
-    decays: bool = False
+    first_lr: float = 1.0
+    second_lr: float = 1.0
+    first_decay: float = 0.0
+    second_decay: float = 0.0
     state_at: int = 0
     partner: int = -1
     means: tuple[float, ...] = ()
@@ -148,11 +151,12 @@ def _operation(op: Operation, partner: int) -> OpSpec:
         raise Unsupported(f"it has no layer {type(op.layer).__name__} ({op.name})")
     if op.copies != 1:
         raise Unsupported(f"it does not work on copies of rows ({op.name})")
-    if any(tensor.param.lr_factor != 1 for tensor in op.params):
-        raise Unsupported(f"it has one learning rate for all parameters ({op.name})")
     function, settings = _function(op)
     settings |= {name: getattr(op.layer, key) for name, key in here.items()}
     first, second = (*((tensor.part.start, math.prod(tensor.shape)) for tensor in op.params), (0, 0), (0, 0))[:2]
+    params = [tensor.param for tensor in op.params]
+    lr = (*(param.lr_factor for param in params), 1.0, 1.0)
+    decay = (*(param.decay_factor * param.decays for param in params), 0.0, 0.0)
     return OpSpec(
         op.kind,
         function,
@@ -164,7 +168,10 @@ def _operation(op: Operation, partner: int) -> OpSpec:
         first_size=first[1],
         second_at=second[0],
         second_size=second[1],
-        decays=any(tensor.param.decays for tensor in op.params),
+        first_lr=lr[0],
+        second_lr=lr[1],
+        first_decay=decay[0],
+        second_decay=decay[1],
         state_at=op.state[0].part.start if op.state else 0,
         layer=op.number,
         partner=partner,

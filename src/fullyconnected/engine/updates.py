@@ -57,14 +57,27 @@ def updates(
 ) -> list[Update]:
     """Return the calls that make a step, with their views; a parameter with a learning-rate factor of 0 has none."""
     foreign = is_foreign(rule)
-    run = WatchedRule(rule) if foreign else rule.update_tensor if rule.sees_tensors else rule.update
+
+    def call_of(rule: Optimizer) -> Callable[..., None]:
+        return WatchedRule(rule) if foreign else rule.update_tensor if rule.sees_tensors else rule.update
+
+    run = call_of(rule)
     named = Views if foreign else _namespace  # in a user's code, s.v = ... copies into the slot
     made: list[Update] = []
+    runs: dict[float, Callable[..., None]] = {1.0: run}
+
+    def decaying(factor: float) -> Callable[..., None]:
+        if factor not in runs:
+            other = rule.times_decay(factor)
+            runs[factor] = call_of(other)
+        return runs[factor]
+
     if not rule.sees_tensors:
         scratch = {name: xp.empty(min(PIECE, theta.size), theta.dtype) for name in rule.scratch}
-        for part, decays, factor in program.pieces(by_decay=rule.decays):
+        for part, decays, factor, decay_factor in program.pieces(by_decay=rule.decays):
             s = named({name: slot[part] for name, slot in slots.items()})
             c = SimpleNamespace(xp=xp, **{name: a[: part.stop - part.start] for name, a in scratch.items()})
+            run = decaying(decay_factor if rule.decays else 1.0)
             made += _scaled(Update(run, theta[part], gradient[part], s, c, decays), factor)
         return made
     shapes = [_shapes(rule, tensor, "scratch_shapes") for tensor in program.tensors]
@@ -72,6 +85,7 @@ def updates(
     memory = {name: xp.empty(size, theta.dtype) for name, size in sizes.items()}
     for tensor, views, wanted in zip(program.tensors, slots_of(rule, program, slots), shapes, strict=True):
         scratch = {name: memory[name][: math.prod(shape)].reshape(shape) for name, shape in wanted.items()}
+        run = decaying(tensor.param.decay_factor if rule.decays and tensor.param.decays else 1.0)
         update = Update(
             _for_tensor(run, tensor), tensor.of(theta), tensor.of(gradient), named(views),
             SimpleNamespace(xp=xp, **scratch), tensor.param.decays,

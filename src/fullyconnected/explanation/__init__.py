@@ -21,6 +21,7 @@ from fullyconnected.network import Network
 if TYPE_CHECKING:
     from fullyconnected.annotations import ArrayLike, LossLike, SeedLike
     from fullyconnected.base import Optimizer
+    from fullyconnected.factors import Factors
 
 __all__ = ["Drawing", "Explanation", "draw", "explain", "trace"]
 
@@ -116,6 +117,7 @@ def explain(
     sample_weight: ArrayLike | None = None,
     train: bool = False,
     seed: SeedLike = 0,
+    factors: Factors | None = None,
 ) -> Explanation:
     """Return one training step of a network as a worked example: every formula with its numbers.
 
@@ -124,7 +126,7 @@ def explain(
 
     Parameters
     ----------
-    net, x, t, loss, optimizer, step, l2, sample_weight, train, seed
+    net, x, t, loss, optimizer, step, l2, sample_weight, train, seed, factors
         As for :func:`fullyconnected.trace`.
     focus : str, optional
         One number, ``"dense_1.W[0,1]"`` or ``"x[0,2]"``, whose paths to the loss are shown.
@@ -148,5 +150,5 @@ def explain(
     >>> print(text[text.index("y1[0,0]"):].splitlines()[0])
     y1[0,0] = 0.1 * 0.15 + 0.5 * 0.25 + 0.35 = 0.49
     """
-    recorder, record = recorded(net, x, t, loss, optimizer, l2, sample_weight, train, seed, step)
+    recorder, record = recorded(net, x, t, loss, optimizer, l2, sample_weight, train, seed, step, factors)
     return Explanation(record, None if focus is None else focus_on(recorder, record, focus))

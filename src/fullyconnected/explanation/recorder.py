@@ -24,6 +24,7 @@ from fullyconnected.core.wording import printable
 from fullyconnected.engine.updates import new_slots, slots_of, updates
 from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.explanation.record import Step, Trace
+from fullyconnected.factors import Factors
 from fullyconnected.layers import Activation
 from fullyconnected.network import Network
 from fullyconnected.optimizers import OPTIMIZERS
@@ -60,6 +61,7 @@ def trace(
     train: bool = False,
     seed: SeedLike = 0,
     step: float | None = None,
+    factors: Factors | None = None,
 ) -> Trace:
     """Return the record of one training step of a network: forward, loss, backward, check and update.
 
@@ -79,6 +81,8 @@ def trace(
         As for :meth:`Network.gradients`.
     step : float, optional
         The step of the central differences, multiplied by the entry's size if that is above 1; 0.001 if None.
+    factors : Factors, optional
+        As for :func:`fullyconnected.fit`.
 
     Returns
     -------
@@ -102,12 +106,12 @@ def trace(
     loss L = 1 / 2 * sum((y1 - t)^2) 0.18365
     loss dL/dy1 = y1 - t [[0.48, -0.37]]
     """
-    return recorded(net, x, t, loss, optimizer, l2, sample_weight, train, seed, step)[1]
+    return recorded(net, x, t, loss, optimizer, l2, sample_weight, train, seed, step, factors)[1]
 
 
 def recorded(
     net: Network, x: Any, t: Any, loss: Any, optimizer: Any, l2: float, sample_weight: Any, train: bool, seed: Any,
-    step: float | None,
+    step: float | None, factors: Factors | None = None,
 ) -> tuple[Recorder, Trace]:  # fmt: skip
     """Return the record as :func:`trace` does, and the recorder that made it."""
     if not isinstance(net, Network):
@@ -120,17 +124,24 @@ def recorded(
     data = check_data(net.program, net.dtype, x, t, loss, sample_weight, columns=net.columns)
     l2, seed = number("l2", l2), as_seed(seed)
     step = number("step", STEP if step is None else step, above=True)
-    recorder = Recorder(net, data, rule, train)
+    if factors is not None and not isinstance(factors, Factors):
+        raise InputTypeError(f'factors is fc.Factors(lr={{"bias": 0.1}}) or the like; got {factors!a:.80}')
+    recorder = Recorder(net, data, rule, train, factors)
     recorder.forward(seed)
     value = recorder.loss(l2)
     recorder.backward(l2)
     if math.isfinite(value):
+        if factors is not None:
+            net = net.copy()
+            net.program = net.program.for_training(factors)
         recorder.check(of_network(net, x, t, data.loss, l2, sample_weight, train, seed, "numpy"), step)
     settings = {"loss": printable(repr(data.loss)), "dtype": net.dtype.name, "rows": str(len(data.x))}
     if any(op.layer.random or op.state for op in net.program.operations):
         settings["mode"] = f"training, seed {seed}" if train else "prediction: no dropout, and running statistics"
     if l2:
         settings["l2"] = repr(l2)
+    if factors is not None:
+        settings["factors"] = printable(repr(factors))
     if rule is not None:
         recorder.update(rule)
         settings["optimizer"] = printable(repr(rule))
@@ -172,10 +183,12 @@ def _layers_of(op: Operation) -> list[Layer]:
 class Recorder:
     """Runs the program once and records every result."""
 
-    def __init__(self, net: Network, data: Data, rule: Optimizer | None, train: bool) -> None:
+    def __init__(
+        self, net: Network, data: Data, rule: Optimizer | None, train: bool, factors: Factors | None = None
+    ) -> None:
         self.net, self.data, self.train = net, data, train
         self.taken: set[str] = {"l2", *([] if rule is None else vars(rule))}  # texts and full names in use
-        self.program = apart(net)
+        self.program = apart(net) if factors is None else apart(net).for_training(factors)
         self.theta, self.state = net.theta.copy(), net.state.copy()
         self.workspace = Workspace(
             self.program, self.theta, self.state, len(data.x), loss=data.loss, input_gradient=True
@@ -183,6 +196,7 @@ class Recorder:
         self.batch: Batch = BatchLoader(data, self.workspace).load_all()
         self.steps: list[Step] = []
         self.values: dict[Name, Array] = {}
+        self.factors: dict[str, Name] = {}  # those on the rates of single parameters
         self.checked = False
         self._name_steps()
 
@@ -332,10 +346,15 @@ class Recorder:
 
     def _add_l2_value(self, value: Any, l2: float) -> Any:
         batch, rate = self.batch, self.keep(Name("l2", full="l2"), l2)
-        decaying = [self.parameter(i, letter) for i, letter, decays in self._tensors() if decays]
         right: Expression = Name("E", full="E")
-        if decaying:
-            right = right + rate / 2 * chain("+", [total(name**2) for name in decaying])
+        decaying = [
+            (self.parameter(i, letter), param.decay_factor) for i, letter, param in self._tensors() if param.decays
+        ]
+        if alike := [total(name**2) for name, factor in decaying if factor == 1]:
+            right = right + rate / 2 * chain("+", alike)
+        for name, factor in decaying:
+            if factor != 1:
+                right = right + self.times(rate, "decay_factor", name, factor) / 2 * total(name**2)
         # there are no gradients yet: add_l2 adds to zeros, which are discarded
         batch.workspace.gradient.fill(0)
         with np.errstate(all="ignore"):
@@ -345,11 +364,20 @@ class Recorder:
         self.add("loss", "loss", left, right, "The L2 term is l2 / 2 times the sum of the squares of all weights.")
         return value
 
-    def _tensors(self) -> Iterator[tuple[int, str, bool]]:
-        """Yield each parameter tensor: its operation, its letter, and whether it decays."""
+    def _tensors(self) -> Iterator[tuple[int, str, Param]]:
+        """Yield each parameter tensor: its operation, its letter, and what it is."""
         for i, op in enumerate(self.program.operations):
             for tensor in op.params:
-                yield i, tensor.letter, tensor.param.decays
+                yield i, tensor.letter, tensor.param
+
+    def times(self, what: Expression, kind: str, name: Name, value: float) -> Expression:
+        """Return a rate times the factor on it of one parameter, unless that is 1."""
+        if value == 1:
+            return what
+        full = f"{name.full}:{kind}"
+        if full not in self.factors:
+            self.factors[full] = self.keep(self._new(Name(kind, name.text, full=full)), value)
+        return what * self.factors[full]
 
     def backward(self, l2: float) -> None:
         with np.errstate(all="ignore"):
@@ -359,12 +387,13 @@ class Recorder:
                 return
             self.workspace.add_l2(l2)
         rate = Name("l2", full="l2")
-        for i, letter, decays in reversed(list(self._tensors())):
-            if decays:
+        for i, letter, param in reversed(list(self._tensors())):
+            if param.decays:
                 name = self.parameter(i, letter)
+                pull = self.times(rate, "decay_factor", name, param.decay_factor)
                 left = self.keep(name.gradient("L"), getattr(self.workspace.g[i], letter))
                 why = "The derivative of l2 / 2 times the square of a weight is l2 times the weight."
-                self.add("backward", self.names[i], left, name.gradient("E") + rate * name, why)
+                self.add("backward", self.names[i], left, name.gradient("E") + pull * name, why)
 
     def _backward_step(self, i: int, op: Operation, g: Any, dx: Array | None, l2: bool) -> None:
         decaying = {tensor.letter for tensor in op.params if tensor.param.decays}
@@ -451,9 +480,11 @@ class Recorder:
         lines = formulas.update(rule, decays=param.decays and rule.decays, slots=tuple(slots))
         if param.lr_factor == 0:
             lines = [Line("theta", Name("theta"), "Its learning-rate factor is 0: it stays as it is.")]
-        elif param.lr_factor != 1:
-            known = self._new(Name("lr_factor", name.text, full=f"{name.full}:lr_factor"))
-            local["lr"] = self.bound(Name("lr"), {}, called, rule) * self.keep(known, param.lr_factor)
+        else:
+            rates = [("lr", "lr_factor", param.lr_factor), ("weight_decay", "decay_factor", param.decay_factor)]
+            for letter, kind, factor in rates[: 1 + (param.decays and rule.decays)]:
+                if factor != 1:
+                    local[letter] = self.times(self.bound(Name(letter), {}, called, rule), kind, name, factor)
         for line in lines:
             right = self.bound(line.formula, local, called, rule)
             self.keep(made[line.result], new[line.result])

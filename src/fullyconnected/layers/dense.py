@@ -98,8 +98,8 @@ class Dense(Layer):
         return cls(n, n, "tanh")
 
     def params(self) -> Mapping[str, Param]:
-        W = {"W": Param((self.n_in, self.n_out), decays=True, matrix=True)}
-        return {**W, "b": Param((self.n_out,))} if self.bias else W
+        W = {"W": Param((self.n_in, self.n_out), decays=True, matrix=True, roles=("weight",))}
+        return {**W, "b": Param((self.n_out,), roles=("bias",))} if self.bias else W
 
     def cache(self, rows: int) -> BufferSpecs:
         wanted: dict[str, Any] = {"ones": np.ones(rows)}

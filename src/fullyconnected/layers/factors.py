@@ -55,7 +55,7 @@ class Scale(SameWidth):
         return cls(n)
 
     def params(self) -> Mapping[str, Param]:
-        return {"s": Param((self.width,))}
+        return {"s": Param((self.width,), roles=("scale",))}
 
     def initialize(self, p: Views, rng: np.random.Generator) -> None:
         p.s = 1

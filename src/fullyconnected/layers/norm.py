@@ -34,7 +34,7 @@ class Norm(SameWidth):
         return cls(n_in=n, epsilon=0.01)
 
     def params(self) -> Mapping[str, Param]:
-        return {"gamma": Param((self.width,)), "beta": Param((self.width,))}
+        return {"gamma": Param((self.width,), roles=("gain",)), "beta": Param((self.width,), roles=("bias",))}
 
     def initialize(self, p: Views, rng: np.random.Generator) -> None:
         p.gamma = 1

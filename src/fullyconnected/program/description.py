@@ -5,7 +5,7 @@ an engine lowers it, the summary counts it, a worked example names it, a file is
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fullyconnected.base import Layer, Param
@@ -16,7 +16,7 @@ from fullyconnected.layers import operation
 from fullyconnected.layers.residual import chain
 from fullyconnected.program.plain import settings_of
 
-__all__ = ["Operation", "Part", "Tensor", "describe", "end_of", "flatten", "kind_of", "steps_of"]
+__all__ = ["Operation", "Part", "Tensor", "describe", "end_of", "flatten", "kind_of", "placed", "places_of", "steps_of"]
 
 NESTED = 100  # levels of blocks within blocks
 
@@ -28,7 +28,7 @@ class Tensor(NamedTuple):
     letter: str  # "W", as its layer calls it
     shape: Shape
     part: slice
-    param: Param  # for a running statistic, only its shape counts
+    param: Param  # with all its roles; for a running statistic, only its shape counts
 
     def of(self, flat: Array) -> Array:
         """Return this tensor as a view of a flat vector, such as theta or a gradient."""
@@ -132,10 +132,12 @@ def describe(parts: Iterable[Part], n_in: int) -> tuple[Operation, ...]:
     residual_1.dense_1 dense (0,) [slice(9, 18, None), slice(18, 21, None)]
     residual_1.add add (1, 0) []
     """
+    parts = list(parts)
+    places = places_of([part.layer for part in parts])
     operations: list[Operation] = []
     numbers: dict[str, int] = {}  # of the layer that a name belongs to, of which several parts may be made
     theta_at = state_at = 0
-    for name, layer, reads, number in parts:
+    for (name, layer, reads, number), place in zip(parts, places, strict=True):
         if layer.reads_raw and (operations or "." in name):
             raise ConfigError(
                 f"{name} reads the rows as they are given: a network can begin with it, and it can stand nowhere else"
@@ -147,7 +149,7 @@ def describe(parts: Iterable[Part], n_in: int) -> tuple[Operation, ...]:
         given = [operations[i].copies if i >= 0 else 1 for i in reads]
         if len(set(given)) > 1:
             raise ShapeError(f"{name} adds {given[0]} copies of each row to {given[1]}; the numbers must be equal")
-        params = tuple(_tensors(name, dict(layer.params()), theta_at))
+        params = tuple(_tensors(name, placed(layer.params(), place), theta_at))
         state = tuple(_tensors(name, {key: Param(shape) for key, shape in layer.state().items()}, state_at))
         theta_at, state_at = end_of(params, theta_at), end_of(state, state_at)
         for each in (name, *(tensor.name for tensor in (*params, *state))):
@@ -161,6 +163,29 @@ def describe(parts: Iterable[Part], n_in: int) -> tuple[Operation, ...]:
             f"add a layer that makes one of them, such as their mean"
         )
     return tuple(operations)
+
+
+def places_of(layers: Sequence[Layer]) -> list[tuple[str, ...]]:
+    """Return where each layer stands among those with a matrix of weights: first, hidden, last; () for the others."""
+    found = [i for i, layer in enumerate(layers) if any(_is_matrix(param) for param in layer.params().values())]
+    places: list[tuple[str, ...]] = [()] * len(layers)
+    for i in found:
+        ends = ("first",) * (i == found[0]) + ("last",) * (i == found[-1])
+        places[i] = ends or ("hidden",)
+    return places
+
+
+def placed(params: Mapping[str, Param], place: tuple[str, ...]) -> dict[str, Param]:
+    """Return a layer's parameters with all their roles."""
+    return {letter: param._replace(roles=(*_roles(param), *place)) for letter, param in params.items()}
+
+
+def _roles(param: Param) -> tuple[str, ...]:
+    return param.roles or (("weight",) if param.decays or param.matrix else ("bias",))
+
+
+def _is_matrix(param: Param) -> bool:
+    return param.matrix and "weight" in _roles(param)
 
 
 def _tensors(name: str, params: dict[str, Param], at: int) -> Iterator[Tensor]:

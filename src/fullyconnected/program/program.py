@@ -1,17 +1,19 @@
 """The program of a network: its operations, and the views of its flat vectors that they work with."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fullyconnected.base import Layer
+from fullyconnected.base import Layer, Param
 from fullyconnected.core.arrays import Array, Views, allocate
 from fullyconnected.core.checks import as_array, require_finite
 from fullyconnected.core.contracts import guarded, is_foreign, read_only
-from fullyconnected.errors import ConfigError
-from fullyconnected.program.description import Part, describe, end_of, flatten
+from fullyconnected.errors import ConfigError, nearest
+from fullyconnected.factors import Factors, names_of_parameter
+from fullyconnected.program.description import Part, Tensor, describe, end_of, flatten
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import DType
@@ -22,11 +24,12 @@ PIECE = 1 << 15  # entries of theta that an optimizer updates at a time, so that
 
 
 class Piece(NamedTuple):
-    """A part of ``theta``, whether l2 and weight decay shrink it, and the factor on its learning rate."""
+    """A part of ``theta``, whether l2 and weight decay shrink it, and the factors on its learning rate and on those."""
 
     part: slice
     decays: bool
     lr_factor: float
+    decay_factor: float
 
 
 class Program:
@@ -40,11 +43,41 @@ class Program:
         self.operations = operations = describe(flatten(layers) if parts is None else parts, self.n_in)
         self.n_out = operations[-1].n_out
         self.tensors = tuple(tensor for op in operations for tensor in op.params)
+        self.frozen: frozenset[str] = frozenset()  # the names of parameters that training leaves as they are
         self.state_tensors = tuple(tensor for op in operations for tensor in op.state)
         self.n_params, self.n_state = end_of(self.tensors), end_of(self.state_tensors)
         self.least_rows = max(op.layer.least_rows for op in operations)
         # the first operation with parameters, where the backward pass ends unless x needs a gradient, too
         self.first = next((i for i, op in enumerate(operations) if op.params), len(operations))
+
+    def for_training(self, factors: Factors | None = None) -> "Program":
+        """Return the program of a run with these factors, in which l2 and weight decay are for what learns alone.
+
+        Raises
+        ------
+        UnknownNameError, ConfigError
+            For a key that names nothing here, a factor on weight decay where nothing decays, or if nothing learns.
+        """
+        factors = Factors() if factors is None else factors
+        _check_keys(factors, self.tensors)
+        changed = {each.name: _factored(each.param, *factors.of(each.name, each.param)) for each in self.tensors}
+        frozen = frozenset(name for name, param in changed.items() if param.lr_factor == 0)
+        if not frozen and all(changed[each.name] == each.param for each in self.tensors):
+            return self
+        if len(frozen) == len(self.tensors) and not self.n_state:
+            raise ConfigError(
+                "the factors on the learning rate freeze every parameter, so that nothing would be trained: give a "
+                "layer another factor, such as Factors(lr={'rest': 0, 'last': 1})"
+            )
+        made = copy(self)
+        made.operations = operations = tuple(
+            op._replace(params=tuple(tensor._replace(param=changed[tensor.name]) for tensor in op.params))
+            for op in self.operations
+        )
+        made.tensors, made.frozen = tuple(tensor for op in operations for tensor in op.params), frozen
+        learn = (i for i, op in enumerate(operations) if any(tensor.name not in frozen for tensor in op.params))
+        made.first = next(learn, len(operations))
+        return made
 
     @property
     def reads_raw(self) -> bool:
@@ -124,15 +157,52 @@ class Program:
         found = {tensor.name: tensor.of(theta) for tensor in self.tensors}
         return found if state is None else found | {tensor.name: tensor.of(state) for tensor in self.state_tensors}
 
+    def names_of(self, address: str) -> list[str]:
+        """Return the full names of the parameters and statistics that a name is for: its own, a layer's, a block's."""
+        all_names = [tensor.name for tensor in (*self.tensors, *self.state_tensors)]
+        found = [name for name in all_names if address in names_of_parameter(name)]
+        if not found:
+            addresses = {each: None for name in all_names for each in reversed(names_of_parameter(name))}
+            raise nearest("layer, parameter or running statistic", address, addresses)
+        return found
+
     def pieces(self, *, by_decay: bool) -> Iterator[Piece]:
-        """Cut ``theta`` into bounded parts, each with one ``lr_factor`` and, if ``by_decay``, one ``decays`` flag."""
+        """Cut ``theta`` into bounded parts of the same ``lr_factor`` and, if ``by_decay``, of the same decay."""
         stretches: list[list[Any]] = []
         for tensor in self.tensors:
-            role = tensor.param.decays, tensor.param.lr_factor
-            if stretches and stretches[-1][2][1] == role[1] and (stretches[-1][2] == role or not by_decay):
+            param = tensor.param
+            role = param.lr_factor, param.decays, param.decay_factor if param.decays else 1.0
+            if stretches and stretches[-1][2][0] == role[0] and (stretches[-1][2] == role or not by_decay):
                 stretches[-1][1] = tensor.part.stop
             else:
                 stretches.append([tensor.part.start, tensor.part.stop, role])
-        for start, stop, (decays, lr_factor) in stretches:
+        for start, stop, (lr_factor, decays, decay_factor) in stretches:
             for at in range(start, stop, PIECE):
-                yield Piece(slice(at, min(at + PIECE, stop)), decays, lr_factor)
+                yield Piece(slice(at, min(at + PIECE, stop)), decays, lr_factor, decay_factor)
+
+
+def _factored(param: Param, lr: float, decay: float) -> Param:
+    """Return a parameter with factors on its learning rate and on its weight decay; what is frozen does not decay."""
+    factor = decay * (param.decay_factor if param.decays else 1.0)
+    lr *= param.lr_factor
+    return param._replace(lr_factor=lr, decays=factor > 0 and lr > 0, decay_factor=factor or 1.0)
+
+
+def _check_keys(factors: Factors, tensors: Sequence[Tensor]) -> None:
+    """Raise for keys that name nothing, or whose factors would change nothing."""
+    known = {each: tensor for tensor in tensors for each in (*names_of_parameter(tensor.name), *tensor.param.roles)}
+    for table in (factors.lr, factors.weight_decay):
+        for key in table:
+            if key not in known and key != "rest":
+                raise nearest("parameter, layer or role", key, [*known, "rest"])
+    for key in factors.weight_decay:
+        alone = Factors(weight_decay={key: 1.0})
+        if not any(_is_for(key, tensor) and alone.of(tensor.name, tensor.param)[1] for tensor in tensors):
+            raise ConfigError(
+                f"weight_decay of Factors has the key {key!r}, which is for parameters that do not decay. Give the "
+                f"full name of one that should, or its own role, such as 'bias'"
+            )
+
+
+def _is_for(key: str, tensor: Tensor) -> bool:
+    return key == "rest" or key in tensor.param.roles or key in names_of_parameter(tensor.name)

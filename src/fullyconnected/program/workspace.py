@@ -98,6 +98,8 @@ class Batch:
         """Turn ``dz`` into the flat gradient, and into ``dx`` if the workspace has ``input_gradient``."""
         for backward, p, x, c, y, dy, g, dx in self._backward:
             backward(p, x, c, y, dy, g, dx)
+        for frozen in self.workspace.frozen:
+            frozen[...] = 0
 
     def loss_and_gradient(self, *, train: bool, l2: float = 0.0) -> Any:
         """Return the loss of the batch in ``x`` and ``t``, and write its gradient into the workspace."""
@@ -219,10 +221,18 @@ class Workspace:
             self.d_skips = {i: new(rows * op.copies_in * op.n_in) for i, op in enumerate(ops) if op.layer.skips}
             self.gradient = new(program.n_params)
             self.g = program.views(self.gradient)
+            # the gradients of what is frozen are 0; before the first that learns, no backward pass writes them
+            unread = [] if input_gradient else [t for t in program.tensors if t.name in program.frozen]
+            self.frozen = [tensor.of(self.gradient) for tensor in unread]
+            for g in self.frozen:
+                g[...] = 0
             self.loss_cache = allocate(loss.buffers(rows, program.n_out), theta.dtype, xp)
             scratch = new(min(PIECE, program.n_params))
             self._decaying = [
-                (theta[piece.part], self.gradient[piece.part], scratch[: piece.part.stop - piece.part.start])
+                (
+                    *(theta[piece.part], self.gradient[piece.part], scratch[: piece.part.stop - piece.part.start]),
+                    piece.decay_factor,
+                )
                 for piece in program.pieces(by_decay=True)
                 if piece.decays
             ]
@@ -245,8 +255,8 @@ class Workspace:
     def add_l2(self, l2: float) -> Any:
         """Add the gradient of ``l2 / 2 sum(W^2)`` over the parameters that decay, and return its value."""
         xp, total = self.xp, 0.0
-        for theta, g, a in self._decaying:
-            xp.multiply(theta, l2, out=a)
+        for theta, g, a, factor in self._decaying:
+            xp.multiply(theta, l2 * factor, out=a)
             g += a
             total = total + dot(xp, theta, a)
         return 0.5 * total

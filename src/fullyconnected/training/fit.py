@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from fullyconnected.averages import EMA, SWA
     from fullyconnected.base import Optimizer
+    from fullyconnected.factors import Factors
     from fullyconnected.schedules import Schedule
 
 __all__ = ["epochs", "fit"]
@@ -115,6 +116,7 @@ def fit(
     checkpoint: PathLike | None = None,
     checkpoint_every: int | str | None = None,
     average: EMA | SWA | None = None,
+    factors: Factors | None = None,
     progress: ProgressLike = "auto",
     warn: bool = True,
     engine: str = "auto",
@@ -190,6 +192,9 @@ def fit(
         An average of the weights, ``fc.EMA(0.999)`` or ``fc.SWA(0.75)``, which often predicts better than the last
         weights. Validation, metrics and early stopping judge the average, and at its end ``fit`` puts it into the
         network (by early stopping, the best one), also after Ctrl-C. Until then, ``net.theta`` is what is trained.
+    factors : Factors, optional
+        Factors on the learning rate and the weight decay of single layers, parameters or roles, such as
+        ``fc.Factors(lr={"dense_1": 0})``, which freezes a layer.
     progress : "auto", True or False
         A progress bar on a terminal (with rich), or else about a hundred lines; False shows nothing.
     warn : bool

@@ -71,20 +71,22 @@ class Run:
         self.greater_is_better = _greater_is_better(self.monitor, self.metrics, evaluated is self.validation)
         require_rows(net.program, self.rows, f"x of {self.rows} row(s)")
         require_rows(net.program, settings.batch_size, f"batch_size={settings.batch_size}")
-        self.task = Task(net.program, self.data, self.optimizer, **settings.those(Task._fields))
+        program = net.program.for_training(settings.factors)
+        self.task = Task(program, self.data, self.optimizer, **settings.those(Task._fields))
+        _check_decay(self.task, settings)
         if isinstance(self.optimizer, Solver):
             solver.refuse(self.optimizer, self.task, settings.checkpoint)
             self.task = self.task._replace(batch_size=self.rows)  # a solver uses all rows at once
         self.engine, self.why = choose(
             settings.engine,
-            net.program,
+            program,
             averages=isinstance(settings.average, EMA),
             loss=self.data.loss,
             optimizer=self.optimizer,
             source=self.data.x,
         )
         solves = isinstance(self.optimizer, Solver)
-        slots = {} if solves else new_slots(self.task.rule, net.program, net.dtype)
+        slots = {} if solves else new_slots(self.task.rule, program, net.dtype)
         self.state = TrainingState(net.theta, net.state, as_seed(settings.seed), slots)
         if not np.isfinite(net.theta).all():
             raise ConfigError("the network's parameters are not all finite, so it cannot be trained")
@@ -327,6 +329,17 @@ class Run:
             planned_epochs=self.planned(),
             averaged=None if averaging is None else averaging.told(at, self.planned()),
         )
+
+
+def _check_decay(task: Task, settings: FitSettings) -> None:
+    """Raise if there are factors on a weight decay, and no weight decay."""
+    factors = settings.factors
+    if factors is None or not factors.weight_decay or task.l2 or task.alpha or getattr(task.optimizer, "decays", False):
+        return
+    raise ConfigError(
+        f"the factors have weight_decay={dict(factors.weight_decay)!a:.80}, and neither the optimizer nor l2 makes "
+        f"weights decay: use one with a weight decay, such as fc.AdamW(weight_decay=0.01), or give l2"
+    )
 
 
 def _greater_is_better(monitor: str, metrics: Mapping[str, Metric], validation: bool) -> bool:

@@ -14,6 +14,7 @@ from fullyconnected.core.contracts import check_call
 from fullyconnected.core.randomness import check_seed
 from fullyconnected.core.settings import Settings, names_of, settings
 from fullyconnected.errors import ConfigError, InputTypeError
+from fullyconnected.factors import Factors
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import ArrayLike, MetricLike, PathLike, SeedLike, ValidationLike
@@ -48,6 +49,7 @@ class FitSettings(Settings):
     checkpoint: PathLike | None = None
     checkpoint_every: int | str | None = None
     average: EMA | SWA | None = None
+    factors: Factors | None = None
     warn: bool = True
     engine: str = "auto"
     n_threads: int | None = None
@@ -76,6 +78,8 @@ class FitSettings(Settings):
             interval("checkpoint_every", self.checkpoint_every)
         if self.average is not None and not isinstance(self.average, EMA | SWA):
             raise InputTypeError(f"average is fc.EMA(0.999) or fc.SWA(0.75), or None; got {self.average!a:.80}")
+        if self.factors is not None and not isinstance(self.factors, Factors):
+            raise InputTypeError(f'factors is fc.Factors(lr={{"bias": 0.1}}) or the like; got {self.factors!a:.80}')
         limit = self.max_grad_norm
         vars(self).update(
             batch_size=count("batch_size", self.batch_size),

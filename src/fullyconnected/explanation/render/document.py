@@ -133,12 +133,15 @@ def given(trace: Trace) -> list[tuple[Name, str]]:
         "step": "the number of the optimizer's step, counted from 1",
         "lr": "the learning rate",
     }
+    factors = {"lr_factor": "learning rate", "decay_factor": "weight decay"}
     owners = {name.full for name in trace.values}
 
     def what(full: str) -> str:
         owner, _, part = full.rpartition(":")
         if owner not in owners:
             return said.get(full, full)
+        if part in factors:
+            return f"the factor on the {factors[part]} of {owner}"
         of_each = f"for each entry of {owner}"
         return f"{said['h']}, {of_each}" if part == "h" else f"the optimizer's {part} {of_each}, before the step"
 
