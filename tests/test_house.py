@@ -73,7 +73,7 @@ INSIDE = {
         "batches",
     ],
     "layers": ["widths", "dense", "dropout", "factors", "norm", "residual", "scaling", "__init__"],
-    "program": ["plain", "sources", "description", "program", "guard", "workspace", "data", "summary"],
+    "program": ["plain", "sources", "description", "program", "guard", "workspace", "adapting", "data", "summary"],
     "symbolic": [
         *("digits", "names", "expression", "evaluation", "notation", "text", "as_numpy", "latex", "mathml", "equation"),
         *("formulas.lines", "formulas.activations", "formulas.layers", "formulas.losses", "formulas.optimizers"),

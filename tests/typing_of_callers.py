@@ -58,6 +58,11 @@ def networks(x: NDArray[np.float32], seeds: np.random.Generator) -> None:
     assert_type(fc.Scale(3).n_in, int | None)
     assert_type(fc.Standardize.fit(x, sample_weight=[1.0, 2.0]), fc.Standardize)
     fc.Network([fc.Standardize(2, mean=0, scale=255), fc.Dense(2, 1), fc.Rescale(mean=[0.5], scale=np.array([2.0]))])
+    waits = fc.Network(
+        [fc.Standardize(2, robust=True), fc.Dense(2, 1, init="unit_variance", bias_init="he+5"), fc.Rescale()]
+    )
+    waits.adapt(x, [1.0, 2.0], t=[1.0, 2.0])
+    assert_type(waits.unset, tuple[str, ...])
     assert_type(net.dtype, DType)
     assert_type(net.loss, fc.Loss | None)
     net.loss = fc.SoftmaxCrossEntropy(label_smoothing=0.1, class_weight=[1, 5.0])
@@ -328,4 +333,5 @@ def mistakes(net: fc.Network, x: NDArray[np.float32], t: NDArray[np.int64]) -> N
     fc.plot.histograms(net.theta)  # type: ignore[arg-type]
     fc.register(int)  # type: ignore[type-var]
     fc.Standardize("3")  # type: ignore[arg-type]
+    net.adapt(x, weights=[1.0])  # type: ignore[call-arg]
     fc.Linear(2, 3)  # type: ignore[attr-defined]

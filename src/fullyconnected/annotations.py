@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from fullyconnected.averages import EMA, SWA
 from fullyconnected.base import ActivationFunction, Loss, Metric, Optimizer, Solver
 from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Shape, Views
+from fullyconnected.core.batches import TrainingRows
 from fullyconnected.engine.base import Data, Predictor, Program, Rows, Source, Task, Trainer, TrainingState
 from fullyconnected.factors import Factors
 from fullyconnected.schedules import Schedule
@@ -49,6 +50,7 @@ __all__ = [
     "Shape",
     "SizesLike",
     "SparseLike",
+    "TrainingRows",
     "ValidationLike",
     "Views",
 ]

@@ -18,7 +18,7 @@ A step allocates nothing of batch size: every array function comes from ``c.xp``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, SupportsFloat
 
@@ -26,6 +26,7 @@ import numpy as np
 
 from fullyconnected.core import deprecation
 from fullyconnected.core.arrays import Array, BufferSpecs, Cache, Shape, Views, allocate, bind_buffers, dot
+from fullyconnected.core.batches import TrainingRows
 from fullyconnected.core.checks import as_array, as_weights, count, number, require_finite
 from fullyconnected.core.contracts import IN_CACHES, check_class, check_shapes, guarded, is_foreign, read_only
 from fullyconnected.core.settings import Settings, names_of, settings
@@ -110,6 +111,7 @@ class Layer(Settings):
     skips: ClassVar[bool] = False  # whether it also reads the input of the block that it is in: c.skip
     reads_raw: ClassVar[bool] = False  # whether it comes first, and its x is float64 whatever the network's dtype
     normalizes: ClassVar[bool] = False  # whether inputs of any scale give outputs of the same scale
+    adapts_to_targets: ClassVar[bool] = False  # whether adapt is given the targets, in place of the rows it reads
 
     if TYPE_CHECKING:  # a subclass may have either as a setting, or as a property
 
@@ -122,6 +124,11 @@ class Layer(Settings):
     def example(cls, n: int) -> Layer:
         """Return a layer of this class, ``n`` wide, for gradient checks; override it if this call does not fit."""
         return cls(n_in=n)
+
+    @classmethod
+    def example_unset(cls, n: int) -> Layer | None:
+        """Return a layer that is ``unset``, ``n`` wide, for gradient checks after it has adapted; None if none is."""
+        return None
 
     def with_input_width(self, n_in: int) -> Self:
         """Return the layer for inputs of ``n_in`` columns: itself, or a copy with that width."""
@@ -136,6 +143,13 @@ class Layer(Settings):
         of the block; its backward also writes ``c.d_skip``, the gradient with respect to ``c.skip``.
         """
         return (self,)
+
+    def with_steps(self, steps: Sequence[Layer]) -> Layer:
+        """Return the block made of these layers, in place of those that :meth:`steps` returns."""
+        raise ConfigError(
+            f"{type(self).__name__} makes its layers anew, so that constants of the data cannot be set in them: give "
+            f"them to the layers, or write a method with_steps(steps) that returns the block with these layers"
+        )
 
     def copies(self, n: int) -> int:
         """Return the number of copies of each row in the output, for ``n`` in the input; they lie one after the other.
@@ -158,6 +172,32 @@ class Layer(Settings):
 
     def initialize(self, p: Views, rng: np.random.Generator) -> None:
         """Write the initial values of the parameters and of the running statistics."""
+
+    @property
+    def unset(self) -> bool:
+        """Whether constants among its settings are still to be taken from training rows, by :meth:`adapt`."""
+        return False
+
+    def adapt(self, p: Views, rows: TrainingRows, weights: Array, rng: np.random.Generator) -> Layer:
+        """Return the layer with constants of the training rows, and write parameters that depend on them into ``p``.
+
+        It is called once, before the first step, if the layer is ``unset`` or ``initialize`` has left NaN in a
+        parameter; all layers before it are set by then. The layer that it returns has the same widths and parameters.
+
+        Parameters
+        ----------
+        p : Views
+            The parameters. Those that ``initialize`` has left NaN are to be set.
+        rows : TrainingRows
+            The training rows of positive weight, as they reach this layer in prediction: ``rows.shape`` is (n, n_in),
+            ``for start, block in rows.blocks()`` yields all of them in blocks of bounded size, and
+            ``rows.taken(numbers, dtype)`` returns copies of some.
+        weights : array (n,)
+            The weights of the rows, all positive.
+        rng : numpy.random.Generator
+            For draws; a function of the seed of the network and of the place of the layer in it.
+        """
+        return self
 
     def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
         """Write the output into ``y``, and what backward needs into ``c``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, Never, NoReturn
@@ -14,20 +14,23 @@ import numpy as np
 from numpy import empty, ndarray  # as names of their own, since looking them up in np takes time in predict
 
 from fullyconnected.activations import activation as as_activation
-from fullyconnected.base import Layer, Loss
+from fullyconnected.base import Layer, Loss, as_outputs, in_dtype
 from fullyconnected.core import randomness
 from fullyconnected.core.arrays import Array, aligned
 from fullyconnected.core.checks import (
     UNNAMED,
     Columns,
     as_array,
+    as_weights,
     columns_of,
     count,
     number,
     require_finite,
     same_columns,
+    same_rows,
 )
 from fullyconnected.core.contracts import is_foreign
+from fullyconnected.core.wording import in_words
 from fullyconnected.errors import ConfigError, FileFormatError, InputTypeError, MissingNameError, ShapeError
 from fullyconnected.layers import Add, Dense
 from fullyconnected.layers.residual import chain
@@ -143,11 +146,21 @@ class Network:
             raise ConfigError(f"dtype is float32 or float64; got {kind}")
         self._build(chain(layers, None), kind)
         seed = randomness.as_seed(seed)
+        self._seed: int | None = seed  # what adapt draws with; None if there is nothing to draw
         for op, p in zip(self.program.operations, self._p, strict=True):
             with np.errstate(over="ignore"):
                 op.layer.initialize(p, randomness.generator(seed, randomness.INIT, op.number))
-        if not (np.isfinite(self._theta).all() and np.isfinite(self._state).all()):
-            raise ConfigError(self._first_not_finite())
+        if np.isfinite(self._theta).all() and np.isfinite(self._state).all() and not self.program.unset:
+            self._seed = None
+        else:
+            self._require_finite(waiting=self.unset)
+
+    def _require_finite(self, waiting: Sequence[str] = ()) -> None:
+        """Raise if initial values are not finite, except NaN in operations that wait for training rows."""
+        for op, p in zip(self.program.operations, self._p, strict=True):
+            wrong = np.isinf if op.name in waiting else lambda view: ~np.isfinite(view)
+            if any(wrong(view).any() for _, view in p):
+                raise ConfigError(self._first_not_finite())
 
     def _first_not_finite(self) -> str:
         """Return a message about the initial values that are not finite."""
@@ -236,6 +249,28 @@ class Network:
         """The number of parameters."""
         return self.program.n_params
 
+    @property
+    def unset(self) -> tuple[str, ...]:
+        """The operations that wait for training rows: their constants, or initial weights, are taken from these.
+
+        :meth:`adapt` sets them, or :func:`fullyconnected.fit` at the start of the first training. Until then, the
+        network cannot predict or be saved. A file never holds such a network; copies and pickles do.
+        """
+        if self._seed is None and not self.program.unset:
+            return ()
+        from fullyconnected.program.adapting import unset_operations
+
+        return unset_operations(self.program, self._theta, self._state)
+
+    def require_set(self) -> None:
+        """Raise if the network waits for training rows."""
+        if unset := self.unset:
+            take = "takes" if len(unset) == 1 else "take"
+            raise ConfigError(
+                f"the network is unset: {in_words(unset)} {take} constants or initial weights from training rows. "
+                f"Write net.adapt(x), or fit, first"
+            )
+
     def predict(self, x: RowsLike, *, engine: str = "auto", n_threads: int | None = None) -> Array:
         """Return the last layer's raw outputs (rows, n_out) for any number of rows, in bounded memory.
 
@@ -285,6 +320,7 @@ class Network:
 
     def _outputs(self, x: Source, engine: str, n_threads: int | None) -> Array:
         """Return the outputs of checked rows."""
+        self.require_set()
         z = np.empty((len(x), self.n_out), self.dtype)
         blocks: Iterable[tuple[int, Any]] = x.blocks() if len(x) else ()
         if x.sparse and len(x) and engine in ("auto", "numpy") and self.program.multiplies_input:
@@ -462,6 +498,7 @@ class Network:
         from fullyconnected.program.data import check_data
 
         data = check_data(self.program, self.dtype, x, t, loss, sample_weight, columns=self.columns)
+        self.require_set()
         state = self._state.copy() if train else self._state
         l2, seed = number("l2", l2), randomness.as_seed(seed) if train else 0
         from fullyconnected.engine.choice import choose
@@ -477,9 +514,95 @@ class Network:
         g = self.gradients(x, t, loss, l2, sample_weight)
         return g.loss, g.theta
 
+    def adapt(self, x: RowsLike, sample_weight: ArrayLike | None = None, *, t: ArrayLike | None = None) -> None:
+        """Take constants and initial weights from training rows, where layers leave them to the data.
+
+        Layers that do are ``Standardize(n_in)`` and ``Rescale()`` without mean and scale, and Dense layers with
+        ``init="unit_variance"`` or ``bias_init="he+5"``. They adapt one after the other, each to the rows as the layers
+        before it give them in prediction, block by block. What is set already stays as it is: a second call does
+        nothing. :func:`fullyconnected.fit` does the same with its rows before the first training.
+
+        Parameters
+        ----------
+        x : array (rows, ...), or sparse matrix of SciPy
+            Training rows, as in :meth:`predict`; one or more.
+        sample_weight : array (rows,), optional
+            Weights of the rows, 0 or more; rows of weight 0 are left out.
+        t : array (rows,) or (rows, n_out), optional
+            Targets, which a network that ends in ``Rescale()`` needs.
+
+        Raises
+        ------
+        ShapeError, InputTypeError, DataError, ConfigError
+            For rows, weights or targets that cannot be used, and for initial weights that are not finite.
+
+        Examples
+        --------
+        >>> net = Network([Dense(2, 3, "relu", init="unit_variance"), Dense(3, 1)], seed=0)
+        >>> net.unset
+        ('dense_1',)
+        >>> net.adapt([[0.0, 1.0], [2.0, -1.0], [1.0, 3.0]])
+        >>> net.unset, net.predict([[1.0, 1.0]]).shape
+        ((), (1, 1))
+        """
+        from fullyconnected.program.data import as_source
+
+        same_columns(self.columns.x, columns_of(x), "x", "net.columns.x")
+        source = as_source(x, self.program, self.dtype, sparse=True)
+        weights = None if sample_weight is None else as_weights(sample_weight, len(source))
+        targets = None
+        if t is not None:
+            given = same_rows(len(source), as_array(t, "t"), "t")
+            require_finite(given, "t", self.dtype)
+            targets = in_dtype(as_outputs(given, self.n_out), self.dtype)
+        if self.unset:
+            self.adapt_checked(source, weights, targets)
+            self.columns = self.columns._replace(x=self.columns.x or columns_of(x))
+
+    def adapt_to(self, data: Data) -> Callable[[], None]:
+        """Adapt to the rows of a checked data set and, at the end, to its targets; what is returned undoes it."""
+        last = self.program.operations[-1]
+        if last.layer.unset and last.layer.adapts_to_targets and not data.loss.link.is_identity:
+            raise ConfigError(
+                f"{last.name}, {last.layer!r:.80}, takes its constants from the targets, but {data.loss!r:.80} takes "
+                f"{data.loss.link.takes}, no estimates of the targets: leave it out, or give it mean and scale"
+            )
+        return self.adapt_checked(data.x, data.sample_weight, data.t)
+
+    def adapt_checked(self, x: Source, weights: Array | None, targets: Array | None) -> Callable[[], None]:
+        """Adapt to checked rows, and return a function that undoes it."""
+        from fullyconnected.program.adapting import adapted
+
+        theta = self._theta.copy()
+        undo = self.take(adapted(self.layers, theta, self._state, x, weights, targets, self._seed or 0), theta)
+        try:
+            self._require_finite()
+        except ConfigError:
+            undo()
+            raise ConfigError(
+                f"initial weights that are drawn from the training rows are not all finite in {self.dtype}: the rows "
+                f"are too large for it. Begin the network with fc.Standardize({self.n_in})"
+            ) from None
+        return undo
+
+    def take(self, layers: tuple[Layer, ...], theta: Array) -> Callable[[], None]:
+        """Take adapted layers and parameters in place of the network's own, and return a function that undoes it."""
+        before = self.layers, self._theta.copy(), self._seed
+        self._set(layers, theta, None)
+        return lambda: self._set(*before)
+
+    def _set(self, layers: tuple[Layer, ...], theta: Array, seed: int | None) -> None:
+        """Replace the layers by others with the same parameters, and set these."""
+        self._theta[...], self._seed = theta, seed
+        if layers is not self.layers:
+            self.layers, self.program = layers, Program(layers)
+        self._make_views()
+
     def get_weights(self, layout: str = "in,out") -> list[Array]:
         """Return copies of all parameter arrays, W as (n_in, n_out), or as (n_out, n_in) for layout ``"out,in"``."""
         transposed = _is_transposed(layout)
+        if np.isnan(self._theta).any():
+            self.require_set()
         views = ((tensor.of(self._theta), transposed and tensor.param.matrix) for tensor in self.program.tensors)
         return [(a.swapaxes(-1, -2) if turn else a).copy() for a, turn in views]
 
@@ -604,7 +727,7 @@ class Network:
         """
         from fullyconnected.program.summary import summarise
 
-        return summarise(self.program, self.dtype, width)
+        return summarise(self.program, self.dtype, width, self.unset)
 
     def save(self, path: PathLike) -> None:
         """Write the network to a file, by default of the safetensors format; an old file is replaced in one step.
@@ -612,12 +735,13 @@ class Network:
         Raises
         ------
         ConfigError
-            For parameters that are not finite, or a layer or activation that a file cannot hold.
+            For parameters that are not finite or not set, or a layer or activation that a file cannot hold.
         OSError
             If the file cannot be written, or is marked read-only.
         """
         from fullyconnected.files import Model, write_model  # here, since training and prediction do not need it
 
+        self.require_set()
         write_model(path, Model(self.layers, self._theta, self._state, columns=self.columns, loss=self._loss))
 
     def copy(self) -> Network:
@@ -634,14 +758,16 @@ class Network:
         state: Array,
         columns: Columns = UNNAMED,
         loss: Loss | Mapping[str, object] | None = None,
+        seed: int | None = None,
     ) -> Network:
-        """Return a network that uses the given vectors without copying them."""
-        net = cls.__new__(cls)
-        net.__setstate__({"layers": layers, "theta": theta, "state": state, "columns": columns, "loss": loss})
+        """Return a network that uses the given vectors without copying them; ``seed`` is for parameters not yet set."""
+        net, vectors = cls.__new__(cls), {"theta": theta, "state": state}
+        net.__setstate__({"layers": layers, **vectors, "columns": columns, "loss": loss, "seed": seed})
         return net
 
     def _parts(self) -> dict[str, Any]:
-        return {"layers": self.layers, "theta": self._theta, "state": self._state, "columns": self.columns}
+        vectors = {"theta": self._theta, "state": self._state}
+        return {"layers": self.layers, **vectors, "columns": self.columns, "seed": self._seed}
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self._parts(), "loss": {"unknown": type(self._loss).__name__}}
@@ -654,6 +780,7 @@ class Network:
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
         self.layers, self.columns = saved["layers"], saved.get("columns", UNNAMED)
+        self._seed = saved.get("seed")
         self._loss = saved.get("loss")
         with suppress(Exception):  # the class of the loss may not exist in this process
             self._loss = pickle.loads(saved.get("pickled_loss", b""))

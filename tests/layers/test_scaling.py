@@ -109,7 +109,7 @@ class TestRobust:
         np.testing.assert_array_equal(layer.mean, middle)
         np.testing.assert_array_equal(layer.scale[:3], (high - low)[:3])
         assert layer.scale[3] == 0.5 * (1e15 - 0.1)  # the quartiles are equal, and the range is not 0
-        assert fc.Standardize.fit(np.full((9, 1), 7.0), robust=True) == fc.Standardize(1, mean=7.0)
+        assert fc.Standardize.fit(np.full((9, 1), 7.0), robust=True) == fc.Standardize(1, mean=7.0, robust=True)
 
     def test_weights(self):
         w = RNG.integers(0, 4, 61)
@@ -385,7 +385,7 @@ class TestEverythingElse:
         for epochs in (2, 4):
             fc.fit(parts, X, T, "huber", epochs=epochs, checkpoint=tmp_path / "run.safetensors", **settings)
         assert whole.theta.tobytes() == parts.theta.tobytes()
-        other = fc.Network([fc.Standardize(4), *whole.layers[1:]], seed=0)
+        other = fc.Network([fc.Standardize(4, 0.0), *whole.layers[1:]], seed=0)
         with pytest.raises(errors.CheckpointError, match="layer 0"):
             fc.fit(other, X, T, "huber", epochs=5, checkpoint=tmp_path / "run.safetensors", warn=False, **settings)
 

@@ -129,6 +129,7 @@ def check_gradients(
         subject = _of_loss(obj, x, t, sample_weight)
     elif isinstance(obj, Network | Layer):
         net = obj if isinstance(obj, Network) else _around(obj, x, rng)
+        net.require_set()
         x = net.layers[0].example_rows(rng, 5) if x is None else x
         if loss is None and not isinstance(obj, Network):
             loss, t = Projection(), rng.normal(size=(np.shape(x)[0], net.n_out))
@@ -149,6 +150,9 @@ def _around(layer: Layer, x: Any, rng: np.random.Generator) -> Network:
     if layer.n_in is None and x is not None:
         layer = layer.with_input_width(math.prod(np.shape(x)[1:]))
     net = Network([layer], dtype=np.float64, seed=0)
+    if net.unset:  # what adapts does so to these rows, or to targets that are as good as any
+        x = layer.example_rows(rng, 5) if x is None else x
+        net.adapt(x, t=rng.normal(size=(np.shape(x)[0], net.n_out)))
     net.theta += rng.normal(0, 0.1, net.n_params)
     return net
 

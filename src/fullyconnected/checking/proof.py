@@ -42,20 +42,26 @@ class Case:
         loss: Loss = LOSSES.classes[self.loss].example(self.n_out) if self.weighted else LOSSES.build(self.loss)
         net = Network(list(self._layers()), dtype=np.float64, seed=0)
         x = net.layers[0].example_rows(rng, ROWS)
-        net.theta += rng.normal(0, 0.1, net.n_params)  # a parameter of 0 or 1 would hide a missing factor
+        noise = rng.normal(0, 0.1, net.n_params)  # a parameter of 0 or 1 would hide a missing factor
         t: Array = loss.example_targets(rng, ROWS, self.n_out)
         weights = rng.uniform(0.5, 2, ROWS) if self.weighted else None
+        net.adapt(x, weights)
+        net.theta += noise
         return check_gradients(net, x, t, loss, l2=self.l2, sample_weight=weights, train=self.train, seed=1)
 
     def _layers(self) -> Iterator[Layer]:
         activation: ActivationFunction = ACTIVATIONS.build(self.activation)
-        if self.layer == Dense.name:
+        if self.layer == Dense.name and self.weighted:  # half of the networks adapt to the rows and their weights
+            yield Dense(N_IN, WIDTH, activation, init="unit_variance", bias_init="he+5")
+        elif self.layer == Dense.name:
             yield Dense(N_IN, WIDTH, activation)
         elif self.layer == Activation.name:
             yield Dense(N_IN, WIDTH)
             yield Activation(activation)
         elif LAYERS.classes[self.layer].reads_raw:
-            yield (first := LAYERS.classes[self.layer].example(N_IN))
+            first, unset = LAYERS.classes[self.layer].example(N_IN), LAYERS.classes[self.layer].example_unset(N_IN)
+            first = unset if self.weighted and unset is not None else first
+            yield first
             yield Dense(int(first.n_out or 0), WIDTH, activation)
         else:
             yield Dense(N_IN, WIDTH, activation)

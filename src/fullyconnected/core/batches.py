@@ -1,15 +1,34 @@
-"""The order of the rows in an epoch, and its batches."""
+"""The order of the rows in an epoch, its batches, and what a layer sees of all training rows."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from fullyconnected.core.arrays import Array
 from fullyconnected.core.randomness import SHUFFLE, generator
 
-__all__ = ["batches", "epoch_order", "n_batches"]
+__all__ = ["TrainingRows", "batches", "epoch_order", "n_batches"]
 
 Rows = np.ndarray[Any, np.dtype[np.intp]]
+
+
+class TrainingRows(Protocol):
+    """The rows that reach a layer, which are read in blocks, never all at once: what ``Layer.adapt`` is given."""
+
+    shape: tuple[int, ...]
+
+    def blocks(self) -> Iterator[tuple[int, Array]]:
+        """Yield all rows in blocks of bounded size, each with the number of its first row; only to be read."""
+        ...
+
+    def taken(self, rows: Rows, dtype: type[np.floating]) -> Array:
+        """Return a copy of some rows, cast to ``dtype``."""
+        ...
+
+    def held(self) -> object:
+        """Return the array or the sparse matrix that holds these very rows, or None if they are computed."""
+        ...
 
 
 def epoch_order(rows: int, seed: int, epoch: int, *, shuffle: bool) -> Rows:

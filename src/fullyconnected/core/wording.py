@@ -1,6 +1,8 @@
 """Text from outside (names of layers, columns and files, labels), made safe to show anywhere."""
 
-__all__ = ["in_ascii", "line_width", "printable"]
+from collections.abc import Iterable
+
+__all__ = ["in_ascii", "in_words", "line_width", "printable"]
 
 
 def printable(text: object) -> str:
@@ -28,6 +30,16 @@ def in_ascii(text: str) -> str:
     'gr\\xf6\\xdfe'
     """
     return text if text.isascii() else text.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def in_words(names: Iterable[str]) -> str:
+    """Return a list as it is said.
+
+    >>> in_words(["a"]), in_words(["a", "b"]), in_words(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def line_width() -> int:

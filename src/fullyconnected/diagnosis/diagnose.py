@@ -108,6 +108,9 @@ def diagnose(
             same_columns(names, columns_of(x), "x", "estimator.feature_names_in_")
         t = _encoded(estimator, t, net, loss)
     data = check_data(net.program, net.dtype, x, t, loss, columns=net.columns, sparse=True)
+    if net.unset:  # its first training would begin so
+        net = net.copy()
+        net.adapt_to(data)
     curves = _history(history, estimator)
     found = examine(net, data, curves, names)
     findings = found.findings

@@ -114,10 +114,10 @@ def sampled(data: Data, program: Program, dtype: np.dtype[Any], most: int) -> Da
 def _is_trained(net: Network) -> bool:
     """Whether training seems to have changed the network: biases and gains are no longer those of a new one.
 
-    These begin with the same values in each network, unless ``bias_init`` is random.
+    These begin with the same values in each network, unless ``bias_init`` is random, or depends on the training rows.
     """
-    others = [tensor for tensor in net.program.tensors if not tensor.param.decays]
+    new = Network(net.layers, dtype=net.dtype, seed=0).theta
+    others = [tensor for tensor in net.program.tensors if not tensor.param.decays and np.isfinite(tensor.of(new)).all()]
     if not others:
         return net.loss is not None
-    new = Network(net.layers, dtype=net.dtype, seed=0).theta
     return any(not np.array_equal(tensor.of(new), tensor.of(net.theta)) for tensor in others)

@@ -184,14 +184,19 @@ class NumpyTrainer:
             clip(gradient, self.task.max_grad_norm)
 
 
-def blas_threads(n_threads: int | None) -> AbstractContextManager[Any]:
-    """Return a context in which NumPy's matrix products use ``n_threads`` threads."""
+def blas_threads(n_threads: int | None, *, or_any: bool = False) -> AbstractContextManager[Any]:
+    """Return a context in which NumPy's matrix products use ``n_threads`` threads.
+
+    That needs threadpoolctl, which the native engine does without; ``or_any`` takes any number if it is missing.
+    """
     if n_threads is None:
         return nullcontext()
     n_threads = count("n_threads", n_threads)
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:
+        if or_any:
+            return nullcontext()
         raise missing("threadpoolctl", "threads", "n_threads with the NumPy engine") from None
     return threadpool_limits(n_threads, user_api="blas")
 

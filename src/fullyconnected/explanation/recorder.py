@@ -122,6 +122,7 @@ def recorded(
             f"{type(rule).__name__} evaluates the loss many times in a step; give an optimizer such as fc.SGD(0.1)"
         )
     data = check_data(net.program, net.dtype, x, t, loss, sample_weight, columns=net.columns)
+    net.require_set()
     l2, seed = number("l2", l2), as_seed(seed)
     step = number("step", STEP if step is None else step, above=True)
     if factors is not None and not isinstance(factors, Factors):

@@ -72,6 +72,9 @@ def build_model(description: Any, tensors: dict[str, Array]) -> Model:
         program = Program(layers)
     except Exception as error:  # a user's class may raise anything
         raise FileFormatError(f"its layers do not form a network: {error!s:.600}") from error
+    if program.unset:
+        name = next(op.name for op in program.operations if op.layer.unset)
+        raise FileFormatError(f"{name} has no constants: a network is saved with those of its training rows")
     try:
         loss = build_loss(described)
         if isinstance(loss, Loss):

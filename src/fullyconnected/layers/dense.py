@@ -12,6 +12,7 @@ from fullyconnected import initializers
 from fullyconnected.activations import activation
 from fullyconnected.base import ActivationFunction, Layer, Param
 from fullyconnected.core.arrays import Array, BufferSpecs, Cache, Views
+from fullyconnected.core.batches import TrainingRows
 from fullyconnected.core.checks import count
 from fullyconnected.core.settings import settings
 from fullyconnected.errors import ConfigError, InputTypeError
@@ -41,7 +42,9 @@ class Dense(Layer):
         Initial values: a name (``"he_normal"``), a standard deviation, or a function
         ``(rng, shape, fan_in, fan_out) -> array``. ``init=None`` goes by the activation: ``he_normal`` for
         relu, leaky_relu, elu, gelu, silu and mish, ``lecun_normal`` for selu, else ``glorot_uniform``, or what
-        ``suited_init`` of an activation of your own says.
+        ``suited_init`` of an activation of your own says. ``init="unit_variance"`` and ``bias_init="he+5"`` depend on
+        the training rows, and are drawn by :meth:`Network.adapt` or at the start of the first training: weights with
+        which z of each unit has standard deviation 1, and biases with which z = 0 goes through the midst of the rows.
 
     Shapes
     ------
@@ -119,6 +122,14 @@ class Dense(Layer):
         p.W = initializers.draw(self.init, rng, (self.n_in, self.n_out), self.n_in, self.n_out)
         if self.bias:
             p.b = initializers.draw(self.bias_init, rng, (self.n_out,), self.n_in, self.n_out)
+
+    def adapt(self, p: Views, rows: TrainingRows, weights: Array, rng: np.random.Generator) -> Layer:
+        if np.isnan(p.W).any():
+            p.W = initializers.WEIGHTS_FROM_ROWS[str(self.init)](rng, p.W.shape, rows, weights)
+        if self.bias and np.isnan(p.b).any():
+            W = p.W.astype(np.float64)
+            p.b = initializers.BIASES_FROM_ROWS[str(self.bias_init)](rng, W, rows, weights)
+        return self
 
     def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
         f = self.activation

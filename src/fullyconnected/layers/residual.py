@@ -1,7 +1,8 @@
 """The residual block ``y = x + F(x)``. Its operations are the layers of F, and an addition that also reads x."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar, Self
 
 from fullyconnected.base import Layer, check_layer
 from fullyconnected.core.arrays import Array, Cache, Views
@@ -99,6 +100,9 @@ class Residual(SameWidth):
 
     def steps(self) -> Iterable[Layer]:
         return (*self.layers, Add(n_in=self.width))
+
+    def with_steps(self, steps: Sequence[Layer]) -> Self:
+        return replace(self, layers=tuple(steps[:-1]))
 
 
 @settings

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from fullyconnected.base import Layer
 from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Views
+from fullyconnected.core.batches import TrainingRows
 from fullyconnected.core.checks import as_array, as_rows, as_weights, count, flag, require_finite, rows_of
-from fullyconnected.core.settings import settings
+from fullyconnected.core.settings import LATER, settings
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import ConfigError, DataError, ShapeError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Rescale", "Standardize"]
 
 BLOCK = 1 << 20  # entries of data that are converted at a time
+KEPT = 1 << 23  # entries of columns that are kept at a time for their quantiles
 SHOWN = 3  # constants in a repr, of more than twice as many
 FAR = 1e100  # the smooth clip takes what is farther from 0 for this, so that its square does not overflow
 NOISE = 4 * np.finfo(np.float64).eps  # a column that varies by no more, relative to its entries, is constant
@@ -30,14 +32,20 @@ F64: np.dtype[Any] = np.dtype(np.float64)
 
 @settings
 class Scaling(Layer):
-    """The constants of Standardize and Rescale; a number stands for all columns."""
+    """The constants of Standardize and Rescale; a number stands for all columns. Without any, ``adapt`` sets them."""
 
     n_in: int | None = None
-    mean: ArrayLike = 0.0  # numbers for each column in the end: a tuple of float
-    scale: ArrayLike = 1.0
+    mean: ArrayLike | None = None  # numbers for each column in the end: a tuple of float
+    scale: ArrayLike | None = None
 
     def __post_init__(self) -> None:
         what, widths = type(self).__name__, {} if self.n_in is None else {"n_in": count("n_in", self.n_in)}
+        if self.mean is None and self.scale is None and (widths or not self.reads_raw):
+            object.__setattr__(self, "n_in", widths.get("n_in"))  # else the width is that of the layer before
+            return
+        for name, usual in (("mean", 0.0), ("scale", 1.0)):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, usual)
         given = {name: as_array(getattr(self, name), f"{name} of {what}") for name in ("mean", "scale")}
         for name, a in given.items():
             if a.ndim > 1:
@@ -51,7 +59,7 @@ class Scaling(Layer):
             told = " and ".join(f"{name} {n}" for name, n in widths.items()) or "it has neither n_in nor a list"
             raise ShapeError(
                 f"{what} takes a number of columns, n_in, or a mean or scale for each of them: {told}. From data: "
-                f"{what}.fit(x)"
+                f"{what}.fit(x), or {what}(n_in) in a network that is trained or adapts"
             )
         n = next(iter(widths.values()))
         # plain numbers of float64, which files hold exactly; the engines make arrays of them once
@@ -66,13 +74,28 @@ class Scaling(Layer):
             some = values if len(values) <= 2 * SHOWN else values[:SHOWN]
             return f"({', '.join(map(repr, some))}{', ...' * (len(some) < len(values))})"
 
-        others = "".join(f", {name}=True" for name in ("clip", "missing") if getattr(self, name, False))
-        return in_ascii(f"{type(self).__name__}({self.n_in}, mean={told(self.mean)}, scale={told(self.scale)}{others})")
+        given = [] if self.n_in is None else [f"{self.n_in}"]
+        given += [] if self.unset else [f"mean={told(self.mean)}", f"scale={told(self.scale)}"]
+        given += [f"{name}=True" for name in ("robust", "clip", "missing") if getattr(self, name, False)]
+        return in_ascii(f"{type(self).__name__}({', '.join(given)})")
 
     @property
     def n_out(self) -> int | None:
         """The number of outputs, which is the number of inputs."""
         return self.n_in
+
+    @property
+    def unset(self) -> bool:
+        """Whether its constants are still to be taken from training rows."""
+        return self.mean is None
+
+    def with_input_width(self, n_in: int) -> Self:
+        return replace(self, n_in=n_in) if self.n_in is None else super().with_input_width(n_in)
+
+    def adapt(self, p: Views, rows: TrainingRows, weights: Array, rng: np.random.Generator) -> Self:
+        held, how = rows.held(), {name: getattr(self, name, False) for name in ("robust", "missing")}
+        mean, scale = _constants(rows if held is None else held, weights, **how)
+        return replace(self, mean=mean, scale=scale)
 
     @classmethod
     def example(cls, n: int) -> Self:
@@ -104,16 +127,25 @@ class Scaling(Layer):
         >>> Standardize.fit([[1.0, 5.0], [3.0, 5.0]])
         Standardize(2, mean=(2.0, 5.0), scale=1.0)
         """
-        return cls(None, *_mean_and_deviation(x, sample_weight, missing=False))
+        return cls(None, *_constants(x, sample_weight))
 
     def cache(self, rows: int) -> BufferSpecs:
-        constants = {name: Buffer((), np.float64, np.array(getattr(self, name))) for name in ("mean", "scale")}
+        unknown = np.full(int(self.n_in or 0), np.nan)  # until the layer adapts, nothing can be computed
+        given = {name: unknown if self.unset else np.array(getattr(self, name)) for name in ("mean", "scale")}
+        constants = {name: Buffer((), np.float64, value) for name, value in given.items()}
         return {"d": Buffer((rows, int(self.n_in or 0)), np.float64), **constants}
+
+
+def _constants(
+    x: Any, sample_weight: ArrayLike | None, *, robust: bool = False, missing: bool = False
+) -> tuple[Array, Array]:
+    """Return the mean and the scale of each column of data."""
+    return (_middle_and_spread if robust else _mean_and_deviation)(x, sample_weight, missing=missing)
 
 
 def _columns_and_weights(x: Any, sample_weight: ArrayLike | None, *, missing: bool) -> tuple[int, Array]:
     """Return the number of columns of data, and the weight of each row, 1 if none are given."""
-    shape = x.shape if hasattr(x, "tocsr") else as_array(x, "x", missing=missing).shape
+    shape = x.shape if hasattr(x, "tocsr") or hasattr(x, "held") else as_array(x, "x", missing=missing).shape
     n = math.prod(shape[1:])
     return n, np.ones(rows_of(shape, n)) if sample_weight is None else as_weights(sample_weight, shape[0])
 
@@ -148,9 +180,7 @@ def _middle_and_spread(x: Any, sample_weight: ArrayLike | None, *, missing: bool
     """Return the median and the distance of the quartiles of each column; half the range where that is 0."""
     n, w = _columns_and_weights(x, sample_weight, missing=missing)
     middle, spread = np.zeros(n), np.ones(n)
-    columns = x.tocsc() if hasattr(x, "tocsc") else as_rows(x, n, missing=missing)
-    for j in range(n):
-        column = columns[:, [j]]
+    for j, column in enumerate(_each_column(x, n, missing)):
         share, cells = next(_blocks(column, w, 1, missing, len(w)))
         there = share[:, 0] > 0
         if not there.any():
@@ -159,6 +189,18 @@ def _middle_and_spread(x: Any, sample_weight: ArrayLike | None, *, missing: bool
         ends = cells[there, 0].min(), cells[there, 0].max()
         spread[j] = (high - low) or 0.5 * ends[1] - 0.5 * ends[0] or 1.0
     return middle, spread
+
+
+def _each_column(x: Any, n: int, missing: bool) -> Iterator[Any]:
+    """Yield each column of data (rows, 1); rows that are computed are gone through again for every few columns."""
+    if hasattr(x, "held"):
+        some = max(1, KEPT // x.shape[0])
+        for first in range(0, n, some):
+            kept = np.concatenate([np.array(block[:, first : first + some], F64) for _, block in x.blocks()])
+            yield from (kept[:, [j]] for j in range(kept.shape[1]))
+    else:
+        columns = x.tocsc() if hasattr(x, "tocsc") else as_rows(x, n, missing=missing)
+        yield from (columns[:, [j]] for j in range(n))
 
 
 def _quantiles(values: Array, w: Array, q: tuple[float, ...]) -> Array:
@@ -175,19 +217,24 @@ def _blocks(x: Any, w: Array, n: int, missing: bool, size: int = 0) -> Iterator[
 
     Entries that are NaN, if they may be missing, become 0 and weigh 0.
     """
-    size = size or max(1, BLOCK // max(1, n))
-    x = x.tocsr() if hasattr(x, "tocsr") else as_array(x, "x", missing=missing)
-    for start in range(0, len(w), size):
-        block = x[start : start + size]
-        rows = as_rows(block.toarray() if hasattr(block, "toarray") else block, n)
+    for start, block in x.blocks() if hasattr(x, "held") else _slices(x, size or max(1, BLOCK // max(1, n)), missing):
+        rows = as_rows(block, n)
         require_finite(rows, "x", F64, start, missing=missing)
-        counts = np.flatnonzero(w[start : start + size])
+        counts = np.flatnonzero(w[start : start + len(rows)])
         if len(counts):
             share, rows = w[start + counts, None], rows[counts].astype(F64, copy=False)
             if missing:
                 gone = np.isnan(rows)
                 share, rows = np.where(gone, 0.0, share), np.where(gone, 0.0, rows)
             yield share, rows
+
+
+def _slices(x: Any, size: int, missing: bool) -> Iterator[tuple[int, Array]]:
+    """Yield the rows of an array or of a sparse matrix in blocks, each with the number of its first row."""
+    x = x.tocsr() if hasattr(x, "tocsr") else as_array(x, "x", missing=missing)
+    for start in range(0, x.shape[0], size):
+        block = x[start : start + size]
+        yield start, block.toarray() if hasattr(block, "toarray") else block
 
 
 @settings
@@ -208,11 +255,15 @@ class Standardize(Scaling):
     n_in : int, optional
         The number of columns; None takes it from the length of mean or scale.
     mean, scale : float, or sequence of float
-        One for each column, or one for all; scale is positive. :meth:`fit` takes them from data.
+        One for each column, or one for all; scale is positive. If neither is given, they are taken from the training
+        rows: :func:`fullyconnected.fit` does so once, at the start of the first training, or :meth:`Network.adapt`.
+        If one is given, the other is mean 0 or scale 1.
     clip : bool
         Whether far values are brought near by the smooth clip.
     missing : bool
         Whether NaN is a missing value; else it is refused.
+    robust : bool
+        Whether constants of the training rows are the median and the distance of the quartiles, as in :meth:`fit`.
 
     Shapes
     ------
@@ -234,6 +285,10 @@ class Standardize(Scaling):
     >>> net = fc.Network([begins, fc.Dense(2, 1, init="ones")])
     >>> net.predict([[5.0], [np.nan]]).tolist()
     [[1.0], [1.0]]
+    >>> net = fc.Network([fc.Standardize(2), fc.Dense(2, 1, init="ones")])
+    >>> net.adapt(x)
+    >>> net.layers[0] == fc.Standardize.fit(x)
+    True
 
     Source: LeCun, Bottou, Orr and Mueller, "Efficient backprop", 1998, section 4.3; the smooth clip and the robust
     scale: Holzmueller, Grinsztajn and Steinwart, "Better by default", 2024, section 3.
@@ -241,13 +296,14 @@ class Standardize(Scaling):
 
     clip: bool = False
     missing: bool = False
+    robust: bool = field(default=False, metadata=LATER, kw_only=True)
 
     name: ClassVar[str] = "standardize"
     reads_raw: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("clip", "missing"):
+        for name in ("clip", "missing", "robust"):
             object.__setattr__(self, name, flag(f"{name} of Standardize", getattr(self, name)))
 
     @property
@@ -293,15 +349,18 @@ class Standardize(Scaling):
         Examples
         --------
         >>> Standardize.fit([[1.0], [2.0], [3.0], [4.0], [1000.0]], robust=True, clip=True)
-        Standardize(1, mean=3.0, scale=2.0, clip=True)
+        Standardize(1, mean=3.0, scale=2.0, robust=True, clip=True)
         """
-        missing = flag("missing", missing)
-        of = _middle_and_spread if flag("robust", robust) else _mean_and_deviation
-        return cls(None, *of(x, sample_weight, missing=missing), clip=clip, missing=missing)
+        constants = _constants(x, sample_weight, robust=flag("robust", robust), missing=flag("missing", missing))
+        return cls(None, *constants, clip=clip, missing=missing, robust=robust)
 
     @classmethod
     def example(cls, n: int) -> Self:
         return replace(super().example(n), clip=True, missing=True)
+
+    @classmethod
+    def example_unset(cls, n: int) -> Self:
+        return cls(n, robust=True, clip=True, missing=True)
 
     def example_rows(self, rng: np.random.Generator, rows: int) -> Array:
         x = super().example_rows(rng, rows)
@@ -368,13 +427,16 @@ class Standardize(Scaling):
 class Rescale(Scaling):
     """Bring each column to the unit of the targets, the inverse of Standardize: ``y = mean + scale * x``.
 
-    dx = scale * dy. After the last layer, ``Rescale.fit(t)`` gives outputs in the unit of the targets ``t``, while the
-    layers before it work with numbers of about 1. mean and scale are float64 constants, as in :class:`Standardize`.
+    dx = scale * dy. After the last layer, ``Rescale()`` gives outputs in the unit of the targets, while the layers
+    before it work with numbers of about 1. mean and scale are float64 constants, as in :class:`Standardize`.
 
     Parameters
     ----------
-    n_in, mean, scale
-        As in :class:`Standardize`.
+    n_in : int, optional
+        The number of columns; None takes it from the length of mean or scale, or from the previous layer.
+    mean, scale : float, or sequence of float
+        As in :class:`Standardize`, but if neither is given, they are those of the targets of the training rows, and the
+        layer stands at the end. ``Rescale.fit(t)`` takes them from targets ``t``.
 
     Shapes
     ------
@@ -390,9 +452,14 @@ class Rescale(Scaling):
     >>> import fullyconnected as fc
     >>> fc.Network([fc.Dense(1, 1, init="ones"), fc.Rescale(mean=[200.0], scale=[50.0])]).predict([[2.0]]).tolist()
     [[300.0]]
+    >>> net = fc.Network([fc.Dense(1, 1, init="ones"), fc.Rescale()])
+    >>> net.adapt([[1.0], [2.0]], t=[100.0, 300.0])
+    >>> net.layers[1]
+    Rescale(1, mean=200.0, scale=100.0)
     """
 
     name: ClassVar[str] = "rescale"
+    adapts_to_targets: ClassVar[bool] = True
 
     def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
         c.xp.multiply(x, c.scale, out=c.d)

@@ -157,11 +157,6 @@ def describe(parts: Iterable[Part], n_in: int) -> tuple[Operation, ...]:
                 raise ConfigError(f"two layers, or parameters of theirs, are called {each}: give a class another name")
         copies = count(f"copies({given[0]}) of {name}", layer.copies(given[0]))
         operations.append(Operation(name, kind_of(layer), layer, reads, number, given[0], copies, params, state))
-    if operations[-1].copies != 1:
-        raise ConfigError(
-            f"{operations[-1].name} gives {operations[-1].copies} copies of each row; the output must have one: "
-            f"add a layer that makes one of them, such as their mean"
-        )
     return tuple(operations)
 
 

@@ -35,13 +35,27 @@ class Piece(NamedTuple):
 class Program:
     """The operations of a network, in order, and the table of its parameters. It never changes.
 
-    ``parts`` are the layers without their blocks; if given, they may be other ones that compute the same.
+    ``parts`` are the layers without their blocks; if given, they may be other ones that compute the same, or the first
+    of them.
     """
 
     def __init__(self, layers: Sequence[Layer], parts: Iterable[Part] | None = None) -> None:
         self.n_in = int(layers[0].n_in or 0)
         self.operations = operations = describe(flatten(layers) if parts is None else parts, self.n_in)
-        self.n_out = operations[-1].n_out
+        self.n_out = (last := operations[-1]).n_out
+        if parts is None and last.copies != 1:
+            raise ConfigError(
+                f"{last.name} gives {last.copies} copies of each row; the output must have one: add a layer that makes "
+                f"one of them, such as their mean"
+            )
+        if parts is None and (
+            early := [op.name for op in operations[:-1] if op.layer.unset and op.layer.adapts_to_targets]
+        ):
+            raise ConfigError(
+                f"{early[0]} would take its constants from the targets, and is not at the end of the network: give it "
+                f"mean and scale, or put it there"
+            )
+        self.unset = any(op.layer.unset for op in operations)  # whether constants are still to be taken from data
         self.tensors = tuple(tensor for op in operations for tensor in op.params)
         self.frozen: frozenset[str] = frozenset()  # the names of parameters that training leaves as they are
         self.state_tensors = tuple(tensor for op in operations for tensor in op.state)

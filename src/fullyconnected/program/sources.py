@@ -52,6 +52,10 @@ class Source:
         """Return a source of some rows, cast to ``dtype``."""
         return ArraySource(self.taken(rows, dtype))
 
+    def held(self) -> object:
+        """Return the array or the sparse matrix that holds these very rows; None if there is no such thing."""
+        return None
+
     def largest(self, rows: Rows) -> Array:
         """Return the largest magnitude in each column of some rows."""
         return np.abs(self.taken(rows, np.float64)).max(axis=0)
@@ -97,6 +101,9 @@ class ArraySource(Source):
     def blocks(self) -> Iterator[tuple[int, Array]]:
         """Yield the whole array as one block, since it is in memory anyway."""
         yield 0, self.array
+
+    def held(self) -> Array:
+        return self.array
 
 
 class SparseRows:
@@ -174,6 +181,9 @@ class SparseSource(Source):
 
     def part(self, rows: Rows, dtype: Any) -> "SparseSource":
         return SparseSource(self.csr[rows].astype(dtype))
+
+    def held(self) -> object:
+        return self.csr
 
     def largest(self, rows: Rows) -> Array:
         taken, found = self.csr[rows], np.zeros(self.shape[1])

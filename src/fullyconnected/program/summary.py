@@ -19,7 +19,7 @@ from fullyconnected.activations import FunctionPair
 from fullyconnected.base import ActivationFunction
 from fullyconnected.core.arrays import allocate
 from fullyconnected.core.checks import count
-from fullyconnected.core.wording import in_ascii, line_width, printable
+from fullyconnected.core.wording import in_ascii, in_words, line_width, printable
 from fullyconnected.program.description import Operation, Tensor
 from fullyconnected.program.program import Program
 
@@ -171,7 +171,7 @@ class _Table(NamedTuple):
     notes: list[tuple[str, str]]
 
 
-def _table(program: Program, dtype: np.dtype[Any]) -> _Table:
+def _table(program: Program, dtype: np.dtype[Any], unset: Sequence[str]) -> _Table:
     layers: list[tuple[str, ...]] = []
     weights, flops, known = 0, 0, True
     for op in program.operations:
@@ -202,6 +202,9 @@ def _table(program: Program, dtype: np.dtype[Any]) -> _Table:
         notes["not trained"] = f"{program.n_state:,} running statistics, which follow the batches of training"
     if constants := sum(2 * op.n_in for op in program.operations if op.kind in ("standardize", "rescale")):
         notes["constants"] = f"{constants:,} numbers of the data in float64, which training does not change"
+    if unset:
+        takes = f"{in_words(map(printable, unset))} {'takes' if len(unset) == 1 else 'take'}"
+        notes["unset"] = f"{takes} constants or initial weights from training rows: net.adapt(x), or fit, sets them"
     if not known:
         notes["-"] = "not known, and not counted"
     return _Table(
@@ -301,7 +304,7 @@ def _html(table: _Table) -> str:
     return found.encode("ascii", "xmlcharrefreplace").decode()
 
 
-def summarise(program: Program, dtype: np.dtype[Any], width: int | None = None) -> Summary:
+def summarise(program: Program, dtype: np.dtype[Any], width: int | None = None, unset: Sequence[str] = ()) -> Summary:
     """Return the summary of a program with parameters of ``dtype``, in lines of up to ``width`` characters.
 
     Parameters
@@ -310,6 +313,8 @@ def summarise(program: Program, dtype: np.dtype[Any], width: int | None = None) 
         The program of a network, and its dtype.
     width : int, optional
         1 or more; None takes the width of the terminal, or 80 if standard output is not a terminal.
+    unset : sequence of str
+        The names of operations that wait for training rows.
 
     Raises
     ------
@@ -338,5 +343,5 @@ def summarise(program: Program, dtype: np.dtype[Any], width: int | None = None) 
       FLOPs and 24 B a row, without the
       loss
     """
-    table, width = _table(program, dtype), line_width() if width is None else count("width", width)
+    table, width = _table(program, dtype, unset), line_width() if width is None else count("width", width)
     return Summary(_text(table, width), _html(table))

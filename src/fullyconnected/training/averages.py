@@ -1,7 +1,6 @@
 """The average of the weights of a run: what the run judges, and what its network has at its end."""
 
 import math
-from contextlib import nullcontext
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from fullyconnected.core.contracts import is_foreign
 from fullyconnected.engine.numpy_engine import blas_threads
 from fullyconnected.engine.state import Average, TrainingState
 from fullyconnected.engine.task import Task
-from fullyconnected.errors import ConfigError, MissingPackageError
+from fullyconnected.errors import ConfigError
 from fullyconnected.network import Network
 from fullyconnected.program.data import BatchLoader
 from fullyconnected.program.program import Program
@@ -119,11 +118,7 @@ def running_statistics(task: Task, theta: Array, seed: int, shuffle: bool) -> Ar
     workspace = Workspace(program, theta, running, most, loss=data.loss, source=data.x)
     loader, total, n = BatchLoader(data, workspace), np.zeros(program.n_state), 0
     order = epoch_order(len(data.x), seed, 0, shuffle=shuffle)
-    try:
-        threads = blas_threads(task.n_threads)
-    except MissingPackageError:  # the native engine trains without threadpoolctl
-        threads = nullcontext()
-    with threads, np.errstate(all="ignore"):
+    with blas_threads(task.n_threads, or_any=True), np.errstate(all="ignore"):
         for step, rows in enumerate(batches(order, task.batch_size, program.least_rows)):
             batch, share = loader.load(rows)
             if share:  # training, too, leaves out batches without weight

@@ -1,7 +1,8 @@
 """A run: the loop that trains epochs, evaluates and records them, and stops."""
 
+import os
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from math import inf, isnan
 from typing import Any, cast
 from zlib import crc32
@@ -15,6 +16,7 @@ from fullyconnected.core.checks import Columns, columns_of, duration, number
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.core.randomness import as_seed
 from fullyconnected.engine.choice import choose
+from fullyconnected.engine.numpy_engine import blas_threads
 from fullyconnected.engine.state import Best, TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.engine.updates import new_slots
@@ -22,7 +24,9 @@ from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, 
 from fullyconnected.metrics import METRICS, named
 from fullyconnected.network import Network
 from fullyconnected.optimizers import OPTIMIZERS, Adam
+from fullyconnected.program.adapting import is_filled_by
 from fullyconnected.program.data import Data, check_data, require_rows
+from fullyconnected.program.description import flatten
 from fullyconnected.training import progress as display
 from fullyconnected.training import scales, solver
 from fullyconnected.training.averages import Averaging, check
@@ -34,6 +38,8 @@ __all__ = ["Run"]
 
 class Run:
     """A network with its data and settings, all checked; iterating over it trains an epoch at a time."""
+
+    state: TrainingState
 
     def __init__(
         self,
@@ -71,6 +77,34 @@ class Run:
         self.greater_is_better = _greater_is_better(self.monitor, self.metrics, evaluated is self.validation)
         require_rows(net.program, self.rows, f"x of {self.rows} row(s)")
         require_rows(net.program, settings.batch_size, f"batch_size={settings.batch_size}")
+        self.default_monitor = default
+        undo = self.adapt_network() if net.unset else None
+        try:
+            self.begin(total)
+        except BaseException:
+            if undo is not None:  # a call that is refused changes nothing
+                undo()
+            raise
+        self.warning = self.look_at(x, t) if settings.warn and not self.state.epoch else ""
+
+    def adapt_network(self) -> Callable[[], None]:
+        """Let the network take constants and initial weights from the rows, or from the checkpoint that it has begun.
+
+        What is returned undoes it.
+        """
+        net, path = self.net, self.settings.checkpoint
+        if path is not None and os.path.isfile(path):
+            from fullyconnected.files import read_model
+
+            begun = read_model(path)
+            if is_filled_by(flatten(net.layers), flatten(begun.layers)) and begun.theta.dtype == net.dtype:
+                return net.take(begun.layers, begun.theta)
+        with blas_threads(self.settings.n_threads, or_any=True):
+            return net.adapt_to(self.data)
+
+    def begin(self, total: int | None) -> None:
+        """Prepare the training of the network as it is now, or resume it from its checkpoint."""
+        net, settings, default = self.net, self.settings, self.default_monitor
         program = net.program.for_training(settings.factors)
         self.task = Task(program, self.data, self.optimizer, **settings.those(Task._fields))
         _check_decay(self.task, settings)
@@ -122,7 +156,6 @@ class Run:
         if not solves:
             self.trainer = self.engine.trainer(self.task, self.state)
         self.stopped = "epochs"
-        self.warning = self.look_at(x, t) if settings.warn and not self.state.epoch else ""
 
     def identity(self) -> dict[str, Any]:
         """Return further values that must be the same when the run is resumed from a checkpoint."""

@@ -58,6 +58,12 @@ class Part(NamedTuple):
     b: Array | None = None
     dW: Array | None = None
     db: Array | None = None
+    unset: bool = False  # whether it waits for training rows, without which its constants or weights are unknown
+
+    @property
+    def said(self) -> str:
+        """The name of the operation in the title of its column."""
+        return f"{self.op.name} (unset)" if self.unset else self.op.name
 
 
 def draw(
@@ -133,6 +139,7 @@ def _of_network(net: Network, x: Any) -> Iterator[Part]:
     outputs: list[Array | None] = [None] * len(net.program.operations)
     first: Array | None = None
     if x is not None:
+        net.require_set()
         same_columns(net.columns.x, columns_of(x), "x", "net.columns.x")
         x = as_rows(x, net.n_in, missing=net.program.reads_raw)
         net.program.check_rows(x, "x", net.dtype)
@@ -144,7 +151,7 @@ def _of_network(net: Network, x: Any) -> Iterator[Part]:
     yield Part(net.program.operations[0], first, quantity="x", text="x")
     for i, (op, p, y) in enumerate(zip(net.program.operations, net.program.views(net.theta), outputs, strict=True)):
         W, b = getattr(p, "W", None), getattr(p, "b", None)
-        yield Part(op, y, quantity=f"{op.name}.y", text=f"y{i + 1}", W=W, b=b)
+        yield Part(op, y, quantity=f"{op.name}.y", text=f"y{i + 1}", W=W, b=b, unset=op.name in net.unset)
 
 
 def _of_trace(record: Trace) -> Iterator[Part]:
@@ -171,12 +178,12 @@ def _drawn(parts: Sequence[Part], show: Show, focus: str | None, rows: int, pref
         op = part.op
         function = getattr(getattr(op.layer, "activation", None), "name", "")
         if op.kind == "dense":
-            titles.append([f"{op.name} {function}".rstrip()])
+            titles.append([f"{part.said} {function}".rstrip()])
             units.append(part)
             dense.append(part)
         else:
             last = titles[-1][-1]
-            titles[-1][-1:] = [f"{last} {function}"] if op.kind == "activation" else [last, op.name]
+            titles[-1][-1:] = [f"{last} {function}"] if op.kind == "activation" else [last, part.said]
             units[-1] = part
         column[part.quantity] = len(units) - 1
     if not dense:
@@ -231,11 +238,13 @@ def _edges(part: Part, sources: list[int], targets: list[int], after: int) -> It
     for j, target in enumerate(targets, after):
         if part.b is not None:
             at: tuple[int, ...] = (target,)
-            yield Edge(0, j, _weight(part.b[at]), _at(part.b, at), _at(part.db, at), f"{part.op.name}.b[{target}]")
+            yield Edge(
+                0, j, _weight(part.b[at]), _known(part, part.b, at), _at(part.db, at), f"{part.op.name}.b[{target}]"
+            )
         for i, source in enumerate(sources, before):
             at = (source, target)
             quantity = f"{part.op.name}.W[{source},{target}]"
-            yield Edge(i, j, _weight(part.W[at]), _at(part.W, at), _at(part.dW, at), quantity)
+            yield Edge(i, j, _weight(part.W[at]), _known(part, part.W, at), _at(part.dW, at), quantity)
 
 
 def _weight(value: Any) -> float:
@@ -244,6 +253,11 @@ def _weight(value: Any) -> float:
 
 def _at(array: Array | None, at: tuple[int, ...]) -> str:
     return "" if array is None else shown(array[at])
+
+
+def _known(part: Part, array: Array, at: tuple[int, ...]) -> str:
+    """Return a weight or a bias, or nothing if it is still to be drawn."""
+    return "" if part.unset and np.isnan(array[at]) else _at(array, at)
 
 
 # --- the graph --------------------------------------------------------------------------------------------------------
