@@ -52,6 +52,8 @@ def networks(x: NDArray[np.float32], seeds: np.random.Generator) -> None:
     for dtype in (np.float32, np.float64):
         fc.mlp([2, 1], None, dtype=dtype)
     fc.Dense(2, 3, "relu", init=0.01, bias_init=lambda rng, shape, fan_in, fan_out: rng.normal(size=shape))
+    fc.Dense(2, 3, parametrization="ntk")
+    fc.Dense(2, 3, parametrization="npk")  # type: ignore[arg-type]
     assert_type(fc.Dense(2, 3, "relu").activation, fc.ActivationFunction | None)
     assert_type(fc.Activation("relu").activation, fc.ActivationFunction)
     fc.Residual([fc.LayerNorm(), fc.Scale(), fc.Dense(4, 4)])

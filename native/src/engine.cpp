@@ -80,6 +80,7 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
         op.function = named(functions, spec.function);
         op.n_in = spec.n_in, op.n_out = spec.n_out;
         op.setting = spec.setting, op.scale = spec.scale, op.momentum = spec.momentum;
+        op.factor = (T)spec.factor;
         op.bias = spec.bias;
         op.first = {spec.first_at, spec.first_size, spec.first_lr, spec.first_decay};
         op.second = {spec.second_at, spec.second_size, spec.second_lr, spec.second_decay};

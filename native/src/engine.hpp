@@ -23,7 +23,7 @@ const Entry<T>& entry_of(const Kernels& kernels) {
 struct OpSpec {
     std::string kind, function;
     ptrdiff_t n_in, n_out;
-    double setting, scale, momentum;
+    double setting, scale, momentum, factor;
     bool bias;
     ptrdiff_t first_at, first_size, second_at, second_size;  // in theta
     double first_lr, second_lr, first_decay, second_decay;   // factors

@@ -272,6 +272,7 @@ NB_MODULE(_native, m) {
         .def_rw("setting", &OpSpec::setting)
         .def_rw("scale", &OpSpec::scale)
         .def_rw("momentum", &OpSpec::momentum)
+        .def_rw("factor", &OpSpec::factor)
         .def_rw("bias", &OpSpec::bias)
         .def_rw("first_at", &OpSpec::first_at)
         .def_rw("first_size", &OpSpec::first_size)

@@ -76,6 +76,7 @@ struct Operation {
     Function function;
     double setting, scale;  // slope, or alpha; ELU's scale; Dropout's rate; the norms' epsilon
     double momentum;        // BatchNorm's
+    T factor;               // of Dense, on x W
     bool bias;
     Part first, second;             // W and b, or gamma and beta, or s
     T *running_mean, *running_var;  // BatchNorm's running state

@@ -103,7 +103,9 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
                 if block[-1].n_out != n:
                     block.append(fc.Dense(block[-1].n_out, n))
                 return fc.Residual(block)
-        return fc.Dense(n, draw(st.integers(1, width)), draw(activations), bias=draw(st.booleans()))
+        kind = draw(st.sampled_from(["standard", "standard", "ntk"]))
+        n_out, f = draw(st.integers(1, width)), draw(activations)
+        return fc.Dense(n, n_out, f, bias=draw(st.booleans()), parametrization=kind)
 
     def layers(draw: Any, n: int, inside: int) -> list[fc.Layer]:
         found: list[fc.Layer] = []

@@ -34,6 +34,10 @@ LAYERS = {
     "batch_norm": lambda n, f: [fc.BatchNorm(epsilon=0.01)],
     "scale": lambda n, f: [fc.Scale()],
     "rescale": lambda n, f: [fc.Rescale(n, 0.3, np.linspace(0.5, 2, n))],
+    "ntk": lambda n, f: [
+        fc.Dense(n, n + 2, f, parametrization="ntk"),
+        fc.Dense(n + 2, n, bias=False, parametrization="ntk"),
+    ],
     "residual": lambda n, f: [fc.Residual([fc.Dense(n, n + 3, f), fc.Dropout(0.2), fc.Dense(n + 3, n, bias=False)])],
     "nested": lambda n, f: [fc.Residual([fc.Residual([fc.Dense(n, n, f)]), fc.LayerNorm(epsilon=0.01)])],
 }

@@ -28,7 +28,7 @@ def altered(thing):
         elif isinstance(value, float):
             changes[each.name] = value / 2
         elif isinstance(value, str):
-            changes[each.name] = "uniform01"
+            changes[each.name] = {"parametrization": "ntk"}.get(each.name, "uniform01")
     return replace(thing, **changes) if changes else thing
 
 

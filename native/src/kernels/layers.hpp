@@ -52,14 +52,26 @@ FC_INLINE bool is_enough(ptrdiff_t rows, const Operation<T>& op) {
            rows * (op.n_in > op.n_out ? op.n_in : op.n_out) >= enough_numbers;
 }
 
+// Multiplies a tile by the factor of a dense layer, which is 1 for most.
+template <class T>
+FC_INLINE void multiply(T factor, Rows<T> tile, ptrdiff_t rows, ptrdiff_t n) {
+    if (factor == 1) return;
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        T* row = tile.data + i * tile.row;
+        each<T>(n, [&](Place<T> p) { p.put(row, p.get(row) * factor); });
+    }
+}
+
 template <class T>
 struct Activating {  // applied to each tile of the product of a dense layer
     ActivationParams<T> params;
     const T* bias;
     Rows<T> kept;
+    T factor;
 
     FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) const {}
     FC_INLINE void then(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Rows<T> tile) const {
+        multiply(factor, tile, rows, columns);
         activate(params, bias ? bias + j : nullptr, tile, offset(kept, i, j), rows, columns);
     }
 };
@@ -73,7 +85,7 @@ void dense_forward(ThreadContext<T>& context, const Operation<T>& op, const T* t
         const Range c = by_rows ? Range{0, op.n_out} : context.part(op.n_out, lanes<T>);
         const T* W = theta + op.first.at;
         const Rows<T> kept = offset(op.kept, r.from, c.from);
-        Activating<T> done = {params_of(op), op.bias ? theta + op.second.at + c.from : nullptr, kept};
+        Activating<T> done = {params_of(op), op.bias ? theta + op.second.at + c.from : nullptr, kept, op.factor};
         product<T>(r.to - r.from, c.to - c.from, op.n_in, {offset(op.x, r.from, 0).data, op.x.row, 1},
                    {W + c.from, op.n_out, 1}, offset(op.y, r.from, c.from), context.scratch, done, context.stop,
                    context.stop && context.thread == 0);
@@ -204,9 +216,11 @@ struct Deriving {  // applied to each tile of dL/dx: the derivative of the layer
     const Operation<T>* before_it;
     T* sums;
     ptrdiff_t from;  // the first column
+    T factor;
 
     FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) const {}
     FC_INLINE void then(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Rows<T> tile) const {
+        multiply(factor, tile, rows, columns);
         if (!before_it) return;
         const Operation<T>& op = *before_it;
         j += from;
@@ -223,6 +237,7 @@ struct Updating {  // applied to each tile of the gradient of W: the update of t
     ptrdiff_t at, row;  // the place of the product's first row in theta
     bool decays;
     double& l2_term;
+    T factor;
 
     // Prefetches what the update will read while the tile is computed: a row of a tile is in two or three cache lines.
     FC_INLINE void before(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns) const {
@@ -240,12 +255,23 @@ struct Updating {  // applied to each tile of the gradient of W: the update of t
     }
     FC_INLINE void then(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Rows<T> tile) const {
         V<T> l2_terms = {};
+        multiply(factor, tile, rows, columns);
         if (columns == row && tile.row == row) {  // whole rows of W are contiguous
             columns *= rows;
             rows = 1;
         }
         ::update<T>(update, at + i * row + j, row, {tile.data, tile.row}, rows, columns, decays, l2_terms);
         if (update.l2 != 0) l2_term += (double)sum<T>(l2_terms);
+    }
+};
+
+template <class T>
+struct Multiplying {  // applied to each tile of the gradient of W, where all of it is wanted
+    T factor;
+
+    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) const {}
+    FC_INLINE void then(ptrdiff_t, ptrdiff_t rows, ptrdiff_t, ptrdiff_t columns, Rows<T> tile) const {
+        multiply(factor, tile, rows, columns);
     }
 };
 
@@ -280,7 +306,7 @@ void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Ope
         T* sums = fuses && fuses->bias ? run.gradient + fuses->second.at : nullptr;
         if (sums) zero(sums + c.from, n);
         product<T>(rows, n, op.n_out, {op.dy.data, op.dy.row, 1}, {W, 1, op.n_out}, {op.dx.data + c.from, op.dx.row},
-                   context.scratch, Deriving<T>{fuses, sums, c.from}, context.stop, polls);
+                   context.scratch, Deriving<T>{fuses, sums, c.from, op.factor}, context.stop, polls);
     }
     const Matrix<const T> x = {op.x.data + c.from, 1, op.x.row}, dy = {op.dy.data, op.dy.row, 1};
     const bool learns = run.optimizer.rule == Rule::none || op.first.lr_factor != 0;
@@ -293,10 +319,11 @@ void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Ope
     if (fused && (tiny || op.first.size > kept_weights)) {
         const bool keeps = tiny || rows > longest_k;
         product<T>(n, op.n_out, rows, x, dy, {keeps ? dW : nullptr, op.n_out}, context.scratch,
-                   Updating<T>{*fused, at, op.n_out, decays, l2_term}, context.stop, polls);
+                   Updating<T>{*fused, at, op.n_out, decays, l2_term, op.factor}, context.stop, polls);
         return;
     }
-    product<T>(n, op.n_out, rows, x, dy, {dW, op.n_out}, context.scratch, Nothing<T>{}, context.stop, polls);
+    product<T>(n, op.n_out, rows, x, dy, {dW, op.n_out}, context.scratch, Multiplying<T>{op.factor}, context.stop,
+               polls);
     if (fused && !stopped(context.stop)) {  // one long loop is faster than many short ones
         V<T> l2_terms = {};
         update<T>(*fused, at, 0, {dW, 0}, 1, n * op.n_out, decays, l2_terms);

@@ -52,7 +52,7 @@ class Case:
     def _layers(self) -> Iterator[Layer]:
         activation: ActivationFunction = ACTIVATIONS.build(self.activation)
         if self.layer == Dense.name and self.weighted:  # half of the networks adapt to the rows and their weights
-            yield Dense(N_IN, WIDTH, activation, init="unit_variance", bias_init="he+5")
+            yield Dense(N_IN, WIDTH, activation, init="unit_variance", bias_init="he+5", parametrization="ntk")
         elif self.layer == Dense.name:
             yield Dense(N_IN, WIDTH, activation)
         elif self.layer == Activation.name:

@@ -29,7 +29,8 @@ __all__ = [
 
 # for each class: fields of its record below, with the attributes that their values come from
 _NONE: dict[str, str] = {}
-OPERATIONS_HERE = dict.fromkeys(("dense", "activation", "add", "scale"), _NONE) | {
+OPERATIONS_HERE = dict.fromkeys(("activation", "add", "scale"), _NONE) | {
+    "dense": {"factor": "weight_factor"},
     "dropout": {"setting": "rate"},
     "layer_norm": {"setting": "epsilon"},
     "batch_norm": {"setting": "epsilon", "momentum": "momentum"},
@@ -77,6 +78,7 @@ class OpSpec(NamedTuple):
     setting: float = 0.0
     scale: float = 1.0
     momentum: float = 0.0
+    factor: float = 1.0
     bias: bool = False
     first_at: int = 0
     first_size: int = 0

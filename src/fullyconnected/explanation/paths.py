@@ -258,9 +258,14 @@ class _Slopes:
                 if slope := float(getattr(g, letter)[at]):
                     said = f"dy{name.index}[{row},{j}]/d{name.text}"
                     if kind == "dense":
-                        said = f"{r.wires[i].text}[{row},{at[0]}]" if name.letter == "W" else "1"
+                        said = f"{r.wires[i].text}[{row},{at[0]}]{self.divisor(i)}" if name.letter == "W" else "1"
                     found.append(_Partial(slope, (i + 1, (row, j)), ((i + 1, (row, j)),), ((said, slope),)))
         return found, i + 1
+
+    def divisor(self, i: int) -> str:
+        """Return what the product of a dense operation is divided by, as it is written."""
+        layer: Any = self.recorder.program.operations[i].layer
+        return f" / sqrt({layer.n_in})" if layer.parametrization == "ntk" else ""
 
     def onward(self, i: int, at: Shape) -> list[tuple[Node, Any, str]]:
         """Return the entries that an entry of wire i affects, with the slopes and their texts."""
@@ -277,8 +282,9 @@ class _Slopes:
         kind, target = r.program.operations[i].kind, i + 1
         if kind == "dense":
             W = r.parameter(i, "W")
-            for k, slope in enumerate(r.values[W][at[1]]):
-                yield (target, (at[0], k)), slope, f"{W.text}[{at[1]},{k}]"
+            layer: Any = r.program.operations[i].layer
+            for k, slope in enumerate(r.values[W][at[1]] * r.theta.dtype.type(layer.weight_factor)):
+                yield (target, (at[0], k)), slope, f"{W.text}[{at[1]},{k}]{self.divisor(i)}"
         elif kind == "add":
             yield (target, at), 1.0, ""
         else:

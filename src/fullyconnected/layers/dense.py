@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from fullyconnected.base import ActivationFunction, Layer, Param
 from fullyconnected.core.arrays import Array, BufferSpecs, Cache, Views
 from fullyconnected.core.batches import TrainingRows
 from fullyconnected.core.checks import count
-from fullyconnected.core.settings import settings
-from fullyconnected.errors import ConfigError, InputTypeError
+from fullyconnected.core.settings import LATER, settings
+from fullyconnected.errors import ConfigError, InputTypeError, nearest
 from fullyconnected.layers.widths import SameWidth
 
 if TYPE_CHECKING:
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Activation", "Dense"]
 
+PARAMETRIZATIONS = ("standard", "ntk")
+
 
 @settings
 class Dense(Layer):
     r"""Connect every input to every output: ``y = f(x W + b)``.
 
-    With z = x W + b and dz = f'(z) dy, the gradients are dW = x' dz, db = 1' dz and dx = dz W'.
+    With z = x W + b and dz = f'(z) dy, the gradients are dW = x' dz, db = 1' dz and dx = dz W'. With the neural tangent
+    parametrization, ``y = f(x W / sqrt(n_in) + b)``, so that dW and dx are divided by sqrt(n_in), too.
 
     Parameters
     ----------
@@ -45,6 +49,11 @@ class Dense(Layer):
         ``suited_init`` of an activation of your own says. ``init="unit_variance"`` and ``bias_init="he+5"`` depend on
         the training rows, and are drawn by :meth:`Network.adapt` or at the start of the first training: weights with
         which z of each unit has standard deviation 1, and biases with which z = 0 goes through the midst of the rows.
+    parametrization : {"standard", "ntk"}
+        With ``"ntk"``, W as it is stored, trained, and shrunk by l2 and weight decay is sqrt(n_in) times as large:
+        ``init`` means the weights that the outputs are computed with, W / sqrt(n_in). So the outputs at the beginning
+        are those of the standard parametrization with the same ``init`` and seed; with ``"lecun_normal"``, W has the
+        variance 1.
 
     Shapes
     ------
@@ -53,14 +62,18 @@ class Dense(Layer):
     Raises
     ------
     ConfigError, InputTypeError, UnknownNameError
-        For sizes below 1 or not whole, or an unknown activation or initializer.
+        For sizes below 1 or not whole, or an unknown activation, initializer or parametrization.
 
     Examples
     --------
     >>> {name: param.shape for name, param in Dense(2, 3, "relu").params().items()}
     {'W': (2, 3), 'b': (3,)}
 
-    Source: Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", Nature 1986.
+    >>> Dense(2, 3, parametrization="ntk").parametrization
+    'ntk'
+
+    Source: Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", Nature 1986; of
+    ``"ntk"``: Jacot, Gabriel and Hongler, "Neural tangent kernel", NeurIPS 2018, section 2.
     """
 
     n_in: int
@@ -69,6 +82,7 @@ class Dense(Layer):
     bias: bool = field(default=True, kw_only=True)
     init: InitializerLike | None = field(default=None, kw_only=True)
     bias_init: InitializerLike = field(default="zeros", kw_only=True)
+    parametrization: str = field(default="standard", kw_only=True, metadata=LATER)
     name: ClassVar[str] = "dense"
 
     if TYPE_CHECKING:  # what may be given for an activation, which then is one
@@ -82,6 +96,7 @@ class Dense(Layer):
             bias: bool = True,
             init: InitializerLike | None = None,
             bias_init: InitializerLike = "zeros",
+            parametrization: Literal["standard", "ntk"] = "standard",
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -95,6 +110,13 @@ class Dense(Layer):
             object.__setattr__(self, "init", (self.activation or ActivationFunction).suited_init)
         initializers.check(self.init, "init")
         initializers.check(self.bias_init, "bias_init")
+        if not isinstance(self.parametrization, str) or self.parametrization not in PARAMETRIZATIONS:
+            raise nearest("parametrization", self.parametrization, PARAMETRIZATIONS)
+
+    @property
+    def weight_factor(self) -> float:
+        """The factor on x W: 1 / sqrt(n_in) with the neural tangent parametrization."""
+        return 1 / math.sqrt(self.n_in) if self.parametrization == "ntk" else 1.0
 
     @classmethod
     def example(cls, n: int) -> Layer:
@@ -106,6 +128,8 @@ class Dense(Layer):
 
     def cache(self, rows: int) -> BufferSpecs:
         wanted: dict[str, Any] = {"ones": np.ones(rows)}
+        if self.weight_factor != 1:
+            wanted["factor"] = np.array(self.weight_factor)
         if self.activation is None:
             return wanted
         if self.activation.needs_input:
@@ -119,15 +143,18 @@ class Dense(Layer):
         return {**wanted, **others}
 
     def initialize(self, p: Views, rng: np.random.Generator) -> None:
-        p.W = initializers.draw(self.init, rng, (self.n_in, self.n_out), self.n_in, self.n_out)
+        W = initializers.draw(self.init, rng, (self.n_in, self.n_out), self.n_in, self.n_out)
+        p.W = W if self.weight_factor == 1 else W / self.weight_factor
         if self.bias:
             p.b = initializers.draw(self.bias_init, rng, (self.n_out,), self.n_in, self.n_out)
 
     def adapt(self, p: Views, rows: TrainingRows, weights: Array, rng: np.random.Generator) -> Layer:
         if np.isnan(p.W).any():
-            p.W = initializers.WEIGHTS_FROM_ROWS[str(self.init)](rng, p.W.shape, rows, weights)
+            W = initializers.WEIGHTS_FROM_ROWS[str(self.init)](rng, p.W.shape, rows, weights)
+            p.W = W if self.weight_factor == 1 else W / self.weight_factor
         if self.bias and np.isnan(p.b).any():
             W = p.W.astype(np.float64)
+            W *= self.weight_factor
             p.b = initializers.BIASES_FROM_ROWS[str(self.bias_init)](rng, W, rows, weights)
         return self
 
@@ -135,6 +162,8 @@ class Dense(Layer):
         f = self.activation
         z = c.z if f is not None and f.needs_input else y  # if backward needs only y, z is overwritten by it
         x.dot(p.W, out=z)  # (rows, n_in) (n_in, n_out)
+        if self.weight_factor != 1:
+            c.xp.multiply(z, c.factor, out=z)
         if self.bias:
             c.xp.add(z, p.b, out=z)
         if f is not None:
@@ -144,16 +173,19 @@ class Dense(Layer):
         f = self.activation
         if f is not None:
             f.backward(c.z if f.needs_input else y, c, y, dy)  # dy is dL/dz from here on
-        x.T.dot(dy, out=g.W)  # (n_in, rows) (rows, n_out)
         if self.bias:
             c.ones.dot(dy, out=g.b)  # (rows,) (rows, n_out)
+        if self.weight_factor != 1:
+            c.xp.multiply(dy, c.factor, out=dy)
+        x.T.dot(dy, out=g.W)  # (n_in, rows) (rows, n_out)
         if dx is not None:
             dy.dot(p.W.T, out=dx)  # (rows, n_out) (n_out, n_in)
 
     def kink_distances(self, p: Views, x: Array) -> Array | None:
         if self.activation is None or not self.activation.kinks:
             return None
-        z = x @ p.W + p.b if self.bias else x @ p.W
+        z = x @ p.W * self.weight_factor
+        z = z + p.b if self.bias else z
         return np.stack([z - kink for kink in self.activation.kinks])
 
 

@@ -1,8 +1,9 @@
 """A network as a table, in text and in HTML: each layer's formula, output and parameters, and its FLOPs per row.
 
 An addition, a multiplication or a division counts as one FLOP, so a multiply-add as two. For each row, Dense takes
-2 n_in n_out FLOPs, and n_out for its bias; norms, dropout and the end of a residual block take a few for each unit.
-Activation functions are not counted, nor is work done once per row or once per batch, nor the loss and the optimizer.
+2 n_in n_out FLOPs, n_out for its bias and n_out for the factor of "ntk"; norms, dropout and the end of a residual block
+take a few for each unit. Activation functions are not counted, nor is work done once per row or once per batch, nor the
+loss and the optimizer.
 """
 
 import html
@@ -57,6 +58,10 @@ def _applied(f: ActivationFunction | None, z: str) -> str:
     return f"{name}({'; '.join([z, ', '.join(chosen)] if chosen else [z])})"
 
 
+def _product(layer: Any) -> str:
+    return f"x W / sqrt({layer.n_in})" if layer.parametrization == "ntk" else "x W"
+
+
 def _normalised(layer: Any, over: str) -> str:
     return f"gamma (x - mean) / sqrt(variance + {layer.epsilon:g}) + beta, of each {over}"
 
@@ -70,7 +75,7 @@ def _standardized(layer: Any) -> str:
 
 # By the operation's kind; an operation that is not here is shown as the repr of its layer.
 FORMULAS: dict[str, Callable[[Any], str]] = {
-    "dense": lambda layer: _applied(layer.activation, "x W + b" if layer.bias else "x W"),
+    "dense": lambda layer: _applied(layer.activation, f"{_product(layer)} + b" if layer.bias else _product(layer)),
     "activation": lambda layer: _applied(layer.activation, "x"),
     "dropout": lambda layer: f"m x, rate {layer.rate:g}",
     "layer_norm": lambda layer: _normalised(layer, "row"),
@@ -93,7 +98,9 @@ class Work(NamedTuple):
 
 def _dense(layer: Any) -> Work:
     products, bias = 2 * layer.n_in * layer.n_out, layer.n_out * layer.bias
-    return Work(products + bias, products + bias, products + bias, products)
+    factor = layer.n_out * (layer.parametrization == "ntk")  # on the product, and on the gradient of it
+    forward = products + factor + bias
+    return Work(forward, forward, products + bias + factor, products)
 
 
 def _each(*flops: int) -> Callable[[Any], Work]:

@@ -290,9 +290,15 @@ def _wire(record: Trace, name: Name) -> Wire:
     return Wire(name.text, _numbers(array), gradient.text, back, "x".join(map(str, array.shape)), whole)
 
 
+def _dense(op: Operation, names: list[str]) -> str:
+    layer: Any = op.layer
+    divisor = f" / sqrt({layer.n_in})" if layer.parametrization == "ntk" else ""
+    return f"@ {names[0]}{divisor}{''.join(f' + {name}' for name in names[1:])}"
+
+
 # labels of operations in the graph; others have their names
 SAID: dict[str, Callable[[Any, list[str]], str]] = {
-    "dense": lambda _, names: " ".join(f"{sign} {name}" for sign, name in zip("@+", names, strict=False)),
+    "dense": _dense,
     "activation": lambda op, _: str(op.layer.activation.name),
     "add": lambda *_: "+",
     "scale": lambda _, names: f"* {names[0]}",

@@ -18,18 +18,23 @@ OFFSET, SCALE, D, H = Name("mean"), Name("scale"), Name("d"), Name("h")
 
 
 def _dense(layer: Any, train: bool, rows: int) -> Both:
+    def divided(product: Expression) -> Expression:
+        return product / call("sqrt", number(layer.n_in)) if layer.parametrization == "ntk" else product
+
     why = f"Each unit adds up its inputs times their weights{', and its bias' * layer.bias}."
+    if layer.parametrization == "ntk":
+        why += " Dividing by the square root of their number makes weights of about 1 suitable for any width."
     of_w = Line(
         "g.W",
-        X.T @ DY,
+        divided(X.T @ DY),
         "A weight multiplies an input: its gradient is that input times the gradient of the unit it leads to, summed "
         "over the rows.",
     )
     of_b = Line("g.b", ONES.T @ DY, "A bias is added in every row: its gradient is the sum over the rows.")
     back = "An input affects L through every unit: its gradient is the sum of theirs, each times the weight."
     return Both(
-        [Line("y", X @ W + B if layer.bias else X @ W, why)],
-        [of_w, *[of_b] * layer.bias, Line("dx", DY @ W.T, back)],
+        [Line("y", divided(X @ W) + B if layer.bias else divided(X @ W), why)],
+        [of_w, *[of_b] * layer.bias, Line("dx", divided(DY @ W.T), back)],
     )
 
 
