@@ -8,6 +8,7 @@ from safetensors.numpy import load_file
 
 import fullyconnected as fc
 from fullyconnected.activations import ELU, LeakyReLU
+from fullyconnected.program.workspace import Workspace
 
 GOLDEN = load_file(Path(__file__).parent / "golden" / "torch.safetensors")
 
@@ -298,3 +299,68 @@ def test_robust_constants_and_missing_values(name):
     y = fc.Network([exact], dtype="float64").predict(x)
     np.testing.assert_allclose(y[:, :5], golden[f"{name}/y"], rtol=1e-14, atol=1e-300)
     assert name == "robust" or np.array_equal(y[:, 5:], golden["missing/gone"])
+
+
+class TestEnsembles:
+    """Members, held to the package of the TabM paper: golden/tabm.safetensors, which golden/make_tabm.py writes."""
+
+    golden = load_file(Path(__file__).parent / "golden" / "tabm.safetensors")
+
+    def tensors(self, part):
+        return {name.removeprefix(part): a for name, a in self.golden.items() if name.startswith(part)}
+
+    def net(self, kind):
+        n_in, n_out, k, width = 5, 3, 4, 8
+        layers = [fc.Dense(n_in, width, "relu"), fc.Dense(width, width, "relu"), fc.Dense(width, n_out)]
+        net = fc.Network([fc.Members(k, layers, kind)], dtype="float64")
+        named, before = net.program.named(net.theta), self.tensors(f"{kind}/before/")
+        assert named.keys() == before.keys()
+        for name, view in named.items():
+            assert view.shape == before[name].shape
+            view[...] = before[name]
+        return net
+
+    @pytest.mark.parametrize("kind", ["tabm", "mini", "packed"])
+    def test_outputs_loss_and_every_gradient(self, kind):
+        net, x, t = self.net(kind), self.golden["x"], self.golden["classes"]
+        np.testing.assert_allclose(net.predict(x, members=True), self.golden[f"{kind}/outputs"], rtol=1e-10, atol=1e-10)
+        net.loss = "softmax_cross_entropy"
+        np.testing.assert_allclose(net.predictions(x), self.golden[f"{kind}/probabilities"], rtol=1e-10)
+        g = net.gradients(x, t, "softmax_cross_entropy")
+        assert g.loss == pytest.approx(float(self.golden[f"{kind}/loss"]), rel=1e-12)
+        for name, gradient in net.program.named(g.theta).items():
+            expected = self.golden[f"{kind}/gradient/{name}"]
+            np.testing.assert_allclose(gradient, expected, rtol=1e-9, atol=1e-12, err_msg=name)
+
+    @pytest.mark.parametrize("kind", ["tabm", "mini", "packed"])
+    def test_ten_steps_of_adamw(self, kind):
+        net, x, t = self.net(kind), self.golden["x"], self.golden["classes"]
+        rule = fc.AdamW(0.01, weight_decay=0.1)
+        fc.fit(net, x, t, "softmax_cross_entropy", rule, epochs=10, batch_size=6, progress=False, warn=False)
+        for name, view in net.program.named(net.theta).items():
+            np.testing.assert_allclose(view, self.golden[f"{kind}/after/{name}"], rtol=1e-6, atol=1e-8, err_msg=name)
+
+    @pytest.mark.parametrize(("norm", "place"), [(fc.BatchNorm(), "batch"), (fc.LayerNorm(), "layer")])
+    def test_norms_are_of_each_member(self, norm, place):
+        golden = {name: self.golden[f"norm/{place}/{name}"] for name in ("gamma", "beta", "y", "dx", "dgamma", "dbeta")}
+        x, dy = self.golden["norm/x"], self.golden["norm/dy"]
+        rows, k, n = x.shape
+        # each member reads its part of a row, and its outputs are those of the norm
+        layers = [fc.Dense(k * n, n, bias=False), norm, fc.Dense(n, n, bias=False)]
+        net = fc.Network([fc.Members(k, layers, "packed")], dtype="float64")
+        first, own, last = net.params[0]
+        first.W, last.W = np.eye(k * n).reshape(k * n, k, n).swapaxes(0, 1), np.broadcast_to(np.eye(n), (k, n, n))
+        own.gamma, own.beta = golden["gamma"], golden["beta"]
+        loss = fc.HalfSquaredError()
+        workspace = Workspace(net.program, net.theta, net.state, rows, loss=loss, input_gradient=True)
+        batch = workspace.bind(rows)
+        batch.x[...] = x.reshape(rows, k * n)
+        np.testing.assert_allclose(batch.forward(train=True).reshape(x.shape), golden["y"], rtol=1e-10, atol=1e-12)
+        batch.dz[...] = dy.reshape(batch.dz.shape)
+        batch.backward()
+        np.testing.assert_allclose(batch.dx.reshape(x.shape), golden["dx"], rtol=1e-9, atol=1e-12)
+        for letter in ("gamma", "beta"):
+            np.testing.assert_allclose(getattr(workspace.g[1], letter), golden[f"d{letter}"], rtol=1e-9, atol=1e-12)
+        for tensor in net.program.state_tensors:
+            expected = self.golden[f"norm/{place}/{tensor.letter}"].reshape(k, n)
+            np.testing.assert_allclose(tensor.of(net.state), expected, rtol=1e-12)

@@ -28,6 +28,7 @@ MOMENTS = {  # mean, standard deviation, and largest value (None: unbounded)
     "uniform01": (0.5, math.sqrt(1 / 12), 1),
     "zeros": (0, 0, 0),
     "ones": (1, 0, 1),
+    "signs": (0, 1, 1),
 }
 
 

@@ -239,9 +239,10 @@ def step(net, x, t, loss, optimizer, xp, *, weights, l2, train):
         masks_from_the_host(workspace)
     batch = workspace.bind(len(x))
     batch.x[...] = on(x.astype(net.program.input_dtype(net.dtype)))
-    batch.t = on(t.astype(net.dtype) if t.dtype.kind == "f" else t)
+    k = net.program.copies  # of the targets and of the weights there is one for each member
+    batch.t = on(np.repeat(t.astype(net.dtype) if t.dtype.kind == "f" else t, k, axis=0))
     if weights is not None:
-        batch.set_weights(on(weights))
+        batch.set_weights(on(np.repeat(weights, k)))
     slots, scratch = (
         SimpleNamespace(**{name: on(np.zeros_like(net.theta)) for name in names})
         for names in (optimizer.slots, optimizer.scratch)
@@ -265,10 +266,14 @@ def test_a_step_runs_on_a_namespace_that_has_the_short_list_alone(layer, dtype):
     rng, rules = np.random.default_rng(0), itertools.cycle(RULES)
     for i, (activation, name) in enumerate(itertools.product(ACTIVATIONS.classes, LOSSES.classes)):
         loss = LOSSES.classes[name].example(2) if i % 2 else LOSSES.build(name)
-        block = LAYERS.classes[layer].example(3)
+        examples = list(LAYERS.classes[layer].examples(3))
+        block = examples[i % len(examples)]
         dense = fc.Dense(block.n_out if block.reads_raw else 3, 3, activation)
         layers = [block, dense] if block.reads_raw else [dense, block]
-        net = fc.Network([*layers, fc.Dense(3, 2)], dtype=dtype, seed=0)
+        if block.comes_last:
+            examples = list(LAYERS.classes[layer].examples(2))
+            layers = [fc.Dense(3, 2, activation), examples[i % len(examples)]]
+        net = fc.Network([*layers, *([] if block.comes_last else [fc.Dense(3, 2)])], dtype=dtype, seed=0)
         x = net.layers[0].example_rows(rng, 4)
         t = loss.encode_targets(loss.example_targets(rng, 4, 2), 2)
         how = {"weights": rng.uniform(0.5, 2, 4) if i % 2 else None, "l2": 0.1 * (i % 3), "train": i % 5 > 0}

@@ -19,6 +19,7 @@ from fullyconnected.layers import (
     Dense,
     Dropout,
     LayerNorm,
+    Members,
     Rescale,
     Residual,
     Scale,
@@ -85,6 +86,7 @@ __all__ = [
     "Scale",
     "Standardize",
     "Rescale",
+    "Members",
     # activations with settings; the others are known by their names
     "LeakyReLU",
     "ELU",

@@ -27,6 +27,9 @@ class Identity(ActivationFunction):
 
     name = "identity"
 
+    def of_mean(self, z: Array) -> Array:
+        return np.asarray(z.mean(axis=1))
+
     def forward(self, z: Array, c: Cache, y: Array) -> None:
         if y is not z:
             c.xp.copyto(y, z)
@@ -264,6 +267,12 @@ class Sigmoid(ActivationFunction):
         xp.multiply(c.s, y, out=c.s)
         xp.multiply(dy, c.s, out=dy)
 
+    def of_mean(self, z: Array) -> Array:
+        # the log odds of the mean; 1 - y is sigmoid(-z), so that no digit of a y near 1 is lost
+        return np.asarray(
+            np.logaddexp.reduce(-np.logaddexp(0, -z), axis=1) - np.logaddexp.reduce(-np.logaddexp(0, z), axis=1)
+        )
+
 
 class Tanh(ActivationFunction):
     """y = tanh(z); the derivative is 1 - y^2."""
@@ -371,6 +380,9 @@ class Exp(ActivationFunction):
     def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
         dy *= y
 
+    def of_mean(self, z: Array) -> Array:
+        return np.asarray(np.logaddexp.reduce(z, axis=1) - np.log(z.shape[1]))
+
 
 class Softmax(ActivationFunction):
     """y_j = exp(z_j) / sum_k exp(z_k) in each row; dz = y * (dy - sum_k dy_k y_k), the full Jacobian."""
@@ -394,6 +406,11 @@ class Softmax(ActivationFunction):
         c.s.sum(axis=1, keepdims=True, out=c.row)
         dy -= c.row
         dy *= y
+
+    def of_mean(self, z: Array) -> Array:
+        # the logarithms of the mean probabilities
+        logs = z - np.logaddexp.reduce(z, axis=2, keepdims=True)
+        return np.asarray(np.logaddexp.reduce(logs, axis=1) - np.log(z.shape[1]))
 
 
 @settings

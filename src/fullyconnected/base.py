@@ -60,6 +60,8 @@ class Param(NamedTuple):
         network adds its place: ``"first"``, ``"hidden"`` or ``"last"``, where its layer has a matrix of weights.
     decay_factor : float
         The factor on l2 and weight decay of this parameter, 0 or more, if it decays.
+    stacked : bool
+        Whether its first axis counts the members of an ensemble, each of which has its own part.
 
     Examples
     --------
@@ -73,6 +75,7 @@ class Param(NamedTuple):
     lr_factor: float = 1.0
     roles: tuple[str, ...] = ()
     decay_factor: float = 1.0
+    stacked: bool = False
 
     @property
     def is_hidden(self) -> bool:
@@ -110,6 +113,7 @@ class Layer(Settings):
     least_rows: ClassVar[int] = 1  # how many rows a training batch needs; more than 1 if rows affect each other
     skips: ClassVar[bool] = False  # whether it also reads the input of the block that it is in: c.skip
     reads_raw: ClassVar[bool] = False  # whether it comes first, and its x is float64 whatever the network's dtype
+    comes_last: ClassVar[bool] = False  # whether it comes last, and its copies of a row are the outputs of members
     normalizes: ClassVar[bool] = False  # whether inputs of any scale give outputs of the same scale
     adapts_to_targets: ClassVar[bool] = False  # whether adapt is given the targets, in place of the rows it reads
 
@@ -124,6 +128,11 @@ class Layer(Settings):
     def example(cls, n: int) -> Layer:
         """Return a layer of this class, ``n`` wide, for gradient checks; override it if this call does not fit."""
         return cls(n_in=n)
+
+    @classmethod
+    def examples(cls, n: int) -> Iterable[Layer]:
+        """Return layers of this class for gradient checks: one for each way in which it computes."""
+        return (cls.example(n),)
 
     @classmethod
     def example_unset(cls, n: int) -> Layer | None:
@@ -154,7 +163,8 @@ class Layer(Settings):
     def copies(self, n: int) -> int:
         """Return the number of copies of each row in the output, for ``n`` in the input; they lie one after the other.
 
-        With k copies, x has k rows for each row of the batch. The outputs of a network have one copy of each row again.
+        With k copies, x has k rows for each row of the batch. The outputs of a network have one copy of each row again,
+        except where it ends in an ensemble, whose members' outputs the copies are.
         """
         return n
 
@@ -270,6 +280,14 @@ class ActivationFunction(Settings):
         """Turn ``dy``, the gradient with respect to ``y``, into the gradient with respect to ``z``, in place."""
         raise NotImplementedError(f"{type(self).__name__} has no backward: it can predict, but not be trained")
 
+    def of_mean(self, z: Array) -> Array:
+        """Return the z (rows, n) whose y is the mean over k of those of ``z`` (rows, k, n), in float64.
+
+        It is for activations that turn outputs into predictions (``inverse`` of a :class:`Link`), so that the members
+        of an ensemble can be averaged. One that does not have it cannot be the link of an ensemble.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no of_mean; see help(fc.ActivationFunction.of_mean)")
+
 
 @settings
 class Link(Settings):
@@ -342,6 +360,24 @@ class Link(Settings):
             with np.errstate(all="ignore"):
                 forward(read_only(z), c, y)
         return y
+
+    @property
+    def pools(self) -> bool:
+        """Whether the outputs of several members can be turned into those of the mean of their predictions."""
+        known = self.inverse is None or type(self.inverse).of_mean is not ActivationFunction.of_mean
+        return self.predicts != "scores" and known
+
+    def pooled(self, z: Array) -> Array:
+        """Return the outputs (rows, n_out) whose predictions are the mean of those of z (rows, members, n_out).
+
+        They are computed in float64, and returned in the dtype of z; those of one member are its own, bit for bit.
+        """
+        if z.shape[1] == 1:
+            return z[:, 0].copy()
+        with np.errstate(all="ignore"):
+            exact = z.astype(np.float64)
+            found = exact.mean(axis=1) if self.inverse is None else self.inverse.of_mean(exact)
+            return found.astype(z.dtype)
 
 
 PREDICTED = ("values", "rates", "labels", "classes", "scores")

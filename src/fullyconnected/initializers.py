@@ -46,6 +46,7 @@ INITIALIZERS: dict[str, Callable[[np.random.Generator, Shape, int, int], Array]]
     "uniform_fan_in": lambda rng, shape, fan_in, _: _uniform(rng, shape, 1 / math.sqrt(fan_in)),
     "uniform01": lambda rng, shape, *_: rng.random(shape),
     "zeros": lambda _, shape, *__: np.zeros(shape),  # for weights only where symmetry does not matter
+    "signs": lambda rng, shape, *_: rng.choice((-1.0, 1.0), shape),  # for the scales of Members
     "ones": lambda _, shape, *__: np.ones(shape),
 }
 
@@ -110,7 +111,7 @@ FROM_ROWS: dict[str, dict[str, Any]] = {"init": WEIGHTS_FROM_ROWS, "bias_init": 
 def check(init: Any, setting: str) -> None:
     """Raise unless ``init`` is a known name, a standard deviation, or callable."""
     if isinstance(init, str):
-        if init not in (known := {**INITIALIZERS, **FROM_ROWS[setting]}):
+        if init not in (known := {**INITIALIZERS, **FROM_ROWS.get(setting, {})}):
             raise nearest("initializer", init, known)
     elif isinstance(init, Real) and not isinstance(init, bool):
         if not 0 <= float(init) < math.inf:

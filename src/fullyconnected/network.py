@@ -14,7 +14,7 @@ import numpy as np
 from numpy import empty, ndarray  # as names of their own, since looking them up in np takes time in predict
 
 from fullyconnected.activations import activation as as_activation
-from fullyconnected.base import Layer, Loss, as_outputs, in_dtype
+from fullyconnected.base import IDENTITY, Layer, Link, Loss, as_outputs, in_dtype
 from fullyconnected.core import randomness
 from fullyconnected.core.arrays import Array, aligned
 from fullyconnected.core.checks import (
@@ -24,6 +24,7 @@ from fullyconnected.core.checks import (
     as_weights,
     columns_of,
     count,
+    flag,
     number,
     require_finite,
     same_columns,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "Gradients", "Network", "load", "mlp"]
 
+POOLED = 1 << 20  # outputs of members that are pooled together
 BLOCK = 1 << 13  # rows whose loss is computed together in an evaluation
 FEW = 1 << 12  # numbers in an input up to which the engine gets it at once: it is done before checks in Python would be
 
@@ -101,7 +103,7 @@ class Network:
         All parameters. Assigning to it copies the values.
     params : list
         One entry for each layer: ``params[0].W`` and ``params[0].b`` are views into ``theta``. The entry of a Residual
-        block is a list of the entries of its layers.
+        block or of Members is a list of the entries of its layers.
     layers : tuple of Layer
         The layers, with all widths known.
     n_in, n_out, n_params : int
@@ -184,7 +186,8 @@ class Network:
     def _make_views(self) -> None:
         self._p = self.program.memory(self._theta, self._state)
         self._idle = _Idle({"auto": []})
-        self._quick = self._idle["auto"], self.program.n_out, self._theta.dtype
+        idle = self._idle["auto"] if self.program.members is None else []  # an ensemble's outputs have to be pooled
+        self._quick = idle, self.program.n_out, self._theta.dtype
 
     @property
     def theta(self) -> Array:
@@ -271,16 +274,25 @@ class Network:
                 f"Write net.adapt(x), or fit, first"
             )
 
-    def predict(self, x: RowsLike, *, engine: str = "auto", n_threads: int | None = None) -> Array:
+    def predict(
+        self, x: RowsLike, *, members: bool = False, engine: str = "auto", n_threads: int | None = None
+    ) -> Array:
         """Return the last layer's raw outputs (rows, n_out) for any number of rows, in bounded memory.
 
         Dropout is off, and batch normalisation uses its running statistics. Outputs that overflow are infinite or NaN.
+
+        Of an ensemble (:class:`Members`), these are the outputs whose predictions are the mean of the members'
+        predictions: the logarithm of the mean probability of each class, the log odds of the mean probability, the
+        logarithm of the mean rate, or the mean, by the loss of the training (``net.loss``). An ensemble without a loss
+        gives the mean of the outputs: set ``net.loss`` first if they are logits or logarithms.
 
         Parameters
         ----------
         x : array (rows, ...), or sparse matrix of SciPy
             Finite numbers of any dtype; 0 rows give 0 rows. With sparse rows, ``"auto"`` is NumPy if the network begins
             with Dense.
+        members : bool
+            Whether to return the outputs of all members (rows, members, n_out); only for an ensemble.
         engine : str
             ``"auto"``, ``"native"`` or ``"numpy"``, as in :func:`fullyconnected.fit`. The engines' outputs differ by
             rounding alone.
@@ -292,7 +304,8 @@ class Network:
         ShapeError, InputTypeError, DataError
             For another width than ``n_in``, for values that are not numbers, and for NaN or infinity.
         ConfigError
-            If ``engine="native"`` cannot run this network.
+            If ``engine="native"`` cannot run this network; for ``members=True`` if it is no ensemble; for an ensemble
+            whose loss is not known, because it is not registered.
 
         Examples
         --------
@@ -316,14 +329,43 @@ class Network:
 
         same_columns(self.columns.x, columns_of(x), "x", "net.columns.x")
         source = as_source(x, self.program, self.dtype, empty=True, sparse=True)
+        if not flag("members", members):
+            return self._outputs(source, engine, n_threads, None if self.program.members is None else self._link())
+        if self.program.members is None:
+            raise ConfigError(
+                "members=True gives the outputs of each member of an ensemble, and this network is none: it does not "
+                "end in fc.Members"
+            )
         return self._outputs(source, engine, n_threads)
 
-    def _outputs(self, x: Source, engine: str, n_threads: int | None) -> Array:
-        """Return the outputs of checked rows."""
+    def _link(self) -> Link:
+        """Return the link by which the outputs of members are pooled: that of the loss, or the identity without one."""
+        if self._loss is None:
+            return IDENTITY
+        if not isinstance(self._loss, Loss):
+            raise ConfigError(
+                f"the network is an ensemble, and its loss says how outputs of members are averaged; but "
+                f"{self._lost_loss()}. Set it, such as net.loss = fc.SoftmaxCrossEntropy(); or take the outputs of "
+                f"each member, net.predict(x, members=True)"
+            )
+        return self._loss.link
+
+    def _lost_loss(self) -> str:
+        """Return why the loss that the network was trained with is not there."""
+        if self._loss is None:
+            return "it has not been trained, or comes from a file of an earlier version"
+        assert not isinstance(self._loss, Loss)
+        name = self._loss.get("loss") or self._loss["unknown"]
+        return f"it was saved with a loss, {name:.80}, that is not registered, has changed or cannot be stored"
+
+    def _outputs(self, x: Source, engine: str, n_threads: int | None, link: Link | None = None) -> Array:
+        """Return the outputs of checked rows; those of members are pooled if a ``link`` is given."""
         self.require_set()
-        z = np.empty((len(x), self.n_out), self.dtype)
+        k = self.program.members
+        pooled = k is not None and link is not None
+        z = np.empty((len(x), self.n_out) if k is None or pooled else (len(x), k, self.n_out), self.dtype)
         blocks: Iterable[tuple[int, Any]] = x.blocks() if len(x) else ()
-        if x.sparse and len(x) and engine in ("auto", "numpy") and self.program.multiplies_input:
+        if x.sparse and len(x) and engine in ("auto", "numpy") and self.program.multiplies_input and k is None:
             engine, blocks = "numpy", [(0, x)]  # which multiplies the entries alone; others get dense blocks
         try:
             predictor = self._idle[engine].pop()
@@ -334,7 +376,15 @@ class Network:
             IDLE[id(self._idle)] = self._idle
         try:
             for start, block in blocks:
-                predictor.predict(block, z[start : start + len(block)], n_threads)
+                if k is None:
+                    predictor.predict(block, z[start : start + len(block)], n_threads)
+                    continue
+                size = max(1, POOLED // (k * self.n_out))  # so that the outputs of all members take little memory
+                for at in range(0, len(block), size):
+                    rows = block[at : at + size]
+                    every = np.empty((len(rows), k, self.n_out), self.dtype)
+                    predictor.predict(rows, every.reshape(-1, self.n_out), n_threads)
+                    z[start + at : start + at + len(rows)] = every if link is None else link.pooled(every)
         finally:
             self._idle.setdefault(engine, []).append(predictor)
         return z
@@ -367,13 +417,9 @@ class Network:
         """
         loss = self._loss
         if not isinstance(loss, Loss):
-            why = "has not been trained, or comes from a file of an earlier version"
-            if loss is not None:
-                name = loss.get("loss") or loss["unknown"]
-                why = f"was saved with a loss, {name:.80}, that is not registered, has changed or cannot be stored"
             raise ConfigError(
-                f"the network has no loss, which defines what its outputs mean: it {why}. Set it, such as net.loss = "
-                f"fc.SoftmaxCrossEntropy(); or use the outputs themselves, net.predict(x)"
+                f"the network has no loss, which defines what its outputs mean: {self._lost_loss()}. Set it, such as "
+                f"net.loss = fc.SoftmaxCrossEntropy(); or use the outputs themselves, net.predict(x)"
             )
         return loss.predictions(self.predict(x, engine=engine, n_threads=n_threads))
 
@@ -401,7 +447,8 @@ class Network:
             (:class:`fullyconnected.Metric`), or functions ``(outputs, targets) -> float``. ``"auto"`` is accuracy if
             the targets are classes, else none. A metric that is not defined for these targets is refused.
         sample_weight : array (rows,), optional
-            Weights of the rows in the loss and in the metrics; functions do not get them.
+            Weights of the rows in the loss and in the metrics; functions do not get them. An ensemble is judged as a
+            whole: of weights (rows, members) a row has their mean.
         engine, n_threads
             As in :meth:`predict`.
 
@@ -425,16 +472,18 @@ class Network:
 
         data = check_data(self.program, self.dtype, x, t, loss, sample_weight, columns=self.columns, sparse=True)
         return self.evaluate_checked(
-            data, named(metrics, data.t, data.loss, self.n_out, data.sample_weight), engine, n_threads
+            data, named(metrics, data.t, data.loss, self.n_out, data.row_sample_weight), engine, n_threads
         )
 
     def evaluate_checked(
         self, data: Data, metrics: Mapping[str, Metric], engine: str = "auto", n_threads: int | None = None
     ) -> Evaluation:
         """Return the loss and the metrics over checked data; the loss is summed in float64 over blocks of rows."""
-        z, t, total, loss = self._outputs(data.x, engine, n_threads), data.t.view(), 0.0, data.loss.for_evaluation()
+        z, t = self._outputs(data.x, engine, n_threads, data.loss.link), data.t.view()
+        total, loss = 0.0, data.loss.for_evaluation()
         # the rows count in the loss by the first, and in metrics by the second
-        weights, given = (np.ones(len(z)) if w is None else w.view() for w in (data.weights, data.sample_weight))
+        both = data.row_weights, data.row_sample_weight
+        weights, given = (np.ones(len(z)) if w is None else w.view() for w in both)
         # a user's loss or metric must not change these arrays for others
         z.flags.writeable = t.flags.writeable = weights.flags.writeable = given.flags.writeable = False
         for start in range(0, len(z), BLOCK):
@@ -459,6 +508,8 @@ class Network:
     ) -> Gradients:
         """Return the loss of a batch and its gradient with respect to every parameter and to the input.
 
+        The loss of an ensemble is the mean of its members' losses.
+
         Parameters
         ----------
         x, t : array
@@ -467,8 +518,8 @@ class Network:
             Such as ``fc.HalfSquaredError()``.
         l2 : float
             Strength of the penalty ``l2 / 2 sum(W^2)``, which is added to the loss; 0 or more.
-        sample_weight : array (rows,), optional
-            Weights of the rows.
+        sample_weight : array (rows,) or (rows, members), optional
+            Weights of the rows; in an ensemble, for each member if they are given so.
         train : bool
             Whether to use dropout and the statistics of the batch (BatchNorm). Running statistics do not change.
         seed : int, None or numpy.random.Generator
@@ -549,7 +600,10 @@ class Network:
 
         same_columns(self.columns.x, columns_of(x), "x", "net.columns.x")
         source = as_source(x, self.program, self.dtype, sparse=True)
-        weights = None if sample_weight is None else as_weights(sample_weight, len(source))
+        weights = None
+        if sample_weight is not None:
+            weights = as_weights(sample_weight, len(source), members=self.program.members)
+            weights = weights if weights.ndim == 1 else weights.mean(axis=1)
         targets = None
         if t is not None:
             given = same_rows(len(source), as_array(t, "t"), "t")
@@ -567,7 +621,7 @@ class Network:
                 f"{last.name}, {last.layer!r:.80}, takes its constants from the targets, but {data.loss!r:.80} takes "
                 f"{data.loss.link.takes}, no estimates of the targets: leave it out, or give it mean and scale"
             )
-        return self.adapt_checked(data.x, data.sample_weight, data.t)
+        return self.adapt_checked(data.x, data.row_sample_weight, data.t)
 
     def adapt_checked(self, x: Source, weights: Array | None, targets: Array | None) -> Callable[[], None]:
         """Adapt to checked rows, and return a function that undoes it."""

@@ -23,6 +23,8 @@ def altered(thing):
         value = getattr(thing, each.name)
         if each.name == "activation":
             changes["activation"] = altered(ACTIVATIONS.build("leaky_relu"))
+        elif each.name == "kind":
+            changes["kind"] = "mini"
         elif isinstance(value, bool):
             changes[each.name] = not value
         elif isinstance(value, float):

@@ -7,6 +7,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected import errors
+from fullyconnected.symbolic.copies import COPIES
 from fullyconnected.symbolic.equation import NOTATIONS, Equation
 from fullyconnected.symbolic.evaluation import FUNCTIONS
 from fullyconnected.symbolic.expression import (
@@ -28,7 +29,8 @@ from fullyconnected.symbolic.expression import (
 from fullyconnected.symbolic.notation import WHOLE, Notation
 
 A, B = Name("A"), Name("b", "1")
-OPERANDS = {"clip": 3, "max": 2, "onehot": 2, "pick": 2, "beside": 2, "left": 2}
+OPERANDS = {"clip": 3, "max": 2, "onehot": 2, "pick": 2, "beside": 2, "left": 2, **dict.fromkeys(COPIES, 2)}
+OPERANDS |= {"flat": 1, "own_outer": 3}
 NODES = [
     A,
     Name("m", "W1", of="L", new=True),

@@ -14,6 +14,7 @@ from fullyconnected.core.wording import in_ascii
 from fullyconnected.layers import LAYERS, Activation, Dense
 from fullyconnected.losses import LOSSES
 from fullyconnected.network import Network
+from fullyconnected.program.description import flatten
 
 __all__ = ["Case", "Proof", "cases", "prove"]
 
@@ -31,10 +32,12 @@ class Case:
     weighted: bool
     l2: float
     train: bool
+    example: int = 0  # which of the layer's examples
 
     def __str__(self) -> str:
         details = [f"{self.n_out} outputs", "weights" * self.weighted, f"l2 {self.l2}" * bool(self.l2)]
-        return f"{self.layer}, {self.activation}, {self.loss}, {', '.join(filter(None, details))}"
+        layer = f"{self.layer}, example {self.example}" if self.example else self.layer
+        return f"{layer}, {self.activation}, {self.loss}, {', '.join(filter(None, details))}"
 
     def check(self) -> Report:
         """Check this case's gradients, in float64, at random parameters, input and targets."""
@@ -44,7 +47,8 @@ class Case:
         x = net.layers[0].example_rows(rng, ROWS)
         noise = rng.normal(0, 0.1, net.n_params)  # a parameter of 0 or 1 would hide a missing factor
         t: Array = loss.example_targets(rng, ROWS, self.n_out)
-        weights = rng.uniform(0.5, 2, ROWS) if self.weighted else None
+        members = () if net.program.members is None else (net.program.members,)
+        weights = rng.uniform(0.5, 2, (ROWS, *members)) if self.weighted else None
         net.adapt(x, weights)
         net.theta += noise
         return check_gradients(net, x, t, loss, l2=self.l2, sample_weight=weights, train=self.train, seed=1)
@@ -59,14 +63,21 @@ class Case:
             yield Dense(N_IN, WIDTH)
             yield Activation(activation)
         elif LAYERS.classes[self.layer].reads_raw:
-            first, unset = LAYERS.classes[self.layer].example(N_IN), LAYERS.classes[self.layer].example_unset(N_IN)
+            first, unset = self._example(N_IN), LAYERS.classes[self.layer].example_unset(N_IN)
             first = unset if self.weighted and unset is not None else first
             yield first
             yield Dense(int(first.n_out or 0), WIDTH, activation)
+        elif LAYERS.classes[self.layer].comes_last:
+            yield Dense(N_IN, self.n_out, activation)
+            yield self._example(self.n_out)
+            return
         else:
             yield Dense(N_IN, WIDTH, activation)
-            yield LAYERS.classes[self.layer].example(WIDTH)
+            yield self._example(WIDTH)
         yield Dense(WIDTH, self.n_out)
+
+    def _example(self, n: int) -> Layer:
+        return [*LAYERS.classes[self.layer].examples(n)][self.example]
 
 
 def hash_of(text: str) -> int:
@@ -77,12 +88,21 @@ def hash_of(text: str) -> int:
 def cases(layers: Sequence[str] | None = None) -> Iterator[Case]:
     """Yield all cases, or those of some layers; a layer that differs in training is checked in both modes."""
     for name in LAYERS.classes if layers is None else layers:
-        example = LAYERS.classes[name].example(WIDTH)
-        modes = (True, False) if example.random or example.state() else (False,)
-        everything = itertools.product(ACTIVATIONS.classes, LOSSES.classes, (1, 2, 5), (False, True), (0.0, 0.1), modes)
-        for activation, loss, n_out, weighted, l2, train in everything:
-            if n_out >= LOSSES.classes[loss].min_outputs:
-                yield Case(name, activation, loss, n_out, weighted, l2, train)
+        cls = LAYERS.classes[name]
+        for i, example in enumerate(cls.examples(WIDTH)):
+            modes = (True, False) if any(part.random or part.state() for part in parts_of(example)) else (False,)
+            # what l2 adds, and the number of outputs, does not depend on which example it is
+            outputs, l2s = ((1, 2), (0.1,)) if i else ((1, 2, 5), (0.0, 0.1))
+            everything = itertools.product(ACTIVATIONS.classes, LOSSES.classes, outputs, (False, True), l2s, modes)
+            for activation, loss, n_out, weighted, l2, train in everything:
+                fits = n_out >= LOSSES.classes[loss].min_outputs
+                if fits and (not cls.comes_last or LOSSES.build(loss).link.pools):
+                    yield Case(name, activation, loss, n_out, weighted, l2, train, i)
+
+
+def parts_of(layer: Layer) -> list[Layer]:
+    """Return the operations that a layer stands for."""
+    return [part.layer for part in flatten([layer])]
 
 
 @dataclass

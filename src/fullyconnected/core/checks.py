@@ -335,20 +335,25 @@ def require_finite(
         raise DataError(f"{what}{list(place)} is {value}; {what} must be finite. Drop such rows or fill them in first")
 
 
-def as_weights(w: Any, rows: int, what: str = "sample_weight") -> Array:
-    """Return weights (rows,), finite, none negative, not all zero; or raise."""
+def as_weights(w: Any, rows: int, what: str = "sample_weight", members: int | None = None) -> Array:
+    """Return weights (rows,), or (rows, members) for an ensemble: finite, none negative, not all zero; or raise."""
     w = same_rows(rows, as_array(w, what), what)
     if w.ndim == 2 and w.shape[1] == 1:
         w = w[:, 0]
-    if w.ndim != 1:
-        raise ShapeError(f"{what} has shape {w.shape}; one number per row is wanted: ({rows},)")
+    if w.ndim != 1 and (w.ndim, w.shape[-1]) != (2, members):
+        more = f", or one for each member, ({rows}, {members})" if members else ""
+        if w.ndim == 2 and not members:
+            more = f". Weights for each member are for a network that ends in fc.Members({w.shape[1]}, [...])"
+        raise ShapeError(f"{what} has shape {w.shape}; one number per row is wanted: ({rows},){more}")
     w = w.astype(np.float64)
     require_finite(w, what, w.dtype)
     if (w < 0).any():
-        row = int(np.argmax(w < 0))
-        raise DataError(f"{what}[{row}] is {w[row]}; weights are 0 or more")
+        place = [int(i) for i in np.argwhere(w < 0)[0]]
+        raise DataError(f"{what}{place} is {w[tuple(place)]}; weights are 0 or more")
     if not w.any():
         raise DataError(f"every {what} is zero; nothing is left to learn from")
+    if w.ndim == 2 and not (weighs := w.any(axis=0)).all():
+        raise DataError(f"every {what} of member {int(np.argmin(weighs))} is zero; it has nothing to learn from")
     with np.errstate(over="ignore"):
         if not np.isfinite(w.sum()):
             raise DataError(f"the sum of {what} is too large for float64; scale them down")

@@ -42,7 +42,7 @@ def targets_of(t: Array, n_out: int) -> Array:
 
 def level_of(data: Data, z: Array) -> Level:
     """Return the level of the loss of outputs ``z`` (rows, n_out)."""
-    loss, w = data.loss, data.weights
+    loss, w = data.loss, data.row_weights
     z = z.astype(np.float64)
     evaluate = loss.evaluator(z, w)
 

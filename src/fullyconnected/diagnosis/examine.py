@@ -66,7 +66,7 @@ def examine(
     batch = BatchLoader(sample, workspace).load_all()
     with np.errstate(all="ignore"):
         batch.forward(train=False)
-    z = batch.z.copy()
+    z = batch.outputs().copy()
     level = level_of(sample, z)
     trained = history is not None or _is_trained(net)
     found = list(of_scales(net, data, level, names))
@@ -104,7 +104,7 @@ def _of_level(level: Level, severity: str) -> Iterator[Finding]:
 def sampled(data: Data, program: Program, dtype: np.dtype[Any], most: int) -> Data:
     """Return some rows of positive weight, drawn with a fixed seed, in their order, in the dtype of its input."""
     most = min(most, max(64, int(WORK // max(1, program.n_params))), max(16, int(MEMORY // program.entries_a_row)))
-    rows = np.arange(len(data.x)) if data.weights is None else np.flatnonzero(data.weights)
+    rows = np.arange(len(data.x)) if (w := data.row_weights) is None else np.flatnonzero(w)
     if len(rows) > most:
         rows = rows[np.sort(np.random.default_rng(0).choice(len(rows), most, replace=False))]
     weights = None if data.weights is None else data.weights[rows]

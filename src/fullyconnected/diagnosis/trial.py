@@ -57,7 +57,8 @@ def _trained(program: Program, ten: Data, theta: Array, state: Array, rate: floa
     batch, rule = BatchLoader(ten, workspace).load_all(), Adam(rate)
     calls = updates(rule, program, theta, workspace.gradient, new_slots(rule, program, theta.dtype))
     with np.errstate(all="ignore"):
-        lowest = level_of(ten, batch.forward(train=False))
+        batch.forward(train=False)
+        lowest = level_of(ten, batch.outputs())
         for step in range(1, steps + 1):
             value = float(batch.loss_and_gradient(train=False))
             if not np.isfinite(value):

@@ -88,7 +88,8 @@ class NumpyPredictor:
                     x.take(np.arange(start, stop), batch.x)
                 else:
                     np.copyto(batch.x, x[start:stop], casting="unsafe")
-                z[start:stop] = batch.forward(train=False)
+                copies = program.copies
+                z[start * copies : stop * copies] = batch.forward(train=False)
 
     def row(self, x: Array, z: Array) -> bool:
         """Return False: with NumPy, even the prediction of a single row takes longer than its checks."""

@@ -139,6 +139,11 @@ def recorded(
     settings = {"loss": printable(repr(data.loss)), "dtype": net.dtype.name, "rows": str(len(data.x))}
     if any(op.layer.random or op.state for op in net.program.operations):
         settings["mode"] = f"training, seed {seed}" if train else "prediction: no dropout, and running statistics"
+    if (k := net.program.copies) > 1:
+        settings["members"] = (
+            f"{k}; of {k} rows that follow each other, each is that of a member m, and W[m] is what member m has of "
+            f"its own"
+        )
     if l2:
         settings["l2"] = repr(l2)
     if factors is not None:
@@ -176,7 +181,7 @@ def apart(net: Network) -> Program:
 def _layers_of(op: Operation) -> list[Layer]:
     """Return the layer of an operation, or a layer and its activation as two layers."""
     layer: Any = op.layer
-    if op.kind != "dense" or layer.activation is None:
+    if not op.is_dense or layer.activation is None:
         return [layer]
     return [replace(layer, activation=None), Activation(layer.activation, n_in=op.n_out)]
 

@@ -5,18 +5,28 @@ from fullyconnected.core.registry import Registry
 from fullyconnected.layers.dense import Activation, Dense
 from fullyconnected.layers.dropout import Dropout
 from fullyconnected.layers.factors import Scale
+from fullyconnected.layers.members import (
+    MemberBatchNorm,
+    MemberLayerNorm,
+    Members,
+    MemberScale,
+    OwnDense,
+    SharedDense,
+)
 from fullyconnected.layers.norm import BatchNorm, LayerNorm
 from fullyconnected.layers.residual import Add, Residual
 from fullyconnected.layers.scaling import Rescale, Standardize
 
 __all__ = [
     "LAYERS",
+    "PARTS",
     "Activation",
     "Add",
     "BatchNorm",
     "Dense",
     "Dropout",
     "LayerNorm",
+    "Members",
     "Rescale",
     "Residual",
     "Scale",
@@ -25,10 +35,17 @@ __all__ = [
 ]
 
 LAYERS = Registry(
-    "layer", Layer, (Dense, Activation, Dropout, LayerNorm, BatchNorm, Residual, Standardize, Rescale, Scale)
+    "layer",
+    Layer,
+    (Dense, Activation, Dropout, LayerNorm, BatchNorm, Residual, Standardize, Rescale, Scale, Members),
 )
+
+# what blocks are made of, beside registered layers
+PARTS: dict[str, type[Layer]] = {
+    cls.name: cls for cls in (Add, SharedDense, OwnDense, MemberScale, MemberBatchNorm, MemberLayerNorm)
+}
 
 
 def operation(name: str) -> type[Layer] | None:
-    """Return the class of the operation with this name: a registered layer, or the Add that ends a residual block."""
-    return Add if name == Add.name else LAYERS.classes.get(name)
+    """Return the class of the operation with this name: a registered layer, or what a block is made of."""
+    return PARTS.get(name) or LAYERS.classes.get(name)

@@ -91,17 +91,26 @@ class LayerNorm(Norm):
         xp.sqrt(c.rate, out=c.rate)
         xp.reciprocal(c.rate, out=c.rate)
         c.n *= c.rate
-        xp.multiply(c.n, p.gamma, out=y)
+        self._scale(p, c, c.n, y)
+
+    def _scale(self, p: Views, c: Cache, n: Array, y: Array) -> None:
+        c.xp.multiply(n, p.gamma, out=y)
         y += p.beta
+
+    def _gradients(self, c: Cache, dy: Array, g: Views) -> None:
+        c.ones.dot(dy, out=g.beta)  # (rows,) (rows, n)
+        c.xp.multiply(dy, c.n, out=c.s)
+        c.ones.dot(c.s, out=g.gamma)
+
+    def _gain(self, p: Views, c: Cache, dy: Array, dx: Array) -> None:
+        c.xp.multiply(dy, p.gamma, out=dx)
 
     def backward(self, p: Views, x: Array, c: Cache, y: Array, dy: Array, g: Views, dx: Array | None) -> None:
         xp = c.xp
-        c.ones.dot(dy, out=g.beta)  # (rows,) (rows, n)
-        xp.multiply(dy, c.n, out=c.s)
-        c.ones.dot(c.s, out=g.gamma)
+        self._gradients(c, dy, g)
         if dx is None:
             return
-        xp.multiply(dy, p.gamma, out=dx)
+        self._gain(p, c, dy, dx)
         xp.multiply(dx, c.n, out=c.s)
         c.s.sum(axis=1, keepdims=True, out=c.row)
         c.row /= self.width

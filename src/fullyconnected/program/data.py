@@ -31,7 +31,8 @@ __all__ = ["BatchLoader", "Data", "as_source", "check_data", "check_loss", "requ
 class Data(NamedTuple):
     """Checked rows (rows, n_in), targets as the loss encodes them, the loss, and what each row weighs in it (rows,).
 
-    ``sample_weight`` are the weights that were given. The loss may multiply these, and metrics do not.
+    ``sample_weight`` are the weights that were given. The loss may multiply these, and metrics do not. Both may be
+    (rows, members) where the network is an ensemble.
     """
 
     x: Source
@@ -39,6 +40,20 @@ class Data(NamedTuple):
     weights: Array | None
     loss: Loss
     sample_weight: Array | None = None
+
+    @property
+    def row_weights(self) -> Array | None:
+        """What each row weighs in the loss (rows,): in an ensemble, the mean of what it weighs for the members."""
+        return _of_rows(self.weights)
+
+    @property
+    def row_sample_weight(self) -> Array | None:
+        """The weights that were given (rows,), likewise."""
+        return _of_rows(self.sample_weight)
+
+
+def _of_rows(w: Array | None) -> Array | None:
+    return w if w is None or w.ndim == 1 else np.asarray(w.mean(axis=1))
 
 
 def check_loss(program: Program, loss: Any) -> Loss:
@@ -55,6 +70,16 @@ def check_loss(program: Program, loss: Any) -> Loss:
             f"the network ends in {output!r}, but {type(loss).__name__} takes "
             f"{loss.link.takes}. Remove the activation of the last layer"
         )
+    if program.members is not None and not loss.link.pools:
+        what = type(loss).__name__
+        if loss.link.predicts == "scores":
+            why = "outputs are scores, and a mean of scores is no mean of predictions. Use SoftmaxCrossEntropy()"
+        else:
+            why = (
+                f"link is {loss.link.name!a:.80}, and it is unknown which outputs give the mean of several members' "
+                f"predictions. Let {type(loss.link.inverse).__name__} have of_mean (help(fc.ActivationFunction))"
+            )
+        raise ConfigError(f"the network is an ensemble, of which the mean prediction counts; but {what}'s {why}")
     return loss
 
 
@@ -87,10 +112,23 @@ def check_data(
     t = same_rows(len(source), as_array(t, f"{what}t"), f"{what}t")
     require_finite(t, f"{what}t", dtype)
     t = in_dtype(encoded_by(loss, t, n_out), dtype)
-    given = None if sample_weight is None else as_weights(sample_weight, len(source), f"{what}sample_weight")
+    given = None
+    if sample_weight is not None:
+        given = as_weights(sample_weight, len(source), f"{what}sample_weight", program.members)
     if isinstance(source, ArraySource):
         source = ArraySource(np.ascontiguousarray(source.array))
-    return Data(source, t, loss.row_weights(t, given), loss, given)
+    return Data(source, t, _weights(loss, t, given), loss, given)
+
+
+def _weights(loss: Loss, t: Array, given: Array | None) -> Array | None:
+    """Return what rows weigh in a loss; the weights of classes multiply those of each member."""
+    if given is None or given.ndim == 1:
+        return loss.row_weights(t, given)
+    factors = loss.row_weights(t, None)
+    if factors is None:
+        return given
+    what = f"sample weight times class_weight of {type(loss).__name__}"
+    return as_weights(given * factors[:, None], len(t), what, given.shape[1])
 
 
 def as_source(
@@ -119,8 +157,14 @@ class BatchLoader:
 
     def __init__(self, data: Data, workspace: Workspace) -> None:
         self.data, self.workspace = data, workspace
+        self.copies = workspace.program.copies
         self._t = np.empty((workspace.rows, *data.t.shape[1:]), data.t.dtype)
-        self._w = np.empty(workspace.rows)
+        self._w = np.empty((workspace.rows, *(() if data.weights is None else data.weights.shape[1:])))
+        # the targets and weights of the rows, once for each copy
+        self._copied = None
+        if self.copies > 1:
+            self._copied = np.empty((workspace.rows, self.copies, *data.t.shape[1:]), data.t.dtype)
+        self._shares = np.empty((workspace.rows, self.copies))
         self._bound: dict[int, tuple[Batch, Array, Array, Array]] = {}
 
     def load(self, rows: Rows) -> tuple[Batch, float]:
@@ -129,18 +173,37 @@ class BatchLoader:
         bound = self._bound.get(n)
         if bound is None:
             batch = self.workspace.bind(n)
-            batch.t = self._t[:n]
-            bound = self._bound[n] = batch, batch.x, batch.t, self._w[:n]
+            batch.t = self._t[:n] if self._copied is None else self._copied[:n].reshape(-1, *data.t.shape[1:])
+            bound = self._bound[n] = batch, batch.x, self._t[:n], self._w[:n]
         batch, x, t, w = bound
         data.x.take(rows, x)
         data.t.take(rows, 0, t, "clip")  # with any other mode NumPy buffers the output
+        if self._copied is not None:
+            np.copyto(self._copied[:n], t[:, None])
         if data.weights is None:
             return batch, n
         data.weights.take(rows, 0, w, "clip")
+        if self.copies > 1:
+            return batch, self._share_out(batch, w)
         share = float(w.sum())
         if share:
             batch.set_weights(w)
         return batch, share
+
+    def _share_out(self, batch: Batch, w: Array) -> float:
+        """Set the weights of an ensemble's batch, (rows,) or (rows, members), and return the mean of members' sums.
+
+        The loss of each member is a weighted mean of its own, and the loss of the batch is the mean over the members;
+        one of which no row has weight has no loss, and is left out.
+        """
+        shares = self._shares[: len(w)]
+        np.copyto(shares, w if w.ndim == 2 else w[:, None])
+        sums = shares.sum(axis=0)
+        share = float(sums.mean())
+        if share:
+            shares /= np.where(sums > 0, sums, 1)
+            batch.set_weights(shares.reshape(-1))
+        return share
 
     def load_all(self) -> Batch:
         """Return all rows as one batch."""

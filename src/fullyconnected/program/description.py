@@ -60,6 +60,11 @@ class Operation(NamedTuple):
         return settings_of(self.layer)
 
     @property
+    def is_dense(self) -> bool:
+        """Whether it is a Dense layer, of a network or of an ensemble's members."""
+        return self.kind in ("dense", "shared_dense", "own_dense")
+
+    @property
     def n_in(self) -> int:
         """The number of its input columns."""
         return int(self.layer.n_in or 0)
@@ -95,16 +100,21 @@ def flatten(layers: Sequence[Layer]) -> list[Part]:
     parts: list[Part] = []
     blocks = 0  # the beginning of a block also takes a number
 
-    def add(layers: Iterable[Layer], prefix: str, block: int) -> None:
+    def add(layers: Sequence[Layer], prefix: str, block: int) -> None:
         nonlocal blocks
         if prefix.count(".") > NESTED:
             raise ConfigError(f"blocks are nested more than {NESTED} levels deep: {prefix:.50}...; do steps() end?")
         counts: dict[str, int] = {}
-        for layer in layers:
+        for i, layer in enumerate(layers):
             n = counts[layer.name] = counts.get(layer.name, 0) + 1
             name = prefix + (layer.name if layer.skips and n == 1 else f"{layer.name}_{n}")
             if layer.skips and not prefix:
                 raise ConfigError(f"{name} reads the input of its block, and is in none: let steps() return it")
+            if layer.comes_last and (prefix or i + 1 < len(layers)):
+                raise ConfigError(
+                    f"{name} keeps the outputs of each of its members: a network can end in it, and it can stand "
+                    f"nowhere else. Put the layers that follow it into its list"
+                )
             if inside := steps_of(layer, name):
                 blocks += any(each.skips for each in inside)
                 add(inside, f"{name}.", len(parts) - 1)

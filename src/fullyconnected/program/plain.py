@@ -65,7 +65,7 @@ def settings_of(thing: Any, depth: int = DEEPEST) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for key in names:
         value = getattr(thing, key)
-        if key in ("init", "bias_init") and callable(value):
+        if key in ("init", "bias_init", "scale_init") and callable(value):
             continue  # a function that has set the initial values, which a file need not hold
         if untold(type(thing), key, value):
             continue  # earlier versions do not know it

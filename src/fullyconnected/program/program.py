@@ -42,8 +42,9 @@ class Program:
     def __init__(self, layers: Sequence[Layer], parts: Iterable[Part] | None = None) -> None:
         self.n_in = int(layers[0].n_in or 0)
         self.operations = operations = describe(flatten(layers) if parts is None else parts, self.n_in)
-        self.n_out = (last := operations[-1]).n_out
-        if parts is None and last.copies != 1:
+        self.n_out, self.copies = (last := operations[-1]).n_out, last.copies
+        self.members = self.copies if layers[-1].comes_last else None  # how many, if the network is an ensemble
+        if parts is None and self.members is None and self.copies != 1:
             raise ConfigError(
                 f"{last.name} gives {last.copies} copies of each row; the output must have one: add a layer that makes "
                 f"one of them, such as their mean"

@@ -58,8 +58,8 @@ def _applied(f: ActivationFunction | None, z: str) -> str:
     return f"{name}({'; '.join([z, ', '.join(chosen)] if chosen else [z])})"
 
 
-def _product(layer: Any) -> str:
-    return f"x W / sqrt({layer.n_in})" if layer.parametrization == "ntk" else "x W"
+def _product(layer: Any, product: str = "x W") -> str:
+    return f"{product} / sqrt({layer.n_in})" if layer.parametrization == "ntk" else product
 
 
 def _normalised(layer: Any, over: str) -> str:
@@ -80,6 +80,13 @@ FORMULAS: dict[str, Callable[[Any], str]] = {
     "dropout": lambda layer: f"m x, rate {layer.rate:g}",
     "layer_norm": lambda layer: _normalised(layer, "row"),
     "batch_norm": lambda layer: _normalised(layer, "unit"),
+    "shared_dense": lambda layer: _applied(
+        layer.activation, f"({_product(layer, '(x * r) W')}) * s" + " + b" * layer.bias
+    ),
+    "own_dense": lambda layer: _applied(layer.activation, _product(layer, "x W[m]") + " + b[m]" * layer.bias),
+    "member_scale": lambda layer: "x * r",
+    "member_layer_norm": lambda layer: _normalised(layer, "row"),
+    "member_batch_norm": lambda layer: _normalised(layer, "unit of each member"),
     "add": lambda layer: "x + F(x)",
     "scale": lambda layer: "s x",
     "standardize": _standardized,
@@ -103,6 +110,13 @@ def _dense(layer: Any) -> Work:
     return Work(forward, forward, products + bias + factor, products)
 
 
+def _shared(layer: Any) -> Work:
+    products, scales, bias = 2 * layer.n_in * layer.n_out, layer.n_in + layer.n_out, layer.n_out * layer.bias
+    factor = layer.n_out * (layer.parametrization == "ntk")
+    forward, params = products + scales + factor + bias, products + 2 * scales + layer.n_out + factor + bias
+    return Work(forward, forward, params + products, layer.n_in)
+
+
 def _each(*flops: int) -> Callable[[Any], Work]:
     """Return a function that gives the work of a layer with so many FLOPs for each unit."""
     return lambda layer: Work(*(layer.n_out * n for n in flops))
@@ -115,6 +129,11 @@ WORK: dict[str, Callable[[Any], Work]] = {
     "dropout": _each(0, 1, 0, 1),
     "layer_norm": _each(7, 7, 3, 8),  # in prediction: subtract the mean, scale, times gamma, plus beta
     "batch_norm": _each(4, 7, 3, 6),
+    "shared_dense": _shared,  # r needs the product that the gradient of the input needs
+    "own_dense": _dense,
+    "member_scale": _each(1, 1, 2, 2),
+    "member_layer_norm": _each(7, 7, 3, 8),
+    "member_batch_norm": _each(4, 7, 3, 6),
     "add": _each(1, 1, 0, 0),
     "scale": _each(1, 1, 2, 1),
     "standardize": lambda layer: Work(

@@ -27,8 +27,8 @@ class Batch:
     """A workspace for batches of one size: run forward, then backward. Its arrays are views of the workspace."""
 
     x: Any  # (rows, n_in): the caller writes the inputs here; or SparseRows, which it gives them to
-    z: Array  # (rows, n_out): the last layer's output
-    t: Array  # the encoded targets of these rows
+    z: Array  # (rows, n_out): the last layer's output; of an ensemble, the members' outputs, (rows members, n_out)
+    t: Array  # the encoded targets of these rows; of an ensemble, once for each member
 
     def __init__(self, workspace: "Workspace", rows: int) -> None:
         program, dtype, xp = workspace.program, workspace.dtype, workspace.xp
@@ -75,19 +75,27 @@ class Batch:
         self.z = outputs[-1]
         if workspace.loss is not None:
             self._value_and_gradient = guarded_loss(workspace.loss)
-            self.dz = cut(workspace.d[(len(program.operations) - 1) % 2], program.n_out)
-            self.c = bind_buffers(workspace.loss_cache, workspace.loss.buffers(rows, program.n_out), dtype, xp)
+            self.dz = cut(workspace.d[(len(program.operations) - 1) % 2], program.n_out, program.copies)
+            wanted = workspace.loss.buffers(rows * program.copies, program.n_out)
+            self.c = bind_buffers(workspace.loss_cache, wanted, dtype, xp)
         if workspace.input_gradient:
             self.dx = cut(workspace.d[1], program.n_in)
 
     def forward(self, *, train: bool) -> Array:
-        """Run the program on ``x``, and return its last output (rows, n_out)."""
+        """Run the program on ``x``, and return its last output ``z``."""
         for forward, p, x, c, y in self._forward:
             forward(p, x, c, y, train=train)
         return self.z
 
+    def outputs(self) -> Array:
+        """Return the outputs (rows, n_out) of the last forward pass; those of members, as the loss pools them."""
+        program, loss = self.workspace.program, self.workspace.loss
+        if program.members is None or loss is None:
+            return self.z
+        return loss.link.pooled(self.z.reshape(self.rows, program.members, program.n_out))
+
     def set_weights(self, w: Array) -> None:
-        """Set the rows' weights (rows,), which are divided by their sum."""
+        """Set the weights of the rows of ``z``, which are divided by their sum."""
         self.workspace.loss.set_weights(self.c, w)  # type: ignore[union-attr]
 
     def loss_of(self, z: Array) -> Any:
@@ -213,7 +221,7 @@ class Workspace:
         self.caches = [allocate(op.layer.cache(rows * op.copies_in), theta.dtype, xp) for op in ops]
         if loss is not None:
             widest = max(
-                program.n_out,
+                program.copies * program.n_out,
                 program.n_in if input_gradient else 0,
                 *(op.copies * op.n_out for op in ops[self.first :]),
             )
@@ -226,7 +234,7 @@ class Workspace:
             self.frozen = [tensor.of(self.gradient) for tensor in unread]
             for g in self.frozen:
                 g[...] = 0
-            self.loss_cache = allocate(loss.buffers(rows, program.n_out), theta.dtype, xp)
+            self.loss_cache = allocate(loss.buffers(rows * program.copies, program.n_out), theta.dtype, xp)
             scratch = new(min(PIECE, program.n_params))
             self._decaying = [
                 (

@@ -16,6 +16,23 @@ class NumPy(Notation):
         "pick": ("np.take_along_axis({0}, {1}[:, None], 1)", WHOLE),
         "beside": ("np.hstack([{0}, {1}])", WHOLE),
         "left": ("{0}[:, :{1}.shape[1]]", WHOLE),
+        "copied": ("np.repeat({0}, len({1}), axis=0)", WHOLE),
+        "scaled": ("({0}.reshape(-1, *{1}.shape) * {1}).reshape(-1, {1}.shape[1])", WHOLE),
+        "shifted": ("({0}.reshape(-1, *{1}.shape) + {1}).reshape(-1, {1}.shape[1])", WHOLE),
+        "over_rows": ("{0}.reshape(-1, *{1}.shape).sum(axis=0)", WHOLE),
+        "over_members": ("{0}.reshape(-1, len({1}), {0}.shape[1]).sum(axis=1)", WHOLE),
+        "own": ("np.einsum('rki,kio->rko', {0}.reshape(-1, *{1}.shape[:2]), {1}).reshape(-1, {1}.shape[2])", WHOLE),
+        "own_back": (
+            "np.einsum('rko,kio->rki', {0}.reshape(-1, len({1}), {1}.shape[2]), {1}).reshape(-1, {1}.shape[1])",
+            WHOLE,
+        ),
+        "own_outer": (
+            "np.einsum('rki,rko->kio', {0}.reshape(-1, *{2}.shape[:2]), {1}.reshape(-1, len({2}), {2}.shape[2]))",
+            WHOLE,
+        ),
+        "wide": ("{0}.reshape(-1, {1}.size)", WHOLE),
+        "narrow": ("{0}.reshape(-1, {1}.shape[1])", WHOLE),
+        "flat": ("{0}.reshape(-1)", WHOLE),
     }
 
     def name(self, name: Name) -> str:

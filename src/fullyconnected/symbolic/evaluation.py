@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fullyconnected.core.arrays import Shape
+from fullyconnected.symbolic.copies import COPIES
 from fullyconnected.symbolic.digits import decimal, place, shown
 from fullyconnected.symbolic.expression import (
     TERMS,
@@ -73,6 +74,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "isnan": lambda x: np.isnan(x).astype(np.asarray(x).dtype),
     "beside": lambda a, b: np.concatenate([a, b], axis=1),
     "left": lambda a, like: a[:, : like.shape[1]],
+    **{name: function.value for name, function in COPIES.items()},
 }
 
 
@@ -154,6 +156,8 @@ def shape_of(node: Expression, values: Values) -> Shape:
         case Call("beside", (a, b)):
             rows, columns = shape_of(a, values)
             return rows, columns + shape_of(b, values)[1]
+        case Call(function, operands) if function in COPIES and not isinstance(node, Opaque):
+            return COPIES[function].shape(*(shape_of(operand, values) for operand in operands))
     shapes = [shape_of(part, values) for part in sides(node)]
     return np.broadcast_shapes(*shapes) if shapes else ()
 
@@ -200,6 +204,11 @@ def entry(node: Expression, at: Shape, values: Values) -> Expression:
         case Call("beside", (a, b)):
             columns = shape_of(a, values)[1]
             return entry(a, at, values) if at[1] < columns else entry(b, (at[0], at[1] - columns), values)
+        case Call(function, operands) if function in COPIES and not isinstance(node, Opaque):
+            terms = COPIES[function].terms(at, *(shape_of(operand, values) for operand in operands))
+            return _added(
+                terms, lambda term: chain("*", [entry(operands[which], place, values) for which, place in term])
+            )
     return mapped(node, lambda operand: entry(operand, at, values))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.wording import printable
+from fullyconnected.symbolic.copies import COPIES
 from fullyconnected.symbolic.digits import shown
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "opaque", "sides", "total", "where", "with_names",
 ]  # fmt: skip
 
+MIXING = ("onehot", "pick", "beside", "left", *COPIES)  # functions that do not work on each entry alone
 TERMS = 8  # of a longer sum, only the first terms and the last are shown
 
 
@@ -237,7 +239,7 @@ def names_in(node: Expression) -> Iterator[Name]:
 def entrywise(node: Expression) -> bool:
     """Whether each entry of a formula's value depends only on the same entry of each operand."""
     mixes = isinstance(node, Reduce | Transposed | Opaque) or (isinstance(node, Binary) and node.operator == "@")
-    mixes |= isinstance(node, Call) and node.function in ("onehot", "pick", "beside", "left")
+    mixes |= isinstance(node, Call) and node.function in MIXING
     return not mixes and all(map(entrywise, sides(node)))
 
 

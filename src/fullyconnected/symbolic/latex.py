@@ -2,7 +2,7 @@
 
 from fullyconnected.symbolic.expression import Compare, Expression, Name, Number
 from fullyconnected.symbolic.names import latin
-from fullyconnected.symbolic.notation import ADDED, GREEK, OVER, RAISED, WHOLE, Notation, plain
+from fullyconnected.symbolic.notation import ADDED, GREEK, MULTIPLIED, OVER, RAISED, WHOLE, Notation, plain
 
 __all__ = ["Latex", "latex", "latex_number"]
 
@@ -22,6 +22,13 @@ class Latex(Notation):
         "left": (r"\operatorname{{left}}\left({0}\right)", WHOLE),
         "abs": (r"\left|{0}\right|", WHOLE),
         "sqrt": (r"\sqrt{{{0}}}", WHOLE),
+        "scaled": (r"{0} \odot {1}[m]", MULTIPLIED),
+        "shifted": ("{0} + {1}[m]", ADDED),
+        "over_rows": (r"\sum_{{i}} \left({0}\right)", RAISED),
+        "over_members": (r"\sum_{{m}} \left({0}\right)", RAISED),
+        "own": (r"{0} \, {1}[m]", MULTIPLIED),
+        "own_back": (r"{0} \, {1}[m]^{{T}}", MULTIPLIED),
+        "own_outer": (r"{0}[m]^{{T}} \, {1}[m]", MULTIPLIED),
     }
 
     def name(self, name: Name) -> str:

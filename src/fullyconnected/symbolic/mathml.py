@@ -4,12 +4,13 @@ import re
 from html import escape
 
 from fullyconnected.symbolic.expression import Compare, Expression, Name, Number
-from fullyconnected.symbolic.notation import ADDED, OVER, RAISED, WHOLE, Notation, plain
+from fullyconnected.symbolic.notation import ADDED, MULTIPLIED, OVER, RAISED, WHOLE, Notation, plain
 
 __all__ = ["MINUS", "MathML", "mathml", "mathml_number"]
 
 MINUS = "\u2212"  # a hyphen is shorter than the minus sign of numbers
 BRACKETS = "<mrow><mo>(</mo>{0}<mo>)</mo></mrow>"
+OF_M = "<mo>[</mo><mi>m</mi><mo>]</mo>"
 EXP = f"<mi>exp</mi>{BRACKETS}"
 
 
@@ -26,6 +27,13 @@ class MathML(Notation):
         "left": (f"<mi>left</mi>{BRACKETS}", WHOLE),
         "abs": ("<mrow><mo>|</mo>{0}<mo>|</mo></mrow>", WHOLE),
         "sqrt": ("<msqrt>{0}</msqrt>", WHOLE),
+        "scaled": (f"{{0}}<mo>⊙</mo>{{1}}{OF_M}", MULTIPLIED),
+        "shifted": (f"{{0}}<mo>+</mo>{{1}}{OF_M}", ADDED),
+        "over_rows": (f"<munder><mo>∑</mo><mi>i</mi></munder>{BRACKETS}", RAISED),
+        "over_members": (f"<munder><mo>∑</mo><mi>m</mi></munder>{BRACKETS}", RAISED),
+        "own": (f"{{0}}<mo>&#x2062;</mo>{{1}}{OF_M}", MULTIPLIED),
+        "own_back": (f"{{0}}<mo>&#x2062;</mo><msup><mrow>{{1}}{OF_M}</mrow><mi>T</mi></msup>", MULTIPLIED),
+        "own_outer": (f"<msup><mrow>{{0}}{OF_M}</mrow><mi>T</mi></msup><mo>&#x2062;</mo>{{1}}{OF_M}", MULTIPLIED),
     }
 
     def starts_negative(self, text: str) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from fullyconnected.errors import ConfigError
+from fullyconnected.symbolic.copies import COPIES
 from fullyconnected.symbolic.expression import (
     Binary,
     Call,
@@ -19,9 +20,13 @@ from fullyconnected.symbolic.expression import (
     names_in,
 )
 
-__all__ = ["ADDED", "GREEK", "LEVEL", "OVER", "RAISED", "WHOLE", "Notation", "plain"]
+__all__ = ["ADDED", "GREEK", "LEVEL", "OVER", "RAISED", "SILENT", "WHOLE", "Notation", "plain"]
 
 COMPARED, ADDED, MULTIPLIED, SIGNED, RAISED, WHOLE = range(6)  # how tightly an operator binds
+# how tightly the operator of an operand has to bind, where that is not the least
+TIGHT = {"pick": WHOLE, "left": WHOLE, "scaled": MULTIPLIED, "shifted": ADDED, "own": RAISED, "own_back": RAISED,
+         "own_outer": WHOLE}  # fmt: skip
+SILENT = ("copied", "wide", "narrow", "flat")  # how members' rows are laid out, which a formula need not say
 LEVEL = {"+": ADDED, "-": ADDED, "*": MULTIPLIED, "/": MULTIPLIED, "@": MULTIPLIED, "^": RAISED}
 OVER = {"units": "j", "rows": "i", "all": ""}
 SCALARS = {"lr", "beta", "epsilon", "rho", "weight_decay", "step", "alpha", "slope", "lambda", "delta", "q", "l2",
@@ -150,7 +155,13 @@ class Notation:
         raise self.lacks(f"{kind} over entries")
 
     def call(self, function: str, operands: tuple[Expression, ...]) -> tuple[str, int]:
-        written = [self.write(operand, WHOLE if function in ("pick", "left") else COMPARED) for operand in operands]
+        if function in SILENT and not self.runs:
+            return self.node(operands[0], True)
+        least = TIGHT.get(function, COMPARED)
+        least = WHOLE if self.runs and function in COPIES else least
+        # the last operand is what each member has of its own
+        levels = [WHOLE if function in COPIES and i else least for i in range(len(operands))]
+        written = [self.write(operand, level) for operand, level in zip(operands, levels, strict=True)]
         if function in self.forms:
             form, level = self.forms[function]
             return form.format(*written), level

@@ -1,7 +1,7 @@
 """Formulas as plain text."""
 
 from fullyconnected.symbolic.expression import Compare, Expression, Name, Number
-from fullyconnected.symbolic.notation import ADDED, OVER, WHOLE, Notation
+from fullyconnected.symbolic.notation import ADDED, MULTIPLIED, OVER, WHOLE, Notation
 
 __all__ = ["Text", "text"]
 
@@ -17,6 +17,13 @@ class Text(Notation):
         "beside": ("[{0} | {1}]", WHOLE),
         "left": ("left({0})", WHOLE),
         "abs": ("|{0}|", WHOLE),
+        "scaled": ("{0} * {1}[m]", MULTIPLIED),
+        "shifted": ("{0} + {1}[m]", ADDED),
+        "over_rows": ("sum_i({0})", WHOLE),
+        "over_members": ("sum_m({0})", WHOLE),
+        "own": ("{0} {1}[m]", MULTIPLIED),
+        "own_back": ("{0} {1}[m]'", MULTIPLIED),
+        "own_outer": ("{0}[m]' {1}[m]", MULTIPLIED),
     }
 
     def name(self, name: Name) -> str:

@@ -155,7 +155,7 @@ def of_the_optimizer(task: Task, theta: Array, g: Array, error: DivergenceError)
 
 def strongest_l2(task: Task, order: Rows) -> float:
     """Return the l2 of the batch of an epoch to which ``alpha`` adds most."""
-    weights, cut = task.data.weights, batches(order, task.batch_size, task.program.least_rows)
+    weights, cut = task.data.row_weights, batches(order, task.batch_size, task.program.least_rows)
     shares = (len(rows) if weights is None else float(weights[rows].sum()) for rows in cut)
     return task.l2 + max((task.alpha / share for share in shares if share), default=0.0)
 

@@ -157,8 +157,9 @@ def fit(
         Whether to shuffle the rows in each epoch.
     seed : int, None or numpy.random.Generator
         Seed of the shuffling and of dropout; None draws a new one.
-    sample_weight : array (rows,), optional
-        Weights of the rows, 0 or more: a row of weight 2 counts twice in the mean over the batch.
+    sample_weight : array (rows,) or (rows, members), optional
+        Weights of the rows, 0 or more: a row of weight 2 counts twice in the mean over the batch. For an ensemble
+        (:class:`Members`) there may be one for each member, whose loss is then a weighted mean of its own.
     validation : (x, t) or (x, t, weights), optional
         Validation data; their loss, without label smoothing, is computed after each epoch.
     metrics : sequence of str, Metric or callable

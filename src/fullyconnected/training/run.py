@@ -68,7 +68,7 @@ class Run:
         self.optimizer = OPTIMIZERS.get(Adam() if optimizer is None else optimizer)
         self.validation = _validation(net, settings.validation, self.data, self.columns)
         evaluated = self.validation or self.data
-        where = evaluated.t, evaluated.loss, net.n_out, evaluated.sample_weight
+        where = evaluated.t, evaluated.loss, net.n_out, evaluated.row_sample_weight
         self.metrics = named(settings.metrics, *where, also=self.data.t)
         if settings.monitor in METRICS.classes and settings.monitor not in self.metrics:
             self.metrics |= named(settings.monitor, *where, also=self.data.t)

@@ -31,7 +31,11 @@ Show = Literal["values", "gradients", "both"]
 FIRST, LAST = 3, 1  # how many first and last units of a wide layer are drawn
 WIDE = 8  # a layer of more units is not drawn whole
 SMALL = 6  # the graph shows the numbers of an array of at most this many
+MEMBERS, UNITS = 4, 2  # of an ensemble of more members, or more units in a column, so many are drawn
 LINE = 32  # characters in a line of numbers in the graph
+
+
+At = tuple[int, int]  # a member and a unit
 
 
 class Drawing(str):
@@ -47,10 +51,10 @@ class Drawing(str):
 
 
 class Part(NamedTuple):
-    """An operation of the network, with its values in the first row, if known."""
+    """An operation of the network, with its values in the first row, if known; of an ensemble, for each member."""
 
     op: Operation  # of the input, the one that reads it
-    y: Array | None = None  # (n_out,)
+    y: Array | None = None  # (copies, n_out)
     dy: Array | None = None
     quantity: str = ""  # of y
     text: str = ""  # what formulas call y
@@ -79,7 +83,9 @@ def draw(
 
     Lines of large weights are thick, lines of negative weights are dashed. With ``x``, the units have their values for
     the first row. With ``t`` and ``loss``, the picture can show gradients: those of weights include all rows, those of
-    units are for the first row. Of a layer of more than 8 units, the first three and the last are drawn.
+    units are for the first row. Of a layer of more than 8 units, the first three and the last are drawn. The units of
+    an ensemble's members stand below each other, and ``y1[2,0]`` is unit 0 of member 2; of more than 4 members, the
+    first three and the last are drawn.
 
     Parameters
     ----------
@@ -147,7 +153,7 @@ def _of_network(net: Network, x: Any) -> Iterator[Part]:
         np.copyto(batch.x, x, casting="unsafe")
         with np.errstate(all="ignore"):
             batch.forward(train=False)
-        first, outputs = batch.x[0], [y[0] for *_, y in batch.bound()]
+        first, outputs = batch.x[:1], [y[: op.copies] for op, *_, y in batch.bound()]
     yield Part(net.program.operations[0], first, quantity="x", text="x")
     for i, (op, p, y) in enumerate(zip(net.program.operations, net.program.views(net.theta), outputs, strict=True)):
         W, b = getattr(p, "W", None), getattr(p, "b", None)
@@ -160,13 +166,13 @@ def _of_trace(record: Trace) -> Iterator[Part]:
 
     x = record.wires[0]
     dx = record.values.get(x.gradient("L"))
-    yield Part(record.operations[0], record.values[x][0], None if dx is None else dx[0], "x", "x")
+    yield Part(record.operations[0], record.values[x][:1], None if dx is None else dx[:1], "x", "x")
     for op, wire in zip(record.operations, record.wires[1:], strict=True):
         dy = record.values.get(wire.gradient("L"))
         parameters = (parameter(f"{op.name}.{letter}", of) for of in ("", "L") for letter in "Wb")
         yield Part(
-            op, record.values[wire][0], None if dy is None else dy[0], wire.quantity, wire.text,
-            *(parameters if op.kind == "dense" else ()),
+            op, record.values[wire][: op.copies], None if dy is None else dy[: op.copies], wire.quantity, wire.text,
+            *(parameters if op.is_dense else ()),
         )  # fmt: skip
 
 
@@ -177,7 +183,7 @@ def _drawn(parts: Sequence[Part], show: Show, focus: str | None, rows: int, pref
     for part in parts[1:]:
         op = part.op
         function = getattr(getattr(op.layer, "activation", None), "name", "")
-        if op.kind == "dense":
+        if op.is_dense:
             titles.append([f"{part.said} {function}".rstrip()])
             units.append(part)
             dense.append(part)
@@ -189,62 +195,86 @@ def _drawn(parts: Sequence[Part], show: Show, focus: str | None, rows: int, pref
     if not dense:
         raise ConfigError("there is no Dense layer to draw")
     widths = [dense[0].op.n_in, *(part.op.n_out for part in dense)]
-    kept = [[*range(n)] if n <= WIDE else [*range(FIRST), *range(n - LAST, n)] for n in widths]
+    members = [1, *(part.op.copies for part in units[1:])]
+    kept = [_kept(n, k) for n, k in zip(widths, members, strict=True)]
     name, _, at = (focus or "").partition("[")
     if name in column:
         focus = f"{units[column[name]].quantity}[{at}"
-    _keep_focus(kept, widths, focus, [part.quantity for part in units], [part.op.name for part in dense])
+    _keep_focus(kept, widths, focus, [part.quantity for part in units], dense)
     columns, edges = [], []
     for k, (part, width, chosen) in enumerate(zip(units, widths, kept, strict=True)):
         kind = "input" if k == 0 else "output" if k == len(units) - 1 else "hidden"
-        drawn = [
-            Unit(f"{part.text}[{j}]", kind, _at(part.y, (j,)), _at(part.dy, (j,)), f"{part.quantity}[0,{j}]")
-            for j in chosen
-        ]
+        drawn = []
+        for m, j in chosen:
+            said = f"{m},{j}" if members[k] > 1 else f"{j}"
+            values = _at(part.y, (m, j)), _at(part.dy, (m, j))
+            drawn.append(Unit(f"{part.text}[{said}]", kind, *values, f"{part.quantity}[{m},{j}]"))
         biased = [int(each.b is not None) for each in dense] + [0]  # the last column has no bias of a next layer
-        columns.append(Column(", ".join(titles[k]), [*[Unit("1", "bias")] * biased[k], *drawn], width))
+        columns.append(Column(", ".join(titles[k]), [*[Unit("1", "bias")] * biased[k], *drawn], width * members[k]))
         if k < len(dense):
-            edges.append(list(_edges(dense[k], chosen, kept[k + 1], biased[k + 1])))
+            apart = members[k] == members[k + 1]
+            edges.append(list(_edges(dense[k], chosen, kept[k + 1], biased[k + 1], apart)))
     what = f"A network of {'-'.join(map(str, widths))} units"
     said = "Layers are columns from left to right; squares are biases, dashed lines are negative weights."
+    if (k := members[-1]) > 1:
+        what += f", an ensemble of {k} members"
+        said += " The units of the members stand below each other."
     if rows > 1:
         said += f" Numbers at units are those of the first of {rows} rows; gradients of weights include all rows."
     return Drawing(picture(columns, edges, show=show, focus=focus, title=what, desc=said, prefix=prefix))
 
 
+def _kept(n: int, members: int) -> list[At]:
+    """Return the units of a layer that are drawn, each as the number of its member and its own."""
+    if members == 1:
+        return [(0, j) for j in ([*range(n)] if n <= WIDE else [*range(FIRST), *range(n - LAST, n)])]
+    chosen = [*range(members)] if members <= MEMBERS else [*range(MEMBERS - 1), members - 1]
+    every = [*range(n)] if n * len(chosen) <= WIDE or n <= UNITS else [*range(UNITS - 1), n - 1]
+    return [(m, j) for m in chosen for j in every]
+
+
 def _keep_focus(
-    kept: list[list[int]], widths: list[int], focus: str | None, units: list[str], layers: list[str]
+    kept: list[list[At]], widths: list[int], focus: str | None, units: list[str], layers: list[Part]
 ) -> None:
     """Add the units of the focus, or at the ends of its weight, to those that are drawn."""
-    match = re.fullmatch(r"(.+?)(?:\.([Wb]))?\[(?:(\d+),)?(\d+)\]", focus or "")
+    match = re.fullmatch(r"(.+?)(?:\.([Wb]))?\[(\d+(?:,\d+)*)\]", focus or "")
     if match is None:
         return
-    name, letter, first, last = match[1], match[2], match[3], int(match[4])
-    wanted: list[tuple[int, int]] = []
-    if letter and name in layers:
-        k = layers.index(name)
-        wanted = [(k + 1, last), *([(k, int(first))] if letter == "W" and first else [])]
+    name, letter, at = match[1], match[2], tuple(map(int, match[3].split(",")))
+    wanted: list[tuple[int, At]] = []
+    k = next((k for k, part in enumerate(layers) if part.op.name == name), None)
+    if letter and k is not None:
+        array = layers[k].W if letter == "W" else layers[k].b
+        if array is None or array.ndim != len(at):
+            return
+        m = at[0] if len(at) > 1 + (letter == "W") else 0  # of a weight that all members have in common, the first
+        wanted = [(k + 1, (m, at[-1]))]
+        if letter == "W":
+            wanted.append((k, (m if layers[k].op.copies_in > 1 else 0, at[-2])))
     elif name in units:
-        wanted = [(units.index(name), last)]
+        wanted = [(units.index(name), (at[-2] if len(at) > 1 else 0, at[-1]))]
     for k, unit in wanted:
-        if unit < widths[k] and unit not in kept[k]:
+        if unit[1] < widths[k] and unit not in kept[k]:
             kept[k] = sorted([*kept[k], unit])
 
 
-def _edges(part: Part, sources: list[int], targets: list[int], after: int) -> Iterator[Edge]:
-    """Yield the lines of a layer's biases and weights; ``after`` is the position of the first target in its column."""
+def _edges(part: Part, sources: list[At], targets: list[At], after: int, apart: bool) -> Iterator[Edge]:
+    """Yield the lines of a layer's biases and weights; ``after`` is the position of the first target in its column.
+
+    Where members are ``apart``, only the units of the same one are joined.
+    """
     assert part.W is not None
     before = 0 if part.b is None else 1
-    for j, target in enumerate(targets, after):
+    for j, (member, target) in enumerate(targets, after):
         if part.b is not None:
-            at: tuple[int, ...] = (target,)
-            yield Edge(
-                0, j, _weight(part.b[at]), _known(part, part.b, at), _at(part.db, at), f"{part.op.name}.b[{target}]"
-            )
-        for i, source in enumerate(sources, before):
-            at = (source, target)
-            quantity = f"{part.op.name}.W[{source},{target}]"
-            yield Edge(i, j, _weight(part.W[at]), _known(part, part.W, at), _at(part.dW, at), quantity)
+            at: tuple[int, ...] = (member, target)[2 - part.b.ndim :]
+            quantity = f"{part.op.name}.b{place(at)}"
+            yield Edge(0, j, _weight(part.b[at]), _known(part, part.b, at), _at(part.db, at), quantity)
+        for i, (own, source) in enumerate(sources, before):
+            if own == member or not apart:
+                at = (member, source, target)[3 - part.W.ndim :]
+                quantity = f"{part.op.name}.W{place(at)}"
+                yield Edge(i, j, _weight(part.W[at]), _known(part, part.W, at), _at(part.dW, at), quantity)
 
 
 def _weight(value: Any) -> float:
@@ -296,9 +326,17 @@ def _dense(op: Operation, names: list[str]) -> str:
     return f"@ {names[0]}{divisor}{''.join(f' + {name}' for name in names[1:])}"
 
 
+def _shared_dense(op: Operation, names: list[str]) -> str:
+    W, *b, r, s = names
+    return f"* {r} {_dense(op, [W])} * {s}{''.join(f' + {name}' for name in b)}"
+
+
 # labels of operations in the graph; others have their names
 SAID: dict[str, Callable[[Any, list[str]], str]] = {
     "dense": _dense,
+    "own_dense": _dense,
+    "shared_dense": _shared_dense,
+    "member_scale": lambda _, names: f"* {names[0]}",
     "activation": lambda op, _: str(op.layer.activation.name),
     "add": lambda *_: "+",
     "scale": lambda _, names: f"* {names[0]}",
@@ -322,7 +360,7 @@ def _numbers(array: Array) -> str:
     """Return a small array as lines of numbers, and an empty string for a larger one."""
     if array.size > SMALL:
         return ""
-    rows = [" ".join(map(shown, row)) for row in np.atleast_2d(array)]
+    rows = [" ".join(map(shown, row)) for row in np.atleast_2d(array).reshape(-1, *array.shape[-1:])]
     if len(rows) > 1 and max(map(len, rows)) > LINE:  # the graph breaks them, and brackets say where each ends
         rows = [f"[{row}]" for row in rows]
     return "\n".join(rows)

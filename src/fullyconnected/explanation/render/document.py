@@ -83,14 +83,14 @@ def cell(name: Name, array: Array, at: Shape) -> Cell:
 
 
 def grid(name: Name, array: Array, most: tuple[int, int] = (6, 5)) -> Grid:
-    """Return an array as a table; a vector is a row."""
-    height, width = (1, 1) if array.ndim == 0 else (1, len(array)) if array.ndim == 1 else array.shape
+    """Return an array as a table; a vector is a row, and the matrices of an ensemble's members follow each other."""
+    height, width = math.prod(array.shape[:-1]), array.shape[-1] if array.ndim else 1
 
     def chosen(count: int, limit: int) -> list[int | None]:
         return list(range(count)) if count <= limit else [*range(limit - 2), None, count - 1]
 
     def at(i: int, j: int) -> Shape:
-        return (i, j)[2 - array.ndim :]
+        return (*map(int, np.unravel_index(i, array.shape[:-1])), j) if array.ndim > 1 else (j,) * array.ndim
 
     rows = tuple(
         None if i is None else tuple(None if j is None else cell(name, array, at(i, j)) for j in chosen(width, most[1]))
@@ -126,7 +126,7 @@ def given(trace: Trace) -> list[tuple[Name, str]]:
     """Return the quantities that a record starts from, each with a description."""
     said = {
         "x": "the input",
-        "t": "the targets",
+        "t": "the targets" + ", once for each member" * (trace.operations[-1].copies > 1),
         "sample_weight": "the weights of the rows, divided by their sum",
         "ones": "a 1 for each row",
         "h": "the step size of the central differences",
@@ -270,9 +270,11 @@ def verdict(trace: Trace) -> str:
 
 def headline(trace: Trace) -> str:
     """Describe the example in one line."""
-    dense = [op.n_out for op in trace.operations if op.kind == "dense"]
+    dense = [op.n_out for op in trace.operations if op.is_dense]
     sizes = "-".join(map(str, [trace.values[trace.wires[0]].shape[1], *dense]))
-    return f"One training step of a {sizes} network, worked out for {trace.rows} row{'s' * (trace.rows != 1)}"
+    k = trace.operations[-1].copies
+    members = f" of {k} members" if k > 1 else ""
+    return f"One training step of a {sizes} network{members}, worked out for {trace.rows} row{'s' * (trace.rows != 1)}"
 
 
 LEGEND = (

@@ -120,12 +120,13 @@ def _reading() -> Iterator[str]:
 
 
 def _network(trace: Trace, focus: Focus | None) -> Iterator[str]:
-    if not any(op.kind == "dense" for op in trace.operations):  # units and lines are those of Dense layers
+    dense = [op for op in trace.operations if op.is_dense]
+    if not dense:  # units and lines are those of Dense layers
         return
     pictures = {show: picture_of(trace, show=show, focus=focus, prefix=f"net-{show}") for show in SHOWS}
     wide = any(float(re.findall('width="(.+?)"', drawn)[0]) > WIDE for drawn in pictures.values())
     yield _opened("network", "The network", f' class="{"wide" if wide else "narrow"}"')
-    weights = sum(op.n_in * op.n_out for op in trace.operations if op.kind == "dense")
+    weights = sum(op.copies * op.n_in * op.n_out for op in dense)
     first = "both" if weights <= CALM else "values"
     yield (
         '<fieldset class="scripted" hidden><legend>Numbers in the picture</legend>'

@@ -14,27 +14,104 @@ __all__ = ["LAYERS", "backward", "d_skip", "forward"]
 W, B, MASK, SKIP = Name("W"), Name("b"), Name("m"), Name("skip")
 GAMMA, BETA, N, RATE, S = (Name(letter) for letter in ("gamma", "beta", "n", "rate", "s"))
 MEAN, VARIANCE, MOMENTUM = Name("running_mean"), Name("running_var"), Name("momentum")
+R, U, V = (Name(letter) for letter in "ruv")  # of an ensemble
 OFFSET, SCALE, D, H = Name("mean"), Name("scale"), Name("d"), Name("h")
 
 
-def _dense(layer: Any, train: bool, rows: int) -> Both:
-    def divided(product: Expression) -> Expression:
-        return product / call("sqrt", number(layer.n_in)) if layer.parametrization == "ntk" else product
+def _divided(layer: Any, product: Expression) -> Expression:
+    return product / call("sqrt", number(layer.n_in)) if layer.parametrization == "ntk" else product
 
+
+def _dense(layer: Any, train: bool, rows: int) -> Both:
     why = f"Each unit adds up its inputs times their weights{', and its bias' * layer.bias}."
     if layer.parametrization == "ntk":
         why += " Dividing by the square root of their number makes weights of about 1 suitable for any width."
     of_w = Line(
         "g.W",
-        divided(X.T @ DY),
+        _divided(layer, X.T @ DY),
         "A weight multiplies an input: its gradient is that input times the gradient of the unit it leads to, summed "
         "over the rows.",
     )
     of_b = Line("g.b", ONES.T @ DY, "A bias is added in every row: its gradient is the sum over the rows.")
     back = "An input affects L through every unit: its gradient is the sum of theirs, each times the weight."
     return Both(
-        [Line("y", divided(X @ W) + B if layer.bias else divided(X @ W), why)],
-        [of_w, *[of_b] * layer.bias, Line("dx", divided(DY @ W.T), back)],
+        [Line("y", _divided(layer, X @ W) + B if layer.bias else _divided(layer, X @ W), why)],
+        [of_w, *[of_b] * layer.bias, Line("dx", _divided(layer, DY @ W.T), back)],
+    )
+
+
+def _shared_dense(layer: Any, train: bool, rows: int) -> Both:
+    x = call("copied", X, R) if layer.first else X
+    y = call("scaled", U, S)
+    dz = call("scaled", DY, S)
+    dv = _divided(layer, dz @ W.T)
+    to_x = call("scaled", dv, R)
+    of_b = Line("g.b", call("over_rows", DY, B), "Each member adds its b in every row: the sum over its rows.")
+    return Both(
+        [
+            Line("c.v", call("scaled", x, R), "Each member m scales the inputs by an r of its own."),
+            Line(
+                "c.u",
+                _divided(layer, V @ W),
+                "The weights are those of all members, so that one product does for all of them.",
+            ),
+            Line("y", call("shifted", y, B) if layer.bias else y, "Each member scales the sums, and adds its bias."),
+        ],
+        [
+            *[of_b] * layer.bias,
+            Line(
+                "g.s", call("over_rows", U * DY, S), "s multiplies u: its gradient is u times that of y, over the rows."
+            ),
+            Line(
+                "g.W",
+                _divided(layer, V.T @ dz),
+                "A weight that all members have in common: the sum over the rows of all of them.",
+            ),
+            Line(
+                "g.r", call("over_rows", dv * x, R), "r multiplies x: its gradient is x times that of v, over the rows."
+            ),
+            Line(
+                "dx",
+                call("over_members", to_x, R) if layer.first else to_x,
+                "An input affects L through every unit" + " of each member" * layer.first + ".",
+            ),
+        ],
+    )
+
+
+def _own_dense(layer: Any, train: bool, rows: int) -> Both:
+    x = call("copied", X, W) if layer.first else X
+    y = _divided(layer, call("own", x, W))
+    dx = _divided(layer, call("own_back", DY, W))
+    of_b = Line("g.b", call("over_rows", DY, B), "Each member adds its b in every row: the sum over its rows.")
+    return Both(
+        [Line("y", call("shifted", y, B) if layer.bias else y, "Each member m has weights of its own.")],
+        [
+            *[of_b] * layer.bias,
+            Line(
+                "g.W",
+                _divided(layer, call("own_outer", x, DY, W)),
+                "The product of each member's inputs and gradients, over its rows.",
+            ),
+            Line(
+                "dx",
+                call("over_members", dx, W) if layer.first else dx,
+                "An input affects L through every unit" + " of each member" * layer.first + ".",
+            ),
+        ],
+    )
+
+
+def _member_scale(layer: Any, train: bool, rows: int) -> Both:
+    x = call("copied", X, R)
+    return Both(
+        [Line("y", call("scaled", x, R), "Each member m scales the inputs by an r of its own.")],
+        [
+            Line(
+                "g.r", call("over_rows", DY * x, R), "r multiplies x: its gradient is x times that of y, over the rows."
+            ),
+            Line("dx", call("over_members", call("scaled", DY, R), R), "An input affects L through every member."),
+        ],
     )
 
 
@@ -55,35 +132,78 @@ def _layer_norm(layer: Any, train: bool, rows: int) -> Both:
                 "One over each row's standard deviation.",
             ),
             Line("c.n", (X - mean(X, "units")) * RATE, "Each row is normalised to mean 0 and variance 1."),
-            _SCALED,
+            Line("y", GAMMA * N + BETA, _SCALED),
         ],
         _normed_back("units", True),
     )
 
 
+def _member_layer_norm(layer: Any, train: bool, rows: int) -> Both:
+    forward = _layer_norm(layer, train, rows).forward
+    y = call("shifted", call("scaled", N, GAMMA), BETA)
+    dn = call("scaled", DY, GAMMA)
+    return Both(
+        [*forward[:-1], Line("y", y, f"{_SCALED} Each member m has its own.")],
+        [*_of_gains(N), _normed_dx(dn, "units", True)],
+    )
+
+
 def _batch_norm(layer: Any, train: bool, rows: int) -> Both:
-    back = _normed_back("rows", train)
+    forward, dx = _over_rows(train, rows, X, DY * GAMMA, MEAN, VARIANCE)
+    statistics = forward[2:]
+    y = Line("y", GAMMA * N + BETA, _SCALED)
+    return Both([*forward[:2], y, *statistics], [*_normed_back("rows", train)[:2], dx])
+
+
+def _member_batch_norm(layer: Any, train: bool, rows: int) -> Both:
+    """Return the lines of batch normalisation with the units of all members side by side."""
+
+    def narrow(line: Line) -> Line:
+        return line._replace(formula=call("narrow", line.formula, GAMMA))
+
+    gamma, beta, running_mean, running_var = (call("flat", name) for name in (GAMMA, BETA, MEAN, VARIANCE))
+    x, dn = call("wide", X, GAMMA), call("wide", DY, GAMMA) * gamma
+    forward, dx = _over_rows(train, rows // layer.k, x, dn, running_mean, running_var)
+    y = Line("y", gamma * N + beta, f"{_SCALED} Each member has its own, and its own statistics.")
+    return Both([*forward[:2], *map(narrow, (y, *forward[2:]))], [*_of_gains(call("narrow", N, GAMMA)), narrow(dx)])
+
+
+def _of_gains(n: Expression) -> list[Line]:
+    """Return the lines of the gradients of gamma and beta where each member has its own."""
+    return [
+        Line("g.beta", call("over_rows", DY, BETA), "beta is added in every row of its member: the sum over its rows."),
+        Line(
+            "g.gamma", call("over_rows", DY * n, GAMMA), "gamma multiplies n: n times the gradient of y, over its rows."
+        ),
+    ]
+
+
+def _over_rows(
+    train: bool, rows: int, x: Expression, dn: Expression, running_mean: Expression, running_var: Expression
+) -> tuple[list[Line], Line]:
+    """Return the lines of forward without that of y, and that of dx, for statistics of each column over the rows."""
+    dx = _normed_dx(dn, "rows", train)
     if not train:
-        forward = [
-            Line("c.rate", 1 / call("sqrt", VARIANCE + EPSILON), "One over each unit's running standard deviation."),
-            Line("c.n", (X - MEAN) * RATE, "Outside training, running statistics replace those of the batch."),
-            _SCALED,
-        ]
-        return Both(forward, back)
-    variance = Reduce("var", "rows", X)
+        of_one = 1 / call("sqrt", running_var + EPSILON)
+        return [
+            Line("c.rate", of_one, "One over each unit's running standard deviation."),
+            Line("c.n", (x - running_mean) * RATE, "Outside training, running statistics replace those of the batch."),
+        ], dx
+    variance = Reduce("var", "rows", x)
     kept = 1 - MOMENTUM
     follows = MOMENTUM * variance * (number(rows) / max(rows - 1, 1))
-    forward = [
+    moved = kept * running_mean + MOMENTUM * mean(x, "rows")
+    return [
         Line("c.rate", 1 / call("sqrt", variance + EPSILON), "One over each unit's standard deviation in the batch."),
-        Line("c.n", (X - mean(X, "rows")) * RATE, "Each unit is normalised to mean 0 and variance 1 in the batch."),
-        _SCALED,
-        Line("p.running_mean", kept * MEAN + MOMENTUM * mean(X, "rows"), "The running mean moves towards the batch's."),
-        Line("p.running_var", kept * VARIANCE + follows, "The running variance moves towards the batch's, unbiased."),
-    ]
-    return Both(forward, back)
+        Line("c.n", (x - mean(x, "rows")) * RATE, "Each unit is normalised to mean 0 and variance 1 in the batch."),
+        Line("p.running_mean", moved, "The running mean moves towards the batch's."),
+        Line(
+            "p.running_var", kept * running_var + follows, "The running variance moves towards the batch's, unbiased."
+        ),
+    ], dx
 
 
-_SCALED = Line("y", GAMMA * N + BETA, "Each unit has two parameters, the gain gamma and the shift beta.")
+_SCALED = "Each unit has two parameters, the gain gamma and the shift beta."
 
 
 def _standardize(layer: Any, train: bool, rows: int) -> Both:
@@ -119,18 +239,21 @@ def _standardize(layer: Any, train: bool, rows: int) -> Both:
 
 
 def _normed_back(over: str, through: bool) -> list[Line]:
-    dn = DY * GAMMA
+    return [
+        Line("g.beta", ONES.T @ DY, "beta is added in every row: its gradient is the sum over the rows."),
+        Line("g.gamma", ONES.T @ (DY * N), "gamma multiplies n: its gradient is n times that of y, over all rows."),
+        _normed_dx(DY * GAMMA, over, through),
+    ]
+
+
+def _normed_dx(dn: Expression, over: str, through: bool) -> Line:
     if through:
         dx = (dn - mean(dn, over) - N * mean(dn * N, over)) * RATE
         of = "row" if over == "units" else "batch"
         why = f"An entry also changes the mean and variance of its {of}: their parts of the gradient are subtracted."
     else:
         dx, why = dn * RATE, "The running statistics are constants here, so only the scale remains."
-    return [
-        Line("g.beta", ONES.T @ DY, "beta is added in every row: its gradient is the sum over the rows."),
-        Line("g.gamma", ONES.T @ (DY * N), "gamma multiplies n: its gradient is n times that of y, over all rows."),
-        Line("dx", dx, why),
-    ]
+    return Line("dx", dx, why)
 
 
 # The arguments are the layer, whether it is training, and the number of rows.
@@ -158,6 +281,11 @@ LAYERS: dict[str, Callable[[Any, bool, int], Both]] = {
         ],
         [Line("dx", SCALE * DY, "A step of the value is a step of the result, multiplied by the scale.")],
     ),
+    "shared_dense": _shared_dense,
+    "own_dense": _own_dense,
+    "member_scale": _member_scale,
+    "member_batch_norm": _member_batch_norm,
+    "member_layer_norm": _member_layer_norm,
     "add": lambda *_: Both(
         [Line("y", X + SKIP, "The residual block ends: its input is added to the output of its layers.")],
         [Line("dx", DY, "The gradient of a sum is the gradient of each of its terms.")],
