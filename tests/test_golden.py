@@ -256,6 +256,23 @@ def test_average_of_weights(network, name, engine):
 
 
 @pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_schedules_of_learning_rate_and_weight_decay(engine):
+    if not fc.engines()[engine].available:
+        pytest.skip("the native engine is not built")
+    net = fc.mlp([4, 6, 3], activation="tanh", dtype=np.float64)
+    net.set_weights(numbered("schedules/start"))
+    fc.fit(
+        *(net, GOLDEN["schedules/x"], GOLDEN["schedules/t"], "softmax_cross_entropy"),
+        *(fc.AdamW(0.04, weight_decay=0.5), 20, 8),
+        **{"schedule": fc.LogCosine(4), "weight_decay_schedule": fc.FlatCosine(0.5), "engine": engine},
+        progress=False,
+        warn=False,
+    )
+    for i, ours in enumerate(net.get_weights()):
+        agrees(ours, f"schedules/end/{i}")
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
 def test_factors_are_groups_of_parameters(engine):
     if not fc.engines()[engine].available:
         pytest.skip("the native engine is not built")

@@ -327,6 +327,7 @@ def mistakes(net: fc.Network, x: NDArray[np.float32], t: NDArray[np.int64]) -> N
     fc.fit(net, x, t, fc.Hinge(), metrics=[0.5])  # type: ignore[list-item]
     fc.epochs(net, x, t, fc.Hinge(), fc.LBFGS())  # type: ignore[arg-type]
     fc.epochs(net, x, t, fc.Hinge(), average="ema")  # type: ignore[arg-type]
+    fc.epochs(net, x, t, fc.Hinge(), dropout_schedule=0.5)  # type: ignore[arg-type]
     fc.epochs(net, x, t, fc.Hinge(), factors={"bias": 0.1})  # type: ignore[arg-type]
     net.copy_weights_from("net.safetensors")  # type: ignore[arg-type]
     fc.epochs(net, x, t, fc.Hinge(), epochs=5)  # type: ignore[call-arg]

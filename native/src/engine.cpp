@@ -261,9 +261,10 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
 }
 
 template <class T>
-void Trainer<T>::run(const int64_t* order, ptrdiff_t n, const double* rates, uint64_t seed, int64_t step, bool train,
-                     bool (*interrupted)()) {
-    run_.order = order, run_.n_order = n, run_.rates = rates;
+void Trainer<T>::run(const int64_t* order, ptrdiff_t n, const double* rates, const double* decays,
+                     const double* dropouts, uint64_t seed, int64_t step, bool train, bool (*interrupted)()) {
+    run_.order = order, run_.n_order = n;
+    run_.rates = rates, run_.decays = decays, run_.dropouts = dropouts;
     run_.seed = seed, run_.step = step, run_.train = train;
     run_.total = run_.weight = 0;
     run_.diverged = false;

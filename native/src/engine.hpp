@@ -100,8 +100,9 @@ class Trainer {
 
     // Trains on the rows in this order, or, without an update rule, computes the gradient of all rows as one batch.
     // Calls `interrupted` now and then, and stops when it returns true.
-    void run(const int64_t* order, ptrdiff_t n, const double* rates, uint64_t seed, int64_t step, bool train,
-             bool (*interrupted)());
+    // rates, decays and dropouts are numbers of each step; null where there is no rule, and where all factors are 1
+    void run(const int64_t* order, ptrdiff_t n, const double* rates, const double* decays, const double* dropouts,
+             uint64_t seed, int64_t step, bool train, bool (*interrupted)());
 
     const Run<T>& outcome() const { return run_; }
     bool was_interrupted() const { return run_.stop.now != 0; }

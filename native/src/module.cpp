@@ -112,16 +112,19 @@ class PyTrainer {
 
     // Trains on the rows in this order, and returns the mean of the losses of the batches, weighted by their rows (NaN
     // if the run diverged), and the number of steps so far.
-    std::tuple<double, int64_t> epoch(Vector<const int64_t> order, Vector<const double> rates, uint64_t seed,
+    std::tuple<double, int64_t> epoch(Vector<const int64_t> order, Vector<const double> rates,
+                                      Vector<const double> decays, Vector<const double> dropouts, uint64_t seed,
                                       int64_t step) {
-        run_engine(trainer_, order.data(), (ptrdiff_t)order.size(), rates.data(), seed, step, true);
+        auto given = [](const Vector<const double>& factors) { return factors.size() ? factors.data() : nullptr; };
+        run_engine(trainer_, order.data(), (ptrdiff_t)order.size(), rates.data(), given(decays), given(dropouts), seed,
+                   step, true);
         const Run<T>& run = trainer_.outcome();
         return {run.diverged ? std::numeric_limits<double>::quiet_NaN() : run.total / run.weight, run.step};
     }
 
     // Returns the loss of all rows as one batch; writes its gradients into `gradient` and `dx`.
     double gradient(Vector<const int64_t> order, uint64_t seed, bool train, Vector<T> gradient, Matrix<T> dx) {
-        run_engine(trainer_, order.data(), (ptrdiff_t)order.size(), nullptr, seed, 0, train);
+        run_engine(trainer_, order.data(), (ptrdiff_t)order.size(), nullptr, nullptr, nullptr, seed, 0, train);
         const Run<T>& run = trainer_.outcome();
         std::copy_n(run.gradient, gradient.size(), gradient.data());
         for (size_t i = 0; i < dx.shape(0); i++)
@@ -235,7 +238,7 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
                       std::optional<Vector<T>>>(),
              "spec"_a, nb::kw_only(), "theta"_a, "state"_a, "x"_a, "t"_a, "weights"_a.none(), "m"_a.none(),
              "v"_a.none(), "average_theta"_a.none(), "average_state"_a.none())
-        .def("epoch", &PyTrainer<T>::epoch, "order"_a, "rates"_a, "seed"_a, "step"_a)
+        .def("epoch", &PyTrainer<T>::epoch, "order"_a, "rates"_a, "decays"_a, "dropouts"_a, "seed"_a, "step"_a)
         .def("gradient", &PyTrainer<T>::gradient, "order"_a, "seed"_a, "train"_a, "gradient"_a, "dx"_a)
         .def_prop_ro("step", &PyTrainer<T>::step)
         .def_prop_ro("rate", &PyTrainer<T>::rate)

@@ -162,9 +162,11 @@ struct Run {
     Averaging<T> average;
     const T* state;  // all running statistics
     ptrdiff_t n_state;
-    const double* rates;  // the learning rate of each step
-    double l2, alpha;     // alpha over the weight of a batch adds to its l2
-    double max_norm;      // infinity if there is no clipping
+    const double* rates;     // the learning rate of each step
+    const double* decays;    // the factor on the optimizer's weight decay in each step; null if it is always 1
+    const double* dropouts;  // the same for the rates of dropout
+    double l2, alpha;        // alpha over the weight of a batch adds to its l2
+    double max_norm;         // infinity if there is no clipping
     bool train;
     uint64_t seed;
     int64_t step;  // number of steps so far; for a gradient, the step whose random numbers are drawn

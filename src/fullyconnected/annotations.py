@@ -129,6 +129,8 @@ class FitOptions(TypedDict, total=False):
     max_time: float | str | None
     max_grad_norm: float | None
     schedule: Schedule | None
+    weight_decay_schedule: Schedule | None
+    dropout_schedule: Schedule | None
     checkpoint: PathLike | None
     checkpoint_every: int | str | None
     average: EMA | SWA | None

@@ -8,6 +8,7 @@ Needs torch==2.13.0 with numpy and safetensors, in an environment of its own:
 Everything is float64. Inputs are stored beside the outputs, so that the test draws nothing of its own.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -340,7 +341,32 @@ def factors():
                 keep(f"factors/{step}/{i}", p.detach().numpy().T.copy())
 
 
-for part in (activations, losses, norms, network, optimizers, averages, factors):
+def schedules():
+    """AdamW whose learning rate and weight decay follow RealMLP's schedules over 20 steps."""
+    x, t = torch.tensor(rng.normal(size=(8, 4))), torch.tensor(rng.integers(0, 3, 8))
+    start = [rng.normal(size=shape) * 0.5 for shape in ((6, 4), (6,), (3, 6), (3,))]
+    keep("schedules/x", x)
+    keep("schedules/t", t)
+    for i, p in enumerate(start):
+        keep(f"schedules/start/{i}", p.T)
+    ps = [tensor(p.copy()) for p in start]
+    optimizer = torch.optim.AdamW([{"params": ps[0::2]}, {"params": ps[1::2], "weight_decay": 0}], foreach=False)
+    for step in range(20):
+        progress = step / 20
+        rate = 0.5 - 0.5 * math.cos(2 * math.pi * math.log2(1 + 15 * progress))  # coslog4
+        decay = 1 if progress < 0.5 else 0.5 + 0.5 * math.cos(math.pi * (2 * progress - 1))  # flat, then cosine
+        for group in optimizer.param_groups:
+            group["lr"] = 0.04 * rate
+        optimizer.param_groups[0]["weight_decay"] = 0.5 * decay
+        optimizer.zero_grad()
+        W1, b1, W2, b2 = ps
+        F.cross_entropy(torch.tanh(x @ W1.T + b1) @ W2.T + b2, t).backward()
+        optimizer.step()
+    for i, p in enumerate(ps):
+        keep(f"schedules/end/{i}", p.detach().numpy().T.copy())
+
+
+for part in (activations, losses, norms, network, optimizers, averages, factors, schedules):
     part()
 path = Path(__file__).with_name("torch.safetensors")
 save_file(golden, path, {"made by": f"tests/golden/make_torch.py, torch {torch.__version__}, numpy {np.__version__}"})

@@ -26,6 +26,8 @@ OTHERS = {  # for each setting another value than its default
     "max_time": 60.0,
     "max_grad_norm": 0.5,
     "schedule": fc.StepDecay(0.5),
+    "weight_decay_schedule": fc.CosineDecay(5),
+    "dropout_schedule": fc.Warmup(2),
     "checkpoint": "run",
     "checkpoint_every": "5s",
     "average": fc.EMA(0.9),
@@ -85,7 +87,8 @@ def test_a_checkpoint_compares_every_setting_but_those_that_may_change(tmp_path)
     """Also one that is added later: a file that knows nothing of it was begun with its default."""
 
     def fit(path, **settings):
-        fc.fit(fc.mlp([1, 1], seed=0), [[1.0], [3.0]], [1.0, 2.0], "half_squared_error", epochs=2, progress=False,
+        net = fc.Network([fc.Dense(1, 3), fc.Dropout(0.5), fc.Dense(3, 1)], seed=0)
+        fc.fit(net, [[1.0], [3.0]], [1.0, 2.0], "half_squared_error", fc.AdamW(), epochs=2, progress=False,
                checkpoint=path, **settings)  # fmt: skip
 
     fit(tmp_path / "run")

@@ -175,7 +175,7 @@ void batch_norm_forward(const Operation<T>& op, const T* theta, ptrdiff_t rows, 
 
 template <class T>
 void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const Operation<T>& op, const T* theta,
-             ptrdiff_t rows, bool train, uint64_t seed, int64_t step) {
+             ptrdiff_t rows, bool train, uint64_t seed, int64_t step, double dropout) {
     if (op.kind == Kind::dense) return dense_forward(context, op, theta, rows);
     if (op.kind == Kind::save || op.kind == Kind::standardize) return;  // y is x
     if (!context.begins(rows * op.n_in >= enough_numbers)) return;
@@ -192,7 +192,7 @@ void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const O
             return;
         case Kind::dropout:
             if (!train || op.setting == 0) return copy_rows(op.x, op.y, r, op.n_in);
-            draw_mask(seed, step, op.layer, op.setting, op.kept, r.from, r.to, op.n_in);
+            draw_mask(seed, step, op.layer, op.setting * dropout, op.kept, r.from, r.to, op.n_in);
             return combine(op.x, op.kept, op.y, r, op.n_in, [](V<T> x, V<T> mask) { return x * mask; });
         case Kind::layer_norm:
             return layer_norm_forward(op, theta, r);

@@ -33,16 +33,16 @@ FC_INLINE void round_factors(Update<T>& u, double lr_factor, double decay_factor
     u.l2 = (T)(u.exact_l2 * decay_factor);
 }
 
-// The constants of step number `step`, counted from 1, at learning rate lr.
+// The constants of step number `step`, counted from 1, at learning rate lr and with a factor on the weight decay.
 template <class T>
-FC_INLINE Update<T> update_of(const Optimizing<T>& o, T* theta, double lr, int64_t step, double l2) {
+FC_INLINE Update<T> update_of(const Optimizing<T>& o, T* theta, double lr, double factor, int64_t step, double l2) {
     Update<T> u{};
     u.rule = o.rule;
     u.theta = theta, u.m = o.m, u.v = o.v;
     u.exact_l2 = l2;
     u.decay = (T)o.decay, u.grown = (T)(1 - o.decay);
     u.epsilon = positive<T>(o.epsilon);
-    u.decayed = lr * o.weight_decay;
+    u.decayed = lr * (o.weight_decay * factor);
     u.exact_lr = lr;
     if (o.rule == Rule::adam) {
         const double rest = 1 - power(o.beta2, step);

@@ -157,14 +157,18 @@ void finish_step(ThreadContext<T>& context, Run<T>& run, const Update<T>& update
     });
 }
 
+struct Rates {  // the numbers of a step that schedules change: the learning rate, and factors on two others
+    double lr, decay, dropout;
+};
+
 // One step on `rows` rows; returns false if its loss is not finite.
 template <class T>
-bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_t rows, double weight, double lr,
+bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_t rows, double weight, Rates rates,
           int64_t count) {
     if (context.begins(rows * (run.n_in + run.n_out) >= enough_numbers))
         gather_batch(run, order, rows, weight, context.part(rows, 1));
     for (int i = 0; i < run.n_operations; i++)
-        forward(context, run.operations, run.operations[i], run.theta, rows, run.train, run.seed, count);
+        forward(context, run.operations, run.operations[i], run.theta, rows, run.train, run.seed, count, rates.dropout);
     if (context.begins(rows * run.n_out >= enough_numbers)) {
         const Range r = context.part(rows, 1);
         run.partial[8 * context.thread] = loss_of(run, r.from, r.to);
@@ -177,7 +181,7 @@ bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_
     if (run.optimizer.rule != Rule::none && !is_finite(value)) return false;
 
     const double l2 = run.l2 + run.alpha / weight;
-    Update<T> rule = update_of(run.optimizer, run.theta, lr, count + 1, l2);
+    Update<T> rule = update_of(run.optimizer, run.theta, rates.lr, rates.decay, count + 1, l2);
     rule.average = run.average.theta, rule.share = share_of(run.average, count + 1);
     const bool fuse = run.optimizer.rule != Rule::none && !is_finite(run.max_norm);
     double l2_term = 0;
@@ -223,12 +227,14 @@ void train(Run<T>* run_, int thread) {
         const ptrdiff_t left = run.n_order - from;
         rows = left < run.batch_size + run.least_rows ? left : run.batch_size;
         const int64_t* order = run.order + from;
-        const double weight = weight_of(run, order, rows), lr = run.rates ? run.rates[i] : 0;
+        const double weight = weight_of(run, order, rows);
+        const Rates rates = {run.rates ? run.rates[i] : 0, run.decays ? run.decays[i] : 1,
+                             run.dropouts ? run.dropouts[i] : 1};
         if (weight == 0) continue;  // every row has weight zero: there is nothing to learn from this batch
-        const bool good = step(context, run, order, rows, weight, lr, count++);
+        const bool good = step(context, run, order, rows, weight, rates, count++);
         if (thread == 0) {
             run.last_from = from;
-            run.rate = lr;
+            run.rate = rates.lr;
             run.step = count;
             run.diverged = !good || !is_finite(run.value);
             run.total += run.value * weight;
@@ -251,7 +257,7 @@ void predict(Prediction<T>* p, int thread) {
         const ptrdiff_t rows = mine.to - from < p->block ? mine.to - from : p->block;
         gather(p->x, p->x_type, nullptr, from, operations[0], {0, rows});
         for (int i = 0; i < p->n_operations; i++)
-            forward(context, operations, operations[i], p->theta, rows, false, 0, 0);
+            forward(context, operations, operations[i], p->theta, rows, false, 0, 0, 1);
         copy_rows(operations[p->n_operations - 1].y, Rows<T>{p->z + from * p->n_out, p->n_out}, {0, rows}, p->n_out);
         if (thread == 0 && p->stop.poll) p->stop.poll(p->stop.engine);
         if (stopped(&p->stop)) return;

@@ -76,6 +76,7 @@ class Engine:
 
     name: ClassVar[str]
     automatic: ClassVar[bool] = False  # whether engine="auto" may choose it; the last registered is tried first
+    schedules: ClassVar[bool] = False  # whether its trainer follows schedules of weight decay and of dropout
     averages: ClassVar[bool] = False  # whether its trainer moves state.average in each step if task.average is an EMA
 
     def about(self) -> tuple[bool, str]:
@@ -101,7 +102,9 @@ class Engine:
     def trainer(self, task: Task, state: TrainingState) -> Trainer:
         """Return the trainer of one run; its epochs change ``state``, and raise DivergenceError if the run diverges.
 
-        The learning rate is the optimizer's, times ``state.lr_factor``, times what a schedule returns.
+        The learning rate is the optimizer's, times ``state.lr_factor``, times what a schedule returns. With
+        ``task.weight_decay_schedule`` and ``task.dropout_schedule``, the optimizer's weight decay and the rates of
+        dropout in a step are multiplied by ``task.decay_factor(epoch)`` and ``task.dropout_factor(epoch)``.
         """
         raise NotImplementedError(f"{type(self).__name__} has no trainer; see help(fc.Engine)")
 

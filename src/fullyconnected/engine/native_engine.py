@@ -22,9 +22,8 @@ from fullyconnected.engine.lowering import (
     lower_loss,
     lower_optimizer,
 )
-from fullyconnected.engine.numpy_engine import factor
 from fullyconnected.engine.state import Average, TrainingState
-from fullyconnected.engine.task import Task
+from fullyconnected.engine.task import Task, answer_of
 from fullyconnected.engine.threads import n_threads, register_with_threadpoolctl
 from fullyconnected.errors import DivergenceError
 from fullyconnected.program.data import BatchLoader, Data
@@ -63,6 +62,7 @@ class NativeEngine(Engine):
     name = "native"
     automatic = True
     averages = True
+    schedules = True
 
     def about(self) -> EngineInfo:
         try:
@@ -134,7 +134,8 @@ class NativeTrainer:
         """Train on the rows in this order; return the mean of the batches' losses, weighted by their rows."""
         state, trainer = self.state, self._trainer
         try:
-            loss, state.step = trainer.epoch(order, self._rates_of(len(order)), state.seed, state.step)
+            rates, *factors = self._rates_of(len(order)), *self._factors_of(len(order))
+            loss, state.step = trainer.epoch(order, rates, *factors, state.seed, state.step)
         except BaseException:  # Ctrl-C, or an exception from the handler of another signal
             state.step = trainer.step
             raise
@@ -150,10 +151,20 @@ class NativeTrainer:
         lr = task.rule.lr * self.state.lr_factor
         if task.schedule is not None:
             epoch = self.state.epoch
-            return np.array([lr * factor(task.schedule, epoch + i / steps) for i in range(steps)])
+            return np.array([lr * answer_of("schedule", task.schedule, epoch + i / steps) for i in range(steps)])
         if self._rates.size != steps or self._rates[0] != lr:
             self._rates = np.full(steps, float(lr))
         return self._rates
+
+    def _factors_of(self, rows: int) -> tuple[Array, Array]:
+        """Return the factors on weight decay and on the rates of dropout in each step; none for those that stay 1."""
+        task, epoch = self.task, self.state.epoch
+        steps = n_batches(rows, task.batch_size, task.program.least_rows)
+        decay, dropout = task.weight_decay_schedule, task.dropout_schedule
+        return (
+            np.array([task.decay_factor(epoch + i / steps) for i in range(steps if decay is not None else 0)]),
+            np.array([task.dropout_factor(epoch + i / steps) for i in range(steps if dropout is not None else 0)]),
+        )
 
     def _first_not_finite(self, order: Rows) -> str:
         """Name the first value that is not finite when NumPy repeats the forward pass of the last batch."""
@@ -163,6 +174,10 @@ class NativeTrainer:
         with np.errstate(all="ignore"):
             batch, _ = BatchLoader(task.data, workspace).load(rows)
             workspace.at(self.state.seed, self.state.step - 1)  # the random numbers of that step
+            steps = n_batches(len(order), task.batch_size, task.program.least_rows)
+            workspace.set_dropout(
+                task.dropout_factor(self.state.epoch + self._trainer.last_batch // task.batch_size / steps)
+            )
             batch.forward(train=True)
         return batch.first_not_finite()
 

@@ -1,7 +1,6 @@
 """The NumPy engine: the layers' own code, batch by batch. It is the reference for all other engines."""
 
 import math
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,18 +10,18 @@ from fullyconnected.averages import EMA
 from fullyconnected.base import Loss, Optimizer, Solver
 from fullyconnected.core.arrays import Array, dot
 from fullyconnected.core.batches import Rows, batches, n_batches
-from fullyconnected.core.checks import count, number
+from fullyconnected.core.checks import count
 from fullyconnected.engine.base import Engine, EngineInfo
 from fullyconnected.engine.state import TrainingState
-from fullyconnected.engine.task import Task
-from fullyconnected.engine.updates import updates
+from fullyconnected.engine.task import Task, answer_of
+from fullyconnected.engine.updates import Rules, updates
 from fullyconnected.errors import DivergenceError, missing
 from fullyconnected.program.data import BatchLoader, Data
 from fullyconnected.program.program import PIECE, Program
 from fullyconnected.program.sources import Source, SparseSource
 from fullyconnected.program.workspace import Batch, Workspace
 
-__all__ = ["NumpyEngine", "NumpyPredictor", "NumpyTrainer", "blas_threads", "factor"]
+__all__ = ["NumpyEngine", "NumpyPredictor", "NumpyTrainer", "blas_threads"]
 
 WORKSPACE = 1 << 23  # entries: prediction uses batches that need about this much memory
 
@@ -33,6 +32,7 @@ class NumpyEngine(Engine):
     name = "numpy"
     automatic = True
     averages = True
+    schedules = True
 
     def about(self) -> EngineInfo:
         return EngineInfo(True, f"NumPy {np.__version__}")
@@ -112,7 +112,8 @@ class NumpyTrainer:
         self.workspace = Workspace(program, theta, state.state, rows, loss=task.data.loss, source=task.data.x)
         self.random = bool(self.workspace.random)  # whether a layer draws random numbers
         self.loader = BatchLoader(task.data, self.workspace)
-        self.updates = updates(task.rule, program, theta, self.workspace.gradient, state.slots)
+        self.rules = Rules(task.rule, scheduled=task.weight_decay_schedule is not None)
+        self.updates = updates(self.rules, program, theta, self.workspace.gradient, state.slots)
         self.average = task.average if isinstance(task.average, EMA) else None
         self.averaged: list[tuple[Array, Array, Array]] = []  # parts of the average, of what it follows, and scratch
         if self.average is not None and state.average is not None:
@@ -143,7 +144,11 @@ class NumpyTrainer:
                 if share == 0:  # every row has weight zero, so the batch makes no step
                     continue
                 if schedule is not None:
-                    lr = base * factor(schedule, state.epoch + i / steps)
+                    lr = base * answer_of("schedule", schedule, state.epoch + i / steps)
+                if task.weight_decay_schedule is not None:
+                    self.rules.times(task.decay_factor(state.epoch + i / steps))
+                if task.dropout_schedule is not None:
+                    self.workspace.set_dropout(task.dropout_factor(state.epoch + i / steps))
                 value = batch.loss_and_gradient(train=True, l2=l2 + alpha / share if alpha else l2)
                 state.step += 1
                 value = check_loss(value, batch, lr)
@@ -200,11 +205,6 @@ def blas_threads(n_threads: int | None, *, or_any: bool = False) -> AbstractCont
             return nullcontext()
         raise missing("threadpoolctl", "threads", "n_threads with the NumPy engine") from None
     return threadpool_limits(n_threads, user_api="blas")
-
-
-def factor(schedule: Callable[[float], float], epoch: float) -> float:
-    """Return the factor that a schedule gives, after checking that it is a number."""
-    return number(f"what the schedule returns (at epoch {epoch:g})", schedule(epoch))
 
 
 def all_finite(vector: Array) -> bool:

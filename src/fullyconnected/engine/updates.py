@@ -14,7 +14,7 @@ from fullyconnected.program.description import Tensor
 from fullyconnected.program.guard import WatchedRule
 from fullyconnected.program.program import PIECE, Program
 
-__all__ = ["Update", "new_slots", "slots_of", "updates"]
+__all__ = ["Rules", "Update", "new_slots", "slots_of", "updates"]
 
 
 class Update(NamedTuple):
@@ -26,6 +26,50 @@ class Update(NamedTuple):
     s: Any
     c: Any
     decays: bool
+
+
+class Rules:
+    """The calls of an optimizer, one for each factor on its weight decay.
+
+    With ``scheduled``, :meth:`times` multiplies all of these factors by another, for the steps that follow.
+    """
+
+    def __init__(self, rule: Optimizer, *, scheduled: bool = False) -> None:
+        self.rule, self.scheduled, self.factor = rule, scheduled, 1.0
+        self.calls: dict[float, Callable[..., None]] = {}
+
+    def call(self, factor: float) -> Callable[..., None]:
+        """Return the call of the optimizer whose weight decay has this factor."""
+        if factor not in self.calls:
+            rule = self._of(factor)
+            self.calls[factor] = WatchedRule(rule) if is_foreign(rule) else _method(rule)
+        if not self.scheduled:
+            return self.calls[factor]
+
+        def run(theta: Array, g: Array, s: Any, c: Any, **numbers: Any) -> None:
+            self.calls[factor](theta, g, s, c, **numbers)
+
+        return run
+
+    def times(self, factor: float) -> None:
+        """Multiply each factor on the weight decay by this one, in place of the last."""
+        if factor == self.factor:
+            return
+        self.factor = factor
+        for own, call in self.calls.items():
+            rule = self._of(own)
+            if isinstance(call, WatchedRule):
+                call.follow(rule)
+            else:
+                self.calls[own] = _method(rule)
+
+    def _of(self, factor: float) -> Optimizer:
+        factor *= self.factor
+        return self.rule if factor == 1 else self.rule.times_decay(factor)
+
+
+def _method(rule: Optimizer) -> Callable[..., None]:
+    return rule.update_tensor if rule.sees_tensors else rule.update
 
 
 def new_slots(rule: Optimizer, program: Program, dtype: np.dtype[Any]) -> dict[str, Array]:
@@ -53,31 +97,24 @@ def slots_of(rule: Optimizer, program: Program, slots: Mapping[str, Array]) -> l
 
 
 def updates(
-    rule: Optimizer, program: Program, theta: Array, gradient: Array, slots: Mapping[str, Array], xp: Any = np
+    rule: Optimizer | Rules,
+    program: Program,
+    theta: Array,
+    gradient: Array,
+    slots: Mapping[str, Array],
+    xp: Any = np,
 ) -> list[Update]:
     """Return the calls that make a step, with their views; a parameter with a learning-rate factor of 0 has none."""
-    foreign = is_foreign(rule)
-
-    def call_of(rule: Optimizer) -> Callable[..., None]:
-        return WatchedRule(rule) if foreign else rule.update_tensor if rule.sees_tensors else rule.update
-
-    run = call_of(rule)
-    named = Views if foreign else _namespace  # in a user's code, s.v = ... copies into the slot
+    rules = rule if isinstance(rule, Rules) else Rules(rule)
+    rule = rules.rule
+    named = Views if is_foreign(rule) else _namespace  # in a user's code, s.v = ... copies into the slot
     made: list[Update] = []
-    runs: dict[float, Callable[..., None]] = {1.0: run}
-
-    def decaying(factor: float) -> Callable[..., None]:
-        if factor not in runs:
-            other = rule.times_decay(factor)
-            runs[factor] = call_of(other)
-        return runs[factor]
-
     if not rule.sees_tensors:
         scratch = {name: xp.empty(min(PIECE, theta.size), theta.dtype) for name in rule.scratch}
         for part, decays, factor, decay_factor in program.pieces(by_decay=rule.decays):
             s = named({name: slot[part] for name, slot in slots.items()})
             c = SimpleNamespace(xp=xp, **{name: a[: part.stop - part.start] for name, a in scratch.items()})
-            run = decaying(decay_factor if rule.decays else 1.0)
+            run = rules.call(decay_factor if rule.decays else 1.0)
             made += _scaled(Update(run, theta[part], gradient[part], s, c, decays), factor)
         return made
     shapes = [_shapes(rule, tensor, "scratch_shapes") for tensor in program.tensors]
@@ -85,7 +122,7 @@ def updates(
     memory = {name: xp.empty(size, theta.dtype) for name, size in sizes.items()}
     for tensor, views, wanted in zip(program.tensors, slots_of(rule, program, slots), shapes, strict=True):
         scratch = {name: memory[name][: math.prod(shape)].reshape(shape) for name, shape in wanted.items()}
-        run = decaying(tensor.param.decay_factor if rule.decays and tensor.param.decays else 1.0)
+        run = rules.call(tensor.param.decay_factor if rule.decays and tensor.param.decays else 1.0)
         update = Update(
             _for_tensor(run, tensor), tensor.of(theta), tensor.of(gradient), named(views),
             SimpleNamespace(xp=xp, **scratch), tensor.param.decays,

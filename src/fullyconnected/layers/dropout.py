@@ -18,7 +18,8 @@ class Dropout(SameWidth):
     """Set each entry to zero with probability ``rate`` in training: ``y = m x``, with m = 0 or 1 / (1 - rate).
 
     In prediction, and for gradients with ``train=False``, y = x. The mask is a function of seed, step, layer, row
-    and unit, so that a repeated or resumed run drops the same units.
+    and unit, so that a repeated or resumed run drops the same units. In a run with ``dropout_schedule``, the rate of a
+    step is ``rate`` times what the schedule gives; at a lower rate, a part of the same units is dropped.
 
     Parameters
     ----------
@@ -66,12 +67,13 @@ class Dropout(SameWidth):
         }
 
     def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
-        c.drops = train and self.rate > 0
+        rate = self.rate * c.uniforms.dropout  # the factor is 1 unless a schedule changes it
+        c.drops = train and rate > 0
         if c.drops:
             c.uniforms.fill(c.uniform)
-            c.xp.greater_equal(c.uniform, self.rate, out=c.stays)
+            c.xp.greater_equal(c.uniform, rate, out=c.stays)
             c.xp.copyto(c.m, c.stays)
-            c.xp.multiply(c.m, c.scale, out=c.m)
+            c.xp.multiply(c.m, c.scale if rate == self.rate else 1 / (1 - rate), out=c.m)
             c.xp.multiply(x, c.m, out=y)
         else:
             c.xp.copyto(y, x)

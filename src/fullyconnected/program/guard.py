@@ -100,6 +100,11 @@ class WatchedRule:
         self.what = f"{type(rule).__name__}.{method}"
         # without such an assignment, an optimizer that changes nothing does so on purpose
         self.moved = not assigns_anew(getattr(type(rule), method), 1)
+        self.follow(rule)
+
+    def follow(self, rule: Optimizer) -> None:
+        """Go on with the same rule, but for its weight decay."""
+        method = "update_tensor" if rule.sees_tensors else "update"
         self.update = guarded(getattr(rule, method), self.what, "what it is given", "theta and s")
 
     def __call__(self, theta: Array, g: Array, s: Views, c: Cache, **settings: Any) -> None:

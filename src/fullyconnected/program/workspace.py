@@ -260,6 +260,11 @@ class Workspace:
         for uniforms in self.random:
             uniforms.seed, uniforms.step, uniforms.row = seed, step, row
 
+    def set_dropout(self, factor: float) -> None:
+        """Multiply the rates of dropout by ``factor``, from the next forward pass in training on."""
+        for uniforms in self.random:
+            uniforms.dropout = factor
+
     def add_l2(self, l2: float) -> Any:
         """Add the gradient of ``l2 / 2 sum(W^2)`` over the parameters that decay, and return its value."""
         xp, total = self.xp, 0.0

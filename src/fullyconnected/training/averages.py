@@ -55,7 +55,7 @@ class Averaging:
         vectors = Average(aligned(net.theta.size, net.dtype, 0.0), net.state.copy())
         vectors.theta[...] = net.theta
         self.net = Network.from_vectors(net.layers, *vectors)
-        self.n = 0  # how many epochs an SWA has averaged
+        self.n = self.epoch = 0  # how many epochs an SWA has averaged, and how many there were
         self.stale = True  # whether the running statistics may be those of other weights
 
     @property
@@ -65,6 +65,7 @@ class Averaging:
 
     def at(self, epoch: int, planned: int | None) -> None:
         """Set how many epochs are averaged after an epoch, of so many planned ones."""
+        self.epoch = epoch
         if isinstance(self.rule, SWA):
             self.n = int(max(0, epoch - self.rule.skipped(planned)))
 
@@ -83,7 +84,7 @@ class Averaging:
     def complete(self, seed: int) -> None:
         """Compute the running statistics of an SWA, unless they are those of the averaged weights already."""
         if self.n > 1 and self.stale and self.net.state.size:
-            self.net.state[...] = running_statistics(self.task, self.net.theta, seed, self.shuffle)
+            self.net.state[...] = running_statistics(self.task, self.net.theta, seed, self.shuffle, self.epoch)
         self.stale = False
 
     def give(self, net: Network, state: TrainingState) -> None:
@@ -103,11 +104,12 @@ class Averaging:
         return f"those of epoch {epoch}: {rule}" if epoch == first else f"the mean of epochs {first} to {epoch}: {rule}"
 
 
-def running_statistics(task: Task, theta: Array, seed: int, shuffle: bool) -> Array:
+def running_statistics(task: Task, theta: Array, seed: int, shuffle: bool, epoch: int) -> Array:
     """Return the mean of the statistics of all batches of training rows at these weights, weighted by their rows.
 
     The order of rows is that of the first epoch: sorted rows would make batches that are unlike those of training.
-    Layers work as in training, so that dropout draws masks, those of the first steps.
+    Layers work as in training, so that dropout draws masks, those of the first steps, at the rate that a schedule gives
+    after so many epochs.
     """
     program, data = task.program, task.data
     running, momentum = np.zeros(program.n_state, theta.dtype), np.ones(program.n_state)
@@ -116,6 +118,7 @@ def running_statistics(task: Task, theta: Array, seed: int, shuffle: bool) -> Ar
             momentum[tensor.part] = op.layer.momentum  # type: ignore[attr-defined]
     most = min(len(data.x), task.batch_size + program.least_rows - 1)
     workspace = Workspace(program, theta, running, most, loss=data.loss, source=data.x)
+    workspace.set_dropout(task.dropout_factor(epoch))
     loader, total, n = BatchLoader(data, workspace), np.zeros(program.n_state), 0
     order = epoch_order(len(data.x), seed, 0, shuffle=shuffle)
     with blas_threads(task.n_threads, or_any=True), np.errstate(all="ignore"):

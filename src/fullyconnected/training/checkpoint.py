@@ -19,6 +19,7 @@ from fullyconnected.network import Network
 from fullyconnected.program.data import Data
 from fullyconnected.program.plain import describe_layers
 from fullyconnected.program.sources import ArraySource
+from fullyconnected.schedules import Schedule
 from fullyconnected.training.identity import alike, own_code, stable_repr
 from fullyconnected.training.settings import FitSettings
 
@@ -53,8 +54,10 @@ class Checkpoint:
         self.pending = False
         self.seen: tuple[int, ...] | None = None  # identity of the file that this run has read or written
         layers = describe_layers(net.layers)  # raises if a file cannot hold the network
-        self.answers: dict[int, tuple[float, float]] = {}  # the schedule's last argument and result in each epoch
-        self.schedule: Any = task.schedule
+        schedules = settings.those(settings.SCHEDULES)
+        self.schedules: dict[str, Any] = {name: each for name, each in schedules.items() if each is not None}
+        # the last argument and result of each schedule in each epoch
+        self.answers: dict[str, dict[int, tuple[float, float]]] = {name: {} for name in self.schedules}
         self.settings = {
             **{f"layer {i}": layer for i, layer in enumerate(layers)},
             **{type(each).__qualname__: code for each in _parts(net.layers) if (code := own_code(each)) is not None},
@@ -80,17 +83,18 @@ class Checkpoint:
             self.write(state)
 
     def watch(self, task: Task) -> Task:
-        """Return the task with a schedule whose results are recorded."""
-        if task.schedule is None:
-            return task
-        schedule, answers = task.schedule, self.answers
+        """Return the task with schedules whose results are recorded."""
 
-        def recorded(epoch: float) -> float:
-            answer = schedule(epoch)
-            answers[int(epoch)] = epoch, answer
-            return answer
+        def recorded(schedule: Schedule, answers: dict[int, tuple[float, float]]) -> Schedule:
+            def run(epoch: float) -> float:
+                answer = schedule(epoch)
+                answers[int(epoch)] = epoch, answer
+                return answer
 
-        return task._replace(schedule=recorded)
+            return run
+
+        watched: Any = {name: recorded(each, self.answers[name]) for name, each in self.schedules.items()}
+        return task._replace(**watched)
 
     def problem(self, run: dict[str, Any]) -> str | None:
         """Return why the run in a file cannot be resumed with the present settings and data, or None if it can."""
@@ -109,16 +113,20 @@ class Checkpoint:
                 + ". (A run with SWA can be prolonged if the start is a number of epochs)"
                 * (key == "epochs")
             )
-        answers = [] if old else [_answer(pair, run["epoch"]) for pair in run["answers"]]
-        for epoch, answer in answers if self.schedule is not None else ():
-            now = float(self.schedule(epoch))
-            if not math.isclose(now, answer, rel_tol=1e-9, abs_tol=1e-12):  # another processor may round differently
-                return (
-                    f"was begun with a schedule that gave {answer:.6g} at epoch {epoch:g}, and gives {now:.6g} now: "
-                    f"the result would be neither run's. Set back what it depends on, choose another path, or remove "
-                    f"the file"
-                )
-        self.answers.update((int(epoch), (epoch, answer)) for epoch, answer in answers)
+        given = {"schedule": [] if old else run["answers"], **run.get("answers_of", {})}
+        for name, schedule in self.schedules.items():
+            answers = [_answer(pair, run["epoch"]) for pair in given.get(name, ())]
+            for epoch, answer in answers:
+                now = float(schedule(epoch))
+                # another processor may round differently
+                if not math.isclose(now, answer, rel_tol=1e-9, abs_tol=1e-12):
+                    what = name.replace("_", " ").replace("weight decay", "weight-decay")
+                    return (
+                        f"was begun with a {what} that gave {answer:.6g} at epoch {epoch:g}, and gives {now:.6g} "
+                        f"now: the result would be neither run's. Set back what it depends on, choose another path, or "
+                        f"remove the file"
+                    )
+            self.answers[name].update((int(epoch), (epoch, answer)) for epoch, answer in answers)
         return None
 
     def after_epoch(self, state: TrainingState) -> None:
@@ -174,8 +182,13 @@ class Checkpoint:
     def write(self, state: TrainingState) -> None:
         """Write the state to the file."""
         began = monotonic()
-        answers = [list(map(float, pair)) for epoch, pair in sorted(self.answers.items()) if epoch < state.epoch]
-        kept = {"settings": self.settings, "answers": answers}
+        answers = {
+            name: [list(map(float, pair)) for epoch, pair in sorted(own.items()) if epoch < state.epoch]
+            for name, own in self.answers.items()
+        }
+        # earlier versions know the schedule of the learning rate alone, and read its answers
+        kept: dict[str, Any] = {"settings": self.settings, "answers": answers.pop("schedule", [])}
+        kept |= {"answers_of": answers} if answers else {}
         write_checkpoint(self.path, self.layers, state, kept, *(self.after if state.epoch else self.before))
         self.seen, self.written = self.look(), monotonic()
         self.took = self.written - began
@@ -193,7 +206,9 @@ def _lasting(settings: FitSettings) -> dict[str, Any]:
     """Return the settings that a resumed run must have, by name, as they are stored."""
     values = settings.those(set(settings.names()) - set(settings.MAY_CHANGE))
     return {
-        name: value if name != "schedule" and isinstance(value, bool | int | float | str | None) else stable_repr(value)
+        name: value
+        if name not in settings.SCHEDULES and isinstance(value, bool | int | float | str | None)
+        else stable_repr(value)
         for name, value in values.items()
     }
 

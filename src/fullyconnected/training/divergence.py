@@ -7,7 +7,7 @@ import numpy as np
 from fullyconnected.activations import FunctionPair
 from fullyconnected.base import Solver
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.batches import Rows, batches
+from fullyconnected.core.batches import Rows, batches, n_batches
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.engine.task import Task
 from fullyconnected.engine.updates import new_slots, updates
@@ -33,11 +33,12 @@ def explained(
     """
     most = min(len(order), task.batch_size + task.program.least_rows - 1)
     workspace = Workspace(task.program, theta.copy(), state.copy(), most, loss=task.data.loss, source=task.data.x)
-    loader = BatchLoader(task.data, workspace)
+    loader, cut = BatchLoader(task.data, workspace), (task.batch_size, task.program.least_rows)
     advice = ""
     for step, rows in suspects(task, order, error.step - begun):
         batch, _ = loader.load(rows)
         workspace.at(seed, begun + step)
+        workspace.set_dropout(task.dropout_factor(error.epoch - 1 + step / n_batches(len(order), *cut)))
         with np.errstate(all="ignore"):
             found = batch.find_not_finite(train=True)
         if found is not None:

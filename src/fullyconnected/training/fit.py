@@ -113,6 +113,8 @@ def fit(
     max_time: float | str | None = None,
     max_grad_norm: float | None = None,
     schedule: Schedule | None = None,
+    weight_decay_schedule: Schedule | None = None,
+    dropout_schedule: Schedule | None = None,
     checkpoint: PathLike | None = None,
     checkpoint_every: int | str | None = None,
     average: EMA | SWA | None = None,
@@ -182,6 +184,10 @@ def fit(
         ``fc.CosineDecay(10)``. It is called before each step; by the native engine, before each epoch for all its
         steps. Those of progress, ``fc.FlatCosine()``, ``fc.LogCosine()`` and ``fc.LinearWarmup()``, take the share of
         ``epochs`` that has passed instead.
+    weight_decay_schedule : callable, optional
+        The same for the optimizer's weight decay, such as that of ``fc.AdamW``; it does not change ``l2``.
+    dropout_schedule : callable, optional
+        The same for the rates of all Dropout layers; times the factor, each rate stays below 1.
     checkpoint : path, optional
         A file for the state of the run. If it exists, the run is resumed from it, and ends with the same bits as if it
         had never stopped. It is written at the start, at intervals, and at the end, also if Ctrl-C, early stopping or

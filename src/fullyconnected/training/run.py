@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 
 from fullyconnected.averages import EMA
-from fullyconnected.base import Metric, Solver
+from fullyconnected.base import Metric, Optimizer, Solver
 from fullyconnected.core.batches import Rows, epoch_order
 from fullyconnected.core.checks import Columns, columns_of, duration, number
 from fullyconnected.core.contracts import is_foreign
@@ -21,6 +21,7 @@ from fullyconnected.engine.state import Best, TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.engine.updates import new_slots
 from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, nearest
+from fullyconnected.layers import Dropout
 from fullyconnected.metrics import METRICS, named
 from fullyconnected.network import Network
 from fullyconnected.optimizers import OPTIMIZERS, Adam
@@ -111,10 +112,12 @@ class Run:
         if isinstance(self.optimizer, Solver):
             solver.refuse(self.optimizer, self.task, settings.checkpoint)
             self.task = self.task._replace(batch_size=self.rows)  # a solver uses all rows at once
+        _check_schedules(self.task)
         self.engine, self.why = choose(
             settings.engine,
             program,
             averages=isinstance(settings.average, EMA),
+            schedules=bool(settings.weight_decay_schedule or settings.dropout_schedule),
             loss=self.data.loss,
             optimizer=self.optimizer,
             source=self.data.x,
@@ -373,6 +376,24 @@ def _check_decay(task: Task, settings: FitSettings) -> None:
         f"the factors have weight_decay={dict(factors.weight_decay)!a:.80}, and neither the optimizer nor l2 makes "
         f"weights decay: use one with a weight decay, such as fc.AdamW(weight_decay=0.01), or give l2"
     )
+
+
+def _check_schedules(task: Task) -> None:
+    """Raise if there is a schedule of something that the run does not have."""
+    rule = task.optimizer
+    if task.weight_decay_schedule is not None and isinstance(rule, Optimizer):
+        if not rule.decays:
+            raise ConfigError(
+                f"weight_decay_schedule is for the optimizer's weight decay, and {rule!r:.80} has none: use one with "
+                f"a weight decay, such as fc.AdamW(weight_decay=0.01). (No schedule changes l2, a part of the loss)"
+            )
+        rule.times_decay(1.0)  # or raise
+    drops = (isinstance(op.layer, Dropout) and op.layer.rate > 0 for op in task.program.operations)
+    if task.dropout_schedule is not None and not any(drops):
+        raise ConfigError(
+            "dropout_schedule is for the rates of Dropout layers, and the network has none: add fc.Dropout(0.15) after "
+            "hidden layers, or leave it out"
+        )
 
 
 def _greater_is_better(monitor: str, metrics: Mapping[str, Metric], validation: bool) -> bool:

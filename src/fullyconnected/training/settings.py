@@ -46,6 +46,8 @@ class FitSettings(Settings):
     max_time: float | str | None = None
     max_grad_norm: float | None = None
     schedule: Schedule | None = None
+    weight_decay_schedule: Schedule | None = None
+    dropout_schedule: Schedule | None = None
     checkpoint: PathLike | None = None
     checkpoint_every: int | str | None = None
     average: EMA | SWA | None = None
@@ -54,18 +56,18 @@ class FitSettings(Settings):
     engine: str = "auto"
     n_threads: int | None = None
 
+    SCHEDULES: ClassVar[tuple[str, ...]] = ("schedule", "weight_decay_schedule", "dropout_schedule")
     MAY_CHANGE: ClassVar[tuple[str, ...]] = (
         *("sample_weight", "validation"),  # the checkpoint compares the arrays themselves
         *("checkpoint", "checkpoint_every", "warn", "engine", "n_threads"),
     )
 
     def __post_init__(self) -> None:
-        if self.schedule is not None and not callable(self.schedule):
-            raise InputTypeError(
-                f"schedule is a function of the epoch, such as fc.StepDecay(0.95); got {self.schedule!r}"
-            )
-        if self.schedule is not None:
-            check_call(self.schedule, "the schedule", "epoch")
+        for name, schedule in self.those(self.SCHEDULES).items():
+            if schedule is not None and not callable(schedule):
+                raise InputTypeError(f"{name} is a function of the epoch, such as fc.StepDecay(0.95); got {schedule!r}")
+            if schedule is not None:
+                check_call(schedule, f"the {name}", "epoch")
         if not isinstance(self.shuffle, bool | np.bool_):
             raise InputTypeError(f"shuffle is True or False (the rows' own order); got {self.shuffle!r}")
         if self.monitor is not None and not isinstance(self.monitor, str):
@@ -95,19 +97,23 @@ class FitSettings(Settings):
         )
 
     def over(self, epochs: int | None) -> FitSettings:
-        """Return the settings of a run of so many epochs, for which a schedule of progress is made; None if unknown."""
+        """Return the settings of a run of so many epochs, for which schedules of progress are made; None if unknown."""
         from fullyconnected.schedules import Planned, ProgressSchedule
 
-        if not isinstance(self.schedule, ProgressSchedule):
+        given = self.those(self.SCHEDULES).items()
+        made: dict[str, Any] = {name: schedule for name, schedule in given if isinstance(schedule, ProgressSchedule)}
+        if not made:
             return self
         if epochs is None or self.max_time is not None:
+            name, schedule = next(iter(made.items()))
             why = "nobody says here how many" if epochs is None else "max_time settles after the first one how many"
             raise ConfigError(
-                f"schedule={self.schedule!r} is a function of the share of the planned epochs that has passed, and "
+                f"{name}={schedule!r} is a function of the share of the planned epochs that has passed, and "
                 f"{why} are planned. Use fit(..., epochs=...) without max_time, or a schedule of epochs such as "
                 f"fc.CosineDecay(100)"
             )
-        return replace(self, schedule=Planned(self.schedule, epochs))
+        planned: dict[str, Any] = {name: Planned(schedule, epochs) for name, schedule in made.items()}
+        return replace(self, **planned)
 
     @property
     def every(self) -> int | float | None:

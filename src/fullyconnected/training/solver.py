@@ -31,7 +31,7 @@ def refuse(solver: Solver, task: Task, checkpoint: Any) -> None:
             f"optimizer such as Adam, which takes a batch of rows at a time"
         )
     problems = {
-        "a schedule": task.schedule is not None,
+        "a schedule": any((task.schedule, task.weight_decay_schedule, task.dropout_schedule)),
         "max_grad_norm": task.max_grad_norm is not None,
         "a checkpoint": checkpoint is not None,
         "dropout": any(op.layer.random for op in task.program.operations),
