@@ -305,6 +305,42 @@ def test_constants_of_the_data(name):
     np.testing.assert_allclose(fc.Network([back], dtype="float64").predict(y), golden[f"{name}/back"], rtol=1e-12)
 
 
+def test_one_column_for_each_level():
+    golden = load_file(Path(__file__).parent / "golden" / "sklearn.safetensors")
+    y = fc.Network([fc.OneHot(4)], dtype="float64").predict(golden["codes"])
+    np.testing.assert_array_equal(y, golden["codes/y"])
+
+
+@pytest.mark.parametrize("engine", [name for name, info in fc.engines().items() if info.available])
+def test_codes_and_numbers_side_by_side(engine):
+    """An embedding, standardised columns and a one-hot code: gradients, and ten steps of AdamW."""
+    table = {name.removeprefix("table/"): a for name, a in GOLDEN.items() if name.startswith("table/")}
+    first = fc.Columns(
+        [
+            ("city", fc.Embedding(4, 3)),
+            (["height", "weight"], fc.Standardize(mean=table["mean"], scale=table["scale"])),
+            ("colour", fc.OneHot(3)),
+        ],
+        names=["height", "weight", "city", "colour"],
+    )
+    net = fc.Network([first, fc.Dense(8, 5, "gelu"), fc.Dense(5, 3)], dtype="float64", seed=0)
+    x = np.column_stack([table["numbers"], table["city"], table["colour"]])
+
+    def vector(of):
+        parts = [table[f"{of}/{i}"] for i in range(5)]
+        unknown = np.zeros((1, 3))  # the row of W for levels that are unknown, which PyTorch lacks
+        return np.concatenate([a.ravel() for a in (parts[0], unknown, *parts[1:])])
+
+    net.theta = vector("start")
+    np.testing.assert_allclose(net.predict(x, engine=engine), table["z"], rtol=1e-12)
+    found = net.gradients(x, table["t"], "softmax_cross_entropy", engine=engine)
+    np.testing.assert_allclose(found.loss, table["loss"], rtol=1e-12)
+    np.testing.assert_allclose(found.theta, vector("gradient"), rtol=1e-9, atol=1e-14)
+    how = {"epochs": 10, "batch_size": 10, "shuffle": False, "progress": False, "engine": engine}
+    fc.fit(net, x, table["t"], "softmax_cross_entropy", fc.AdamW(0.01, weight_decay=0.0), **how)
+    np.testing.assert_allclose(net.theta, vector("end"), rtol=1e-8, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["robust", "missing"])
 def test_robust_constants_and_missing_values(name):
     golden = load_file(Path(__file__).parent / "golden" / "sklearn.safetensors")

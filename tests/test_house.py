@@ -72,7 +72,10 @@ INSIDE = {
         ),
         "batches",
     ],
-    "layers": ["widths", "dense", "dropout", "factors", "norm", "residual", "scaling", "members", "__init__"],
+    "layers": [
+        *("widths", "dense", "dropout", "factors", "norm", "residual", "scaling", "categories", "columns"),
+        *("members", "__init__"),
+    ],
     "program": ["plain", "sources", "description", "program", "guard", "workspace", "adapting", "data", "summary"],
     "symbolic": [
         *(

@@ -23,8 +23,9 @@ from fullyconnected.optimizers import OPTIMIZERS
 from fullyconnected.program.workspace import Workspace
 
 ENTRYWISE = {
-    "abs", "add", "copysign", "divide", "exp", "expm1", "greater", "greater_equal", "heaviside", "log1p", "logaddexp",
-    "maximum", "minimum", "multiply", "negative", "reciprocal", "sign", "sqrt", "subtract", "tanh",
+    "abs", "add", "copysign", "divide", "equal", "exp", "expm1", "greater", "greater_equal", "heaviside",
+    "less", "log1p", "logaddexp", "maximum", "minimum", "multiply", "negative", "reciprocal", "sign", "sqrt",
+    "subtract", "tanh",
 }  # fmt: skip
 OTHERS = {"array", "clip", "copyto", "full", "vdot"}
 SHORT_LIST = ENTRYWISE | OTHERS
@@ -184,12 +185,19 @@ class Entrywise:
         return Device(np.asarray(found)) if out is None else out
 
 
+class Add(Entrywise):
+    """The one function that can also add to entries of an array, chosen by numbers of which some may be the same."""
+
+    def at(self, a, indices, b):
+        np.add.at(a.memory, bare(indices), bare(b))
+
+
 class Namespace:
     """The short list, and nothing else."""
 
     def __init__(self):
         for name in ENTRYWISE:
-            setattr(self, name, Entrywise(name))
+            setattr(self, name, Add(name) if name == "add" else Entrywise(name))
 
     def array(self, values, dtype=None):
         return Device(np.array(values.memory if isinstance(values, Device) else values, dtype))

@@ -62,18 +62,47 @@ Rows<T> rows_of(Arena& arena, ptrdiff_t rows, ptrdiff_t n) {
     return {arena.take<T>(rows * padded<T>(n)), padded<T>(n)};
 }
 
-const double* copied(Arena& arena, const std::vector<double>& from) {
-    double* to = arena.take<double>((ptrdiff_t)from.size());
+template <class N>
+const N* copied(Arena& arena, const std::vector<N>& from) {
+    N* to = arena.take<N>((ptrdiff_t)from.size());
     std::copy(from.begin(), from.end(), to);
     return to;
 }
+
+// Where branches end: each writes its outputs into columns of their own of the rows that join them.
+template <class T>
+class Joined {
+  public:
+    Joined(Arena& arena, const std::vector<OpSpec>& specs, ptrdiff_t rows) {
+        const auto end =
+            std::find_if(specs.begin(), specs.end(), [](const OpSpec& s) { return s.kind == "concatenate"; });
+        if (end == specs.end()) return;
+        Rows<T> at = rows_of<T>(arena, rows, end->n_out);
+        places_.emplace_back((int)(end - specs.begin()), at);
+        for (int part : end->reads) {
+            places_.emplace_back(part, at);
+            at.data += specs[(size_t)part].n_out;
+        }
+    }
+
+    // The rows that an operation writes to, if they are these or columns of them.
+    const Rows<T>* place_of(int operation) const {
+        for (const auto& [known, place] : places_)
+            if (known == operation) return &place;
+        return nullptr;
+    }
+
+  private:
+    std::vector<std::pair<int, Rows<T>>> places_;
+};
 
 // The operations of a program with memory for `rows` rows, each reading the output of the one before. Buffers that only
 // the backward pass needs are allocated only if it `trains`.
 template <class T>
 std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, T* state, ptrdiff_t rows, bool trains) {
     std::vector<Operation<T>> operations;
-    Rows<T> x = rows_of<T>(arena, rows, std::max(specs.front().n_in, specs.front().n_out));
+    const Joined<T> joined(arena, specs, rows);
+    const Rows<T> input = specs.front().raw ? Rows<T>{} : rows_of<T>(arena, rows, specs.front().n_in);
     for (const OpSpec& spec : specs) {
         Operation<T> op{};
         op.kind = named(kinds, spec.kind);
@@ -86,9 +115,14 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
         op.second = {spec.second_at, spec.second_size, spec.second_lr, spec.second_decay};
         op.layer = spec.layer, op.partner = spec.partner;
         op.clip = spec.clip, op.missing = spec.missing;
-        op.x = x;
-        // what reads the rows as they are given is done while they are gathered
-        op.y = op.kind == Kind::save || op.kind == Kind::standardize ? x : rows_of<T>(arena, rows, op.n_out);
+        op.levels = spec.levels;
+        op.raw = spec.raw;
+        if (!spec.columns.empty()) op.columns = copied(arena, spec.columns);
+        op.before = spec.reads.empty() ? -1 : spec.reads.front();
+        op.x = op.before < 0 ? input : operations[(size_t)op.before].y;
+        const Rows<T>* place = joined.place_of((int)operations.size());
+        op.y = place ? *place : op.kind == Kind::save ? op.x : rows_of<T>(arena, rows, op.n_out);
+        if (op.kind == Kind::embedding) op.codes = arena.take<int64_t>(rows);
         const bool normalises = op.kind == Kind::layer_norm || op.kind == Kind::batch_norm;
         const bool bends = op.clip || op.missing;  // its derivative is not the same in each row
         const bool keeps = op.kind == Kind::dropout || op.kind == Kind::save || bends || keeps_derivative(op.function);
@@ -102,9 +136,29 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
             op.scales = copied(arena, spec.scales);
         }
         operations.push_back(op);
-        x = op.y;
     }
     return operations;
+}
+
+// Gives the operations of branches gradients of their own: those of the ends are columns of the joined one, which must
+// last until the last branch has been passed.
+template <class T>
+void bind_branches(Arena& arena, std::vector<Operation<T>>& operations, const std::vector<OpSpec>& specs,
+                   ptrdiff_t rows) {
+    for (size_t end = 0; end < operations.size(); end++) {
+        if (operations[end].kind != Kind::concatenate) continue;
+        Rows<T> dy = operations[end].dy;
+        for (int part : specs[end].reads) {
+            operations[(size_t)part].dy = dy;
+            dy.data += operations[(size_t)part].n_out;
+        }
+        for (size_t i = 0; i < end; i++) {
+            Operation<T>& op = operations[i];
+            if (!op.dx.data) continue;
+            op.dx = rows_of<T>(arena, rows, op.n_in);
+            if (op.before >= 0) operations[(size_t)op.before].dy = op.dx;
+        }
+    }
 }
 
 template <class T>
@@ -213,14 +267,23 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     T* turns[2] = {arena_.take<T>(most * padded<T>(widest)), arena_.take<T>(most * padded<T>(widest))};
     double products = 0;
     ptrdiff_t numbers = 0;
-    for (int i = 0; i < n; i++) {  // two buffers alternate: operation i reads what operation i + 1 wrote
+    std::vector<char> has_gradient;  // whether parameters up to each operation learn
+    for (int i = 0; i < n; i++) {    // two buffers alternate: operation i reads what operation i + 1 wrote
         Operation<T>& op = operations_[i];
         op.dy = {turns[i % 2], padded<T>(op.n_out)};
-        if (i > run_.first || spec.input_gradient) op.dx = {turns[(i + 1) % 2], padded<T>(op.n_in)};
-        if (op.kind == Kind::dense && i > 0) {
-            Operation<T>& previous = operations_[i - 1];
+        const std::vector<int>& reads = spec.ops[(size_t)i].reads;
+        const bool passes_on =
+            std::any_of(reads.begin(), reads.end(), [&](int j) { return has_gradient[(size_t)j] != 0; });
+        has_gradient.push_back(has_to(op) || passes_on);
+        if (spec.input_gradient || passes_on) op.dx = {turns[(i + 1) % 2], padded<T>(op.n_in)};
+    }
+    bind_branches(arena_, operations_, spec.ops, most);
+    for (int i = 0; i < n; i++) {
+        const Operation<T>& op = operations_[i];
+        if (op.kind == Kind::dense && op.before >= 0) {
+            Operation<T>& previous = operations_[op.before];
             previous.derivative_done =
-                previous.kind == Kind::dense && previous.function != Function::softmax && i > run_.first;
+                previous.kind == Kind::dense && previous.function != Function::softmax && op.dx.data;
         }
         if (op.kind == Kind::dense)
             products = std::max(products, (double)batch_size * (double)op.n_in * (double)op.n_out);
@@ -235,13 +298,18 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     run_.threads = alone ? 1 : std::max(1, spec.threads);
 
     run_.z = operations_.back().y;
-    run_.n_in = operations_.front().n_in;
+    run_.n_in = spec.n_in;
     run_.n_out = operations_.back().n_out;
     run_.dz = operations_.back().dy;
     run_.batch_t = {data.classes ? nullptr : arena_.take<T>(most * run_.n_out), run_.n_out};
     run_.batch_classes = data.classes ? arena_.take<int64_t>(most) : nullptr;
     run_.batch_weights = arena_.take<T>(most);
-    if (spec.input_gradient) input_gradient_ = operations_.front().dx;
+    if (spec.input_gradient) {
+        const bool whole =
+            std::none_of(operations_.begin(), operations_.end(), [](const auto& op) { return op.columns; });
+        input_gradient_ = whole ? operations_.front().dx : rows_of<T>(arena_, most, run_.n_in);
+        if (!whole) run_.input_gradient = input_gradient_;
+    }
 
     run_.x = data.x, run_.x_type = data.x_type, run_.t = data.t, run_.classes = data.classes;
     run_.weights = data.weights;
@@ -279,13 +347,19 @@ void Trainer<T>::run(const int64_t* order, ptrdiff_t n, const double* rates, con
 }
 
 template <class T>
-Predictor<T>::Predictor(std::vector<OpSpec> ops, const T* theta, T* state)
+Predictor<T>::Predictor(std::vector<OpSpec> ops, ptrdiff_t n_in, const T* theta, T* state)
     : kernels_(best_kernels()), ops_(std::move(ops)), state_(state) {
     for (const OpSpec& op : ops_) products_ += (double)std::max(op.first_size, op.n_in);
     prediction_.n_operations = (int)ops_.size();
     prediction_.theta = theta;
-    prediction_.n_in = ops_.front().n_in;
+    prediction_.n_in = n_in;
     prediction_.n_out = ops_.back().n_out;
+}
+
+template <class T>
+bool Predictor<T>::takes_any_number() const {
+    return std::none_of(ops_.begin(), ops_.end(),
+                        [](const OpSpec& op) { return op.kind == "one_hot" || op.kind == "embedding"; });
 }
 
 template <class T>

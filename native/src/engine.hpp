@@ -31,6 +31,10 @@ struct OpSpec {
     int layer, partner;
     std::vector<double> means, scales;
     bool clip, missing;  // of standardize
+    ptrdiff_t levels;    // of one_hot and embedding
+    bool raw;
+    std::vector<int64_t> columns;
+    std::vector<int> reads;
 };
 
 struct LossSpec {
@@ -48,7 +52,7 @@ struct TrainerSpec {
     std::vector<OpSpec> ops;
     LossSpec loss;
     OptimizerSpec optimizer;
-    ptrdiff_t batch_size, least_rows;
+    ptrdiff_t n_in, batch_size, least_rows;
     double l2, alpha, max_norm;
     int threads;
     bool input_gradient;
@@ -123,12 +127,14 @@ class Trainer {
 template <class T>
 class Predictor {
   public:
-    Predictor(std::vector<OpSpec> ops, const T* theta, T* state);
+    Predictor(std::vector<OpSpec> ops, ptrdiff_t n_in, const T* theta, T* state);
 
     void run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool (*interrupted)());
 
     ptrdiff_t n_in() const { return prediction_.n_in; }
-    bool reads_raw() const { return ops_.front().kind == "standardize"; }
+    bool reads_raw() const { return ops_.front().raw; }
+    // Whether finite numbers are all that it needs to be checked of rows; codes of categories need more.
+    bool takes_any_number() const;
     bool was_interrupted() const { return prediction_.stop.now != 0; }
 
   private:

@@ -147,8 +147,8 @@ class PyTrainer {
 template <class T>
 class PyPredictor {
   public:
-    PyPredictor(const std::vector<OpSpec>& ops, Vector<T> theta, Vector<T> state)
-        : theta_(theta), state_(state), predictor_(ops, theta.data(), state.data()) {}
+    PyPredictor(const std::vector<OpSpec>& ops, ptrdiff_t n_in, Vector<T> theta, Vector<T> state)
+        : theta_(theta), state_(state), predictor_(ops, n_in, theta.data(), state.data()) {}
 
     // Writes the outputs of the rows of x into z.
     void predict(Any x, Matrix<T> z, int threads) {
@@ -161,6 +161,7 @@ class PyPredictor {
     bool row(nb::ndarray<const From, nb::ndim<2>, nb::c_contig, nb::device::cpu> x, Matrix<T> z) {
         if ((ptrdiff_t)x.shape(1) != predictor_.n_in()) return false;
         if (sizeof(From) != sizeof(T) && !predictor_.reads_raw()) return false;
+        if (!predictor_.takes_any_number()) return false;
         From check = 0;
         for (size_t i = 0; i < x.size(); i++) check += x.data()[i] * 0;  // NaN if an entry is not finite
         if (check != 0) return false;
@@ -244,7 +245,8 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
         .def_prop_ro("rate", &PyTrainer<T>::rate)
         .def_prop_ro("last_batch", &PyTrainer<T>::last_batch);
     nb::class_<PyPredictor<T>>(m, predictor)
-        .def(nb::init<const std::vector<OpSpec>&, Vector<T>, Vector<T>>(), "ops"_a, "theta"_a, "state"_a)
+        .def(nb::init<const std::vector<OpSpec>&, ptrdiff_t, Vector<T>, Vector<T>>(), "ops"_a, "n_in"_a, "theta"_a,
+             "state"_a)
         .def("predict", &PyPredictor<T>::predict, "x"_a, "z"_a, "threads"_a)
         .def("row", &PyPredictor<T>::template row<T>, nb::arg("x").noconvert(), "z"_a)
         .def("row", &PyPredictor<T>::template row<Other>, nb::arg("x").noconvert(), "z"_a)
@@ -291,7 +293,11 @@ NB_MODULE(_native, m) {
         .def_rw("means", &OpSpec::means)
         .def_rw("scales", &OpSpec::scales)
         .def_rw("clip", &OpSpec::clip)
-        .def_rw("missing", &OpSpec::missing);
+        .def_rw("missing", &OpSpec::missing)
+        .def_rw("levels", &OpSpec::levels)
+        .def_rw("raw", &OpSpec::raw)
+        .def_rw("columns", &OpSpec::columns)
+        .def_rw("reads", &OpSpec::reads);
     nb::class_<LossSpec>(m, "LossSpec")
         .def(nb::init<>())
         .def_rw("name", &LossSpec::name)
@@ -310,6 +316,7 @@ NB_MODULE(_native, m) {
         .def_rw("ops", &TrainerSpec::ops)
         .def_rw("loss", &TrainerSpec::loss)
         .def_rw("optimizer", &TrainerSpec::optimizer)
+        .def_rw("n_in", &TrainerSpec::n_in)
         .def_rw("batch_size", &TrainerSpec::batch_size)
         .def_rw("least_rows", &TrainerSpec::least_rows)
         .def_rw("l2", &TrainerSpec::l2)

@@ -10,7 +10,11 @@ struct ThreadPool;
 // The kinds, functions, losses and update rules of the engine, under the names that Python uses. A line here defines an
 // item's number and name, and includes it wherever the list is used; X is applied to the name and the other arguments.
 #define FC_KINDS(X) \
-    X(dense) X(activation) X(dropout) X(layer_norm) X(batch_norm) X(save) X(add) X(standardize) X(rescale) X(scale)
+    X(dense)        \
+    X(activation)   \
+    X(dropout)      \
+    X(layer_norm)   \
+    X(batch_norm) X(save) X(add) X(standardize) X(rescale) X(scale) X(one_hot) X(embedding) X(select) X(concatenate)
 
 // Functions of each number separately. kept: forward keeps f'(z), because it cannot be computed from y.
 #define FC_FUNCTIONS(X)  \
@@ -82,6 +86,11 @@ struct Operation {
     T *running_mean, *running_var;  // BatchNorm's running state
     const double *means, *scales;   // Standardize's and Rescale's constants
     bool clip, missing;             // Standardize's
+    ptrdiff_t levels;               // OneHot's and Embedding's
+    int64_t* codes;                 // Embedding's: for each row of a batch, its row of W
+    bool raw;                       // whether it reads the rows as they are given, while they are gathered
+    const int64_t* columns;         // of the rows, which it reads then; null for all
+    int before;                     // the operation whose output it reads; -1 if it reads the rows
     int layer;                      // its number in the program, which identifies its random numbers
     int partner;                    // the index of the save that belongs to an add
 
@@ -141,6 +150,7 @@ template <class T>
 struct Run {
     Operation<T>* operations;
     int n_operations, first;  // the first one whose backward pass runs
+    Rows<T> input_gradient;   // (rows, n_in), or null
     T *theta, *gradient;
     ptrdiff_t n_params;
     Part* parts;

@@ -16,10 +16,13 @@ from fullyconnected.core.version import __version__
 from fullyconnected.layers import (
     Activation,
     BatchNorm,
+    Columns,
     Dense,
     Dropout,
+    Embedding,
     LayerNorm,
     Members,
+    OneHot,
     Rescale,
     Residual,
     Scale,
@@ -87,6 +90,9 @@ __all__ = [
     "Standardize",
     "Rescale",
     "Members",
+    "Columns",
+    "OneHot",
+    "Embedding",
     # activations with settings; the others are known by their names
     "LeakyReLU",
     "ELU",

@@ -56,8 +56,9 @@ class Param(NamedTuple):
         The factor on the learning rate of this parameter, 0 or more; with 0 the parameter stays as it is.
     roles : tuple of str
         What it is, for :class:`fullyconnected.Factors` and for optimizers: ``"weight"``, ``"bias"``, ``"gain"``,
-        ``"scale"``, or words of your own. With none, it is a weight if it decays or is a matrix, and else a bias. A
-        network adds its place: ``"first"``, ``"hidden"`` or ``"last"``, where its layer has a matrix of weights.
+        ``"scale"``, ``"embedding"``, or words of your own. With none, it is a weight if it decays or is a matrix, and
+        else a bias. A network adds its place: ``"first"``, ``"hidden"`` or ``"last"``, where its layer has a matrix of
+        weights.
     decay_factor : float
         The factor on l2 and weight decay of this parameter, 0 or more, if it decays.
     stacked : bool
@@ -112,6 +113,7 @@ class Layer(Settings):
     random: ClassVar[bool] = False  # whether forward draws from c.uniforms
     least_rows: ClassVar[int] = 1  # how many rows a training batch needs; more than 1 if rows affect each other
     skips: ClassVar[bool] = False  # whether it also reads the input of the block that it is in: c.skip
+    joins: ClassVar[bool] = False  # whether it reads the ends of branches: c.parts
     reads_raw: ClassVar[bool] = False  # whether it comes first, and its x is float64 whatever the network's dtype
     comes_last: ClassVar[bool] = False  # whether it comes last, and its copies of a row are the outputs of members
     normalizes: ClassVar[bool] = False  # whether inputs of any scale give outputs of the same scale
@@ -159,6 +161,18 @@ class Layer(Settings):
             f"{type(self).__name__} makes its layers anew, so that constants of the data cannot be set in them: give "
             f"them to the layers, or write a method with_steps(steps) that returns the block with these layers"
         )
+
+    def branches(self) -> Iterable[Sequence[Layer]]:
+        """Return the layers side by side that stand for this one, each branch for the same input; () if it has none.
+
+        Their outputs are joined, in this order, by a layer with ``joins = True``: it reads them as ``c.parts``, and
+        its backward writes the gradients with respect to them, ``c.d_parts``.
+        """
+        return ()
+
+    def with_branches(self, branches: Iterable[Sequence[Layer]]) -> Layer:
+        """Return the layer made of these branches, in place of those that :meth:`branches` returns."""
+        raise ConfigError(f"{type(self).__name__} needs a method with_branches(branches), as it has branches")
 
     def copies(self, n: int) -> int:
         """Return the number of copies of each row in the output, for ``n`` in the input; they lie one after the other.

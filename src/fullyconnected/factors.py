@@ -25,6 +25,7 @@ class Factors(Settings):
     ``"bias"``      biases
     ``"gain"``      the gamma of LayerNorm and BatchNorm
     ``"scale"``     the factors of Scale
+    ``"embedding"`` the vectors of Embedding
     ``"first"``     the parameters of the first layer with a matrix of weights
     ``"last"``      those of the last layer with such a matrix
     ``"hidden"``    those of the layers with such a matrix between them

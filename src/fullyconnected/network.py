@@ -19,9 +19,10 @@ from fullyconnected.core import randomness
 from fullyconnected.core.arrays import Array, aligned
 from fullyconnected.core.checks import (
     UNNAMED,
-    Columns,
+    ColumnNames,
     as_array,
     as_weights,
+    chosen_columns,
     columns_of,
     count,
     flag,
@@ -33,7 +34,7 @@ from fullyconnected.core.checks import (
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.core.wording import in_words
 from fullyconnected.errors import ConfigError, FileFormatError, InputTypeError, MissingNameError, ShapeError
-from fullyconnected.layers import Add, Dense
+from fullyconnected.layers import Add, Dense, Select
 from fullyconnected.layers.residual import chain
 from fullyconnected.program.description import steps_of
 from fullyconnected.program.program import Program
@@ -108,7 +109,7 @@ class Network:
         The layers, with all widths known.
     n_in, n_out, n_params : int
         The numbers of inputs, outputs and parameters.
-    columns : Columns
+    columns : ColumnNames
         ``columns.x`` and ``columns.t`` are the column names of the tables (of pandas or polars, say) that the network
         was first trained with; None if they had no names. Later tables must have the same columns in the same order.
         Files and copies keep the names.
@@ -174,7 +175,8 @@ class Network:
         return f"the initial values are not all finite in {self.dtype}; check init and bias_init"
 
     def _build(self, layers: tuple[Layer, ...], dtype: np.dtype[Any]) -> None:
-        self.layers, self.program, self.columns = layers, Program(layers), UNNAMED
+        self.layers, self.program = layers, Program(layers)
+        self.columns = ColumnNames(self.program.names)
         self._loss: Loss | Mapping[str, object] | None = None  # a description if the loss is not registered
         try:
             self._theta = aligned(self.program.n_params, dtype, np.nan)
@@ -215,9 +217,15 @@ class Network:
     def _by_layer(self, flat: Array) -> list[LayerParams]:
         views = iter(self.program.views(flat))
 
+        def entries(layers: Iterable[Layer]) -> list[Any]:
+            found = [(layer, entry(layer)) for layer in layers]
+            return [views for layer, views in found if not isinstance(layer, Add | Select)]
+
         def entry(layer: Layer) -> Any:
-            inside = [(step, entry(step)) for step in steps_of(layer)]
-            return [found for step, found in inside if not isinstance(step, Add)] if inside else next(views)
+            if branches := [entries(branch) for branch in layer.branches()]:
+                next(views)  # of what joins them
+                return branches
+            return entries(steps) if (steps := steps_of(layer)) else next(views)
 
         return [entry(layer) for layer in self.layers]
 
@@ -327,6 +335,7 @@ class Network:
                     return z
         from fullyconnected.program.data import as_source  # here, as elsewhere, what the import can do without
 
+        x = chosen_columns(x, self.program.names, "x")
         same_columns(self.columns.x, columns_of(x), "x", "net.columns.x")
         source = as_source(x, self.program, self.dtype, empty=True, sparse=True)
         if not flag("members", members):
@@ -810,7 +819,7 @@ class Network:
         layers: tuple[Layer, ...],
         theta: Array,
         state: Array,
-        columns: Columns = UNNAMED,
+        columns: ColumnNames = UNNAMED,
         loss: Loss | Mapping[str, object] | None = None,
         seed: int | None = None,
     ) -> Network:
@@ -841,6 +850,7 @@ class Network:
         # joblib gives its workers read-only arrays that are mapped from a file; np.require copies them
         self._theta, self._state = (np.require(saved[name], None, ["C", "W", "E"]) for name in ("theta", "state"))
         self.program = Program(self.layers)
+        self.columns = ColumnNames(self.columns.x or self.program.names, self.columns.t)
         self._make_views()
 
     if not TYPE_CHECKING:  # else a type checker would accept any attribute, and any call

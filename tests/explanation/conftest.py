@@ -53,7 +53,7 @@ class Case:
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
         rng, n_out = np.random.default_rng(self.seed + 1), self.layers[-1].n_out
-        x = self.rounded(rng.normal(size=(self.rows, self.layers[0].n_in)))
+        x = self.rounded(self.layers[0].example_rows(rng, self.rows))
         t = self.loss.example_targets(rng, self.rows, n_out)
         if t.ndim == 1 and not self.classes:
             t = np.eye(n_out)[t]
@@ -114,15 +114,28 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
             n = found[-1].n_out
         return found
 
+    def parts() -> Any:
+        """Return a strategy of parts of Columns: the first two columns are codes, the others numbers."""
+        dense = fc.Dense(2, 2, "tanh")
+        codes = [fc.OneHot(3), fc.Embedding(3, 2), [fc.Embedding(3, 2), dense, fc.Residual([dense])]]
+        numbers = [dense, fc.Standardize(2, 0.5, 2.0), [fc.Standardize(2, 0.5, 2.0, clip=True), fc.Residual([dense])]]
+        return st.tuples(st.sampled_from([0, 1]), st.sampled_from(codes)) | st.tuples(
+            st.sampled_from([(2, 3), (3, 2)]), st.sampled_from(numbers)
+        )
+
     @st.composite
     def cases(draw: Any) -> Case:
         name = fixed.get("loss") or draw(st.sampled_from(sorted(LOSSES.classes)))
         loss = LOSSES.build(name, **MEMORY.get(name, {}))
         stack = layers(draw, draw(st.integers(1, width)), 0)
-        if draw(st.booleans()):
+        begins = draw(st.sampled_from(["plain", "standardize", "columns"]))
+        if begins == "standardize":
             stack.insert(
                 0, fc.Standardize(stack[0].n_in, -0.5, draw(st.sampled_from([0.5, 2.0])), clip=draw(st.booleans()))
             )
+        elif begins == "columns":
+            stage = fc.Columns(draw(st.lists(parts(), min_size=1, max_size=3)), n_in=4)
+            stack[:0] = [stage, fc.Dense(stage.n_out, stack[0].n_in)]
         wanted = draw(st.integers(loss.min_outputs, max(width, 2)))
         if stack[-1].n_out < loss.min_outputs or output_activation(Program(stack)) in loss.link.refuses:
             stack.append(fc.Dense(stack[-1].n_out, wanted))

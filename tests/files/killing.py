@@ -117,6 +117,15 @@ HELD = (TABLE[:200] + 0.1, CLASSES[:200])
 DEEP = [fc.Dense(12, 32, "relu"), fc.BatchNorm(), fc.Dropout(0.2), fc.Dense(32, 2)]
 PLAIN = [fc.Dense(12, 24, "tanh"), fc.Dense(24, 2)]
 BLOCK = [fc.Dense(12, 16), fc.Residual([fc.LayerNorm(), fc.Dense(16, 16, "gelu"), fc.Dropout(0.1)]), fc.Dense(16, 2)]
+CODED = np.column_stack([TABLE[:, :10], np.abs(TABLE[:, 10:]).round()])
+STAGE = fc.Columns(
+    [
+        (range(10), fc.Standardize.fit(TABLE[:, :10], clip=True)),
+        (10, fc.Embedding(5, 3)),
+        (11, [fc.OneHot(5), fc.Dense(5, 4, "tanh")]),
+    ]
+)
+COLUMNS = [STAGE, fc.Dense(17, 16, "relu"), fc.Dropout(0.1), fc.Dense(16, 2)]
 DRAWN = [fc.Dense(12, 2, init=constant)]
 RUNS = {
     "everything": (
@@ -149,6 +158,7 @@ RUNS = {
         DEEP,
         {"optimizer": fc.AdamW(0.01), "factors": fc.Factors(lr={"first": 0, "bias": 0.1}, weight_decay={"last": 2})},
     ),
+    "columns": (COLUMNS, {"x": CODED, "optimizer": fc.AdamW(0.01), "l2": 0.01}),
     "a metric that is not a number": (PLAIN, {"optimizer": "adam", "metrics": [lambda z, t: float("nan")]}),
 }
 
@@ -164,8 +174,11 @@ def run(name, checkpoint, **changes):
     )
     if settings["seed"] == "generator":
         settings["seed"] = np.random.default_rng(9)
-    net = fc.Network(layers, seed=settings["seed"], dtype=settings.pop("dtype", np.float32))
-    return net, fc.fit(net, TABLE, CLASSES, "softmax_cross_entropy", checkpoint=checkpoint, **settings)
+    net, x = (
+        fc.Network(layers, seed=settings["seed"], dtype=settings.pop("dtype", np.float32)),
+        settings.pop("x", TABLE),
+    )
+    return net, fc.fit(net, x, CLASSES, "softmax_cross_entropy", checkpoint=checkpoint, **settings)
 
 
 def train(name, folder):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 from sklearn.impute import MissingIndicator
-from sklearn.preprocessing import RobustScaler, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
 
 rng = np.random.default_rng(20240229)
 x = rng.normal(size=(12, 5)) * [1, 1e-6, 1e5, 1, 0] + [1e9, 0, 3, -40, 0.1]  # timestamps, scales, a constant column
@@ -31,4 +31,8 @@ scaler = StandardScaler().fit(holes)  # of the values that are there
 gone = MissingIndicator(features="all").fit_transform(holes).astype(float)
 golden |= {"missing/x": holes, "missing/mean": scaler.mean_, "missing/scale": scaler.scale_, "missing/gone": gone}
 golden["missing/y"] = np.nan_to_num(scaler.transform(holes))
+codes = rng.integers(0, 4, (9, 1))
+encoder = OneHotEncoder(categories=[range(4)], handle_unknown="ignore", sparse_output=False).fit(codes)
+codes[[2, 5]] = -1  # a level that the encoder does not know
+golden |= {"codes": codes, "codes/y": encoder.transform(codes)}
 save_file(golden, Path(__file__).parent / "sklearn.safetensors")

@@ -366,7 +366,48 @@ def schedules():
         keep(f"schedules/end/{i}", p.detach().numpy().T.copy())
 
 
-for part in (activations, losses, norms, network, optimizers, averages, factors, schedules):
+def table():
+    """Codes of categories and numbers side by side: gradients, and ten steps of AdamW."""
+    torch.manual_seed(3)
+    rng = np.random.default_rng(20261128)  # its own, so that what is made after it stays the same
+    numbers, city, colour = (
+        rng.normal(size=(10, 2)) * [3, 100] + [1, 50],
+        rng.integers(0, 4, 10),
+        rng.integers(0, 3, 10),
+    )
+    t = torch.tensor(rng.integers(0, 3, 10))
+    mean, scale = torch.tensor(numbers.mean(axis=0)), torch.tensor(numbers.std(axis=0))
+    embedding, first, last = torch.nn.Embedding(4, 3), torch.nn.Linear(8, 5), torch.nn.Linear(5, 3)
+    parameters = [p for layer in (embedding, first, last) for p in layer.parameters()]
+
+    def loss():
+        scaled, hot = (torch.tensor(numbers) - mean) / scale, F.one_hot(torch.tensor(colour), 3).double()
+        y = torch.cat([embedding(torch.tensor(city)), scaled, hot], dim=1)
+        z = last(F.gelu(first(y)))
+        return z, F.cross_entropy(z, t)
+
+    def kept(prefix, tensors):
+        for i, p in enumerate(tensors):
+            keep(f"table/{prefix}/{i}", p.T if p.ndim == 2 and i else p.clone())
+
+    data = {"numbers": numbers, "city": city, "colour": colour, "t": t, "mean": mean, "scale": scale}
+    for name, value in data.items():
+        keep(f"table/{name}", value)
+    kept("start", parameters)
+    z, value = loss()
+    value.backward()
+    keep("table/z", z)
+    keep("table/loss", value)
+    kept("gradient", [p.grad for p in parameters])
+    optimizer = torch.optim.AdamW(parameters, lr=0.01, weight_decay=0.0, foreach=False)
+    for _ in range(10):
+        optimizer.zero_grad()
+        loss()[1].backward()
+        optimizer.step()
+    kept("end", parameters)
+
+
+for part in (activations, losses, norms, network, optimizers, averages, factors, schedules, table):
     part()
 path = Path(__file__).with_name("torch.safetensors")
 save_file(golden, path, {"made by": f"tests/golden/make_torch.py, torch {torch.__version__}, numpy {np.__version__}"})

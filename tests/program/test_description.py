@@ -474,8 +474,12 @@ class TestRoles:
 
 
 # Every operation that a network may be made of; and what reads them, each by a table of its own.
-KINDS_OF_ALL = sorted({name for name in LAYERS.classes if operation(name).steps is fc.Layer.steps} | PARTS.keys())
+PLAIN = fc.Layer.steps, fc.Layer.branches
+BLOCKS = {name for name, cls in LAYERS.classes.items() if (cls.steps, cls.branches) != PLAIN}
+KINDS_OF_ALL = sorted(LAYERS.classes.keys() - BLOCKS | PARTS.keys())
 OURS = [name for name in KINDS_OF_ALL if operation(name).__module__.startswith("fullyc")]
+# those that are not of Members, which alone has them in a network
+ALONE = [kind for kind in OURS if kind in ("add", "select", "concatenate") or kind not in PARTS]
 TABLES = {"the native engine": OPERATIONS_HERE, "summary": FORMULAS, "FLOPs": WORK, "formulas": formulas.LAYERS}
 # These say something of some operations; what is right for any other is written where they are read.
 OF_SOME = {"paths": dict.fromkeys(OWN_COLUMN), "the graph": SAID}
@@ -484,7 +488,7 @@ OF_SOME = {"paths": dict.fromkeys(OWN_COLUMN), "the graph": SAID}
 @pytest.mark.parametrize("kind", OURS)
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_every_reader_knows_every_operation(table, kind):
-    if table is OPERATIONS_HERE and kind in PARTS and kind != "add":
+    if table is OPERATIONS_HERE and kind not in ALONE:
         assert kind not in table  # ensembles run on NumPy
         return
     assert kind in table
@@ -512,21 +516,23 @@ def test_a_kind_that_is_named_in_the_code_is_one():
     assert found - {"bias", "c", "f"} <= set(OURS)
 
 
+CODES = np.array([[-1.0], [0], [1], [2], [3]])  # all that Embedding.example(4) takes
+
+
 def example(kind):
-    layer = operation(kind).example(4) if kind != "add" else fc.Residual([fc.Dense(4, 4)])
-    net = fc.Network([layer] if kind == "add" or layer.reads_raw else [fc.Dense(4, 4), layer])
-    return fc.Network(net.layers, dtype="float64", seed=0)
-
-
-ALONE = [kind for kind in OURS if kind == "add" or kind not in PARTS]  # that a network can end in
+    """Return a network whose last operation, or one of whose operations, is of this kind; and that operation."""
+    blocks = {"add": fc.Residual([fc.Dense(4, 4)]), **dict.fromkeys(("select", "concatenate"), fc.Columns.example(4))}
+    layer = blocks.get(kind) or operation(kind).example(4)
+    net = fc.Network([layer] if kind in blocks or layer.reads_raw else [fc.Dense(4, 4), layer])
+    net = fc.Network(net.layers, dtype="float64", seed=0)
+    return net, [op for op in net.program.operations if op.kind == kind][-1]
 
 
 @pytest.mark.parametrize("kind", ALONE)
 def test_what_the_paths_take_for_a_parameter_of_one_column_is_one(kind):
-    net = example(kind)
-    op = net.program.operations[-1]
+    net, op = example(kind)
     assert bool(op.params) == (kind in OWN_COLUMN)
-    x = np.random.default_rng(1).normal(size=(5, 4))
+    x = np.concatenate([net.layers[0].example_rows(np.random.default_rng(1), 20), *[CODES] * (kind == "embedding")])
     before = net.predict(x, engine="numpy")
     for tensor in op.params:
         for entry in np.ndindex(tensor.shape):
@@ -539,11 +545,11 @@ def test_what_the_paths_take_for_a_parameter_of_one_column_is_one(kind):
 @pytest.mark.parametrize("kind", ALONE)
 def test_a_layer_that_normalizes_says_so(kind):
     """Of its inputs no warning about their scale is given."""
-    net = example(kind)
-    op, x = net.program.operations[-1], np.random.default_rng(2).normal(size=(20, 4))
-    if kind == "add":
+    _, op = example(kind)
+    if kind in PARTS or op.layer.input_units(op.layer.example_rows(np.random.default_rng(2), 1)) is not None:
         assert not op.layer.normalizes
         return
+    x = np.random.default_rng(2).normal(size=(20, 4))
     layer = {"activation": fc.Activation("relu", n_in=4), "dense": fc.Dense(4, 4)}.get(kind, op.layer)  # not bounded
     small, large = (ran(layer, scale * x) for scale in (1e3, 1e6))
     assert op.layer.normalizes == np.allclose(small, large, rtol=1e-3, atol=1e-3)

@@ -43,7 +43,7 @@ def same_after_a_file(path, layers, dtype=np.float32):
     for vector in ("theta", "state"):
         a, b = getattr(net, vector), getattr(loaded, vector)
         assert (a.dtype, a.tobytes()) == (b.dtype, b.tobytes())
-    x = np.random.default_rng(0).normal(size=(5, net.n_in))
+    x = net.layers[0].example_rows(np.random.default_rng(0), 5)
     assert loaded.predict(x).tobytes() == net.predict(x).tobytes()
     return loaded
 
@@ -55,7 +55,7 @@ def test_every_layer_comes_back(name, dtype, tmp_path):
     for layer in (example, altered(example)):
         layers = [layer, fc.Dense(layer.n_out, 3)] if layer.reads_raw else [fc.Dense(3, 4), layer]
         loaded = same_after_a_file(tmp_path / "net", layers, dtype)
-        assert loaded.layers[layers.index(layer)] == layer.with_input_width(4)
+        assert loaded.layers[layers.index(layer)] == layer.with_input_width(layer.n_in or 4)
 
 
 @pytest.mark.parametrize("name", LOSSES.classes)

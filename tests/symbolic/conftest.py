@@ -7,6 +7,7 @@ from fullyconnected.base import Optimizer
 from fullyconnected.layers import LAYERS, Activation
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
+from fullyconnected.program.program import Program
 from fullyconnected.symbolic import formulas
 
 # the library's own, before any test adds to them; a solver has no step that a formula could say
@@ -19,7 +20,7 @@ def of_everything():
     layers, activations, losses, rules = NAMES
     for name in layers:
         for train in (False, True):
-            for layer in LAYERS.classes[name].example(3).steps():
+            for layer in (op.layer for op in Program([LAYERS.classes[name].example(3)]).operations):
                 lines = [*formulas.forward(layer, train=train, rows=4), *formulas.backward(layer, train=train)]
                 yield f"{name}, {train=}", lines
     for name in activations:

@@ -21,7 +21,9 @@ from fullyconnected.symbolic.expression import (
     Negative,
     Number,
     Opaque,
+    Placed,
     Reduce,
+    Taken,
     Transposed,
     names_in,
     number,
@@ -29,7 +31,7 @@ from fullyconnected.symbolic.expression import (
 from fullyconnected.symbolic.notation import WHOLE, Notation
 
 A, B = Name("A"), Name("b", "1")
-OPERANDS = {"clip": 3, "max": 2, "onehot": 2, "pick": 2, "beside": 2, "left": 2, **dict.fromkeys(COPIES, 2)}
+OPERANDS = {"clip": 3, "max": 2, "onehot": 2, "indicator": 2, "pick": 2, "beside": 2, **dict.fromkeys(COPIES, 2)}
 OPERANDS |= {"flat": 1, "own_outer": 3}
 NODES = [
     A,
@@ -40,6 +42,8 @@ NODES = [
     *(Binary(operator, A, B) for operator in "+-*/@^"),
     Negative(A),
     Transposed(A),
+    Taken(A, (0, 1)),
+    Placed(A, (2, 0), 3),
     *(
         Reduce(kind, over, A)
         for kind in ("sum", "mean", "max", "var", "logsumexp")
@@ -110,6 +114,12 @@ class Words(Notation):
 
     def call(self, function, operands):
         return f"{function} of {' and '.join(map(self.write, operands))}", WHOLE
+
+    def taken(self, operand, columns):
+        return f"columns {columns} of {operand}"
+
+    def placed(self, operand, columns, n):
+        return f"{operand} in columns {columns} of {n}", WHOLE
 
     def gap(self, count):
         return f"{count} more"

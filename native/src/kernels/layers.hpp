@@ -177,7 +177,8 @@ template <class T>
 void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const Operation<T>& op, const T* theta,
              ptrdiff_t rows, bool train, uint64_t seed, int64_t step, double dropout) {
     if (op.kind == Kind::dense) return dense_forward(context, op, theta, rows);
-    if (op.kind == Kind::save || op.kind == Kind::standardize) return;  // y is x
+    if (op.raw) return;                                                 // its y is there since rows were gathered
+    if (op.kind == Kind::save || op.kind == Kind::concatenate) return;  // y is x
     if (!context.begins(rows * op.n_in >= enough_numbers)) return;
     if (op.kind == Kind::batch_norm) return batch_norm_forward(op, theta, rows, context.part(op.n_in, lanes<T>), train);
     const Range r = context.part(rows, 1);
@@ -281,8 +282,8 @@ FC_INLINE void zero(T* from, ptrdiff_t n) {
 }
 
 template <class T>
-void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Operation<T>* before_it, const Run<T>& run,
-                    ptrdiff_t rows, const Update<T>* fused, double& l2_term) {
+void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& run, ptrdiff_t rows,
+                    const Update<T>* fused, double& l2_term) {
     T* db = op.bias ? run.gradient + op.second.at : nullptr;
     if (op.function == Function::softmax && context.begins(rows * op.n_out >= enough_numbers)) {
         const Range r = context.part(rows, 1);
@@ -302,6 +303,7 @@ void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Ope
     const bool polls = context.stop && context.thread == 0;
     if (n <= 0) return;
     if (op.dx.data) {
+        const Operation<T>* before_it = op.before >= 0 ? &run.operations[op.before] : nullptr;
         const Operation<T>* fuses = before_it && before_it->derivative_done ? before_it : nullptr;
         T* sums = fuses && fuses->bias ? run.gradient + fuses->second.at : nullptr;
         if (sums) zero(sums + c.from, n);
@@ -392,10 +394,25 @@ void batch_norm_backward(const Operation<T>& op, const Run<T>& run, ptrdiff_t ro
     });
 }
 
+// Adds the gradient of each row to that of its row of W, in their order; each thread has columns of its own.
 template <class T>
-void backward(ThreadContext<T>& context, const Operation<T>& op, const Operation<T>* before_it, const Run<T>& run,
-              ptrdiff_t rows, const Update<T>* fused, double& l2_term) {
-    if (op.kind == Kind::dense) return dense_backward(context, op, before_it, run, rows, fused, l2_term);
+void embedding_backward(const Operation<T>& op, T* gradient, ptrdiff_t rows, Range c) {
+    T* dW = gradient + op.first.at + c.from;
+    const ptrdiff_t n = c.to - c.from;
+    if (n <= 0) return;
+    for (ptrdiff_t level = 0; level <= op.levels; level++) zero(dW + level * op.n_out, n);
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const T* dy = op.dy.data + i * op.dy.row + c.from;
+        T* sums = dW + op.codes[i] * op.n_out;
+        each<T>(n, [&](Place<T> p) { p.put(sums, p.get(sums) + p.get(dy)); });
+    }
+}
+
+template <class T>
+void backward(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& run, ptrdiff_t rows,
+              const Update<T>* fused, double& l2_term) {
+    if (op.kind == Kind::dense) return dense_backward(context, op, run, rows, fused, l2_term);
+    if (op.kind == Kind::concatenate) return;  // the gradients of its parts are columns of its own
     const bool shared = rows * op.n_in >= enough_numbers;
     if (op.kind == Kind::batch_norm) {
         if (context.begins(shared)) batch_norm_backward(op, run, rows, context.part(op.n_in, lanes<T>));
@@ -405,6 +422,8 @@ void backward(ThreadContext<T>& context, const Operation<T>& op, const Operation
         norm_gradients(op, run.gradient, rows, context.part(op.n_in, lanes<T>));
     if (op.kind == Kind::scale && context.begins(shared))
         sum_products(op, op.x, run.gradient + op.first.at, rows, context.part(op.n_in, lanes<T>));
+    if (op.kind == Kind::embedding && context.begins(rows * op.n_out >= enough_numbers))
+        embedding_backward(op, run.gradient, rows, context.part(op.n_out, lanes<T>));
     if (!op.dx.data && op.kind != Kind::add) return;
     if (!context.begins(shared)) return;
     const Range r = context.part(rows, 1);
@@ -432,6 +451,12 @@ void backward(ThreadContext<T>& context, const Operation<T>& op, const Operation
                     op.dx.data[i * op.dx.row + j] = (T)((double)op.dy.data[i * op.dy.row + j] * slope / op.scales[j]);
                 }
             return;
+        case Kind::one_hot:
+        case Kind::embedding:
+            for (ptrdiff_t i = r.from; i < r.to; i++) op.dx.data[i * op.dx.row] = 0;
+            return;
+        case Kind::select:
+            return copy_rows(op.dy, op.dx, r, n);
         case Kind::rescale:
             for (ptrdiff_t i = r.from; i < r.to; i++)
                 for (ptrdiff_t j = 0; j < n; j++)

@@ -20,16 +20,26 @@ void cast_rows(const From* from, const int64_t* order, ptrdiff_t first, Rows<T> 
     }
 }
 
-// The same for an operation that standardises: all arithmetic is in float64, and its result alone is cast. Where its
-// derivative by the standardised value is not 1 everywhere, it is kept for backward, if that is wanted.
+// A row of numbers, and the columns of it that an operation reads, or null for all.
+template <class From>
+struct Cells {
+    const From* row;
+    const int64_t* columns;
+
+    FC_INLINE double operator[](ptrdiff_t j) const { return (double)row[columns ? columns[j] : j]; }
+};
+
+// The arithmetic of Standardize is in float64, and its result alone is cast. Where its derivative by the standardised
+// value is not 1 everywhere, it is kept for backward, if that is wanted.
 template <class T, class From>
-void standardize_rows(const From* from, const int64_t* order, ptrdiff_t first, const Operation<T>& op, Range r) {
+void standardize_rows(const From* from, ptrdiff_t width, const int64_t* order, ptrdiff_t first, const Operation<T>& op,
+                      Range r) {
     for (ptrdiff_t i = r.from; i < r.to; i++) {
-        const From* row = from + (order ? order[i] : first + i) * op.n_in;
+        const Cells<From> row = {from + (order ? order[i] : first + i) * width, op.columns};
         T* out = op.y.data + i * op.y.row;
         T *kept = op.kept.data ? op.kept.data + i * op.kept.row : nullptr, *gone = op.missing ? out + op.n_in : nullptr;
         for (ptrdiff_t j = 0; j < op.n_in; j++) {
-            double z = ((double)row[j] - op.means[j]) / op.scales[j], slope = 1;
+            double z = (row[j] - op.means[j]) / op.scales[j], slope = 1;
             if (gone) {
                 gone[j] = z != z;
                 if (z != z) z = slope = 0;
@@ -46,14 +56,52 @@ void standardize_rows(const From* from, const int64_t* order, ptrdiff_t first, c
     }
 }
 
-// Gathers rows of x for the first operation, in the order given or from `first` on, and casts them.
+// The columns that are selected, as they are; or what stands for a code, a 1 among zeros or a row of W.
+template <class T, class From>
+void select_rows(const From* from, ptrdiff_t width, const int64_t* order, ptrdiff_t first, const Operation<T>& op,
+                 const T* theta, Range r) {
+    for (ptrdiff_t i = r.from; i < r.to; i++) {
+        const Cells<From> row = {from + (order ? order[i] : first + i) * width, op.columns};
+        T* out = op.y.data + i * op.y.row;
+        if (op.kind == Kind::select) {
+            for (ptrdiff_t j = 0; j < op.n_out; j++) out[j] = (T)row[j];
+            continue;
+        }
+        const double code = row[0];
+        const bool known = code >= 0 && code < (double)op.levels;  // the caller may have changed the checked codes
+        if (op.kind == Kind::one_hot) {
+            for (ptrdiff_t j = 0; j < op.n_out; j++) out[j] = 0;
+            if (known) out[(ptrdiff_t)code] = 1;
+        } else {
+            op.codes[i] = known ? (int64_t)code : op.levels;
+            const T* W = theta + op.first.at + op.codes[i] * op.n_out;
+            each<T>(op.n_out, [&](Place<T> p) { p.put(out, p.get(W)); });
+        }
+    }
+}
+
+template <class T, class From>
+void gather_from(const From* x, ptrdiff_t width, const int64_t* order, ptrdiff_t first, const Operation<T>* operations,
+                 int n_operations, const T* theta, Range r) {
+    if (!operations[0].raw) return cast_rows(x, order, first, operations[0].x, r, width);
+    for (const Operation<T>* op = operations; op < operations + n_operations; op++) {
+        if (!op->raw) continue;
+        if (op->kind == Kind::standardize)
+            standardize_rows(x, width, order, first, *op, r);
+        else
+            select_rows(x, width, order, first, *op, theta, r);
+    }
+}
+
+// Gathers rows of x, in the order given or from `first` on: casts them for the first operation, or runs those that read
+// the rows as they are given.
 template <class T>
-void gather(const void* x, Type type, const int64_t* order, ptrdiff_t first, const Operation<T>& op, Range r) {
+void gather(const void* x, Type type, ptrdiff_t width, const int64_t* order, ptrdiff_t first,
+            const Operation<T>* operations, int n_operations, const T* theta, Range r) {
     switch (type) {
-#define FC_GATHER(name, From)                                                                                        \
-    case Type::name:                                                                                                 \
-        if (op.kind == Kind::standardize) return standardize_rows(static_cast<const From*>(x), order, first, op, r); \
-        return cast_rows(static_cast<const From*>(x), order, first, op.x, r, op.n_in);
+#define FC_GATHER(name, From) \
+    case Type::name:          \
+        return gather_from(static_cast<const From*>(x), width, order, first, operations, n_operations, theta, r);
         FC_TYPES(FC_GATHER)
     }
 }
@@ -69,7 +117,7 @@ FC_INLINE double weight_of(const Run<T>& run, const int64_t* order, ptrdiff_t ro
 
 template <class T>
 void gather_batch(const Run<T>& run, const int64_t* order, ptrdiff_t rows, double weight, Range r) {
-    gather(run.x, run.x_type, order, 0, run.operations[0], r);
+    gather(run.x, run.x_type, run.n_in, order, 0, run.operations, run.n_operations, run.theta, r);
     if (run.classes) {
         const int64_t* t = static_cast<const int64_t*>(run.t);
         for (ptrdiff_t i = r.from; i < r.to; i++) {  // the caller may have changed the checked class numbers
@@ -161,6 +209,21 @@ struct Rates {  // the numbers of a step that schedules change: the learning rat
     double lr, decay, dropout;
 };
 
+// Writes dL/dx of the rows from the gradients of what the operations have read of them; a column that none reads has 0.
+template <class T>
+void collect_input_gradient(const Run<T>& run, ptrdiff_t rows) {
+    const Rows<T> to = run.input_gradient;
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t j = 0; j < run.n_in; j++) to.data[i * to.row + j] = 0;
+    for (int k = 0; k < run.n_operations; k++) {
+        const Operation<T>& op = run.operations[k];
+        if (op.before >= 0) continue;
+        for (ptrdiff_t i = 0; i < rows; i++)
+            for (ptrdiff_t j = 0; j < op.n_in; j++)
+                to.data[i * to.row + (op.columns ? op.columns[j] : j)] += op.dx.data[i * op.dx.row + j];
+    }
+}
+
 // One step on `rows` rows; returns false if its loss is not finite.
 template <class T>
 bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_t rows, double weight, Rates rates,
@@ -186,9 +249,9 @@ bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_
     const bool fuse = run.optimizer.rule != Rule::none && !is_finite(run.max_norm);
     double l2_term = 0;
     for (int i = run.n_operations - 1; i >= run.first; i--)
-        backward(context, run.operations[i], i ? &run.operations[i - 1] : nullptr, run, rows, fuse ? &rule : nullptr,
-                 l2_term);
-    if (fuse) {  // the vectors remain: biases, and gamma and beta of the norms
+        backward(context, run.operations[i], run, rows, fuse ? &rule : nullptr, l2_term);
+    if (run.input_gradient.data && context.begins(false)) collect_input_gradient(run, rows);
+    if (fuse) {  // what no product has updated: biases, gamma and beta of the norms, the vectors of an embedding
         Update<T> own;
         if (context.begins(false) && !stopped(&run.stop))
             for (int i = 0; i < run.n_operations; i++) {
@@ -255,7 +318,7 @@ void predict(Prediction<T>* p, int thread) {
     const Range mine = partition(p->rows, tile_rows, thread, p->threads);
     for (ptrdiff_t from = mine.from; from < mine.to; from += p->block) {
         const ptrdiff_t rows = mine.to - from < p->block ? mine.to - from : p->block;
-        gather(p->x, p->x_type, nullptr, from, operations[0], {0, rows});
+        gather(p->x, p->x_type, p->n_in, nullptr, from, operations, p->n_operations, p->theta, {0, rows});
         for (int i = 0; i < p->n_operations; i++)
             forward(context, operations, operations[i], p->theta, rows, false, 0, 0, 1);
         copy_rows(operations[p->n_operations - 1].y, Rows<T>{p->z + from * p->n_out, p->n_out}, {0, rows}, p->n_out);

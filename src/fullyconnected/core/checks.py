@@ -15,10 +15,11 @@ from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeE
 
 __all__ = [
     "UNNAMED",
-    "Columns",
+    "ColumnNames",
     "as_array",
     "as_rows",
     "as_weights",
+    "chosen_columns",
     "column_labels",
     "columns_of",
     "count",
@@ -204,14 +205,14 @@ def _is_missing(kind: type) -> bool:
     return kind is type(None) or (kind.__module__.startswith("pandas") and kind.__name__ in ("NAType", "NaTType"))
 
 
-class Columns(NamedTuple):
+class ColumnNames(NamedTuple):
     """The names of the columns that a network was trained with; None for arrays, which have no names."""
 
     x: tuple[str, ...] | None = None
     t: tuple[str, ...] | None = None
 
 
-UNNAMED = Columns()
+UNNAMED = ColumnNames()
 
 
 def columns_of(table: Any) -> tuple[str, ...] | None:
@@ -236,6 +237,21 @@ def column_labels(table: Any) -> list[Any] | None:
         return None
     labels = list(labels)
     return None if labels == list(range(len(labels))) else labels
+
+
+def chosen_columns(x: Any, names: tuple[str, ...] | None, what: str) -> Any:
+    """Return the columns of a table that have these names, in their order; or raise if it lacks some.
+
+    Without names, and for what has no names of columns, x is returned as it is.
+    """
+    labels = None if names is None else column_labels(x)
+    if names is None or labels is None:
+        return x
+    known = {normalize("NFC", str(label)): label for label in labels}
+    if len(known) < len(labels) or not known.keys() >= set(names):
+        lacking = _listed([name for name in names if name not in known]) or "columns whose names differ"
+        raise DataError(f"{what} lacks {lacking}: the network reads the columns {_listed(list(names))} by their names")
+    return x.select(list(names)) if hasattr(x, "column_names") else x[[known[name] for name in names]]
 
 
 def same_columns(known: tuple[str, ...] | None, found: tuple[str, ...] | None, what: str, attribute: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-__all__ = ["in_ascii", "in_words", "line_width", "printable"]
+__all__ = ["in_ascii", "in_words", "line_width", "printable", "span"]
 
 
 def printable(text: object) -> str:
@@ -50,3 +50,13 @@ def line_width() -> int:
 
     terminal = os.environ.get("COLUMNS") or (sys.stdout is not None and sys.stdout.isatty())
     return shutil.get_terminal_size((80, 24)).columns if terminal else 80
+
+
+def span(columns: tuple[int, ...]) -> str:
+    """Return the columns of an index as NumPy takes it.
+
+    >>> span((2, 3, 4)), span((3,)), span((4, 0))
+    ('2:5', '3:4', '[4, 0]')
+    """
+    first, stop = columns[0], columns[0] + len(columns)
+    return f"{first}:{stop}" if columns == tuple(range(first, stop)) else str([*columns])

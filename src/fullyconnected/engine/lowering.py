@@ -36,6 +36,10 @@ OPERATIONS_HERE = dict.fromkeys(("activation", "add", "scale"), _NONE) | {
     "batch_norm": {"setting": "epsilon", "momentum": "momentum"},
     "standardize": {"means": "mean", "scales": "scale", "clip": "clip", "missing": "missing"},
     "rescale": {"means": "mean", "scales": "scale"},
+    "one_hot": {"levels": "levels"},
+    "embedding": {"levels": "levels"},
+    "select": {"columns": "columns"},
+    "concatenate": _NONE,
 }
 ACTIVATIONS_HERE = dict.fromkeys(
     ("identity", "relu", "gelu", "silu", "mish", "softplus", "sigmoid", "tanh", "exp", "softmax"), _NONE
@@ -94,6 +98,10 @@ class OpSpec(NamedTuple):
     scales: tuple[float, ...] = ()
     clip: bool = False
     missing: bool = False
+    levels: int = 0
+    raw: bool = False  # whether it reads the rows as they are given, and of them these columns; all, if there are none
+    columns: tuple[int, ...] = ()
+    reads: tuple[int, ...] = ()  # the operations whose outputs it reads; none of them if it reads the rows
 
 
 class LossSpec(NamedTuple):
@@ -121,6 +129,7 @@ class TrainerSpec(NamedTuple):
     ops: list[Any]
     loss: LossSpec
     optimizer: OptimizerSpec
+    n_in: int
     batch_size: int
     least_rows: int
     l2: float
@@ -135,15 +144,30 @@ class TrainerSpec(NamedTuple):
 def lower(program: Program) -> list[OpSpec]:
     """Return the operations of a program, or raise :class:`Unsupported`.
 
-    An output that is read again at the end of a block is followed by a save, whose backward adds both gradients.
+    An output that is read again at the end of a block is followed by a save, whose backward adds both gradients. A
+    layer that reads columns as they are given selects them itself, while rows are gathered.
     """
     ops: list[OpSpec] = []
     saves: dict[int, int] = {}  # for the end of each block, the index of its save
+    gives: dict[int, tuple[int, ...]] = {
+        -1: ()
+    }  # for each operation of the program, the one here that gives its output
+    columns: dict[int, tuple[int, ...]] = {}  # for a selection of columns, these, if the layer that reads them selects
     for i, op in enumerate(program.operations):
-        for end in reversed(program.skipped_to.get(i - 1, ())):  # the outermost block first
-            saves[end] = len(ops)
-            ops.append(OpSpec("save", "identity", op.n_in, op.n_in, layer=len(ops)))
-        ops.append(_operation(op, saves.get(i, -1)))
+        if op.kind == "select" and program.operations[program.readers[i][0]].layer.reads_raw:
+            columns[i], gives[i] = tuple(op.settings["columns"]), ()
+            continue
+        ends = () if op.layer.reads_raw else program.skipped_to.get(op.reads[0], ())
+        for end in reversed(ends):  # the outermost block first
+            if end != i:
+                saves[end] = len(ops)
+                ops.append(OpSpec("save", "identity", op.n_in, op.n_in, layer=len(ops), reads=gives[op.reads[0]]))
+                gives[op.reads[0]] = (saves[end],)
+        reads = tuple(each for source in op.reads[: None if op.layer.joins else 1] for each in gives[source])
+        spec = _operation(op, saves.get(i, -1))
+        spec = spec._replace(reads=reads, raw=op.layer.reads_raw, columns=columns.get(op.reads[0], spec.columns))
+        ops.append(spec._replace(n_in=op.n_out) if op.kind == "select" else spec)
+        gives[i] = (len(ops) - 1,)
     return ops
 
 

@@ -98,7 +98,8 @@ class NativeEngine(Engine):
     ) -> tuple[float, Array, Array]:
         rows = len(data.x)
         loss, no_rule = lower_loss(data.loss), OptimizerSpec()
-        spec = TrainerSpec(_ops(program), loss, no_rule, rows, 1, l2, n_threads(), input_gradient=True)
+        ops = _ops(program)
+        spec = TrainerSpec(ops, loss, no_rule, program.n_in, rows, 1, l2, n_threads(), input_gradient=True)
         trainer = _trainer(spec, theta, state, data, {})
         gradient, dx = np.empty_like(theta), np.empty((rows, program.n_in), theta.dtype)
         return trainer.gradient(np.arange(rows), seed, train, gradient, dx), gradient, dx
@@ -117,6 +118,7 @@ class NativeTrainer:
             _ops(task.program),
             lower_loss(task.data.loss),
             lower_optimizer(task.rule),
+            task.program.n_in,
             min(task.batch_size, len(task.data.x)),
             task.program.least_rows,
             task.l2,
@@ -191,7 +193,7 @@ def _trainer(
     average: Average | None = None,
 ) -> Any:
     native = load_extension()
-    raw = spec.ops[0].kind == "standardize"
+    raw = spec.ops[0].raw
     return (native.TrainerFloat32 if theta.dtype == np.float32 else native.TrainerFloat64)(
         _made(spec),
         theta=theta,
@@ -247,7 +249,7 @@ class NativePredictor:
     def __init__(self, program: Program, theta: Array, state: Array) -> None:
         native = load_extension()
         predictor = native.PredictorFloat32 if theta.dtype == np.float32 else native.PredictorFloat64
-        self._predictor = predictor(_ops(program), theta, state)
+        self._predictor = predictor(_ops(program), program.n_in, theta, state)
         self._dtype = program.input_dtype(theta.dtype)
         self.row = self._predictor.row
 

@@ -36,6 +36,7 @@ OWN_COLUMN = {
     "layer_norm",
     "batch_norm",
     "scale",
+    "embedding",
 }  # operations in which a parameter affects one column of the output
 
 
@@ -258,7 +259,8 @@ class _Slopes:
                 if slope := float(getattr(g, letter)[at]):
                     said = f"dy{name.index}[{row},{j}]/d{name.text}"
                     if kind == "dense":
-                        said = f"{r.wires[i].text}[{row},{at[0]}]{self.divisor(i)}" if name.letter == "W" else "1"
+                        x = r.wires[r.program.operations[i].reads[0] + 1]
+                        said = f"{x.text}[{row},{at[0]}]{self.divisor(i)}" if name.letter == "W" else "1"
                     found.append(_Partial(slope, (i + 1, (row, j)), ((i + 1, (row, j)),), ((said, slope),)))
         return found, i + 1
 
@@ -269,12 +271,11 @@ class _Slopes:
 
     def onward(self, i: int, at: Shape) -> list[tuple[Node, Any, str]]:
         """Return the entries that an entry of wire i affects, with the slopes and their texts."""
-        past = [each for end in self.ends(i) for each in self.through(end, at, i)]  # past a block that begins
-        return [each for each in (*past, *self.through(i, at, i)) if each[1] != 0]
+        return [each for reader in self.readers(i) for each in self.through(reader, at, i) if each[1] != 0]
 
-    def ends(self, i: int) -> Sequence[int]:
-        """Return the operations at the ends of residual blocks that read wire i again."""
-        return self.recorder.program.skipped_to.get(i - 1, ())
+    def readers(self, i: int) -> Sequence[int]:
+        """Return the operations that read wire i: first those at the ends of blocks, then the one that comes next."""
+        return self.recorder.program.readers[i - 1][::-1]
 
     def through(self, i: int, at: Shape, source: int) -> Iterator[tuple[Node, Any, str]]:
         """Yield the entries that an entry of a wire affects through operation i, with the slopes and their texts."""
@@ -287,6 +288,12 @@ class _Slopes:
                 yield (target, (at[0], k)), slope, f"{W.text}[{at[1]},{k}]{self.divisor(i)}"
         elif kind == "add":
             yield (target, at), 1.0, ""
+        elif kind == "select":
+            columns = r.program.operations[i].settings["columns"]
+            if at[1] in columns:
+                yield (target, (at[0], columns.index(at[1]))), 1.0, ""
+        elif kind == "concatenate":
+            yield (target, (at[0], self.place(i, source).start + at[1])), 1.0, ""
         else:
             slopes = self.of_operation(i, source)
             for entry in [at] if slopes.ndim == 2 else np.ndindex(slopes.shape[:2]):
@@ -299,7 +306,7 @@ class _Slopes:
             return self.memo[i, source]
         r = self.recorder
         op, shape = r.program.operations[i], r.values[r.wires[i + 1]].shape
-        which = 1 if source == i else 2  # the position of dx or d_skip in the results of backward
+        which = 1 if source == op.reads[0] + 1 else 2  # the position of dx or d_skip in the results of backward
         if _alone(op.layer, r.train, shape[0]):  # one gradient of ones gives all slopes
             slopes = self.backward(i, ...)[which]
         elif math.prod(shape) > WIDE:
@@ -313,6 +320,11 @@ class _Slopes:
         self.memo[i, source] = slopes
         return slopes
 
+    def place(self, i: int, source: int) -> slice:
+        """Return the columns of a wire in the output of operation i, which joins it with others."""
+        op: Any = self.recorder.program.operations[i]
+        return next(place for place, read in zip(op.layer.places(), op.reads, strict=True) if read + 1 == source)
+
     def ways(self, starts: Sequence[_Partial], first: int) -> list[Array]:
         """Return for each wire how many paths lead to each of its entries."""
         r = self.recorder
@@ -320,9 +332,14 @@ class _Slopes:
         for partial in starts:
             found[first][partial.at[1]] += 1
         for source in range(first, len(r.wires) - 1):
-            for i in (*self.ends(source), source):
-                if r.program.operations[i].kind == "dense":
+            for i in self.readers(source):
+                kind = r.program.operations[i].kind
+                if kind == "dense":
                     found[i + 1] += found[source] @ (r.values[r.parameter(i, "W")] != 0)
+                elif kind == "select":
+                    found[i + 1] += found[source][:, r.program.operations[i].settings["columns"]]
+                elif kind == "concatenate":
+                    found[i + 1][:, self.place(i, source)] += found[source]
                 elif found[source].any():
                     open_ways = self.of_operation(i, source) != 0
                     whole = open_ways.ndim > 2

@@ -13,7 +13,7 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.program.description import Operation
 from fullyconnected.symbolic.equation import Equation
 from fullyconnected.symbolic.evaluation import evaluate, size_of
-from fullyconnected.symbolic.expression import Expression, Name, Opaque, names_in, sides
+from fullyconnected.symbolic.expression import Expression, Name, Opaque, Taken, names_in, sides
 
 __all__ = ["PHASES", "Step", "Trace"]
 PHASES = ("forward", "loss", "backward", "check", "update")
@@ -145,8 +145,11 @@ class Trace:
 
     @property
     def first_not_finite(self) -> Step | None:
-        """The first step whose result holds NaN or infinity, or None."""
-        return next((step for step in self.steps if not step.finite), None)
+        """The first step whose result holds NaN or infinity, or None.
+
+        Columns of the input, which may be missing where a layer takes that, are no result.
+        """
+        return next((step for step in self.steps if not (step.finite or isinstance(step.formula, Taken))), None)
 
     @property
     def reports(self) -> tuple[TensorReport, ...]:

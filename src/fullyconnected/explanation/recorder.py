@@ -288,9 +288,11 @@ class Recorder:
         op, y = self.program.operations[i], self.wires[i + 1]
         ones = Name("1", full="ones" if op.copies == 1 else f"ones_{op.copies}")  # for each copy of each row
         self.keep(ones, np.ones(op.copies * len(self.data.x), self.theta.dtype))
-        local = {"x": self.wires[i], "y": y, "dy": y.gradient("L"), "1": ones}
+        local = {"x": self.wires[op.reads[0] + 1], "y": y, "dy": y.gradient("L"), "1": ones}
         if op.layer.skips:
             local["skip"] = self.wires[op.reads[1] + 1]
+        if op.layer.joins:
+            local |= {f"x{k}": self.wires[source + 1] for k, source in enumerate(op.reads, 1)}
         settings = (getattr(op.layer, "activation", None), op.layer)
         return self.bound(formula, local, lambda name: self.parameter(i, name.letter), *sources, *settings)
 
@@ -387,6 +389,7 @@ class Recorder:
 
     def backward(self, l2: float) -> None:
         with np.errstate(all="ignore"):
+            self.caches = [c for *_, c, _ in self.batch.bound()]
             for i, op, g, dx in self.batch.walk_back():
                 self._backward_step(i, op, g, dx, bool(l2))
             if not l2:
@@ -405,16 +408,22 @@ class Recorder:
         decaying = {tensor.letter for tensor in op.params if tensor.param.decays}
         for line in formulas.backward(op.layer, train=self.train):
             _, dot, letter = line.result.partition(".")
-            right, why = self.of_operation(i, line.formula), line.why
             if dot:
+                right, why = self.of_operation(i, line.formula), line.why
                 left, value = self.parameter(i, letter), getattr(g, letter)
                 left = left.gradient("E" if l2 and letter in decaying else "L")
             else:
-                left, value = self.wires[i].gradient("L"), dx
-                for end in self.program.skipped_to.get(i - 1, ()):  # operations that read its input again
+                part = int(line.result[2:] or 1) - 1  # dx, or dx1, dx2 and so on where branches end
+                source = op.reads[part]
+                if self.program.readers[source][0] != i:
+                    continue  # its part is in the line of the first that reads the same input
+                right, why = self.of_operation(i, line.formula), line.why
+                left = self.wires[source + 1].gradient("L")
+                value = self.caches[i].d_parts[part] if op.layer.joins else dx
+                for end in self.program.skipped_to.get(source, ()):  # operations that read its input again
                     past = formulas.d_skip(self.program.operations[end].layer, train=self.train)
                     right = right + self.of_operation(end, past)
-                    why = f"{line.why} {PAST}"
+                    why = f"{line.why} {PAST}" if self.program.operations[end].layer.skips else why
             self.keep(left, value)
             self.add("backward", self.names[i], left, right, why)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fullyconnected.base import Layer, Loss
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.checks import UNNAMED, Columns
+from fullyconnected.core.checks import UNNAMED, ColumnNames
 from fullyconnected.engine.state import Best, TrainingState
 from fullyconnected.errors import CheckpointError, FileFormatError
 from fullyconnected.files.formats import read_model, write_model
@@ -24,7 +24,7 @@ def write_checkpoint(
     layers: tuple[Layer, ...],
     state: TrainingState,
     settings: dict[str, Any],
-    columns: Columns = UNNAMED,
+    columns: ColumnNames = UNNAMED,
     loss: Loss | None = None,
 ) -> None:
     """Write the state of a run; ``settings``, of JSON values, are what a resumed run must agree with."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from fullyconnected.base import Layer, Loss
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.checks import UNNAMED, Columns
+from fullyconnected.core.checks import UNNAMED, ColumnNames
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.core.deprecation import PARAMETERS
 from fullyconnected.errors import ConfigError, FileFormatError
@@ -37,7 +37,7 @@ class Model:
     state: Array
     extras: dict[str, Any] = field(default_factory=dict)  # JSON values, such as a table's columns or a run's settings
     vectors: dict[str, Array] = field(default_factory=dict)  # further vectors of theta's dtype
-    columns: Columns = UNNAMED  # of the tables that the network was trained with
+    columns: ColumnNames = UNNAMED  # of the tables that the network was trained with
     loss: Loss | Mapping[str, Any] | None = None  # of the training; a description if it is not registered
 
 
@@ -111,7 +111,7 @@ def build_model(description: Any, tensors: dict[str, Array]) -> Model:
     return Model(layers, theta, state, extras, vectors, columns, loss)
 
 
-def _columns(described: Any, n_in: int) -> Columns:
+def _columns(described: Any, n_in: int) -> ColumnNames:
     """Return the column names, which files of earlier releases do not have."""
     if not isinstance(described, dict) or not described.keys() <= {"x", "t"}:
         raise FileFormatError("the columns are not described by x and t")
@@ -121,7 +121,7 @@ def _columns(described: Any, n_in: int) -> Columns:
     x, t = (None if described.get(key) is None else tuple(described[key]) for key in ("x", "t"))
     if x is not None and len(x) != n_in:
         raise FileFormatError(f"the file names {len(x)} columns, and the network takes {n_in} inputs")
-    return Columns(x, t)
+    return ColumnNames(x, t)
 
 
 def _checked(content: Any) -> Any:

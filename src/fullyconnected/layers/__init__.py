@@ -2,6 +2,8 @@
 
 from fullyconnected.base import Layer
 from fullyconnected.core.registry import Registry
+from fullyconnected.layers.categories import Embedding, OneHot
+from fullyconnected.layers.columns import Columns, Concatenate, Select
 from fullyconnected.layers.dense import Activation, Dense
 from fullyconnected.layers.dropout import Dropout
 from fullyconnected.layers.factors import Scale
@@ -23,13 +25,18 @@ __all__ = [
     "Activation",
     "Add",
     "BatchNorm",
+    "Columns",
+    "Concatenate",
     "Dense",
     "Dropout",
+    "Embedding",
     "LayerNorm",
     "Members",
+    "OneHot",
     "Rescale",
     "Residual",
     "Scale",
+    "Select",
     "Standardize",
     "operation",
 ]
@@ -37,12 +44,19 @@ __all__ = [
 LAYERS = Registry(
     "layer",
     Layer,
-    (Dense, Activation, Dropout, LayerNorm, BatchNorm, Residual, Standardize, Rescale, Scale, Members),
+    (
+        *(Dense, Activation, Dropout, LayerNorm, BatchNorm, Residual, Standardize, Rescale, Scale),
+        *(OneHot, Embedding, Columns, Members),
+    ),
 )
 
 # what blocks are made of, beside registered layers
 PARTS: dict[str, type[Layer]] = {
-    cls.name: cls for cls in (Add, SharedDense, OwnDense, MemberScale, MemberBatchNorm, MemberLayerNorm)
+    cls.name: cls
+    for cls in (
+        *(Add, Select, Concatenate),
+        *(SharedDense, OwnDense, MemberScale, MemberBatchNorm, MemberLayerNorm),
+    )
 }
 
 

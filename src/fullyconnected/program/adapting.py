@@ -66,7 +66,7 @@ def adapted(
                 )
             reach: Source = ArraySource(targets)
         else:
-            reach = Reached(Program(layers, parts[:i]) if i else None, theta, state, rows, op)
+            reach = Reached(*_before(layers, parts, program, op, theta, state), rows, op)
         rng, w = generator(seed, ADAPT, op.number), np.repeat(weights, reach.shape[0] // len(rows))
         with np.errstate(all="ignore"):  # of what is not finite, the network tells
             parts[i] = parts[i]._replace(layer=_checked(op, _adapt(op, p, reach, w, rng)))
@@ -95,8 +95,36 @@ def _checked(op: Operation, new: Any) -> Layer:
     return new
 
 
+def _before(
+    layers: Sequence[Layer], parts: Sequence[Part], program: Program, op: Operation, theta: Array, state: Array
+) -> tuple[Program | None, Array, Array]:
+    """Return the program that gives the input of an operation, or None if that is the rows; and its vectors.
+
+    In a branch, that is not all that comes before it in the list.
+    """
+    wanted, waiting = set[int](), {op.reads[0]}
+    while waiting:
+        if (i := waiting.pop()) >= 0 and i not in wanted:
+            wanted.add(i)
+            waiting |= {*parts[i].reads}
+    if not wanted:
+        return None, theta, state
+    chosen = sorted(wanted)
+    place = {-1: -1, **{i: k for k, i in enumerate(chosen)}}
+    found = [parts[i]._replace(reads=tuple(place[source] for source in parts[i].reads)) for i in chosen]
+    if chosen != list(range(len(chosen))):
+        operations = [program.operations[i] for i in chosen]
+        theta = np.concatenate([theta[:0], *(theta[each.part] for one in operations for each in one.params)])
+        state = np.concatenate([state[:0], *(state[each.part] for one in operations for each in one.state)])
+    return Program(layers, found), theta, state
+
+
 def _with_steps(layer: Layer, rest: Iterator[Layer]) -> Layer:
     """Return a layer, or a block made of the next of the adapted layers: the same object if nothing has changed."""
+    if branches := [tuple(branch) for branch in layer.branches()]:
+        made = [tuple(_with_steps(each, rest) for each in branch) for branch in branches]
+        next(rest)  # what joins them
+        return layer if made == branches else layer.with_branches(made)
     inside = steps_of(layer)
     if not inside:
         return next(rest)
@@ -130,7 +158,8 @@ class Reached(Source):
         before = op.n_in if program is None else program.entries_a_row
         self.size = min(len(source), max(1, BLOCK // (before + op.copies_in * (op.n_in + op.n_out))))
         self.shape = len(source) * op.copies_in, op.n_in
-        self.dtype = source.dtype if program is None else theta.dtype
+        last = -1 if program is None else len(program.operations) - 1
+        self.dtype = source.dtype if program is None else program.dtype_of(last, theta.dtype)
         if program is not None:
             given = source if isinstance(source, SparseSource) else None
             self.workspace = Workspace(program, theta, state, self.size, source=given)

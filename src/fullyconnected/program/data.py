@@ -10,10 +10,11 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows
 from fullyconnected.core.checks import (
     UNNAMED,
-    Columns,
+    ColumnNames,
     as_array,
     as_rows,
     as_weights,
+    chosen_columns,
     columns_of,
     require_finite,
     same_columns,
@@ -91,7 +92,7 @@ def check_data(
     loss: Any,
     sample_weight: Any = None,
     what: str = "",
-    columns: Columns = UNNAMED,
+    columns: ColumnNames = UNNAMED,
     *,
     sparse: bool = False,
 ) -> Data:
@@ -100,6 +101,7 @@ def check_data(
     ``what`` is a prefix to the names of the arrays in messages: ``"validation "``. ``columns`` are the columns that
     the network was trained with. ``sparse`` says whether ``x`` may be sparse; else it must be dense.
     """
+    x = chosen_columns(x, program.names, f"{what}x")
     same_columns(columns.x, columns_of(x), f"{what}x", "net.columns.x")
     same_columns(columns.t, columns_of(t), f"{what}t", "net.columns.t")
     loss, n_out = check_loss(program, loss), program.n_out

@@ -12,12 +12,13 @@ from fullyconnected.base import Layer, Param
 from fullyconnected.core.arrays import Array, Shape
 from fullyconnected.core.checks import count
 from fullyconnected.errors import ConfigError, ShapeError
-from fullyconnected.layers import operation
+from fullyconnected.layers import Concatenate, Select, operation
 from fullyconnected.layers.residual import chain
 from fullyconnected.program.plain import settings_of
 
 __all__ = ["Operation", "Part", "Tensor", "describe", "end_of", "flatten", "kind_of", "placed", "places_of", "steps_of"]
 
+FITS = "what comes before it gives", "the input of its block has"
 NESTED = 100  # levels of blocks within blocks
 
 
@@ -38,8 +39,9 @@ class Tensor(NamedTuple):
 class Operation(NamedTuple):
     """One operation of a network: what it computes, from what, and with which parameters.
 
-    ``reads`` are the operations whose outputs it reads, with -1 for the network's input: first the one before it, then,
-    at the end of a residual block, the one whose output is the input of the block. ``copies`` is the number of copies
+    ``reads`` are the operations whose outputs it reads, with -1 for the network's input: one as a rule; at the end of a
+    residual block also the one whose output is the input of the block; and where branches end, the last operation of
+    each. ``copies`` is the number of copies
     of each row in the output, as in an ensemble whose members are trained in one product, and ``copies_in`` that in the
     input. ``number`` identifies its stream of random numbers.
     """
@@ -100,11 +102,18 @@ def flatten(layers: Sequence[Layer]) -> list[Part]:
     parts: list[Part] = []
     blocks = 0  # the beginning of a block also takes a number
 
-    def add(layers: Sequence[Layer], prefix: str, block: int) -> None:
+    def append(name: str, layer: Layer, *reads: int) -> None:
+        parts.append(Part(name, layer, reads, len(parts) + blocks))
+
+    def add(layers: Sequence[Layer], prefix: str, block: int, counts: dict[str, int], *, raw: bool) -> None:
+        """Add layers one after the other, the first of which reads the input of the block that they are in.
+
+        ``raw`` says whether that input is the rows as they are given.
+        """
         nonlocal blocks
         if prefix.count(".") > NESTED:
             raise ConfigError(f"blocks are nested more than {NESTED} levels deep: {prefix:.50}...; do steps() end?")
-        counts: dict[str, int] = {}
+        before = block
         for i, layer in enumerate(layers):
             n = counts[layer.name] = counts.get(layer.name, 0) + 1
             name = prefix + (layer.name if layer.skips and n == 1 else f"{layer.name}_{n}")
@@ -115,14 +124,28 @@ def flatten(layers: Sequence[Layer]) -> list[Part]:
                     f"{name} keeps the outputs of each of its members: a network can end in it, and it can stand "
                     f"nowhere else. Put the layers that follow it into its list"
                 )
-            if inside := steps_of(layer, name):
+            branches = tuple(layer.branches())
+            if not raw and (layer.reads_raw or branches):
+                raise ConfigError(
+                    f"{name} reads the rows as they are given: a network can begin with it, and it can stand nowhere "
+                    f"else, except at the beginning of a part of Columns"
+                )
+            if branches:
+                ends: list[int] = []
+                inner: dict[str, int] = {}
+                for branch in branches:
+                    add(branch, f"{name}.", before, inner, raw=True)
+                    ends.append(len(parts) - 1)
+                widths = tuple(int(parts[end].layer.n_out or 0) for end in ends)
+                append(f"{name}.{Concatenate.name}", Concatenate(widths), *ends)
+            elif inside := steps_of(layer, name):
                 blocks += any(each.skips for each in inside)
-                add(inside, f"{name}.", len(parts) - 1)
-                continue
-            before = len(parts) - 1
-            parts.append(Part(name, layer, (before, block) if layer.skips else (before,), len(parts) + blocks))
+                add(inside, f"{name}.", before, {}, raw=False)
+            else:
+                append(name, layer, *((before, block) if layer.skips else (before,)))
+            before, raw = len(parts) - 1, isinstance(layer, Select)
 
-    add(layers, "", -1)
+    add(layers, "", -1, {}, raw=True)
     return parts
 
 
@@ -143,16 +166,12 @@ def describe(parts: Iterable[Part], n_in: int) -> tuple[Operation, ...]:
     residual_1.add add (1, 0) []
     """
     parts = list(parts)
-    places = places_of([part.layer for part in parts])
+    places = places_of(parts)
     operations: list[Operation] = []
     numbers: dict[str, int] = {}  # of the layer that a name belongs to, of which several parts may be made
     theta_at = state_at = 0
     for (name, layer, reads, number), place in zip(parts, places, strict=True):
-        if layer.reads_raw and (operations or "." in name):
-            raise ConfigError(
-                f"{name} reads the rows as they are given: a network can begin with it, and it can stand nowhere else"
-            )
-        for i, what in zip(reads, ("what comes before it gives", "the input of its block has"), strict=False):
+        for i, what in () if layer.joins else zip(reads, FITS, strict=False):
             width = operations[i].n_out if i >= 0 else n_in
             if layer.n_in != width:  # engines trust these numbers
                 raise ShapeError(f"{name} takes {layer.n_in} columns, and {what} {width}")
@@ -170,13 +189,20 @@ def describe(parts: Iterable[Part], n_in: int) -> tuple[Operation, ...]:
     return tuple(operations)
 
 
-def places_of(layers: Sequence[Layer]) -> list[tuple[str, ...]]:
-    """Return where each layer stands among those with a matrix of weights: first, hidden, last; () for the others."""
-    found = [i for i, layer in enumerate(layers) if any(_is_matrix(param) for param in layer.params().values())]
-    places: list[tuple[str, ...]] = [()] * len(layers)
-    for i in found:
-        ends = ("first",) * (i == found[0]) + ("last",) * (i == found[-1])
-        places[i] = ends or ("hidden",)
+def places_of(parts: Sequence[Part]) -> list[tuple[str, ...]]:
+    """Return where each layer stands among those with a matrix of weights: first, hidden, last; () for the others.
+
+    Those that no other comes before are the first ones, of which branches may have several.
+    """
+    found = [i for i, part in enumerate(parts) if any(_is_matrix(param) for param in part.layer.params().values())]
+    places: list[tuple[str, ...]] = [()] * len(parts)
+    behind: list[bool] = []  # whether each part comes behind a layer with a matrix, or has one
+    for i, part in enumerate(parts):
+        later = any(behind[source] for source in part.reads if source >= 0)
+        behind.append(later or i in found)
+        if i in found:
+            ends = ("first",) * (not later) + ("last",) * (i == found[-1])
+            places[i] = ends or ("hidden",)
     return places
 
 

@@ -1,5 +1,6 @@
 """The program of a network: its operations, and the views of its flat vectors that they work with."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import cached_property
@@ -11,9 +12,10 @@ from fullyconnected.base import Layer, Param
 from fullyconnected.core.arrays import Array, Views, allocate
 from fullyconnected.core.checks import as_array, require_finite
 from fullyconnected.core.contracts import guarded, is_foreign, read_only
-from fullyconnected.errors import ConfigError, nearest
+from fullyconnected.errors import ConfigError, DataError, nearest
 from fullyconnected.factors import Factors, names_of_parameter
-from fullyconnected.program.description import Part, Tensor, describe, end_of, flatten
+from fullyconnected.layers import Columns, Select
+from fullyconnected.program.description import Operation, Part, Tensor, describe, end_of, flatten
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import DType
@@ -41,6 +43,8 @@ class Program:
 
     def __init__(self, layers: Sequence[Layer], parts: Iterable[Part] | None = None) -> None:
         self.n_in = int(layers[0].n_in or 0)
+        names = layers[0].names if isinstance(layers[0], Columns) else None
+        self.names = None if names is None else tuple(names)  # of the columns of x, if they are read by them
         self.operations = operations = describe(flatten(layers) if parts is None else parts, self.n_in)
         self.n_out, self.copies = (last := operations[-1]).n_out, last.copies
         self.members = self.copies if layers[-1].comes_last else None  # how many, if the network is an ensemble
@@ -85,6 +89,7 @@ class Program:
                 "layer another factor, such as Factors(lr={'rest': 0, 'last': 1})"
             )
         made = copy(self)
+        vars(made).pop("has_gradient", None)
         made.operations = operations = tuple(
             op._replace(params=tuple(tensor._replace(param=changed[tensor.name]) for tensor in op.params))
             for op in self.operations
@@ -96,17 +101,58 @@ class Program:
 
     @property
     def reads_raw(self) -> bool:
-        """Whether it begins with an operation on the rows as they are given, which scales them itself."""
+        """Whether it begins with operations on the rows as they are given, each of which says what it takes."""
         return self.operations[0].layer.reads_raw
+
+    @cached_property
+    def readers(self) -> Mapping[int, tuple[int, ...]]:
+        """For each operation, those that read its output, in their order; -1 is the input."""
+        found: dict[int, tuple[int, ...]] = {}
+        for i, op in enumerate(self.operations):
+            for source in op.reads:
+                found[source] = (*found.get(source, ()), i)
+        return found
+
+    @cached_property
+    def branches_end(self) -> int:
+        """The operation that joins the branches with which the program begins; -1 if there are none."""
+        return next((i for i, op in enumerate(self.operations) if op.layer.joins), -1)
+
+    @cached_property
+    def raw_columns(self) -> tuple[tuple[Layer, tuple[int, ...] | slice], ...]:
+        """The layers that read columns of the rows as they are given, and these columns."""
+        if not self.reads_raw:
+            return ()
+        selects = [(i, op.layer) for i, op in enumerate(self.operations) if isinstance(op.layer, Select)]
+        if not selects:
+            return ((self.operations[0].layer, slice(None)),)
+        return tuple((self.operations[self.readers[i][0]].layer, tuple(layer.columns)) for i, layer in selects)
+
+    def dtype_of(self, i: int, dtype: "DType") -> "DType":
+        """Return the dtype of the output of operation ``i`` (-1 for the input) in a network of ``dtype``."""
+        layer = None if i < 0 else self.operations[i].layer
+        raw = self.reads_raw if layer is None else isinstance(layer, Select) and layer.raw
+        return np.dtype(np.float64) if raw else dtype
 
     def input_dtype(self, dtype: "DType") -> "DType":
         """Return the dtype of the rows that a network of this dtype reads."""
-        return np.dtype(np.float64) if self.reads_raw else dtype
+        return self.dtype_of(-1, dtype)
 
     def check_rows(self, x: Array, what: str, dtype: "DType", first: int = 0) -> None:
         """Raise if a network of this dtype cannot read rows: for NaN or infinity, or what its first layer says."""
-        layer = self.operations[0].layer
         if not self.reads_raw:
+            require_finite(x, what, dtype, first)
+        for layer, columns in self.raw_columns:
+            try:
+                self._check_part(layer, x[:, columns], what, dtype, first)
+            except DataError as error:
+                if isinstance(columns, slice):
+                    raise
+                raise DataError(self._placed(str(error), what, columns)) from None
+
+    def _check_part(self, layer: Layer, x: Array, what: str, dtype: "DType", first: int) -> None:
+        """Raise if the layer that reads them cannot use these columns."""
+        if not layer.reads_raw:
             require_finite(x, what, dtype, first)
         elif not is_foreign(layer):
             layer.check_rows(x, what, first)
@@ -116,11 +162,31 @@ class Program:
             if found is not None:
                 raise ConfigError(f"{name} returns {found!a:.80}, which is not used: it has to raise for wrong rows")
 
+    def _placed(self, said: str, what: str, columns: tuple[int, ...]) -> str:
+        """Return a message about an entry of some columns as one about the same entry of the rows."""
+
+        def entry(found: re.Match[str]) -> str:
+            column = columns[int(found[2])]
+            called = "" if self.names is None else f" (column {self.names[column]!a:.80})"
+            return f"{what}[{found[1]}, {column}]{called}"
+
+        return re.sub(rf"^{re.escape(what)}\[(\d+), (\d+)\]", entry, said)
+
     def input_units(self, x: Array) -> Array | None:
-        """Return the unit of each entry of rows, as its first layer says; None for 1. See Layer.input_units."""
-        layer = self.operations[0].layer
-        if not self.reads_raw or not is_foreign(layer):
-            return layer.input_units(x) if self.reads_raw else None
+        """Return the unit of each entry of rows, as the layers that read it say; None for 1. See Layer.input_units."""
+        if self.raw_columns and isinstance(self.raw_columns[0][1], slice):
+            return self._units_of(self.raw_columns[0][0], x)
+        if not self.raw_columns:
+            return None
+        units = np.zeros(x.shape)  # of columns that nothing reads
+        for layer, columns in self.raw_columns:
+            found = self._units_of(layer, x[:, columns])
+            units[:, columns] = np.maximum(units[:, columns], 1.0 if found is None else found)
+        return units
+
+    def _units_of(self, layer: Layer, x: Array) -> Array | None:
+        if not layer.reads_raw or not is_foreign(layer):
+            return layer.input_units(x) if layer.reads_raw else None
         name = f"input_units of {type(layer).__name__}"
         found: Any = guarded(layer.input_units, name, "x")(read_only(x))
         if found is None:
@@ -133,13 +199,22 @@ class Program:
         return units
 
     @cached_property
+    def has_gradient(self) -> tuple[bool, ...]:
+        """Whether parameters of each operation, or of one that its input comes from, learn."""
+        found: list[bool] = []
+        for op in self.operations:
+            learns = any(tensor.name not in self.frozen for tensor in op.params)
+            found.append(learns or any(source >= 0 and found[source] for source in op.reads))
+        return tuple(found)
+
+    def passes_on(self, op: Operation) -> bool:
+        """Whether parameters before an operation learn, so that backward goes on to its input."""
+        return any(source >= 0 and self.has_gradient[source] for source in op.reads)
+
+    @cached_property
     def skipped_to(self) -> Mapping[int, tuple[int, ...]]:
-        """For each output that is read again at the end of a block, the operations that read it; -1 is the input."""
-        found: dict[int, tuple[int, ...]] = {}
-        for i, op in enumerate(self.operations):
-            for source in op.reads[1:]:
-                found[source] = (*found.get(source, ()), i)
-        return found
+        """For each output that several operations read, all but the first of them; -1 is the input."""
+        return {source: readers[1:] for source, readers in self.readers.items() if len(readers) > 1}
 
     @cached_property
     def multiplies_input(self) -> bool:

@@ -20,7 +20,7 @@ from fullyconnected.activations import FunctionPair
 from fullyconnected.base import ActivationFunction
 from fullyconnected.core.arrays import allocate
 from fullyconnected.core.checks import count
-from fullyconnected.core.wording import in_ascii, in_words, line_width, printable
+from fullyconnected.core.wording import in_ascii, in_words, line_width, printable, span
 from fullyconnected.program.description import Operation, Tensor
 from fullyconnected.program.program import Program
 
@@ -91,6 +91,10 @@ FORMULAS: dict[str, Callable[[Any], str]] = {
     "scale": lambda layer: "s x",
     "standardize": _standardized,
     "rescale": lambda layer: "mean + scale x",
+    "one_hot": lambda layer: "1 where x is the column's number",
+    "embedding": lambda layer: "W[x]",
+    "select": lambda layer: f"x[:, {span(layer.columns)}]",
+    "concatenate": lambda layer: f"the {len(layer.widths)} parts, side by side",
 }
 
 
@@ -140,6 +144,10 @@ WORK: dict[str, Callable[[Any], Work]] = {
         *(layer.n_in * flops for flops in ((7, 7, 0, 4) if layer.clip else (2, 2, 0, 1)))  # a square root is one
     ),
     "rescale": _each(2, 2, 0, 1),
+    "one_hot": _each(0, 0, 0, 0),
+    "embedding": _each(0, 0, 1, 0),  # each gradient is added to that of its level
+    "select": _each(0, 0, 0, 0),
+    "concatenate": _each(0, 0, 0, 0),
 }
 
 
@@ -155,9 +163,10 @@ def _training(program: Program) -> int:
     for i, op in enumerate(program.operations):
         work = _work(op) or Work(0, 0, 0, 0)
         # the backward pass ends at the first parameters: layers before them need no gradient
-        flops += work.train + (work.params if i >= program.first else 0) + (work.input if i > program.first else 0)
+        flops += work.train + (work.params if i >= program.first else 0) + work.input * program.passes_on(op)
         if i > program.first:  # the gradients that skip blocks are added
-            flops += len(program.skipped_to.get(i - 1, ())) * op.copies_in * op.n_in
+            skipped = program.skipped_to.get(i - 1, ()) if i > program.branches_end else ()
+            flops += len(skipped) * op.copies_in * op.n_in
     return flops
 
 
@@ -168,10 +177,13 @@ def _workspace(program: Program, dtype: np.dtype[Any]) -> int:
         held = (allocate(op.layer.cache(rows * op.copies_in), dtype) for op in program.operations)
         return sum(a.nbytes for cache in held for a in cache.values())
 
-    widths = [op.copies * op.n_out for op in program.operations]
-    beside = sum(op.copies_in * op.n_in for op in program.operations if op.layer.skips)
-    entries = sum(widths) + beside + 2 * max((program.n_out, *widths[program.first :]))
+    ops, end = program.operations, program.branches_end
+    widths = [op.copies * op.n_out for op in ops]
+    beside = sum(op.copies_in * op.n_in for op in ops if op.layer.skips)
+    branches = sum(widths[:end]) if program.first < end else 0
+    entries = beside + branches + 2 * max((program.n_out, *widths[program.first :]))
     read = program.n_in * program.input_dtype(dtype).itemsize
+    read += sum(width * program.dtype_of(i, dtype).itemsize for i, width in enumerate(widths))
     return read + entries * dtype.itemsize + caches(2) - caches(1)  # the part of the caches that grows with the rows
 
 

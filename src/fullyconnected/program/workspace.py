@@ -41,7 +41,14 @@ class Batch:
 
         self.x = SparseRows(dtype) if workspace.sparse else cut(workspace.x, program.n_in)
         outputs = [self.x]  # outputs[i + 1] is the output of operation i
-        d_skips: dict[int, Array] = {}  # the gradients that the ends of blocks write for the inputs of the blocks
+        # the gradients that operations write for an input that an operation before them reads, too
+        d_skips: dict[int, Array] = {}
+        in_branches: dict[int, Array] = {}
+        if workspace.trains:
+            for i, memory in workspace.d_skips.items():
+                d_skips[i] = cut(memory, program.operations[i].n_in, program.operations[i].copies_in)
+            for i, memory in workspace.d_branches.items():
+                in_branches[i] = cut(memory, program.operations[i].n_out)
         for i, (op, p) in enumerate(zip(program.operations, workspace.p, strict=True)):
             layer, copies, x = op.layer, op.copies_in, outputs[op.reads[0] + 1]
             forward, backward = forward_and_backward(op.name, layer, trains=workspace.trains)
@@ -50,7 +57,10 @@ class Batch:
             if layer.skips:
                 c.skip = outputs[op.reads[1] + 1]
                 if workspace.trains:
-                    c.d_skip = d_skips[i] = cut(workspace.d_skips[i], op.n_in, copies)
+                    c.d_skip = d_skips[i]
+            if layer.joins:
+                c.parts = [outputs[source + 1] for source in op.reads]
+                c.d_parts = [in_branches[source] for source in op.reads if in_branches]
             y = cut(workspace.y[i], op.n_out, op.copies)
             given, kept = x, y
             if is_foreign(layer):
@@ -60,17 +70,22 @@ class Batch:
                     c.skip = read_only(c.skip)
             self._forward.append((forward, p, given, c, y))
             if workspace.trains and i >= workspace.first:
-                last = i == workspace.first and not workspace.input_gradient
-                # two vectors alternate: operation i reads what operation i + 1 wrote
-                dy = cut(workspace.d[i % 2], op.n_out, op.copies)
-                dx = None if last else cut(workspace.d[(i + 1) % 2], op.n_in, copies)
+                # two vectors alternate: operation i reads what operation i + 1 wrote; each in a branch has its own
+                dy = in_branches[i] if i in in_branches else cut(workspace.d[i % 2], op.n_out, op.copies)
+                dx = None
+                if workspace.input_gradient or program.passes_on(op):
+                    dx = cut(workspace.d[(i + 1) % 2], op.n_in, copies)
+                    if i in in_branches:
+                        dx = in_branches.get(op.reads[0], d_skips.get(i, dx))
                 self._backward.append((backward, p, given, c, kept, dy, workspace.g[i], dx))
             outputs.append(y)
         for source, readers in program.skipped_to.items() if workspace.trains else ():
-            at = source + 1 - workspace.first  # the first operation that reads the same input adds up all its gradients
+            # the first operation that reads the same input adds up all its gradients
+            at = program.readers[source][0] - workspace.first
             if at >= 0:
                 backward, *arguments = self._backward[at]
-                self._backward[at] = and_add(backward, [d_skips[i] for i in readers], xp), *arguments
+                others = [d_skips[i] for i in readers if i in d_skips]
+                self._backward[at] = and_add(backward, others, xp), *arguments
         self._backward.reverse()
         self.z = outputs[-1]
         if workspace.loss is not None:
@@ -217,7 +232,9 @@ class Workspace:
 
         ops = program.operations
         self.x = xp.full(0 if self.sparse else rows * program.n_in, math.nan, program.input_dtype(theta.dtype))
-        self.y = [new(rows * op.copies * op.n_out) for op in ops]
+        self.y = [
+            xp.full(rows * op.copies * op.n_out, math.nan, program.dtype_of(i, theta.dtype)) for i, op in enumerate(ops)
+        ]
         self.caches = [allocate(op.layer.cache(rows * op.copies_in), theta.dtype, xp) for op in ops]
         if loss is not None:
             widest = max(
@@ -226,7 +243,11 @@ class Workspace:
                 *(op.copies * op.n_out for op in ops[self.first :]),
             )
             self.d = [new(rows * widest) for _ in range(2)]
-            self.d_skips = {i: new(rows * op.copies_in * op.n_in) for i, op in enumerate(ops) if op.layer.skips}
+            again = {i for readers in program.skipped_to.values() for i in readers if input_gradient}
+            again |= {i for i, op in enumerate(ops) if op.layer.skips}
+            self.d_skips = {i: new(rows * ops[i].copies_in * ops[i].n_in) for i in sorted(again)}
+            branching = self.first < program.branches_end
+            self.d_branches = {i: new(rows * op.n_out) for i, op in enumerate(ops[: program.branches_end * branching])}
             self.gradient = new(program.n_params)
             self.g = program.views(self.gradient)
             # the gradients of what is frozen are 0; before the first that learns, no backward pass writes them

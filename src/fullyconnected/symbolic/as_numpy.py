@@ -1,7 +1,7 @@
 """Formulas as Python source for NumPy."""
 
 from fullyconnected.symbolic.expression import Compare, Expression, Name, Number
-from fullyconnected.symbolic.notation import ADDED, WHOLE, Notation
+from fullyconnected.symbolic.notation import ADDED, MULTIPLIED, WHOLE, Notation
 
 __all__ = ["NumPy", "as_numpy"]
 
@@ -14,8 +14,8 @@ class NumPy(Notation):
         "softplus": ("np.logaddexp({0}, 0)", WHOLE),
         "onehot": ("np.eye({1}.shape[1])[{0}]", WHOLE),
         "pick": ("np.take_along_axis({0}, {1}[:, None], 1)", WHOLE),
-        "beside": ("np.hstack([{0}, {1}])", WHOLE),
-        "left": ("{0}[:, :{1}.shape[1]]", WHOLE),
+        "indicator": ("1.0 * ({0} == np.arange({1}))", MULTIPLIED),
+        "beside": ("np.hstack([{0}])", WHOLE),
         "copied": ("np.repeat({0}, len({1}), axis=0)", WHOLE),
         "scaled": ("({0}.reshape(-1, *{1}.shape) * {1}).reshape(-1, {1}.shape[1])", WHOLE),
         "shifted": ("({0}.reshape(-1, *{1}.shape) + {1}).reshape(-1, {1}.shape[1])", WHOLE),
@@ -43,6 +43,12 @@ class NumPy(Notation):
 
     def transposed(self, operand: Expression) -> str:
         return f"{self.write(operand, WHOLE)}.T"
+
+    def taken(self, operand: str, columns: str) -> str:
+        return f"{operand}[:, {columns}]"
+
+    def placed(self, operand: str, columns: str, n: int) -> tuple[str, int]:
+        return f"{operand} @ np.eye({n})[{columns}]", MULTIPLIED
 
     def power(self, base: str, exponent: str) -> str:
         return f"{base}**{exponent}"

@@ -33,7 +33,9 @@ from fullyconnected.symbolic.expression import (
     Negative,
     Number,
     Opaque,
+    Placed,
     Reduce,
+    Taken,
     Transposed,
     Values,
     call,
@@ -70,10 +72,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Phi": lambda z: (0.5 * _erfc(-np.asarray(z, np.float64) / math.sqrt(2))).astype(np.asarray(z).dtype),
     "phi": lambda z: np.exp(-z * z / 2) / math.sqrt(2 * math.pi),
     "onehot": lambda t, like: np.eye(like.shape[1], dtype=like.dtype)[t],
+    "indicator": lambda codes, n: 1.0 * (codes == np.arange(n)),
     "pick": lambda z, t: np.take_along_axis(z, t[:, None], 1),
     "isnan": lambda x: np.isnan(x).astype(np.asarray(x).dtype),
-    "beside": lambda a, b: np.concatenate([a, b], axis=1),
-    "left": lambda a, like: a[:, : like.shape[1]],
+    "beside": lambda *parts: np.concatenate(parts, axis=1),
     **{name: function.value for name, function in COPIES.items()},
 }
 
@@ -120,6 +122,11 @@ def _value_and_size(node: Expression, values: Values) -> tuple[Any, float]:
             value = (operands[0] > operands[1]).astype(np.result_type(*operands))
         case Negative():
             value = -operands[0]
+        case Taken(_, columns):
+            value = operands[0][:, columns]
+        case Placed(_, columns, n):
+            value = np.zeros((len(operands[0]), n), operands[0].dtype)
+            value[:, columns] = operands[0]
         case Transposed():
             value = operands[0].T
         case Reduce(kind, over):
@@ -149,13 +156,17 @@ def shape_of(node: Expression, values: Values) -> Shape:
             return {"units": (*shape[:1], 1), "rows": shape[1:], "all": ()}[over]
         case Call("onehot", (_, like)):
             return shape_of(like, values)
+        case Call("indicator", (codes, Number(n))):
+            return (shape_of(codes, values)[0], int(n))
         case Call("pick", (z, _)):
             return (shape_of(z, values)[0], 1)
-        case Call("left", (_, like)):
-            return shape_of(like, values)
-        case Call("beside", (a, b)):
-            rows, columns = shape_of(a, values)
-            return rows, columns + shape_of(b, values)[1]
+        case Call("beside", parts):
+            shapes = [shape_of(part, values) for part in parts]
+            return shapes[0][0], sum(columns for _, columns in shapes)
+        case Taken(operand, columns):
+            return (shape_of(operand, values)[0], len(columns))
+        case Placed(operand, _, n):
+            return (shape_of(operand, values)[0], n)
         case Call(function, operands) if function in COPIES and not isinstance(node, Opaque):
             return COPIES[function].shape(*(shape_of(operand, values) for operand in operands))
     shapes = [shape_of(part, values) for part in sides(node)]
@@ -195,15 +206,23 @@ def entry(node: Expression, at: Shape, values: Values) -> Expression:
             right_one = entry(t, at[:1], values)
             assert isinstance(right_one, Number)
             return Number(int(at[1] == right_one.value), str(int(at[1] == right_one.value)), right_one.quantity)
+        case Call("indicator", (codes, _)):
+            code = entry(codes, (at[0], 0), values)
+            return number(int(at[1] == float(evaluate(code, {}))))
         case Call("pick", (z, t)):
             right_one = entry(t, at[:1], values)
             assert isinstance(right_one, Number)
             return entry(z, (at[0], int(right_one.value)), values)
-        case Call("left", (a, _)):
-            return entry(a, at, values)
-        case Call("beside", (a, b)):
-            columns = shape_of(a, values)[1]
-            return entry(a, at, values) if at[1] < columns else entry(b, (at[0], at[1] - columns), values)
+        case Call("beside", parts):
+            row, column = at
+            for part in parts:
+                if column < (width := shape_of(part, values)[1]):
+                    return entry(part, (row, column), values)
+                column -= width
+        case Taken(operand, columns):
+            return entry(operand, (at[0], columns[at[1]]), values)
+        case Placed(operand, columns, _):
+            return entry(operand, (at[0], columns.index(at[1])), values) if at[1] in columns else number(0)
         case Call(function, operands) if function in COPIES and not isinstance(node, Opaque):
             terms = COPIES[function].terms(at, *(shape_of(operand, values) for operand in operands))
             return _added(

@@ -20,11 +20,11 @@ from fullyconnected.symbolic.digits import shown
 
 __all__ = [
     "TERMS", "Binary", "Call", "Cases", "Compare", "Expression", "Gap", "Name", "Negative", "Number", "Opaque",
-    "Reduce", "Transposed", "Values", "call", "chain", "entrywise", "mapped", "mean", "most", "names_in", "number",
-    "opaque", "sides", "total", "where", "with_names",
+    "Placed", "Reduce", "Taken", "Transposed", "Values", "call", "chain", "entrywise", "mapped", "mean", "most",
+    "names_in", "number", "opaque", "sides", "total", "where", "with_names",
 ]  # fmt: skip
 
-MIXING = ("onehot", "pick", "beside", "left", *COPIES)  # functions that do not work on each entry alone
+MIXING = ("onehot", "indicator", "pick", "beside", *COPIES)  # functions that do not work on each entry alone
 TERMS = 8  # of a longer sum, only the first terms and the last are shown
 
 
@@ -123,6 +123,23 @@ class Transposed(Expression):
     """A transposed matrix."""
 
     operand: Expression
+
+
+@dataclass(frozen=True)
+class Taken(Expression):
+    """Some columns of a matrix, in this order."""
+
+    operand: Expression
+    columns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Placed(Expression):
+    """A matrix of ``n`` columns: an operand's are these, and the others are 0."""
+
+    operand: Expression
+    columns: tuple[int, ...]
+    n: int
 
 
 @dataclass(frozen=True)
@@ -238,7 +255,8 @@ def names_in(node: Expression) -> Iterator[Name]:
 
 def entrywise(node: Expression) -> bool:
     """Whether each entry of a formula's value depends only on the same entry of each operand."""
-    mixes = isinstance(node, Reduce | Transposed | Opaque) or (isinstance(node, Binary) and node.operator == "@")
+    mixes = isinstance(node, Reduce | Transposed | Taken | Placed | Opaque)
+    mixes |= isinstance(node, Binary) and node.operator == "@"
     mixes |= isinstance(node, Call) and node.function in MIXING
     return not mixes and all(map(entrywise, sides(node)))
 

@@ -18,8 +18,8 @@ class Latex(Notation):
         "softplus": (r"\log\left(1 + \exp\left({0}\right)\right)", WHOLE),
         "onehot": (r"\operatorname{{onehot}}\left({0}\right)", WHOLE),
         "pick": ("{0}[{1}]", WHOLE),
-        "beside": (r"\left[{0} \mid {1}\right]", WHOLE),
-        "left": (r"\operatorname{{left}}\left({0}\right)", WHOLE),
+        "indicator": (r"\operatorname{{onehot}}\left({0}\right)", WHOLE),
+        "beside": (r"\left[{0}\right]", WHOLE),
         "abs": (r"\left|{0}\right|", WHOLE),
         "sqrt": (r"\sqrt{{{0}}}", WHOLE),
         "scaled": (r"{0} \odot {1}[m]", MULTIPLIED),
@@ -30,6 +30,8 @@ class Latex(Notation):
         "own_back": (r"{0} \, {1}[m]^{{T}}", MULTIPLIED),
         "own_outer": (r"{0}[m]^{{T}} \, {1}[m]", MULTIPLIED),
     }
+
+    bar = r" \mid "
 
     def name(self, name: Name) -> str:
         letter, index = (_upright(part) for part in (name.letter, name.index))
@@ -55,6 +57,12 @@ class Latex(Notation):
         if isinstance(operand, Name) and operand.of:
             return f"{self.brackets(self.name(operand))}^{{T}}"
         return f"{self.write(operand, WHOLE)}^{{T}}"
+
+    def taken(self, operand: str, columns: str) -> str:
+        return rf"{operand}_{{[:,\,{columns}]}}"
+
+    def placed(self, operand: str, columns: str, n: int) -> tuple[str, int]:
+        return rf"\operatorname{{place}}\left({operand},\,{columns}\right)", WHOLE
 
     def power(self, base: str, exponent: str) -> str:
         return f"{{{base}}}^{{{exponent}}}"

@@ -23,8 +23,8 @@ class MathML(Notation):
         "softplus": (f"<mi>log</mi>{BRACKETS.format(f'<mn>1</mn><mo>+</mo>{EXP}')}", WHOLE),
         "onehot": (f"<mi>onehot</mi>{BRACKETS}", WHOLE),
         "pick": ("{0}<mo>[</mo>{1}<mo>]</mo>", WHOLE),
-        "beside": ("<mo>[</mo>{0}<mo>|</mo>{1}<mo>]</mo>", WHOLE),
-        "left": (f"<mi>left</mi>{BRACKETS}", WHOLE),
+        "indicator": (f"<mi>onehot</mi>{BRACKETS}", WHOLE),
+        "beside": ("<mo>[</mo>{0}<mo>]</mo>", WHOLE),
         "abs": ("<mrow><mo>|</mo>{0}<mo>|</mo></mrow>", WHOLE),
         "sqrt": ("<msqrt>{0}</msqrt>", WHOLE),
         "scaled": (f"{{0}}<mo>⊙</mo>{{1}}{OF_M}", MULTIPLIED),
@@ -35,6 +35,8 @@ class MathML(Notation):
         "own_back": (f"{{0}}<mo>&#x2062;</mo><msup><mrow>{{1}}{OF_M}</mrow><mi>T</mi></msup>", MULTIPLIED),
         "own_outer": (f"<msup><mrow>{{0}}{OF_M}</mrow><mi>T</mi></msup><mo>&#x2062;</mo>{{1}}{OF_M}", MULTIPLIED),
     }
+
+    bar = "<mo>|</mo>"
 
     def starts_negative(self, text: str) -> bool:
         return text.startswith("<mo>\u2212</mo>") or text.partition(">")[2].startswith(("\u2212", "<mn>\u2212"))
@@ -75,6 +77,13 @@ class MathML(Notation):
         bare = not (isinstance(operand, Name) and operand.of)
         inside = f"<mrow>{self.write(operand, WHOLE)}</mrow>" if bare else self.brackets(self.write(operand))
         return f"<msup>{inside}<mi>T</mi></msup>"
+
+    def taken(self, operand: str, columns: str) -> str:
+        return f"{operand}<mo>[</mo><mo>:</mo><mo>,</mo><mtext>{columns}</mtext><mo>]</mo>"
+
+    def placed(self, operand: str, columns: str, n: int) -> tuple[str, int]:
+        inside = f"{operand}<mo>,</mo><mtext>{columns}</mtext>"
+        return f"<mi>place</mi>{self.brackets(inside)}", WHOLE
 
     def power(self, base: str, exponent: str) -> str:
         return f"<msup>{_one(base)}{_one(exponent)}</msup>"

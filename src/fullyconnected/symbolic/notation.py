@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from fullyconnected.core.wording import span
 from fullyconnected.errors import ConfigError
 from fullyconnected.symbolic.copies import COPIES
 from fullyconnected.symbolic.expression import (
@@ -15,16 +16,18 @@ from fullyconnected.symbolic.expression import (
     Negative,
     Number,
     Opaque,
+    Placed,
     Reduce,
+    Taken,
     Transposed,
     names_in,
 )
 
-__all__ = ["ADDED", "GREEK", "LEVEL", "OVER", "RAISED", "SILENT", "WHOLE", "Notation", "plain"]
+__all__ = ["ADDED", "GREEK", "LEVEL", "MULTIPLIED", "OVER", "RAISED", "SILENT", "WHOLE", "Notation", "plain"]
 
 COMPARED, ADDED, MULTIPLIED, SIGNED, RAISED, WHOLE = range(6)  # how tightly an operator binds
 # how tightly the operator of an operand has to bind, where that is not the least
-TIGHT = {"pick": WHOLE, "left": WHOLE, "scaled": MULTIPLIED, "shifted": ADDED, "own": RAISED, "own_back": RAISED,
+TIGHT = {"pick": WHOLE, "scaled": MULTIPLIED, "shifted": ADDED, "own": RAISED, "own_back": RAISED,
          "own_outer": WHOLE}  # fmt: skip
 SILENT = ("copied", "wide", "narrow", "flat")  # how members' rows are laid out, which a formula need not say
 LEVEL = {"+": ADDED, "-": ADDED, "*": MULTIPLIED, "/": MULTIPLIED, "@": MULTIPLIED, "^": RAISED}
@@ -46,6 +49,7 @@ class Notation:
     runs = False  # whether it is source code, which cannot express functions without a known formula
     # functions with a form of their own: how they are written around their operands, and how tightly that binds
     forms: Mapping[str, tuple[str, int]] = {}
+    bar = ", "  # between the parts of a matrix that stand side by side
 
     def __call__(self, node: Expression) -> str:
         return self.write(node)
@@ -73,6 +77,10 @@ class Notation:
                 return self.negative(self.write(operand, MULTIPLIED, False)), SIGNED
             case Transposed(operand):
                 return self.transposed(operand), RAISED
+            case Taken(operand, columns):
+                return self.taken(self.write(operand, WHOLE), span(columns)), WHOLE
+            case Placed(operand, columns, n):
+                return self.placed(self.write(operand, WHOLE), span(columns), n)
             case Binary("^", base, exponent):
                 written = self.write(base, WHOLE, False)
                 if isinstance(base, Name) and base.of:
@@ -130,6 +138,12 @@ class Notation:
     def transposed(self, operand: Expression) -> str:
         raise self.lacks("transposed matrices")
 
+    def taken(self, operand: str, columns: str) -> str:
+        raise self.lacks("some columns of a matrix")
+
+    def placed(self, operand: str, columns: str, n: int) -> tuple[str, int]:
+        raise self.lacks("columns of a matrix that is 0 elsewhere")
+
     def power(self, base: str, exponent: str) -> str:
         return f"{base}^{exponent}"
 
@@ -162,6 +176,8 @@ class Notation:
         # the last operand is what each member has of its own
         levels = [WHOLE if function in COPIES and i else least for i in range(len(operands))]
         written = [self.write(operand, level) for operand, level in zip(operands, levels, strict=True)]
+        if function == "beside":
+            written = [self.bar.join(written)]
         if function in self.forms:
             form, level = self.forms[function]
             return form.format(*written), level

@@ -14,8 +14,8 @@ class Text(Notation):
         "softplus": ("log(1 + exp({0}))", WHOLE),
         "onehot": ("onehot({0})", WHOLE),
         "pick": ("{0}[{1}]", WHOLE),
-        "beside": ("[{0} | {1}]", WHOLE),
-        "left": ("left({0})", WHOLE),
+        "indicator": ("onehot({0})", WHOLE),
+        "beside": ("[{0}]", WHOLE),
         "abs": ("|{0}|", WHOLE),
         "scaled": ("{0} * {1}[m]", MULTIPLIED),
         "shifted": ("{0} + {1}[m]", ADDED),
@@ -25,6 +25,8 @@ class Text(Notation):
         "own_back": ("{0} {1}[m]'", MULTIPLIED),
         "own_outer": ("{0}[m]' {1}[m]", MULTIPLIED),
     }
+
+    bar = " | "
 
     def name(self, name: Name) -> str:
         return name.text
@@ -37,6 +39,12 @@ class Text(Notation):
 
     def transposed(self, operand: Expression) -> str:
         return f"{self.write(operand, WHOLE)}'"
+
+    def taken(self, operand: str, columns: str) -> str:
+        return f"{operand}[:, {columns}]"
+
+    def placed(self, operand: str, columns: str, n: int) -> tuple[str, int]:
+        return f"place({operand}, {columns})", WHOLE
 
     def product(self, left: str, right: str) -> str:
         return f"{left} {right}"

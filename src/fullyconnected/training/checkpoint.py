@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import Any
 
-from fullyconnected.core.checks import Columns
+from fullyconnected.core.checks import ColumnNames
 from fullyconnected.core.deprecation import in_old_names
 from fullyconnected.core.settings import Settings
 from fullyconnected.engine.state import TrainingState
@@ -43,7 +43,7 @@ class Checkpoint:
         net: Network,
         task: Task,
         settings: FitSettings,
-        columns: Columns,
+        columns: ColumnNames,
         **others: Any,
     ) -> None:
         self.path, self.layers, self.every = os.fspath(path), net.layers, settings.every

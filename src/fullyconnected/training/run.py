@@ -12,7 +12,7 @@ import numpy as np
 from fullyconnected.averages import EMA
 from fullyconnected.base import Metric, Optimizer, Solver
 from fullyconnected.core.batches import Rows, epoch_order
-from fullyconnected.core.checks import Columns, columns_of, duration, number
+from fullyconnected.core.checks import ColumnNames, columns_of, duration, number
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.core.randomness import as_seed
 from fullyconnected.engine.choice import choose
@@ -65,7 +65,7 @@ class Run:
         self.data = check_data(net.program, net.dtype, x, t, loss, settings.sample_weight, columns=known, sparse=True)
         self.rows = len(self.data.x)
         answers = columns_of(t) or ()  # the name of a single column says nothing
-        self.columns = Columns(known.x or columns_of(x), known.t or (answers if len(answers) > 1 else None))
+        self.columns = ColumnNames(known.x or columns_of(x), known.t or (answers if len(answers) > 1 else None))
         self.optimizer = OPTIMIZERS.get(Adam() if optimizer is None else optimizer)
         self.validation = _validation(net, settings.validation, self.data, self.columns)
         evaluated = self.validation or self.data
@@ -413,7 +413,7 @@ def _greater_is_better(monitor: str, metrics: Mapping[str, Metric], validation: 
     return better
 
 
-def _validation(net: Network, validation: Any, data: Data, columns: Columns) -> Data | None:
+def _validation(net: Network, validation: Any, data: Data, columns: ColumnNames) -> Data | None:
     if validation is None:
         return None
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.checks import as_rows, columns_of, same_columns
+from fullyconnected.core.checks import as_rows, chosen_columns, columns_of, same_columns
 from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.pictures.graph import Op, Parameter, Wire, graph
@@ -146,6 +146,7 @@ def _of_network(net: Network, x: Any) -> Iterator[Part]:
     first: Array | None = None
     if x is not None:
         net.require_set()
+        x = chosen_columns(x, net.program.names, "x")
         same_columns(net.columns.x, columns_of(x), "x", "net.columns.x")
         x = as_rows(x, net.n_in, missing=net.program.reads_raw)
         net.program.check_rows(x, "x", net.dtype)
@@ -177,7 +178,12 @@ def _of_trace(record: Trace) -> Iterator[Part]:
 
 
 def _drawn(parts: Sequence[Part], show: Show, focus: str | None, rows: int, prefix: str = "net") -> Drawing:
-    """Return the picture: each Dense layer starts a column, with the values of the last layer before the next one."""
+    """Return the picture: each Dense layer starts a column, with the values of the last layer before the next one.
+
+    Of layers side by side, what joins them is drawn.
+    """
+    joins = next((i for i, part in enumerate(parts) if i and part.op.layer.joins), 1)
+    parts = [parts[0], *parts[joins:]]
     titles, units, dense = [["input"]], [parts[0]], []
     column = {parts[0].quantity: 0}  # the column of each layer's outputs: its units have those of its last layer
     for part in parts[1:]:
@@ -189,7 +195,8 @@ def _drawn(parts: Sequence[Part], show: Show, focus: str | None, rows: int, pref
             dense.append(part)
         else:
             last = titles[-1][-1]
-            titles[-1][-1:] = [f"{last} {function}"] if op.kind == "activation" else [last, part.said]
+            name = op.name.rpartition(".")[0] if op.layer.joins else part.said
+            titles[-1][-1:] = [f"{last} {function}"] if op.kind == "activation" else [last, name]
             units[-1] = part
         column[part.quantity] = len(units) - 1
     if not dense:
@@ -298,11 +305,19 @@ def graph_of(record: Trace) -> Drawing:
     wires: list[Wire] = []
     ops: list[Op] = []
     bypasses = []
+    # layers side by side are one box, from the input to what joins them
+    joins = next((i for i, op in enumerate(record.operations) if op.layer.joins), 0)
+    side_by_side = record.operations[:joins]
     for i, name in enumerate(record.wires):
+        if 0 < i <= joins:
+            continue
         wires.append(_wire(record, name))
-        if i < len(record.operations):
+        if i == 0 and joins:
+            parameters = [each for op in side_by_side for each in _op(record, op).params]
+            ops.append(Op(record.operations[joins].name.rpartition(".")[0], parameters))
+        elif i < len(record.operations):
             op = record.operations[i]
-            bypasses += [(source + 1, i) for source in op.reads[1:]]
+            bypasses += [(source + 1 - joins, i - joins) for source in op.reads[1:]]
             ops.append(_op(record, op))
     targets = Parameter("t", _numbers(record.values[record.name("t")]), "", "t")
     ops.append(Op(f"loss: {record.settings['loss'].partition('(')[0]}", [targets]))

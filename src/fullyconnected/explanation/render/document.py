@@ -270,8 +270,9 @@ def verdict(trace: Trace) -> str:
 
 def headline(trace: Trace) -> str:
     """Describe the example in one line."""
-    dense = [op.n_out for op in trace.operations if op.is_dense]
-    sizes = "-".join(map(str, [trace.values[trace.wires[0]].shape[1], *dense]))
+    joins = next((i for i, op in enumerate(trace.operations) if op.layer.joins), 0)  # where layers side by side end
+    widths = [op.n_out for op in trace.operations[joins:] if op.is_dense or op.layer.joins]
+    sizes = "-".join(map(str, [trace.values[trace.wires[0]].shape[1], *widths]))
     k = trace.operations[-1].copies
     members = f" of {k} members" if k > 1 else ""
     return f"One training step of a {sizes} network{members}, worked out for {trace.rows} row{'s' * (trace.rows != 1)}"

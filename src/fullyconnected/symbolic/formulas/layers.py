@@ -5,7 +5,18 @@ from typing import Any
 
 from fullyconnected.base import Layer
 from fullyconnected.layers import operation
-from fullyconnected.symbolic.expression import Expression, Name, Reduce, call, mean, number, opaque, where
+from fullyconnected.symbolic.expression import (
+    Expression,
+    Name,
+    Placed,
+    Reduce,
+    Taken,
+    call,
+    mean,
+    number,
+    opaque,
+    where,
+)
 from fullyconnected.symbolic.formulas.activations import of_activation
 from fullyconnected.symbolic.formulas.lines import DY, EPSILON, ONES, UNKNOWN, Both, Line, X, Y
 
@@ -226,7 +237,7 @@ def _standardize(layer: Any, train: bool, rows: int) -> Both:
             y = D / H
         why = "The smooth clip: near 0 it changes nothing, and nothing is farther than 3." if layer.clip else ""
         if layer.missing:
-            y, values = call("beside", y, call("isnan", X)), call("left", DY, X)
+            y, values = call("beside", y, call("isnan", X)), Taken(DY, tuple(range(layer.n_in)))
             why += " Beside the values stand the indicators: 1 where a value is missing."
         forward.append(Line("y", y, why.strip()))
     dx = values / H ** number(3) / SCALE if layer.clip else values / SCALE
@@ -236,6 +247,50 @@ def _standardize(layer: Any, train: bool, rows: int) -> Both:
     if layer.missing:
         back += " A missing value has no gradient."
     return Both(forward, [Line("dx", where(gone, 0, dx) if layer.missing else dx, back)])
+
+
+def _one_hot(layer: Any, train: bool, rows: int) -> Both:
+    why = "The column of the level that the code stands for is 1, and the others are 0."
+    return Both(
+        [Line("y", call("indicator", X, number(layer.levels)), why)],
+        [Line("dx", 0 * X, "A code is no quantity: it has no gradient.")],
+    )
+
+
+def _embedding(layer: Any, train: bool, rows: int) -> Both:
+    row = where(number(0) > X, layer.levels, X)
+    chosen = call("indicator", Name("row"), number(layer.levels + 1))
+    return Both(
+        [
+            Line("c.row", row, "A code is the number of its row of W; an unknown level has the last one."),
+            Line("y", chosen @ W, "The row of W that the code chooses, as a product with ones and zeros."),
+        ],
+        [
+            Line("g.W", chosen.T @ DY, "Each row of W has the sum of the gradients of the rows that chose it."),
+            Line("dx", 0 * X, "A code is no quantity: it has no gradient."),
+        ],
+    )
+
+
+def _select(layer: Any, train: bool, rows: int) -> Both:
+    dx = Placed(DY, tuple(layer.columns), layer.n_in)
+    return Both(
+        [Line("y", Taken(X, tuple(layer.columns)), "The part reads these columns, as they are given.")],
+        [Line("dx", dx, "The columns that a part reads have its gradient; it has none for the others.")],
+        dx,
+    )
+
+
+def _concatenate(layer: Any, train: bool, rows: int) -> Both:
+    parts = [Name("x", str(k)) for k in range(1, len(layer.widths) + 1)]
+    why = "Each part has the gradient of its own columns."
+    return Both(
+        [Line("y", call("beside", *parts), "The outputs of the parts, side by side.")],
+        [
+            Line(f"dx{part.index}", Taken(DY, tuple(range(of.start, of.stop))), why)
+            for part, of in zip(parts, layer.places(), strict=True)
+        ],
+    )
 
 
 def _normed_back(over: str, through: bool) -> list[Line]:
@@ -271,6 +326,10 @@ LAYERS: dict[str, Callable[[Any, bool, int], Both]] = {
             Line("dx", S * DY, "A step of an input is a step of the output, multiplied by the factor."),
         ],
     ),
+    "one_hot": _one_hot,
+    "embedding": _embedding,
+    "select": _select,
+    "concatenate": _concatenate,
     "rescale": lambda *_: Both(
         [
             Line(
