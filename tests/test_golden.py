@@ -354,6 +354,25 @@ def test_robust_constants_and_missing_values(name):
     assert name == "robust" or np.array_equal(y[:, 5:], golden["missing/gone"])
 
 
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize(("first", "second"), [("mish", "selu"), ("leaky_relu", "softplus")])
+def test_parts_of_realmlp(first, second, engine):
+    if not fc.engines()[engine].available:
+        pytest.skip("the native engine is not built")
+    golden = load_file(Path(__file__).parent / "golden" / "realmlp.safetensors")
+    hidden = [fc.Dense(3, 5, parametrization="ntk"), fc.Parametric(first)]
+    hidden += [fc.Dense(5, 4, parametrization="ntk"), fc.Parametric(second)]
+    net = fc.Network([fc.Scale(3), *hidden, fc.Dense(4, 2, bias=False, parametrization="ntk")], dtype=np.float64)
+    names = ("s", "W1", "b1", "a1", "W2", "b2", "a2", "W3")
+    net.set_weights([golden[name] for name in names])
+    g = net.gradients(golden["x"], golden["t"], "half_squared_error", engine=engine)
+    assert g.loss == pytest.approx(float(golden[f"{first}/loss"]), rel=1e-10)
+    np.testing.assert_allclose(g.x, golden[f"{first}/dx"], rtol=1e-10, atol=1e-10)
+    ours = [tensor.of(g.theta) for tensor in net.program.tensors]
+    for name, found in zip(names, ours, strict=True):
+        np.testing.assert_allclose(found, golden[f"{first}/d{name}"], rtol=1e-10, atol=1e-10, err_msg=name)
+
+
 class TestEnsembles:
     """Members, held to the package of the TabM paper: golden/tabm.safetensors, which golden/make_tabm.py writes."""
 

@@ -58,6 +58,8 @@ def networks(x: NDArray[np.float32], seeds: np.random.Generator) -> None:
     assert_type(fc.Activation("relu").activation, fc.ActivationFunction)
     fc.Residual([fc.LayerNorm(), fc.Scale(), fc.Dense(4, 4)])
     assert_type(fc.Scale(3).n_in, int | None)
+    assert_type(fc.Parametric("mish").activation, fc.ActivationFunction)
+    fc.Parametric(fc.LeakyReLU(0.1), n_in=3), fc.Parametric((np.tanh, lambda z: 1 - np.tanh(z) ** 2))
     assert_type(fc.Standardize.fit(x, sample_weight=[1.0, 2.0]), fc.Standardize)
     fc.Network([fc.Standardize(2, mean=0, scale=255), fc.Dense(2, 1), fc.Rescale(mean=[0.5], scale=np.array([2.0]))])
     waits = fc.Network(

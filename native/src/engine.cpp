@@ -128,6 +128,7 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
         const bool keeps = op.kind == Kind::dropout || op.kind == Kind::save || bends || keeps_derivative(op.function);
         if (op.kind == Kind::layer_norm || (trains && (normalises || keeps)))
             op.kept = rows_of<T>(arena, rows, op.n_out);
+        if (op.kind == Kind::parametric && trains) op.inner = rows_of<T>(arena, rows, op.n_out);
         if (normalises) op.rate = arena.take<T>(std::max(rows, op.n_in));
         if (op.kind == Kind::batch_norm)
             op.running_mean = state + spec.state_at, op.running_var = op.running_mean + op.n_in;

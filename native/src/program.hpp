@@ -14,7 +14,8 @@ struct ThreadPool;
     X(activation)   \
     X(dropout)      \
     X(layer_norm)   \
-    X(batch_norm) X(save) X(add) X(standardize) X(rescale) X(scale) X(one_hot) X(embedding) X(select) X(concatenate)
+    X(batch_norm)   \
+    X(save) X(add) X(standardize) X(rescale) X(scale) X(parametric) X(one_hot) X(embedding) X(select) X(concatenate)
 
 // Functions of each number separately. kept: forward keeps f'(z), because it cannot be computed from y.
 #define FC_FUNCTIONS(X)  \
@@ -82,7 +83,7 @@ struct Operation {
     double momentum;        // BatchNorm's
     T factor;               // of Dense, on x W
     bool bias;
-    Part first, second;             // W and b, or gamma and beta, or s
+    Part first, second;             // W and b, or gamma and beta; s or a
     T *running_mean, *running_var;  // BatchNorm's running state
     const double *means, *scales;   // Standardize's and Rescale's constants
     bool clip, missing;             // Standardize's
@@ -96,6 +97,7 @@ struct Operation {
 
     Rows<T> x, y, dy, dx;  // dx.data is null if no gradient is wanted; the y of a save is its x
     Rows<T> kept;          // f'(z), the normalised rows, dropout's mask, or the gradient that skips a block
+    Rows<T> inner;         // f(x) of Parametric
     T* rate;               // 1 / standard deviation: of each row (LayerNorm) or column (BatchNorm)
     bool derivative_done;  // the next operation multiplies dy by f'(z) and computes the gradient of b
 };

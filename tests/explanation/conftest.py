@@ -83,7 +83,7 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
     rules = [name for name, cls in OPTIMIZERS.classes.items() if issubclass(cls, fc.Optimizer)]
 
     def layer(draw: Any, n: int, inside: int) -> fc.Layer:
-        others = ["activation", "dropout", "layer_norm", "batch_norm", "residual", "rescale", "scale"]
+        others = ["activation", "dropout", "layer_norm", "batch_norm", "residual", "rescale", "scale", "parametric"]
         kind = draw(st.sampled_from(["dense"] * 4 + others))
         match kind:
             case "activation":
@@ -94,6 +94,8 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
                 return fc.LayerNorm(n_in=n, epsilon=draw(st.sampled_from([1e-5, 0.01])))
             case "batch_norm":
                 return fc.BatchNorm(n_in=n)
+            case "parametric":
+                return fc.Parametric(draw(activations.filter(bool)), n_in=n)
             case "scale":
                 return fc.Scale(n)
             case "rescale":

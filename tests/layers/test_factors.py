@@ -7,6 +7,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected import errors
+from fullyconnected.activations import ACTIVATIONS
 
 ENGINES = [name for name, info in fc.engines().items() if info.available]
 RNG = np.random.default_rng(0)
@@ -108,3 +109,135 @@ def test_it_is_explained_and_drawn():
     assert {"y1 = s1 * x", "dL/ds1 = 1' (x * dL/dy1)", "dL/dx = s1 * dL/dy1"} <= steps
     assert found.trace.ok
     assert "scale_1" in fc.draw(net, [[1.0, 2.0]])
+
+
+def by_formula(f, x, a):
+    """y of a Parametric layer, and its slope by x."""
+    alone = fc.Network([fc.Activation(f, n_in=x.shape[1])], dtype="float64")
+    y = alone.predict(x, engine="numpy")
+    slope = alone.gradients(x, y - len(x), "half_squared_error", engine="numpy").x
+    return x + a * (y - x), 1 - a + a * slope
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+class TestParametric:
+    def test_by_hand(self, engine):
+        net = fc.Network([fc.Parametric("relu", n_in=3)], dtype="float64")
+        assert net.params[0].a.tolist() == [1, 1, 1]
+        x = np.array([[-2.0, -2.0, -2.0], [4.0, 4.0, 4.0]])
+        assert net.predict(x, engine=engine).tolist() == [[0, 0, 0], [4, 4, 4]]
+        net.params[0].a = [0, 0.5, 2]
+        assert net.predict(x, engine=engine).tolist() == [[-2, -1, 2], [4, 4, 4]]
+        g = net.gradients(x, [[0, 0, 0], [2, 2, 2]], "half_squared_error", engine=engine)
+        assert g.params[0].a.tolist() == [-2, -1, 2]  # f(x) - x is 2 and 0
+        assert g.x.tolist() == [[-1, -0.25, -1], [1, 1, 1]]
+
+    @pytest.mark.parametrize("f", [name for name in ACTIVATIONS.classes if name not in ("softmax", "exp")])
+    def test_every_activation(self, engine, f):
+        x, a = 2 * RNG.normal(size=(40, 19)), RNG.normal(size=19)
+        net = fc.Network([fc.Parametric(f, n_in=19)], dtype="float64")
+        net.params[0].a = a
+        y, slope = by_formula(f, x, a)
+        np.testing.assert_allclose(net.predict(x, engine=engine), y, rtol=1e-11, atol=1e-13)
+        g = net.gradients(x, y - 40, "half_squared_error", engine=engine)  # dy is 1
+        np.testing.assert_allclose(g.x, slope, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(g.params[0].a * a, (y - x).sum(axis=0), rtol=1e-10, atol=1e-12)
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.parametrize(("rows", "n"), [(1, 1), (5, 33), (300, 200), (3000, 1)])
+    @pytest.mark.parametrize("f", ["mish", "selu", "softmax"])
+    def test_of_any_shape(self, engine, rows, n, dtype, f):
+        x, t = RNG.normal(size=(rows, n)), RNG.normal(size=(rows, n))
+        net = fc.Network([fc.Dense(n, n), fc.Parametric(f), fc.Dense(n, n)], dtype=dtype, seed=0)
+        net.params[1].a = RNG.normal(size=n)
+        g, own = (net.gradients(x, t, "half_squared_error", engine=each) for each in (engine, "numpy"))
+        bound = {"rtol": 1e-4, "atol": 1e-5} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-12}
+        np.testing.assert_allclose(g.theta, own.theta, **bound)
+        np.testing.assert_allclose(g.x, own.x, **bound)
+
+    def test_neither_l2_nor_decay_shrinks_it(self, engine):
+        net = fc.Network([fc.Parametric("mish", n_in=3), fc.Dense(3, 3)], dtype="float64", seed=0)
+        net.params[1].W = 0
+        how = {"epochs": 3, "l2": 0.5, "engine": engine, "progress": False, "warn": False}
+        fc.fit(net, X, np.zeros((9, 3)), "half_squared_error", fc.AdamW(0.1, weight_decay=0.5), **how)
+        assert net.params[0].a.tolist() == [1, 1, 1]
+
+    def test_a_unit_becomes_linear_if_that_is_what_it_takes(self, engine):
+        x = np.random.default_rng(1).normal(size=(300, 1))
+        net = fc.Network([fc.Parametric("relu", n_in=1)], seed=0)
+        fc.fit(net, x, x, "half_squared_error", fc.Adam(0.05), 40, engine=engine, progress=False)
+        assert abs(net.params[0].a[0]) < 0.01
+
+    def test_a_run_goes_on_from_its_checkpoint(self, engine, tmp_path):
+        ends = []
+        for runs in ([6], [2, 6]):
+            for epochs in runs:
+                net = fc.Network([fc.Dense(3, 5), fc.Parametric("selu"), fc.Dense(5, 3)], seed=0)
+                trained(net, X, T, epochs=epochs, batch_size=4, checkpoint=tmp_path / f"{len(runs)}", engine=engine)
+            ends.append(net.theta.tobytes())
+        assert ends[0] == ends[1]
+
+
+def test_what_parametric_takes():
+    for given in ("mish", ACTIVATIONS.build("mish")):
+        net = fc.Network([fc.Dense(2, 4), fc.Parametric(given)])
+        assert net.layers[1] == fc.Parametric("mish", n_in=4)
+    pair = fc.Network([fc.Dense(2, 4), fc.Parametric((np.sin, np.cos))], dtype="float64", seed=0)
+    assert fc.check_gradients(pair, X[:, :2], np.zeros((9, 4)), "half_squared_error").ok
+    with pytest.raises(errors.UnknownNameError, match="no activation 'mihs'; did you mean 'mish'"):
+        fc.Parametric("mihs")
+    with pytest.raises(TypeError):
+        fc.Parametric()
+    with pytest.raises(errors.ShapeError, match="comes first and has no width: give it n_in"):
+        fc.Network([fc.Parametric("mish")])
+    with pytest.raises(errors.ConfigError, match="n_in of Parametric must be 1 or more"):
+        fc.Parametric("mish", n_in=0)
+    with pytest.raises(errors.ConfigError, match="softmax"):
+        fc.fit(fc.Network([fc.Parametric("softmax", n_in=3)]), X, [0, 1, 2] * 3, "softmax_cross_entropy")
+
+
+def test_buffers_of_one_name():
+    class Mine(fc.ActivationFunction):
+        name = "mine"
+
+        def cache(self, rows, n):
+            return {"bend": (rows, n)}
+
+    with pytest.raises(errors.ConfigError, match="requests a buffer 'bend', but Parametric has one"):
+        fc.Network([fc.Parametric(Mine(), n_in=2)]).predict([[1.0, 2.0]])
+
+
+def test_kinks_of_parametric_are_found():
+    net = fc.Network([fc.Parametric("relu", n_in=2)], dtype="float64")
+    report = fc.check_gradients(net, [[0.0, 1.0], [0.5, 1e-7]], np.ones((2, 2)), "half_squared_error")
+    assert report.ok
+    assert "kink" in str(report)
+
+
+def test_parametric_in_files_copies_and_pickles(tmp_path):
+    net = trained(fc.Network([fc.Dense(3, 3), fc.Parametric(fc.LeakyReLU(0.2))], seed=0), X, T, epochs=2)
+    net.save(tmp_path / "net")
+    for twin in (fc.load(tmp_path / "net"), net.copy(), pickle.loads(pickle.dumps(net))):
+        assert twin.layers == net.layers
+        assert np.array_equal(twin.predict(X), net.predict(X))
+    assert "x + a (leaky_relu(x; slope=0.2) - x)" in net.summary(width=120)
+
+
+def test_parametric_is_explained_and_drawn():
+    net = fc.Network([fc.Dense(2, 2), fc.Parametric("mish"), fc.Dense(2, 1)], dtype="float64", seed=0)
+    net.params[1].a = [0.5, 2]
+    found = fc.explain(net, [[1.0, 2.0]], [[1.0]], "half_squared_error", focus="parametric_1.a[1]")
+    steps = {str(step.equation) for step in found.trace.steps}
+    assert {"f2 = y1 * t2", "y2 = y1 + a2 * (f2 - y1)", "dL/da2 = 1' ((f2 - y1) * dL/dy2)"} <= steps
+    assert any(step.startswith("dL/dy1 = (1 - a2) * dL/dy2 + a2 * dL/dy2 * (t2 + ") for step in steps), steps
+    assert found.trace.ok
+    exec(compile(found.to_python(), "script", "exec"), {"__name__": "script"})
+    assert "parametric_1 mish" in fc.draw(net, [[1.0, 2.0]])
+
+
+def test_dead_units_are_those_that_pass_no_gradient_on():
+    net = fc.Network([fc.Dense(3, 6), fc.Parametric("relu"), fc.Dense(6, 3)], seed=0)
+    net.params[0].b = -100
+    assert "dead_units" in [each.name for each in fc.diagnose(net, X, T, "half_squared_error").findings]
+    net.params[1].a = 0.5  # with half of relu, there is always a slope
+    assert "dead_units" not in [each.name for each in fc.diagnose(net, X, T, "half_squared_error").findings]

@@ -32,6 +32,7 @@ LAYERS = {
     "dropout": lambda n, f: [fc.Dropout(0.3)],
     "layer_norm": lambda n, f: [fc.LayerNorm(epsilon=0.01)],
     "batch_norm": lambda n, f: [fc.BatchNorm(epsilon=0.01)],
+    "parametric": lambda n, f: [fc.Parametric(f)],
     "scale": lambda n, f: [fc.Scale()],
     "rescale": lambda n, f: [fc.Rescale(n, 0.3, np.linspace(0.5, 2, n))],
     "ntk": lambda n, f: [

@@ -550,7 +550,11 @@ def test_a_layer_that_normalizes_says_so(kind):
         assert not op.layer.normalizes
         return
     x = np.random.default_rng(2).normal(size=(20, 4))
-    layer = {"activation": fc.Activation("relu", n_in=4), "dense": fc.Dense(4, 4)}.get(kind, op.layer)  # not bounded
+    layer = {
+        "activation": fc.Activation("relu", n_in=4),
+        "dense": fc.Dense(4, 4),
+        "parametric": fc.Parametric("relu", n_in=4),
+    }.get(kind, op.layer)  # not bounded
     small, large = (ran(layer, scale * x) for scale in (1e3, 1e6))
     assert op.layer.normalizes == np.allclose(small, large, rtol=1e-3, atol=1e-3)
 

@@ -118,6 +118,24 @@ void scaled(Rows<T> from, const T* factors, Rows<T> to, Range r, ptrdiff_t n) {
         each<T>(n, [&](Place<T> p) { p.put(to.data + i * to.row, p.get(from.data + i * from.row) * p.get(factors)); });
 }
 
+// A row at a time, which stays in the first cache while it is gone through more than once.
+template <class T>
+void parametric_forward(const Operation<T>& op, const T* theta, Range r) {
+    const T* a = theta + op.first.at;
+    for (ptrdiff_t i = r.from; i < r.to; i++) {
+        const Rows<T> x = offset(op.x, i, 0), y = offset(op.y, i, 0), f = op.inner.data ? offset(op.inner, i, 0) : y;
+        copy_rows(x, f, {0, 1}, op.n_in);
+        if (op.function == Function::softmax)
+            softmax(f, 0, 1, op.n_in);
+        else
+            activate<T>(params_of(op), nullptr, f, offset(op.kept, i, 0), 1, op.n_in);
+        each<T>(op.n_in, [&](Place<T> p) {
+            const V<T> given = p.get(x.data);
+            p.put(y.data, given + p.get(a) * (p.get(f.data) - given));
+        });
+    }
+}
+
 template <class T>
 void layer_norm_forward(const Operation<T>& op, const T* theta, Range r) {
     const ptrdiff_t n = op.n_in;
@@ -197,6 +215,8 @@ void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const O
             return combine(op.x, op.kept, op.y, r, op.n_in, [](V<T> x, V<T> mask) { return x * mask; });
         case Kind::layer_norm:
             return layer_norm_forward(op, theta, r);
+        case Kind::parametric:
+            return parametric_forward(op, theta, r);
         case Kind::scale:
             return scaled(op.x, theta + op.first.at, op.y, r, op.n_in);
         case Kind::rescale:
@@ -333,15 +353,36 @@ void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Run
     }
 }
 
-// Writes the sum of the rows of dy times those of `by`, column by column.
+// The gradient of a factor for each column: the sum over the rows of dy times x, or times f(x) - x.
 template <class T>
-void sum_products(const Operation<T>& op, Rows<T> by, T* to, ptrdiff_t rows, Range c) {
+void factor_gradients(const Operation<T>& op, T* to, ptrdiff_t rows, Range c) {
     each<T>(c.to - c.from, [&](Place<T> p) {
         p.at += c.from;
         V<T> total = {};
-        for (ptrdiff_t i = 0; i < rows; i++) total += p.get(op.dy.data + i * op.dy.row) * p.get(by.data + i * by.row);
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            V<T> by = p.get(op.x.data + i * op.x.row);
+            if (op.kind == Kind::parametric) by = p.get(op.inner.data + i * op.inner.row) - by;
+            total += p.get(op.dy.data + i * op.dy.row) * by;
+        }
         p.put(to, total);
     });
+}
+
+template <class T>
+void parametric_backward(const Operation<T>& op, const T* theta, Range r) {
+    const T* a = theta + op.first.at;
+    for (ptrdiff_t i = r.from; i < r.to; i++) {
+        const Rows<T> dy = offset(op.dy, i, 0), dx = offset(op.dx, i, 0), f = offset(op.inner, i, 0);
+        each<T>(op.n_in, [&](Place<T> p) { p.put(dx.data, p.get(dy.data) * p.get(a)); });
+        if (op.function == Function::softmax)
+            softmax_back(f, dx, 0, 1, op.n_in);
+        else
+            derive<T>(params_of(op), f, offset(op.kept, i, 0), dx, nullptr, 1, op.n_in);
+        each<T>(op.n_in, [&](Place<T> p) {
+            const V<T> d = p.get(dy.data);
+            p.put(dx.data, p.get(dx.data) + (d - d * p.get(a)));
+        });
+    }
 }
 
 template <class T>
@@ -420,8 +461,8 @@ void backward(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& r
     }
     if (op.kind == Kind::layer_norm && context.begins(shared))
         norm_gradients(op, run.gradient, rows, context.part(op.n_in, lanes<T>));
-    if (op.kind == Kind::scale && context.begins(shared))
-        sum_products(op, op.x, run.gradient + op.first.at, rows, context.part(op.n_in, lanes<T>));
+    if ((op.kind == Kind::scale || op.kind == Kind::parametric) && context.begins(shared))
+        factor_gradients(op, run.gradient + op.first.at, rows, context.part(op.n_in, lanes<T>));
     if (op.kind == Kind::embedding && context.begins(rows * op.n_out >= enough_numbers))
         embedding_backward(op, run.gradient, rows, context.part(op.n_out, lanes<T>));
     if (!op.dx.data && op.kind != Kind::add) return;
@@ -442,6 +483,8 @@ void backward(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& r
             return combine(op.dy, op.kept, op.dx, r, n, [](V<T> dy, V<T> mask) { return dy * mask; });
         case Kind::layer_norm:
             return layer_norm_backward(op, run.theta, r);
+        case Kind::parametric:
+            return parametric_backward(op, run.theta, r);
         case Kind::scale:
             return scaled(op.dy, run.theta + op.first.at, op.dx, r, n);
         case Kind::standardize:

@@ -11,7 +11,7 @@ from fullyconnected.base import ActivationFunction, Layer, Loss
 from fullyconnected.checking.gradcheck import Report, check_gradients
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.wording import in_ascii
-from fullyconnected.layers import LAYERS, Activation, Dense
+from fullyconnected.layers import LAYERS, Activation, Dense, Parametric
 from fullyconnected.losses import LOSSES
 from fullyconnected.network import Network
 from fullyconnected.program.description import flatten
@@ -59,9 +59,9 @@ class Case:
             yield Dense(N_IN, WIDTH, activation, init="unit_variance", bias_init="he+5", parametrization="ntk")
         elif self.layer == Dense.name:
             yield Dense(N_IN, WIDTH, activation)
-        elif self.layer == Activation.name:
+        elif self.layer in (Activation.name, Parametric.name):
             yield Dense(N_IN, WIDTH)
-            yield Activation(activation)
+            yield LAYERS.build(self.layer, activation=activation)
         elif LAYERS.classes[self.layer].reads_raw:
             first, unset = self._example(N_IN), LAYERS.classes[self.layer].example_unset(N_IN)
             first = unset if self.weighted and unset is not None else first

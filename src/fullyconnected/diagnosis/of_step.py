@@ -97,12 +97,16 @@ def _not_finite(program: Program, data: Data, theta: Array, state: Array, batch:
 
 def _units(batch: Batch) -> Iterator[Finding]:
     """Yield layers in which many units pass no gradient on, by the derivatives of their activations."""
-    for op, _, x, c, y in batch.bound():
+    for op, p, x, c, y in batch.bound():
         f = getattr(op.layer, "activation", None)
         if not isinstance(f, ActivationFunction) or is_foreign(f) or is_foreign(op.layer) or f.name in ROWWISE:
             continue
         slope = np.ones_like(y)
-        f.backward((c.z if f.needs_input else y) if op.kind == "dense" else x, c, y, slope)
+        if op.kind == "parametric":
+            f.backward(x, c, c.f, slope)
+            slope = 1 + p.a * (slope - 1)
+        else:
+            f.backward((c.z if f.needs_input else y) if op.kind == "dense" else x, c, y, slope)
         slope, where = np.abs(slope), printable(op.name)
         if f.name in LARGEST:
             flat = (slope < STEEP * LARGEST[f.name]).mean(axis=0) >= ROWS

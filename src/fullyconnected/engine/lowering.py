@@ -29,7 +29,7 @@ __all__ = [
 
 # for each class: fields of its record below, with the attributes that their values come from
 _NONE: dict[str, str] = {}
-OPERATIONS_HERE = dict.fromkeys(("activation", "add", "scale"), _NONE) | {
+OPERATIONS_HERE = dict.fromkeys(("activation", "add", "scale", "parametric"), _NONE) | {
     "dense": {"factor": "weight_factor"},
     "dropout": {"setting": "rate"},
     "layer_norm": {"setting": "epsilon"},

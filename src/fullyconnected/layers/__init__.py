@@ -6,7 +6,7 @@ from fullyconnected.layers.categories import Embedding, OneHot
 from fullyconnected.layers.columns import Columns, Concatenate, Select
 from fullyconnected.layers.dense import Activation, Dense
 from fullyconnected.layers.dropout import Dropout
-from fullyconnected.layers.factors import Scale
+from fullyconnected.layers.factors import Parametric, Scale
 from fullyconnected.layers.members import (
     MemberBatchNorm,
     MemberLayerNorm,
@@ -33,6 +33,7 @@ __all__ = [
     "LayerNorm",
     "Members",
     "OneHot",
+    "Parametric",
     "Rescale",
     "Residual",
     "Scale",
@@ -45,7 +46,7 @@ LAYERS = Registry(
     "layer",
     Layer,
     (
-        *(Dense, Activation, Dropout, LayerNorm, BatchNorm, Residual, Standardize, Rescale, Scale),
+        *(Dense, Activation, Dropout, LayerNorm, BatchNorm, Residual, Standardize, Rescale, Scale, Parametric),
         *(OneHot, Embedding, Columns, Members),
     ),
 )

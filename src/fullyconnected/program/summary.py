@@ -89,6 +89,7 @@ FORMULAS: dict[str, Callable[[Any], str]] = {
     "member_batch_norm": lambda layer: _normalised(layer, "unit of each member"),
     "add": lambda layer: "x + F(x)",
     "scale": lambda layer: "s x",
+    "parametric": lambda layer: f"x + a ({_applied(layer.activation, 'x')} - x)",
     "standardize": _standardized,
     "rescale": lambda layer: "mean + scale x",
     "one_hot": lambda layer: "1 where x is the column's number",
@@ -140,6 +141,7 @@ WORK: dict[str, Callable[[Any], Work]] = {
     "member_batch_norm": _each(4, 7, 3, 6),
     "add": _each(1, 1, 0, 0),
     "scale": _each(1, 1, 2, 1),
+    "parametric": _each(3, 3, 2, 3),
     "standardize": lambda layer: Work(
         *(layer.n_in * flops for flops in ((7, 7, 0, 4) if layer.clip else (2, 2, 0, 1)))  # a square root is one
     ),

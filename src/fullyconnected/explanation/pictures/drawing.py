@@ -195,7 +195,7 @@ def _drawn(parts: Sequence[Part], show: Show, focus: str | None, rows: int, pref
             dense.append(part)
         else:
             last = titles[-1][-1]
-            name = op.name.rpartition(".")[0] if op.layer.joins else part.said
+            name = op.name.rpartition(".")[0] if op.layer.joins else f"{part.said} {function}".rstrip()
             titles[-1][-1:] = [f"{last} {function}"] if op.kind == "activation" else [last, name]
             units[-1] = part
         column[part.quantity] = len(units) - 1
@@ -354,6 +354,7 @@ SAID: dict[str, Callable[[Any, list[str]], str]] = {
     "member_scale": lambda _, names: f"* {names[0]}",
     "activation": lambda op, _: str(op.layer.activation.name),
     "add": lambda *_: "+",
+    "parametric": lambda op, _: f"parametric {op.layer.activation.name}",
     "scale": lambda _, names: f"* {names[0]}",
 }
 

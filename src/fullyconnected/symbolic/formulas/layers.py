@@ -16,13 +16,14 @@ from fullyconnected.symbolic.expression import (
     number,
     opaque,
     where,
+    with_names,
 )
 from fullyconnected.symbolic.formulas.activations import of_activation
 from fullyconnected.symbolic.formulas.lines import DY, EPSILON, ONES, UNKNOWN, Both, Line, X, Y
 
 __all__ = ["LAYERS", "backward", "d_skip", "forward"]
 
-W, B, MASK, SKIP = Name("W"), Name("b"), Name("m"), Name("skip")
+W, B, MASK, SKIP, A, F = (Name(letter) for letter in ("W", "b", "m", "skip", "a", "f"))
 GAMMA, BETA, N, RATE, S = (Name(letter) for letter in ("gamma", "beta", "n", "rate", "s"))
 MEAN, VARIANCE, MOMENTUM = Name("running_mean"), Name("running_var"), Name("momentum")
 R, U, V = (Name(letter) for letter in "ruv")  # of an ensemble
@@ -217,6 +218,24 @@ def _over_rows(
 _SCALED = "Each unit has two parameters, the gain gamma and the shift beta."
 
 
+def _parametric(layer: Any, train: bool, rows: int) -> Both:
+    of = of_activation(layer.activation)
+    *keeps, (_, formula, what) = of.forward
+    why = (
+        "Each unit learns how much of the activation it has: with a = 0 it is linear, with a = 1 it is the activation."
+    )
+    changed = with_names(of.backward[-1].formula, {Y: F, DY: A * DY})
+    return Both(
+        [*keeps, Line("c.f", formula, what), Line("y", X + A * (F - X), why)],
+        [
+            Line("g.a", ONES.T @ ((F - X) * DY), "a multiplies what the activation changes: its gradient is summed."),
+            Line(
+                "dx", (1 - A) * DY + changed, "The part that is linear, and the chain rule for the activation's part."
+            ),
+        ],
+    )
+
+
 def _standardize(layer: Any, train: bool, rows: int) -> Both:
     of_data = "Constants of the data centre and scale each column; training does not change them."
     gone = call("isnan", X) > 0
@@ -318,6 +337,7 @@ LAYERS: dict[str, Callable[[Any, bool, int], Both]] = {
     "dropout": _dropout,
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
+    "parametric": _parametric,
     "standardize": _standardize,
     "scale": lambda *_: Both(
         [Line("y", S * X, "Each column has a learned factor.")],
