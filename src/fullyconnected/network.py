@@ -589,7 +589,7 @@ class Network:
         sample_weight : array (rows,), optional
             Weights of the rows, 0 or more; rows of weight 0 are left out.
         t : array (rows,) or (rows, n_out), optional
-            Targets, which a network that ends in ``Rescale()`` needs.
+            Targets, which a network that ends in ``Rescale()`` needs; for others they may be of any kind.
 
         Raises
         ------
@@ -617,7 +617,8 @@ class Network:
         if t is not None:
             given = same_rows(len(source), as_array(t, "t"), "t")
             require_finite(given, "t", self.dtype)
-            targets = in_dtype(as_outputs(given, self.n_out), self.dtype)
+            if any(op.layer.unset and op.layer.adapts_to_targets for op in self.program.operations):
+                targets = in_dtype(as_outputs(given, self.n_out), self.dtype)
         if self.unset:
             self.adapt_checked(source, weights, targets)
             self.columns = self.columns._replace(x=self.columns.x or columns_of(x))

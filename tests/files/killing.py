@@ -127,6 +127,8 @@ STAGE = fc.Columns(
 )
 COLUMNS = [STAGE, fc.Dense(17, 16, "relu"), fc.Dropout(0.1), fc.Dense(16, 2)]
 DRAWN = [fc.Dense(12, 2, init=constant)]
+KNOWN = {"init": "unit_variance", "bias_init": "he+5"}
+ADAPTS = [fc.Standardize(12, clip=True), fc.Dense(12, 24, "selu", **KNOWN), fc.Dropout(0.3), fc.Dense(24, 2, **KNOWN)]
 RUNS = {
     "everything": (
         DEEP,
@@ -159,6 +161,15 @@ RUNS = {
         {"optimizer": fc.AdamW(0.01), "factors": fc.Factors(lr={"first": 0, "bias": 0.1}, weight_decay={"last": 2})},
     ),
     "columns": (COLUMNS, {"x": CODED, "optimizer": fc.AdamW(0.01), "l2": 0.01}),
+    "from the data": (
+        ADAPTS,
+        {
+            "optimizer": fc.AdamW(0.02, weight_decay=0.1),
+            "schedule": fc.CosineDecay(14),
+            "weight_decay_schedule": slower,
+            "dropout_schedule": fc.Warmup(3, then=slower),
+        },
+    ),
     "a metric that is not a number": (PLAIN, {"optimizer": "adam", "metrics": [lambda z, t: float("nan")]}),
 }
 

@@ -290,6 +290,11 @@ class TestConstants:
             net.adapt(X, t=T[:5])
         assert net.unset == ("rescale_1",)
 
+    def test_targets_that_nothing_takes_may_be_of_any_kind(self):
+        net = fc.Network([fc.Standardize(4), fc.Dense(4, 3)])
+        net.adapt(X, t=np.zeros(300, int))
+        assert net.unset == ()
+
     def test_rescale_without_constants_stands_at_the_end(self):
         with pytest.raises(errors.ConfigError, match="rescale_1 would take its constants from the targets"):
             fc.Network([fc.Rescale(4), fc.Dense(4, 1)])

@@ -78,7 +78,9 @@ PUBLIC = _by_name(
         "use NumPy arrays": "tensor Tensor Variable array",
         "nothing is recorded: net.predict computes no gradient, net.gradients does": "no_grad GradientTape",
         "there is no global seed: fc.mlp(..., seed=0), fc.fit(..., seed=0)": "manual_seed set_seed seed",
-        "write (x - x.mean(axis=0)) / x.std(axis=0)": "StandardScaler Normalization normalize",
+        "write fc.Standardize(n_in), the first layer, which takes its constants from the training rows": (
+            "StandardScaler Normalization RobustScaler normalize"
+        ),
     }
 )
 
@@ -115,6 +117,7 @@ ATTRIBUTES = _by_name(
         "write net.copy_weights_from(other, names)": "copy_weights transfer load_pretrained copy_from",
         "write fc.Network(layers, dtype=np.float64)": "to cuda cpu float double half astype",
         "write net.copy()": "clone clone_model",
+        "write net.adapt(x), or fc.fit, which does it": "fit_scaler data_dependent_init initialize_from_data",
         "write net.n_params": "count_params num_params n_parameters size",
         "write net.n_in": "n_inputs input_shape in_features n_features_in_",
         "write net.n_out": "n_outputs output_shape out_features n_outputs_",
@@ -187,6 +190,8 @@ SETTINGS = _by_name(
 NAMES = _by_name(
     {
         "silu": "swish",
+        "unit_variance": "std unit_std lsuv",
+        "he+5": "he_plus he_plus_5",
         "identity": "linear",
         "sigmoid": "logistic",
         "leaky_relu": "leakyrelu lrelu",

@@ -115,7 +115,7 @@ def of_inputs(x: Source, program: Program, names: tuple[str, ...] | None = None)
         )
     else:
         change += (
-            "that are far from mean 0 and standard deviation 1: let it begin with fc.Standardize.fit(x), or "
+            f"that are far from mean 0 and standard deviation 1: let it begin with fc.Standardize({program.n_in}), or "
             "mean, std = x.mean(axis=0), x.std(axis=0); x = (x - mean) / std, and the same for whatever is predicted"
         )
     return Remark(column_of("x", most, names), ", and ".join(described), change)
@@ -143,8 +143,8 @@ def of_targets(t: Array, loss: Loss, program: Program, outputs: Any = None) -> R
     return Remark(
         column_of("t", most, None),
         scale.describe(most, None, "t"),
-        "Training begins with outputs near 0 and takes small steps: mean, std = t.mean(axis=0), t.std(axis=0); train "
-        "on (t - mean) / std, and use predict(x) * std + mean",
+        "Training begins with outputs near 0 and takes small steps: let the network end in fc.Rescale(); or mean, std "
+        "= t.mean(axis=0), t.std(axis=0), train on (t - mean) / std, and use predict(x) * std + mean",
     )
 
 
