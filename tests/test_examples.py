@@ -54,6 +54,12 @@ def test_worked_example(run):
     assert "all right" in text
 
 
+def test_realmlp(run):
+    text = output(run("realmlp.py"))
+    assert float(re.search(r"breast cancer, .*: accuracy (\S+) ", text)[1]) > 0.96
+    assert float(re.search(r"diabetes, .*: R2 (\S+) ", text)[1]) > 0.35
+
+
 def test_xor(run):
     text = output(run("xor.py"))
     assert re.search(r"dense_1 +sigmoid\(x W \+ b\) +\(rows, 3\) +6 +3 ", text)

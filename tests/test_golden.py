@@ -1,5 +1,6 @@
 """Held to PyTorch: the numbers in golden/torch.safetensors, which golden/make_torch.py writes, in float64."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -339,6 +340,68 @@ def test_codes_and_numbers_side_by_side(engine):
     how = {"epochs": 10, "batch_size": 10, "shuffle": False, "progress": False, "engine": engine}
     fc.fit(net, x, table["t"], "softmax_cross_entropy", fc.AdamW(0.01, weight_decay=0.0), **how)
     np.testing.assert_allclose(net.theta, vector("end"), rtol=1e-8, atol=1e-12)
+
+
+@pytest.fixture
+def recipe():
+    """Return the module of the example that builds RealMLP-TD-S of public names."""
+    path = Path(__file__).parents[1] / "examples" / "realmlp.py"
+    if not path.is_file():
+        pytest.skip("the examples are not beside the tests")
+    pytest.importorskip("sklearn")
+    spec = importlib.util.spec_from_file_location("realmlp", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("engine", [name for name, info in fc.engines().items() if info.available])
+@pytest.mark.parametrize("task", ["class", "regression"])
+def test_realmlp_is_that_of_its_authors(task, engine, recipe):
+    """From the same weights: outputs, loss, gradients, ten steps of Adam with its schedule, and ten of AdamW.
+
+    The package smooths labels in float32, so that its losses of classes have an error of 1e-8.
+    """
+    golden = load_file(Path(__file__).parent / "golden" / "pytabkit.safetensors")
+    x, classes = np.hstack([golden["numbers"], golden["codes"]]), task == "class"
+    net = recipe.realmlp(3, [4], 3 if classes else 1, classes=classes, width=6, dtype="float64")
+    net = fc.Network([layer for layer in net.layers if not isinstance(layer, fc.Rescale)], dtype="float64", seed=0)
+    net.adapt(x)
+    t = golden[f"{task}/t"]
+    t = t[:, 0] if classes else (t - t.mean()) / t.std()
+
+    def vector(name):
+        return np.concatenate([golden[f"{task}/{name}/{i}"].ravel() for i in range(9)])
+
+    how = {**recipe.settings(classes=classes), "batch_size": 24, "epochs": 10, "shuffle": False, "engine": engine}
+    how |= {"progress": False, "warn": False}
+    near = {"rtol": 0, "atol": 1e-7 if classes else 1e-13}
+    net.theta = vector("start")
+    np.testing.assert_allclose(net.predict(x, engine=engine), golden[f"{task}/z"], rtol=0, atol=1e-13)
+    found = net.gradients(x, t, how["loss"], engine=engine)
+    np.testing.assert_allclose(found.loss, golden[f"{task}/loss"], **near)
+    np.testing.assert_allclose(found.theta, vector("gradient"), **near)
+    fc.fit(net, x, t, **how)
+    np.testing.assert_allclose(net.theta, vector("adam"), **near)
+    net.theta = vector("start")
+    fc.fit(net, x, t, **{**how, "optimizer": fc.AdamW(0.01, weight_decay=0.02), "schedule": None})
+    np.testing.assert_allclose(net.theta, vector("adamw"), **near)
+
+
+def test_realmlp_is_proven_explained_and_drawn(recipe):
+    golden = load_file(Path(__file__).parent / "golden" / "pytabkit.safetensors")
+    x, t = np.hstack([golden["numbers"], golden["codes"]]), golden["class/t"][:, 0]
+    how = recipe.settings(classes=True)
+    proven = recipe.realmlp(3, [4], 3, classes=True, width=6, dtype="float64")
+    proven.adapt(x)
+    proven.theta += np.random.default_rng(0).normal(0, 0.3, proven.n_params)
+    for train in (False, True):
+        w = np.random.default_rng(1).uniform(0.5, 2, len(x))
+        assert fc.check_gradients(proven, x, t, how["loss"], l2=0.1, sample_weight=w, train=train).ok
+    example = fc.explain(proven, x[:3], t[:3], how["loss"], how["optimizer"])
+    assert example.trace.ok
+    assert max(step.error for step in example.trace.steps) < 1e-12
+    assert "columns_1" in str(fc.draw(proven, x, t, how["loss"]))
 
 
 @pytest.mark.parametrize("name", ["robust", "missing"])

@@ -71,7 +71,7 @@ class TestTheSharesAddUp:
     def test_of_any_number_of_any_network(self, cases):
         found = set()
 
-        @hypothesis.settings(max_examples=120, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+        @hypothesis.settings(max_examples=200, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
         @hypothesis.given(cases(depth=3, width=3, rows=3, dtype="float64"), st.data())
         def check(case, data):
             names = [f"{tensor.name}{list(tensor.shape)}" for tensor in case.net().program.tensors]

@@ -126,6 +126,19 @@ STAGE = fc.Columns(
     ]
 )
 COLUMNS = [STAGE, fc.Dense(17, 16, "relu"), fc.Dropout(0.1), fc.Dense(16, 2)]
+NTK = {"parametrization": "ntk"}
+REALMLP = [
+    fc.Columns(
+        [
+            (range(10), fc.Standardize(10, robust=True, clip=True)),
+            (10, [fc.OneHot(5), fc.Standardize(5, robust=True, clip=True)]),
+            (11, fc.Embedding(5, 3)),
+        ]
+    ),
+    fc.Scale(18),
+    fc.Dense(18, 16, "selu", init="lecun_normal", bias_init=1.0, **NTK),
+    fc.Dense(16, 2, init="zeros", **NTK),
+]
 DRAWN = [fc.Dense(12, 2, init=constant)]
 KNOWN = {"init": "unit_variance", "bias_init": "he+5"}
 ADAPTS = [fc.Standardize(12, clip=True), fc.Dense(12, 24, "selu", **KNOWN), fc.Dropout(0.3), fc.Dense(24, 2, **KNOWN)]
@@ -159,6 +172,15 @@ RUNS = {
     "frozen layers": (
         DEEP,
         {"optimizer": fc.AdamW(0.01), "factors": fc.Factors(lr={"first": 0, "bias": 0.1}, weight_decay={"last": 2})},
+    ),
+    "RealMLP": (
+        REALMLP,
+        {
+            "x": CODED,
+            "optimizer": fc.Adam(0.04, beta2=0.95),
+            "schedule": fc.LogCosine(4),
+            "factors": fc.Factors(lr={"scale": 6, "bias": 0.1}),
+        },
     ),
     "columns": (COLUMNS, {"x": CODED, "optimizer": fc.AdamW(0.01), "l2": 0.01}),
     "from the data": (

@@ -385,6 +385,39 @@ class TestWithOthers:
         }
 
 
+class TestScaledCodes:
+    """Constants of the data may scale what OneHot gives, as RealMLP does."""
+
+    @ENGINES
+    @DTYPES
+    def test_what_it_gives(self, dtype, engine):
+        scaled = fc.Standardize(3, mean=[0, 0, 1], scale=[0.5, 1, 2], clip=True)
+        first = fc.Columns([("colour", [fc.OneHot(3), scaled]), ("age", fc.Standardize(1, 40.0, 10.0))])
+        net = fc.Network([first], dtype=dtype, seed=0)
+        z = (np.eye(4)[COLOUR, :3] - [0, 0, 1]) / [0.5, 1, 2]
+        wanted = np.column_stack([z / np.sqrt(1 + z**2 / 9), (X[:, 0] - 40) / 10])
+        got = net.predict(X[:, [2, 0]], engine=engine)
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-6 if dtype == "float32" else 1e-14)
+        assert fc.check_gradients(net, X[:, [2, 0]], np.zeros((40, 4)), LOSS).ok
+
+    def test_they_adapt_and_are_the_same_on_both_engines(self):
+        pytest.importorskip("fullyconnected._native")
+        thetas = []
+        for engine in ("numpy", "native"):
+            first = fc.Columns([("colour", [fc.OneHot(3), fc.Standardize(3, robust=True, clip=True)])])
+            net = fc.Network([first, fc.Dense(3, 2, "tanh"), fc.Dense(2, 2)], dtype="float64", seed=0)
+            how = {"epochs": 2, "progress": False, "engine": engine}
+            fc.fit(net, X[:, 2:3], T, LOSS, **how)
+            codes = (COLOUR[:, None] == np.arange(3)).astype(float)
+            assert net.layers[0].parts[0][1][1] == fc.Standardize.fit(codes, robust=True, clip=True)
+            thetas.append(net.theta)
+        np.testing.assert_allclose(*thetas, rtol=0, atol=1e-13)
+
+    def test_it_stands_behind_one_hot_alone(self):
+        with pytest.raises(errors.ConfigError, match=r"columns_1\.standardize_1 reads the rows as they"):
+            fc.Network([fc.Columns([("a", [fc.Embedding(2, 2), fc.Standardize(2, 0.0, 1.0)])])])
+
+
 class TestTables:
     def test_columns_are_read_by_their_names(self):
         pandas, net = pytest.importorskip("pandas"), network()

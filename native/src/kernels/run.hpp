@@ -20,42 +20,6 @@ void cast_rows(const From* from, const int64_t* order, ptrdiff_t first, Rows<T> 
     }
 }
 
-// A row of numbers, and the columns of it that an operation reads, or null for all.
-template <class From>
-struct Cells {
-    const From* row;
-    const int64_t* columns;
-
-    FC_INLINE double operator[](ptrdiff_t j) const { return (double)row[columns ? columns[j] : j]; }
-};
-
-// The arithmetic of Standardize is in float64, and its result alone is cast. Where its derivative by the standardised
-// value is not 1 everywhere, it is kept for backward, if that is wanted.
-template <class T, class From>
-void standardize_rows(const From* from, ptrdiff_t width, const int64_t* order, ptrdiff_t first, const Operation<T>& op,
-                      Range r) {
-    for (ptrdiff_t i = r.from; i < r.to; i++) {
-        const Cells<From> row = {from + (order ? order[i] : first + i) * width, op.columns};
-        T* out = op.y.data + i * op.y.row;
-        T *kept = op.kept.data ? op.kept.data + i * op.kept.row : nullptr, *gone = op.missing ? out + op.n_in : nullptr;
-        for (ptrdiff_t j = 0; j < op.n_in; j++) {
-            double z = (row[j] - op.means[j]) / op.scales[j], slope = 1;
-            if (gone) {
-                gone[j] = z != z;
-                if (z != z) z = slope = 0;
-            }
-            if (op.clip) {  // far from 0, the square must not overflow
-                const double far = 1e100, third = (z > far ? far : z < -far ? -far : z) / 3;
-                const double root = __builtin_sqrt(1 + third * third);
-                z = 3 * third / root;
-                slope /= root * root * root;
-            }
-            out[j] = (T)z;
-            if (kept) kept[j] = (T)slope;
-        }
-    }
-}
-
 // The columns that are selected, as they are; or what stands for a code, a 1 among zeros or a row of W.
 template <class T, class From>
 void select_rows(const From* from, ptrdiff_t width, const int64_t* order, ptrdiff_t first, const Operation<T>& op,

@@ -154,10 +154,11 @@ def lower(program: Program) -> list[OpSpec]:
     }  # for each operation of the program, the one here that gives its output
     columns: dict[int, tuple[int, ...]] = {}  # for a selection of columns, these, if the layer that reads them selects
     for i, op in enumerate(program.operations):
-        if op.kind == "select" and program.operations[program.readers[i][0]].layer.reads_raw:
+        if op.kind == "select" and program.is_raw(program.operations[program.readers[i][0]]):
             columns[i], gives[i] = tuple(op.settings["columns"]), ()
             continue
-        ends = () if op.layer.reads_raw else program.skipped_to.get(op.reads[0], ())
+        raw = program.is_raw(op)
+        ends = () if raw else program.skipped_to.get(op.reads[0], ())
         for end in reversed(ends):  # the outermost block first
             if end != i:
                 saves[end] = len(ops)
@@ -165,7 +166,7 @@ def lower(program: Program) -> list[OpSpec]:
                 gives[op.reads[0]] = (saves[end],)
         reads = tuple(each for source in op.reads[: None if op.layer.joins else 1] for each in gives[source])
         spec = _operation(op, saves.get(i, -1))
-        spec = spec._replace(reads=reads, raw=op.layer.reads_raw, columns=columns.get(op.reads[0], spec.columns))
+        spec = spec._replace(reads=reads, raw=raw, columns=columns.get(op.reads[0], spec.columns))
         ops.append(spec._replace(n_in=op.n_out) if op.kind == "select" else spec)
         gives[i] = (len(ops) - 1,)
     return ops

@@ -12,7 +12,7 @@ from fullyconnected.base import Layer, Param
 from fullyconnected.core.arrays import Array, Shape
 from fullyconnected.core.checks import count
 from fullyconnected.errors import ConfigError, ShapeError
-from fullyconnected.layers import Concatenate, Select, operation
+from fullyconnected.layers import Concatenate, OneHot, Select, Standardize, operation
 from fullyconnected.layers.residual import chain
 from fullyconnected.program.plain import settings_of
 
@@ -125,7 +125,8 @@ def flatten(layers: Sequence[Layer]) -> list[Part]:
                     f"nowhere else. Put the layers that follow it into its list"
                 )
             branches = tuple(layer.branches())
-            if not raw and (layer.reads_raw or branches):
+            scales = isinstance(layer, Standardize) and before >= 0 and isinstance(parts[before].layer, OneHot)
+            if not (raw or scales) and (layer.reads_raw or branches):
                 raise ConfigError(
                     f"{name} reads the rows as they are given: a network can begin with it, and it can stand nowhere "
                     f"else, except at the beginning of a part of Columns"

@@ -128,6 +128,11 @@ class Program:
             return ((self.operations[0].layer, slice(None)),)
         return tuple((self.operations[self.readers[i][0]].layer, tuple(layer.columns)) for i, layer in selects)
 
+    def is_raw(self, op: Operation) -> bool:
+        """Whether an operation reads the rows as they are given, or columns of them."""
+        source = op.reads[0]
+        return op.layer.reads_raw and (source == -1 or isinstance(self.operations[source].layer, Select))
+
     def dtype_of(self, i: int, dtype: "DType") -> "DType":
         """Return the dtype of the output of operation ``i`` (-1 for the input) in a network of ``dtype``."""
         layer = None if i < 0 else self.operations[i].layer
