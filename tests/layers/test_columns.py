@@ -323,6 +323,10 @@ class TestColumns:
 
 
 class TestWithOthers:
+    def test_a_diagnosis_finds_all_of_a_step_finite(self):
+        found = fc.diagnose(network("float32"), X, T, LOSS)
+        assert not [finding for finding in found.findings if finding.name == "not_finite"], found
+
     def unset(self):
         """Return a stage whose constants and initial weights come from the training rows, in branches, too."""
         return fc.Columns(

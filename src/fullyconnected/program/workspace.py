@@ -73,7 +73,7 @@ class Batch:
                 # two vectors alternate: operation i reads what operation i + 1 wrote; each in a branch has its own
                 dy = in_branches[i] if i in in_branches else cut(workspace.d[i % 2], op.n_out, op.copies)
                 dx = None
-                if workspace.input_gradient or program.passes_on(op):
+                if not layer.joins and (workspace.input_gradient or program.passes_on(op)):
                     dx = cut(workspace.d[(i + 1) % 2], op.n_in, copies)
                     if i in in_branches:
                         dx = in_branches.get(op.reads[0], d_skips.get(i, dx))
