@@ -28,6 +28,7 @@ RANKS = {
     "initializers": 2,
     "schedules": 2,
     "averages": 2,
+    "orthogonal": 2,
     "factors": 2.2,
     "annotations": 2.5,  # for type checkers: nothing loads it at run time
     "activations": 3,

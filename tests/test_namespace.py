@@ -34,7 +34,10 @@ METHODS = {"argmax", "dot", "fill", "max", "put", "reshape", "sum", "take"}
 SOURCE = Path(fc.__file__).parent
 MATHEMATICS = [
     *SOURCE.glob("layers/*.py"),
-    *(SOURCE / f"{name}.py" for name in ("activations", "losses", "optimizers", "program/program", "core/arrays")),
+    *(
+        SOURCE / f"{name}.py"
+        for name in ("activations", "losses", "optimizers", "orthogonal", "program/program", "core/arrays")
+    ),
 ]
 SCALARS = (bool, int, float, np.generic)
 
@@ -264,7 +267,7 @@ def step(net, x, t, loss, optimizer, xp, *, weights, l2, train):
     return [np.array(a.get() if isinstance(a, Device) else a).ravel() for a in written]
 
 
-RULES = [cls() for cls in OPTIMIZERS.classes.values() if issubclass(cls, fc.Optimizer)]
+RULES = [cls() for cls in OPTIMIZERS.classes.values() if issubclass(cls, fc.Optimizer) and not cls().sees_tensors]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -290,6 +293,26 @@ def test_a_step_runs_on_a_namespace_that_has_the_short_list_alone(layer, dtype):
             numpy, strict = (step(net, x, t, loss, rule, xp, **how) for xp in (np, Namespace()))
         for a, b in zip(numpy, strict, strict=True):
             np.testing.assert_array_equal(a, b, err_msg=f"{activation} {name} {rule}", strict=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (40, 30), (2, 3, 4)])
+def test_a_step_of_whole_parameters_runs_on_the_short_list(shape, dtype):
+    rule, rng, written = fc.Muon(0.1, weight_decay=0.1), np.random.default_rng(0), []
+    param = fc.Param(shape, decays=True, matrix=True, roles=("weight", "hidden"))
+    theta, g = (rng.normal(size=shape).astype(dtype) for _ in range(2))
+    for xp, on in ((np, np.array), (Namespace(), lambda a: Device(np.array(a)))):
+        w, d = on(theta), on(g)
+        s, c = (
+            SimpleNamespace(**{name: on(np.zeros(size, dtype)) for name, size in shapes.items()})
+            for shapes in (rule.slot_shapes(param, "W"), rule.scratch_shapes(param, "W"))
+        )
+        c.xp = xp
+        for number in (1, 2):
+            rule.update_tensor(w, d, s, c, lr=0.1, step=number, param=param, name="W")
+        written.append([np.array(a.get() if isinstance(a, Device) else a) for a in (w, s.v)])
+    for a, b in zip(*written, strict=True):
+        np.testing.assert_array_equal(a, b, strict=True)
 
 
 @pytest.mark.parametrize("name", [name for name, loss in LOSSES.classes.items() if loss.min_outputs > 1])

@@ -155,6 +155,7 @@ def training(net: fc.Network, x: NDArray[np.uint8], t: NDArray[np.int64], path: 
     fc.fit(net, x, t, "hinge", schedule=fc.LinearWarmup(0.1, then=fc.FlatCosine()))
     run = fc.epochs(net, x, t, fc.Hinge(), "sgd", batch_size=32, validation=(x, t, None), seed=1, average=fc.EMA(0.9))
     assert_type(fc.fit(net, x, t, fc.Hinge(), average=fc.SWA(15)).averaged, str | None)
+    fc.epochs(net, x, t, optimizer=fc.Muon(0.02, rounds=3, rest=fc.AdamW(1e-3)))
     fc.epochs(net, x, t, factors=fc.Factors(lr={"dense_1": 0, "bias": 0.1}, weight_decay={"last": 2.0}))
     assert_type(net.copy_weights_from(net.copy(), ["dense_1"]), list[str])
     assert_type(run, Iterator[fc.Epoch])
@@ -331,6 +332,7 @@ def mistakes(net: fc.Network, x: NDArray[np.float32], t: NDArray[np.int64]) -> N
     fc.epochs(net, x, t, fc.Hinge(), average="ema")  # type: ignore[arg-type]
     fc.epochs(net, x, t, fc.Hinge(), dropout_schedule=0.5)  # type: ignore[arg-type]
     fc.epochs(net, x, t, fc.Hinge(), factors={"bias": 0.1})  # type: ignore[arg-type]
+    fc.Muon(0.02, rest=fc.LBFGS())  # type: ignore[arg-type]
     net.copy_weights_from("net.safetensors")  # type: ignore[arg-type]
     fc.epochs(net, x, t, fc.Hinge(), epochs=5)  # type: ignore[call-arg]
     fc.epochs(net, x, t, fc.Hinge(), batch_size="32")  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ const Names<Function> functions = {
     FC_FUNCTIONS(FC_FUNCTION){"selu", Function::elu}, {"identity", Function::identity}, {"softmax", Function::softmax}};
 const Names<LossKind> losses = {FC_TERMS(FC_LOSS){"hinge", LossKind::hinge},
                                 {"softmax_cross_entropy", LossKind::softmax_cross_entropy}};
-const Names<Rule> rules = {FC_RULES(FC_RULE){"adamw", Rule::adam}, {"none", Rule::none}};
+const Names<Rule> rules = {FC_RULES(FC_RULE){"adamw", Rule::adam}, {"muon", Rule::muon}, {"none", Rule::none}};
 
 template <class E>
 E named(const Names<E>& names, const std::string& name) {
@@ -111,8 +111,8 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
         op.setting = spec.setting, op.scale = spec.scale, op.momentum = spec.momentum;
         op.factor = (T)spec.factor;
         op.bias = spec.bias;
-        op.first = {spec.first_at, spec.first_size, spec.first_lr, spec.first_decay};
-        op.second = {spec.second_at, spec.second_size, spec.second_lr, spec.second_decay};
+        op.first = {spec.first_at, spec.first_size, spec.first_lr, spec.first_decay, 0, 0, spec.hidden};
+        op.second = {spec.second_at, spec.second_size, spec.second_lr, spec.second_decay, 0, 0, false};
         op.layer = spec.layer, op.partner = spec.partner;
         op.clip = spec.clip, op.missing = spec.missing;
         op.levels = spec.levels;
@@ -169,6 +169,44 @@ std::vector<Scratch<T>> scratch_for(Arena& arena, const Entry<T>& entry, int thr
         scratch.push_back({arena.take<T>(entry.scratch_a, false), arena.take<T>(entry.scratch_b, false),
                            arena.take<T>(entry.scratch_tile, false)});
     return scratch;
+}
+
+template <class T>
+Optimizing<T> optimizing(const OptimizerSpec& spec, const Vectors<T>& vectors) {
+    Optimizing<T> rule{};
+    rule.rule = named(rules, spec.rule);
+    rule.decay = spec.decay, rule.beta1 = spec.beta1, rule.beta2 = spec.beta2;
+    rule.epsilon = spec.epsilon, rule.epsilon_hat = spec.epsilon_hat;
+    rule.weight_decay = spec.weight_decay;
+    rule.m = vectors.m, rule.v = vectors.v;
+    rule.nesterov = spec.nesterov, rule.rounds = spec.rounds, rule.relative_lr = spec.relative_lr;
+    return rule;
+}
+
+// Sets where the slots of each parameter begin: those of one name lie one after the other, as the parameters do.
+template <class T>
+void place_slots(const Run<T>& run, std::vector<Operation<T>>& operations) {
+    ptrdiff_t m_at = 0, v_at = 0;
+    for (Operation<T>& op : operations) {
+        op.first.hidden = op.first.hidden && run.optimizer.rule == Rule::muon;
+        for (Part* part : {&op.first, &op.second}) {
+            const Rule rule = (part->hidden ? run.optimizer : run.rest).rule;
+            const bool has_m = rule == Rule::adam, has_v = rule != Rule::sgd && rule != Rule::none;
+            part->m_at = has_m ? m_at : part->at, part->v_at = has_v ? v_at : part->at;
+            m_at += has_m ? part->size : 0, v_at += has_v ? part->size : 0;
+        }
+    }
+}
+
+// Memory for the rounds of the largest hidden matrix.
+template <class T>
+Orthogonal<T> orthogonal_for(Arena& arena, const std::vector<Operation<T>>& operations) {
+    ptrdiff_t m = 0, n = 0, small = 0;
+    for (const Operation<T>& op : operations)
+        if (op.first.hidden)
+            m = std::max(m, op.n_in), n = std::max(n, op.n_out), small = std::max(small, std::min(op.n_in, op.n_out));
+    return {rows_of<T>(arena, m, n), rows_of<T>(arena, m, n), rows_of<T>(arena, small, small),
+            rows_of<T>(arena, small, small)};
 }
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -253,6 +291,10 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     const ptrdiff_t most = batch_size + spec.least_rows - 1;  // rows of the largest batch
     operations_ = bound<T>(arena_, spec.ops, vectors.state, most, true);
     const int n = (int)operations_.size();
+    run_.optimizer = optimizing<T>(spec.optimizer, vectors);
+    run_.rest = spec.optimizer.rest.empty() ? run_.optimizer : optimizing<T>(spec.optimizer.rest.front(), vectors);
+    place_slots(run_, operations_);
+    if (run_.optimizer.rule == Rule::muon) run_.orthogonal = orthogonal_for<T>(arena_, operations_);
     run_.operations = operations_.data();
     run_.n_operations = n;
     run_.first = 0;
@@ -317,9 +359,6 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     run_.batch_size = batch_size, run_.least_rows = spec.least_rows;
     run_.loss = named(losses, spec.loss.name);
     run_.loss_setting = spec.loss.setting;
-    const OptimizerSpec& rule = spec.optimizer;
-    run_.optimizer = {named(rules, rule.rule), rule.decay,       rule.beta1, rule.beta2, rule.epsilon,
-                      rule.weight_decay,       rule.epsilon_hat, vectors.m,  vectors.v};
     run_.average = {vectors.average_theta, vectors.average_state, spec.average_decay, spec.average_warms_up};
     run_.state = vectors.state, run_.n_state = vectors.n_state;
     run_.l2 = spec.l2, run_.alpha = spec.alpha;

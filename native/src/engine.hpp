@@ -27,6 +27,7 @@ struct OpSpec {
     bool bias;
     ptrdiff_t first_at, first_size, second_at, second_size;  // in theta
     double first_lr, second_lr, first_decay, second_decay;   // factors
+    bool hidden;                                             // whether the first is a hidden matrix
     ptrdiff_t state_at;
     int layer, partner;
     std::vector<double> means, scales;
@@ -45,7 +46,10 @@ struct LossSpec {
 struct OptimizerSpec {
     std::string rule;
     double decay, beta1, beta2, epsilon, weight_decay;
-    bool epsilon_hat;
+    bool epsilon_hat, nesterov;
+    int rounds;
+    std::vector<OptimizerSpec> rest;  // one, of Muon
+    double relative_lr;
 };
 
 struct TrainerSpec {

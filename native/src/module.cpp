@@ -287,6 +287,7 @@ NB_MODULE(_native, m) {
         .def_rw("second_lr", &OpSpec::second_lr)
         .def_rw("first_decay", &OpSpec::first_decay)
         .def_rw("second_decay", &OpSpec::second_decay)
+        .def_rw("hidden", &OpSpec::hidden)
         .def_rw("state_at", &OpSpec::state_at)
         .def_rw("layer", &OpSpec::layer)
         .def_rw("partner", &OpSpec::partner)
@@ -310,7 +311,11 @@ NB_MODULE(_native, m) {
         .def_rw("beta2", &OptimizerSpec::beta2)
         .def_rw("epsilon", &OptimizerSpec::epsilon)
         .def_rw("epsilon_hat", &OptimizerSpec::epsilon_hat)
-        .def_rw("weight_decay", &OptimizerSpec::weight_decay);
+        .def_rw("weight_decay", &OptimizerSpec::weight_decay)
+        .def_rw("nesterov", &OptimizerSpec::nesterov)
+        .def_rw("rounds", &OptimizerSpec::rounds)
+        .def_rw("rest", &OptimizerSpec::rest)
+        .def_rw("relative_lr", &OptimizerSpec::relative_lr);
     nb::class_<TrainerSpec>(m, "TrainerSpec")
         .def(nb::init<>())
         .def_rw("ops", &TrainerSpec::ops)

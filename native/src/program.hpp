@@ -40,13 +40,14 @@ struct ThreadPool;
     X(poisson)            \
     X(binary_cross_entropy)
 
+// Update rules of each number separately.
 #define FC_RULES(X) X(sgd) X(momentum) X(nesterov) X(rmsprop) X(adam)
 
 #define FC_ENUMERATOR(name, ...) name,
 enum class Kind : int { FC_KINDS(FC_ENUMERATOR) };
 enum class Function : int { identity, FC_FUNCTIONS(FC_ENUMERATOR) softmax };
 enum class LossKind : int { FC_TERMS(FC_ENUMERATOR) hinge, softmax_cross_entropy };
-enum class Rule : int { none, FC_RULES(FC_ENUMERATOR) };
+enum class Rule : int { none, FC_RULES(FC_ENUMERATOR) muon };
 
 constexpr bool keeps_derivative(Function f) {
 #define FC_KEPT(name, kept) \
@@ -68,10 +69,12 @@ struct Rows {
 };
 
 // One parameter tensor: where it begins in theta, how many numbers it has, and the factors on its learning rate (with 0
-// it is left as it is) and on its l2 and weight decay (0 for one that does not decay).
+// it is left as it is) and on its l2 and weight decay (0 for one that does not decay); and where its slots begin.
 struct Part {
     ptrdiff_t at, size;
     double lr_factor, decay_factor;
+    ptrdiff_t m_at, v_at;
+    bool hidden;  // a hidden matrix, of which Muon makes the step as a whole
 };
 
 template <class T>
@@ -122,7 +125,16 @@ struct Optimizing {
     double decay;  // the factor on v: momentum of Momentum and Nesterov, rho of RMSProp
     double beta1, beta2, epsilon, weight_decay;
     bool epsilon_hat;  // Adam adds epsilon to the root before its correction
-    T *m, *v;          // slots: v alone for momentum and RMSProp
+    T *m, *v;          // slots: v alone for momentum, RMSProp and Muon
+    bool nesterov;     // Muon's
+    int rounds;
+    double relative_lr;  // the learning rate over that of the run, where another rule has the hidden matrices
+};
+
+// Muon's matrices: two for a hidden matrix, and two squares of its smaller side; there is room for every one.
+template <class T>
+struct Orthogonal {
+    Rows<T> x, y, a, b;
 };
 
 // A moving average of the parameters and of the running state, which follows them after each step.
@@ -170,7 +182,8 @@ struct Run {
 
     LossKind loss;
     double loss_setting;
-    Optimizing<T> optimizer;
+    Optimizing<T> optimizer, rest;  // rest: of all but the hidden matrices, if the optimizer is Muon
+    Orthogonal<T> orthogonal;
     Averaging<T> average;
     const T* state;  // all running statistics
     ptrdiff_t n_state;

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from fullyconnected.explanation.record import Step, Trace
     from fullyconnected.factors import Factors
     from fullyconnected.files.format import Format
-    from fullyconnected.optimizers import LBFGS, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
+    from fullyconnected.optimizers import LBFGS, SGD, Adam, AdamW, Momentum, Muon, Nesterov, RMSProp
     from fullyconnected.predictor import Predictor
     from fullyconnected.program.summary import Summary
     from fullyconnected.registries import register
@@ -115,6 +115,7 @@ __all__ = [
     "RMSProp",
     "Adam",
     "AdamW",
+    "Muon",
     "LBFGS",
     "StepDecay",
     "ExponentialDecay",
@@ -202,7 +203,7 @@ _LATER = {
     "load_estimator": "estimators.loading",
     "Predictor": "predictor",
     **dict.fromkeys(("History", "Epoch"), "training.history"),
-    **dict.fromkeys(("SGD", "Momentum", "Nesterov", "RMSProp", "Adam", "AdamW", "LBFGS"), "optimizers"),
+    **dict.fromkeys(("SGD", "Momentum", "Nesterov", "RMSProp", "Adam", "AdamW", "Muon", "LBFGS"), "optimizers"),
     **dict.fromkeys(("EMA", "SWA"), "averages"),
     "Factors": "factors",
     **dict.fromkeys(("StepDecay", "ExponentialDecay", "LinearDecay", "CosineDecay", "Warmup"), "schedules"),

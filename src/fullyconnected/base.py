@@ -653,6 +653,13 @@ class Optimizer(Settings):
             )
         return replace(self, weight_decay=self.weight_decay * factor)
 
+    def for_param(self, param: Param) -> Optimizer:
+        """Return the optimizer of a parameter, for one with ``update_tensor``: itself, or another one.
+
+        The learning rate of another one follows schedules and factors in proportion to its own ``lr``.
+        """
+        return self
+
     def update(self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, decays: bool) -> None:
         """Update ``theta`` in place; ``s`` holds the slots, ``c`` the scratch and ``xp``; ``step`` counts from 1."""
         raise NotImplementedError(f"{type(self).__name__} has no update; see help(fc.Optimizer)")

@@ -5,19 +5,20 @@ schedule may have changed, are arguments of ``update``. It treats each entry sep
 to theta piece by piece. A solver uses all rows at once, and chooses its own steps.
 """
 
-from collections.abc import Callable
-from dataclasses import field
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from dataclasses import field, replace
+from typing import Any, ClassVar, Self
 
-from fullyconnected.base import Optimizer, Solver
-from fullyconnected.core.arrays import Array, Cache, Views
+from fullyconnected.base import Optimizer, Param, Solver
+from fullyconnected.core.arrays import Array, Cache, Shape, Views
 from fullyconnected.core.checks import count, flag, number
 from fullyconnected.core.contracts import check_shapes
 from fullyconnected.core.registry import Registry
 from fullyconnected.core.settings import LATER, Settings, settings
 from fullyconnected.errors import ConfigError, missing
+from fullyconnected.orthogonal import newton_schulz, normalize
 
-__all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Momentum", "Nesterov", "RMSProp"]
+__all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Momentum", "Muon", "Nesterov", "RMSProp"]
 
 
 @settings
@@ -307,6 +308,127 @@ class AdamW(Adam):
 
 
 @settings
+class Muon(Optimizer):
+    """Momentum of hidden matrices, made orthogonal; all other parameters have another optimizer.
+
+    For a matrix W (n_in, n_out) of weights of a layer that is neither the first nor the last with such a matrix:
+    ``v = momentum v + g``, ``u = g + momentum v`` (without ``nesterov``, ``u = v``), ``X = u / max(|u|, 1e-7)``; then,
+    ``rounds`` times, ``X = 3.4445 X - 4.775 (X X') X + 2.0315 (X X')^2 X``, which brings the singular values of X near
+    1; and ``theta -= lr weight_decay theta``, ``theta -= lr sqrt(max(1, n_out / n_in)) X``. In a stack of matrices
+    (k, n_in, n_out), each has a step of its own.
+
+    A network of fewer than three layers with weights has no such matrix, and is trained by ``rest`` alone. The learning
+    rate of ``rest`` follows schedules and factors in proportion to ``lr``.
+
+    Parameters
+    ----------
+    lr : float
+        The learning rate, positive: about the largest singular value of a step.
+    momentum : float
+        The factor on the previous v in each step, in [0, 1); it is no average, but a sum.
+    nesterov : bool
+        Whether the momentum looks ahead, as in :class:`Nesterov`.
+    weight_decay : float
+        0 or more; the learning rate multiplies it. It is that of the hidden matrices: ``rest`` has its own.
+    rounds : int
+        The number of rounds, 0 or more: after fewer than five, small singular values are still small; with 0, X is u
+        divided by its norm. For n_in = n_out = n, a round multiplies as much as the forward pass of 2 n rows.
+    rest : Optimizer
+        The optimizer of the first and the last layer, of biases, gains and all other parameters, with its own learning
+        rate.
+
+    Raises
+    ------
+    ConfigError, InputTypeError
+        For a setting out of range, or that is not a number; or if ``rest`` is no optimizer that steps.
+
+    Examples
+    --------
+    >>> import fullyconnected as fc
+    >>> net = fc.mlp([2, 2, 2, 1], seed=0)
+    >>> before = net.params[1].W.copy()
+    >>> history = fc.fit(net, [[1.0, 2.0]], [3.0], "half_squared_error", Muon(0.1), epochs=1, progress=False)
+    >>> bool(abs(net.params[1].W - before).max() <= 0.121)
+    True
+
+    Source: Jordan, Jin, Boza, You, Cesista, Newhouse and Bernstein, "Muon: an optimizer for hidden layers in neural
+    networks", 2024; the same as PyTorch's ``Muon``, which computes in bfloat16.
+    """
+
+    lr: float = 0.02
+    momentum: float = field(default=0.95, kw_only=True)
+    nesterov: bool = field(default=True, kw_only=True)
+    weight_decay: float = field(default=0.0, kw_only=True)
+    rounds: int = field(default=5, kw_only=True)
+    rest: Optimizer = field(default=AdamW(1e-3), kw_only=True)
+    name: ClassVar[str] = "muon"
+    slots: ClassVar[tuple[str, ...]] = ("v",)
+
+    def __post_init__(self) -> None:
+        number("lr", self.lr, above=True)
+        number("momentum", self.momentum, below=1)
+        object.__setattr__(self, "nesterov", flag("nesterov", self.nesterov))
+        number("weight_decay", self.weight_decay)
+        object.__setattr__(self, "rounds", count("rounds", self.rounds, least=0))
+        rest = OPTIMIZERS.get(self.rest)
+        if isinstance(rest, Solver | Muon):
+            raise ConfigError(
+                f"rest is the optimizer of the parameters that are no hidden matrices, such as fc.AdamW(1e-3); "
+                f"{type(rest).__name__} is not for single parameters"
+            )
+        object.__setattr__(self, "rest", rest)
+
+    @property
+    def decays(self) -> bool:
+        return self.weight_decay > 0 or self.rest.decays
+
+    def times_decay(self, factor: float) -> Self:
+        rest = self.rest.times_decay(factor) if self.rest.decays else self.rest
+        return replace(self, weight_decay=self.weight_decay * factor, rest=rest)
+
+    def for_param(self, param: Param) -> Optimizer:
+        return self if param.is_hidden else self.rest
+
+    def scratch_shapes(self, param: Param, name: str) -> Mapping[str, Shape]:
+        matrix = param.shape[-2:]
+        return {"x": matrix, "y": matrix, "a": (min(matrix),) * 2, "b": (min(matrix),) * 2}
+
+    def update_tensor(
+        self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, param: Param, name: str
+    ) -> None:
+        xp, (n_in, n_out) = c.xp, param.shape[-2:]
+        note = getattr(c, "note", None) if theta.ndim == 2 else None  # a worked example notes what is on the way
+        by_shape = max(1.0, n_out / n_in) ** 0.5
+        shrink = 1 - lr * self.weight_decay if param.decays else 1.0
+        if note is not None:
+            note("shape_factor", by_shape)
+        stacks, x = [a.reshape(-1, n_in, n_out) for a in (theta, g, s.v)], c.x
+        for i in range(theta.size // (n_in * n_out)):
+            w, d, v = (stack[i] for stack in stacks)
+            xp.multiply(v, self.momentum, out=v)
+            xp.add(v, d, out=v)
+            xp.multiply(v, self.momentum if self.nesterov else 1.0, out=x)
+            if self.nesterov:
+                xp.add(x, d, out=x)
+            normalize(x, c)
+            for done in range(self.rounds):
+                if note is not None:
+                    note(f"X{done}", x)
+                newton_schulz(x, c, note and _numbered(note, done))
+            if note is not None:
+                note(f"X{self.rounds}", x)
+            if shrink != 1:
+                xp.multiply(w, shrink, out=w)
+            xp.multiply(x, lr * by_shape, out=x)
+            xp.subtract(w, x, out=w)
+
+
+def _numbered(note: Callable[[str, Array], None], done: int) -> Callable[[str, Array], None]:
+    """Return a note of a round."""
+    return lambda name, a: note(f"{name}{done}", a)
+
+
+@settings
 class LBFGS(Solver):
     """The full-batch quasi-Newton solver L-BFGS-B of SciPy (extra ``lbfgs``); an epoch is one of its iterations.
 
@@ -406,5 +528,9 @@ def _hint(given: Any) -> str:
 
 
 OPTIMIZERS: Registry[Optimizer | Solver] = Registry(
-    "optimizer", (Optimizer, Solver), (SGD, Momentum, Nesterov, RMSProp, Adam, AdamW, LBFGS), check=_check, hint=_hint
+    "optimizer",
+    (Optimizer, Solver),
+    (SGD, Momentum, Nesterov, RMSProp, Adam, AdamW, Muon, LBFGS),
+    check=_check,
+    hint=_hint,
 )

@@ -169,6 +169,7 @@ RUNS = {
     "an initializer": (DRAWN, {"optimizer": fc.SGD(0.1), "schedule": lambda epoch: 0.9**epoch}),
     "moving average": (DEEP, {"optimizer": fc.Adam(0.01), "average": fc.EMA(0.99), "patience": 9, "validation": HELD}),
     "mean of epochs": (DEEP, {"optimizer": fc.Adam(0.01), "average": fc.SWA(2), "validation": HELD}),
+    "two optimizers": (BLOCK, {"optimizer": fc.Muon(0.02, rest=fc.Adam(0.01)), "max_grad_norm": 1.0}),
     "frozen layers": (
         DEEP,
         {"optimizer": fc.AdamW(0.01), "factors": fc.Factors(lr={"first": 0, "bias": 0.1}, weight_decay={"last": 2})},

@@ -407,7 +407,38 @@ def table():
     kept("end", parameters)
 
 
-for part in (activations, losses, norms, network, optimizers, averages, factors, schedules, table):
+def muon():
+    """Muon for the hidden matrices, which PyTorch computes in bfloat16, and AdamW for all else."""
+    shapes = ((6, 4), (6,), (9, 6), (9,), (5, 9), (5,), (3, 5), (3,))
+    own = np.random.default_rng(1)  # whatever is drawn before, since rounding does much to some matrices
+    x, t = torch.tensor(own.normal(size=(32, 4))), torch.tensor(own.integers(0, 3, 32))
+    start = [own.normal(size=shape) * 0.5 for shape in shapes]
+    keep("muon/x", x)
+    keep("muon/t", t)
+    for i, p in enumerate(start):
+        keep(f"muon/start/{i}", p.T)
+    for nesterov in (True, False):
+        ps = [tensor(p.copy()) for p in start]
+        hidden, others = [ps[2], ps[4]], [p for i, p in enumerate(ps) if i not in (2, 4)]
+        rules = [
+            torch.optim.Muon(hidden, lr=0.02, weight_decay=0.1, momentum=0.9, nesterov=nesterov),
+            torch.optim.AdamW(others, lr=0.01, weight_decay=0.0, foreach=False),
+        ]
+        for step in range(1, 11):
+            for p in ps:
+                p.grad = None
+            y = x
+            for W, b in zip(ps[0:6:2], ps[1:6:2], strict=True):
+                y = torch.tanh(y @ W.T + b)
+            F.cross_entropy(y @ ps[6].T + ps[7], t).backward()
+            for rule in rules:
+                rule.step()
+            if step in (1, 10):
+                for i, p in enumerate(ps):
+                    keep(f"muon/{nesterov}/{step}/{i}", p.detach().numpy().T.copy())
+
+
+for part in (activations, losses, norms, network, optimizers, averages, factors, schedules, table, muon):
     part()
 path = Path(__file__).with_name("torch.safetensors")
 save_file(golden, path, {"made by": f"tests/golden/make_torch.py, torch {torch.__version__}, numpy {np.__version__}"})

@@ -380,6 +380,15 @@ def test_factors_are_plain_values(like):
     hash(factors)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_factor_that_makes_a_run_diverge_is_told(engine):
+    net = fc.mlp([5, 4, 2], dtype=np.float64, seed=0)
+    with pytest.raises(
+        errors.DivergenceError, match=r"smaller factors on the learning rate: that of dense_1\.W is 1e\+99"
+    ):
+        fit(net, fc.SGD(0.1), fc.Factors(lr={"first": 1e99}), engine=engine, epochs=9)
+
+
 class TestRulesOfYourOwn:
     def test_a_field_weight_decay_is_multiplied(self):
         @dataclass(frozen=True)

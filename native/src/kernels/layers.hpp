@@ -375,7 +375,7 @@ void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Run
     T* dW = run.gradient + at;
     const bool tiny = rows * n * op.n_out <= few_products, decays = op.first.decay_factor != 0;
     Update<T> own;
-    if (fused) fused = &of_part(*fused, op.first, own);
+    if (fused) fused = op.first.hidden ? nullptr : &of_part(*fused, op.first, own);
     if (fused && (tiny || op.first.size > kept_weights)) {
         const bool keeps = tiny || rows > longest_k;
         product<T>(n, op.n_out, rows, x, dy, {keeps ? dW : nullptr, op.n_out}, context.scratch,

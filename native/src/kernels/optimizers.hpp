@@ -55,12 +55,16 @@ FC_INLINE Update<T> update_of(const Optimizing<T>& o, T* theta, double lr, doubl
     return u;
 }
 
-// The same for one parameter; they are in `own` if its learning rate or its decay has a factor.
+// The same for one parameter; they are in `own` if its learning rate or its decay has a factor, or if its slots do not
+// lie as the parameters do.
 template <class T>
 FC_INLINE const Update<T>& of_part(const Update<T>& u, const Part& part, Update<T>& own) {
-    if (part.lr_factor == 1 && (part.decay_factor == 1 || part.decay_factor == 0)) return u;
+    const bool moved = part.m_at != part.at || part.v_at != part.at;
+    if (!moved && part.lr_factor == 1 && (part.decay_factor == 1 || part.decay_factor == 0)) return u;
     own = u;
     round_factors(own, part.lr_factor, part.decay_factor);
+    if (own.m) own.m += part.m_at - part.at;
+    if (own.v) own.v += part.v_at - part.at;
     return own;
 }
 
@@ -135,6 +139,7 @@ void update(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<const T> gradi
             bool decays, V<T>& l2_terms) {
     switch (u.rule) {
         case Rule::none:
+        case Rule::muon:  // it updates whole matrices
             return;
 #define FC_UPDATE(name)                                                         \
     case Rule::name:                                                            \

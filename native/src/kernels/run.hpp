@@ -4,6 +4,7 @@
 #include "../rounding.hpp"
 #include "layers.hpp"
 #include "losses.hpp"
+#include "orthogonal.hpp"
 
 namespace {
 
@@ -165,7 +166,7 @@ void finish_step(ThreadContext<T>& context, Run<T>& run, const Update<T>& update
     pieces([&](ptrdiff_t at, ptrdiff_t n, const Part& part) {
         T* g = run.gradient + at;
         if (scale != 1) each<T>(n, [&](Place<T> p) { p.put(g, p.get(g) * (T)scale); });
-        update<T>(of_part(update_, part, own), at, 0, {g, 0}, 1, n, part.decay_factor != 0, none);
+        if (!part.hidden) update<T>(of_part(update_, part, own), at, 0, {g, 0}, 1, n, part.decay_factor != 0, none);
     });
 }
 
@@ -208,7 +209,7 @@ bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_
     if (run.optimizer.rule != Rule::none && !is_finite(value)) return false;
 
     const double l2 = run.l2 + run.alpha / weight;
-    Update<T> rule = update_of(run.optimizer, run.theta, rates.lr, rates.decay, count + 1, l2);
+    Update<T> rule = update_of(run.rest, run.theta, rates.lr * run.rest.relative_lr, rates.decay, count + 1, l2);
     rule.average = run.average.theta, rule.share = share_of(run.average, count + 1);
     const bool fuse = run.optimizer.rule != Rule::none && !is_finite(run.max_norm);
     double l2_term = 0;
@@ -222,7 +223,8 @@ bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_
                 const Operation<T>& op = run.operations[i];
                 const Part parts[2] = {op.first, op.second};
                 for (const Part& part : parts)
-                    if (part.size && part.lr_factor != 0 && (op.kind != Kind::dense || part.at != op.first.at)) {
+                    if (part.size && part.lr_factor != 0 && !part.hidden &&
+                        (op.kind != Kind::dense || part.at != op.first.at)) {
                         V<T> l2_terms = {};
                         update<T>(of_part(rule, part, own), part.at, 0, {run.gradient + part.at, 0}, 1, part.size,
                                   part.decay_factor != 0, l2_terms);
@@ -233,6 +235,10 @@ bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_
         rule.l2 = 0, rule.exact_l2 = 0;
         finish_step(context, run, rule, l2, l2_term);
     }
+    if (run.optimizer.rule == Rule::muon)
+        for (int i = run.n_operations - 1; i >= run.first; i--)
+            if (const Operation<T>& op = run.operations[i]; op.first.hidden && op.first.lr_factor != 0)
+                orthogonal_update(context, run, op, rates.lr, rates.decay, fuse ? l2 : 0, rule.share, l2_term);
     if (run.average.theta && run.n_state && context.begins(false))
         follow(run.average.state, run.state, rule.share, run.n_state);
     if (l2 != 0) {

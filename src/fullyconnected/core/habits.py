@@ -152,6 +152,8 @@ SETTINGS = _by_name(
         'write factors=fc.Factors(lr={{"dense_1": 0}})': (
             "freeze frozen trainable param_groups lr_factors lr_multipliers layer_lr freeze_layers lr_factor lr_mult"
         ),
+        "write rounds=5": "ns_steps newton_schulz_steps backend_steps n_rounds",
+        "write rest=fc.AdamW(1e-3)": "adamw_params fallback others",
         "write average=fc.EMA(0.999)": "ema use_ema ema_decay ema_momentum",
         "write average=fc.SWA(0.75)": "swa swa_start swa_epoch_start",
         'write optimizer="adam" or fc.Adam(0.01)': "solver optim opt rule",

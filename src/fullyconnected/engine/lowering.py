@@ -64,6 +64,7 @@ OPTIMIZERS_HERE = {
     "rmsprop": {"decay": "rho", "epsilon": "epsilon"},
     "adam": ADAM,
     "adamw": {**ADAM, "weight_decay": "weight_decay"},
+    "muon": {"decay": "momentum"} | {name: name for name in ("nesterov", "weight_decay", "rounds", "rest")},
 }
 
 
@@ -93,6 +94,7 @@ class OpSpec(NamedTuple):
     first_decay: float = 0.0
     second_decay: float = 0.0
     state_at: int = 0
+    hidden: bool = False
     partner: int = -1
     means: tuple[float, ...] = ()
     scales: tuple[float, ...] = ()
@@ -121,6 +123,10 @@ class OptimizerSpec(NamedTuple):
     epsilon: float = 0.0
     epsilon_hat: bool = False
     weight_decay: float = 0.0
+    nesterov: bool = False
+    rounds: int = 0
+    rest: tuple[Any, ...] = ()  # one of these records, for the parameters that are no hidden matrices
+    relative_lr: float = 1.0  # of rest: its learning rate over that of the optimizer
 
 
 class TrainerSpec(NamedTuple):
@@ -199,6 +205,7 @@ def _operation(op: Operation, partner: int) -> OpSpec:
         second_lr=lr[1],
         first_decay=decay[0],
         second_decay=decay[1],
+        hidden=op.kind == "dense" and params[0].is_hidden,
         state_at=op.state[0].part.start if op.state else 0,
         layer=op.number,
         partner=partner,
@@ -218,12 +225,18 @@ def lower_loss(loss: Loss) -> LossSpec:
     return LossSpec(loss.name, **_settings(loss, LOSSES, LOSSES_HERE, f"it has no loss {type(loss).__name__}"))
 
 
-def lower_optimizer(optimizer: Optimizer) -> OptimizerSpec:
-    """Return the record of an optimizer, or raise :class:`Unsupported`."""
+def lower_optimizer(optimizer: Optimizer, program: Program | None = None) -> OptimizerSpec:
+    """Return the record of an optimizer, or raise :class:`Unsupported`, also if it cannot train that program."""
     lacking = f"it has no optimizer {type(optimizer).__name__}"
-    if optimizer.sees_tensors:
+    if optimizer.sees_tensors and not OPTIMIZERS.owns(optimizer):
         raise Unsupported(f"{lacking}, which updates whole parameters")
-    return OptimizerSpec(optimizer.name, **_settings(optimizer, OPTIMIZERS, OPTIMIZERS_HERE, lacking))
+    settings = _settings(optimizer, OPTIMIZERS, OPTIMIZERS_HERE, lacking)
+    if (rest := settings.get("rest")) is not None:
+        for op in () if program is None else program.operations:
+            if op.kind != "dense" and any(tensor.param.is_hidden for tensor in op.params):
+                raise Unsupported(f"it has {type(optimizer).__name__} for the matrices of Dense alone ({op.name})")
+        settings["rest"] = (lower_optimizer(rest)._replace(relative_lr=rest.lr / optimizer.lr),)
+    return OptimizerSpec(optimizer.name, **settings)
 
 
 def _settings(thing: Any, registry: Registry[Any], here: dict[str, dict[str, str]], lacking: str) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class NativeEngine(Engine):
             if loss is not None:
                 lower_loss(loss)
             if isinstance(optimizer, Optimizer):
-                lower_optimizer(optimizer)
+                lower_optimizer(optimizer, program)
         except Unsupported as reason:
             return str(reason)
         return None
@@ -223,8 +223,11 @@ def _ops(program: Program) -> list[Any]:
 def _made(spec: OpSpec | LossSpec | OptimizerSpec | TrainerSpec) -> Any:
     """Return an object of the extension with the fields of a record, and of the records in it."""
     made = getattr(load_extension(), type(spec).__name__)()
+    value: Any
     for name, value in zip(spec._fields, spec, strict=True):
-        setattr(made, name, _made(value) if isinstance(value, LossSpec | OptimizerSpec) else value)
+        if isinstance(value, LossSpec | OptimizerSpec):
+            value = _made(value)
+        setattr(made, name, [_made(each) for each in value] if name == "rest" else value)
     return made
 
 

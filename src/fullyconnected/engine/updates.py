@@ -29,25 +29,28 @@ class Update(NamedTuple):
 
 
 class Rules:
-    """The calls of an optimizer, one for each factor on its weight decay.
+    """The calls of an optimizer, and of those that have some of its parameters, one for each factor on weight decay.
 
     With ``scheduled``, :meth:`times` multiplies all of these factors by another, for the steps that follow.
     """
 
     def __init__(self, rule: Optimizer, *, scheduled: bool = False) -> None:
         self.rule, self.scheduled, self.factor = rule, scheduled, 1.0
-        self.calls: dict[float, Callable[..., None]] = {}
+        self.calls: dict[tuple[int, float], Callable[..., None]] = {}
+        self.rules: dict[int, Optimizer] = {}
 
-    def call(self, factor: float) -> Callable[..., None]:
-        """Return the call of the optimizer whose weight decay has this factor."""
-        if factor not in self.calls:
-            rule = self._of(factor)
-            self.calls[factor] = WatchedRule(rule) if is_foreign(rule) else _method(rule)
+    def call(self, rule: Optimizer, factor: float) -> Callable[..., None]:
+        """Return the call of an optimizer whose weight decay has this factor."""
+        key = id(rule), factor
+        self.rules[id(rule)] = rule
+        if key not in self.calls:
+            found = self._of(*key)
+            self.calls[key] = WatchedRule(found) if is_foreign(found) else _method(found)
         if not self.scheduled:
-            return self.calls[factor]
+            return self.calls[key]
 
         def run(theta: Array, g: Array, s: Any, c: Any, **numbers: Any) -> None:
-            self.calls[factor](theta, g, s, c, **numbers)
+            self.calls[key](theta, g, s, c, **numbers)
 
         return run
 
@@ -56,16 +59,16 @@ class Rules:
         if factor == self.factor:
             return
         self.factor = factor
-        for own, call in self.calls.items():
-            rule = self._of(own)
+        for key, call in self.calls.items():
+            rule = self._of(*key)
             if isinstance(call, WatchedRule):
                 call.follow(rule)
             else:
-                self.calls[own] = _method(rule)
+                self.calls[key] = _method(rule)
 
-    def _of(self, factor: float) -> Optimizer:
-        factor *= self.factor
-        return self.rule if factor == 1 else self.rule.times_decay(factor)
+    def _of(self, rule: int, factor: float) -> Optimizer:
+        found, factor = self.rules[rule], factor * self.factor
+        return found if factor == 1 or not found.decays else found.times_decay(factor)
 
 
 def _method(rule: Optimizer) -> Callable[..., None]:
@@ -107,38 +110,51 @@ def updates(
     """Return the calls that make a step, with their views; a parameter with a learning-rate factor of 0 has none."""
     rules = rule if isinstance(rule, Rules) else Rules(rule)
     rule = rules.rule
-    named = Views if is_foreign(rule) else _namespace  # in a user's code, s.v = ... copies into the slot
     made: list[Update] = []
     if not rule.sees_tensors:
+        named = _namespace_for(rule)
         scratch = {name: xp.empty(min(PIECE, theta.size), theta.dtype) for name in rule.scratch}
         for part, decays, factor, decay_factor in program.pieces(by_decay=rule.decays):
             s = named({name: slot[part] for name, slot in slots.items()})
             c = SimpleNamespace(xp=xp, **{name: a[: part.stop - part.start] for name, a in scratch.items()})
-            run = rules.call(decay_factor if rule.decays else 1.0)
+            run = rules.call(rule, decay_factor if rule.decays else 1.0)
             made += _scaled(Update(run, theta[part], gradient[part], s, c, decays), factor)
         return made
     shapes = [_shapes(rule, tensor, "scratch_shapes") for tensor in program.tensors]
     sizes = {name: max(math.prod(each.get(name, (0,))) for each in shapes) for each in shapes for name in each}
     memory = {name: xp.empty(size, theta.dtype) for name, size in sizes.items()}
     for tensor, views, wanted in zip(program.tensors, slots_of(rule, program, slots), shapes, strict=True):
-        scratch = {name: memory[name][: math.prod(shape)].reshape(shape) for name, shape in wanted.items()}
-        run = rules.call(tensor.param.decay_factor if rule.decays and tensor.param.decays else 1.0)
-        update = Update(
-            _for_tensor(run, tensor), tensor.of(theta), tensor.of(gradient), named(views),
-            SimpleNamespace(xp=xp, **scratch), tensor.param.decays,
-        )  # fmt: skip
-        made += _scaled(update, tensor.param.lr_factor)
+        own, param = rule.for_param(tensor.param), tensor.param
+        run = rules.call(own, param.decay_factor if own.decays and param.decays else 1.0)
+        buffers = {name: memory[name][: math.prod(shape)].reshape(shape) for name, shape in wanted.items()}
+        w, g = tensor.of(theta), tensor.of(gradient)
+        if own.sees_tensors:
+            run = _for_tensor(run, tensor)
+        else:  # it treats each entry separately
+            w, g, views, buffers = w.reshape(-1), g.reshape(-1), _flat(views), _flat(buffers)
+        update = Update(run, w, g, _namespace_for(own)(views), SimpleNamespace(xp=xp, **buffers), param.decays)
+        made += _scaled(update, param.lr_factor * (own.lr / rule.lr))
     return made
 
 
 def _shapes(rule: Optimizer, tensor: Tensor, what: str) -> Mapping[str, Shape]:
     """Return the shapes of slots or scratch for a parameter."""
+    rule = rule.for_param(tensor.param)
     if not rule.sees_tensors:
-        return dict.fromkeys(rule.slots, tensor.shape)
+        return dict.fromkeys(rule.slots if what == "slot_shapes" else rule.scratch, tensor.shape)
     shapes: Mapping[str, Shape] = getattr(rule, what)(tensor.param, tensor.name)
     if is_foreign(rule):
         check_shapes(type(rule).__name__, shapes, what, taken=("xp",) * (what == "scratch_shapes"))
     return shapes
+
+
+def _namespace_for(rule: Optimizer) -> Callable[[Mapping[str, Array]], Any]:
+    """Return what holds the slots of a rule: in a user's code, ``s.v = ...`` copies into the slot."""
+    return Views if is_foreign(rule) else _namespace
+
+
+def _flat(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: a.reshape(-1) for name, a in arrays.items()}
 
 
 def _namespace(arrays: Mapping[str, Array]) -> SimpleNamespace:

@@ -193,7 +193,8 @@ class Recorder:
         self, net: Network, data: Data, rule: Optimizer | None, train: bool, factors: Factors | None = None
     ) -> None:
         self.net, self.data, self.train = net, data, train
-        self.taken: set[str] = {"l2", *([] if rule is None else vars(rule))}  # texts and full names in use
+        rules = {rule.for_param(tensor.param) for tensor in net.program.tensors} | {rule} if rule is not None else set()
+        self.taken: set[str] = {"l2", *(name for each in rules for name in vars(each))}  # texts and full names in use
         self.program = apart(net) if factors is None else apart(net).for_training(factors)
         self.theta, self.state = net.theta.copy(), net.state.copy()
         self.workspace = Workspace(
@@ -469,16 +470,27 @@ class Recorder:
         """Record the first step of an optimizer, whose state starts at zero."""
         theta, gradient = self.theta.copy(), self.workspace.gradient
         slots = new_slots(rule, self.program, theta.dtype)
+        notes: list[dict[str, Array]] = []
         with np.errstate(all="ignore"):
-            for run, *given, decays in updates(rule, self.program, theta, gradient, slots):
-                run(*given, lr=rule.lr, step=1, decays=decays)
+            for run, *given, c, decays in updates(rule, self.program, theta, gradient, slots):
+                seen: dict[str, Array] = {}
+                c.note = _note_into(seen)
+                notes.append(seen)
+                run(*given, c, lr=rule.lr, step=1, decays=decays)
+        noted = iter(notes)  # of a rule of whole parameters, there is one for each that learns
         self.keep(Name("step", full="step"), np.int64(1))
         remembered = iter(slots_of(rule, self.program, slots))
         for i, op in enumerate(self.program.operations):
             for tensor in op.params:
-                self._updated(rule, self.parameter(i, tensor.letter), tensor.param, tensor.of(theta), next(remembered))
+                seen = next(noted) if rule.sees_tensors and tensor.param.lr_factor else {}
+                name = self.parameter(i, tensor.letter)
+                self._updated(rule, name, tensor.param, tensor.of(theta), next(remembered), seen)
 
-    def _updated(self, rule: Optimizer, name: Name, param: Param, theta: Array, slots: Mapping[str, Array]) -> None:
+    def _updated(
+        self, whole: Optimizer, name: Name, param: Param, theta: Array, slots: Mapping[str, Array],
+        seen: Mapping[str, Array],
+    ) -> None:  # fmt: skip
+        rule = whole.for_param(param)
         local: dict[str, Expression] = {}
         made, new = {"theta": replace(name, new=True)}, {"theta": theta}
         for slot, value in slots.items():
@@ -486,13 +498,22 @@ class Recorder:
             local[slot] = self.keep(known, np.zeros_like(value))
             local[f"{slot}_new"] = made[f"s.{slot}"] = replace(known, new=True)
             new[f"s.{slot}"] = value
+        for note, value in seen.items():  # what the optimizer has computed on its way
+            known = self._new(Name(note, name.text, full=f"{name.full}:{note}"))
+            local[note] = made[f"c.{note}"] = self.keep(known, value)
+            new[f"c.{note}"] = value
         local |= {"theta": name, "g": name.gradient("L"), "step": Name("step", full="step")}
         said = printable(rule.name)
 
         def called(name: Name) -> Name:
-            return replace(name, full=f"{said}.{name.text}")
+            full = f"{said}.{name.text}"
+            if rule is not whole and hasattr(whole, name.text):  # both have a learning rate
+                return Name(name.text, said, full=full)
+            return replace(name, full=full)
 
-        lines = formulas.update(rule, decays=param.decays and rule.decays, slots=tuple(slots))
+        lines = formulas.update(rule, decays=param.decays and rule.decays, slots=tuple(slots), shape=param.shape)
+        if not all(line.result in made for line in lines):
+            lines = formulas.unknown_update(rule, tuple(slots))
         if param.lr_factor == 0:
             lines = [Line("theta", Name("theta"), "Its learning-rate factor is 0: it stays as it is.")]
         else:
@@ -504,6 +525,15 @@ class Recorder:
             right = self.bound(line.formula, local, called, rule)
             self.keep(made[line.result], new[line.result])
             self.add("update", said, made[line.result], right, line.why)
+
+
+def _note_into(seen: dict[str, Array]) -> Callable[[str, Any], None]:
+    """Return a function that keeps a copy of what an optimizer has computed on its way."""
+
+    def note(name: str, value: Any) -> None:
+        seen[name] = np.array(value)
+
+    return note
 
 
 def verdict(report: TensorReport, label: str) -> str:

@@ -178,6 +178,9 @@ def of_the_learning_rate(task: Task, error: DivergenceError, order: Rows) -> str
     if t is not None and task.data.loss.link.is_identity and t.size.max() > FAR:
         i = int(t.size.argmax())
         parts.append(f"targets of standard deviation 1 ({t.describe(i, None, 't')})")
+    fastest = max(task.program.tensors, key=lambda tensor: tensor.param.lr_factor, default=None)
+    if fastest is not None and fastest.param.lr_factor > 1:
+        parts.append(f"smaller factors on the learning rate: that of {fastest.name} is {fastest.param.lr_factor:.3g}")
     if lr > TINY:
         parts.append(
             f"a learning rate ten times smaller than {lr:.3g}" if parts else "a learning rate ten times smaller"

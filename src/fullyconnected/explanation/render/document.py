@@ -133,7 +133,11 @@ def given(trace: Trace) -> list[tuple[Name, str]]:
         "step": "the number of the optimizer's step, counted from 1",
         "lr": "the learning rate",
     }
-    factors = {"lr_factor": "learning rate", "decay_factor": "weight decay"}
+    factors = {
+        "lr_factor": "the factor on the learning rate of {}",
+        "decay_factor": "the factor on the weight decay of {}",
+        "shape_factor": "the root of the outputs over the inputs of {}, or 1 if that is larger",
+    }
     owners = {name.full for name in trace.values}
 
     def what(full: str) -> str:
@@ -141,7 +145,7 @@ def given(trace: Trace) -> list[tuple[Name, str]]:
         if owner not in owners:
             return said.get(full, full)
         if part in factors:
-            return f"the factor on the {factors[part]} of {owner}"
+            return factors[part].format(owner)
         of_each = f"for each entry of {owner}"
         return f"{said['h']}, {of_each}" if part == "h" else f"the optimizer's {part} {of_each}, before the step"
 

@@ -24,6 +24,7 @@ y1 = z1^3
 from fullyconnected.symbolic.formulas.activations import ACTIVATIONS
 from fullyconnected.symbolic.formulas.layers import LAYERS, backward, d_skip, forward
 from fullyconnected.symbolic.formulas.losses import LOSSES, of_loss
-from fullyconnected.symbolic.formulas.optimizers import OPTIMIZERS, update
+from fullyconnected.symbolic.formulas.optimizers import OPTIMIZERS, unknown_update, update
 
-__all__ = ["ACTIVATIONS", "LAYERS", "LOSSES", "OPTIMIZERS", "backward", "d_skip", "forward", "of_loss", "update"]
+__all__ = ["ACTIVATIONS", "LAYERS", "LOSSES", "OPTIMIZERS"]
+__all__ += ["backward", "d_skip", "forward", "of_loss", "unknown_update", "update"]

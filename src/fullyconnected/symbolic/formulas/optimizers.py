@@ -1,21 +1,25 @@
 """The formulas of the optimizers."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fullyconnected.base import Optimizer
+from fullyconnected.core.arrays import Shape
 from fullyconnected.optimizers import OPTIMIZERS as REGISTERED
-from fullyconnected.symbolic.expression import Expression, Name, call, opaque
+from fullyconnected.orthogonal import COEFFICIENTS, LEAST_NORM
+from fullyconnected.symbolic.expression import Expression, Name, call, number, opaque, total
 from fullyconnected.symbolic.formulas.lines import EPSILON, UNKNOWN, Line, found
 
-__all__ = ["OPTIMIZERS", "update"]
+__all__ = ["OPTIMIZERS", "unknown_update", "update"]
 
 THETA, G, LR, STEP = Name("theta"), Name("g"), Name("lr"), Name("step")
 V, V_NEW, M, M_NEW = Name("v"), Name("v", new=True), Name("m"), Name("m", new=True)
 MOMENTUM, RHO, BETA1, BETA2 = Name("momentum"), Name("rho"), Name("beta", "1"), Name("beta", "2")
-DECAY = Name("weight_decay")
+DECAY, SHAPE = Name("weight_decay"), Name("shape_factor")  # of Muon: the root of n_out / n_in, or 1 if that is larger
 
 AGAINST = "The step is the learning rate times the gradient, in the opposite direction"
+POLYNOMIAL = "Each singular value s becomes 3.4445 s - 4.775 s^3 + 2.0315 s^5: small ones grow, none gets far above 1."
 VELOCITY = Line("s.v", MOMENTUM * V + G, "The velocity is a fraction of its last value, plus the gradient.")
 
 
@@ -32,8 +36,36 @@ def _adam(rule: Any, kept: Expression, also: str = "") -> list[Line]:
     ]
 
 
-# The arguments are the optimizer, and whether weight decay shrinks the tensor.
-OPTIMIZERS: dict[str, Callable[[Any, bool], list[Line]]] = {
+def _muon(rule: Any, decays: bool, shape: Shape) -> list[Line]:
+    (linear, cubic, quintic), ahead = COEFFICIENTS, G + MOMENTUM * V_NEW if rule.nesterov else V_NEW
+    wide, letters = shape[0] <= shape[1], (Name("X"), Name("A"), Name("B"))
+    lines = [
+        Line("s.v", MOMENTUM * V + G, "The velocity is a fraction of its last value, plus the gradient."),
+        Line(
+            "c.X0",
+            ahead / call("max", call("sqrt", total(ahead**2)), number(LEAST_NORM)),
+            "Divided by its norm, the root of the sum of its squares, it has no singular value above 1.",
+        ),
+    ]
+    for done in range(rule.rounds):
+        x, a, b = (replace(letter, index=str(done)) for letter in letters)
+        lines += [
+            Line(
+                f"c.{a.text}", x @ x.T if wide else x.T @ x, "The product of each two of its rows, or of its columns."
+            ),
+            Line(f"c.{b.text}", quintic * (a @ a) + cubic * a, "A polynomial of this matrix."),
+            Line(f"c.X{done + 1}", linear * x + (b @ x if wide else x @ b), POLYNOMIAL),
+        ]
+    last = Name("X", str(rule.rounds))
+    kept = THETA * (1 - LR * DECAY) if decays and rule.weight_decay else THETA
+    why = (
+        "The step has about the same length in every direction: lr, times the root of n_out / n_in if that is above 1."
+    )
+    return [*lines, Line("theta", kept - LR * SHAPE * last, why)]
+
+
+# The arguments are the optimizer, whether weight decay shrinks the tensor, and its shape.
+OPTIMIZERS: dict[str, Callable[[Any, bool, Shape], list[Line]]] = {
     "sgd": lambda *_: [Line("theta", THETA - LR * G, f"{AGAINST}.")],
     "momentum": lambda *_: [
         VELOCITY,
@@ -47,22 +79,29 @@ OPTIMIZERS: dict[str, Callable[[Any, bool], list[Line]]] = {
         Line("s.v", RHO * V + (1 - RHO) * G**2, "v is a running mean of the squared gradient."),
         Line("theta", THETA - LR * G / (call("sqrt", V_NEW) + EPSILON), f"{AGAINST}, divided by the root of v."),
     ],
-    "adam": lambda rule, _: _adam(rule, THETA),
-    "adamw": lambda rule, decays: (
+    "muon": _muon,
+    "adam": lambda rule, *_: _adam(rule, THETA),
+    "adamw": lambda rule, decays, _: (
         _adam(rule, THETA * (1 - LR * DECAY), "Weights also decay. ") if decays else _adam(rule, THETA)
     ),
 }
 
 
-def update(optimizer: Optimizer, *, decays: bool, slots: Sequence[str] | None = None) -> list[Line]:
-    """Return the lines of an optimizer's step for one tensor; ``decays`` says that weight decay shrinks it.
+def update(
+    optimizer: Optimizer, *, decays: bool, slots: Sequence[str] | None = None, shape: Shape = (1, 1)
+) -> list[Line]:
+    """Return the lines of an optimizer's step for one tensor of a shape; ``decays`` says that weight decay shrinks it.
 
     ``slots`` names the optimizer's state for this tensor, if that depends on the tensor.
     """
     known = found(OPTIMIZERS, REGISTERED, optimizer)
     if known is not None:
-        return known(optimizer, decays)
+        return known(optimizer, decays, shape)
+    return unknown_update(optimizer, optimizer.slots if slots is None else slots)
+
+
+def unknown_update(optimizer: Optimizer, slots: Sequence[str]) -> list[Line]:
+    """Return the lines of a step whose formula is not known."""
     name, why = optimizer.name, f"{UNKNOWN} of the optimizer."
-    slots = optimizer.slots if slots is None else slots
     lines = [Line(f"s.{slot}", opaque(f"{name}.{slot}", THETA, G), f"{UNKNOWN} of the optimizer.") for slot in slots]
     return [*lines, Line("theta", opaque(name, THETA, G), why)]
