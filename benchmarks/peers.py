@@ -1,6 +1,6 @@
 """Compare the library with scikit-learn, PyTorch, JAX and ONNX Runtime: training steps, predictions, a small job.
 
-    python benchmarks/peers.py [train] [predict] [xor] [--networks 0,1,2,3,4,5] [--rounds 15] [--threads 2]
+    python benchmarks/peers.py [train] [tables] [predict] [xor] [--networks 0,1,2,3,4,5] [--rounds 15] [--threads 2]
 
 Every contender runs in its own process, with the same initial weights and rows. The benchmark first checks that all
 compute the same losses of three steps, or the same predictions. Then they take turns, in a random order each round: one
@@ -29,7 +29,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
-from peers_case import RULES, TRAINED, USED, Absent, Case
+from peers_case import RULES, TABLES, TRAINED, USED, Absent, Case
 from peers_worker import Worker
 
 try:
@@ -49,6 +49,7 @@ CONTENDERS = {  # all must compute the same as the first
     "bare": ("bare NumPy", "peers_ours.Bare"),
 }
 OURS = ("numpy", "native")
+KNOWS_TABLES = ("numpy", "native", "torch", "compiled")
 ABSTAIN = {"train": ("onnx", "bare"), "predict": ("scan",)}
 WHOLE = ("ours", "numpy_engine", "bare", "sklearn", "torch", "jax")  # functions of peers_xor.py
 SLOW = 5.0  # seconds: a whole job that takes longer is run only three times
@@ -108,6 +109,8 @@ class Bench:
         """Send the case to all; yield those that compute the same as the first, and note why others do not."""
         expected = None
         for name in self.names(case.job):
+            if case.recipe and name not in KNOWS_TABLES:
+                continue
             worker = self.workers[name]
             answer = worker.ask("load", case) or worker.ask("check")
             if isinstance(answer, str):
@@ -141,6 +144,16 @@ class Bench:
                 peaks += rounds.peak
         if peaks:
             print(f"\nFMA peak, {self.arguments.threads} threads: {spread(peaks, '.0f')} GFLOP/s.", end="")
+        self.end()
+
+    def tables(self) -> None:
+        """Print the table of training steps of networks for tables: 64 columns, three layers of 256, 10 classes."""
+        names = [name for name in self.workers if name in KNOWS_TABLES]
+        head(["network", "batch", *(CONTENDERS[name][0] for name in names), "native / best peer"])
+        for recipe in TABLES:
+            case = Case("train", (64, 256, 256, 256, 10), 256, self.arguments.threads, "Adam", 8192, recipe)
+            rounds = self.run(case)
+            row([recipe, case.batch, *(figure(rounds.us.get(name)) for name in names), rounds.ratio()])
         self.end()
 
     def predict(self) -> None:
@@ -240,15 +253,15 @@ def contenders(text: str) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("jobs", nargs="*", metavar="job", help="train, predict, xor; by default all three")
+    parser.add_argument("jobs", nargs="*", metavar="job", help="train, tables, predict, xor; by default all")
     parser.add_argument("--networks", type=numbers, default=range(len(TRAINED)), help="networks to train, such as 0,3")
     parser.add_argument("--contenders", type=contenders, default=list(CONTENDERS), help=",".join(CONTENDERS))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--slice", type=float, default=0.25, help="seconds of a measurement; at least three steps")
     arguments = parser.parse_args()
-    jobs = arguments.jobs or ["train", "predict", "xor"]
-    if unknown := set(jobs) - {"train", "predict", "xor"}:
+    jobs = arguments.jobs or ["train", "tables", "predict", "xor"]
+    if unknown := set(jobs) - {"train", "tables", "predict", "xor"}:
         parser.error(f"no job {', '.join(unknown)}")
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(arguments.threads)  # the contenders read it when they are imported
@@ -259,6 +272,8 @@ def main() -> None:
         bench = Bench(workers, arguments)
         if "train" in jobs:
             bench.train()
+        if "tables" in jobs:
+            bench.tables()
         if "predict" in jobs:
             bench.predict()
     if "xor" in jobs:

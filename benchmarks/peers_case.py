@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["RULES", "TRAINED", "USED", "Absent", "Case", "Slice"]
+__all__ = ["RULES", "TABLES", "TRAINED", "USED", "Absent", "Case", "Slice"]
 
 RULES = {"SGD": 1e-3, "Adam": 1e-4}  # optimizers and their learning rates
 TRAINED = (  # sizes, rows in a batch, rows in total
@@ -17,6 +17,7 @@ TRAINED = (  # sizes, rows in a batch, rows in total
     ((3072, 1024, 1024, 10), 256, 1024),
     ((1024, 2048, 2048, 2048, 10), 1024, 3072),
 )
+TABLES = ("realmlp", "tabm")  # networks for tables, of peers_tables.py
 USED = ((10, 64, 64, 1), (784, 512, 512, 10))  # for prediction
 
 
@@ -47,6 +48,7 @@ class Case:
     threads: int
     rule: str = "SGD"
     rows: int = 0
+    recipe: str = ""  # one of TABLES, or a plain network
 
     def __post_init__(self) -> None:
         rng, rows = np.random.default_rng(0), self.rows or self.batch

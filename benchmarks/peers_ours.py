@@ -2,6 +2,7 @@
 
 import numpy as np
 from peers_case import Case
+from peers_tables import ours
 
 import fullyconnected as fc
 from fullyconnected.training.run import Run
@@ -16,6 +17,13 @@ class NumPy:
     engine = "numpy"
 
     def __init__(self, case: Case) -> None:
+        if case.recipe:
+            self.net, how = ours(case)
+            loss = fc.SoftmaxCrossEntropy(label_smoothing=0.1 if case.recipe == "realmlp" else 0.0)
+            optimizer = how.pop("optimizer")
+            settings = FitSettings(batch_size=case.batch, engine=self.engine, **how)
+            self.run = Run(self.net, case.x, case.t, loss, optimizer, settings)
+            return
         self.net = fc.mlp(case.sizes, "sigmoid" if case.xor else "relu", "sigmoid" if case.xor else None)
         self.net.set_weights([array for pair in zip(case.W, case.b, strict=True) for array in pair])
         if case.job == "train":

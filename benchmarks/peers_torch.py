@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from peers_case import Case
+from peers_tables import theirs
 from torch import nn
 from torch.nn import functional as F
 
@@ -17,6 +18,9 @@ class Eager:
     def __init__(self, case: Case) -> None:
         torch.set_num_threads(case.threads)
         self.case, self.x, self.t = case, torch.from_numpy(case.x), torch.from_numpy(case.t)
+        if case.recipe:
+            self.model, self.loss, self.optimizer, self.x = theirs(case)
+            return
         layers: list[nn.Module] = []
         for W, b in zip(case.W, case.b, strict=True):
             dense = nn.Linear(*W.shape)
@@ -53,6 +57,9 @@ class Compiled(Eager):
     def __init__(self, case: Case) -> None:
         super().__init__(case)
         torch._dynamo.reset()
+        if case.recipe:  # the model and its loss, and the fused optimizer, as its users would
+            self.compiled = torch.compile(lambda x, t: self.loss(self.model(x), t), fullgraph=True, dynamic=False)
+            return
         self.theta = {name: p.detach() for name, p in self.model.named_parameters()}
         self.apart = case.rule == "Adam" and sum(p.numel() for p in self.theta.values()) > 100_000
         self.moments = [{name: torch.zeros_like(p) for name, p in self.theta.items()} for _ in "mv"]
@@ -83,6 +90,13 @@ class Compiled(Eager):
         return value, None
 
     def train(self, order: np.ndarray) -> float:
+        if self.case.recipe:
+            for rows in torch.from_numpy(order).split(self.case.batch):
+                loss = self.compiled(self.x.index_select(0, rows), self.t.index_select(0, rows))
+                self.optimizer.zero_grad()
+                loss.backward()
+                self.optimizer.step()
+            return loss.item()
         with torch.no_grad():
             for rows in torch.from_numpy(order).split(self.case.batch):
                 loss, gradient = self.compiled(self.theta, self.moments, self.count, self.x, self.t, rows)
