@@ -518,3 +518,22 @@ class TestEnsembles:
         for tensor in net.program.state_tensors:
             expected = self.golden[f"norm/{place}/{tensor.letter}"].reshape(k, n)
             np.testing.assert_allclose(tensor.of(net.state), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("kind", ["pbld", "plr", "pl"])
+def test_embedding_of_columns(kind, engine):
+    """Those of "plr" and "pl" are of the package of their paper: golden/make_embeddings.py writes them."""
+    if not fc.engines()[engine].available:
+        pytest.skip("the native engine is not built")
+    golden = load_file(Path(__file__).parent / "golden" / "embeddings.safetensors")
+    x, y, dy = golden["x"], golden[f"{kind}/y"], golden["dy"]
+    net = fc.Network([fc.PeriodicEmbedding(3, 5, 4, kind)], dtype=np.float64)
+    for tensor in net.program.tensors:
+        tensor.of(net.theta)[...] = golden[f"{kind}/{tensor.letter}"]
+    np.testing.assert_allclose(net.predict(x, engine=engine), y, rtol=1e-10, atol=1e-10)
+    g = net.gradients(x, y - dy * len(x), fc.HalfSquaredError(), engine=engine)  # whose derivative by y is dy
+    np.testing.assert_allclose(g.x, golden[f"{kind}/dx"], rtol=1e-9, atol=1e-9)
+    for tensor in net.program.tensors:
+        ours = tensor.of(g.theta)
+        np.testing.assert_allclose(ours, golden[f"{kind}/d{tensor.letter}"], rtol=1e-9, atol=1e-9, err_msg=tensor.name)

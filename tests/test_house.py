@@ -74,7 +74,7 @@ INSIDE = {
         "batches",
     ],
     "layers": [
-        *("widths", "dense", "dropout", "factors", "norm", "residual", "scaling", "categories", "columns"),
+        *("widths", "dense", "dropout", "factors", "periodic", "norm", "residual", "scaling", "categories", "columns"),
         *("members", "__init__"),
     ],
     "program": ["plain", "sources", "description", "program", "guard", "workspace", "adapting", "data", "summary"],
@@ -83,6 +83,7 @@ INSIDE = {
             "digits",
             "names",
             "copies",
+            "columns",
             "expression",
             "evaluation",
             "notation",

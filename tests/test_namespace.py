@@ -23,13 +23,13 @@ from fullyconnected.optimizers import OPTIMIZERS
 from fullyconnected.program.workspace import Workspace
 
 ENTRYWISE = {
-    "abs", "add", "copysign", "divide", "equal", "exp", "expm1", "greater", "greater_equal", "heaviside",
-    "less", "log1p", "logaddexp", "maximum", "minimum", "multiply", "negative", "reciprocal", "sign", "sqrt",
-    "subtract", "tanh",
+    "abs", "add", "copysign", "cos", "divide", "equal", "exp", "expm1", "greater", "greater_equal", "heaviside",
+    "less", "log1p", "logaddexp", "maximum", "minimum", "multiply", "negative", "reciprocal", "rint", "sign", "sin",
+    "sqrt", "subtract", "tanh",
 }  # fmt: skip
-OTHERS = {"array", "clip", "copyto", "full", "vdot"}
+OTHERS = {"array", "clip", "copyto", "full", "matmul", "vdot"}
 SHORT_LIST = ENTRYWISE | OTHERS
-METHODS = {"argmax", "dot", "fill", "max", "put", "reshape", "sum", "take"}
+METHODS = {"argmax", "dot", "fill", "max", "put", "reshape", "sum", "take", "transpose"}
 
 SOURCE = Path(fc.__file__).parent
 MATHEMATICS = [
@@ -107,6 +107,9 @@ class Device:
         view = self.memory.reshape(*shape)
         assert np.shares_memory(view, self.memory), "a reshape that copies"
         return Device(view)
+
+    def transpose(self, *axes):
+        return Device(self.memory.transpose(*axes))
 
     def fill(self, value):
         self.memory.fill(bare(value))
@@ -215,6 +218,13 @@ class Namespace:
         memory = None if out is None else target(out, a.shape)
         return Device(np.clip(a.memory, bare(a_min), bare(a_max), out=memory))
 
+    def matmul(self, a, b, out):
+        memory = target(out, (*a.shape[:-1], b.shape[-1]))
+        if memory.shape != (*a.shape[:-1], b.shape[-1]) or not memory.flags.c_contiguous:
+            raise ValueError("the out of a product is contiguous, and of the product's own shape")
+        np.matmul(a.memory, b.memory, out=memory)
+        return out
+
     def vdot(self, a, b):
         return Device(np.asarray(np.vdot(a.memory, bare(b))))
 
@@ -284,7 +294,7 @@ def test_a_step_runs_on_a_namespace_that_has_the_short_list_alone(layer, dtype):
         if block.comes_last:
             examples = list(LAYERS.classes[layer].examples(2))
             layers = [fc.Dense(3, 2, activation), examples[i % len(examples)]]
-        net = fc.Network([*layers, *([] if block.comes_last else [fc.Dense(3, 2)])], dtype=dtype, seed=0)
+        net = fc.Network([*layers, *([] if block.comes_last else [fc.Dense(layers[-1].n_out, 2)])], dtype=dtype, seed=0)
         x = net.layers[0].example_rows(rng, 4)
         t = loss.encode_targets(loss.example_targets(rng, 4, 2), 2)
         how = {"weights": rng.uniform(0.5, 2, 4) if i % 2 else None, "l2": 0.1 * (i % 3), "train": i % 5 > 0}

@@ -111,8 +111,10 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
         op.setting = spec.setting, op.scale = spec.scale, op.momentum = spec.momentum;
         op.factor = (T)spec.factor;
         op.bias = spec.bias;
-        op.first = {spec.first_at, spec.first_size, spec.first_lr, spec.first_decay, 0, 0, spec.hidden};
-        op.second = {spec.second_at, spec.second_size, spec.second_lr, spec.second_decay, 0, 0, false};
+        Part* parts[] = {&op.first, &op.second, &op.third, &op.fourth};
+        for (size_t i = 0; i < spec.sizes.size(); i++)
+            *parts[i] = {spec.at[i], spec.sizes[i], spec.lr[i], spec.decay[i], 0, 0, spec.hidden && i == 0};
+        op.frequencies = spec.frequencies, op.phases = spec.phases, op.rectified = spec.rectified;
         op.layer = spec.layer, op.partner = spec.partner;
         op.clip = spec.clip, op.missing = spec.missing;
         op.levels = spec.levels;
@@ -129,6 +131,10 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
         if (op.kind == Kind::layer_norm || (trains && (normalises || keeps)))
             op.kept = rows_of<T>(arena, rows, op.n_out);
         if (op.kind == Kind::parametric && trains) op.inner = rows_of<T>(arena, rows, op.n_out);
+        if (op.kind == Kind::periodic_embedding) {
+            op.kept = rows_of<T>(arena, op.n_in * (2 + op.n_out / op.n_in), rows);
+            if (trains) op.inner = rows_of<T>(arena, op.n_in * 2 * op.frequencies, rows);
+        }
         if (normalises) op.rate = arena.take<T>(std::max(rows, op.n_in));
         if (op.kind == Kind::batch_norm)
             op.running_mean = state + spec.state_at, op.running_var = op.running_mean + op.n_in;
@@ -189,7 +195,7 @@ void place_slots(const Run<T>& run, std::vector<Operation<T>>& operations) {
     ptrdiff_t m_at = 0, v_at = 0;
     for (Operation<T>& op : operations) {
         op.first.hidden = op.first.hidden && run.optimizer.rule == Rule::muon;
-        for (Part* part : {&op.first, &op.second}) {
+        for (Part* part : {&op.first, &op.second, &op.third, &op.fourth}) {
             const Rule rule = (part->hidden ? run.optimizer : run.rest).rule;
             const bool has_m = rule == Rule::adam, has_v = rule != Rule::sgd && rule != Rule::none;
             part->m_at = has_m ? m_at : part->at, part->v_at = has_v ? v_at : part->at;
@@ -330,8 +336,8 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
         }
         if (op.kind == Kind::dense)
             products = std::max(products, (double)batch_size * (double)op.n_in * (double)op.n_out);
-        numbers = std::max(numbers, batch_size * std::max(op.n_in, op.n_out));
-        for (const Part& part : {op.first, op.second})
+        numbers = std::max(numbers, batch_size * std::max({op.n_in, op.n_out, op.n_in * op.frequencies}));
+        for (const Part& part : {op.first, op.second, op.third, op.fourth})
             if (learns(part)) parts_.push_back(part);
     }
     run_.parts = parts_.data();
@@ -389,7 +395,8 @@ void Trainer<T>::run(const int64_t* order, ptrdiff_t n, const double* rates, con
 template <class T>
 Predictor<T>::Predictor(std::vector<OpSpec> ops, ptrdiff_t n_in, const T* theta, T* state)
     : kernels_(best_kernels()), ops_(std::move(ops)), state_(state) {
-    for (const OpSpec& op : ops_) products_ += (double)std::max(op.first_size, op.n_in);
+    for (const OpSpec& op : ops_)
+        products_ += (double)(op.sizes.empty() ? op.n_in : std::max(op.sizes.front(), op.n_in));
     prediction_.n_operations = (int)ops_.size();
     prediction_.theta = theta;
     prediction_.n_in = n_in;

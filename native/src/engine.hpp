@@ -25,9 +25,11 @@ struct OpSpec {
     ptrdiff_t n_in, n_out;
     double setting, scale, momentum, factor;
     bool bias;
-    ptrdiff_t first_at, first_size, second_at, second_size;  // in theta
-    double first_lr, second_lr, first_decay, second_decay;   // factors
-    bool hidden;                                             // whether the first is a hidden matrix
+    std::vector<ptrdiff_t> at, sizes;  // of its parameters, in theta
+    std::vector<double> lr, decay;     // factors of theirs
+    bool hidden;                       // whether the first is a hidden matrix
+    ptrdiff_t frequencies;
+    bool phases, rectified;  // of periodic_embedding
     ptrdiff_t state_at;
     int layer, partner;
     std::vector<double> means, scales;

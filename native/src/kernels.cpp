@@ -25,6 +25,8 @@ bool evaluate(const char* name, const T* x, T* y, ptrdiff_t n) {
     if (same(name, "sigmoid")) return apply([](V<T> v) { return sigmoid<T>(v); });
     if (same(name, "softplus")) return apply([](V<T> v) { return softplus<T>(v); });
     if (same(name, "erf")) return apply([](V<T> v) { return erf<T>(v); });
+    if (same(name, "sine_of_turns")) return apply([](V<T> v) { return wave<T>(v).sine; });
+    if (same(name, "cosine_of_turns")) return apply([](V<T> v) { return wave<T>(v).cosine; });
     if (same(name, "normal_cdf")) return apply([](V<T> v) { return normal<T>(v).cdf; });
     return false;
 }

@@ -15,7 +15,10 @@ struct ThreadPool;
     X(dropout)      \
     X(layer_norm)   \
     X(batch_norm)   \
-    X(save) X(add) X(standardize) X(rescale) X(scale) X(parametric) X(one_hot) X(embedding) X(select) X(concatenate)
+    X(save)         \
+    X(add)          \
+    X(standardize)  \
+    X(rescale) X(scale) X(parametric) X(periodic_embedding) X(one_hot) X(embedding) X(select) X(concatenate)
 
 // Functions of each number separately. kept: forward keeps f'(z), because it cannot be computed from y.
 #define FC_FUNCTIONS(X)  \
@@ -86,7 +89,10 @@ struct Operation {
     double momentum;        // BatchNorm's
     T factor;               // of Dense, on x W
     bool bias;
-    Part first, second;             // W and b, or gamma and beta; s or a
+    Part first, second;             // W and b, or gamma and beta; s or a; w, and phi or W
+    Part third, fourth;             // of PeriodicEmbedding: W and b, or b
+    ptrdiff_t frequencies;          // its number of waves of a column
+    bool phases, rectified;         // whether it has phi, and gives the columns, too; whether negative outputs become 0
     T *running_mean, *running_var;  // BatchNorm's running state
     const double *means, *scales;   // Standardize's and Rescale's constants
     bool clip, missing;             // Standardize's
@@ -100,7 +106,7 @@ struct Operation {
 
     Rows<T> x, y, dy, dx;  // dx.data is null if no gradient is wanted; the y of a save is its x
     Rows<T> kept;          // f'(z), the normalised rows, dropout's mask, or the gradient that skips a block
-    Rows<T> inner;         // f(x) of Parametric
+    Rows<T> inner;         // f(x) of Parametric; the cosines and sines of PeriodicEmbedding, a row for each wave
     T* rate;               // 1 / standard deviation: of each row (LayerNorm) or column (BatchNorm)
     bool derivative_done;  // the next operation multiplies dy by f'(z) and computes the gradient of b
 };

@@ -83,7 +83,17 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
     rules = [name for name, cls in OPTIMIZERS.classes.items() if issubclass(cls, fc.Optimizer)]
 
     def layer(draw: Any, n: int, inside: int) -> fc.Layer:
-        others = ["activation", "dropout", "layer_norm", "batch_norm", "residual", "rescale", "scale", "parametric"]
+        others = [
+            "activation",
+            "dropout",
+            "layer_norm",
+            "batch_norm",
+            "residual",
+            "rescale",
+            "scale",
+            "parametric",
+            "periodic_embedding",
+        ]
         kind = draw(st.sampled_from(["dense"] * 4 + others))
         match kind:
             case "activation":
@@ -96,6 +106,9 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
                 return fc.BatchNorm(n_in=n)
             case "parametric":
                 return fc.Parametric(draw(activations.filter(bool)), n_in=n)
+            case "periodic_embedding" if n <= 3:
+                kind = draw(st.sampled_from(["pbld", "plr", "pl"]))
+                return fc.PeriodicEmbedding(n, draw(st.integers(1, 2)), 2, kind, sigma=0.5)
             case "scale":
                 return fc.Scale(n)
             case "rescale":

@@ -88,7 +88,7 @@ class TestTheSharesAddUp:
             found.add(name.rpartition(".")[2])
 
         check()
-        assert found == {"W", "b", "gamma", "beta", "s", "a", "x"}
+        assert found == {"W", "b", "gamma", "beta", "s", "a", "w", "phi", "x"}
 
     @pytest.mark.usefixtures("everything")
     @pytest.mark.parametrize("train", [False, True])

@@ -24,7 +24,7 @@ def altered(thing):
         if each.name == "activation":
             changes["activation"] = altered(ACTIVATIONS.build("leaky_relu"))
         elif each.name == "kind":
-            changes["kind"] = "mini"
+            changes["kind"] = {"tabm": "mini", "pbld": "plr"}[value]
         elif isinstance(value, bool):
             changes[each.name] = not value
         elif isinstance(value, float):

@@ -3,6 +3,7 @@
 
 #include "activations.hpp"
 #include "optimizers.hpp"
+#include "periodic.hpp"
 #include "product.hpp"
 #include "random.hpp"
 
@@ -233,6 +234,11 @@ void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const O
     if (op.kind == Kind::dense) return dense_forward(context, op, theta, rows);
     if (op.raw) return;                                                 // its y is there since rows were gathered
     if (op.kind == Kind::save || op.kind == Kind::concatenate) return;  // y is x
+    if (op.kind == Kind::periodic_embedding) {
+        if (context.begins(rows * op.n_in * op.frequencies >= enough_numbers))
+            periodic_forward(op, theta, rows, context.part(op.n_in, 1));
+        return;
+    }
     if (!context.begins(rows * op.n_in >= enough_numbers)) return;
     if (op.kind == Kind::batch_norm) return batch_norm_forward(op, theta, rows, context.part(op.n_in, lanes<T>), train);
     const Range r = context.part(rows, 1);
@@ -495,6 +501,11 @@ void backward(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& r
     const bool shared = rows * op.n_in >= enough_numbers;
     if (op.kind == Kind::batch_norm) {
         if (context.begins(shared)) batch_norm_backward(op, run, rows, context.part(op.n_in, lanes<T>));
+        return;
+    }
+    if (op.kind == Kind::periodic_embedding) {
+        if (context.begins(rows * op.n_in * op.frequencies >= enough_numbers))
+            periodic_backward(op, run.theta, run.gradient, rows, context.part(op.n_in, 1));
         return;
     }
     if (op.kind == Kind::layer_norm && context.begins(shared))

@@ -221,7 +221,7 @@ bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_
         if (context.begins(false) && !stopped(&run.stop))
             for (int i = 0; i < run.n_operations; i++) {
                 const Operation<T>& op = run.operations[i];
-                const Part parts[2] = {op.first, op.second};
+                const Part parts[] = {op.first, op.second, op.third, op.fourth};
                 for (const Part& part : parts)
                     if (part.size && part.lr_factor != 0 && !part.hidden &&
                         (op.kind != Kind::dense || part.at != op.first.at)) {

@@ -55,6 +55,7 @@ class Case:
 
     def _layers(self) -> Iterator[Layer]:
         activation: ActivationFunction = ACTIVATIONS.build(self.activation)
+        width = WIDTH
         if self.layer == Dense.name and self.weighted:  # half of the networks adapt to the rows and their weights
             yield Dense(N_IN, WIDTH, activation, init="unit_variance", bias_init="he+5", parametrization="ntk")
         elif self.layer == Dense.name:
@@ -73,8 +74,9 @@ class Case:
             return
         else:
             yield Dense(N_IN, WIDTH, activation)
-            yield self._example(WIDTH)
-        yield Dense(WIDTH, self.n_out)
+            yield (layer := self._example(WIDTH))
+            width = int(layer.n_out or 0)
+        yield Dense(width, self.n_out)
 
     def _example(self, n: int) -> Layer:
         return [*LAYERS.classes[self.layer].examples(n)][self.example]

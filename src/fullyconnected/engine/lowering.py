@@ -40,6 +40,7 @@ OPERATIONS_HERE = dict.fromkeys(("activation", "add", "scale", "parametric"), _N
     "embedding": {"levels": "levels"},
     "select": {"columns": "columns"},
     "concatenate": _NONE,
+    "periodic_embedding": {name: name for name in ("frequencies", "phases", "rectified")},
 }
 ACTIVATIONS_HERE = dict.fromkeys(
     ("identity", "relu", "gelu", "silu", "mish", "softplus", "sigmoid", "tanh", "exp", "softmax"), _NONE
@@ -85,14 +86,10 @@ class OpSpec(NamedTuple):
     momentum: float = 0.0
     factor: float = 1.0
     bias: bool = False
-    first_at: int = 0
-    first_size: int = 0
-    second_at: int = 0
-    second_size: int = 0
-    first_lr: float = 1.0
-    second_lr: float = 1.0
-    first_decay: float = 0.0
-    second_decay: float = 0.0
+    at: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()
+    lr: tuple[float, ...] = ()
+    decay: tuple[float, ...] = ()
     state_at: int = 0
     hidden: bool = False
     partner: int = -1
@@ -104,6 +101,9 @@ class OpSpec(NamedTuple):
     raw: bool = False  # whether it reads the rows as they are given, and of them these columns; all, if there are none
     columns: tuple[int, ...] = ()
     reads: tuple[int, ...] = ()  # the operations whose outputs it reads; none of them if it reads the rows
+    frequencies: int = 0
+    phases: bool = False
+    rectified: bool = False
 
 
 class LossSpec(NamedTuple):
@@ -186,25 +186,18 @@ def _operation(op: Operation, partner: int) -> OpSpec:
         raise Unsupported(f"it does not work on copies of rows ({op.name})")
     function, settings = _function(op)
     settings |= {name: getattr(op.layer, key) for name, key in here.items()}
-    first, second = (*((tensor.part.start, math.prod(tensor.shape)) for tensor in op.params), (0, 0), (0, 0))[:2]
     params = [tensor.param for tensor in op.params]
-    lr = (*(param.lr_factor for param in params), 1.0, 1.0)
-    decay = (*(param.decay_factor * param.decays for param in params), 0.0, 0.0)
     return OpSpec(
         op.kind,
         function,
         op.n_in,
         op.n_out,
         **settings,
-        bias=op.kind == "dense" and second[1] > 0,
-        first_at=first[0],
-        first_size=first[1],
-        second_at=second[0],
-        second_size=second[1],
-        first_lr=lr[0],
-        second_lr=lr[1],
-        first_decay=decay[0],
-        second_decay=decay[1],
+        bias=op.kind == "dense" and len(params) > 1,
+        at=tuple(tensor.part.start for tensor in op.params),
+        sizes=tuple(math.prod(param.shape) for param in params),
+        lr=tuple(param.lr_factor for param in params),
+        decay=tuple(param.decay_factor * param.decays for param in params),
         hidden=op.kind == "dense" and params[0].is_hidden,
         state_at=op.state[0].part.start if op.state else 0,
         layer=op.number,

@@ -16,6 +16,7 @@ from fullyconnected.layers.members import (
     SharedDense,
 )
 from fullyconnected.layers.norm import BatchNorm, LayerNorm
+from fullyconnected.layers.periodic import PeriodicEmbedding
 from fullyconnected.layers.residual import Add, Residual
 from fullyconnected.layers.scaling import Rescale, Standardize
 
@@ -34,6 +35,7 @@ __all__ = [
     "Members",
     "OneHot",
     "Parametric",
+    "PeriodicEmbedding",
     "Rescale",
     "Residual",
     "Scale",
@@ -47,7 +49,7 @@ LAYERS = Registry(
     Layer,
     (
         *(Dense, Activation, Dropout, LayerNorm, BatchNorm, Residual, Standardize, Rescale, Scale, Parametric),
-        *(OneHot, Embedding, Columns, Members),
+        *(PeriodicEmbedding, OneHot, Embedding, Columns, Members),
     ),
 )
 

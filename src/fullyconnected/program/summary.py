@@ -73,6 +73,16 @@ def _standardized(layer: Any) -> str:
     return f"{z}; and where x is missing" if layer.missing else z
 
 
+def _periodic(layer: Any) -> str:
+    angle = "2 pi x w" + " + phi" * layer.phases
+    linear = f"cos({angle}) W + b" if layer.phases else f"[cos({angle}), sin({angle})] W + b"
+    return (
+        f"[x, {linear}] of each column"
+        if layer.phases
+        else f"{f'max({linear}, 0)' if layer.rectified else linear} of each column"
+    )
+
+
 # By the operation's kind; an operation that is not here is shown as the repr of its layer.
 FORMULAS: dict[str, Callable[[Any], str]] = {
     "dense": lambda layer: _applied(layer.activation, f"{_product(layer)} + b" if layer.bias else _product(layer)),
@@ -90,6 +100,7 @@ FORMULAS: dict[str, Callable[[Any], str]] = {
     "add": lambda layer: "x + F(x)",
     "scale": lambda layer: "s x",
     "parametric": lambda layer: f"x + a ({_applied(layer.activation, 'x')} - x)",
+    "periodic_embedding": _periodic,
     "standardize": _standardized,
     "rescale": lambda layer: "mean + scale x",
     "one_hot": lambda layer: "1 where x is the column's number",
@@ -122,6 +133,14 @@ def _shared(layer: Any) -> Work:
     return Work(forward, forward, params + products, layer.n_in)
 
 
+def _waves(layer: Any) -> Work:
+    """Count a sine or a cosine as one."""
+    n, given, size = layer.linear
+    waves, linear, outputs = n * layer.frequencies, 2 * n * given * size, n * size
+    forward = 4 * waves + linear + outputs  # x w, 2 pi, and phi and a cosine, or a cosine and a sine
+    return Work(forward, forward, 6 * waves + 2 * linear + outputs, 2 * waves)
+
+
 def _each(*flops: int) -> Callable[[Any], Work]:
     """Return a function that gives the work of a layer with so many FLOPs for each unit."""
     return lambda layer: Work(*(layer.n_out * n for n in flops))
@@ -142,6 +161,7 @@ WORK: dict[str, Callable[[Any], Work]] = {
     "add": _each(1, 1, 0, 0),
     "scale": _each(1, 1, 2, 1),
     "parametric": _each(3, 3, 2, 3),
+    "periodic_embedding": _waves,
     "standardize": lambda layer: Work(
         *(layer.n_in * flops for flops in ((7, 7, 0, 4) if layer.clip else (2, 2, 0, 1)))  # a square root is one
     ),

@@ -33,6 +33,23 @@ class NumPy(Notation):
         "wide": ("{0}.reshape(-1, {1}.size)", WHOLE),
         "narrow": ("{0}.reshape(-1, {1}.shape[1])", WHOLE),
         "flat": ("{0}.reshape(-1)", WHOLE),
+        "each_row": ("{0}.T[:, :, None]", WHOLE),
+        "each_own": ("{0}[:, None]", WHOLE),
+        "joined": ("np.concatenate([{0}, {1}], axis=2)", WHOLE),
+        "first_half": ("{0}[:, :, : {0}.shape[2] // 2]", WHOLE),
+        "second_half": ("{0}[:, :, {0}.shape[2] // 2 :]", WHOLE),
+        "each": ("{0} @ {1}", MULTIPLIED),
+        "each_back": ("{0} @ {1}.transpose(0, 2, 1)", MULTIPLIED),
+        "each_outer": ("{0}.transpose(0, 2, 1) @ {1}", MULTIPLIED),
+        "of_rows": ("{0}.sum(axis=1)", WHOLE),
+        "of_waves": ("{0}.sum(axis=2).T", WHOLE),
+        "rows_of": ("{0}.transpose(1, 0, 2).reshape({0}.shape[1], -1)", WHOLE),
+        "rows_beside": (
+            "np.concatenate([{0}.T[:, :, None], {1}], axis=2).transpose(1, 0, 2).reshape(len({0}), -1)",
+            WHOLE,
+        ),
+        "back_to": ("{0}.reshape({1}.shape[1], len({1}), -1).transpose(1, 0, 2)[:, :, -{1}.shape[2] :]", WHOLE),
+        "back_beside": ("{0}[:, :: {0}.shape[1] // {1}.shape[1]]", WHOLE),
     }
 
     def name(self, name: Name) -> str:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fullyconnected.core.arrays import Shape
+from fullyconnected.symbolic.columns import COLUMNS
 from fullyconnected.symbolic.copies import COPIES
 from fullyconnected.symbolic.digits import decimal, place, shown
 from fullyconnected.symbolic.expression import (
@@ -51,6 +52,7 @@ P = TypeVar("P")
 
 _erfc: Callable[[Any], Any] = np.vectorize(math.erfc, otypes=[np.float64])
 
+LAID_OUT = {**COPIES, **COLUMNS}
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -60,6 +62,8 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 }
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "exp": np.exp,
+    "cos": np.cos,
+    "sin": np.sin,
     "expm1": np.expm1,
     "log": np.log,
     "softplus": lambda z: np.logaddexp(z, 0),
@@ -76,7 +80,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "pick": lambda z, t: np.take_along_axis(z, t[:, None], 1),
     "isnan": lambda x: np.isnan(x).astype(np.asarray(x).dtype),
     "beside": lambda *parts: np.concatenate(parts, axis=1),
-    **{name: function.value for name, function in COPIES.items()},
+    **{name: function.value for name, function in LAID_OUT.items()},
 }
 
 
@@ -167,8 +171,8 @@ def shape_of(node: Expression, values: Values) -> Shape:
             return (shape_of(operand, values)[0], len(columns))
         case Placed(operand, _, n):
             return (shape_of(operand, values)[0], n)
-        case Call(function, operands) if function in COPIES and not isinstance(node, Opaque):
-            return COPIES[function].shape(*(shape_of(operand, values) for operand in operands))
+        case Call(function, operands) if function in LAID_OUT and not isinstance(node, Opaque):
+            return LAID_OUT[function].shape(*(shape_of(operand, values) for operand in operands))
     shapes = [shape_of(part, values) for part in sides(node)]
     return np.broadcast_shapes(*shapes) if shapes else ()
 
@@ -223,8 +227,8 @@ def entry(node: Expression, at: Shape, values: Values) -> Expression:
             return entry(operand, (at[0], columns[at[1]]), values)
         case Placed(operand, columns, _):
             return entry(operand, (at[0], columns.index(at[1])), values) if at[1] in columns else number(0)
-        case Call(function, operands) if function in COPIES and not isinstance(node, Opaque):
-            terms = COPIES[function].terms(at, *(shape_of(operand, values) for operand in operands))
+        case Call(function, operands) if function in LAID_OUT and not isinstance(node, Opaque):
+            terms = LAID_OUT[function].terms(at, *(shape_of(operand, values) for operand in operands))
             return _added(
                 terms, lambda term: chain("*", [entry(operands[which], place, values) for which, place in term])
             )

@@ -15,6 +15,7 @@ from typing import Any
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.wording import printable
+from fullyconnected.symbolic.columns import COLUMNS
 from fullyconnected.symbolic.copies import COPIES
 from fullyconnected.symbolic.digits import shown
 
@@ -24,7 +25,7 @@ __all__ = [
     "names_in", "number", "opaque", "sides", "total", "where", "with_names",
 ]  # fmt: skip
 
-MIXING = ("onehot", "indicator", "pick", "beside", *COPIES)  # functions that do not work on each entry alone
+MIXING = ("onehot", "indicator", "pick", "beside", *COPIES, *COLUMNS)  # functions that do not work on each entry alone
 TERMS = 8  # of a longer sum, only the first terms and the last are shown
 
 

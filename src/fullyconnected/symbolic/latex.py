@@ -6,7 +6,7 @@ from fullyconnected.symbolic.notation import ADDED, GREEK, MULTIPLIED, OVER, RAI
 
 __all__ = ["Latex", "latex", "latex_number"]
 
-COMMANDS = {"exp", "log", "tanh", "max", "Phi", "phi"}  # the functions that have one in LaTeX
+COMMANDS = {"exp", "cos", "sin", "log", "tanh", "max", "Phi", "phi"}  # the functions that have one in LaTeX
 
 
 class Latex(Notation):
@@ -29,6 +29,17 @@ class Latex(Notation):
         "own": (r"{0} \, {1}[m]", MULTIPLIED),
         "own_back": (r"{0} \, {1}[m]^{{T}}", MULTIPLIED),
         "own_outer": (r"{0}[m]^{{T}} \, {1}[m]", MULTIPLIED),
+        "joined": (r"\left[{0} \mid {1}\right]", WHOLE),
+        "first_half": (r"{0}[\cos]", WHOLE),
+        "second_half": (r"{0}[\sin]", WHOLE),
+        "each": (r"{0} \, {1}[j]", MULTIPLIED),
+        "each_back": (r"{0} \, {1}[j]^{{T}}", MULTIPLIED),
+        "each_outer": (r"{0}[j]^{{T}} \, {1}[j]", MULTIPLIED),
+        "of_rows": (r"\sum_{{i}} \left({0}\right)", RAISED),
+        "of_waves": (r"\sum_{{k}} \left({0}\right)", RAISED),
+        "rows_beside": (r"\left[{0} \mid {1}\right]", WHOLE),
+        "back_to": ("{0}[{1}]", WHOLE),
+        "back_beside": ("{0}[{1}]", WHOLE),
     }
 
     bar = r" \mid "

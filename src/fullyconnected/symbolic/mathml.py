@@ -11,6 +11,7 @@ __all__ = ["MINUS", "MathML", "mathml", "mathml_number"]
 MINUS = "\u2212"  # a hyphen is shorter than the minus sign of numbers
 BRACKETS = "<mrow><mo>(</mo>{0}<mo>)</mo></mrow>"
 OF_M = "<mo>[</mo><mi>m</mi><mo>]</mo>"
+OF_J = "<mo>[</mo><mi>j</mi><mo>]</mo>"
 EXP = f"<mi>exp</mi>{BRACKETS}"
 
 
@@ -34,6 +35,17 @@ class MathML(Notation):
         "own": (f"{{0}}<mo>&#x2062;</mo>{{1}}{OF_M}", MULTIPLIED),
         "own_back": (f"{{0}}<mo>&#x2062;</mo><msup><mrow>{{1}}{OF_M}</mrow><mi>T</mi></msup>", MULTIPLIED),
         "own_outer": (f"<msup><mrow>{{0}}{OF_M}</mrow><mi>T</mi></msup><mo>&#x2062;</mo>{{1}}{OF_M}", MULTIPLIED),
+        "joined": ("<mo>[</mo>{0}<mo>|</mo>{1}<mo>]</mo>", WHOLE),
+        "first_half": ("{0}<mo>[</mo><mi>cos</mi><mo>]</mo>", WHOLE),
+        "second_half": ("{0}<mo>[</mo><mi>sin</mi><mo>]</mo>", WHOLE),
+        "each": (f"{{0}}<mo>&#x2062;</mo>{{1}}{OF_J}", MULTIPLIED),
+        "each_back": (f"{{0}}<mo>&#x2062;</mo><msup><mrow>{{1}}{OF_J}</mrow><mi>T</mi></msup>", MULTIPLIED),
+        "each_outer": (f"<msup><mrow>{{0}}{OF_J}</mrow><mi>T</mi></msup><mo>&#x2062;</mo>{{1}}{OF_J}", MULTIPLIED),
+        "of_rows": (f"<munder><mo>∑</mo><mi>i</mi></munder>{BRACKETS}", RAISED),
+        "of_waves": (f"<munder><mo>∑</mo><mi>k</mi></munder>{BRACKETS}", RAISED),
+        "rows_beside": ("<mo>[</mo>{0}<mo>|</mo>{1}<mo>]</mo>", WHOLE),
+        "back_to": ("{0}<mo>[</mo>{1}<mo>]</mo>", WHOLE),
+        "back_beside": ("{0}<mo>[</mo>{1}<mo>]</mo>", WHOLE),
     }
 
     bar = "<mo>|</mo>"
@@ -137,6 +149,7 @@ GREEK_LETTERS = {
     "gamma": "\N{GREEK SMALL LETTER GAMMA}",
     "rho": "\N{GREEK SMALL LETTER RHO}",
     "lambda": "λ",
+    "phi": "φ",
     "weight_decay": "decay",
 }
 

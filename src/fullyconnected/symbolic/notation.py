@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from fullyconnected.core.wording import span
 from fullyconnected.errors import ConfigError
+from fullyconnected.symbolic.columns import COLUMNS
 from fullyconnected.symbolic.copies import COPIES
 from fullyconnected.symbolic.expression import (
     Binary,
@@ -28,8 +29,11 @@ __all__ = ["ADDED", "GREEK", "LEVEL", "MULTIPLIED", "OVER", "RAISED", "SILENT", 
 COMPARED, ADDED, MULTIPLIED, SIGNED, RAISED, WHOLE = range(6)  # how tightly an operator binds
 # how tightly the operator of an operand has to bind, where that is not the least
 TIGHT = {"pick": WHOLE, "scaled": MULTIPLIED, "shifted": ADDED, "own": RAISED, "own_back": RAISED,
-         "own_outer": WHOLE}  # fmt: skip
-SILENT = ("copied", "wide", "narrow", "flat")  # how members' rows are laid out, which a formula need not say
+         "own_outer": WHOLE, "each": RAISED, "each_back": RAISED, "each_outer": WHOLE, "first_half": WHOLE,
+         "second_half": WHOLE, "back_to": WHOLE, "back_beside": WHOLE}  # fmt: skip
+MATRICES = (*COPIES, "each", "each_back", "each_outer")
+# how numbers of members or of columns are laid out, which a formula need not say
+SILENT = ("copied", "wide", "narrow", "flat", "each_row", "each_own", "rows_of")
 LEVEL = {"+": ADDED, "-": ADDED, "*": MULTIPLIED, "/": MULTIPLIED, "@": MULTIPLIED, "^": RAISED}
 OVER = {"units": "j", "rows": "i", "all": ""}
 SCALARS = {"lr", "beta", "epsilon", "rho", "weight_decay", "step", "alpha", "slope", "lambda", "delta", "q", "l2",
@@ -172,9 +176,9 @@ class Notation:
         if function in SILENT and not self.runs:
             return self.node(operands[0], True)
         least = TIGHT.get(function, COMPARED)
-        least = WHOLE if self.runs and function in COPIES else least
-        # the last operand is what each member has of its own
-        levels = [WHOLE if function in COPIES and i else least for i in range(len(operands))]
+        least = WHOLE if self.runs and function in (*COPIES, *COLUMNS) else least
+        # the last operand is what each member or column has of its own
+        levels = [WHOLE if function in MATRICES and i else least for i in range(len(operands))]
         written = [self.write(operand, level) for operand, level in zip(operands, levels, strict=True)]
         if function == "beside":
             written = [self.bar.join(written)]

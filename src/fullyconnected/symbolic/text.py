@@ -24,6 +24,17 @@ class Text(Notation):
         "own": ("{0} {1}[m]", MULTIPLIED),
         "own_back": ("{0} {1}[m]'", MULTIPLIED),
         "own_outer": ("{0}[m]' {1}[m]", MULTIPLIED),
+        "joined": ("[{0} | {1}]", WHOLE),
+        "first_half": ("{0}[cos]", WHOLE),
+        "second_half": ("{0}[sin]", WHOLE),
+        "each": ("{0} {1}[j]", MULTIPLIED),
+        "each_back": ("{0} {1}[j]'", MULTIPLIED),
+        "each_outer": ("{0}[j]' {1}[j]", MULTIPLIED),
+        "of_rows": ("sum_i({0})", WHOLE),
+        "of_waves": ("sum_k({0})", WHOLE),
+        "rows_beside": ("[{0} | {1}]", WHOLE),
+        "back_to": ("{0}[{1}]", WHOLE),
+        "back_beside": ("{0}[{1}]", WHOLE),
     }
 
     bar = " | "

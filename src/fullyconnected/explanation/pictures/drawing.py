@@ -355,6 +355,7 @@ SAID: dict[str, Callable[[Any, list[str]], str]] = {
     "activation": lambda op, _: str(op.layer.activation.name),
     "add": lambda *_: "+",
     "parametric": lambda op, _: f"parametric {op.layer.activation.name}",
+    "periodic_embedding": lambda op, _: f"waves, {op.layer.kind}",
     "scale": lambda _, names: f"* {names[0]}",
 }
 

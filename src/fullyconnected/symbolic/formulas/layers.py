@@ -1,5 +1,6 @@
 """The formulas of the layers, forward and backward."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,7 @@ W, B, MASK, SKIP, A, F = (Name(letter) for letter in ("W", "b", "m", "skip", "a"
 GAMMA, BETA, N, RATE, S = (Name(letter) for letter in ("gamma", "beta", "n", "rate", "s"))
 MEAN, VARIANCE, MOMENTUM = Name("running_mean"), Name("running_var"), Name("momentum")
 R, U, V = (Name(letter) for letter in "ruv")  # of an ensemble
+FREQUENCIES, PHI, V, E = (Name(letter) for letter in ("w", "phi", "v", "e"))
 OFFSET, SCALE, D, H = Name("mean"), Name("scale"), Name("d"), Name("h")
 
 
@@ -236,6 +238,56 @@ def _parametric(layer: Any, train: bool, rows: int) -> Both:
     )
 
 
+def _periodic(layer: Any, train: bool, rows: int) -> Both:
+    turn, w = number(2 * math.pi), call("each_own", FREQUENCIES)
+    angle = turn * call("each_row", X) * w + call("each_own", PHI) if layer.phases else turn * call("each_row", X) * w
+    cosine, sine = call("cos", angle), call("sin", angle)
+    waves = "Each column has waves of its own; 6.28 is 2 pi, a whole turn."
+    e = call("each", V, W) + call("each_own", B)
+    e = call("max", e, number(0)) if layer.rectified else e
+    linear = (
+        "For each column j, a product of its own turns waves into outputs"
+        + ", of which none is below 0" * layer.rectified
+    )
+    side = "The outputs of the columns stand side by side" + ", each behind its column itself." * layer.phases
+    de: Expression = call("back_to", DY, E)
+    de = de * (E > 0) if layer.rectified else de
+    dv = call("each_back", de, W)
+    if layer.phases:
+        dz: Expression = -(sine * dv)
+    else:
+        dz = call("second_half", dv) * call("first_half", V) - call("first_half", dv) * call("second_half", V)
+    dx: Expression = call("of_waves", turn * w * dz)
+    of_phi = Line("g.phi", call("of_rows", dz), "A phase is added in every row: its gradient is the sum over the rows.")
+    return Both(
+        [
+            Line("c.v", cosine if layer.phases else call("joined", cosine, sine), waves),
+            Line("c.e", e, f"{linear}."),
+            Line("y", call("rows_beside", X, E) if layer.phases else call("rows_of", E), side.removesuffix(".") + "."),
+        ],
+        [
+            Line("g.b", call("of_rows", de), "A bias is added in every row: its gradient is the sum over the rows."),
+            Line(
+                "g.W",
+                call("each_outer", V, de),
+                "As in a dense layer, for each column: waves times gradients of outputs.",
+            ),
+            *[of_phi] * layer.phases,
+            Line(
+                "g.w",
+                call("of_rows", turn * call("each_row", X) * dz),
+                "A frequency is multiplied by the column: its gradient is the column times that of the angle.",
+            ),
+            Line(
+                "dx",
+                dx + call("back_beside", DY, X) if layer.phases else dx,
+                "A column turns all of its waves, each by its frequency"
+                + (", and is an output itself." if layer.phases else "."),
+            ),
+        ],
+    )
+
+
 def _standardize(layer: Any, train: bool, rows: int) -> Both:
     of_data = "Constants of the data centre and scale each column; training does not change them."
     gone = call("isnan", X) > 0
@@ -338,6 +390,7 @@ LAYERS: dict[str, Callable[[Any, bool, int], Both]] = {
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
     "parametric": _parametric,
+    "periodic_embedding": _periodic,
     "standardize": _standardize,
     "scale": lambda *_: Both(
         [Line("y", S * X, "Each column has a learned factor.")],
