@@ -251,6 +251,21 @@ def test_each_matrix_of_a_stack_has_a_step_of_its_own():
     np.testing.assert_allclose(theta, wanted, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_members_of_a_stack_are_trained_as_networks_apart(engine):
+    """The loss is the mean of theirs: the gradients are smaller, which the step of a hidden matrix does not see."""
+    apart = [fc.mlp([6, 8, 7, 3], "tanh", dtype=np.float64, seed=i) for i in range(3)]
+    layers = [fc.Dense(6, 8, "tanh"), fc.Dense(8, 7, "tanh"), fc.Dense(7, 3)]
+    net = fc.Network([fc.Members(3, layers, kind="packed")], dtype=np.float64, seed=0)
+    net.theta = np.concatenate([np.ravel(each) for each in zip(*(one.get_weights() for one in apart), strict=True)])
+    rule = fc.Muon(0.02, weight_decay=0.1, rest=fc.SGD(0.3))
+    fit(net, rule, engine="auto" if engine == "native" else engine)
+    for one in apart:
+        fit(one, fc.Muon(0.02, weight_decay=0.1, rest=fc.SGD(0.1)), engine=engine)
+    for i, stack in enumerate(net.get_weights()):
+        np.testing.assert_allclose(stack, [one.get_weights()[i] for one in apart], rtol=0, atol=1e-12)
+
+
 def test_slots_are_those_of_each_rule():
     net = network()
     slots = new_slots(fc.Muon(), net.program, net.dtype)

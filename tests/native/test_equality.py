@@ -24,6 +24,7 @@ OPTIMIZERS = (
     fc.RMSProp(0.003),
     fc.Adam(0.003),
     fc.AdamW(0.003, weight_decay=0.1),
+    fc.Muon(0.01, weight_decay=0.1, rest=fc.AdamW(0.003)),
     fc.Adam(0.003, epsilon=1e-3, epsilon_hat=True),
 )
 LAYERS = {

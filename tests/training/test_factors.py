@@ -380,6 +380,35 @@ def test_factors_are_plain_values(like):
     hash(factors)
 
 
+@pytest.mark.parametrize("rule", [fc.AdamW(0.01, weight_decay=0.2), fc.Muon(0.02, weight_decay=0.1)], ids=repr)
+@pytest.mark.parametrize(
+    "factors",
+    [
+        fc.Factors(lr={"embedding": 0}),
+        fc.Factors(lr={"embedding": 0.1, "bias": 2}, weight_decay={"embedding": 3}),
+        fc.Factors(lr={"rest": 0, "embedding": 1}),
+        fc.Factors(lr={"embedding": 0, "dense_1": 0, "activation": 0.5}),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("limit", [None, 0.1])
+def test_tables_of_codes_and_shares_of_activations_too(limit, factors, rule):
+    x = np.c_[X[:, :2], np.arange(ROWS) % 4]
+    columns = fc.Columns([([0, 1], fc.Standardize(n_in=2)), ([2], fc.Embedding(4, 3))])
+    layers = [columns, fc.Dense(5, 6, "tanh"), fc.Dense(6, 6, "tanh"), fc.Parametric("relu"), fc.Dense(6, 2)]
+    ends = []
+    for engine in ENGINES:
+        net = fc.Network(layers, dtype=np.float64, seed=0)
+        before = net.copy()
+        how = {"epochs": 2, "batch_size": 16, "l2": 0.05, "max_grad_norm": limit, "progress": False}
+        fc.fit(net, x, T, "half_squared_error", rule, factors=factors, engine=engine, **how)
+        program = net.program.for_training(factors)
+        assert changed(net, before) == {tensor.name for tensor in program.tensors} - program.frozen
+        ends.append(net.theta)
+    for other in ends[1:]:
+        np.testing.assert_allclose(other, ends[0], rtol=0, atol=1e-11)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_factor_that_makes_a_run_diverge_is_told(engine):
     net = fc.mlp([5, 4, 2], dtype=np.float64, seed=0)
