@@ -96,6 +96,14 @@ class Joined {
     std::vector<std::pair<int, Rows<T>>> places_;
 };
 
+template <class T>
+void select_columns(Arena& arena, Operation<T>& op, const std::vector<int64_t>& columns) {
+    if (columns.empty()) return;
+    for (size_t j = 1; j < columns.size() && !op.columns; j++)
+        if (columns[j] != columns[j - 1] + 1) op.columns = copied(arena, columns);
+    if (!op.columns) op.first_column = (ptrdiff_t)columns.front();
+}
+
 // The operations of a program with memory for `rows` rows, each reading the output of the one before. Buffers that only
 // the backward pass needs are allocated only if it `trains`.
 template <class T>
@@ -119,7 +127,7 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
         op.clip = spec.clip, op.missing = spec.missing;
         op.levels = spec.levels;
         op.raw = spec.raw;
-        if (!spec.columns.empty()) op.columns = copied(arena, spec.columns);
+        select_columns(arena, op, spec.columns);
         op.before = spec.reads.empty() ? -1 : spec.reads.front();
         op.x = op.before < 0 ? input : operations[(size_t)op.before].y;
         const Rows<T>* place = joined.place_of((int)operations.size());
@@ -348,6 +356,11 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
 
     run_.z = operations_.back().y;
     run_.n_in = spec.n_in;
+    run_.gathered = spec.n_in + operations_.back().n_out;
+    for (Operation<T>& op : operations_) {
+        if (op.clip) run_.gathered += 7 * op.n_in;
+        if (op.kind == Kind::standardize && !op.dx.data) op.kept = {};
+    }
     run_.n_out = operations_.back().n_out;
     run_.dz = operations_.back().dy;
     run_.batch_t = {data.classes ? nullptr : arena_.take<T>(most * run_.n_out), run_.n_out};
@@ -355,7 +368,7 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     run_.batch_weights = arena_.take<T>(most);
     if (spec.input_gradient) {
         const bool whole =
-            std::none_of(operations_.begin(), operations_.end(), [](const auto& op) { return op.columns; });
+            std::all_of(spec.ops.begin(), spec.ops.end(), [](const OpSpec& op) { return op.columns.empty(); });
         input_gradient_ = whole ? operations_.front().dx : rows_of<T>(arena_, most, run_.n_in);
         if (!whole) run_.input_gradient = input_gradient_;
     }

@@ -99,7 +99,8 @@ struct Operation {
     ptrdiff_t levels;               // OneHot's and Embedding's
     int64_t* codes;                 // Embedding's: for each row of a batch, its row of W
     bool raw;                       // whether it reads the rows as they are given, while they are gathered
-    const int64_t* columns;         // of the rows, which it reads then; null for all
+    ptrdiff_t first_column;         // the first of the columns that it reads then,
+    const int64_t* columns;         // or these, added to it; null if they follow one another
     int before;                     // the operation whose output it reads; -1 if it reads the rows
     int layer;                      // its number in the program, which identifies its random numbers
     int partner;                    // the index of the save that belongs to an add
@@ -180,7 +181,8 @@ struct Run {
     const void* x;
     Type x_type;
     ptrdiff_t n_in, n_out;
-    const void* t;  // T (rows, n_out), or class numbers (rows,) in int64
+    ptrdiff_t gathered;  // numbers that gathering a row takes; a number that is clipped counts as several
+    const void* t;       // T (rows, n_out), or class numbers (rows,) in int64
     bool classes;
     const double* weights;
     const int64_t* order;

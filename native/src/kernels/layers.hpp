@@ -192,7 +192,7 @@ void batch_norm_forward(const Operation<T>& op, const T* theta, ptrdiff_t rows, 
     });
 }
 
-// A row of numbers, and the columns of it that an operation reads, or null for all.
+// A row of numbers, and the columns of it that an operation reads, from `first` on or, if they are listed, these.
 template <class From>
 struct Cells {
     const From* row;
@@ -201,30 +201,55 @@ struct Cells {
     FC_INLINE double operator[](ptrdiff_t j) const { return (double)row[columns ? columns[j] : j]; }
 };
 
-// The arithmetic of Standardize is in float64, and its result alone is cast. Where its derivative by the standardised
-// value is not 1 everywhere, it is kept for backward, if that is wanted.
+// The arithmetic of Standardize is in float64, and its result alone is cast. What is the same for all entries is
+// decided outside the loop over them, so that it works on vectors.
+template <class T, bool clips, bool fills, bool keeps, class Row>
+FC_INLINE void standardize_row(Row row, const double* means, const double* scales, ptrdiff_t n, T* __restrict out,
+                               T* __restrict gone, T* __restrict kept) {
+    for (ptrdiff_t j = 0; j < n; j++) {
+        double z = ((double)row[j] - means[j]) / scales[j], slope = 1;
+        if constexpr (fills) {
+            const bool missing = z != z;
+            gone[j] = missing;
+            z = missing ? 0 : z;
+            slope = missing ? 0 : 1;
+        }
+        if constexpr (clips) {  // far from 0, the square must not overflow
+            const double far = 1e100, third = (z > far ? far : z < -far ? -far : z) / 3;
+            const double root = __builtin_sqrt(1 + third * third);
+            z = 3 * third / root;
+            if constexpr (keeps) slope /= root * root * root;
+        }
+        out[j] = (T)z;
+        if constexpr (keeps) kept[j] = (T)slope;
+    }
+}
+
+// Where the derivative by the standardised value is not 1 everywhere, it is kept for backward, if that is wanted.
 template <class T, class From>
 void standardize_rows(const From* from, ptrdiff_t width, const int64_t* order, ptrdiff_t first, const Operation<T>& op,
                       Range r) {
     for (ptrdiff_t i = r.from; i < r.to; i++) {
-        const Cells<From> row = {from + (order ? order[i] : first + i) * width, op.columns};
+        const From* row = from + (order ? order[i] : first + i) * width + op.first_column;
         T* out = op.y.data + i * op.y.row;
-        T *kept = op.kept.data ? op.kept.data + i * op.kept.row : nullptr, *gone = op.missing ? out + op.n_in : nullptr;
-        for (ptrdiff_t j = 0; j < op.n_in; j++) {
-            double z = (row[j] - op.means[j]) / op.scales[j], slope = 1;
-            if (gone) {
-                gone[j] = z != z;
-                if (z != z) z = slope = 0;
-            }
-            if (op.clip) {  // far from 0, the square must not overflow
-                const double far = 1e100, third = (z > far ? far : z < -far ? -far : z) / 3;
-                const double root = __builtin_sqrt(1 + third * third);
-                z = 3 * third / root;
-                slope /= root * root * root;
-            }
-            out[j] = (T)z;
-            if (kept) kept[j] = (T)slope;
-        }
+        T *kept = op.kept.data ? op.kept.data + i * op.kept.row : nullptr, *gone = out + op.n_in;
+        auto run = [&](auto cells) {
+#define FC_STANDARDIZE(clips, fills, keeps)                         \
+    if (op.clip == clips && op.missing == fills && !!kept == keeps) \
+        return standardize_row<T, clips, fills, keeps>(cells, op.means, op.scales, op.n_in, out, gone, kept);
+            FC_STANDARDIZE(false, false, false)
+            FC_STANDARDIZE(true, false, false)
+            FC_STANDARDIZE(false, true, false)
+            FC_STANDARDIZE(true, true, false)
+            FC_STANDARDIZE(true, false, true)
+            FC_STANDARDIZE(false, true, true)
+            FC_STANDARDIZE(true, true, true)
+#undef FC_STANDARDIZE
+        };
+        if (op.columns)
+            run(Cells<From>{row, op.columns});
+        else
+            run(row);
     }
 }
 

@@ -26,7 +26,7 @@ template <class T, class From>
 void select_rows(const From* from, ptrdiff_t width, const int64_t* order, ptrdiff_t first, const Operation<T>& op,
                  const T* theta, Range r) {
     for (ptrdiff_t i = r.from; i < r.to; i++) {
-        const Cells<From> row = {from + (order ? order[i] : first + i) * width, op.columns};
+        const Cells<From> row = {from + (order ? order[i] : first + i) * width + op.first_column, op.columns};
         T* out = op.y.data + i * op.y.row;
         if (op.kind == Kind::select) {
             for (ptrdiff_t j = 0; j < op.n_out; j++) out[j] = (T)row[j];
@@ -185,7 +185,8 @@ void collect_input_gradient(const Run<T>& run, ptrdiff_t rows) {
         if (op.before >= 0) continue;
         for (ptrdiff_t i = 0; i < rows; i++)
             for (ptrdiff_t j = 0; j < op.n_in; j++)
-                to.data[i * to.row + (op.columns ? op.columns[j] : j)] += op.dx.data[i * op.dx.row + j];
+                to.data[i * to.row + op.first_column + (op.columns ? op.columns[j] : j)] +=
+                    op.dx.data[i * op.dx.row + j];
     }
 }
 
@@ -193,7 +194,7 @@ void collect_input_gradient(const Run<T>& run, ptrdiff_t rows) {
 template <class T>
 bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_t rows, double weight, Rates rates,
           int64_t count) {
-    if (context.begins(rows * (run.n_in + run.n_out) >= enough_numbers))
+    if (context.begins(rows * run.gathered >= enough_numbers))
         gather_batch(run, order, rows, weight, context.part(rows, 1));
     for (int i = 0; i < run.n_operations; i++)
         forward(context, run.operations, run.operations[i], run.theta, rows, run.train, run.seed, count, rates.dropout);
