@@ -130,22 +130,26 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
         select_columns(arena, op, spec.columns);
         op.before = spec.reads.empty() ? -1 : spec.reads.front();
         op.x = op.before < 0 ? input : operations[(size_t)op.before].y;
+        op.copies_in = spec.copies_in, op.copies = spec.copies, op.members = spec.members;
+        const ptrdiff_t every = rows * op.copies;
         const Rows<T>* place = joined.place_of((int)operations.size());
-        op.y = place ? *place : op.kind == Kind::save ? op.x : rows_of<T>(arena, rows, op.n_out);
+        op.y = place ? *place : op.kind == Kind::save ? op.x : rows_of<T>(arena, every, op.n_out);
         if (op.kind == Kind::embedding) op.codes = arena.take<int64_t>(rows);
         const bool normalises = op.kind == Kind::layer_norm || op.kind == Kind::batch_norm;
         const bool bends = op.clip || op.missing;  // its derivative is not the same in each row
         const bool keeps = op.kind == Kind::dropout || op.kind == Kind::save || bends || keeps_derivative(op.function);
         if (op.kind == Kind::layer_norm || (trains && (normalises || keeps)))
-            op.kept = rows_of<T>(arena, rows, op.n_out);
-        if (op.kind == Kind::parametric && trains) op.inner = rows_of<T>(arena, rows, op.n_out);
+            op.kept = rows_of<T>(arena, every, op.n_out);
+        if (op.kind == Kind::parametric && trains) op.inner = rows_of<T>(arena, every, op.n_out);
         if (op.kind == Kind::periodic_embedding) {
             op.kept = rows_of<T>(arena, op.n_in * (2 + op.n_out / op.n_in), rows);
             if (trains) op.inner = rows_of<T>(arena, op.n_in * 2 * op.frequencies, rows);
         }
-        if (normalises) op.rate = arena.take<T>(std::max(rows, op.n_in));
+        op.rates = std::max(rows, op.n_in);
+        if (normalises) op.rate = arena.take<T>(op.rates * std::max<ptrdiff_t>(1, op.members));
         if (op.kind == Kind::batch_norm)
-            op.running_mean = state + spec.state_at, op.running_var = op.running_mean + op.n_in;
+            op.running_mean = state + spec.state_at,
+            op.running_var = op.running_mean + op.n_in * std::max<ptrdiff_t>(1, op.members);
         if (!spec.means.empty()) {
             op.means = copied(arena, spec.means);
             op.scales = copied(arena, spec.scales);
@@ -201,14 +205,18 @@ Optimizing<T> optimizing(const OptimizerSpec& spec, const Vectors<T>& vectors) {
 template <class T>
 void place_slots(const Run<T>& run, std::vector<Operation<T>>& operations) {
     ptrdiff_t m_at = 0, v_at = 0;
+    std::vector<Part*> parts;  // in their order in theta
     for (Operation<T>& op : operations) {
         op.first.hidden = op.first.hidden && run.optimizer.rule == Rule::muon;
-        for (Part* part : {&op.first, &op.second, &op.third, &op.fourth}) {
-            const Rule rule = (part->hidden ? run.optimizer : run.rest).rule;
-            const bool has_m = rule == Rule::adam, has_v = rule != Rule::sgd && rule != Rule::none;
-            part->m_at = has_m ? m_at : part->at, part->v_at = has_v ? v_at : part->at;
-            m_at += has_m ? part->size : 0, v_at += has_v ? part->size : 0;
-        }
+        for (Part* part : {&op.first, &op.second, &op.third, &op.fourth})
+            if (part->size) parts.push_back(part);
+    }
+    std::sort(parts.begin(), parts.end(), [](const Part* a, const Part* b) { return a->at < b->at; });
+    for (Part* part : parts) {
+        const Rule rule = (part->hidden ? run.optimizer : run.rest).rule;
+        const bool has_m = rule == Rule::adam, has_v = rule != Rule::sgd && rule != Rule::none;
+        part->m_at = has_m ? m_at : part->at, part->v_at = has_v ? v_at : part->at;
+        m_at += has_m ? part->size : 0, v_at += has_v ? part->size : 0;
     }
 }
 
@@ -319,9 +327,12 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     run_.gradient = arena_.take<T>(n_params);
     run_.n_params = n_params;
 
-    ptrdiff_t widest = operations_.back().n_out;
-    for (int i = run_.first; i < n; i++) widest = std::max({widest, operations_[i].n_in, operations_[i].n_out});
-    T* turns[2] = {arena_.take<T>(most * padded<T>(widest)), arena_.take<T>(most * padded<T>(widest))};
+    ptrdiff_t size = operations_.back().copies * padded<T>(operations_.back().n_out);
+    for (int i = run_.first; i < n; i++) {
+        const Operation<T>& op = operations_[i];
+        size = std::max({size, op.copies_in * padded<T>(op.n_in), op.copies * padded<T>(op.n_out)});
+    }
+    T* turns[2] = {arena_.take<T>(most * size), arena_.take<T>(most * size)};
     double products = 0;
     ptrdiff_t numbers = 0;
     std::vector<char> has_gradient;  // whether parameters up to each operation learn
@@ -336,15 +347,20 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     }
     bind_branches(arena_, operations_, spec.ops, most);
     for (int i = 0; i < n; i++) {
-        const Operation<T>& op = operations_[i];
+        Operation<T>& op = operations_[i];
         if (op.kind == Kind::dense && op.before >= 0) {
             Operation<T>& previous = operations_[op.before];
+            const bool together = op.members == previous.members && (!op.members || op.copies_in > 1);
             previous.derivative_done =
-                previous.kind == Kind::dense && previous.function != Function::softmax && op.dx.data;
+                previous.kind == Kind::dense && previous.function != Function::softmax && op.dx.data && together;
         }
-        if (op.kind == Kind::dense)
-            products = std::max(products, (double)batch_size * (double)op.n_in * (double)op.n_out);
-        numbers = std::max(numbers, batch_size * std::max({op.n_in, op.n_out, op.n_in * op.frequencies}));
+        if (op.kind == Kind::dense) {
+            const double rows = (double)(batch_size * op.copies);
+            products = std::max(products, rows * (double)op.n_in * (double)op.n_out);
+            if (op.members && op.copies_in == 1 && op.dx.data) op.part = rows_of<T>(arena_, most, op.n_in);
+        }
+        numbers = std::max(
+            numbers, batch_size * std::max({op.copies_in * op.n_in, op.copies * op.n_out, op.n_in * op.frequencies}));
         for (const Part& part : {op.first, op.second, op.third, op.fourth})
             if (learns(part)) parts_.push_back(part);
     }
@@ -363,9 +379,11 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     }
     run_.n_out = operations_.back().n_out;
     run_.dz = operations_.back().dy;
-    run_.batch_t = {data.classes ? nullptr : arena_.take<T>(most * run_.n_out), run_.n_out};
-    run_.batch_classes = data.classes ? arena_.take<int64_t>(most) : nullptr;
-    run_.batch_weights = arena_.take<T>(most);
+    run_.copies = operations_.back().copies;
+    const ptrdiff_t every = most * run_.copies;
+    run_.batch_t = {data.classes ? nullptr : arena_.take<T>(every * run_.n_out), run_.n_out};
+    run_.batch_classes = data.classes ? arena_.take<int64_t>(every) : nullptr;
+    run_.batch_weights = arena_.take<T>(every);
     if (spec.input_gradient) {
         const bool whole =
             std::all_of(spec.ops.begin(), spec.ops.end(), [](const OpSpec& op) { return op.columns.empty(); });
@@ -374,7 +392,7 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     }
 
     run_.x = data.x, run_.x_type = data.x_type, run_.t = data.t, run_.classes = data.classes;
-    run_.weights = data.weights;
+    run_.weights = data.weights, run_.weight_columns = data.weight_columns;
     run_.batch_size = batch_size, run_.least_rows = spec.least_rows;
     run_.loss = named(losses, spec.loss.name);
     run_.loss_setting = spec.loss.setting;
@@ -385,6 +403,7 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     scratch_ = scratch_for<T>(arena_, entry, run_.threads);
     run_.scratch = scratch_.data();
     run_.partial = arena_.take<double>(8 * run_.threads);
+    run_.sums = arena_.take<double>(run_.weight_columns * run_.threads);
 }
 
 template <class T>
@@ -409,7 +428,8 @@ template <class T>
 Predictor<T>::Predictor(std::vector<OpSpec> ops, ptrdiff_t n_in, const T* theta, T* state)
     : kernels_(best_kernels()), ops_(std::move(ops)), state_(state) {
     for (const OpSpec& op : ops_)
-        products_ += (double)(op.sizes.empty() ? op.n_in : std::max(op.sizes.front(), op.n_in));
+        products_ += (double)(op.members ? 1 : op.copies) *
+                     (double)(op.sizes.empty() ? op.n_in : std::max(op.sizes.front(), op.n_in));
     prediction_.n_operations = (int)ops_.size();
     prediction_.theta = theta;
     prediction_.n_in = n_in;
@@ -432,7 +452,9 @@ void Predictor<T>::release() {
 // Makes sure that there is memory for blocks of `rows` rows on each of `threads` threads.
 template <class T>
 void Predictor<T>::prepare(ptrdiff_t rows, int threads) {
-    rows = std::min(rows, prediction_rows);
+    ptrdiff_t copies = 1;
+    for (const OpSpec& op : ops_) copies = std::max(copies, op.copies);
+    rows = std::min(rows, std::max(fewest_rows, prediction_rows / copies));
     if (rows > prediction_.block) {
         release();
         prediction_.block = rows;

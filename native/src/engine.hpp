@@ -32,6 +32,7 @@ struct OpSpec {
     bool phases, rectified;  // of periodic_embedding
     ptrdiff_t state_at;
     int layer, partner;
+    ptrdiff_t copies_in, copies, members;
     std::vector<double> means, scales;
     bool clip, missing;  // of standardize
     ptrdiff_t levels;    // of one_hot and embedding
@@ -82,6 +83,7 @@ struct DataSet {
     const void* t;  // nullptr for a prediction
     bool classes;
     const double* weights;
+    ptrdiff_t weight_columns;
 };
 
 // Memory for many buffers of numbers, each aligned to cache lines. All bits are set at first, so every number is NaN.
@@ -138,6 +140,7 @@ class Predictor {
     void run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool (*interrupted)());
 
     ptrdiff_t n_in() const { return prediction_.n_in; }
+    ptrdiff_t copies() const { return ops_.back().copies; }
     bool reads_raw() const { return ops_.front().raw; }
     // Whether finite numbers are all that it needs to be checked of rows; codes of categories need more.
     bool takes_any_number() const;

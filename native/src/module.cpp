@@ -108,7 +108,8 @@ class PyTrainer {
                    {theta.data(), state.data(), (ptrdiff_t)theta.size(), (ptrdiff_t)state.size(),
                     m ? m->data() : nullptr, v ? v->data() : nullptr, average_theta ? average_theta->data() : nullptr,
                     average_state ? average_state->data() : nullptr},
-                   {x.data(), type_of(x.dtype()), t.data(), t.ndim() == 1, weights ? weights->data() : nullptr}) {}
+                   {x.data(), type_of(x.dtype()), t.data(), t.ndim() == 1, weights ? weights->data() : nullptr,
+                    weights ? (ptrdiff_t)(weights->size() / t.shape(0)) : 1}) {}
 
     // Trains on the rows in this order, and returns the mean of the losses of the batches, weighted by their rows (NaN
     // if the run diverged), and the number of steps so far.
@@ -152,7 +153,8 @@ class PyPredictor {
 
     // Writes the outputs of the rows of x into z.
     void predict(Any x, Matrix<T> z, int threads) {
-        run_engine(predictor_, x.data(), type_of(x.dtype()), (ptrdiff_t)z.shape(0), z.data(), threads);
+        const ptrdiff_t rows = (ptrdiff_t)z.shape(0) / predictor_.copies();
+        run_engine(predictor_, x.data(), type_of(x.dtype()), rows, z.data(), threads);
     }
 
     // Writes the outputs of a few rows into z and returns true, if x can be used without conversion and is finite; else
@@ -287,6 +289,9 @@ NB_MODULE(_native, m) {
         .def_rw("state_at", &OpSpec::state_at)
         .def_rw("layer", &OpSpec::layer)
         .def_rw("partner", &OpSpec::partner)
+        .def_rw("copies_in", &OpSpec::copies_in)
+        .def_rw("copies", &OpSpec::copies)
+        .def_rw("members", &OpSpec::members)
         .def_rw("means", &OpSpec::means)
         .def_rw("scales", &OpSpec::scales)
         .def_rw("clip", &OpSpec::clip)

@@ -9,16 +9,25 @@ struct ThreadPool;
 
 // The kinds, functions, losses and update rules of the engine, under the names that Python uses. A line here defines an
 // item's number and name, and includes it wherever the list is used; X is applied to the name and the other arguments.
-#define FC_KINDS(X) \
-    X(dense)        \
-    X(activation)   \
-    X(dropout)      \
-    X(layer_norm)   \
-    X(batch_norm)   \
-    X(save)         \
-    X(add)          \
-    X(standardize)  \
-    X(rescale) X(scale) X(parametric) X(periodic_embedding) X(one_hot) X(embedding) X(select) X(concatenate)
+#define FC_KINDS(X)       \
+    X(dense)              \
+    X(activation)         \
+    X(dropout)            \
+    X(layer_norm)         \
+    X(batch_norm)         \
+    X(save)               \
+    X(add)                \
+    X(standardize)        \
+    X(rescale)            \
+    X(scale)              \
+    X(parametric)         \
+    X(periodic_embedding) \
+    X(one_hot)            \
+    X(embedding)          \
+    X(select)             \
+    X(concatenate)        \
+    X(member_scale)       \
+    X(member_affine)
 
 // Functions of each number separately. kept: forward keeps f'(z), because it cannot be computed from y.
 #define FC_FUNCTIONS(X)  \
@@ -102,6 +111,8 @@ struct Operation {
     ptrdiff_t first_column;         // the first of the columns that it reads then,
     const int64_t* columns;         // or these, added to it; null if they follow one another
     int before;                     // the operation whose output it reads; -1 if it reads the rows
+    ptrdiff_t copies_in, copies;    // rows of x and of y for each row of the batch, one after the other
+    ptrdiff_t members;              // of an ensemble, each with a part of first and second; 0 if none has its own
     int layer;                      // its number in the program, which identifies its random numbers
     int partner;                    // the index of the save that belongs to an add
 
@@ -109,6 +120,8 @@ struct Operation {
     Rows<T> kept;          // f'(z), the normalised rows, dropout's mask, or the gradient that skips a block
     Rows<T> inner;         // f(x) of Parametric; the cosines and sines of PeriodicEmbedding, a row for each wave
     T* rate;               // 1 / standard deviation: of each row (LayerNorm) or column (BatchNorm)
+    ptrdiff_t rates;       // how many of them there are for each member
+    Rows<T> part;          // what one member adds to dx, where all read one x
     bool derivative_done;  // the next operation multiplies dy by f'(z) and computes the gradient of b
 };
 
@@ -184,7 +197,9 @@ struct Run {
     ptrdiff_t gathered;  // numbers that gathering a row takes; a number that is clipped counts as several
     const void* t;       // T (rows, n_out), or class numbers (rows,) in int64
     bool classes;
-    const double* weights;
+    const double* weights;  // (rows, weight_columns): one for each row, or for each of its copies
+    ptrdiff_t weight_columns;
+    ptrdiff_t copies;  // of each row in the outputs
     const int64_t* order;
     ptrdiff_t n_order, batch_size, least_rows;  // a last batch of fewer than least_rows is added to the one before
 
@@ -210,6 +225,7 @@ struct Run {
     T* batch_weights;
     Scratch<T>* scratch;  // one per thread
     double* partial;      // 8 numbers per thread, which other threads read after a barrier
+    double* sums;         // of each column of the weights of a batch; for each thread
 
     int threads;
     ThreadPool* pool;

@@ -352,7 +352,7 @@ class TestWeights:
         z = net.predict(x, members=True)
         history = fc.fit(
             net, x, t, "huber", fc.SGD(1e-300), epochs=1, batch_size=6, shuffle=False, sample_weight=weights,
-            progress=False, warn=False, engine="numpy",
+            progress=False, warn=False,
         )  # fmt: skip
         first = np.mean([fc.Huber()(z[:6, m], t[:6])[0] for m in (1, 2)])
         second = np.mean([fc.Huber()(z[6:, m], t[6:])[0] for m in range(K)])

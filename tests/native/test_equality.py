@@ -46,6 +46,26 @@ LAYERS = {
 }
 
 
+MEMBERS = ("tabm", "mini", "packed")
+
+
+def ensemble(kind, k, f, n_out, width=11):
+    """Return a body that all members share, and members with everything in them, by kind."""
+    init = 0.03 if f == "exp" else None
+    block = [fc.Dense(width, width, f, init=init, parametrization="ntk"), fc.LayerNorm(epsilon=0.01)]
+    layers = [
+        fc.Dense(5, width, f, init=init),
+        fc.BatchNorm(epsilon=0.01),
+        fc.Residual(block),
+        fc.Dropout(0.2),
+        fc.Dense(width, width, f, init=init, bias=False),
+        fc.Dense(width, width, f, init=init),
+        fc.Dense(width, n_out),
+        fc.Rescale(n_out, 0.3, 1.5),
+    ]
+    return [fc.Dense(5, 5, "tanh"), fc.Members(k, layers, kind)]
+
+
 def network(layers, dtype, seed, scale=0.1):
     net = fc.Network(layers, dtype=dtype, seed=seed)
     net.theta += np.random.default_rng(seed).normal(0, scale, net.n_params)
@@ -76,6 +96,7 @@ def rows_beside_kinks(net, x, t, loss, how):
     encoded = loss.encode_targets(np.asarray(t), net.n_out)
     workspace = Workspace(net.program, net.theta, net.state.copy(), len(x), loss=loss)
     batch = workspace.bind(len(x))
+    encoded = np.repeat(encoded, net.program.copies, axis=0)  # of an ensemble, once for each member
     batch.x[...], batch.t = x, encoded
     workspace.at(how.get("seed", 0), 0)
     batch.forward(train=how.get("train", False))
@@ -85,7 +106,7 @@ def rows_beside_kinks(net, x, t, loss, how):
     for found in distances:
         if found is not None:
             near = (found != 0) & (np.abs(found) < 1e-4)  # an exact zero, as after a relu, is one in every way
-            beside |= near.reshape(-1, len(x), found.shape[-1]).any(axis=(0, 2))
+            beside |= near.reshape(-1, len(x), found.shape[-1] * (found.shape[-2] // len(x))).any(axis=(0, 2))
     return beside
 
 
@@ -94,8 +115,9 @@ def assert_same_gradients(net, x, t, loss, **how):
     x = x.astype(net.dtype)
     if net.dtype == np.float32 and (beside := rows_beside_kinks(net, x, t, loss, how)).any():
         weights = how.get("sample_weight")
-        weights = np.where(beside, 0, np.ones(len(x)) if weights is None else weights)
-        if not weights.any():
+        weights = np.ones(len(x)) if weights is None else weights
+        weights = np.where(beside if weights.ndim == 1 else beside[:, None], 0, weights)
+        if not weights.any(axis=0).all():
             return
         how["sample_weight"] = weights
     numpy, native = (net.gradients(x, t, loss, engine=engine, **how) for engine in ("numpy", "native"))
@@ -114,8 +136,9 @@ def assert_same_gradients(net, x, t, loss, **how):
             bounds[name] = max(tolerance, 2 * far(truth.theta[part], numpy.theta[part], whole))
     wrong = {name: (error, bounds[name]) for name, error in errors.items() if not error <= bounds[name]}
     assert not wrong
-    predicted = net.predict(x, engine="numpy")
-    assert far(predicted, net.predict(x, engine="native"), 0.0) <= tolerance
+    every = {} if net.program.members is None else {"members": True}
+    predicted = net.predict(x, engine="numpy", **every)
+    assert far(predicted, net.predict(x, engine="native", **every), 0.0) <= tolerance
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -135,6 +158,25 @@ def test_every_layer_with_every_activation_and_loss(kind, activation, dtype):
         net = network(layers, dtype, i)
         x, t = data(loss, 19, 5, n_out, i)
         weights = np.random.default_rng(i).random(19) if i % 3 else None
+        for train in (False, True):
+            assert_same_gradients(net, x, t, loss, l2=0.1 * (i % 2), sample_weight=weights, train=train, seed=i)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", MEMBERS)
+@pytest.mark.parametrize("activation", ACTIVATIONS.classes)
+def test_every_ensemble_with_every_activation_and_loss(kind, activation, dtype):
+    pooled = [name for name in LOSSES.classes if LOSSES.build(name).link.pools]
+    for i, (name, n_out) in enumerate(itertools.product(pooled, (1, 3))):
+        loss = LOSSES.build(name)
+        if n_out < loss.min_outputs:
+            continue
+        k = (1, 2, 5)[i % 3]
+        net = network(ensemble(kind, k, activation, n_out), dtype, i, scale=0.02 if activation == "exp" else 0.1)
+        x, t = data(loss, 19, 5, n_out, i)
+        weights = [None, np.random.default_rng(i).random(19), np.random.default_rng(i).random((19, k))][
+            (i + i // 3) % 3
+        ]
         for train in (False, True):
             assert_same_gradients(net, x, t, loss, l2=0.1 * (i % 2), sample_weight=weights, train=train, seed=i)
 
@@ -226,6 +268,45 @@ def test_twenty_steps_end_at_the_same_place(kind, optimizer, nearest):
         # lose, NumPy's distance from the exact way shows: the native engine may lose as much.
         stored = 20 * np.finfo(np.float32).eps * np.linalg.norm(single.theta)
         assert np.linalg.norm(c - d) <= 2 * np.linalg.norm(c - a) + stored
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+@pytest.mark.parametrize("kind", MEMBERS)
+def test_an_ensemble_ends_at_the_same_place(kind, optimizer):
+    for i, activation in enumerate(("tanh", "gelu", "silu")):
+        net = network(ensemble(kind, 3, activation, 2), np.float64, i)
+        x, t = data(fc.SoftmaxCrossEntropy(), 37, 5, 2, i)
+        weights = np.random.default_rng(i).integers(0, 3, (37, 3)).astype(float)
+        how = {
+            "batch_size": 8,
+            "epochs": 3,
+            "l2": 0.01 * (i % 2),
+            "alpha": 0.1 * (i == 2),
+            "sample_weight": weights if i else None,
+            "max_grad_norm": 0.5 if i == 1 else None,
+            "average": fc.EMA(0.8) if i == 2 else None,
+            "seed": i,
+        }
+        (net_a, a), (net_b, b) = (
+            way(net, x, t, "softmax_cross_entropy", optimizer, engine, **how) for engine in ("numpy", "native")
+        )
+        assert np.linalg.norm(a - b) <= 1e-9 * np.linalg.norm(a)
+        np.testing.assert_allclose(net_a.state, net_b.state, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", MEMBERS)
+def test_threads_share_the_work_of_an_ensemble(kind):
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(700, 5)), rng.normal(size=(700, 2))
+    for k in (2, 5):
+        ways = []
+        for threads in (1, 2, 3, 3):
+            net = fc.Network(ensemble(kind, k, "gelu", 2, width=60), dtype=np.float64, seed=0)
+            how = {"l2": 1e-3, "batch_size": 256, "epochs": 2, "sample_weight": rng.random((700, k)) * 0 + 1}
+            ways.append(way(net, x, t, "huber", fc.SGD(0.1), "native", n_threads=threads, **how)[1])
+        for other in ways[1:]:
+            assert np.linalg.norm(ways[0] - other) <= 1e-10 * np.linalg.norm(ways[0])
+        assert ways[2].tobytes() == ways[3].tobytes()
 
 
 @pytest.mark.parametrize("average", [None, fc.EMA(0.9)])

@@ -44,9 +44,6 @@ def test_each_class_of_the_library_is_lowered_or_refused_with_a_reason(kind, nam
     if kind == "optimizer" and issubclass(OPTIMIZERS.classes[name], fc.Solver):
         with pytest.raises(ConfigError, match="a full-batch solver takes its gradients from NumPy"):
             choose("native", fc.mlp([3, 3]).program, optimizer=OPTIMIZERS.build(name))
-    elif name == "members":
-        with pytest.raises(Unsupported, match=r"it has no layer SharedDense \(members_1.shared_dense_1\)"):
-            lowered(kind, name)
     else:
         assert lowered(kind, name)
 

@@ -21,6 +21,9 @@ struct ThreadContext {
     Scratch<T> scratch;
     bool apart = false;  // whether the phase before was shared
     bool met = true;     // whether no phase has begun since the last barrier
+    bool quiet = false;  // whether it does the work of one thread as another one than the first, which does not poll
+
+    FC_INLINE bool polls() const { return stop && thread == 0 && !quiet; }
 
     // Begins a phase, and returns whether this thread takes part in it.
     FC_INLINE bool begins(bool shared) {
@@ -89,7 +92,7 @@ void dense_forward(ThreadContext<T>& context, const Operation<T>& op, const T* t
         Activating<T> done = {params_of(op), op.bias ? theta + op.second.at + c.from : nullptr, kept, op.factor};
         product<T>(r.to - r.from, c.to - c.from, op.n_in, {offset(op.x, r.from, 0).data, op.x.row, 1},
                    {W + c.from, op.n_out, 1}, offset(op.y, r.from, c.from), context.scratch, done, context.stop,
-                   context.stop && context.thread == 0);
+                   context.polls());
     }
     if (op.function == Function::softmax && context.begins(rows * op.n_out >= enough_numbers)) {
         const Range r = context.part(rows, 1);
@@ -253,9 +256,84 @@ void standardize_rows(const From* from, ptrdiff_t width, const int64_t* order, p
     }
 }
 
+// The operation of member m, whose rows lie among those of the others, and its part of the parameters.
+template <class T>
+Operation<T> member_of(const Operation<T>& op, ptrdiff_t m) {
+    Operation<T> own = op;
+    auto of = [&](Rows<T> rows, ptrdiff_t copies) {
+        return copies == 1 || !rows.data ? rows : Rows<T>{rows.data + m * rows.row, rows.row * copies};
+    };
+    own.x = of(op.x, op.copies_in), own.dx = of(op.dx, op.copies_in);
+    own.y = of(op.y, op.copies), own.dy = of(op.dy, op.copies), own.kept = of(op.kept, op.copies);
+    own.first.size /= op.members, own.second.size /= op.members;
+    for (Part* part = &own.first; part; part = part == &own.first ? &own.second : nullptr) {
+        const ptrdiff_t before = m * part->size;
+        part->at += before, part->m_at += before, part->v_at += before;
+    }
+    if (op.running_mean) own.running_mean += m * op.n_in, own.running_var += m * op.n_in;
+    if (op.rate) own.rate += m * op.rates;
+    own.members = 0, own.copies = own.copies_in = 1;
+    return own;
+}
+
+// Begins a phase in which each thread does all the work of some members, and calls body(context, m) for each of these.
+template <class T, class Body>
+void each_member(ThreadContext<T>& context, const Operation<T>& op, ptrdiff_t rows, Body body) {
+    if (!context.begins(is_enough(rows * op.copies, op))) return;
+    const Range mine = context.part(op.members, 1);
+    ThreadContext<T> alone{0, 1, nullptr, context.stop, context.scratch};
+    alone.quiet = context.thread != 0;
+    for (ptrdiff_t m = mine.from; m < mine.to; m++) body(alone, m);
+}
+
+template <class T>
+void members_forward(ThreadContext<T>& context, const Operation<T>& op, const T* theta, ptrdiff_t rows, bool train) {
+    each_member(context, op, rows, [&](ThreadContext<T>& alone, ptrdiff_t m) {
+        const Operation<T> own = member_of(op, m);
+        if (own.kind == Kind::dense) return dense_forward(alone, own, theta, rows);
+        if (own.kind == Kind::batch_norm) return batch_norm_forward(own, theta, rows, {0, own.n_in}, train);
+        layer_norm_forward(own, theta, {0, rows});
+    });
+}
+
+// y = x * r of each member, for the one row that all members read, or for their own.
+template <class T>
+void member_scale_forward(const Operation<T>& op, const T* theta, Range r) {
+    const ptrdiff_t k = op.copies;
+    const T* factors = theta + op.first.at;
+    for (ptrdiff_t i = r.from; i < r.to; i++)
+        for (ptrdiff_t m = 0; m < k; m++) {
+            const T *x = op.x.data + (op.copies_in == 1 ? i : i * k + m) * op.x.row, *own = factors + m * op.n_in;
+            T* y = op.y.data + (i * k + m) * op.y.row;
+            each<T>(op.n_in, [&](Place<T> p) { p.put(y, p.get(x) * p.get(own)); });
+        }
+}
+
+// y = f(x * s + b) of each member.
+template <class T>
+void member_affine_forward(const Operation<T>& op, const T* theta, Range r) {
+    const ptrdiff_t k = op.copies, n = op.n_in;
+    for (ptrdiff_t i = r.from; i < r.to; i++) {
+        for (ptrdiff_t m = 0; m < k; m++) {
+            const T *x = op.x.data + (i * k + m) * op.x.row, *s = theta + op.first.at + m * n;
+            const T* b = op.second.size ? theta + op.second.at + m * n : nullptr;
+            T* y = op.y.data + (i * k + m) * op.y.row;
+            each<T>(n, [&](Place<T> p) { p.put(y, b ? p.get(x) * p.get(s) + p.get(b) : p.get(x) * p.get(s)); });
+        }
+        activate<T>(params_of(op), nullptr, offset(op.y, i * k, 0), offset(op.kept, i * k, 0), k, n);
+    }
+}
+
 template <class T>
 void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const Operation<T>& op, const T* theta,
              ptrdiff_t rows, bool train, uint64_t seed, int64_t step, double dropout) {
+    if (op.members) return members_forward(context, op, theta, rows, train);
+    if (op.kind == Kind::member_scale || op.kind == Kind::member_affine) {
+        if (!context.begins(rows * op.copies * op.n_in >= enough_numbers)) return;
+        const Range r = context.part(rows, 1);
+        return op.kind == Kind::member_scale ? member_scale_forward(op, theta, r) : member_affine_forward(op, theta, r);
+    }
+    rows *= op.copies_in;
     if (op.kind == Kind::dense) return dense_forward(context, op, theta, rows);
     if (op.raw) return;                                                 // its y is there since rows were gathered
     if (op.kind == Kind::save || op.kind == Kind::concatenate) return;  // y is x
@@ -370,9 +448,9 @@ FC_INLINE void zero(T* from, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i++) from[i] = 0;
 }
 
+// Turns dy into the gradient with respect to x W + b, and adds up that of b, unless the next operation has done so.
 template <class T>
-void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& run, ptrdiff_t rows,
-                    const Update<T>* fused, double& l2_term) {
+void dense_derive(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& run, ptrdiff_t rows) {
     T* db = op.bias ? run.gradient + op.second.at : nullptr;
     if (op.function == Function::softmax && context.begins(rows * op.n_out >= enough_numbers)) {
         const Range r = context.part(rows, 1);
@@ -384,15 +462,26 @@ void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Run
         derive<T>(params_of(op), offset(op.y, 0, c.from), offset(op.kept, 0, c.from), offset(op.dy, 0, c.from),
                   db ? db + c.from : nullptr, rows, c.to - c.from);
     }
+}
+
+// The operation whose output an operation reads; null if it reads the rows.
+template <class T>
+FC_INLINE const Operation<T>* before_of(const Operation<T>& op, const Run<T>& run) {
+    return op.before >= 0 ? &run.operations[op.before] : nullptr;
+}
+
+template <class T>
+void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Operation<T>* before_it, const Run<T>& run,
+                    ptrdiff_t rows, const Update<T>* fused, double& l2_term) {
+    dense_derive(context, op, run, rows);
     // each thread needs only its own rows of W, so it may update them as soon as it has used them
     if (!context.begins(is_enough(rows, op) && op.n_in >= 2 * context.threads * lanes<T>)) return;
     const Range c = context.part(op.n_in, lanes<T>);
     const ptrdiff_t n = c.to - c.from;
     T* W = run.theta + op.first.at + c.from * op.n_out;
-    const bool polls = context.stop && context.thread == 0;
+    const bool polls = context.polls();
     if (n <= 0) return;
     if (op.dx.data) {
-        const Operation<T>* before_it = op.before >= 0 ? &run.operations[op.before] : nullptr;
         const Operation<T>* fuses = before_it && before_it->derivative_done ? before_it : nullptr;
         T* sums = fuses && fuses->bias ? run.gradient + fuses->second.at : nullptr;
         if (sums) zero(sums + c.from, n);
@@ -519,9 +608,101 @@ void embedding_backward(const Operation<T>& op, T* gradient, ptrdiff_t rows, Ran
 }
 
 template <class T>
+void members_backward(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& run, ptrdiff_t rows,
+                      const Update<T>* fused, double& l2_term) {
+    const bool adds_up = op.copies_in == 1 && op.dx.data;  // all members read one x, whose gradient is a sum
+    if (adds_up) {
+        each_member(context, op, rows,
+                    [&](ThreadContext<T>& alone, ptrdiff_t m) { dense_derive(alone, member_of(op, m), run, rows); });
+        if (context.begins(is_enough(rows * op.copies, op) && op.n_in >= 2 * context.threads * lanes<T>)) {
+            const Range c = context.part(op.n_in, lanes<T>);
+            for (ptrdiff_t m = 0; c.from < c.to && m < op.members; m++) {
+                const Operation<T> own = member_of(op, m);
+                const Rows<T> dx = offset(op.dx, 0, c.from), part = offset(op.part, 0, c.from);
+                const T* W = run.theta + own.first.at + c.from * op.n_out;
+                product<T>(rows, c.to - c.from, op.n_out, {own.dy.data, own.dy.row, 1}, {W, 1, op.n_out}, m ? part : dx,
+                           context.scratch, Multiplying<T>{op.factor}, context.stop, context.polls());
+                if (m) combine(dx, part, dx, {0, rows}, c.to - c.from, [](V<T> sum, V<T> more) { return sum + more; });
+            }
+        }
+    }
+    each_member(context, op, rows, [&](ThreadContext<T>& alone, ptrdiff_t m) {
+        Operation<T> own = member_of(op, m);
+        if (own.kind == Kind::batch_norm) return batch_norm_backward(own, run, rows, {0, own.n_in});
+        if (own.kind == Kind::layer_norm) {
+            norm_gradients(own, run.gradient, rows, {0, own.n_in});
+            if (own.dx.data) layer_norm_backward(own, run.theta, {0, rows});
+            return;
+        }
+        if (adds_up) own.dx.data = nullptr, own.derivative_done = true, own.function = Function::identity;
+        const Operation<T>* before_it = before_of(op, run);
+        const bool fuses = before_it && before_it->derivative_done;
+        const Operation<T> before = fuses ? member_of(*before_it, m) : own;
+        dense_backward(alone, own, fuses ? &before : nullptr, run, rows, fused, l2_term);
+    });
+}
+
+template <class T>
+void member_scale_backward(const Operation<T>& op, const Run<T>& run, ptrdiff_t rows, Range c) {
+    const ptrdiff_t k = op.copies, n = c.to - c.from;
+    const T* factors = run.theta + op.first.at + c.from;
+    T* sums = run.gradient + op.first.at + c.from;
+    for (ptrdiff_t m = 0; m < k; m++) zero(sums + m * op.n_in, n);
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t m = 0; m < k; m++) {
+            const ptrdiff_t in = op.copies_in == 1 ? i : i * k + m;
+            const T *x = op.x.data + in * op.x.row + c.from, *dy = op.dy.data + (i * k + m) * op.dy.row + c.from;
+            const T* r = factors + m * op.n_in;
+            T *dr = sums + m * op.n_in, *dx = op.dx.data ? op.dx.data + in * op.dx.row + c.from : nullptr;
+            const bool adds = op.copies_in == 1 && m;
+            each<T>(n, [&](Place<T> p) {
+                const V<T> d = p.get(dy);
+                p.put(dr, p.get(dr) + d * p.get(x));
+                if (dx) p.put(dx, adds ? p.get(dx) + d * p.get(r) : d * p.get(r));
+            });
+        }
+}
+
+template <class T>
+void member_affine_backward(const Operation<T>& op, const Run<T>& run, ptrdiff_t rows, Range c) {
+    const ptrdiff_t k = op.copies, n = c.to - c.from;
+    T *all_ds = run.gradient + op.first.at + c.from,
+      *all_db = op.second.size ? run.gradient + op.second.at + c.from : nullptr;
+    for (ptrdiff_t m = 0; m < k; m++) {
+        zero(all_ds + m * op.n_in, n);
+        if (all_db) zero(all_db + m * op.n_in, n);
+    }
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const ptrdiff_t first = i * k;
+        derive<T>(params_of(op), offset(op.y, first, c.from), offset(op.kept, first, c.from),
+                  offset(op.dy, first, c.from), nullptr, k, n);
+        for (ptrdiff_t m = 0; m < k; m++) {
+            const T *x = offset(op.x, first + m, c.from).data, *dy = offset(op.dy, first + m, c.from).data;
+            const T* s = run.theta + op.first.at + m * op.n_in + c.from;
+            T *ds = all_ds + m * op.n_in, *db = all_db ? all_db + m * op.n_in : nullptr;
+            T* dx = offset(op.dx, first + m, c.from).data;
+            each<T>(n, [&](Place<T> p) {
+                const V<T> d = p.get(dy);
+                p.put(ds, p.get(ds) + d * p.get(x));
+                if (db) p.put(db, p.get(db) + d);
+                if (dx) p.put(dx, d * p.get(s));
+            });
+        }
+    }
+}
+
+template <class T>
 void backward(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& run, ptrdiff_t rows,
               const Update<T>* fused, double& l2_term) {
-    if (op.kind == Kind::dense) return dense_backward(context, op, run, rows, fused, l2_term);
+    if (op.members) return members_backward(context, op, run, rows, fused, l2_term);
+    if (op.kind == Kind::member_scale || op.kind == Kind::member_affine) {
+        if (!context.begins(rows * op.copies * op.n_in >= enough_numbers)) return;
+        const Range c = context.part(op.n_in, lanes<T>);
+        return op.kind == Kind::member_scale ? member_scale_backward(op, run, rows, c)
+                                             : member_affine_backward(op, run, rows, c);
+    }
+    rows *= op.copies_in;
+    if (op.kind == Kind::dense) return dense_backward(context, op, before_of(op, run), run, rows, fused, l2_term);
     if (op.kind == Kind::concatenate) return;  // the gradients of its parts are columns of its own
     const bool shared = rows * op.n_in >= enough_numbers;
     if (op.kind == Kind::batch_norm) {

@@ -71,29 +71,53 @@ void gather(const void* x, Type type, ptrdiff_t width, const int64_t* order, ptr
     }
 }
 
-// The sum of the weights of some rows of the order.
+// The sum of the weights of some rows of the order; if each copy has its own, the mean of their sums, which are
+// written.
 template <class T>
-FC_INLINE double weight_of(const Run<T>& run, const int64_t* order, ptrdiff_t rows) {
+FC_INLINE double weight_of(const Run<T>& run, const int64_t* order, ptrdiff_t rows, double* sums) {
     if (!run.weights) return (double)rows;
+    const ptrdiff_t n = run.weight_columns;
+    for (ptrdiff_t m = 0; m < n; m++) sums[m] = 0;
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t m = 0; m < n; m++) sums[m] += run.weights[order[i] * n + m];
     double total = 0;
-    for (ptrdiff_t i = 0; i < rows; i++) total += run.weights[order[i]];
-    return total;
+    for (ptrdiff_t m = 0; m < n; m++) total += sums[m];
+    return total / (double)n;
+}
+
+// The members' losses are weighted means, and the loss is their mean; one of which no row has weight is left out.
+template <class T>
+void gather_weights(const Run<T>& run, const int64_t* order, ptrdiff_t rows, const double* sums, Range r) {
+    const ptrdiff_t k = run.copies, n = run.weight_columns;
+    double members = 0;
+    for (ptrdiff_t m = 0; run.weights && m < n; m++) members += sums[m] > 0;
+    const double each = run.weights && n > 1 ? members : (double)k;
+    for (ptrdiff_t i = r.from; i < r.to; i++)
+        for (ptrdiff_t m = 0; m < k; m++) {
+            const ptrdiff_t column = n > 1 ? m : 0;
+            const double weight = run.weights ? run.weights[order[i] * n + column] : 1;
+            const double sum = run.weights ? sums[column] : (double)rows;
+            run.batch_weights[i * k + m] = (T)(sum > 0 ? weight / sum / each : 0);
+        }
 }
 
 template <class T>
-void gather_batch(const Run<T>& run, const int64_t* order, ptrdiff_t rows, double weight, Range r) {
+void gather_batch(const Run<T>& run, const int64_t* order, ptrdiff_t rows, const double* sums, Range r) {
+    const ptrdiff_t k = run.copies;
     gather(run.x, run.x_type, run.n_in, order, 0, run.operations, run.n_operations, run.theta, r);
     if (run.classes) {
         const int64_t* t = static_cast<const int64_t*>(run.t);
         for (ptrdiff_t i = r.from; i < r.to; i++) {  // the caller may have changed the checked class numbers
             const int64_t c = t[order[i]];
-            run.batch_classes[i] = c < 0 ? 0 : c < run.n_out ? c : run.n_out - 1;
+            for (ptrdiff_t m = 0; m < k; m++)
+                run.batch_classes[i * k + m] = c < 0 ? 0 : c < run.n_out ? c : run.n_out - 1;
         }
     } else {
-        cast_rows(static_cast<const T*>(run.t), order, 0, run.batch_t, r, run.n_out);
+        for (ptrdiff_t m = 0; m < k; m++)
+            cast_rows(static_cast<const T*>(run.t), order, 0,
+                      Rows<T>{run.batch_t.data + m * run.batch_t.row, run.batch_t.row * k}, r, run.n_out);
     }
-    for (ptrdiff_t i = r.from; i < r.to; i++)
-        run.batch_weights[i] = (T)(run.weights ? run.weights[order[i]] / weight : 1 / (double)rows);
+    gather_weights(run, order, rows, sums, r);
 }
 
 // The steps after a full gradient: the gradient of l2, the norm, clipping, and the update.
@@ -192,14 +216,14 @@ void collect_input_gradient(const Run<T>& run, ptrdiff_t rows) {
 
 // One step on `rows` rows; returns false if its loss is not finite.
 template <class T>
-bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_t rows, double weight, Rates rates,
-          int64_t count) {
+bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_t rows, double weight,
+          const double* sums, Rates rates, int64_t count) {
     if (context.begins(rows * run.gathered >= enough_numbers))
-        gather_batch(run, order, rows, weight, context.part(rows, 1));
+        gather_batch(run, order, rows, sums, context.part(rows, 1));
     for (int i = 0; i < run.n_operations; i++)
         forward(context, run.operations, run.operations[i], run.theta, rows, run.train, run.seed, count, rates.dropout);
-    if (context.begins(rows * run.n_out >= enough_numbers)) {
-        const Range r = context.part(rows, 1);
+    if (context.begins(rows * run.copies * run.n_out >= enough_numbers)) {
+        const Range r = context.part(rows * run.copies, 1);
         run.partial[8 * context.thread] = loss_of(run, r.from, r.to);
     }
     const bool shared = context.apart;
@@ -261,11 +285,12 @@ void train(Run<T>* run_, int thread) {
         const ptrdiff_t left = run.n_order - from;
         rows = left < run.batch_size + run.least_rows ? left : run.batch_size;
         const int64_t* order = run.order + from;
-        const double weight = weight_of(run, order, rows);
+        double* sums = run.sums + thread * run.weight_columns;
+        const double weight = weight_of(run, order, rows, sums);
         const Rates rates = {run.rates ? run.rates[i] : 0, run.decays ? run.decays[i] : 1,
                              run.dropouts ? run.dropouts[i] : 1};
         if (weight == 0) continue;  // every row has weight zero: there is nothing to learn from this batch
-        const bool good = step(context, run, order, rows, weight, rates, count++);
+        const bool good = step(context, run, order, rows, weight, sums, rates, count++);
         if (thread == 0) {
             run.last_from = from;
             run.rate = rates.lr;
@@ -292,7 +317,8 @@ void predict(Prediction<T>* p, int thread) {
         gather(p->x, p->x_type, p->n_in, nullptr, from, operations, p->n_operations, p->theta, {0, rows});
         for (int i = 0; i < p->n_operations; i++)
             forward(context, operations, operations[i], p->theta, rows, false, 0, 0, 1);
-        copy_rows(operations[p->n_operations - 1].y, Rows<T>{p->z + from * p->n_out, p->n_out}, {0, rows}, p->n_out);
+        const Operation<T>& last = operations[p->n_operations - 1];
+        copy_rows(last.y, Rows<T>{p->z + from * last.copies * p->n_out, p->n_out}, {0, rows * last.copies}, p->n_out);
         if (thread == 0 && p->stop.poll) p->stop.poll(p->stop.engine);
         if (stopped(&p->stop)) return;
     }

@@ -6,6 +6,7 @@ that the native engine has, and the settings that it gets.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from fullyconnected.activations import ACTIVATIONS
@@ -13,7 +14,7 @@ from fullyconnected.base import ActivationFunction, Loss, Optimizer
 from fullyconnected.core.registry import Registry
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
-from fullyconnected.program.description import Operation
+from fullyconnected.program.description import Operation, Tensor
 from fullyconnected.program.program import Program
 
 __all__ = [
@@ -41,7 +42,14 @@ OPERATIONS_HERE = dict.fromkeys(("activation", "add", "scale", "parametric"), _N
     "select": {"columns": "columns"},
     "concatenate": _NONE,
     "periodic_embedding": {name: name for name in ("frequencies", "phases", "rectified")},
+    "shared_dense": {"factor": "weight_factor"},
+    "own_dense": {"factor": "weight_factor"},
+    "member_scale": _NONE,
+    "member_layer_norm": {"setting": "epsilon"},
+    "member_batch_norm": {"setting": "epsilon", "momentum": "momentum"},
 }
+# what each member has of its own is an operation of that kind on the member's rows, which lie among those of the others
+OF_EACH_MEMBER = {"own_dense": "dense", "member_layer_norm": "layer_norm", "member_batch_norm": "batch_norm"}
 ACTIVATIONS_HERE = dict.fromkeys(
     ("identity", "relu", "gelu", "silu", "mish", "softplus", "sigmoid", "tanh", "exp", "softmax"), _NONE
 ) | {
@@ -93,6 +101,9 @@ class OpSpec(NamedTuple):
     state_at: int = 0
     hidden: bool = False
     partner: int = -1
+    copies_in: int = 1
+    copies: int = 1
+    members: int = 0
     means: tuple[float, ...] = ()
     scales: tuple[float, ...] = ()
     clip: bool = False
@@ -169,39 +180,67 @@ def lower(program: Program) -> list[OpSpec]:
             if end != i:
                 saves[end] = len(ops)
                 ops.append(OpSpec("save", "identity", op.n_in, op.n_in, layer=len(ops), reads=gives[op.reads[0]]))
+                ops[-1] = ops[-1]._replace(copies_in=op.copies_in, copies=op.copies_in)
                 gives[op.reads[0]] = (saves[end],)
         reads = tuple(each for source in op.reads[: None if op.layer.joins else 1] for each in gives[source])
-        spec = _operation(op, saves.get(i, -1))
-        spec = spec._replace(reads=reads, raw=raw, columns=columns.get(op.reads[0], spec.columns))
-        ops.append(spec._replace(n_in=op.n_out) if op.kind == "select" else spec)
-        gives[i] = (len(ops) - 1,)
+        for spec in _operations(op, saves.get(i, -1)):
+            spec = spec._replace(reads=reads, raw=raw, columns=columns.get(op.reads[0], spec.columns))
+            ops.append(spec._replace(n_in=op.n_out) if op.kind == "select" else spec)
+            reads = (len(ops) - 1,)
+        gives[i] = reads
     return ops
+
+
+def _operations(op: Operation, partner: int) -> list[OpSpec]:
+    """Return what an operation is lowered to, which is one but for a Dense layer whose weights members share."""
+    spec = _operation(op, partner)
+    if op.kind != "shared_dense":
+        return [spec]
+    tensors = {tensor.letter: tensor for tensor in op.params}
+    W, r, *affine_parts = (tensors[letter] for letter in "Wrsb" if letter in tensors)
+    k, softmax = op.copies, spec.function == "softmax"  # softmax is of whole rows, and so an operation of its own
+    f = "identity" if softmax else spec.function
+    plain = OpSpec("", "identity", op.n_out, op.n_out, layer=op.number, copies_in=k, copies=k)
+    scaled = plain._replace(kind="member_scale", n_in=op.n_in, n_out=op.n_in, copies_in=op.copies_in)
+    product = plain._replace(kind="dense", n_in=op.n_in, factor=spec.factor)
+    affine = plain._replace(kind="member_affine", function=f, setting=spec.setting, scale=spec.scale)
+    found = [_with(scaled, [r]), _with(product, [W]), _with(affine, affine_parts)]
+    return [*found, plain._replace(kind="activation", function="softmax")] if softmax else found
 
 
 def _operation(op: Operation, partner: int) -> OpSpec:
     here = OPERATIONS_HERE.get(op.kind)
     if here is None:
         raise Unsupported(f"it has no layer {type(op.layer).__name__} ({op.name})")
-    if op.copies != 1:
-        raise Unsupported(f"it does not work on copies of rows ({op.name})")
     function, settings = _function(op)
     settings |= {name: getattr(op.layer, key) for name, key in here.items()}
-    params = [tensor.param for tensor in op.params]
-    return OpSpec(
-        op.kind,
+    kind = OF_EACH_MEMBER.get(op.kind, op.kind)
+    spec = OpSpec(
+        kind,
         function,
         op.n_in,
         op.n_out,
         **settings,
-        bias=op.kind == "dense" and len(params) > 1,
-        at=tuple(tensor.part.start for tensor in op.params),
-        sizes=tuple(math.prod(param.shape) for param in params),
-        lr=tuple(param.lr_factor for param in params),
-        decay=tuple(param.decay_factor * param.decays for param in params),
-        hidden=op.kind == "dense" and params[0].is_hidden,
+        hidden=op.kind == "dense" and op.params[0].param.is_hidden,
         state_at=op.state[0].part.start if op.state else 0,
         layer=op.number,
         partner=partner,
+        copies_in=op.copies_in,
+        copies=op.copies,
+        members=op.copies if op.kind in OF_EACH_MEMBER and op.copies > 1 else 0,
+    )
+    return _with(spec, op.params)
+
+
+def _with(spec: OpSpec, tensors: Sequence[Tensor]) -> OpSpec:
+    """Return an operation with its parameters."""
+    params = [tensor.param for tensor in tensors]
+    return spec._replace(
+        bias=spec.kind == "dense" and len(params) > 1,
+        at=tuple(tensor.part.start for tensor in tensors),
+        sizes=tuple(math.prod(param.shape) for param in params),
+        lr=tuple(param.lr_factor for param in params),
+        decay=tuple(param.decay_factor * param.decays for param in params),
     )
 
 

@@ -200,7 +200,7 @@ def _trainer(
         state=state,
         x=_readable(_dense(data.x), np.dtype(np.float64) if raw else theta.dtype),
         t=data.t.astype(np.int64, copy=False) if data.t.ndim == 1 else data.t,
-        weights=data.weights,
+        weights=data.weights if data.weights is None else data.weights.reshape(-1),
         m=slots.get("m"),
         v=slots.get("v"),
         average_theta=average and average.theta,
