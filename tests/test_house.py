@@ -103,7 +103,7 @@ INSIDE = {
     ],
     "training": [
         *("settings", "history", "progress", "scales", "divergence", "sourcecode", "identity", "checkpoint", "solver"),
-        *("averages", "run", "fit"),
+        *("averages", "members", "run", "fit"),
     ],
     "checking": ["differences", "hints", "report", "comparison", "gradcheck", "proof"],
     "estimators": [

@@ -503,6 +503,21 @@ class Network:
                 total += loss.of_checked(z[rows], t[rows], w)[0] * w.sum()
         return Evaluation(float(total / weights.sum()), {name: metric(z, t, given) for name, metric in metrics.items()})
 
+    def member_losses(self, data: Data, engine: str = "auto", n_threads: int | None = None) -> Array:
+        """Return the loss of each member of an ensemble over checked data, each with its own weights of the rows."""
+        z, loss = self._outputs(data.x, engine, n_threads), data.loss.for_evaluation()
+        losses = []
+        for m in range(z.shape[1]):
+            w = None if data.weights is None else data.weights[:, m] if data.weights.ndim == 2 else data.weights
+            rows = np.arange(len(z)) if w is None else np.flatnonzero(w)
+            w = np.ones(len(z)) if w is None else w
+            total = 0.0
+            for start in range(0, len(rows), BLOCK):
+                some = rows[start : start + BLOCK]
+                total += loss.of_checked(z[some, m], data.t[some], w[some])[0] * w[some].sum()
+            losses.append(total / w.sum())
+        return np.array(losses)
+
     def gradients(
         self,
         x: ArrayLike,

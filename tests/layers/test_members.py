@@ -587,3 +587,86 @@ class TestExplained:
         for said in ("((x * r) W) * s + b", "x W[m] + b[m]", "(3 rows, 6)", "of each unit of each member"):
             assert said in text
         assert "-: not known" not in text
+
+
+class TestBestPerMember:
+    """Early stopping of each packed member is that of a network of its own."""
+
+    HOW = {"epochs": 30, "batch_size": 6, "progress": False, "warn": False, "seed": 3}
+
+    def case(self, rng):
+        x, t = rng.normal(size=(ROWS, N_IN)), rng.integers(0, N_OUT, ROWS)
+        v = rng.normal(size=(20, N_IN)), rng.integers(0, N_OUT, 20), rng.random((20, K))
+        return ensemble("packed", [fc.Dense(N_IN, 6, "tanh"), fc.BatchNorm(), fc.Dense(6, N_OUT)]), x, t, v
+
+    def test_each_member_stops_as_a_network_of_its_own(self, rng):
+        net, x, t, v = self.case(rng)
+        single = [alone(net, m) for m in range(K)]
+        history = fc.fit(
+            net,
+            x,
+            t,
+            "softmax_cross_entropy",
+            fc.SGD(0.3 * K),
+            validation=v,
+            patience=30,
+            best_per_member=True,
+            **self.HOW,
+        )
+        for m, one in enumerate(single):
+            own = fc.fit(
+                one,
+                x,
+                t,
+                "softmax_cross_entropy",
+                fc.SGD(0.3),
+                validation=(*v[:2], v[2][:, m]),
+                patience=30,
+                **self.HOW,
+            )
+            assert history.best_epochs[m] == own.best_epoch
+            np.testing.assert_allclose(net.predict(x, members=True)[:, m], one.predict(x), rtol=1e-9)
+        assert len(set(history.best_epochs)) > 1
+        assert history.best_epoch == max(history.best_epochs)
+        assert f"from {min(history.best_epochs)} to {max(history.best_epochs)}" in str(history)
+
+    def test_it_stops_when_no_member_has_improved(self, rng):
+        net, x, t, v = self.case(rng)
+        how = {**self.HOW, "epochs": 200}
+        history = fc.fit(
+            net, x, t, "softmax_cross_entropy", fc.SGD(0.3 * K), validation=v, patience=4, best_per_member=True, **how
+        )
+        assert history.stopped == "patience"
+        assert len(history.loss) == max(history.best_epochs) + 4
+
+    @pytest.mark.parametrize("average", [None, fc.EMA(0.5)])
+    def test_a_resumed_run_is_the_same_to_the_bit(self, average, rng, tmp_path):
+        net, x, t, v = self.case(rng)
+        how = {**self.HOW, "validation": v, "patience": 30, "best_per_member": True, "average": average, "n_threads": 1}
+        once, twice = net.copy(), net.copy()
+        rule = fc.SGD(0.3 * K)
+        whole = fc.fit(once, x, t, "softmax_cross_entropy", rule, **how)
+        for epochs in (7, 30):
+            again = twice.copy()
+            how["epochs"] = epochs
+            history = fc.fit(again, x, t, "softmax_cross_entropy", rule, checkpoint=tmp_path / "run", **how)
+        how_else = {**how, "best_per_member": False}
+        with pytest.raises(errors.CheckpointError, match="was begun with best_per_member=True"):
+            fc.fit(again.copy(), x, t, "softmax_cross_entropy", rule, checkpoint=tmp_path / "run", **how_else)
+        assert history.best_epochs == whole.best_epochs
+        assert again.theta.tobytes() == once.theta.tobytes()
+        assert again.state.tobytes() == once.state.tobytes()
+
+    @pytest.mark.parametrize(("net", "how", "said"), [
+        (lambda: fc.mlp([N_IN, 2]), {}, "of an ensemble, and this network is none"),
+        (lambda: ensemble("tabm"), {}, r"members_1.shared_dense_1.W is that of all of them. .* kind=\"packed\""),
+        (lambda: ensemble("packed", before=[fc.Dense(N_IN, N_IN)]), {}, "dense_1.W is that of all of them"),
+        (lambda: ensemble("packed"), {"validation": None}, "without validation data there is none: set validation"),
+        (lambda: ensemble("packed"), {"monitor": "accuracy"}, "monitor is 'accuracy'"),
+        (lambda: ensemble("packed"), {"patience": None}, "best_per_member is for early stopping: give patience"),
+    ])  # fmt: skip
+    def test_refused(self, net, how, said, x, rng):
+        t = rng.integers(0, N_OUT, ROWS)
+        how = {"validation": (x, t), "patience": 3, **how}
+        with pytest.raises(errors.ConfigError, match=said):
+            fc.fit(net(), x, t, "softmax_cross_entropy", best_per_member=True, **how)

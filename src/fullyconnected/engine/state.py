@@ -11,12 +11,16 @@ __all__ = ["Average", "Best", "TrainingState"]
 
 
 class Best(NamedTuple):
-    """The best epoch so far, by the monitored value."""
+    """The best epoch so far, by the monitored value.
+
+    Where each member of an ensemble keeps its own best weights, ``members`` has the least loss and the epoch of each.
+    """
 
     value: float
     epoch: int
     theta: Array
     state: Array
+    members: tuple[tuple[float, int], ...] = ()
 
 
 class Average(NamedTuple):

@@ -46,15 +46,21 @@ def write_checkpoint(
     if state.best is not None:
         vectors |= {"best.theta": state.best.theta, "best.state": state.best.state}
         run["best"] = {"value": repr(float(state.best.value)), "epoch": state.best.epoch}
+        if state.best.members:
+            run["best"]["members"] = [[repr(float(value)), epoch] for value, epoch in state.best.members]
     write_model(path, Model(layers, state.theta, state.state, {"run": run}, vectors, columns, loss), Safetensors())
 
 
 def read_checkpoint(
-    path: str | os.PathLike[str], state: TrainingState, problem: Callable[[dict[str, Any]], str | None]
+    path: str | os.PathLike[str],
+    state: TrainingState,
+    problem: Callable[[dict[str, Any]], str | None],
+    members: int = 0,
 ) -> None:
     """Set ``state`` to that of the checkpoint, in place; nothing changes unless all of it fits.
 
-    ``problem`` gets the description of the run, and returns the reason why it cannot be resumed, or None.
+    ``problem`` gets the description of the run, and returns the reason why it cannot be resumed, or None. ``members``
+    is the number of members that keep best weights of their own.
     """
     name, model = os.fspath(path), read_model(path)
     run = model.extras.get("run")
@@ -78,7 +84,10 @@ def read_checkpoint(
 
         best, average = None, None
         if "best" in run:
-            best = Best(float(run["best"]["value"]), _count(run["best"]["epoch"]), *pair("best"))
+            of_each = tuple((float(value), _count(at)) for value, at in run["best"].get("members", ()))
+            if len(of_each) != members:
+                raise ValueError(f"{len(of_each)} members have best weights where {members} should")
+            best = Best(float(run["best"]["value"]), _count(run["best"]["epoch"]), *pair("best"), of_each)
         if state.average is not None:
             average = pair("average")
         if model.vectors:

@@ -52,6 +52,7 @@ class Checkpoint:
         self.written, self.took = monotonic(), 0.0
         self.memory: TrainingState | None = None
         self.pending = False
+        self.members = (net.program.members or 0) if settings.best_per_member else 0
         self.seen: tuple[int, ...] | None = None  # identity of the file that this run has read or written
         layers = describe_layers(net.layers)  # raises if a file cannot hold the network
         schedules = settings.those(settings.SCHEDULES)
@@ -77,7 +78,7 @@ class Checkpoint:
         if os.path.exists(self.path):
             if not (os.path.isfile(self.path) or os.path.isdir(self.path)):
                 raise ConfigError(f"checkpoint={self.path!r} is a pipe or device; a file can be read and replaced")
-            read_checkpoint(self.path, state, self.problem)
+            read_checkpoint(self.path, state, self.problem, self.members)
             self.seen = self.look()
         else:
             self.write(state)

@@ -110,6 +110,7 @@ def fit(
     metrics: MetricLike | Sequence[MetricLike] = (),
     monitor: str | None = None,
     patience: int | None = None,
+    best_per_member: bool = False,
     max_time: float | str | None = None,
     max_grad_norm: float | None = None,
     schedule: Schedule | None = None,
@@ -173,6 +174,9 @@ def fit(
     patience : int, optional
         Early stopping: stop after this many epochs without improvement of the monitored quantity, and restore the
         weights of the best epoch. An equal value is no improvement; any number is an improvement on NaN.
+    best_per_member : bool
+        With early stopping of packed :class:`Members`: whether each member gets the weights of the epoch in which its
+        own validation loss was best. The run stops when no member has improved for ``patience`` epochs.
     max_time : float or str, optional
         The time that all epochs may take together: seconds, or a text such as ``"30s"``, ``"5m"`` or ``"1h"``. The time
         of the first epoch decides how many are planned, 1 or more and at most ``epochs``. The history has the number;

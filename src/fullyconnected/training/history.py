@@ -71,6 +71,8 @@ class History:
         With early stopping, the monitored quantity: ``"loss"``, ``"validation_loss"`` or the name of a metric.
     best_epoch : int or None
         With early stopping, the epoch whose weights the network has.
+    best_epochs : list of int or None
+        With ``best_per_member``, the epoch whose weights each member has; ``best_epoch`` is the last of them.
     averaged : str or None
         With an average of the weights (``average``), what the weights that the network has are an average of.
     planned_epochs : int or None
@@ -95,6 +97,7 @@ class History:
     stopped: str = "epochs"
     monitor: str | None = None
     best_epoch: int | None = None
+    best_epochs: list[int] | None = None
     planned_epochs: int | None = None
     averaged: str | None = None
 
@@ -116,7 +119,11 @@ class History:
             lines.append(line)
         if self.best_epoch is not None:
             by = f", the best by {in_ascii(printable(self.monitor)).replace('_', ' ')}" if self.monitor else ""
-            lines.append(f"the network has the weights of epoch {self.best_epoch}{by}")
+            if self.best_epochs is None:
+                lines.append(f"the network has the weights of epoch {self.best_epoch}{by}")
+            else:
+                first, last = min(self.best_epochs), max(self.best_epochs)
+                lines.append(f"each member has the weights of its own best epoch, from {first} to {last}{by}")
         if self.averaged is not None:
             lines.append(f"its weights are {self.averaged}")
         return "\n".join(lines)

@@ -28,8 +28,8 @@ from fullyconnected.optimizers import OPTIMIZERS, Adam
 from fullyconnected.program.adapting import is_filled_by
 from fullyconnected.program.data import Data, check_data, require_rows
 from fullyconnected.program.description import flatten
+from fullyconnected.training import members, scales, solver
 from fullyconnected.training import progress as display
-from fullyconnected.training import scales, solver
 from fullyconnected.training.averages import Averaging, check
 from fullyconnected.training.history import Epoch, History
 from fullyconnected.training.settings import FitSettings
@@ -76,6 +76,8 @@ class Run:
         default = "loss" if self.validation is None else "validation_loss"
         self.monitor = default if settings.monitor is None else settings.monitor
         self.greater_is_better = _greater_is_better(self.monitor, self.metrics, evaluated is self.validation)
+        if settings.best_per_member:
+            members.check(net.program, settings, self.validation)
         require_rows(net.program, self.rows, f"x of {self.rows} row(s)")
         require_rows(net.program, settings.batch_size, f"batch_size={settings.batch_size}")
         self.default_monitor = default
@@ -300,7 +302,10 @@ class Run:
                 state.records.setdefault(name, []).append(value)
         if self.patience is not None:
             monitored: Any = {**metrics, "loss": loss, "validation_loss": validation_loss}[self.monitor]
-            if self.is_better(monitored):
+            if self.settings.best_per_member and self.validation is not None:
+                losses = judged.member_losses(self.validation, self.settings.engine, self.settings.n_threads)
+                state.best = members.kept(state.best, losses, state.epoch, judged.program, judged.theta, judged.state)
+            elif self.is_better(monitored):
                 state.best = Best(monitored, state.epoch, judged.theta.copy(), judged.state.copy())
         seconds = time.perf_counter() - began
         if self.max_time is not None and state.epochs_in_time is None:
@@ -362,6 +367,7 @@ class Run:
             stopped=self.stopped,
             monitor=None if self.patience is None else self.monitor,
             best_epoch=None if best is None else best.epoch,
+            best_epochs=[at for _, at in best.members] if best is not None and best.members else None,
             planned_epochs=self.planned(),
             averaged=None if averaging is None else averaging.told(at, self.planned()),
         )

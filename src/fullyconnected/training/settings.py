@@ -43,6 +43,7 @@ class FitSettings(Settings):
     metrics: MetricLike | Sequence[MetricLike] = ()
     monitor: str | None = None
     patience: int | None = None
+    best_per_member: bool = False
     max_time: float | str | None = None
     max_grad_norm: float | None = None
     schedule: Schedule | None = None
@@ -76,6 +77,8 @@ class FitSettings(Settings):
             )
         if self.monitor is not None and self.patience is None:
             raise ConfigError(f"monitor={self.monitor!r} is for early stopping: give patience, too, such as 10")
+        if self.best_per_member and self.patience is None:
+            raise ConfigError("best_per_member is for early stopping: give patience, too, such as 10")
         if self.checkpoint_every is not None:
             interval("checkpoint_every", self.checkpoint_every)
         if self.average is not None and not isinstance(self.average, EMA | SWA):
@@ -89,6 +92,7 @@ class FitSettings(Settings):
             alpha=number("alpha", self.alpha),
             shuffle=bool(self.shuffle),
             warn=flag("warn", self.warn),
+            best_per_member=flag("best_per_member", self.best_per_member),
             seed=check_seed(self.seed),
             patience=None if self.patience is None else count("patience", self.patience),
             max_time=None if self.max_time is None else duration("max_time", self.max_time),
