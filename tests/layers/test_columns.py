@@ -249,6 +249,14 @@ class TestColumns:
         with pytest.raises(errors.DataError, match=r"^x\[5, 3\] is 1e\+300, too large for a network of float32"):
             network("float32", plain.layers[0]).predict(x)
 
+    def test_a_large_table_is_checked_block_by_block(self, monkeypatch):
+        monkeypatch.setattr("fullyconnected.program.program.BLOCK", 6)
+        net, x = network(), X.copy()
+        assert np.isfinite(net.predict(x)).all()
+        x[33, 1] = 7
+        with pytest.raises(errors.DataError, match=r"x\[33, 1\] \(column 'city'\) is 7.0"):
+            net.predict(x)
+
     def test_numbers_that_float32_cannot_tell_apart(self):
         first = fc.Columns([(0, fc.Standardize(1, 1e9, 0.5)), (1, fc.Embedding(2**25, 1, init="zeros"))])
         net = fc.Network([first], dtype="float32")

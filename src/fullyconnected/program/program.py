@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PIECE", "Piece", "Program"]
 
+BLOCK = 1 << 20  # entries of columns that are checked at a time
 PIECE = 1 << 15  # entries of theta that an optimizer updates at a time, so that its scratch stays in cache
 
 
@@ -148,11 +149,14 @@ class Program:
         if not self.reads_raw:
             require_finite(x, what, dtype, first)
         for layer, columns in self.raw_columns:
+            if isinstance(columns, slice):
+                self._check_part(layer, x, what, dtype, first)
+                continue
+            size = max(1, BLOCK // len(columns))  # rows at a time, since columns are copied
             try:
-                self._check_part(layer, x[:, columns], what, dtype, first)
+                for start in range(0, len(x), size):
+                    self._check_part(layer, x[start : start + size, columns], what, dtype, first + start)
             except DataError as error:
-                if isinstance(columns, slice):
-                    raise
                 raise DataError(self._placed(str(error), what, columns)) from None
 
     def _check_part(self, layer: Layer, x: Array, what: str, dtype: "DType", first: int) -> None:
