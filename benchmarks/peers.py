@@ -149,11 +149,12 @@ class Bench:
     def tables(self) -> None:
         """Print the table of training steps of networks for tables: 64 columns, three layers of 256, 10 classes."""
         names = [name for name in self.workers if name in KNOWS_TABLES]
-        head(["network", "batch", *(CONTENDERS[name][0] for name in names), "native / best peer"])
+        head(["network", "batch", *(CONTENDERS[name][0] for name in names), "native / best peer", "memory, MiB"])
         for recipe in TABLES:
             case = Case("train", (64, 256, 256, 256, 10), 256, self.arguments.threads, "Adam", 8192, recipe)
             rounds = self.run(case)
-            row([recipe, case.batch, *(figure(rounds.us.get(name)) for name in names), rounds.ratio()])
+            memory = ", ".join(f"{CONTENDERS[name][0]} {self.workers[name].ask('memory'):.0f}" for name in rounds.us)
+            row([recipe, case.batch, *(figure(rounds.us.get(name)) for name in names), rounds.ratio(), memory])
         self.end()
 
     def predict(self) -> None:

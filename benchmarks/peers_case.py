@@ -17,7 +17,8 @@ TRAINED = (  # sizes, rows in a batch, rows in total
     ((3072, 1024, 1024, 10), 256, 1024),
     ((1024, 2048, 2048, 2048, 10), 1024, 3072),
 )
-TABLES = ("realmlp", "tabm")  # networks for tables, of peers_tables.py
+# networks for tables, of peers_tables.py; first the one that takes more memory, since a process tells the most it had
+TABLES = ("tabm", "realmlp")
 USED = ((10, 64, 64, 1), (784, 512, 512, 10))  # for prediction
 
 

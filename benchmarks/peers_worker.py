@@ -49,6 +49,8 @@ class Timer:
 
     def __init__(self, where: str, case: Case) -> None:
         module, name = where.split(".")
+        __import__(module)
+        self.before = most_memory()
         self.case, self.contender = case, getattr(importlib.import_module(module), name)(case)
         self.work = getattr(self.contender, case.job)
         self.argument, self.steps, self.calls = case.x, 1, 1
@@ -81,6 +83,10 @@ class Timer:
             self.work(self.argument)
         return time.perf_counter() - began
 
+    def memory(self, _: None) -> float:
+        """Return how much more memory than before the case the process has held, in MiB."""
+        return most_memory() - self.before
+
     def slice(self, _: None) -> Slice:
         spoilt = 0
         while True:
@@ -90,6 +96,16 @@ class Timer:
                 return Slice(seconds / self.steps / self.calls * 1e6, spoilt)
             spoilt += 1
             time.sleep(0.1)
+
+
+def most_memory() -> float:
+    """Return the most memory that the process has held so far, in MiB; NaN where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return float("nan")
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def others() -> float:

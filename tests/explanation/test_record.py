@@ -37,7 +37,7 @@ def network(layer, activation, dtype):
     dense = fc.Dense(first[0].n_out if first else N_IN, WIDTH, activation)
     layers = [*first, dense] if first else [dense, cls.example(WIDTH)]
     if not cls.comes_last:
-        layers += [fc.Activation(activation), fc.Dense(WIDTH, N_OUT)]
+        layers += [fc.Activation(activation), fc.Dense(int(layers[-1].n_out), N_OUT)]
     net = fc.Network(layers, dtype=dtype, seed=0)
     net.theta += np.random.default_rng(5).normal(0, 0.1, net.n_params)
     return net
