@@ -60,6 +60,12 @@ def test_realmlp(run):
     assert float(re.search(r"diabetes, .*: R2 (\S+) ", text)[1]) > 0.35
 
 
+def test_tabm(run):
+    text = output(run("tabm.py"))
+    assert float(re.search(r"breast cancer, .*: accuracy (\S+) ", text)[1]) > 0.96
+    assert float(re.search(r"diabetes, .*: R2 (\S+) ", text)[1]) > 0.4
+
+
 def test_xor(run):
     text = output(run("xor.py"))
     assert re.search(r"dense_1 +sigmoid\(x W \+ b\) +\(rows, 3\) +6 +3 ", text)

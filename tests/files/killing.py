@@ -126,6 +126,10 @@ STAGE = fc.Columns(
     ]
 )
 COLUMNS = [STAGE, fc.Dense(17, 16, "relu"), fc.Dropout(0.1), fc.Dense(16, 2)]
+TABM = [
+    fc.Standardize(12),
+    fc.Members(3, [fc.Dense(12, 16, "relu"), fc.Dropout(0.1), fc.BatchNorm(), fc.Dense(16, 2)]),
+]
 NTK = {"parametrization": "ntk"}
 REALMLP = [
     fc.Columns(
@@ -183,6 +187,7 @@ RUNS = {
             "factors": fc.Factors(lr={"scale": 6, "bias": 0.1}),
         },
     ),
+    "TabM": (TABM, {"optimizer": fc.AdamW(0.01), "patience": 9, "validation": HELD}),
     "columns": (COLUMNS, {"x": CODED, "optimizer": fc.AdamW(0.01), "l2": 0.01}),
     "from the data": (
         ADAPTS,
