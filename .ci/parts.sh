@@ -17,7 +17,11 @@ elsewhere() { # VARIABLE=VALUE... [options of pytest, which begin with a minus]
 }
 
 # long tests, which test no text
-PROOFS=(--ignore=tests/checking/test_proof.py --ignore=tests/checking/test_gradcheck_bounds.py --ignore=tests/native/test_equality.py)
+PROOFS=(
+    --ignore=tests/checking/test_proof.py --ignore=tests/checking/test_gradcheck_bounds.py --ignore=tests/native
+    --ignore=tests/test_golden.py --ignore=tests/test_muon.py --ignore=tests/explanation/test_record.py
+    --deselect=tests/explanation/test_paths.py::TestTheSharesAddUp --deselect=tests/layers/test_members.py
+)
 
 processor_has() { # FLAG...
     local flag

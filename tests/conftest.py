@@ -82,6 +82,8 @@ ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look a
     "native/test_vector_math.py::test_the_other_kernels",
     "test_annotations.py",
     "test_datasets.py",
+    "test_examples.py::test_realmlp",
+    "test_examples.py::test_tabm",
     "test_house.py",
     "test_surroundings.py",  # they make surroundings of their own
 )
