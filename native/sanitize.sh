@@ -44,10 +44,13 @@ export OPENBLAS_NUM_THREADS=1
 build asan "address;undefined"
 preload=$(libraries libasan.so libubsan.so "libclang_rt.asan-$(uname -m).so" libclang_rt.asan.so)
 # Python keeps much of its memory until it ends, which is not a leak of ours.
-export ASAN_OPTIONS=detect_leaks=0:strict_string_checks=1:detect_stack_use_after_return=1
+export ASAN_OPTIONS=detect_leaks=0
 export UBSAN_OPTIONS=print_stacktrace=1
 for kernels in $(LD_PRELOAD=$preload "$venv/asan/bin/python" -c 'from fullyconnected import _native; print(*_native.usable_kernels())'); do
     echo "address and undefined-behaviour sanitizers, kernels $kernels"
+    # With frames kept for this option, GCC 12 puts variables of 64 bytes where AVX-512 cannot read them, and code stops.
+    if [ "$kernels" = avx512 ]; then returned=0; else returned=1; fi
+    export ASAN_OPTIONS=detect_leaks=0:strict_string_checks=1:detect_stack_use_after_return=$returned
     FULLYCONNECTED_CPU=$kernels LD_PRELOAD=$preload tests asan
 done
 
