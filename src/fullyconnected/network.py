@@ -622,6 +622,7 @@ class Network:
         """
         from fullyconnected.program.data import as_source
 
+        x = chosen_columns(x, self.program.names, "x")
         same_columns(self.columns.x, columns_of(x), "x", "net.columns.x")
         source = as_source(x, self.program, self.dtype, sparse=True)
         weights = None

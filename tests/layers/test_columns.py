@@ -450,6 +450,13 @@ class TestTables:
         with pytest.raises(errors.DataError, match="column 'city'"):
             net.predict(table.assign(city=9))
 
+    def test_a_network_adapts_to_a_table_by_its_names_too(self):
+        pandas = pytest.importorskip("pandas")
+        first = fc.Columns([("age", fc.Standardize(1)), ("city", fc.OneHot(5))])
+        net = fc.Network([first, fc.Dense(6, 1)], seed=0)
+        net.adapt(pandas.DataFrame({"note": "text", "city": CITY, "age": X[:, 0]}))
+        assert net.layers[0].parts[0][1][0] == fc.Standardize.fit(X[:, :1])
+
     def test_names_without_their_order_are_in_the_order_of_the_parts(self):
         first = fc.Columns([("b", fc.OneHot(2)), (["c", "a"], fc.Standardize(2, 0.0, 1.0)), ("b", fc.Embedding(2, 1))])
         assert first.names == ("b", "c", "a")

@@ -166,9 +166,8 @@ def lower(program: Program) -> list[OpSpec]:
     """
     ops: list[OpSpec] = []
     saves: dict[int, int] = {}  # for the end of each block, the index of its save
-    gives: dict[int, tuple[int, ...]] = {
-        -1: ()
-    }  # for each operation of the program, the one here that gives its output
+    # for each operation of the program, the one here that gives its output
+    gives: dict[int, tuple[int, ...]] = {-1: ()}
     columns: dict[int, tuple[int, ...]] = {}  # for a selection of columns, these, if the layer that reads them selects
     for i, op in enumerate(program.operations):
         if op.kind == "select" and program.is_raw(program.operations[program.readers[i][0]]):
