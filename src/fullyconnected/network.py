@@ -22,13 +22,12 @@ from fullyconnected.core.checks import (
     ColumnNames,
     as_array,
     as_weights,
-    chosen_columns,
     columns_of,
     count,
     flag,
+    known_columns,
     number,
     require_finite,
-    same_columns,
     same_rows,
 )
 from fullyconnected.core.contracts import is_foreign
@@ -335,8 +334,7 @@ class Network:
                     return z
         from fullyconnected.program.data import as_source  # here, as elsewhere, what the import can do without
 
-        x = chosen_columns(x, self.program.names, "x")
-        same_columns(self.columns.x, columns_of(x), "x", "net.columns.x")
+        x = known_columns(x, self.program.names, self.columns.x)
         source = as_source(x, self.program, self.dtype, empty=True, sparse=True)
         if not flag("members", members):
             return self._outputs(source, engine, n_threads, None if self.program.members is None else self._link())
@@ -622,8 +620,7 @@ class Network:
         """
         from fullyconnected.program.data import as_source
 
-        x = chosen_columns(x, self.program.names, "x")
-        same_columns(self.columns.x, columns_of(x), "x", "net.columns.x")
+        x = known_columns(x, self.program.names, self.columns.x)
         source = as_source(x, self.program, self.dtype, sparse=True)
         weights = None
         if sample_weight is not None:

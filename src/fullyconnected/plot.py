@@ -20,12 +20,10 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import (
     as_array,
     as_rows,
-    chosen_columns,
-    columns_of,
     count,
+    known_columns,
     number,
     require_finite,
-    same_columns,
     same_rows,
 )
 from fullyconnected.core.wording import printable
@@ -105,8 +103,7 @@ def decision_boundary(
     """
     if not isinstance(net, Network):
         raise InputTypeError(f"the first argument is a Network; got {net!r:.200}")
-    x = chosen_columns(x, net.program.names, "x")
-    same_columns(net.columns.x, columns_of(x), "x", "net.columns.x")
+    x = known_columns(x, net.program.names, net.columns.x)
     x = as_rows(x, net.n_in, missing=net.program.reads_raw)
     net.program.check_rows(x, "x", net.dtype)
     t = same_rows(len(x), as_array(t, "t"), "t")

@@ -19,13 +19,13 @@ __all__ = [
     "as_array",
     "as_rows",
     "as_weights",
-    "chosen_columns",
     "column_labels",
     "columns_of",
     "count",
     "duration",
     "flag",
     "interval",
+    "known_columns",
     "number",
     "require_finite",
     "rows_of",
@@ -239,19 +239,22 @@ def column_labels(table: Any) -> list[Any] | None:
     return None if labels == list(range(len(labels))) else labels
 
 
-def chosen_columns(x: Any, names: tuple[str, ...] | None, what: str) -> Any:
-    """Return the columns of a table that have these names, in their order; or raise if it lacks some.
+def known_columns(x: Any, read: tuple[str, ...] | None, known: tuple[str, ...] | None, what: str = "x") -> Any:
+    """Return the rows as a network takes them: of a table that is ``read`` by names, these columns in their order.
 
-    Without names, and for what has no names of columns, x is returned as it is.
+    Raise if the table lacks some, or has other columns than ``known``, those that the network was trained with.
     """
-    labels = None if names is None else column_labels(x)
-    if names is None or labels is None:
-        return x
-    known = {normalize("NFC", str(label)): label for label in labels}
-    if len(known) < len(labels) or not known.keys() >= set(names):
-        lacking = _listed([name for name in names if name not in known]) or "columns whose names differ"
-        raise DataError(f"{what} lacks {lacking}: the network reads the columns {_listed(list(names))} by their names")
-    return x.select(list(names)) if hasattr(x, "column_names") else x[[known[name] for name in names]]
+    labels = None if read is None else column_labels(x)
+    if read is not None and labels is not None:
+        own = {normalize("NFC", str(label)): label for label in labels}
+        if len(own) < len(labels) or not own.keys() >= set(read):
+            lacking = _listed([name for name in read if name not in own]) or "columns whose names differ"
+            raise DataError(
+                f"{what} lacks {lacking}: the network reads the columns {_listed(list(read))} by their names"
+            )
+        x = x.select(list(read)) if hasattr(x, "column_names") else x[[own[name] for name in read]]
+    same_columns(known, columns_of(x), what, "net.columns.x")
+    return x
 
 
 def same_columns(known: tuple[str, ...] | None, found: tuple[str, ...] | None, what: str, attribute: str) -> None:

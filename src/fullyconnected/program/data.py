@@ -14,8 +14,8 @@ from fullyconnected.core.checks import (
     as_array,
     as_rows,
     as_weights,
-    chosen_columns,
     columns_of,
+    known_columns,
     require_finite,
     same_columns,
     same_rows,
@@ -101,8 +101,7 @@ def check_data(
     ``what`` is a prefix to the names of the arrays in messages: ``"validation "``. ``columns`` are the columns that
     the network was trained with. ``sparse`` says whether ``x`` may be sparse; else it must be dense.
     """
-    x = chosen_columns(x, program.names, f"{what}x")
-    same_columns(columns.x, columns_of(x), f"{what}x", "net.columns.x")
+    x = known_columns(x, program.names, columns.x, f"{what}x")
     same_columns(columns.t, columns_of(t), f"{what}t", "net.columns.t")
     loss, n_out = check_loss(program, loss), program.n_out
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.checks import as_rows, chosen_columns, columns_of, same_columns
+from fullyconnected.core.checks import as_rows, known_columns
 from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.pictures.graph import Op, Parameter, Wire, graph
@@ -146,8 +146,7 @@ def _of_network(net: Network, x: Any) -> Iterator[Part]:
     first: Array | None = None
     if x is not None:
         net.require_set()
-        x = chosen_columns(x, net.program.names, "x")
-        same_columns(net.columns.x, columns_of(x), "x", "net.columns.x")
+        x = known_columns(x, net.program.names, net.columns.x)
         x = as_rows(x, net.n_in, missing=net.program.reads_raw)
         net.program.check_rows(x, "x", net.dtype)
         batch = Workspace(net.program, net.theta, net.state.copy(), len(x)).bind(len(x))
