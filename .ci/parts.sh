@@ -16,18 +16,11 @@ elsewhere() { # VARIABLE=VALUE... [options of pytest, which begin with a minus]
         "$VENV/bin/python" -m pytest -q -n auto -p no:cacheprovider -m "not anywhere" "$@" tests
 }
 
-# long tests, which test no text
-PROOFS=(
-    --ignore=tests/checking/test_proof.py --ignore=tests/checking/test_gradcheck_bounds.py --ignore=tests/native
-    --ignore=tests/test_golden.py --ignore=tests/test_muon.py --ignore=tests/explanation/test_record.py
-    --deselect=tests/explanation/test_paths.py::TestTheSharesAddUp --deselect=tests/layers/test_members.py
-)
-
 processor_has() { # FLAG...
     local flag
-    [ "$(uname -m)" = x86_64 ] || { echo "skipped: this is no x86-64 processor"; return 1; }
+    [ "$(uname -m)" = x86_64 ] || { echo "not as on another processor: this is no x86-64 processor"; return 1; }
     for flag in "$@"; do
-        grep -qw "$flag" /proc/cpuinfo || { echo "skipped: this processor has no $flag"; return 1; }
+        grep -qw "$flag" /proc/cpuinfo || { echo "not as on that processor: this one has no $flag"; return 1; }
     done
 }
 
@@ -47,31 +40,30 @@ emulate() { # the library on an emulated processor without AVX
     make emulate
 }
 
-prescott() { # as on a processor of 2004: OpenBLAS, NumPy and the native engine without AVX
-    processor_has pni || return 0
+# Each run of the tests elsewhere takes a processor and surroundings at once. Which of the two a failure comes from is
+# seen by running what .ci/nightly has alone: narrow, c-locale, skylakex.
+OLD=(OPENBLAS_CORETYPE=Prescott FULLYCONNECTED_CPU=plain)
+AVX2=(OPENBLAS_CORETYPE=Haswell FULLYCONNECTED_CPU=avx2)
+AVX512=(OPENBLAS_CORETYPE=SkylakeX FULLYCONNECTED_CPU=avx512)
+NARROW=(COLUMNS=40)
+ASCII=(LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0)
+
+has_avx2() { processor_has avx2 fma; }
+has_avx512() { processor_has avx2 fma avx512f avx512dq avx512bw avx512vl; }
+
+prescott() { # as on a processor of 2004, without AVX (OpenBLAS, NumPy, native engine), in a terminal of 40 columns
     make --silent "$VENV/.ready"
-    local wide
+    local wide variables=("${NARROW[@]}")
     wide=$("$VENV/bin/python" -c 'from numpy._core._multiarray_umath import __cpu_dispatch__ as d, __cpu_features__ as f
 print(*(name for name in d if f.get(name)))')
-    elsewhere OPENBLAS_CORETYPE=Prescott FULLYCONNECTED_CPU=plain NPY_DISABLE_CPU_FEATURES="$wide"
+    processor_has pni && variables+=("${OLD[@]}" NPY_DISABLE_CPU_FEATURES="$wide")
+    elsewhere "${variables[@]}"
 }
 
-haswell() { # as on a processor of 2013: OpenBLAS and the native engine with AVX2
-    processor_has avx2 fma || return 0
-    elsewhere OPENBLAS_CORETYPE=Haswell FULLYCONNECTED_CPU=avx2
-}
-
-skylakex() { # as on a processor of 2017: OpenBLAS and the native engine with AVX-512
-    processor_has avx2 fma avx512f avx512dq avx512bw avx512vl || return 0
-    elsewhere OPENBLAS_CORETYPE=SkylakeX FULLYCONNECTED_CPU=avx512
-}
-
-narrow() { # in a terminal of 40 columns
-    elsewhere COLUMNS=40 "${PROOFS[@]}"
-}
-
-c-locale() { # in a locale whose encoding is ASCII
-    elsewhere LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 "${PROOFS[@]}"
+haswell() { # as on a processor of 2013, with AVX2 (OpenBLAS, native engine), in a locale whose encoding is ASCII
+    local variables=("${ASCII[@]}")
+    has_avx2 && variables+=("${AVX2[@]}")
+    elsewhere "${variables[@]}"
 }
 
 # Create a separate environment with the project, its tools and extras, and further requirements.
@@ -86,8 +78,8 @@ environment() { # FOLDER PYTHON [REQUIREMENT...]
         --config-settings=build-dir="$folder/native" --editable ".[examples]" "$@"
 }
 
-oldest() { # the oldest NumPy, safetensors and scikit-learn that pyproject.toml allows
-    local lowest
+oldest() { # with the oldest packages that pyproject.toml allows, as on a processor of 2017, with AVX-512
+    local lowest variables=()
     lowest=$(python3 -c 'import re, tomllib
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]
@@ -98,10 +90,24 @@ for requirement in project["dependencies"] + project["optional-dependencies"]["s
     environment "$VENV-oldest" python3 $lowest
     touch "$VENV-oldest/.tools" "$VENV-oldest/.ready"
     "$VENV-oldest/bin/python" -m pip list 2>/dev/null | grep -iE "^(numpy|safetensors|scikit-learn) "
-    VENV=$VENV-oldest elsewhere
+    has_avx512 && variables=("${AVX512[@]}")
+    VENV=$VENV-oldest elsewhere "${variables[@]}"
 }
 
 # --- nightly ----------------------------------------------------------------------------------------------------------
+
+skylakex() { # as on a processor of 2017, with AVX-512 (OpenBLAS, native engine), with today's packages
+    has_avx512 || return 0
+    elsewhere "${AVX512[@]}"
+}
+
+narrow() { # in a terminal of 40 columns
+    elsewhere "${NARROW[@]}"
+}
+
+c-locale() { # in a locale whose encoding is ASCII
+    elsewhere "${ASCII[@]}"
+}
 
 find_python() { # VERSION: prints a Python that runs and can create environments (a pyenv shim may lead to none)
     local found
