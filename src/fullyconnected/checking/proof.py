@@ -1,7 +1,7 @@
 """The proof: a gradient check for each registered layer, activation, loss, number of outputs, sample weights and l2."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -88,18 +88,38 @@ def hash_of(text: str) -> int:
 
 
 def cases(layers: Sequence[str] | None = None) -> Iterator[Case]:
-    """Yield all cases, or those of some layers; a layer that differs in training is checked in both modes."""
+    """Yield all cases, or those of some layers; a layer that differs in training is checked in both modes.
+
+    The first example of a layer meets every activation together with every loss, in training if that differs. What a
+    further example or the other mode changes does not depend on them: there, each activation and each loss comes once.
+    """
     for name in LAYERS.classes if layers is None else layers:
         cls = LAYERS.classes[name]
         for i, example in enumerate(cls.examples(WIDTH)):
             modes = (True, False) if any(part.random or part.state() for part in parts_of(example)) else (False,)
-            # what l2 adds, and the number of outputs, does not depend on which example it is
-            outputs, l2s = ((1, 2), (0.1,)) if i else ((1, 2, 5), (0.0, 0.1))
-            everything = itertools.product(ACTIVATIONS.classes, LOSSES.classes, outputs, (False, True), l2s, modes)
-            for activation, loss, n_out, weighted, l2, train in everything:
-                fits = n_out >= LOSSES.classes[loss].min_outputs
-                if fits and (not cls.comes_last or LOSSES.build(loss).link.pools):
-                    yield Case(name, activation, loss, n_out, weighted, l2, train, i)
+            for train in modes:
+                first = i == 0 and train is modes[0]
+                outputs = (
+                    (1, 2, 5) if first and not cls.comes_last else (1, 2)
+                )  # what comes last is as wide as they are
+                l2s = (0.0, 0.1) if first else (0.1,)
+                for n_out, weighted, l2 in itertools.product(outputs, (False, True), l2s):
+                    losses = [loss for loss in LOSSES.classes if _fits(cls, loss, n_out)]
+                    for activation, loss in (itertools.product if first else _pairs)(ACTIVATIONS.classes, losses):
+                        yield Case(name, activation, loss, n_out, weighted, l2, train, i)
+
+
+def _fits(layer: type[Layer], loss: str, n_out: int) -> bool:
+    """Return whether a loss takes so many outputs, and, of an ensemble, can judge what it predicts."""
+    cls = LOSSES.classes[loss]
+    return n_out >= cls.min_outputs and (not layer.comes_last or LOSSES.build(loss).link.pools)
+
+
+def _pairs(some: Iterable[str], others: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield pairs in which each of both comes once at least."""
+    some, others = list(some), list(others)
+    for i in range(max(len(some), len(others))):
+        yield some[i % len(some)], others[i % len(others)]
 
 
 def parts_of(layer: Layer) -> list[Layer]:
