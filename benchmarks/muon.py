@@ -14,29 +14,37 @@ import numpy as np
 import fullyconnected as fc
 
 STEPS = 8  # an epoch
-CASES = [  # inputs, widths of the hidden layers, outputs; rows of a batch
-    ([20, 64, 64, 64, 2], 128),
-    ([64, 256, 256, 256, 10], 256),
-    ([64, 256, 256, 256, 10], 1024),
-    ([64, 128, 512, 128, 10], 256),
-    ([64, 512, 512, 512, 10], 256),
+CASES: list[tuple[list[int], int, str, int]] = [  # inputs, widths of the hidden layers, outputs; rows of a batch;
+    ([20, 64, 64, 64, 2], 128, "", 1),  # and what the members of an ensemble share, and how many they are
+    ([64, 256, 256, 256, 10], 256, "", 1),
+    ([64, 256, 256, 256, 10], 1024, "", 1),
+    ([64, 128, 512, 128, 10], 256, "", 1),
+    ([64, 512, 512, 512, 10], 256, "", 1),
+    ([64, 256, 256, 256, 10], 256, "tabm", 16),
+    ([64, 128, 128, 128, 10], 256, "packed", 8),
 ]
 RULES: dict[str, Any] = {"AdamW": fc.AdamW(1e-3)} | {
     f"Muon(rounds={rounds})": fc.Muon(0.02, rounds=rounds) for rounds in (5, 3, 1, 0)
 }
 
 
-def compare(sizes: list[int], batch: int, threads: int, rounds: int) -> None:
+def network(sizes: list[int], kind: str, k: int) -> fc.Network:
+    net = fc.mlp(sizes, seed=0)
+    return fc.Network([fc.Members(k, net.layers, kind)], seed=0) if kind else net
+
+
+def compare(sizes: list[int], batch: int, kind: str, k: int, threads: int, rounds: int) -> None:
     rng = np.random.default_rng(0)
     x, t = (rng.normal(size=(STEPS * batch, n)).astype(np.float32) for n in (sizes[0], sizes[-1]))
     how: dict[str, Any] = {"batch_size": batch, "n_threads": threads, "warn": False}
     runs = {
-        name: iter(fc.epochs(fc.mlp(sizes, seed=0), x, t, "half_squared_error", rule, **how))
+        name: iter(fc.epochs(network(sizes, kind, k), x, t, "half_squared_error", rule, **how))
         for name, rule in RULES.items()
     }
     epochs = [{name: next(run).seconds for name, run in runs.items()} for _ in range(rounds + 1)][1:]
     ours = {name: 1e3 * statistics.median(epoch[name] for epoch in epochs) / STEPS for name in RULES}
-    print(f"{'-'.join(map(str, sizes))}, batches of {batch}: AdamW {ours['AdamW']:.2f} ms a step")
+    body = f"{kind} of {k}, " * bool(kind) + "-".join(map(str, sizes))
+    print(f"{body}, batches of {batch}: AdamW {ours['AdamW']:.2f} ms a step")
     for name in list(RULES)[1:]:
         ratios = sorted(epoch[name] / epoch["AdamW"] for epoch in epochs)
         said = f"ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
@@ -49,8 +57,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--quick", action="store_true", help="the smallest network alone")
     given = parser.parse_args()
-    for sizes, batch in CASES[: 1 if given.quick else None]:
-        compare(sizes, batch, given.threads, given.rounds)
+    for case in CASES[: 1 if given.quick else None]:
+        compare(*case, given.threads, given.rounds)
 
 
 if __name__ == "__main__":

@@ -235,6 +235,88 @@ def test_the_same_threads_give_the_same_bits(threads):
     assert len(set(thetas)) == 1
 
 
+def ensemble(kind, k, sizes, dtype=np.float64, **settings):
+    """Return members with two hidden matrices, of which the first reads one row for all, behind a layer of theirs."""
+    n, *inner = sizes
+    layers = [fc.Dense(i, o, "tanh", **settings) for i, o in zip([6, *inner], inner, strict=False)]
+    return fc.Network(
+        [fc.Dense(n, 6, "tanh"), fc.Members(k, [*layers, fc.Dense(inner[-1], 3)], kind)], dtype=dtype, seed=0
+    )
+
+
+@pytest.mark.skipif("native" not in ENGINES, reason="the native engine is not built")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", ["tabm", "mini", "packed"])
+class TestAnEnsembleOnTheNativeEngine:
+    """Matrices that all members share, and stacks of which each member has one."""
+
+    @pytest.mark.parametrize(("k", "sizes"), [(1, [6, 7, 5]), (2, [6, 1, 9, 4]), (3, [6, 70, 60]), (7, [6, 60, 30])])
+    def test_goes_where_numpy_goes(self, kind, dtype, k, sizes):
+        rng = np.random.default_rng(1)
+        ways = [
+            (fc.Muon(0.02), {}),
+            (
+                fc.Muon(0.05, nesterov=False, weight_decay=0.1, rounds=2, rest=fc.Momentum(0.01)),
+                {
+                    "l2": 0.01,
+                    "max_grad_norm": 0.5,
+                    "average": fc.EMA(0.8),
+                    "sample_weight": rng.integers(0, 3, (ROWS, k)),
+                    "factors": fc.Factors(lr={"hidden": 0.5, "last": 2}, weight_decay={"weight": 3}),
+                    "weight_decay_schedule": lambda epoch: 0.5**epoch,
+                },
+            ),
+            (
+                fc.Muon(0.02, momentum=0.0, weight_decay=0.3),
+                {"l2": 0.1, "average": fc.EMA(0.8), "parametrization": "ntk"},
+            ),
+        ]
+        for rule, settings in ways:
+            how = dict(settings)
+            form = {"parametrization": how.pop("parametrization", "standard")}
+            nets = [ensemble(kind, k, sizes, dtype, **form) for _ in range(2)]
+            for net, engine in zip(nets, ("numpy", "native"), strict=True):
+                history = fit(net, rule, engine=engine, **how)
+                assert history.engine == engine
+            far = np.linalg.norm(nets[0].theta - nets[1].theta)
+            assert far <= (1e-11 if dtype == np.float64 else 1e-4) * np.linalg.norm(nets[0].theta)
+
+    def test_has_the_same_bits_with_any_number_of_threads(self, kind, dtype):
+        for k in (2, 5):  # fewer members than threads, and more
+            thetas = []
+            for threads in (1, 2, 3, 4):
+                net = ensemble(kind, k, [6, 90, 70], dtype)
+                fit(net, fc.Muon(0.02, weight_decay=0.1), engine="native", n_threads=threads, average=fc.EMA(0.9))
+                thetas.append(net.theta.tobytes())
+            assert len(set(thetas)) == 1
+
+    def test_leaves_a_frozen_layer_as_it_is(self, kind, dtype):
+        net = ensemble(kind, 3, [6, 8, 7], dtype)
+        before = net.copy()
+        names = [tensor.name for tensor in net.program.tensors if tensor.param.is_hidden]
+        assert len(names) == 2
+        fit(net, fc.Muon(0.02, weight_decay=0.1), engine="native", factors=fc.Factors(lr={names[1]: 0}))
+        now, then = (each.program.named(each.theta) for each in (net, before))
+        assert [name for name in now if now[name].tobytes() == then[name].tobytes()] == [names[1]]
+
+    def test_resumes_to_the_bit(self, kind, dtype, tmp_path):
+        rule, how = fc.Muon(0.02, rest=fc.AdamW(0.01)), {"engine": "native", "shuffle": True, "average": fc.EMA(0.9)}
+        straight, resumed = (ensemble(kind, 4, [6, 40, 30], dtype) for _ in range(2))
+        fit(straight, rule, epochs=4, **how)
+        fit(ensemble(kind, 4, [6, 40, 30], dtype), rule, epochs=2, checkpoint=tmp_path / "run", **how)
+        fit(resumed, rule, epochs=4, checkpoint=tmp_path / "run", **how)
+        assert resumed.theta.tobytes() == straight.theta.tobytes()
+
+    def test_a_batch_in_which_a_member_has_no_weight(self, kind, dtype):
+        weights = np.ones((ROWS, 3))
+        weights[:-1, 1] = 0
+        ends = []
+        for engine in ("numpy", "native"):
+            fit(net := ensemble(kind, 3, [6, 8, 7], dtype), fc.Muon(0.02), engine=engine, sample_weight=weights)
+            ends.append(net.theta)
+        assert np.linalg.norm(ends[0] - ends[1]) <= (1e-11 if dtype == np.float64 else 1e-4) * np.linalg.norm(ends[0])
+
+
 def test_each_matrix_of_a_stack_has_a_step_of_its_own():
     rng = np.random.default_rng(0)
     theta, g = rng.normal(size=(3, 4, 6)), rng.normal(size=(3, 4, 6)) * [[[1.0]], [[1e-3]], [[1e5]]]
@@ -258,8 +340,7 @@ def test_the_members_of_a_stack_are_trained_as_networks_apart(engine):
     layers = [fc.Dense(6, 8, "tanh"), fc.Dense(8, 7, "tanh"), fc.Dense(7, 3)]
     net = fc.Network([fc.Members(3, layers, kind="packed")], dtype=np.float64, seed=0)
     net.theta = np.concatenate([np.ravel(each) for each in zip(*(one.get_weights() for one in apart), strict=True)])
-    rule = fc.Muon(0.02, weight_decay=0.1, rest=fc.SGD(0.3))
-    fit(net, rule, engine="auto" if engine == "native" else engine)
+    fit(net, fc.Muon(0.02, weight_decay=0.1, rest=fc.SGD(0.3)), engine=engine)
     for one in apart:
         fit(one, fc.Muon(0.02, weight_decay=0.1, rest=fc.SGD(0.1)), engine=engine)
     for i, stack in enumerate(net.get_weights()):

@@ -220,12 +220,12 @@ void place_slots(const Run<T>& run, std::vector<Operation<T>>& operations) {
     }
 }
 
-// Memory for the rounds of the largest hidden matrix.
+// Memory for the rounds of the largest hidden matrix; on every thread but the first, of those of members alone.
 template <class T>
-Orthogonal<T> orthogonal_for(Arena& arena, const std::vector<Operation<T>>& operations) {
+Orthogonal<T> orthogonal_for(Arena& arena, const std::vector<Operation<T>>& operations, bool first) {
     ptrdiff_t m = 0, n = 0, small = 0;
     for (const Operation<T>& op : operations)
-        if (op.first.hidden)
+        if (op.first.hidden && (first || op.members))
             m = std::max(m, op.n_in), n = std::max(n, op.n_out), small = std::max(small, std::min(op.n_in, op.n_out));
     return {rows_of<T>(arena, m, n), rows_of<T>(arena, m, n), rows_of<T>(arena, small, small),
             rows_of<T>(arena, small, small)};
@@ -316,7 +316,6 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     run_.optimizer = optimizing<T>(spec.optimizer, vectors);
     run_.rest = spec.optimizer.rest.empty() ? run_.optimizer : optimizing<T>(spec.optimizer.rest.front(), vectors);
     place_slots(run_, operations_);
-    if (run_.optimizer.rule == Rule::muon) run_.orthogonal = orthogonal_for<T>(arena_, operations_);
     run_.operations = operations_.data();
     run_.n_operations = n;
     run_.first = 0;
@@ -402,6 +401,9 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     run_.max_norm = spec.max_norm;
     scratch_ = scratch_for<T>(arena_, entry, run_.threads);
     run_.scratch = scratch_.data();
+    for (int i = 0; run_.optimizer.rule == Rule::muon && i < run_.threads; i++)
+        orthogonal_.push_back(orthogonal_for<T>(arena_, operations_, i == 0));
+    run_.orthogonal = orthogonal_.data();
     run_.partial = arena_.take<double>(8 * run_.threads);
     run_.sums = arena_.take<double>(run_.weight_columns * run_.threads);
 }

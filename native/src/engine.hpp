@@ -128,6 +128,7 @@ class Trainer {
     std::vector<Operation<T>> operations_;
     std::vector<Part> parts_;
     std::vector<Scratch<T>> scratch_;
+    std::vector<Orthogonal<T>> orthogonal_;
     Rows<T> input_gradient_{};
     Run<T> run_{};
 };

@@ -206,7 +206,7 @@ struct Run {
     LossKind loss;
     double loss_setting;
     Optimizing<T> optimizer, rest;  // rest: of all but the hidden matrices, if the optimizer is Muon
-    Orthogonal<T> orthogonal;
+    Orthogonal<T>* orthogonal;      // for each thread; all share the first for what is no member's own
     Averaging<T> average;
     const T* state;  // all running statistics
     ptrdiff_t n_state;

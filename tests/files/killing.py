@@ -130,6 +130,7 @@ TABM = [
     fc.Standardize(12),
     fc.Members(3, [fc.Dense(12, 16, "relu"), fc.Dropout(0.1), fc.BatchNorm(), fc.Dense(16, 2)]),
 ]
+PACKED = [fc.Members(3, [fc.Dense(12, 16, "relu"), fc.Dense(16, 16, "relu"), fc.Dense(16, 2)], "packed")]
 NTK = {"parametrization": "ntk"}
 REALMLP = [
     fc.Columns(
@@ -188,6 +189,7 @@ RUNS = {
         },
     ),
     "TabM": (TABM, {"optimizer": fc.AdamW(0.01), "patience": 9, "validation": HELD}),
+    "stacks of matrices": (PACKED, {"optimizer": fc.Muon(0.02, weight_decay=0.1)}),
     "columns": (COLUMNS, {"x": CODED, "optimizer": fc.AdamW(0.01), "l2": 0.01}),
     "from the data": (
         ADAPTS,

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import fullyconnected as fc
 from fullyconnected.activations import ACTIVATIONS
-from fullyconnected.engine.choice import choose
 from fullyconnected.losses import LOSSES
 from fullyconnected.program.workspace import Workspace
 
@@ -274,11 +273,6 @@ def test_twenty_steps_end_at_the_same_place(kind, optimizer, nearest):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 @pytest.mark.parametrize("kind", MEMBERS)
 def test_an_ensemble_ends_at_the_same_place(kind, optimizer):
-    if optimizer.name == "muon" and kind != "mini":
-        program = fc.Network(ensemble(kind, 3, "tanh", 2)).program
-        with pytest.raises(fc.errors.ConfigError, match="Muon for the matrices of Dense alone"):
-            choose("native", program, loss=fc.HalfSquaredError(), optimizer=optimizer)
-        return
     for i, activation in enumerate(("tanh", "gelu", "silu")):
         net = network(ensemble(kind, 3, activation, 2), np.float64, i)
         x, t = data(fc.SoftmaxCrossEntropy(), 37, 5, 2, i)

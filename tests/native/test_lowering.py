@@ -114,6 +114,17 @@ def test_each_record_has_the_fields_of_the_one_in_cpp(name):
     assert here == set(getattr(lowering, name)._fields)
 
 
+@pytest.mark.parametrize("name", LAYERS.classes)
+def test_each_hidden_matrix_is_known_as_one(name):
+    """Muon moves these as a whole; one that the engine did not know would be left as it is."""
+    cls = LAYERS.classes[name]
+    for layer in cls.examples(3):
+        ends = [] if cls.comes_last else [fc.Dense(layer.n_out or 3, 2)]
+        program = fc.Network([*([] if layer.reads_raw else [fc.Dense(3, 3)]), layer, *ends]).program
+        hidden = {tensor.part.start for tensor in program.tensors if tensor.param.is_hidden}
+        assert {spec.at[0] for spec in lower(program) if spec.hidden} == hidden
+
+
 @needs_native
 def test_a_program_is_lowered_once(monkeypatch):
     calls = []

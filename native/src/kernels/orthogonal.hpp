@@ -43,7 +43,7 @@ void symmetric_product(ThreadContext<T>& context, ptrdiff_t n, ptrdiff_t k, Matr
         if ((turn / threads % 2 ? threads - 1 - place : place) != thread) continue;
         const ptrdiff_t from = block * block_of_rows, to = from + block_of_rows < n ? from + block_of_rows : n;
         product<T>(to - from, to, k, {a.at(from, 0), a.row, a.column}, b, offset(c, from, 0), context.scratch,
-                   Mirroring<T>{c, from, other, times, and_times}, context.stop, context.stop && context.thread == 0);
+                   Mirroring<T>{c, from, other, times, and_times}, context.stop, context.polls());
     }
 }
 
@@ -88,8 +88,7 @@ void newton_schulz(ThreadContext<T>& context, ptrdiff_t m, ptrdiff_t n, int roun
             const Matrix<const T> right = {(wide ? x : b).data, (wide ? x : b).row, 1};
             if (r.to > r.from)
                 product<T>(r.to - r.from, n, small, {left.at(r.from, 0), left.row, 1}, right, offset(y, r.from, 0),
-                           context.scratch, Adding<T>{offset(x, r.from, 0), linear}, context.stop,
-                           context.stop && context.thread == 0);
+                           context.scratch, Adding<T>{offset(x, r.from, 0), linear}, context.stop, context.polls());
         }
         const Rows<T> before = x;
         x = y, y = before;
@@ -97,22 +96,24 @@ void newton_schulz(ThreadContext<T>& context, ptrdiff_t m, ptrdiff_t n, int roun
 }
 
 // The step of a hidden matrix, from its gradient in run.gradient, at learning rate lr and with a factor on the weight
-// decay. If l2 shrinks it, adds l2 W^2 to l2_term.
+// decay. If l2 shrinks it, adds l2 W^2 to l2_term. The largest number and the squares are noted for each row, so that
+// the bits do not depend on how many threads share the rows.
 template <class T>
-void orthogonal_update(ThreadContext<T>& context, const Run<T>& run, const Operation<T>& op, double lr, double decay,
-                       double l2, T share, double& l2_term) {
+void orthogonal_update(ThreadContext<T>& context, const Run<T>& run, const Operation<T>& op, const Orthogonal<T>& room,
+                       double lr, double decay, double l2, T share, double& l2_term) {
     const Part& part = op.first;
     const Optimizing<T>& rule = run.optimizer;
     const ptrdiff_t m = op.n_in, n = op.n_out;
     T *W = run.theta + part.at, *g = run.gradient + part.at, *v = rule.v + part.v_at;
-    Rows<T> x = run.orthogonal.x, y = run.orthogonal.y;
+    Rows<T> x = room.x, y = room.y;
+    T *largest_of = y.data, *squares_of = y.data + m;  // y is free until the rounds, and has room for them
     const bool shared = shares_rounds(context, m, n);
-    double* const partial = run.partial;
     if (context.begins(shared)) {
         const Range r = context.part(m, 1);
         const T momentum = (T)rule.decay, pulled = (T)(l2 * part.decay_factor);
-        V<T> most = {}, l2_terms = {};
-        for (ptrdiff_t i = r.from; i < r.to; i++)
+        V<T> l2_terms = {};
+        for (ptrdiff_t i = r.from; i < r.to; i++) {
+            V<T> most = {};
             each<T>(n, [&](Place<T> p) {
                 V<T> d = p.get(g + i * n);
                 if (pulled != 0) {
@@ -126,38 +127,35 @@ void orthogonal_update(ThreadContext<T>& context, const Run<T>& run, const Opera
                 p.put(x.data + i * x.row, along);
                 most = larger<T>(absolute<T>(along), most);
             });
-        if (pulled != 0) l2_term += (double)sum<T>(l2_terms);
-        T largest = 0;
-        for (ptrdiff_t l = 0; l < lanes<T>; l++) largest = most[l] > largest ? most[l] : largest;
-        partial[8 * context.thread + 2] = (double)largest;
-    }
-    const int parts = shared ? context.threads : 1;
-    double largest = (double)positive<T>(0);
-    if (context.begins(shared)) {
-        for (int i = 0; i < parts; i++) largest = partial[8 * i + 2] > largest ? partial[8 * i + 2] : largest;
-        const Range r = context.part(m, 1);
-        double squares = 0;
-        for (ptrdiff_t i = r.from; i < r.to; i++) {
-            V<T> sums = {};
-            each<T>(n, [&](Place<T> p) {
-                const V<T> scaled = p.get(x.data + i * x.row) / (T)largest;
-                p.put(x.data + i * x.row, scaled);
-                sums += scaled * scaled;
-            });
-            squares += (double)sum<T>(sums);
+            largest_of[i] = 0;
+            for (ptrdiff_t l = 0; l < lanes<T>; l++) largest_of[i] = most[l] > largest_of[i] ? most[l] : largest_of[i];
         }
-        partial[8 * context.thread + 3] = squares;
+        if (pulled != 0) l2_term += (double)sum<T>(l2_terms);
+    }
+    T largest = positive<T>(0);
+    if (context.begins(shared)) {
+        for (ptrdiff_t i = 0; i < m; i++) largest = largest_of[i] > largest ? largest_of[i] : largest;
+        const Range r = context.part(m, 1);
+        for (ptrdiff_t i = r.from; i < r.to; i++) {
+            V<T> squares = {};
+            each<T>(n, [&](Place<T> p) {
+                const V<T> scaled = p.get(x.data + i * x.row) / largest;
+                p.put(x.data + i * x.row, scaled);
+                squares += scaled * scaled;
+            });
+            squares_of[i] = sum<T>(squares);
+        }
     }
     if (context.begins(shared)) {
         double squares = 0;
-        for (int i = 0; i < parts; i++) squares += partial[8 * i + 3];
-        const double norm = __builtin_sqrt(squares), least = 1e-7 / largest;
+        for (ptrdiff_t i = 0; i < m; i++) squares += (double)squares_of[i];
+        const double norm = __builtin_sqrt(squares), least = 1e-7 / (double)largest;
         const T divisor = (T)(norm < least ? least : norm);
         const Range r = context.part(m, 1);
         for (ptrdiff_t i = r.from; i < r.to; i++)
             each<T>(n, [&](Place<T> p) { p.put(x.data + i * x.row, p.get(x.data + i * x.row) / divisor); });
     }
-    newton_schulz<T>(context, m, n, rule.rounds, x, y, run.orthogonal.a, run.orthogonal.b);
+    newton_schulz<T>(context, m, n, rule.rounds, x, y, room.a, room.b);
     if (context.begins(shared) && !stopped(&run.stop)) {
         const double rate = lr * part.lr_factor;
         const T step = (T)(rate * __builtin_sqrt(m < n ? (double)n / (double)m : 1.0));
@@ -170,6 +168,24 @@ void orthogonal_update(ThreadContext<T>& context, const Run<T>& run, const Opera
             });
             if (run.average.theta) follow(run.average.theta + part.at + i * n, W + i * n, share, n);
         }
+    }
+}
+
+// The steps of all hidden matrices. Of a stack, each thread makes those of some members.
+template <class T>
+void orthogonal_updates(ThreadContext<T>& context, const Run<T>& run, double lr, double decay, double l2, T share,
+                        double& l2_term) {
+    for (int i = run.n_operations - 1; i >= run.first; i--) {
+        const Operation<T>& op = run.operations[i];
+        if (!op.first.hidden || op.first.lr_factor == 0) continue;
+        if (!op.members) {
+            orthogonal_update(context, run, op, run.orthogonal[0], lr, decay, l2, share, l2_term);
+            continue;
+        }
+        const Orthogonal<T>& room = run.orthogonal[context.thread];
+        each_member(context, op, op.n_in < op.n_out ? op.n_in : op.n_out, [&](ThreadContext<T>& alone, ptrdiff_t m) {
+            orthogonal_update(alone, run, member_of(op, m), room, lr, decay, l2, share, l2_term);
+        });
     }
 }
 

@@ -261,9 +261,7 @@ bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_
         finish_step(context, run, rule, l2, l2_term);
     }
     if (run.optimizer.rule == Rule::muon)
-        for (int i = run.n_operations - 1; i >= run.first; i--)
-            if (const Operation<T>& op = run.operations[i]; op.first.hidden && op.first.lr_factor != 0)
-                orthogonal_update(context, run, op, rates.lr, rates.decay, fuse ? l2 : 0, rule.share, l2_term);
+        orthogonal_updates(context, run, rates.lr, rates.decay, fuse ? l2 : 0, rule.share, l2_term);
     if (run.average.theta && run.n_state && context.begins(false))
         follow(run.average.state, run.state, rule.share, run.n_state);
     if (l2 != 0) {

@@ -220,7 +220,6 @@ def _operation(op: Operation, partner: int) -> OpSpec:
         op.n_in,
         op.n_out,
         **settings,
-        hidden=op.kind == "dense" and op.params[0].param.is_hidden,
         state_at=op.state[0].part.start if op.state else 0,
         layer=op.number,
         partner=partner,
@@ -236,6 +235,7 @@ def _with(spec: OpSpec, tensors: Sequence[Tensor]) -> OpSpec:
     params = [tensor.param for tensor in tensors]
     return spec._replace(
         bias=spec.kind == "dense" and len(params) > 1,
+        hidden=any(param.is_hidden for param in params[:1]),
         at=tuple(tensor.part.start for tensor in tensors),
         sizes=tuple(math.prod(param.shape) for param in params),
         lr=tuple(param.lr_factor for param in params),
@@ -256,16 +256,13 @@ def lower_loss(loss: Loss) -> LossSpec:
     return LossSpec(loss.name, **_settings(loss, LOSSES, LOSSES_HERE, f"it has no loss {type(loss).__name__}"))
 
 
-def lower_optimizer(optimizer: Optimizer, program: Program | None = None) -> OptimizerSpec:
-    """Return the record of an optimizer, or raise :class:`Unsupported`, also if it cannot train that program."""
+def lower_optimizer(optimizer: Optimizer) -> OptimizerSpec:
+    """Return the record of an optimizer, or raise :class:`Unsupported`."""
     lacking = f"it has no optimizer {type(optimizer).__name__}"
     if optimizer.sees_tensors and not OPTIMIZERS.owns(optimizer):
         raise Unsupported(f"{lacking}, which updates whole parameters")
     settings = _settings(optimizer, OPTIMIZERS, OPTIMIZERS_HERE, lacking)
     if (rest := settings.get("rest")) is not None:
-        for op in () if program is None else program.operations:
-            if op.kind != "dense" and any(tensor.param.is_hidden for tensor in op.params):
-                raise Unsupported(f"it has {type(optimizer).__name__} for the matrices of Dense alone ({op.name})")
         settings["rest"] = (lower_optimizer(rest)._replace(relative_lr=rest.lr / optimizer.lr),)
     return OptimizerSpec(optimizer.name, **settings)
 

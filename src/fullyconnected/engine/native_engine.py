@@ -85,7 +85,7 @@ class NativeEngine(Engine):
             if loss is not None:
                 lower_loss(loss)
             if isinstance(optimizer, Optimizer):
-                lower_optimizer(optimizer, program)
+                lower_optimizer(optimizer)
         except Unsupported as reason:
             return str(reason)
         return None
