@@ -413,6 +413,35 @@ class TestTheWorkedExample:
         for form in ("markdown", "html", "json"):
             assert example.to(form)
 
+    @pytest.mark.parametrize("k", [1, 3])
+    @pytest.mark.parametrize("sizes", [[2, 3, 4, 2, 1], [2, 3, 3, 1]])
+    def test_shows_every_round_of_each_member(self, k, sizes):
+        """Matrices that are wider than high, and higher than wide, of which each member has one."""
+        net = fc.Network([fc.Members(k, fc.mlp(sizes, "tanh").layers, "packed")], dtype=np.float64, seed=0)
+        batch, rule = ([[0.1, 0.5], [0.3, -0.2]], [[0.3], [0.1]]), fc.Muon(0.1, weight_decay=0.5, rounds=2)
+        example = fc.explain(net, *batch, "half_squared_error", rule)
+        shown = {step.name: step for step in example.trace.steps}
+        for step in example.trace.steps:
+            assert step.known
+            assert step.error < 1e-10
+        assert str(shown["X0_W2"].equation) == (
+            "X0_W2 = (dL/dW2 + momentum * v_W2_new) / max(sqrt(sum_ij((dL/dW2 + momentum * v_W2_new)^2)), 1e-7)"
+        )
+        assert str(shown["A0_W2"].equation) == "A0_W2 = X0_W2[m] X0_W2[m]'"
+        assert str(shown["B1_W2"].equation) == "B1_W2 = 2.0315 * (A1_W2[m] A1_W2[m]) + (-4.775) * A1_W2"
+        assert str(shown["X2_W2"].equation) == "X2_W2 = 3.4445 * X1_W2 + B1_W2[m] X1_W2[m]"
+        assert str(shown["W2_new"].equation) == "W2_new = W2 * (1 - lr * weight_decay) - lr * shape_factor_W2 * X2_W2"
+        if sizes[3] == 2:
+            assert str(shown["A0_W3"].equation) == "A0_W3 = X0_W3[m]' X0_W3[m]"
+            assert str(shown["X2_W3"].equation) == "X2_W3 = 3.4445 * X1_W3 + X1_W3[m] B1_W3[m]"
+        assert shown["X2_W2"].result.shape == (k, *sizes[1:3])
+        trained = net.copy()
+        fc.fit(trained, *batch, "half_squared_error", rule, 1, shuffle=False, progress=False, engine="numpy")
+        np.testing.assert_array_equal(shown["W2_new"].result, trained.get_weights()[2])
+        exec(example.to_python(), {"__name__": "script"})
+        for form in ("markdown", "html", "json"):
+            assert example.to(form)
+
     def test_of_frozen_matrices_and_factors(self):
         net = fc.mlp([2, 3, 3, 3, 1], "tanh", dtype=np.float64, seed=0)
         factors = fc.Factors(lr={"dense_2": 0, "dense_3": 0.5, "bias": 0.1}, weight_decay={"dense_3": 2})

@@ -7,6 +7,7 @@ to theta piece by piece. A solver uses all rows at once, and chooses its own ste
 
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 from fullyconnected.base import Optimizer, Param, Solver
@@ -397,11 +398,12 @@ class Muon(Optimizer):
         self, theta: Array, g: Array, s: Views, c: Cache, *, lr: float, step: int, param: Param, name: str
     ) -> None:
         xp, (n_in, n_out) = c.xp, param.shape[-2:]
-        note = getattr(c, "note", None) if theta.ndim == 2 else None  # a worked example notes what is on the way
+        note = getattr(c, "note", None)  # a worked example notes what is on the way
         by_shape = max(1.0, n_out / n_in) ** 0.5
         shrink = 1 - lr * self.weight_decay if param.decays else 1.0
         if note is not None:
             note("shape_factor", by_shape)
+            note = partial(note, stacked=theta.ndim > 2)
         stacks, x = [a.reshape(-1, n_in, n_out) for a in (theta, g, s.v)], c.x
         for i in range(theta.size // (n_in * n_out)):
             w, d, v = (stack[i] for stack in stacks)

@@ -527,11 +527,12 @@ class Recorder:
             self.add("update", said, made[line.result], right, line.why)
 
 
-def _note_into(seen: dict[str, Array]) -> Callable[[str, Any], None]:
-    """Return a function that keeps a copy of what an optimizer has computed on its way."""
+def _note_into(seen: dict[str, Array]) -> Callable[..., None]:
+    """Return a function that keeps copies of what an optimizer has computed on its way, of a stack one by one."""
 
-    def note(name: str, value: Any) -> None:
-        seen[name] = np.array(value)
+    def note(name: str, value: Any, *, stacked: bool = False) -> None:
+        new = np.array([value] if stacked else value)
+        seen[name] = np.concatenate([seen[name], new]) if name in seen else new
 
     return note
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.core.arrays import Shape
-from fullyconnected.symbolic.copies import Copies, Term
+from fullyconnected.symbolic.copies import COPIES, Copies, Term
 
 __all__ = ["COLUMNS"]
 
@@ -52,21 +52,9 @@ COLUMNS = {
         lambda at, a: [[(0, (*at[:2], at[2] + a[2] // 2))]],
     ),
     # products with a matrix of each column's own: v W_j, de W_j' and v_j' de_j
-    "each": Copies(
-        lambda v, W: v @ W,
-        lambda v, W: (*v[:2], W[2]),
-        lambda at, v, W: [[(0, (*at[:2], q)), (1, (at[0], q, at[2]))] for q in range(W[1])],
-    ),
-    "each_back": Copies(
-        lambda de, W: de @ W.transpose(0, 2, 1),
-        lambda de, W: (*de[:2], W[1]),
-        lambda at, de, W: [[(0, (*at[:2], o)), (1, (at[0], at[2], o))] for o in range(W[2])],
-    ),
-    "each_outer": Copies(
-        lambda v, de: v.transpose(0, 2, 1) @ de,
-        lambda v, de: (v[0], v[2], de[2]),
-        lambda at, v, de: [[(0, (at[0], i, at[1])), (1, (at[0], i, at[2]))] for i in range(v[1])],
-    ),
+    "each": COPIES["stacked"],
+    "each_back": COPIES["stacked_back"],
+    "each_outer": COPIES["stacked_outer"],
     # the sum over the rows (n, k), and the sum over the waves (rows, n)
     "of_rows": Copies(
         lambda a: a.sum(axis=1),

@@ -78,6 +78,27 @@ COPIES = {
         lambda x, dy, W: W,
         lambda at, x, dy, W: [[(0, (i + at[0], at[1])), (1, (i + at[0], at[2]))] for i in range(0, x[0], W[0])],
     ),
+    # of stacks with a matrix for each member: products A_m B_m, A_m B_m' and A_m' B_m, and the sum of all entries
+    "stacked": Copies(
+        lambda a, b: a @ b,
+        lambda a, b: (*a[:2], b[2]),
+        lambda at, a, b: [[(0, (*at[:2], q)), (1, (at[0], q, at[2]))] for q in range(b[1])],
+    ),
+    "stacked_back": Copies(
+        lambda a, b: a @ b.transpose(0, 2, 1),
+        lambda a, b: (*a[:2], b[1]),
+        lambda at, a, b: [[(0, (*at[:2], q)), (1, (at[0], at[2], q))] for q in range(b[2])],
+    ),
+    "stacked_outer": Copies(
+        lambda a, b: a.transpose(0, 2, 1) @ b,
+        lambda a, b: (a[0], a[2], b[2]),
+        lambda at, a, b: [[(0, (at[0], q, at[1])), (1, (at[0], q, at[2]))] for q in range(a[1])],
+    ),
+    "over_entries": Copies(
+        lambda a: a.sum(axis=(1, 2), keepdims=True),
+        lambda a: (a[0], 1, 1),
+        lambda at, a: [[(0, (at[0], i, j))] for i in range(a[1]) for j in range(a[2])],
+    ),
     # the rows of all members side by side, (rows, k n), and back; and what members have of their own likewise, (k n,)
     "wide": Copies(
         lambda a, own: a.reshape(-1, own.size),

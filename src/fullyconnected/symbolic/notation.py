@@ -28,9 +28,13 @@ __all__ = ["ADDED", "GREEK", "LEVEL", "MULTIPLIED", "OVER", "RAISED", "SILENT", 
 
 COMPARED, ADDED, MULTIPLIED, SIGNED, RAISED, WHOLE = range(6)  # how tightly an operator binds
 # how tightly the operator of an operand has to bind, where that is not the least
-TIGHT = {"pick": WHOLE, "scaled": MULTIPLIED, "shifted": ADDED, "own": RAISED, "own_back": RAISED,
-         "own_outer": WHOLE, "each": RAISED, "each_back": RAISED, "each_outer": WHOLE, "first_half": WHOLE,
-         "second_half": WHOLE, "back_to": WHOLE, "back_beside": WHOLE}  # fmt: skip
+TIGHT = {
+    "shifted": ADDED,
+    "scaled": MULTIPLIED,
+    **dict.fromkeys(("own", "own_back", "each", "each_back"), RAISED),
+    **dict.fromkeys(("pick", "own_outer", "each_outer", "stacked", "stacked_back", "stacked_outer"), WHOLE),
+    **dict.fromkeys(("first_half", "second_half", "back_to", "back_beside"), WHOLE),
+}
 MATRICES = (*COPIES, "each", "each_back", "each_outer")
 # how numbers of members or of columns are laid out, which a formula need not say
 SILENT = ("copied", "wide", "narrow", "flat", "each_row", "each_own", "rows_of")

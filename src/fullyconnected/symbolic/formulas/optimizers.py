@@ -20,6 +20,7 @@ DECAY, SHAPE = Name("weight_decay"), Name("shape_factor")  # of Muon: the root o
 
 AGAINST = "The step is the learning rate times the gradient, in the opposite direction"
 POLYNOMIAL = "Each singular value s becomes 3.4445 s - 4.775 s^3 + 2.0315 s^5: small ones grow, none gets far above 1."
+OF_EACH = "Each member m has a matrix of its own, whose rows stand below those of the member before. "
 VELOCITY = Line("s.v", MOMENTUM * V + G, "The velocity is a fraction of its last value, plus the gradient.")
 
 
@@ -38,23 +39,30 @@ def _adam(rule: Any, kept: Expression, also: str = "") -> list[Line]:
 
 def _muon(rule: Any, decays: bool, shape: Shape) -> list[Line]:
     (linear, cubic, quintic), ahead = COEFFICIENTS, G + MOMENTUM * V_NEW if rule.nesterov else V_NEW
-    wide, letters = shape[0] <= shape[1], (Name("X"), Name("A"), Name("B"))
+    stack, wide = len(shape) > 2, shape[-2] <= shape[-1]
+    squares = call("over_entries", ahead**2) if stack else total(ahead**2)
+    letters, each = (Name("X"), Name("A"), Name("B")), OF_EACH * stack
     lines = [
         Line("s.v", MOMENTUM * V + G, "The velocity is a fraction of its last value, plus the gradient."),
         Line(
             "c.X0",
-            ahead / call("max", call("sqrt", total(ahead**2)), number(LEAST_NORM)),
-            "Divided by its norm, the root of the sum of its squares, it has no singular value above 1.",
+            ahead / call("max", call("sqrt", squares), number(LEAST_NORM)),
+            f"{each}Divided by its norm, the root of the sum of its squares, it has no singular value above 1.",
         ),
     ]
+
+    def product(left: Expression, right: Expression) -> Expression:
+        return call("stacked", left, right) if stack else left @ right
+
     for done in range(rule.rounds):
         x, a, b = (replace(letter, index=str(done)) for letter in letters)
+        square = x @ x.T if wide else x.T @ x
+        if stack:
+            square = call("stacked_back" if wide else "stacked_outer", x, x)
         lines += [
-            Line(
-                f"c.{a.text}", x @ x.T if wide else x.T @ x, "The product of each two of its rows, or of its columns."
-            ),
-            Line(f"c.{b.text}", quintic * (a @ a) + cubic * a, "A polynomial of this matrix."),
-            Line(f"c.X{done + 1}", linear * x + (b @ x if wide else x @ b), POLYNOMIAL),
+            Line(f"c.{a.text}", square, f"The product of each two of its {'rows' if wide else 'columns'}."),
+            Line(f"c.{b.text}", quintic * product(a, a) + cubic * a, "A polynomial of this matrix."),
+            Line(f"c.X{done + 1}", linear * x + (product(b, x) if wide else product(x, b)), POLYNOMIAL),
         ]
     last = Name("X", str(rule.rounds))
     kept = THETA * (1 - LR * DECAY) if decays and rule.weight_decay else THETA
