@@ -83,13 +83,14 @@ oldest() { # with the oldest packages that pyproject.toml allows, as on a proces
     lowest=$(python3 -c 'import re, tomllib
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]
-for requirement in project["dependencies"] + project["optional-dependencies"]["sklearn"]:
+extras = project["optional-dependencies"]
+for requirement in project["dependencies"] + extras["sklearn"] + extras["tables"]:
     name, version = re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement).groups()
     print(f"{name}=={version}.0")')
     # shellcheck disable=SC2086
     environment "$VENV-oldest" python3 $lowest
     touch "$VENV-oldest/.tools" "$VENV-oldest/.ready"
-    "$VENV-oldest/bin/python" -m pip list 2>/dev/null | grep -iE "^(numpy|safetensors|scikit-learn) "
+    "$VENV-oldest/bin/python" -m pip list 2>/dev/null | grep -iE "^(numpy|safetensors|scikit-learn|narwhals) "
     has_avx512 && variables=("${AVX512[@]}")
     VENV=$VENV-oldest elsewhere "${variables[@]}"
 }

@@ -38,6 +38,10 @@ RANKS = {
     "layers": 4,
     "losses": 4,
     "optimizers": 4,
+    **{f"tables.{name}": 2 for name in ("cells", "rows", "column", "dataframes", "frame", "levels", "dates", "texts")},
+    **{
+        f"tables.{name}": 2 for name in ("kinds", "encoders", "described", "vocabulary")
+    },  # predictors read them, without a network
     "functional": 5,
     "program": 5,
     "symbolic": 5,
@@ -124,7 +128,10 @@ INSIDE = {
         *("base", "classifier", "regressor", "loading", "__init__"),
     ],
     "diagnosis": ["findings", "chance", "of_data", "of_step", "of_history", "trial", "examine", "report", "diagnose"],
-    "tables": ["cells", "rows", "table", "model"],
+    "tables": [
+        *("cells", "rows", "column", "dataframes", "frame", "levels", "dates", "texts", "kinds", "encoders"),
+        *("described", "vocabulary", "table", "model"),
+    ],
     "explanation": [
         *("record", "recorder", "paths", "render.document", "render.plaintext", "render.markdown", "render.script"),
         *("render.as_json", "pictures.svg", "pictures.placement", "pictures.picture", "pictures.graph"),

@@ -1,1 +1,1 @@
-"""Tables: CSV files read into columns, and networks that take the rows of a table and predict a column."""
+"""Tables: what becomes of columns of numbers, text and dates; and networks for the rows of CSV files."""
