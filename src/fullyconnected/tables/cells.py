@@ -5,7 +5,19 @@ import unicodedata
 
 import numpy as np
 
-__all__ = ["CODE", "LARGEST", "as_feature", "as_number", "hint", "is_missing", "shortened", "wrong"]
+__all__ = [
+    "CODE",
+    "LARGEST",
+    "TRUTH",
+    "as_feature",
+    "as_number",
+    "hint",
+    "is_missing",
+    "number_in",
+    "shortened",
+    "symbol",
+    "wrong",
+]
 
 LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32
 CODE = re.compile(r"[+-]?0\d")  # 007 and 02134 are names made of digits
@@ -74,10 +86,7 @@ def hint(cell: str) -> str:
         return ""
     if re.fullmatch(r"[+-]?0[xX][0-9a-fA-F]+", cell):
         return f"; write it in decimal: {int(cell, 16)}"
-    bare = "".join(c for c in cell if unicodedata.category(c) != "Sc" and c not in "%\u2030\u00b0")
-    bare = bare.strip().replace("\u2212", "-")
-    if debit := re.fullmatch(r"\((.+)\)", bare):
-        bare = f"-{debit[1].strip()}"
+    bare = _bare(cell)
     ways = _ways(bare)
     if len(ways) == 2:
         return f"; write {ways[0]} or {ways[1]}, whichever is meant"
@@ -88,16 +97,57 @@ def hint(cell: str) -> str:
     return f"; write {ways[0]}" if ways else ""
 
 
+def symbol(cell: str) -> str:
+    """Return the sign of a currency, per cent or degrees in a cell, or an empty string.
+
+    >>> symbol("$ 5"), symbol("12 %"), symbol("5")
+    ('$', '%', '')
+    """
+    return "" if cell.isalnum() else "".join(c for c in cell if _is_symbol(c))
+
+
+def number_in(cell: str, decimal: str) -> float | None:
+    """Return the number in a cell with separators, with a symbol or in a debtor's brackets; or None.
+
+    ``decimal`` is what stands between a number and its fraction, a point or a comma.
+
+    >>> number_in("1,234.50", "."), number_in("1.234,50", ","), number_in("12 %", "."), number_in("1.234,5", ".")
+    (1234.5, 1234.5, 12.0, None)
+    """
+    bare = cell if cell.isascii() and cell.isdecimal() else _bare(cell)
+    value = as_number(bare) if decimal == "." else None if "." in bare else as_number(bare.replace(",", "."))
+    if value is None:
+        written = _without_separators(bare, decimal if decimal in bare else "")
+        value = None if written is None else float(written)
+    return value
+
+
+def _is_symbol(c: str) -> bool:
+    return unicodedata.category(c) == "Sc" or c in "%\u2030\u00b0"
+
+
+def _bare(cell: str) -> str:
+    """Return a cell without symbols, and with a minus for a debtor's brackets."""
+    bare = cell if cell.isalnum() else "".join(c for c in cell if not _is_symbol(c))
+    bare = bare.strip().replace("\u2212", "-")
+    debit = re.fullmatch(r"\((.+)\)", bare)
+    return f"-{debit[1].strip()}" if debit else bare
+
+
+def _without_separators(text: str, decimal: str) -> str | None:
+    """Return a number as Python writes it, from digits in groups with this before their fraction; or None."""
+    whole, _, after = text.partition(decimal) if decimal else (text, "", "0")
+    if not (after.isdecimal() and WHOLE.fullmatch(whole)):
+        return None
+    digits = re.sub(r"[^\d+-]", "", whole)
+    return f"{digits}.{after}" if decimal else digits
+
+
 def _ways(text: str) -> list[str]:
     """Return the numbers that digits with separators may stand for, as Python writes them.
 
     >>> _ways("1.234,5"), _ways("1,000"), _ways("1 000 000"), _ways("0,123"), _ways("10.12.2024")
     (['1234.5'], ['1000', '1.000'], ['1000000'], ['0.123'], [])
     """
-    found = []
-    for decimal in ("", ",", "."):
-        whole, _, after = text.partition(decimal) if decimal else (text, "", "0")
-        if after.isdecimal() and WHOLE.fullmatch(whole):
-            digits = re.sub(r"[^\d+-]", "", whole)
-            found.append(f"{digits}.{after}" if decimal else digits)
-    return found
+    found = [_without_separators(text, decimal) for decimal in ("", ",", ".")]
+    return [each for each in found if each is not None]
