@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
+from fullyconnected.core.arrays import allocate, bind_buffers
 from fullyconnected.losses import LOSSES as known
 from fullyconnected.training.run import Run
 from fullyconnected.training.settings import FitSettings
@@ -49,9 +50,9 @@ LOSSES = {
 }
 
 
-def peak_of_an_epoch(layers, loss, optimizer, dtype=np.float32, **settings) -> int:
+def peak_of_an_epoch(layers, loss, optimizer, dtype=np.float32, x=None, **settings) -> int:
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(ROWS, WIDTH)).astype(dtype) * 0.1
+    x = rng.normal(size=(ROWS, WIDTH)).astype(dtype) * 0.1 if x is None else x
     t = {
         "classes": rng.integers(0, 10, ROWS),
         "numbers": rng.normal(size=(ROWS, 10)),
@@ -80,6 +81,27 @@ def test_a_step_allocates_nothing_for_smoothed_and_weighted_labels(name) -> None
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_step_allocates_nothing_for_any_layer(network) -> None:
     assert peak_of_an_epoch(NETWORKS[network](), "softmax_cross_entropy", fc.SGD(1e-3)) < ALLOWED
+
+
+def test_a_step_allocates_nothing_for_rows_that_codes_choose() -> None:
+    codes = np.arange(-1, ROWS - 1)[:, None] % 50
+    layers = [fc.Embedding(50, WIDTH), fc.Dense(WIDTH, 10)]
+    assert peak_of_an_epoch(layers, "softmax_cross_entropy", fc.SGD(1e-3), x=codes) < ALLOWED
+
+
+@pytest.mark.parametrize("loss", [fc.SoftmaxCrossEntropy(), fc.Hinge()])
+def test_the_outputs_of_the_right_classes_are_read_in_place(loss) -> None:
+    """They are one number a row, of a loss that has many rows of few outputs."""
+    rows = 50_000
+    z, t = np.zeros((rows, 2), np.float32), np.arange(rows) % 2
+    c = bind_buffers(allocate(wanted := loss.buffers(rows, 2), z.dtype), wanted, z.dtype)
+    loss.terms(z, t, c, dz := np.empty_like(z))
+    tracemalloc.start()
+    try:
+        loss.terms(z, t, c, dz)
+        assert tracemalloc.get_traced_memory()[1] < 4 * rows
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("loss", LOSSES)

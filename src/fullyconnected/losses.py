@@ -15,7 +15,7 @@ import numpy as np
 from fullyconnected import links
 from fullyconnected.activations import ONE
 from fullyconnected.base import Link, Loss, as_outputs, check_outputs
-from fullyconnected.core.arrays import BLOCK, Array, Buffer, BufferSpecs, Cache, dot
+from fullyconnected.core.arrays import BLOCK, Array, Buffer, BufferSpecs, Cache, dot, take
 from fullyconnected.core.checks import as_array, as_weights, number, require_finite
 from fullyconnected.core.registry import Registry
 from fullyconnected.core.settings import LATER, Settings, settings
@@ -545,7 +545,7 @@ class SoftmaxCrossEntropy(CrossEntropy):
         add_rows(dz, c.ones, c.row)
         dz /= c.row  # p
         xp.add(c.first, t if t.ndim == 1 else z.argmax(axis=1, out=c.best), out=c.place)
-        c.shifted.take(c.place, out=c.picked)
+        take(c.shifted, c.place, c.picked)
         dz.put(c.place, c.nothing)
         add_rows(dz, c.minus, c.rest)  # p - 1
         xp.expm1(c.picked, out=e)
@@ -642,7 +642,7 @@ class Hinge(Loss):
     def terms(self, z: Array, t: Array, c: Cache, dz: Array) -> None:
         xp = c.xp
         xp.add(c.first, t, out=c.place)
-        z.take(c.place, out=c.picked)  # z_y
+        take(z, c.place, c.picked)  # z_y
         xp.subtract(z, c.picked[:, None], out=c.e)
         c.e += 1
         c.picked.fill(0)

@@ -30,6 +30,7 @@ __all__ = [
     "allocate",
     "bind_buffers",
     "dot",
+    "take",
 ]
 
 BLOCK = 1024  # products that are added up in their own dtype, before float64 takes over
@@ -107,6 +108,19 @@ def dot(xp: Any, a: Array, b: Array) -> Any:
     for at in range(0, a.size, BLOCK):
         total = xp.add(total, xp.vdot(a[at : at + BLOCK], b[at : at + BLOCK]), dtype=np.float64)
     return total
+
+
+def take(a: Array, places: Array, out: Array, axis: int | None = None) -> None:
+    """Write the entries of an array at these places, or its rows with ``axis=0``, into ``out``; no place is outside.
+
+    >>> take(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1, 0, 1]), out := np.empty((3, 2)), axis=0)
+    >>> out[:, 0]
+    array([3., 1., 3.])
+    """
+    if isinstance(a, np.ndarray):
+        a.take(places, axis, out, "clip")  # with any other mode NumPy buffers the output
+    else:  # CuPy's has no mode, and no buffer
+        a.take(places, axis, out)
 
 
 def aligned(size: int, dtype: np.dtype[Any], value: float) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fullyconnected import initializers
 from fullyconnected.base import Layer, Param
-from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Views
+from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Views, take
 from fullyconnected.core.checks import count
 from fullyconnected.core.settings import settings
 from fullyconnected.errors import DataError
@@ -187,7 +187,7 @@ class Embedding(Categories):
         xp.less(x, 0, out=c.unknown)
         xp.copyto(c.row, x, casting="unsafe")
         xp.copyto(c.row, self.levels, where=c.unknown)
-        p.W.take(c.row[:, 0], 0, y)
+        take(p.W, c.row[:, 0], y, axis=0)
 
     def backward(self, p: Views, x: Array, c: Cache, y: Array, dy: Array, g: Views, dx: Array | None) -> None:
         g.W.fill(0)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fullyconnected.base import Loss, encoded_by, in_dtype
-from fullyconnected.core.arrays import Array
+from fullyconnected.core.arrays import Array, take
 from fullyconnected.core.batches import Rows
 from fullyconnected.core.checks import (
     UNNAMED,
@@ -178,12 +178,12 @@ class BatchLoader:
             bound = self._bound[n] = batch, batch.x, self._t[:n], self._w[:n]
         batch, x, t, w = bound
         data.x.take(rows, x)
-        data.t.take(rows, 0, t, "clip")  # with any other mode NumPy buffers the output
+        take(data.t, rows, t, axis=0)
         if self._copied is not None:
             np.copyto(self._copied[:n], t[:, None])
         if data.weights is None:
             return batch, n
-        data.weights.take(rows, 0, w, "clip")
+        take(data.weights, rows, w, axis=0)
         if self.copies > 1:
             return batch, self._share_out(batch, w)
         share = float(w.sum())

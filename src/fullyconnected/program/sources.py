@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fullyconnected.core.arrays import Array
+from fullyconnected.core.arrays import Array, take
 from fullyconnected.core.batches import Rows
 from fullyconnected.core.checks import require_finite, rows_of
 from fullyconnected.errors import DataError, InputTypeError
@@ -87,12 +87,12 @@ class ArraySource(Source):
 
     def take(self, rows: Rows, out: Array) -> None:
         if out.dtype is self.dtype or out.dtype == self.dtype:
-            self.array.take(rows, 0, out, "clip")  # with any other mode NumPy buffers the output
+            take(self.array, rows, out, axis=0)
             return
         if len(self._raw) < len(rows):
             self._raw = np.empty((len(rows), *self.shape[1:]), self.dtype)
         raw = self._raw[: len(rows)]
-        self.array.take(rows, 0, raw, "clip")
+        take(self.array, rows, raw, axis=0)
         np.copyto(out, raw, casting="unsafe")
 
     def block(self, start: int, stop: int) -> Array:
