@@ -16,6 +16,10 @@ from fullyconnected.program.workspace import Batch, Workspace
 
 SOURCE = Path(fc.__file__).parent
 
+# What turns the rows of a table into numbers, and sees no network: a predictor reads it without the rest of its room.
+VOCABULARY = ["cells", "rows", "column", "dataframes", "frame", "levels", "dates", "texts", "kinds", "encoders"]
+VOCABULARY += ["described", "vocabulary"]
+
 # A module imports strictly lower ranks. What is named here is a module or a room (a folder); of two names that fit, the
 # longer one holds. Within a room, modules may import each other in the order given in INSIDE.
 RANKS = {
@@ -38,10 +42,7 @@ RANKS = {
     "layers": 4,
     "losses": 4,
     "optimizers": 4,
-    **{f"tables.{name}": 2 for name in ("cells", "rows", "column", "dataframes", "frame", "levels", "dates", "texts")},
-    **{
-        f"tables.{name}": 2 for name in ("kinds", "encoders", "described", "vocabulary")
-    },  # predictors read them, without a network
+    **dict.fromkeys((f"tables.{name}" for name in VOCABULARY), 2),
     "functional": 5,
     "program": 5,
     "symbolic": 5,
@@ -128,10 +129,7 @@ INSIDE = {
         *("base", "classifier", "regressor", "loading", "__init__"),
     ],
     "diagnosis": ["findings", "chance", "of_data", "of_step", "of_history", "trial", "examine", "report", "diagnose"],
-    "tables": [
-        *("cells", "rows", "column", "dataframes", "frame", "levels", "dates", "texts", "kinds", "encoders"),
-        *("described", "vocabulary", "table", "model"),
-    ],
+    "tables": [*VOCABULARY, "table", "model"],
     "explanation": [
         *("record", "recorder", "paths", "render.document", "render.plaintext", "render.markdown", "render.script"),
         *("render.as_json", "pictures.svg", "pictures.placement", "pictures.picture", "pictures.graph"),

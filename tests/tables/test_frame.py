@@ -77,6 +77,16 @@ def test_an_array_of_any_dtype_has_its_columns(dtype):
     assert (frame.rows, len(frame.columns)) == (3, 2)
 
 
+def test_masked_and_memory_mapped_arrays_and_matrices_are_arrays(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([[1.0, 2.0], [3.0, 4.0]]))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    expected = [[1.0, 3.0], [2.0, 4.0]]
+    for X in (mapped, mapped[:, ::-1][:, ::-1], np.asfortranarray(mapped), mapped.view(np.matrix)):
+        assert [c.values.tolist() for c in frame_of(X).columns] == expected
+    masked = frame_of(np.ma.array(mapped, mask=[[True, False], [False, False]]))
+    np.testing.assert_array_equal(masked.columns[0].values, [NAN, 3.0])
+
+
 def test_a_row_of_text_and_numbers_keeps_its_numbers():
     assert [c.origin for c in frame_of([[1, "a"], [2, "b"]]).columns] == ["integer", "text"]
 
@@ -179,7 +189,10 @@ def test_what_pandas_alone_has_is_kept_too(series, origin, kept):
         (pd.DataFrame({"a": [[1], [2]]}), "column 'a', row 0: .* is of type list"),
         (pd.DataFrame({"a": [1j, 2]}), "complex"),
         (pd.DataFrame({"a": pd.period_range("2024", periods=2, freq="M")}), "Period"),
-        (pd.DataFrame({"a": pd.Series(pd.to_datetime(["2024-01-01"])).astype("category")}), "these are dates"),
+        (
+            pd.DataFrame({"a": pd.Series(pd.to_datetime(["2024-01-01"])).astype("category")}),
+            "'a' has dates as the levels of a categorical dtype",
+        ),
     ],
 )
 def test_a_column_of_other_things_is_refused_with_its_name(table, said):

@@ -447,7 +447,7 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.data())
 def test_any_other_description_is_refused_or_works(data):
     described = made(TABLE).plain()

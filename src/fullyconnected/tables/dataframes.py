@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from fullyconnected.errors import InputTypeError, missing
-from fullyconnected.tables.column import Column, column_of, place, text_of
+from fullyconnected.tables.column import Column, column_of, text_of
 
 __all__ = ["columns_of_dataframe", "is_dataframe", "labels_of_dataframe"]
 
@@ -76,7 +76,10 @@ def _categorical(name: str, values: list[Any]) -> Column:
     except InputTypeError:  # levels of another kind, such as the intervals of pandas.cut
         column = column_of(name, [_level(value) for value in values])
     if column.holds == "dates":
-        raise InputTypeError(f"{place(name, 0)}: the levels of a category are text or numbers; these are dates")
+        raise InputTypeError(
+            f"the column {name!r:.200} has dates as the levels of a categorical dtype; text or numbers are wanted: "
+            f"turn it into dates, or into text"
+        )
     return replace(column, origin="category")
 
 

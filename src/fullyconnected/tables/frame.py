@@ -196,7 +196,7 @@ def _of_array(X: Any) -> list[Any]:
     if not isinstance(X, np.ndarray) and (not hasattr(X, "__array__") or hasattr(X, "to_frame")):
         advice = ": X.to_frame()" if hasattr(X, "to_frame") else ""
         raise InputTypeError(f"X is a {type(X).__name__}; a DataFrame, dict, list of rows or array is wanted{advice}")
-    array = X if isinstance(X, np.ndarray) else np.asarray(X)
+    array = X if isinstance(X, np.ma.MaskedArray) else np.asarray(X)  # a matrix has no columns of one dimension
     if array.ndim != 2:
         raise ShapeError(
             f"X has the shape {array.shape}; (rows, columns) is wanted. Reshape your data: X.reshape(-1, 1) if it is "
