@@ -285,5 +285,6 @@ def test_a_dataframe_without_narwhals_names_the_extra():
         "try: frame_of(pa.table({'a': [1]}))\n"
         "except ImportError as error: print(type(error).__name__, error)"
     )
-    assert run(code).startswith("MissingPackageError a table of the type Table needs the package narwhals")
-    assert "fullyconnected[tables]" in run(code)
+    said = run(code)
+    assert said.startswith("MissingPackageError a table of the type Table needs the package narwhals")
+    assert "fullyconnected[tables]" in said

@@ -485,6 +485,9 @@ def test_a_row_of_plain_values_calls_no_encoder(monkeypatch):
         monkeypatch.setattr(kind, "cells", called)
     np.testing.assert_array_equal(vocabulary.encode_row(row), expected)
     np.testing.assert_array_equal(vocabulary.encode_row(list(row.values())), expected)
+    np.testing.assert_array_equal(vocabulary.encode_row(np.array([*row.values()], object)), expected)
+    of_numbers = made(np.array([[1.5, 2.5], [2.5, 3.5], [4.5, 0.5]]))
+    assert of_numbers.encode_row(np.array([1.5, 2.5])).tolist() == [[1.5, 2.5]]
 
 
 def test_a_table_of_the_training_kind_is_encoded_without_a_call_for_each_cell(monkeypatch):

@@ -219,6 +219,8 @@ class Vocabulary:
             raise InputTypeError(f"a row is a dict or a list of cells; got a {type(row).__name__}")
         if len(row) != len(self.names):
             raise ShapeError(f"the row has {len(row)} cells; in training there were {len(self.names)} columns")
+        if isinstance(row, np.ndarray) and row.dtype.kind != "M":
+            row = row.tolist()  # Python's own numbers are found without a call
         return self._by_place(row)
 
     def _require(self, wanted: Iterable[str], known: Mapping[str, Any], names: Sequence[Any]) -> None:
