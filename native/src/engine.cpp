@@ -320,7 +320,10 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     run_.n_operations = n;
     run_.first = 0;
     auto learns = [&](const Part& part) { return part.size && (spec.input_gradient || part.lr_factor != 0); };
-    auto has_to = [&](const Operation<T>& op) { return spec.input_gradient || learns(op.first) || learns(op.second); };
+    auto has_to = [&](const Operation<T>& op) {
+        const Part parts[] = {op.first, op.second, op.third, op.fourth};
+        return spec.input_gradient || std::any_of(parts, parts + 4, learns);
+    };
     while (run_.first < n && !has_to(operations_[run_.first])) run_.first++;
     run_.theta = vectors.theta;
     run_.gradient = arena_.take<T>(n_params);

@@ -77,6 +77,20 @@ class TestInEachEngine:
             same = view.tobytes() == before.program.named(before.theta)[name].tobytes()
             assert same == name.startswith("periodic_embedding")
 
+    @pytest.mark.parametrize("learns", ["w", "phi", "W", "b"])
+    def test_one_parameter_may_learn_alone(self, engine, kind, learns):
+        ends = []
+        for each in ("numpy", engine):
+            net = network(kind)
+            letters = [tensor.letter for tensor in net.program.operations[0].params if tensor.letter != learns]
+            factors = fc.Factors(lr={f"periodic_embedding_1.{letter}": 0 for letter in letters} | {"dense_1": 0})
+            how = {"factors": factors, "engine": each, "progress": False, "warn": False}
+            if learns == "phi" and kind != "pbld":
+                return
+            fc.fit(net, X, T, "half_squared_error", "adam", 3, **how)
+            ends.append(net.theta)
+        np.testing.assert_allclose(*ends, rtol=1e-9, atol=1e-12)
+
     def test_a_run_goes_on_from_its_checkpoint(self, engine, kind, tmp_path):
         ends = []
         for runs in ([6], [2, 6]):
