@@ -46,7 +46,7 @@ class TestConstants:
 
     def test_a_block_at_a_time_and_of_any_dtype(self, monkeypatch):
         whole = fc.Standardize.fit(X)
-        monkeypatch.setattr("fullyconnected.layers.scaling.BLOCK", 28)
+        monkeypatch.setattr("fullyconnected.layers.statistics.BLOCK", 28)
         np.testing.assert_allclose(fc.Standardize.fit(X).scale, whole.scale, rtol=1e-12)
         counts = RNG.integers(0, 200, (60, 2, 3))
         for dtype in ("uint8", "int64", "float16", "longdouble", ">i4"):
@@ -131,6 +131,14 @@ class TestRobust:
         there = fc.Standardize.fit(np.delete(x, 3, axis=0)[:, :4], robust=True)
         assert layer.mean == (*there.mean, 0.0)
         assert layer.scale == (*there.scale, 1.0)
+
+    def test_a_value_that_cannot_be_is_named_with_its_column(self):
+        sparse = pytest.importorskip("scipy.sparse")
+        x = RNG.normal(size=(60, 5))
+        x[7, 3] = np.inf
+        for rows in (x, sparse.csr_array(x)):
+            with pytest.raises(errors.DataError, match=r"x\[7, 3\] is inf"):
+                fc.Standardize.fit(rows, robust=True)
 
 
 HOLES = X[:, :3].copy()

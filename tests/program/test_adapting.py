@@ -438,9 +438,9 @@ class TestRows:
         assert given.most <= (1 << 20) // 4
 
     def test_robust_constants_of_a_source(self, monkeypatch):
-        from fullyconnected.layers import scaling
+        from fullyconnected.layers import statistics
 
-        monkeypatch.setattr(scaling, "KEPT", 700)  # two columns at a time
+        monkeypatch.setattr(statistics, "KEPT", 700)  # two columns at a time
         net = fc.Network([fc.Standardize(4, robust=True), fc.Dense(4, 1)])
         net.adapt(InBlocks(X))
         assert net.layers[0] == fc.Standardize.fit(X, robust=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -12,22 +10,19 @@ import numpy as np
 from fullyconnected.base import Layer
 from fullyconnected.core.arrays import Array, Buffer, BufferSpecs, Cache, Views
 from fullyconnected.core.batches import TrainingRows
-from fullyconnected.core.checks import as_array, as_rows, as_weights, count, flag, require_finite, rows_of
+from fullyconnected.core.checks import as_array, count, flag, require_finite
 from fullyconnected.core.settings import LATER, settings
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import ConfigError, DataError, ShapeError
+from fullyconnected.layers.statistics import F64, constants_of
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import ArrayLike, RowsLike
 
 __all__ = ["Rescale", "Standardize"]
 
-BLOCK = 1 << 20  # entries of data that are converted at a time
-KEPT = 1 << 23  # entries of columns that are kept at a time for their quantiles
 SHOWN = 3  # constants in a repr, of more than twice as many
 FAR = 1e100  # the smooth clip takes what is farther from 0 for this, so that its square does not overflow
-NOISE = 4 * np.finfo(np.float64).eps  # a column that varies by no more, relative to its entries, is constant
-F64: np.dtype[Any] = np.dtype(np.float64)
 
 
 @settings
@@ -94,7 +89,7 @@ class Scaling(Layer):
 
     def adapt(self, p: Views, rows: TrainingRows, weights: Array, rng: np.random.Generator) -> Self:
         held, how = rows.held(), {name: getattr(self, name, False) for name in ("robust", "missing")}
-        mean, scale = _constants(rows if held is None else held, weights, **how)
+        mean, scale = constants_of(rows if held is None else held, weights, **how)
         return replace(self, mean=mean, scale=scale)
 
     @classmethod
@@ -127,114 +122,13 @@ class Scaling(Layer):
         >>> Standardize.fit([[1.0, 5.0], [3.0, 5.0]])
         Standardize(2, mean=(2.0, 5.0), scale=1.0)
         """
-        return cls(None, *_constants(x, sample_weight))
+        return cls(None, *constants_of(x, sample_weight))
 
     def cache(self, rows: int) -> BufferSpecs:
         unknown = np.full(int(self.n_in or 0), np.nan)  # until the layer adapts, nothing can be computed
         given = {name: unknown if self.unset else np.array(getattr(self, name)) for name in ("mean", "scale")}
         constants = {name: Buffer((), np.float64, value) for name, value in given.items()}
         return {"d": Buffer((rows, int(self.n_in or 0)), np.float64), **constants}
-
-
-def _constants(
-    x: Any, sample_weight: ArrayLike | None, *, robust: bool = False, missing: bool = False
-) -> tuple[Array, Array]:
-    """Return the mean and the scale of each column of data."""
-    return (_middle_and_spread if robust else _mean_and_deviation)(x, sample_weight, missing=missing)
-
-
-def _columns_and_weights(x: Any, sample_weight: ArrayLike | None, *, missing: bool) -> tuple[int, Array]:
-    """Return the number of columns of data, and the weight of each row, 1 if none are given."""
-    shape = x.shape if hasattr(x, "tocsr") or hasattr(x, "held") else as_array(x, "x", missing=missing).shape
-    n = math.prod(shape[1:])
-    return n, np.ones(rows_of(shape, n)) if sample_weight is None else as_weights(sample_weight, shape[0])
-
-
-def _mean_and_deviation(x: Any, sample_weight: ArrayLike | None, *, missing: bool) -> tuple[Array, Array]:
-    """Return the mean and the standard deviation of each column; with ``missing``, of the entries that are not NaN."""
-    n, w = _columns_and_weights(x, sample_weight, missing=missing)
-    w /= w.sum()
-    weight, mean, largest = np.zeros(n), np.zeros(n), np.zeros(n)
-    for share, rows in _blocks(x, w, n, missing):
-        weight += share.sum(axis=0)
-        mean += (share * rows).sum(axis=0)
-        np.maximum(largest, np.abs(rows).max(axis=0), out=largest)
-    weight[weight == 0] = 1  # all of the column is missing
-    mean /= weight
-    # a power of two, by which nothing is rounded, keeps the squares of any entries within float64
-    unit = np.ldexp(1.0, np.clip(np.frexp(largest)[1], -1000, 1000))
-    rest, squares = np.zeros(n), np.zeros(n)
-    for share, rows in _blocks(x, w, n, missing):
-        rows = rows / unit
-        rows -= mean / unit
-        rest += (share * rows).sum(axis=0)
-        squares += (share * np.square(rows)).sum(axis=0)
-    rest /= weight
-    squares /= weight
-    scale = unit * np.sqrt(np.maximum(squares - np.square(rest), 0))  # rest is what rounding left of the mean
-    scale[scale <= NOISE * largest] = 1
-    return mean + unit * rest, scale
-
-
-def _middle_and_spread(x: Any, sample_weight: ArrayLike | None, *, missing: bool) -> tuple[Array, Array]:
-    """Return the median and the distance of the quartiles of each column; half the range where that is 0."""
-    n, w = _columns_and_weights(x, sample_weight, missing=missing)
-    middle, spread = np.zeros(n), np.ones(n)
-    for j, column in enumerate(_each_column(x, n, missing)):
-        share, cells = next(_blocks(column, w, 1, missing, len(w)))
-        there = share[:, 0] > 0
-        if not there.any():
-            continue
-        low, middle[j], high = _quantiles(cells[there, 0], share[there, 0], (0.25, 0.5, 0.75))
-        ends = cells[there, 0].min(), cells[there, 0].max()
-        spread[j] = (high - low) or 0.5 * ends[1] - 0.5 * ends[0] or 1.0
-    return middle, spread
-
-
-def _each_column(x: Any, n: int, missing: bool) -> Iterator[Any]:
-    """Yield each column of data (rows, 1); rows that are computed are gone through again for every few columns."""
-    if hasattr(x, "held"):
-        some = max(1, KEPT // x.shape[0])
-        for first in range(0, n, some):
-            kept = np.concatenate([np.array(block[:, first : first + some], F64) for _, block in x.blocks()])
-            yield from (kept[:, [j]] for j in range(kept.shape[1]))
-    else:
-        columns = x.tocsc() if hasattr(x, "tocsc") else as_rows(x, n, missing=missing)
-        yield from (columns[:, [j]] for j in range(n))
-
-
-def _quantiles(values: Array, w: Array, q: tuple[float, ...]) -> Array:
-    """Return quantiles, interpolated; of values of unequal weights, those at which the weights up to there reach q."""
-    if (w == w[0]).all():
-        return np.quantile(values, q)
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(w[order])
-    return np.asarray(values[order][np.searchsorted(reached, np.array(q) * reached[-1])])
-
-
-def _blocks(x: Any, w: Array, n: int, missing: bool, size: int = 0) -> Iterator[tuple[Array, Array]]:
-    """Yield rows of positive weight in float64 blocks (rows, n), with a weight for each entry, or for each row.
-
-    Entries that are NaN, if they may be missing, become 0 and weigh 0.
-    """
-    for start, block in x.blocks() if hasattr(x, "held") else _slices(x, size or max(1, BLOCK // max(1, n)), missing):
-        rows = as_rows(block, n)
-        require_finite(rows, "x", F64, start, missing=missing)
-        counts = np.flatnonzero(w[start : start + len(rows)])
-        if len(counts):
-            share, rows = w[start + counts, None], rows[counts].astype(F64, copy=False)
-            if missing:
-                gone = np.isnan(rows)
-                share, rows = np.where(gone, 0.0, share), np.where(gone, 0.0, rows)
-            yield share, rows
-
-
-def _slices(x: Any, size: int, missing: bool) -> Iterator[tuple[int, Array]]:
-    """Yield the rows of an array or of a sparse matrix in blocks, each with the number of its first row."""
-    x = x.tocsr() if hasattr(x, "tocsr") else as_array(x, "x", missing=missing)
-    for start in range(0, x.shape[0], size):
-        block = x[start : start + size]
-        yield start, block.toarray() if hasattr(block, "toarray") else block
 
 
 @settings
@@ -351,7 +245,7 @@ class Standardize(Scaling):
         >>> Standardize.fit([[1.0], [2.0], [3.0], [4.0], [1000.0]], robust=True, clip=True)
         Standardize(1, mean=3.0, scale=2.0, robust=True, clip=True)
         """
-        constants = _constants(x, sample_weight, robust=flag("robust", robust), missing=flag("missing", missing))
+        constants = constants_of(x, sample_weight, robust=flag("robust", robust), missing=flag("missing", missing))
         return cls(None, *constants, clip=clip, missing=missing, robust=robust)
 
     @classmethod
