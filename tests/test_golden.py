@@ -537,3 +537,32 @@ def test_embedding_of_columns(kind, engine):
     for tensor in net.program.tensors:
         ours = tensor.of(g.theta)
         np.testing.assert_allclose(ours, golden[f"{kind}/d{tensor.letter}"], rtol=1e-9, atol=1e-9, err_msg=tensor.name)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("version", ["A", "B"])
+def test_embedding_of_columns_by_bins(version, engine):
+    """Both versions of the package of their papers; the first has no w, and a maximum behind it."""
+    if not fc.engines()[engine].available:
+        pytest.skip("the native engine is not built")
+    golden = load_file(Path(__file__).parent / "golden" / "embeddings.safetensors")
+    x, y, dy = golden["x"], golden[f"ple {version}/y"], golden["dy"]
+    layers = [fc.PiecewiseLinearEmbedding(size=4, edges=[golden[f"edges/{j}"] for j in range(3)])]
+    net = fc.Network(layers if version == "B" else [*layers, fc.Activation("relu")], dtype=np.float64)
+    net.params[0].w = golden.get(f"ple {version}/w", 0)
+    net.params[0].W, net.params[0].b = golden[f"ple {version}/W"], golden[f"ple {version}/b"]
+    np.testing.assert_allclose(net.predict(x, engine=engine), y, rtol=1e-12, atol=1e-12)
+    g = net.gradients(x, y - dy * len(x), fc.HalfSquaredError(), engine=engine)  # whose derivative by y is dy
+    np.testing.assert_allclose(g.x, golden[f"ple {version}/dx"], rtol=1e-11, atol=1e-11)
+    for name in "wWb"[version == "A" :]:
+        expected = golden[f"ple {version}/d{name}"]
+        np.testing.assert_allclose(getattr(g.params[0], name), expected, rtol=1e-11, atol=1e-11, err_msg=name)
+
+
+def test_bins_of_columns():
+    """Those that the package finds; in the second column, the same value is several of the quantiles."""
+    golden = load_file(Path(__file__).parent / "golden" / "embeddings.safetensors")
+    net = fc.Network([fc.PiecewiseLinearEmbedding(3, 6, 1)], dtype=np.float64)
+    net.adapt(golden["table"])
+    for j, edges in enumerate(net.layers[0].edges):
+        np.testing.assert_allclose(edges, golden[f"quantiles/{j}"], rtol=1e-14)

@@ -80,8 +80,8 @@ INSIDE = {
         "batches",
     ],
     "layers": [
-        *("widths", "dense", "dropout", "factors", "periodic", "norm", "residual", "statistics", "scaling"),
-        *("categories", "columns", "members", "__init__"),
+        *("widths", "dense", "dropout", "factors", "periodic", "norm", "residual", "statistics"),
+        *("scaling", "piecewise", "categories", "columns", "members", "__init__"),
     ],
     "program": ["plain", "sources", "description", "program", "guard", "workspace", "adapting", "data", "summary"],
     "symbolic": [

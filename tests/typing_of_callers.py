@@ -60,6 +60,8 @@ def networks(x: NDArray[np.float32], seeds: np.random.Generator) -> None:
     assert_type(fc.Scale(3).n_in, int | None)
     fc.PeriodicEmbedding(3, 48, 24, "plr", sigma=0.02)
     fc.PeriodicEmbedding(3, kind="plrr")  # type: ignore[arg-type]
+    fc.PiecewiseLinearEmbedding(3, 48, 16), fc.PiecewiseLinearEmbedding(edges=[[0.0, 1.0], x[0]])
+    fc.PiecewiseLinearEmbedding(3, edges=4)  # type: ignore[arg-type]
     assert_type(fc.Parametric("mish").activation, fc.ActivationFunction)
     fc.Parametric(fc.LeakyReLU(0.1), n_in=3), fc.Parametric((np.tanh, lambda z: 1 - np.tanh(z) ** 2))
     assert_type(fc.Standardize.fit(x, sample_weight=[1.0, 2.0]), fc.Standardize)

@@ -29,7 +29,9 @@ struct OpSpec {
     std::vector<double> lr, decay;     // factors of theirs
     bool hidden;                       // whether the first is a hidden matrix
     ptrdiff_t frequencies;
-    bool phases, rectified;  // of periodic_embedding
+    bool phases, rectified;     // of periodic_embedding
+    std::vector<double> edges;  // of piecewise_linear_embedding, as many for each column
+    std::vector<int64_t> used;  // its bins of each column
     ptrdiff_t state_at;
     int layer, partner;
     ptrdiff_t copies_in, copies, members;

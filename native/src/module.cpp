@@ -302,7 +302,9 @@ NB_MODULE(_native, m) {
         .def_rw("reads", &OpSpec::reads)
         .def_rw("frequencies", &OpSpec::frequencies)
         .def_rw("phases", &OpSpec::phases)
-        .def_rw("rectified", &OpSpec::rectified);
+        .def_rw("rectified", &OpSpec::rectified)
+        .def_rw("edges", &OpSpec::edges)
+        .def_rw("used", &OpSpec::used);
     nb::class_<LossSpec>(m, "LossSpec")
         .def(nb::init<>())
         .def_rw("name", &LossSpec::name)

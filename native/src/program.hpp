@@ -9,24 +9,25 @@ struct ThreadPool;
 
 // The kinds, functions, losses and update rules of the engine, under the names that Python uses. A line here defines an
 // item's number and name, and includes it wherever the list is used; X is applied to the name and the other arguments.
-#define FC_KINDS(X)       \
-    X(dense)              \
-    X(activation)         \
-    X(dropout)            \
-    X(layer_norm)         \
-    X(batch_norm)         \
-    X(save)               \
-    X(add)                \
-    X(standardize)        \
-    X(rescale)            \
-    X(scale)              \
-    X(parametric)         \
-    X(periodic_embedding) \
-    X(one_hot)            \
-    X(embedding)          \
-    X(select)             \
-    X(concatenate)        \
-    X(member_scale)       \
+#define FC_KINDS(X)               \
+    X(dense)                      \
+    X(activation)                 \
+    X(dropout)                    \
+    X(layer_norm)                 \
+    X(batch_norm)                 \
+    X(save)                       \
+    X(add)                        \
+    X(standardize)                \
+    X(rescale)                    \
+    X(scale)                      \
+    X(parametric)                 \
+    X(periodic_embedding)         \
+    X(piecewise_linear_embedding) \
+    X(one_hot)                    \
+    X(embedding)                  \
+    X(select)                     \
+    X(concatenate)                \
+    X(member_scale)               \
     X(member_affine)
 
 // Functions of each number separately. kept: forward keeps f'(z), because it cannot be computed from y.
@@ -98,10 +99,13 @@ struct Operation {
     double momentum;        // BatchNorm's
     T factor;               // of Dense, on x W
     bool bias;
-    Part first, second;             // W and b, or gamma and beta; s or a; w, and phi or W
-    Part third, fourth;             // of PeriodicEmbedding: W and b, or b
-    ptrdiff_t frequencies;          // its number of waves of a column
-    bool phases, rectified;         // whether it has phi, and gives the columns, too; whether negative outputs become 0
+    Part first, second;      // W and b, or gamma and beta; s or a; w, and phi or W
+    Part third, fourth;      // of PeriodicEmbedding: W and b, or b; of PiecewiseLinearEmbedding: b
+    ptrdiff_t frequencies;   // its number of waves of a column
+    bool phases, rectified;  // whether it has phi, and gives the columns, too; whether negative outputs become 0
+    const T* edges;          // PiecewiseLinearEmbedding's: bins + 1 for each column, and its number of bins
+    const int64_t* used;
+    ptrdiff_t bins;
     T *running_mean, *running_var;  // BatchNorm's running state
     const double *means, *scales;   // Standardize's and Rescale's constants
     bool clip, missing;             // Standardize's
@@ -118,7 +122,8 @@ struct Operation {
 
     Rows<T> x, y, dy, dx;  // dx.data is null if no gradient is wanted; the y of a save is its x
     Rows<T> kept;          // f'(z), the normalised rows, dropout's mask, or the gradient that skips a block
-    Rows<T> inner;         // f(x) of Parametric; the cosines and sines of PeriodicEmbedding, a row for each wave
+    Rows<T> inner;         // f(x) of Parametric; the cosines and sines of PeriodicEmbedding, a row for each wave;
+                           // sums over bins of PiecewiseLinearEmbedding, a row for each bin
     T* rate;               // 1 / standard deviation: of each row (LayerNorm) or column (BatchNorm)
     ptrdiff_t rates;       // how many of them there are for each member
     Rows<T> part;          // what one member adds to dx, where all read one x

@@ -590,10 +590,11 @@ class Network:
     def adapt(self, x: RowsLike, sample_weight: ArrayLike | None = None, *, t: ArrayLike | None = None) -> None:
         """Take constants and initial weights from training rows, where layers leave them to the data.
 
-        Layers that do are ``Standardize(n_in)`` and ``Rescale()`` without mean and scale, and Dense layers with
-        ``init="unit_variance"`` or ``bias_init="he+5"``. They adapt one after the other, each to the rows as the layers
-        before it give them in prediction, block by block. What is set already stays as it is: a second call does
-        nothing. :func:`fullyconnected.fit` does the same with its rows before the first training.
+        Layers that do are ``Standardize(n_in)`` and ``Rescale()`` without mean and scale, ``PiecewiseLinearEmbedding``
+        without edges, and Dense layers with ``init="unit_variance"`` or ``bias_init="he+5"``. They adapt one after the
+        other, each to the rows as the layers before it give them in prediction, block by block. What is set already
+        stays as it is: a second call does nothing. :func:`fullyconnected.fit` does the same with its rows before the
+        first training.
 
         Parameters
         ----------

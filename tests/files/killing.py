@@ -128,7 +128,8 @@ STAGE = fc.Columns(
 COLUMNS = [STAGE, fc.Dense(17, 16, "relu"), fc.Dropout(0.1), fc.Dense(16, 2)]
 TABM = [
     fc.Standardize(12),
-    fc.Members(3, [fc.Dense(12, 16, "relu"), fc.Dropout(0.1), fc.BatchNorm(), fc.Dense(16, 2)]),
+    fc.PiecewiseLinearEmbedding(bins=6, size=2),
+    fc.Members(3, [fc.Dense(24, 16, "relu"), fc.Dropout(0.1), fc.BatchNorm(), fc.Dense(16, 2)]),
 ]
 PACKED = [fc.Members(3, [fc.Dense(12, 16, "relu"), fc.Dense(16, 16, "relu"), fc.Dense(16, 2)], "packed")]
 NTK = {"parametrization": "ntk"}

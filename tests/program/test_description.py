@@ -17,7 +17,7 @@ from fullyconnected.files.model import build_model
 from fullyconnected.layers import LAYERS, PARTS, operation
 from fullyconnected.program.plain import build_layers, describe_layers
 from fullyconnected.program.program import Program
-from fullyconnected.program.summary import FORMULAS, WORK
+from fullyconnected.program.summary import CONSTANTS, FORMULAS, WORK
 from fullyconnected.program.workspace import Workspace
 from fullyconnected.symbolic import formulas
 from fullyconnected.symbolic.evaluation import evaluate
@@ -482,7 +482,7 @@ OURS = [name for name in KINDS_OF_ALL if operation(name).__module__.startswith("
 ALONE = [kind for kind in OURS if kind in ("add", "select", "concatenate") or kind not in PARTS]
 TABLES = {"the native engine": OPERATIONS_HERE, "summary": FORMULAS, "FLOPs": WORK, "formulas": formulas.LAYERS}
 # These say something of some operations; what is right for any other is written where they are read.
-OF_SOME = {"paths": dict.fromkeys(OWN_COLUMN), "the graph": SAID}
+OF_SOME = {"paths": dict.fromkeys(OWN_COLUMN), "the graph": SAID, "constants": CONSTANTS}
 
 
 @pytest.mark.parametrize("kind", OURS)

@@ -24,6 +24,11 @@ FC_INLINE void each(ptrdiff_t n, Body body) {
 }
 
 template <class T>
+FC_INLINE void zero(T* from, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++) from[i] = 0;
+}
+
+template <class T>
 FC_INLINE V<T> where(M<T> mask, V<T> v) {  // v, or zero
     return (V<T>)(mask & (M<T>)v);
 }
@@ -52,6 +57,13 @@ T sum_of(const T* from, ptrdiff_t n) {
 template <class T>
 FC_INLINE Rows<T> offset(Rows<T> rows, ptrdiff_t i, ptrdiff_t j) {
     return {rows.data ? rows.data + i * rows.row + j : nullptr, rows.row};
+}
+
+// Copies a column into one row, with zeros after it up to a whole vector.
+template <class T>
+FC_INLINE void gather_column(Rows<T> from, ptrdiff_t j, T* to, ptrdiff_t rows) {
+    for (ptrdiff_t i = 0; i < rows; i++) to[i] = from.data[i * from.row + j];
+    for (ptrdiff_t i = rows; i % lanes<T>; i++) to[i] = 0;
 }
 
 // A number added to a divisor that could be zero; not denormal, since denormal numbers count as zero here.

@@ -4,6 +4,7 @@
 #include "activations.hpp"
 #include "optimizers.hpp"
 #include "periodic.hpp"
+#include "piecewise.hpp"
 #include "product.hpp"
 #include "random.hpp"
 
@@ -342,6 +343,11 @@ void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const O
             periodic_forward(op, theta, rows, context.part(op.n_in, 1));
         return;
     }
+    if (op.kind == Kind::piecewise_linear_embedding) {
+        if (context.begins(rows * op.n_out >= enough_numbers))
+            piecewise_forward(op, theta, rows, context.part(op.n_in, 1));
+        return;
+    }
     if (!context.begins(rows * op.n_in >= enough_numbers)) return;
     if (op.kind == Kind::batch_norm) return batch_norm_forward(op, theta, rows, context.part(op.n_in, lanes<T>), train);
     const Range r = context.part(rows, 1);
@@ -442,11 +448,6 @@ struct Multiplying {  // applied to each tile of the gradient of W, where all of
         multiply(factor, tile, rows, columns);
     }
 };
-
-template <class T>
-FC_INLINE void zero(T* from, ptrdiff_t n) {
-    for (ptrdiff_t i = 0; i < n; i++) from[i] = 0;
-}
 
 // Turns dy into the gradient with respect to x W + b, and adds up that of b, unless the next operation has done so.
 template <class T>
@@ -712,6 +713,11 @@ void backward(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& r
     if (op.kind == Kind::periodic_embedding) {
         if (context.begins(rows * op.n_in * op.frequencies >= enough_numbers))
             periodic_backward(op, run.theta, run.gradient, rows, context.part(op.n_in, 1));
+        return;
+    }
+    if (op.kind == Kind::piecewise_linear_embedding) {
+        if (context.begins(rows * op.n_out >= enough_numbers))
+            piecewise_backward(op, run.theta, run.gradient, rows, context.part(op.n_in, 1));
         return;
     }
     if (op.kind == Kind::layer_norm && context.begins(shared))

@@ -31,13 +31,6 @@ struct Waves {
     }
 };
 
-// Copies a column into one row, with zeros after it up to a whole vector.
-template <class T>
-FC_INLINE void gather_column(Rows<T> from, ptrdiff_t j, T* to, ptrdiff_t rows) {
-    for (ptrdiff_t i = 0; i < rows; i++) to[i] = from.data[i * from.row + j];
-    for (ptrdiff_t i = rows; i % lanes<T>; i++) to[i] = 0;
-}
-
 template <class T>
 void periodic_forward(const Operation<T>& op, const T* theta, ptrdiff_t rows, Range columns) {
     for (ptrdiff_t j = columns.from; j < columns.to; j++) {

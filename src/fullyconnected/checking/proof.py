@@ -64,9 +64,7 @@ class Case:
             yield Dense(N_IN, WIDTH)
             yield LAYERS.build(self.layer, activation=activation)
         elif LAYERS.classes[self.layer].reads_raw:
-            first, unset = self._example(N_IN), LAYERS.classes[self.layer].example_unset(N_IN)
-            first = unset if self.weighted and unset is not None else first
-            yield first
+            yield (first := self._example(N_IN))
             yield Dense(int(first.n_out or 0), WIDTH, activation)
         elif LAYERS.classes[self.layer].comes_last:
             yield Dense(N_IN, self.n_out, activation)
@@ -79,7 +77,8 @@ class Case:
         yield Dense(width, self.n_out)
 
     def _example(self, n: int) -> Layer:
-        return [*LAYERS.classes[self.layer].examples(n)][self.example]
+        unset = LAYERS.classes[self.layer].example_unset(n) if self.weighted else None
+        return unset or [*LAYERS.classes[self.layer].examples(n)][self.example]
 
 
 def hash_of(text: str) -> int:

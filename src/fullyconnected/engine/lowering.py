@@ -42,6 +42,7 @@ OPERATIONS_HERE = dict.fromkeys(("activation", "add", "scale", "parametric"), _N
     "select": {"columns": "columns"},
     "concatenate": _NONE,
     "periodic_embedding": {name: name for name in ("frequencies", "phases", "rectified")},
+    "piecewise_linear_embedding": {"edges": "bounds", "used": "used"},
     "shared_dense": {"factor": "weight_factor"},
     "own_dense": {"factor": "weight_factor"},
     "member_scale": _NONE,
@@ -115,6 +116,8 @@ class OpSpec(NamedTuple):
     frequencies: int = 0
     phases: bool = False
     rectified: bool = False
+    edges: tuple[float, ...] = ()  # of the bins of each column, as many for each, and how many bins are used
+    used: tuple[int, ...] = ()
 
 
 class LossSpec(NamedTuple):

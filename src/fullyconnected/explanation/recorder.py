@@ -410,7 +410,7 @@ class Recorder:
         for line in formulas.backward(op.layer, train=self.train):
             _, dot, letter = line.result.partition(".")
             if dot:
-                right, why = self.of_operation(i, line.formula), line.why
+                right, why = self.of_operation(i, line.formula, self.caches[i]), line.why
                 left, value = self.parameter(i, letter), getattr(g, letter)
                 left = left.gradient("E" if l2 and letter in decaying else "L")
             else:
@@ -418,7 +418,7 @@ class Recorder:
                 source = op.reads[part]
                 if self.program.readers[source][0] != i:
                     continue  # its part is in the line of the first that reads the same input
-                right, why = self.of_operation(i, line.formula), line.why
+                right, why = self.of_operation(i, line.formula, self.caches[i]), line.why
                 left = self.wires[source + 1].gradient("L")
                 value = self.caches[i].d_parts[part] if op.layer.joins else dx
                 for end in self.program.skipped_to.get(source, ()):  # operations that read its input again

@@ -17,6 +17,7 @@ from fullyconnected.layers.members import (
 )
 from fullyconnected.layers.norm import BatchNorm, LayerNorm
 from fullyconnected.layers.periodic import PeriodicEmbedding
+from fullyconnected.layers.piecewise import PiecewiseLinearEmbedding
 from fullyconnected.layers.residual import Add, Residual
 from fullyconnected.layers.scaling import Rescale, Standardize
 
@@ -36,6 +37,7 @@ __all__ = [
     "OneHot",
     "Parametric",
     "PeriodicEmbedding",
+    "PiecewiseLinearEmbedding",
     "Rescale",
     "Residual",
     "Scale",
@@ -49,7 +51,7 @@ LAYERS = Registry(
     Layer,
     (
         *(Dense, Activation, Dropout, LayerNorm, BatchNorm, Residual, Standardize, Rescale, Scale, Parametric),
-        *(PeriodicEmbedding, OneHot, Embedding, Columns, Members),
+        *(PeriodicEmbedding, PiecewiseLinearEmbedding, OneHot, Embedding, Columns, Members),
     ),
 )
 

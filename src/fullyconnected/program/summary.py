@@ -101,6 +101,9 @@ FORMULAS: dict[str, Callable[[Any], str]] = {
     "scale": lambda layer: "s x",
     "parametric": lambda layer: f"x + a ({_applied(layer.activation, 'x')} - x)",
     "periodic_embedding": _periodic,
+    "piecewise_linear_embedding": lambda layer: (
+        f"x w + v W + b of each column, v its shares of {layer.bins} bin{'s' * (layer.bins > 1)}"
+    ),
     "standardize": _standardized,
     "rescale": lambda layer: "mean + scale x",
     "one_hot": lambda layer: "1 where x is the column's number",
@@ -141,10 +144,24 @@ def _waves(layer: Any) -> Work:
     return Work(forward, forward, 6 * waves + 2 * linear + outputs, 2 * waves)
 
 
+def _bins(layer: Any) -> Work:
+    """Count v as a subtraction and a division for each bin."""
+    n, bins, size = layer.shape
+    shares, products, outputs = n * bins, 2 * n * bins * size, n * size
+    forward = 2 * shares + products + 3 * outputs
+    return Work(forward, forward, products + 2 * outputs, products + 2 * shares + 2 * outputs)
+
+
 def _each(*flops: int) -> Callable[[Any], Work]:
     """Return a function that gives the work of a layer with so many FLOPs for each unit."""
     return lambda layer: Work(*(layer.n_out * n for n in flops))
 
+
+# By the operation's kind: the number of constants of the data that are among the settings of a layer.
+CONSTANTS: dict[str, Callable[[Any], int]] = {
+    **dict.fromkeys(("standardize", "rescale"), lambda layer: 2 * layer.n_in),
+    "piecewise_linear_embedding": lambda layer: sum(map(len, layer.known_edges)),
+}
 
 # By the operation's kind; the work of an operation that is not here is not known.
 WORK: dict[str, Callable[[Any], Work]] = {
@@ -162,6 +179,7 @@ WORK: dict[str, Callable[[Any], Work]] = {
     "scale": _each(1, 1, 2, 1),
     "parametric": _each(3, 3, 2, 3),
     "periodic_embedding": _waves,
+    "piecewise_linear_embedding": _bins,
     "standardize": lambda layer: Work(
         *(layer.n_in * flops for flops in ((7, 7, 0, 4) if layer.clip else (2, 2, 0, 1)))  # a square root is one
     ),
@@ -260,7 +278,7 @@ def _table(program: Program, dtype: np.dtype[Any], unset: Sequence[str]) -> _Tab
     }
     if program.n_state:
         notes["not trained"] = f"{program.n_state:,} running statistics, which follow the batches of training"
-    if constants := sum(2 * op.n_in for op in program.operations if op.kind in ("standardize", "rescale")):
+    if constants := sum(CONSTANTS[op.kind](op.layer) for op in program.operations if op.kind in CONSTANTS):
         notes["constants"] = f"{constants:,} numbers of the data in float64, which training does not change"
     if unset:
         takes = f"{in_words(map(printable, unset))} {'takes' if len(unset) == 1 else 'take'}"

@@ -30,6 +30,7 @@ MEAN, VARIANCE, MOMENTUM = Name("running_mean"), Name("running_var"), Name("mome
 R, U, V = (Name(letter) for letter in "ruv")  # of an ensemble
 FREQUENCIES, PHI, V, E = (Name(letter) for letter in ("w", "phi", "v", "e"))
 OFFSET, SCALE, D, H = Name("mean"), Name("scale"), Name("d"), Name("h")
+LEFT, RIGHT, LOW, HIGH, AFTER, UNTIL = (Name(word) for word in ("left", "right", "low", "high", "after", "until"))
 
 
 def _divided(layer: Any, product: Expression) -> Expression:
@@ -288,6 +289,47 @@ def _periodic(layer: Any, train: bool, rows: int) -> Both:
     )
 
 
+def _piecewise(layer: Any, train: bool, rows: int) -> Both:
+    x, w = call("each_row", X), call("each_own", FREQUENCIES)
+    left, right = call("each_own", LEFT), call("each_own", RIGHT)
+    de = call("back_to", DY, E)
+    inside = (x > call("each_own", AFTER)) * (1 - (x > call("each_own", UNTIL)))
+    return Both(
+        [
+            Line(
+                "c.v",
+                call("clip", (x - left) / (right - left), call("each_own", LOW), call("each_own", HIGH)),
+                "How much of each bin of its column lies below x, from 0 to 1; the first and the last bin go on.",
+            ),
+            Line(
+                "c.e",
+                call("each", V, W) + x * w + call("each_own", B),
+                "For each column j, a line with the slopes w, which bends at the edges of the bins by its W.",
+            ),
+            Line("y", call("rows_of", E), "The outputs of the columns stand side by side."),
+        ],
+        [
+            Line("g.b", call("of_rows", de), "A bias is added in every row: its gradient is the sum over the rows."),
+            Line(
+                "g.W",
+                call("each_outer", V, de),
+                "As in a dense layer, for each column: shares of bins times gradients of outputs.",
+            ),
+            Line(
+                "g.w",
+                call("of_rows", x * de),
+                "w multiplies the column: its gradient is the column times that of the output, over the rows.",
+            ),
+            Line(
+                "dx",
+                call("of_waves", call("each_back", de, W) * inside / (right - left)) + call("of_waves", de * w),
+                "A step of x moves the share of the bin in which it lies, and the line; after and until are left and "
+                "right, but the first and the last bin go on.",
+            ),
+        ],
+    )
+
+
 def _standardize(layer: Any, train: bool, rows: int) -> Both:
     of_data = "Constants of the data centre and scale each column; training does not change them."
     gone = call("isnan", X) > 0
@@ -391,6 +433,7 @@ LAYERS: dict[str, Callable[[Any, bool, int], Both]] = {
     "batch_norm": _batch_norm,
     "parametric": _parametric,
     "periodic_embedding": _periodic,
+    "piecewise_linear_embedding": _piecewise,
     "standardize": _standardize,
     "scale": lambda *_: Both(
         [Line("y", S * X, "Each column has a learned factor.")],

@@ -1,0 +1,104 @@
+// Embeddings of columns by lines that bend at the edges of bins. A vector holds outputs of one column. The shares of
+// the bins below a value are 1: what they add to the output is the same for all values of a bin, and is added up once.
+// In backward, a value adds to its own bin alone, and the sums over the bins above are added up at the end. Threads
+// share the columns: each sums up the gradients of its own, row by row.
+#pragma once
+
+#include "columns.hpp"
+
+namespace {
+
+// The parameters and the buffers of one column.
+template <class T>
+struct Bins {
+    ptrdiff_t n, all, size, at;  // bins in use; rows of W; outputs, of which the first is at this place
+    const T* edges;
+    const T *w, *W, *b;
+    T *x, *bin, *share;  // for each row the value, the bin in which it lies, and how much of that is below it
+    Rows<T> sums;        // for each bin
+
+    Bins(const Operation<T>& op, const T* theta, ptrdiff_t j)
+        : n(op.used[j]), all(op.bins), size(op.n_out / op.n_in), at(j * size), edges(op.edges + j * (op.bins + 1)) {
+        w = theta + op.first.at + j * size, W = theta + op.second.at + j * all * size,
+        b = theta + op.third.at + j * size;
+        x = op.kept.data + 3 * j * op.kept.row, bin = x + op.kept.row, share = bin + op.kept.row;
+        sums = {op.inner.data + j * all * op.inner.row, op.inner.row};
+    }
+
+    // Half the width of a bin, not 0 where its edges are one number in this type.
+    FC_INLINE T width(ptrdiff_t k) const {
+        const T found = edges[k + 1] * T(0.5) - edges[k] * T(0.5);
+        return found > T(1e-37) ? found : T(1e-37);
+    }
+};
+
+// The bin of each row, by the number of edges between bins that are below its value, and its share of it.
+template <class T>
+void find_bins(const Bins<T>& c, ptrdiff_t rows) {
+    constexpr T far = T(1e30);
+    for (ptrdiff_t i = 0; i < rows; i += lanes<T>) {
+        const V<T> x = load(c.x + i), one = all<T>(1);
+        V<T> below = {};
+        for (ptrdiff_t k = 1; k < c.n; k++) below += where<T>(x > c.edges[k], one);
+        store(c.bin + i, below);
+    }
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const ptrdiff_t k = (ptrdiff_t)c.bin[i];
+        const T share = c.n ? (c.x[i] * T(0.5) - c.edges[k] * T(0.5)) / c.width(k) : 0;
+        c.share[i] = share > far ? far : share < -far ? -far : share;  // NaN passes
+    }
+}
+
+template <class T>
+void piecewise_forward(const Operation<T>& op, const T* theta, ptrdiff_t rows, Range columns) {
+    for (ptrdiff_t j = columns.from; j < columns.to; j++) {
+        const Bins<T> c(op, theta, j);
+        gather_column(op.x, j, c.x, rows);
+        find_bins(c, rows);
+        for (ptrdiff_t k = 0; k == 0 || k < c.n; k++)
+            each<T>(c.size, [&](Place<T> p) {
+                const ptrdiff_t before = k - 1;
+                p.put(c.sums.data + k * c.sums.row,
+                      k ? p.get(c.sums.data + before * c.sums.row) + p.get(c.W + before * c.size) : p.get(c.b));
+            });
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            const ptrdiff_t k = (ptrdiff_t)c.bin[i];
+            const T *sums = c.sums.data + k * c.sums.row, *W = c.W + k * c.size, x = c.x[i], share = c.share[i];
+            T* y = op.y.data + i * op.y.row + c.at;
+            each<T>(c.size, [&](Place<T> p) { p.put(y, p.get(sums) + p.get(W) * share + p.get(c.w) * x); });
+        }
+    }
+}
+
+template <class T>
+void piecewise_backward(const Operation<T>& op, const T* theta, T* gradient, ptrdiff_t rows, Range columns) {
+    for (ptrdiff_t j = columns.from; j < columns.to; j++) {
+        const Bins<T> c(op, theta, j);
+        T *dw = gradient + (c.w - theta), *dW = gradient + (c.W - theta), *db = gradient + (c.b - theta);
+        zero(dw, c.size), zero(db, c.size), zero(dW, c.all * c.size);
+        for (ptrdiff_t k = 0; k < c.all; k++) zero(c.sums.data + k * c.sums.row, c.size);
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            const ptrdiff_t k = (ptrdiff_t)c.bin[i];
+            const T *dy = op.dy.data + i * op.dy.row + c.at, *W = c.W + k * c.size, x = c.x[i], share = c.share[i];
+            const T slope = c.n ? T(0.5) / c.width(k) : 0;
+            T *sums = c.sums.data + k * c.sums.row, *own = dW + k * c.size;
+            V<T> dx = {};
+            each<T>(c.size, [&](Place<T> p) {
+                const V<T> d = p.get(dy);
+                p.put(sums, p.get(sums) + d);
+                p.put(own, p.get(own) + d * share);
+                p.put(dw, p.get(dw) + d * x);
+                dx += d * (p.get(c.w) + p.get(W) * slope);
+            });
+            if (op.dx.data) op.dx.data[i * op.dx.row + j] = sum<T>(dx);
+        }
+        if (!c.n) zero(dW, c.size);
+        for (ptrdiff_t k = c.n ? c.n - 1 : 0; k >= 0; k--)  // the sum of the bins above is in db
+            each<T>(c.size, [&](Place<T> p) {
+                if (c.n) p.put(dW + k * c.size, p.get(dW + k * c.size) + p.get(db));
+                p.put(db, p.get(db) + p.get(c.sums.data + k * c.sums.row));
+            });
+    }
+}
+
+}  // namespace
