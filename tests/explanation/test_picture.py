@@ -19,7 +19,7 @@ from fullyconnected.explanation.pictures.picture import (
     Unit,
     picture,
 )
-from fullyconnected.explanation.pictures.svg import DARK, Box, visible
+from fullyconnected.explanation.pictures.svg import DARK, Box, lines, visible
 
 SVG = "{http://www.w3.org/2000/svg}"
 LONG = "-0.12345679"
@@ -357,3 +357,10 @@ class TestAppearance:
     def test_lines_can_be_seen_on_a_light_page_and_on_a_dark_one(self, page):
         for colour in (POSITIVE, NEGATIVE, *(stroke for _, stroke in FILLS.values())):
             assert contrast(colour, page) >= 3, colour
+
+
+def test_long_names_are_broken_where_their_words_end():
+    text = "input, standardize_1, piecewise_linear_embedding_1"
+    assert lines(text, 20 * 0.62 * 10, 10) == ["input,", "standardize_1,", "piecewise_linear_", "embedding_1"]
+    assert lines("a_b layer_norm_1", 8 * 0.62, 1) == ["a_b", "layer_", "norm_1"]
+    assert lines("unbroken" * 2, 8 * 0.62, 1) == ["unbroken"] * 2

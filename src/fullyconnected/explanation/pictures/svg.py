@@ -53,8 +53,18 @@ def width(text: str, size: float) -> float:
 
 
 def lines(text: str, room: float, size: float) -> list[str]:
-    """Break a text into lines of at most this width."""
+    """Break a text into lines of at most this width; a name that is longer is broken behind its underscores."""
     most = max(1, int(room / (EM * size)))
+
+    def in_parts(word: re.Match[str]) -> str:
+        parts = [""]
+        for part in re.split(r"(?<=_)(?=[^\W\d_])", word[0]):
+            if parts[-1] and len(parts[-1]) + len(part) > most:
+                parts.append("")
+            parts[-1] += part
+        return " ".join(parts)  # no two of them fit into one line
+
+    text = re.sub(rf"\S{{{most + 1},}}", in_parts, text)
     return [line for part in text.split("\n") for line in textwrap.wrap(part, most)]
 
 
