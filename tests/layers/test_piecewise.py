@@ -224,11 +224,26 @@ class TestInEachEngine:
         assert np.isnan(net.predict(X, engine=engine)).all()
         with pytest.raises(errors.DivergenceError):
             fc.fit(network(), X, T, "half_squared_error", fc.SGD(1e200), 5, engine=engine, **QUIET)
+        for bin in range(3):  # also one that no row lies in, or that is not used, as 0 NaN is NaN
+            net = network()
+            net.params[0].W[1, bin, 2] = np.nan
+            y = net.predict(X[:1], engine=engine)
+            assert np.isnan(y).all()
         behind = fc.Network([fc.Dense(3, 3), fc.PiecewiseLinearEmbedding(size=4, edges=EDGES)], dtype="float64")
         behind.params[0].b[1] = np.nan
         y = behind.predict(X, engine=engine)
         assert np.isnan(y[:, 4:8]).all()
         assert np.isfinite(y[:, :4]).all()
+
+    def test_gradients_that_are_not_finite_are_those_of_numpy(self, engine):
+        for value in (np.nan, np.inf, -np.inf, 1e30):
+            net = fc.Network([fc.Dense(3, 3), *network("float32", size=3).layers], dtype="float32", seed=0)
+            noisy(net)
+            net.params[0].b[1] = value
+            net.params[2].W[1, 0] = value
+            own, found = (net.gradients(X, T, "huber", engine=each) for each in ("numpy", engine))
+            assert np.array_equal(np.isfinite(own.theta), np.isfinite(found.theta))
+            assert np.array_equal(np.isfinite(own.x), np.isfinite(found.x))
 
     def test_behind_other_layers_and_in_blocks(self, engine):
         block = fc.Residual([fc.PiecewiseLinearEmbedding(bins=3, size=2), fc.Dense(8, 4)])

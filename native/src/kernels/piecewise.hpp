@@ -32,6 +32,12 @@ struct Bins {
     }
 };
 
+// Adds NaN to n numbers where another n are not finite, and else nothing: what NumPy's products with a share of 0 do.
+template <class T>
+FC_INLINE void spread(const T* from, T* to, ptrdiff_t n) {
+    each<T>(n, [&](Place<T> p) { p.put(to, p.get(to) + p.get(from) * T(0)); });
+}
+
 // The bin of each row, by the number of edges between bins that are below its value, and its share of it.
 template <class T>
 void find_bins(const Bins<T>& c, ptrdiff_t rows) {
@@ -61,6 +67,10 @@ void piecewise_forward(const Operation<T>& op, const T* theta, ptrdiff_t rows, R
                 p.put(c.sums.data + k * c.sums.row,
                       k ? p.get(c.sums.data + before * c.sums.row) + p.get(c.W + before * c.size) : p.get(c.b));
             });
+        for (ptrdiff_t k = 0; k < c.all; k++)
+            if (!is_finite((double)sum_of(c.W + k * c.size, c.size)))
+                for (ptrdiff_t q = 0; q == 0 || q < c.n; q++)
+                    spread(c.W + k * c.size, c.sums.data + q * c.sums.row, c.size);
         for (ptrdiff_t i = 0; i < rows; i++) {
             const ptrdiff_t k = (ptrdiff_t)c.bin[i];
             const T *sums = c.sums.data + k * c.sums.row, *W = c.W + k * c.size, x = c.x[i], share = c.share[i];
@@ -98,6 +108,11 @@ void piecewise_backward(const Operation<T>& op, const T* theta, T* gradient, ptr
                 if (c.n) p.put(dW + k * c.size, p.get(dW + k * c.size) + p.get(db));
                 p.put(db, p.get(db) + p.get(c.sums.data + k * c.sums.row));
             });
+        const T shares = sum_of(c.share, rows) * T(0);  // NaN if a value is
+        for (ptrdiff_t k = 0; k < c.all && !is_finite((double)(sum_of(db, c.size) + shares)); k++) {
+            spread(db, dW + k * c.size, c.size);
+            for (ptrdiff_t l = 0; l < c.size; l++) dW[k * c.size + l] += shares;
+        }
     }
 }
 
