@@ -559,6 +559,23 @@ def test_embedding_of_columns_by_bins(version, engine):
         np.testing.assert_allclose(getattr(g.params[0], name), expected, rtol=1e-11, atol=1e-11, err_msg=name)
 
 
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_encoding_of_columns_by_bins(engine):
+    """The package leaves out the bins that a column does not have; here they are 0."""
+    if not fc.engines()[engine].available:
+        pytest.skip("the native engine is not built")
+    golden = load_file(Path(__file__).parent / "golden" / "embeddings.safetensors")
+    x, edges = golden["x"], [golden[f"edges/{j}"] for j in range(3)]
+    net = fc.Network([fc.PiecewiseLinearEncoding(edges=edges)], dtype=np.float64)
+    used = np.concatenate([np.arange(4) < len(column) - 1 for column in edges])
+    y, dy = net.predict(x, engine=engine), np.zeros((len(x), 12))
+    np.testing.assert_allclose(y[:, used], golden["encoding/y"], rtol=1e-12, atol=1e-12)
+    assert (y[:, ~used] == 0).all()
+    dy[:, used] = golden["encoding/dy"]
+    g = net.gradients(x, y - dy * len(x), fc.HalfSquaredError(), engine=engine)  # whose derivative by y is dy
+    np.testing.assert_allclose(g.x, golden["encoding/dx"], rtol=1e-11, atol=1e-11)
+
+
 def test_bins_of_columns():
     """Those that the package finds; in the second column, the same value is several of the quantiles."""
     golden = load_file(Path(__file__).parent / "golden" / "embeddings.safetensors")

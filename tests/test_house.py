@@ -81,7 +81,7 @@ INSIDE = {
     ],
     "layers": [
         *("widths", "dense", "dropout", "factors", "periodic", "norm", "residual", "statistics"),
-        *("scaling", "piecewise", "categories", "columns", "members", "__init__"),
+        *("scaling", "bins", "piecewise", "categories", "columns", "members", "__init__"),
     ],
     "program": ["plain", "sources", "description", "program", "guard", "workspace", "adapting", "data", "summary"],
     "symbolic": [

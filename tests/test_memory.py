@@ -89,6 +89,18 @@ def test_a_step_allocates_nothing_for_rows_that_codes_choose() -> None:
     assert peak_of_an_epoch(layers, "softmax_cross_entropy", fc.SGD(1e-3), x=codes) < ALLOWED
 
 
+def test_a_step_allocates_nothing_for_columns_by_bins() -> None:
+    layers = [
+        fc.Dense(WIDTH, WIDTH),
+        fc.PiecewiseLinearEncoding.example(WIDTH),
+        fc.Dense(3 * WIDTH, WIDTH),
+        fc.PiecewiseLinearEmbedding.example(WIDTH),
+        fc.Dense(2 * WIDTH, 10),
+    ]
+    peak = peak_of_an_epoch(layers, "softmax_cross_entropy", fc.SGD(1e-3))
+    assert peak < ALLOWED + 8192 * 4  # two numbers are compared to one mask, each in a casting buffer
+
+
 @pytest.mark.parametrize("loss", [fc.SoftmaxCrossEntropy(), fc.Hinge()])
 def test_the_outputs_of_the_right_classes_are_read_in_place(loss) -> None:
     """They are one number a row, of a loss that has many rows of few outputs."""

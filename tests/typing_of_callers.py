@@ -61,6 +61,9 @@ def networks(x: NDArray[np.float32], seeds: np.random.Generator) -> None:
     fc.PeriodicEmbedding(3, 48, 24, "plr", sigma=0.02)
     fc.PeriodicEmbedding(3, kind="plrr")  # type: ignore[arg-type]
     fc.PiecewiseLinearEmbedding(3, 48, 16), fc.PiecewiseLinearEmbedding(edges=[[0.0, 1.0], x[0]])
+    assert_type(fc.PiecewiseLinearEncoding(3, 16).n_out, int | None)
+    fc.PiecewiseLinearEncoding(edges=[[0.0, 1.0], x[0]])
+    fc.PiecewiseLinearEncoding(3, size=4)  # type: ignore[call-arg]
     fc.PiecewiseLinearEmbedding(3, edges=4)  # type: ignore[arg-type]
     assert_type(fc.Parametric("mish").activation, fc.ActivationFunction)
     fc.Parametric(fc.LeakyReLU(0.1), n_in=3), fc.Parametric((np.tanh, lambda z: 1 - np.tanh(z) ** 2))

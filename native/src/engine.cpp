@@ -145,12 +145,13 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
             op.kept = rows_of<T>(arena, op.n_in * (2 + op.n_out / op.n_in), rows);
             if (trains) op.inner = rows_of<T>(arena, op.n_in * 2 * op.frequencies, rows);
         }
-        if (op.kind == Kind::piecewise_linear_embedding) {
+        if (!spec.edges.empty()) {
             op.edges = copied(arena, std::vector<T>(spec.edges.begin(), spec.edges.end()));
             op.used = copied(arena, spec.used);
             op.bins = (ptrdiff_t)spec.edges.size() / op.n_in - 1;
             op.kept = rows_of<T>(arena, op.n_in * 3, rows);
-            op.inner = rows_of<T>(arena, op.n_in * op.bins, op.n_out / op.n_in);
+            if (op.kind == Kind::piecewise_linear_embedding)
+                op.inner = rows_of<T>(arena, op.n_in * op.bins, op.n_out / op.n_in);
         }
         op.rates = std::max(rows, op.n_in);
         if (normalises) op.rate = arena.take<T>(op.rates * std::max<ptrdiff_t>(1, op.members));

@@ -30,7 +30,7 @@ struct OpSpec {
     bool hidden;                       // whether the first is a hidden matrix
     ptrdiff_t frequencies;
     bool phases, rectified;     // of periodic_embedding
-    std::vector<double> edges;  // of piecewise_linear_embedding, as many for each column
+    std::vector<double> edges;  // of columns cut into bins, as many for each column
     std::vector<int64_t> used;  // its bins of each column
     ptrdiff_t state_at;
     int layer, partner;

@@ -22,6 +22,7 @@ struct ThreadPool;
     X(scale)                      \
     X(parametric)                 \
     X(periodic_embedding)         \
+    X(piecewise_linear_encoding)  \
     X(piecewise_linear_embedding) \
     X(one_hot)                    \
     X(embedding)                  \
@@ -103,7 +104,7 @@ struct Operation {
     Part third, fourth;      // of PeriodicEmbedding: W and b, or b; of PiecewiseLinearEmbedding: b
     ptrdiff_t frequencies;   // its number of waves of a column
     bool phases, rectified;  // whether it has phi, and gives the columns, too; whether negative outputs become 0
-    const T* edges;          // PiecewiseLinearEmbedding's: bins + 1 for each column, and its number of bins
+    const T* edges;          // of columns cut into bins: bins + 1 for each, and how many bins it uses
     const int64_t* used;
     ptrdiff_t bins;
     T *running_mean, *running_var;  // BatchNorm's running state

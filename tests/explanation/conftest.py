@@ -93,6 +93,7 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
             "scale",
             "parametric",
             "periodic_embedding",
+            "piecewise_linear_encoding",
             "piecewise_linear_embedding",
         ]
         kind = draw(st.sampled_from(["dense"] * 4 + others))
@@ -110,9 +111,12 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
             case "periodic_embedding" if n <= 3:
                 kind = draw(st.sampled_from(["pbld", "plr", "pl"]))
                 return fc.PeriodicEmbedding(n, draw(st.integers(1, 2)), 2, kind, sigma=0.5)
-            case "piecewise_linear_embedding" if n <= 3:
-                edges = st.lists(st.sampled_from([-1.5, -0.25, 0.0, 0.5, 2.0]), min_size=1, max_size=4, unique=True)
-                return fc.PiecewiseLinearEmbedding(n, 3, 2, edges=[sorted(draw(edges)) for _ in range(n)])
+            case "piecewise_linear_encoding" | "piecewise_linear_embedding" if n <= 3:
+                some = st.lists(st.sampled_from([-1.5, -0.25, 0.0, 0.5, 2.0]), min_size=1, max_size=4, unique=True)
+                edges = [sorted(draw(some)) for _ in range(n)]
+                if kind == "piecewise_linear_encoding":
+                    return fc.PiecewiseLinearEncoding(n, 3, edges=edges)
+                return fc.PiecewiseLinearEmbedding(n, 3, 2, edges=edges)
             case "scale":
                 return fc.Scale(n)
             case "rescale":

@@ -131,7 +131,11 @@ TABM = [
     fc.PiecewiseLinearEmbedding(bins=6, size=2),
     fc.Members(3, [fc.Dense(24, 16, "relu"), fc.Dropout(0.1), fc.BatchNorm(), fc.Dense(16, 2)]),
 ]
-PACKED = [fc.Members(3, [fc.Dense(12, 16, "relu"), fc.Dense(16, 16, "relu"), fc.Dense(16, 2)], "packed")]
+SHARES = [fc.Standardize(12, robust=True, clip=True), fc.PiecewiseLinearEncoding(bins=2)]
+PACKED = [
+    fc.Columns([(range(12), SHARES), (range(12), fc.Standardize(12))]),
+    fc.Members(3, [fc.Dense(36, 16, "relu"), fc.Dense(16, 16, "relu"), fc.Dense(16, 2)], "packed"),
+]
 NTK = {"parametrization": "ntk"}
 REALMLP = [
     fc.Columns(

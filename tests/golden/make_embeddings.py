@@ -1,4 +1,4 @@
-"""Write embeddings.safetensors: numbers to which test_golden.py holds PeriodicEmbedding and PiecewiseLinearEmbedding.
+"""Write embeddings.safetensors: numbers for test_golden.py, of PeriodicEmbedding and of columns cut into bins.
 
 Those of "pbld" come from its formula, all others from the package of the papers that introduced them. Needs
 torch==2.13.0, rtdl_num_embeddings==0.0.12, numpy and safetensors, in an environment of its own:
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rtdl_num_embeddings import PeriodicEmbeddings, PiecewiseLinearEmbeddings, compute_bins
+from rtdl_num_embeddings import PeriodicEmbeddings, PiecewiseLinearEmbeddings, PiecewiseLinearEncoding, compute_bins
 from safetensors.numpy import save_file
 
 torch.set_default_dtype(torch.float64)
@@ -72,6 +72,11 @@ for version in "AB":  # the first with a maximum of all, the second with x w bes
     keep(kind, layer(x), p)
     for name in ("W", "dW"):
         golden[f"{kind}/{name}"] = in_order(torch.tensor(golden[f"{kind}/{name}"]), edges).numpy()
+# without parameters; the package leaves out the bins that a column does not have
+y = PiecewiseLinearEncoding(edges)(x)
+golden["encoding/y"], golden["encoding/dy"] = y.detach().numpy(), rng.normal(size=y.shape)
+(dx,) = torch.autograd.grad((y * torch.tensor(golden["encoding/dy"])).sum(), [x])
+golden["encoding/dx"] = dx.numpy()
 path = Path(__file__).with_name("embeddings.safetensors")
 save_file(golden, path, {"made by": f"{Path(__file__).name}, torch {torch.__version__}, numpy {np.__version__}"})
 path.chmod(0o644)

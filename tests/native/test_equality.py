@@ -35,6 +35,7 @@ LAYERS = {
     "batch_norm": lambda n, f: [fc.BatchNorm(epsilon=0.01)],
     "parametric": lambda n, f: [fc.Parametric(f)],
     "periodic": lambda n, f: [fc.PeriodicEmbedding(n, 3, 2), fc.Dense(2 * n, n, f)],
+    "encoding": lambda n, f: [fc.PiecewiseLinearEncoding.example(n), fc.Dense(3 * n, n, f)],
     "piecewise": lambda n, f: [fc.PiecewiseLinearEmbedding.example(n), fc.Dense(2 * n, n, f)],
     "scale": lambda n, f: [fc.Scale()],
     "rescale": lambda n, f: [fc.Rescale(n, 0.3, np.linspace(0.5, 2, n))],

@@ -343,6 +343,10 @@ void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const O
             periodic_forward(op, theta, rows, context.part(op.n_in, 1));
         return;
     }
+    if (op.kind == Kind::piecewise_linear_encoding) {
+        if (context.begins(rows * op.n_out >= enough_numbers)) encoding_forward(op, rows, context.part(op.n_in, 1));
+        return;
+    }
     if (op.kind == Kind::piecewise_linear_embedding) {
         if (context.begins(rows * op.n_out >= enough_numbers))
             piecewise_forward(op, theta, rows, context.part(op.n_in, 1));
@@ -761,6 +765,8 @@ void backward(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& r
             return;
         case Kind::select:
             return copy_rows(op.dy, op.dx, r, n);
+        case Kind::piecewise_linear_encoding:
+            return encoding_backward(op, r);
         case Kind::rescale:
             for (ptrdiff_t i = r.from; i < r.to; i++)
                 for (ptrdiff_t j = 0; j < n; j++)

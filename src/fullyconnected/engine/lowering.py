@@ -30,6 +30,7 @@ __all__ = [
 
 # for each class: fields of its record below, with the attributes that their values come from
 _NONE: dict[str, str] = {}
+_BINS = {"edges": "bounds", "used": "used"}
 OPERATIONS_HERE = dict.fromkeys(("activation", "add", "scale", "parametric"), _NONE) | {
     "dense": {"factor": "weight_factor"},
     "dropout": {"setting": "rate"},
@@ -42,7 +43,8 @@ OPERATIONS_HERE = dict.fromkeys(("activation", "add", "scale", "parametric"), _N
     "select": {"columns": "columns"},
     "concatenate": _NONE,
     "periodic_embedding": {name: name for name in ("frequencies", "phases", "rectified")},
-    "piecewise_linear_embedding": {"edges": "bounds", "used": "used"},
+    "piecewise_linear_encoding": _BINS,
+    "piecewise_linear_embedding": _BINS,
     "shared_dense": {"factor": "weight_factor"},
     "own_dense": {"factor": "weight_factor"},
     "member_scale": _NONE,

@@ -17,7 +17,7 @@ from fullyconnected.layers.members import (
 )
 from fullyconnected.layers.norm import BatchNorm, LayerNorm
 from fullyconnected.layers.periodic import PeriodicEmbedding
-from fullyconnected.layers.piecewise import PiecewiseLinearEmbedding
+from fullyconnected.layers.piecewise import PiecewiseLinearEmbedding, PiecewiseLinearEncoding
 from fullyconnected.layers.residual import Add, Residual
 from fullyconnected.layers.scaling import Rescale, Standardize
 
@@ -38,6 +38,7 @@ __all__ = [
     "Parametric",
     "PeriodicEmbedding",
     "PiecewiseLinearEmbedding",
+    "PiecewiseLinearEncoding",
     "Rescale",
     "Residual",
     "Scale",
@@ -51,7 +52,7 @@ LAYERS = Registry(
     Layer,
     (
         *(Dense, Activation, Dropout, LayerNorm, BatchNorm, Residual, Standardize, Rescale, Scale, Parametric),
-        *(PeriodicEmbedding, PiecewiseLinearEmbedding, OneHot, Embedding, Columns, Members),
+        *(PeriodicEmbedding, PiecewiseLinearEncoding, PiecewiseLinearEmbedding, OneHot, Embedding, Columns, Members),
     ),
 )
 

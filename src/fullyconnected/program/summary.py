@@ -101,6 +101,7 @@ FORMULAS: dict[str, Callable[[Any], str]] = {
     "scale": lambda layer: "s x",
     "parametric": lambda layer: f"x + a ({_applied(layer.activation, 'x')} - x)",
     "periodic_embedding": _periodic,
+    "piecewise_linear_encoding": lambda layer: f"shares of {layer.bins} bin{'s' * (layer.bins > 1)} of each column",
     "piecewise_linear_embedding": lambda layer: (
         f"x w + v W + b of each column, v its shares of {layer.bins} bin{'s' * (layer.bins > 1)}"
     ),
@@ -160,7 +161,9 @@ def _each(*flops: int) -> Callable[[Any], Work]:
 # By the operation's kind: the number of constants of the data that are among the settings of a layer.
 CONSTANTS: dict[str, Callable[[Any], int]] = {
     **dict.fromkeys(("standardize", "rescale"), lambda layer: 2 * layer.n_in),
-    "piecewise_linear_embedding": lambda layer: sum(map(len, layer.known_edges)),
+    **dict.fromkeys(
+        ("piecewise_linear_encoding", "piecewise_linear_embedding"), lambda layer: sum(map(len, layer.known_edges))
+    ),
 }
 
 # By the operation's kind; the work of an operation that is not here is not known.
@@ -179,6 +182,7 @@ WORK: dict[str, Callable[[Any], Work]] = {
     "scale": _each(1, 1, 2, 1),
     "parametric": _each(3, 3, 2, 3),
     "periodic_embedding": _waves,
+    "piecewise_linear_encoding": _each(2, 2, 0, 2),  # as in _bins
     "piecewise_linear_embedding": _bins,
     "standardize": lambda layer: Work(
         *(layer.n_in * flops for flops in ((7, 7, 0, 4) if layer.clip else (2, 2, 0, 1)))  # a square root is one

@@ -355,6 +355,7 @@ SAID: dict[str, Callable[[Any, list[str]], str]] = {
     "add": lambda *_: "+",
     "parametric": lambda op, _: f"parametric {op.layer.activation.name}",
     "periodic_embedding": lambda op, _: f"waves, {op.layer.kind}",
+    "piecewise_linear_encoding": lambda op, _: f"shares, {op.layer.bins} bin{'s' * (op.layer.bins > 1)}",
     "piecewise_linear_embedding": lambda op, _: f"bends, {op.layer.bins} bin{'s' * (op.layer.bins > 1)}",
     "scale": lambda _, names: f"* {names[0]}",
 }

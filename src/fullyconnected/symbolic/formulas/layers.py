@@ -289,18 +289,40 @@ def _periodic(layer: Any, train: bool, rows: int) -> Both:
     )
 
 
-def _piecewise(layer: Any, train: bool, rows: int) -> Both:
-    x, w = call("each_row", X), call("each_own", FREQUENCIES)
-    left, right = call("each_own", LEFT), call("each_own", RIGHT)
-    de = call("back_to", DY, E)
+def _shares() -> tuple[Line, Callable[[Expression], Expression]]:
+    """Return the line of the shares of bins, and a function that gives the gradient by x of that by the shares."""
+    x, left, right = call("each_row", X), call("each_own", LEFT), call("each_own", RIGHT)
     inside = (x > call("each_own", AFTER)) * (1 - (x > call("each_own", UNTIL)))
+    line = Line(
+        "c.v",
+        call("clip", (x - left) / (right - left), call("each_own", LOW), call("each_own", HIGH)),
+        "How much of each bin of its column lies below x, from 0 to 1; the first and the last bin go on.",
+    )
+    return line, lambda dv: call("of_waves", dv * inside / (right - left))
+
+
+ENDS = "after and until are left and right, but the first and the last bin go on."
+
+
+def _encoding(layer: Any, train: bool, rows: int) -> Both:
+    shares, pulled = _shares()
     return Both(
+        [shares, Line("y", call("rows_of", V), "The shares of the columns stand side by side.")],
         [
             Line(
-                "c.v",
-                call("clip", (x - left) / (right - left), call("each_own", LOW), call("each_own", HIGH)),
-                "How much of each bin of its column lies below x, from 0 to 1; the first and the last bin go on.",
-            ),
+                "dx", pulled(call("back_to", DY, V)), f"A step of x moves the share of the bin in which it lies; {ENDS}"
+            )
+        ],
+    )
+
+
+def _piecewise(layer: Any, train: bool, rows: int) -> Both:
+    shares, pulled = _shares()
+    x, w = call("each_row", X), call("each_own", FREQUENCIES)
+    de = call("back_to", DY, E)
+    return Both(
+        [
+            shares,
             Line(
                 "c.e",
                 call("each", V, W) + x * w + call("each_own", B),
@@ -322,9 +344,8 @@ def _piecewise(layer: Any, train: bool, rows: int) -> Both:
             ),
             Line(
                 "dx",
-                call("of_waves", call("each_back", de, W) * inside / (right - left)) + call("of_waves", de * w),
-                "A step of x moves the share of the bin in which it lies, and the line; after and until are left and "
-                "right, but the first and the last bin go on.",
+                pulled(call("each_back", de, W)) + call("of_waves", de * w),
+                f"A step of x moves the share of the bin in which it lies, and the line; {ENDS}",
             ),
         ],
     )
@@ -433,6 +454,7 @@ LAYERS: dict[str, Callable[[Any, bool, int], Both]] = {
     "batch_norm": _batch_norm,
     "parametric": _parametric,
     "periodic_embedding": _periodic,
+    "piecewise_linear_encoding": _encoding,
     "piecewise_linear_embedding": _piecewise,
     "standardize": _standardize,
     "scale": lambda *_: Both(
