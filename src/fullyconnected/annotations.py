@@ -126,7 +126,7 @@ class FitOptions(TypedDict, total=False):
     metrics: MetricLike | Sequence[MetricLike]
     monitor: str | None
     patience: int | None
-    best_per_member: bool
+    best_per_member: bool | Literal["others"]
     max_time: float | str | None
     max_grad_norm: float | None
     schedule: Schedule | None

@@ -486,8 +486,20 @@ class Network:
         self, data: Data, metrics: Mapping[str, Metric], engine: str = "auto", n_threads: int | None = None
     ) -> Evaluation:
         """Return the loss and the metrics over checked data; the loss is summed in float64 over blocks of rows."""
-        z, t = self._outputs(data.x, engine, n_threads, data.loss.link), data.t.view()
-        total, loss = 0.0, data.loss.for_evaluation()
+        return self._evaluation(self._outputs(data.x, engine, n_threads, data.loss.link), data, metrics)
+
+    def evaluate_members(
+        self, data: Data, metrics: Mapping[str, Metric], engine: str = "auto", n_threads: int | None = None
+    ) -> tuple[Evaluation, Array]:
+        """Return the same for an ensemble, and the loss of each member with its own weights of the rows."""
+        z = self._outputs(data.x, engine, n_threads)
+        size = max(1, POOLED // (z.shape[1] * self.n_out))
+        blocks = [data.loss.link.pooled(z[start : start + size]) for start in range(0, len(z), size)]
+        return self._evaluation(np.concatenate(blocks), data, metrics), _member_losses(z, data)
+
+    def _evaluation(self, z: Array, data: Data, metrics: Mapping[str, Metric]) -> Evaluation:
+        """Return the loss and the metrics of outputs."""
+        t, total, loss = data.t.view(), 0.0, data.loss.for_evaluation()
         # the rows count in the loss by the first, and in metrics by the second
         both = data.row_weights, data.row_sample_weight
         weights, given = (np.ones(len(z)) if w is None else w.view() for w in both)
@@ -500,21 +512,6 @@ class Network:
             if len(w := weights[rows]):
                 total += loss.of_checked(z[rows], t[rows], w)[0] * w.sum()
         return Evaluation(float(total / weights.sum()), {name: metric(z, t, given) for name, metric in metrics.items()})
-
-    def member_losses(self, data: Data, engine: str = "auto", n_threads: int | None = None) -> Array:
-        """Return the loss of each member of an ensemble over checked data, each with its own weights of the rows."""
-        z, loss = self._outputs(data.x, engine, n_threads), data.loss.for_evaluation()
-        losses = []
-        for m in range(z.shape[1]):
-            w = None if data.weights is None else data.weights[:, m] if data.weights.ndim == 2 else data.weights
-            rows = np.arange(len(z)) if w is None else np.flatnonzero(w)
-            w = np.ones(len(z)) if w is None else w
-            total = 0.0
-            for start in range(0, len(rows), BLOCK):
-                some = rows[start : start + BLOCK]
-                total += loss.of_checked(z[some, m], data.t[some], w[some])[0] * w[some].sum()
-            losses.append(total / w.sum())
-        return np.array(losses)
 
     def gradients(
         self,
@@ -980,3 +977,18 @@ def load(path: PathLike) -> Network:
             f"model.predict('TABLE.csv') gives probabilities or numbers, and model.net is the network"
         )
     return Network.from_vectors(model.layers, model.theta, model.state, model.columns, model.loss)
+
+
+def _member_losses(z: Array, data: Data) -> Array:
+    """Return the loss of each member of an ensemble from the outputs of all of them (rows, members, n_out)."""
+    loss, losses = data.loss.for_evaluation(), []
+    for m in range(z.shape[1]):
+        w = None if data.weights is None else data.weights[:, m] if data.weights.ndim == 2 else data.weights
+        rows = np.arange(len(z)) if w is None else np.flatnonzero(w)
+        w = np.ones(len(z)) if w is None else w
+        total = 0.0
+        for start in range(0, len(rows), BLOCK):
+            some = rows[start : start + BLOCK]
+            total += loss.of_checked(z[some, m], data.t[some], w[some])[0] * w[some].sum()
+        losses.append(total / w.sum())
+    return np.array(losses)

@@ -10,6 +10,7 @@ import fullyconnected as fc
 from fullyconnected import errors, network
 from fullyconnected.explanation.forms import FORMS
 from fullyconnected.symbolic.evaluation import evaluate
+from fullyconnected.training import members
 
 KINDS = ("tabm", "mini", "packed")
 K, ROWS, N_IN, N_OUT = 3, 12, 4, 2
@@ -289,8 +290,8 @@ class TestPredictions:
         x = sparse.random_array((30, N_IN), density=0.3, rng=0, format="csr")
         for before in ((), [fc.Dense(N_IN, N_IN)]):
             net = ensemble(before=before)
-            for members in (False, True):
-                np.testing.assert_allclose(net.predict(x, members=members), net.predict(x.toarray(), members=members))
+            for each in (False, True):
+                np.testing.assert_allclose(net.predict(x, members=each), net.predict(x.toarray(), members=each))
             t = rng.normal(size=(30, N_OUT))
             histories = [
                 fc.fit(net.copy(), rows, t, "huber", epochs=2, progress=False, warn=False) for rows in (x, x.toarray())
@@ -630,6 +631,32 @@ class TestBestPerMember:
         assert history.best_epoch == max(history.best_epochs)
         assert f"from {min(history.best_epochs)} to {max(history.best_epochs)}" in str(history)
 
+    def test_by_the_others_a_members_own_rows_have_no_part_in_the_choice(self, rng):
+        net, x, t, v = self.case(rng)
+        how = {**self.HOW, "validation": v, "patience": 30, "best_per_member": "others"}
+        one, other = net.copy(), net.copy()
+        history = fc.fit(one, x, t, "softmax_cross_entropy", fc.SGD(0.3 * K), **how)
+
+        loss, curves = fc.SoftmaxCrossEntropy(), []  # validation losses of each member, by runs of so many epochs
+        for epochs in range(1, 31):
+            fc.fit(now := net.copy(), x, t, "softmax_cross_entropy", fc.SGD(0.3 * K), **{**self.HOW, "epochs": epochs})
+            z = now.predict(v[0], members=True)
+            curves.append([loss(z[:, m], v[1], v[2][:, m])[0] for m in range(K)])
+        curves = np.array(curves)
+        wanted = [1 + int(np.delete(curves, m, axis=1).mean(axis=1).argmin()) for m in range(K)]
+        assert history.best_epochs == wanted
+
+        w = v[2].copy()
+        w[:, 0] = rng.random(20)  # another judgement of the first member
+        fc.fit(other, x, t, "softmax_cross_entropy", fc.SGD(0.3 * K), **{**how, "validation": (*v[:2], w)})
+        mine = [net_of.predict(x, members=True)[:, 0].tobytes() for net_of in (one, other)]
+        assert mine[0] == mine[1]
+
+    def test_a_member_that_has_diverged_does_not_count_for_the_others(self):
+        losses = members.judged_by("others", np.array([1.0, np.nan, 3.0, np.inf, 5.0]))
+        assert losses.tolist() == [4.0, 3.0, 3.0, 3.0, 2.0]
+        assert np.isnan(members.judged_by("others", np.array([1.0, np.nan]))[0])
+
     def test_it_stops_when_no_member_has_improved(self, rng):
         net, x, t, v = self.case(rng)
         how = {**self.HOW, "epochs": 200}
@@ -664,9 +691,16 @@ class TestBestPerMember:
         (lambda: ensemble("packed"), {"validation": None}, "without validation data there is none: set validation"),
         (lambda: ensemble("packed"), {"monitor": "accuracy"}, "monitor is 'accuracy'"),
         (lambda: ensemble("packed"), {"patience": None}, "best_per_member is for early stopping: give patience"),
+        (lambda: fc.Network([fc.Members(1, [fc.Dense(N_IN, N_OUT)], "packed")]), {"best_per_member": "others"},
+         "for two members or more: this ensemble has one alone"),
     ])  # fmt: skip
     def test_refused(self, net, how, said, x, rng):
         t = rng.integers(0, N_OUT, ROWS)
-        how = {"validation": (x, t), "patience": 3, **how}
+        how = {"validation": (x, t), "patience": 3, "best_per_member": True, **how}
         with pytest.raises(errors.ConfigError, match=said):
-            fc.fit(net(), x, t, "softmax_cross_entropy", best_per_member=True, **how)
+            fc.fit(net(), x, t, "softmax_cross_entropy", **how)
+
+    def test_another_word_is_refused(self, rng):
+        net, x, t, v = self.case(rng)
+        with pytest.raises(errors.InputTypeError, match="best_per_member is True, False or \"others\"; got 'own'"):
+            fc.fit(net, x, t, "softmax_cross_entropy", validation=v, patience=3, best_per_member="own")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Never, Unpack
+from typing import TYPE_CHECKING, Literal, Never, Unpack
 
 from fullyconnected.base import Solver
 from fullyconnected.core.checks import count
@@ -110,7 +110,7 @@ def fit(
     metrics: MetricLike | Sequence[MetricLike] = (),
     monitor: str | None = None,
     patience: int | None = None,
-    best_per_member: bool = False,
+    best_per_member: bool | Literal["others"] = False,
     max_time: float | str | None = None,
     max_grad_norm: float | None = None,
     schedule: Schedule | None = None,
@@ -174,9 +174,12 @@ def fit(
     patience : int, optional
         Early stopping: stop after this many epochs without improvement of the monitored quantity, and restore the
         weights of the best epoch. An equal value is no improvement; any number is an improvement on NaN.
-    best_per_member : bool
+    best_per_member : bool or "others"
         With early stopping of packed :class:`Members`: whether each member gets the weights of the epoch in which its
-        own validation loss was best. The run stops when no member has improved for ``patience`` epochs.
+        own validation loss was best; with ``"others"``, that in which the mean of the other members' validation losses
+        was. Where weights (rows, members) hold out other rows for each member, its own held-out rows have then no part
+        in the choice, and what it predicts for them is worth as much as for new rows. The run stops when no member has
+        improved for ``patience`` epochs.
     max_time : float or str, optional
         The time that all epochs may take together: seconds, or a text such as ``"30s"``, ``"5m"`` or ``"1h"``. The time
         of the first epoch decides how many are planned, 1 or more and at most ``epochs``. The history has the number;

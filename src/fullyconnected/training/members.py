@@ -1,7 +1,9 @@
-"""Early stopping of each member of an ensemble: the weights of the epoch in which its own validation loss was best."""
+"""Early stopping of each member of an ensemble: the weights of the epoch in which its validation loss was best."""
 
 from math import isnan
 from typing import Any
+
+import numpy as np
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.engine.state import Best
@@ -9,7 +11,9 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.program.program import Program
 from fullyconnected.training.settings import FitSettings
 
-__all__ = ["check", "kept"]
+__all__ = ["OTHERS", "check", "judged_by", "kept"]
+
+OTHERS = "others"
 
 
 def check(program: Program, settings: FitSettings, validation: Any) -> None:
@@ -22,9 +26,24 @@ def check(program: Program, settings: FitSettings, validation: Any) -> None:
             f"{asked}, which needs members that share none, as packed ones do; {shared[0]} is that of all of them. "
             f'Use fc.Members(..., kind="packed") without layers with parameters before it, or patience alone'
         )
+    if settings.best_per_member == OTHERS and program.members < 2:
+        raise ConfigError(f"best_per_member={OTHERS!r} is for two members or more: this ensemble has one alone")
     if validation is None or settings.monitor not in (None, "validation_loss"):
         what = "without validation data there is none" if validation is None else f"monitor is {settings.monitor!r}"
         raise ConfigError(f"{asked} by its validation loss; {what}: set validation, and leave out monitor")
+
+
+def judged_by(how: bool | str, losses: Array) -> Array:
+    """Return the loss that the epochs of each member are judged by: its own, or the mean of those of the others.
+
+    A member whose loss is not finite, as one that has diverged, does not count for the others.
+    """
+    if how != OTHERS:
+        return losses
+    known = np.isfinite(losses)
+    counted = np.where(known, losses, 0.0)
+    with np.errstate(invalid="ignore"):
+        return (counted.sum() - counted) / (known.sum() - known)
 
 
 def kept(best: Best | None, losses: Array, epoch: int, program: Program, theta: Array, state: Array) -> Best:

@@ -276,7 +276,7 @@ class Run:
 
     def record(self, loss: float, began: float) -> Epoch:
         """Evaluate the network after an epoch, or the average of its weights, and record the results."""
-        state, judged, validation_loss = self.state, self.judged, None
+        state, judged, validation_loss, member_losses = self.state, self.judged, None, None
         metrics: dict[str, float] = {}
         evaluates = self.validation is not None or bool(self.metrics)
         if self.averaging is not None:
@@ -286,7 +286,11 @@ class Run:
         if evaluates:
             data, settings = self.validation or self.data, self.settings
             try:
-                evaluation = judged.evaluate_checked(data, self.metrics, settings.engine, settings.n_threads)
+                given = data, self.metrics, settings.engine, settings.n_threads
+                if settings.best_per_member:
+                    evaluation, member_losses = judged.evaluate_members(*given)
+                else:
+                    evaluation = judged.evaluate_checked(*given)
             except KeyboardInterrupt:  # the weights stay, although they are not recorded
                 self.adopt()
                 raise
@@ -302,8 +306,8 @@ class Run:
                 state.records.setdefault(name, []).append(value)
         if self.patience is not None:
             monitored: Any = {**metrics, "loss": loss, "validation_loss": validation_loss}[self.monitor]
-            if self.settings.best_per_member and self.validation is not None:
-                losses = judged.member_losses(self.validation, self.settings.engine, self.settings.n_threads)
+            if member_losses is not None:
+                losses = members.judged_by(self.settings.best_per_member, member_losses)
                 state.best = members.kept(state.best, losses, state.epoch, judged.program, judged.theta, judged.state)
             elif self.is_better(monitored):
                 state.best = Best(monitored, state.epoch, judged.theta.copy(), judged.state.copy())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class FitSettings(Settings):
     metrics: MetricLike | Sequence[MetricLike] = ()
     monitor: str | None = None
     patience: int | None = None
-    best_per_member: bool = False
+    best_per_member: bool | Literal["others"] = False
     max_time: float | str | None = None
     max_grad_norm: float | None = None
     schedule: Schedule | None = None
@@ -77,6 +77,10 @@ class FitSettings(Settings):
             )
         if self.monitor is not None and self.patience is None:
             raise ConfigError(f"monitor={self.monitor!r} is for early stopping: give patience, too, such as 10")
+        if self.best_per_member != "others":
+            if not isinstance(self.best_per_member, bool | np.bool_):
+                raise InputTypeError(f'best_per_member is True, False or "others"; got {self.best_per_member!a:.80}')
+            vars(self)["best_per_member"] = bool(self.best_per_member)
         if self.best_per_member and self.patience is None:
             raise ConfigError("best_per_member is for early stopping: give patience, too, such as 10")
         if self.checkpoint_every is not None:
@@ -92,7 +96,6 @@ class FitSettings(Settings):
             alpha=number("alpha", self.alpha),
             shuffle=bool(self.shuffle),
             warn=flag("warn", self.warn),
-            best_per_member=flag("best_per_member", self.best_per_member),
             seed=check_seed(self.seed),
             patience=None if self.patience is None else count("patience", self.patience),
             max_time=None if self.max_time is None else duration("max_time", self.max_time),
