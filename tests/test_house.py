@@ -54,6 +54,7 @@ RANKS = {
     "checking": 9,
     "predictor": 9,
     "diagnosis": 9.5,
+    "tabular": 9.7,
     "estimators": 10,
     "plot": 10,
     "datasets": 10,
@@ -130,6 +131,7 @@ INSIDE = {
     ],
     "diagnosis": ["findings", "chance", "of_data", "of_step", "of_history", "trial", "examine", "report", "diagnose"],
     "tables": [*VOCABULARY, "table", "model"],
+    "tabular": ["folds", "mixture", "recipe", "ensemble"],
     "explanation": [
         *("record", "recorder", "paths", "render.document", "render.plaintext", "render.markdown", "render.script"),
         *("render.as_json", "pictures.svg", "pictures.placement", "pictures.picture", "pictures.graph"),

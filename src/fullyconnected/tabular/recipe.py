@@ -1,0 +1,100 @@
+"""What the networks for a table are made of, and what they are trained with.
+
+The parts are those of RealMLP's simplified form: robust scales and a smooth clip of numbers, a column for each level of
+a category, the neural tangent parametrization, a last layer that begins at zero, and a learning rate that rises and
+falls four times. Every network is an ensemble of packed members, which share constants of the columns and nothing that
+has seen a target. Two networks look at the same table: one at numbers as they are, the other also at the bins that they
+lie in, which is how trees look at them. The choice of the sizes was made on rows held out from training parts; docs/tables.md has the scores.
+
+Source: Holzmueller, Grinsztajn and Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees on tabular
+data", NeurIPS 2024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fullyconnected.base import Loss
+from fullyconnected.factors import Factors
+from fullyconnected.layers import Columns, Dense, Members, OneHot, PiecewiseLinearEncoding, Standardize
+from fullyconnected.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from fullyconnected.network import Network
+from fullyconnected.optimizers import Adam
+from fullyconnected.schedules import LogCosine
+from fullyconnected.tables.encoders import Feature
+
+__all__ = ["CLASSES", "LABELS", "NUMBERS", "TASKS", "VIEWS", "Recipe"]
+
+CLASSES, LABELS, NUMBERS = TASKS = ("classes", "labels", "numbers")  # one of several; several at once; values
+SMOOTH, BENDS = VIEWS = ("smooth", "bends")
+LOSSES: dict[str, type[Loss]] = {
+    CLASSES: SoftmaxCrossEntropy,
+    LABELS: BinaryCrossEntropy,
+    NUMBERS: MeanSquaredError,
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The sizes of the networks for a table, and of their training.
+
+    Attributes
+    ----------
+    members : int
+        The number of members of each network, 2 or more.
+    hidden : tuple of int
+        The units of each hidden layer.
+    epochs : int
+        The number of epochs; each member keeps the weights of one of them.
+    views : tuple of str
+        The networks, by how they look at numbers: ``"smooth"`` or ``"bends"``.
+    bins : int
+        The number of bins of a column for ``"bends"``.
+    batch_size : int or None
+        Rows in a batch; None for 64 of a table of at most 1,500 rows, 128 of one of at most 4,000, else 256.
+    """
+
+    members: int = 8
+    hidden: tuple[int, ...] = (128, 128, 128)
+    epochs: int = 64
+    views: tuple[str, ...] = VIEWS
+    bins: int = 32
+    batch_size: int | None = None
+
+    def network(self, view: str, features: Sequence[Feature], n_out: int, task: str, seed: int) -> Network:
+        """Return the network of a view, whose constants are still to be taken from the training rows."""
+        first = Columns([*_parts(features, view, self.bins)], n_in=len(features))
+        width, member, function = int(first.n_out or 0), [], "mish" if task == NUMBERS else "selu"
+        for size in self.hidden:
+            begin: dict[str, Any] = {"init": "lecun_normal", "bias_init": 1.0}
+            member.append(Dense(width, size, function, parametrization="ntk", **begin))
+            width = size
+        member.append(Dense(width, n_out, parametrization="ntk", init="zeros"))
+        return Network([first, Members(self.members, member, kind="packed")], dtype="float32", seed=seed)
+
+    def settings(self, rows: int, task: str) -> dict[str, Any]:
+        """Return what :func:`fullyconnected.fit` is called with for so many rows."""
+        return {
+            "loss": LOSSES[task](),
+            "optimizer": Adam(0.07 if task == NUMBERS else 0.04, beta2=0.95),
+            "schedule": LogCosine(4),
+            "factors": Factors(lr={"bias": 0.1}),
+            "batch_size": self.batch_size or (64 if rows <= 1500 else 128 if rows <= 4000 else 256),
+            "best_per_member": "others",
+        }
+
+
+def _parts(features: Sequence[Feature], view: str, bins: int) -> Iterator[tuple[list[int], Any]]:
+    """Yield the columns of x and the layers that read them: numbers together, and each column of codes."""
+    for missing in (False, True):
+        numbers = [i for i, each in enumerate(features) if not each.levels and each.missing == missing]
+        if numbers:
+            scaled = Standardize(len(numbers), robust=True, clip=True, missing=missing)
+            yield numbers, scaled
+            if view == BENDS:
+                yield numbers, [scaled, PiecewiseLinearEncoding(int(scaled.n_out or 0), bins=bins)]
+    for i, each in enumerate(features):
+        if each.levels:
+            yield [i], OneHot(each.levels)
