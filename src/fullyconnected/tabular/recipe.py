@@ -4,7 +4,7 @@ The parts are those of RealMLP's simplified form: robust scales and a smooth cli
 a category, the neural tangent parametrization, a last layer that begins at zero, and a learning rate that rises and
 falls four times. Every network is an ensemble of packed members, which share constants of the columns and nothing that
 has seen a target. Two networks look at the same table: one at numbers as they are, the other also at the bins that they
-lie in, which is how trees look at them. The choice of the sizes was made on rows held out from training parts; docs/tables.md has the scores.
+lie in, which is how trees look at them. Sizes were chosen by rows held out from training parts.
 
 Source: Holzmueller, Grinsztajn and Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees on tabular
 data", NeurIPS 2024.
