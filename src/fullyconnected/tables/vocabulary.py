@@ -107,6 +107,22 @@ class Vocabulary:
         """The number of columns of x."""
         return sum(len(each.features) for each in self.encoders)
 
+    def places(self, names: Sequence[str]) -> list[int]:
+        """Return where the columns that are used stand in a table with these names, in the order of the training table.
+
+        Raises
+        ------
+        ShapeError
+            For a column that is missing, with the one in the table that may be it.
+        """
+        known = {name: i for i, name in enumerate(names)}
+        wanted = [each.name for each in self.encoders]
+        if not known.keys() >= set(wanted):
+            known = {key_of(name): i for i, name in enumerate(names)}
+            self._require(wanted, known, names)
+            wanted = [key_of(name) for name in wanted]
+        return [known[name] for name in wanted]
+
     def encode(self, frame: Frame) -> Array:
         """Return the rows of a table as x (rows, width) in float64.
 
@@ -191,13 +207,7 @@ class Vocabulary:
             if len(frame.columns) != len(self.names):
                 raise ShapeError(f"X has {len(frame.columns)} columns; in training it had {len(self.names)}")
             return [frame.columns[i] for i in self._places]
-        known = dict(zip(frame.names, frame.columns, strict=True))
-        wanted = [each.name for each in self.encoders]
-        if not known.keys() >= set(wanted):
-            known = {key_of(name): column for name, column in known.items()}
-            self._require(wanted, known, frame.names)
-            wanted = [key_of(name) for name in wanted]
-        return [known[name] for name in wanted]
+        return [frame.columns[i] for i in self.places(frame.names)]
 
     def _values(self, row: Any) -> Any:
         """Return the cells of a row that the encoders take, in their order, or raise."""
