@@ -87,6 +87,15 @@ def networks(x: NDArray[np.float32], seeds: np.random.Generator) -> None:
     assert_type(net.summary(width=80), fc.Summary)
     net.save(Path("net.safetensors"))
     assert_type(fc.load("net.safetensors"), fc.Network)
+    for table in (
+        pd.DataFrame({"a": [1.0]}),
+        pl.DataFrame({"a": [1.0]}),
+        {"a": [1.0, None]},
+        [{"a": "red"}],
+        [["red"]],
+    ):
+        assert_type(fc.TabularClassifier(hidden=(8,), class_weight={"a": 2.0}).fit(table, ["a"]), fc.TabularClassifier)
+        assert_type(fc.TabularRegressor(max_time="30s").fit(table, [1.0], groups=["a"]).predict(table), Array)
     assert_type(net.get_weights("out,in"), list[Array])
     net.set_weights([np.ones((3, 2)), np.zeros(3), [[1.0, 1.0, 1.0]], [0.0]], layout="out,in")
 
@@ -350,4 +359,7 @@ def mistakes(net: fc.Network, x: NDArray[np.float32], t: NDArray[np.int64]) -> N
     fc.register(int)  # type: ignore[type-var]
     fc.Standardize("3")  # type: ignore[arg-type]
     net.adapt(x, weights=[1.0])  # type: ignore[call-arg]
+    fc.TabularClassifier(8)  # type: ignore[call-arg]
+    fc.TabularRegressor(class_weight="balanced")  # type: ignore[call-arg]
+    fc.TabularClassifier(class_weight="even")  # type: ignore[arg-type]
     fc.Linear(2, 3)  # type: ignore[attr-defined]

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from fullyconnected.diagnosis.report import Diagnosis
     from fullyconnected.engine.base import Engine, EngineInfo
     from fullyconnected.engine.choice import engines
-    from fullyconnected.estimators import MLPClassifier, MLPRegressor
+    from fullyconnected.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
     from fullyconnected.estimators.loading import load_estimator
     from fullyconnected.explanation import Drawing, Explanation, draw, explain, trace
     from fullyconnected.explanation.record import Step, Trace
@@ -143,6 +143,8 @@ __all__ = [
     # scikit-learn's estimators
     "MLPClassifier",
     "MLPRegressor",
+    "TabularClassifier",
+    "TabularRegressor",
     "load_estimator",
     "Predictor",
     # gradient checks, and why a network does not learn
@@ -205,7 +207,7 @@ _LATER = {
     **dict.fromkeys(("explain", "trace", "draw", "Explanation", "Drawing"), "explanation"),
     **dict.fromkeys(("Trace", "Step"), "explanation.record"),
     **dict.fromkeys(("fit", "epochs"), "training.fit"),
-    **dict.fromkeys(("MLPClassifier", "MLPRegressor"), "estimators"),
+    **dict.fromkeys(("MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"), "estimators"),
     "load_estimator": "estimators.loading",
     "Predictor": "predictor",
     **dict.fromkeys(("History", "Epoch"), "training.history"),

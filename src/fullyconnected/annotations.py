@@ -50,6 +50,7 @@ __all__ = [
     "Shape",
     "SizesLike",
     "SparseLike",
+    "TableLike",
     "TrainingRows",
     "ValidationLike",
     "Views",
@@ -69,6 +70,9 @@ class SparseLike(Protocol):
 
 RowsLike: TypeAlias = ArrayLike | SparseLike
 """Rows of inputs for training and prediction."""
+
+TableLike: TypeAlias = ArrayLike | Mapping[str, Any] | Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]]
+"""A table: a DataFrame, an Arrow table, an array, a dict of columns or of one row, or a list of rows."""
 
 ActivationLike: TypeAlias = ActivationFunction | str | tuple[Callable[[Array], ArrayLike], Callable[[Array], ArrayLike]]
 """An activation, its name, or a pair: the function and its derivative."""

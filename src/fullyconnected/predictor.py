@@ -18,10 +18,11 @@ from fullyconnected.network import Network
 if TYPE_CHECKING:
     from fullyconnected.annotations import ArrayLike, PathLike
 
-__all__ = ["Labels", "Predictor", "features_of", "labels_of"]
+__all__ = ["TABULAR", "Labels", "Predictor", "features_of", "labels_of"]
 
 BLOCK = 1 << 20  # numbers of an input that are converted at a time
 LARGEST = 1 << 26  # bytes of labels
+TABULAR = "tabular"  # where a file has an estimator for tables
 KINDS = ("binary", "multiclass", "multilabel-indicator")
 
 
@@ -99,6 +100,8 @@ class Predictor:
 
         model = read_model(path)
         described = model.extras.get("estimator")
+        if TABULAR in model.extras:
+            raise FileFormatError(f"{printable(path)} holds an estimator for tables: fc.load_estimator reads it")
         if not isinstance(described, dict):
             raise FileFormatError(f"{printable(path)} holds a network, and no estimator: fc.load reads it")
         net = Network.from_vectors(model.layers, model.theta, model.state)

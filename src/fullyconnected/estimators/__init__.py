@@ -1,4 +1,4 @@
-"""scikit-learn's estimators of multi-layer perceptrons, trained by this library (extra ``sklearn``)."""
+"""Estimators for scikit-learn: its own of multi-layer perceptrons, and those for tables (extra ``sklearn``)."""
 
 from fullyconnected.errors import missing
 
@@ -9,5 +9,7 @@ except ImportError:
 
 from fullyconnected.estimators.classifier import MLPClassifier
 from fullyconnected.estimators.regressor import MLPRegressor
+from fullyconnected.estimators.tabular_classifier import TabularClassifier
+from fullyconnected.estimators.tabular_regressor import TabularRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fullyconnected.base import ActivationFunction, Loss, Optimizer, Solver
+from fullyconnected.core.arrays import Array
 from fullyconnected.errors import ConfigError
 from fullyconnected.files import Model, write_model
 from fullyconnected.program.plain import settings_of
@@ -29,7 +30,7 @@ from fullyconnected.schedules import (
 if TYPE_CHECKING:
     from fullyconnected.annotations import PathLike
 
-__all__ = ["FITTED", "read_value", "save"]
+__all__ = ["FITTED", "labels_described", "parameters_of", "read_value", "save"]
 
 FITTED = (
     "n_iter_", "t_", "loss_", "best_loss_", "loss_curve_", "validation_loss_curve_", "validation_scores_",
@@ -47,7 +48,7 @@ def save(estimator: Any, path: PathLike) -> None:
     net = estimator.network_
     described: dict[str, Any] = {
         "class": type(estimator).__name__,
-        "parameters": _parameters(estimator),
+        "parameters": parameters_of(estimator),
         "fitted": {name: plain_value(getattr(estimator, name)) for name in FITTED if hasattr(estimator, name)},
         "labels": None,
         "watched": _watched(estimator),
@@ -55,13 +56,14 @@ def save(estimator: Any, path: PathLike) -> None:
     if not type(estimator).__module__.startswith("fullyconnected.estimators."):
         raise ConfigError(f"a file holds an MLPClassifier or MLPRegressor; got {type(estimator)!r:.80}, of your own")
     if hasattr(estimator, "classes_"):
-        described["labels"] = _labels(estimator)
+        binarizer = estimator._label_binarizer
+        described["labels"] = labels_described(estimator.classes_, binarizer.y_type_, sparse=binarizer.sparse_input_)
     if hasattr(estimator, "feature_names_in_"):
         described["features"] = estimator.feature_names_in_.tolist()
     write_model(path, Model(net.layers, net.theta, net.state, {"estimator": described}, loss=estimator._loss_))
 
 
-def _parameters(estimator: Any) -> dict[str, Any]:
+def parameters_of(estimator: Any) -> dict[str, Any]:
     """Return the parameters that a file can hold, and None instead of a function of the caller's, with a warning.
 
     A checkpoint is of the fit that has ended: the estimator from the file would go on with, and write to, its path.
@@ -88,14 +90,13 @@ def _watched(estimator: Any) -> Any:
         return UNKNOWN
 
 
-def _labels(estimator: Any) -> dict[str, Any]:
-    classes = estimator.classes_
+def labels_described(classes: Array, kind: str, *, sparse: bool = False) -> dict[str, Any]:
+    """Return the labels of a classifier as JSON can hold them, or raise."""
     values = classes.tolist()
     if classes.dtype.kind not in "biufUO" or not all(isinstance(v, str | bool | int | float) for v in values):
         raise ConfigError(f"a file holds classes that are strings, numbers or bools; got {classes!r:.120}")
     dtype = "O" if classes.dtype.kind == "O" else classes.dtype.str
-    binarizer = estimator._label_binarizer
-    return {"kind": binarizer.y_type_, "dtype": dtype, "classes": values, "sparse": binarizer.sparse_input_}
+    return {"kind": kind, "dtype": dtype, "classes": values, "sparse": sparse}
 
 
 def plain_value(value: Any) -> Any:

@@ -14,9 +14,11 @@ from fullyconnected.estimators import architecture
 from fullyconnected.estimators.classifier import MLPClassifier
 from fullyconnected.estimators.files import FITTED, read_value
 from fullyconnected.estimators.regressor import MLPRegressor
-from fullyconnected.files import read_model
+from fullyconnected.estimators.tabular_classifier import TabularClassifier
+from fullyconnected.estimators.tabular_regressor import TabularRegressor
+from fullyconnected.files import Model, read_model
 from fullyconnected.network import Network
-from fullyconnected.predictor import features_of, labels_of
+from fullyconnected.predictor import TABULAR, features_of, labels_of
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import PathLike
@@ -24,13 +26,17 @@ if TYPE_CHECKING:
 __all__ = ["load_estimator"]
 
 CLASSES: dict[str, type[MLPClassifier | MLPRegressor]] = {each.__name__: each for each in (MLPClassifier, MLPRegressor)}
+TABLES: dict[str, type[TabularClassifier | TabularRegressor]] = {
+    each.__name__: each for each in (TabularClassifier, TabularRegressor)
+}
 
 
-def load_estimator(path: PathLike) -> MLPClassifier | MLPRegressor:
+def load_estimator(path: PathLike) -> MLPClassifier | MLPRegressor | TabularClassifier | TabularRegressor:
     """Return the estimator in a file that its ``save`` has written.
 
     Nothing in the file is run; see :func:`fullyconnected.load` for what is checked. ``checkpoint`` is None, so that a
-    further ``fit`` neither goes on from another run nor replaces its file.
+    further ``fit`` neither goes on from another run nor replaces its file. An estimator for tables comes without its
+    ``oof_predictions_``, which are of its training rows.
 
     Parameters
     ----------
@@ -39,7 +45,7 @@ def load_estimator(path: PathLike) -> MLPClassifier | MLPRegressor:
 
     Returns
     -------
-    MLPClassifier or MLPRegressor
+    MLPClassifier, MLPRegressor, TabularClassifier or TabularRegressor
 
     Raises
     ------
@@ -55,6 +61,8 @@ def load_estimator(path: PathLike) -> MLPClassifier | MLPRegressor:
     MLPClassifier(hidden_layer_sizes=(3,), random_state=0, tol=0.1)
     """
     model = read_model(path)
+    if TABULAR in model.extras:
+        return _tabular(model, path)
     described = model.extras.get("estimator")
     if not isinstance(described, dict):
         raise FileFormatError(f"{printable(path)} holds a network, and no estimator: fc.load reads it")
@@ -86,6 +94,32 @@ def load_estimator(path: PathLike) -> MLPClassifier | MLPRegressor:
             estimator._label_binarizer = binarizer
         if features is not None:  # in the form in which they were given
             estimator.feature_names_in_ = np.array(described["features"], dtype=object)
+    except Exception as error:
+        raise FileFormatError(f"{printable(path)} does not describe an estimator: {error!s:.300}") from error
+    return estimator
+
+
+def _tabular(model: Model, path: PathLike) -> TabularClassifier | TabularRegressor:
+    """Return the estimator for tables in a file."""
+    from fullyconnected.estimators import tabular_files as files  # which loads what trains
+
+    described = model.extras[TABULAR]
+    try:
+        ensemble, vocabulary, labels = files.read_ensemble(model, described)
+        parameters = {name: read_value(value) for name, value in described["parameters"].items()}
+        estimator = TABLES[described["class"]](**parameters)
+        fitted = {name: read_value(described["fitted"][name]) for name in files.FITTED}
+        found = fitted["n_features_in_"], fitted["n_outputs_"]
+        fits = found == (len(vocabulary.names), ensemble.networks[0].n_out) and type(fitted["n_iter_"]) is int
+        if (labels is None) == isinstance(estimator, TabularClassifier) or not fits:
+            raise ValueError("its parts do not fit")
+        estimator.__dict__.update(
+            fitted, ensemble_=ensemble, vocabulary_=vocabulary, report_=files.read_report(described.get("report"))
+        )
+        if labels is not None:
+            estimator.__dict__["classes_"] = labels.classes.copy()
+        if vocabulary.named:
+            estimator.__dict__["feature_names_in_"] = np.array(vocabulary.names, object)
     except Exception as error:
         raise FileFormatError(f"{printable(path)} does not describe an estimator: {error!s:.300}") from error
     return estimator

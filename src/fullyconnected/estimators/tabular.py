@@ -1,0 +1,269 @@
+"""What both estimators for tables share: the table, the weights of its rows, the training, and its report."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.checks import duration
+from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
+from fullyconnected.estimators.tabular_parameters import hidden_sizes
+from fullyconnected.estimators.targets import groups_of, plain_targets
+from fullyconnected.tables.dataframes import is_dataframe
+from fullyconnected.tables.frame import Frame, frame_of
+from fullyconnected.tables.kinds import judge
+from fullyconnected.tables.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import ArrayLike, PathLike, TableLike
+    from fullyconnected.estimators.tabular_report import TabularReport
+    from fullyconnected.tabular.ensemble import Ensemble
+
+__all__ = ["BaseTabular", "Targets"]
+
+LISTED = 5  # names of columns in a message, as scikit-learn has it
+
+
+class Targets(NamedTuple):
+    """The targets of the rows that are learned from.
+
+    ``t`` are class numbers (rows,), labels of 0 and 1 (rows, labels), or numbers (rows, outputs), for one of the tasks
+    of ``tabular/recipe.py``; ``fitted`` are the attributes that the estimator has of them, and ``factor`` gives the
+    factors of the rows by the classes.
+    """
+
+    task: str
+    t: Array
+    n_out: int
+    fitted: dict[str, Any]
+    factor: Callable[[Array], Array]
+
+
+class BaseTabular(BaseEstimator):
+    """The common part of the estimators for tables; a subclass says what targets and predictions are."""
+
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": False}  # unless asked, groups are for a splitter
+
+    ensemble_: Ensemble
+    vocabulary_: Vocabulary
+    report_: TabularReport
+    oof_predictions_: Array
+    n_features_in_: int
+    n_outputs_: int
+    n_iter_: int
+
+    # what a subclass defines
+
+    def _targets(self, y: Array) -> Targets:
+        """Return checked targets as the training takes them."""
+        raise NotImplementedError
+
+    def _in_shape(self, predicted: Array) -> Array:
+        """Return predictions (rows, outputs) as the estimator gives them."""
+        return predicted
+
+    # training
+
+    def fit(
+        self, X: TableLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, groups: ArrayLike | None = None
+    ) -> Self:
+        """Train on the rows of a table.
+
+        Parameters
+        ----------
+        X : DataFrame, Arrow table, dict, list of rows or array
+            Numbers, text, booleans, dates and missing cells, as they are.
+        y : array (rows,) or (rows, outputs)
+            Labels, or numbers; a column each for several labels (0 or 1) or outputs. None may be missing.
+        sample_weight : array (rows,), optional
+            Weights, 0 or more. A row of weight 0 is as if it were not there.
+        groups : array (rows,), optional
+            Rows of the same group are held out together.
+
+        Returns
+        -------
+        self
+        """
+        self._validate_params()
+        hidden = hidden_sizes(self.hidden)
+        frame, name = _frame(X), type(self).__name__
+        if y is None:
+            raise ShapeError(f"{name} requires y to be passed, but the target y is None")
+        if not frame.rows:
+            raise DataError("Found array with 0 sample(s) while a minimum of 1 is required: X has no rows")
+        weights = _weights(sample_weight, frame.rows)
+        given, group = plain_targets(y, weights > 0), groups_of(groups, weights > 0)
+        rows = np.flatnonzero(weights)
+        targets = self._targets(given)
+        learned = weights[rows] * targets.factor(weights[rows])
+        kept = learned > 0  # a class may weigh nothing
+        if not kept.any():
+            raise ConfigError("No row has a weight: sample_weight and class_weight are zero for one or the other.")
+        rows, learned, t = rows[kept], learned[kept], targets.t[kept]
+        if len(rows) < 2:
+            raise DataError(
+                "one sample alone has a weight (n_samples=1); an estimator for tables holds rows out, and needs two"
+            )
+        decisions = judge(_of_rows(frame, rows), self.categorical_features)
+        vocabulary = Vocabulary.of(_of_rows(frame, rows), decisions)
+        x = vocabulary.encode(frame)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        # what trains is loaded when it is first used
+        from fullyconnected.estimators.tabular_report import TabularReport, TrainedNetwork, scores_of
+        from fullyconnected.tabular.ensemble import train
+        from fullyconnected.tabular.recipe import NUMBERS, Recipe
+
+        recipe = Recipe(members=int(self.n_members), hidden=hidden, epochs=int(self.epochs))
+        trained = train(
+            x[rows],
+            t,
+            vocabulary.features,
+            targets.task,
+            targets.n_out,
+            recipe,
+            sample_weight=learned,
+            groups=None if group is None else group[kept],
+            seed=seed,
+            max_time=None if self.max_time is None else duration("max_time", self.max_time),
+            progress=bool(self.verbose),
+            n_threads=self._n_threads(),
+        )
+        ensemble, histories = trained.ensemble, trained.histories
+        predicted = np.empty((frame.rows, targets.n_out))
+        predicted[rows] = trained.predicted
+        if len(others := np.delete(np.arange(frame.rows), rows)):  # which no member has learned from
+            predicted[others] = ensemble.predict(x[others], self._n_threads())
+        baseline, scores = scores_of(trained.predicted, t, weights[rows], targets.task)
+        networks = tuple(
+            TrainedNetwork(view, share, len(history.loss), tuple(history.best_epochs or ()))
+            for view, share, history in zip(recipe.views, ensemble.shares, histories, strict=False)
+        )
+        temperature = None if targets.task == NUMBERS else ensemble.temperature
+        self.__dict__.pop("feature_names_in_", None)
+        self.__dict__.update(
+            targets.fitted,
+            ensemble_=ensemble,
+            vocabulary_=vocabulary,
+            report_=TabularReport(len(rows), decisions, networks, temperature, baseline, scores, trained.interrupted),
+            n_features_in_=len(frame.columns),
+            n_outputs_=targets.n_out,
+            n_iter_=max(each.epochs for each in networks),
+            **({"feature_names_in_": np.array(frame.names, object)} if frame.named else {}),
+        )
+        self.oof_predictions_ = self._in_shape(predicted)
+        if trained.interrupted:
+            from fullyconnected.estimators.fitting import warn
+
+            warn(
+                f"Training interrupted by user: the estimator has {len(networks)} of {len(recipe.views)} networks, the "
+                f"last after {networks[-1].epochs} of {recipe.epochs} epochs, each with its best weights."
+            )
+        return self
+
+    def _n_threads(self) -> int | None:
+        """Return the number of threads, or None for the library's own choice."""
+        return None if self.n_jobs is None else effective_n_jobs(self.n_jobs)
+
+    def save(self, path: PathLike) -> None:
+        """Write the fitted estimator to a file, which ``fc.load_estimator`` reads.
+
+        It holds the networks, the parameters, the labels, the names and levels of the columns and the report, and no
+        code and no rows: ``oof_predictions_`` is not in it. An old file is replaced in one step.
+        """
+        check_is_fitted(self, "ensemble_")
+        from fullyconnected.estimators.tabular_files import save
+
+        save(self, path)
+
+    # predictions
+
+    def _predicted(self, X: Any) -> Array:
+        """Return what the ensemble predicts for the rows of a table, (rows, outputs)."""
+        check_is_fitted(self)
+        frame = _frame(X)
+        self._require_columns(frame, is_dataframe(X) and not isinstance(X, np.ndarray))
+        return self.ensemble_.predict(self.vocabulary_.encode(frame), self._n_threads())
+
+    def _require_columns(self, frame: Frame, ordered: bool) -> None:
+        """Raise in scikit-learn's words if the columns are not those of the training table.
+
+        Columns that were not there, or that nothing was learned from, may be absent or anywhere.
+        """
+        name, known = type(self).__name__, vars(self).get("feature_names_in_")
+        if known is None or not frame.named:
+            if known is not None:
+                warnings.warn(
+                    f"X does not have valid feature names, but {name} was fitted with feature names", stacklevel=4
+                )
+            elif frame.named:
+                warnings.warn(f"X has feature names, but {name} was fitted without feature names", stacklevel=4)
+            if len(frame.columns) != self.n_features_in_:
+                raise ShapeError(
+                    f"X has {len(frame.columns)} features, but {name} is expecting {self.n_features_in_} features as "
+                    f"input."
+                )
+            return
+        wanted = [each.name for each in self.vocabulary_.encoders]
+        said = "The feature names should match those that were passed during fit.\n"
+        try:
+            found = self.vocabulary_.places(frame.names)
+        except ShapeError as error:
+            unseen, missing = sorted(set(frame.names) - set(known)), sorted(set(wanted) - set(frame.names))
+            for head, names in (("unseen at fit time", unseen), ("seen at fit time, yet now missing", missing)):
+                if names:
+                    more = "- ...\n" if len(names) > LISTED else ""
+                    said += f"Feature names {head}:\n" + "".join(f"- {each}\n" for each in names[:LISTED]) + more
+            raise ShapeError(f"{said}{error}") from None
+        if ordered and found != sorted(found):
+            raise ShapeError(
+                f"{said}Feature names must be in the same order as they were in fit.\n"
+                f"Put them in it: X[list(model.feature_names_in_)]"
+            )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = (
+            True  # not `string`: with that, scikit-learn's checks want objects of any type to fit
+        )
+        return tags
+
+    def _more_tags(self) -> dict[str, Any]:
+        return {"allow_nan": True, "multilabel": True, "multioutput": True}  # as scikit-learn before 1.6 reads them
+
+
+def _frame(X: Any) -> Frame:
+    """Return a table as columns, with errors in scikit-learn's words where it has some."""
+    if isinstance(X, np.ndarray) and X.dtype.kind == "c":
+        raise DataError(f"Complex data not supported: X has the dtype {X.dtype}; give two columns of numbers")
+    try:
+        return frame_of(X)
+    except InputTypeError as error:
+        if str(error).startswith("column "):
+            raise InputTypeError(f"{error}. (A cell's argument must be a string, a number, or a date.)") from None
+        raise
+
+
+def _of_rows(frame: Frame, rows: Array) -> Frame:
+    """Return some rows of a table."""
+    if len(rows) == frame.rows:
+        return frame
+    return Frame(tuple(replace(each, values=each.values[rows]) for each in frame.columns), len(rows), frame.named)
+
+
+def _weights(given: Any, rows: int) -> Array:
+    """Return the weights of the rows, which are 1 if none are given."""
+    w = np.asarray(_check_sample_weight(given, np.empty(rows)), np.float64)
+    if (w < 0).any():
+        raise DataError("Negative values in data passed to `sample_weight`")
+    if not w.any():
+        raise DataError("Sample weights must contain at least one non-zero number.")
+    return w

@@ -1,0 +1,116 @@
+"""The classifier for tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+
+from fullyconnected.core.arrays import Array
+from fullyconnected.estimators.base import store
+from fullyconnected.estimators.parameters import constraints, described
+from fullyconnected.estimators.rows import class_factors, of_rows
+from fullyconnected.estimators.tabular import BaseTabular, Targets
+from fullyconnected.estimators.tabular_parameters import TABULAR_CLASSIFIER
+from fullyconnected.estimators.targets import classes_of
+from fullyconnected.tabular.recipe import CLASSES, LABELS
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import ArrayLike, ClassWeightLike, TableLike
+
+__all__ = ["TabularClassifier"]
+
+
+@described(TABULAR_CLASSIFIER)
+class TabularClassifier(ClassifierMixin, BaseTabular):
+    """A classifier for tables: numbers, text, booleans, dates and missing cells go in as they are.
+
+    It is a mixture of networks of several members, each of which holds some rows out: by these, the epoch of the other
+    members, the shares of the networks and the temperature of the probabilities are chosen, so that no row is lost.
+
+    [parameters]
+
+    Attributes
+    ----------
+    classes_ : array
+        The labels, in the order of the columns of ``predict_proba``.
+    oof_predictions_ : array (rows, classes)
+        Probabilities for the training rows, out of fold: each by members that have not learned from the row.
+    report_ : object
+        What was found in the table, what was trained, and the score of ``oof_predictions_``; prints as a text.
+    ensemble_ : object
+        The networks, their shares and the temperature.
+    vocabulary_ : object
+        What turns rows of a table into numbers.
+    n_features_in_, feature_names_in_, n_outputs_, n_iter_
+        The columns and, if they have some, their names; the outputs; the epochs.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters or tables that cannot be used: a missing target, a single class, an infinite number, a missing
+        column.
+    MissingPackageError
+        On first use, where scikit-learn is not installed (extra ``sklearn``), or with a DataFrame, narwhals (extra
+        ``tables``).
+
+    Examples
+    --------
+    >>> import fullyconnected as fc
+    >>> table = {"size": [3.5, None, 9.0, 8.1] * 10, "colour": ["red", "red", "blue", None] * 10}
+    >>> model = fc.TabularClassifier(epochs=8, random_state=0).fit(table, ["apple", "apple", "plum", "plum"] * 10)
+    >>> model.predict({"size": 3.0, "colour": "red"}).tolist()
+    ['apple']
+
+    Source: the parts are those of Holzmueller, Grinsztajn and Steinwart, "Better by default: strong pre-tuned MLPs and
+    boosted trees on tabular data", NeurIPS 2024.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = constraints(TABULAR_CLASSIFIER)
+    classes_: Array
+
+    def __init__(
+        self,
+        *,
+        n_members: int = 8,
+        hidden: int | Sequence[int] = (128, 128, 128),
+        epochs: int = 64,
+        max_time: float | str | None = None,
+        categorical_features: ArrayLike | str | None = "from_dtype",
+        class_weight: ClassWeightLike = None,
+        random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        store(self, locals())
+
+    def _targets(self, y: Array) -> Targets:
+        classes, t = classes_of(y)
+
+        def factor(w: Array) -> Array:
+            if self.class_weight is None:
+                return np.ones(len(t))
+            return of_rows(class_factors(self.class_weight, classes, t, w), t)
+
+        return Targets(LABELS if t.ndim == 2 else CLASSES, t, len(classes), {"classes_": classes}, factor)
+
+    def predict(self, X: TableLike) -> Array:
+        """Return the predicted classes (rows,), or the indicators of the predicted labels (rows, labels)."""
+        p = self._predicted(X)
+        return (p > 0.5).astype(np.int64) if self.ensemble_.task == LABELS else self.classes_[p.argmax(axis=1)]
+
+    def predict_proba(self, X: TableLike) -> Array:
+        """Return the probability of each class, or of each of several labels (rows, classes)."""
+        return self._predicted(X)
+
+    def predict_log_proba(self, X: TableLike) -> Array:
+        """Return the logarithm of ``predict_proba``."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

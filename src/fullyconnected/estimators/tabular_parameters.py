@@ -1,0 +1,74 @@
+"""The parameters of the estimators for tables: what each may be, and what it does."""
+
+from __future__ import annotations
+
+from math import inf
+from numbers import Integral, Real
+from typing import Any
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fullyconnected.errors import ConfigError
+from fullyconnected.estimators.parameters import Parameter
+
+__all__ = ["TABULAR_CLASSIFIER", "TABULAR_REGRESSOR", "hidden_sizes"]
+
+TABULAR_REGRESSOR = {
+    "n_members": Parameter(
+        [Interval(Integral, 2, None, closed="left")],
+        "int",
+        "Members of each network. Each of them learns from all rows but a share, by which the others are judged.",
+    ),
+    "hidden": Parameter(
+        [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "int or sequence of int",
+        "Units of each hidden layer of a member; an empty sequence is a linear model of the encoded columns.",
+    ),
+    "epochs": Parameter(
+        [Interval(Integral, 1, None, closed="left")],
+        "int",
+        "Number of times that the rows are learned from. Each member keeps the weights of its best epoch, which the "
+        "other members' held-out rows tell.",
+    ),
+    "max_time": Parameter(
+        [Interval(Real, 0, inf, closed="neither"), str, None],
+        "float, str or None",
+        'Seconds, or "30s", "5m" or "1h": lowers ``epochs`` to what fits, about.',
+    ),
+    "categorical_features": Parameter(
+        ["array-like", StrOptions({"from_dtype"}), None],
+        'array-like of bool, int or str, "from_dtype" or None',
+        "Columns that are categories whatever they hold: those of a categorical dtype, those of a mask, of numbers or "
+        "of names, or none. Text is a category without being named.",
+    ),
+    "random_state": Parameter(
+        ["random_state"],
+        "int, RandomState or None",
+        "Seed of the rows held out, the initial weights and the order of the rows. The same int gives the same bits "
+        "with the same number of threads.",
+    ),
+    "n_jobs": Parameter(
+        [Integral, None], "int or None", "Number of threads; -1 takes all. None takes what ``fc.fit`` takes by itself."
+    ),
+    "verbose": Parameter(["verbose"], "int", "Whether to show the progress of each network, as ``fc.fit`` does."),
+}
+TABULAR_CLASSIFIER = TABULAR_REGRESSOR | {
+    "class_weight": Parameter(
+        [dict, list, StrOptions({"balanced"}), None],
+        'dict, "balanced", list of these or None',
+        'Factors on the weights of the rows by class; "balanced" makes the sums of all classes equal. A list has one '
+        "for each label of several.",
+    ),
+}
+
+
+def hidden_sizes(given: Any) -> tuple[int, ...]:
+    """Return the units of each hidden layer, or raise.
+
+    >>> hidden_sizes(64), hidden_sizes([128, 64]), hidden_sizes(())
+    ((64,), (128, 64), ())
+    """
+    sizes = [given] if isinstance(given, Integral) else list(given)
+    if not all(type(each) is not bool and isinstance(each, Integral) and int(each) >= 1 for each in sizes):
+        raise ConfigError(f"hidden has the units of each hidden layer, whole numbers from 1 on; got {given!r:.80}")
+    return tuple(int(each) for each in sizes)

@@ -1,0 +1,200 @@
+"""What an estimator for tables found in its training table, what it trained, and how well that predicts."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.wording import in_ascii, in_words, line_width, printable
+from fullyconnected.tables.kinds import USED, Decision
+from fullyconnected.tabular.recipe import CLASSES, LABELS
+
+__all__ = ["Score", "TabularReport", "TrainedNetwork", "scores_of"]
+
+MOST = 60  # columns of the table that are shown
+LONGEST = 20  # characters of a column's name that are shown
+LEAST = 24  # the width of a last column, below which it goes into lines of its own
+PLURALS = {"category": "categories"}
+
+
+class TrainedNetwork(NamedTuple):
+    """A network of the ensemble: how it looks at numbers, its share, its epochs, and those that its members kept."""
+
+    view: str
+    share: float
+    epochs: int
+    kept: tuple[int, ...]
+
+
+class Score(NamedTuple):
+    """A score of the predictions for held-out rows, and that of a trivial prediction."""
+
+    name: str
+    value: float
+    baseline: float
+
+
+@dataclass(frozen=True, repr=False)
+class TabularReport:
+    """What was found in a table, what was trained, and what it is worth: prints as a text.
+
+    Attributes
+    ----------
+    rows : int
+        The rows that were learned from: those with a weight above 0.
+    columns : tuple of Decision
+        What each column of the table is, and why.
+    networks : tuple of TrainedNetwork
+        The networks.
+    temperature : float or None
+        What the logarithms of probabilities are divided by; None for numbers.
+    baseline : str
+        What the trivial prediction is, in words.
+    scores : tuple of Score
+        Those of predictions for rows by members that have not learned from them, and of the trivial prediction.
+    interrupted : bool
+        Whether Ctrl-C ended the training.
+    """
+
+    rows: int
+    columns: tuple[Decision, ...]
+    networks: tuple[TrainedNetwork, ...]
+    temperature: float | None
+    baseline: str
+    scores: tuple[Score, ...]
+    interrupted: bool = False
+
+    def __str__(self) -> str:
+        width = line_width()
+        lines = [
+            *_wrapped(f"{_many(self.rows, 'row')}: {self._found()}", width),
+            "",
+            *_table(("column", "kind", "missing", "levels", "why"), self._cells(), width, right=(2, 3)),
+        ]
+        if len(self.columns) > MOST:
+            lines += _wrapped(f"... and {len(self.columns) - MOST:,} more, which report_.columns has", width)
+        members = len(self.networks[0].kept)
+        ended = ", until Ctrl-C" if self.interrupted else ""
+        lines += ["", *_wrapped(f"{_many(len(self.networks), 'network')} of {members} members each{ended}", width), ""]
+        nets = [(each.view, f"{each.share:.0%}", f"{each.epochs}", _span(each.kept)) for each in self.networks]
+        lines += _table(("network", "share", "epochs", "best epochs"), nets, width, right=(1, 2))
+        if self.temperature is not None:
+            lines += ["", *_wrapped(f"temperature {self.temperature:.3g}: {_of_temperature(self.temperature)}", width)]
+        scores = [(each.name, f"{each.value:.4g}", f"{each.baseline:.4g}") for each in self.scores]
+        head = ("held-out rows", "estimator", "baseline")
+        lines += ["", *_table(head, scores, width, right=(1, 2)), *_wrapped(f"baseline: {self.baseline}", width)]
+        return "\n".join(line.rstrip() for line in lines)
+
+    __repr__ = __str__
+
+    def _found(self) -> str:
+        """Return how many columns of each kind there are, in words."""
+        used = [each.kind for each in self.columns if each.used]
+        kinds = [(used.count(kind), kind) for kind in USED if kind in used]
+        left = len(self.columns) - len(used)
+        told = in_words(_many(n, kind) for n, kind in kinds)
+        return told + (f"; {_many(left, 'column')} {'is' if left == 1 else 'are'} left out" if left else "")
+
+    def _cells(self) -> Iterator[tuple[str, ...]]:
+        for each in self.columns[:MOST]:
+            why = "; ".join(filter(None, ("" if each.used else "left out", each.why, each.note)))
+            missing = f"{each.missing:.1%}" if each.missing else ""
+            yield _cut(printable(each.column), LONGEST), each.kind, missing, f"{each.levels:,}", why
+
+
+def scores_of(p: Array, t: Array, w: Array, task: str) -> tuple[str, tuple[Score, ...]]:
+    """Return what a trivial prediction is, and the scores of predictions of held-out rows beside its own.
+
+    Parameters
+    ----------
+    p : array (rows, outputs)
+        Probabilities, or values.
+    t : array
+        Class numbers (rows,), labels (rows, labels), or values (rows, outputs).
+    w : array (rows,)
+        Weights of the rows.
+    task : {"classes", "labels", "numbers"}
+    """
+    if task == CLASSES:
+        share = np.bincount(t, w, minlength=p.shape[1]) / w.sum()
+        right = (p.argmax(axis=1) == t), (share.argmax() == t)
+        chance = np.broadcast_to(share, p.shape)
+        loss = [-np.log(_above_zero(each[np.arange(len(t)), t])) for each in (p, chance)]
+        return "the most frequent class, and the shares of the classes", _averages(right, loss, w)
+    if task == LABELS:
+        chance = np.broadcast_to(np.average(t, axis=0, weights=w), p.shape)
+        right = ((p > 0.5) == t).all(axis=1), ((chance > 0.5) == t).all(axis=1)
+        loss = [-np.log(_above_zero(np.where(t == 1, each, 1 - each))).mean(axis=1) for each in (p, chance)]
+        return "the more frequent value of each label, and its share", _averages(right, loss, w)
+    mean = np.average(t, axis=0, weights=w)
+    size = np.abs(t).max(axis=0) + np.abs(p).max(axis=0)
+    unit = np.where(size > 0, size, 1.0)  # squares of large numbers would be infinite
+    mse = [np.average(((each - t) / unit) ** 2, axis=0, weights=w) for each in (p, mean)]
+    rmse = [float((np.sqrt(each) * unit).mean()) for each in mse]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r2 = float(np.where(mse[1] > 0, 1 - mse[0] / mse[1], np.where(mse[0] > 0, 0.0, 1.0)).mean())
+    return "the mean of y", (Score("R2", r2, 0.0), Score("RMSE", *rmse))
+
+
+def _averages(right: Sequence[Array], loss: Sequence[Array], w: Array) -> tuple[Score, ...]:
+    named = {"accuracy": right, "log-loss": loss}
+    return tuple(Score(name, *(float(np.average(one, weights=w)) for one in both)) for name, both in named.items())
+
+
+def _above_zero(p: Array) -> Array:
+    return np.maximum(p, np.finfo(np.float64).eps)
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n:,} {what if n == 1 else PLURALS.get(what, f'{what}s')}"
+
+
+def _span(epochs: Sequence[int]) -> str:
+    low, high = min(epochs), max(epochs)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _of_temperature(temperature: float) -> str:
+    if abs(temperature - 1) < 0.005:
+        return "the networks are as sure as they are right"
+    return f"the networks are {'more' if temperature > 1 else 'less'} sure than right, which is corrected"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(in_ascii(text), width)
+
+
+def _cut(text: str, longest: int) -> str:
+    """Return a text, shortened if it is longer."""
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], width: int, right: Sequence[int] = ()) -> list[str]:
+    """Return the lines of a table, whose last column is wrapped, or has lines of its own where there is no room."""
+    cells = [[in_ascii(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    before = sum(widths[:-1]) + 2 * (len(head) - 1)
+    below = before + min(widths[-1], LEAST) > width  # the last column has lines of its own
+    if below and before - 2 > width:
+        widths[0] = max(len(head[0]), widths[0] - (before - 2 - width))
+    room = max(width - (2 if below else before), 10)
+
+    def line(row: Sequence[str]) -> str:
+        first = _cut(row[0], widths[0]).ljust(widths[0])
+        texts = [row[i].rjust(widths[i]) if i in right else row[i].ljust(widths[i]) for i in range(1, len(row))]
+        return "  ".join([first, *texts])
+
+    shown = head[:-1] if below else head
+    lines = [line(shown), "  ".join("-" * min(n, room) for n in widths[: len(shown)])]
+    for row in cells:
+        last = textwrap.wrap(row[-1], room) or [""]
+        if below:
+            lines += [line(row[:-1]), *(f"  {each}" for each in last)]
+        else:
+            lines += [line([*row[:-1], last[0]]), *(" " * before + each for each in last[1:])]
+    return lines
