@@ -1,10 +1,13 @@
 """The benchmarks run: their shortest parts, whose times say nothing here."""
 
+import gzip
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -23,3 +26,77 @@ def test_benchmarks_run(name):
     done = subprocess.run([sys.executable, FOLDER / name, *QUICK[name]], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
+
+
+NAMED = {"--models": "model", "--only": "table"}
+
+
+class TestAccuracy:
+    """The ranks of the estimators for tables among other models."""
+
+    def folder(self, path):
+        """A folder with a small table, in the form that the benchmark takes, and a score of somebody else."""
+        pytest.importorskip("pandas")
+        rng = np.random.default_rng(0)
+        size, colour = rng.normal(size=60).round(3), rng.choice(["red", "blue", ""], 60)
+        kind = np.where(size + (colour == "red") > 0.5, "large", "small")
+        lines = ["size,colour,kind", *(f"{a},{b},{c}" for a, b, c in zip(size, colour, kind, strict=True))]
+        lines[4] = "," + lines[4].partition(",")[2]
+        with gzip.open(path / "apples.csv.gz", "wt", encoding="utf-8") as file:
+            file.write("\n".join(lines))
+        about = {
+            "target": "kind",
+            "classes": ["small", "large"],
+            "categorical": {"colour": {"levels": ["blue", "red"]}},
+        }
+        (path / "apples.json").write_text(json.dumps(about), encoding="utf-8")
+        rows = np.arange(60)
+        np.savez(path / "splits.npz", apples_0_train=rows[:45], apples_0_test=rows[45:])
+        (path / "baselines.csv").write_text(
+            "table,split,model,accuracy,logloss,r2,rmse,fit_s,predict_s,n_train,n_test\n"
+            "apples,0,oracle,1.0,0.01,,,0.1,0.1,45,15\n",
+            encoding="utf-8",
+        )
+        return path
+
+    def test_a_folder_is_scored_once_and_ranked(self, tmp_path):
+        pytest.importorskip("sklearn")
+        results, page = tmp_path / "results.csv", tmp_path / "page.md"
+        command = [sys.executable, FOLDER / "accuracy.py", "--tables", self.folder(tmp_path), "--results", results]
+        command += ["--page", page, "--models"]
+        for models in ("linear", "linear,histgb,mlp,rf,fullyconnected"):
+            done = subprocess.run([*command, models], capture_output=True, text=True, timeout=120)
+            assert (done.returncode, done.stderr) == (0, "")
+        scored = results.read_text(encoding="utf-8")
+        assert scored.count("apples,0,") == 5  # the linear model once
+        text = page.read_text(encoding="utf-8")
+        assert "| table | fullyconnected | histgb | linear | mlp | oracle | rf |" in text
+        assert text.count("| mean rank (splits) |") == 3
+        again = subprocess.run([*command, "rf"], capture_output=True, text=True, timeout=120)
+        assert (again.returncode, results.read_text(encoding="utf-8")) == (0, scored)
+
+    def test_mean_ranks_share_ties_and_leave_out_what_has_no_score(self, monkeypatch):
+        pytest.importorskip("pandas")
+        pytest.importorskip("sklearn")
+        monkeypatch.syspath_prepend(str(FOLDER))
+        accuracy = importlib.import_module("accuracy")
+        scores = {"fullyconnected": (0.9, 0.8), "a": (0.9, 0.7), "b": (0.5, "")}
+        rows = [
+            {"table": "t", "split": str(i), "model": model, "accuracy": str(values[i]), "logloss": "", "r2": "",
+             "rmse": "", "fit_s": "1"}
+            for model, values in scores.items()
+            for i in range(2)
+        ]  # fmt: skip
+        line = next(line for line in accuracy.page(rows).splitlines() if line.startswith("| mean rank"))
+        assert line == "| mean rank (splits) | **1.25** (2) | **1.75** (2) | **3.00** (1) |"
+
+    @pytest.mark.parametrize(
+        ("given", "said"), [(["--models", "oak"], "no model 'oak'"), (["--only", "oak"], "no table")]
+    )
+    def test_other_names_are_refused(self, given, said):
+        pytest.importorskip("sklearn")
+        done = subprocess.run(
+            [sys.executable, FOLDER / "accuracy.py", *given], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 2
+        assert said in done.stderr
