@@ -19,6 +19,8 @@ SOURCE = Path(fc.__file__).parent
 # What turns the rows of a table into numbers, and sees no network: a predictor reads it without the rest of its room.
 VOCABULARY = ["cells", "rows", "column", "dataframes", "frame", "levels", "dates", "texts", "kinds", "encoders"]
 VOCABULARY += ["described", "vocabulary"]
+# What predicts by an ensemble for a table, without what trains it.
+PREDICTING = ["tasks", "mixture", "ensemble", "stored"]
 
 # A module imports strictly lower ranks. What is named here is a module or a room (a folder); of two names that fit, the
 # longer one holds. Within a room, modules may import each other in the order given in INSIDE.
@@ -52,6 +54,8 @@ RANKS = {
     "registries": 8,
     "training": 9,
     "checking": 9,
+    "labels": 8.5,
+    **dict.fromkeys((f"tabular.{name}" for name in PREDICTING), 8.7),
     "predictor": 9,
     "diagnosis": 9.5,
     "tabular": 9.7,
@@ -132,7 +136,7 @@ INSIDE = {
     ],
     "diagnosis": ["findings", "chance", "of_data", "of_step", "of_history", "trial", "examine", "report", "diagnose"],
     "tables": [*VOCABULARY, "table", "model"],
-    "tabular": ["folds", "mixture", "recipe", "ensemble"],
+    "tabular": [*PREDICTING, "folds", "recipe", "training"],
     "explanation": [
         *("record", "recorder", "paths", "render.document", "render.plaintext", "render.markdown", "render.script"),
         *("render.as_json", "pictures.svg", "pictures.placement", "pictures.picture", "pictures.graph"),

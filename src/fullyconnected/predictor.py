@@ -13,48 +13,15 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import as_array, column_labels, columns_of
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, DataError, FileFormatError, InputTypeError, ShapeError
+from fullyconnected.labels import Labels, labels_of
 from fullyconnected.network import Network
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import ArrayLike, PathLike
 
-__all__ = ["TABULAR", "Labels", "Predictor", "features_of", "labels_of"]
+__all__ = ["Predictor", "features_of"]
 
 BLOCK = 1 << 20  # numbers of an input that are converted at a time
-LARGEST = 1 << 26  # bytes of labels
-TABULAR = "tabular"  # where a file has an estimator for tables
-KINDS = ("binary", "multiclass", "multilabel-indicator")
-
-
-class Labels:
-    """The classes of a classifier, and how its outputs stand for them."""
-
-    def __init__(self, kind: str, classes: Array, tells: str) -> None:
-        self.kind, self.classes, self.tells = kind, classes, tells
-
-    def decide(self, z: Array) -> Array:
-        """Return class numbers (rows,), or for several labels their indicators (rows, labels)."""
-        if self.kind == "multilabel-indicator":
-            return (z > 0).astype(int)
-        if z.shape[1] > 1:
-            return np.asarray(z.argmax(axis=1))
-        return (z[:, 0] > 0).astype(int) if len(self.classes) > 1 else np.zeros(len(z), int)
-
-    def of(self, z: Array) -> Array:
-        """Return the labels that outputs stand for."""
-        found = self.decide(z)
-        return found if found.ndim == 2 else self.classes[found]
-
-    def probabilities(self, z: Array, p: Array) -> Array:
-        """Return the probabilities of all classes (rows, classes) from outputs and the loss's predictions of them."""
-        if p.shape[1] == 1 and self.kind != "multilabel-indicator":
-            return np.concatenate([1 - p, p], axis=1)
-        if self.tells == "labels" and self.kind == "multiclass":  # each class against the rest
-            if not (total := p.sum(axis=1, keepdims=True)).all():  # far below 0, where the sigmoid is exp
-                p = np.where(total > 0, p, np.exp(z - z.max(axis=1, keepdims=True)))
-                total = p.sum(axis=1, keepdims=True)
-            return p / total
-        return p
 
 
 class Predictor:
@@ -100,7 +67,7 @@ class Predictor:
 
         model = read_model(path)
         described = model.extras.get("estimator")
-        if TABULAR in model.extras:
+        if "tabular" in model.extras:
             raise FileFormatError(f"{printable(path)} holds an estimator for tables: fc.load_estimator reads it")
         if not isinstance(described, dict):
             raise FileFormatError(f"{printable(path)} holds a network, and no estimator: fc.load reads it")
@@ -213,28 +180,3 @@ def features_of(described: dict[str, Any], net: Network) -> tuple[str, ...] | No
     if not isinstance(names, list) or len(names) != net.n_in or not all(isinstance(name, str) for name in names):
         raise FileFormatError(f"the estimator does not name its {net.n_in} features: {names!r:.80}")
     return tuple(normalize("NFC", name) for name in names)  # as those of tables are read
-
-
-def labels_of(described: dict[str, Any], net: Network) -> Labels | None:
-    """Return the labels of a described classifier, or None for a regressor; raise if they do not fit the network."""
-    given = described.get("labels")
-    if given is None:
-        return None
-    try:
-        kind, dtype, values = given["kind"], str(given["dtype"]), list(given["classes"])
-        if kind not in KINDS or np.dtype(dtype).kind not in "biufUO":
-            raise ValueError(f"{kind!r:.80} of {dtype!r:.80}")
-        if np.dtype(dtype).itemsize * len(values) > LARGEST:
-            raise ValueError(f"{len(values)} of {dtype!r:.80}")
-        classes = np.empty(len(values), object)
-        classes[:] = values
-        classes = classes.astype(dtype)
-        if classes.tolist() != values or not np.array_equal(np.unique(classes), classes):
-            raise ValueError(f"they are not sorted, not distinct, or no {dtype}: {values!r:.80}")
-        outputs = len(values) if kind == "multilabel-indicator" or net.n_out > 1 else 1
-        if net.n_out != outputs or not 1 <= len(values) <= max(2, net.n_out):
-            raise ValueError(f"{len(values)} for {net.n_out} outputs")
-    except Exception as error:
-        raise FileFormatError(f"the classes of the estimator cannot be read: {error!s:.200}") from None
-    assert net.loss is not None
-    return Labels(kind, classes, net.loss.link.predicts)

@@ -10,9 +10,10 @@ from fullyconnected.tables.encoders import Feature
 from fullyconnected.tables.frame import frame_of
 from fullyconnected.tables.kinds import judge
 from fullyconnected.tables.vocabulary import Vocabulary
-from fullyconnected.tabular.ensemble import train
 from fullyconnected.tabular.mixture import log_loss
-from fullyconnected.tabular.recipe import CLASSES, LABELS, NUMBERS, Recipe
+from fullyconnected.tabular.recipe import Recipe
+from fullyconnected.tabular.tasks import CLASSES, LABELS, NUMBERS
+from fullyconnected.tabular.training import train
 
 QUICK = Recipe(members=4, hidden=(16,), epochs=12, bins=8)
 ONE = {"n_threads": 1}

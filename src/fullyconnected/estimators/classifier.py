@@ -19,8 +19,8 @@ from fullyconnected.estimators.base import BaseMLP, store
 from fullyconnected.estimators.compat import validate_data
 from fullyconnected.estimators.parameters import CLASSIFIER, constraints, described
 from fullyconnected.estimators.rows import class_factors, of_rows, stratified
+from fullyconnected.labels import Labels
 from fullyconnected.losses import LOSSES, BinaryCrossEntropy, SoftmaxCrossEntropy
-from fullyconnected.predictor import Labels
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import (

@@ -17,8 +17,10 @@ from fullyconnected.estimators.regressor import MLPRegressor
 from fullyconnected.estimators.tabular_classifier import TabularClassifier
 from fullyconnected.estimators.tabular_regressor import TabularRegressor
 from fullyconnected.files import Model, read_model
+from fullyconnected.labels import labels_of
 from fullyconnected.network import Network
-from fullyconnected.predictor import TABULAR, features_of, labels_of
+from fullyconnected.predictor import features_of
+from fullyconnected.tabular.stored import TABULAR, read_ensemble
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import PathLike
@@ -105,7 +107,7 @@ def _tabular(model: Model, path: PathLike) -> TabularClassifier | TabularRegress
 
     described = model.extras[TABULAR]
     try:
-        ensemble, vocabulary, labels = files.read_ensemble(model, described)
+        ensemble, vocabulary, labels = read_ensemble(model, described)
         parameters = {name: read_value(value) for name, value in described["parameters"].items()}
         estimator = TABLES[described["class"]](**parameters)
         fitted = {name: read_value(described["fitted"][name]) for name in files.FITTED}

@@ -37,7 +37,7 @@ class Targets(NamedTuple):
     """The targets of the rows that are learned from.
 
     ``t`` are class numbers (rows,), labels of 0 and 1 (rows, labels), or numbers (rows, outputs), for one of the tasks
-    of ``tabular/recipe.py``; ``fitted`` are the attributes that the estimator has of them, and ``factor`` gives the
+    of ``tabular/tasks.py``; ``fitted`` are the attributes that the estimator has of them, and ``factor`` gives the
     factors of the rows by the classes.
     """
 
@@ -119,8 +119,9 @@ class BaseTabular(BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         # what trains is loaded when it is first used
         from fullyconnected.estimators.tabular_report import TabularReport, TrainedNetwork, scores_of
-        from fullyconnected.tabular.ensemble import train
-        from fullyconnected.tabular.recipe import NUMBERS, Recipe
+        from fullyconnected.tabular.recipe import Recipe
+        from fullyconnected.tabular.tasks import NUMBERS
+        from fullyconnected.tabular.training import train
 
         recipe = Recipe(members=int(self.n_members), hidden=hidden, epochs=int(self.epochs))
         trained = train(

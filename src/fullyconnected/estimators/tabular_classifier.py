@@ -15,7 +15,7 @@ from fullyconnected.estimators.rows import class_factors, of_rows
 from fullyconnected.estimators.tabular import BaseTabular, Targets
 from fullyconnected.estimators.tabular_parameters import TABULAR_CLASSIFIER
 from fullyconnected.estimators.targets import classes_of
-from fullyconnected.tabular.recipe import CLASSES, LABELS
+from fullyconnected.tabular.tasks import CLASSES, LABELS
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import ArrayLike, ClassWeightLike, TableLike

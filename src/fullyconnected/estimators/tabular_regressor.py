@@ -14,7 +14,7 @@ from fullyconnected.estimators.parameters import constraints, described
 from fullyconnected.estimators.tabular import BaseTabular, Targets
 from fullyconnected.estimators.tabular_parameters import TABULAR_REGRESSOR
 from fullyconnected.estimators.targets import numbers_of
-from fullyconnected.tabular.recipe import NUMBERS
+from fullyconnected.tabular.tasks import NUMBERS
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import ArrayLike, TableLike

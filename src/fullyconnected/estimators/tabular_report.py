@@ -12,7 +12,7 @@ import numpy as np
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.wording import in_ascii, in_words, line_width, printable
 from fullyconnected.tables.kinds import USED, Decision
-from fullyconnected.tabular.recipe import CLASSES, LABELS
+from fullyconnected.tabular.tasks import CLASSES, LABELS
 
 __all__ = ["Score", "TabularReport", "TrainedNetwork", "scores_of"]
 

@@ -16,24 +16,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fullyconnected.base import Loss
 from fullyconnected.factors import Factors
 from fullyconnected.layers import Columns, Dense, Members, OneHot, PiecewiseLinearEncoding, Standardize
-from fullyconnected.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from fullyconnected.network import Network
 from fullyconnected.optimizers import Adam
 from fullyconnected.schedules import LogCosine
 from fullyconnected.tables.encoders import Feature
+from fullyconnected.tabular.tasks import LOSSES, NUMBERS
 
-__all__ = ["CLASSES", "LABELS", "NUMBERS", "TASKS", "VIEWS", "Recipe"]
+__all__ = ["VIEWS", "Recipe"]
 
-CLASSES, LABELS, NUMBERS = TASKS = ("classes", "labels", "numbers")  # one of several; several at once; values
 SMOOTH, BENDS = VIEWS = ("smooth", "bends")
-LOSSES: dict[str, type[Loss]] = {
-    CLASSES: SoftmaxCrossEntropy,
-    LABELS: BinaryCrossEntropy,
-    NUMBERS: MeanSquaredError,
-}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,117 @@
+"""An ensemble for a table in a file: its networks, vocabulary and labels, and no code and no rows.
+
+The first network is the model of the file. The layers of the others are among its extras, and their parameters are
+further vectors. What is read may come from a stranger, and is checked before anything is made of it.
+"""
+
+from __future__ import annotations
+
+from math import isfinite, isnan, nan
+from typing import Any
+
+import numpy as np
+
+from fullyconnected.core.arrays import Array
+from fullyconnected.errors import FileFormatError
+from fullyconnected.files import Model
+from fullyconnected.labels import Labels, labels_of
+from fullyconnected.network import Network
+from fullyconnected.program.plain import build_layers, describe_layers
+from fullyconnected.program.program import Program
+from fullyconnected.tables.described import taken
+from fullyconnected.tables.vocabulary import Vocabulary
+from fullyconnected.tabular.ensemble import Ensemble, Unit
+from fullyconnected.tabular.tasks import LABELS, LOSSES, NUMBERS, TASKS
+
+__all__ = ["TABULAR", "model_of", "number", "read_ensemble"]
+
+TABULAR = "tabular"  # the name of the extras in which a file has an estimator for tables
+FORMAT = 1
+
+
+def model_of(ensemble: Ensemble, vocabulary: Vocabulary, described: dict[str, Any]) -> Model:
+    """Return what a file holds of an ensemble and its vocabulary, with what else is described of its estimator."""
+    first, *others = ensemble.networks
+    extras = {
+        "format": FORMAT,
+        **described,
+        "vocabulary": vocabulary.plain(),
+        "ensemble": {
+            "task": ensemble.task,
+            "shares": list(ensemble.shares),
+            "temperature": ensemble.temperature,
+            "fill": [None if isnan(each) else each for each in ensemble.fill],
+            "unit": None if ensemble.unit is None else {k: v.tolist() for k, v in ensemble.unit._asdict().items()},
+            "others": [describe_layers(net.layers) for net in others],
+        },
+    }
+    vectors = {f"network_{i}.{part}": vector for i, net in enumerate(others, 2) for part, vector in _vectors(net)}
+    return Model(first.layers, first.theta, first.state, {TABULAR: extras}, vectors, loss=first.loss)
+
+
+def read_ensemble(model: Model, described: Any) -> tuple[Ensemble, Vocabulary, Labels | None]:
+    """Return the ensemble, the vocabulary and the labels in a file, or raise FileFormatError if they do not fit."""
+    if taken(described, "format", int) != FORMAT:
+        raise FileFormatError(f"an estimator for tables is of format {described['format']}, not {FORMAT}")
+    vocabulary = Vocabulary.from_plain(described.get("vocabulary"))
+    of = taken(described, "ensemble", dict)
+    task = taken(of, "task", str)
+    nets = [Network.from_vectors(model.layers, model.theta, model.state)]
+    for i, layers in enumerate(taken(of, "others", list), 2):
+        nets.append(_network(build_layers(layers), f"network_{i}", model))
+    if task not in TASKS or not isinstance(model.loss, LOSSES[task]):
+        raise FileFormatError(f"an ensemble has the task {task!r:.40}, and the loss {model.loss!r:.80}")
+    for net in nets:
+        net.loss = model.loss
+        if (net.n_in, net.n_out) != (vocabulary.width, nets[0].n_out):
+            raise FileFormatError(f"a network has {net.n_in} inputs, and the vocabulary {vocabulary.width} columns")
+    shares, fill = _numbers(of, "shares", len(nets)), taken(of, "fill", list)
+    temperature, outputs = number(of.get("temperature")), int(nets[0].n_out or 0)
+    if min(shares) < 0 or not 0.999 < sum(shares) < 1.001 or temperature <= 0:
+        raise FileFormatError(f"an ensemble has the shares {shares} and the temperature {temperature}")
+    if len(fill) != vocabulary.width:
+        raise FileFormatError(f"{len(fill)} columns have a number for gaps, and the vocabulary {vocabulary.width}")
+    unit = None
+    if task == NUMBERS:
+        given = taken(of, "unit", dict)
+        unit = Unit(*(np.array(_numbers(given, name, outputs)) for name in Unit._fields))
+        if (unit.scale <= 0).any() or (unit.low > unit.high).any():
+            raise FileFormatError("the unit of the targets has a scale of 0, or a range that is empty")
+    gaps = tuple(nan if each is None else number(each) for each in fill)
+    labels = labels_of(described, nets[0])
+    several = labels is not None and labels.kind == "multilabel-indicator"
+    if (labels is None) != (task == NUMBERS) or several != (task == LABELS):
+        raise FileFormatError(f"the labels do not fit the task {task!r}")
+    return Ensemble(task, tuple(nets), tuple(shares), temperature, gaps, unit), vocabulary, labels
+
+
+def _vectors(net: Network) -> list[tuple[str, Array]]:
+    return [(part, vector) for part, vector in (("theta", net.theta), ("state", net.state)) if len(vector)]
+
+
+def _network(layers: Any, name: str, model: Model) -> Network:
+    """Return a further network of a file, whose vectors must be those of its layers."""
+    program = Program(layers)
+    if program.unset:
+        raise FileFormatError(f"{name} has layers without constants")
+    vectors = []
+    for part, size in (("theta", program.n_params), ("state", program.n_state)):
+        vector = model.vectors.get(f"{name}.{part}", np.empty(0, model.theta.dtype))
+        if len(vector) != size or not np.isfinite(vector).all():
+            raise FileFormatError(f"{name}.{part} has {len(vector)} numbers, not {size}, or some that are not finite")
+        vectors.append(vector)
+    return Network.from_vectors(layers, vectors[0], vectors[1])
+
+
+def number(value: Any) -> float:
+    """Return a number in a file, which must be finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise FileFormatError(f"a finite number is wanted; found {value!r:.80}")
+    return float(value)
+
+
+def _numbers(described: Any, name: str, count: int) -> list[float]:
+    values = taken(described, name, list)
+    if len(values) != count:
+        raise FileFormatError(f"{name} has {len(values)} numbers; {count} are wanted")
+    return [number(value) for value in values]

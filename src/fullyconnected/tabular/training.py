@@ -1,0 +1,171 @@
+"""How an ensemble for a table is trained, and what it predicts for rows held out from it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import nan
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fullyconnected.core.arrays import Array
+from fullyconnected.network import Network
+from fullyconnected.tables.encoders import Feature
+from fullyconnected.tabular.ensemble import Ensemble, Unit
+from fullyconnected.tabular.folds import held_out
+from fullyconnected.tabular.mixture import shares_of_numbers, shares_of_probabilities, temperature_of
+from fullyconnected.tabular.recipe import Recipe
+from fullyconnected.tabular.tasks import LABELS, NUMBERS
+from fullyconnected.training.fit import fit
+from fullyconnected.training.history import History
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import ProgressLike
+
+__all__ = ["Trained", "train"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An ensemble, and what the training tells of it.
+
+    Attributes
+    ----------
+    ensemble : Ensemble
+    predicted : array (rows, outputs)
+        What it predicts for its own training rows, each by those members alone that have not learned from the row.
+    histories : tuple of History
+        The training of each network.
+    interrupted : bool
+        Whether Ctrl-C ended the training.
+    """
+
+    ensemble: Ensemble
+    predicted: Array
+    histories: tuple[History, ...]
+    interrupted: bool
+
+
+def train(
+    x: Array,
+    t: Array,
+    features: Sequence[Feature],
+    task: str,
+    n_out: int,
+    recipe: Recipe,
+    *,
+    sample_weight: Array | None = None,
+    groups: Array | None = None,
+    seed: int = 0,
+    max_time: float | None = None,
+    progress: ProgressLike = False,
+    n_threads: int | None = None,
+) -> Trained:
+    """Train the networks of a recipe, and mix them by what they predict for rows held out from their members.
+
+    Parameters
+    ----------
+    x : array (rows, columns)
+        As a vocabulary encodes a table.
+    t : array
+        Class numbers (rows,), labels of 0 and 1 (rows, labels), or values (rows, outputs).
+    features : sequence of Feature
+        What each column of x is.
+    task : {"classes", "labels", "numbers"}
+    n_out : int
+        The number of outputs.
+    recipe : Recipe
+    sample_weight : array (rows,), optional
+        Weights of the rows, above 0.
+    groups : array (rows,), optional
+        Rows of a group are held out together.
+    seed : int
+        Seed of the folds, the initial weights and the order of the rows.
+    max_time : float, optional
+        The seconds that the training of all networks may take, about: it decides how many epochs they have.
+    progress, n_threads
+        As :func:`fullyconnected.fit` takes them.
+
+    Raises
+    ------
+    DataError
+        For fewer than two rows or groups.
+    KeyboardInterrupt
+        If Ctrl-C comes before a network has had an epoch.
+    """
+    w = np.ones(len(x)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    held = held_out(t, recipe.members, seed, groups)
+    learned, judged = w[:, None] * ~held, w[:, None] * held
+    unit = Unit.of(t, w) if task == NUMBERS else None
+    targets = t if unit is None else (t - unit.mean) / unit.scale
+    made = [recipe.network(view, features, n_out, task, seed + i) for i, view in enumerate(recipe.views)]
+    settings = {
+        **recipe.settings(len(x), task),
+        "seed": seed,
+        "progress": progress,
+        "n_threads": n_threads,
+        "warn": False,
+    }
+    if max_time is not None:
+        recipe = replace(recipe, epochs=_epochs_within(max_time, recipe.epochs, made, x, targets, learned, settings))
+    done: list[tuple[Network, History]] = []
+    for net in made:
+        history = fit(
+            net, x, targets, epochs=recipe.epochs, patience=recipe.epochs, sample_weight=learned,
+            validation=(x, targets, judged), **settings,
+        )  # fmt: skip
+        if history.best_epoch is not None:
+            done.append((net, history))
+        if history.interrupted:
+            break
+    if not done:
+        raise KeyboardInterrupt
+    parts = np.stack([_of_held_out(net, x, held, n_threads) for net, _ in done])
+    shares, temperature = _mixed(parts, targets, w, task)
+    fill = tuple(nan if each.levels or each.missing else float(np.median(x[:, i])) for i, each in enumerate(features))
+    ensemble = Ensemble(task, tuple(net for net, _ in done), shares, temperature, fill, unit)
+    predicted = ensemble.finished(np.einsum("j,jro->ro", ensemble.shares, parts))
+    histories = tuple(history for _, history in done)
+    return Trained(ensemble, predicted, histories, histories[-1].interrupted)
+
+
+def _epochs_within(
+    seconds: float, most: int, nets: Sequence[Network], x: Array, t: Array, learned: Array, settings: dict[str, Any]
+) -> int:
+    """Return how many epochs all networks can have in so many seconds, by the time that an epoch of each takes."""
+    began = time.perf_counter()
+    how = {**settings, "progress": False, "best_per_member": False}
+    for net in nets:
+        tried = net.copy()
+        fit(tried, x, t, epochs=1, sample_weight=learned, **how)
+        tried.predict(x, members=True)
+    took = time.perf_counter() - began
+    return int(np.clip((seconds - took) / max(took, 1e-9), 1, most))
+
+
+def _of_held_out(net: Network, x: Array, held: Array, n_threads: int | None) -> Array:
+    """Return the mean prediction for each row (rows, outputs) of the members that have not learned from it."""
+    z = net.predict(x, members=True, n_threads=n_threads).astype(np.float64)
+    assert net.loss is not None
+    total = np.zeros((len(z), z.shape[2]))
+    for m in range(z.shape[1]):
+        rows = np.flatnonzero(held[:, m])
+        total[rows] += net.loss.predictions(z[rows, m])
+    return total / held.sum(axis=1, keepdims=True)
+
+
+def _mixed(parts: Array, t: Array, w: Array, task: str) -> tuple[tuple[float, ...], float]:
+    """Return the shares of networks, and their temperature, by what they predict for rows held out."""
+    if task == NUMBERS:
+        return tuple(shares_of_numbers(parts, t, w).tolist()), 1.0
+    codes = np.asarray(t, np.intp).ravel()
+    if task == LABELS:
+        w = np.repeat(w, t.shape[1])
+        parts = parts.reshape(len(parts), -1)
+        parts = np.stack([1 - parts, parts], axis=2)
+    shares = shares_of_probabilities(parts[:, np.arange(len(codes)), codes], w)
+    # A row is held out from one member of each network alone, and the mean of all of them is less sure than that of
+    # these few. So half of the correction, in the logarithm, is left.
+    return tuple(shares.tolist()), temperature_of(np.einsum("j,jro->ro", shares, parts), codes, w) ** 0.5
