@@ -17,7 +17,9 @@ from fullyconnected.labels import Labels, labels_of
 from fullyconnected.network import Network
 
 if TYPE_CHECKING:
-    from fullyconnected.annotations import ArrayLike, PathLike
+    from fullyconnected.annotations import PathLike, TableLike
+    from fullyconnected.files import Model
+    from fullyconnected.tabular.prediction import TablePredictor
 
 __all__ = ["Predictor", "features_of"]
 
@@ -57,28 +59,16 @@ class Predictor:
     array([0])
     """
 
-    __slots__ = ("_labels", "_net", "features")
+    __slots__ = ("_by", "features")
     features: tuple[str, ...] | None
-    _net: Network
-    _labels: Labels | None
+    _by: RowPredictor | TablePredictor
 
     def __init__(self, path: PathLike) -> None:
-        from fullyconnected.files import read_model  # the estimators, which use Labels, need no files
+        from fullyconnected.files import read_model  # the estimators, which use features_of, need no files
 
         model = read_model(path)
-        described = model.extras.get("estimator")
-        if "tabular" in model.extras:
-            raise FileFormatError(f"{printable(path)} holds an estimator for tables: fc.load_estimator reads it")
-        if not isinstance(described, dict):
-            raise FileFormatError(f"{printable(path)} holds a network, and no estimator: fc.load reads it")
-        net = Network.from_vectors(model.layers, model.theta, model.state)
-        if model.loss is None or isinstance(model.loss, Mapping):
-            raise FileFormatError(
-                f"{printable(path)} holds an estimator whose loss is not known here: fc.register its class first"
-            )
-        net.loss = model.loss
-        labels = labels_of(described, net)
-        self.__setstate__((None, {"_net": net, "_labels": labels, "features": features_of(described, net)}))
+        by = RowPredictor(model, path) if "estimator" in model.extras else _of_table(model, path)
+        self.__setstate__((None, {"_by": by, "features": by.features}))
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:  # also for pickle and copy
         for name, value in state[1].items():
@@ -86,9 +76,9 @@ class Predictor:
 
     @property
     def classes(self) -> Array | None:
-        if self._labels is None:
+        if self._by.labels is None:
             return None
-        classes = self._labels.classes.copy()
+        classes = self._by.labels.classes.copy()
         classes.flags.writeable = False
         return classes
 
@@ -100,29 +90,26 @@ class Predictor:
 
     def __repr__(self) -> str:
         labels = "" if self.classes is None else f", classes {printable(str(self.classes.tolist()))}"
-        return f"<Predictor: {self._net.n_in} features{labels}>"
+        return f"<Predictor: {self._by.width} features{labels}>"
 
-    def predict(self, X: ArrayLike | Mapping[str, ArrayLike]) -> Array:
+    def predict(self, X: TableLike) -> Array:
         """Return the predicted label, labels, or numbers of each row.
 
         Parameters
         ----------
-        X : array (rows, features), sparse matrix, table, or dict
+        X : array (rows, features), sparse matrix, table, list, or dict
             One row or more. A table or dict (name to number, or to a column of numbers) is read by the names of its
-            columns, in any order.
+            columns, in any order. An estimator for tables also takes text, dates and missing cells: a table as in its
+            training, a list of dicts, or one row as a dict or a list of its cells.
 
         Raises
         ------
         ShapeError, InputTypeError, DataError
             For other shapes, kinds and names than those of the training, or numbers that are not finite.
         """
-        z = self._outputs(X)
-        if self._labels is not None:
-            return self._labels.of(z)
-        y = self._net.loss.link.predictions(z)  # type: ignore[union-attr]
-        return y[:, 0] if y.shape[1] == 1 else y
+        return self._by.predict(X)
 
-    def predict_proba(self, X: ArrayLike | Mapping[str, ArrayLike]) -> Array:
+    def predict_proba(self, X: TableLike) -> Array:
         """Return the probability of each class (rows, classes), in the order of ``classes``.
 
         Raises
@@ -132,11 +119,62 @@ class Predictor:
         ShapeError, InputTypeError, DataError
             As :meth:`predict`.
         """
-        loss: Any = self._net.loss
-        if self._labels is None or loss.link.predicts not in ("labels", "classes"):
+        return self._by.predict_proba(X)
+
+
+def _of_table(model: Model, path: PathLike) -> TablePredictor:
+    """Return what predicts by the estimator for tables in a file."""
+    from fullyconnected.tabular.prediction import TablePredictor  # which other files need not load
+    from fullyconnected.tabular.stored import TABULAR
+
+    if TABULAR not in model.extras:
+        raise FileFormatError(f"{printable(path)} holds a network, and no estimator: fc.load reads it")
+    try:
+        return TablePredictor(model)
+    except Exception as error:
+        raise FileFormatError(f"{printable(path)} does not describe an estimator: {error!s:.300}") from error
+
+
+class RowPredictor:
+    """What a Predictor predicts with if its file has a multi-layer perceptron, which reads rows of numbers."""
+
+    __slots__ = ("features", "labels", "net")
+    features: tuple[str, ...] | None
+    labels: Labels | None
+    net: Network
+
+    def __init__(self, model: Model, path: PathLike) -> None:
+        described = model.extras["estimator"]
+        if not isinstance(described, dict):
+            raise FileFormatError(f"{printable(path)} holds a network, and no estimator: fc.load reads it")
+        self.net = Network.from_vectors(model.layers, model.theta, model.state)
+        if model.loss is None or isinstance(model.loss, Mapping):
+            raise FileFormatError(
+                f"{printable(path)} holds an estimator whose loss is not known here: fc.register its class first"
+            )
+        self.net.loss = model.loss
+        self.labels, self.features = labels_of(described, self.net), features_of(described, self.net)
+
+    @property
+    def width(self) -> int:
+        """The number of features."""
+        return int(self.net.n_in or 0)
+
+    def predict(self, X: Any) -> Array:
+        """Return the predicted label, labels, or numbers of each row."""
+        z = self._outputs(X)
+        if self.labels is not None:
+            return self.labels.of(z)
+        y = self.net.loss.link.predictions(z)  # type: ignore[union-attr]
+        return y[:, 0] if y.shape[1] == 1 else y
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class (rows, classes)."""
+        loss: Any = self.net.loss
+        if self.labels is None or loss.link.predicts not in ("labels", "classes"):
             raise ConfigError(f"this estimator has no probabilities: its loss is {loss!r}")
         z = self._outputs(X)
-        return self._labels.probabilities(z, loss.link.predictions(z))
+        return self.labels.probabilities(z, loss.link.predictions(z))
 
     def _outputs(self, X: Any) -> Array:
         """Return the network's outputs for rows in any of the forms that ``predict`` takes."""
@@ -147,8 +185,8 @@ class Predictor:
         elif self.features is not None and columns_of(X) not in (None, self.features):
             X = self._from_columns(X, column_labels(X) or [])
         if getattr(X, "ndim", 2) > 2:
-            raise ShapeError(f"X has shape {X.shape}; (rows, {self._net.n_in}) is wanted, as in scikit-learn")
-        return self._net.predict(X)
+            raise ShapeError(f"X has shape {X.shape}; (rows, {self.net.n_in}) is wanted, as in scikit-learn")
+        return self.net.predict(X)
 
     def _from_columns(self, X: Any, labels: list[Any]) -> Array:
         """Return the rows of a table or dict whose columns have these labels, in any of Unicode's forms."""

@@ -1,6 +1,13 @@
 """Estimators for tables in files."""
 
+import copy
 import json
+import multiprocessing
+import pickle
+import subprocess
+import sys
+import textwrap
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +73,6 @@ def test_an_estimator_comes_back_from_its_file(name: str, tmp_path: Path) -> Non
     assert not hasattr(again, "oof_predictions_")  # which are of the training rows
     again.save(tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "model.safetensors").read_bytes()
-    with pytest.raises(fc.errors.FileFormatError, match=r"an estimator for tables: fc\.load_estimator reads it"):
-        fc.Predictor(tmp_path / "model.safetensors")
 
 
 def test_what_a_file_cannot_hold(tmp_path: Path) -> None:
@@ -174,3 +179,144 @@ def test_parameters_of_a_further_network_are_checked(saved: Any, tmp_path: Path)
             write_model(tmp_path / "altered", model)
             with pytest.raises(fc.errors.FileFormatError, match="numbers"):
                 fc.load_estimator(tmp_path / "altered")
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_a_predictor_predicts_as_the_estimator(name: str, tmp_path: Path) -> None:
+    model, named = FITTED[name](), "without" not in name
+    model.save(tmp_path / "model")
+    predictor = fc.Predictor(tmp_path / "model")
+    assert predictor.features == (tuple(TABLE) if named else None)
+    forms: list[Any] = [ROWS, ROWS[:1], [tuple(row) for row in ROWS[3:5]], np.array(ROWS, object)]
+    if named:
+        forms = [TABLE, {k: np.array(v, object) for k, v in TABLE.items()}]
+        forms += [{k: v[i] for k, v in TABLE.items()} for i in range(12)]
+        forms += [[{k: v[i] for k, v in TABLE.items()} for i in range(12)]]
+    for form in forms:
+        wanted = model.predict(form)
+        assert predictor.predict(form).dtype == wanted.dtype
+        np.testing.assert_array_equal(predictor.predict(form), wanted)
+        if hasattr(model, "classes_"):
+            np.testing.assert_array_equal(predictor.predict_proba(form), model.predict_proba(form))
+    for row in ROWS[:12]:  # the cells of one row, in the order of the training table
+        wanted = model.predict(dict(zip(TABLE, row, strict=True)) if named else [row])
+        for form in (row, tuple(row)):
+            np.testing.assert_array_equal(predictor.predict(form), wanted)
+    if hasattr(model, "classes_"):
+        np.testing.assert_array_equal(predictor.classes, model.classes_)
+        with pytest.raises(ValueError, match="read-only"):
+            predictor.classes[0] = predictor.classes[-1]  # type: ignore[index]
+        assert repr(predictor) == f"<Predictor: 6 features, classes {model.classes_.tolist()}>"
+    else:
+        assert predictor.classes is None
+        assert repr(predictor) == "<Predictor: 6 features>"
+        with pytest.raises(fc.errors.ConfigError, match="has no probabilities: its loss is MeanSquaredError"):
+            predictor.predict_proba(forms[0])
+
+
+def test_a_predictor_reads_dataframes_by_the_names_of_columns(saved: Any) -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    predictor, model = fc.Predictor(saved[0]), fc.load_estimator(saved[0])
+    frame, turned = pandas.DataFrame(TABLE), list(TABLE)[::-1]
+    wanted = model.predict_proba(frame)
+    more = frame[turned].assign(other="text").drop(columns="country")  # of which nothing was learned
+    for table in (frame, frame[turned], more, polars.DataFrame(TABLE)[turned]):
+        np.testing.assert_array_equal(predictor.predict_proba(table), wanted)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({k: v[0] for k, v in TABLE.items() if k != "city"}, fc.errors.ShapeError, "a column is missing: 'city'"),
+        ({k: v for k, v in TABLE.items() if k != "city"}, fc.errors.ShapeError, "a column is missing: 'city'"),
+        ({**TABLE, "city": "Oslo"}, fc.errors.ShapeError, "'city' is a single value, and 'size' is not"),
+        ({**{k: v[0] for k, v in TABLE.items()}, "size": np.inf}, fc.errors.DataError, "size"),
+        ({**{k: v[0] for k, v in TABLE.items()}, "size": "wide"}, fc.errors.DataError, "size.*does not fit"),
+        ({}, fc.errors.ShapeError, "missing"),
+        ([], fc.errors.ShapeError, "0 feature"),
+        (ROWS[0][:5], fc.errors.ShapeError, "the row has 5 cells; in training there were 6 columns"),
+        ([ROWS[0][:5]], fc.errors.ShapeError, "5 columns"),
+        (np.zeros((2, 7)), fc.errors.ShapeError, "7 columns"),
+        (np.zeros(6), fc.errors.ShapeError, "Reshape"),
+        (np.zeros((1, 6), complex), fc.errors.InputTypeError, "complex"),
+        ("Oslo", fc.errors.InputTypeError, "."),
+        (None, fc.errors.InputTypeError, "."),
+    ],
+)
+def test_a_predictor_refuses_what_is_no_table_of_its_columns(given: Any, error: Any, message: str, saved: Any) -> None:
+    with pytest.raises(error, match=message):
+        fc.Predictor(saved[0]).predict(given)
+
+
+def test_a_predictor_of_tables_is_pickled_copied_forked_and_shared(saved: Any) -> None:
+    predictor = fc.Predictor(saved[0])
+    rows = [dict(zip(TABLE, row, strict=True)) for row in ROWS]
+    wanted, found = [predictor.predict_proba(row) for row in rows], {}
+    for again in (pickle.loads(pickle.dumps(predictor)), copy.copy(predictor), copy.deepcopy(predictor)):
+        assert repr(again) == repr(predictor)
+        np.testing.assert_array_equal(again.predict_proba(rows[0]), wanted[0])
+        with pytest.raises(AttributeError, match="cannot be changed"):
+            again.features = None
+
+    def work(i: int) -> None:
+        found[i] = [predictor.predict_proba(row) for row in rows]
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for each in found.values():
+        np.testing.assert_array_equal(each, wanted)
+    if "fork" in multiprocessing.get_all_start_methods():
+        read, write = (context := multiprocessing.get_context("fork")).Pipe(duplex=False)
+        child = context.Process(target=lambda: write.send(predictor.predict_proba(rows[0])))
+        child.start()
+        assert read.poll(60)
+        np.testing.assert_array_equal(read.recv(), wanted[0])
+        child.join()
+
+
+def test_a_predictor_of_tables_needs_numpy_alone(saved: Any, tmp_path: Path) -> None:
+    table = {name: list(map(str, cells)) if name == "day" else cells for name, cells in TABLE.items()}
+    (tmp_path / "table.json").write_text(json.dumps(table), encoding="utf-8")
+    code = """
+        import json, sys
+        refused = ("sklearn", "scipy", "pandas", "polars", "narwhals", "joblib", "threadpoolctl")
+        class Refuse:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] in refused:
+                    raise ModuleNotFoundError(name)
+        sys.meta_path.insert(0, Refuse())
+        import numpy as np, fullyconnected as fc
+        with open("table.json", encoding="utf-8") as file:
+            table = json.load(file)
+        rows = [list(row) for row in zip(*table.values())]
+        for path in sys.argv[1:]:
+            predictor = fc.Predictor(path)
+            y = predictor.predict(table)
+            assert (y == predictor.predict(rows)).all() and (y == predictor.predict(np.array(rows, object))).all()
+            assert (y[:3] == predictor.predict([dict(zip(table, row)) for row in rows[:3]])).all()
+            assert len(predictor.predict(dict(zip(table, rows[0])))) == len(predictor.predict(rows[0])) == 1
+        room = "fullyconnected."
+        trains = ("estimators", "training", "tabular.training", "tabular.recipe", "tabular.folds", "tables.model")
+        loaded = [name for name in sys.modules if name.startswith(tuple(room + each for each in trains))]
+        assert not loaded, loaded
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, saved)]
+    subprocess.run(command, check=True, cwd=tmp_path)
+
+
+def test_a_damaged_file_is_refused_by_a_predictor(saved: Any, tmp_path: Path) -> None:
+    for change in (
+        lambda e: e.clear(),
+        lambda e: e.update(vocabulary=None),
+        lambda e: e.update(labels=None),
+        lambda e: e["labels"].update(classes=["high"]),
+        lambda e: e["ensemble"].update(task=["classes"]),
+        lambda e: e["ensemble"].update(shares=[]),
+        lambda e: e["ensemble"].update(others=[[]]),
+        lambda e: e["ensemble"]["others"].append([{"layer": "dense", "n_in": 2, "n_out": 2}]),
+    ):
+        with pytest.raises(fc.errors.FileFormatError, match="altered"):
+            fc.Predictor(altered(saved[0], change, tmp_path / "altered"))

@@ -98,8 +98,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     def predict(self, X: TableLike) -> Array:
         """Return the predicted classes (rows,), or the indicators of the predicted labels (rows, labels)."""
-        p = self._predicted(X)
-        return (p > 0.5).astype(np.int64) if self.ensemble_.task == LABELS else self.classes_[p.argmax(axis=1)]
+        found = self.ensemble_.decided(self._predicted(X))
+        return found if found.ndim == 2 else self.classes_[found]
 
     def predict_proba(self, X: TableLike) -> Array:
         """Return the probability of each class, or of each of several labels (rows, classes)."""

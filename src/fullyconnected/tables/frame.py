@@ -16,7 +16,7 @@ from fullyconnected.tables.column import Column, column_of, meaning_of
 from fullyconnected.tables.dataframes import columns_of_dataframe, is_dataframe, labels_of_dataframe
 from fullyconnected.tables.rows import key_of
 
-__all__ = ["Frame", "frame_of"]
+__all__ = ["Frame", "frame_of", "is_cell"]
 
 
 @dataclass(frozen=True)
@@ -151,9 +151,14 @@ def different(labels: Sequence[str]) -> None:
             )
 
 
+def is_cell(value: Any) -> bool:
+    """Whether a value is one cell, and no column of them."""
+    return isinstance(value, str) or meaning_of(type(value)) != ""
+
+
 def _of_dict(X: Mapping[Any, Any]) -> list[Any]:
     """Return the columns of a dict, each a sequence; or all of them one value, if it is a single row."""
-    single = [isinstance(v, str) or meaning_of(type(v)) != "" for v in X.values()]
+    single = [is_cell(v) for v in X.values()]
     if all(single):
         return [[value] for value in X.values()]
     if any(single):

@@ -11,7 +11,7 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.layers import Rescale
 from fullyconnected.network import Network
 from fullyconnected.tabular.mixture import sharpened
-from fullyconnected.tabular.tasks import CLASSES
+from fullyconnected.tabular.tasks import CLASSES, LABELS
 
 __all__ = ["Ensemble", "Unit"]
 
@@ -70,6 +70,10 @@ class Ensemble:
         for net, share in zip(self.networks, self.shares, strict=True):
             mixed = mixed + share * net.predictions(x, n_threads=n_threads).astype(np.float64)
         return self.finished(mixed)
+
+    def decided(self, p: Array) -> Array:
+        """Return class numbers (rows,), or for several labels their indicators (rows, labels), from probabilities."""
+        return (p > 0.5).astype(np.int64) if self.task == LABELS else p.argmax(axis=1)
 
     def finished(self, mixed: Array) -> Array:
         """Return mixed predictions of the networks at the temperature, or in their unit and range."""
