@@ -317,6 +317,8 @@ def test_a_damaged_file_is_refused_by_a_predictor(saved: Any, tmp_path: Path) ->
         lambda e: e["ensemble"].update(shares=[]),
         lambda e: e["ensemble"].update(others=[[]]),
         lambda e: e["ensemble"]["others"].append([{"layer": "dense", "n_in": 2, "n_out": 2}]),
+        lambda e: e["vocabulary"]["columns"][1]["levels"].append("Paris"),  # whose code no network knows
+        lambda e: e["ensemble"]["fill"].__setitem__(2, None),  # a gap in a column that has had none
     ):
         with pytest.raises(fc.errors.FileFormatError, match="altered"):
             fc.Predictor(altered(saved[0], change, tmp_path / "altered"))

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
+import fullyconnected as fc
 from fullyconnected.tables.encoders import Feature
 from fullyconnected.tables.frame import frame_of
 from fullyconnected.tables.kinds import judge
 from fullyconnected.tables.vocabulary import Vocabulary
 from fullyconnected.tabular.mixture import log_loss
 from fullyconnected.tabular.recipe import Recipe
-from fullyconnected.tabular.tasks import CLASSES, LABELS, NUMBERS
+from fullyconnected.tabular.tasks import CLASSES, LABELS, NUMBERS, TASKS
 from fullyconnected.tabular.training import train
 
 QUICK = Recipe(members=4, hidden=(16,), epochs=12, bins=8)
@@ -103,6 +104,7 @@ def test_the_same_seed_gives_the_same_bits_and_weights_count():
     t = (x[:, 0] > 0).astype(int)
     one, two, other = (train(x, t, numbers(3), CLASSES, 2, QUICK, seed=s, **ONE) for s in (0, 0, 1))
     assert one.ensemble.predict(x).tobytes() == two.ensemble.predict(x).tobytes()
+    assert one.ensemble.predict(x).tobytes() == one.ensemble.predict(x, checked=True).tobytes()
     assert one.ensemble.predict(x).tobytes() != other.ensemble.predict(x).tobytes()
     flipped = np.where(x[:, 1] > 0, t, 1 - t)  # rows of little weight say the opposite
     w = np.where(x[:, 1] > 0, 1.0, 1e-3)
@@ -130,3 +132,21 @@ def test_groups_are_held_out_together():
     error = [((done.predicted - t) ** 2).mean() / t.var() for done in (known, apart)]
     assert error[0] < 0.2
     assert error[1] > 0.8
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_an_ensemble_is_the_mean_of_its_networks_by_their_shares(task, monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3))
+    t = {CLASSES: np.digitize(x[:, 0], [-0.5, 0.5]), LABELS: (x[:, :2] > 0).astype(int), NUMBERS: x[:, :1]}[task]
+    n_out = {CLASSES: 3, LABELS: 2, NUMBERS: 1}[task]
+    trained = train(x, t, numbers(3), task, n_out, Recipe(members=3, hidden=(8,), epochs=3), n_threads=1)
+    ensemble = trained.ensemble
+    parts = zip(ensemble.networks, ensemble.shares, strict=True)
+    wanted = ensemble.finished(np.asarray(sum(share * net.predictions(x).astype(float) for net, share in parts)))
+    for block in (1, 100, 1 << 20):
+        monkeypatch.setattr("fullyconnected.tabular.ensemble.BLOCK", block)
+        np.testing.assert_allclose(ensemble.predict(x), wanted, rtol=1e-4, atol=1e-5)
+    assert ensemble.predict(x[:0]).shape == (0, n_out)
+    with pytest.raises(fc.errors.DataError, match="inf"):
+        ensemble.predict(np.full((1, 3), np.inf))

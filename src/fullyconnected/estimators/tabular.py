@@ -192,7 +192,7 @@ class BaseTabular(BaseEstimator):
         check_is_fitted(self)
         frame = _frame(X)
         self._require_columns(frame, is_dataframe(X) and not isinstance(X, np.ndarray))
-        return self.ensemble_.predict(self.vocabulary_.encode(frame), self._n_threads())
+        return self.ensemble_.predict(self.vocabulary_.encode(frame), self._n_threads(), checked=True)
 
     def _require_columns(self, frame: Frame, ordered: bool) -> None:
         """Raise in scikit-learn's words if the columns are not those of the training table.

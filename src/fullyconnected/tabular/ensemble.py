@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.layers import Rescale
 from fullyconnected.network import Network
+from fullyconnected.program.data import as_source
+from fullyconnected.program.sources import ArraySource
 from fullyconnected.tabular.mixture import sharpened
 from fullyconnected.tabular.tasks import CLASSES, LABELS
 
 __all__ = ["Ensemble", "Unit"]
+
+BLOCK = 1 << 20  # outputs of members that are held at a time
 
 
 class Unit(NamedTuple):
@@ -61,14 +65,34 @@ class Ensemble:
     temperature: float
     fill: tuple[float, ...]
     unit: Unit | None = None
+    _weights: Array = field(init=False, repr=False, compare=False)  # of the members of all networks
 
-    def predict(self, x: Array, n_threads: int | None = None) -> Array:
-        """Return the probabilities of classes or of labels, or values: (rows, outputs), in float64."""
+    def __post_init__(self) -> None:
+        counts = [int(net.program.members or 1) for net in self.networks]
+        parts = [np.full(k, share / k) for k, share in zip(counts, self.shares, strict=True)]
+        object.__setattr__(self, "_weights", np.concatenate(parts))
+
+    def predict(self, x: Array, n_threads: int | None = None, *, checked: bool = False) -> Array:
+        """Return the probabilities of classes or of labels, or values: (rows, outputs), in float64.
+
+        Rows that the vocabulary of the networks has encoded are ``checked`` already.
+        """
         if (gaps := np.isnan(x)).any():
             x = np.where(gaps, self.fill, x)
-        mixed: Any = 0.0
-        for net, share in zip(self.networks, self.shares, strict=True):
-            mixed = mixed + share * net.predictions(x, n_threads=n_threads).astype(np.float64)
+        first = self.networks[0]
+        if not checked:
+            for net in self.networks:
+                as_source(x, net.program, net.dtype, empty=True)
+        assert first.loss is not None
+        link, n_out = first.loss.link, first.n_out
+        rows = max(1, BLOCK // (len(self._weights) * n_out))
+        mixed = np.empty((len(x), n_out))
+        for start in range(0, len(x), rows):
+            block = ArraySource(x[start : start + rows])
+            outputs = [net._outputs(block, "auto", n_threads) for net in self.networks]  # (rows, members, n_out)
+            z = np.concatenate(outputs, axis=1, dtype=np.float64)
+            p = link.predictions(z.reshape(-1, n_out)).reshape(z.shape)
+            np.einsum("rmo,m->ro", p, self._weights, out=mixed[start : start + rows])
         return self.finished(mixed)
 
     def decided(self, p: Array) -> Array:

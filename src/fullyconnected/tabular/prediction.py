@@ -58,4 +58,5 @@ class TablePredictor:
         else:
             single = isinstance(X, list | tuple) and len(X) > 0 and is_cell(X[0])
         vocabulary = self.vocabulary
-        return self.ensemble.predict(vocabulary.encode_row(X) if single else vocabulary.encode(frame_of(X)))
+        x = vocabulary.encode_row(X) if single else vocabulary.encode(frame_of(X))
+        return self.ensemble.predict(x, checked=True)

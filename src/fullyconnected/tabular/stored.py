@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.errors import FileFormatError
+from fullyconnected.errors import DataError, FileFormatError
 from fullyconnected.files import Model
 from fullyconnected.labels import Labels, labels_of
 from fullyconnected.network import Network
@@ -78,11 +78,25 @@ def read_ensemble(model: Model, described: Any) -> tuple[Ensemble, Vocabulary, L
         if (unit.scale <= 0).any() or (unit.low > unit.high).any():
             raise FileFormatError("the unit of the targets has a scale of 0, or a range that is empty")
     gaps = tuple(nan if each is None else number(each) for each in fill)
+    _require_readable(nets, vocabulary, gaps)
     labels = labels_of(described, nets[0])
     several = labels is not None and labels.kind == "multilabel-indicator"
     if (labels is None) != (task == NUMBERS) or several != (task == LABELS):
         raise FileFormatError(f"the labels do not fit the task {task!r}")
     return Ensemble(task, tuple(nets), tuple(shares), temperature, gaps, unit), vocabulary, labels
+
+
+def _require_readable(nets: list[Network], vocabulary: Vocabulary, fill: tuple[float, ...]) -> None:
+    """Raise if the networks cannot read all that the vocabulary writes, since a prediction does not look again."""
+    lowest = [-1.0 if each.levels else 0.0 for each in vocabulary.features]
+    highest = [each.levels - 1.0 if each.levels else gap for each, gap in zip(vocabulary.features, fill, strict=True)]
+    for net in nets:
+        if net.program.members is None:
+            raise FileFormatError("a network of an ensemble for a table has no members")
+        try:
+            net.program.check_rows(np.array([lowest, highest]), "x", net.dtype)
+        except DataError as error:
+            raise FileFormatError(f"a network cannot read what the vocabulary writes: {error!s:.200}") from None
 
 
 def _vectors(net: Network) -> list[tuple[str, Array]]:
