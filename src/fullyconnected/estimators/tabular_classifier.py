@@ -98,7 +98,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     def predict(self, X: TableLike) -> Array:
         """Return the predicted classes (rows,), or the indicators of the predicted labels (rows, labels)."""
-        found = self.ensemble_.decided(self._predicted(X))
+        predicted = self._predicted(X)  # which raises if nothing is fitted
+        found = self.ensemble_.decided(predicted)
         return found if found.ndim == 2 else self.classes_[found]
 
     def predict_proba(self, X: TableLike) -> Array:
