@@ -53,6 +53,11 @@ def rows_of(table: dict[str, list[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
 
 
+@pytest.fixture(autouse=True)
+def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")  # what a report looks like depends on it
+
+
 @pytest.fixture(scope="module")
 def model() -> Any:
     return classifier().fit(TABLE, LABELS)

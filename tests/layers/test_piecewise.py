@@ -509,7 +509,7 @@ class TestRowsThatCannotBe:
     def test_what_layers_before_make_infinite(self):
         net = fc.Network([fc.Dense(3, 3), fc.PiecewiseLinearEmbedding(3, 4, 2)], dtype="float64", seed=0)
         net.params[0].W = 1e308
-        with pytest.raises(errors.DataError, match=r"the input of PiecewiseLinearEmbedding\[\d+, 0\] is -?inf"):
+        with pytest.raises(errors.DataError, match=r"the input of PiecewiseLinearEmbedding\[\d+, 0\] is (-?inf|nan)"):
             net.adapt(1e3 * X)
 
 
