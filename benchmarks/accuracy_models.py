@@ -46,7 +46,7 @@ def forest(x: pd.DataFrame, classes: bool, seed: int, threads: int) -> tuple[Any
 
 def histgb(x: pd.DataFrame, classes: bool, seed: int, threads: int) -> tuple[Any, Any]:
     made = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
-    return made(random_state=seed), x
+    return made(random_state=seed, categorical_features="from_dtype"), x  # the default since scikit-learn 1.6
 
 
 def lightgbm(x: pd.DataFrame, classes: bool, seed: int, threads: int) -> tuple[Any, Any]:
