@@ -25,8 +25,8 @@ from fullyconnected.tables.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import ArrayLike, PathLike, TableLike
-    from fullyconnected.estimators.tabular_report import TabularReport
     from fullyconnected.tabular.ensemble import Ensemble
+    from fullyconnected.tabular.report import TabularReport
 
 __all__ = ["BaseTabular", "Targets"]
 
@@ -118,8 +118,9 @@ class BaseTabular(BaseEstimator):
         x = vocabulary.encode(frame)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         # what trains is loaded when it is first used
-        from fullyconnected.estimators.tabular_report import TabularReport, TrainedNetwork, scores_of
         from fullyconnected.tabular.recipe import Recipe
+        from fullyconnected.tabular.report import TabularReport, TrainedNetwork
+        from fullyconnected.tabular.scores import scores_of
         from fullyconnected.tabular.tasks import NUMBERS
         from fullyconnected.tabular.training import train
 

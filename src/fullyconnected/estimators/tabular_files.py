@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, FileFormatError
 from fullyconnected.estimators.files import labels_described, parameters_of
-from fullyconnected.estimators.tabular_report import Score, TabularReport, TrainedNetwork
 from fullyconnected.files import write_model
 from fullyconnected.tables.described import taken
 from fullyconnected.tables.kinds import KINDS, Decision
 from fullyconnected.tables.texts import Reading
+from fullyconnected.tabular.report import TabularReport, TrainedNetwork
+from fullyconnected.tabular.scores import Score
 from fullyconnected.tabular.stored import model_of, number
 from fullyconnected.tabular.tasks import LABELS
 

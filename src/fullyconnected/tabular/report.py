@@ -1,4 +1,4 @@
-"""What an estimator for tables found in its training table, what it trained, and how well that predicts."""
+"""What was found in a table, what was trained on it, and how well that predicts: a record that prints as a text."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
-from fullyconnected.core.arrays import Array
 from fullyconnected.core.wording import in_ascii, in_words, line_width, printable
 from fullyconnected.tables.kinds import USED, Decision
-from fullyconnected.tabular.tasks import CLASSES, LABELS
+from fullyconnected.tabular.scores import Score
 
-__all__ = ["Score", "TabularReport", "TrainedNetwork", "scores_of"]
+__all__ = ["TabularReport", "TrainedNetwork"]
 
 MOST = 60  # columns of the table that are shown
 LONGEST = 20  # characters of a column's name that are shown
@@ -29,14 +26,6 @@ class TrainedNetwork(NamedTuple):
     share: float
     epochs: int
     kept: tuple[int, ...]
-
-
-class Score(NamedTuple):
-    """A score of the predictions for held-out rows, and that of a trivial prediction."""
-
-    name: str
-    value: float
-    baseline: float
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,49 +94,6 @@ class TabularReport:
             why = "; ".join(filter(None, ("" if each.used else "left out", each.why, each.note)))
             missing = f"{each.missing:.1%}" if each.missing else ""
             yield _cut(printable(each.column), LONGEST), each.kind, missing, f"{each.levels:,}", why
-
-
-def scores_of(p: Array, t: Array, w: Array, task: str) -> tuple[str, tuple[Score, ...]]:
-    """Return what a trivial prediction is, and the scores of predictions of held-out rows beside its own.
-
-    Parameters
-    ----------
-    p : array (rows, outputs)
-        Probabilities, or values.
-    t : array
-        Class numbers (rows,), labels (rows, labels), or values (rows, outputs).
-    w : array (rows,)
-        Weights of the rows.
-    task : {"classes", "labels", "numbers"}
-    """
-    if task == CLASSES:
-        share = np.bincount(t, w, minlength=p.shape[1]) / w.sum()
-        right = (p.argmax(axis=1) == t), (share.argmax() == t)
-        chance = np.broadcast_to(share, p.shape)
-        loss = [-np.log(_above_zero(each[np.arange(len(t)), t])) for each in (p, chance)]
-        return "the most frequent class, and the shares of the classes", _averages(right, loss, w)
-    if task == LABELS:
-        chance = np.broadcast_to(np.average(t, axis=0, weights=w), p.shape)
-        right = ((p > 0.5) == t).all(axis=1), ((chance > 0.5) == t).all(axis=1)
-        loss = [-np.log(_above_zero(np.where(t == 1, each, 1 - each))).mean(axis=1) for each in (p, chance)]
-        return "the more frequent value of each label, and its share", _averages(right, loss, w)
-    mean = np.average(t, axis=0, weights=w)
-    size = np.abs(t).max(axis=0) + np.abs(p).max(axis=0)
-    unit = np.where(size > 0, size, 1.0)  # squares of large numbers would be infinite
-    mse = [np.average(((each - t) / unit) ** 2, axis=0, weights=w) for each in (p, mean)]
-    rmse = [float((np.sqrt(each) * unit).mean()) for each in mse]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = float(np.where(mse[1] > 0, 1 - mse[0] / mse[1], np.where(mse[0] > 0, 0.0, 1.0)).mean())
-    return "the mean of y", (Score("R2", r2, 0.0), Score("RMSE", *rmse))
-
-
-def _averages(right: Sequence[Array], loss: Sequence[Array], w: Array) -> tuple[Score, ...]:
-    named = {"accuracy": right, "log-loss": loss}
-    return tuple(Score(name, *(float(np.average(one, weights=w)) for one in both)) for name, both in named.items())
-
-
-def _above_zero(p: Array) -> Array:
-    return np.maximum(p, np.finfo(np.float64).eps)
 
 
 def _many(n: int, what: str) -> str:
