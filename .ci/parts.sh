@@ -40,8 +40,8 @@ emulate() { # the library on an emulated processor without AVX
     make emulate
 }
 
-# Each run of the tests elsewhere takes a processor and surroundings at once. Which of the two a failure comes from is
-# seen by running what .ci/nightly has alone: narrow, c-locale, skylakex.
+# Each run of the tests elsewhere takes a processor and surroundings at once. Which of them a failure comes from is seen
+# by running what .ci/nightly has alone: narrow, c-locale, haswell, skylakex.
 OLD=(OPENBLAS_CORETYPE=Prescott FULLYCONNECTED_CPU=plain)
 AVX2=(OPENBLAS_CORETYPE=Haswell FULLYCONNECTED_CPU=avx2)
 AVX512=(OPENBLAS_CORETYPE=SkylakeX FULLYCONNECTED_CPU=avx512)
@@ -60,12 +60,6 @@ print(*(name for name in d if f.get(name)))')
     elsewhere "${variables[@]}"
 }
 
-haswell() { # as on a processor of 2013, with AVX2 (OpenBLAS, native engine), in a locale whose encoding is ASCII
-    local variables=("${ASCII[@]}")
-    has_avx2 && variables+=("${AVX2[@]}")
-    elsewhere "${variables[@]}"
-}
-
 # Create a separate environment with the project, its tools and extras, and further requirements.
 environment() { # FOLDER PYTHON [REQUIREMENT...]
     local folder=$1 python=$2
@@ -78,8 +72,8 @@ environment() { # FOLDER PYTHON [REQUIREMENT...]
         --config-settings=build-dir="$folder/native" --editable ".[examples]" "$@"
 }
 
-oldest() { # with the oldest packages that pyproject.toml allows, as on a processor of 2017, with AVX-512
-    local lowest variables=()
+oldest() { # with the oldest packages that are allowed, as on a processor of 2013 with AVX2, in an ASCII locale
+    local lowest variables=("${ASCII[@]}")
     lowest=$(python3 -c 'import re, tomllib
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]
@@ -91,11 +85,16 @@ for requirement in project["dependencies"] + extras["sklearn"] + extras["tables"
     environment "$VENV-oldest" python3 $lowest
     touch "$VENV-oldest/.tools" "$VENV-oldest/.ready"
     "$VENV-oldest/bin/python" -m pip list 2>/dev/null | grep -iE "^(numpy|safetensors|scikit-learn|narwhals) "
-    has_avx512 && variables=("${AVX512[@]}")
+    has_avx2 && variables+=("${AVX2[@]}")
     VENV=$VENV-oldest elsewhere "${variables[@]}"
 }
 
 # --- nightly ----------------------------------------------------------------------------------------------------------
+
+haswell() { # as on a processor of 2013, with AVX2 (OpenBLAS, native engine), with today's packages
+    has_avx2 || return 0
+    elsewhere "${AVX2[@]}"
+}
 
 skylakex() { # as on a processor of 2017, with AVX-512 (OpenBLAS, native engine), with today's packages
     has_avx512 || return 0
