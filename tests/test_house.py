@@ -75,6 +75,7 @@ INSIDE = {
             "habits",
             "deprecation",
             "wording",
+            "typeset",
             "arrays",
             "settings",
             "randomness",

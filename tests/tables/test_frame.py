@@ -288,3 +288,12 @@ def test_a_dataframe_without_narwhals_names_the_extra():
     said = run(code)
     assert said.startswith("MissingPackageError a table of the type Table needs the package narwhals")
     assert "fullyconnected[tables]" in said
+
+
+def test_a_frame_is_a_table_and_some_of_its_rows_are_one():
+    frame = frame_of({"a": [1.0, 2.0, None], "b": ["x", "", "z"]})
+    assert frame_of(frame) is frame
+    some = frame.at(np.array([2, 1]))
+    assert (some.names, some.rows, some.named) == (("a", "b"), 2, True)
+    assert [column.values.tolist() for column in some.columns][1] == ["z", None]
+    assert frame.at(np.array([False, True, False])).columns[0].values.tolist() == [2.0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -113,8 +112,9 @@ class BaseTabular(BaseEstimator):
             raise DataError(
                 "one sample alone has a weight (n_samples=1); an estimator for tables holds rows out, and needs two"
             )
-        decisions = judge(_of_rows(frame, rows), self.categorical_features)
-        vocabulary = Vocabulary.of(_of_rows(frame, rows), decisions)
+        learned_from = frame if len(rows) == frame.rows else frame.at(rows)
+        decisions = judge(learned_from, self.categorical_features)
+        vocabulary = Vocabulary.of(learned_from, decisions)
         x = vocabulary.encode(frame)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         # what trains is loaded when it is first used
@@ -252,13 +252,6 @@ def _frame(X: Any) -> Frame:
         if str(error).startswith("column "):
             raise InputTypeError(f"{error}. (A cell's argument must be a string, a number, or a date.)") from None
         raise
-
-
-def _of_rows(frame: Frame, rows: Array) -> Frame:
-    """Return some rows of a table."""
-    if len(rows) == frame.rows:
-        return frame
-    return Frame(tuple(replace(each, values=each.values[rows]) for each in frame.columns), len(rows), frame.named)
 
 
 def _weights(given: Any, rows: int) -> Array:

@@ -43,6 +43,11 @@ class Frame:
         """The names of the columns."""
         return tuple(column.name for column in self.columns)
 
+    def at(self, rows: Array) -> Frame:
+        """Return some rows, by their numbers or by a mask."""
+        columns = tuple(replace(column, values=column.values[rows]) for column in self.columns)
+        return Frame(columns, len(columns[0].values), self.named)
+
 
 def frame_of(X: Any, names: Sequence[str] | None = None, *, from_file: bool = False) -> Frame:
     """Return a table as columns of numbers, text and dates.
@@ -52,9 +57,10 @@ def frame_of(X: Any, names: Sequence[str] | None = None, *, from_file: bool = Fa
 
     Parameters
     ----------
-    X : DataFrame of pandas, polars or another library, Arrow table, dict, list, or array
+    X : DataFrame of pandas, polars or another library, Arrow table, dict, list, array, or Frame
         A dict has a sequence for each column, or one value for each if it is a single row. A list has rows: lists, or
-        dicts, in which a key that is absent is missing. An array is (rows, columns), or structured (rows,).
+        dicts, in which a key that is absent is missing. An array is (rows, columns), or structured (rows,). A Frame is
+        returned as it is.
     names : sequence of str, optional
         The names of the columns of an array or of a list of lists, which has none.
     from_file : bool
@@ -75,6 +81,8 @@ def frame_of(X: Any, names: Sequence[str] | None = None, *, from_file: bool = Fa
     >>> [column.values.tolist() for column in frame.columns]
     [[31.0, nan], ['Oslo', None]]
     """
+    if isinstance(X, Frame):
+        return X
     labels, given, named = _parts(X, names)
     if not labels:
         rows = len(X) if hasattr(X, "__len__") and not isinstance(X, Mapping) else 0

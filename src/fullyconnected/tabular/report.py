@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fullyconnected.core.wording import in_ascii, in_words, line_width, printable
+from fullyconnected.core.typeset import cut, table, wrapped
+from fullyconnected.core.wording import in_words, line_width, printable
 from fullyconnected.tables.kinds import USED, Decision
 from fullyconnected.tabular.scores import Score
 
@@ -15,7 +15,6 @@ __all__ = ["TabularReport", "TrainedNetwork"]
 
 MOST = 60  # columns of the table that are shown
 LONGEST = 20  # characters of a column's name that are shown
-LEAST = 24  # the width of a last column, below which it goes into lines of its own
 PLURALS = {"category": "categories"}
 
 
@@ -61,22 +60,22 @@ class TabularReport:
     def __str__(self) -> str:
         width = line_width()
         lines = [
-            *_wrapped(f"{_many(self.rows, 'row')}: {self._found()}", width),
+            *wrapped(f"{_many(self.rows, 'row')}: {self._found()}", width),
             "",
-            *_table(("column", "kind", "missing", "levels", "why"), self._cells(), width, right=(2, 3)),
+            *table(("column", "kind", "missing", "levels", "why"), self._cells(), width, right=(2, 3)),
         ]
         if len(self.columns) > MOST:
-            lines += _wrapped(f"... and {len(self.columns) - MOST:,} more, which report_.columns has", width)
+            lines += wrapped(f"... and {len(self.columns) - MOST:,} more, which report_.columns has", width)
         members = len(self.networks[0].kept)
         ended = ", until Ctrl-C" if self.interrupted else ""
-        lines += ["", *_wrapped(f"{_many(len(self.networks), 'network')} of {members} members each{ended}", width), ""]
+        lines += ["", *wrapped(f"{_many(len(self.networks), 'network')} of {members} members each{ended}", width), ""]
         nets = [(each.view, f"{each.share:.0%}", f"{each.epochs}", _span(each.kept)) for each in self.networks]
-        lines += _table(("network", "share", "epochs", "best epochs"), nets, width, right=(1, 2))
+        lines += table(("network", "share", "epochs", "best epochs"), nets, width, right=(1, 2))
         if self.temperature is not None:
-            lines += ["", *_wrapped(f"temperature {self.temperature:.3g}: {_of_temperature(self.temperature)}", width)]
+            lines += ["", *wrapped(f"temperature {self.temperature:.3g}: {_of_temperature(self.temperature)}", width)]
         scores = [(each.name, f"{each.value:.4g}", f"{each.baseline:.4g}") for each in self.scores]
         head = ("held-out rows", "estimator", "baseline")
-        lines += ["", *_table(head, scores, width, right=(1, 2)), *_wrapped(f"baseline: {self.baseline}", width)]
+        lines += ["", *table(head, scores, width, right=(1, 2)), *wrapped(f"baseline: {self.baseline}", width)]
         return "\n".join(line.rstrip() for line in lines)
 
     __repr__ = __str__
@@ -93,7 +92,7 @@ class TabularReport:
         for each in self.columns[:MOST]:
             why = "; ".join(filter(None, ("" if each.used else "left out", each.why, each.note)))
             missing = f"{each.missing:.1%}" if each.missing else ""
-            yield _cut(printable(each.column), LONGEST), each.kind, missing, f"{each.levels:,}", why
+            yield cut(printable(each.column), LONGEST), each.kind, missing, f"{each.levels:,}", why
 
 
 def _many(n: int, what: str) -> str:
@@ -109,38 +108,3 @@ def _of_temperature(temperature: float) -> str:
     if abs(temperature - 1) < 0.005:
         return "the networks are as sure as they are right"
     return f"the networks are {'more' if temperature > 1 else 'less'} sure than right, which is corrected"
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(in_ascii(text), width)
-
-
-def _cut(text: str, longest: int) -> str:
-    """Return a text, shortened if it is longer."""
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], width: int, right: Sequence[int] = ()) -> list[str]:
-    """Return the lines of a table, whose last column is wrapped, or has lines of its own where there is no room."""
-    cells = [[in_ascii(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
-    before = sum(widths[:-1]) + 2 * (len(head) - 1)
-    below = before + min(widths[-1], LEAST) > width  # the last column has lines of its own
-    if below and before - 2 > width:
-        widths[0] = max(len(head[0]), widths[0] - (before - 2 - width))
-    room = max(width - (2 if below else before), 10)
-
-    def line(row: Sequence[str]) -> str:
-        first = _cut(row[0], widths[0]).ljust(widths[0])
-        texts = [row[i].rjust(widths[i]) if i in right else row[i].ljust(widths[i]) for i in range(1, len(row))]
-        return "  ".join([first, *texts])
-
-    shown = head[:-1] if below else head
-    lines = [line(shown), "  ".join("-" * min(n, room) for n in widths[: len(shown)])]
-    for row in cells:
-        last = textwrap.wrap(row[-1], room) or [""]
-        if below:
-            lines += [line(row[:-1]), *(f"  {each}" for each in last)]
-        else:
-            lines += [line([*row[:-1], last[0]]), *(" " * before + each for each in last[1:])]
-    return lines
