@@ -359,7 +359,7 @@ def mistakes(net: fc.Network, x: NDArray[np.float32], t: NDArray[np.int64]) -> N
     fc.register(int)  # type: ignore[type-var]
     fc.Standardize("3")  # type: ignore[arg-type]
     net.adapt(x, weights=[1.0])  # type: ignore[call-arg]
-    fc.TabularClassifier(8)  # type: ignore[call-arg]
+    fc.TabularClassifier(8)  # type: ignore[call-arg, arg-type]
     fc.TabularRegressor(class_weight="balanced")  # type: ignore[call-arg]
     fc.TabularClassifier(class_weight="even")  # type: ignore[arg-type]
     fc.Linear(2, 3)  # type: ignore[attr-defined]

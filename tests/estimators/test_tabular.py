@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import fullyconnected as fc
-from fullyconnected.tabular.recipe import Recipe
+from fullyconnected.estimators.tabular_parameters import TABULAR_REGRESSOR
+from fullyconnected.tabular.recipe import PRESETS, Recipe
 from fullyconnected.training.run import Run
 
 QUICK = {"n_members": 3, "hidden": (24,), "epochs": 12, "random_state": 0, "n_jobs": 1}
@@ -458,6 +460,7 @@ class TestInsideScikitLearn:
         [
             ({"n_members": 1}, "n_members"),
             ({"epochs": 0}, "epochs"),
+            ({"preset": "slow"}, "preset"),
             ({"hidden": (8, 0)}, r"hidden has the units of each hidden layer, whole numbers from 1 on; got \(8, 0\)"),
             ({"hidden": "wide"}, "hidden"),
             ({"max_time": "soon"}, "max_time"),
@@ -514,9 +517,41 @@ class TestTraining:
         classifier(verbose=1).fit(TABLE, LABELS)
         assert "epoch" in capfd.readouterr().err.lower()
 
-    def test_the_default_sizes_are_those_of_the_recipe(self) -> None:
-        model, recipe = fc.TabularRegressor(), Recipe()
-        assert (model.n_members, model.hidden, model.epochs) == (recipe.members, recipe.hidden, recipe.epochs)
+    def test_a_preset_has_the_sizes_of_the_recipe_and_what_is_given_wins(self, monkeypatch: Any) -> None:
+        sizes = {"fast": Recipe(3, (12,), 2, ("bends",)), "default": Recipe(2, (8, 8), 3), "best": Recipe(4, (16,), 4)}
+        assert set(sizes) == set(PRESETS) == set(TABULAR_REGRESSOR["preset"].allowed[0].options)
+        for name, recipe in sizes.items():
+            monkeypatch.setitem(PRESETS, name, recipe)
+            report = fc.TabularRegressor(preset=name, random_state=0).fit(TABLE, VALUES).report_
+            assert [each.view for each in report.networks] == list(recipe.views)
+            assert all((len(each.kept), each.epochs) == (recipe.members, recipe.epochs) for each in report.networks)
+        model = fc.TabularClassifier(preset="best", n_members=np.int64(2), hidden=6, epochs=1).fit(TABLE, LABELS)
+        assert [(len(each.kept), each.epochs) for each in model.report_.networks] == [(2, 1)] * 2
+        assert all("(6,)" in str(net.layers) or ", 6," in str(net.layers) for net in model.ensemble_.networks)
+
+    def test_the_default_preset_is_the_recipe_by_itself_and_gives_the_same_bits_as_its_numbers(self) -> None:
+        one, recipe = PRESETS["default"], Recipe()
+        assert one == recipe == Recipe(8, (128, 128, 128), 64, ("smooth", "bends"), 32, None)
+        assert fc.TabularRegressor().preset == "default"
+        few = {name: cells[:12] for name, cells in TABLE.items()}
+        sizes = {"n_members": recipe.members, "hidden": recipe.hidden, "epochs": recipe.epochs}
+        found = [fc.TabularRegressor(random_state=0, **each).fit(few, VALUES[:12]).predict(few) for each in ({}, sizes)]
+        np.testing.assert_array_equal(*found)
+
+    def test_the_documents_have_the_numbers_of_the_presets(self) -> None:
+        text = (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8")
+        for name, recipe in PRESETS.items():
+            views = " and ".join(f"`{view}`" for view in recipe.views)
+            assert f'| "{name}" | {views} | {recipe.members} | {recipe.hidden} | {recipe.epochs} |' in text
+
+    def test_the_fast_preset_is_fast_and_learns(self) -> None:
+        fast, default = PRESETS["fast"], PRESETS["default"]
+        work = [r.members * sum(r.hidden) ** 2 * r.epochs * len(r.views) for r in (fast, default)]
+        assert work[0] < work[1] / 10
+        assert fc.TabularRegressor(preset="fast", random_state=0).fit(TABLE, VALUES).score(TABLE, VALUES) > 0.8
+        model = fc.TabularClassifier(preset="fast", random_state=0).fit(TABLE, LABELS)
+        assert model.score(TABLE, LABELS) > 0.85
+        assert [each.share for each in model.report_.networks] == [1.0]
 
     def test_a_linear_model_and_two_threads(self) -> None:
         assert regressor(hidden=(), epochs=40, n_jobs=2).fit(TABLE, VALUES).score(TABLE, VALUES) > 0.8

@@ -93,7 +93,7 @@ class BaseTabular(BaseEstimator):
         self
         """
         self._validate_params()
-        hidden = hidden_sizes(self.hidden)
+        sizes = self.n_members, hidden_sizes(self.hidden), self.epochs
         frame, name = _frame(X), type(self).__name__
         if y is None:
             raise ShapeError(f"{name} requires y to be passed, but the target y is None")
@@ -118,13 +118,13 @@ class BaseTabular(BaseEstimator):
         x = vocabulary.encode(frame)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         # what trains is loaded when it is first used
-        from fullyconnected.tabular.recipe import Recipe
+        from fullyconnected.tabular.recipe import PRESETS
         from fullyconnected.tabular.report import TabularReport, TrainedNetwork
         from fullyconnected.tabular.scores import scores_of
         from fullyconnected.tabular.tasks import NUMBERS
         from fullyconnected.tabular.training import train
 
-        recipe = Recipe(members=int(self.n_members), hidden=hidden, epochs=int(self.epochs))
+        recipe = PRESETS[self.preset].but(*sizes)
         trained = train(
             x[rows],
             t,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -74,9 +74,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     def __init__(
         self,
         *,
-        n_members: int = 8,
-        hidden: int | Sequence[int] = (128, 128, 128),
-        epochs: int = 64,
+        preset: Literal["fast", "default", "best"] = "default",
+        n_members: int | None = None,
+        hidden: int | Sequence[int] | None = None,
+        epochs: int | None = None,
         max_time: float | str | None = None,
         categorical_features: ArrayLike | str | None = "from_dtype",
         class_weight: ClassWeightLike = None,

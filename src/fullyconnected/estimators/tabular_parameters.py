@@ -14,19 +14,26 @@ from fullyconnected.estimators.parameters import Parameter
 __all__ = ["TABULAR_CLASSIFIER", "TABULAR_REGRESSOR", "hidden_sizes"]
 
 TABULAR_REGRESSOR = {
+    "preset": Parameter(
+        [StrOptions({"fast", "default", "best"})],
+        '{"fast", "default", "best"}',
+        'What ``n_members``, ``hidden`` and ``epochs`` are unless they are given, and the number of networks: "fast" '
+        'is one small network, and "best" takes several times as long as "default".',
+    ),
     "n_members": Parameter(
-        [Interval(Integral, 2, None, closed="left")],
-        "int",
-        "Members of each network. Each of them learns from all rows but a share, by which the others are judged.",
+        [Interval(Integral, 2, None, closed="left"), None],
+        "int or None",
+        "Members of each network. Each of them learns from all rows but a share, by which the others are judged. None "
+        "takes the preset's number, as for the next two.",
     ),
     "hidden": Parameter(
-        [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "int or sequence of int",
+        [Interval(Integral, 1, None, closed="left"), "array-like", None],
+        "int, sequence of int or None",
         "Units of each hidden layer of a member; an empty sequence is a linear model of the encoded columns.",
     ),
     "epochs": Parameter(
-        [Interval(Integral, 1, None, closed="left")],
-        "int",
+        [Interval(Integral, 1, None, closed="left"), None],
+        "int or None",
         "Number of times that the rows are learned from. Each member keeps the weights of its best epoch, which the "
         "other members' held-out rows tell.",
     ),
@@ -62,12 +69,14 @@ TABULAR_CLASSIFIER = TABULAR_REGRESSOR | {
 }
 
 
-def hidden_sizes(given: Any) -> tuple[int, ...]:
-    """Return the units of each hidden layer, or raise.
+def hidden_sizes(given: Any) -> tuple[int, ...] | None:
+    """Return the units of each hidden layer, or None if they are not given; or raise.
 
     >>> hidden_sizes(64), hidden_sizes([128, 64]), hidden_sizes(())
     ((64,), (128, 64), ())
     """
+    if given is None:
+        return None
     sizes = [given] if isinstance(given, Integral) else list(given)
     if not all(type(each) is not bool and isinstance(each, Integral) and int(each) >= 1 for each in sizes):
         raise ConfigError(f"hidden has the units of each hidden layer, whole numbers from 1 on; got {given!r:.80}")

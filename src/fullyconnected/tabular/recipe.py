@@ -4,7 +4,8 @@ The parts are those of RealMLP's simplified form: robust scales and a smooth cli
 a category, the neural tangent parametrization, a last layer that begins at zero, and a learning rate that rises and
 falls four times. Every network is an ensemble of packed members, which share constants of the columns and nothing that
 has seen a target. Two networks look at the same table: one at numbers as they are, the other also at the bins that they
-lie in, which is how trees look at them. Sizes were chosen by rows held out from training parts.
+lie in, which is how trees look at them. Sizes were chosen by rows held out from training parts; those of the presets
+are here, and nowhere else.
 
 Source: Holzmueller, Grinsztajn and Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees on tabular
 data", NeurIPS 2024.
@@ -13,7 +14,7 @@ data", NeurIPS 2024.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fullyconnected.factors import Factors
@@ -24,7 +25,7 @@ from fullyconnected.schedules import LogCosine
 from fullyconnected.tables.encoders import Feature
 from fullyconnected.tabular.tasks import LOSSES, NUMBERS
 
-__all__ = ["VIEWS", "Recipe"]
+__all__ = ["PRESETS", "VIEWS", "Recipe"]
 
 SMOOTH, BENDS = VIEWS = ("smooth", "bends")
 
@@ -67,6 +68,15 @@ class Recipe:
         member.append(Dense(width, n_out, parametrization="ntk", init="zeros"))
         return Network([first, Members(self.members, member, kind="packed")], dtype="float32", seed=seed)
 
+    def but(self, members: int | None, hidden: tuple[int, ...] | None, epochs: int | None) -> Recipe:
+        """Return the recipe with the values that are given."""
+        return replace(
+            self,
+            members=self.members if members is None else int(members),
+            hidden=self.hidden if hidden is None else hidden,
+            epochs=self.epochs if epochs is None else int(epochs),
+        )
+
     def settings(self, rows: int, task: str) -> dict[str, Any]:
         """Return what :func:`fullyconnected.fit` is called with for so many rows."""
         return {
@@ -77,6 +87,13 @@ class Recipe:
             "batch_size": self.batch_size or (64 if rows <= 1500 else 128 if rows <= 4000 else 256),
             "best_per_member": "others",
         }
+
+
+PRESETS = {
+    "fast": Recipe(members=4, hidden=(64, 64), epochs=24, views=(BENDS,)),
+    "default": Recipe(),
+    "best": Recipe(members=16, epochs=128),
+}
 
 
 def _parts(features: Sequence[Feature], view: str, bins: int) -> Iterator[tuple[list[int], Any]]:
