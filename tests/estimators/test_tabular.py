@@ -489,7 +489,7 @@ class TestTraining:
 
         monkeypatch.setattr(Run, "epoch", stopped)
         with pytest.warns(
-            UserWarning, match=r"interrupted by user: the estimator has 1 of \d networks, the last after"
+            UserWarning, match=r"interrupted by user: the estimator has the networks smooth, the last after"
         ):
             model = classifier().fit(TABLE, LABELS)
         assert model.n_iter_ == 5

@@ -48,6 +48,7 @@ FITTED = {
     "bools, without names": lambda: classifier(class_weight={True: 2.0, False: 1.0}).fit(ROWS, VALUES > 1),
     "labels": lambda: classifier().fit(TABLE, MANY),
     "numbers": lambda: regressor(max_time=5).fit(TABLE, 1e6 + VALUES),
+    "tail": lambda: regressor().fit(TABLE, np.exp(VALUES)),
     "several": lambda: regressor(hidden=8).fit(TABLE, np.column_stack([VALUES, -VALUES])),
 }
 
@@ -61,7 +62,7 @@ def test_an_estimator_comes_back_from_its_file(name: str, tmp_path: Path) -> Non
     assert repr(again) == repr(model)
     assert again.predict(rows).dtype == model.predict(rows).dtype
     np.testing.assert_array_equal(again.predict(rows), model.predict(rows))
-    if name not in ("numbers", "several"):
+    if name not in ("numbers", "tail", "several"):
         np.testing.assert_array_equal(again.predict_proba(rows), model.predict_proba(rows))
         np.testing.assert_array_equal(again.classes_, model.classes_)
     assert again.vocabulary_ == model.vocabulary_
@@ -168,6 +169,37 @@ def test_a_description_that_does_not_fit_is_refused(change: Any, saved: Any, tmp
 def test_a_description_of_a_regressor_that_does_not_fit_is_refused(change: Any, saved: Any, tmp_path: Path) -> None:
     with pytest.raises(fc.errors.FileFormatError):
         fc.load_estimator(altered(saved[1], change, tmp_path / "altered"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda e, log: e.update(logarithms=[]) or e.update(logarithms=[log]),
+        lambda e, log: e.update(logarithms="no"),
+        lambda e, log: log.update(scale=[0.0]),
+        lambda e, log: log.update(factor=[-1.0]),
+        lambda e, log: log.update(shift=[-1.0]),
+        lambda e, log: log.update(mean=["1"]),
+        lambda e, log: log.update(high=[1e3]),
+        lambda e, log: log.update(low=[9.0], high=[1.0]),
+        lambda e, log: log.update(skewed=[1, 1]),
+        lambda e, log: log.pop("factor"),
+    ],
+)
+def test_a_logarithm_that_does_not_fit_is_refused(change: Any, tmp_path: Path) -> None:
+    FITTED["tail"]().save(tmp_path / "tail")
+
+    def changed(described: Any) -> None:
+        of = described["ensemble"]
+        change(of, next(each for each in of["logarithms"] if each is not None))
+
+    with pytest.raises(fc.errors.FileFormatError):
+        fc.load_estimator(altered(tmp_path / "tail", changed, tmp_path / "altered"))
+
+
+def test_a_file_of_before_logarithms_is_read(saved: Any, tmp_path: Path) -> None:
+    path = altered(saved[1], lambda e: e["ensemble"].pop("logarithms"), tmp_path / "earlier")
+    np.testing.assert_array_equal(fc.load_estimator(path).predict(TABLE), fc.load_estimator(saved[1]).predict(TABLE))
 
 
 def test_parameters_of_a_further_network_are_checked(saved: Any, tmp_path: Path) -> None:

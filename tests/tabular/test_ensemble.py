@@ -150,3 +150,43 @@ def test_an_ensemble_is_the_mean_of_its_networks_by_their_shares(task, monkeypat
     assert ensemble.predict(x[:0]).shape == (0, n_out)
     with pytest.raises(fc.errors.DataError, match="inf"):
         ensemble.predict(np.full((1, 3), np.inf))
+
+
+def long_tailed(rows, seed=0, unit=1.0):
+    """Targets whose logarithm is linear in x, with noise: multiplication is what a network has to learn of them."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, 3))
+    return x, unit * np.exp(1.2 * x[:, :1] - 0.8 * x[:, 1:2] + 0.1 * rng.normal(size=(rows, 1)))
+
+
+def test_the_logarithm_of_a_long_tail_is_learned_where_it_pays():
+    x, t = long_tailed(600, unit=1e5)
+    done = train(x[:300], t[:300], numbers(3), NUMBERS, 1, QUICK, seed=0, **ONE)
+    plain = train(x[:300], t[:300], numbers(3), NUMBERS, 1, replace(QUICK, logarithm=False), seed=0, **ONE)
+    assert done.views == ("smooth", "smooth, log", "bends, log")
+    assert plain.views == ("smooth", "bends")
+    ours, theirs = (((each.ensemble.predict(x[300:]) - t[300:]) ** 2).mean() for each in (done, plain))
+    assert ours < 0.7 * theirs
+    total = done.ensemble.predict(x[300:]).sum() / t[300:].sum()
+    assert total == pytest.approx(1, abs=0.1)  # not too small, as the exponential of a mean is
+    far = done.ensemble.predict(np.array([[1e6, -1e6, 0.0], [-1e6, 1e6, 0.0]]))
+    assert (t[:300].min() <= far).all()
+    assert (far <= t[:300].max()).all()
+
+
+def test_the_logarithm_is_left_where_it_does_not_pay():
+    rng = np.random.default_rng(0)
+    x = rng.exponential(size=(400, 3))
+    t = 1 + x @ np.array([[1.0], [2.0], [0.0]]) + 0.1 * rng.random((400, 1))  # which linear networks learn as it is
+    done = train(x, t, numbers(3), NUMBERS, 1, replace(QUICK, hidden=(), epochs=40), seed=0, **ONE)
+    assert done.views == ("smooth", "smooth, log", "bends")
+    assert len(done.ensemble.networks) == len(done.ensemble.shares) == sum(share > 0 for share in done.shares)
+
+
+def test_of_several_outputs_those_with_a_long_tail_alone_are_logarithms():
+    x, t = long_tailed(300)
+    both = np.column_stack([t, -t, np.where(t > 1, t, 0)])  # a tail, one on the other side, and one with zeros
+    done = train(x, both, numbers(3), NUMBERS, 3, QUICK, seed=0, **ONE)
+    scale = next(each for each in done.ensemble.logarithms if each is not None)
+    assert scale.skewed.tolist() == [True, False, True]
+    assert (((done.predicted - both) ** 2).mean(axis=0) < 0.5 * both.var(axis=0)).all()

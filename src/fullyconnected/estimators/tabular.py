@@ -139,7 +139,7 @@ class BaseTabular(BaseEstimator):
             progress=bool(self.verbose),
             n_threads=self._n_threads(),
         )
-        ensemble, histories = trained.ensemble, trained.histories
+        ensemble = trained.ensemble
         predicted = np.empty((frame.rows, targets.n_out))
         predicted[rows] = trained.predicted
         if len(others := np.delete(np.arange(frame.rows), rows)):  # which no member has learned from
@@ -147,7 +147,7 @@ class BaseTabular(BaseEstimator):
         baseline, scores = scores_of(trained.predicted, t, weights[rows], targets.task)
         networks = tuple(
             TrainedNetwork(view, share, len(history.loss), tuple(history.best_epochs or ()))
-            for view, share, history in zip(recipe.views, ensemble.shares, histories, strict=False)
+            for view, share, history in zip(trained.views, trained.shares, trained.histories, strict=True)
         )
         temperature = None if targets.task == NUMBERS else ensemble.temperature
         self.__dict__.pop("feature_names_in_", None)
@@ -166,8 +166,8 @@ class BaseTabular(BaseEstimator):
             from fullyconnected.estimators.fitting import warn
 
             warn(
-                f"Training interrupted by user: the estimator has {len(networks)} of {len(recipe.views)} networks, the "
-                f"last after {networks[-1].epochs} of {recipe.epochs} epochs, each with its best weights."
+                f"Training interrupted by user: the estimator has the networks {', '.join(trained.views)}, the last "
+                f"after {networks[-1].epochs} of {recipe.epochs} epochs, each with its best weights."
             )
         return self
 

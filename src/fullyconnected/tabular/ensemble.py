@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.layers import Rescale
 from fullyconnected.network import Network
 from fullyconnected.program.data import as_source
 from fullyconnected.program.sources import ArraySource
 from fullyconnected.tabular.mixture import sharpened
 from fullyconnected.tabular.tasks import CLASSES, LABELS
+from fullyconnected.tabular.units import Logarithm, Unit
 
-__all__ = ["Ensemble", "Unit"]
+__all__ = ["Ensemble"]
 
 BLOCK = 1 << 20  # outputs of members that are held at a time
-
-
-class Unit(NamedTuple):
-    """The unit of targets that are numbers: networks learn ``(t - mean) / scale``, and predictions keep to the range.
-
-    All are arrays (outputs,) in float64, so that targets with a large mean keep their digits.
-    """
-
-    mean: Array
-    scale: Array
-    low: Array
-    high: Array
-
-    @classmethod
-    def of(cls, t: Array, w: Array) -> Unit:
-        """Return the unit of the targets of training rows (rows, outputs), by their weights."""
-        layer = Rescale.fit(t, w)
-        return cls(np.asarray(layer.mean), np.asarray(layer.scale), t.min(axis=0), t.max(axis=0))
 
 
 @dataclass(frozen=True)
@@ -57,6 +38,8 @@ class Ensemble:
         whose missing cells the networks know.
     unit : Unit or None
         For numbers, the unit of the targets.
+    logarithms : tuple of (Logarithm or None)
+        For each network, the logarithm that it learns in place of targets with a long tail; empty if none does.
     """
 
     task: str
@@ -65,6 +48,7 @@ class Ensemble:
     temperature: float
     fill: tuple[float, ...]
     unit: Unit | None = None
+    logarithms: tuple[Logarithm | None, ...] = ()
     _weights: Array = field(init=False, repr=False, compare=False)  # of the members of all networks
 
     def __post_init__(self) -> None:
@@ -90,6 +74,9 @@ class Ensemble:
         for start in range(0, len(x), rows):
             block = ArraySource(x[start : start + rows])
             outputs = [net._outputs(block, "auto", n_threads) for net in self.networks]  # (rows, members, n_out)
+            if self.logarithms and self.unit is not None:
+                for i, each in enumerate(self.logarithms):
+                    outputs[i] = outputs[i] if each is None else each.said(outputs[i], self.unit)
             z = np.concatenate(outputs, axis=1, dtype=np.float64)
             p = link.predictions(z.reshape(-1, n_out)).reshape(z.shape)
             np.einsum("rmo,m->ro", p, self._weights, out=mixed[start : start + rows])
@@ -102,7 +89,7 @@ class Ensemble:
     def finished(self, mixed: Array) -> Array:
         """Return mixed predictions of the networks at the temperature, or in their unit and range."""
         if self.unit is not None:
-            return np.clip(self.unit.mean + self.unit.scale * mixed, self.unit.low, self.unit.high)
+            return self.unit.values(mixed)
         return at_temperature(mixed, self.temperature, self.task)
 
 

@@ -46,6 +46,9 @@ class Recipe:
         The networks, by how they look at numbers: ``"smooth"`` or ``"bends"``.
     bins : int
         The number of bins of a column for ``"bends"``.
+    logarithm : bool
+        Whether the first network is trained a second time where numbers have a long tail, on their logarithm; the
+        others learn what served it better.
     batch_size : int or None
         Rows in a batch; None for 64 of a table of at most 1,500 rows, 128 of one of at most 4,000, else 256.
     """
@@ -55,6 +58,7 @@ class Recipe:
     epochs: int = 64
     views: tuple[str, ...] = VIEWS
     bins: int = 32
+    logarithm: bool = True
     batch_size: int | None = None
 
     def network(self, view: str, features: Sequence[Feature], n_out: int, task: str, seed: int) -> Network:

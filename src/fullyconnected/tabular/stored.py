@@ -20,13 +20,15 @@ from fullyconnected.program.plain import build_layers, describe_layers
 from fullyconnected.program.program import Program
 from fullyconnected.tables.described import taken
 from fullyconnected.tables.vocabulary import Vocabulary
-from fullyconnected.tabular.ensemble import Ensemble, Unit
+from fullyconnected.tabular.ensemble import Ensemble
 from fullyconnected.tabular.tasks import LABELS, LOSSES, NUMBERS, TASKS
+from fullyconnected.tabular.units import Logarithm, Unit
 
 __all__ = ["TABULAR", "model_of", "number", "read_ensemble"]
 
 TABULAR = "tabular"  # the name of the extras in which a file has an estimator for tables
 FORMAT = 1
+LARGEST = float(np.log(np.finfo(np.float64).max))  # logarithm of a target
 
 
 def model_of(ensemble: Ensemble, vocabulary: Vocabulary, described: dict[str, Any]) -> Model:
@@ -41,7 +43,8 @@ def model_of(ensemble: Ensemble, vocabulary: Vocabulary, described: dict[str, An
             "shares": list(ensemble.shares),
             "temperature": ensemble.temperature,
             "fill": [None if isnan(each) else each for each in ensemble.fill],
-            "unit": None if ensemble.unit is None else {k: v.tolist() for k, v in ensemble.unit._asdict().items()},
+            "unit": None if ensemble.unit is None else _listed(ensemble.unit),
+            "logarithms": [None if each is None else _listed(each) for each in ensemble.logarithms],
             "others": [describe_layers(net.layers) for net in others],
         },
     }
@@ -71,19 +74,42 @@ def read_ensemble(model: Model, described: Any) -> tuple[Ensemble, Vocabulary, L
         raise FileFormatError(f"an ensemble has the shares {shares} and the temperature {temperature}")
     if len(fill) != vocabulary.width:
         raise FileFormatError(f"{len(fill)} columns have a number for gaps, and the vocabulary {vocabulary.width}")
-    unit = None
+    unit: Unit | None = None
+    logarithms: tuple[Logarithm | None, ...] = ()
     if task == NUMBERS:
-        given = taken(of, "unit", dict)
-        unit = Unit(*(np.array(_numbers(given, name, outputs)) for name in Unit._fields))
-        if (unit.scale <= 0).any() or (unit.low > unit.high).any():
-            raise FileFormatError("the unit of the targets has a scale of 0, or a range that is empty")
+        unit = Unit(**_arrays(taken(of, "unit", dict), Unit._fields, outputs))
+        _require_usable(unit)
+        logarithms = _logarithms(of.get("logarithms", []), len(nets), outputs)  # which earlier files do not have
     gaps = tuple(nan if each is None else number(each) for each in fill)
     _require_readable(nets, vocabulary, gaps)
     labels = labels_of(described, nets[0])
     several = labels is not None and labels.kind == "multilabel-indicator"
     if (labels is None) != (task == NUMBERS) or several != (task == LABELS):
         raise FileFormatError(f"the labels do not fit the task {task!r}")
-    return Ensemble(task, tuple(nets), tuple(shares), temperature, gaps, unit), vocabulary, labels
+    return Ensemble(task, tuple(nets), tuple(shares), temperature, gaps, unit, logarithms), vocabulary, labels
+
+
+def _logarithms(described: Any, nets: int, outputs: int) -> tuple[Logarithm | None, ...]:
+    """Return the logarithm that each network learns, or None."""
+    if not isinstance(described, list) or len(described) not in (0, nets):
+        raise FileFormatError(f"a list of {nets} logarithms is wanted; found {described!r:.80}")
+    found: list[Logarithm | None] = []
+    for each in described:
+        if each is None:
+            found.append(None)
+            continue
+        arrays = _arrays(each, Logarithm._fields, outputs)
+        made = Logarithm(**{**arrays, "skewed": arrays["skewed"] != 0})
+        _require_usable(made)
+        if (made.factor <= 0).any() or (made.shift < 0).any() or (made.high > LARGEST).any():
+            raise FileFormatError("a logarithm has a factor of 0 or less, a negative shift, or too large a range")
+        found.append(made)
+    return tuple(found)
+
+
+def _require_usable(unit: Unit | Logarithm) -> None:
+    if (unit.scale <= 0).any() or (unit.low > unit.high).any():
+        raise FileFormatError("the unit of the targets has a scale of 0, or a range that is empty")
 
 
 def _require_readable(nets: list[Network], vocabulary: Vocabulary, fill: tuple[float, ...]) -> None:
@@ -122,6 +148,14 @@ def number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise FileFormatError(f"a finite number is wanted; found {value!r:.80}")
     return float(value)
+
+
+def _listed(arrays: Unit | Logarithm) -> dict[str, list[float]]:
+    return {name: [float(each) for each in array] for name, array in arrays._asdict().items()}
+
+
+def _arrays(described: Any, names: tuple[str, ...], count: int) -> dict[str, Array]:
+    return {name: np.array(_numbers(described, name, count)) for name in names}
 
 
 def _numbers(described: Any, name: str, count: int) -> list[float]:

@@ -6,18 +6,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.network import Network
 from fullyconnected.tables.encoders import Feature
-from fullyconnected.tabular.ensemble import Ensemble, Unit
+from fullyconnected.tabular.ensemble import Ensemble
 from fullyconnected.tabular.folds import held_out
 from fullyconnected.tabular.mixture import shares_of_numbers, shares_of_probabilities, temperature_of
 from fullyconnected.tabular.recipe import Recipe
 from fullyconnected.tabular.tasks import LABELS, NUMBERS
+from fullyconnected.tabular.units import Logarithm, Unit
 from fullyconnected.training.fit import fit
 from fullyconnected.training.history import History
 
@@ -36,14 +37,20 @@ class Trained:
     ensemble : Ensemble
     predicted : array (rows, outputs)
         What it predicts for its own training rows, each by those members alone that have not learned from the row.
+    views : tuple of str
+        The networks that were trained, by their views, with ", log" where they have learned logarithms.
+    shares : tuple of float
+        How much each of them counts. The ensemble has those alone that count.
     histories : tuple of History
-        The training of each network.
+        The training of each of them.
     interrupted : bool
         Whether Ctrl-C ended the training.
     """
 
     ensemble: Ensemble
     predicted: Array
+    views: tuple[str, ...]
+    shares: tuple[float, ...]
     histories: tuple[History, ...]
     interrupted: bool
 
@@ -99,8 +106,8 @@ def train(
     held = held_out(t, recipe.members, seed, groups)
     learned, judged = w[:, None] * ~held, w[:, None] * held
     unit = Unit.of(t, w) if task == NUMBERS else None
-    targets = t if unit is None else (t - unit.mean) / unit.scale
-    made = [recipe.network(view, features, n_out, task, seed + i) for i, view in enumerate(recipe.views)]
+    targets = t if unit is None else unit.standard(t)
+    logarithm = Logarithm.of(t, w) if task == NUMBERS and recipe.logarithm else None
     settings = {
         **recipe.settings(len(x), task),
         "seed": seed,
@@ -109,26 +116,62 @@ def train(
         "warn": False,
     }
     if max_time is not None:
+        made = [recipe.network(view, features, n_out, task, seed + i) for i, view in enumerate(recipe.views)]
+        made += made[:1] if logarithm is not None else []
         recipe = replace(recipe, epochs=_epochs_within(max_time, recipe.epochs, made, x, targets, learned, settings))
-    done: list[tuple[Network, History]] = []
-    for net in made:
-        history = fit(
-            net, x, targets, epochs=recipe.epochs, patience=recipe.epochs, sample_weight=learned,
-            validation=(x, targets, judged), **settings,
-        )  # fmt: skip
-        if history.best_epoch is not None:
-            done.append((net, history))
+    done: list[_Part] = []
+    for i, view in enumerate(recipe.views):
+        scales = [None] if logarithm is None else [None, logarithm] if i == 0 else [_best(done, targets, w).scale]
+        for scale in scales:
+            net, goal = recipe.network(view, features, n_out, task, seed + i), targets
+            if scale is not None and unit is not None:
+                goal = scale.standard(t, unit)
+            history = fit(
+                net, x, goal, epochs=recipe.epochs, patience=recipe.epochs, sample_weight=learned,
+                validation=(x, goal, judged), **settings,
+            )  # fmt: skip
+            if history.best_epoch is not None:
+                said = _of_held_out(net, x, held, n_threads)
+                if scale is not None and unit is not None:
+                    scale = scale.corrected(said, t, w)
+                    said = scale.said(said, unit)
+                done.append(_Part(view, net, history, said, scale))
+            if history.interrupted:
+                break
         if history.interrupted:
             break
     if not done:
         raise KeyboardInterrupt
-    parts = np.stack([_of_held_out(net, x, held, n_threads) for net, _ in done])
-    shares, temperature = _mixed(parts, targets, w, task)
+    shares, temperature = _mixed(np.stack([each.said for each in done]), targets, w, task)
+    used = [each for each, share in zip(done, shares, strict=True) if share > 0]
     fill = tuple(nan if each.levels or each.missing else float(np.median(x[:, i])) for i, each in enumerate(features))
-    ensemble = Ensemble(task, tuple(net for net, _ in done), shares, temperature, fill, unit)
-    predicted = ensemble.finished(np.einsum("j,jro->ro", ensemble.shares, parts))
-    histories = tuple(history for _, history in done)
-    return Trained(ensemble, predicted, histories, histories[-1].interrupted)
+    ensemble = Ensemble(
+        task,
+        tuple(each.net for each in used),
+        tuple(share for share in shares if share > 0),
+        temperature,
+        fill,
+        unit,
+        tuple(each.scale for each in used) if any(each.scale is not None for each in used) else (),
+    )
+    predicted = ensemble.finished(np.einsum("j,jro->ro", ensemble.shares, np.stack([each.said for each in used])))
+    views = tuple(each.view + (", log" if each.scale is not None else "") for each in done)
+    return Trained(ensemble, predicted, views, shares, tuple(each.history for each in done), history.interrupted)
+
+
+class _Part(NamedTuple):
+    """A network that is trained, and what it says of the rows held out, in the common unit."""
+
+    view: str
+    net: Network
+    history: History
+    said: Array
+    scale: Logarithm | None
+
+
+def _best(parts: Sequence[_Part], t: Array, w: Array) -> _Part:
+    """Return the network that has the least squared error for rows held out, the first of those that have."""
+    return min(parts, key=lambda each: float(np.average(((each.said - t) ** 2).mean(axis=1), weights=w)))
 
 
 def _epochs_within(
