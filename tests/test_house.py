@@ -137,7 +137,7 @@ INSIDE = {
     ],
     "diagnosis": ["findings", "chance", "of_data", "of_step", "of_history", "trial", "examine", "report", "diagnose"],
     "tables": [*VOCABULARY, "table", "model"],
-    "tabular": [*PREDICTING, "scores", "report", "folds", "recipe", "training"],
+    "tabular": [*PREDICTING, "scores", "report", "folds", "recipe", "training", "importances"],
     "explanation": [
         *("record", "recorder", "paths", "render.document", "render.plaintext", "render.markdown", "render.script"),
         *("render.as_json", "pictures.svg", "pictures.placement", "pictures.picture", "pictures.graph"),

@@ -404,7 +404,23 @@ class TestReport:
         x = np.random.default_rng(0).normal(size=(30, 90))
         text = str(regressor().fit(x, x[:, 0]).report_)
         assert "and 30 more, which report_.columns has" in text
-        assert len(text.splitlines()) < 90
+        assert len(re.findall(r"^x\d+ +number ", text, re.MULTILINE)) == 60
+
+    def test_it_names_the_columns_that_matter(self, model: Any, monkeypatch: Any) -> None:
+        matters = model.feature_importances_
+        assert matters.shape == (5,)
+        assert model.report_.importances == tuple(matters.tolist())
+        assert matters.argmax() == 0
+        assert matters[4] == 0  # the country, which is left out
+        text = str(model.report_)
+        assert re.search(r"most important +log-loss\n-+  -+\nsize +\+\d", text)
+        assert "the change of that score if the cells of the column are shuffled" in text
+        monkeypatch.setenv("COLUMNS", "40")
+        x = np.random.default_rng(0).normal(size=(200, 30))
+        wide = regressor(hidden=(), epochs=16).fit(x, x[:, :15].sum(axis=1))
+        shown = str(wide.report_).partition("most important")[2]
+        assert len(re.findall(r"^x\d+ +-\d", shown, re.MULTILINE)) == 10
+        assert max(map(len, shown.splitlines())) <= 40
 
     def test_scores_count_by_weight(self) -> None:
         y, w = np.array(LABELS), np.where(np.array(LABELS) == "high", 3.0, 1.0)

@@ -68,6 +68,7 @@ def test_an_estimator_comes_back_from_its_file(name: str, tmp_path: Path) -> Non
     assert again.vocabulary_ == model.vocabulary_
     assert str(again.report_) == str(model.report_)
     assert again.report_ == model.report_
+    np.testing.assert_array_equal(again.feature_importances_, model.feature_importances_)
     for attribute in ("n_iter_", "n_outputs_", "n_features_in_"):
         assert getattr(again, attribute) == getattr(model, attribute)
     assert hasattr(again, "feature_names_in_") == hasattr(model, "feature_names_in_")
@@ -102,6 +103,18 @@ def saved(tmp_path_factory: Any) -> tuple[Path, Path]:
     classifier(epochs=2).fit(TABLE, LABELS).save(folder / "classes")
     regressor(epochs=2).fit(TABLE, VALUES).save(folder / "numbers")
     return folder / "classes", folder / "numbers"
+
+
+def test_a_file_of_a_version_that_measured_less(saved: tuple[Path, Path], tmp_path: Path) -> None:
+    def forget(described: dict[str, Any]) -> None:
+        del described["report"]["importances"]
+
+    for path in saved:
+        model = fc.load_estimator(altered(path, forget, tmp_path / "earlier.safetensors"))
+        assert not hasattr(model, "feature_importances_")
+        assert "important" not in str(model.report_)
+        model.save(tmp_path / "again.safetensors")
+        assert fc.load_estimator(tmp_path / "again.safetensors").report_ == model.report_
 
 
 def altered(path: Path, change: Any, to: Path) -> Path:
@@ -148,6 +161,8 @@ def altered(path: Path, change: Any, to: Path) -> Path:
         lambda e: e["report"]["columns"][0].update(kind="colour"),
         lambda e: e["report"]["columns"][0].pop("levels"),
         lambda e: e["report"]["scores"][0].update(value=None),
+        lambda e: e["report"]["importances"].pop(),
+        lambda e: e["report"]["importances"].__setitem__(0, "much"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(change: Any, saved: Any, tmp_path: Path) -> None:

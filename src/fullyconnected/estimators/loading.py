@@ -118,6 +118,8 @@ def _tabular(model: Model, path: PathLike) -> TabularClassifier | TabularRegress
         estimator.__dict__.update(
             fitted, ensemble_=ensemble, vocabulary_=vocabulary, report_=files.read_report(described.get("report"))
         )
+        if (matters := estimator.report_.importances) is not None:
+            estimator.__dict__["feature_importances_"] = np.array(matters)
         if labels is not None:
             estimator.__dict__["classes_"] = labels.classes.copy()
         if vocabulary.named:

@@ -56,6 +56,7 @@ class BaseTabular(BaseEstimator):
     vocabulary_: Vocabulary
     report_: TabularReport
     oof_predictions_: Array
+    feature_importances_: Array
     n_features_in_: int
     n_outputs_: int
     n_iter_: int
@@ -118,6 +119,7 @@ class BaseTabular(BaseEstimator):
         x = vocabulary.encode(frame)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         # what trains is loaded when it is first used
+        from fullyconnected.tabular.importances import importances
         from fullyconnected.tabular.recipe import PRESETS
         from fullyconnected.tabular.report import TabularReport, TrainedNetwork
         from fullyconnected.tabular.scores import scores_of
@@ -144,6 +146,9 @@ class BaseTabular(BaseEstimator):
         predicted[rows] = trained.predicted
         if len(others := np.delete(np.arange(frame.rows), rows)):  # which no member has learned from
             predicted[others] = ensemble.predict(x[others], self._n_threads())
+        matters = importances(
+            trained, x[rows], t, weights[rows], vocabulary.features, frame.names, seed=seed, n_threads=self._n_threads()
+        )
         baseline, scores = scores_of(trained.predicted, t, weights[rows], targets.task)
         networks = tuple(
             TrainedNetwork(view, share, len(history.loss), tuple(history.best_epochs or ()))
@@ -155,7 +160,17 @@ class BaseTabular(BaseEstimator):
             targets.fitted,
             ensemble_=ensemble,
             vocabulary_=vocabulary,
-            report_=TabularReport(len(rows), decisions, networks, temperature, baseline, scores, trained.interrupted),
+            report_=TabularReport(
+                len(rows),
+                decisions,
+                networks,
+                temperature,
+                baseline,
+                scores,
+                trained.interrupted,
+                tuple(matters.tolist()),
+            ),
+            feature_importances_=matters,
             n_features_in_=len(frame.columns),
             n_outputs_=targets.n_out,
             n_iter_=max(each.epochs for each in networks),

@@ -38,6 +38,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         The labels, in the order of the columns of ``predict_proba``.
     oof_predictions_ : array (rows, classes)
         Probabilities for the training rows, out of fold: each by members that have not learned from the row.
+    feature_importances_ : array (columns,)
+        For each column of the table, by how much the log-loss of predictions for held-out rows grows when the cells
+        of the column are shuffled: about 0 if it says nothing, and 0 if it is left out. They do not sum to 1.
     report_ : object
         What was found in the table, what was trained, and the score of ``oof_predictions_``; prints as a text.
     ensemble_ : object

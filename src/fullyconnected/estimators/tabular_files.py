@@ -58,16 +58,23 @@ def read_report(described: Any) -> TabularReport:
         Score(taken(each, "name", str), number(each.get("value")), number(each.get("baseline")))
         for each in taken(described, "scores", list)
     ]
+    columns = tuple(_decision(each) for each in taken(described, "columns", list))
+    matters = described.get("importances")  # which files of earlier versions do not have
+    if matters is not None:
+        matters = tuple(number(each) for each in taken(described, "importances", list))
+        if len(matters) != len(columns):
+            raise FileFormatError(f"a report has {len(columns)} columns, and the importance of {len(matters)}")
     if not nets or not all(each.kept for each in nets):
         raise FileFormatError("a report names no network, or one without members")
     return TabularReport(
         taken(described, "rows", int),
-        tuple(_decision(each) for each in taken(described, "columns", list)),
+        columns,
         tuple(nets),
         None if temperature is None else number(temperature),
         taken(described, "baseline", str),
         tuple(scores),
         taken(described, "interrupted", bool),
+        matters,
     )
 
 
@@ -86,6 +93,7 @@ def _report_described(report: TabularReport) -> dict[str, Any]:
         "baseline": report.baseline,
         "scores": [each._asdict() for each in report.scores],
         "interrupted": report.interrupted,
+        "importances": None if report.importances is None else list(report.importances),
     }
 
 

@@ -35,6 +35,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     ----------
     oof_predictions_ : array (rows,) or (rows, outputs)
         Predictions for the training rows, out of fold: each by members that have not learned from the row.
+    feature_importances_ : array (columns,)
+        For each column of the table, how much R2 of predictions for held-out rows loses when the cells of the column
+        are shuffled: about 0 if it says nothing, and 0 if it is left out. They do not sum to 1.
     report_ : object
         What was found in the table, what was trained, and the score of ``oof_predictions_``; prints as a text.
     ensemble_ : object

@@ -82,6 +82,14 @@ class Ensemble:
             np.einsum("rmo,m->ro", p, self._weights, out=mixed[start : start + rows])
         return self.finished(mixed)
 
+    def said(self, i: int, z: Array) -> Array:
+        """Return what outputs (rows, outputs) of a network mean: probabilities, or numbers in the common unit."""
+        logarithm, loss = self.logarithms[i] if self.logarithms else None, self.networks[i].loss
+        if logarithm is not None and self.unit is not None:
+            return logarithm.said(z, self.unit)
+        assert loss is not None
+        return loss.link.predictions(z)
+
     def decided(self, p: Array) -> Array:
         """Return class numbers (rows,), or for several labels their indicators (rows, labels), from probabilities."""
         return (p > 0.5).astype(np.int64) if self.task == LABELS else p.argmax(axis=1)

@@ -15,6 +15,8 @@ __all__ = ["TabularReport", "TrainedNetwork"]
 
 MOST = 60  # columns of the table that are shown
 LONGEST = 20  # characters of a column's name that are shown
+IMPORTANT = 10  # columns that are shown as the most important ones
+LEAST_IMPORTANT = 0.0005  # below which it would be shown as 0.000
 PLURALS = {"category": "categories"}
 
 
@@ -47,6 +49,9 @@ class TabularReport:
         Those of predictions for rows by members that have not learned from them, and of the trivial prediction.
     interrupted : bool
         Whether Ctrl-C ended the training.
+    importances : tuple of float, or None
+        For each column, by how much the loss of predictions for held-out rows grows when its cells are shuffled; None
+        in files of versions that did not measure it.
     """
 
     rows: int
@@ -56,6 +61,7 @@ class TabularReport:
     baseline: str
     scores: tuple[Score, ...]
     interrupted: bool = False
+    importances: tuple[float, ...] | None = None
 
     def __str__(self) -> str:
         width = line_width()
@@ -76,6 +82,10 @@ class TabularReport:
         scores = [(each.name, f"{each.value:.4g}", f"{each.baseline:.4g}") for each in self.scores]
         head = ("held-out rows", "estimator", "baseline")
         lines += ["", *table(head, scores, width, right=(1, 2)), *wrapped(f"baseline: {self.baseline}", width)]
+        if most := list(self._most_important()):
+            changed = "R2" if self.temperature is None else "log-loss"
+            lines += ["", *table(("most important", changed), most, width, right=(1,))]
+            lines += wrapped("the change of that score if the cells of the column are shuffled", width)
         return "\n".join(line.rstrip() for line in lines)
 
     __repr__ = __str__
@@ -87,6 +97,13 @@ class TabularReport:
         left = len(self.columns) - len(used)
         told = in_words(_many(n, kind) for n, kind in kinds)
         return told + (f"; {_many(left, 'column')} {'is' if left == 1 else 'are'} left out" if left else "")
+
+    def _most_important(self) -> Iterator[tuple[str, str]]:
+        """Yield the columns whose shuffling costs something that can be told from nothing, and what it costs."""
+        pairs = sorted(zip(self.importances or (), self.columns, strict=False), key=lambda pair: -pair[0])
+        for grown, column in pairs[:IMPORTANT]:
+            if grown >= LEAST_IMPORTANT:
+                yield cut(printable(column.column), LONGEST), f"{'-' if self.temperature is None else '+'}{grown:.3f}"
 
     def _cells(self) -> Iterator[tuple[str, ...]]:
         for each in self.columns[:MOST]:

@@ -9,8 +9,9 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.tabular.tasks import CLASSES, LABELS
+from fullyconnected.tabular.units import Unit
 
-__all__ = ["Score", "scores_of"]
+__all__ = ["Score", "losses_of", "scores_of"]
 
 
 class Score(NamedTuple):
@@ -38,12 +39,12 @@ def scores_of(p: Array, t: Array, w: Array, task: str) -> tuple[str, tuple[Score
         share = np.bincount(t, w, minlength=p.shape[1]) / w.sum()
         right = (p.argmax(axis=1) == t), (share.argmax() == t)
         chance = np.broadcast_to(share, p.shape)
-        loss = [-np.log(_above_zero(each[np.arange(len(t)), t])) for each in (p, chance)]
+        loss = [losses_of(each, t, task) for each in (p, chance)]
         return "the most frequent class, and the shares of the classes", _averages(right, loss, w)
     if task == LABELS:
         chance = np.broadcast_to(np.average(t, axis=0, weights=w), p.shape)
         right = ((p > 0.5) == t).all(axis=1), ((chance > 0.5) == t).all(axis=1)
-        loss = [-np.log(_above_zero(np.where(t == 1, each, 1 - each))).mean(axis=1) for each in (p, chance)]
+        loss = [losses_of(each, t, task) for each in (p, chance)]
         return "the more frequent value of each label, and its share", _averages(right, loss, w)
     mean = np.average(t, axis=0, weights=w)
     size = np.abs(t).max(axis=0) + np.abs(p).max(axis=0)
@@ -53,6 +54,18 @@ def scores_of(p: Array, t: Array, w: Array, task: str) -> tuple[str, tuple[Score
     with np.errstate(divide="ignore", invalid="ignore"):
         r2 = float(np.where(mse[1] > 0, 1 - mse[0] / mse[1], np.where(mse[0] > 0, 0.0, 1.0)).mean())
     return "the mean of y", (Score("R2", r2, 0.0), Score("RMSE", *rmse))
+
+
+def losses_of(p: Array, t: Array, task: str, unit: Unit | None = None) -> Array:
+    """Return the loss of each row (rows,): the log-loss, or of numbers the squared error, both the mean of the outputs.
+
+    Errors of numbers are in a ``unit``: with the scale of the targets, they are shares of their variance.
+    """
+    if task == CLASSES:
+        return -np.log(_above_zero(p[np.arange(len(t)), t]))
+    if task == LABELS:
+        return -np.log(_above_zero(np.where(t == 1, p, 1 - p))).mean(axis=1)
+    return np.square((p - t) / (1.0 if unit is None else unit.scale)).mean(axis=1)
 
 
 def _averages(right: Sequence[Array], loss: Sequence[Array], w: Array) -> tuple[Score, ...]:

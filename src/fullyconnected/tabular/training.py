@@ -37,6 +37,8 @@ class Trained:
     ensemble : Ensemble
     predicted : array (rows, outputs)
         What it predicts for its own training rows, each by those members alone that have not learned from the row.
+    held : bool array (rows, members)
+        Whether a member of each network has not learned from the row.
     views : tuple of str
         The networks that were trained, by their views, with ", log" where they have learned logarithms.
     shares : tuple of float
@@ -49,6 +51,7 @@ class Trained:
 
     ensemble: Ensemble
     predicted: Array
+    held: Array
     views: tuple[str, ...]
     shares: tuple[float, ...]
     histories: tuple[History, ...]
@@ -156,7 +159,8 @@ def train(
     )
     predicted = ensemble.finished(np.einsum("j,jro->ro", ensemble.shares, np.stack([each.said for each in used])))
     views = tuple(each.view + (", log" if each.scale is not None else "") for each in done)
-    return Trained(ensemble, predicted, views, shares, tuple(each.history for each in done), history.interrupted)
+    histories = tuple(each.history for each in done)
+    return Trained(ensemble, predicted, held, views, shares, histories, history.interrupted)
 
 
 class _Part(NamedTuple):
