@@ -136,7 +136,11 @@ INSIDE = {
         *("tabular", "tabular_classifier", "tabular_regressor", "loading", "__init__"),
     ],
     "diagnosis": ["findings", "chance", "of_data", "of_step", "of_history", "trial", "examine", "report", "diagnose"],
-    "tables": [*VOCABULARY, "table", "model"],
+    "tables": [
+        *(*VOCABULARY, "table", "model"),
+        *("files.source", "files.encoding", "files.delimited", "files.records", "files.arrow", "files.sqlite"),
+        *("files.duck", "files.__init__"),
+    ],
     "tabular": [*PREDICTING, "scores", "report", "folds", "recipe", "training", "importances"],
     "explanation": [
         *("record", "recorder", "paths", "render.document", "render.plaintext", "render.markdown", "render.script"),

@@ -21,6 +21,7 @@ from fullyconnected.core.batches import TrainingRows
 from fullyconnected.engine.base import Data, Predictor, Program, Rows, Source, Task, Trainer, TrainingState
 from fullyconnected.factors import Factors
 from fullyconnected.schedules import Schedule
+from fullyconnected.tables.frame import Frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,8 +72,8 @@ class SparseLike(Protocol):
 RowsLike: TypeAlias = ArrayLike | SparseLike
 """Rows of inputs for training and prediction."""
 
-TableLike: TypeAlias = ArrayLike | Mapping[str, Any] | Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]]
-"""A table: a DataFrame, an Arrow table, an array, a dict of columns or of one row, or a list of rows."""
+TableLike: TypeAlias = ArrayLike | Mapping[str, Any] | Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]] | Frame
+"""A table: a DataFrame, an Arrow table, an array, a dict of columns or of one row, a list of rows, or one of a file."""
 
 ActivationLike: TypeAlias = ActivationFunction | str | tuple[Callable[[Array], ArrayLike], Callable[[Array], ArrayLike]]
 """An activation, its name, or a pair: the function and its derivative."""

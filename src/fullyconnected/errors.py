@@ -15,6 +15,7 @@ __all__ = [
     "DataError",
     "DivergenceError",
     "DownloadError",
+    "FileAccessError",
     "FileFormatError",
     "FullyConnectedError",
     "InputTypeError",
@@ -66,6 +67,10 @@ class InputTypeError(FullyConnectedError, TypeError):
 
 class MissingNameError(FullyConnectedError, AttributeError):
     """An attribute does not exist, such as another library's name for a method; the message says what to write."""
+
+
+class FileAccessError(FullyConnectedError, OSError):
+    """A file cannot be opened: it does not exist, is a folder, may not be read, or is locked by another program."""
 
 
 class FileFormatError(FullyConnectedError, ValueError):

@@ -13,7 +13,7 @@ import scipy.sparse
 from sklearn.datasets import load_iris
 
 from fullyconnected import errors
-from fullyconnected.tables.frame import frame_of
+from fullyconnected.tables.frame import frame_of, without_gaps
 
 NAN = float("nan")
 DATA = {"age": [31, None, 22], "city": ["Oslo", None, "Bergen"], "weight": [1.5, 2.5, None]}
@@ -260,9 +260,20 @@ def test_names_are_for_what_has_none():
 
 def test_text_from_a_file_is_missing_where_programs_write_so():
     texts = {"a": ["NA", " ? ", "n/a", "no", ""], "b": ["+", "-", "NA", "+", "-"]}
-    assert columns(frame_of(texts))["a"] == ["NA", " ? ", "n/a", "no", None]
-    read = frame_of(texts, from_file=True)
-    assert columns(read) == {"a": [None, None, None, "no", None], "b": ["+", "-", None, "+", "-"]}
+    frame = frame_of(texts)
+    assert columns(frame)["a"] == ["NA", " ? ", "n/a", "no", None]
+    a, b = (without_gaps(column).values.tolist() for column in frame.columns)
+    assert (a, b) == ([None, None, None, "no", None], ["+", "-", None, "+", "-"])
+
+
+def test_a_table_is_divided_by_the_names_of_its_columns():
+    frame = frame_of({"gr\u00f6\u00dfe": [1, 2], "b": ["x", "y"], "c": [3.0, None]})
+    assert frame.column("gro\u0308\u00dfe").values.tolist() == [1, 2]
+    assert frame.without("b", "c").names == ("gr\u00f6\u00dfe",)
+    assert frame.without("c").rows == 2
+    assert frame_of(frame) is frame
+    with pytest.raises(errors.UnknownNameError, match="did you mean 'b'"):
+        frame.without("B")
 
 
 def run(code):

@@ -80,7 +80,7 @@ class BaseTabular(BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame, Arrow table, dict, list of rows or array
+        X : DataFrame, Arrow table, dict, list of rows, array, or what ``read_frame`` gives
             Numbers, text, booleans, dates and missing cells, as they are.
         y : array (rows,) or (rows, outputs)
             Labels, or numbers; a column each for several labels (0 or 1) or outputs. None may be missing.
@@ -207,7 +207,7 @@ class BaseTabular(BaseEstimator):
         """Return what the ensemble predicts for the rows of a table, (rows, outputs)."""
         check_is_fitted(self)
         frame = _frame(X)
-        self._require_columns(frame, is_dataframe(X) and not isinstance(X, np.ndarray))
+        self._require_columns(frame, is_dataframe(X) and not isinstance(X, np.ndarray | Frame))
         return self.ensemble_.predict(self.vocabulary_.encode(frame), self._n_threads(), checked=True)
 
     def _require_columns(self, frame: Frame, ordered: bool) -> None:

@@ -47,7 +47,8 @@ class Column:
         with NaT.
     origin : str
         What it came as: ``"boolean"``, ``"integer"``, ``"number"``, ``"duration"`` (numbers of seconds), ``"text"``,
-        ``"date"``, ``"category"`` (a categorical dtype, of text or numbers), or ``"nothing"``, if all is missing.
+        ``"written"`` (text of a file in which everything is text), ``"date"``, ``"category"`` (a categorical dtype, of
+        text or numbers), or ``"nothing"``, if all is missing.
     note : str
         What was lost on the way, in words; or empty.
     """

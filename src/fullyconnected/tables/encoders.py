@@ -11,7 +11,7 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.errors import DataError
-from fullyconnected.tables.cells import as_feature, as_number, hint, is_missing, shortened
+from fullyconnected.tables.cells import as_feature, as_number, hint, is_missing, plain_numbers, shortened
 from fullyconnected.tables.column import Column, as_datetime, column_of, meaning, place, require_finite, text_of
 from fullyconnected.tables.dates import CYCLES, numbers_of
 from fullyconnected.tables.levels import key_of_level
@@ -109,8 +109,15 @@ class NumberEncoder(Encoder):
         if column.holds == "numbers":
             require_finite(column)
             x[:, 0] = column.values
+        elif (numbers := self._plain(column)) is not None:
+            x[:, 0] = numbers
         else:
             self.by_cells(column, x)
+
+    def _plain(self, column: Column) -> Array | None:
+        """Return a column of text at once if all of it are numbers that need no reading, otherwise None."""
+        same = self.reading is None or (self.reading.of, self.reading.decimal) in (("numbers", "."), ("truth", "."))
+        return plain_numbers(column.values.tolist()) if same and column.holds == "text" else None
 
     def cells(self, value: Any, row: int | None = None) -> tuple[float, ...]:
         found = meaning(value)

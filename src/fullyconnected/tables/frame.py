@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.errors import DataError, InputTypeError, ShapeError
+from fullyconnected.errors import DataError, InputTypeError, ShapeError, nearest
 from fullyconnected.tables.cells import is_missing
 from fullyconnected.tables.column import Column, column_of, meaning_of
 from fullyconnected.tables.dataframes import columns_of_dataframe, is_dataframe, labels_of_dataframe
 from fullyconnected.tables.rows import key_of
 
-__all__ = ["Frame", "frame_of", "is_cell"]
+__all__ = ["Frame", "frame_of", "is_cell", "without_gaps"]
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,28 @@ class Frame:
         """The names of the columns."""
         return tuple(column.name for column in self.columns)
 
-    def at(self, rows: Array) -> Frame:
+    def at(self, rows: Array) -> Self:
         """Return some rows, by their numbers or by a mask."""
         columns = tuple(replace(column, values=column.values[rows]) for column in self.columns)
-        return Frame(columns, len(columns[0].values), self.named)
+        return replace(self, columns=columns, rows=len(columns[0].values))
+
+    def column(self, name: str) -> Column:
+        """Return the column of a name, in whatever form of Unicode, or raise with the nearest one."""
+        return self.columns[self._place(name)]
+
+    def without(self, *names: str) -> Self:
+        """Return the table without some columns."""
+        places = {self._place(name) for name in names}
+        return replace(self, columns=tuple(each for i, each in enumerate(self.columns) if i not in places))
+
+    def _place(self, name: str) -> int:
+        for i, each in enumerate(self.names):
+            if key_of(each) == key_of(name):
+                return i
+        raise nearest("column", name, self.names)
 
 
-def frame_of(X: Any, names: Sequence[str] | None = None, *, from_file: bool = False) -> Frame:
+def frame_of(X: Any, names: Sequence[str] | None = None) -> Frame:
     """Return a table as columns of numbers, text and dates.
 
     In text, an empty cell is missing. None, NaN, NaT and pandas's NA are missing everywhere. Infinite numbers are kept:
@@ -63,8 +78,6 @@ def frame_of(X: Any, names: Sequence[str] | None = None, *, from_file: bool = Fa
         returned as it is.
     names : sequence of str, optional
         The names of the columns of an array or of a list of lists, which has none.
-    from_file : bool
-        Whether text was read from a file, where NA, ? and the like stand for a missing value.
 
     Raises
     ------
@@ -99,8 +112,6 @@ def frame_of(X: Any, names: Sequence[str] | None = None, *, from_file: bool = Fa
                 f"the columns differ in length: {labels[0]!r:.80} has {rows} rows, and {column.name!r:.80} has "
                 f"{len(column.values)}"
             )
-    if from_file:
-        columns = [_without_gaps(column) if column.holds == "text" else column for column in columns]
     return Frame(tuple(columns), rows, named)
 
 
@@ -235,8 +246,8 @@ def _of_rows(rows: list[Any]) -> list[Any]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _without_gaps(column: Column) -> Column:
-    """Return a column of text from a file, with None for what stands for a missing value there."""
+def without_gaps(column: Column) -> Column:
+    """Return a column of text with None for NA, ? and the like, which stand for a missing value in a file of text."""
     found = {value for value in set(column.values.tolist()) - {None} if is_missing(value.strip())}
     if "+" in column.values:  # then - is a level as well
         found.discard("-")

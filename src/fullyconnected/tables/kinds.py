@@ -170,9 +170,9 @@ def _numbers(column: Column, present: Array, levels: int, missing: float, readin
 
 
 def _text(column: Column, levels: dict[str, int], missing: float, said: str | None) -> Decision:
-    reading, note = (None, "") if said is not None else reading_of(levels)
+    reading, note = (None, "") if said is not None else reading_of(levels, written=column.origin == "written")
     if reading is not None:
-        values = {text: value for text in levels if (value := reading.value(text)) is not None}
+        values = reading.values(levels)
         different = len(set(values.values()))
         missing = 1 - sum(levels[text] for text in values) / len(column.values)
         if different == 1 and not missing:
