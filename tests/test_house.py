@@ -133,7 +133,7 @@ INSIDE = {
             "fitting",
         ),
         *("base", "classifier", "regressor", "tabular_parameters", "targets", "tabular_files"),
-        *("tabular", "tabular_classifier", "tabular_regressor", "loading", "__init__"),
+        *("tabular_splits", "tabular", "tabular_classifier", "tabular_regressor", "loading", "__init__"),
     ],
     "diagnosis": ["findings", "chance", "of_data", "of_step", "of_history", "trial", "examine", "report", "diagnose"],
     "tables": [

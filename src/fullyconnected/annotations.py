@@ -8,7 +8,7 @@ module at run time, because it takes ``numpy.typing``.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsFloat, TypeAlias, TypedDict
 
 import numpy as np
@@ -33,6 +33,7 @@ __all__ = [
     "AxesLike",
     "Buffer",
     "BufferSpecs",
+    "CVLike",
     "Cache",
     "ClassWeightLike",
     "DType",
@@ -50,6 +51,7 @@ __all__ = [
     "SeedLike",
     "Shape",
     "SizesLike",
+    "Splitter",
     "SparseLike",
     "TableLike",
     "TrainingRows",
@@ -95,6 +97,18 @@ SeedLike: TypeAlias = int | np.integer | np.random.Generator | None
 
 DType: TypeAlias = np.dtype[np.float32] | np.dtype[np.float64]
 """The dtype of a network."""
+
+
+class Splitter(Protocol):
+    """What deals rows into training and test rows, as scikit-learn's KFold does."""
+
+    def split(self, X: Any, y: Any = None, groups: Any = None, /) -> Iterator[Any]:
+        """Yield pairs of indices of rows, those that are learned from and those that are held out."""
+        ...
+
+
+CVLike: TypeAlias = int | Splitter | Iterable[tuple[ArrayLike, ArrayLike]] | None
+"""A number of parts, a splitter, or pairs of indices of rows."""
 
 DTypeLike: TypeAlias = str | type[np.floating] | np.dtype[np.floating]
 """float32 or float64, as a NumPy dtype or type, or by name."""

@@ -67,10 +67,13 @@ def parameters_of(estimator: Any) -> dict[str, Any]:
     """Return the parameters that a file can hold, and None instead of a function of the caller's, with a warning.
 
     A checkpoint is of the fit that has ended: the estimator from the file would go on with, and write to, its path.
+    Indices of rows in ``cv`` are of its table.
     """
     parameters = {}
     for name, value in estimator.get_params(deep=False).items():
         try:
+            if name == "cv" and not isinstance(value, Integral | None):
+                raise TypeError("it is of the training rows")
             parameters[name] = None if name == "checkpoint" else plain_value(value)
         except (TypeError, ConfigError):
             warnings.warn(

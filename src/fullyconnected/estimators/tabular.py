@@ -118,15 +118,21 @@ class BaseTabular(BaseEstimator):
         vocabulary = Vocabulary.of(learned_from, decisions)
         x = vocabulary.encode(frame)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        kept_groups = None if group is None else group[kept]
+        counts = np.isin(np.arange(frame.rows), rows)
         # what trains is loaded when it is first used
+        from fullyconnected.estimators.tabular_splits import hold_out_of
         from fullyconnected.tabular.importances import importances
         from fullyconnected.tabular.recipe import PRESETS
         from fullyconnected.tabular.report import TabularReport, TrainedNetwork
         from fullyconnected.tabular.scores import scores_of
-        from fullyconnected.tabular.tasks import NUMBERS
+        from fullyconnected.tabular.tasks import CLASSES, NUMBERS
         from fullyconnected.tabular.training import train
 
         recipe = PRESETS[self.preset].but(*sizes)
+        hold_out = hold_out_of(
+            self.cv, self.validation_fraction, X, given[kept], kept_groups, counts, classes=targets.task == CLASSES
+        )
         trained = train(
             x[rows],
             t,
@@ -135,7 +141,8 @@ class BaseTabular(BaseEstimator):
             targets.n_out,
             recipe,
             sample_weight=learned,
-            groups=None if group is None else group[kept],
+            groups=kept_groups,
+            hold_out=hold_out,
             seed=seed,
             max_time=None if self.max_time is None else duration("max_time", self.max_time),
             progress=bool(self.verbose),
@@ -149,7 +156,8 @@ class BaseTabular(BaseEstimator):
         matters = importances(
             trained, x[rows], t, weights[rows], vocabulary.features, frame.names, seed=seed, n_threads=self._n_threads()
         )
-        baseline, scores = scores_of(trained.predicted, t, weights[rows], targets.task)
+        out = trained.held_out
+        baseline, scores = scores_of(trained.predicted[out], t[out], weights[rows][out], targets.task)
         networks = tuple(
             TrainedNetwork(view, share, len(history.loss), tuple(history.best_epochs or ()))
             for view, share, history in zip(trained.views, trained.shares, trained.histories, strict=True)

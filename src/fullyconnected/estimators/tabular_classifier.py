@@ -18,7 +18,7 @@ from fullyconnected.estimators.targets import classes_of
 from fullyconnected.tabular.tasks import CLASSES, LABELS
 
 if TYPE_CHECKING:
-    from fullyconnected.annotations import ArrayLike, ClassWeightLike, TableLike
+    from fullyconnected.annotations import ArrayLike, ClassWeightLike, CVLike, TableLike
 
 __all__ = ["TabularClassifier"]
 
@@ -82,6 +82,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         hidden: int | Sequence[int] | None = None,
         epochs: int | None = None,
         max_time: float | str | None = None,
+        cv: CVLike = None,
+        validation_fraction: float | None = None,
         categorical_features: ArrayLike | str | None = "from_dtype",
         class_weight: ClassWeightLike = None,
         random_state: int | np.random.RandomState | None = None,

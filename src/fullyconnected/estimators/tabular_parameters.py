@@ -42,6 +42,19 @@ TABULAR_REGRESSOR = {
         "float, str or None",
         'Seconds, or "30s", "5m" or "1h": lowers ``epochs`` to what fits, about.',
     ),
+    "cv": Parameter(
+        ["cv_object"],
+        "int, splitter, iterable or None",
+        "How rows are held out from the members. None: in a part for each member. An int: in so many parts, of which "
+        "each member has one. A splitter of scikit-learn, which gets the groups, or (train, test) indices of rows: "
+        "member i learns from the training rows of split i and is judged by its test rows, and members beyond the last "
+        "split begin with the first again.",
+    ),
+    "validation_fraction": Parameter(
+        [Interval(Real, 0, 1, closed="neither"), None],
+        "float or None",
+        "Instead of ``cv``: the share of the rows that is held out from all members.",
+    ),
     "categorical_features": Parameter(
         ["array-like", StrOptions({"from_dtype"}), None],
         'array-like of bool, int or str, "from_dtype" or None',

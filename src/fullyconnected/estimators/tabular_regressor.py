@@ -17,7 +17,7 @@ from fullyconnected.estimators.targets import numbers_of
 from fullyconnected.tabular.tasks import NUMBERS
 
 if TYPE_CHECKING:
-    from fullyconnected.annotations import ArrayLike, TableLike
+    from fullyconnected.annotations import ArrayLike, CVLike, TableLike
 
 __all__ = ["TabularRegressor"]
 
@@ -78,6 +78,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         hidden: int | Sequence[int] | None = None,
         epochs: int | None = None,
         max_time: float | str | None = None,
+        cv: CVLike = None,
+        validation_fraction: float | None = None,
         categorical_features: ArrayLike | str | None = "from_dtype",
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,

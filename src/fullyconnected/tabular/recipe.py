@@ -89,12 +89,11 @@ class Recipe:
             "schedule": LogCosine(4),
             "factors": Factors(lr={"bias": 0.1}),
             "batch_size": self.batch_size or (64 if rows <= 1500 else 128 if rows <= 4000 else 256),
-            "best_per_member": "others",
         }
 
 
 PRESETS = {
-    "fast": Recipe(members=4, hidden=(64, 64), epochs=24, views=(BENDS,)),
+    "fast": Recipe(members=4, hidden=(64, 64), epochs=24, views=(BENDS,), logarithm=False),
     "default": Recipe(),
     "best": Recipe(members=16, epochs=128),
 }

@@ -14,7 +14,7 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.network import Network
 from fullyconnected.tables.encoders import Feature
 from fullyconnected.tabular.ensemble import Ensemble
-from fullyconnected.tabular.folds import held_out
+from fullyconnected.tabular.folds import HoldOut
 from fullyconnected.tabular.mixture import shares_of_numbers, shares_of_probabilities, temperature_of
 from fullyconnected.tabular.recipe import Recipe
 from fullyconnected.tabular.tasks import LABELS, NUMBERS
@@ -36,9 +36,10 @@ class Trained:
     ----------
     ensemble : Ensemble
     predicted : array (rows, outputs)
-        What it predicts for its own training rows, each by those members alone that have not learned from the row.
+        What it predicts for its own training rows, each by those members alone from which the row is held out; NaN for
+        rows that are held out from none.
     held : bool array (rows, members)
-        Whether a member of each network has not learned from the row.
+        Whether a row is held out from a member of each network, which has not learned from it.
     views : tuple of str
         The networks that were trained, by their views, with ", log" where they have learned logarithms.
     shares : tuple of float
@@ -57,6 +58,11 @@ class Trained:
     histories: tuple[History, ...]
     interrupted: bool
 
+    @property
+    def held_out(self) -> Array:
+        """Whether a row is held out from any member: bool (rows,)."""
+        return np.asarray(self.held.any(axis=1))
+
 
 def train(
     x: Array,
@@ -68,6 +74,7 @@ def train(
     *,
     sample_weight: Array | None = None,
     groups: Array | None = None,
+    hold_out: HoldOut = HoldOut(),  # noqa: B008
     seed: int = 0,
     max_time: float | None = None,
     progress: ProgressLike = False,
@@ -91,6 +98,8 @@ def train(
         Weights of the rows, above 0.
     groups : array (rows,), optional
         Rows of a group are held out together.
+    hold_out : HoldOut
+        How rows are held out: one part for each member, unless it says otherwise.
     seed : int
         Seed of the folds, the initial weights and the order of the rows.
     max_time : float, optional
@@ -106,13 +115,15 @@ def train(
         If Ctrl-C comes before a network has had an epoch.
     """
     w = np.ones(len(x)) if sample_weight is None else np.asarray(sample_weight, np.float64)
-    held = held_out(t, recipe.members, seed, groups)
-    learned, judged = w[:, None] * ~held, w[:, None] * held
-    unit = Unit.of(t, w) if task == NUMBERS else None
+    split = hold_out.split(t, recipe.members, seed, groups)
+    learned, judged = w[:, None] * split.learned, w[:, None] * split.held
+    known, out = split.learned.any(axis=1), split.judged
+    unit = Unit.of(t[known], w[known]) if task == NUMBERS else None
     targets = t if unit is None else unit.standard(t)
     logarithm = Logarithm.of(t, w) if task == NUMBERS and recipe.logarithm else None
     settings = {
         **recipe.settings(len(x), task),
+        "best_per_member": True if split.is_one_part else "others",
         "seed": seed,
         "progress": progress,
         "n_threads": n_threads,
@@ -124,7 +135,9 @@ def train(
         recipe = replace(recipe, epochs=_epochs_within(max_time, recipe.epochs, made, x, targets, learned, settings))
     done: list[_Part] = []
     for i, view in enumerate(recipe.views):
-        scales = [None] if logarithm is None else [None, logarithm] if i == 0 else [_best(done, targets, w).scale]
+        scales = (
+            [None] if logarithm is None else [None, logarithm] if i == 0 else [_best(done, targets[out], w[out]).scale]
+        )
         for scale in scales:
             net, goal = recipe.network(view, features, n_out, task, seed + i), targets
             if scale is not None and unit is not None:
@@ -134,9 +147,9 @@ def train(
                 validation=(x, goal, judged), **settings,
             )  # fmt: skip
             if history.best_epoch is not None:
-                said = _of_held_out(net, x, held, n_threads)
+                said = _of_held_out(net, x[out], split.held[out], n_threads)
                 if scale is not None and unit is not None:
-                    scale = scale.corrected(said, t, w)
+                    scale = scale.corrected(said, t[out], w[out])
                     said = scale.said(said, unit)
                 done.append(_Part(view, net, history, said, scale))
             if history.interrupted:
@@ -145,9 +158,11 @@ def train(
             break
     if not done:
         raise KeyboardInterrupt
-    shares, temperature = _mixed(np.stack([each.said for each in done]), targets, w, task)
+    shares, temperature = _mixed(np.stack([each.said for each in done]), targets[out], w[out], task)
     used = [each for each, share in zip(done, shares, strict=True) if share > 0]
-    fill = tuple(nan if each.levels or each.missing else float(np.median(x[:, i])) for i, each in enumerate(features))
+    fill = tuple(
+        nan if each.levels or each.missing else float(np.median(x[known, i])) for i, each in enumerate(features)
+    )
     ensemble = Ensemble(
         task,
         tuple(each.net for each in used),
@@ -157,10 +172,11 @@ def train(
         unit,
         tuple(each.scale for each in used) if any(each.scale is not None for each in used) else (),
     )
-    predicted = ensemble.finished(np.einsum("j,jro->ro", ensemble.shares, np.stack([each.said for each in used])))
+    predicted = np.full((len(x), n_out), nan)
+    predicted[out] = ensemble.finished(np.einsum("j,jro->ro", ensemble.shares, np.stack([each.said for each in used])))
     views = tuple(each.view + (", log" if each.scale is not None else "") for each in done)
     histories = tuple(each.history for each in done)
-    return Trained(ensemble, predicted, held, views, shares, histories, history.interrupted)
+    return Trained(ensemble, predicted, split.held, views, shares, histories, history.interrupted)
 
 
 class _Part(NamedTuple):
@@ -193,7 +209,7 @@ def _epochs_within(
 
 
 def _of_held_out(net: Network, x: Array, held: Array, n_threads: int | None) -> Array:
-    """Return the mean prediction for each row (rows, outputs) of the members that have not learned from it."""
+    """Return the mean prediction for each row (rows, outputs) of the members from which it is held out."""
     z = net.predict(x, members=True, n_threads=n_threads).astype(np.float64)
     assert net.loss is not None
     total = np.zeros((len(z), z.shape[2]))
