@@ -132,7 +132,7 @@ INSIDE = {
             "files",
             "fitting",
         ),
-        *("base", "classifier", "regressor", "tabular_parameters", "targets", "tabular_files"),
+        *("base", "classifier", "regressor", "tabular_parameters", "targets", "tabular_linear", "tabular_files"),
         *("tabular_splits", "tabular", "tabular_classifier", "tabular_regressor", "loading", "__init__"),
     ],
     "diagnosis": ["findings", "chance", "of_data", "of_step", "of_history", "trial", "examine", "report", "diagnose"],

@@ -107,12 +107,16 @@ def saved(tmp_path_factory: Any) -> tuple[Path, Path]:
 
 def test_a_file_of_a_version_that_measured_less(saved: tuple[Path, Path], tmp_path: Path) -> None:
     def forget(described: dict[str, Any]) -> None:
-        del described["report"]["importances"]
+        for name in ("importances", "linear"):
+            del described["report"][name]
+        for score in described["report"]["scores"]:
+            del score["linear"]
 
     for path in saved:
         model = fc.load_estimator(altered(path, forget, tmp_path / "earlier.safetensors"))
         assert not hasattr(model, "feature_importances_")
         assert "important" not in str(model.report_)
+        assert "linear" not in str(model.report_)
         model.save(tmp_path / "again.safetensors")
         assert fc.load_estimator(tmp_path / "again.safetensors").report_ == model.report_
 
@@ -161,6 +165,8 @@ def altered(path: Path, change: Any, to: Path) -> Path:
         lambda e: e["report"]["columns"][0].update(kind="colour"),
         lambda e: e["report"]["columns"][0].pop("levels"),
         lambda e: e["report"]["scores"][0].update(value=None),
+        lambda e: e["report"]["scores"][0].update(linear="good"),
+        lambda e: e["report"].update(linear=None),
         lambda e: e["report"]["importances"].pop(),
         lambda e: e["report"]["importances"].__setitem__(0, "much"),
     ],

@@ -102,8 +102,8 @@ def test_few_rows_are_shuffled_of_a_large_table(monkeypatch):
 
 def test_a_row_held_out_from_no_member_or_from_several():
     done, _ = found(VALUES[:, None], NUMBERS, 1)
-    done.held[:100] = False
-    done.held[100:200, :2] = True
+    done.split.held[:100] = False
+    done.split.held[100:200, :2] = True
     by = importances(done, X, VALUES[:, None], np.ones(ROWS), VOCABULARY.features, FRAME.names, n_threads=1)
     assert np.isfinite(by).all()
     assert by[NAMED["size"]] > 0.1

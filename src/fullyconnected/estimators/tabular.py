@@ -121,9 +121,10 @@ class BaseTabular(BaseEstimator):
         kept_groups = None if group is None else group[kept]
         counts = np.isin(np.arange(frame.rows), rows)
         # what trains is loaded when it is first used
+        from fullyconnected.estimators.tabular_linear import linear_predictions
         from fullyconnected.estimators.tabular_splits import hold_out_of
         from fullyconnected.tabular.importances import importances
-        from fullyconnected.tabular.recipe import PRESETS
+        from fullyconnected.tabular.recipe import PRESETS, SMOOTH
         from fullyconnected.tabular.report import TabularReport, TrainedNetwork
         from fullyconnected.tabular.scores import scores_of
         from fullyconnected.tabular.tasks import CLASSES, NUMBERS
@@ -156,8 +157,25 @@ class BaseTabular(BaseEstimator):
         matters = importances(
             trained, x[rows], t, weights[rows], vocabulary.features, frame.names, seed=seed, n_threads=self._n_threads()
         )
-        out = trained.held_out
-        baseline, scores = scores_of(trained.predicted[out], t[out], weights[rows][out], targets.task)
+        linear, model = linear_predictions(
+            recipe.columns(SMOOTH, vocabulary.features),
+            x[rows],
+            t,
+            learned,
+            trained.split,
+            targets.task,
+            targets.n_out,
+            seed=seed,
+            n_threads=self._n_threads(),
+        )
+        out = trained.split.judged
+        baseline, scores = scores_of(
+            trained.predicted[out],
+            t[out],
+            weights[rows][out],
+            targets.task,
+            None if linear is None else linear[out],
+        )
         networks = tuple(
             TrainedNetwork(view, share, len(history.loss), tuple(history.best_epochs or ()))
             for view, share, history in zip(trained.views, trained.shares, trained.histories, strict=True)
@@ -177,6 +195,7 @@ class BaseTabular(BaseEstimator):
                 scores,
                 trained.interrupted,
                 tuple(matters.tolist()),
+                model,
             ),
             feature_importances_=matters,
             n_features_in_=len(frame.columns),

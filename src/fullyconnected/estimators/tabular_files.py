@@ -55,7 +55,12 @@ def read_report(described: Any) -> TabularReport:
         for each in taken(described, "networks", list)
     ]
     scores = [
-        Score(taken(each, "name", str), number(each.get("value")), number(each.get("baseline")))
+        Score(
+            taken(each, "name", str),
+            number(each.get("value")),
+            number(each.get("baseline")),
+            None if each.get("linear") is None else number(each["linear"]),
+        )
         for each in taken(described, "scores", list)
     ]
     columns = tuple(_decision(each) for each in taken(described, "columns", list))
@@ -75,6 +80,7 @@ def read_report(described: Any) -> TabularReport:
         tuple(scores),
         taken(described, "interrupted", bool),
         matters,
+        taken(described, "linear", str) if "linear" in described else "",
     )
 
 
@@ -93,6 +99,7 @@ def _report_described(report: TabularReport) -> dict[str, Any]:
         "baseline": report.baseline,
         "scores": [each._asdict() for each in report.scores],
         "interrupted": report.interrupted,
+        "linear": report.linear,
         "importances": None if report.importances is None else list(report.importances),
     }
 

@@ -66,10 +66,12 @@ def importances(
     places: dict[str, list[int]] = {}
     for i, feature in enumerate(features):
         places.setdefault(feature.source, []).append(i)
-    rows = np.flatnonzero(trained.held.any(axis=1))
+    held = trained.split.held
+    rows = np.flatnonzero(trained.split.judged)
     # a step of training is a pass forward and about two back, for each member; a shuffle is one pass of one member
-    steps = max(len(history.loss) for history in trained.histories) * trained.held.shape[1] * 3
-    budget = min(MOST, max(ENOUGH, int(SHARE * steps * len(rows) / max(1, len(places)))))
+    steps = max(len(history.loss) for history in trained.histories) * held.shape[1] * 3 * len(x)
+    passes = max(1, len(places)) * held[rows].sum(axis=1).mean()
+    budget = min(MOST, max(ENOUGH, int(SHARE * steps / passes)))
     if len(rows) > budget:
         rows = np.sort(random.choice(rows, budget, replace=False))
     x, t, w = x[rows], t[rows], w[rows]
@@ -91,7 +93,7 @@ class _HeldOut:
 
     def __init__(self, trained: Trained, rows: Array, n_threads: int | None) -> None:
         self.ensemble, self.n_threads = trained.ensemble, n_threads
-        held = trained.held[rows]
+        held = trained.split.held[rows]
         self.counts = held.sum(axis=1, keepdims=True)
         self.members = [
             (i, net, np.flatnonzero(held[:, m]))

@@ -25,7 +25,7 @@ from fullyconnected.schedules import LogCosine
 from fullyconnected.tables.encoders import Feature
 from fullyconnected.tabular.tasks import LOSSES, NUMBERS
 
-__all__ = ["PRESETS", "VIEWS", "Recipe"]
+__all__ = ["PRESETS", "SMOOTH", "VIEWS", "Recipe"]
 
 SMOOTH, BENDS = VIEWS = ("smooth", "bends")
 
@@ -61,9 +61,13 @@ class Recipe:
     logarithm: bool = True
     batch_size: int | None = None
 
+    def columns(self, view: str, features: Sequence[Feature]) -> Columns:
+        """Return the layer with which the network of a view begins."""
+        return Columns([*_parts(features, view, self.bins)], n_in=len(features))
+
     def network(self, view: str, features: Sequence[Feature], n_out: int, task: str, seed: int) -> Network:
         """Return the network of a view, whose constants are still to be taken from the training rows."""
-        first = Columns([*_parts(features, view, self.bins)], n_in=len(features))
+        first = self.columns(view, features)
         width, member, function = int(first.n_out or 0), [], "mish" if task == NUMBERS else "selu"
         for size in self.hidden:
             begin: dict[str, Any] = {"init": "lecun_normal", "bias_init": 1.0}

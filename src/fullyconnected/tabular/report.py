@@ -16,7 +16,7 @@ __all__ = ["TabularReport", "TrainedNetwork"]
 MOST = 60  # columns of the table that are shown
 LONGEST = 20  # characters of a column's name that are shown
 IMPORTANT = 10  # columns that are shown as the most important ones
-LEAST_IMPORTANT = 0.0005  # below which it would be shown as 0.000
+LEAST_IMPORTANT = 0.0005, 0.005  # below which a column is not shown: it would be as 0.000; a share of the largest
 PLURALS = {"category": "categories"}
 
 
@@ -46,12 +46,15 @@ class TabularReport:
     baseline : str
         What the trivial prediction is, in words.
     scores : tuple of Score
-        Those of predictions for rows by members that have not learned from them, and of the trivial prediction.
+        Those of predictions for rows by members that have not learned from them, of a linear model of the same rows,
+        and of the trivial prediction.
     interrupted : bool
         Whether Ctrl-C ended the training.
     importances : tuple of float, or None
         For each column, by how much the loss of predictions for held-out rows grows when its cells are shuffled; None
         in files of versions that did not measure it.
+    linear : str
+        What the linear model is whose scores are there, or why there is none; empty in files of earlier versions.
     """
 
     rows: int
@@ -62,6 +65,7 @@ class TabularReport:
     scores: tuple[Score, ...]
     interrupted: bool = False
     importances: tuple[float, ...] | None = None
+    linear: str = ""
 
     def __str__(self) -> str:
         width = line_width()
@@ -79,9 +83,17 @@ class TabularReport:
         lines += table(("network", "share", "epochs", "best epochs"), nets, width, right=(1, 2))
         if self.temperature is not None:
             lines += ["", *wrapped(f"temperature {self.temperature:.3g}: {_of_temperature(self.temperature)}", width)]
-        scores = [(each.name, f"{each.value:.4g}", f"{each.baseline:.4g}") for each in self.scores]
-        head = ("held-out rows", "estimator", "baseline")
-        lines += ["", *table(head, scores, width, right=(1, 2)), *wrapped(f"baseline: {self.baseline}", width)]
+        beside = self.scores[0].linear is not None
+        numbers = [(each.value, each.linear, each.baseline) for each in self.scores]
+        head = ("held out", "estimator", *(["linear"] if beside else []), "baseline")
+        cells = [
+            (each.name, *(_short(number) for number in row if number is not None))
+            for each, row in zip(self.scores, numbers, strict=True)
+        ]
+        lines += ["", *table(head, cells, width, right=range(1, len(head)))]
+        if self.linear:
+            lines += wrapped(f"linear: {self.linear if beside else f'no model, since {self.linear}'}", width)
+        lines += wrapped(f"baseline: {self.baseline}", width)
         if most := list(self._most_important()):
             changed = "R2" if self.temperature is None else "log-loss"
             lines += ["", *table(("most important", changed), most, width, right=(1,))]
@@ -99,10 +111,11 @@ class TabularReport:
         return told + (f"; {_many(left, 'column')} {'is' if left == 1 else 'are'} left out" if left else "")
 
     def _most_important(self) -> Iterator[tuple[str, str]]:
-        """Yield the columns whose shuffling costs something that can be told from nothing, and what it costs."""
+        """Yield the columns that matter most, and what shuffling them costs."""
         pairs = sorted(zip(self.importances or (), self.columns, strict=False), key=lambda pair: -pair[0])
+        least, share = LEAST_IMPORTANT
         for grown, column in pairs[:IMPORTANT]:
-            if grown >= LEAST_IMPORTANT:
+            if grown >= max(least, share * pairs[0][0]):
                 yield cut(printable(column.column), LONGEST), f"{'-' if self.temperature is None else '+'}{grown:.3f}"
 
     def _cells(self) -> Iterator[tuple[str, ...]]:
@@ -114,6 +127,12 @@ class TabularReport:
 
 def _many(n: int, what: str) -> str:
     return f"{n:,} {what if n == 1 else PLURALS.get(what, f'{what}s')}"
+
+
+def _short(number: float) -> str:
+    """Return a number with four digits, or with three if it were longer than eight characters."""
+    text = f"{number:.4g}"
+    return text if len(text) <= 8 else f"{number:.2e}"
 
 
 def _span(epochs: Sequence[int]) -> str:

@@ -14,7 +14,7 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.network import Network
 from fullyconnected.tables.encoders import Feature
 from fullyconnected.tabular.ensemble import Ensemble
-from fullyconnected.tabular.folds import HoldOut
+from fullyconnected.tabular.folds import HoldOut, Split
 from fullyconnected.tabular.mixture import shares_of_numbers, shares_of_probabilities, temperature_of
 from fullyconnected.tabular.recipe import Recipe
 from fullyconnected.tabular.tasks import LABELS, NUMBERS
@@ -38,8 +38,8 @@ class Trained:
     predicted : array (rows, outputs)
         What it predicts for its own training rows, each by those members alone from which the row is held out; NaN for
         rows that are held out from none.
-    held : bool array (rows, members)
-        Whether a row is held out from a member of each network, which has not learned from it.
+    split : Split
+        Which rows each member of a network has learned from, and which ones were held out from it.
     views : tuple of str
         The networks that were trained, by their views, with ", log" where they have learned logarithms.
     shares : tuple of float
@@ -52,16 +52,11 @@ class Trained:
 
     ensemble: Ensemble
     predicted: Array
-    held: Array
+    split: Split
     views: tuple[str, ...]
     shares: tuple[float, ...]
     histories: tuple[History, ...]
     interrupted: bool
-
-    @property
-    def held_out(self) -> Array:
-        """Whether a row is held out from any member: bool (rows,)."""
-        return np.asarray(self.held.any(axis=1))
 
 
 def train(
@@ -176,7 +171,7 @@ def train(
     predicted[out] = ensemble.finished(np.einsum("j,jro->ro", ensemble.shares, np.stack([each.said for each in used])))
     views = tuple(each.view + (", log" if each.scale is not None else "") for each in done)
     histories = tuple(each.history for each in done)
-    return Trained(ensemble, predicted, split.held, views, shares, histories, history.interrupted)
+    return Trained(ensemble, predicted, split, views, shares, histories, history.interrupted)
 
 
 class _Part(NamedTuple):

@@ -1,0 +1,113 @@
+"""What a linear model of the same columns predicts for the rows held out from the members of an ensemble."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression, RidgeCV
+
+from fullyconnected.core.arrays import Array
+from fullyconnected.engine.numpy_engine import blas_threads
+from fullyconnected.layers import Columns
+from fullyconnected.network import Network
+from fullyconnected.tabular.folds import Split
+from fullyconnected.tabular.tasks import CLASSES, NUMBERS
+
+__all__ = ["linear_predictions"]
+
+ALPHAS = np.logspace(-2, 4, 7)
+ITERATIONS = 100
+ENTRIES = 3_000_000  # rows times columns times outputs that a model is made of, about
+LEAST = 1_000  # rows that it is made of even if that is more
+MODELS = 200  # of labels and parts, beyond which it would take too long
+
+
+def linear_predictions(
+    columns: Columns,
+    x: Array,
+    t: Array,
+    w: Array,
+    split: Split,
+    task: str,
+    n_out: int,
+    *,
+    seed: int = 0,
+    n_threads: int | None = None,
+) -> tuple[Array | None, str]:
+    """Return what linear models say of held-out rows (rows, outputs), and in words what they are.
+
+    For each member, ridge regression, or logistic regression of classes or of each label, learns from the rows that the
+    member learns from, and predicts those held out from it. A row that several are held out from has their mean, one
+    that none is has NaN. Where that cannot be done, None is returned, and why.
+
+    Parameters
+    ----------
+    columns : Columns
+        What makes numbers of the same scale of x, and a column for each level.
+    x, t, w : array
+        Rows, targets and weights, as a training takes them.
+    split : Split
+        Which rows each member learns from, and which ones are held out from it.
+    task : {"classes", "labels", "numbers"}
+    n_out : int
+        The number of outputs.
+    seed : int
+        Seed of the rows that are learned from, where all are too many.
+    n_threads : int, optional
+        The number of threads that encode the rows.
+    """
+    parts, told = list(_parts(split)), "ridge" if task == NUMBERS else "logistic"
+    if task not in (NUMBERS, CLASSES) and len(parts) * n_out > MODELS:
+        return None, f"{n_out} labels are too many for it"
+    if task == CLASSES and any(len(np.unique(t[learned])) < n_out for _, learned in parts):
+        return None, "a class is in the rows of one part alone"
+    net = Network([columns])
+    net.adapt(x, w)
+    z = net.predict(x, n_threads=n_threads)
+    random, most = np.random.default_rng((seed, 2)), max(LEAST, ENTRIES // (z.shape[1] * n_out))
+    total, counts = np.zeros((len(x), n_out)), np.zeros((len(x), 1))
+    # several threads would wait for one another in such small products
+    with blas_threads(1, or_any=True), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # what does not converge in so many rounds is a baseline all the same
+        for judged, learned in parts:
+            some = learned if len(learned) <= most else random.choice(learned, most, replace=False)
+            if task == CLASSES and len(np.unique(t[some])) < n_out:
+                some = learned  # a rare class is not among those that were drawn
+            total[judged] += _fitted(z[some], t[some], w[some], z[judged], task)
+            counts[judged] += 1
+        predicted = total / counts
+    if not np.isfinite(predicted[counts[:, 0] > 0]).all():
+        return None, "its numbers are too large"
+    return predicted, f"{told} regression of the same columns"
+
+
+def _parts(split: Split) -> Iterator[tuple[Array, Array]]:
+    """Yield the rows held out from a member, and those that it learns from, until each row has been held out once."""
+    seen = np.zeros(len(split.held), bool)
+    for held, learned in zip(split.held.T, split.learned.T, strict=True):
+        if (held & ~seen).any():
+            seen |= held
+            yield np.flatnonzero(held), np.flatnonzero(learned)
+
+
+def _fitted(z: Array, t: Array, w: Array, judged: Array, task: str) -> Array:
+    """Return what a model of some rows says of others."""
+    if task == NUMBERS:
+        center = np.average(t, axis=0, weights=w)
+        scale = np.abs(t - center).max(axis=0)
+        scale = np.where(scale > 0, scale, 1.0)  # squares of large numbers would be infinite
+        model: Any = RidgeCV(ALPHAS).fit(z, (t - center) / scale, w)
+        return center + scale * model.predict(judged).reshape(len(judged), -1)
+    if task == CLASSES:
+        return LogisticRegression(max_iter=ITERATIONS).fit(z, t, w).predict_proba(judged)
+    return np.column_stack([_of_label(z, label, w, judged) for label in t.T])
+
+
+def _of_label(z: Array, t: Array, w: Array, judged: Array) -> Array:
+    """Return the probability of a label; one that all rows or none have is as sure as these are."""
+    if (t == t[0]).all():
+        return np.full(len(judged), float(t[0]))
+    return LogisticRegression(max_iter=ITERATIONS).fit(z, t, w).predict_proba(judged)[:, 1]
