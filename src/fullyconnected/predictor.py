@@ -121,6 +121,22 @@ class Predictor:
         """
         return self._by.predict_proba(X)
 
+    def predict_interval(self, X: TableLike, coverage: float = 0.9) -> Array:
+        """Return between which numbers the target of each row lies with the probability ``coverage``.
+
+        The least and the largest, (rows, 2), or (rows, outputs, 2) for several outputs; see
+        :meth:`fullyconnected.TabularRegressor.predict_interval`.
+
+        Raises
+        ------
+        ConfigError
+            For an estimator other than a regressor for tables, a file of a version without intervals, or a coverage
+            that is not between 0 and 1, or too large for the rows of the training.
+        ShapeError, InputTypeError, DataError
+            As :meth:`predict`.
+        """
+        return self._by.predict_interval(X, coverage)
+
 
 def _of_table(model: Model, path: PathLike) -> TablePredictor:
     """Return what predicts by the estimator for tables in a file."""
@@ -175,6 +191,10 @@ class RowPredictor:
             raise ConfigError(f"this estimator has no probabilities: its loss is {loss!r}")
         z = self._outputs(X)
         return self.labels.probabilities(z, loss.link.predictions(z))
+
+    def predict_interval(self, X: Any, coverage: float) -> Array:
+        """Raise: there are no errors of held-out rows that would tell intervals."""
+        raise ConfigError("this estimator has no intervals: those for tables have, fc.TabularRegressor")
 
     def _outputs(self, X: Any) -> Array:
         """Return the network's outputs for rows in any of the forms that ``predict`` takes."""

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fullyconnected.core.arrays import Array
+from fullyconnected.errors import ConfigError
 from fullyconnected.network import Network
 from fullyconnected.program.data import as_source
 from fullyconnected.program.sources import ArraySource
+from fullyconnected.tabular.intervals import Intervals
 from fullyconnected.tabular.mixture import sharpened
 from fullyconnected.tabular.tasks import CLASSES, LABELS
 from fullyconnected.tabular.units import Logarithm, Unit
@@ -40,6 +42,8 @@ class Ensemble:
         For numbers, the unit of the targets.
     logarithms : tuple of (Logarithm or None)
         For each network, the logarithm that it learns in place of targets with a long tail; empty if none does.
+    intervals : Intervals or None
+        For numbers, what errors of held-out rows say of those of predictions; None in files of earlier versions.
     """
 
     task: str
@@ -49,6 +53,7 @@ class Ensemble:
     fill: tuple[float, ...]
     unit: Unit | None = None
     logarithms: tuple[Logarithm | None, ...] = ()
+    intervals: Intervals | None = None
     _weights: Array = field(init=False, repr=False, compare=False)  # of the members of all networks
 
     def __post_init__(self) -> None:
@@ -81,6 +86,17 @@ class Ensemble:
             p = link.predictions(z.reshape(-1, n_out)).reshape(z.shape)
             np.einsum("rmo,m->ro", p, self._weights, out=mixed[start : start + rows])
         return self.finished(mixed)
+
+    def around(self, predicted: Array, coverage: float) -> Array:
+        """Return intervals (rows, outputs, 2) around predictions of numbers (rows, outputs)."""
+        if self.unit is None:
+            raise ConfigError("a classifier has no intervals: its probabilities say how sure it is")
+        if self.intervals is None:
+            raise ConfigError(
+                "this regressor has no intervals: its file is of a version that did not keep the errors of held-out "
+                "rows. Fit it again"
+            )
+        return self.intervals.around(predicted, coverage)
 
     def said(self, i: int, z: Array) -> Array:
         """Return what outputs (rows, outputs) of a network mean: probabilities, or numbers in the common unit."""

@@ -51,6 +51,11 @@ class TablePredictor:
             raise ConfigError(f"this estimator has no probabilities: its loss is {self.ensemble.networks[0].loss!r}")
         return self._predicted(X)
 
+    def predict_interval(self, X: Any, coverage: float) -> Array:
+        """Return the interval of each row (rows, 2), or (rows, outputs, 2) for several outputs."""
+        around = self.ensemble.around(self._predicted(X), coverage)
+        return around[:, 0] if around.shape[1] == 1 else around
+
     def _predicted(self, X: Any) -> Array:
         """Return what the ensemble predicts for a table, or for one row: a dict of cells, or a list of them."""
         if type(X) is dict and self.vocabulary.named:

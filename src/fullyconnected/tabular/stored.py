@@ -21,6 +21,7 @@ from fullyconnected.program.program import Program
 from fullyconnected.tables.described import taken
 from fullyconnected.tables.vocabulary import Vocabulary
 from fullyconnected.tabular.ensemble import Ensemble
+from fullyconnected.tabular.intervals import Errors, Intervals
 from fullyconnected.tabular.tasks import LABELS, LOSSES, NUMBERS, TASKS
 from fullyconnected.tabular.units import Logarithm, Unit
 
@@ -45,6 +46,7 @@ def model_of(ensemble: Ensemble, vocabulary: Vocabulary, described: dict[str, An
             "fill": [None if isnan(each) else each for each in ensemble.fill],
             "unit": None if ensemble.unit is None else _listed(ensemble.unit),
             "logarithms": [None if each is None else _listed(each) for each in ensemble.logarithms],
+            "intervals": None if ensemble.intervals is None else _described(ensemble.intervals),
             "others": [describe_layers(net.layers) for net in others],
         },
     }
@@ -76,17 +78,20 @@ def read_ensemble(model: Model, described: Any) -> tuple[Ensemble, Vocabulary, L
         raise FileFormatError(f"{len(fill)} columns have a number for gaps, and the vocabulary {vocabulary.width}")
     unit: Unit | None = None
     logarithms: tuple[Logarithm | None, ...] = ()
+    intervals: Intervals | None = None
     if task == NUMBERS:
         unit = Unit(**_arrays(taken(of, "unit", dict), Unit._fields, outputs))
         _require_usable(unit)
         logarithms = _logarithms(of.get("logarithms", []), len(nets), outputs)  # which earlier files do not have
+        intervals = _intervals(of.get("intervals"), outputs)
     gaps = tuple(nan if each is None else number(each) for each in fill)
     _require_readable(nets, vocabulary, gaps)
     labels = labels_of(described, nets[0])
     several = labels is not None and labels.kind == "multilabel-indicator"
     if (labels is None) != (task == NUMBERS) or several != (task == LABELS):
         raise FileFormatError(f"the labels do not fit the task {task!r}")
-    return Ensemble(task, tuple(nets), tuple(shares), temperature, gaps, unit, logarithms), vocabulary, labels
+    ensemble = Ensemble(task, tuple(nets), tuple(shares), temperature, gaps, unit, logarithms, intervals)
+    return ensemble, vocabulary, labels
 
 
 def _logarithms(described: Any, nets: int, outputs: int) -> tuple[Logarithm | None, ...]:
@@ -105,6 +110,33 @@ def _logarithms(described: Any, nets: int, outputs: int) -> tuple[Logarithm | No
             raise FileFormatError("a logarithm has a factor of 0 or less, a negative shift, or too large a range")
         found.append(made)
     return tuple(found)
+
+
+def _described(intervals: Intervals) -> dict[str, Any]:
+    errors = [{name: values.tolist() for name, values in each._asdict().items()} for each in intervals.errors]
+    return {"rows": intervals.rows, "errors": errors}
+
+
+def _intervals(described: Any, outputs: int) -> Intervals | None:
+    """Return the intervals of an ensemble, which earlier files do not have."""
+    if described is None:
+        return None
+    found = []
+    for each in taken(described, "errors", list):
+        made = Errors(*(np.array([number(value) for value in taken(each, name, list)]) for name in Errors._fields))
+        at, size, levels, quotients = made
+        fit = 0 < len(at) == len(size) and 0 < len(levels) == len(quotients) and levels[-1] == 1 and size.min() > 0
+        if not fit or min(map(_least_step, (at, levels, quotients))) < 0 or quotients[0] < 0 or levels[0] <= 0:
+            raise FileFormatError("the errors of held-out rows are not in order")
+        found.append(made)
+    rows = number(described.get("rows"))
+    if len(found) != outputs or rows < 1:
+        raise FileFormatError(f"there are errors of {len(found)} outputs and {rows:g} rows; outputs are {outputs}")
+    return Intervals(tuple(found), rows)
+
+
+def _least_step(values: Array) -> float:
+    return float(np.diff(values).min(initial=0.0))
 
 
 def _require_usable(unit: Unit | Logarithm) -> None:

@@ -15,6 +15,7 @@ from fullyconnected.network import Network
 from fullyconnected.tables.encoders import Feature
 from fullyconnected.tabular.ensemble import Ensemble
 from fullyconnected.tabular.folds import HoldOut, Split
+from fullyconnected.tabular.intervals import Intervals
 from fullyconnected.tabular.mixture import shares_of_numbers, shares_of_probabilities, temperature_of
 from fullyconnected.tabular.recipe import Recipe
 from fullyconnected.tabular.tasks import LABELS, NUMBERS
@@ -169,6 +170,9 @@ def train(
     )
     predicted = np.full((len(x), n_out), nan)
     predicted[out] = ensemble.finished(np.einsum("j,jro->ro", ensemble.shares, np.stack([each.said for each in used])))
+    if task == NUMBERS:
+        of_group = None if groups is None else np.asarray(groups)[out]
+        ensemble = replace(ensemble, intervals=Intervals.of(predicted[out], t[out], w[out], of_group))
     views = tuple(each.view + (", log" if each.scale is not None else "") for each in done)
     histories = tuple(each.history for each in done)
     return Trained(ensemble, predicted, split, views, shares, histories, history.interrupted)
