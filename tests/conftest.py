@@ -92,11 +92,14 @@ ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look a
     "native/test_engine.py::TestTheRun::test_ctrl_c",
     "native/test_threads.py::test_a_pool",
     "native/test_vector_math.py::test_the_other_kernels",
+    "program/test_description.py::TestCopies::test_every_form",
     "test_annotations.py",
+    "test_cli.py::TestCheck",
     "test_datasets.py",
     "test_examples.py::test_realmlp",
     "test_examples.py::test_tabm",
     "test_house.py",
+    "test_outside.py::TestWhatIsShown::test_the_proof",
     "test_surroundings.py",  # they make surroundings of their own
 )
 
