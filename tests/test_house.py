@@ -133,7 +133,15 @@ INSIDE = {
             "fitting",
         ),
         *("base", "classifier", "regressor", "tabular_parameters", "targets", "tabular_linear", "tabular_files"),
-        *("tabular_splits", "tabular", "tabular_classifier", "tabular_regressor", "loading", "__init__"),
+        *(
+            "tabular_splits",
+            "tabular_scoring",
+            "tabular",
+            "tabular_classifier",
+            "tabular_regressor",
+            "loading",
+            "__init__",
+        ),
     ],
     "diagnosis": ["findings", "chance", "of_data", "of_step", "of_history", "trial", "examine", "report", "diagnose"],
     "tables": [
@@ -141,7 +149,7 @@ INSIDE = {
         *("files.source", "files.encoding", "files.delimited", "files.records", "files.arrow", "files.sqlite"),
         *("files.duck", "files.__init__"),
     ],
-    "tabular": [*PREDICTING, "scores", "report", "folds", "recipe", "training", "importances"],
+    "tabular": [*PREDICTING, "scores", "report", "folds", "recipe", "scored", "training", "importances"],
     "explanation": [
         *("record", "recorder", "paths", "render.document", "render.plaintext", "render.markdown", "render.script"),
         *("render.as_json", "pictures.svg", "pictures.placement", "pictures.picture", "pictures.graph"),

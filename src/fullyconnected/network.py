@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from fullyconnected.program.sources import Source
     from fullyconnected.program.summary import Summary
 
-__all__ = ["Evaluation", "Gradients", "Network", "load", "mlp"]
+__all__ = ["Evaluation", "Gradients", "Network", "load", "member_losses", "mlp"]
 
 POOLED = 1 << 20  # outputs of members that are pooled together
 BLOCK = 1 << 13  # rows whose loss is computed together in an evaluation
@@ -489,13 +489,21 @@ class Network:
         return self._evaluation(self._outputs(data.x, engine, n_threads, data.loss.link), data, metrics)
 
     def evaluate_members(
-        self, data: Data, metrics: Mapping[str, Metric], engine: str = "auto", n_threads: int | None = None
+        self,
+        data: Data,
+        metrics: Mapping[str, Metric],
+        engine: str = "auto",
+        n_threads: int | None = None,
+        judge: Callable[[Array, Data], Array] | None = None,
     ) -> tuple[Evaluation, Array]:
-        """Return the same for an ensemble, and the loss of each member with its own weights of the rows."""
+        """Return the same for an ensemble, and the loss of each member with its own weights of the rows.
+
+        In place of the losses, ``judge`` may compute a number for each member from the outputs (rows, members, n_out).
+        """
         z = self._outputs(data.x, engine, n_threads)
         size = max(1, POOLED // (z.shape[1] * self.n_out))
         blocks = [data.loss.link.pooled(z[start : start + size]) for start in range(0, len(z), size)]
-        return self._evaluation(np.concatenate(blocks), data, metrics), _member_losses(z, data)
+        return self._evaluation(np.concatenate(blocks), data, metrics), (judge or member_losses)(z, data)
 
     def _evaluation(self, z: Array, data: Data, metrics: Mapping[str, Metric]) -> Evaluation:
         """Return the loss and the metrics of outputs."""
@@ -979,7 +987,7 @@ def load(path: PathLike) -> Network:
     return Network.from_vectors(model.layers, model.theta, model.state, model.columns, model.loss)
 
 
-def _member_losses(z: Array, data: Data) -> Array:
+def member_losses(z: Array, data: Data) -> Array:
     """Return the loss of each member of an ensemble from the outputs of all of them (rows, members, n_out)."""
     loss, losses = data.loss.for_evaluation(), []
     for m in range(z.shape[1]):

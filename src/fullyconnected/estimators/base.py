@@ -31,7 +31,7 @@ from fullyconnected.optimizers import LBFGS, OPTIMIZERS, SGD, Adam, AdamW, Momen
 if TYPE_CHECKING:
     from fullyconnected.annotations import ArrayLike, PathLike, RowsLike
 
-__all__ = ["BaseMLP", "store"]
+__all__ = ["BaseMLP", "store", "takes_weights"]
 
 FTOL = 2.220446049250313e-09  # SciPy's own for L-BFGS-B, which scikit-learn leaves as it is
 
@@ -379,7 +379,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         scorer = check_scoring(self, self.scoring)
         X, t, given = held_out
         y, weights = self._labels(t), {} if given is None else {"sample_weight": given}
-        if weights and not _takes_weights(scorer):
+        if weights and not takes_weights(scorer):
             raise ValueError(
                 f"scoring={self.scoring!r} takes no sample_weight, and the rows have weights, of sample_weight or "
                 f"class_weight. Give a scorer that takes them: def scorer(estimator, X, y, sample_weight=None); or "
@@ -465,7 +465,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         return tags
 
 
-def _takes_weights(scorer: Any) -> bool:
+def takes_weights(scorer: Any) -> bool:
     """Whether a scorer can be called with ``sample_weight``."""
     try:
         parameters = signature(getattr(scorer, "_score_func", scorer)).parameters

@@ -122,6 +122,7 @@ class BaseTabular(BaseEstimator):
         counts = np.isin(np.arange(frame.rows), rows)
         # what trains is loaded when it is first used
         from fullyconnected.estimators.tabular_linear import linear_predictions
+        from fullyconnected.estimators.tabular_scoring import HeldOutScore
         from fullyconnected.estimators.tabular_splits import hold_out_of
         from fullyconnected.tabular.importances import importances
         from fullyconnected.tabular.recipe import PRESETS, SMOOTH
@@ -134,6 +135,10 @@ class BaseTabular(BaseEstimator):
         hold_out = hold_out_of(
             self.cv, self.validation_fraction, X, given[kept], kept_groups, counts, classes=targets.task == CLASSES
         )
+        score, w = None, weights[rows]
+        if self.scoring is not None:
+            known, given_w = targets.fitted.get("classes_"), None if (w == w[0]).all() else w
+            score = HeldOutScore(self.scoring, targets.task, known, X, rows, given[kept], given_w)
         trained = train(
             x[rows],
             t,
@@ -144,6 +149,7 @@ class BaseTabular(BaseEstimator):
             sample_weight=learned,
             groups=kept_groups,
             hold_out=hold_out,
+            score=score,
             seed=seed,
             max_time=None if self.max_time is None else duration("max_time", self.max_time),
             progress=bool(self.verbose),
@@ -155,7 +161,7 @@ class BaseTabular(BaseEstimator):
         if len(others := np.delete(np.arange(frame.rows), rows)):  # which no member has learned from
             predicted[others] = ensemble.predict(x[others], self._n_threads())
         matters = importances(
-            trained, x[rows], t, weights[rows], vocabulary.features, frame.names, seed=seed, n_threads=self._n_threads()
+            trained, x[rows], t, w, vocabulary.features, frame.names, seed=seed, n_threads=self._n_threads()
         )
         linear, model = linear_predictions(
             recipe.columns(SMOOTH, vocabulary.features),
@@ -172,7 +178,7 @@ class BaseTabular(BaseEstimator):
         baseline, scores = scores_of(
             trained.predicted[out],
             t[out],
-            weights[rows][out],
+            w[out],
             targets.task,
             None if linear is None else linear[out],
         )

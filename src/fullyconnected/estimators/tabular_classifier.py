@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -84,6 +84,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         max_time: float | str | None = None,
         cv: CVLike = None,
         validation_fraction: float | None = None,
+        scoring: str | Callable[..., float] | None = None,
         categorical_features: ArrayLike | str | None = "from_dtype",
         class_weight: ClassWeightLike = None,
         random_state: int | np.random.RandomState | None = None,

@@ -55,6 +55,12 @@ TABULAR_REGRESSOR = {
         "float or None",
         "Instead of ``cv``: the share of the rows that is held out from all members.",
     ),
+    "scoring": Parameter(
+        [str, callable, None],
+        "str, callable or None",
+        "What the best epoch is the best by, for predictions of held-out rows: None takes the loss, and else a scorer "
+        "of scikit-learn, by name or as a function of (estimator, X, y), and of sample_weight where rows have weights.",
+    ),
     "categorical_features": Parameter(
         ["array-like", StrOptions({"from_dtype"}), None],
         'array-like of bool, int or str, "from_dtype" or None',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -80,6 +80,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         max_time: float | str | None = None,
         cv: CVLike = None,
         validation_fraction: float | None = None,
+        scoring: str | Callable[..., float] | None = None,
         categorical_features: ArrayLike | str | None = "from_dtype",
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,

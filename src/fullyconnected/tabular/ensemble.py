@@ -16,7 +16,7 @@ from fullyconnected.tabular.mixture import sharpened
 from fullyconnected.tabular.tasks import CLASSES, LABELS
 from fullyconnected.tabular.units import Logarithm, Unit
 
-__all__ = ["Ensemble"]
+__all__ = ["Ensemble", "decided"]
 
 BLOCK = 1 << 20  # outputs of members that are held at a time
 
@@ -108,13 +108,18 @@ class Ensemble:
 
     def decided(self, p: Array) -> Array:
         """Return class numbers (rows,), or for several labels their indicators (rows, labels), from probabilities."""
-        return (p > 0.5).astype(np.int64) if self.task == LABELS else p.argmax(axis=1)
+        return decided(p, self.task)
 
     def finished(self, mixed: Array) -> Array:
         """Return mixed predictions of the networks at the temperature, or in their unit and range."""
         if self.unit is not None:
             return self.unit.values(mixed)
         return at_temperature(mixed, self.temperature, self.task)
+
+
+def decided(p: Array, task: str) -> Array:
+    """Return what :meth:`Ensemble.decided` does."""
+    return (p > 0.5).astype(np.int64) if task == LABELS else p.argmax(axis=1)
 
 
 def at_temperature(p: Array, temperature: float, task: str) -> Array:

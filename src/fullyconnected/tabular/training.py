@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,10 +18,12 @@ from fullyconnected.tabular.folds import HoldOut, Split
 from fullyconnected.tabular.intervals import Intervals
 from fullyconnected.tabular.mixture import shares_of_numbers, shares_of_probabilities, temperature_of
 from fullyconnected.tabular.recipe import Recipe
+from fullyconnected.tabular.scored import Score, ScoredRun, of_held_out
 from fullyconnected.tabular.tasks import LABELS, NUMBERS
 from fullyconnected.tabular.units import Logarithm, Unit
-from fullyconnected.training.fit import fit
+from fullyconnected.training.fit import complete, fit
 from fullyconnected.training.history import History
+from fullyconnected.training.settings import FitSettings
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import ProgressLike
@@ -71,6 +73,7 @@ def train(
     sample_weight: Array | None = None,
     groups: Array | None = None,
     hold_out: HoldOut = HoldOut(),  # noqa: B008
+    score: Score | None = None,
     seed: int = 0,
     max_time: float | None = None,
     progress: ProgressLike = False,
@@ -96,6 +99,9 @@ def train(
         Rows of a group are held out together.
     hold_out : HoldOut
         How rows are held out: one part for each member, unless it says otherwise.
+    score : callable (predictions, rows) -> float, optional
+        What the epoch that each member keeps is the best by, in place of the loss: of probabilities or values
+        (some rows, outputs) and the indices of these rows; more is better.
     seed : int
         Seed of the folds, the initial weights and the order of the rows.
     max_time : float, optional
@@ -138,12 +144,13 @@ def train(
             net, goal = recipe.network(view, features, n_out, task, seed + i), targets
             if scale is not None and unit is not None:
                 goal = scale.standard(t, unit)
-            history = fit(
-                net, x, goal, epochs=recipe.epochs, patience=recipe.epochs, sample_weight=learned,
-                validation=(x, goal, judged), **settings,
+            history = _fit(
+                net, x, goal, recipe.epochs, {**settings, "sample_weight": learned, "validation": (x, goal, judged)},
+                score=score, held=split.held, meant=_meaning(t[out], w[out], unit, scale),
             )  # fmt: skip
-            if history.best_epoch is not None:
-                said = _of_held_out(net, x[out], split.held[out], n_threads)
+            if history.best_epoch is not None and net.loss is not None:
+                z = net.predict(x[out], members=True, n_threads=n_threads)
+                said = of_held_out(z, split.held[out], net.loss.link)
                 if scale is not None and unit is not None:
                     scale = scale.corrected(said, t[out], w[out])
                     said = scale.said(said, unit)
@@ -207,15 +214,27 @@ def _epochs_within(
     return int(np.clip((seconds - took) / max(took, 1e-9), 1, most))
 
 
-def _of_held_out(net: Network, x: Array, held: Array, n_threads: int | None) -> Array:
-    """Return the mean prediction for each row (rows, outputs) of the members from which it is held out."""
-    z = net.predict(x, members=True, n_threads=n_threads).astype(np.float64)
-    assert net.loss is not None
-    total = np.zeros((len(z), z.shape[2]))
-    for m in range(z.shape[1]):
-        rows = np.flatnonzero(held[:, m])
-        total[rows] += net.loss.predictions(z[rows, m])
-    return total / held.sum(axis=1, keepdims=True)
+def _fit(
+    net: Network, x: Array, t: Array, epochs: int, settings: dict[str, Any], score: Score | None, **of_score: Any
+) -> History:
+    """Train a network; each member keeps its best epoch, by the score if there is one, else by the loss."""
+    settings = {**settings, "patience": epochs}
+    if score is None:
+        return fit(net, x, t, epochs=epochs, **settings)
+    loss, rule, progress = (settings.pop(name) for name in ("loss", "optimizer", "progress"))
+    run = ScoredRun(net, x, t, loss, rule, FitSettings(**settings), epochs, score=score, **of_score)
+    return complete(run, epochs, progress)
+
+
+def _meaning(t: Array, w: Array, unit: Unit | None, scale: Logarithm | None) -> Callable[[Array], Array]:
+    """Return the function that turns what a network says of the rows held out into probabilities, or values."""
+
+    def meant(said: Array) -> Array:
+        if unit is None:
+            return said
+        return unit.values(said if scale is None else scale.corrected(said, t, w).said(said, unit))
+
+    return meant
 
 
 def _mixed(parts: Array, t: Array, w: Array, task: str) -> tuple[tuple[float, ...], float]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from fullyconnected.factors import Factors
     from fullyconnected.schedules import Schedule
 
-__all__ = ["epochs", "fit"]
+__all__ = ["complete", "epochs", "fit"]
 
 
 def _unknown(function: str, name: str) -> InputTypeError:
@@ -252,6 +252,11 @@ def fit(
     run = Run(net, x, t, loss, optimizer, FitSettings.among(given), total)
     if run.warning:
         warnings.warn(run.warning, DataWarning, stacklevel=2)
+    return complete(run, total, progress)
+
+
+def complete(run: Run, total: int, progress: ProgressLike = False) -> History:
+    """Train a run up to epoch ``total`` or until it ends, show it, and give the network its weights."""
     shown = display.choose(progress)
     try:
         shown.start(total, run.state.epoch)

@@ -11,6 +11,7 @@ import numpy as np
 
 from fullyconnected.averages import EMA
 from fullyconnected.base import Metric, Optimizer, Solver
+from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows, epoch_order
 from fullyconnected.core.checks import ColumnNames, columns_of, duration, number
 from fullyconnected.core.contracts import is_foreign
@@ -23,7 +24,7 @@ from fullyconnected.engine.updates import new_slots
 from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, nearest
 from fullyconnected.layers import Dropout
 from fullyconnected.metrics import METRICS, named
-from fullyconnected.network import Network
+from fullyconnected.network import Evaluation, Network
 from fullyconnected.optimizers import OPTIMIZERS, Adam
 from fullyconnected.program.adapting import is_filled_by
 from fullyconnected.program.data import Data, check_data, require_rows
@@ -276,7 +277,7 @@ class Run:
 
     def record(self, loss: float, began: float) -> Epoch:
         """Evaluate the network after an epoch, or the average of its weights, and record the results."""
-        state, judged, validation_loss, member_losses = self.state, self.judged, None, None
+        state, judged, validation_loss, of_members = self.state, self.judged, None, None
         metrics: dict[str, float] = {}
         evaluates = self.validation is not None or bool(self.metrics)
         if self.averaging is not None:
@@ -286,11 +287,10 @@ class Run:
         if evaluates:
             data, settings = self.validation or self.data, self.settings
             try:
-                given = data, self.metrics, settings.engine, settings.n_threads
                 if settings.best_per_member:
-                    evaluation, member_losses = judged.evaluate_members(*given)
+                    evaluation, of_members = self.evaluate_members(data)
                 else:
-                    evaluation = judged.evaluate_checked(*given)
+                    evaluation = judged.evaluate_checked(data, self.metrics, settings.engine, settings.n_threads)
             except KeyboardInterrupt:  # the weights stay, although they are not recorded
                 self.adopt()
                 raise
@@ -306,15 +306,21 @@ class Run:
                 state.records.setdefault(name, []).append(value)
         if self.patience is not None:
             monitored: Any = {**metrics, "loss": loss, "validation_loss": validation_loss}[self.monitor]
-            if member_losses is not None:
-                losses = members.judged_by(self.settings.best_per_member, member_losses)
-                state.best = members.kept(state.best, losses, state.epoch, judged.program, judged.theta, judged.state)
+            if of_members is not None:
+                vectors = judged.theta, judged.state
+                state.best = members.kept(state.best, of_members, state.epoch, judged.program, *vectors)
             elif self.is_better(monitored):
                 state.best = Best(monitored, state.epoch, judged.theta.copy(), judged.state.copy())
         seconds = time.perf_counter() - began
         if self.max_time is not None and state.epochs_in_time is None:
             state.epochs_in_time = max(state.epoch, int(self.max_time / max(seconds, 1e-9)))
         return Epoch(state.epoch, loss, validation_loss, metrics, seconds)
+
+    def evaluate_members(self, data: Data) -> tuple[Evaluation, Array]:
+        """Return the evaluation of an ensemble, and for each member what its epochs are judged by: less is better."""
+        settings = self.settings
+        evaluation, losses = self.judged.evaluate_members(data, self.metrics, settings.engine, settings.n_threads)
+        return evaluation, members.judged_by(settings.best_per_member, losses)
 
     def monitored(self) -> str:
         """Return what identifies the monitored quantity: its name, or the code of a user's function."""
