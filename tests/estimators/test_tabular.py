@@ -547,7 +547,7 @@ class TestTraining:
 
     def test_the_default_preset_is_the_recipe_by_itself_and_gives_the_same_bits_as_its_numbers(self) -> None:
         one, recipe = PRESETS["default"], Recipe()
-        assert one == recipe == Recipe(8, (128, 128, 128), 64, ("smooth", "bends"), 32, None)
+        assert one == recipe == Recipe(members=8, hidden=(128, 128, 128), epochs=64, views=("smooth", "bends"), bins=32)
         assert fc.TabularRegressor().preset == "default"
         few = {name: cells[:12] for name, cells in TABLE.items()}
         sizes = {"n_members": recipe.members, "hidden": recipe.hidden, "epochs": recipe.epochs}

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
 import fullyconnected as fc
 from fullyconnected.tables.encoders import Feature
@@ -190,3 +190,19 @@ def test_of_several_outputs_those_with_a_long_tail_alone_are_logarithms():
     scale = next(each for each in done.ensemble.logarithms if each is not None)
     assert scale.skewed.tolist() == [True, False, True]
     assert (((done.predicted - both) ** 2).mean(axis=0) < 0.5 * both.var(axis=0)).all()
+
+
+def test_of_three_classes_labels_are_smoothed_and_the_temperature_takes_it_back():
+    x, t = load_digits(return_X_y=True)
+    x, t = x[:600], t[:600]
+    done = {}
+    for smoothing in (0.0, 0.2):
+        recipe = replace(QUICK, hidden=(32,), epochs=40, smoothing=smoothing)
+        done[smoothing] = train(x[:400], t[:400], numbers(64), CLASSES, 10, recipe, seed=0, **ONE).ensemble
+    assert done[0.2].networks[0].loss == fc.SoftmaxCrossEntropy(label_smoothing=0.2)
+    assert done[0.2].temperature < 0.8
+    unsure = replace(done[0.2], temperature=1.0)
+    loss = [log_loss(each.predict(x[400:]), t[400:], np.ones(200)) for each in (done[0.2], unsure)]
+    assert loss[0] < 0.8 * loss[1]
+    two = train(x[:400], t[:400] % 2, numbers(64), CLASSES, 2, QUICK, seed=0, **ONE).ensemble
+    assert two.networks[0].loss == fc.SoftmaxCrossEntropy()

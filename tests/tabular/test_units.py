@@ -58,6 +58,12 @@ def test_targets_without_a_long_tail_have_no_logarithm(t):
     assert Logarithm.of(t[:, None], W) is None
 
 
+def test_targets_below_those_that_are_learned_are_as_the_least():
+    t = tail()
+    common, scale = Unit.of(t, W), Logarithm.of(t, W)
+    assert scale.standard(np.array([[-3.0]]), common) == pytest.approx(scale.standard(t, common).min())
+
+
 def test_rows_count_by_their_weights():
     t = np.r_[np.linspace(1, 2, 199), 1000.0][:, None]
     assert Logarithm.of(t, W) is not None

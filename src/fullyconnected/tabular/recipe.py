@@ -23,7 +23,7 @@ from fullyconnected.network import Network
 from fullyconnected.optimizers import Adam
 from fullyconnected.schedules import LogCosine
 from fullyconnected.tables.encoders import Feature
-from fullyconnected.tabular.tasks import LOSSES, NUMBERS
+from fullyconnected.tabular.tasks import CLASSES, LOSSES, NUMBERS
 
 __all__ = ["PRESETS", "SMOOTH", "VIEWS", "Recipe"]
 
@@ -49,6 +49,8 @@ class Recipe:
     logarithm : bool
         Whether the first network is trained a second time where numbers have a long tail, on their logarithm; the
         others learn what served it better.
+    smoothing : float
+        The label smoothing where there are three classes or more; the temperature takes back what it makes unsure.
     batch_size : int or None
         Rows in a batch; None for 64 of a table of at most 1,500 rows, 128 of one of at most 4,000, else 256.
     """
@@ -59,6 +61,7 @@ class Recipe:
     views: tuple[str, ...] = VIEWS
     bins: int = 32
     logarithm: bool = True
+    smoothing: float = 0.05
     batch_size: int | None = None
 
     def columns(self, view: str, features: Sequence[Feature]) -> Columns:
@@ -85,10 +88,11 @@ class Recipe:
             epochs=self.epochs if epochs is None else int(epochs),
         )
 
-    def settings(self, rows: int, task: str) -> dict[str, Any]:
-        """Return what :func:`fullyconnected.fit` is called with for so many rows."""
+    def settings(self, rows: int, task: str, n_out: int) -> dict[str, Any]:
+        """Return what :func:`fullyconnected.fit` is called with for so many rows and outputs."""
+        smoothed = {"label_smoothing": self.smoothing} if task == CLASSES and n_out > 2 else {}
         return {
-            "loss": LOSSES[task](),
+            "loss": LOSSES[task](**smoothed),
             "optimizer": Adam(0.07 if task == NUMBERS else 0.04, beta2=0.95),
             "schedule": LogCosine(4),
             "factors": Factors(lr={"bias": 0.1}),

@@ -122,9 +122,9 @@ def train(
     known, out = split.learned.any(axis=1), split.judged
     unit = Unit.of(t[known], w[known]) if task == NUMBERS else None
     targets = t if unit is None else unit.standard(t)
-    logarithm = Logarithm.of(t, w) if task == NUMBERS and recipe.logarithm else None
+    logarithm = Logarithm.of(t[known], w[known]) if task == NUMBERS and recipe.logarithm else None
     settings = {
-        **recipe.settings(len(x), task),
+        **recipe.settings(len(x), task, n_out),
         "best_per_member": True if split.is_one_part else "others",
         "seed": seed,
         "progress": progress,
@@ -161,7 +161,7 @@ def train(
             break
     if not done:
         raise KeyboardInterrupt
-    shares, temperature = _mixed(np.stack([each.said for each in done]), targets[out], w[out], task)
+    shares, temperature = _mixed(np.stack([each.said for each in done]), targets[out], w[out], task, split.is_one_part)
     used = [each for each, share in zip(done, shares, strict=True) if share > 0]
     fill = tuple(
         nan if each.levels or each.missing else float(np.median(x[known, i])) for i, each in enumerate(features)
@@ -237,8 +237,11 @@ def _meaning(t: Array, w: Array, unit: Unit | None, scale: Logarithm | None) -> 
     return meant
 
 
-def _mixed(parts: Array, t: Array, w: Array, task: str) -> tuple[tuple[float, ...], float]:
-    """Return the shares of networks, and their temperature, by what they predict for rows held out."""
+def _mixed(parts: Array, t: Array, w: Array, task: str, by_all: bool) -> tuple[tuple[float, ...], float]:
+    """Return the shares of networks, and their temperature, by what they predict for rows held out.
+
+    ``by_all`` says whether a row is held out from all members.
+    """
     if task == NUMBERS:
         return tuple(shares_of_numbers(parts, t, w).tolist()), 1.0
     codes = np.asarray(t, np.intp).ravel()
@@ -247,6 +250,9 @@ def _mixed(parts: Array, t: Array, w: Array, task: str) -> tuple[tuple[float, ..
         parts = parts.reshape(len(parts), -1)
         parts = np.stack([1 - parts, parts], axis=2)
     shares = shares_of_probabilities(parts[:, np.arange(len(codes)), codes], w)
-    # A row is held out from one member of each network alone, and the mean of all of them is less sure than that of
-    # these few. So half of the correction, in the logarithm, is left.
-    return tuple(shares.tolist()), temperature_of(np.einsum("j,jro->ro", shares, parts), codes, w) ** 0.5
+    temperature = temperature_of(np.einsum("j,jro->ro", shares, parts), codes, w)
+    if temperature > 1 and not by_all:
+        # The mean of all members is less sure than the few from which a row is held out. So half of the correction, in
+        # the logarithm, is left; one to the other side is even more needed.
+        temperature **= 0.5
+    return tuple(shares.tolist()), temperature

@@ -89,8 +89,8 @@ class Logarithm(NamedTuple):
         return cls(skewed, shift, unit.mean, unit.scale, unit.low, unit.high, np.ones(n_out))
 
     def standard(self, t: Array, unit: Unit) -> Array:
-        """Return what a network learns in place of targets (rows, outputs)."""
-        logs = np.log(np.where(self.skewed, t + self.shift, 1.0))
+        """Return what a network learns in place of targets (rows, outputs); those below the least are as the least."""
+        logs = np.log(np.where(self.skewed, np.maximum(t + self.shift, np.exp(self.low)), 1.0))
         return np.where(self.skewed, (logs - self.mean) / self.scale, unit.standard(t))
 
     def said(self, z: Array, unit: Unit) -> Array:
