@@ -58,7 +58,6 @@ SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts
     "native/test_vector_math.py",
     "program/test_description.py::TestCopies::test_every_form",
     "program/test_sparse.py::test_memory",
-    "tables/test_table.py::TestAnything",
     "test_annotations.py::test_callers",
     "test_annotations.py::test_nothing_loads",
     "test_benchmarks.py",

@@ -3,6 +3,7 @@
 import csv
 import errno
 import itertools
+import json
 import os
 import shlex
 import signal
@@ -14,11 +15,10 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
+from fullyconnected.assessment import stored
 from fullyconnected.checking import proof
 from fullyconnected.cli import COMMANDS, main
 from fullyconnected.cli.console import print_result
-from fullyconnected.tables.model import load_table_model, prepare
-from fullyconnected.tables.table import ADVICE, read_table
 
 datasets = pytest.importorskip("sklearn.datasets", reason="the tables are scikit-learn's")
 
@@ -42,14 +42,6 @@ def table(name, path, labels=None, **how):
     return write(path, columns, [[*map(repr, x.tolist()), y] for x, y in zip(data.data, answers, strict=True)], **how)
 
 
-def accuracy(predictions, path):
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        first = file.readline()
-        wanted = [row[-1] for row in csv.reader(file, delimiter=max(",;\t", key=first.count))]
-    assert len(predictions) == len(wanted)
-    return np.mean([a == b for a, b in zip(predictions, wanted, strict=True)])
-
-
 def error_of(capsys, *arguments):
     """The one line on standard error with which a command fails."""
     assert main(list(arguments)) == 2
@@ -64,248 +56,16 @@ def _folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+QUICK = ["--members", "2", "--hidden", "8", "--epochs", "6"]
+
+
 @pytest.fixture(scope="module")
 def iris(tmp_path_factory):
     """A model of iris with its labels as text, and its table."""
     folder = tmp_path_factory.mktemp("iris")
     path = table("iris", folder / "iris.csv", ["setosa", "versicolor", "virginica"])
-    assert main(["train", path, "--target", "target", "-o", str(folder / "iris.safetensors"), "--quiet"]) == 0
+    assert main(["train", path, "--target", "target", "-o", str(folder / "iris.safetensors"), "--quiet", *QUICK]) == 0
     return str(folder / "iris.safetensors"), path
-
-
-class TestFromATableToPredictions:
-    def test_iris(self, tmp_path, capsys):
-        path = table("iris", tmp_path / "iris.csv", ["setosa", "versicolor", "virginica"])
-        assert main(["train", path, "--target", "target"]) == 0
-        told = capsys.readouterr()
-        assert "150 rows; 4 features: " in told.out
-        assert "classification (text, 3 different values; change this with --task)" in told.out
-        assert "classes: setosa, versicolor, virginica" in told.out
-        assert "parameters: 4,675;" in told.out
-        assert "(always the most frequent class: 0.3333)" in told.out
-        assert "fullyconnected predict model.safetensors TABLE.csv" in told.out
-        assert "epoch 1/200" in told.err
-        assert main(["predict", "model.safetensors", path]) == 0
-        (name,), *rows = read(capsys.readouterr().out)
-        assert name == "prediction"
-        assert accuracy([label for (label,) in rows], path) > 0.94
-
-    def test_wine_with_whole_numbers_for_classes(self, tmp_path, capsys):
-        path = table("wine", tmp_path / "wine.csv")
-        assert main(["train", path, "--target", "target"]) == 0
-        assert "classification (whole numbers, 3 different values" in capsys.readouterr().out
-        assert main(["predict", "model.safetensors", path, "--output", "predictions.csv"]) == 0
-        assert capsys.readouterr().out == ""
-        rows = read((tmp_path / "predictions.csv").read_text(encoding="utf-8"))
-        assert accuracy([label for (label,) in rows[1:]], path) > 0.96
-
-    def test_what_patience_watches_can_be_named(self, tmp_path, capsys):
-        path = table("wine", tmp_path / "wine.csv")
-        assert main(["train", path, "--target", "target", "--monitor", "accuracy", "--epochs", "40"]) == 0
-        told = capsys.readouterr()
-        reached = [float(line.split("validation accuracy ")[1].split()[0]) for line in told.err.splitlines()]
-        best = float(told.out.split("accuracy ")[1].split()[0])
-        assert best == max(reached)
-        assert main(["train", path, "--target", "target", "--monitor", "acuracy"]) == 2
-        assert "did you mean 'accuracy'" in capsys.readouterr().err
-        said = error_of(
-            capsys, "train", path, "--target", "target", "--monitor", "validation_loss", "--validation", "0"
-        )
-        assert said == "there is no validation loss to monitor without validation data: set validation"
-
-    def test_an_average_of_the_weights_is_what_is_judged_and_saved(self, tmp_path, capsys):
-        path = table("wine", tmp_path / "wine.csv")
-        for text, average in {"ema:0.9": fc.EMA(0.9), "swa:0.5": fc.SWA(0.5), "swa:3": fc.SWA(3)}.items():
-            assert main(["train", path, "--target", "target", "--epochs", "6", "--average", text, "--quiet"]) == 0
-            plan = prepare(read_table(path, "target"), "classification")
-            plan.train(epochs=6, batch_size=32, patience=20, average=average, progress=False)
-            np.testing.assert_array_equal(load_table_model("model.safetensors").net.theta, plan.model.net.theta)
-        for text in ("ema", "ema:1.5", "swa:-1", "mean:3", "swa:half"):
-            with pytest.raises(SystemExit):
-                main(["train", path, "--target", "target", "--average", text])
-            assert "such as ema:0.999, or swa" in capsys.readouterr().err
-
-    def test_diabetes(self, tmp_path, capsys):
-        path = table("diabetes", tmp_path / "diabetes.csv")
-        assert main(["train", path, "--target", "target"]) == 0
-        out = capsys.readouterr().out
-        assert "regression (numbers, 214 different values" in out
-        assert "mean absolute error" in out
-        assert main(["predict", "model.safetensors", path]) == 0
-        y = np.array([float(value) for (value,) in read(capsys.readouterr().out)[1:]])
-        t = datasets.load_diabetes().target
-        assert 1 - np.square(y - t).sum() / np.square(t - t.mean()).sum() > 0.45
-
-    def test_labels_come_back_as_they_were_written(self, tmp_path, capsys):
-        labels = ["007", 'a "b", c', "ümlaut 猫"]
-        path = table("iris", tmp_path / "iris.csv", labels, delimiter=";", encoding="utf-8-sig")
-        assert main(["train", path, "--target", "target", "--quiet", "--epochs", "40", "--lr", "0.01"]) == 0
-        assert capsys.readouterr() == ("", "")
-        assert main(["predict", "model.safetensors", path, "-o", "p.csv"]) == 0
-        rows = read((tmp_path / "p.csv").read_text(encoding="utf-8"))
-        assert {label for (label,) in rows[1:]} == set(labels)
-        assert accuracy([label for (label,) in rows[1:]], path) > 0.94
-
-    def test_a_label_that_looks_like_a_missing_value_is_one_where_it_is_said_to_be(self, tmp_path, capsys):
-        path = table("iris", tmp_path / "iris.csv", ["None", "NA", "virginica"])
-        train = ["train", path, "--target", "target", "--quiet", "--epochs", "40", "--lr", "0.01"]
-        said = f"{path}, row 2, column 'target': 'None' stands for a missing value, as in 100 rows; remove such rows. "
-        assert error_of(capsys, *train) == f"{said}If it is a class: --label None"
-        assert "row 52, column 'target': 'NA' stands" in error_of(capsys, *train, "--label", "None")
-        assert main([*train, "--label", "None", "--label", "NA"]) == 0
-        assert main(["predict", "model.safetensors", path]) == 0
-        assert accuracy([label for (label,) in read(capsys.readouterr().out)[1:]], path) > 0.94
-        assert main(["explain", "model.safetensors", "--data", path, "--row", "60"]) == 0
-        assert "target: target: 0 is NA, 1 is None, 2 is virginica" in capsys.readouterr().out
-
-    def test_columns_are_found_by_name(self, iris, tmp_path, capsys):
-        model, path = iris
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
-        turned = [[*row[::-1][1:], f"note {i}"] for i, row in enumerate(rows)]  # no target, another column
-        assert main(["predict", model, path]) == 0
-        straight = capsys.readouterr().out
-        assert main(["predict", model, write(tmp_path / "turned.csv", turned[0], turned[1:])]) == 0
-        assert capsys.readouterr().out == straight
-
-    def test_rows_keep_their_order_and_do_not_depend_on_each_other(self, iris, tmp_path, capsys):
-        model, path = iris
-        with open(path, newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
-        assert main(["predict", model, path, "--probabilities"]) == 0
-        together = np.array(read(capsys.readouterr().out)[1:])
-        assert main(["predict", model, write(tmp_path / "b.csv", header, rows[::-1]), "--probabilities"]) == 0
-        backwards = np.array(read(capsys.readouterr().out)[1:])
-        np.testing.assert_array_equal(backwards[::-1, 0], together[:, 0])
-        np.testing.assert_allclose(backwards[::-1, 1:].astype(float), together[:, 1:].astype(float), rtol=1e-4)
-        assert main(["predict", model, write(tmp_path / "one.csv", header, rows[70:71]), "--probabilities"]) == 0
-        (one,) = read(capsys.readouterr().out)[1:]
-        assert one[0] == together[70, 0]
-        np.testing.assert_allclose(np.float64(one[1:]), together[70, 1:].astype(float), rtol=1e-4)
-
-    def test_probabilities(self, iris, capsys):
-        model, path = iris
-        assert main(["predict", model, path, "--probabilities"]) == 0
-        header, *rows = read(capsys.readouterr().out)
-        assert header == ["prediction", "probability setosa", "probability versicolor", "probability virginica"]
-        p = np.array([row[1:] for row in rows], float)
-        np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
-        assert [header[1 + i] for i in p.argmax(axis=1)] == [f"probability {row[0]}" for row in rows]
-
-    def test_a_table_without_rows_gives_the_header_alone(self, iris, tmp_path, capsys):
-        model, path = iris
-        with open(path, encoding="utf-8") as file:
-            (tmp_path / "none.csv").write_text(file.readline(), encoding="utf-8")
-        assert main(["predict", model, "none.csv"]) == 0
-        assert capsys.readouterr().out == "prediction\n"
-
-    def test_the_same_command_gives_the_same_file(self, iris, tmp_path):
-        model, path = iris
-        assert main(["train", path, "--target", "target", "-o", "again.safetensors", "-q"]) == 0
-        with open(model, "rb") as file:
-            assert file.read() == (tmp_path / "again.safetensors").read_bytes()
-
-    def test_task_and_settings_are_obeyed(self, tmp_path, capsys):
-        path = table("wine", tmp_path / "wine.csv")
-        options = ["--task", "regression", "--hidden", "5", "--epochs", "3", "--validation", "0", "--batch-size", "8"]
-        assert main(["train", path, "--target", "target", *options]) == 0
-        told = capsys.readouterr()
-        assert "regression (set by --task)" in told.out
-        assert "178 rows for training, 0 held back" in told.out
-        assert "on the training rows" in told.out
-        assert "epoch 3/3" in told.err
-        assert [layer.n_out for layer in load_table_model("model.safetensors").net.layers] == [5, 1]
-
-
-class TestMistakes:
-    def train(self, capsys, text, *options):
-        with open("t.csv", "w", encoding="utf-8") as file:
-            file.write(text)
-        return error_of(capsys, "train", "t.csv", "--target", "y", *options)
-
-    @pytest.mark.parametrize(
-        ("text", "message"),
-        [
-            ("a,b,y\n1,2,u\n3,,v\n", f"t.csv, row 3, column 'b': the cell is empty. {ADVICE}"),
-            ("a,b,y\n1,red,u\n", f"t.csv, row 2, column 'b': 'red' is not a number. {ADVICE}"),
-            ("a,b,y\n1,nan,u\n", f"t.csv, row 2, column 'b': 'nan' is not a finite number. {ADVICE}"),
-            ("a,b,y\n1,2,u\n1,2,\n", "t.csv, row 3, column 'y': the cell is empty"),
-            ("a,b,y\n1,2\n", "t.csv, row 2: 2 cells, where the header has 3 columns"),
-            ("a,b\n1,2\n", "t.csv: there is no column 'y'; the header (row 1) names 'a', 'b'"),
-            ("a,a,y\n1,2,3\n", "t.csv: columns 1 and 2 are both named 'a' in row 1; is the header missing?"),
-            ("", "t.csv has no header: row 1 must hold the columns' names"),
-            ("a,y\n", "t.csv has 0 rows below its header; two at least are needed for training"),
-            ("a,y\n1,u\n2,u\n3,u\n", "t.csv: column 'y' holds 'u' in every row; there is nothing to learn"),
-        ],
-    )
-    def test_of_tables(self, capsys, text, message):
-        assert self.train(capsys, text) == message
-
-    @pytest.mark.parametrize(
-        ("options", "message"),
-        [
-            (("--epochs", "0"), "epochs must be 1 or more"),
-            (("--lr", "-1"), "lr"),
-            (("--lr", "nan"), "lr"),
-            (("--batch-size", "0"), "batch_size"),
-            (("--patience", "0"), "patience"),
-            (("--validation", "1"), "validation"),
-            (("--seed", "-1"), "seed"),
-            (("--task", "regression"), "row 2, column 'y': 'u' is not a number"),
-            (("--output", "t.csv"), "would replace an input file"),
-            (("--output", "."), "is a folder"),
-            (("--output", "missing/m.safetensors"), "in a folder that does not exist"),
-        ],
-    )
-    def test_of_settings(self, capsys, options, message):
-        assert message in self.train(capsys, "a,y\n1,u\n2,v\n1,u\n2,v\n", *options)
-        assert not os.path.exists("model.safetensors")
-
-    @pytest.mark.parametrize(
-        "options", [("--hidden", "8,"), ("--hidden", "0"), ("--task", "guess"), ("--epochs", "x"), ()]
-    )
-    def test_of_the_command_itself_show_its_usage(self, capsys, options):
-        target = ("--target", "y") if options else ()
-        with pytest.raises(SystemExit) as stop:
-            main(["train", "t.csv", *target, *options])
-        assert stop.value.code == 2
-        assert "usage: fullyconnected train" in capsys.readouterr().err
-
-    def test_divergence_saves_nothing(self, iris, capsys):
-        assert main(["train", iris[1], "--target", "target", "--lr", "1e30", "-q"]) == 2
-        assert "training diverged" in capsys.readouterr().err
-        assert not os.path.exists("model.safetensors")
-
-    def test_a_column_the_model_needs(self, iris, capsys):
-        write("t.csv", ["sepal length (cm)"], [[1]])
-        assert error_of(capsys, "predict", iris[0], "t.csv").startswith("t.csv: there is no column 'sepal width (cm)'")
-
-    def test_a_cell_to_predict_from(self, iris, capsys):
-        features = [f"{part} {size} (cm)" for part in ("sepal", "petal") for size in ("length", "width")]
-        write("t.csv", features, [[1, 2, 3, 4], [1, 2, "", 4]])
-        message = f"t.csv, row 3, column 'petal length (cm)': the cell is empty. {ADVICE}"
-        assert error_of(capsys, "predict", iris[0], "t.csv", "-o", "p.csv") == message
-        assert not os.path.exists("p.csv")
-
-    def test_files_that_are_not_there_or_not_what_they_should_be(self, iris, capsys):
-        model, path = iris
-        assert error_of(capsys, "predict", "none.safetensors", path) == "none.safetensors: No such file or directory"
-        assert error_of(capsys, "predict", model, "none.csv") == "none.csv: No such file or directory"
-        assert "is not a model file" in error_of(capsys, "predict", path, path)
-        assert "is not text in UTF-8" in error_of(capsys, "predict", model, model)
-        fc.mlp([4, 3], seed=0).save("net.safetensors")
-        assert "was not trained from a table" in error_of(capsys, "predict", "net.safetensors", path)
-
-    @pytest.mark.parametrize("which", [0, 1])
-    def test_predictions_never_replace_what_they_are_made_from(self, iris, capsys, which):
-        before = os.stat(iris[which])
-        assert "would replace" in error_of(capsys, "predict", *iris, "--output", iris[which])
-        assert os.stat(iris[which]).st_mtime_ns == before.st_mtime_ns
-
-    def test_probabilities_of_a_number(self, capsys):
-        write("t.csv", ["a", "y"], [[i, i / 7] for i in range(20)])
-        assert main(["train", "t.csv", "--target", "y", "--epochs", "1", "-q"]) == 0
-        assert "predicts a number, 'y'" in error_of(capsys, "predict", "model.safetensors", "t.csv", "--probabilities")
 
 
 class TestCheck:
@@ -377,7 +137,7 @@ class TestAsAProgram:
     def test_what_it_writes_is_utf_8_whatever_the_terminal_speaks(self, iris, tmp_path):
         write("t.csv", ["a", "y"], [[i, "猫" if i < 5 else "犬"] for i in range(10)])
         environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-        train = command("train", "t.csv", "--target", "y", "--epochs", "1")
+        train = command("train", "t.csv", "--target", "y", *QUICK)
         told = subprocess.run(train, capture_output=True, env=environment, check=True).stdout.decode()
         assert "classes: 犬, 猫" in told
         done = subprocess.run(command("predict", "model.safetensors", "t.csv"), capture_output=True, env=environment)
@@ -398,7 +158,7 @@ class TestAsAProgram:
 
     @pytest.mark.skipif(os.name != "posix", reason="there is no such signal here")
     def test_under_nohup_a_terminal_that_hangs_up_ends_nothing(self, iris):
-        train = command("train", iris[1], "--target", "target", "--epochs", "50")
+        train = command("train", iris[1], "--target", "target", *QUICK)
         nohup = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"]
         running = subprocess.Popen([*nohup, *train], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         running.stderr.readline()
@@ -409,9 +169,9 @@ class TestAsAProgram:
     @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent otherwise here")
     @pytest.mark.usefixtures("signals")
     @pytest.mark.parametrize("name", ["SIGINT", "SIGHUP", "SIGTERM"])
-    def test_ctrl_c_saves_the_best_epoch_so_far_and_so_does_a_terminal_that_hangs_up(self, name, iris, tmp_path):
+    def test_ctrl_c_saves_the_best_weights_so_far_and_so_does_a_terminal_that_hangs_up(self, name, iris, tmp_path):
         number = getattr(signal, name)
-        options = ["--epochs", "1000000", "--patience", "1000000"]
+        options = [*QUICK, "--epochs", "1000000"]
         running = subprocess.Popen(
             command("train", iris[1], "--target", "target", *options),
             stdout=subprocess.DEVNULL,
@@ -422,15 +182,17 @@ class TestAsAProgram:
             if line.startswith("epoch 16/"):
                 running.send_signal(number)
                 break
-        assert "is saved" in running.stderr.read().splitlines()[-1]
+        assert "are saved" in running.stderr.read().splitlines()[-1]
         running.stderr.close()
         assert running.wait(30) == 130
-        assert load_table_model(tmp_path / "model.safetensors").net.n_out == 3
+        estimator = fc.load_estimator(tmp_path / "model.safetensors")
+        assert estimator.report_.interrupted
+        assert estimator.predict_proba(dict.fromkeys(estimator.feature_names_in_, 1.0)).shape == (1, 3)
 
     @pytest.mark.parametrize(
         ("where", "message"),
         [
-            ("fullyconnected.tables.table.read_table", "interrupted"),
+            ("fullyconnected.cli.train.read", "interrupted"),
             (
                 "fullyconnected.training.run.epoch_order",
                 "interrupted before the first epoch was complete; nothing",
@@ -442,7 +204,7 @@ class TestAsAProgram:
             raise KeyboardInterrupt
 
         monkeypatch.setattr(where, interrupted)
-        assert main(["train", iris[1], "--target", "target", "-q"]) == 130
+        assert main(["train", iris[1], "--target", "target", "-q", *QUICK]) == 130
         assert capsys.readouterr().err.startswith(f"fullyconnected: {message}")
         assert not os.path.exists("model.safetensors")
 
@@ -464,7 +226,7 @@ class TestAsAProgram:
         )
         out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         loaded = {name.removeprefix("fullyconnected.") for name in out.splitlines()[-1].split()}
-        allowed = {"cli", "cli.console", "training", "training.progress", f"cli.{arguments[0]}"}
+        allowed = {"cli", "cli.console", "cli.tables", "training", "training.progress", f"cli.{arguments[0]}"}
         assert loaded <= allowed
 
 
@@ -507,20 +269,18 @@ def test_explain_writes_every_form(tmp_path, capsys):
 
 
 def test_explain_a_row_of_a_table_is_what_the_model_computes(iris, capsys):
-    import json
-
     model, path = iris
     assert main(["explain", model, "--data", path, "--row", "100", "--row", "3", "--json", "out.json"]) == 0
     with open("out.json", encoding="utf-8") as file:
         record = json.load(file)
     assert record["ok"]
-    assert record["quantities"]["t"]["values"] == [2, 0]  # virginica, setosa
+    assert record["quantities"]["t"]["values"] == [2, 2, 0, 0]  # virginica, setosa, of two members
     assert record["settings"]["data"].endswith("rows 100, 3, counted from 0")
     assert "x[0] is sepal length (cm)" in record["settings"]["inputs"]
-    assert main(["predict", model, path, "--probabilities"]) == 0
-    said = read(capsys.readouterr().out)[101]
-    p = record["quantities"]["loss.p"]["values"][0]
-    np.testing.assert_allclose(p, list(map(float, said[1:])), rtol=1e-4, atol=1e-6)
+    net = fc.load_estimator(model).ensemble_.networks[0]
+    row = datasets.load_iris().data[100:101]
+    p = np.mean(record["quantities"]["loss.p"]["values"][: net.program.members], axis=0)  # of its members
+    np.testing.assert_allclose(p, net.predictions(row)[0], rtol=1e-4, atol=1e-6)
 
 
 def saturated():
@@ -563,25 +323,37 @@ def test_the_exit_status_says_whether_the_gradients_of_an_explanation_are_right(
 
 def test_every_row_of_a_model_that_was_trained_is_explained_without_an_alarm(iris, tmp_path):
     from fullyconnected.explanation import trace
-    from fullyconnected.tables.model import load_table_model
-    from fullyconnected.tables.table import read_table
 
-    model = load_table_model(iris[0])
-    table = read_table(iris[1], model.target, model.features, model.classes)
-    x, t = model.standardise(table), model.targets(table)
-    for i in range(0, len(x), 3):
-        record = trace(model.net, x[i : i + 1], t[i : i + 1], model.loss)
+    data, estimator = datasets.load_iris(), fc.load_estimator(iris[0])
+    net = estimator.ensemble_.networks[0]  # the other one has bins, and a slope on either side of their edges
+    for i in range(0, len(data.data), 10):
+        record = trace(net, data.data[i : i + 1], data.target[i : i + 1], net.loss)
         assert record.ok, [report for report in record.reports if report.wrong]
         assert record.resolved
 
 
 def test_explain_a_regression_is_in_the_unit_that_the_network_sees(tmp_path, capsys):
     path = write(tmp_path / "line.csv", ["a", "y"], [[i, 3 * i + 1] for i in range(20)])
-    assert main(["train", path, "--target", "y", "--task", "regression", "-q", "--epochs", "2", "--hidden", "4"]) == 0
+    assert main(["train", path, "--target", "y", "--task", "regression", "-q", *QUICK]) == 0
     assert main(["explain", "model.safetensors", "--data", path, "--row", "19"]) == 0
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
     assert "MeanSquaredError" in out
     assert "target: y, minus its mean, over its deviation" in out
+    assert "in an ensemble of " in out
+
+
+def test_explain_a_model_of_an_earlier_version(tmp_path, capsys):
+    write("t.csv", [*"cba", "y"], [[0.1 * i, "true", -i, f"{i / 3}"] for i in range(5)])
+    described = {
+        "format": 1, "features": ["a", "b", "c"], "means": [0.0, 0.5, 1.0], "scales": [1.0, 2.0, 1.0], "target": "y",
+        "classes": None, "target_mean": 1.0, "target_scale": 2.0,
+    }  # fmt: skip
+    net = fc.mlp([3, 2, 1], seed=0)
+    fc.files.write_model("old", fc.files.Model(net.layers, net.theta, net.state, {"table": described}))
+    assert main(["explain", "old", "--data", "t.csv", "--row", "3", "--json", "-"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    np.testing.assert_allclose(record["quantities"]["x"]["values"], [[-3.0, 0.25, -0.7]], rtol=1e-6)
+    np.testing.assert_allclose(record["quantities"]["t"]["values"], [[0.0]], atol=1e-6)
 
 
 def test_explain_opens_a_page(monkeypatch, capsys):
@@ -607,6 +379,7 @@ def test_explain_opens_a_page(monkeypatch, capsys):
         (["MODEL", "--data", "TABLE", "--row", "-1"], "has 150 rows below its header, 0 to 149"),
         (["MODEL", "--data", "TABLE", "--focus", "x[0,9]"], "there is no entry [0,9]"),
         (["MODEL", "--data", "TABLE", "--focus", "dense_7.W[0,0]"], "there is no parameter or input 'dense_7.W'"),
+        (["MODEL", "--data", "TABLE", "--target", "no"], "no column 'no' for --target"),
         (["MODEL", "--data", "TABLE", "--html", "TABLE"], "would replace an input file"),
         (["MODEL", "--data", "other.csv"], "'rose' is no class of the model, which knows setosa"),
         (["xor", "--html", "no/folder/page.html"], "in a folder that does not exist"),
@@ -645,11 +418,11 @@ class TestWhereOutputGoes:
     def test_a_model_is_saved_whatever_becomes_of_what_is_told(self, iris, where):
         if "full" in where and not os.path.exists("/dev/full"):
             pytest.skip("there is no full device here")
-        line = f"($fc train $table --target target --epochs 3 -o m; echo $? > status) {where}"
+        line = f"($fc train $table --target target {' '.join(QUICK)} -o m; echo $? > status) {where}"
         shell(line, table=iris[1])
         with open("status", encoding="utf-8") as file:
             assert file.read() == "0\n"
-        assert fc.files.read_model("m").extras["table"]["target"] == "target"
+        assert fc.files.read_model("m").extras["trained"]["roles"]["target"] == "target"
 
     @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "-"])
     def test_predictions_are_appended_to_a_log(self, iris, name, tmp_path):
@@ -673,7 +446,7 @@ class TestWhereOutputGoes:
 
     @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
     def test_a_model_may_go_to_standard_output_and_what_is_told_then_does_not(self, iris, name, tmp_path):
-        train = f"$fc train $table --target target --epochs 2 -o {name} > model"
+        train = f"$fc train $table --target target {' '.join(QUICK)} -o {name} > model"
         status, _, err = shell(train, table=iris[1])
         assert status == 0
         assert "150 rows" in err
@@ -699,30 +472,26 @@ class TestWhereOutputGoes:
         assert (tmp_path / "m").read_text(encoding="utf-8") == "mine"
 
     def test_ctrl_c_once_more_while_a_model_is_saved(self, iris, monkeypatch):
-        def press(self, path):
+        def press(estimator, facts, path):
             pressed.append(path)
             if len(pressed) == 1:
                 raise KeyboardInterrupt
-            save(self, path)
+            save(estimator, facts, path)
 
-        from fullyconnected.tables.model import TableModel
-
-        save, pressed = TableModel.save, []
-        monkeypatch.setattr(TableModel, "save", press)
-        assert main(["train", iris[1], "--target", "target", "--epochs", "2", "-q", "-o", "m"]) == 0
+        save, pressed = stored.save, []
+        monkeypatch.setattr(stored, "save", press)
+        assert main(["train", iris[1], "--target", "target", *QUICK, "-q", "-o", "m"]) == 0
         assert main(["predict", "m", iris[1], "-o", "p"]) == 0
 
     def test_a_model_that_cannot_be_saved_where_it_should_be_is_saved_elsewhere(self, iris, capsys, monkeypatch):
-        from fullyconnected.tables.model import TableModel
-
-        def full(self, path):
+        def full(estimator, facts, path):
             if path == "m":
                 raise OSError(errno.ENOSPC, "No space left on device", path)
-            save(self, path)
+            save(estimator, facts, path)
 
-        save = TableModel.save
-        monkeypatch.setattr(TableModel, "save", full)
-        assert main(["train", iris[1], "--target", "target", "--epochs", "2", "-q", "-o", "m"]) == 2
+        save = stored.save
+        monkeypatch.setattr(stored, "save", full)
+        assert main(["train", iris[1], "--target", "target", *QUICK, "-q", "-o", "m"]) == 2
         err = capsys.readouterr().err
         assert err.startswith("fullyconnected: error: m: No space left on device; the model is saved to ")
         path = err.split("is saved to ")[1].removesuffix(" instead\n")

@@ -56,6 +56,7 @@ RANKS = {
     "checking": 9,
     "labels": 8.5,
     **dict.fromkeys((f"tabular.{name}" for name in PREDICTING), 8.7),
+    "tables.model": 8.8,  # which reads files of version 0.1.0, and trains nothing
     "predictor": 9,
     "diagnosis": 9.5,
     "tabular": 9.7,
@@ -64,6 +65,7 @@ RANKS = {
     "datasets": 10,
     "tables": 10,
     "explanation": 10,
+    "assessment": 10.5,
     "cli": 11,
     "__init__": 12,
     "__main__": 12,
@@ -140,12 +142,13 @@ INSIDE = {
             "tabular_classifier",
             "tabular_regressor",
             "loading",
+            "rivals",
             "__init__",
         ),
     ],
     "diagnosis": ["findings", "chance", "of_data", "of_step", "of_history", "trial", "examine", "report", "diagnose"],
     "tables": [
-        *(*VOCABULARY, "table", "model"),
+        *(*VOCABULARY, "model"),
         *("files.source", "files.encoding", "files.delimited", "files.records", "files.arrow", "files.sqlite"),
         *("files.duck", "files.__init__"),
     ],
@@ -155,7 +158,18 @@ INSIDE = {
         *("render.as_json", "pictures.svg", "pictures.placement", "pictures.picture", "pictures.graph"),
         *("pictures.drawing", "render.page", "forms", "samples", "__init__"),
     ],
-    "cli": ["console", "train", "predict", "explain", "check", "__init__"],
+    "assessment": [
+        "problem",
+        "splitting",
+        "leaks",
+        "outcomes",
+        "assess",
+        "advice",
+        "stored",
+        "evaluation",
+        "inspection",
+    ],
+    "cli": ["console", "tables", "findings", "train", "predict", "evaluate", "inspect", "explain", "check", "__init__"],
 }
 # What is named from below, and loaded at that moment alone.
 BY_NAME = {

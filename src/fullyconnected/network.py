@@ -982,7 +982,7 @@ def load(path: PathLike) -> Network:
             f"and gives logits of classes or a standardised target, so that the network alone would mislead. To "
             f"predict: fullyconnected predict {name} TABLE.csv. In Python: from "
             f"fullyconnected.tables.model import load_table_model; model = load_table_model({name!r}); "
-            f"model.predict('TABLE.csv') gives probabilities or numbers, and model.net is the network"
+            f"model.predict(table) gives labels or numbers, and model.net is the network"
         )
     return Network.from_vectors(model.layers, model.theta, model.state, model.columns, model.loss)
 

@@ -19,6 +19,7 @@ from fullyconnected.network import Network
 if TYPE_CHECKING:
     from fullyconnected.annotations import PathLike, TableLike
     from fullyconnected.files import Model
+    from fullyconnected.tables.model import TableModel
     from fullyconnected.tabular.prediction import TablePredictor
 
 __all__ = ["Predictor", "features_of"]
@@ -34,7 +35,7 @@ class Predictor:
     Parameters
     ----------
     path : path
-        A file that ``save`` of an estimator has written.
+        A file that ``save`` of an estimator, or ``fullyconnected train`` of any version, has written.
 
     Attributes
     ----------
@@ -61,7 +62,7 @@ class Predictor:
 
     __slots__ = ("_by", "features")
     features: tuple[str, ...] | None
-    _by: RowPredictor | TablePredictor
+    _by: RowPredictor | TablePredictor | TableModel
 
     def __init__(self, path: PathLike) -> None:
         from fullyconnected.files import read_model  # the estimators, which use features_of, need no files
@@ -138,11 +139,15 @@ class Predictor:
         return self._by.predict_interval(X, coverage)
 
 
-def _of_table(model: Model, path: PathLike) -> TablePredictor:
-    """Return what predicts by the estimator for tables in a file."""
+def _of_table(model: Model, path: PathLike) -> TablePredictor | TableModel:
+    """Return what predicts by the estimator for tables in a file, or by the model of an earlier version."""
     from fullyconnected.tabular.prediction import TablePredictor  # which other files need not load
     from fullyconnected.tabular.stored import TABULAR
 
+    if "table" in model.extras:
+        from fullyconnected.tables.model import table_model
+
+        return table_model(model, str(path))
     if TABULAR not in model.extras:
         raise FileFormatError(f"{printable(path)} holds a network, and no estimator: fc.load reads it")
     try:

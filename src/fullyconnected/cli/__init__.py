@@ -1,4 +1,4 @@
-"""The command ``fullyconnected``: train on a table, predict for a table, explain a step, check the gradients."""
+"""The command ``fullyconnected``: train on a table, predict, evaluate, inspect and explain; check gradients."""
 
 import argparse
 import contextlib
@@ -15,8 +15,10 @@ __all__ = ["COMMANDS", "main"]
 # Each command is a module of this package with the same name: ``arguments`` adds its options to the parser, and ``run``
 # does the work. Only a command that is called is imported, and it imports what it needs in ``run``: --help is quick.
 COMMANDS = {
-    "train": "Train a network on a CSV table of numbers, and save it.",
-    "predict": "Predict the target for every row of a CSV table, in the order of its rows.",
+    "train": "Train an ensemble on a table, say what was found and how good it is, and save it.",
+    "predict": "Predict the target for every row of a table, in the order of its rows.",
+    "evaluate": "Score a model on a table whose targets are known.",
+    "inspect": "Say what a file of the library holds.",
     "explain": "Explain one training step as a worked example, with every number.",
     "check": "Check the gradients of all registered layers, activations and losses against central differences.",
 }

@@ -3,11 +3,14 @@
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from fullyconnected.cli.console import STANDARD_OUTPUT, check_output, comparison_status, print_result, report, write
-from fullyconnected.errors import ConfigError
+from fullyconnected.errors import ConfigError, DataError
 from fullyconnected.training.progress import Stream
 
 __all__ = ["arguments", "run"]
@@ -20,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("what", metavar="xor | seed | MODEL", help="an example, or a model file saved by 'fullyconnected train'")
     add("--data", metavar="TABLE.csv", help="for a model: the table with the rows to explain, and with their targets")
+    add("--target", metavar="COLUMN", help="for a model: the column of the targets (default: as in training)")
     row = "for a model: number of the row to explain, counted from 0 (default: 0); can be repeated"
     add("--row", type=int, action="append", metavar="N", help=row)
     add("--optimizer", metavar="NAME", help="optimizer whose update is shown, such as adam (default: sgd)")
@@ -73,34 +77,105 @@ def run(options: argparse.Namespace) -> int:
     return report(verdict(trace), status) if status else 0
 
 
+class _Given(NamedTuple):
+    """What is explained of a model: its network, the rows as it reads them, their targets, and what these are."""
+
+    net: Any
+    x: Any
+    t: Any
+    inputs: str
+    target: str
+
+
 def _row_of_table(options: argparse.Namespace) -> tuple[Any, Any, Any, dict[str, Any], dict[str, str]]:
-    """Return a model's network, the standardised rows and targets, settings for explain, and notes about the data."""
-    from fullyconnected.tables.model import load_table_model
-    from fullyconnected.tables.table import read_table
+    """Return a model's network, its inputs and targets for rows of a table, settings for explain, and notes on them."""
+    from fullyconnected.assessment.evaluation import target_in
+    from fullyconnected.cli.tables import placing, read
+    from fullyconnected.files import read_model
+    from fullyconnected.tabular.stored import TABULAR
 
     if not os.path.exists(options.what) and os.sep not in options.what and "." not in options.what:
         raise ConfigError(f"there is no example and no file {options.what!r}; the examples are xor and seed")
-    model = load_table_model(options.what)
+    model = read_model(options.what)
+    given = _of_ensemble if TABULAR in model.extras else _of_table_model
     if options.data is None:
         raise ConfigError(f"{options.what} is a model: name the table and the row to explain, --data TABLE.csv --row 0")
-    table = read_table(options.data, model.target, model.features, model.classes or ())
+    target = target_in(model, options.target) if given is _of_ensemble else model.extras.get("table", {}).get("target")
+    table = argparse.Namespace(table=options.data, name=None, query=None)
+    frame = read(table, verbatim=[target] if target else [])
     rows = options.row or [0]
     for row in rows:
-        if not 0 <= row < len(table.x):
+        if not 0 <= row < frame.rows:
             raise ConfigError(
-                f"--row {row}: {options.data} has {len(table.x):,} rows below its header, 0 to {len(table.x) - 1:,}"
+                f"--row {row}: {options.data} has {frame.rows:,} rows below its header, 0 to {frame.rows - 1:,}"
             )
-    names = [f"x[{i}] is {name}" for i, name in enumerate(model.features[:50])]
-    target = ", minus its mean, over its deviation"
-    if model.classes is not None:
-        target = ": " + ", ".join(f"{i} is {label}" for i, label in enumerate(model.classes[:50]))
+    some = frame.at(np.array(rows))
+    with placing(some):
+        what = given(model, options.what, some, target)
     about = {
         "data": f"{options.data}, row{'s' * (len(rows) > 1)} {', '.join(map(str, rows))}, counted from 0",
-        "inputs": f"{', '.join(names)}{', ...' * (len(model.features) > 50)}; each minus its mean, over its deviation",
-        "target": f"{model.target}{target}",
+        "inputs": what.inputs,
+        "target": what.target,
     }
-    x, t = model.standardise(table)[rows], model.targets(table)[rows]
-    return model.net, x, t, {"loss": model.loss, "optimizer": "sgd"}, about
+    return what.net, what.x, what.t, {"loss": what.net.loss, "optimizer": "sgd"}, about
+
+
+def _of_table_model(file: Any, path: str, frame: Any, target: str) -> _Given:
+    """Return what is explained of a model that version 0.1.0 has trained on a table of numbers."""
+    from fullyconnected.tables.model import table_model
+
+    model = table_model(file, path)
+    return _Given(
+        model.net,
+        model.inputs(frame),
+        model.targets(frame),
+        f"{_named(model.features)}; each minus its mean, over its deviation",
+        f"{target}{UNIT if model.classes is None else _classes(model.classes)}",
+    )
+
+
+def _of_ensemble(file: Any, path: str, frame: Any, target: str) -> _Given:
+    """Return what is explained of an estimator for tables: a network of it without bins, if there is one."""
+    from fullyconnected.assessment.evaluation import codes_of
+    from fullyconnected.assessment.problem import Roles, problem_of
+    from fullyconnected.layers import PiecewiseLinearEncoding
+    from fullyconnected.tabular.stored import TABULAR, read_ensemble
+
+    ensemble, vocabulary, labels = read_ensemble(file, file.extras[TABULAR])
+    # the edges of bins are at numbers of training rows, where the slopes on both sides differ
+    layers = [[each.layer for each in net.program.operations] for net in ensemble.networks]
+    bent = [any(isinstance(layer, PiecewiseLinearEncoding) for layer in each) for each in layers]
+    i = max(range(len(bent)), key=lambda i: (not bent[i], ensemble.shares[i]))
+    net, share, log = ensemble.networks[i], ensemble.shares[i], (*ensemble.logarithms, *[None] * len(bent))[i]
+    task = "regression" if labels is None else "classification"
+    known = () if labels is None else {str(each) for each in labels.classes.tolist()}
+    problem = problem_of(frame, Roles(target), task=task, labels=known, learned=False)
+    if problem.lacking:
+        raise DataError(f"a row to explain has no {target!r:.80}")
+    said = f"; the network counts {share:.0%} in an ensemble of {len(ensemble.networks)}"
+    x = np.where(np.isnan(x := vocabulary.encode(problem.frame)), ensemble.fill, x)
+    if labels is None:
+        assert ensemble.unit is not None
+        numbers = np.asarray(problem.y, np.float64)[:, None]
+        t = ensemble.unit.standard(numbers) if log is None else log.standard(numbers, ensemble.unit)
+        of = UNIT if log is None else f", its logarithm{UNIT}"
+    else:
+        t, of = codes_of(problem.y, labels.classes), _classes([str(each) for each in labels.classes.tolist()])
+        if (t < 0).any():
+            listed = ", ".join(str(each) for each in labels.classes.tolist()[:12])
+            raise DataError(f"{problem.y[t < 0][0]!r:.80} is no class of the model, which knows {listed}")
+    return _Given(net, x, t, f"{_named([each.name for each in vocabulary.features])}{said}", f"{target}{of}")
+
+
+UNIT = ", minus its mean, over its deviation"
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(f"x[{i}] is {name}" for i, name in enumerate(names[:50])) + ", ..." * (len(names) > 50)
+
+
+def _classes(classes: Sequence[str]) -> str:
+    return ": " + ", ".join(f"{i} is {label}" for i, label in enumerate(classes[:50]))
 
 
 def _show(page: bytes, path: str | None) -> None:

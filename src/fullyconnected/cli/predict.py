@@ -1,10 +1,16 @@
-"""``fullyconnected predict``: the predictions of a model that ``train`` saved, for the rows of a table."""
+"""``fullyconnected predict``: the predictions of a saved model for the rows of a table."""
 
 import argparse
+import csv
 import io
+import json
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from fullyconnected.cli.console import check_output, write
-from fullyconnected.errors import ConfigError
+from fullyconnected.cli.console import STANDARD_OUTPUT, check_output, write
+from fullyconnected.cli.tables import add_source, listed, placing, read
+from fullyconnected.errors import ConfigError, FileFormatError, missing
 
 __all__ = ["arguments", "run"]
 
@@ -12,36 +18,99 @@ __all__ = ["arguments", "run"]
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments to the parser."""
     add = parser.add_argument
-    add("model", help="model file saved by 'fullyconnected train'")
-    add(
-        "table",
-        help="CSV file with the features that the model was trained on, in any order; other columns are ignored",
-    )
-    add("--output", "-o", metavar="FILE", default="-", help="CSV file to write (default: -, standard output)")
-    add("--probabilities", action="store_true", help="for classes: add a column with the probability of each class")
+    add("model", metavar="MODEL", help="model file saved by 'fullyconnected train', or by an estimator")
+    add_source(parser, "file with the columns that the model learned from, in any order; others are ignored")
+    add("--output", "-o", metavar="FILE", default="-",
+        help="CSV file to write, or .tsv, .jsonl or .parquet (default: -, CSV to standard output)")  # fmt: skip
+    add("--proba", "--probabilities", action="store_true", help="add the probability of each class")
+    several = "can be repeated, or have commas between"
+    add("--id", action="append", default=[], metavar="COLUMN", help=f"column of the table to write first; {several}")
 
 
 def run(options: argparse.Namespace) -> int:
     """Write a prediction for each row of the table."""
-    import csv
+    from fullyconnected.assessment.problem import column_named
+    from fullyconnected.predictor import Predictor
 
-    from fullyconnected.tables.model import load_table_model
-    from fullyconnected.tables.table import read_table
-
-    check_output(options.output, options.model, options.table)
-    model = load_table_model(options.model)
-    if options.probabilities and model.classes is None:
-        raise ConfigError(f"--probabilities: {options.model} predicts a number, {model.target!r}, and no classes")
-    y = model.predict(read_table(options.table, features=model.features))
-    text = io.StringIO(newline="")
-    rows = csv.writer(text, lineterminator="\n")
-    if model.classes is None:
-        rows.writerow(["prediction"])
-        rows.writerows([f"{value:.10g}"] for value in y)
-    else:
-        columns = model.classes if options.probabilities else ()
-        rows.writerow(["prediction", *(f"probability {label}" for label in columns)])
-        for row in y:
-            rows.writerow([model.classes[row.argmax()], *(f"{p:.6g}" for p in row[: len(columns)])])
-    write(options.output, text.getvalue())
+    check_output(options.output, options.model, *filter(None, [options.table]))
+    how = _form(options.output)
+    model = Predictor(options.model)
+    if options.proba and model.classes is None:
+        raise ConfigError(f"--proba: {options.model} predicts a number, and no classes")
+    frame = read(options)
+    columns: dict[str, Sequence[Any]] = {}
+    for name in listed(options.id, frame.names):
+        column = column_named(frame, name, "--id")
+        columns[column.name] = [_plain(cell) for cell in column.values.tolist()]
+    with placing(frame):
+        p = model.predict_proba(frame) if options.proba else None
+        y = model.predict(frame) if p is None else model.classes[p.argmax(axis=1)]  # type: ignore[index]
+    found: dict[str, Sequence[Any]] = {"prediction": y.tolist()}
+    if p is not None and model.classes is not None:
+        found |= {f"probability {label}": p[:, i].tolist() for i, label in enumerate(model.classes.tolist())}
+    if clash := [name for name in columns if name in found]:
+        raise ConfigError(f"--id {clash[0]}: the predictions have a column of that name; rename it in the table")
+    how({**columns, **found}, options.output)
     return 0
+
+
+def _plain(cell: Any) -> Any:
+    """Return a cell as it is written: whole numbers without a fraction, and nothing for what is missing."""
+    if cell is None or cell != cell:
+        return None
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
+        return int(cell)
+    return cell.isoformat(" ") if hasattr(cell, "isoformat") else cell
+
+
+def _form(path: str) -> Any:
+    """Return the function that writes a table of the form that the suffix of a path says."""
+    suffix = os.path.splitext(path)[1].lower()
+    forms = {"": _csv, ".csv": _csv, ".tsv": _tsv, ".txt": _csv, ".jsonl": _json_lines, ".ndjson": _json_lines}
+    if suffix == ".parquet":
+        return _parquet()
+    return _csv if path == STANDARD_OUTPUT else forms.get(suffix, _csv)
+
+
+def _csv(columns: dict[str, Sequence[Any]], path: str, delimiter: str = ",") -> None:
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n", delimiter=delimiter)
+    rows.writerow(columns)
+    rows.writerows(zip(*(_digits(name, values) for name, values in columns.items()), strict=True))
+    write(path, text.getvalue())
+
+
+def _digits(name: str, values: Sequence[Any]) -> Iterator[Any]:
+    """Yield cells of text: numbers with as many digits as mean something."""
+    digits = ".6g" if name.startswith("probability ") else ".10g"
+    return (f"{each:{digits}}" if isinstance(each, float) else each for each in values)
+
+
+def _tsv(columns: dict[str, Sequence[Any]], path: str) -> None:
+    _csv(columns, path, "\t")
+
+
+def _json_lines(columns: dict[str, Sequence[Any]], path: str) -> None:
+    rows = zip(*columns.values(), strict=True)
+    write(path, "".join(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) + "\n" for row in rows))
+
+
+def _parquet() -> Any:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise missing("pyarrow", "tables", "a file of Parquet") from None
+
+    def written(columns: dict[str, Sequence[Any]], path: str) -> None:
+        from fullyconnected.files.atomic import write_atomically
+
+        try:
+            table = pyarrow.table(columns)
+        except pyarrow.ArrowInvalid as error:
+            raise FileFormatError(f"{path}: a column cannot be written as Parquet: {error}") from None
+        data = pyarrow.BufferOutputStream()
+        pyarrow.parquet.write_table(table, data)
+        write_atomically(path, data.getvalue().to_pybytes())
+
+    return written

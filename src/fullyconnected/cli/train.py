@@ -1,4 +1,4 @@
-"""``fullyconnected train``: train a network on a table, and save it."""
+"""``fullyconnected train``: train an ensemble on a table, say what was found and how good it is, and save it."""
 
 import argparse
 import contextlib
@@ -7,9 +7,11 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from fullyconnected.cli.console import (
     ERROR,
@@ -20,48 +22,74 @@ from fullyconnected.cli.console import (
     print_result,
     report,
 )
+from fullyconnected.cli.tables import add_source, as_text, listed, placing, read
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError
 from fullyconnected.training.progress import Stream
 
 __all__ = ["arguments", "run"]
 
+EARLIER = {  # options of the plain network that this command trained, and what has them now
+    "--lr": "fc.fit(..., optimizer=fc.AdamW(lr))",
+    "--batch-size": "fc.fit(..., batch_size=32)",
+    "--patience": "fc.fit(..., patience=20)",
+    "--monitor": "fc.fit(..., monitor='accuracy')",
+    "--average": "fc.fit(..., average=fc.EMA(0.999))",
+    "--validation": "fc.fit(..., validation=(x, t)); the rows held out to be scored once are --test SHARE",
+}
+
+
+class _Earlier(argparse.Action):
+    """An option that has gone, which says what has it now."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: Any = None) -> NoReturn:
+        parser.error(
+            f"{option} was an option of the plain network that this command trained; an ensemble for tables has no "
+            f"such setting. In Python: {EARLIER[option]}"
+        )
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments to the parser."""
     add = parser.add_argument
-    add("table", help="CSV file in UTF-8 with a header; all columns but the target hold numbers")
-    add("--target", type=_text, required=True, metavar="COLUMN", help="column to predict, of class labels or numbers")
-    missing = "class label that looks like a missing value but is not, such as None or NA; can be repeated"
-    add("--label", type=_text, action="append", default=[], metavar="TEXT", help=missing)
-    task = "whether the target holds classes or numbers (default: judged by its values)"
-    add("--task", choices=("classification", "regression"), help=task)
-    output = "model file to write (default: %(default)s); - for standard output"
-    add("--output", "-o", default="model.safetensors", metavar="FILE", help=output)
-    hidden = "units of each hidden layer (default: %(default)s)"
-    add("--hidden", type=_sizes, default="64,64", metavar="N,N,...", help=hidden)
-    add("--epochs", type=int, default=200, metavar="N", help="maximum number of epochs (default: %(default)s)")
-    patience = "stop after this many epochs without improvement (default: %(default)s)"
-    add("--patience", type=int, default=20, metavar="N", help=patience)
-    monitor = "measure of improvement: a metric such as accuracy or r2 (default: the loss on the validation rows)"
-    add("--monitor", metavar="NAME", help=monitor)
-    add("--lr", type=float, default=1e-3, metavar="RATE", help="learning rate of AdamW (default: %(default)s)")
-    average = "train with an average of the weights, such as ema:0.999 or swa:0.75 (default: the weights themselves)"
-    add("--average", type=_average, metavar="KIND:NUMBER", help=average)
-    add("--batch-size", type=int, default=32, metavar="N", help="rows in a batch (default: %(default)s)")
-    validation = "share of the rows held back for validation (default: %(default)s)"
-    add("--validation", type=float, default=0.2, metavar="SHARE", help=validation)
-    seed = "seed of the split, the initial weights and the shuffling (default: %(default)s)"
-    add("--seed", type=int, default=0, metavar="N", help=seed)
+    add_source(parser, "file with a header: numbers, text, dates and gaps as they are")
+    add("--target", type=as_text, required=True, metavar="COLUMN", help="column to predict, of class labels or numbers")
+    add("--output", "-o", default="model.safetensors", metavar="FILE",
+        help="model file to write (default: %(default)s); - for standard output")  # fmt: skip
+    several = "; can be repeated, or have commas between"
+    add("--ignore", action="append", default=[], metavar="COLUMN", help=f"column that is not learned from{several}")
+    add(
+        "--id",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help=f"column that tells rows apart{several}",
+    )
+    add("--weight", type=as_text, metavar="COLUMN", help="column with the weight of each row")
+    add(
+        "--group",
+        type=as_text,
+        metavar="COLUMN",
+        help="column of groups, whose rows are never divided",
+    )
+    add("--time", type=as_text, metavar="COLUMN", help="column of dates or numbers: the latest rows are the test part")
+    add("--test", type=float, default=0.2, metavar="SHARE",
+        help="share of the rows held out to be scored once (default: %(default)s); 0 learns from all")  # fmt: skip
+    add("--task", choices=("classification", "regression"),
+        help="whether the target holds classes or numbers (default: judged by its values)")  # fmt: skip
+    add("--label", type=as_text, action="append", default=[], metavar="TEXT",
+        help="class label that looks like a missing value but is not, such as None or NA; can be repeated")  # fmt: skip
+    add("--preset", choices=("fast", "default", "best"), default="default",
+        help="sizes and time of the training (default: %(default)s)")  # fmt: skip
+    add("--max-time", metavar="TIME", help="fewer epochs, if they take longer: seconds, 30s, 5m or 1h")
+    add("--members", type=int, metavar="N", help="members of each network")
+    add("--hidden", type=_sizes, metavar="N,N,...", help="units of each hidden layer of a member")
+    add("--epochs", type=int, metavar="N", help="how often the rows are learned from")
+    add("--compare", action="store_true", help="also train boosted trees and a random forest on the same rows")
+    add("--seed", type=int, default=0, metavar="N", help="seed of all that is random (default: %(default)s)")
     add("--quiet", "-q", action="store_true", help="print only errors")
-
-
-def _text(text: str) -> str:
-    """Decode an argument as UTF-8, the encoding of tables, also where the locale has another encoding."""
-    try:
-        return os.fsencode(text).decode()
-    except UnicodeError:
-        return text
+    for option in EARLIER:
+        add(option, action=_Earlier, help=argparse.SUPPRESS)
 
 
 def _sizes(text: str) -> tuple[int, ...]:
@@ -70,18 +98,6 @@ def _sizes(text: str) -> tuple[int, ...]:
         if min(sizes) >= 1:
             return sizes
     raise argparse.ArgumentTypeError(f"sizes are whole numbers from 1 on, such as 64,64; got {text!r}")
-
-
-def _average(text: str) -> Any:
-    from fullyconnected.averages import EMA, SWA
-
-    kind, _, value = text.partition(":")
-    with contextlib.suppress(KeyError, ValueError):
-        return {"ema": EMA, "swa": SWA}[kind](int(value) if value.isdecimal() else float(value))
-    raise argparse.ArgumentTypeError(
-        f"an average is ema and how much of it a step keeps, such as ema:0.999, or swa and the share of the epochs "
-        f"(or their number) before it begins, such as swa:0.75; got {text!r}"
-    )
 
 
 @contextlib.contextmanager
@@ -107,77 +123,145 @@ def _interruptible() -> Iterator[None]:
 
 @_interruptible()
 def run(options: argparse.Namespace) -> int:
-    """Train, and save the network of the best epoch, also when a signal interrupts the training."""
-    from fullyconnected.tables.model import prepare
-    from fullyconnected.tables.table import choose_task, read_table
+    """Train and save, also when a signal interrupts the training: then it is the best weights so far."""
+    import fullyconnected.estimators  # noqa: F401  # which says what to install, before a table is read
+    from fullyconnected.assessment.assess import assess, train
+    from fullyconnected.assessment.problem import Roles, problem_of
+    from fullyconnected.assessment.splitting import held_back
+    from fullyconnected.assessment.stored import facts_of
 
-    check_output(options.output, options.table)
+    check_output(options.output, *filter(None, [options.table]))
     to_stdout = is_stdout(options.output)
     if to_stdout and Stream(sys.stdout).isatty():
         raise ConfigError(f"--output {options.output}: a terminal cannot show a model; redirect it, or name a file")
     stream = Stream(sys.stderr if to_stdout else sys.stdout)
 
-    def say(*lines: str) -> None:
+    def say(lines: Iterable[str]) -> None:
         if not options.quiet:
-            stream.write("\n".join([*map(str, lines), ""]))
+            stream.write("".join(f"{line}\n" for line in lines))
 
-    table = read_table(options.table, options.target, known=options.label)
-    task, reason = (options.task, "set by --task") if options.task else choose_task(table)
-    plan = prepare(table, task, options.hidden, options.validation, options.seed)
-    model = plan.model
-    say(f"{printable(options.table)}: {len(table.x):,} rows; {_listed(table.features)}")
-    say(f"{_some([options.target])}: {task} ({reason}" + (")" if options.task else "; change this with --task)"))
-    if model.classes:
-        say(f"classes: {_some(model.classes)}")
-    say(f"{len(plan.training_rows):,} rows for training, {len(plan.validation_rows):,} held back for validation")
-    say("", model.net.summary(), "")
-    names = ("epochs", "batch_size", "lr", "patience", "monitor", "average", "seed")
-    given = {name: getattr(options, name) for name in names}
-    history = plan.train(**given, progress=not options.quiet)
-    if history.interrupted and history.best_epoch is None:
-        return report("interrupted before the first epoch was complete; nothing is saved", INTERRUPTED)
-    saved = _save(model, options.output)
-    scored = "validation" if len(plan.validation_rows) else "training"
-    say(f"the best of {len(history.loss)} epochs is epoch {history.best_epoch}; on the {scored} rows:")
-    baseline = "always the most frequent class" if model.classes else "always the mean"
-    say(*(f"  {name} {value:.4g}  ({baseline}: {usual:.4g})" for name, (value, usual) in plan.scores().items()))
+    settings = _settings(options)
+    frame = read(options, verbatim=[options.target])
+    lists = listed(options.ignore, frame.names), listed(options.id, frame.names)
+    roles = Roles(options.target, *lists, options.weight, options.group, options.time)
+    problem = problem_of(frame, roles, task=options.task, labels=options.label)
+    held = held_back(problem, options.test, options.seed)
+    with placing(problem.at(~held).frame):
+        say(_before(options, frame, problem, held))
+    began = time.perf_counter()
+    with _told_warnings(options.quiet):
+        try:
+            with placing(problem.at(~held).frame):
+                estimator = train(problem, held, settings)
+        except KeyboardInterrupt:
+            return report("interrupted before the first epoch was complete; nothing is saved", INTERRUPTED)
+    seconds, interrupted, found = time.perf_counter() - began, estimator.report_.interrupted, None
+    if not interrupted:
+        with contextlib.suppress(KeyboardInterrupt):  # then there are no scores, but the model is saved
+            next_one = (lambda name: say([f"... {name}"])) if options.compare else None
+            found = assess(problem, estimator, held, compare=options.compare, seconds=seconds, say=next_one)
+    saved = _save(estimator, facts_of(problem, held, found), options.output)
+    if found is not None:
+        say(_after(found))
     if saved != STANDARD_OUTPUT:
-        quoted = printable(shlex.quote(saved))
-        say(f"saved to {printable(saved)}; to predict: fullyconnected predict {quoted} TABLE.csv")
-    if history.interrupted:
-        return report(f"interrupted; the model of epoch {history.best_epoch} is saved", INTERRUPTED)
+        to_predict = f"  fullyconnected predict {printable(shlex.quote(saved))} TABLE"
+        say([f"saved to {printable(saved)}; to predict:", to_predict])
+    if interrupted or found is None:
+        epochs = " and ".join(f"{each.epochs:,}" for each in estimator.report_.networks)
+        return report(f"interrupted; the best weights of {epochs} epochs are saved", INTERRUPTED)
     return 0 if saved == options.output else ERROR
 
 
-def _save(model: Any, path: str) -> str:
+def _before(options: argparse.Namespace, frame: Any, problem: Any, held: Any) -> Iterator[str]:
+    """Yield what was found in the table, before anything is trained."""
+    from fullyconnected.cli.findings import of_columns, paragraph, some
+    from fullyconnected.tables.kinds import judge
+    from fullyconnected.tabular.tasks import CLASSES
+
+    said = f"{frame.source}: {frame.rows:,} rows, {len(frame.names):,} columns"
+    if problem.lacking:
+        said += f"; {problem.lacking:,} rows have no {problem.roles.target!r:.60}, and are left out"
+    yield from paragraph(said)
+    task = "classification" if problem.task == CLASSES else "regression"
+    change = "" if options.task else "; change this with --task"
+    yield from paragraph(f"{problem.roles.target}: {task} ({problem.reason}{change})")
+    if problem.task == CLASSES:
+        yield from paragraph(f"classes: {some([str(each) for each in problem.classes.tolist()])}")
+    learned = problem.at(~held)
+    yield from paragraph(f"{len(learned.y):,} rows to learn from, {held.sum():,} held out as the test part")
+    yield ""
+    yield from of_columns(judge(learned.frame))  # which raises for what cannot be learned from
+    yield ""
+
+
+def _after(found: Any) -> Iterator[str]:
+    """Yield how good the model is, and what to look at next."""
+    from fullyconnected.assessment.advice import advice
+    from fullyconnected.cli import findings
+
+    usual = "always the most frequent class, or the shares of the classes" if found.confusion else "always the mean"
+    parts = [findings.of_suspects(found), findings.of_scores(found.models, usual)]
+    if found.confusion is not None:
+        parts.append(findings.of_confusion(found.confusion, found.judged_by))
+    if found.residuals is not None:
+        parts.append(findings.of_residuals(found.residuals, found.judged_by))
+    parts += [findings.of_importances(found.importances, found.problem.task), findings.of_advice(advice(found))]
+    for part in parts:
+        if lines := list(part):
+            yield from [*lines, ""]
+
+
+@contextlib.contextmanager
+def _told_warnings(quiet: bool) -> Iterator[None]:
+    """Tell warnings in a line each; that training was interrupted is told at the end."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for each in caught:
+        if not (quiet or str(each.message).startswith("Training interrupted")):
+            report(f"warning: {each.message}", 0)
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters of the estimator, or raise for those that cannot be used."""
+    from fullyconnected.core.checks import count, duration
+
+    if not 0 <= options.seed < 2**32:
+        raise ConfigError(f"--seed is a whole number from 0 to {2**32 - 1:,}; got {options.seed}")
+    given: dict[str, Any] = {"preset": options.preset, "random_state": options.seed, "verbose": int(not options.quiet)}
+    if options.members is not None:
+        given["n_members"] = count("--members", options.members, 2)
+    if options.epochs is not None:
+        given["epochs"] = count("--epochs", options.epochs)
+    if options.hidden is not None:
+        given["hidden"] = options.hidden
+    if options.max_time is not None:
+        with contextlib.suppress(ValueError):
+            options.max_time = float(options.max_time)
+        given["max_time"] = duration("--max-time", options.max_time)
+    return given
+
+
+def _save(estimator: Any, facts: Any, path: str) -> str:
     """Save a model, and return its path, which is a temporary file if ``path`` cannot be written."""
     import tempfile
+
+    from fullyconnected.assessment import stored
 
     if path != STANDARD_OUTPUT:
         try:
             try:
-                model.save(path)
+                stored.save(estimator, facts, path)
             except KeyboardInterrupt:  # a second Ctrl-C must not lose the model
-                model.save(path)
+                stored.save(estimator, facts, path)
         except OSError as error:
             spare = os.path.join(tempfile.mkdtemp(prefix="fullyconnected-"), "model.safetensors")
-            model.save(spare)
+            stored.save(estimator, facts, spare)
             report(f"error: {path}: {error.strerror or error}; the model is saved to {spare} instead", ERROR)
             return spare
     else:
         with tempfile.TemporaryDirectory() as folder:
             file = os.path.join(folder, "model")
-            model.save(file)
+            stored.save(estimator, facts, file)
             print_result(Path(file).read_bytes())
     return path
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return the number of features and their names, among which the user may notice an id."""
-    return f"{len(names):,} feature{'s' * (len(names) != 1)}: {_some(names)}"
-
-
-def _some(names: Sequence[str], most: int = 20) -> str:
-    """Return the first names in one line, with escapes for what a terminal cannot show."""
-    shown = [name if len(name) <= 60 else f"{name[:57]}..." for name in map(printable, names[:most])]
-    return ", ".join(shown) + (", ..." if len(names) > most else "")

@@ -63,7 +63,7 @@ def table(
         return "  ".join([first, *texts])
 
     shown = head[:-1] if below else head
-    lines = [line(shown), "  ".join("-" * min(n, room) for n in widths[: len(shown)])]
+    lines = [line(shown), "  ".join("-" * n for n in [*widths[:-1], min(widths[-1], room)][: len(shown)])]
     for row in cells:
         last = textwrap.wrap(row[-1], room) or [""]
         if below:

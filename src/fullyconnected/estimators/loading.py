@@ -20,6 +20,7 @@ from fullyconnected.files import Model, read_model
 from fullyconnected.labels import labels_of
 from fullyconnected.network import Network
 from fullyconnected.predictor import features_of
+from fullyconnected.tables.model import TABLE, TableModel, table_model
 from fullyconnected.tabular.stored import TABULAR, read_ensemble
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ TABLES: dict[str, type[TabularClassifier | TabularRegressor]] = {
 }
 
 
-def load_estimator(path: PathLike) -> MLPClassifier | MLPRegressor | TabularClassifier | TabularRegressor:
+def load_estimator(
+    path: PathLike,
+) -> MLPClassifier | MLPRegressor | TabularClassifier | TabularRegressor | TableModel:
     """Return the estimator in a file that its ``save`` has written.
 
     Nothing in the file is run; see :func:`fullyconnected.load` for what is checked. ``checkpoint`` is None, so that a
@@ -48,6 +51,8 @@ def load_estimator(path: PathLike) -> MLPClassifier | MLPRegressor | TabularClas
     Returns
     -------
     MLPClassifier, MLPRegressor, TabularClassifier or TabularRegressor
+        Or, for a file that ``fullyconnected train`` of version 0.1.0 has written, a ``TableModel``: it has ``predict``,
+        ``predict_proba``, ``classes_`` and ``feature_names_in_``, takes the same tables, and cannot be fitted.
 
     Raises
     ------
@@ -65,6 +70,8 @@ def load_estimator(path: PathLike) -> MLPClassifier | MLPRegressor | TabularClas
     model = read_model(path)
     if TABULAR in model.extras:
         return _tabular(model, path)
+    if TABLE in model.extras:
+        return table_model(model, str(path))
     described = model.extras.get("estimator")
     if not isinstance(described, dict):
         raise FileFormatError(f"{printable(path)} holds a network, and no estimator: fc.load reads it")

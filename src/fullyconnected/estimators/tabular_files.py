@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, FileFormatError
 from fullyconnected.estimators.files import labels_described, parameters_of
-from fullyconnected.files import write_model
+from fullyconnected.files import Model, write_model
 from fullyconnected.tables.described import taken
 from fullyconnected.tables.kinds import KINDS, Decision
 from fullyconnected.tables.texts import Reading
@@ -20,18 +20,23 @@ from fullyconnected.tabular.tasks import LABELS
 if TYPE_CHECKING:
     from fullyconnected.annotations import PathLike
 
-__all__ = ["FITTED", "read_report", "save"]
+__all__ = ["FITTED", "model_file", "read_report", "save"]
 
 FITTED = ("n_iter_", "n_outputs_", "n_features_in_")
 
 
 def save(estimator: Any, path: PathLike) -> None:
     """Write a fitted estimator for tables to a file."""
+    write_model(path, model_file(estimator, parameters_of(estimator)))
+
+
+def model_file(estimator: Any, parameters: dict[str, Any]) -> Model:
+    """Return what the file of a fitted estimator for tables holds, with its parameters as a file can hold them."""
     if not type(estimator).__module__.startswith("fullyconnected.estimators."):
         raise ConfigError(f"a file holds an estimator of the library; got {type(estimator)!r:.80}, of your own")
     described: dict[str, Any] = {
         "class": type(estimator).__name__,
-        "parameters": parameters_of(estimator),
+        "parameters": parameters,
         "fitted": {name: int(getattr(estimator, name)) for name in FITTED},
         "labels": None,
         "report": _report_described(estimator.report_),
@@ -39,7 +44,7 @@ def save(estimator: Any, path: PathLike) -> None:
     if hasattr(estimator, "classes_"):
         kind = "multilabel-indicator" if estimator.ensemble_.task == LABELS else "multiclass"
         described["labels"] = labels_described(estimator.classes_, kind)
-    write_model(path, model_of(estimator.ensemble_, estimator.vocabulary_, described))
+    return model_of(estimator.ensemble_, estimator.vocabulary_, described)
 
 
 def read_report(described: Any) -> TabularReport:

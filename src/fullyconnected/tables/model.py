@@ -1,32 +1,36 @@
-"""A network for a table: it standardises the features, and predicts labels or numbers; one file holds all of it."""
+"""A network for a table of numbers, as ``fullyconnected train`` of version 0.1.0 wrote it: its files are read here."""
+
+from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-from unicodedata import normalize
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fullyconnected.base import Loss
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.checks import number
-from fullyconnected.core.randomness import as_seed
 from fullyconnected.core.wording import printable
-from fullyconnected.errors import ConfigError, DataError, FileFormatError
-from fullyconnected.files import Model, read_model, write_model
+from fullyconnected.errors import ConfigError, DataError, FileFormatError, ShapeError
+from fullyconnected.files import Model, read_model
+from fullyconnected.labels import Labels
 from fullyconnected.losses import MeanSquaredError, SoftmaxCrossEntropy
-from fullyconnected.network import Network, mlp
-from fullyconnected.optimizers import AdamW
-from fullyconnected.tables.cells import CODE, LARGEST, as_number
-from fullyconnected.tables.table import Table, read_table
-from fullyconnected.training.fit import fit
-from fullyconnected.training.history import History
+from fullyconnected.network import Network
+from fullyconnected.tables.cells import CODE, LARGEST, as_feature, as_number, wrong
+from fullyconnected.tables.column import Column, place
+from fullyconnected.tables.frame import Frame, frame_of
+from fullyconnected.tables.levels import key_of_level
+from fullyconnected.tables.rows import key_of
 
-__all__ = ["Plan", "TableModel", "load_table_model", "prepare"]
+if TYPE_CHECKING:
+    from fullyconnected.annotations import TableLike
 
-TASKS = ("classification", "regression")
+__all__ = ["TABLE", "TableModel", "load_table_model", "table_model"]
+
+TABLE = "table"  # the name of the extras in which a file has such a model
 FORMAT = 1
+ADVICE = "Every feature is a number in every row: fill in the cell, or remove the row"
 
 
 @dataclass(frozen=True)
@@ -58,77 +62,126 @@ class TableModel:
     target_mean: float = 0.0
     target_scale: float = 1.0
 
-    def standardise(self, table: Table) -> Array:
-        """Return the standardised rows of a table that was read with these features."""
+    # what a Predictor and an estimator have, too
+
+    @property
+    def labels(self) -> Labels | None:
+        """The labels of a classifier."""
+        return None if self.classes is None else Labels("multiclass", np.array(self.classes, object), "classes")
+
+    @property
+    def width(self) -> int:
+        """The number of features."""
+        return len(self.features)
+
+    @property
+    def classes_(self) -> Array:
+        """The labels, in the order of the columns of ``predict_proba``."""
+        if self.classes is None:
+            raise AttributeError("a model that predicts a number has no classes")
+        return np.array(self.classes, object)
+
+    @property
+    def n_features_in_(self) -> int:
+        """The number of features."""
+        return len(self.features)
+
+    @property
+    def feature_names_in_(self) -> Array:
+        """The names of the features."""
+        return np.array(self.features, object)
+
+    def predict(self, X: TableLike) -> Array:
+        """Return the predicted label (text) or number of each row of a table, whose columns are found by name."""
+        y = self._outputs(X)
+        return y if self.classes is None else self.classes_[y.argmax(axis=1)]
+
+    def predict_proba(self, X: TableLike) -> Array:
+        """Return the probability of each class (rows, classes)."""
+        if self.classes is None:
+            raise ConfigError(f"this model predicts a number, {self.target!r:.80}, and no probabilities of classes")
+        return self._outputs(X)
+
+    def predict_interval(self, X: TableLike, coverage: float) -> Array:
+        """Raise, since such a model does not know the errors of its predictions."""
+        raise ConfigError("a model of version 0.1.0 has no intervals: train it again")
+
+    def inputs(self, X: TableLike) -> Array:
+        """Return the standardised rows of a table as the network takes them.
+
+        Raises
+        ------
+        ShapeError
+            For a column that is missing.
+        DataError
+            For a cell that is missing, no number, or too far from those of the training.
+        """
+        frame = frame_of(X)
+        numbers = np.empty((frame.rows, len(self.features)))
+        for i, column in enumerate(self._columns(frame)):
+            numbers[:, i] = _numbers(column)
         with np.errstate(over="ignore"):
-            x = (table.x - self.means) / self.scales
+            x = (numbers - self.means) / self.scales
         if far := np.argwhere(~(np.abs(x) <= LARGEST)).tolist():
             row, i = far[0]
             raise DataError(
-                f"{table.place(row, self.features[i])}: {table.x[row, i]:g} is too far from the training data, "
-                f"whose mean is {self.means[i]:g} and standard deviation {self.scales[i]:g}"
+                f"{place(self.features[i], row)}: {numbers[row, i]:g} is too far from the training data, whose mean is "
+                f"{self.means[i]:g} and standard deviation {self.scales[i]:g}"
             )
         return x.astype(self.net.dtype)
 
-    def outputs(self, x: Array) -> Array:
-        """Return probabilities (rows, classes), or predictions (rows,) in the target's own unit."""
-        y = self.loss.predictions(self.net.predict(x).astype(np.float64))
-        return y if self.classes else y[:, 0] * self.target_scale + self.target_mean
-
-    def predict(self, table: Table | str | os.PathLike[str]) -> Array:
-        """Return :meth:`outputs` for a table or the path of a CSV file; raise if they are not all finite."""
-        if not isinstance(table, Table):
-            table = read_table(table, features=self.features)
-        y = self.outputs(self.standardise(table))
-        if bad := np.argwhere(~np.isfinite(y)).tolist():
-            raise DataError(
-                f"{table.path}, row {bad[0][0] + 2}: no finite number can be predicted; "
-                f"its values are too far from the training data"
-            )
-        return y
-
-    @property
-    def loss(self) -> Loss:
-        """The loss that the network is trained with."""
-        return MeanSquaredError() if self.classes is None else SoftmaxCrossEntropy()
-
-    def targets(self, table: Table) -> Array:
-        """Return the targets of a table as the loss takes them: class numbers, or standardised numbers.
+    def targets(self, X: TableLike) -> Array:
+        """Return the targets in a table as the loss takes them: class numbers, or standardised numbers.
 
         Raises
         ------
         DataError
             For a label that is no class of the model, or, for regression, a target that is not a number.
         """
+        frame = frame_of(X)
+        column = next((each for each in frame.columns if key_of(each.name) == key_of(self.target)), None)
+        if column is None:
+            raise ShapeError(f"a column is missing: {self.target!r:.80}, which has the targets")
         if self.classes is None:
-            return (table.numbers() - self.target_mean) / self.target_scale
+            return (_numbers(column, as_number) - self.target_mean) / self.target_scale
         known = {_key(label): i for i, label in reversed(list(enumerate(self.classes)))}
-        for row, label in enumerate(table.labels):
-            if _key(label) not in known:
+        codes = []
+        for row, cell in enumerate(column.values.tolist()):
+            label = "" if cell is None else f"{cell:.12g}" if isinstance(cell, float) else str(cell)
+            if _key(label.strip()) not in known:
                 raise DataError(
-                    f"{table.place(row, table.target)}: {label!r} is no class of the model, which knows "
+                    f"{place(self.target, row)}: {label!r:.80} is no class of the model, which knows "
                     f"{printable(', '.join(self.classes[:12]))}{', ...' * (len(self.classes) > 12)}"
                 )
-        return np.array([known[_key(label)] for label in table.labels], np.intp)
+            codes.append(known[_key(label.strip())])
+        return np.array(codes, np.intp)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a file that :func:`load_table_model` reads."""
-        described = {
-            "format": FORMAT,
-            "features": list(self.features),
-            "means": self.means.tolist(),
-            "scales": self.scales.tolist(),
-            "target": self.target,
-            "classes": None if self.classes is None else list(self.classes),
-            "target_mean": self.target_mean,
-            "target_scale": self.target_scale,
-        }
-        net = self.net
-        write_model(path, Model(net.layers, net.theta, net.state, {"table": described}, loss=self.loss))
+    @property
+    def loss(self) -> Loss:
+        """The loss that the network was trained with."""
+        return MeanSquaredError() if self.classes is None else SoftmaxCrossEntropy()
+
+    def _outputs(self, X: TableLike) -> Array:
+        """Return probabilities (rows, classes), or predictions (rows,) in the target's own unit."""
+        y = self.loss.predictions(self.net.predict(self.inputs(X)).astype(np.float64))
+        y = y if self.classes else y[:, 0] * self.target_scale + self.target_mean
+        if bad := np.argwhere(~np.isfinite(y)).tolist():
+            raise DataError(
+                f"row {bad[0][0]}: no finite number can be predicted; its values are too far from the training data"
+            )
+        return y
+
+    def _columns(self, frame: Frame) -> Iterator[Column]:
+        known = {key_of(column.name): column for column in frame.columns}
+        for name in self.features:
+            if key_of(name) not in known:
+                listed = ", ".join(f"{each!r:.40}" for each in frame.names[:12])
+                raise ShapeError(f"a column is missing: {name!r:.80}; the table has {listed}")
+            yield known[key_of(name)]
 
 
 def load_table_model(path: str | os.PathLike[str]) -> TableModel:
-    """Return the model that :meth:`TableModel.save` wrote.
+    """Return the model for a table in a file of ``fullyconnected train`` of version 0.1.0.
 
     Raises
     ------
@@ -137,9 +190,13 @@ def load_table_model(path: str | os.PathLike[str]) -> TableModel:
     OSError
         If the file cannot be read.
     """
-    name, file = os.fspath(path), read_model(path)
+    return table_model(read_model(path), os.fspath(path))
+
+
+def table_model(file: Model, name: str) -> TableModel:
+    """Return the model for a table in a file that was read; ``name`` is the file's."""
     net = Network.from_vectors(file.layers, file.theta, file.state)
-    described = file.extras.get("table")
+    described = file.extras.get(TABLE)
     if not isinstance(described, dict):
         what = "the checkpoint of a run" if "run" in file.extras else "a network"
         raise FileFormatError(
@@ -175,10 +232,26 @@ def load_table_model(path: str | os.PathLike[str]) -> TableModel:
     return model
 
 
+def _numbers(column: Column, number: Any = as_feature) -> Array:
+    """Return the numbers in a column, or raise for the first cell that is none."""
+    if column.holds == "numbers" and np.isfinite(column.values).all():
+        return column.values
+    if column.holds == "dates":
+        raise DataError(f"column {column.name!r:.200} holds dates, and numbers are wanted")
+    numbers = np.empty(len(column.values))
+    for row, cell in enumerate(column.values.tolist()):
+        text = "" if cell is None or cell != cell else str(cell).strip()
+        value = number(text)
+        if reason := wrong(text, value):
+            raise DataError(f"{place(column.name, row)}: {reason}. {ADVICE}")
+        numbers[row] = value
+    return numbers
+
+
 def _key(label: str) -> str | float:
     """Return what labels of one class have in common: their number, as for 1 and 1.0, or else their text."""
     value = None if CODE.match(label) else as_number(label)
-    return normalize("NFC", label) if value is None else value
+    return key_of_level(label) if value is None else value
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -194,113 +267,3 @@ def _vector(value: Any) -> Array:
     if not np.isfinite(vector).all():
         raise ValueError("a number is not finite")
     return vector
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A model that is ready to be trained, with its data and the split into training and validation rows."""
-
-    model: TableModel
-    x: Array  # standardised
-    t: Array  # class numbers, or the target in its own unit
-    training_rows: Array  # row numbers
-    validation_rows: Array
-
-    def train(self, **settings: Any) -> History:
-        """Train the network in place, with AdamW; ``settings`` are those of :func:`fullyconnected.fit`."""
-        lr = settings.pop("lr", 1e-3)
-        t = self.t
-        if self.model.classes is None:
-            t = (t - self.model.target_mean) / self.model.target_scale
-        rows, held = self.training_rows, self.validation_rows
-        settings["validation"] = (self.x[held], t[held]) if len(held) else None
-        return fit(self.model.net, self.x[rows], t[rows], self.model.loss, AdamW(lr), **settings)
-
-    def scores(self) -> dict[str, tuple[float, float]]:
-        """Return, by name, a score of the model on the validation rows, and that of a constant prediction.
-
-        The constant is the most frequent class, or the mean, of the training rows. Without validation rows, both are
-        scored on the training rows.
-        """
-        rows = self.validation_rows if len(self.validation_rows) else self.training_rows
-        y, t, known = self.model.outputs(self.x[rows]), self.t[rows], self.t[self.training_rows]
-        if self.model.classes is not None:
-            frequent = np.bincount(known).argmax()
-            return {"accuracy": (float((y.argmax(axis=1) == t).mean()), float((t == frequent).mean()))}
-        error, usual, spread = y - t, known.mean() - t, np.square(t - t.mean()).sum()
-        found = {"mean absolute error": (float(np.abs(error).mean()), float(np.abs(usual).mean()))}
-        if spread > 0:  # else R2 is not defined
-            found = {"R2": (1 - float(error @ error / spread), 1 - float(usual @ usual / spread)), **found}
-        return found
-
-
-def prepare(table: Table, task: str, hidden: Sequence[int] = (64, 64), validation: float = 0.2, seed: int = 0) -> Plan:
-    """Return the plan for a table that was read with its target.
-
-    Parameters
-    ----------
-    table : Table
-        Two rows or more.
-    task : {"classification", "regression"}
-        Whether classes or numbers are predicted; :func:`choose_task` proposes one.
-    hidden : sequence of int
-        Units of each hidden layer.
-    validation : float
-        The share of the rows, and of those of each class, held back for validation: from 0 to less than 1.
-    seed : int
-        Seed of the initial weights and of the split.
-
-    Raises
-    ------
-    DataError
-        For a target that does not vary, or, in regression, is not a number.
-    """
-    share, seed = number("validation", validation, below=1), as_seed(seed)
-    if task not in TASKS:
-        raise ConfigError(f"task is {' or '.join(TASKS)}; got {task!r}")
-    if len(table.x) < 2:
-        raise DataError(f"{table.path} has {len(table.x)} rows below its header; two at least are needed for training")
-    classes, t = _classes(table) if task == "classification" else (None, table.numbers())
-    if (t == t[0]).all():
-        raise DataError(
-            f"{table.path}: column {table.target!r} holds {table.labels[0]!r} in every row; there is nothing to learn"
-        )
-    rows, held = _split(np.zeros(len(t), int) if classes is None else t, share, seed)
-    means, scales = _statistics(table.x[rows])
-    net = mlp([len(table.features), *hidden, 1 if classes is None else len(classes)], seed=seed)
-    # The weights of a column that is constant in training have no gradient and would keep their random initial values:
-    # predictions for other values of the column would be random. Hence they are set to 0.
-    net.params[0].W[np.ptp(table.x[rows], axis=0) == 0] = 0
-    (mean,), (scale,) = _statistics(t[rows, None]) if classes is None else ((0.0,), (1.0,))
-    model = TableModel(net, table.features, means, scales, str(table.target), classes, float(mean), float(scale))
-    return Plan(model, model.standardise(table), t, rows, held)
-
-
-def _classes(table: Table) -> tuple[tuple[str, ...], Array]:
-    """Return the sorted labels (numbers by value, text by the alphabet), and the class number of each row."""
-    keys: list[Any] = [normalize("NFC", cell) for cell in table.labels] if table.coded else table.numbers().tolist()
-    spelled: dict[Any, str] = {}
-    for key, cell in zip(keys, table.labels, strict=True):
-        spelled.setdefault(key, cell)  # 1 and 1.0 are one class, which is named as its first row writes it
-    place = {key: i for i, key in enumerate(sorted(spelled))}
-    return tuple(spelled[key] for key in place), np.array([place[key] for key in keys])
-
-
-def _split(classes: Array, share: float, seed: int) -> tuple[Array, Array]:
-    """Return the training rows and the validation rows: a random split with ``share`` of each class for validation."""
-    order = np.random.default_rng(seed).permutation(len(classes))
-    order = order[np.argsort(classes[order], kind="stable")]  # class after class, shuffled within each
-    place = np.arange(len(order))
-    back = np.floor((place + 1) * share) > np.floor(place * share)  # every fifth row if share is 0.2
-    first = np.unique(classes[order], return_index=True)[1]
-    for start, end in zip(first, [*first[1:], len(order)], strict=True):
-        if back[start:end].all():  # each class keeps a training row
-            back[start] = False
-    return np.sort(order[~back]), np.sort(order[back])
-
-
-def _statistics(x: Array) -> tuple[Array, Array]:
-    """Return mean and standard deviation of each column; 1 for a column that does not vary."""
-    means, scales = x.mean(axis=0), x.std(axis=0)
-    constant = (np.ptp(x, axis=0) == 0) | ~(scales > 0)
-    return np.where(constant, x[0], means), np.where(constant, 1.0, scales)

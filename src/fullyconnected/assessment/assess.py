@@ -1,0 +1,296 @@
+"""An estimator is trained on a part of a table, and judged beside simpler models on the rows that were held out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fullyconnected.assessment.leaks import Suspect, repeated, suspects
+from fullyconnected.assessment.outcomes import Confusion, Residuals, confusion_of, residuals_of
+from fullyconnected.assessment.problem import Problem
+from fullyconnected.assessment.splitting import in_time
+from fullyconnected.core.arrays import Array
+from fullyconnected.tabular.scores import scores_of
+from fullyconnected.tabular.tasks import CLASSES, NUMBERS
+
+if TYPE_CHECKING:
+    from fullyconnected.estimators import TabularClassifier, TabularRegressor
+
+__all__ = ["LINEAR", "OURS", "TRIVIAL", "Assessment", "Part", "Scored", "assess", "judged", "train"]
+
+OURS, LINEAR, TRIVIAL = "this model", "linear model", "trivial"
+MOST_ROWS = 50_000  # of a table on which the linear baseline is also trained for every fold
+
+
+class Scored(NamedTuple):
+    """A model and its scores, by name, for rows held out in training and for the test part; None if there are none."""
+
+    name: str
+    validation: Mapping[str, float] | None
+    test: Mapping[str, float] | None
+    seconds: float | None = None
+
+
+class Part(NamedTuple):
+    """Rows with known targets and what is predicted for them.
+
+    ``t`` are class numbers or numbers (rows,), ``p`` probabilities (rows, classes) or values (rows, 1), ``w`` the
+    weights, and ``unknown`` the rows left out since training has not seen their class.
+    """
+
+    t: Array
+    p: Array
+    w: Array
+    unknown: int = 0
+
+    def scores(self, task: str) -> dict[str, float]:
+        """Return the scores by name, the first of which is better the larger it is."""
+        return {each.name: each.value for each in scores_of(self.p, self.shaped(task), self.w, task)[1]}
+
+    def at(self, rows: Array) -> Part:
+        """Return some of the rows."""
+        return Part(self.t[rows], self.p[rows], self.w[rows], self.unknown)
+
+    def shaped(self, task: str) -> Array:
+        """Return the targets as scores take them."""
+        return self.t[:, None] if task == NUMBERS else self.t
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What was found in a table, and how well an estimator predicts it.
+
+    Attributes
+    ----------
+    problem : Problem
+        What was learned, with the rows of all parts.
+    estimator : TabularClassifier or TabularRegressor
+        What was trained, on the rows that are not held out.
+    held : array (rows,) of bool
+        The test part.
+    models : tuple of Scored
+        The estimator first, then simpler or other models, and a trivial prediction last.
+    judged_by : str
+        ``"test"``, or ``"held-out"`` if there is no test part: the rows of what follows.
+    confusion : Confusion or None
+        Of classes.
+    residuals : Residuals or None
+        Of numbers.
+    suspects : tuple of Suspect
+        Columns that tell the target by themselves.
+    repeated, duplicates : int
+        Rows of the test part that equal a training row in all columns, and training rows that equal another.
+    unknown : int
+        Rows of the test part whose class training has not seen; they are not scored.
+    importances : tuple of (column, value)
+        How much the estimator relies on each column, the largest first, if it says so.
+    """
+
+    problem: Problem
+    estimator: TabularClassifier | TabularRegressor
+    held: Array
+    models: tuple[Scored, ...]
+    judged_by: str
+    confusion: Confusion | None
+    residuals: Residuals | None
+    suspects: tuple[Suspect, ...]
+    repeated: int = 0
+    duplicates: int = 0
+    unknown: int = 0
+    importances: tuple[tuple[str, float], ...] = field(default=())
+
+    @property
+    def training_rows(self) -> int:
+        """The rows that were learned from."""
+        return int(np.count_nonzero(~self.held))
+
+    @property
+    def test_rows(self) -> int:
+        """The rows of the test part."""
+        return int(np.count_nonzero(self.held))
+
+    def model(self, name: str) -> Scored | None:
+        """Return a model by its name, or None."""
+        return next((each for each in self.models if each.name == name), None)
+
+
+def train(problem: Problem, held: Array, settings: Mapping[str, Any]) -> TabularClassifier | TabularRegressor:
+    """Return an estimator that has learned from the rows that are not held out.
+
+    Parameters
+    ----------
+    problem : Problem
+    held : array (rows,) of bool
+        The test part.
+    settings : mapping
+        Parameters of the estimator.
+    """
+    from fullyconnected.estimators import TabularClassifier, TabularRegressor
+
+    learned = problem.at(~held)
+    kind: Any = TabularClassifier if problem.task == CLASSES else TabularRegressor
+    cv = None if learned.times is None else in_time(learned.times)
+    estimator = kind(cv=cv, **settings).fit(learned.frame, learned.y, learned.weights, groups=learned.groups)
+    return estimator.set_params(cv=None)  # which is of these rows alone, and would not be in a file
+
+
+def assess(
+    problem: Problem,
+    estimator: TabularClassifier | TabularRegressor,
+    held: Array,
+    *,
+    compare: bool = False,
+    seconds: float | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Assessment:
+    """Return what was found and how well the estimator predicts, beside a linear model and a trivial prediction.
+
+    Parameters
+    ----------
+    problem : Problem
+    estimator : TabularClassifier or TabularRegressor
+        As :func:`train` returns it.
+    held : array (rows,) of bool
+        The test part, which is scored once.
+    compare : bool
+        Whether boosted trees and a random forest are trained as well, on the same rows.
+    seconds : float, optional
+        How long the estimator was trained.
+    say : function, optional
+        Is told the name of each further model before it is trained.
+    """
+    from fullyconnected.estimators.rivals import RIVALS, Rival
+
+    learned, tested = problem.at(~held), problem.at(held)
+    oof = estimator.oof_predictions_
+    whole = _part(learned, oof if oof.ndim == 2 else oof[:, None], estimator)
+    judged_rows = np.asarray(~np.isnan(whole.p).any(axis=1))  # a split in time judges the later rows alone
+    validation, test = whole.at(judged_rows), judged(tested, estimator) if len(tested.y) else None
+    task, n_out = problem.task, whole.p.shape[1]
+    models = [Scored(OURS, validation.scores(task), None if test is None else test.scores(task), seconds)]
+    x, features = estimator.vocabulary_.encode(learned.frame), estimator.vocabulary_.features
+    x_test = x[:0] if test is None else estimator.vocabulary_.encode(tested.frame)
+    if test is not None and test.unknown:
+        x_test = x_test[_known(tested, estimator)]
+    seed = int(estimator.random_state) if isinstance(estimator.random_state, int) else 0
+    splits = _splits(learned, whole.shaped(task), len(estimator.report_.networks[0].kept), seed)
+    rows = _Rows(x, whole, judged_rows, splits if compare or len(x) <= MOST_ROWS else None, x_test, test)
+    for name in RIVALS if compare else RIVALS[:1]:
+        if say is not None:
+            say(name)
+        models.append(_rival(partial(Rival, name, features, task, n_out, seed), name, rows, task, n_out))
+    models.append(_trivial(whole, validation, test, task, n_out))
+    part, by = (validation, "held-out") if test is None else (test, "test")
+    classes = task == CLASSES
+    return Assessment(
+        problem,
+        estimator,
+        held,
+        tuple(models),
+        by,
+        confusion_of(part.t, part.p, estimator.classes_) if classes else None,
+        None if classes else residuals_of(part.t, part.p[:, 0]),
+        suspects(learned, estimator.vocabulary_),
+        repeated(x_test, x),
+        repeated(x),
+        0 if test is None else test.unknown,
+        _importances(estimator),
+    )
+
+
+def judged(problem: Problem, model: Any) -> Part:
+    """Return the rows of a problem with what a fitted model predicts for them; those of unknown classes are left out.
+
+    ``model`` has ``predict``, or for classes ``predict_proba`` and ``classes_`` or ``classes``.
+    """
+    if problem.task == NUMBERS:
+        return _part(problem, np.asarray(model.predict(problem.frame), np.float64)[:, None], model)
+    return _part(problem, model.predict_proba(problem.frame), model)
+
+
+def _part(problem: Problem, p: Array, model: Any) -> Part:
+    w = np.ones(len(problem.y)) if problem.weights is None else problem.weights
+    if problem.task == NUMBERS:
+        return Part(np.asarray(problem.y, np.float64), p, w)
+    known = _known(problem, model)
+    t = np.searchsorted(_classes(model), problem.y[known])
+    return Part(t, p[known], w[known], int(np.count_nonzero(~known)))
+
+
+def _classes(model: Any) -> Array:
+    classes = getattr(model, "classes_", None)
+    return np.asarray(model.classes if classes is None else classes)
+
+
+def _known(problem: Problem, model: Any) -> Array:
+    known = {*_classes(model).tolist()}
+    return np.array([each in known for each in problem.y.tolist()], bool)
+
+
+class _Rows(NamedTuple):
+    """The encoded rows that models are compared on: those to learn from, how they are split, and the test part."""
+
+    x: Array
+    whole: Part
+    judged: Array
+    splits: Sequence[tuple[Array, Array]] | None
+    x_test: Array
+    test: Part | None
+
+
+def _splits(learned: Problem, t: Array, members: int, seed: int) -> list[tuple[Array, Array]]:
+    """Return the splits of the training rows by which the estimator was judged, as indices."""
+    if learned.times is not None:
+        return in_time(learned.times)
+    from fullyconnected.estimators.rivals import fold_of_rows
+
+    fold = fold_of_rows(t, members, seed, learned.groups)
+    return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in np.unique(fold)]
+
+
+def _rival(make: Callable[[], Any], name: str, rows: _Rows, task: str, n_out: int) -> Scored:
+    """Return the scores of another model on the same splits and the same test rows."""
+    validation = tested = None
+    x, t, w = rows.x, rows.whole.t, rows.whole.w
+    counts = np.flatnonzero(w > 0)
+    began = time.perf_counter()
+    model = make().fit(x[counts], t[counts], w[counts])
+    seconds = time.perf_counter() - began
+    if rows.test is not None:
+        tested = rows.test._replace(p=model.predict(rows.x_test)).scores(task)
+    if rows.splits is not None:
+        p = np.zeros_like(rows.whole.p)
+        for train, out in rows.splits:
+            train = train[w[train] > 0]
+            if task == CLASSES and (t[train] == t[train][0]).all():  # which scikit-learn refuses
+                p[out] = np.eye(n_out)[t[train][0]]
+            else:
+                p[out] = make().fit(x[train], t[train], w[train]).predict(x[out])
+        validation = rows.whole._replace(p=p).at(rows.judged).scores(task)
+    return Scored(name, validation, tested, seconds)
+
+
+def _trivial(whole: Part, validation: Part, test: Part | None, task: str, n_out: int) -> Scored:
+    """Return the scores of the most frequent class and the classes' shares, or of the mean, in the training rows."""
+    if task == CLASSES:
+        usual = np.bincount(whole.t, whole.w, minlength=n_out) / whole.w.sum()
+    else:
+        usual = np.array([np.average(whole.t, weights=whole.w)])
+    scores = [
+        None if part is None else part._replace(p=np.broadcast_to(usual, part.p.shape)).scores(task)
+        for part in (validation, test)
+    ]
+    return Scored(TRIVIAL, scores[0], scores[1])
+
+
+def _importances(estimator: Any) -> tuple[tuple[str, float], ...]:
+    found = getattr(estimator, "feature_importances_", None)
+    if found is None:
+        return ()
+    pairs = zip(estimator.feature_names_in_.tolist(), np.asarray(found, np.float64).tolist(), strict=True)
+    return tuple(sorted(pairs, key=lambda pair: -pair[1]))

@@ -1,0 +1,78 @@
+"""What the commands for tables share: where a table is read, and where in it a mistake is."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import os
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
+
+if TYPE_CHECKING:
+    from fullyconnected.tables.files.source import SourceFrame
+
+__all__ = ["add_source", "as_text", "listed", "placing", "read"]
+
+PLACE = re.compile(r"column ('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"), row (\d+): (.*)", re.DOTALL)
+
+
+def add_source(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the table to the arguments, and what says which table of a file it is."""
+    add = parser.add_argument
+    add("table", metavar="TABLE", nargs="?", help=f"{what}: .csv .tsv .json .jsonl .parquet .sqlite, text also as .gz")
+    add("--table", dest="name", type=as_text, metavar="NAME", help="table of an SQLite database, if it has several")
+    query = "query in SQL whose result is the table, over files that it names, or of an SQLite database"
+    add("--query", type=as_text, metavar="SQL", help=query)
+
+
+def read(options: argparse.Namespace, verbatim: Collection[str] = ()) -> SourceFrame:
+    """Return the table that the arguments name, as columns that know where each row stands.
+
+    In the ``verbatim`` columns, NA and the like are what is written, and no missing values.
+    """
+    from fullyconnected.tables.files import read_frame
+
+    if options.table is None and options.query is None:
+        raise ConfigError("there is no table: name its file, or give a --query over files")
+    if options.table is not None:
+        os.stat(options.table)  # that a file is not there, or may not be read, is told as for any other
+    return read_frame(options.table, table=options.name, query=options.query, verbatim=verbatim)
+
+
+@contextlib.contextmanager
+def placing(frame: Any) -> Iterator[None]:
+    """Name the file, the row and the column in an error that counts the rows of this table from 0."""
+    try:
+        yield
+    except (DataError, InputTypeError, ShapeError) as error:
+        if str(error).startswith(frame.source):
+            raise
+        found = PLACE.match(str(error))
+        if found is None:
+            raise type(error)(f"{frame.source}: {error}") from None
+        column, row, said = found.groups()
+        raise type(error)(f"{frame.place(int(row), ast.literal_eval(column))}: {said}") from None
+
+
+def as_text(text: str) -> str:
+    """Decode an argument as UTF-8, the encoding of tables, also where the locale has another encoding."""
+    try:
+        return os.fsencode(text).decode()
+    except UnicodeError:
+        return text
+
+
+def listed(given: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of an option that is repeated, or has several with commas between; a name may have commas.
+
+    >>> listed(["a,b", "c"], ["a", "b", "c"]), listed(["a,b"], ["a,b", "c"])
+    (('a', 'b', 'c'), ('a,b',))
+    """
+    found: list[str] = []
+    for text in map(as_text, given):
+        found += [text] if text in names else [part.strip() for part in text.split(",") if part.strip()]
+    return tuple(dict.fromkeys(found))

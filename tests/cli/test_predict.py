@@ -1,0 +1,99 @@
+"""``predict``: labels, probabilities and the columns beside them, in the forms that are written."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import fullyconnected as fc
+from fullyconnected.cli import main
+
+from .conftest import flats, write
+
+pytest.importorskip("sklearn", reason="what is trained is an estimator of scikit-learn")
+
+
+def read(text, delimiter=","):
+    return list(csv.reader(text.splitlines(), delimiter=delimiter))
+
+
+def test_numbers_are_those_of_the_estimator(trained, capsys):
+    price, _, table = trained
+    assert main(["predict", price, table]) == 0
+    (name,), *rows = read(capsys.readouterr().out)
+    assert name == "prediction"
+    expected = fc.load_estimator(price).predict(flats())
+    np.testing.assert_allclose([float(each) for (each,) in rows], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("option", ["--proba", "--probabilities"])
+def test_labels_and_their_probabilities(trained, capsys, option):
+    _, dear, table = trained
+    assert main(["predict", dear, table, option, "--id", "key,house"]) == 0
+    header, *rows = read(capsys.readouterr().out)
+    assert header == ["key", "house", "prediction", "probability no", "probability yes"]
+    p = np.array([row[3:] for row in rows], float)
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
+    assert [row[2] for row in rows] == [["no", "yes"][i] for i in p.argmax(axis=1)]
+    assert [row[:2] for row in rows[:5]] == [[f"flat-{i:04d}", f"{i // 4}"] for i in range(5)]
+    assert main(["predict", dear, table]) == 0
+    assert [row[0] for row in read(capsys.readouterr().out)[1:]] == [row[2] for row in rows]
+
+
+def test_columns_are_found_by_name_and_others_are_ignored(trained, capsys, tmp_path):
+    price, _, table = trained
+    assert main(["predict", price, table]) == 0
+    straight = capsys.readouterr().out
+    columns = flats()
+    turned = {name: columns[name] for name in ("listed", "city", "house", "size")} | {"note": list(range(160))}
+    assert main(["predict", price, write("turned.csv", turned)]) == 0
+    assert capsys.readouterr().out == straight
+
+
+def test_forms(trained, capsys):
+    _, dear, table = trained
+    assert main(["predict", dear, table, "--proba", "--id", "key"]) == 0
+    header, *rows = read(capsys.readouterr().out)
+    assert main(["predict", dear, table, "--proba", "--id", "key", "-o", "p.tsv"]) == 0
+    with open("p.tsv", encoding="utf-8") as file:
+        assert read(file.read(), "\t") == [header, *rows]
+    assert main(["predict", dear, table, "--proba", "--id", "key", "-o", "p.jsonl"]) == 0
+    with open("p.jsonl", encoding="utf-8") as file:
+        records = [json.loads(line) for line in file]
+    assert [[*record] for record in records] == [header] * len(rows)
+    assert [record["prediction"] for record in records] == [row[1] for row in rows]
+    np.testing.assert_allclose([r["probability yes"] for r in records], [float(r[3]) for r in rows], atol=1e-5)
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert main(["predict", dear, table, "--proba", "--id", "key", "-o", "p.parquet"]) == 0
+    found = parquet.read_table("p.parquet").to_pydict()
+    assert [*found] == header
+    assert found["key"] == [row[0] for row in rows]
+
+
+def test_a_level_and_a_gap_that_training_has_not_seen_are_predicted_for(trained, capsys):
+    row = {"size": [""], "city": ["Hammerfest"], "listed": ["2025-02-01"], "house": [77]}
+    assert main(["predict", trained[0], write("one.csv", row)]) == 0
+    assert np.isfinite(float(read(capsys.readouterr().out)[1][0]))
+
+
+@pytest.mark.parametrize("which", [0, 2])
+def test_predictions_never_replace_what_they_are_made_from(trained, error_of, which):
+    assert "would replace" in error_of("predict", trained[0], trained[2], "--output", trained[which])
+
+
+def test_what_cannot_be_predicted(trained, error_of, tmp_path):
+    price, _, table = trained
+    assert "predicts a number, and no classes" in error_of("predict", price, table, "--proba")
+    assert "there is no column 'kay' for --id; did you mean 'key'?" in error_of("predict", price, table, "--id", "kay")
+    assert error_of("predict", "none", table).startswith("none: No such file")
+    fc.mlp([4, 3], seed=0).save("net.safetensors")
+    assert "holds a network, and no estimator" in error_of("predict", "net.safetensors", table)
+    columns = flats(8)
+    columns["size"][2] = "big"
+    said = error_of("predict", price, write("t.csv", columns), "-o", "p.csv")
+    assert said.startswith("t.csv, line 4, column 'size': 'big' does not fit the column, which held numbers")
+    del columns["city"]
+    columns["town"] = ["Oslo"] * 8
+    assert "t.csv: a column is missing: 'city'" in error_of("predict", price, write("t.csv", columns), "-o", "p.csv")
+    assert not (tmp_path / "p.csv").exists()
