@@ -152,7 +152,7 @@ INSIDE = {
         *("files.source", "files.encoding", "files.delimited", "files.records", "files.arrow", "files.sqlite"),
         *("files.duck", "files.__init__"),
     ],
-    "tabular": [*PREDICTING, "scores", "report", "folds", "recipe", "scored", "training", "importances"],
+    "tabular": [*PREDICTING, "scores", "report", "folds", "recipe", "checkpoint", "scored", "training", "importances"],
     "explanation": [
         *("record", "recorder", "paths", "render.document", "render.plaintext", "render.markdown", "render.script"),
         *("render.as_json", "pictures.svg", "pictures.placement", "pictures.picture", "pictures.graph"),

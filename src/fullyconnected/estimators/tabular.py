@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -95,6 +96,11 @@ class BaseTabular(BaseEstimator):
         """
         self._validate_params()
         sizes = self.n_members, hidden_sizes(self.hidden), self.epochs
+        if self.checkpoint is not None and not isinstance(self.random_state, Integral):
+            raise ConfigError(
+                f"checkpoint needs an int as random_state, so that a fit that goes on has the same seed; got "
+                f"{self.random_state!r:.80}"
+            )
         frame, name = _frame(X), type(self).__name__
         if y is None:
             raise ShapeError(f"{name} requires y to be passed, but the target y is None")
@@ -130,6 +136,7 @@ class BaseTabular(BaseEstimator):
         from fullyconnected.tabular.scores import scores_of
         from fullyconnected.tabular.tasks import CLASSES, NUMBERS
         from fullyconnected.tabular.training import train
+        from fullyconnected.training.identity import stable_repr
 
         recipe = PRESETS[self.preset].but(*sizes)
         hold_out = hold_out_of(
@@ -152,6 +159,11 @@ class BaseTabular(BaseEstimator):
             score=score,
             seed=seed,
             max_time=None if self.max_time is None else duration("max_time", self.max_time),
+            checkpoint=self.checkpoint,
+            identity={
+                "scoring": stable_repr(self.scoring) if callable(self.scoring) else self.scoring,
+                "random_state": int(self.random_state) if isinstance(self.random_state, Integral) else None,
+            },
             progress=bool(self.verbose),
             n_threads=self._n_threads(),
         )
@@ -216,6 +228,8 @@ class BaseTabular(BaseEstimator):
             warn(
                 f"Training interrupted by user: the estimator has the networks {', '.join(trained.views)}, the last "
                 f"after {networks[-1].epochs} of {recipe.epochs} epochs, each with its best weights."
+                + " A fit with the same data goes on from the checkpoint."
+                * (self.checkpoint is not None)
             )
         return self
 

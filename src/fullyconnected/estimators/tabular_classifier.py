@@ -18,7 +18,7 @@ from fullyconnected.estimators.targets import classes_of
 from fullyconnected.tabular.tasks import CLASSES, LABELS
 
 if TYPE_CHECKING:
-    from fullyconnected.annotations import ArrayLike, ClassWeightLike, CVLike, TableLike
+    from fullyconnected.annotations import ArrayLike, ClassWeightLike, CVLike, PathLike, TableLike
 
 __all__ = ["TabularClassifier"]
 
@@ -85,6 +85,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         cv: CVLike = None,
         validation_fraction: float | None = None,
         scoring: str | Callable[..., float] | None = None,
+        checkpoint: PathLike | None = None,
         categorical_features: ArrayLike | str | None = "from_dtype",
         class_weight: ClassWeightLike = None,
         random_state: int | np.random.RandomState | None = None,

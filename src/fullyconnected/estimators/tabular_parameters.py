@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from math import inf
 from numbers import Integral, Real
 from typing import Any
@@ -60,6 +61,13 @@ TABULAR_REGRESSOR = {
         "str, callable or None",
         "What the best epoch is the best by, for predictions of held-out rows: None takes the loss, and else a scorer "
         "of scikit-learn, by name or as a function of (estimator, X, y), and of sample_weight where rows have weights.",
+    ),
+    "checkpoint": Parameter(
+        [str, os.PathLike, None],
+        "path or None",
+        "A folder in which the training is kept while it runs. ``fit`` with the same data and parameters goes on from "
+        "there, with the same bits; it needs an int as ``random_state``. A folder is for one fit, not for those of a "
+        "search.",
     ),
     "categorical_features": Parameter(
         ["array-like", StrOptions({"from_dtype"}), None],

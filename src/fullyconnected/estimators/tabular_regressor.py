@@ -17,7 +17,7 @@ from fullyconnected.estimators.targets import numbers_of
 from fullyconnected.tabular.tasks import NUMBERS
 
 if TYPE_CHECKING:
-    from fullyconnected.annotations import ArrayLike, CVLike, TableLike
+    from fullyconnected.annotations import ArrayLike, CVLike, PathLike, TableLike
 
 __all__ = ["TabularRegressor"]
 
@@ -81,6 +81,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         cv: CVLike = None,
         validation_fraction: float | None = None,
         scoring: str | Callable[..., float] | None = None,
+        checkpoint: PathLike | None = None,
         categorical_features: ArrayLike | str | None = "from_dtype",
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,

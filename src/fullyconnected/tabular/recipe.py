@@ -14,7 +14,7 @@ data", NeurIPS 2024.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from fullyconnected.factors import Factors
@@ -87,6 +87,11 @@ class Recipe:
             hidden=self.hidden if hidden is None else hidden,
             epochs=self.epochs if epochs is None else int(epochs),
         )
+
+    def told(self) -> dict[str, Any]:
+        """Return what it says, by the names that the parameters of an estimator have."""
+        said = asdict(self)
+        return {"n_members": said.pop("members"), **said}
 
     def settings(self, rows: int, task: str, n_out: int) -> dict[str, Any]:
         """Return what :func:`fullyconnected.fit` is called with for so many rows and outputs."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import nan
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from fullyconnected.core.arrays import Array
 from fullyconnected.network import Network
 from fullyconnected.tables.encoders import Feature
+from fullyconnected.tabular.checkpoint import RunFolder, checksum
 from fullyconnected.tabular.ensemble import Ensemble
 from fullyconnected.tabular.folds import HoldOut, Split
 from fullyconnected.tabular.intervals import Intervals
@@ -26,7 +28,7 @@ from fullyconnected.training.history import History
 from fullyconnected.training.settings import FitSettings
 
 if TYPE_CHECKING:
-    from fullyconnected.annotations import ProgressLike
+    from fullyconnected.annotations import PathLike, ProgressLike
 
 __all__ = ["Trained", "train"]
 
@@ -76,6 +78,8 @@ def train(
     score: Score | None = None,
     seed: int = 0,
     max_time: float | None = None,
+    checkpoint: PathLike | None = None,
+    identity: Mapping[str, Any] = MappingProxyType({}),
     progress: ProgressLike = False,
     n_threads: int | None = None,
 ) -> Trained:
@@ -106,6 +110,10 @@ def train(
         Seed of the folds, the initial weights and the order of the rows.
     max_time : float, optional
         The seconds that the training of all networks may take, about: it decides how many epochs they have.
+    checkpoint : path, optional
+        A folder in which the training is kept while it runs, and from which it is gone on with.
+    identity : mapping of str to a JSON value
+        What else decides the result, such as the score, and must be the same when a training is gone on with.
     progress, n_threads
         As :func:`fullyconnected.fit` takes them.
 
@@ -113,10 +121,33 @@ def train(
     ------
     DataError
         For fewer than two rows or groups.
+    CheckpointError
+        If the folder has the training of something else.
     KeyboardInterrupt
         If Ctrl-C comes before a network has had an epoch.
     """
     w = np.ones(len(x)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    folder = None
+    if checkpoint is not None:
+        folder = RunFolder(
+            checkpoint,
+            {
+                **recipe.told(),
+                "max_time": max_time,
+                "cv": hold_out.parts,
+                "validation_fraction": hold_out.fraction,
+                **identity,
+                "task": task,
+                "seed": seed,
+            },
+            {
+                "X": checksum(x),
+                "y": checksum(t),
+                "weight": checksum(w),
+                "cv": checksum(*(part for pair in hold_out.pairs for part in pair)) if hold_out.pairs else None,
+                "groups": None if groups is None else checksum(np.asarray(groups)),
+            },
+        )
     split = hold_out.split(t, recipe.members, seed, groups)
     learned, judged = w[:, None] * split.learned, w[:, None] * split.held
     known, out = split.learned.any(axis=1), split.judged
@@ -131,10 +162,14 @@ def train(
         "n_threads": n_threads,
         "warn": False,
     }
-    if max_time is not None:
+    if folder is not None and folder.recipe is not None:
+        recipe = folder.recipe
+    elif max_time is not None:
         made = [recipe.network(view, features, n_out, task, seed + i) for i, view in enumerate(recipe.views)]
         made += made[:1] if logarithm is not None else []
         recipe = replace(recipe, epochs=_epochs_within(max_time, recipe.epochs, made, x, targets, learned, settings))
+    if folder is not None:
+        folder.begin(recipe)
     done: list[_Part] = []
     for i, view in enumerate(recipe.views):
         scales = (
@@ -145,7 +180,11 @@ def train(
             if scale is not None and unit is not None:
                 goal = scale.standard(t, unit)
             history = _fit(
-                net, x, goal, recipe.epochs, {**settings, "sample_weight": learned, "validation": (x, goal, judged)},
+                net, x, goal, recipe.epochs,
+                {
+                    **settings, "sample_weight": learned, "validation": (x, goal, judged),
+                    "checkpoint": None if folder is None else folder.network(len(done)),
+                },
                 score=score, held=split.held, meant=_meaning(t[out], w[out], unit, scale),
             )  # fmt: skip
             if history.best_epoch is not None and net.loss is not None:
