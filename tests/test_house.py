@@ -45,6 +45,7 @@ RANKS = {
     "losses": 4,
     "optimizers": 4,
     **dict.fromkeys((f"tables.{name}" for name in VOCABULARY), 2),
+    "pages": 4.5,
     "functional": 5,
     "program": 5,
     "symbolic": 5,
@@ -91,6 +92,7 @@ INSIDE = {
         *("widths", "dense", "dropout", "factors", "periodic", "norm", "residual", "statistics"),
         *("scaling", "bins", "piecewise", "categories", "columns", "members", "__init__"),
     ],
+    "pages": ["svg", "document", "charts", "tables", "outcomes", "report"],
     "program": ["plain", "sources", "description", "program", "guard", "workspace", "adapting", "data", "summary"],
     "symbolic": [
         *(
@@ -155,7 +157,7 @@ INSIDE = {
     "tabular": [*PREDICTING, "scores", "report", "folds", "recipe", "checkpoint", "scored", "training", "importances"],
     "explanation": [
         *("record", "recorder", "paths", "render.document", "render.plaintext", "render.markdown", "render.script"),
-        *("render.as_json", "pictures.svg", "pictures.placement", "pictures.picture", "pictures.graph"),
+        *("render.as_json", "pictures.placement", "pictures.picture", "pictures.graph"),
         *("pictures.drawing", "render.page", "forms", "samples", "__init__"),
     ],
     "assessment": [

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fullyconnected.explanation.pictures.graph import BACK, FILL, FORWARD, Op, Parameter, Wire, graph
-from fullyconnected.explanation.pictures.svg import DARK
+from fullyconnected.pages.svg import DARK
 
 SVG = "{http://www.w3.org/2000/svg}"
 LONG = "[-0.12345679, -0.12345679]"

@@ -19,7 +19,7 @@ from fullyconnected.explanation.pictures.picture import (
     Unit,
     picture,
 )
-from fullyconnected.explanation.pictures.svg import DARK, Box, lines, visible
+from fullyconnected.pages.svg import DARK, Box, lines, visible
 
 SVG = "{http://www.w3.org/2000/svg}"
 LONG = "-0.12345679"

@@ -81,19 +81,12 @@ class TabularReport:
         lines += ["", *wrapped(f"{_many(len(self.networks), 'network')} of {members} members each{ended}", width), ""]
         nets = [(each.view, f"{each.share:.0%}", f"{each.epochs}", _span(each.kept)) for each in self.networks]
         lines += table(("network", "share", "epochs", "best epochs"), nets, width, right=(1, 2))
-        if self.temperature is not None:
-            lines += ["", *wrapped(f"temperature {self.temperature:.3g}: {_of_temperature(self.temperature)}", width)]
-        beside = self.scores[0].linear is not None
-        numbers = [(each.value, each.linear, each.baseline) for each in self.scores]
-        head = ("held out", "estimator", *(["linear"] if beside else []), "baseline")
-        cells = [
-            (each.name, *(_short(number) for number in row if number is not None))
-            for each, row in zip(self.scores, numbers, strict=True)
-        ]
+        if sure := self._sure():
+            lines += ["", *wrapped(sure, width)]
+        head, cells = self._score_table()
         lines += ["", *table(head, cells, width, right=range(1, len(head)))]
-        if self.linear:
-            lines += wrapped(f"linear: {self.linear if beside else f'no model, since {self.linear}'}", width)
-        lines += wrapped(f"baseline: {self.baseline}", width)
+        for said in self._beside():
+            lines += wrapped(said, width)
         if most := list(self._most_important()):
             changed = "R2" if self.temperature is None else "log-loss"
             lines += ["", *table(("most important", changed), most, width, right=(1,))]
@@ -101,6 +94,49 @@ class TabularReport:
         return "\n".join(line.rstrip() for line in lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return the report as a notebook shows it."""
+        from fullyconnected.pages import tables
+        from fullyconnected.pages.tables import text
+
+        lines = [
+            f"<p>{text(_many(self.rows, 'row'))}: {text(self._found())}</p>",
+            *tables.of_columns(self.columns, drawn=False),
+        ]
+        ended = ["The training ended by Ctrl-C."] if self.interrupted else []
+        lines += [
+            *tables.of_networks(self.networks),
+            *(f"<p>{text(said)}</p>" for said in (self._sure(), *ended) if said),
+        ]
+        head, cells = self._score_table()
+        rows = [[text(cell) for cell in row] for row in cells]
+        lines += tables.table("scores", head, rows, numbers=range(1, len(head)))
+        lines += [f"<p>{text(said)}</p>" for said in self._beside()]
+        if most := [(text(name), grown) for name, grown in self._most_important()]:
+            changed = "R2" if self.temperature is None else "log-loss"
+            lines += tables.table("importances", ("if the cells are shuffled", changed), most, numbers=(1,))
+        return "\n".join(lines)
+
+    def _sure(self) -> str:
+        """Return in words what the temperature says."""
+        return (
+            ""
+            if self.temperature is None
+            else f"temperature {self.temperature:.3g}: {_of_temperature(self.temperature)}"
+        )
+
+    def _score_table(self) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+        """Return the head and the rows of the scores: of the estimator, of the linear model if any, of the baseline."""
+        head = ("held out", "estimator", *(["linear"] if self.scores[0].linear is not None else []), "baseline")
+        rows = [(each.name, each.value, each.linear, each.baseline) for each in self.scores]
+        return head, [(name, *(_short(number) for number in row if number is not None)) for name, *row in rows]
+
+    def _beside(self) -> Iterator[str]:
+        """Yield in words what the simpler models are."""
+        if self.linear:
+            yield f"linear: {self.linear if self.scores[0].linear is not None else f'no model, since {self.linear}'}"
+        yield f"baseline: {self.baseline}"
 
     def _found(self) -> str:
         """Return how many columns of each kind there are, in words."""

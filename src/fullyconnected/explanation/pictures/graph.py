@@ -8,8 +8,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fullyconnected.explanation.pictures import svg
-from fullyconnected.explanation.pictures.svg import DARK, MONO, Element
+from fullyconnected.pages import svg
+from fullyconnected.pages.svg import DARK, MONO, Element
 
 __all__ = ["Op", "Parameter", "Wire", "graph"]
 

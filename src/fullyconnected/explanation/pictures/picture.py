@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from fullyconnected.errors import ConfigError, UnknownNameError
-from fullyconnected.explanation.pictures import svg
 from fullyconnected.explanation.pictures.placement import (
     LINE,
     MARGIN,
@@ -24,7 +23,8 @@ from fullyconnected.explanation.pictures.placement import (
     Unit,
     number_of,
 )
-from fullyconnected.explanation.pictures.svg import DARK, MONO, Box, Element
+from fullyconnected.pages import svg
+from fullyconnected.pages.svg import DARK, MONO, Box, Element
 
 __all__ = ["Column", "Edge", "Unit", "picture"]
 

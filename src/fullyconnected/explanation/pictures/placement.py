@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.explanation.pictures.svg import lines, width
+from fullyconnected.pages.svg import lines, width
 
 __all__ = ["LINE", "MARGIN", "MIDDLE", "RADIUS", "SMALL", "TITLE", "Column", "Edge", "Placement", "Unit", "number_of"]
 

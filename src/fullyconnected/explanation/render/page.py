@@ -1,7 +1,5 @@
 """A record as a page: one file that loads nothing from elsewhere, and shows everything without JavaScript, too."""
 
-import base64
-import hashlib
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -13,6 +11,7 @@ from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.pictures.drawing import Show, graph_of, picture_of
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.explanation.render import document
+from fullyconnected.pages.document import page
 from fullyconnected.symbolic.digits import place, shown
 from fullyconnected.symbolic.expression import Binary, Call, Expression, Name, Transposed, names_in
 from fullyconnected.symbolic.mathml import MINUS, mathml, mathml_number
@@ -33,23 +32,7 @@ SHOWS: tuple[Show, ...] = ("values", "gradients", "both")
 def to_html(trace: Trace, focus: Focus | None = None) -> str:
     """Return the page."""
     style, script = (files(__package__).joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
-    policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
-    )
-    body = "\n".join(_body(trace, focus))
-    page = (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="generator" content="fullyconnected {escape(__version__)}">\n'
-        f"<title>{escape(document.headline(trace))}</title>\n<style>{style}</style>\n</head>\n"
-        f"<body>\n{body}\n<script>{script}</script>\n</body>\n</html>\n"
-    )
-    return page.encode("ascii", "xmlcharrefreplace").decode()  # so that the page is right in a file of any encoding
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    return page(document.headline(trace), "\n".join(_body(trace, focus)), style=style, script=script)
 
 
 def _body(trace: Trace, focus: Focus | None) -> Iterator[str]:
