@@ -20,7 +20,7 @@ SOURCE = Path(fc.__file__).parent
 VOCABULARY = ["cells", "rows", "column", "dataframes", "frame", "levels", "dates", "texts", "kinds", "encoders"]
 VOCABULARY += ["described", "vocabulary"]
 # What predicts by an ensemble for a table, without what trains it.
-PREDICTING = ["tasks", "mixture", "units", "intervals", "ensemble", "stored", "prediction"]
+PREDICTING = ["tasks", "mixture", "units", "intervals", "ensemble", "contributions", "stored", "prediction"]
 
 # A module imports strictly lower ranks. What is named here is a module or a room (a folder); of two names that fit, the
 # longer one holds. Within a room, modules may import each other in the order given in INSIDE.

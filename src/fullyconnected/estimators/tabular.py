@@ -252,10 +252,24 @@ class BaseTabular(BaseEstimator):
 
     def _predicted(self, X: Any) -> Array:
         """Return what the ensemble predicts for the rows of a table, (rows, outputs)."""
+        x = self._encoded(X)
+        return self.ensemble_.predict(x, self._n_threads(), checked=True)
+
+    def _contributions(self, X: Any) -> Array:
+        """Return what each column of the table contributes to predictions (rows, columns + 1, outputs)."""
+        x = self._encoded(X)
+        from fullyconnected.tabular.contributions import contributions
+
+        place = {name: i for i, name in enumerate(self.vocabulary_.names)}
+        owners = [place[each.source] for each in self.vocabulary_.features]
+        return contributions(self.ensemble_, x, owners, len(place), self._n_threads())
+
+    def _encoded(self, X: Any) -> Array:
+        """Return the rows of a table as the networks read them."""
         check_is_fitted(self)
         frame = _frame(X)
         self._require_columns(frame, is_dataframe(X) and not isinstance(X, np.ndarray | Frame))
-        return self.ensemble_.predict(self.vocabulary_.encode(frame), self._n_threads(), checked=True)
+        return self.vocabulary_.encode(frame)
 
     def _require_columns(self, frame: Frame, ordered: bool) -> None:
         """Raise in scikit-learn's words if the columns are not those of the training table.
@@ -266,10 +280,10 @@ class BaseTabular(BaseEstimator):
         if known is None or not frame.named:
             if known is not None:
                 warnings.warn(
-                    f"X does not have valid feature names, but {name} was fitted with feature names", stacklevel=4
+                    f"X does not have valid feature names, but {name} was fitted with feature names", stacklevel=5
                 )
             elif frame.named:
-                warnings.warn(f"X has feature names, but {name} was fitted without feature names", stacklevel=4)
+                warnings.warn(f"X has feature names, but {name} was fitted without feature names", stacklevel=5)
             if len(frame.columns) != self.n_features_in_:
                 raise ShapeError(
                     f"X has {len(frame.columns)} features, but {name} is expecting {self.n_features_in_} features as "

@@ -119,6 +119,40 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
+    def contributions(self, X: TableLike) -> Array:
+        """Return what each column of the table contributes to probabilities, by integrated gradients.
+
+        The contributions to a prediction and the base value add up to it. The base value is what the networks say of
+        the mean of the training rows as they are encoded; the gradient of the prediction is integrated along the
+        straight line from there to the row. A column that is left out contributes 0.
+
+        Parameters
+        ----------
+        X : DataFrame, Arrow table, dict, list of rows or array
+            As ``predict`` takes it.
+
+        Returns
+        -------
+        array (rows, columns + 1, classes)
+            The columns in the order of the training table, and the base value; for each class, or each label.
+
+        Raises
+        ------
+        ConfigError
+            If the estimator is from a file of a version that has none.
+
+        Examples
+        --------
+        >>> import fullyconnected as fc
+        >>> table = {"size": [3.5, None, 9.0, 8.1] * 10, "colour": ["red", "red", "blue", None] * 10}
+        >>> model = fc.TabularClassifier(epochs=8, random_state=0).fit(table, ["apple", "apple", "plum", "plum"] * 10)
+        >>> model.contributions({"size": 3.0, "colour": "red"}).shape
+        (1, 3, 2)
+
+        Source: Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", ICML 2017.
+        """
+        return self._contributions(X)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True

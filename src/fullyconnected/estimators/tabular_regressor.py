@@ -145,6 +145,42 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         around = self.ensemble_.around(predicted, coverage)
         return around[:, 0] if around.shape[1] == 1 else around
 
+    def contributions(self, X: TableLike) -> Array:
+        """Return what each column of the table contributes to predictions, by integrated gradients.
+
+        The contributions to a prediction and the base value add up to it. The base value is what the networks say of
+        the mean of the training rows as they are encoded; the gradient of the prediction is integrated along the
+        straight line from there to the row. A column that is left out contributes 0.
+
+        Parameters
+        ----------
+        X : DataFrame, Arrow table, dict, list of rows or array
+            As ``predict`` takes it.
+
+        Returns
+        -------
+        array (rows, columns + 1), or (rows, columns + 1, outputs) for several outputs
+            The columns in the order of the training table, and the base value.
+
+        Raises
+        ------
+        ConfigError
+            If the estimator is from a file of a version that has none.
+
+        Examples
+        --------
+        >>> import fullyconnected as fc
+        >>> import numpy as np
+        >>> x = np.linspace(0, 1, 200).reshape(100, 2)
+        >>> model = fc.TabularRegressor(preset="fast", random_state=0).fit(x, x[:, 0])
+        >>> bool(np.allclose(model.contributions(x).sum(axis=1), model.predict(x)))
+        True
+
+        Source: Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", ICML 2017.
+        """
+        found = self._contributions(X)
+        return found[:, :, 0] if found.shape[2] == 1 else found
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True

@@ -44,6 +44,9 @@ class Ensemble:
         For each network, the logarithm that it learns in place of targets with a long tail; empty if none does.
     intervals : Intervals or None
         For numbers, what errors of held-out rows say of those of predictions; None in files of earlier versions.
+    bases : tuple of arrays
+        For each network, the mean over the training rows of what its first layer gives: where the paths of
+        contributions begin. Empty in files of earlier versions.
     """
 
     task: str
@@ -54,6 +57,7 @@ class Ensemble:
     unit: Unit | None = None
     logarithms: tuple[Logarithm | None, ...] = ()
     intervals: Intervals | None = None
+    bases: tuple[Array, ...] = ()
     _weights: Array = field(init=False, repr=False, compare=False)  # of the members of all networks
 
     def __post_init__(self) -> None:

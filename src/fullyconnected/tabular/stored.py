@@ -51,6 +51,7 @@ def model_of(ensemble: Ensemble, vocabulary: Vocabulary, described: dict[str, An
         },
     }
     vectors = {f"network_{i}.{part}": vector for i, net in enumerate(others, 2) for part, vector in _vectors(net)}
+    vectors |= {f"base_{i}": base for i, base in enumerate(ensemble.bases, 1)}
     return Model(first.layers, first.theta, first.state, {TABULAR: extras}, vectors, loss=first.loss)
 
 
@@ -84,13 +85,14 @@ def read_ensemble(model: Model, described: Any) -> tuple[Ensemble, Vocabulary, L
         _require_usable(unit)
         logarithms = _logarithms(of.get("logarithms", []), len(nets), outputs)  # which earlier files do not have
         intervals = _intervals(of.get("intervals"), outputs)
+    bases = _bases(model, nets)
     gaps = tuple(nan if each is None else number(each) for each in fill)
     _require_readable(nets, vocabulary, gaps)
     labels = labels_of(described, nets[0])
     several = labels is not None and labels.kind == "multilabel-indicator"
     if (labels is None) != (task == NUMBERS) or several != (task == LABELS):
         raise FileFormatError(f"the labels do not fit the task {task!r}")
-    ensemble = Ensemble(task, tuple(nets), tuple(shares), temperature, gaps, unit, logarithms, intervals)
+    ensemble = Ensemble(task, tuple(nets), tuple(shares), temperature, gaps, unit, logarithms, intervals, bases)
     return ensemble, vocabulary, labels
 
 
@@ -110,6 +112,17 @@ def _logarithms(described: Any, nets: int, outputs: int) -> tuple[Logarithm | No
             raise FileFormatError("a logarithm has a factor of 0 or less, a negative shift, or too large a range")
         found.append(made)
     return tuple(found)
+
+
+def _bases(model: Model, nets: list[Network]) -> tuple[Array, ...]:
+    """Return the bases of the networks of a file, which earlier files do not have."""
+    found = tuple(model.vectors[name] for i in range(1, len(nets) + 1) if (name := f"base_{i}") in model.vectors)
+    for net, base in zip(nets, found, strict=False):
+        if len(base) != net.layers[0].n_out or not np.isfinite(base).all():
+            raise FileFormatError(f"a base has {len(base)} numbers, or some that are not finite")
+    if len(found) not in (0, len(nets)):
+        raise FileFormatError(f"{len(found)} of {len(nets)} networks have a base")
+    return found
 
 
 def _described(intervals: Intervals) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.network import Network
 from fullyconnected.tables.encoders import Feature
 from fullyconnected.tabular.checkpoint import RunFolder, checksum
+from fullyconnected.tabular.contributions import base_of
 from fullyconnected.tabular.ensemble import Ensemble
 from fullyconnected.tabular.folds import HoldOut, Split
 from fullyconnected.tabular.intervals import Intervals
@@ -213,6 +214,7 @@ def train(
         fill,
         unit,
         tuple(each.scale for each in used) if any(each.scale is not None for each in used) else (),
+        bases=tuple(base_of(each.net, x[known], w[known]) for each in used),
     )
     predicted = np.full((len(x), n_out), nan)
     predicted[out] = ensemble.finished(np.einsum("j,jro->ro", ensemble.shares, np.stack([each.said for each in used])))
