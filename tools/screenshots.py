@@ -1,6 +1,7 @@
 """Make the screenshots for the documentation: ``python tools/screenshots.py`` (needs Chromium, playwright, Pillow).
 
-They show a 2-2-2 network of sigmoids, with the numbers of Matt Mazur's "A step by step backpropagation example".
+The page of a worked example shows a 2-2-2 network of sigmoids, with the numbers of Matt Mazur's "A step by step
+backpropagation example"; the report is of an estimator for tables, trained on the table of docs/tables.md.
 """
 
 import io
@@ -9,10 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import fullyconnected as fc
+from fullyconnected.pages.outcomes import Numbers
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 LARGEST = 150_000  # bytes of a picture: everyone who clones the repository downloads it
@@ -23,11 +26,30 @@ PAGES: list[tuple[str, str, int, bool, bool]] = [
     ("explain-dark.png", "#step=9&q=dense_1.y%5B0%2C0%5D", 1280, True, False),
     ("explain-narrow.png", "#step=3", 400, False, False),
     ("explain-narrow-dark.png", "#step=3", 400, True, False),
+    ("report-light.png", "", 1280, False, False),
+    ("report-dark.png", "#outcomes", 1280, True, False),
 ]
 
 
-def page() -> str:
-    """Return the HTML of the page."""
+def report() -> str:
+    """Return the HTML of a report."""
+    rng, rows = np.random.default_rng(0), 400
+    table = {
+        "size": rng.normal(80, 20, rows).round(1),
+        "rooms": rng.integers(1, 6, rows),
+        "city": rng.choice(["Oslo", "Bergen", "Tromso"], rows).tolist(),
+        "balcony": rng.random(rows) < 0.5,
+        "listed": np.datetime64("2024-01-01") + rng.integers(0, 365, rows),
+        "country": ["Norway"] * rows,
+    }
+    price = 40 * table["size"] + 900 * (np.array(table["city"]) == "Oslo") + 100 * rng.normal(size=rows)
+    table["size"][::10] = np.nan
+    model = fc.TabularRegressor(random_state=0).fit(table, price)
+    return model.report_.to_html("The price of flats", [Numbers("price", price, model.oof_predictions_, price)])
+
+
+def explanation() -> str:
+    """Return the HTML of a worked example."""
     net = fc.mlp([2, 2, 2], activation="sigmoid", output_activation="sigmoid", dtype="float64", seed=0)
     net.theta = [0.15, 0.25, 0.20, 0.30, 0.35, 0.35, 0.40, 0.50, 0.45, 0.55, 0.60, 0.60]
     return fc.explain(net, [[0.05, 0.10]], [[0.01, 0.99]], fc.HalfSquaredError(), fc.SGD(0.5)).to_html()
@@ -69,9 +91,10 @@ def shoot(html: Path, at: str, out: Path, width: int, dark: bool, full_page: boo
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        html = Path(folder) / "page.html"
-        html.write_text(page(), encoding="utf-8")
+        for make in (explanation, report):
+            Path(folder, f"{make.__name__}.html").write_text(make(), encoding="utf-8")
         for name, at, *how in PAGES:
+            html = Path(folder, "report.html" if name.startswith("report") else "explanation.html")
             size = shoot(html, at, PICTURES / name, *how)
             print(f"{name}: {size / 1000:.0f} kB" + (f", more than {LARGEST / 1000:.0f}" if size > LARGEST else ""))
 

@@ -125,7 +125,7 @@ class TestThePage:
 
     def test_scores(self):
         page = Page(to_html(whole()))
-        assert page.of("span")[:3] == ["0.880", "R2, test rows", "linear model 0.800 \u00b7 trivial -0.010"]
+        assert page.of("span")[:3] == ["0.880", "R2, the test part", "linear model 0.800 \u00b7 trivial -0.010"]
         table = page.texts[page.texts.index(("th", "model")) :]
         told = [text for _, text in table[: table.index(("h2", "Predictions beside the truth"))]]
         assert told == [
@@ -315,6 +315,21 @@ class TestCharts:
     )
     def test_numbers_are_short(self, value, told):
         assert charts.said(value) == told
+
+
+def test_the_report_of_an_estimator_is_a_page():
+    decisions = judge(frame_of({"a": [1.0, 2.0, None], "b": ["x", "y", "z"]}))
+    nets = (TrainedNetwork("smooth", 1.0, 8, (3, 5)),)
+    report = TabularReport(
+        3, decisions, nets, None, "the mean of y", (Score("R2", 0.75, 0.0, None),), importances=(0.1, 0.2)
+    )
+    page = Page(report.to_html("Prices", [numbers()]))
+    text = " ".join(text for _, text in page.texts)
+    assert page.of("h1") == ["Prices"]
+    for said in ("0.750", "R2, held-out rows", "trivial 0.000", "the mean of y", "R2 falls", "Residuals", "3 to 5"):
+        assert said in text, said
+    assert "linear model" not in text
+    assert text.index("b 0.200") < text.index("a 0.100")
 
 
 def test_a_notebook_shows_the_report_of_an_estimator():

@@ -199,6 +199,7 @@ class TestDelimited:
             ("a,y\n1,2\n3\n4,5\n", ", line 3: 1 cell, where the header has 2 columns"),
             ("a,y\n\n1,2\n3", ", line 4: 1 cell, where the header has 2 columns; the file may be cut short"),
             ("a,y\n1,2\n3,4,5\n", ", line 3: 3 cells, where the header has 2 columns; a cell that contains the delimi"),
+            ('"a","y"\n"1",5,2\n"2",7,1\n', ", and names of rows have a column of their own: row.names = FALSE in R"),
             ("a,y\n1,2,,\n3,4,,5\n", ", line 3: 4 cells, where the header has 2 columns"),
             ('a,y\n1,"2\n2"\n3\n', ", line 4: 1 cell, where"),
             ("sep=;\na;y\n1\n", ", line 3: 1 cell, where"),
@@ -220,7 +221,8 @@ class TestDelimited:
         ],
     )
     def test_what_is_no_table_is_told_as_such(self, tmp_path, text, said):
-        assert complaint(written(tmp_path, text)).startswith(said)
+        found = complaint(written(tmp_path, text))
+        assert found.endswith(said) if said.startswith(", and") else found.startswith(said)
 
     @pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
     @pytest.mark.parametrize(

@@ -23,6 +23,11 @@ __all__ = ["Model", "Report", "to_html"]
 
 MOST_BARS = 30  # columns
 PARTS = ("held out", "test")
+ROWS = ("held-out rows", "the test part")
+TOLD = (
+    "Rows held out are those of the training, each predicted by members that have not learned from it.",
+    "Rows of the test part were scored once, at the end.",
+)
 
 
 class Model(NamedTuple):
@@ -152,7 +157,7 @@ def _tiles(report: Report) -> Iterator[str]:
         others = " &middot; ".join(f"{cut(other, 30)} {_score(found)}" for other, found in beside if found is not None)
         yield (
             f'<li{" class=first" if i == 0 else ""}><span class="value">{_score(value)}</span>'
-            f'<span class="what">{text(name)}, {PARTS[part]} rows</span><span class="beside">{others}</span></li>'
+            f'<span class="what">{text(name)}, {ROWS[part]}</span><span class="beside">{others}</span></li>'
         )
     yield "</ul>"
 
@@ -189,10 +194,7 @@ def _scores(report: Report) -> Iterator[str]:
     parts, names = _parts(models), _names(models)
     if not parts:
         return
-    yield (
-        '<p class="lead">Rows held out are those of the training, each predicted by members that have not learned from '
-        "it. Rows of the test part were scored once, at the end.</p>"
-    )
+    yield f'<p class="lead">{" ".join(TOLD[part] for part in parts)}</p>'
     timed = any(each.seconds is not None for each in models)
     digits = {name: _digits([_of_part(each, part).get(name) for each in models for part in parts]) for name in names}
     yield scrolled("scores") + '<table><thead><tr><th scope="col">model</th>'

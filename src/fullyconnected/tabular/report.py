@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fullyconnected.core.typeset import cut, table, wrapped
 from fullyconnected.core.wording import in_words, line_width, printable
 from fullyconnected.tables.kinds import USED, Decision
 from fullyconnected.tabular.scores import Score
+
+if TYPE_CHECKING:
+    from fullyconnected.pages.outcomes import Classes, Numbers
 
 __all__ = ["TabularReport", "TrainedNetwork"]
 
@@ -117,6 +120,40 @@ class TabularReport:
             changed = "R2" if self.temperature is None else "log-loss"
             lines += tables.table("importances", ("if the cells are shuffled", changed), most, numbers=(1,))
         return "\n".join(lines)
+
+    def to_html(self, title: str = "A model for a table", outcomes: Sequence[Classes | Numbers] = ()) -> str:
+        """Return the report as a page of one file, which loads nothing.
+
+        Parameters
+        ----------
+        title : str
+            What is predicted from what.
+        outcomes : sequence of Classes or Numbers of ``fullyconnected.pages.outcomes``
+            Predictions beside the truth, which are drawn, one for each output; those for held-out rows are
+            ``oof_predictions_`` of the estimator.
+        """
+        from fullyconnected.pages.report import Model, Report, to_html
+
+        models = [
+            Model("this model", {each.name: each.value for each in self.scores}, None),
+            Model("linear model", {each.name: each.linear for each in self.scores if each.linear is not None}, None),
+            Model("trivial", {each.name: each.baseline for each in self.scores}, None),
+        ]
+        of = "R2 falls" if self.temperature is None else "the log-loss grows"
+        pairs = [(column.column, grown) for column, grown in zip(self.columns, self.importances or (), strict=False)]
+        report = Report(
+            title,
+            facts=[("rows to learn from", f"{self.rows:,}"), ("columns", self._found())],
+            models=[each for each in models if each.held_out],
+            trivial=self.baseline,
+            outcomes=outcomes,
+            importances=sorted(pairs, key=lambda pair: -pair[1]),
+            importances_of=f"By how much {of} for held-out rows if the cells of the column are shuffled",
+            columns=self.columns,
+            networks=self.networks,
+            notes=[said for said in (self._sure(), *self._beside()) if said],
+        )
+        return to_html(report)
 
     def _sure(self) -> str:
         """Return in words what the temperature says."""

@@ -156,6 +156,8 @@ def _fit(path: str, row: Row, least: int, width: int, last: bool) -> None:
         advice = "; a cell that contains the delimiter is to be quoted" if len(cells) > least else ""
         if len(cells) < least and last:
             advice = "; the file may be cut short"
+        if len(cells) == least + 1 and least == width:  # as write.table of R does with the names of rows
+            advice += ", and names of rows have a column of their own: row.names = FALSE in R"
         raise FileFormatError(
             f"{path}, line {row.line}: {many(len(cells), 'cell')}, where the header has {many(least, 'column')}{advice}"
         )
