@@ -41,6 +41,17 @@ def test_labels_and_their_probabilities(trained, capsys, option):
     assert [row[0] for row in read(capsys.readouterr().out)[1:]] == [row[2] for row in rows]
 
 
+@pytest.mark.parametrize("given", [[], ["0.8"]])
+def test_intervals(trained, capsys, given):
+    price, _, table = trained
+    assert main(["predict", price, table, "--interval", *given]) == 0
+    header, *rows = read(capsys.readouterr().out)
+    assert header == ["prediction", "low", "high"]
+    expected = fc.load_estimator(price).predict_interval(flats(), *map(float, given))
+    np.testing.assert_allclose([[float(cell) for cell in row[1:]] for row in rows], expected, rtol=1e-9)
+    assert all(float(low) <= float(y) <= float(high) for y, low, high in rows)
+
+
 def test_columns_are_found_by_name_and_others_are_ignored(trained, capsys, tmp_path):
     price, _, table = trained
     assert main(["predict", price, table]) == 0
@@ -83,9 +94,11 @@ def test_predictions_never_replace_what_they_are_made_from(trained, error_of, wh
 
 
 def test_what_cannot_be_predicted(trained, error_of, tmp_path):
-    price, _, table = trained
+    price, dear, table = trained
     assert "predicts a number, and no classes" in error_of("predict", price, table, "--proba")
     assert "there is no column 'kay' for --id; did you mean 'key'?" in error_of("predict", price, table, "--id", "kay")
+    assert "predicts classes, and no numbers" in error_of("predict", dear, table, "--interval")
+    assert "coverage" in error_of("predict", price, table, "--interval", "2")
     assert error_of("predict", "none", table).startswith("none: No such file")
     fc.mlp([4, 3], seed=0).save("net.safetensors")
     assert "holds a network, and no estimator" in error_of("predict", "net.safetensors", table)
@@ -97,3 +110,27 @@ def test_what_cannot_be_predicted(trained, error_of, tmp_path):
     columns["town"] = ["Oslo"] * 8
     assert "t.csv: a column is missing: 'city'" in error_of("predict", price, write("t.csv", columns), "-o", "p.csv")
     assert not (tmp_path / "p.csv").exists()
+
+
+def test_tables_of_a_database_and_of_queries(trained, capsys):
+    import sqlite3
+
+    price, _, table = trained
+    assert main(["predict", price, table]) == 0
+    straight = capsys.readouterr().out
+    columns = flats()
+    with sqlite3.connect("flats.sqlite") as base:
+        for name in ("flats", "others"):
+            base.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
+            rows = zip(*columns.values(), strict=True)
+            base.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(columns))})", rows)
+    base.close()
+    assert main(["predict", price, "flats.sqlite", "--table", "flats"]) == 0
+    assert capsys.readouterr().out == straight
+    query = "SELECT * FROM flats ORDER BY key LIMIT 5"
+    assert main(["predict", price, "flats.sqlite", "--query", query]) == 0
+    assert capsys.readouterr().out.splitlines() == straight.splitlines()[:6]
+    pytest.importorskip("duckdb")
+    write("flats.csv", columns)
+    assert main(["predict", price, ".", "--query", "SELECT * FROM 'flats.csv' ORDER BY key LIMIT 5"]) == 0
+    assert capsys.readouterr().out.splitlines() == straight.splitlines()[:6]

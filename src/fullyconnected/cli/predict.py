@@ -23,6 +23,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", "-o", metavar="FILE", default="-",
         help="CSV file to write, or .tsv, .jsonl or .parquet (default: -, CSV to standard output)")  # fmt: skip
     add("--proba", "--probabilities", action="store_true", help="add the probability of each class")
+    add("--interval", type=float, nargs="?", const=0.9, metavar="COVERAGE",
+        help="for numbers: add between which two the target lies, with this probability (default: 0.9)")  # fmt: skip
     several = "can be repeated, or have commas between"
     add("--id", action="append", default=[], metavar="COLUMN", help=f"column of the table to write first; {several}")
 
@@ -32,11 +34,13 @@ def run(options: argparse.Namespace) -> int:
     from fullyconnected.assessment.problem import column_named
     from fullyconnected.predictor import Predictor
 
-    check_output(options.output, options.model, *filter(None, [options.table]))
+    check_output(options.output, options.model, options.table)
     how = _form(options.output)
     model = Predictor(options.model)
     if options.proba and model.classes is None:
         raise ConfigError(f"--proba: {options.model} predicts a number, and no classes")
+    if options.interval is not None and model.classes is not None:
+        raise ConfigError(f"--interval: {options.model} predicts classes, and no numbers; --proba says how sure it is")
     frame = read(options)
     columns: dict[str, Sequence[Any]] = {}
     for name in listed(options.id, frame.names):
@@ -45,7 +49,10 @@ def run(options: argparse.Namespace) -> int:
     with placing(frame):
         p = model.predict_proba(frame) if options.proba else None
         y = model.predict(frame) if p is None else model.classes[p.argmax(axis=1)]  # type: ignore[index]
+        span = None if options.interval is None else model.predict_interval(frame, options.interval)
     found: dict[str, Sequence[Any]] = {"prediction": y.tolist()}
+    if span is not None:
+        found |= {name: span[:, i].tolist() for i, name in enumerate(("low", "high"))}
     if p is not None and model.classes is not None:
         found |= {f"probability {label}": p[:, i].tolist() for i, label in enumerate(model.classes.tolist())}
     if clash := [name for name in columns if name in found]:

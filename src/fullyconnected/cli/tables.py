@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
+from fullyconnected.errors import DataError, InputTypeError, ShapeError
 
 if TYPE_CHECKING:
     from fullyconnected.tables.files.source import SourceFrame
@@ -23,9 +23,11 @@ PLACE = re.compile(r"column ('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"), row (\d+):
 def add_source(parser: argparse.ArgumentParser, what: str) -> None:
     """Add the table to the arguments, and what says which table of a file it is."""
     add = parser.add_argument
-    add("table", metavar="TABLE", nargs="?", help=f"{what}: .csv .tsv .json .jsonl .parquet .sqlite, text also as .gz")
+    add("table", metavar="TABLE", help=f"{what}: .csv .tsv .json .jsonl .parquet .sqlite, text also as .gz")
     add("--table", dest="name", type=as_text, metavar="NAME", help="table of an SQLite database, if it has several")
-    query = "query in SQL whose result is the table, over files that it names, or of an SQLite database"
+    query = (
+        "query in SQL whose result is the table: of an SQLite database, or over files in a folder, which TABLE names"
+    )
     add("--query", type=as_text, metavar="SQL", help=query)
 
 
@@ -36,10 +38,7 @@ def read(options: argparse.Namespace, verbatim: Collection[str] = ()) -> SourceF
     """
     from fullyconnected.tables.files import read_frame
 
-    if options.table is None and options.query is None:
-        raise ConfigError("there is no table: name its file, or give a --query over files")
-    if options.table is not None:
-        os.stat(options.table)  # that a file is not there, or may not be read, is told as for any other
+    os.stat(options.table)  # that a file is not there, or may not be read, is told as for any other
     return read_frame(options.table, table=options.name, query=options.query, verbatim=verbatim)
 
 

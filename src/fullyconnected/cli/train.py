@@ -130,7 +130,7 @@ def run(options: argparse.Namespace) -> int:
     from fullyconnected.assessment.splitting import held_back
     from fullyconnected.assessment.stored import facts_of
 
-    check_output(options.output, *filter(None, [options.table]))
+    check_output(options.output, options.table)
     to_stdout = is_stdout(options.output)
     if to_stdout and Stream(sys.stdout).isatty():
         raise ConfigError(f"--output {options.output}: a terminal cannot show a model; redirect it, or name a file")
