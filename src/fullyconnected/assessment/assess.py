@@ -13,7 +13,7 @@ import numpy as np
 from fullyconnected.assessment.leaks import Suspect, repeated, suspects
 from fullyconnected.assessment.outcomes import Confusion, Residuals, confusion_of, residuals_of
 from fullyconnected.assessment.problem import Problem
-from fullyconnected.assessment.splitting import in_time
+from fullyconnected.assessment.splitting import MOST_SPLITS, in_time
 from fullyconnected.core.arrays import Array
 from fullyconnected.tabular.scores import scores_of
 from fullyconnected.tabular.tasks import CLASSES, NUMBERS
@@ -134,7 +134,7 @@ def train(problem: Problem, held: Array, settings: Mapping[str, Any]) -> Tabular
 
     learned = problem.at(~held)
     kind: Any = TabularClassifier if problem.task == CLASSES else TabularRegressor
-    cv = None if learned.times is None else in_time(learned.times)
+    cv = None if learned.times is None else in_time(learned.times, settings.get("n_members") or MOST_SPLITS)
     estimator = kind(cv=cv, **settings).fit(learned.frame, learned.y, learned.weights, groups=learned.groups)
     return estimator.set_params(cv=None)  # which is of these rows alone, and would not be in a file
 
@@ -246,7 +246,7 @@ class _Rows(NamedTuple):
 def _splits(learned: Problem, t: Array, members: int, seed: int) -> list[tuple[Array, Array]]:
     """Return the splits of the training rows by which the estimator was judged, as indices."""
     if learned.times is not None:
-        return in_time(learned.times)
+        return in_time(learned.times, members)
     from fullyconnected.estimators.rivals import fold_of_rows
 
     fold = fold_of_rows(t, members, seed, learned.groups)

@@ -108,7 +108,7 @@ def _share(x: Array, levels: int, t: Array, half: Array, classes: bool) -> float
         gaps = np.isnan(x)
         if gaps.all():
             return 0.0
-        edges = np.unique(np.quantile(x[half & ~gaps] if (half & ~gaps).any() else x[~gaps], np.linspace(0, 1, BINS)))
+        edges = _edges(x[~gaps], t[~gaps]) if classes else np.unique(np.quantile(x[~gaps], np.linspace(0, 1, BINS)))
         n = len(edges) + 2
         bins = np.where(gaps, n - 1, np.searchsorted(edges, np.where(gaps, 0, x), side="right"))
     left = usual = 0.0
@@ -131,6 +131,18 @@ def _share(x: Array, levels: int, t: Array, half: Array, classes: bool) -> float
                 left += float(np.square(rule[bins[tried]] - t[tried]).sum())
                 usual += float(np.square(mean - t[tried]).sum())
     return 1 - left / usual if usual > 0 and np.isfinite(usual) else 0.0
+
+
+def _edges(x: Array, t: Array) -> Array:
+    """Return where the class changes between numbers in their order, or if that is too often, quantiles of them."""
+    order = np.argsort(x, kind="stable")
+    x, t = x[order], t[order]
+    changes = np.flatnonzero((t[1:] != t[:-1]) & (x[1:] != x[:-1]))
+    return (
+        x[changes + 1]
+        if len(changes) <= min(BINS, len(x) / LEAST)
+        else np.unique(np.quantile(x, np.linspace(0, 1, BINS)))
+    )
 
 
 def _in_order(x: Array, t: Array) -> bool:

@@ -15,7 +15,7 @@ from fullyconnected.tabular.tasks import CLASSES
 __all__ = ["in_time", "held_back"]
 
 
-CUTS = (0.6, 0.7, 0.8, 0.9)  # the shares of the rows before each split in time
+FIRST, MOST_SPLITS = 0.6, 4  # the share of the rows before the first split in time, and the number of splits
 
 
 def held_back(problem: Problem, share: float = 0.2, seed: int = 0) -> Array:
@@ -66,11 +66,12 @@ def held_back(problem: Problem, share: float = 0.2, seed: int = 0) -> Array:
     return held
 
 
-def in_time(times: Array) -> list[tuple[Array, Array]]:
-    """Return the rows to learn from, and the later ones to judge by, of four splits in time, as indices.
+def in_time(times: Array, members: int = MOST_SPLITS) -> list[tuple[Array, Array]]:
+    """Return the rows to learn from, and the later ones to judge by, of splits in time, as indices.
 
-    The first learns from the first 60 % of the rows and is judged by the next 10 %; each further one begins where it is
-    judged. Rows of the same time are in one part.
+    There are four splits, or as many as ``members`` of an ensemble if these are fewer. The first learns from the first
+    60 % of the rows, and of four it is judged by the next 10 %; what a split is judged by, the next one learns from.
+    Rows of the same time are in one part.
 
     Raises
     ------
@@ -81,7 +82,8 @@ def in_time(times: Array) -> list[tuple[Array, Array]]:
     [(6, [6]), (7, [7]), (8, [8]), (9, [9])]
     """
     ordered, found = np.sort(times), []
-    cuts = [ordered[min(len(ordered) - 1, int(np.ceil(len(ordered) * share)))] for share in CUTS]
+    shares = np.linspace(FIRST, 1, min(members, MOST_SPLITS), endpoint=False)
+    cuts = [ordered[min(len(ordered) - 1, int(np.ceil(len(ordered) * share - 1e-9)))] for share in shares]
     for first, last in pairwise([*cuts, None]):
         train = times < first
         test = ~train if last is None else ~train & (times < last)
