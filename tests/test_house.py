@@ -133,6 +133,7 @@ INSIDE = {
             "scaling",
             "run",
             "advice",
+            "page",
             "files",
             "fitting",
         ),

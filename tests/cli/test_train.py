@@ -72,6 +72,18 @@ class TestWhatIsSaid:
         assert "'paid' may give the target away" in out
         assert "--ignore paid" in out
 
+    @pytest.mark.parametrize("target", ["dear", "price"])
+    def test_a_page(self, capsys, target):
+        columns = {**flats(), "paid": [f"{float(each) * 1.25:.3f}" for each in flats()["price"]]}
+        other = {"dear": "price", "price": "dear"}[target]
+        assert train(columns, "--target", target, "--ignore", other, "--report", "r.html") == 0
+        assert "the report is r.html" in capsys.readouterr().out
+        with open("r.html", encoding="utf-8") as file:
+            page = file.read()
+        assert page.startswith("<!doctype html>")
+        for said in ("this model", "linear model", "trivial", "32 test rows", "What to look at next", "paid"):
+            assert said in page
+
     def test_nothing_if_it_is_to_be_quiet(self, capsys):
         assert train(flats(), "--target", "price", "-q") == 0
         assert capsys.readouterr() == ("", "")
@@ -171,6 +183,8 @@ class TestMistakes:
             (("--group", "house", "--time", "listed"), "--group and --time cannot both"),
             (("--weight", "size"), "the cell is empty"),
             (("--output", "t.csv"), "would replace an input file"),
+            (("--report", "t.csv"), "--report t.csv would replace an input file"),
+            (("--report", "m", "--output", "m"), "--output and --report need different files"),
             (("--output", "."), "is a folder"),
             (("--output", "missing/m.safetensors"), "in a folder that does not exist"),
             (("--task", "regression", "--target", "dear"), "is not a number; for text, use --task classification"),
@@ -231,3 +245,12 @@ class TestHardTables:
         out = " ".join(capsys.readouterr().out.split())
         assert "'w' has one row, too few to learn from" in out
         assert fc.load_estimator("model.safetensors").classes_.tolist() == ["u", "v", "w"]
+
+
+def test_a_training_that_was_killed_goes_on_from_its_checkpoint(tmp_path, capsys):
+    for path in ("first", "again"):
+        assert train(flats(), "--target", "price", "--ignore", "dear", "--checkpoint", "run", "-o", path) == 0
+    assert (tmp_path / "run" / "run.json").exists()
+    first, again = (read_model(path) for path in ("first", "again"))
+    assert np.array_equal(first.theta, again.theta)
+    assert fc.load_estimator("again").checkpoint is None

@@ -75,8 +75,10 @@ class Assessment:
         The test part.
     models : tuple of Scored
         The estimator first, then simpler or other models, and a trivial prediction last.
+    judged : Part
+        The rows of the test part, or if there is none those held out in training, and what is predicted for them.
     judged_by : str
-        ``"test"``, or ``"held-out"`` if there is no test part: the rows of what follows.
+        ``"test"`` or ``"held-out"``: which rows these are.
     confusion : Confusion or None
         Of classes.
     residuals : Residuals or None
@@ -95,6 +97,7 @@ class Assessment:
     estimator: TabularClassifier | TabularRegressor
     held: Array
     models: tuple[Scored, ...]
+    judged: Part
     judged_by: str
     confusion: Confusion | None
     residuals: Residuals | None
@@ -192,6 +195,7 @@ def assess(
         estimator,
         held,
         tuple(models),
+        part,
         by,
         confusion_of(part.t, part.p, estimator.classes_) if classes else None,
         None if classes else residuals_of(part.t, part.p[:, 0]),

@@ -21,6 +21,7 @@ from fullyconnected.cli.console import (
     is_stdout,
     print_result,
     report,
+    write,
 )
 from fullyconnected.cli.tables import add_source, as_text, listed, placing, read
 from fullyconnected.core.wording import printable
@@ -86,6 +87,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--hidden", type=_sizes, metavar="N,N,...", help="units of each hidden layer of a member")
     add("--epochs", type=int, metavar="N", help="how often the rows are learned from")
     add("--compare", action="store_true", help="also train boosted trees and a random forest on the same rows")
+    add("--report", metavar="FILE.html", help="page to write: scores, charts, columns, and what to look at next")
+    add("--checkpoint", metavar="FOLDER", help="folder from which a training that was killed goes on")
     add("--seed", type=int, default=0, metavar="N", help="seed of all that is random (default: %(default)s)")
     add("--quiet", "-q", action="store_true", help="print only errors")
     for option in EARLIER:
@@ -126,11 +129,16 @@ def run(options: argparse.Namespace) -> int:
     """Train and save, also when a signal interrupts the training: then it is the best weights so far."""
     import fullyconnected.estimators  # noqa: F401  # which says what to install, before a table is read
     from fullyconnected.assessment.assess import assess, train
+    from fullyconnected.assessment.page import to_page
     from fullyconnected.assessment.problem import Roles, problem_of
     from fullyconnected.assessment.splitting import held_back
     from fullyconnected.assessment.stored import facts_of
 
     check_output(options.output, options.table)
+    if options.report is not None:
+        check_output(options.report, options.table, option="--report")
+        if options.report == options.output:
+            raise ConfigError("--output and --report need different files")
     to_stdout = is_stdout(options.output)
     if to_stdout and Stream(sys.stdout).isatty():
         raise ConfigError(f"--output {options.output}: a terminal cannot show a model; redirect it, or name a file")
@@ -163,6 +171,9 @@ def run(options: argparse.Namespace) -> int:
     saved = _save(estimator, facts_of(problem, held, found), options.output)
     if found is not None:
         say(_after(found))
+        if options.report is not None:
+            write(options.report, to_page(found))
+            say([f"the report is {printable(options.report)}"])
     if saved != STANDARD_OUTPUT:
         to_predict = f"  fullyconnected predict {printable(shlex.quote(saved))} TABLE"
         say([f"saved to {printable(saved)}; to predict:", to_predict])
@@ -235,6 +246,8 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
         given["epochs"] = count("--epochs", options.epochs)
     if options.hidden is not None:
         given["hidden"] = options.hidden
+    if options.checkpoint is not None:
+        given["checkpoint"] = options.checkpoint
     if options.max_time is not None:
         with contextlib.suppress(ValueError):
             options.max_time = float(options.max_time)
