@@ -132,7 +132,8 @@ Next, in the environment that make has created:  source .venv/bin/activate
   python examples/worked_example.py    one layer by hand, with every gradient proven
   python examples/xor.py               the smallest problem that needs a hidden layer
   python examples/cifar10.py --digits  from functions and caches to a classifier of images
-  fullyconnected train table.csv --target column         train a network on your table
+  python examples/table.py             a table with text, gaps and dates
+  fullyconnected train table.csv --target column         train on your table, and hear how good it is
   fullyconnected predict model.safetensors table.csv     predict new rows with it
   fullyconnected check                                   prove every gradient of the library in about 40 seconds
 README.md describes the rest."""

@@ -66,6 +66,19 @@ def test_tabm(run):
     assert float(re.search(r"diabetes, .*: R2 (\S+) ", text)[1]) > 0.4
 
 
+def test_table(run, tmp_path):
+    text = output(run("table.py"))
+    assert re.search(r"^brand +category +3  3 different texts$", text, re.MULTILINE)
+    assert re.search(r"^number +identifier +800  left out", text, re.MULTILINE)
+    assert float(re.search(r"new rows: R2 (\S+)", text)[1]) > 0.95
+    assert 38 < float(re.search(r"new rows: error (\S+),", text)[1]) < 60  # of which 40 cannot be known
+    assert 70 <= int(re.search(r"intervals for 80 %: (\d+)%", text)[1]) <= 90
+    parts = re.search(r"^one bicycle: .*\n((?:  .*\n)+)", text, re.MULTILINE)[1]
+    *adds, price = [float(each) for each in re.findall(r"  ([+-]\d+\.\d)", parts)]
+    assert abs(sum(adds) - price) < 4  # those below 1 are not shown
+    assert (tmp_path / "bicycles.safetensors").exists()
+
+
 def test_xor(run):
     text = output(run("xor.py"))
     assert re.search(r"dense_1 +sigmoid\(x W \+ b\) +\(rows, 3\) +6 +3 ", text)

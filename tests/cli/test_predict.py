@@ -52,6 +52,19 @@ def test_intervals(trained, capsys, given):
     assert all(float(low) <= float(y) <= float(high) for y, low, high in rows)
 
 
+def test_contributions_add_up_to_the_prediction(trained, capsys):
+    price, dear, table = trained
+    assert main(["predict", price, table, "--contributions"]) == 0
+    header, *rows = read(capsys.readouterr().out)
+    assert header == ["prediction", "size adds", "city adds", "listed adds", "house adds", "base value"]
+    numbers = np.array(rows, float)
+    np.testing.assert_allclose(numbers[:, 1:].sum(axis=1), numbers[:, 0], rtol=1e-5)
+    assert main(["predict", dear, table, "--proba", "--contributions"]) == 0
+    rows = read(capsys.readouterr().out)[1:]
+    p = [float(row[1 + ["no", "yes"].index(row[0])]) for row in rows]
+    np.testing.assert_allclose(np.array([row[3:] for row in rows], float).sum(axis=1), p, atol=1e-4)
+
+
 def test_columns_are_found_by_name_and_others_are_ignored(trained, capsys, tmp_path):
     price, _, table = trained
     assert main(["predict", price, table]) == 0

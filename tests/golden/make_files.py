@@ -62,7 +62,7 @@ def run(name, path):
 
 def table(name, path):
     command = [sys.executable, "-m", "fullyconnected"]
-    settings = ["--hidden", "5,4", "--epochs", "40", "--lr", "0.02", "--quiet"]
+    settings = ["--members", "2", "--hidden", "5,4", "--epochs", "20", "--quiet"]
     with tempfile.TemporaryDirectory() as folder:
         rows, target = str(Path(folder) / "table.csv"), earlier.TABLES[name]
         earlier.write_table(rows, target)

@@ -25,6 +25,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--proba", "--probabilities", action="store_true", help="add the probability of each class")
     add("--interval", type=float, nargs="?", const=0.9, metavar="COVERAGE",
         help="for numbers: add between which two the target lies, with this probability (default: 0.9)")  # fmt: skip
+    add("--contributions", action="store_true",
+        help="write what each column adds to a number, or to the probability of the predicted class")  # fmt: skip
     several = "can be repeated, or have commas between"
     add("--id", action="append", default=[], metavar="COLUMN", help=f"column of the table to write first; {several}")
 
@@ -55,10 +57,34 @@ def run(options: argparse.Namespace) -> int:
         found |= {name: span[:, i].tolist() for i, name in enumerate(("low", "high"))}
     if p is not None and model.classes is not None:
         found |= {f"probability {label}": p[:, i].tolist() for i, label in enumerate(model.classes.tolist())}
+    if options.contributions:
+        with placing(frame):
+            found |= _contributions(options.model, frame, y)
     if clash := [name for name in columns if name in found]:
         raise ConfigError(f"--id {clash[0]}: the predictions have a column of that name; rename it in the table")
     how({**columns, **found}, options.output)
     return 0
+
+
+def _contributions(path: str, frame: Any, y: Any) -> dict[str, Sequence[Any]]:
+    """Return what each column adds to the prediction, and the base value that it is added to."""
+    import numpy as np
+
+    from fullyconnected.estimators.loading import load_estimator
+
+    estimator: Any = load_estimator(path)
+    if not hasattr(estimator, "contributions"):
+        raise ConfigError(f"--contributions: {path} holds no estimator for tables")
+    parts = estimator.contributions(frame)
+    if parts.ndim == 3:
+        parts = parts[np.arange(len(parts)), :, np.searchsorted(estimator.classes_, y)]
+    used = {each.name for each in estimator.vocabulary_.encoders}
+    names = [*estimator.feature_names_in_.tolist(), None]
+    return {
+        "base value" if name is None else f"{name} adds": parts[:, i].tolist()
+        for i, name in enumerate(names)
+        if name is None or name in used
+    }
 
 
 def _plain(cell: Any) -> Any:
