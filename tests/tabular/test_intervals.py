@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from fullyconnected.errors import ConfigError
+from fullyconnected.tables.encoders import Feature
+from fullyconnected.tabular.folds import Split
 from fullyconnected.tabular.intervals import GRID, Intervals
+from fullyconnected.tabular.recipe import Recipe
+from fullyconnected.tabular.spread import excess_error
+from fullyconnected.tabular.tasks import NUMBERS
+from fullyconnected.tabular.training import train
 
 
 def drawn(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -67,6 +73,33 @@ def test_groups_count_once() -> None:
     assert by.around(np.zeros((1, 1)), 0.9)[0, 0, 1] == np.sort(np.abs(e[::50, 0]))[27]  # 0.9 (30 + 1) = 27.9: the 28th
     with pytest.raises(ConfigError, match=r"coverage=0.99 takes more held-out rows than there were: the errors of 30"):
         by.around(np.zeros((1, 1)), 0.99)
+
+
+def test_the_excess_of_the_errors_is_taken_off() -> None:
+    rng = np.random.default_rng(0)
+    p, e, member = np.zeros((4000, 1)), rng.normal(size=(4000, 1)), 0.5 * rng.normal(size=(4000, 1))
+    whole = Intervals.of(p, e, np.ones(4000)).around(p[:1], 0.9)
+    less = Intervals.of(p, e + member, np.ones(4000), excess=np.array([0.5])).around(p[:1], 0.9)
+    more = Intervals.of(p, e + member, np.ones(4000)).around(p[:1], 0.9)
+    assert less[0, 0, 1] == pytest.approx(whole[0, 0, 1], rel=0.03)
+    assert more[0, 0, 1] > 1.07 * whole[0, 0, 1]
+    capped = Intervals.of(p, e, np.ones(4000), excess=np.array([1e9])).around(p[:1], 0.9)
+    assert capped[0, 0, 1] == pytest.approx(whole[0, 0, 1] * 0.5**0.5)
+
+
+def test_how_far_members_are_apart() -> None:
+    rng = np.random.default_rng(0)
+    x, features = rng.normal(size=(300, 3)), [Feature(f"x{i}", f"x{i}", "number") for i in range(3)]
+    t = 100 * x[:, :1] + 10 * rng.normal(size=(300, 1))
+    recipe = Recipe(members=4, hidden=(16,), epochs=10, bins=8)
+    done = train(x, t, features, NUMBERS, 1, recipe, seed=0, n_threads=1)
+    ensemble, w = done.ensemble, np.ones(300)
+    apart = excess_error(ensemble, x, w, done.split, 1)
+    assert 0 < apart[0] < np.sqrt(((done.predicted - t) ** 2).mean())
+    all_out = Split(np.zeros((300, 4), bool), np.ones((300, 4), bool))
+    assert excess_error(ensemble, x, w, all_out, 1).tolist() == [0]
+    half = Split(done.split.learned, ~done.split.learned | (np.arange(4) == 0))
+    assert excess_error(ensemble, x, w, half, 1)[0] < apart[0]  # a row that more members predict has less of it
 
 
 def test_several_outputs_have_errors_of_their_own() -> None:

@@ -16,6 +16,7 @@ PARTS = 8  # of the predictions, from the least to the largest, each of which ha
 ROWS = 25  # that a part has at least
 PRIOR = 5.0  # rows with errors of the size of all that count in each part
 FLOOR = 0.2  # what is added to the size of the errors of a part, as a share of that of all
+LEAST = 0.5  # of the squares of errors that remains without their excess
 ROUNDING = 1e-12
 GRID = np.concatenate([np.arange(1, 151) / 200, 0.75 + np.arange(1, 201) / 800])  # levels that are kept of many
 
@@ -33,8 +34,8 @@ class Errors(NamedTuple):
     quotients: Array
 
     @classmethod
-    def of(cls, p: Array, t: Array, w: Array, parts: int) -> Errors:
-        """Return the sizes of the errors of predictions (rows,)."""
+    def of(cls, p: Array, t: Array, w: Array, parts: int, excess: float = 0.0) -> Errors:
+        """Return the sizes of errors by those of predictions (rows,), whose squares have an excess: its root."""
         e, w = np.abs(t - p), w / w.mean()
         mean = float(np.average(e, weights=w))
         order = np.argsort(p, kind="stable")
@@ -54,7 +55,10 @@ class Errors(NamedTuple):
         if len(levels) > len(GRID):
             kept = np.unique(np.minimum(np.searchsorted(levels, GRID), len(levels) - 1))
             levels, quotients = levels[kept], quotients[kept]
-        return cls(at, size, levels, quotients)
+        unit = mean or 1.0  # squares of large numbers would be infinite
+        square = float(np.average(np.square(e / unit), weights=w))
+        factor = max(1 - (excess / unit) ** 2 / square, LEAST) ** 0.5 if square > 0 else 1.0
+        return cls(at, size, levels, quotients * factor)
 
     def below(self, p: Array, level: float) -> Array:
         """Return how far targets are from predictions (rows,) at most, in a share ``level`` of the rows."""
@@ -80,15 +84,20 @@ class Intervals(NamedTuple):
     Source: Lei, G'Sell, Rinaldo, Tibshirani and Wasserman, "Distribution-free predictive inference for regression",
     Journal of the American Statistical Association 113, 2018, section 5.2; with errors out of fold, as in Barber,
     Candes, Ramdas and Tibshirani, "Predictive inference with the jackknife+", Annals of Statistics 49, 2021. There the
-    members' predictions are the centres; here it is that of the ensemble, whose errors are a little smaller.
+    members' predictions are the centres; here it is that of the ensemble.
     """
 
     errors: tuple[Errors, ...]
     rows: float
 
     @classmethod
-    def of(cls, predicted: Array, t: Array, w: Array, groups: Array | None = None) -> Intervals:
+    def of(
+        cls, predicted: Array, t: Array, w: Array, groups: Array | None = None, excess: Array | None = None
+    ) -> Intervals:
         """Return the intervals of predictions like these (rows, outputs), which are of rows held out.
+
+        ``excess`` (outputs,) is the root of what their mean squared errors have more than those of predictions for new
+        rows, which more members give.
 
         >>> import numpy as np
         >>> t = np.arange(1.0, 100.0)[:, None]
@@ -99,7 +108,9 @@ class Intervals(NamedTuple):
         of_group = np.bincount(group, w)
         rows = float(of_group.sum() ** 2 / (of_group**2).sum())
         parts = int(np.clip(rows // ROWS, 1, PARTS))
-        return cls(tuple(Errors.of(p, y, w, parts) for p, y in zip(predicted.T, t.T, strict=True)), rows)
+        above = np.zeros(t.shape[1]) if excess is None else excess
+        outputs = zip(predicted.T, t.T, above.tolist(), strict=True)
+        return cls(tuple(Errors.of(p, y, w, parts, more) for p, y, more in outputs), rows)
 
     def around(self, predicted: Array, coverage: float) -> Array:
         """Return the interval of each prediction (rows, outputs), as (rows, outputs, 2)."""

@@ -22,6 +22,7 @@ from fullyconnected.tabular.intervals import Intervals
 from fullyconnected.tabular.mixture import shares_of_numbers, shares_of_probabilities, temperature_of
 from fullyconnected.tabular.recipe import Recipe
 from fullyconnected.tabular.scored import Score, ScoredRun, of_held_out
+from fullyconnected.tabular.spread import excess_error
 from fullyconnected.tabular.tasks import LABELS, NUMBERS
 from fullyconnected.tabular.units import Logarithm, Unit
 from fullyconnected.training.fit import complete, fit
@@ -220,7 +221,8 @@ def train(
     predicted[out] = ensemble.finished(np.einsum("j,jro->ro", ensemble.shares, np.stack([each.said for each in used])))
     if task == NUMBERS:
         of_group = None if groups is None else np.asarray(groups)[out]
-        ensemble = replace(ensemble, intervals=Intervals.of(predicted[out], t[out], w[out], of_group))
+        excess = excess_error(ensemble, x, w, split, n_threads)
+        ensemble = replace(ensemble, intervals=Intervals.of(predicted[out], t[out], w[out], of_group, excess))
     views = tuple(each.view + (", log" if each.scale is not None else "") for each in done)
     histories = tuple(each.history for each in done)
     return Trained(ensemble, predicted, split, views, shares, histories, history.interrupted)
