@@ -230,6 +230,25 @@ class TestMistakes:
 
 
 class TestHardTables:
+    def test_huge_numbers(self, capsys):
+        rng = np.random.default_rng(0)
+        columns = {"a": rng.normal(size=60) * 1e300, "b": rng.normal(size=60), "y": rng.normal(size=60) * 1e150}
+        assert train(columns, "--target", "y", "--compare") == 0
+        assert "this model" in capsys.readouterr().out
+
+    def test_ctrl_c_while_other_models_are_trained_saves_the_model(self, capsys, monkeypatch):
+        from fullyconnected.estimators.rivals import Rival
+
+        def interrupted(*arguments):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Rival, "fit", interrupted)
+        assert train(flats(), "--target", "price", "--compare", "-q") == 130
+        assert "are saved" in capsys.readouterr().err
+        assert facts().models == ()
+        assert np.isfinite(fc.load_estimator("model.safetensors").predict(flats())).all()
+        assert main(["inspect", "model.safetensors"]) == 0
+
     def test_two_rows(self, capsys):
         assert train({"a": [1, 2], "y": ["no", "yes"]}, "--target", "y", "--task", "classification", "--test", "0") == 0
         assert "2 training rows are few" in " ".join(capsys.readouterr().out.split())

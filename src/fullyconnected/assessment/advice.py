@@ -103,7 +103,7 @@ def _of_classes(found: Assessment) -> Iterator[str]:
     if counts[rarest] < SELDOM:
         many = _rows(int(counts[rarest]))
         yield f"{_name(names[rarest])} has {many}, too few to learn from: join it with another class"
-    elif share < RARE:
+    elif share < min(RARE, 0.5 / len(counts)):
         yield (
             f"{_name(names[rarest])} is rare ({share:.1%} of the rows): look at its recall and not at the accuracy; "
             f'fc.TabularClassifier(class_weight="balanced") gives it more weight'

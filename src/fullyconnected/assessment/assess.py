@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["LINEAR", "OURS", "TRIVIAL", "Assessment", "Part", "Scored", "assess", "judged", "train"]
 
 OURS, LINEAR, TRIVIAL = "this model", "linear model", "trivial"
+FEWEST = 2  # members that an ensemble has whatever its time
 MOST_ROWS = 50_000  # of a table on which the linear baseline is also trained for every fold
 
 
@@ -137,8 +138,9 @@ def train(problem: Problem, held: Array, settings: Mapping[str, Any]) -> Tabular
 
     learned = problem.at(~held)
     kind: Any = TabularClassifier if problem.task == CLASSES else TabularRegressor
-    cv = None if learned.times is None else in_time(learned.times, settings.get("n_members") or MOST_SPLITS)
-    estimator = kind(cv=cv, **settings).fit(learned.frame, learned.y, learned.weights, groups=learned.groups)
+    estimator = kind(**settings)
+    estimator.set_params(cv=None if learned.times is None else _in_time(learned.times, estimator))
+    estimator.fit(learned.frame, learned.y, learned.weights, groups=learned.groups)
     return estimator.set_params(cv=None)  # which is of these rows alone, and would not be in a file
 
 
@@ -165,7 +167,7 @@ def assess(
     seconds : float, optional
         How long the estimator was trained.
     say : function, optional
-        Is told the name of each further model before it is trained.
+        Is told the name of each further model before it is trained, and why one cannot be.
     """
     from fullyconnected.estimators.rivals import RIVALS, Rival
 
@@ -181,12 +183,16 @@ def assess(
     if test is not None and test.unknown:
         x_test = x_test[_known(tested, estimator)]
     seed = int(estimator.random_state) if isinstance(estimator.random_state, int) else 0
-    splits = _splits(learned, whole.shaped(task), len(estimator.report_.networks[0].kept), seed)
+    splits = _splits(learned, whole.shaped(task), estimator, seed)
     rows = _Rows(x, whole, judged_rows, splits if compare or len(x) <= MOST_ROWS else None, x_test, test)
     for name in RIVALS if compare else RIVALS[:1]:
         if say is not None:
             say(name)
-        models.append(_rival(partial(Rival, name, features, task, n_out, seed), name, rows, task, n_out))
+        try:
+            models.append(_rival(partial(Rival, name, features, task, n_out, seed), name, rows, task, n_out))
+        except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:  # such as numbers that are too large
+            if say is not None:
+                say(f"the {name} cannot learn this table: {error!s:.100}")
     models.append(_trivial(whole, validation, test, task, n_out))
     part, by = (validation, "held-out") if test is None else (test, "test")
     classes = task == CLASSES
@@ -247,13 +253,18 @@ class _Rows(NamedTuple):
     test: Part | None
 
 
-def _splits(learned: Problem, t: Array, members: int, seed: int) -> list[tuple[Array, Array]]:
+def _in_time(times: Array, estimator: Any) -> list[tuple[Array, Array]]:
+    """Return splits in time for an estimator: for few members few, since each has one, and so if little time is left."""
+    return in_time(times, estimator.n_members or (MOST_SPLITS if estimator.max_time is None else FEWEST))
+
+
+def _splits(learned: Problem, t: Array, estimator: Any, seed: int) -> list[tuple[Array, Array]]:
     """Return the splits of the training rows by which the estimator was judged, as indices."""
     if learned.times is not None:
-        return in_time(learned.times, members)
+        return _in_time(learned.times, estimator)
     from fullyconnected.estimators.rivals import fold_of_rows
 
-    fold = fold_of_rows(t, members, seed, learned.groups)
+    fold = fold_of_rows(t, len(estimator.report_.networks[0].kept), seed, learned.groups)
     return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in np.unique(fold)]
 
 

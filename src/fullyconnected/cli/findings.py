@@ -21,7 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 LONGEST = 20  # characters of a name in a table
-MOST_COLUMNS, MOST_CLASSES, MOST_IMPORTANT = 60, 12, 10
+MOST_COLUMNS, MOST_CLASSES, MOST_LISTED, MOST_IMPORTANT = 60, 12, 24, 10
 LEAST_IMPORTANT = 0.001
 NARROW = 6  # characters that the name of a class needs at the head of a column
 HEADS = {"validation": "held out", "test": "test"}
@@ -81,10 +81,12 @@ def of_confusion(found: Confusion, by: str) -> Iterator[str]:
         cells = [
             (_name(each), f"{int(total):,}", _share(recall), _share(precision))
             for each, total, recall, precision in zip(
-                found.classes[:MOST_COLUMNS], found.counts.sum(axis=1), found.recalls, found.precisions, strict=False
+                found.classes[:MOST_LISTED], found.counts.sum(axis=1), found.recalls, found.precisions, strict=False
             )
         ]
         yield from _table(("class", "rows", "recall", "precision"), cells, right=(1, 2, 3))
+        if n > MOST_LISTED:
+            yield from paragraph(f"... and {n - MOST_LISTED:,} more classes")
         for first, second, times in found.mistakes():
             yield from paragraph(f"{times:,} of {first!r:.40} were taken for {second!r:.40}")
         return
@@ -162,7 +164,8 @@ def _name(text: str, longest: int = LONGEST) -> str:
 def _score(scores: Mapping[str, float] | None, name: str) -> str:
     if scores is None or name not in scores:
         return ""
-    return f"{scores[name]:.4g}" if abs(scores[name]) >= 0.001 else f"{scores[name]:.4f}"
+    value = scores[name]
+    return f"{value:.4g}" if abs(value) >= 0.001 else f"{value:.4f}" if abs(value) >= 0.0001 else "0"
 
 
 def _share(share: float) -> str:
