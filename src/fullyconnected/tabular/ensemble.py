@@ -12,7 +12,7 @@ from fullyconnected.network import Network
 from fullyconnected.program.data import as_source
 from fullyconnected.program.sources import ArraySource
 from fullyconnected.tabular.intervals import Intervals
-from fullyconnected.tabular.mixture import sharpened
+from fullyconnected.tabular.mixture import of_two, sharpened
 from fullyconnected.tabular.tasks import CLASSES, LABELS
 from fullyconnected.tabular.units import Logarithm, Unit
 
@@ -130,4 +130,4 @@ def at_temperature(p: Array, temperature: float, task: str) -> Array:
     """Return the probabilities of classes, or of each of several labels, at a temperature."""
     if task == CLASSES:
         return sharpened(p, temperature)
-    return sharpened(np.stack([1 - p.ravel(), p.ravel()], axis=1), temperature)[:, 1].reshape(p.shape)
+    return sharpened(of_two(p), temperature)[:, 1].reshape(p.shape)

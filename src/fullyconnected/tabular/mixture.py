@@ -8,7 +8,7 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array
 
-__all__ = ["LEAST", "log_loss", "shares_of_numbers", "shares_of_probabilities", "sharpened", "temperature_of"]
+__all__ = ["LEAST", "log_loss", "of_two", "shares_of_numbers", "shares_of_probabilities", "sharpened", "temperature_of"]
 
 LEAST = 1e-7  # the smallest probability that a logarithm is taken of
 ROUNDS = 500
@@ -87,6 +87,17 @@ def shares_of_numbers(predicted: Array, t: Array, w: Array) -> Array:
                 best, least = np.zeros(len(e)), value
                 best[list(some)] = a
     return best
+
+
+def of_two(p: Array) -> Array:
+    """Return probabilities of labels (rows, labels) as those of two classes each (rows labels, 2): absent, present.
+
+    >>> import numpy as np
+    >>> of_two(np.array([[0.25, 0.5]])).tolist()
+    [[0.75, 0.25], [0.5, 0.5]]
+    """
+    flat = p.ravel()
+    return np.stack([1 - flat, flat], axis=1)
 
 
 def sharpened(p: Array, temperature: float) -> Array:

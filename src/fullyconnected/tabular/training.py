@@ -19,7 +19,7 @@ from fullyconnected.tabular.contributions import base_of
 from fullyconnected.tabular.ensemble import Ensemble
 from fullyconnected.tabular.folds import HoldOut, Split
 from fullyconnected.tabular.intervals import Intervals
-from fullyconnected.tabular.mixture import shares_of_numbers, shares_of_probabilities, temperature_of
+from fullyconnected.tabular.mixture import of_two, shares_of_numbers, shares_of_probabilities, temperature_of
 from fullyconnected.tabular.recipe import Recipe
 from fullyconnected.tabular.scored import Score, ScoredRun, of_held_out
 from fullyconnected.tabular.spread import excess_error
@@ -290,8 +290,7 @@ def _mixed(parts: Array, t: Array, w: Array, task: str, by_all: bool) -> tuple[t
     codes = np.asarray(t, np.intp).ravel()
     if task == LABELS:
         w = np.repeat(w, t.shape[1])
-        parts = parts.reshape(len(parts), -1)
-        parts = np.stack([1 - parts, parts], axis=2)
+        parts = np.stack([of_two(each) for each in parts])
     shares = shares_of_probabilities(parts[:, np.arange(len(codes)), codes], w)
     temperature = temperature_of(np.einsum("j,jro->ro", shares, parts), codes, w)
     if temperature > 1 and not by_all:
