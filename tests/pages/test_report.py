@@ -136,6 +136,26 @@ class TestThePage:
             "The trivial prediction is always the mean.",
         ]
 
+    @pytest.mark.parametrize(
+        ("ours", "trivial", "told"),
+        [
+            (0.8701, -0.0008, ["0.870", "-0.001"]),
+            (0.8701, -0.0001, ["0.870", "0.000"]),
+            (1.5e-5, 2e-4, ["1.5e-5", "0.0002"]),
+            (31250.4, 9.0, ["31,250", "9"]),
+            (float("nan"), 0.5, ["nan", "0.500"]),
+            (-1e30, float("inf"), ["-1e30", "inf"]),
+            (0.0, 0.0, ["0.000", "0.000"]),
+        ],
+    )
+    def test_scores_have_as_many_digits_as_mean_something(self, ours, trivial, told):
+        page = Page(
+            to_html(Report("r", models=[Model("this model", {"s": ours}, None), Model("t", {"s": trivial}, None)]))
+        )
+        assert page.of("td") == told
+        assert page.of("span")[0] == told[0]
+        assert page.of("span")[2] == f"t {told[1]}"
+
     def test_what_is_empty_is_left_out(self):
         page = Page(to_html(Report("Nothing")))
         assert page.of("h2") == []

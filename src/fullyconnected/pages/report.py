@@ -5,12 +5,11 @@ Everything is given as numbers and texts; nothing is scored here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from math import floor, isfinite, log10
 from typing import NamedTuple
-
-import numpy as np
 
 from fullyconnected.core.version import __version__
 from fullyconnected.pages.charts import bar, said
@@ -150,32 +149,35 @@ def _tiles(report: Report) -> Iterator[str]:
     parts = _parts(models[:1])
     if not parts:
         return
-    part = parts[-1]
+    part, told = parts[-1], _forms(models)
     yield '<ul class="tiles">'
     for i, (name, value) in enumerate(_of_part(models[0], part).items()):
         beside = [(each.name, _of_part(each, part).get(name)) for each in models[1:]]
-        others = " &middot; ".join(f"{cut(other, 30)} {_score(found)}" for other, found in beside if found is not None)
+        others = " &middot; ".join(
+            f"{cut(other, 30)} {told[name](found)}" for other, found in beside if found is not None
+        )
         yield (
-            f'<li{" class=first" if i == 0 else ""}><span class="value">{_score(value)}</span>'
+            f'<li{" class=first" if i == 0 else ""}><span class="value">{told[name](value)}</span>'
             f'<span class="what">{text(name)}, {ROWS[part]}</span><span class="beside">{others}</span></li>'
         )
     yield "</ul>"
 
 
-def _digits(values: Sequence[float | None]) -> int:
-    """Return how many digits behind the point tell numbers of a column apart, all of which have as many."""
-    largest = max((abs(value) for value in values if value is not None and np.isfinite(value)), default=1.0)
-    return int(np.clip(3 - np.floor(np.log10(max(largest, 1.0))), 0, 3))
+def _form(values: Iterable[float | None]) -> Callable[[float | None], str]:
+    """Return what writes numbers that are compared: all with as many digits behind the point, unless they are tiny."""
+    sizes = [abs(value) for value in values if value is not None and isfinite(value)]
+    largest = max(sizes, default=1.0) or 1.0
+    digits = min(max(3 - floor(log10(max(largest, 1.0))), 0), 3)
+    if not 1e-2 <= largest < 1e9:
+        return lambda value: "" if value is None else said(value)
+    return lambda value: "" if value is None else f"{round(value, digits) + 0.0:,.{digits}f}"  # never -0
 
 
-def _fixed(value: float | None, digits: int) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.{digits}f}" if abs(value) < 1e9 else said(value)
-
-
-def _score(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}" if 1e-3 <= abs(value) < 10 or not value else said(value)
+def _forms(models: Sequence[Model]) -> dict[str, Callable[[float | None], str]]:
+    """Return for each score what writes it."""
+    return {
+        name: _form(_of_part(each, part).get(name) for each in models for part in (0, 1)) for name in _names(models)
+    }
 
 
 def _next(report: Report) -> Iterator[str]:
@@ -196,7 +198,7 @@ def _scores(report: Report) -> Iterator[str]:
         return
     yield f'<p class="lead">{" ".join(TOLD[part] for part in parts)}</p>'
     timed = any(each.seconds is not None for each in models)
-    digits = {name: _digits([_of_part(each, part).get(name) for each in models for part in parts]) for name in names}
+    told = _forms(models)
     yield scrolled("scores") + '<table><thead><tr><th scope="col">model</th>'
     for name in names:
         for part in parts:
@@ -208,7 +210,7 @@ def _scores(report: Report) -> Iterator[str]:
             for part in parts:
                 value = _of_part(each, part).get(name)
                 drawn = bar(value) if k == 0 and value is not None and value <= 1 else ""
-                yield f'<td class="n">{_fixed(value, digits[name])}{drawn}</td>'
+                yield f'<td class="n">{told[name](value)}{drawn}</td>'
         seconds = "" if each.seconds is None else f"{each.seconds:,.1f}"
         yield (f'<td class="n">{seconds}</td>' if timed else "") + "</tr>"
     yield "</tbody></table></div>"
@@ -222,7 +224,8 @@ def _importances(report: Report) -> Iterator[str]:
     if report.importances_of:
         yield f'<p class="lead">{text(report.importances_of)}.</p>'
     largest = max(max(value for _, value in report.importances), 1e-300)
-    pairs = [(name, _score(value), value / largest) for name, value in report.importances]
+    told = _form(value for _, value in report.importances)
+    pairs = [(name, told(value), value / largest) for name, value in report.importances]
     yield from bars("importances", ("column", "importance"), pairs[:MOST_BARS])
     if len(pairs) > MOST_BARS:
         rest = pairs[MOST_BARS : MOST_BARS + 1000]
