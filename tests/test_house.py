@@ -17,7 +17,7 @@ from fullyconnected.program.workspace import Batch, Workspace
 SOURCE = Path(fc.__file__).parent
 
 # What turns the rows of a table into numbers, and sees no network: a predictor reads it without the rest of its room.
-VOCABULARY = ["cells", "rows", "column", "dataframes", "frame", "levels", "dates", "texts", "kinds", "encoders"]
+VOCABULARY = ["cells", "names", "column", "dataframes", "frame", "levels", "dates", "texts", "kinds", "encoders"]
 VOCABULARY += ["described", "vocabulary"]
 # What predicts by an ensemble for a table, without what trains it.
 PREDICTING = ["tasks", "mixture", "units", "intervals", "ensemble", "contributions", "stored", "prediction"]

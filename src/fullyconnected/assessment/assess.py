@@ -254,7 +254,7 @@ class _Rows(NamedTuple):
 
 
 def _in_time(times: Array, estimator: Any) -> list[tuple[Array, Array]]:
-    """Return splits in time for an estimator: for few members few, since each has one, and so if little time is left."""
+    """Return splits in time for an estimator: each member has one, and a budget of time may leave few members."""
     return in_time(times, estimator.n_members or (MOST_SPLITS if estimator.max_time is None else FEWEST))
 
 

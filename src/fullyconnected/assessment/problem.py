@@ -14,7 +14,7 @@ from fullyconnected.tables.cells import CODE, as_number, hint, is_missing, short
 from fullyconnected.tables.column import Column, text_of
 from fullyconnected.tables.frame import Frame
 from fullyconnected.tables.levels import count_levels, key_of_level
-from fullyconnected.tables.rows import key_of
+from fullyconnected.tables.names import key_of
 from fullyconnected.tables.texts import reading_of
 from fullyconnected.tabular.tasks import CLASSES, NUMBERS
 

@@ -14,7 +14,7 @@ from fullyconnected.errors import DataError, InputTypeError, ShapeError, nearest
 from fullyconnected.tables.cells import is_missing
 from fullyconnected.tables.column import Column, column_of, meaning_of
 from fullyconnected.tables.dataframes import columns_of_dataframe, is_dataframe, labels_of_dataframe
-from fullyconnected.tables.rows import key_of
+from fullyconnected.tables.names import key_of
 
 __all__ = ["Frame", "frame_of", "is_cell", "without_gaps"]
 

@@ -14,7 +14,7 @@ from fullyconnected.errors import ConfigError, DataError, InputTypeError, neares
 from fullyconnected.tables.column import EXACT, Column, require_finite
 from fullyconnected.tables.frame import Frame
 from fullyconnected.tables.levels import MOST_LEVELS, count_levels
-from fullyconnected.tables.rows import key_of
+from fullyconnected.tables.names import key_of
 from fullyconnected.tables.texts import Reading, reading_of
 
 __all__ = ["KINDS", "USED", "Decision", "judge", "tail_of"]

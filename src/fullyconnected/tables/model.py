@@ -21,7 +21,7 @@ from fullyconnected.tables.cells import CODE, LARGEST, as_feature, as_number, wr
 from fullyconnected.tables.column import Column, place
 from fullyconnected.tables.frame import Frame, frame_of
 from fullyconnected.tables.levels import key_of_level
-from fullyconnected.tables.rows import key_of
+from fullyconnected.tables.names import key_of
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import TableLike

@@ -20,7 +20,7 @@ from fullyconnected.tables.encoders import CategoryEncoder, DateEncoder, Encoder
 from fullyconnected.tables.frame import Frame, different
 from fullyconnected.tables.kinds import USED, Decision
 from fullyconnected.tables.levels import MOST_LEVELS, count_levels, most_frequent
-from fullyconnected.tables.rows import key_of
+from fullyconnected.tables.names import key_of
 from fullyconnected.tables.texts import Reading
 
 __all__ = ["Vocabulary"]

@@ -12,7 +12,7 @@ from fullyconnected.errors import ConfigError, FileFormatError, InputTypeError
 from fullyconnected.tables.files import arrow, delimited, duck, records, sqlite
 from fullyconnected.tables.files.source import SourceFrame, is_stream, opened
 from fullyconnected.tables.frame import without_gaps
-from fullyconnected.tables.rows import key_of
+from fullyconnected.tables.names import key_of
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import PathLike

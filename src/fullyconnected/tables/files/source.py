@@ -18,7 +18,7 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.errors import DataError, FileAccessError, FileFormatError, FullyConnectedError
 from fullyconnected.tables.cells import shortened
 from fullyconnected.tables.frame import Frame, frame_of
-from fullyconnected.tables.rows import key_of
+from fullyconnected.tables.names import key_of
 
 __all__ = ["SourceFrame", "check_names", "content", "is_stream", "many", "opened", "same_length", "source_frame"]
 
