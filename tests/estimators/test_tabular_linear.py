@@ -97,6 +97,14 @@ def test_where_there_is_none_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     assert "linear: no model, since 2 labels are too many for it" in str(report)
 
 
+def test_a_class_that_weighs_nothing() -> None:
+    y = np.digitize(Y, [-1, 1])
+    report = classifier(class_weight={0: 1.0, 1: 0.0, 2: 1.0}).fit(X, y).report_
+    assert report.scores[0].linear > 0.9
+    alone = classifier(class_weight={0: 0.0, 1: 0.0, 2: 1.0}).fit(X, y).report_
+    assert alone.scores[0].linear == 1.0
+
+
 def test_a_table_that_is_large_is_learned_from_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
     fit = LogisticRegression.fit

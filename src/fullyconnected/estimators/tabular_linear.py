@@ -62,7 +62,8 @@ def linear_predictions(
     parts, told = list(_parts(split)), "ridge" if task == NUMBERS else "logistic"
     if task not in (NUMBERS, CLASSES) and len(parts) * n_out > MODELS:
         return None, f"{n_out} labels are too many for it"
-    if task == CLASSES and any(len(np.unique(t[learned])) < n_out for _, learned in parts):
+    classes = len(np.unique(t)) if task == CLASSES else 0  # a class may weigh nothing, and has no row then
+    if task == CLASSES and any(len(np.unique(t[learned])) < classes for _, learned in parts):
         return None, "a class is in the rows of one part alone"
     net = Network([columns])
     net.adapt(x, w)
@@ -74,9 +75,9 @@ def linear_predictions(
         warnings.simplefilter("ignore")  # what does not converge in so many rounds is a baseline all the same
         for judged, learned in parts:
             some = learned if len(learned) <= most else random.choice(learned, most, replace=False)
-            if task == CLASSES and len(np.unique(t[some])) < n_out:
+            if task == CLASSES and len(np.unique(t[some])) < classes:
                 some = learned  # a rare class is not among those that were drawn
-            total[judged] += _fitted(z[some], t[some], w[some], z[judged], task)
+            total[judged] += _fitted(z[some], t[some], w[some], z[judged], task, n_out)
             counts[judged] += 1
         predicted = total / counts
     if not np.isfinite(predicted[counts[:, 0] > 0]).all():
@@ -93,7 +94,7 @@ def _parts(split: Split) -> Iterator[tuple[Array, Array]]:
             yield np.flatnonzero(held), np.flatnonzero(learned)
 
 
-def _fitted(z: Array, t: Array, w: Array, judged: Array, task: str) -> Array:
+def _fitted(z: Array, t: Array, w: Array, judged: Array, task: str, n_out: int) -> Array:
     """Return what a model of some rows says of others."""
     if task == NUMBERS:
         center = np.average(t, axis=0, weights=w)
@@ -102,7 +103,9 @@ def _fitted(z: Array, t: Array, w: Array, judged: Array, task: str) -> Array:
         model: Any = RidgeCV(ALPHAS).fit(z, (t - center) / scale, w)
         return center + scale * model.predict(judged).reshape(len(judged), -1)
     if task == CLASSES:
-        return LogisticRegression(max_iter=ITERATIONS).fit(z, t, w).predict_proba(judged)
+        p, classes = np.zeros((len(judged), n_out)), np.unique(t)
+        p[:, classes] = 1.0 if len(classes) == 1 else _logistic(z, t, w, judged)
+        return p
     return np.column_stack([_of_label(z, label, w, judged) for label in t.T])
 
 
@@ -110,4 +113,9 @@ def _of_label(z: Array, t: Array, w: Array, judged: Array) -> Array:
     """Return the probability of a label; one that all rows or none have is as sure as these are."""
     if (t == t[0]).all():
         return np.full(len(judged), float(t[0]))
-    return LogisticRegression(max_iter=ITERATIONS).fit(z, t, w).predict_proba(judged)[:, 1]
+    return _logistic(z, t, w, judged)[:, 1]
+
+
+def _logistic(z: Array, t: Array, w: Array, judged: Array) -> Array:
+    found: Array = LogisticRegression(max_iter=ITERATIONS).fit(z, t, w).predict_proba(judged)
+    return found
