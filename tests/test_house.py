@@ -161,6 +161,7 @@ INSIDE = {
         "folds",
         "spread",
         "recipe",
+        "budget",
         "checkpoint",
         "scored",
         "training",

@@ -18,6 +18,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import fullyconnected as fc
 from fullyconnected.estimators.tabular_parameters import TABULAR_REGRESSOR
+from fullyconnected.tabular.budget import LEAST
 from fullyconnected.tabular.recipe import PRESETS, Recipe
 from fullyconnected.training.run import Run
 
@@ -524,8 +525,23 @@ class TestTraining:
         assert not hasattr(model, "ensemble_")
 
     def test_time_decides_the_number_of_epochs(self) -> None:
-        model = classifier(max_time="0.02s", epochs=10_000)
-        assert 1 <= model.fit(TABLE, LABELS).n_iter_ < 10_000
+        model = classifier(max_time="0.02s", epochs=10_000).fit(TABLE, LABELS)
+        assert LEAST <= model.n_iter_ < 10_000
+        assert model.report_.in_time
+        assert model.report_.hidden == (24,)
+        assert all(len(each.kept) == 3 for each in model.report_.networks)
+        assert "with a hidden layer of 24 units, which is what max_time allows" in " ".join(str(model.report_).split())
+
+    def test_time_decides_the_sizes_that_are_not_given(self, tmp_path: Path) -> None:
+        model = fc.TabularRegressor(max_time=1e-6, random_state=0).fit(TABLE, VALUES)
+        assert model.report_.hidden == PRESETS["fast"].hidden
+        assert [(each.view, each.epochs, len(each.kept)) for each in model.report_.networks] == [("bends", LEAST, 4)]
+        model.save(tmp_path / "model")
+        assert fc.load_estimator(tmp_path / "model").report_ == model.report_
+        model = fc.TabularRegressor(max_time=1e-6, hidden=(6, 6), n_members=2, random_state=0).fit(TABLE, VALUES)
+        assert model.report_.hidden == (6, 6)
+        assert [len(each.kept) for each in model.report_.networks] == [2]
+        assert not regressor(max_time="1h").fit(TABLE, VALUES).report_.in_time
 
     def test_progress_is_shown_if_asked_for(self, capfd: Any) -> None:
         classifier().fit(TABLE, LABELS)

@@ -104,12 +104,13 @@ def test_a_finished_training_gives_its_result_at_once(tmp_path: Path, monkeypatc
 def test_a_time_budget_is_spent_once(tmp_path: Path, monkeypatch: Any) -> None:
     folder, settings = tmp_path / "run", {"max_time": 0.05, "epochs": 500}
     with monkeypatch.context() as patched:
-        stop_in(2, 0, patched)
+        stop_in(1, 3, patched)
         with pytest.warns(UserWarning, match="interrupted"):
             regressor(**settings, checkpoint=folder).fit(X, VALUES)
     one = regressor(**settings, checkpoint=folder).fit(X, VALUES)
     assert same(regressor(**settings, checkpoint=folder).fit(X, VALUES), one)
     assert one.n_iter_ < 500
+    assert one.report_.in_time
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from fullyconnected.tables.encoders import Feature
 from fullyconnected.tables.frame import frame_of
 from fullyconnected.tables.kinds import judge
 from fullyconnected.tables.vocabulary import Vocabulary
+from fullyconnected.tabular.budget import LEAST
 from fullyconnected.tabular.mixture import log_loss
 from fullyconnected.tabular.recipe import Recipe
 from fullyconnected.tabular.tasks import CLASSES, LABELS, NUMBERS, TASKS
@@ -116,9 +117,12 @@ def test_a_time_budget_decides_the_number_of_epochs():
     x = np.random.default_rng(0).normal(size=(200, 3))
     much = replace(QUICK, epochs=100_000)
     done = train(x, x[:, :1], numbers(3), NUMBERS, 1, much, seed=0, max_time=0.5, **ONE)
-    assert 1 <= done.histories[0].planned_epochs < 100_000
+    assert LEAST <= done.histories[0].planned_epochs == done.recipe.epochs < 100_000
     done = train(x, x[:, :1], numbers(3), NUMBERS, 1, much, seed=0, max_time=1e-9, **ONE)
-    assert done.histories[0].planned_epochs == 1
+    assert done.recipe.epochs == done.histories[0].planned_epochs == LEAST
+    assert done.recipe.views == ("bends",)
+    same = train(x, x[:, :1], numbers(3), NUMBERS, 1, QUICK, seed=0, max_time=1e6, **ONE)
+    assert same.recipe == QUICK
 
 
 def test_groups_are_held_out_together():

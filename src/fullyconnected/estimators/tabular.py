@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable
 from numbers import Integral
@@ -94,7 +95,9 @@ class BaseTabular(BaseEstimator):
         -------
         self
         """
+        began = time.perf_counter()
         self._validate_params()
+        seconds = None if self.max_time is None else duration("max_time", self.max_time)
         sizes = self.n_members, hidden_sizes(self.hidden), self.epochs
         if self.checkpoint is not None and not isinstance(self.random_state, Integral):
             raise ConfigError(
@@ -158,9 +161,11 @@ class BaseTabular(BaseEstimator):
             hold_out=hold_out,
             score=score,
             seed=seed,
-            max_time=None if self.max_time is None else duration("max_time", self.max_time),
+            max_time=None if seconds is None else seconds - (time.perf_counter() - began),
+            kept=[name for name in ("n_members", "hidden") if getattr(self, name) is not None],
             checkpoint=self.checkpoint,
             identity={
+                "max_time": seconds,
                 "scoring": stable_repr(self.scoring) if callable(self.scoring) else self.scoring,
                 "random_state": int(self.random_state) if isinstance(self.random_state, Integral) else None,
             },
@@ -214,6 +219,8 @@ class BaseTabular(BaseEstimator):
                 trained.interrupted,
                 tuple(matters.tolist()),
                 model,
+                trained.recipe.hidden,
+                trained.recipe != recipe,
             ),
             feature_importances_=matters,
             n_features_in_=len(frame.columns),
@@ -227,7 +234,7 @@ class BaseTabular(BaseEstimator):
 
             warn(
                 f"Training interrupted by user: the estimator has the networks {', '.join(trained.views)}, the last "
-                f"after {networks[-1].epochs} of {recipe.epochs} epochs, each with its best weights."
+                f"after {networks[-1].epochs} of {trained.recipe.epochs} epochs, each with its best weights."
                 + " A fit with the same data goes on from the checkpoint."
                 * (self.checkpoint is not None)
             )

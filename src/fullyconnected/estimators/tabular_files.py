@@ -74,6 +74,7 @@ def read_report(described: Any) -> TabularReport:
         matters = tuple(number(each) for each in taken(described, "importances", list))
         if len(matters) != len(columns):
             raise FileFormatError(f"a report has {len(columns)} columns, and the importance of {len(matters)}")
+    hidden = described.get("hidden")
     if not nets or not all(each.kept for each in nets):
         raise FileFormatError("a report names no network, or one without members")
     return TabularReport(
@@ -86,6 +87,8 @@ def read_report(described: Any) -> TabularReport:
         taken(described, "interrupted", bool),
         matters,
         taken(described, "linear", str) if "linear" in described else "",
+        None if hidden is None else tuple(_units(each) for each in taken(described, "hidden", list)),
+        taken(described, "in_time", bool) if "in_time" in described else False,
     )
 
 
@@ -105,8 +108,16 @@ def _report_described(report: TabularReport) -> dict[str, Any]:
         "scores": [each._asdict() for each in report.scores],
         "interrupted": report.interrupted,
         "linear": report.linear,
+        "hidden": None if report.hidden is None else list(report.hidden),
+        "in_time": report.in_time,
         "importances": None if report.importances is None else list(report.importances),
     }
+
+
+def _units(value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise FileFormatError(f"a hidden layer has {value!r:.40} units")
+    return value
 
 
 def _decision(described: Any) -> Decision:

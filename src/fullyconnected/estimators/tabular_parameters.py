@@ -41,7 +41,8 @@ TABULAR_REGRESSOR = {
     "max_time": Parameter(
         [Interval(Real, 0, inf, closed="neither"), str, None],
         "float, str or None",
-        'Seconds, or "30s", "5m" or "1h": lowers ``epochs`` to what fits, about.',
+        'Seconds, or "30s", "5m" or "1h", that ``fit`` may take, about: lowers the epochs, and then the members and '
+        "units that are not given, to what fits.",
     ),
     "cv": Parameter(
         ["cv_object"],

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from fullyconnected.factors import Factors
@@ -92,6 +93,11 @@ class Recipe:
         """Return what it says, by the names that the parameters of an estimator have."""
         said = asdict(self)
         return {"n_members": said.pop("members"), **said}
+
+    def work(self, features: Sequence[Feature], n_out: int) -> int:
+        """Return how many products a row takes, about, in all networks together."""
+        widths = [[int(self.columns(view, features).n_out or 0), *self.hidden, n_out] for view in self.views]
+        return self.members * sum(a * b for each in widths for a, b in pairwise(each))
 
     def settings(self, rows: int, task: str, n_out: int) -> dict[str, Any]:
         """Return what :func:`fullyconnected.fit` is called with for so many rows and outputs."""

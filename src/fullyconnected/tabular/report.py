@@ -58,6 +58,10 @@ class TabularReport:
         in files of versions that did not measure it.
     linear : str
         What the linear model is whose scores are there, or why there is none; empty in files of earlier versions.
+    hidden : tuple of int, or None
+        The units of the hidden layers of each member; None in files of earlier versions.
+    in_time : bool
+        Whether ``max_time`` has made members, layers or epochs fewer than was asked for.
     """
 
     rows: int
@@ -69,6 +73,8 @@ class TabularReport:
     interrupted: bool = False
     importances: tuple[float, ...] | None = None
     linear: str = ""
+    hidden: tuple[int, ...] | None = None
+    in_time: bool = False
 
     def __str__(self) -> str:
         width = line_width()
@@ -79,9 +85,7 @@ class TabularReport:
         ]
         if len(self.columns) > MOST:
             lines += wrapped(f"... and {len(self.columns) - MOST:,} more, which report_.columns has", width)
-        members = len(self.networks[0].kept)
-        ended = ", until Ctrl-C" if self.interrupted else ""
-        lines += ["", *wrapped(f"{_many(len(self.networks), 'network')} of {members} members each{ended}", width), ""]
+        lines += ["", *wrapped(self._trained(), width), ""]
         nets = [(each.view, f"{each.share:.0%}", f"{each.epochs}", _span(each.kept)) for each in self.networks]
         lines += table(("network", "share", "epochs", "best epochs"), nets, width, right=(1, 2))
         if sure := self._sure():
@@ -174,6 +178,18 @@ class TabularReport:
         if self.linear:
             yield f"linear: {self.linear if self.scores[0].linear is not None else f'no model, since {self.linear}'}"
         yield f"baseline: {self.baseline}"
+
+    def _trained(self) -> str:
+        """Return what was trained, in words."""
+        told = f"{_many(len(self.networks), 'network')} of {len(self.networks[0].kept)} members each"
+        if self.hidden is not None:
+            many = "hidden layers" if len(self.hidden) > 1 else "a hidden layer"
+            layers = (
+                f"with {many} of {in_words(map(str, self.hidden))} units" if self.hidden else "without hidden layers"
+            )
+            told += f", {layers}"
+        told += ", which is what max_time allows" if self.in_time else ""
+        return told + (", until Ctrl-C" if self.interrupted else "")
 
     def _found(self) -> str:
         """Return how many columns of each kind there are, in words."""

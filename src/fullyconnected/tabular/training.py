@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 from types import MappingProxyType
@@ -14,6 +13,7 @@ import numpy as np
 from fullyconnected.core.arrays import Array
 from fullyconnected.network import Network
 from fullyconnected.tables.encoders import Feature
+from fullyconnected.tabular.budget import ladder, seconds_of_epoch, within
 from fullyconnected.tabular.checkpoint import RunFolder, checksum
 from fullyconnected.tabular.contributions import base_of
 from fullyconnected.tabular.ensemble import Ensemble
@@ -42,6 +42,8 @@ class Trained:
     Attributes
     ----------
     ensemble : Ensemble
+    recipe : Recipe
+        What it was made by: what was asked for, or what time allowed.
     predicted : array (rows, outputs)
         What it predicts for its own training rows, each by those members alone from which the row is held out; NaN for
         rows that are held out from none.
@@ -58,6 +60,7 @@ class Trained:
     """
 
     ensemble: Ensemble
+    recipe: Recipe
     predicted: Array
     split: Split
     views: tuple[str, ...]
@@ -80,6 +83,7 @@ def train(
     score: Score | None = None,
     seed: int = 0,
     max_time: float | None = None,
+    kept: Container[str] = (),
     checkpoint: PathLike | None = None,
     identity: Mapping[str, Any] = MappingProxyType({}),
     progress: ProgressLike = False,
@@ -111,7 +115,10 @@ def train(
     seed : int
         Seed of the folds, the initial weights and the order of the rows.
     max_time : float, optional
-        The seconds that the training of all networks may take, about: it decides how many epochs they have.
+        The seconds that the training of all networks may take, about: if the recipe takes longer, smaller ones are
+        tried (:func:`fullyconnected.tabular.budget.ladder`).
+    kept : container of str
+        Which of ``"n_members"`` and ``"hidden"`` this must not change.
     checkpoint : path, optional
         A folder in which the training is kept while it runs, and from which it is gone on with.
     identity : mapping of str to a JSON value
@@ -135,7 +142,6 @@ def train(
             checkpoint,
             {
                 **recipe.told(),
-                "max_time": max_time,
                 "cv": hold_out.parts,
                 "validation_fraction": hold_out.fraction,
                 **identity,
@@ -150,6 +156,22 @@ def train(
                 "groups": None if groups is None else checksum(np.asarray(groups)),
             },
         )
+    if folder is not None and folder.recipe is not None:
+        recipe = folder.recipe
+    elif max_time is not None:
+        rungs = ladder(recipe, members="n_members" not in kept, hidden="hidden" not in kept)
+        standard = t if task != NUMBERS else Unit.of(t, w).standard(t)
+        logarithmic = task == NUMBERS and Logarithm.of(t, w) is not None
+
+        def trial(recipe: Recipe) -> float:
+            how = {**recipe.settings(len(x), task, n_out), "seed": seed, "n_threads": n_threads, "warn": False}
+            made = [recipe.network(view, features, n_out, task, seed) for view in recipe.views]
+            took = [seconds_of_epoch(net, x, standard, w, recipe.members, how, seed) for net in made]
+            return sum(took) + (took[0] if logarithmic and recipe.logarithm else 0.0)
+
+        recipe = within(max_time, rungs, lambda recipe: recipe.work(features, n_out), trial)
+    if folder is not None:
+        folder.begin(recipe)
     split = hold_out.split(t, recipe.members, seed, groups)
     learned, judged = w[:, None] * split.learned, w[:, None] * split.held
     known, out = split.learned.any(axis=1), split.judged
@@ -164,14 +186,6 @@ def train(
         "n_threads": n_threads,
         "warn": False,
     }
-    if folder is not None and folder.recipe is not None:
-        recipe = folder.recipe
-    elif max_time is not None:
-        made = [recipe.network(view, features, n_out, task, seed + i) for i, view in enumerate(recipe.views)]
-        made += made[:1] if logarithm is not None else []
-        recipe = replace(recipe, epochs=_epochs_within(max_time, recipe.epochs, made, x, targets, learned, settings))
-    if folder is not None:
-        folder.begin(recipe)
     done: list[_Part] = []
     for i, view in enumerate(recipe.views):
         scales = (
@@ -225,7 +239,7 @@ def train(
         ensemble = replace(ensemble, intervals=Intervals.of(predicted[out], t[out], w[out], of_group, excess))
     views = tuple(each.view + (", log" if each.scale is not None else "") for each in done)
     histories = tuple(each.history for each in done)
-    return Trained(ensemble, predicted, split, views, shares, histories, history.interrupted)
+    return Trained(ensemble, recipe, predicted, split, views, shares, histories, history.interrupted)
 
 
 class _Part(NamedTuple):
@@ -241,20 +255,6 @@ class _Part(NamedTuple):
 def _best(parts: Sequence[_Part], t: Array, w: Array) -> _Part:
     """Return the network that has the least squared error for rows held out, the first of those that have."""
     return min(parts, key=lambda each: float(np.average(((each.said - t) ** 2).mean(axis=1), weights=w)))
-
-
-def _epochs_within(
-    seconds: float, most: int, nets: Sequence[Network], x: Array, t: Array, learned: Array, settings: dict[str, Any]
-) -> int:
-    """Return how many epochs all networks can have in so many seconds, by the time that an epoch of each takes."""
-    began = time.perf_counter()
-    how = {**settings, "progress": False, "best_per_member": False}
-    for net in nets:
-        tried = net.copy()
-        fit(tried, x, t, epochs=1, sample_weight=learned, **how)
-        tried.predict(x, members=True)
-    took = time.perf_counter() - began
-    return int(np.clip((seconds - took) / max(took, 1e-9), 1, most))
 
 
 def _fit(
