@@ -24,9 +24,14 @@ collect_ignore_glob = ["golden/make_*.py", "outside.py", "typing_of_callers.py"]
 
 # Here it is decided what each way of running the tests takes; what stands here is how their names begin.
 SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts processes
+    "assessment/test_assess.py",
     "browser/",
     "checking/test_gradcheck_bounds.py",
     "checking/test_proof.py",
+    "cli/test_train.py::TestHardTables",
+    "cli/test_train.py::TestRoles",
+    "cli/test_train.py::TestWhatIsSaid",
+    "cli/test_train.py::test_a_training",
     "core/test_deprecation.py::test_the_library_uses_no_old_name",
     "diagnosis/test_healthy.py",
     "diagnosis/test_report.py::TestBounds::test_sparse_rows",

@@ -136,21 +136,8 @@ class TestTheCommandLine:
         sys.path.insert(0, str(OUTSIDE.parent))
         try:
             model = str(tmp_path / "model.plain")
-            train = [
-                "train",
-                table,
-                *first,
-                "--target",
-                "t",
-                "-o",
-                model,
-                "--epochs",
-                "3",
-                "--monitor",
-                "largest",
-                "-q",
-            ]
-            assert main(train) == 0
+            train = ["train", table, *first, "--target", "t", "-o", model, "-q"]
+            assert main([*train, "--epochs", "3", "--members", "2", "--hidden", "4"]) == 0
             assert Path(model).read_bytes().startswith(b'{"plain": ')
             capsys.readouterr()
             assert main(["predict", model, table, *first]) == 0

@@ -82,7 +82,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="class label that looks like a missing value but is not, such as None or NA; can be repeated")  # fmt: skip
     add("--preset", choices=("fast", "default", "best"), default="default",
         help="sizes and time of the training (default: %(default)s)")  # fmt: skip
-    add("--max-time", metavar="TIME", help="fewer epochs, if they take longer: seconds, 30s, 5m or 1h")
+    add("--max-time", metavar="TIME", help="how long the training may take, about: seconds, 30s, 5m or 1h")
     add("--members", type=int, metavar="N", help="members of each network")
     add("--hidden", type=_sizes, metavar="N,N,...", help="units of each hidden layer of a member")
     add("--epochs", type=int, metavar="N", help="how often the rows are learned from")
