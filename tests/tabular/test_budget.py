@@ -78,5 +78,5 @@ def test_a_trial_leaves_the_network_and_takes_time_in_proportion_to_the_rows(tas
     recipe = Recipe(3, (8,), 4)
     how = {**recipe.settings(rows, task, n_out), "seed": 0, "n_threads": 1, "warn": False}
     net = recipe.network("smooth", features, n_out, task, 0)
-    took = seconds_of_epoch(net, x, t, np.ones(rows), 3, how, 0)
+    took = seconds_of_epoch(net, x, t, np.ones(rows), 3, how)
     assert 0 < took < 60

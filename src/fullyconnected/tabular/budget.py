@@ -83,11 +83,9 @@ def within(
     return replace(recipe, epochs=int(np.clip(epochs, least, recipe.epochs)))
 
 
-def seconds_of_epoch(
-    net: Network, x: Array, t: Array, w: Array, members: int, settings: dict[str, Any], seed: int
-) -> float:
+def seconds_of_epoch(net: Network, x: Array, t: Array, w: Array, members: int, settings: dict[str, Any]) -> float:
     """Return the seconds that an epoch takes, held-out predictions included, by some batches of a few rows."""
-    whole = len(x)
+    whole, seed = len(x), settings["seed"]
     rows = np.random.default_rng((seed, 3)).permutation(len(x))[: max(2 * members, BATCHES * settings["batch_size"])]
     held = held_out(t[rows], members, seed)
     x, t, w = x[rows], t[rows], w[rows, None]

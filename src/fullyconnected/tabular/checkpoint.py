@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 
-from fullyconnected.core.arrays import Array
 from fullyconnected.errors import CheckpointError, ConfigError
 from fullyconnected.files.atomic import write_atomically
 from fullyconnected.tabular.recipe import Recipe
 
-__all__ = ["RunFolder", "checksum"]
+__all__ = ["RunFolder"]
 
 RUN = "run.json"
 FORMAT = 1
@@ -35,8 +34,8 @@ class RunFolder:
         The folder, which is made if it is not there.
     settings : mapping of str to a JSON value
         What decides the result, beside the data.
-    data : mapping of str to (str or None)
-        Checksums of the data, by what they are of; None for what is not given.
+    data : mapping of str to array, list of arrays, or None
+        The data, of which checksums are kept; None or an empty list for what is not given.
 
     Attributes
     ----------
@@ -51,11 +50,10 @@ class RunFolder:
         If it has other files, or is none.
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str], settings: Mapping[str, Any], data: Mapping[str, str | None]
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], settings: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.path = os.fspath(path)
-        self.told: dict[str, Any] = json.loads(json.dumps({"settings": dict(settings), "data": dict(data)}))
+        sums = {name: _checksum(each if isinstance(each, list) else [each]) for name, each in data.items()}
+        self.told: dict[str, Any] = json.loads(json.dumps({"settings": dict(settings), "data": sums}))
         self.recipe: Recipe | None = None
         if (begun := _read(self.path)) is None:
             return
@@ -84,13 +82,13 @@ class RunFolder:
         return os.path.join(self.path, f"network_{i + 1}.safetensors")
 
 
-def checksum(*arrays: Array) -> str:
-    """Return the identity of arrays: their shapes, types and contents."""
+def _checksum(arrays: Sequence[Any]) -> str | None:
+    """Return the identity of arrays, their shapes, types and contents, or None if there is none."""
     parts = []
-    for each in arrays:
+    for each in map(np.asarray, (each for each in arrays if each is not None)):
         raw = np.array(each.tolist(), "U").tobytes() if each.dtype == object else np.ascontiguousarray(each).tobytes()
         parts.append(f"{each.shape} {each.dtype} {crc32(raw):08x}")
-    return ", ".join(parts)
+    return ", ".join(parts) or None
 
 
 def _read(path: str) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.network import Network
 from fullyconnected.tables.encoders import Feature
 from fullyconnected.tabular.budget import ladder, seconds_of_epoch, within
-from fullyconnected.tabular.checkpoint import RunFolder, checksum
+from fullyconnected.tabular.checkpoint import RunFolder
 from fullyconnected.tabular.contributions import base_of
 from fullyconnected.tabular.ensemble import Ensemble
 from fullyconnected.tabular.folds import HoldOut, Split
@@ -138,38 +138,20 @@ def train(
     w = np.ones(len(x)) if sample_weight is None else np.asarray(sample_weight, np.float64)
     folder = None
     if checkpoint is not None:
-        folder = RunFolder(
-            checkpoint,
-            {
-                **recipe.told(),
-                "cv": hold_out.parts,
-                "validation_fraction": hold_out.fraction,
-                **identity,
-                "task": task,
-                "seed": seed,
-            },
-            {
-                "X": checksum(x),
-                "y": checksum(t),
-                "weight": checksum(w),
-                "cv": checksum(*(part for pair in hold_out.pairs for part in pair)) if hold_out.pairs else None,
-                "groups": None if groups is None else checksum(np.asarray(groups)),
-            },
-        )
+        asked = {**recipe.told(), "cv": hold_out.parts, "validation_fraction": hold_out.fraction}
+        of_data = {
+            "X": x,
+            "y": t,
+            "weight": w,
+            "cv": [each for pair in hold_out.pairs for each in pair],
+            "groups": groups,
+        }
+        folder = RunFolder(checkpoint, {**asked, **identity, "task": task, "seed": seed}, of_data)
+    how = {**recipe.settings(len(x), task, n_out), "seed": seed, "n_threads": n_threads, "warn": False}
     if folder is not None and folder.recipe is not None:
         recipe = folder.recipe
     elif max_time is not None:
-        rungs = ladder(recipe, members="n_members" not in kept, hidden="hidden" not in kept)
-        standard = t if task != NUMBERS else Unit.of(t, w).standard(t)
-        logarithmic = task == NUMBERS and Logarithm.of(t, w) is not None
-
-        def trial(recipe: Recipe) -> float:
-            how = {**recipe.settings(len(x), task, n_out), "seed": seed, "n_threads": n_threads, "warn": False}
-            made = [recipe.network(view, features, n_out, task, seed) for view in recipe.views]
-            took = [seconds_of_epoch(net, x, standard, w, recipe.members, how, seed) for net in made]
-            return sum(took) + (took[0] if logarithmic and recipe.logarithm else 0.0)
-
-        recipe = within(max_time, rungs, lambda recipe: recipe.work(features, n_out), trial)
+        recipe = _in_time(max_time, recipe, kept, x, t, w, features, task, n_out, how)
     if folder is not None:
         folder.begin(recipe)
     split = hold_out.split(t, recipe.members, seed, groups)
@@ -178,14 +160,7 @@ def train(
     unit = Unit.of(t[known], w[known]) if task == NUMBERS else None
     targets = t if unit is None else unit.standard(t)
     logarithm = Logarithm.of(t[known], w[known]) if task == NUMBERS and recipe.logarithm else None
-    settings = {
-        **recipe.settings(len(x), task, n_out),
-        "best_per_member": True if split.is_one_part else "others",
-        "seed": seed,
-        "progress": progress,
-        "n_threads": n_threads,
-        "warn": False,
-    }
+    settings = {**how, "best_per_member": True if split.is_one_part else "others", "progress": progress}
     done: list[_Part] = []
     for i, view in enumerate(recipe.views):
         scales = (
@@ -255,6 +230,31 @@ class _Part(NamedTuple):
 def _best(parts: Sequence[_Part], t: Array, w: Array) -> _Part:
     """Return the network that has the least squared error for rows held out, the first of those that have."""
     return min(parts, key=lambda each: float(np.average(((each.said - t) ** 2).mean(axis=1), weights=w)))
+
+
+def _in_time(
+    seconds: float,
+    recipe: Recipe,
+    kept: Container[str],
+    x: Array,
+    t: Array,
+    w: Array,
+    features: Sequence[Feature],
+    task: str,
+    n_out: int,
+    settings: dict[str, Any],
+) -> Recipe:
+    """Return the recipe that so many seconds allow, about, by trials of a few batches."""
+    goal = t if task != NUMBERS else Unit.of(t, w).standard(t)
+    has_tail = task == NUMBERS and Logarithm.of(t, w) is not None
+
+    def trial(recipe: Recipe) -> float:
+        nets = [recipe.network(view, features, n_out, task, settings["seed"]) for view in recipe.views]
+        took = [seconds_of_epoch(net, x, goal, w, recipe.members, settings) for net in nets]
+        return sum(took) + (took[0] if has_tail and recipe.logarithm else 0.0)
+
+    rungs = ladder(recipe, members="n_members" not in kept, hidden="hidden" not in kept)
+    return within(seconds, rungs, lambda recipe: recipe.work(features, n_out), trial)
 
 
 def _fit(
