@@ -199,14 +199,16 @@ class _Member:
 
     slopes: Array  # (rows, outputs, units): the integral of the gradient with respect to what the first product gives
 
-    def __init__(self, net: Network, layers: Sequence[Any], theta: Array) -> None:
-        first, *rest = layers
+    def __init__(self, net: Network, first: Any, program: Program, theta: Array) -> None:
         size, n_out = first.n_in * first.n_out, first.n_out
-        self.W = theta[:size].reshape(first.n_in, n_out) * theta.dtype.type(first.weight_factor)
         begin = size + n_out * first.bias
+        self.W = theta[:size].reshape(first.n_in, n_out) * theta.dtype.type(first.weight_factor)
         self.b = theta[size:begin] if first.bias else np.zeros(n_out, theta.dtype)
-        program = Program(chain([Activation(first.activation or "identity"), *rest], n_out))
-        self.workspace = Workspace(program, theta[begin:], net.state, POINTS, loss=net.loss, input_gradient=True)
+        self.net, self.program, self.theta = net, program, theta[begin:]
+        self.workspace = self._room_for(1)
+
+    def _room_for(self, points: int) -> Workspace:
+        return Workspace(self.program, self.theta, self.net.state, points, loss=self.net.loss, input_gradient=True)
 
     def lead_to(self, base: Array, way: Array, n_out: int) -> None:
         """Take the ways to rows."""
@@ -215,7 +217,10 @@ class _Member:
 
     def forward(self, rows: Array, at: Array) -> Batch:
         """Return the batch of points of the ways to rows, after its forward pass."""
-        batch = self.workspace.bind(len(rows) * len(at))
+        count = len(rows) * len(at)
+        if self.workspace.rows < count:
+            self.workspace = self._room_for(count)
+        batch = self.workspace.bind(count)
         points = self.start + at[:, None] * self.way[rows][:, None]
         batch.x[...] = points.reshape(len(batch.x), -1)
         with np.errstate(all="ignore"):
@@ -234,11 +239,10 @@ class _Path:
         self.number, self.n_out = number, int(net.n_out or 0)
         self.base, self.weight = ensemble.bases[number], ensemble.shares[number] / members.k
         self.inputs, self.columns = _inputs_of(first), _columns_alone(net)
-        tensors = net.program.tensors
-        self.members = [
-            _Member(net, members.layers, np.concatenate([each.of(net.theta)[m].ravel() for each in tensors]))
-            for m in range(members.k)
-        ]
+        begin: Any = members.layers[0]
+        program = Program(chain([Activation(begin.activation or "identity"), *members.layers[1:]], begin.n_out))
+        thetas = [[each.of(net.theta)[m].ravel() for each in net.program.tensors] for m in range(members.k)]
+        self.members = [_Member(net, begin, program, np.concatenate(theta)) for theta in thetas]
 
     def lead_to(self, x: Array) -> None:
         """Take the rows to which the ways lead."""
