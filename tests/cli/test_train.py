@@ -236,6 +236,17 @@ class TestHardTables:
         assert train(columns, "--target", "y", "--compare") == 0
         assert "this model" in capsys.readouterr().out
 
+    def test_what_goes_wrong_after_the_training_does_not_lose_the_model(self, error_of, monkeypatch):
+        from fullyconnected.estimators.rivals import Rival
+
+        def full(*arguments):
+            raise MemoryError("12 GB are wanted")
+
+        monkeypatch.setattr(Rival, "fit", full)
+        write("t.csv", flats())
+        assert "there is not enough memory: 12 GB" in error_of("train", "t.csv", "--target", "price", "-q", *QUICK)
+        assert np.isfinite(fc.load_estimator("model.safetensors").predict(flats())).all()
+
     def test_ctrl_c_while_other_models_are_trained_saves_the_model(self, capsys, monkeypatch):
         from fullyconnected.estimators.rivals import Rival
 

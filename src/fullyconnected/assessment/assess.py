@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -91,7 +91,7 @@ class Assessment:
     unknown : int
         Rows of the test part whose class training has not seen; they are not scored.
     importances : tuple of (column, value)
-        How much the estimator relies on each column, the largest first, if it says so.
+        How much the estimator relies on each column, the largest first.
     """
 
     problem: Problem
@@ -106,7 +106,7 @@ class Assessment:
     repeated: int = 0
     duplicates: int = 0
     unknown: int = 0
-    importances: tuple[tuple[str, float], ...] = field(default=())
+    importances: tuple[tuple[str, float], ...] = ()
 
     @property
     def training_rows(self) -> int:
@@ -117,10 +117,6 @@ class Assessment:
     def test_rows(self) -> int:
         """The rows of the test part."""
         return int(np.count_nonzero(self.held))
-
-    def model(self, name: str) -> Scored | None:
-        """Return a model by its name, or None."""
-        return next((each for each in self.models if each.name == name), None)
 
 
 def train(problem: Problem, held: Array, settings: Mapping[str, Any]) -> TabularClassifier | TabularRegressor:
@@ -304,8 +300,5 @@ def _trivial(whole: Part, validation: Part, test: Part | None, task: str, n_out:
 
 
 def _importances(estimator: Any) -> tuple[tuple[str, float], ...]:
-    found = getattr(estimator, "feature_importances_", None)
-    if found is None:
-        return ()
-    pairs = zip(estimator.feature_names_in_.tolist(), np.asarray(found, np.float64).tolist(), strict=True)
+    pairs = zip(estimator.feature_names_in_.tolist(), estimator.feature_importances_.tolist(), strict=True)
     return tuple(sorted(pairs, key=lambda pair: -pair[1]))

@@ -87,11 +87,8 @@ class Problem:
     def at(self, rows: Array) -> Problem:
         """Return the problem of some of the rows, by a mask or by their places."""
         given = {name: getattr(self, name) for name in ("weights", "groups", "times")}
-        some = {name: None if values is None else values[rows] for name, values in given.items()}
-        y, places = self.y[rows], self.rows[rows]
-        return Problem(
-            self.source, self.roles, self.task, self.reason, self.frame.at(rows), y, places, self.lacking, **some
-        )  # fmt: skip
+        some: dict[str, Any] = {name: None if values is None else values[rows] for name, values in given.items()}
+        return replace(self, frame=self.frame.at(rows), y=self.y[rows], rows=self.rows[rows], **some)
 
     @property
     def classes(self) -> Array:

@@ -59,20 +59,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="model file to write (default: %(default)s); - for standard output")  # fmt: skip
     several = "; can be repeated, or have commas between"
     add("--ignore", action="append", default=[], metavar="COLUMN", help=f"column that is not learned from{several}")
-    add(
-        "--id",
-        action="append",
-        default=[],
-        metavar="COLUMN",
-        help=f"column that tells rows apart{several}",
-    )
+    add("--id", action="append", default=[], metavar="COLUMN", help=f"column that tells rows apart{several}")
     add("--weight", type=as_text, metavar="COLUMN", help="column with the weight of each row")
-    add(
-        "--group",
-        type=as_text,
-        metavar="COLUMN",
-        help="column of groups, whose rows are never divided",
-    )
+    add("--group", type=as_text, metavar="COLUMN", help="column of groups, whose rows are never divided")
     add("--time", type=as_text, metavar="COLUMN", help="column of dates or numbers: the latest rows are the test part")
     add("--test", type=float, default=0.2, metavar="SHARE",
         help="share of the rows held out to be scored once (default: %(default)s); 0 learns from all")  # fmt: skip
@@ -165,9 +154,14 @@ def run(options: argparse.Namespace) -> int:
             return report("interrupted before the first epoch was complete; nothing is saved", INTERRUPTED)
     seconds, interrupted, found = time.perf_counter() - began, estimator.report_.interrupted, None
     if not interrupted:
-        with contextlib.suppress(KeyboardInterrupt):  # then there are no scores, but the model is saved
-            next_one = (lambda name: say([f"... {name}"])) if options.compare else None
+        next_one = (lambda name: say([f"... {name}"])) if options.compare else None
+        try:
             found = assess(problem, estimator, held, compare=options.compare, seconds=seconds, say=next_one)
+        except KeyboardInterrupt:
+            interrupted = True  # there are no scores, but the model is saved
+        except Exception:  # which must not lose the model either
+            _save(estimator, facts_of(problem, held), options.output)
+            raise
     saved = _save(estimator, facts_of(problem, held, found), options.output)
     if found is not None:
         say(_after(found))
@@ -177,7 +171,7 @@ def run(options: argparse.Namespace) -> int:
     if saved != STANDARD_OUTPUT:
         to_predict = f"  fullyconnected predict {printable(shlex.quote(saved))} TABLE"
         say([f"saved to {printable(saved)}; to predict:", to_predict])
-    if interrupted or found is None:
+    if interrupted:
         epochs = " and ".join(f"{each.epochs:,}" for each in estimator.report_.networks)
         return report(f"interrupted; the best weights of {epochs} epochs are saved", INTERRUPTED)
     return 0 if saved == options.output else ERROR
