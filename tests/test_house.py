@@ -163,6 +163,8 @@ INSIDE = {
         "recipe",
         "budget",
         "checkpoint",
+        "alone",
+        "held_out",
         "scored",
         "training",
         "importances",

@@ -337,13 +337,15 @@ class Network:
         x = known_columns(x, self.program.names, self.columns.x)
         source = as_source(x, self.program, self.dtype, empty=True, sparse=True)
         if not flag("members", members):
-            return self._outputs(source, engine, n_threads, None if self.program.members is None else self._link())
+            return self.outputs_checked(
+                source, engine, n_threads, None if self.program.members is None else self._link()
+            )
         if self.program.members is None:
             raise ConfigError(
                 "members=True gives the outputs of each member of an ensemble, and this network is none: it does not "
                 "end in fc.Members"
             )
-        return self._outputs(source, engine, n_threads)
+        return self.outputs_checked(source, engine, n_threads)
 
     def _link(self) -> Link:
         """Return the link by which the outputs of members are pooled: that of the loss, or the identity without one."""
@@ -365,7 +367,7 @@ class Network:
         name = self._loss.get("loss") or self._loss["unknown"]
         return f"it was saved with a loss, {name:.80}, that is not registered, has changed or cannot be stored"
 
-    def _outputs(self, x: Source, engine: str, n_threads: int | None, link: Link | None = None) -> Array:
+    def outputs_checked(self, x: Source, engine: str, n_threads: int | None, link: Link | None = None) -> Array:
         """Return the outputs of checked rows; those of members are pooled if a ``link`` is given."""
         self.require_set()
         k = self.program.members
@@ -486,7 +488,7 @@ class Network:
         self, data: Data, metrics: Mapping[str, Metric], engine: str = "auto", n_threads: int | None = None
     ) -> Evaluation:
         """Return the loss and the metrics over checked data; the loss is summed in float64 over blocks of rows."""
-        return self._evaluation(self._outputs(data.x, engine, n_threads, data.loss.link), data, metrics)
+        return self._evaluation(self.outputs_checked(data.x, engine, n_threads, data.loss.link), data, metrics)
 
     def evaluate_members(
         self,
@@ -494,16 +496,12 @@ class Network:
         metrics: Mapping[str, Metric],
         engine: str = "auto",
         n_threads: int | None = None,
-        judge: Callable[[Array, Data], Array] | None = None,
     ) -> tuple[Evaluation, Array]:
-        """Return the same for an ensemble, and the loss of each member with its own weights of the rows.
-
-        In place of the losses, ``judge`` may compute a number for each member from the outputs (rows, members, n_out).
-        """
-        z = self._outputs(data.x, engine, n_threads)
+        """Return the same for an ensemble, and the loss of each member with its own weights of the rows."""
+        z = self.outputs_checked(data.x, engine, n_threads)
         size = max(1, POOLED // (z.shape[1] * self.n_out))
         blocks = [data.loss.link.pooled(z[start : start + size]) for start in range(0, len(z), size)]
-        return self._evaluation(np.concatenate(blocks), data, metrics), (judge or member_losses)(z, data)
+        return self._evaluation(np.concatenate(blocks), data, metrics), member_losses(z, data)
 
     def _evaluation(self, z: Array, data: Data, metrics: Mapping[str, Metric]) -> Evaluation:
         """Return the loss and the metrics of outputs."""
@@ -989,14 +987,19 @@ def load(path: PathLike) -> Network:
 
 def member_losses(z: Array, data: Data) -> Array:
     """Return the loss of each member of an ensemble from the outputs of all of them (rows, members, n_out)."""
-    loss, losses = data.loss.for_evaluation(), []
+    losses = []
     for m in range(z.shape[1]):
         w = None if data.weights is None else data.weights[:, m] if data.weights.ndim == 2 else data.weights
         rows = np.arange(len(z)) if w is None else np.flatnonzero(w)
         w = np.ones(len(z)) if w is None else w
-        total = 0.0
-        for start in range(0, len(rows), BLOCK):
-            some = rows[start : start + BLOCK]
-            total += loss.of_checked(z[some, m], data.t[some], w[some])[0] * w[some].sum()
-        losses.append(total / w.sum())
+        losses.append(mean_loss(z[rows, m], data.t[rows], w[rows], data.loss))
     return np.array(losses)
+
+
+def mean_loss(z: Array, t: Array, w: Array, loss: Loss) -> float:
+    """Return the mean loss of outputs, summed in float64 over blocks of rows."""
+    evaluated, total = loss.for_evaluation(), 0.0
+    for start in range(0, len(z), BLOCK):
+        some = slice(start, start + BLOCK)
+        total += evaluated.of_checked(z[some], t[some], w[some])[0] * w[some].sum()
+    return float(total / w.sum())

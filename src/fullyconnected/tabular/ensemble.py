@@ -82,7 +82,7 @@ class Ensemble:
         mixed = np.empty((len(x), n_out))
         for start in range(0, len(x), rows):
             block = ArraySource(x[start : start + rows])
-            outputs = [net._outputs(block, "auto", n_threads) for net in self.networks]  # (rows, members, n_out)
+            outputs = [net.outputs_checked(block, "auto", n_threads) for net in self.networks]  # (rows, members, n_out)
             if self.logarithms and self.unit is not None:
                 for i, each in enumerate(self.logarithms):
                     outputs[i] = outputs[i] if each is None else each.said(outputs[i], self.unit)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.layers import Members
-from fullyconnected.network import Network
 from fullyconnected.tables.encoders import Feature
+from fullyconnected.tabular.alone import Alone
 from fullyconnected.tabular.scores import losses_of
 from fullyconnected.tabular.training import Trained
 
@@ -98,7 +97,7 @@ class _HeldOut:
         self.members = [
             (i, net, np.flatnonzero(held[:, m]))
             for i, whole in enumerate(self.ensemble.networks)
-            for m, net in enumerate(_alone(whole))
+            for m, net in enumerate(Alone(whole).nets)
             if held[:, m].any()
         ]
 
@@ -109,17 +108,6 @@ class _HeldOut:
             z = net.predict(x[rows], n_threads=self.n_threads).astype(np.float64)
             total[rows] += ensemble.shares[i] * ensemble.said(i, z)
         return ensemble.finished(total / self.counts)
-
-
-def _alone(net: Network) -> Iterator[Network]:
-    """Yield each packed member of a network as a network of its own, which takes a fraction of the time."""
-    first, members = net.layers
-    assert isinstance(members, Members)
-    for m in range(members.k):
-        theta = np.concatenate([tensor.of(net.theta)[m].ravel() for tensor in net.program.tensors])
-        alone = Network.from_vectors((first, *members.layers), theta, net.state)
-        alone.loss = net.loss
-        yield alone
 
 
 def _shuffled(x: Array, columns: list[int], random: np.random.Generator) -> Array:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from fullyconnected.base import Link
 from fullyconnected.core.arrays import Array
-from fullyconnected.network import Evaluation, member_losses
-from fullyconnected.program.data import Data
-from fullyconnected.training import members
-from fullyconnected.training.run import Run
+from fullyconnected.tabular.held_out import HeldOutRun, Said
 
 __all__ = ["Score", "ScoredRun", "of_held_out"]
 
@@ -21,7 +18,7 @@ Score = Callable[[Array, Array], float]
 TIE = 1e-9  # what the loss may change of a score, which decides between epochs with the same score
 
 
-class ScoredRun(Run):
+class ScoredRun(HeldOutRun):
     """A run of packed members, whose epochs are judged by a score in place of the loss.
 
     A member is judged by the rows that are held out from the others and not from itself, as the members predict them
@@ -32,7 +29,7 @@ class ScoredRun(Run):
     Parameters
     ----------
     given
-        What a :class:`Run` takes.
+        What a :class:`~fullyconnected.training.run.Run` takes.
     score : callable (predictions, rows) -> float
     held : array (rows, members) of bool
         Which rows are held out from which members.
@@ -44,38 +41,34 @@ class ScoredRun(Run):
         self.score, self.held, self.meant = score, held, meant
         super().__init__(*given)
 
-    def evaluate_members(self, data: Data) -> tuple[Evaluation, Array]:
-        settings = self.settings
+    def judged_by(self, losses: Array, said: Sequence[Said]) -> Array:
+        scores, judged = self._scores(said), super().judged_by(losses, said)
+        with np.errstate(invalid="ignore"):
+            share = np.nan_to_num(judged / (1 + np.abs(judged)), nan=1.0)  # at most 1
+        return -scores + TIE * np.maximum(1, np.abs(scores)) * share
 
-        def judge(z: Array, data: Data) -> Array:
-            scores, losses = self._scores(z), members.judged_by(settings.best_per_member, member_losses(z, data))
-            with np.errstate(invalid="ignore"):
-                share = np.nan_to_num(losses / (1 + np.abs(losses)), nan=1.0)  # at most 1
-            return -scores + TIE * np.maximum(1, np.abs(scores)) * share
-
-        return self.judged.evaluate_members(data, self.metrics, settings.engine, settings.n_threads, judge)
-
-    def _scores(self, z: Array) -> Array:
-        """Return the score of each member, from the outputs of all (rows, members, n_out)."""
-        rows = np.flatnonzero(self.held.any(axis=1))
-        held, z, link = self.held[rows], z[rows], self.data.loss.link
+    def _scores(self, said: Sequence[Said]) -> Array:
+        """Return the score of each member, from what all say of the rows held out from them."""
+        rows, link = np.flatnonzero(self.held.any(axis=1)), self.data.loss.link
+        held = self.held[rows]
         parts, of_member = np.unique(held, axis=1, return_inverse=True)
         if parts.shape[1] == 1:
-            alone = [of_held_out(z[:, [m]], held[:, [m]], link) for m in range(z.shape[1])]
-            return np.array([self.score(self.meant(said), rows) for said in alone])
-        said = self.meant(of_held_out(z, held, link))
-        scores = np.array([self.score(said[~part], rows[~part]) for part in parts.T])
+            return np.array(
+                [self.score(self.meant(link.predictions(each.z.astype(np.float64))), rows) for each in said]
+            )
+        meant = self.meant(of_held_out(said, len(self.held), link)[rows])
+        scores = np.array([self.score(meant[~part], rows[~part]) for part in parts.T])
         return scores[of_member.ravel()]
 
 
-def of_held_out(z: Array, held: Array, link: Link) -> Array:
+def of_held_out(said: Sequence[Said], n_rows: int, link: Link) -> Array:
     """Return the mean prediction for each row of the members from which it is held out: (rows, outputs), in float64.
 
-    ``z`` are the outputs of all members (rows, members, outputs); each row is held out from one or more.
+    Rows that are held out from none have NaN.
     """
-    z = z.astype(np.float64)
-    total = np.zeros((len(z), z.shape[2]))
-    for m in range(z.shape[1]):
-        rows = np.flatnonzero(held[:, m])
-        total[rows] += link.predictions(z[rows, m])
-    return total / held.sum(axis=1, keepdims=True)
+    total, count = np.zeros((n_rows, said[0].z.shape[1])), np.zeros((n_rows, 1))
+    for rows, z in said:
+        total[rows] += link.predictions(z.astype(np.float64))
+        count[rows] += 1
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / count)

@@ -18,6 +18,7 @@ from fullyconnected.tabular.checkpoint import RunFolder
 from fullyconnected.tabular.contributions import base_of
 from fullyconnected.tabular.ensemble import Ensemble
 from fullyconnected.tabular.folds import HoldOut, Split
+from fullyconnected.tabular.held_out import HeldOutRun
 from fullyconnected.tabular.intervals import Intervals
 from fullyconnected.tabular.mixture import of_two, shares_of_numbers, shares_of_probabilities, temperature_of
 from fullyconnected.tabular.recipe import Recipe
@@ -25,7 +26,7 @@ from fullyconnected.tabular.scored import Score, ScoredRun, of_held_out
 from fullyconnected.tabular.spread import excess_error
 from fullyconnected.tabular.tasks import LABELS, NUMBERS
 from fullyconnected.tabular.units import Logarithm, Unit
-from fullyconnected.training.fit import complete, fit
+from fullyconnected.training.fit import complete
 from fullyconnected.training.history import History
 from fullyconnected.training.settings import FitSettings
 
@@ -160,7 +161,7 @@ def train(
     unit = Unit.of(t[known], w[known]) if task == NUMBERS else None
     targets = t if unit is None else unit.standard(t)
     logarithm = Logarithm.of(t[known], w[known]) if task == NUMBERS and recipe.logarithm else None
-    settings = {**how, "best_per_member": True if split.is_one_part else "others", "progress": progress}
+    settings = {**how, "best_per_member": True if split.is_one_part else "others"}
     done: list[_Part] = []
     for i, view in enumerate(recipe.views):
         scales = (
@@ -170,7 +171,7 @@ def train(
             net, goal = recipe.network(view, features, n_out, task, seed + i), targets
             if scale is not None and unit is not None:
                 goal = scale.standard(t, unit)
-            history = _fit(
+            run = _run(
                 net, x, goal, recipe.epochs,
                 {
                     **settings, "sample_weight": learned, "validation": (x, goal, judged),
@@ -178,9 +179,9 @@ def train(
                 },
                 score=score, held=split.held, meant=_meaning(t[out], w[out], unit, scale),
             )  # fmt: skip
-            if history.best_epoch is not None and net.loss is not None:
-                z = net.predict(x[out], members=True, n_threads=n_threads)
-                said = of_held_out(z, split.held[out], net.loss.link)
+            history = complete(run, recipe.epochs, progress)
+            if history.best_epoch is not None and run.validation is not None:
+                said = of_held_out(run.said(run.validation), len(x), run.data.loss.link)[out]
                 if scale is not None and unit is not None:
                     scale = scale.corrected(said, t[out], w[out])
                     said = scale.said(said, unit)
@@ -257,16 +258,13 @@ def _in_time(
     return within(seconds, rungs, lambda recipe: recipe.work(features, n_out), trial)
 
 
-def _fit(
+def _run(
     net: Network, x: Array, t: Array, epochs: int, settings: dict[str, Any], score: Score | None, **of_score: Any
-) -> History:
-    """Train a network; each member keeps its best epoch, by the score if there is one, else by the loss."""
+) -> HeldOutRun:
+    """Return the training of a network; each member keeps its best epoch, by the score if there is one, or the loss."""
     settings = {**settings, "patience": epochs}
-    if score is None:
-        return fit(net, x, t, epochs=epochs, **settings)
-    loss, rule, progress = (settings.pop(name) for name in ("loss", "optimizer", "progress"))
-    run = ScoredRun(net, x, t, loss, rule, FitSettings(**settings), epochs, score=score, **of_score)
-    return complete(run, epochs, progress)
+    given = net, x, t, settings.pop("loss"), settings.pop("optimizer"), FitSettings(**settings), epochs
+    return HeldOutRun(*given) if score is None else ScoredRun(*given, score=score, **of_score)
 
 
 def _meaning(t: Array, w: Array, unit: Unit | None, scale: Logarithm | None) -> Callable[[Array], Array]:
