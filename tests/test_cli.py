@@ -449,7 +449,7 @@ class TestWhereOutputGoes:
         train = f"$fc train $table --target target {' '.join(QUICK)} -o {name} > model"
         status, _, err = shell(train, table=iris[1])
         assert status == 0
-        assert "150 rows" in err
+        assert "150 rows, 5 columns" in " ".join(err.split())
         assert shell("$fc predict model $table", table=iris[1])[0] == 0
         assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
