@@ -35,6 +35,8 @@ def main() -> None:
     given = parser.parse_args()
     tables = dict(from_folder(given.tables)) if given.tables else {}
     tables |= {name: load for name, load in bundled() if name == "diabetes"}
+    if unknown := [name for name in given.only or () if name not in tables]:
+        parser.error(f"there is no table {unknown[0]!r}; there are {', '.join(tables)}")
     print(HEAD)
     inside = total = 0
     for name, load in tables.items():
@@ -54,7 +56,8 @@ def main() -> None:
             flush=True,
         )
         inside, total = inside + share * n, total + n
-    print(f"| all | | | {total:,} | {inside / total:.4f} | | | |")
+    if total:
+        print(f"| all | | | {total:,} | {inside / total:.4f} | | | |")
 
 
 def splits(table: Table, given: argparse.Namespace):

@@ -100,3 +100,19 @@ class TestAccuracy:
         )
         assert done.returncode == 2
         assert said in done.stderr
+
+
+class TestIntervals:
+    """The coverage of intervals on tables."""
+
+    def test_a_table_is_measured(self):
+        pytest.importorskip("pandas")
+        pytest.importorskip("sklearn")
+        command = [sys.executable, FOLDER / "intervals.py", "--inner", "1", "--rows", "60", "--only"]
+        done = subprocess.run([*command, "diabetes"], capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "| diabetes | 1 | 60 | 88 | 0." in done.stdout
+        assert done.stdout.splitlines()[-1].startswith("| all |")
+        done = subprocess.run([*command, "oak"], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2
+        assert "no table 'oak'" in done.stderr
