@@ -1,6 +1,8 @@
 """``evaluate``: how good a model is on a table whose targets are known."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -74,3 +76,15 @@ def test_a_table_without_the_target(trained, error_of):
     columns = flats(8)
     del columns["price"]
     assert "there is no column 'price' for --target" in error_of("evaluate", trained[0], write("t.csv", columns))
+
+
+def test_what_does_not_train_loads_no_scikit_learn(trained):
+    code = (
+        "import sys\nfrom fullyconnected.cli import main\n"
+        f"model, table = {trained[1]!r}, {trained[2]!r}\n"
+        "for line in (['predict', model, table, '--proba'], ['evaluate', model, table], ['inspect', model]):\n"
+        "    assert main(line) == 0\n"
+        "print(sorted({'sklearn', 'scipy', 'pandas', 'narwhals', 'pyarrow', 'duckdb'} & {*sys.modules}))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "[]"
