@@ -164,7 +164,7 @@ def run(options: argparse.Namespace) -> int:
             raise
     saved = _save(estimator, facts_of(problem, held, found), options.output)
     if found is not None:
-        say(_after(found))
+        say([""] * options.compare + [*_after(found)])
         if options.report is not None:
             write(options.report, to_page(found))
             say([f"the report is {printable(options.report)}"])
