@@ -583,7 +583,18 @@ class TestTraining:
         assert fc.TabularRegressor(preset="fast", random_state=0).fit(TABLE, VALUES).score(TABLE, VALUES) > 0.8
         model = fc.TabularClassifier(preset="fast", random_state=0).fit(TABLE, LABELS)
         assert model.score(TABLE, LABELS) > 0.85
-        assert [each.share for each in model.report_.networks] == [1.0]
+
+    def test_the_fast_preset_follows_the_table(self) -> None:
+        fast = PRESETS["fast"]
+        assert fast.for_table(1500, "numbers", 3) == fast
+        assert [fast.for_table(n, "numbers", 1).epochs for n in (2, 3000, 10**6)] == [20, 10, 7]
+        two, many = fast.for_table(500, "classes", 2), fast.for_table(10**6, "classes", 3)
+        assert (two.views, two.epochs) == (("smooth", "bends"), 13)
+        assert (many.views, many.epochs) == (("smooth", "bends"), 48)
+        assert fast.for_table(500, "labels", 3) == two
+        assert PRESETS["default"].for_table(10**6, "numbers", 1) == PRESETS["default"]
+        model = fc.TabularClassifier(preset="fast", epochs=3, random_state=0).fit(TABLE, LABELS)
+        assert [(each.view, each.epochs) for each in model.report_.networks] == [("smooth", 3), ("bends", 3)]
 
     def test_a_linear_model_and_two_threads(self) -> None:
         assert regressor(hidden=(), epochs=40, n_jobs=2).fit(TABLE, VALUES).score(TABLE, VALUES) > 0.8

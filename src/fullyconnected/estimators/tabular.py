@@ -141,7 +141,7 @@ class BaseTabular(BaseEstimator):
         from fullyconnected.tabular.training import train
         from fullyconnected.training.identity import stable_repr
 
-        recipe = PRESETS[self.preset].but(*sizes)
+        recipe = PRESETS[self.preset].for_table(len(rows), targets.task, targets.n_out).but(*sizes)
         hold_out = hold_out_of(
             self.cv, self.validation_fraction, X, given[kept], kept_groups, counts, classes=targets.task == CLASSES
         )
