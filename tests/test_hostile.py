@@ -157,7 +157,7 @@ def test_models_whose_labels_are_no_text(tmp_path, monkeypatch, capsys, model):
     monkeypatch.chdir(tmp_path)
     table = str(Path(model).parent / "t.csv")
     file = read_model(model)
-    file.extras["table"]["classes"] = ["\ud800\udcff", "\x1b[2J\n\x00"]
+    file.extras["tabular"]["labels"]["classes"] = ["\x1b[2J\n", "\ud800\udcff"]
     write_model("m.safetensors", file)
     assert ends(capsys, "predict", "m.safetensors", table, "-o", "p.csv") == ""
     assert ends(capsys, "predict", "m.safetensors", table, "--probabilities") == ""
