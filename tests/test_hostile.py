@@ -29,12 +29,15 @@ BYTES = [
 ]  # fmt: skip
 
 
+QUICK = ["--epochs", "1", "--hidden", "2", "--members", "2"]
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "t.csv").write_text(TABLE, encoding="utf-8")
     path = str(folder / "m.safetensors")
-    assert main(["train", str(folder / "t.csv"), "--target", "y", "-q", "--epochs", "1", "-o", path]) == 0
+    assert main(["train", str(folder / "t.csv"), "--target", "y", "-q", *QUICK, "-o", path]) == 0
     return path
 
 
@@ -59,8 +62,9 @@ def test_tables(tmp_path, monkeypatch, capsys, model, number):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "t.csv").write_bytes(BYTES[number])
     for more in ([], ["--task", "classification"], ["--task", "regression"]):
-        ends(capsys, "train", "t.csv", "--target", "y", "--epochs", "1", "--hidden", "2", "-q", *more)
+        ends(capsys, "train", "t.csv", "--target", "y", *QUICK, "-q", *more)
     ends(capsys, "predict", model, "t.csv")
+    ends(capsys, "evaluate", model, "t.csv")
     ends(capsys, "explain", model, "--data", "t.csv")
 
 
@@ -91,7 +95,7 @@ def test_tables_at_random(tmp_path, monkeypatch, capsys, model):
             b"a,\xce\xb3,y\n" * int(random.integers(2)) + b"".join(pieces[i] for i in chosen)
         )
         ends(capsys, "predict", model, "t.csv")
-        ends(capsys, "train", "t.csv", "--target", "y", "--epochs", "1", "--hidden", "2", "-q")
+        ends(capsys, "train", "t.csv", "--target", "y", *QUICK, "-q")
 
 
 @pytest.mark.parametrize(
@@ -106,9 +110,20 @@ def test_tables_at_random(tmp_path, monkeypatch, capsys, model):
         ["train", "t.csv", "--target", "y", "--hidden", "\u00b2"],
         ["train", "t.csv", "--target", "y", "--seed", "9" * 5000],
         ["train", "t.csv", "--target", "y", "--seed", "9" * 100],
-        ["train", "t.csv", "--target", "y", "--epochs", "9" * 30, "--patience", "1", "--lr", "1e-30"],
-        ["train", "t.csv", "--target", "y", "--batch-size", "9" * 30, "--epochs", "1"],
-        ["train", "t.csv", "--target", "y", "--lr", "1e999"],
+        ["train", "t.csv", "--target", "y", "--epochs", "9" * 30, "--max-time", "1e-30"],
+        ["train", "t.csv", "--target", "y", "--members", "9" * 30, "--epochs", "1"],
+        ["train", "t.csv", "--target", "y", "--max-time", "1e999"],
+        ["train", "t.csv", "--target", "y", "--test", "nan"],
+        ["train", "t.csv", "--target", "y", "--id", "\x1b[2J\n", "--ignore", ","],
+        ["train", "t.csv", "--target", "y", "--table", "\udcff"],
+        ["train", "t.csv", "--target", "y", "--query", "SELECT \udcff"],
+        ["train", "t.csv", "--target", "y", "--report", "loop"],
+        ["train", "t.csv", "--target", "y", "--checkpoint", "t.csv"],
+        ["predict", "m.safetensors", "t.csv", "--id", "\udcff"],
+        ["predict", "m.safetensors", "t.csv", "-o", "loop"],
+        ["evaluate", "m.safetensors", "t.csv", "--target", "\udcff"],
+        ["inspect", "t.csv"],
+        ["inspect", "."],
         ["train", "t.csv", "--target", "y", "-o", "x" * 5000],
         ["train", "t.csv", "--target", "y", "-o", "\udcff/\udcff"],
         ["train", "t.csv", "--target", "y", "-o", "loop"],
@@ -120,7 +135,6 @@ def test_tables_at_random(tmp_path, monkeypatch, capsys, model):
         ["predict", "t.csv", "t.csv"],
         ["predict", "loop", "loop"],
         ["predict", "m.safetensors", "\udcff"],
-        ["predict", "m.safetensors", "t.csv", "-o", "loop"],
         ["explain", "m.safetensors", "--data", "t.csv", "--row", "9" * 100],
         ["explain", "m.safetensors", "--data", "t.csv", "--row", "-1"],
         ["explain", "m.safetensors", "--data", "t.csv", "--step", "1e-320"],
@@ -157,9 +171,12 @@ def test_models_whose_labels_are_no_text(tmp_path, monkeypatch, capsys, model):
     monkeypatch.chdir(tmp_path)
     table = str(Path(model).parent / "t.csv")
     file = read_model(model)
-    file.extras["tabular"]["labels"]["classes"] = ["\x1b[2J\n", "\ud800\udcff"]
+    file.extras["tabular"]["labels"]["classes"] = ["\x1b[2J\n\x00", "\ud800\udcff"]
     write_model("m.safetensors", file)
     assert ends(capsys, "predict", "m.safetensors", table, "-o", "p.csv") == ""
     assert ends(capsys, "predict", "m.safetensors", table, "--probabilities") == ""
     said = ends(capsys, "explain", "m.safetensors", "--data", table)
     assert "is no class of the model" in said
+    assert ends(capsys, "inspect", "m.safetensors") == ""
+    assert ends(capsys, "inspect", "m.safetensors", "--json") == ""
+    assert "no row has a class that the model knows" in ends(capsys, "evaluate", "m.safetensors", table)

@@ -30,6 +30,7 @@ from fullyconnected.training.progress import Stream
 
 __all__ = ["arguments", "run"]
 
+MOST_MEMBERS = 1000
 EARLIER = {  # options of the plain network that this command trained, and what has them now
     "--lr": "fc.fit(..., optimizer=fc.AdamW(lr))",
     "--batch-size": "fc.fit(..., batch_size=32)",
@@ -236,6 +237,8 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     given: dict[str, Any] = {"preset": options.preset, "random_state": options.seed, "verbose": int(not options.quiet)}
     if options.members is not None:
         given["n_members"] = count("--members", options.members, 2)
+        if options.members > MOST_MEMBERS:
+            raise ConfigError(f"--members must be {MOST_MEMBERS:,} or less; got {options.members}")
     if options.epochs is not None:
         given["epochs"] = count("--epochs", options.epochs)
     if options.hidden is not None:
