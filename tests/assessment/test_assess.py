@@ -78,6 +78,14 @@ class TestScores:
         w = found.problem.weights[~found.held]
         assert found.models[0].validation["RMSE"] == pytest.approx(np.sqrt(np.average((p - y) ** 2, weights=w)))
 
+    def test_a_class_without_weight_is_as_if_it_were_not_there(self):
+        labels, weights = table()["c"], np.ones(120)
+        labels[::10], weights[::10] = ["none"] * 12, 0
+        found = assessed("c", Roles("c", weight="w"), compare=True, c=labels, w=weights)
+        assert found.estimator.classes_.tolist() == ["no", "yes"]
+        assert len(found.models) == 5
+        assert found.confusion.counts.shape == (2, 2)
+
     def test_a_split_in_time_judges_the_later_rows(self):
         found = assessed("y", Roles("y", time="t"), compare=True, t=np.arange(120.0))
         judged = ~np.isnan(found.estimator.oof_predictions_)

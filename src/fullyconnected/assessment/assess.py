@@ -169,6 +169,9 @@ def assess(
 
     learned, tested = problem.at(~held), problem.at(held)
     oof = estimator.oof_predictions_
+    if learned.weights is not None:  # a row of weight 0 is as if it were not there
+        counts = np.asarray(learned.weights > 0)
+        learned, oof = learned.at(counts), oof[counts]
     whole = _part(learned, oof if oof.ndim == 2 else oof[:, None], estimator)
     judged_rows = np.asarray(~np.isnan(whole.p).any(axis=1))  # a split in time judges the later rows alone
     validation, test = whole.at(judged_rows), judged(tested, estimator) if len(tested.y) else None
@@ -268,16 +271,14 @@ def _rival(make: Callable[[], Any], name: str, rows: _Rows, task: str, n_out: in
     """Return the scores of another model on the same splits and the same test rows."""
     validation = tested = None
     x, t, w = rows.x, rows.whole.t, rows.whole.w
-    counts = np.flatnonzero(w > 0)
     began = time.perf_counter()
-    model = make().fit(x[counts], t[counts], w[counts])
+    model = make().fit(x, t, w)
     seconds = time.perf_counter() - began
     if rows.test is not None:
         tested = rows.test._replace(p=model.predict(rows.x_test)).scores(task)
     if rows.splits is not None:
         p = np.zeros_like(rows.whole.p)
         for train, out in rows.splits:
-            train = train[w[train] > 0]
             if task == CLASSES and (t[train] == t[train][0]).all():  # which scikit-learn refuses
                 p[out] = np.eye(n_out)[t[train][0]]
             else:
