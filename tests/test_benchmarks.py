@@ -34,7 +34,8 @@ NAMED = {"--models": "model", "--only": "table"}
 class TestAccuracy:
     """The ranks of the estimators for tables among other models."""
 
-    def folder(self, path):
+    @staticmethod
+    def folder(path):
         """A folder with a small table, in the form that the benchmark takes, and a score of somebody else."""
         pytest.importorskip("pandas")
         rng = np.random.default_rng(0)
@@ -100,6 +101,29 @@ class TestAccuracy:
         )
         assert done.returncode == 2
         assert said in done.stderr
+
+
+class TestAblation:
+    """What each part of the estimators for tables is worth."""
+
+    def test_each_variant_is_judged_once_by_training_rows(self, tmp_path):
+        pytest.importorskip("sklearn")
+        results, page = tmp_path / "ablation.csv", tmp_path / "page.md"
+        command = [sys.executable, FOLDER / "ablation.py", "--tables", TestAccuracy.folder(tmp_path)]
+        command += ["--results", results, "--page", page, "--rows", "30", "--variants"]
+        for variants in ("default", "default,fast"):
+            done = subprocess.run([*command, variants], capture_output=True, text=True, timeout=120)
+            assert (done.returncode, done.stderr) == (0, "")
+        rows = [line.split(",") for line in results.read_text(encoding="utf-8").splitlines()[1:]]
+        assert [(draw, variant) for _, draw, variant, *_ in rows if variant in ("default", "fast")] == [
+            *[("0", "default"), ("1", "default"), ("2", "default"), ("0", "fast"), ("1", "fast"), ("2", "fast")]
+        ]
+        text = page.read_text(encoding="utf-8")
+        assert "| the default | 1.000 | 0 | 0 | 1.00 |" in text
+        assert '| `preset="fast"` |' in text
+        done = subprocess.run([*command, "oak"], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2
+        assert "no variant 'oak'" in done.stderr
 
 
 class TestIntervals:
