@@ -161,6 +161,12 @@ class TestAdvice:
         assert "'key' and 'row' look like identifiers: name them with --id" in said
         assert "'gaps' is missing in most rows" in said
 
+    def test_dates_in_another_form_are_no_identifiers(self):
+        found = assessed("y", day=[f"{i % 28 + 1}.{i % 12 + 1}.{1990 + i // 12}" for i in range(120)])
+        said = " ".join(advice(found))
+        assert "'day' looks like a date in another form: write 2024-12-31, and it is read as such" in said
+        assert "identifier" not in said
+
     def test_repeated_rows(self, numbers):
         said = self.said(numbers, repeated=10)
         assert "10 of 30 test rows equal a training row" in said

@@ -107,7 +107,7 @@ class TestRoles:
     @pytest.mark.parametrize(
         ("roles", "said"),
         [
-            (Roles("z"), "no column 'z' for --target; The columns are 'a', 'b'"),
+            (Roles("z"), "no column 'z' for --target; the columns are 'a', 'b'"),
             (Roles("y", ids=("aa",)), "no column 'aa' for --id; did you mean 'a'?"),
             (Roles("y", weight="y"), "--weight y: this is the column to predict"),
             (Roles("y", weight="b"), "line 2, column 'b': 'x' is not a number, as a weight is"),
@@ -119,3 +119,15 @@ class TestRoles:
         with pytest.raises(errors.FullyConnectedError) as caught:
             problem_of(written(tmp_path, self.TEXT), roles)
         assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["2024-01-{}", "{}.1.2024", "1/{}/2024", "{} Jan 2024"])
+@pytest.mark.parametrize("task", [None, "regression"])
+def test_dates_written_in_any_form_are_no_target(text, task):
+    with pytest.raises(errors.DataError, match="holds dates, which cannot be predicted"):
+        problem([text.format(10 + i) for i in range(12)], task)
+
+
+def test_weights_of_any_size_count_by_their_ratios():
+    frame = frame_of({"a": [1, 2, 3], "w": [2.0**1020, 2.0**1021, 0.0], "y": [1.5, 2.5, 3.5]})
+    assert problem_of(frame, Roles("y", weight="w")).weights.tolist() == [0.25, 0.5, 0]

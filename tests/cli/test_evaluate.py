@@ -43,7 +43,7 @@ def test_numbers(trained, capsys):
     columns["price"][0] = ""
     assert main(["evaluate", trained[0], write("new.csv", columns)]) == 0
     out = capsys.readouterr().out
-    assert "new.csv: 60 rows; 1 have no target" in out
+    assert "new.csv: 60 rows; 1 has no target" in out
     left = np.array(columns["price"][1:], float) - fc.load_estimator(trained[0]).predict(columns)[1:]
     assert score(out, "RMSE")["this model"] == pytest.approx(np.sqrt(np.mean(left**2)), rel=1e-3)
     assert re.search(rf"^largest +{re.escape(f'{left.max():.4g}')}$", out, re.MULTILINE)

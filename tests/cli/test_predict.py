@@ -95,6 +95,12 @@ def test_forms(trained, capsys):
     assert found["key"] == [row[0] for row in rows]
 
 
+@pytest.mark.parametrize("name", ["p.xlsx", "p.json", "p.csv.gz"])
+def test_forms_that_are_not_written(trained, error_of, tmp_path, name):
+    assert "is not written; let the name end in .csv, " in error_of("predict", trained[0], trained[2], "-o", name)
+    assert not (tmp_path / name).exists()
+
+
 def test_a_level_and_a_gap_that_training_has_not_seen_are_predicted_for(trained, capsys):
     row = {"size": [""], "city": ["Hammerfest"], "listed": ["2025-02-01"], "house": [77]}
     assert main(["predict", trained[0], write("one.csv", row)]) == 0
@@ -111,6 +117,7 @@ def test_what_cannot_be_predicted(trained, error_of, tmp_path):
     assert "predicts a number, and no classes" in error_of("predict", price, table, "--proba")
     assert "there is no column 'kay' for --id; did you mean 'key'?" in error_of("predict", price, table, "--id", "kay")
     assert "predicts classes, and no numbers" in error_of("predict", dear, table, "--interval")
+    assert "there is no column '' for --id" in error_of("predict", price, table, "--id", "")
     assert "coverage" in error_of("predict", price, table, "--interval", "2")
     assert error_of("predict", "none", table).startswith("none: No such file")
     fc.mlp([4, 3], seed=0).save("net.safetensors")

@@ -1,5 +1,6 @@
 """``train``: what it says of a table, what it saves, and what it refuses."""
 
+import os
 import re
 
 import numpy as np
@@ -144,7 +145,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("a,b\n1,2\n", "there is no column 'y' for --target; The columns are 'a', 'b'"),
+            ("a,b\n1,2\n", "there is no column 'y' for --target; the columns are 'a', 'b'"),
             ("a,Y1\n1,2\n", "there is no column 'y' for --target; did you mean 'Y1'?"),
             ("a,y\n1,u\n", "has one row; two are needed"),
             ("a,y\n1,u\n2,u\n3,u\n", "column 'y' holds 'u' in every row; there is nothing to learn"),
@@ -153,7 +154,7 @@ class TestMistakes:
             ("y\n1\n2\n", "there is no column to predict 'y' from"),
             ("a,y\n1,2\n2,3\n3,4\n4,5\n5,6\n6,x\n", "column 'y': 'x' is not a number, as most cells of the column"),
             ("a,y\n1,u\n2,v\n3,w\n", "holds 3 different texts in 3 rows, which look like names"),
-            ("a,y\n1,2024-01-01\n2,2024-01-02\n", "look like names"),
+            ("a,y\n1,2024-01-01\n2,2024-01-02\n", "column 'y' holds dates, which cannot be predicted"),
             ("a,a,y\n1,2,3\n", "both named 'a'"),
             ("a,y\n", "there are columns, but no rows"),
             ("", "the file is empty"),
@@ -185,6 +186,9 @@ class TestMistakes:
             (("--output", "t.csv"), "would replace an input file"),
             (("--report", "t.csv"), "--report t.csv would replace an input file"),
             (("--report", "m", "--output", "m"), "--output and --report need different files"),
+            (("--report", "./m", "--output", "m"), "--output and --report need different files"),
+            (("--ignore", ""), "there is no column '' for --ignore"),
+            (("--id", " , "), "there is no column ' , ' for --id"),
             (("--output", "."), "is a folder"),
             (("--output", "missing/m.safetensors"), "in a folder that does not exist"),
             (("--task", "regression", "--target", "dear"), "is not a number; for text, use --task classification"),
@@ -246,6 +250,32 @@ class TestHardTables:
         write("t.csv", flats())
         assert "there is not enough memory: 12 GB" in error_of("train", "t.csv", "--target", "price", "-q", *QUICK)
         assert np.isfinite(fc.load_estimator("model.safetensors").predict(flats())).all()
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full")
+    def test_a_page_that_cannot_be_written_does_not_hide_where_the_model_is(self, capsys):
+        assert train(flats(), "--target", "price", "--report", "/dev/full") == 2
+        captured = capsys.readouterr()
+        assert "/dev/full: No space left on device; the model is saved to model.safetensors" in captured.err
+        assert "fullyconnected predict model.safetensors TABLE" in captured.out
+        assert np.isfinite(fc.load_estimator("model.safetensors").predict(flats())).all()
+
+    def test_a_model_that_can_be_saved_nowhere_is_told_with_both_reasons(self, error_of, monkeypatch, tmp_path):
+        from fullyconnected.assessment import stored
+
+        def full(estimator, facts, path):
+            raise OSError(28, "No space left on device", path)
+
+        monkeypatch.setattr(stored, "save", full)
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        write("t.csv", flats())
+        said = error_of("train", "t.csv", "--target", "price", "-q", *QUICK)
+        assert said.startswith("model.safetensors: No space left on device; nor can the model be saved to a temporary")
+
+    def test_one_row_is_not_called_rows(self, capsys):
+        columns = flats(40)
+        columns["price"][3] = ""
+        assert train(columns, "--target", "price", "--test", "0") == 0
+        assert "1 row has no 'price', and is left out" in " ".join(capsys.readouterr().out.split())
 
     def test_ctrl_c_while_other_models_are_trained_saves_the_model(self, capsys, monkeypatch):
         from fullyconnected.estimators.rivals import Rival

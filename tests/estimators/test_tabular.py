@@ -330,6 +330,17 @@ class TestWeights:
         with pytest.raises(ValueError, match="1 group of rows cannot be divided"):
             classifier().fit(x, y, groups=np.zeros(240))
 
+    @pytest.mark.parametrize("size", [2.0**1020, 2.0**-1020])
+    def test_only_the_ratios_of_weights_count(self, size: float) -> None:
+        w = np.where(np.arange(160) % 2 == 0, 1.0, 0.5)
+        expected = regressor().fit(TABLE, VALUES, w)
+        model = regressor().fit(TABLE, VALUES, size * w)
+        np.testing.assert_array_equal(model.predict_interval(TABLE), expected.predict_interval(TABLE))
+        weighted = {"low": size, "high": 2 * size}
+        model, expected = (classifier(class_weight=each) for each in (weighted, {"low": 1, "high": 2}))
+        model.fit(TABLE, LABELS, size * w)
+        np.testing.assert_array_equal(model.predict_proba(TABLE), expected.fit(TABLE, LABELS, w).predict_proba(TABLE))
+
     def test_wrong_weights(self) -> None:
         for w, said in ((-np.ones(160), "Negative"), (np.zeros(160), "non-zero"), (np.ones(3), "shape|inconsistent")):
             with pytest.raises(ValueError, match=said):

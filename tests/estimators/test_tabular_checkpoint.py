@@ -159,6 +159,10 @@ def test_folders_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(ValueError, match="is a file; a folder is wanted"):
         regressor(checkpoint=tmp_path / "file").fit(X, VALUES)
+    with pytest.raises(ValueError, match="checkpoint='' is no folder"):
+        regressor(checkpoint="").fit(X, VALUES)
+    with pytest.raises(OSError, match=r"checkpoint='.*below': the folder cannot be made"):
+        regressor(checkpoint=tmp_path / "file" / "below").fit(X, VALUES)
     with pytest.raises(ValueError, match="a folder with other files, such as 'file'; give one that is new or empty"):
         regressor(checkpoint=tmp_path).fit(X, VALUES)
     assert os.listdir(tmp_path) == ["file"]

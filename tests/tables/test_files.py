@@ -412,7 +412,7 @@ class TestJson:
         ("text", "said"),
         [
             ('{"a": 1}\n{"a": 2', ", line 2: the JSON is cut short"),
-            ('{"a": 1}\n{"a": "x', ", line 2: the JSON is cut short"),
+            ('{"a": 1}\n{"a": "x', ", line 2: the JSON is cut short: Unterminated string, at character 7"),
             ('{"a": 1}\n{"a": x}\n', ", line 2: this is not JSON: Expecting value, at character 7"),
             ('{"a": 1} {"a": 2}\n', ", line 1: this is not JSON: Extra data, at character 10"),
             ("[1, 2]\n", ", line 1: a list ([1, 2]); an object is wanted, whose keys are the columns"),

@@ -176,3 +176,14 @@ def test_what_cannot_be_learned_from_is_said():
         one([1.0, np.inf])
     with pytest.raises(errors.InputTypeError, match="'a' holds dates; a category is text or numbers"):
         one(DAYS, ["a"])
+
+
+@pytest.mark.parametrize(
+    "form", ["%d.%m.%Y", "%m/%d/%y", "%d %b %Y", "%B %d, %Y", "%Y/%m/%d", "%d-%b-%y", "%d.%m.%Y %H:%M"]
+)
+def test_dates_in_another_form_are_told(form):
+    found = one([day.strftime(form) for day in DAYS])
+    assert not found.used
+    assert found.note == "they look like dates, which are read in the form 2024-12-31 23:59 alone"
+    assert "look like dates" not in one(MANY).note
+    assert one([f"{i}-{i}" for i in range(2024, 2060)]).note == ""

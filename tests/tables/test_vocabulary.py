@@ -207,7 +207,7 @@ def test_numbers_in_a_column_of_text_are_levels_where_levels_look_so():
         (
             "when",
             "30.11.2023",
-            "'30.11.2023' does not fit the column, which held dates; they are read in the form of 2024",
+            "'30.11.2023' does not fit the column, which held dates in training; they are read in the form of 2024",
         ),
     ],
 )

@@ -124,7 +124,12 @@ def _of_classes(found: Assessment) -> Iterator[str]:
 
 def _of_columns(found: Assessment) -> Iterator[str]:
     columns = found.estimator.report_.columns
-    if ids := [each.column for each in columns if each.kind == "identifier" or "as the numbers of rows" in each.note]:
+    dates = [each.column for each in columns if "look like dates" in each.note]
+    if dates:
+        look, them = ("looks like a date", "it is") if len(dates) == 1 else ("look like dates", "they are")
+        yield f"{_names(dates)} {look} in another form: write 2024-12-31, and {them} read as such"
+    numbered = [each for each in columns if each.kind == "identifier" or "as the numbers of rows" in each.note]
+    if ids := [each.column for each in numbered if each.column not in dates]:
         looks, them = ("looks like an identifier", "it") if len(ids) == 1 else ("look like identifiers", "them")
         yield f"{_names(ids)} {looks}: name {them} with --id, which predict can write beside its predictions"
     if gaps := [each.column for each in columns if each.used and each.missing > GAPS]:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.core.arrays import Array
+from fullyconnected.core.arrays import Array, of_usual_size
 from fullyconnected.errors import ConfigError, DataError
 from fullyconnected.tables.cells import CODE, as_number, hint, is_missing, shortened
 from fullyconnected.tables.column import Column, text_of
+from fullyconnected.tables.dates import looks_like_date
 from fullyconnected.tables.frame import Frame
 from fullyconnected.tables.levels import count_levels, key_of_level
 from fullyconnected.tables.names import key_of
@@ -21,6 +22,7 @@ from fullyconnected.tabular.tasks import CLASSES, NUMBERS
 __all__ = ["Problem", "Roles", "column_named", "problem_of"]
 
 TASKS = {"classification": CLASSES, "regression": NUMBERS}
+DATES = "holds dates, which cannot be predicted; make numbers of them, such as of days"
 MOST_CLASSES = 20  # a target of more different whole numbers is taken for a number to predict
 
 
@@ -177,10 +179,10 @@ def column_named(frame: Frame, name: str, option: str) -> Column:
     names = [column.name for column in frame.columns]
     alike = {each.casefold(): each for each in names}
     close = difflib.get_close_matches(name.casefold(), alike, n=1, cutoff=0.6)
-    said = f"did you mean {shortened(alike[close[0]])}? " if close else ""
+    said = f"did you mean {shortened(alike[close[0]])}? The" if close else "the"
     listed = ", ".join(map(shortened, names[:12])) + (", ..." if len(names) > 12 else "")
     source = getattr(frame, "source", "the table")
-    raise ConfigError(f"{source}: there is no column {name!r:.200} for {option}; {said}The columns are {listed}")
+    raise ConfigError(f"{source}: there is no column {name!r:.200} for {option}; {said} columns are {listed}")
 
 
 class _Cells:
@@ -239,7 +241,7 @@ def _target_of(cells: _Cells, task: str | None) -> tuple[str, Array, str]:
         raise ConfigError(f"task is {' or '.join(TASKS)}; got {task!r:.80}")
     column = cells.column
     if column.holds == "dates":
-        raise DataError(f"{cells.source} holds dates, which cannot be predicted; make numbers of them, such as of days")
+        raise DataError(f"{cells.source} {DATES}")
     if column.holds == "numbers":
         numbers = cells.values
         if far := np.flatnonzero(~np.isfinite(numbers)).tolist():
@@ -271,6 +273,8 @@ def _text_target(cells: _Cells, task: str | None) -> tuple[str, Array, str]:
     if task != "classification" and reading is not None and reading.of == "numbers" and not reading.others:
         numbers = np.array([reading.value(text) for text in texts], np.float64)
         return NUMBERS, numbers, "set by --task" if task else note or "numbers"
+    if task == "regression" and all(map(looks_like_date, texts)):
+        raise DataError(f"{cells.source} {DATES}")
     if odd and (task == "regression" or (task is None and 2 * len(odd) < len(texts))):
         said = f"{cells.place(odd[0])}: {shortened(texts[odd[0]])} is not a number{hint(texts[odd[0]])}"
         if task is not None:
@@ -283,6 +287,8 @@ def _text_target(cells: _Cells, task: str | None) -> tuple[str, Array, str]:
         return NUMBERS, _finite(cells, texts), "set by --task"
     different = len(levels)
     if task is None and 2 * different > len(texts):
+        if all(map(looks_like_date, texts)):
+            raise DataError(f"{cells.source} {DATES}")
         raise DataError(
             f"{cells.source} holds {different:,} different texts in {len(texts):,} rows, which look like names and not "
             f"like classes; if they are classes, use --task classification"
@@ -344,7 +350,7 @@ def _weights(cells: _Cells) -> Array:
         raise DataError(f"{cells.place(i)}: {weights[i]:.12g} is no weight; a number of 0 or more is wanted")
     if not weights.any():
         raise DataError(f"{cells.source} is 0 in every row, so that no row counts")
-    return weights
+    return of_usual_size(weights)
 
 
 def _groups(cells: _Cells) -> Array:

@@ -37,10 +37,14 @@ def run(options: argparse.Namespace) -> int:
 def _lines(frame: Any, found: Any) -> Iterator[str]:
     from fullyconnected.assessment.assess import OURS, Scored
     from fullyconnected.cli import findings
+    from fullyconnected.tables.files.source import many
 
-    lacking = f"; {found.problem.lacking:,} have no target" if found.problem.lacking else ""
-    unknown = f"; {found.unknown:,} have a class that the model does not know" if found.unknown else ""
-    yield from findings.paragraph(f"{frame.source}: {frame.rows:,} rows{lacking}{unknown}")
+    def having(n: int, what: str) -> str:
+        return f"; {n:,} {'has' if n == 1 else 'have'} {what}" if n else ""
+
+    lacking = having(found.problem.lacking, "no target")
+    unknown = having(found.unknown, "a class that the model does not know")
+    yield from findings.paragraph(f"{frame.source}: {many(frame.rows, 'row')}{lacking}{unknown}")
     yield from findings.paragraph(f"target: {found.problem.roles.target}")
     yield ""
     models = list(found.models)

@@ -32,6 +32,7 @@ def _lines(path: str, found: dict[str, Any]) -> Iterator[str]:
     from fullyconnected.assessment.assess import Scored
     from fullyconnected.assessment.inspection import KINDS
     from fullyconnected.cli import findings
+    from fullyconnected.tables.files.source import many
 
     named = f", {found['class']}" if found.get("class") else ""
     yield from findings.paragraph(f"{path}: {KINDS[found['kind']]}{named}")
@@ -56,8 +57,8 @@ def _lines(path: str, found: dict[str, Any]) -> Iterator[str]:
         share = f", share {found['shares'][i]:.0%}" if "shares" in found else ""
         members = f", {net['members']} members" if net["members"] else ""
         yield from findings.paragraph(
-            f"network {i + 1}: {net['inputs']} inputs, {net['outputs']} outputs{members}, {net['parameters']:,} "
-            f"parameters{share}"
+            f"network {i + 1}: {many(net['inputs'], 'input')}, {many(net['outputs'], 'output')}{members}, "
+            f"{net['parameters']:,} parameters{share}"
         )
         yield from findings.of_operations(net["operations"])
     if found.get("columns"):

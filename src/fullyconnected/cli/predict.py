@@ -14,6 +14,11 @@ from fullyconnected.errors import ConfigError, FileFormatError, missing
 
 __all__ = ["arguments", "run"]
 
+OTHERS = (  # suffixes of other forms, as which a file of CSV could not be opened
+    ".json", ".xlsx", ".xls", ".ods", ".gz", ".zip", ".bz2", ".xz", ".zst", ".db", ".sqlite", ".sqlite3", ".feather",
+    ".arrow", ".npy", ".npz", ".html", ".safetensors",
+)  # fmt: skip
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments to the parser."""
@@ -102,6 +107,10 @@ def _form(path: str) -> Any:
     forms = {"": _csv, ".csv": _csv, ".tsv": _tsv, ".txt": _csv, ".jsonl": _json_lines, ".ndjson": _json_lines}
     if suffix == ".parquet":
         return _parquet()
+    if suffix in OTHERS:
+        raise ConfigError(
+            f"--output {path}: {suffix} is not written; let the name end in .csv, .tsv, .jsonl or .parquet"
+        )
     return _csv if path == STANDARD_OUTPUT else forms.get(suffix, _csv)
 
 

@@ -73,5 +73,6 @@ def listed(given: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
     """
     found: list[str] = []
     for text in map(as_text, given):
-        found += [text] if text in names else [part.strip() for part in text.split(",") if part.strip()]
+        parts = [part.strip() for part in text.split(",")]
+        found += [text] if text in names or not any(parts) else filter(None, parts)
     return tuple(dict.fromkeys(found))

@@ -25,7 +25,7 @@ from fullyconnected.cli.console import (
 )
 from fullyconnected.cli.tables import add_source, as_text, listed, placing, read
 from fullyconnected.core.wording import printable
-from fullyconnected.errors import ConfigError
+from fullyconnected.errors import ConfigError, FileAccessError
 from fullyconnected.training.progress import Stream
 
 __all__ = ["arguments", "run"]
@@ -127,7 +127,11 @@ def run(options: argparse.Namespace) -> int:
     check_output(options.output, options.table)
     if options.report is not None:
         check_output(options.report, options.table, option="--report")
-        if options.report == options.output:
+        if STANDARD_OUTPUT in (options.report, options.output):
+            same = options.report == options.output
+        else:
+            same = os.path.realpath(options.report) == os.path.realpath(options.output)
+        if same:
             raise ConfigError("--output and --report need different files")
     to_stdout = is_stdout(options.output)
     if to_stdout and Stream(sys.stdout).isatty():
@@ -154,6 +158,7 @@ def run(options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             return report("interrupted before the first epoch was complete; nothing is saved", INTERRUPTED)
     seconds, interrupted, found = time.perf_counter() - began, estimator.report_.interrupted, None
+    written = True
     if not interrupted:
         next_one = (lambda name: say([f"... {name}"])) if options.compare else None
         try:
@@ -167,26 +172,28 @@ def run(options: argparse.Namespace) -> int:
     if found is not None:
         say([""] * options.compare + [*_after(found)])
         if options.report is not None:
-            write(options.report, to_page(found))
-            say([f"the report is {printable(options.report)}"])
+            written = _report(options.report, to_page(found), saved)
+            say([f"the report is {printable(options.report)}"] * written)
     if saved != STANDARD_OUTPUT:
         to_predict = f"  fullyconnected predict {printable(shlex.quote(saved))} TABLE"
         say([f"saved to {printable(saved)}; to predict:", to_predict])
     if interrupted:
         epochs = " and ".join(f"{each.epochs:,}" for each in estimator.report_.networks)
         return report(f"interrupted; the best weights of {epochs} epochs are saved", INTERRUPTED)
-    return 0 if saved == options.output else ERROR
+    return 0 if written and saved == options.output else ERROR
 
 
 def _before(options: argparse.Namespace, frame: Any, problem: Any, held: Any) -> Iterator[str]:
     """Yield what was found in the table, before anything is trained."""
     from fullyconnected.cli.findings import of_columns, paragraph, some
+    from fullyconnected.tables.files.source import many
     from fullyconnected.tables.kinds import judge
     from fullyconnected.tabular.tasks import CLASSES
 
-    said = f"{frame.source}: {frame.rows:,} rows, {len(frame.names):,} columns"
+    said = f"{frame.source}: {many(frame.rows, 'row')}, {many(len(frame.names), 'column')}"
     if problem.lacking:
-        said += f"; {problem.lacking:,} rows have no {problem.roles.target!r:.60}, and are left out"
+        have, are = ("has", "is") if problem.lacking == 1 else ("have", "are")
+        said += f"; {many(problem.lacking, 'row')} {have} no {problem.roles.target!r:.60}, and {are} left out"
     yield from paragraph(said)
     task = "classification" if problem.task == CLASSES else "regression"
     change = "" if options.task else "; change this with --task"
@@ -252,6 +259,18 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
+def _report(path: str, page: str, saved: str) -> bool:
+    """Write the page, and return whether that could be done; the model is already saved."""
+    try:
+        write(path, page)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        report(f"error: {path}: {error.strerror or error}; the model is saved to {saved}, and there is no page", ERROR)
+        return False
+    return True
+
+
 def _save(estimator: Any, facts: Any, path: str) -> str:
     """Save a model, and return its path, which is a temporary file if ``path`` cannot be written."""
     import tempfile
@@ -265,9 +284,13 @@ def _save(estimator: Any, facts: Any, path: str) -> str:
             except KeyboardInterrupt:  # a second Ctrl-C must not lose the model
                 stored.save(estimator, facts, path)
         except OSError as error:
-            spare = os.path.join(tempfile.mkdtemp(prefix="fullyconnected-"), "model.safetensors")
-            stored.save(estimator, facts, spare)
-            report(f"error: {path}: {error.strerror or error}; the model is saved to {spare} instead", ERROR)
+            said = f"{path}: {error.strerror or error}"
+            try:
+                spare = os.path.join(tempfile.mkdtemp(prefix="fullyconnected-"), "model.safetensors")
+                stored.save(estimator, facts, spare)
+            except OSError as another:
+                raise FileAccessError(f"{said}; nor can the model be saved to a temporary folder: {another}") from None
+            report(f"error: {said}; the model is saved to {spare} instead", ERROR)
             return spare
     else:
         with tempfile.TemporaryDirectory() as folder:

@@ -30,6 +30,7 @@ __all__ = [
     "allocate",
     "bind_buffers",
     "dot",
+    "of_usual_size",
     "take",
 ]
 
@@ -155,3 +156,15 @@ def bind_buffers(memory: Mapping[str, Array], wanted: BufferSpecs, dtype: np.dty
             shape = want.shape if isinstance(want, Buffer) else want
             setattr(cache, name, memory[name][: math.prod(shape)].reshape(shape))
     return cache
+
+
+def of_usual_size(weights: Array) -> Array:
+    """Return weights, 0 or more, of which only the ratios count, so that sums and squares of them are finite.
+
+    They are divided by a power of two, which changes no digit, and only if the largest is huge or tiny.
+
+    >>> of_usual_size(np.array([1.0, 3.0])), of_usual_size(np.array([2.0**1000, 2.0**1001]))
+    (array([1., 3.]), array([0.25, 0.5 ]))
+    """
+    largest = float(weights.max(initial=0.0))
+    return weights if largest == 0 or 1e-9 < largest < 1e9 else np.ldexp(weights, -math.frexp(largest)[1])

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from fullyconnected.core.arrays import Array
+from fullyconnected.core.arrays import Array, of_usual_size
 from fullyconnected.core.checks import duration
 from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
 from fullyconnected.estimators.tabular_parameters import hidden_sizes
@@ -113,7 +113,7 @@ class BaseTabular(BaseEstimator):
         given, group = plain_targets(y, weights > 0), groups_of(groups, weights > 0)
         rows = np.flatnonzero(weights)
         targets = self._targets(given)
-        learned = weights[rows] * targets.factor(weights[rows])
+        learned = of_usual_size(weights[rows] * targets.factor(weights[rows]))
         kept = learned > 0  # a class may weigh nothing
         if not kept.any():
             raise ConfigError("No row has a weight: sample_weight and class_weight are zero for one or the other.")
@@ -344,4 +344,4 @@ def _weights(given: Any, rows: int) -> Array:
         raise DataError("Negative values in data passed to `sample_weight`")
     if not w.any():
         raise DataError("Sample weights must contain at least one non-zero number.")
-    return w
+    return of_usual_size(w)

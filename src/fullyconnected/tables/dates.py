@@ -11,9 +11,14 @@ import numpy as np
 from fullyconnected.core.arrays import Array
 from fullyconnected.tables.column import as_datetime
 
-__all__ = ["CYCLES", "PARTS", "as_date", "numbers_of", "varying_parts"]
+__all__ = ["CYCLES", "PARTS", "as_date", "looks_like_date", "numbers_of", "varying_parts"]
 
 ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|[+-]\d\d(:?\d\d)?))?)?", re.ASCII)
+OTHER = re.compile(  # 31.12.2024, 12/31/24, 2024/12/31, 2024-12, 31 Dec 2024, 31-Dec-24, December 31, 2024; and a time
+    r"([0-3]?\d([./-])[0-3]?\d\2((19|20)\d\d|\d\d)|(19|20)\d\d([./-])[0-3]?\d(\6[0-3]?\d)?"
+    r"|[0-3]?\d([. -]{1,2})[^\W\d_]{3,9}\.?,?[ -]((19|20)\d\d|\d\d)|[^\W\d_]{3,9}\.? [0-3]?\d,? (19|20)\d\d)"
+    r"([T ,]+\d.*)?"
+)
 DAY = 86_400_000_000  # microseconds
 
 
@@ -29,6 +34,15 @@ def as_date(text: str) -> np.datetime64 | None:
         return as_datetime(dt.datetime.fromisoformat(text.replace(" +", "+").replace(" -", "-").replace(" Z", "Z")))
     except (ValueError, OverflowError):
         return None
+
+
+def looks_like_date(text: str) -> bool:
+    """Whether a text may be a date, in whatever form.
+
+    >>> [looks_like_date(text) for text in ("31.12.2024", "12/31/24 23:59", "Dec 31, 2024", "12 Main Street")]
+    [True, True, True, False]
+    """
+    return as_date(text) is not None or OTHER.fullmatch(text) is not None
 
 
 def _days(dates: Array) -> Array:

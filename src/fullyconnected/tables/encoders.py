@@ -82,11 +82,11 @@ class Encoder:
         if values:
             x[:] = [known[value] for value in values]
 
-    def refuse(self, value: Any, row: int | None, wanted: str) -> NoReturn:
+    def refuse(self, value: Any, row: int | None, wanted: str, advice: str = "") -> NoReturn:
         where = f"column {self.name!r:.200}" if row is None else place(self.name, row)
         text = isinstance(value, str)
         said = shortened(value) if text else f"{value!s:.60}, a {type(value).__name__},"
-        advice = hint(value) if text else ""
+        advice = advice or (hint(value) if text else "")
         raise DataError(f"{where}: {said} does not fit the column, which held {wanted} in training{advice}")
 
 
@@ -277,4 +277,4 @@ class DateEncoder(Encoder):
             return date
         if not text.strip() or (self.reading is not None and (self.reading.others or is_missing(text.strip()))):
             return NO_DATE
-        self.refuse(text, row, "dates; they are read in the form of 2024-12-31 or 2024-12-31 23:59")
+        self.refuse(text, row, "dates", "; they are read in the form of 2024-12-31 or 2024-12-31 23:59")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
+from pathlib import PurePath
 from typing import Any, Self
 
 import numpy as np
@@ -219,6 +220,8 @@ def _of_array(X: Any) -> list[Any]:
         return _of_rows(list(X))
     if not isinstance(X, np.ndarray) and (not hasattr(X, "__array__") or hasattr(X, "to_frame")):
         advice = ": X.to_frame()" if hasattr(X, "to_frame") else ""
+        if isinstance(X, str | PurePath):
+            advice = ". Of a file, fullyconnected.tables.files.read_frame makes one"
         raise InputTypeError(f"X is a {type(X).__name__}; a DataFrame, dict, list of rows or array is wanted{advice}")
     array = X if isinstance(X, np.ma.MaskedArray) else np.asarray(X)  # a matrix has no columns of one dimension
     if array.ndim != 2:

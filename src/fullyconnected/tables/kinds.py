@@ -12,6 +12,7 @@ import numpy as np
 from fullyconnected.core.arrays import Array
 from fullyconnected.errors import ConfigError, DataError, InputTypeError, nearest
 from fullyconnected.tables.column import EXACT, Column, require_finite
+from fullyconnected.tables.dates import looks_like_date
 from fullyconnected.tables.frame import Frame
 from fullyconnected.tables.levels import MOST_LEVELS, count_levels
 from fullyconnected.tables.names import key_of
@@ -189,6 +190,8 @@ def _text(column: Column, levels: dict[str, int], missing: float, said: str | No
     if len(levels) == 1 and not missing:
         return Decision(column.name, "constant", "the same in all rows", missing, 1)
     present = sum(levels.values())
+    if said is None and not note and sum(levels[text] for text in levels if looks_like_date(text)) > SHARE * present:
+        note = "they look like dates, which are read in the form 2024-12-31 23:59 alone"
     if said is None and len(levels) > max(FEW, SHARE * present):
         why = f"{len(levels):,} different texts in {present:,} cells, as identifiers or free text have"
         return Decision(column.name, "identifier", why, missing, len(levels), note)

@@ -11,7 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
-from fullyconnected.errors import CheckpointError, ConfigError
+from fullyconnected.errors import CheckpointError, ConfigError, FileAccessError
 from fullyconnected.files.atomic import write_atomically
 from fullyconnected.tabular.recipe import Recipe
 
@@ -72,7 +72,11 @@ class RunFolder:
     def begin(self, recipe: Recipe) -> None:
         """Take note of the recipe of a training that begins."""
         if self.recipe is None:
-            os.makedirs(self.path, exist_ok=True)
+            try:
+                os.makedirs(self.path, exist_ok=True)
+            except OSError as error:
+                said = error.strerror or error
+                raise FileAccessError(f"checkpoint={self.path!r}: the folder cannot be made: {said}") from None
             self.recipe = recipe
             text = json.dumps({"format": FORMAT, **self.told, "recipe": asdict(recipe)}, indent=1)
             write_atomically(os.path.join(self.path, RUN), text.encode())
@@ -93,6 +97,8 @@ def _checksum(arrays: Sequence[Any]) -> str | None:
 
 def _read(path: str) -> dict[str, Any] | None:
     """Return what a folder says of its training, with the recipe, or None if there is none yet."""
+    if not path:
+        raise ConfigError("checkpoint='' is no folder; give the path of one, which is made if it is not there")
     if not os.path.lexists(path):
         return None
     if not os.path.isdir(path):

@@ -42,7 +42,9 @@ def _parsed(place: str, text: str) -> Any:
         return json.loads(text, object_pairs_hook=_different)
     except json.JSONDecodeError as error:
         if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
-            raise FileFormatError(f"{place}: the JSON is cut short: {error.msg}, at character {error.colno}") from None
+            raise FileFormatError(
+                f"{place}: the JSON is cut short: {error.msg.removesuffix(' starting at')}, at character {error.colno}"
+            ) from None
         at = f"line {error.lineno}, character {error.colno}" if error.lineno > 1 else f"character {error.colno}"
         raise FileFormatError(f"{place}: this is not JSON: {error.msg}, at {at}") from None
     except RecursionError:
