@@ -143,6 +143,6 @@ def _queried(path: str | None, query: str) -> SourceFrame:
     if _format(path).read is sqlite.read_table:
         return sqlite.read_query(path, query)
     raise ConfigError(
-        f"a query over files names them itself: SELECT * FROM '{os.path.basename(path)}'; give None or a folder as "
-        f"path, and not {path}"
+        f"a query over files names them itself: SELECT * FROM '{os.path.basename(path)}'; the path is "
+        f"their folder then, such as ., and not {path}"
     )
