@@ -72,6 +72,13 @@ def test_an_estimator_whose_file_does_not_name_the_target(capsys, error_of):
     assert score(capsys.readouterr().out, "accuracy")["this model"] == 1
 
 
+def test_text_where_the_model_predicts_numbers(trained, error_of):
+    columns = flats(8)
+    columns["price"] = columns["dear"]
+    said = error_of("evaluate", trained[0], write("text.csv", columns))
+    assert said.endswith("is not a number; the model predicts numbers")
+
+
 def test_a_table_without_the_target(trained, error_of):
     columns = flats(8)
     del columns["price"]

@@ -149,7 +149,7 @@ def problem_of(
         raise DataError(f"{source}: one row alone has a {target.name!r}; two at least are needed for training")
     if not kept.any():
         raise DataError(f"{source}: column {target.name!r} is missing in every row; there is nothing to learn")
-    found, y, reason = _target_of(_Cells(frame, target, kept), task)
+    found, y, reason = _target_of(_Cells(frame, target, kept), task, learned)
     if learned and (y == y[0]).all():
         raise DataError(f"{source}: column {target.name!r} holds {_said(y[0])} in every row; there is nothing to learn")
     by_name = {column.name: column for column in frame.columns}
@@ -235,7 +235,7 @@ def _missing(column: Column, labels: Collection[str] = ()) -> Array:
     return np.array(gone, bool)
 
 
-def _target_of(cells: _Cells, task: str | None) -> tuple[str, Array, str]:
+def _target_of(cells: _Cells, task: str | None, learned: bool) -> tuple[str, Array, str]:
     """Return the task, the labels or numbers of the rows that have a target, and the reason for the task."""
     if task is not None and task not in TASKS:
         raise ConfigError(f"task is {' or '.join(TASKS)}; got {task!r:.80}")
@@ -252,7 +252,7 @@ def _target_of(cells: _Cells, task: str | None) -> tuple[str, Array, str]:
     else:
         values = _numbers_in(cells.texts())
         if values is None:
-            return _text_target(cells, task)
+            return _text_target(cells, task, learned)
         numbers, labels = values, _text_labels(cells.texts())
     if task is not None:
         chosen = TASKS[task]
@@ -264,7 +264,7 @@ def _target_of(cells: _Cells, task: str | None) -> tuple[str, Array, str]:
     return NUMBERS, numbers, f"numbers, {different:,} different values"
 
 
-def _text_target(cells: _Cells, task: str | None) -> tuple[str, Array, str]:
+def _text_target(cells: _Cells, task: str | None, learned: bool) -> tuple[str, Array, str]:
     """Return the task, the targets and the reason for a column of text that is not all numbers."""
     texts = cells.texts()
     odd = [i for i, text in enumerate(texts) if as_number(text) is None]
@@ -278,7 +278,8 @@ def _text_target(cells: _Cells, task: str | None) -> tuple[str, Array, str]:
     if odd and (task == "regression" or (task is None and 2 * len(odd) < len(texts))):
         said = f"{cells.place(odd[0])}: {shortened(texts[odd[0]])} is not a number{hint(texts[odd[0]])}"
         if task is not None:
-            raise DataError(f"{said}; for text, use --task classification")
+            way = "for text, use --task classification" if learned else "the model predicts numbers"
+            raise DataError(f"{said}; {way}")
         raise DataError(
             f"{said}, as most cells of the column are. Correct it, or use --task classification to take each text for "
             f"a class"
