@@ -270,6 +270,7 @@ class TestHardTables:
         write("t.csv", flats())
         said = error_of("train", "t.csv", "--target", "price", "-q", *QUICK)
         assert said.startswith("model.safetensors: No space left on device; nor can the model be saved to a temporary")
+        assert [each.name for each in tmp_path.iterdir()] == ["t.csv"]
 
     def test_one_row_is_not_called_rows(self, capsys):
         columns = flats(40)

@@ -285,10 +285,14 @@ def _save(estimator: Any, facts: Any, path: str) -> str:
                 stored.save(estimator, facts, path)
         except OSError as error:
             said = f"{path}: {error.strerror or error}"
+            folder = ""
             try:
-                spare = os.path.join(tempfile.mkdtemp(prefix="fullyconnected-"), "model.safetensors")
+                folder = tempfile.mkdtemp(prefix="fullyconnected-")
+                spare = os.path.join(folder, "model.safetensors")
                 stored.save(estimator, facts, spare)
             except OSError as another:
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
                 raise FileAccessError(f"{said}; nor can the model be saved to a temporary folder: {another}") from None
             report(f"error: {said}; the model is saved to {spare} instead", ERROR)
             return spare
