@@ -956,8 +956,8 @@ def load(path: PathLike) -> Network:
     Raises
     ------
     FileFormatError
-        For a file that is damaged, of another version, or names a layer that is not registered; and for a model that
-        ``fullyconnected train`` wrote, which is more than its network.
+        For a file that is damaged, of another version, or names a layer that is not registered; and for an estimator
+        for tables, which is more than its network.
     OSError
         If the file cannot be read.
 
@@ -973,15 +973,15 @@ def load(path: PathLike) -> Network:
     from fullyconnected.files import read_model
 
     model = read_model(path)
-    if "table" in model.extras:
-        name = os.fspath(path)
-        raise FileFormatError(
-            f"{name} is a model for a table, written by 'fullyconnected train': its network takes standardised columns "
-            f"and gives logits of classes or a standardised target, so that the network alone would mislead. To "
-            f"predict: fullyconnected predict {name} TABLE.csv. In Python: from "
-            f"fullyconnected.tables.model import load_table_model; model = load_table_model({name!r}); "
-            f"model.predict(table) gives labels or numbers, and model.net is the network"
-        )
+    for kind, networks in (("table", "net"), ("tabular", "ensemble_.networks")):
+        if kind in model.extras:
+            name = os.fspath(path)
+            raise FileFormatError(
+                f"{name} is a model for a table, as 'fullyconnected train' writes it: what encodes a table, and what "
+                f"predictions stand for, is in no network, so that one alone would mislead. To predict: fullyconnected "
+                f"predict {name} TABLE.csv. In Python: import fullyconnected as fc; "
+                f"model = fc.load_estimator({name!r}); model.predict(table) gives labels or numbers, and model.{networks} is what it is made of"
+            )
     return Network.from_vectors(model.layers, model.theta, model.state, model.columns, model.loss)
 
 

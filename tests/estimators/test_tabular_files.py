@@ -77,6 +77,14 @@ def test_an_estimator_comes_back_from_its_file(name: str, tmp_path: Path) -> Non
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "model.safetensors").read_bytes()
 
 
+def test_one_network_of_an_estimator_is_not_loaded_alone(saved: Any) -> None:
+    for path in saved:
+        with pytest.raises(
+            fc.errors.FileFormatError, match=r"a model for a table.*load_estimator.*ensemble_\.networks"
+        ):
+            fc.load(path)
+
+
 def test_what_a_file_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not fitted"):
         classifier().save(tmp_path / "model")

@@ -135,7 +135,7 @@ class TestFile:
         net, path = saved
         with pytest.raises(errors.FileFormatError, match=r"a model for a table.*fullyconnected predict") as caught:
             fc.load(path)
-        advice = re.search(r"In Python: (from .*; model = .*?);", str(caught.value)).group(1)
+        advice = re.search(r"In Python: (import .*; model = .*?);", str(caught.value)).group(1)
         found = {}
         exec(advice, found)
         assert isinstance(found["model"], TableModel)

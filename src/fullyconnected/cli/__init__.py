@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -44,7 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Files are written in UTF-8, like the tables that are read. A terminal keeps its encoding; letters that the
             # encoding lacks become escapes.
             sys.stdout.reconfigure(encoding=None if sys.stdout.isatty() else "utf-8", errors="backslashreplace")
-    return run_and_report(_run, options)
+    if sys.stderr is not None:
+        return run_and_report(_run, options)
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
+        return run_and_report(_run, options)  # what is imported may write there without asking, as NumPy 2.0 does
 
 
 def _run(options: argparse.Namespace) -> int:
