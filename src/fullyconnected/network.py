@@ -979,8 +979,9 @@ def load(path: PathLike) -> Network:
             raise FileFormatError(
                 f"{name} is a model for a table, as 'fullyconnected train' writes it: what encodes a table, and what "
                 f"predictions stand for, is in no network, so that one alone would mislead. To predict: fullyconnected "
-                f"predict {name} TABLE.csv. In Python: import fullyconnected as fc; "
-                f"model = fc.load_estimator({name!r}); model.predict(table) gives labels or numbers, and model.{networks} is what it is made of"
+                f"predict {name} TABLE.csv. In Python: import fullyconnected as fc; model = "
+                f"fc.load_estimator({name!r}); model.predict(table) gives labels or numbers, and model.{networks} is "
+                f"what it is made of"
             )
     return Network.from_vectors(model.layers, model.theta, model.state, model.columns, model.loss)
 
