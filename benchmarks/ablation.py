@@ -205,6 +205,8 @@ def page(rows: list[dict[str, str]], most: int) -> str:
         if name not in losses:
             continue
         same = [table for table in base if len(losses[name].get(table, ())) == len(base[table])]
+        if len(same) < len(base):  # a run that was ended in the middle of a variant
+            continue
         ratios = np.array([np.mean(losses[name][table]) / np.mean(base[table]) for table in same])
         took = np.median([np.mean(times[name][table]) / np.mean(began[table]) for table in same])
         worse, better = (ratios > 1.01).sum(), (ratios < 0.99).sum()
