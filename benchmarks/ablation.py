@@ -11,7 +11,6 @@ are scikit-learn's own sets.
 """
 
 import argparse
-import csv
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from accuracy_results import append, read
 from accuracy_tables import Table, bundled, from_folder
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
@@ -148,7 +148,7 @@ def run(table: Table, draw: int, name: str, given: argparse.Namespace) -> None:
         if same and (table.name, str(draw), each) not in done:
             value = loss(variant.change(trained.ensemble).predict(x[judged], given.threads), t[judged], task)
             row = {"table": table.name, "draw": draw, "variant": each, "loss": f"{value:.6g}"}
-            append(given.results, {**row, "fit_s": f"{took:.3f}", "rows": len(learn)})
+            append(given.results, {**row, "fit_s": f"{took:.3f}", "rows": len(learn)}, COLUMNS)
             print(*row.values(), f"{took:.1f} s", flush=True)
 
 
@@ -174,22 +174,6 @@ def loss(p: np.ndarray, t: np.ndarray, task: str) -> float:
     if task == NUMBERS:
         return float(np.mean((p - t) ** 2))
     return float(np.mean(-np.log(np.maximum(p[np.arange(len(t)), t], 1e-7))))
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def append(path: Path, row: dict[str, Any]) -> None:
-    new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
 
 
 def page(rows: list[dict[str, str]], most: int) -> str:

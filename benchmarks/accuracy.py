@@ -14,7 +14,6 @@ have a score there: 1 is best. Log-loss is of probabilities of 1e-7 or more. Nee
 """
 
 import argparse
-import csv
 import time
 import warnings
 from collections import defaultdict
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 from accuracy_models import MODELS, OURS
+from accuracy_results import append, read
 from accuracy_tables import Table, bundled, from_folder, from_openml, published
 from scipy.stats import rankdata
 from sklearn.metrics import r2_score, root_mean_squared_error
@@ -80,7 +80,7 @@ def run(tables: dict[str, Callable[[], Table]], given: argparse.Namespace) -> No
                     absent.add(model)
                     print(f"{model} is left out: {error}", flush=True)
                     continue
-                append(given.results, {"table": name, "split": split, "model": model, **scores})
+                append(given.results, {"table": name, "split": split, "model": model, **scores}, COLUMNS)
                 print(name, split, model, *(f"{key} {value}" for key, value in scores.items()), flush=True)
 
 
@@ -108,22 +108,6 @@ def score(table: Table, train: np.ndarray, test: np.ndarray, model: str, seed: i
 def log_loss(p: np.ndarray, t: np.ndarray) -> float:
     p = np.maximum(p, LEAST)
     return -np.log(p[np.arange(len(t)), t] / p.sum(axis=1)).mean()
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def append(path: Path, row: dict[str, Any]) -> None:
-    new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
 
 
 def page(rows: list[dict[str, str]]) -> str:
