@@ -32,8 +32,10 @@ def kept(values):
         ([Decimal("1.5"), Decimal("NaN"), Decimal("sNaN"), Fraction(1, 4)], "number", [1.5, NAN, NAN, 0.25]),
         ([np.float32(0.5), np.int8(3), pd.NA, pd.NaT], "number", [0.5, 3.0, NAN, NAN]),
         ([dt.timedelta(minutes=1), None, np.timedelta64(2, "ms")], "duration", [60.0, NAN, 0.002]),
+        (np.array([10**15, "NaT"], "m8[D]"), "duration", [8.64e19, NAN]),
+        ([np.timedelta64(10**15, "W")], "duration", [6.048e20]),
         ([dt.time(0, 1, 2), None], "duration", [62.0, NAN]),
-        ([None, NAN, pd.NA, pd.NaT, np.datetime64("NaT")], "nothing", [NAN] * 5),
+        ([None, NAN, pd.NA, pd.NaT, np.datetime64("NaT", "s")], "nothing", [NAN] * 5),
         ([], "nothing", []),
         (np.array([1, 2], np.uint8), "integer", [1.0, 2.0]),
         (np.array([1.5, np.nan], np.float16), "number", [1.5, NAN]),
@@ -57,7 +59,7 @@ def test_numbers_are_float64_with_nan_for_missing(values, origin, numbers):
     [
         (["a", None, "", "  ", "\t", "NA", NAN, pd.NA, pd.NaT], ["a", None, None, None, None, "NA", None, None, None]),
         (["a", 1, 2.0, 2.5, True, np.float64(3), Decimal("1.10")], ["a", "1", "2", "2.5", "True", "3", "1.10"]),
-        (["a", dt.date(2024, 1, 2), np.datetime64("NaT")], ["a", "2024-01-02", None]),
+        (["a", dt.date(2024, 1, 2), np.datetime64("NaT", "s")], ["a", "2024-01-02", None]),
         (np.array(["a", ""]), ["a", None]),
         (np.array(["a", None], object), ["a", None]),
         (np.array([np.str_("a"), "b"], object), ["a", "b"]),
@@ -117,6 +119,10 @@ def test_other_objects_are_refused_with_column_type_and_remedy(values, said):
     [
         ([1, 10**400], "row 1: the number is too large for float64"),
         (np.array(["300000-01-01", "-300000-01-01"], "M8[D]"), "row 0: 300000-01-01 is too far away"),
+        (np.array(["NaT", "2024", "-300000"], "M8[Y]"), "row 2: -300000 is too far away"),
+        ([None, np.datetime64("300000-01-01T05")], "row 1: 300000-01-01T05 is too far away"),
+        (np.array([1, 5], "m8[Y]"), "column 'a': years and months differ in length; give durations in days"),
+        ([dt.timedelta(1), np.timedelta64(5, "M")], "row 1: years and months differ in length"),
         ([dt.datetime(1, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=5)))], "row 0: .* too far away for a date in UTC"),
     ],
 )

@@ -18,6 +18,8 @@ __all__ = ["EXACT", "Column", "as_datetime", "column_of", "meaning", "meaning_of
 
 EXACT = 2.0**53  # from here on, not every whole number is a float64
 DATES = np.dtype("datetime64[us]")
+ENDS = np.array(["-290307", "294247"], "datetime64[Y]")  # the first of the whole years that it has, and the next one
+COARSE_DATES = ("Y", "M", "W", "D", "h", "m", "s", "ms")  # the units that have dates beyond these
 ROUNDED = "whole numbers of 2**53 and more are rounded to float64, so that neighbours may become equal"
 
 # What the types of Python and NumPy mean in a cell. The first that fits holds: timedelta64 is an integer to NumPy.
@@ -89,15 +91,16 @@ def column_of(name: str, values: Sequence[Any] | Array) -> Column:
         return _of_objects(name, values.tolist() if isinstance(values, np.ndarray) else list(values))
     kind = values.dtype.kind
     if kind == "M":
-        with np.errstate(all="ignore"):
-            dates = values.astype(DATES)
-        same = (dates.astype(values.dtype) == values) | np.isnat(values)
-        if np.datetime_data(values.dtype)[0] not in ("ns", "ps", "fs", "as") and not same.all():  # finer ones are cut
-            row = int(np.argmin(same))
+        dates, far = _in_microseconds(values)
+        if far.any():
+            row = int(np.argmax(far))
             raise DataError(f"{place(name, row)}: {values[row]} is too far away for a date in microseconds")
         return Column(name, dates, "date")
     if kind == "m":
-        return Column(name, values / np.timedelta64(1, "us") / 1e6, "duration")  # NaT becomes NaN
+        try:
+            return Column(name, _in_seconds(values), "duration")
+        except ValueError as error:
+            raise DataError(f"column {name!r:.200}: {error}") from None
     numbers = np.array(values, np.float64)  # a copy: the caller's array may change
     origin = {"b": "boolean", "f": "number"}.get(kind, "integer")
     wide = origin == "integer" and values.dtype.itemsize == 8 and bool((np.abs(numbers) >= EXACT).any())
@@ -156,7 +159,7 @@ def _of_objects(name: str, values: list[Any]) -> Column:
     if found == {"date"}:
         return Column(name, _dates(name, values), "date")
     if found == {"duration"}:
-        return Column(name, np.array([_seconds(value) for value in values], np.float64), "duration")
+        return Column(name, _durations(name, values), "duration")
     kinds = sorted(kind.__name__ for kind, word in means.items() if word != "nothing")
     raise InputTypeError(
         f"the column {name!r:.200} holds {', '.join(kinds)} side by side; numbers, text or dates are wanted in all rows"
@@ -203,8 +206,36 @@ def _texts(values: list[Any]) -> Array:
     return texts
 
 
+def _in_microseconds(values: Array) -> tuple[Array, Array]:
+    """Return dates of any unit as datetime64[us], and which of them that cannot hold; those have NaT. Finer ones are cut.
+
+    NumPy raises for one that is too far away or, before 2.5, gives another date.
+    """
+    far = np.zeros(values.shape, bool)
+    if np.datetime_data(values.dtype)[0] in COARSE_DATES:
+        first, end = ENDS.astype(values.dtype)
+        far = ~np.isnat(values) & ((values < first) | (values >= end))
+    return np.where(far, np.array("NaT", values.dtype), values).astype(DATES), far
+
+
+def _in_seconds(values: Any) -> Any:
+    """Return durations of any unit as numbers of seconds, NaN for NaT; or raise ValueError."""
+    unit, count = np.datetime_data(values.dtype)
+    if unit in COARSE_DATES:
+        if unit in ("Y", "M"):
+            raise ValueError("years and months differ in length; give durations in days")
+        one = np.timedelta64(count, unit)
+        return values / one * (one / np.timedelta64(1, "s"))
+    return values / np.timedelta64(1, "us") / 1e6
+
+
 def as_datetime(value: Any) -> np.datetime64:
-    """Return a date or time as datetime64[us], in UTC if it has a time zone."""
+    """Return a date or time as datetime64[us], in UTC if it has a time zone; or raise OverflowError or ValueError."""
+    if isinstance(value, np.datetime64):
+        dates, far = _in_microseconds(np.array([value]))
+        if far[0]:
+            raise OverflowError
+        return dates[0]
     if isinstance(value, dt.datetime) and value.tzinfo is not None:
         value = value.astimezone(dt.UTC).replace(tzinfo=None)
     return np.datetime64(value, "us")
@@ -221,6 +252,16 @@ def _dates(name: str, values: list[Any]) -> Array:
     return dates
 
 
+def _durations(name: str, values: list[Any]) -> Array:
+    seconds = np.empty(len(values))
+    for row, value in enumerate(values):
+        try:
+            seconds[row] = _seconds(value)
+        except ValueError as error:
+            raise DataError(f"{place(name, row)}: {error}") from None
+    return seconds
+
+
 def _seconds(value: Any) -> float:
     if isinstance(value, dt.time):
         value = dt.timedelta(
@@ -228,7 +269,7 @@ def _seconds(value: Any) -> float:
         )
     if isinstance(value, dt.timedelta):
         return value.total_seconds()
-    return float("nan") if value is None else float(value / np.timedelta64(1, "us")) / 1e6
+    return float("nan") if value is None else float(_in_seconds(value))
 
 
 def _not_usable(value: Any) -> str:
