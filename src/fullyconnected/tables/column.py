@@ -207,9 +207,9 @@ def _texts(values: list[Any]) -> Array:
 
 
 def _in_microseconds(values: Array) -> tuple[Array, Array]:
-    """Return dates of any unit as datetime64[us], and which of them that cannot hold; those have NaT. Finer ones are cut.
+    """Return dates of any unit as datetime64[us], and which of them that cannot hold: those have NaT.
 
-    NumPy raises for one that is too far away or, before 2.5, gives another date.
+    Finer ones are cut. NumPy raises for one that is too far away or, before 2.5, gives another date.
     """
     far = np.zeros(values.shape, bool)
     if np.datetime_data(values.dtype)[0] in COARSE_DATES:
