@@ -12,8 +12,8 @@ import numpy as np
 from fullyconnected.core.arrays import Array
 from fullyconnected.network import Network
 from fullyconnected.tabular.folds import held_out
+from fullyconnected.tabular.held_out import HeldOutRun
 from fullyconnected.tabular.recipe import PRESETS, Recipe
-from fullyconnected.training.run import Run
 from fullyconnected.training.settings import FitSettings
 
 __all__ = ["LEAST", "Rung", "ladder", "seconds_of_epoch", "within"]
@@ -93,7 +93,7 @@ def seconds_of_epoch(net: Network, x: Array, t: Array, w: Array, members: int, s
     given |= {"patience": 9, "best_per_member": True}
     how = FitSettings(**given, sample_weight=w * ~held, validation=(x, t, w * held))
     rule = replace(settings["optimizer"], lr=1e-6)  # which takes the same time, and cannot diverge
-    run = iter(Run(net, x, t, settings["loss"], rule, how))
+    run = iter(HeldOutRun(net, x, t, settings["loss"], rule, how))
     next(run)  # in the first epoch much is done for the first time
     took = min(next(run).seconds, next(run).seconds)
     run.close()
