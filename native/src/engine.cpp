@@ -134,7 +134,7 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
         const ptrdiff_t every = rows * op.copies;
         const Rows<T>* place = joined.place_of((int)operations.size());
         op.y = place ? *place : op.kind == Kind::save ? op.x : rows_of<T>(arena, every, op.n_out);
-        if (op.kind == Kind::embedding) op.codes = arena.take<int64_t>(rows);
+        if (op.levels) op.codes = arena.take<int64_t>(rows);
         const bool normalises = op.kind == Kind::layer_norm || op.kind == Kind::batch_norm;
         const bool bends = op.clip || op.missing;  // its derivative is not the same in each row
         const bool keeps = op.kind == Kind::dropout || op.kind == Kind::save || bends || keeps_derivative(op.function);
@@ -188,12 +188,58 @@ void bind_branches(Arena& arena, std::vector<Operation<T>>& operations, const st
     }
 }
 
+// Finds the columns that a dense layer looks up, where it alone reads them and no gradient of theirs is wanted.
 template <class T>
-std::vector<Scratch<T>> scratch_for(Arena& arena, const Entry<T>& entry, int threads) {
+void look_up(Arena& arena, std::vector<Operation<T>>& operations, const std::vector<OpSpec>& specs) {
+    for (size_t i = 0; i < operations.size(); i++) {
+        Operation<T>& op = operations[i];
+        if (op.kind != Kind::dense || op.before < 0 || op.dx.data) continue;
+        const OpSpec& read = specs[(size_t)op.before];
+        if (std::count_if(specs.begin(), specs.end(), [&](const OpSpec& other) {
+                return std::count(other.reads.begin(), other.reads.end(), op.before) > 0;
+            }) > 1)
+            continue;
+        std::vector<Lookup<T>> lookups;
+        std::vector<Range> plain;
+        ptrdiff_t at = 0;
+        for (int part : read.kind == "concatenate" ? read.reads : std::vector<int>{op.before}) {
+            Operation<T>& from = operations[(size_t)part];
+            from.unwritten = from.kind == Kind::one_hot || from.kind == Kind::piecewise_linear_encoding;
+            if (from.kind == Kind::one_hot) {
+                lookups.push_back({at, from.n_out, from.codes, nullptr, nullptr});
+            } else if (from.unwritten) {
+                const ptrdiff_t size = from.n_out / from.n_in;
+                for (ptrdiff_t j = 0; j < from.n_in; j++) {
+                    const T* of_column = from.kept.data + 3 * j * from.kept.row;
+                    lookups.push_back(
+                        {at + j * size, size, nullptr, of_column + from.kept.row, of_column + 2 * from.kept.row});
+                }
+            } else if (!plain.empty() && plain.back().to == at) {
+                plain.back().to += from.n_out;
+            } else {
+                plain.push_back({at, at + from.n_out});
+            }
+            at += from.n_out;
+        }
+        if (lookups.empty()) continue;
+        op.lookups = copied(arena, lookups), op.n_lookups = (int)lookups.size();
+        op.plain = copied(arena, plain), op.n_plain = (int)plain.size();
+    }
+}
+
+template <class T>
+std::vector<Scratch<T>> scratch_for(Arena& arena, const Entry<T>& entry, int threads,
+                                    const std::vector<Operation<T>>& operations) {
+    ptrdiff_t sums = 0;
+    for (const Operation<T>& op : operations) {
+        ptrdiff_t bins = 0;
+        for (int i = 0; i < op.n_lookups; i++) bins += op.lookups[i].codes ? 0 : op.lookups[i].size;
+        sums = std::max(sums, bins * op.n_out);
+    }
     std::vector<Scratch<T>> scratch;
     for (int i = 0; i < threads; i++)
         scratch.push_back({arena.take<T>(entry.scratch_a, false), arena.take<T>(entry.scratch_b, false),
-                           arena.take<T>(entry.scratch_tile, false)});
+                           arena.take<T>(entry.scratch_tile, false), arena.take<T>(sums, false)});
     return scratch;
 }
 
@@ -356,6 +402,7 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
         if (spec.input_gradient || passes_on) op.dx = {turns[(i + 1) % 2], padded<T>(op.n_in)};
     }
     bind_branches(arena_, operations_, spec.ops, most);
+    look_up(arena_, operations_, spec.ops);
     for (int i = 0; i < n; i++) {
         Operation<T>& op = operations_[i];
         if (op.kind == Kind::dense && op.before >= 0) {
@@ -410,7 +457,7 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     run_.state = vectors.state, run_.n_state = vectors.n_state;
     run_.l2 = spec.l2, run_.alpha = spec.alpha;
     run_.max_norm = spec.max_norm;
-    scratch_ = scratch_for<T>(arena_, entry, run_.threads);
+    scratch_ = scratch_for<T>(arena_, entry, run_.threads, operations_);
     run_.scratch = scratch_.data();
     for (int i = 0; run_.optimizer.rule == Rule::muon && i < run_.threads; i++)
         orthogonal_.push_back(orthogonal_for<T>(arena_, operations_, i == 0));
@@ -475,7 +522,8 @@ void Predictor<T>::prepare(ptrdiff_t rows, int threads) {
     try {
         while ((int)lists_.size() < threads) {
             operations_.push_back(bound<T>(arena_, ops_, state_, prediction_.block, false));
-            scratch_.push_back(scratch_for<T>(arena_, entry_of<T>(kernels_), 1).front());
+            look_up(arena_, operations_.back(), ops_);
+            scratch_.push_back(scratch_for<T>(arena_, entry_of<T>(kernels_), 1, operations_.back()).front());
             lists_.push_back(operations_.back().data());
         }
     } catch (...) {

@@ -91,6 +91,18 @@ struct Part {
     bool hidden;  // a hidden matrix, of which Muon makes the step as a whole
 };
 
+struct Range {
+    ptrdiff_t from, to;
+};
+
+// A column that stands in x as many ones, which a code or a value decides: see kernels/lookups.hpp.
+template <class T>
+struct Lookup {
+    ptrdiff_t at, size;    // the first of its rows of W, and how many there are
+    const int64_t* codes;  // for each row of x, the one that is 1, or -1; null if it has bins,
+    const T *bin, *share;  // of which each row of x has one
+};
+
 template <class T>
 struct Operation {
     Kind kind;
@@ -111,15 +123,20 @@ struct Operation {
     const double *means, *scales;   // Standardize's and Rescale's constants
     bool clip, missing;             // Standardize's
     ptrdiff_t levels;               // OneHot's and Embedding's
-    int64_t* codes;                 // Embedding's: for each row of a batch, its row of W
-    bool raw;                       // whether it reads the rows as they are given, while they are gathered
-    ptrdiff_t first_column;         // the first of the columns that it reads then,
-    const int64_t* columns;         // or these, added to it; null if they follow one another
-    int before;                     // the operation whose output it reads; -1 if it reads the rows
-    ptrdiff_t copies_in, copies;    // rows of x and of y for each row of the batch, one after the other
-    ptrdiff_t members;              // of an ensemble, each with a part of first and second; 0 if none has its own
-    int layer;                      // its number in the program, which identifies its random numbers
-    int partner;                    // the index of the save that belongs to an add
+    int64_t* codes;                 // Embedding's and OneHot's: for each row of a batch, its row of W
+    bool unwritten;                 // whether y is not written, since the next operation looks its columns up
+    const Lookup<T>* lookups;       // of Dense: columns of x that are looked up,
+    int n_lookups;
+    const Range* plain;  // and all others, in as many ranges; of no use where none is looked up
+    int n_plain;
+    bool raw;                     // whether it reads the rows as they are given, while they are gathered
+    ptrdiff_t first_column;       // the first of the columns that it reads then,
+    const int64_t* columns;       // or these, added to it; null if they follow one another
+    int before;                   // the operation whose output it reads; -1 if it reads the rows
+    ptrdiff_t copies_in, copies;  // rows of x and of y for each row of the batch, one after the other
+    ptrdiff_t members;            // of an ensemble, each with a part of first and second; 0 if none has its own
+    int layer;                    // its number in the program, which identifies its random numbers
+    int partner;                  // the index of the save that belongs to an add
 
     Rows<T> x, y, dy, dx;  // dx.data is null if no gradient is wanted; the y of a save is its x
     Rows<T> kept;          // f'(z), the normalised rows, dropout's mask, or the gradient that skips a block
@@ -136,6 +153,7 @@ struct Scratch {
     T* a;     // A's block, in panels
     T* b;     // a panel of B
     T* tile;  // a tile of C that is used at once and not kept
+    T* sums;  // of rows of W that are looked up
 };
 
 // The way in which a long computation is interrupted.

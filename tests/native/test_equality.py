@@ -311,6 +311,87 @@ def test_threads_share_the_work_of_an_ensemble(kind):
         assert ways[2].tobytes() == ways[3].tobytes()
 
 
+COLUMNS = 5  # of numbers; then two of codes, and two of numbers with gaps
+STAGES = {
+    "codes": lambda: [(COLUMNS, fc.OneHot(4)), (COLUMNS + 1, fc.OneHot(90))],
+    "bins": lambda: [(range(COLUMNS), fc.PiecewiseLinearEncoding(COLUMNS, bins=6))],
+    "between": lambda: [
+        (COLUMNS + 1, fc.OneHot(90)),
+        ([0, 1, 2], fc.Standardize(3, robust=True)),
+        (range(COLUMNS), [fc.Standardize(COLUMNS), fc.PiecewiseLinearEncoding(COLUMNS, bins=6)]),
+        ([3, 4], fc.Standardize(2, clip=True)),
+        ([7, 8], [fc.Standardize(2, missing=True), fc.PiecewiseLinearEncoding(4, bins=5)]),
+        (COLUMNS, fc.OneHot(4)),
+    ],
+    "embedded": lambda: [
+        (0, fc.PeriodicEmbedding(1, 3, 2)),
+        (COLUMNS, fc.OneHot(4)),
+        (1, fc.PiecewiseLinearEncoding(1)),
+    ],
+    "inside": lambda: [
+        ([0, 1], [fc.PiecewiseLinearEncoding(2, bins=7), fc.Dense(14, 6, "tanh")]),
+        (COLUMNS, [fc.OneHot(4), fc.Dense(4, 5)]),
+    ],
+}
+
+
+def looking_up(stage, members, dtype, width=35):
+    """Return a network that begins with codes and bins, and the rows that it is adapted to."""
+    rng = np.random.default_rng(3)
+    numbers = rng.normal(size=(211, COLUMNS))
+    numbers[:, 4] = 2.0  # no bin
+    gaps = np.where(rng.random((211, 2)) < 0.2, np.nan, rng.normal(size=(211, 2)))
+    x = np.column_stack([numbers, rng.integers(-1, 4, 211), rng.integers(-1, 90, 211), gaps])
+    first = fc.Columns(STAGES[stage](), n_in=COLUMNS + 4)
+    body = [fc.Dense(first.n_out, width, "tanh", parametrization="ntk"), fc.Dense(width, 3)]
+    net = fc.Network(
+        [first, fc.Members(members, body, kind="packed")] if members else [first, *body], dtype=dtype, seed=1
+    )
+    net.adapt(x)
+    x[0, :COLUMNS] = [1e9, -1e9, 1e30, -1e37, 7.0]
+    return net, x
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("members", [0, 3])
+@pytest.mark.parametrize("stage", STAGES)
+def test_codes_and_bins_are_looked_up_as_numpy_multiplies_by_them(stage, members, dtype):
+    net, x = looking_up(stage, members, dtype)
+    tolerance = TOLERANCE[dtype]
+    wanted = net.predict(x, engine="numpy")
+    found = net.predict(x, engine="native")
+    np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance * np.abs(wanted[1:]).max())
+    for rows in (1, 2, 3, 40):  # the same bits whatever the other rows are
+        assert net.predict(x[5 : 5 + rows], engine="native").tobytes() == found[5 : 5 + rows].tobytes()
+    x, t = x[1:], np.random.default_rng(4).integers(0, 3, len(x) - 1)
+    ways = [
+        (fc.SGD(0.05), {"l2": 0.01, "n_threads": 2}),
+        (fc.Momentum(0.02), {"max_grad_norm": 0.1, "sample_weight": np.arange(len(x)) % 3}),
+        (fc.Nesterov(0.02), {"average": fc.EMA(0.8), "n_threads": 3}),
+        (fc.SGD(0.05), {"factors": fc.Factors(lr={"first": 0, "last": 0.5})}),
+    ]
+    if dtype == np.float64:  # where a gradient is nothing but rounding, a step of Adam is as large as any
+        ways.append((fc.AdamW(0.003, weight_decay=0.1), {"factors": fc.Factors(weight_decay={"first": 0.5})}))
+    for optimizer, how in ways:
+        (_, a), (_, b) = (
+            way(net, x, t, "softmax_cross_entropy", optimizer, engine, batch_size=50, epochs=3, seed=0, **how)
+            for engine in ("numpy", "native")
+        )
+        assert np.linalg.norm(a - b) <= 100 * tolerance * np.linalg.norm(a)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_look_the_same_rows_up(threads):
+    net, x = looking_up("between", 0, np.float32, width=300)
+    x, t = np.tile(x[1:], (5, 1)), np.arange(5 * len(x) - 5) % 3
+    ways = [
+        way(net, x, t, "softmax_cross_entropy", fc.SGD(0.05), "native", n_threads=n, batch_size=500, epochs=2, seed=0)
+        for n in (1, threads, threads)
+    ]
+    assert ways[1][1].tobytes() == ways[2][1].tobytes()
+    assert np.linalg.norm(ways[0][1] - ways[1][1]) <= 1e-5 * np.linalg.norm(ways[0][1])
+
+
 @pytest.mark.parametrize("average", [None, fc.EMA(0.9)])
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_the_same_threads_give_the_same_bits(threads, average):

@@ -73,10 +73,6 @@ FC_INLINE T positive(double v) {
     return (T)(v < least ? least : v);
 }
 
-struct Range {
-    ptrdiff_t from, to;
-};
-
 // The part of n items for one thread, cut at multiples of grain. It depends only on the arguments.
 FC_INLINE Range partition(ptrdiff_t n, ptrdiff_t grain, int thread, int threads) {
     ptrdiff_t units = (n + grain - 1) / grain;

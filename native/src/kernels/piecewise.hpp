@@ -60,7 +60,7 @@ void encoding_forward(const Operation<T>& op, ptrdiff_t rows, Range columns) {
     for (ptrdiff_t j = columns.from; j < columns.to; j++) {
         const Bins<T> c(op, j);
         find_bins(op, j, c, rows);
-        for (ptrdiff_t i = 0; i < rows; i++) {
+        for (ptrdiff_t i = 0; i < rows && !op.unwritten; i++) {
             const ptrdiff_t k = (ptrdiff_t)c.bin[i];
             const V<T> rest = all<T>(c.share[i] - c.share[i]);  // 0, or NaN for NaN
             T* y = op.y.data + i * op.y.row + c.at;

@@ -282,20 +282,21 @@ FC_INLINE bool stopped(const Stop* stop) { return stop && __atomic_load_n(&stop-
 
 // C = A B for matrices so small that blocks, panels and tiles would take longer than the product.
 template <class T, class Done>
-void small_product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Done done) {
+void small_product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Done done,
+                   bool adds) {
     for (ptrdiff_t i = 0; i < m; i++) {
         T* to = c.data + i * c.row;
         if (b.column == 1) {
             each<T>(n, [&](Place<T> p) {
                 V<T> sums = {};
                 for (ptrdiff_t l = 0; l < k; l++) sums += *a.at(i, l) * p.get(b.at(l, 0));
-                p.put(to, sums);
+                p.put(to, adds ? sums + p.get(to) : sums);
             });
         } else {
             for (ptrdiff_t j = 0; j < n; j++) {
                 T total = 0;
                 for (ptrdiff_t l = 0; l < k; l++) total += *a.at(i, l) * *b.at(l, j);
-                to[j] = total;
+                to[j] = adds ? total + to[j] : total;
             }
         }
     }
@@ -312,12 +313,13 @@ FC_INLINE ptrdiff_t depth_of(ptrdiff_t k, ptrdiff_t most) {
 // One row of C, from a row of A, with B read in place: enough sums side by side to hide the latency of each. The blocks
 // are those of a larger product, so that a row gets the same bits whatever the other rows are.
 template <class T, class Done>
-void row_product(ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Done done) {
+void row_product(ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Done done, bool adds) {
     constexpr int side_by_side = 8;
     constexpr ptrdiff_t wide = side_by_side * lanes<T>;
     const ptrdiff_t deep = depth_of(k, block_k);
     for (ptrdiff_t from = 0; from < k; from += deep) {
         const ptrdiff_t to = k - from < deep ? k : from + deep;
+        const bool more = adds || from;
         ptrdiff_t j = 0;
         for (; j + wide <= n; j += wide) {
             V<T> sums[side_by_side] = {};
@@ -330,26 +332,27 @@ void row_product(ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b,
 #pragma GCC unroll 8
             for (int v = 0; v < side_by_side; v++) {
                 T* place = c.data + j + v * lanes<T>;
-                store(place, from ? sums[v] + load(place) : sums[v]);
+                store(place, more ? sums[v] + load(place) : sums[v]);
             }
         }
         each<T>(n - j, [&](Place<T> p) {
             V<T> sums = {};
             for (ptrdiff_t l = from; l < to; l++) sums += *a.at(0, l) * p.get(b.at(l, j));
-            p.put(c.data + j, from ? sums + p.get(c.data + j) : sums);
+            p.put(c.data + j, more ? sums + p.get(c.data + j) : sums);
         });
     }
     done.then(0, 1, 0, n, c);
 }
 
 // C = A B for A (m, k), B (k, n) and C (m, n), with C's columns along memory. Without c.data, `then` uses
-// each tile and C is not kept, which needs k up to longest_k. A thread polls only if `polls` is set.
+// each tile and C is not kept, which needs k up to longest_k. A thread polls only if `polls` is set. The product `adds`
+// to what C holds, if that is asked for.
 template <class T, class Done>
 void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Scratch<T> scratch,
-             Done done, Stop* stop = nullptr, bool polls = false) {
+             Done done, Stop* stop = nullptr, bool polls = false, bool adds = false) {
     if (stopped(stop)) return;  // its inputs may be incomplete
-    if (m * n * k <= few_products && c.data) return small_product(m, n, k, a, b, c, done);
-    if (m == 1 && b.column == 1 && c.data) return row_product(n, k, a, b, c, done);
+    if (m * n * k <= few_products && c.data) return small_product(m, n, k, a, b, c, done, adds);
+    if (m == 1 && b.column == 1 && c.data) return row_product(n, k, a, b, c, done, adds);
     const bool pack_a = a.column != 1 && m * k > cached_a<T> && m > tile_rows && n > tile_columns<T> && k > 16;
     const bool pack_b = pack_a || b.column != 1 || m > (k * n <= cached_b<T> ? some_rows : few_rows);
     const LayoutA a_is = pack_a ? LayoutA::panel : a.column == 1 ? LayoutA::along_k : LayoutA::across_k;
@@ -367,7 +370,7 @@ void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<co
                 const ptrdiff_t vectors = (columns + lanes<T> - 1) / lanes<T>, rest = columns % lanes<T>;
                 const LayoutB b_is = pack_b ? LayoutB::panel : rest ? LayoutB::in_place_part : LayoutB::in_place;
                 TileOf<T> of = {depth, nullptr, a.row, a.column, b.at(k_from, j),
-                                b.row, nullptr, c.row, rest,     k_from > 0};
+                                b.row, nullptr, c.row, rest,     adds || k_from > 0};
                 if (pack_b) {
                     of.b_row = tile_columns<T>;
                     pack<T>({of.b, b.row, b.column}, depth, columns, scratch.b, of.b_row);

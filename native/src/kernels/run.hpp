@@ -34,7 +34,9 @@ void select_rows(const From* from, ptrdiff_t width, const int64_t* order, ptrdif
         }
         const double code = row[0];
         const bool known = code >= 0 && code < (double)op.levels;  // the caller may have changed the checked codes
-        if (op.kind == Kind::one_hot) {
+        if (op.unwritten) {
+            op.codes[i] = known ? (int64_t)code : -1;
+        } else if (op.kind == Kind::one_hot) {
             for (ptrdiff_t j = 0; j < op.n_out; j++) out[j] = 0;
             if (known) out[(ptrdiff_t)code] = 1;
         } else {
