@@ -112,6 +112,12 @@ def test_predictions_never_replace_what_they_are_made_from(trained, error_of, wh
     assert "would replace" in error_of("predict", trained[0], trained[2], "--output", trained[which])
 
 
+def test_a_table_behind_interval_is_not_taken_for_a_number_without_a_word(trained, capsys):
+    with pytest.raises(SystemExit):
+        main(["predict", trained[0], "--interval", trained[2]])
+    assert "is no number; with nothing behind it, --interval stands after" in " ".join(capsys.readouterr().err.split())
+
+
 def test_what_cannot_be_predicted(trained, error_of, tmp_path):
     price, dear, table = trained
     assert "predicts a number, and no classes" in error_of("predict", price, table, "--proba")

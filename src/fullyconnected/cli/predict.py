@@ -28,12 +28,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", "-o", metavar="FILE", default="-",
         help="CSV file to write, or .tsv, .jsonl or .parquet (default: -, CSV to standard output)")  # fmt: skip
     add("--proba", "--probabilities", action="store_true", help="add the probability of each class")
-    add("--interval", type=float, nargs="?", const=0.9, metavar="COVERAGE",
+    add("--interval", type=_coverage, nargs="?", const=0.9, metavar="COVERAGE",
         help="for numbers: add between which two the target lies, with this probability (default: 0.9)")  # fmt: skip
     add("--contributions", action="store_true",
         help="write what each column adds to a number, or to the probability of the predicted class")  # fmt: skip
     several = "can be repeated, or have commas between"
     add("--id", action="append", default=[], metavar="COLUMN", help=f"column of the table to write first; {several}")
+
+
+def _coverage(text: str) -> float:
+    """Return the number behind --interval, where the table may stand by mistake."""
+    try:
+        return float(text)
+    except ValueError:
+        told = f"{text!a:.200} is no number; with nothing behind it, --interval stands after the table"
+        raise argparse.ArgumentTypeError(told) from None
 
 
 def run(options: argparse.Namespace) -> int:
