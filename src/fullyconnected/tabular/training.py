@@ -137,48 +137,102 @@ def train(
         If Ctrl-C comes before a network has had an epoch.
     """
     w = np.ones(len(x)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    table = _Table(x, t, w, features, task, n_out)
     folder = None
     if checkpoint is not None:
         asked = {**recipe.told(), "cv": hold_out.parts, "validation_fraction": hold_out.fraction}
-        of_data = {
-            "X": x,
-            "y": t,
-            "weight": w,
-            "cv": [each for pair in hold_out.pairs for each in pair],
-            "groups": groups,
-        }
+        pairs = [each for pair in hold_out.pairs for each in pair]
+        of_data = {"X": x, "y": t, "weight": w, "cv": pairs, "groups": groups}
         folder = RunFolder(checkpoint, {**asked, **identity, "task": task, "seed": seed}, of_data)
     how = {**recipe.settings(len(x), task, n_out), "seed": seed, "n_threads": n_threads, "warn": False}
     if folder is not None and folder.recipe is not None:
         recipe = folder.recipe
     elif max_time is not None:
-        recipe = _in_time(max_time, recipe, kept, x, t, w, features, task, n_out, how)
+        recipe = _in_time(max_time, recipe, kept, table, how)
     if folder is not None:
         folder.begin(recipe)
     split = hold_out.split(t, recipe.members, seed, groups)
-    learned, judged = w[:, None] * split.learned, w[:, None] * split.held
+    parts, unit, interrupted = _networks(table, recipe, split, how, folder, score, progress)
+    if not parts:
+        raise KeyboardInterrupt
+    ensemble, shares = _ensemble(parts, table, split, unit)
+    said = [each.said for each, share in zip(parts, shares, strict=True) if share > 0]
+    out, predicted = split.judged, np.full((len(x), n_out), nan)
+    predicted[out] = ensemble.finished(np.einsum("j,jro->ro", ensemble.shares, np.stack(said)))
+    if task == NUMBERS:
+        of_group = None if groups is None else np.asarray(groups)[out]
+        excess = excess_error(ensemble, x, w, split, n_threads)
+        ensemble = replace(ensemble, intervals=Intervals.of(predicted[out], t[out], w[out], of_group, excess))
+    views = tuple(each.view + (", log" if each.scale is not None else "") for each in parts)
+    histories = tuple(each.history for each in parts)
+    return Trained(ensemble, recipe, predicted, split, views, shares, histories, interrupted)
+
+
+class _Table(NamedTuple):
+    """What a training learns from: encoded rows, their targets and weights, and what these are."""
+
+    x: Array
+    t: Array
+    w: Array
+    features: Sequence[Feature]
+    task: str
+    n_out: int
+
+
+class _Part(NamedTuple):
+    """A network that is trained, and what it says of the rows held out, in the common unit."""
+
+    view: str
+    net: Network
+    history: History
+    said: Array
+    scale: Logarithm | None
+
+
+def _networks(
+    table: _Table,
+    recipe: Recipe,
+    split: Split,
+    how: dict[str, Any],
+    folder: RunFolder | None,
+    score: Score | None,
+    progress: ProgressLike,
+) -> tuple[list[_Part], Unit | None, bool]:
+    """Train the networks of a recipe one after the other.
+
+    Returns
+    -------
+    parts : list
+        Those that have had an epoch.
+    unit : Unit or None
+        Of numbers.
+    interrupted : bool
+        Whether Ctrl-C ended the last one.
+    """
+    x, t, w, features, task, n_out = table
     known, out = split.learned.any(axis=1), split.judged
     unit = Unit.of(t[known], w[known]) if task == NUMBERS else None
     targets = t if unit is None else unit.standard(t)
     logarithm = Logarithm.of(t[known], w[known]) if task == NUMBERS and recipe.logarithm else None
-    settings = {**how, "best_per_member": True if split.is_one_part else "others"}
+    judged = w[:, None] * split.held
+    how = {
+        **how,
+        "sample_weight": w[:, None] * split.learned,
+        "best_per_member": True if split.is_one_part else "others",
+    }
     done: list[_Part] = []
     for i, view in enumerate(recipe.views):
-        scales = (
-            [None] if logarithm is None else [None, logarithm] if i == 0 else [_best(done, targets[out], w[out]).scale]
-        )
+        scales: list[Logarithm | None] = [None]
+        if logarithm is not None:
+            scales = [None, logarithm] if i == 0 else [_best(done, targets[out], w[out]).scale]
         for scale in scales:
-            net, goal = recipe.network(view, features, n_out, task, seed + i), targets
+            net, goal = recipe.network(view, features, n_out, task, how["seed"] + i), targets
             if scale is not None and unit is not None:
                 goal = scale.standard(t, unit)
-            run = _run(
-                net, x, goal, recipe.epochs,
-                {
-                    **settings, "sample_weight": learned, "validation": (x, goal, judged),
-                    "checkpoint": None if folder is None else folder.network(len(done)),
-                },
-                score=score, held=split.held, meant=_meaning(t[out], w[out], unit, scale),
-            )  # fmt: skip
+            kept_in = None if folder is None else folder.network(len(done))
+            settings = {**how, "validation": (x, goal, judged), "checkpoint": kept_in}
+            meant = _meaning(t[out], w[out], unit, scale)
+            run = _run(net, x, goal, recipe.epochs, settings, score=score, held=split.held, meant=meant)
             history = complete(run, recipe.epochs, progress)
             if history.best_epoch is not None and run.validation is not None:
                 said = of_held_out(run.said(run.validation), len(x), run.data.loss.link)[out]
@@ -187,13 +241,19 @@ def train(
                     said = scale.said(said, unit)
                 done.append(_Part(view, net, history, said, scale))
             if history.interrupted:
-                break
-        if history.interrupted:
-            break
-    if not done:
-        raise KeyboardInterrupt
-    shares, temperature = _mixed(np.stack([each.said for each in done]), targets[out], w[out], task, split.is_one_part)
-    used = [each for each, share in zip(done, shares, strict=True) if share > 0]
+                return done, unit, True
+    return done, unit, False
+
+
+def _ensemble(
+    parts: Sequence[_Part], table: _Table, split: Split, unit: Unit | None
+) -> tuple[Ensemble, tuple[float, ...]]:
+    """Return the ensemble of the networks that count, and how much each of all of them does."""
+    x, t, w, features, task, _ = table
+    known, out = split.learned.any(axis=1), split.judged
+    targets = t if unit is None else unit.standard(t)
+    shares, temperature = _mixed(np.stack([each.said for each in parts]), targets[out], w[out], task, split.is_one_part)
+    used = [each for each, share in zip(parts, shares, strict=True) if share > 0]
     fill = tuple(
         nan if each.levels or each.missing else float(np.median(x[known, i])) for i, each in enumerate(features)
     )
@@ -207,25 +267,7 @@ def train(
         tuple(each.scale for each in used) if any(each.scale is not None for each in used) else (),
         bases=tuple(base_of(each.net, x[known], w[known]) for each in used),
     )
-    predicted = np.full((len(x), n_out), nan)
-    predicted[out] = ensemble.finished(np.einsum("j,jro->ro", ensemble.shares, np.stack([each.said for each in used])))
-    if task == NUMBERS:
-        of_group = None if groups is None else np.asarray(groups)[out]
-        excess = excess_error(ensemble, x, w, split, n_threads)
-        ensemble = replace(ensemble, intervals=Intervals.of(predicted[out], t[out], w[out], of_group, excess))
-    views = tuple(each.view + (", log" if each.scale is not None else "") for each in done)
-    histories = tuple(each.history for each in done)
-    return Trained(ensemble, recipe, predicted, split, views, shares, histories, history.interrupted)
-
-
-class _Part(NamedTuple):
-    """A network that is trained, and what it says of the rows held out, in the common unit."""
-
-    view: str
-    net: Network
-    history: History
-    said: Array
-    scale: Logarithm | None
+    return ensemble, shares
 
 
 def _best(parts: Sequence[_Part], t: Array, w: Array) -> _Part:
@@ -237,15 +279,11 @@ def _in_time(
     seconds: float,
     recipe: Recipe,
     kept: Container[str],
-    x: Array,
-    t: Array,
-    w: Array,
-    features: Sequence[Feature],
-    task: str,
-    n_out: int,
+    table: _Table,
     settings: dict[str, Any],
 ) -> Recipe:
     """Return the recipe that so many seconds allow, about, by trials of a few batches."""
+    x, t, w, features, task, n_out = table
     goal = t if task != NUMBERS else Unit.of(t, w).standard(t)
     has_tail = task == NUMBERS and Logarithm.of(t, w) is not None
 
