@@ -20,14 +20,19 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import fullyconnected as fc
 
-__all__ = ["MODELS", "OURS"]
+__all__ = ["FAST", "MODELS", "OURS"]
 
 OURS = "fullyconnected"
+FAST = "fullyconnected_fast"
 
 
-def ours(x: pd.DataFrame, classes: bool, seed: int, threads: int) -> tuple[Any, Any]:
+def ours(x: pd.DataFrame, classes: bool, seed: int, threads: int, preset: str = "default") -> tuple[Any, Any]:
     made = fc.TabularClassifier if classes else fc.TabularRegressor
-    return made(random_state=seed, n_jobs=threads), x
+    return made(random_state=seed, n_jobs=threads, preset=preset), x
+
+
+def fast(x: pd.DataFrame, classes: bool, seed: int, threads: int) -> tuple[Any, Any]:
+    return ours(x, classes, seed, threads, "fast")
 
 
 def linear(x: pd.DataFrame, classes: bool, seed: int, threads: int) -> tuple[Any, Any]:
@@ -92,6 +97,7 @@ def _codes(x: pd.DataFrame) -> np.ndarray:
 
 MODELS: dict[str, Callable[[pd.DataFrame, bool, int, int], tuple[Any, Any]]] = {
     OURS: ours,
+    FAST: fast,
     "linear": linear,
     "rf": forest,
     "histgb": histgb,
