@@ -220,11 +220,10 @@ def _in_microseconds(values: Array) -> tuple[Array, Array]:
 
 def _in_seconds(values: Any) -> Any:
     """Return durations of any unit as numbers of seconds, NaN for NaT; or raise ValueError."""
-    unit, count = np.datetime_data(values.dtype)
-    if unit in COARSE_DATES:
+    if (unit := np.datetime_data(values.dtype)[0]) in COARSE_DATES:
         if unit in ("Y", "M"):
             raise ValueError("years and months differ in length; give durations in days")
-        one = np.timedelta64(count, unit)
+        one = np.array(1, values.dtype)
         return values / one * (one / np.timedelta64(1, "s"))
     return values / np.timedelta64(1, "us") / 1e6
 
