@@ -43,7 +43,8 @@ from fullyconnected.losses import (
     Quantile,
     SoftmaxCrossEntropy,
 )
-from fullyconnected.network import Evaluation, Gradients, Network, load, mlp
+from fullyconnected.network import Gradients, Network, load, mlp
+from fullyconnected.program.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from fullyconnected import annotations, datasets, functional, plot

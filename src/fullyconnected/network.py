@@ -36,6 +36,7 @@ from fullyconnected.errors import ConfigError, FileFormatError, InputTypeError, 
 from fullyconnected.layers import Add, Dense, Select
 from fullyconnected.layers.residual import chain
 from fullyconnected.program.description import steps_of
+from fullyconnected.program.evaluation import Evaluation, evaluation, member_losses
 from fullyconnected.program.program import Program
 
 if TYPE_CHECKING:
@@ -58,10 +59,9 @@ if TYPE_CHECKING:
     from fullyconnected.program.sources import Source
     from fullyconnected.program.summary import Summary
 
-__all__ = ["Evaluation", "Gradients", "Network", "load", "member_losses", "mlp"]
+__all__ = ["Gradients", "Network", "load", "mlp"]
 
 POOLED = 1 << 20  # outputs of members that are pooled together
-BLOCK = 1 << 13  # rows whose loss is computed together in an evaluation
 FEW = 1 << 12  # numbers in an input up to which the engine gets it at once: it is done before checks in Python would be
 
 
@@ -72,13 +72,6 @@ class Gradients(NamedTuple):
     theta: Array
     params: list[LayerParams]
     x: Array
-
-
-class Evaluation(NamedTuple):
-    """The loss and the metrics, by name, over a data set."""
-
-    loss: float
-    metrics: dict[str, float]
 
 
 class _Idle(dict[str, "list[Predictor]"]):
@@ -488,7 +481,7 @@ class Network:
         self, data: Data, metrics: Mapping[str, Metric], engine: str = "auto", n_threads: int | None = None
     ) -> Evaluation:
         """Return the loss and the metrics over checked data; the loss is summed in float64 over blocks of rows."""
-        return self._evaluation(self.outputs_checked(data.x, engine, n_threads, data.loss.link), data, metrics)
+        return evaluation(self.outputs_checked(data.x, engine, n_threads, data.loss.link), data, metrics)
 
     def evaluate_members(
         self,
@@ -501,23 +494,7 @@ class Network:
         z = self.outputs_checked(data.x, engine, n_threads)
         size = max(1, POOLED // (z.shape[1] * self.n_out))
         blocks = [data.loss.link.pooled(z[start : start + size]) for start in range(0, len(z), size)]
-        return self._evaluation(np.concatenate(blocks), data, metrics), member_losses(z, data)
-
-    def _evaluation(self, z: Array, data: Data, metrics: Mapping[str, Metric]) -> Evaluation:
-        """Return the loss and the metrics of outputs."""
-        t, total, loss = data.t.view(), 0.0, data.loss.for_evaluation()
-        # the rows count in the loss by the first, and in metrics by the second
-        both = data.row_weights, data.row_sample_weight
-        weights, given = (np.ones(len(z)) if w is None else w.view() for w in both)
-        # a user's loss or metric must not change these arrays for others
-        z.flags.writeable = t.flags.writeable = weights.flags.writeable = given.flags.writeable = False
-        for start in range(0, len(z), BLOCK):
-            rows: Any = slice(start, start + BLOCK)
-            if data.weights is not None:  # rows of weight zero are left out, for their loss may overflow
-                rows = start + np.flatnonzero(weights[rows])
-            if len(w := weights[rows]):
-                total += loss.of_checked(z[rows], t[rows], w)[0] * w.sum()
-        return Evaluation(float(total / weights.sum()), {name: metric(z, t, given) for name, metric in metrics.items()})
+        return evaluation(np.concatenate(blocks), data, metrics), member_losses(z, data)
 
     def gradients(
         self,
@@ -984,23 +961,3 @@ def load(path: PathLike) -> Network:
                 f"what it is made of"
             )
     return Network.from_vectors(model.layers, model.theta, model.state, model.columns, model.loss)
-
-
-def member_losses(z: Array, data: Data) -> Array:
-    """Return the loss of each member of an ensemble from the outputs of all of them (rows, members, n_out)."""
-    losses = []
-    for m in range(z.shape[1]):
-        w = None if data.weights is None else data.weights[:, m] if data.weights.ndim == 2 else data.weights
-        rows = np.arange(len(z)) if w is None else np.flatnonzero(w)
-        w = np.ones(len(z)) if w is None else w
-        losses.append(mean_loss(z[rows, m], data.t[rows], w[rows], data.loss))
-    return np.array(losses)
-
-
-def mean_loss(z: Array, t: Array, w: Array, loss: Loss) -> float:
-    """Return the mean loss of outputs, summed in float64 over blocks of rows."""
-    evaluated, total = loss.for_evaluation(), 0.0
-    for start in range(0, len(z), BLOCK):
-        some = slice(start, start + BLOCK)
-        total += evaluated.of_checked(z[some], t[some], w[some])[0] * w[some].sum()
-    return float(total / w.sum())

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.network import Evaluation, mean_loss
 from fullyconnected.program.data import Data
+from fullyconnected.program.evaluation import Evaluation, mean_loss
 from fullyconnected.program.sources import Source
 from fullyconnected.tabular.alone import Alone
 from fullyconnected.training import members

@@ -24,11 +24,12 @@ from fullyconnected.engine.updates import new_slots
 from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, nearest
 from fullyconnected.layers import Dropout
 from fullyconnected.metrics import METRICS, named
-from fullyconnected.network import Evaluation, Network
+from fullyconnected.network import Network
 from fullyconnected.optimizers import OPTIMIZERS, Adam
 from fullyconnected.program.adapting import is_filled_by
 from fullyconnected.program.data import Data, check_data, require_rows
 from fullyconnected.program.description import flatten
+from fullyconnected.program.evaluation import Evaluation
 from fullyconnected.training import members, scales, solver
 from fullyconnected.training import progress as display
 from fullyconnected.training.averages import Averaging, check
