@@ -9,6 +9,7 @@ numbers, which come out the same on every machine and in every version of NumPy.
 
 import csv
 from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -207,13 +208,21 @@ RUNS = {
 # --- tables, on which the command line trains -------------------------------------------------------------------------
 
 SORTS = ["Apfel", "Birne", "süße Kirsche"]
-TABLES = {"classification": "sort", "regression": "weight"}  # and the column that each predicts
+TABLES = {"classification": "sort", "regression": "weight", "mixed": "price"}  # and the column that each predicts
 
 
 def write_table(path, target):
-    """Write a CSV table of 60 rows, with a column of labels or of numbers to predict."""
+    """Write a CSV table of 60 rows, with a column of labels or of numbers to predict; of prices, one of all kinds."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
+        if target == "price":
+            writer.writerow(["size", "sort", "sold", target])
+            for i, (size, sort, day) in enumerate(numbers(60, 3, start=4000)):
+                found = SORTS[int(sort > 0) + int(sort > 0.5)]
+                sold = date(2024, 3, 1) + timedelta(days=int(99 * day))
+                price = (size + 2.5) ** 3 * (2 if found == SORTS[0] else 1)
+                writer.writerow(["" if i % 9 == 4 else size, found, sold, price])
+            return
         writer.writerow(["length", "width, mm", "Höhe", target])
         for row in numbers(60, 3, start=3000):
             answer = SORTS[int(row[0] > 0) + int(row[1] > 0.5)] if target == "sort" else 300 + 20 * row[0] - row[1]
