@@ -69,7 +69,8 @@ def _connected(path: str, query: str = "") -> Iterator[sqlite3.Connection]:
         raise FileFormatError(f"{path} is no SQLite database: it does not begin as one")
     of_query = f", the query {shortened(query)}" if query else ""
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", PATIENCE, uri=True)) as database:
+        database = sqlite3.connect(f"file:{quote(path)}?mode=ro", timeout=PATIENCE, uri=True)
+        with contextlib.closing(database):
             yield database
     except (sqlite3.Error, sqlite3.Warning) as error:
         if "locked" in str(error):
