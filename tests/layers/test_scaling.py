@@ -120,7 +120,17 @@ class TestRobust:
         np.testing.assert_allclose(layer.mean, middle)
         np.testing.assert_allclose(layer.scale, high - low)
         assert fc.Standardize.fit(x, w > 1, robust=True) == fc.Standardize.fit(x[w > 1], robust=True)
-        assert fc.Standardize.fit(x, 0.1 * w, robust=True) == fc.Standardize.fit(x, 3e5 * w, robust=True)
+
+    @pytest.mark.parametrize("unit", [0.1, 1 / 3, 0.7, 1e-9, 3e5])
+    def test_the_unit_of_weights_changes_nothing_where_they_reach_a_quartile_exactly(self, unit):
+        for n in range(8, 80, 8):
+            x, w = RNG.normal(size=(n, 3)), RNG.permutation(np.repeat([1, 3], n // 2))
+            whole = fc.Standardize.fit(x, w, robust=True)
+            assert fc.Standardize.fit(x, unit * w, robust=True) == whole
+            nets = [fc.Network([fc.PiecewiseLinearEncoding(3, bins=8)]) for _ in range(2)]
+            nets[0].adapt(x, w)
+            nets[1].adapt(x, unit * w)
+            assert nets[0].layers == nets[1].layers
 
     def test_sparse_rows_and_missing_values(self):
         sparse = pytest.importorskip("scipy.sparse")

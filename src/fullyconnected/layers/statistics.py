@@ -53,7 +53,10 @@ def quantiles(values: Array, w: Array, q: Sequence[float] | Array) -> Array:
         return np.quantile(values, q)
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(w[order])
-    return np.asarray(values[order][np.searchsorted(reached, np.array(q) * reached[-1])])
+    share = np.asarray(q)
+    # sums of weights that reach q exactly may be rounded to less, so that weights of another unit gave another value
+    share = np.where(share < 1, share * (1 - len(w) * np.finfo(np.float64).eps), share)
+    return np.asarray(values[order][np.searchsorted(reached, share * reached[-1])])
 
 
 def _columns_and_weights(x: Any, sample_weight: ArrayLike | None, *, missing: bool) -> tuple[int, Array]:
