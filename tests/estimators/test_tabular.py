@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -574,7 +575,7 @@ class TestTraining:
 
     def test_the_default_preset_is_the_recipe_by_itself_and_gives_the_same_bits_as_its_numbers(self) -> None:
         one, recipe = PRESETS["default"], Recipe()
-        assert one == recipe == Recipe(members=8, hidden=(128, 128, 128), epochs=64, views=("smooth", "bends"), bins=32)
+        assert one == recipe == Recipe(members=8, hidden=(64, 64, 64), epochs=64, views=("smooth", "bends"), bins=32)
         assert fc.TabularRegressor().preset == "default"
         few = {name: cells[:12] for name, cells in TABLE.items()}
         sizes = {"n_members": recipe.members, "hidden": recipe.hidden, "epochs": recipe.epochs}
@@ -603,7 +604,9 @@ class TestTraining:
         assert (two.views, two.epochs) == (("smooth", "bends"), 13)
         assert (many.views, many.epochs) == (("smooth", "bends"), 48)
         assert fast.for_table(500, "labels", 3) == two
-        assert PRESETS["default"].for_table(10**6, "numbers", 1) == PRESETS["default"]
+        for usual in (PRESETS["default"], PRESETS["best"]):
+            assert usual.for_table(10**6, "numbers", 8) == usual
+            assert usual.for_table(500, "classes", 9) == replace(usual, hidden=(128,) * 3)
         model = fc.TabularClassifier(preset="fast", epochs=3, random_state=0).fit(TABLE, LABELS)
         assert [(each.view, each.epochs) for each in model.report_.networks] == [("smooth", 3), ("bends", 3)]
 

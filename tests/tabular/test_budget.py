@@ -34,6 +34,9 @@ def test_the_ladder_goes_down_by_members_then_width_then_networks():
     assert said(ladder(Recipe(2, (8,), 20, ("smooth",)))) == [(2, (8,), 1, LEAST)]
 
 
+LARGE = Recipe(8, (128, 128, 128), 64)
+
+
 def chosen(seconds, took):
     tried = []
 
@@ -41,8 +44,7 @@ def chosen(seconds, took):
         tried.append(recipe)
         return took(recipe)
 
-    recipe = Recipe(8, (128, 128, 128), 64)
-    found = within(seconds, ladder(recipe), lambda each: each.members * sum(each.hidden) * len(each.views), trial)
+    found = within(seconds, ladder(LARGE), lambda each: each.members * sum(each.hidden) * len(each.views), trial)
     return found, tried
 
 
@@ -50,12 +52,12 @@ def test_the_first_that_fits_is_taken():
     def by_members(recipe):
         return recipe.members * sum(recipe.hidden) * len(recipe.views)
 
-    everything = 64 * by_members(Recipe())
+    everything = 64 * by_members(LARGE)
     found, tried = chosen(everything / SHARE * 1.01, by_members)
-    assert found == Recipe()
+    assert found == LARGE
     assert len(tried) == 1
     found, tried = chosen(everything / SHARE * 0.6, by_members)
-    assert found == Recipe(epochs=38)
+    assert found == replace(LARGE, epochs=38)
     found, tried = chosen(everything / SHARE * 0.4, by_members)
     assert (found.members, found.epochs) == (4, 51)
     assert len(tried) == 2

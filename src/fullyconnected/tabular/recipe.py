@@ -29,6 +29,8 @@ from fullyconnected.tabular.tasks import CLASSES, LOSSES, NUMBERS
 __all__ = ["PRESETS", "SMOOTH", "VIEWS", "Recipe"]
 
 SMOOTH, BENDS = VIEWS = ("smooth", "bends")
+MANY = 8  # outputs, beyond which layers have at least
+WIDE = 128  # units
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Recipe:
     """
 
     members: int = 8
-    hidden: tuple[int, ...] = (128, 128, 128)
+    hidden: tuple[int, ...] = (64, 64, 64)
     epochs: int = 64
     views: tuple[str, ...] = VIEWS
     bins: int = 32
@@ -69,13 +71,17 @@ class Recipe:
     batch_size: int | None = None
 
     def for_table(self, rows: int, task: str, n_out: int) -> Recipe:
-        """Return the recipe for a table of so many rows and outputs, which differs from this one if it is brief.
+        """Return the recipe for a table of so many rows and outputs.
 
-        Classes have both networks, and two thirds of the epochs; three classes or more, which take longer to learn,
-        have 2.4 times as many. All others have fewer epochs the more rows there are above 1,500, down to a third.
+        With more than eight outputs, layers have 128 units or more, to tell them apart.
+
+        A brief recipe differs otherwise. Classes have both networks, and two thirds of the epochs; three classes or
+        more, which take longer to learn, have 2.4 times as many. All others have fewer epochs the more rows there are
+        above 1,500, down to a third.
         """
         if not self.brief:
-            return self
+            wide = n_out > MANY
+            return replace(self, hidden=tuple(max(size, WIDE) for size in self.hidden)) if wide else self
         if task == CLASSES and n_out > 2:
             return replace(self, views=VIEWS, epochs=round(2.4 * self.epochs))
         views, epochs = (self.views, self.epochs) if task == NUMBERS else (VIEWS, self.epochs * 2 / 3)
@@ -130,7 +136,7 @@ class Recipe:
 PRESETS = {
     "fast": Recipe(members=4, hidden=(64, 64), epochs=20, views=(BENDS,), logarithm=False, brief=True),
     "default": Recipe(),
-    "best": Recipe(members=16, epochs=128),
+    "best": Recipe(members=16, hidden=(WIDE,) * 3, epochs=128),
 }
 
 
