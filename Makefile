@@ -22,6 +22,9 @@ export FULLYCONNECTED_REQUIRE_NATIVE ?= $(if $(COMPILER),1,0)
 CHROMIUM := $(shell command -v chromium-headless-shell || command -v chromium || command -v google-chrome)
 BROWSER := $(if $(CHROMIUM),$(VENV)/.browser)
 
+# The tests start hundreds of processes, which load the modules faster once Python may keep them compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo quick test browser check format sanitize emulate clean
 
 $(TOOLS): pyproject.toml
@@ -53,10 +56,10 @@ quick: $(READY)   ## before every commit, in less than a minute: `check` without
 	$(BIN)/ruff check --quiet .
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/mypy
-	$(PYTEST) -q -m "not slow"
+	$(PYTEST) -q -m "not slow and not long"
 
-test: $(READY) $(BROWSER)   ## the whole test suite
-	$(PYTEST)
+test: $(READY)   ## the tests, in less than five minutes: without the long ones, such as those in a browser
+	$(PYTEST) -m "not long"
 
 browser: $(READY) $(VENV)/.browser   ## only the tests in a real browser; without a Chromium they fail
 	FULLYCONNECTED_REQUIRE_BROWSER=1 $(PYTEST) tests/browser

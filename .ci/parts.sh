@@ -2,6 +2,7 @@
 # .ci/nightly source this file in the repository's root; each has a list of the parts that it runs.
 set -euo pipefail
 export VENV=${VENV:-.ci-venv}
+unset PYTHONDONTWRITEBYTECODE   # as in the Makefile
 
 # Run the tests whose numbers and texts could be different elsewhere: all except those that tests/conftest.py marks
 # `anywhere`, in as many processes as there are processors.
@@ -156,6 +157,10 @@ shuffled() { # tests in another order, and with another seed of Python's hashes
     for seed in 1 2; do
         elsewhere PYTHONHASHSEED=$seed FULLYCONNECTED_SHUFFLE=$seed
     done
+}
+
+exhaustive() { # all combinations, and all random examples, of which the tests otherwise try a part
+    elsewhere FULLYCONNECTED_EXHAUSTIVE=1
 }
 
 # --- running parts ----------------------------------------------------------------------------------------------------

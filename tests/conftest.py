@@ -1,6 +1,8 @@
 """What all tests share."""
 
 import cProfile
+import dataclasses
+import itertools
 import os
 import random
 import signal
@@ -23,9 +25,9 @@ else:
 collect_ignore_glob = ["golden/make_*.py", "outside.py", "typing_of_callers.py"]
 
 # Here it is decided what each way of running the tests takes; what stands here is how their names begin.
-SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts processes
+SLOW = (  # `make quick` leaves them out, and those that are long: each takes a second or more, or starts processes
     "assessment/test_assess.py",
-    "browser/",
+    "checking/test_gradcheck.py",
     "checking/test_gradcheck_bounds.py",
     "checking/test_proof.py",
     "cli/test_train.py::TestHardTables",
@@ -33,58 +35,81 @@ SLOW = (  # `make quick` leaves them out: each takes a second or more, or starts
     "cli/test_train.py::TestWhatIsSaid",
     "cli/test_train.py::test_a_training",
     "core/test_deprecation.py::test_the_library_uses_no_old_name",
+    "diagnosis/test_findings.py",
     "diagnosis/test_healthy.py",
     "diagnosis/test_report.py::TestBounds::test_sparse_rows",
-    "estimators/test_contract.py",
-    "estimators/test_drop_in.py::test_scikit_learns_own_tests",
+    "engine/test_updates.py",
+    "estimators/test_drop_in.py",
     "estimators/test_ecosystem.py::test_displays",
     "estimators/test_ecosystem.py::test_pipelines",
     "estimators/test_files.py::test_a_predictor_needs_numpy",
-    "estimators/test_own_settings.py::test_a_killed_fit",
-    "estimators/test_own_settings.py::test_partial_fit_goes_on_in_a_new_process",
-    "estimators/test_tabular_checkpoint.py::test_a_process_that_is_killed",
+    "estimators/test_own_settings.py",
+    "estimators/test_scale.py",
+    "estimators/test_tabular",
     "explanation/test_bad_input.py",
     "explanation/test_graph.py::TestNoWordsCoverOthers",
     "explanation/test_notations.py",
-    "explanation/test_paths.py::TestTheSharesAddUp",
-    "explanation/test_paths.py::TestWhatIsShown::test_deep",
+    "explanation/test_paths.py",
+    "explanation/test_picture.py",
     "explanation/test_record.py",
     "explanation/test_script.py",
-    "files/test_atomic.py::test_a_save_killed",
+    "files/test_atomic.py",
     "files/test_checkpoint.py",
-    "files/test_fuzz.py",
-    "layers/test_columns.py::TestColumns::test_a_wrong_gradient",
-    "layers/test_columns.py::TestColumns::test_numbers_that_float32",
-    "layers/test_columns.py::TestTables::test_a_table_of_polars",
-    "layers/test_members.py::TestExplained",
-    "native/test_build.py",
-    "native/test_engine.py::TestTheRun::test_ctrl_c",
+    "files/test_copies.py",
+    "layers/test_columns.py",
+    "layers/test_encoding.py",
+    "layers/test_members.py",
+    "layers/test_periodic.py",
+    "layers/test_piecewise.py",
+    "layers/test_scaling.py",
+    "native/test_engine.py",
     "native/test_equality.py",
     "native/test_threads.py",
     "native/test_vector_math.py",
-    "program/test_description.py::TestCopies::test_every_form",
     "program/test_sparse.py::test_memory",
-    "test_annotations.py::test_callers",
+    "program/test_summary.py",
+    "tables/test_files.py",
+    "tabular/test_ensemble.py",
     "test_annotations.py::test_nothing_loads",
-    "test_benchmarks.py",
-    "test_cli.py::TestAsAProgram",
-    "test_cli.py::TestCheck",
-    "test_cli.py::TestWhereOutputGoes",
     "test_cli.py::test_every_row",
-    "test_docs.py::test_every_block",
-    "test_examples.py",
-    "test_hostile.py::test_tables_at_random",
+    "test_hostile.py",
+    "test_house.py::test_a_module_loads_others",
+    "test_house.py::test_every_file_of_text",
     "test_memory.py::test_prediction_of_many",
+    "test_muon.py",
     "test_namespace.py",
     "test_outside.py::TestTheCommandLine::test_a_process",
     "test_outside.py::TestWhatIsShown::test_the_proof",
     "test_plot.py",
     "test_reference.py",
-    "test_surroundings.py",
+    "training/test_averages.py",
     "training/test_factors.py::TestAStep::test_is_the_same_on_both_engines",
     "training/test_identity.py",
     "training/test_progress.py",
     "training/test_resume.py",
+    "training/test_run.py",
+)
+LONG = (  # `make test` leaves them out, too, so that it takes less than five minutes; `make check` and CI run them
+    "browser/",
+    "checking/test_gradcheck_bounds.py::test_planted",
+    "estimators/test_contract.py",
+    "estimators/test_drop_in.py::test_scikit_learns_own_tests",
+    "explanation/test_bad_input.py::TestNames",
+    "explanation/test_script.py::test_planted",
+    "files/test_checkpoint.py::test_runs_killed",
+    "files/test_fuzz.py",
+    "native/test_build.py",
+    "native/test_engine.py::TestTheRun::test_ctrl_c",
+    "native/test_threads.py::test_a_pool",
+    "program/test_description.py::TestCopies::test_every_form",
+    "test_annotations.py::test_callers",
+    "test_benchmarks.py",
+    "test_cli.py::TestAsAProgram",
+    "test_cli.py::TestCheck",
+    "test_cli.py::TestWhereOutputGoes",
+    "test_docs.py::test_every_block",
+    "test_examples.py",
+    "test_surroundings.py",
 )
 ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look at depends on where they run
     "browser/",
@@ -108,11 +133,24 @@ ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look a
     "test_outside.py::TestWhatIsShown::test_the_proof",
     "test_surroundings.py",  # they make surroundings of their own
 )
+MARKS = {"slow": SLOW, "long": LONG, "anywhere": ANYWHERE}
+EXHAUSTIVE = os.environ.get("FULLYCONNECTED_EXHAUSTIVE", "0") != "0"  # as .ci/nightly: all that could be combined
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out by `make quick`")
+    config.addinivalue_line("markers", "long: left out by `make quick` and `make test`")
     config.addinivalue_line("markers", "anywhere: the same wherever it runs, so that it is not repeated elsewhere")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave a file unread that has only tests which are left out."""
+    here, chosen = Path(__file__).parent, config.option.markexpr
+    if here in collection_path.parents:
+        name = collection_path.relative_to(here).as_posix() + "/" * collection_path.is_dir()
+        if any(f"not {mark}" in chosen and name.startswith(beginnings) for mark, beginnings in MARKS.items()):
+            return True
+    return None
 
 
 def pytest_collection_modifyitems(items):
@@ -120,7 +158,7 @@ def pytest_collection_modifyitems(items):
     here = str(Path(__file__).parent)
     for item in items:
         name = item.nodeid.removeprefix("tests/") if str(item.path).startswith(here) else ""
-        for mark, beginnings in (("slow", SLOW), ("anywhere", ANYWHERE)):
+        for mark, beginnings in MARKS.items():
             if name.startswith(beginnings):
                 item.add_marker(mark)
     if seed := os.environ.get("FULLYCONNECTED_SHUFFLE"):
@@ -143,6 +181,34 @@ def blobs():
     t = np.arange(90) % 3
     centres = np.array([[2.0, 0.0], [-1.0, 1.7], [-1.0, -1.7]])
     return centres[t] + 0.3 * rng.normal(size=(90, 2)), t
+
+
+@pytest.fixture(scope="session")
+def pairwise():
+    """Return a function that picks some of all cases, tuples or records: every two values that meet in a case meet in
+    one that is picked. Mistakes that take three values to be seen are left to FULLYCONNECTED_EXHAUSTIVE=1."""
+
+    def pick(cases):
+        cases = list(cases)
+        if EXHAUSTIVE:
+            return cases
+        random.Random(0).shuffle(cases)
+        met, picked = set(), []
+        for case in cases:
+            values = dataclasses.astuple(case) if dataclasses.is_dataclass(case) else case
+            pairs = set(itertools.combinations(enumerate(values), 2))
+            if not pairs <= met:
+                met |= pairs
+                picked.append(case)
+        return picked
+
+    return pick
+
+
+@pytest.fixture(scope="session")
+def examples():
+    """Return how many of so many random examples are tried: a part, or all with FULLYCONNECTED_EXHAUSTIVE=1."""
+    return lambda n: n if EXHAUSTIVE else -(-n // 4)
 
 
 @pytest.fixture

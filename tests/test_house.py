@@ -458,9 +458,9 @@ def test_the_tests_that_conftest_names_are_there() -> None:
     assert spec.loader is not None
     conftest = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(conftest)
-    for beginning in (*conftest.SLOW, *conftest.ANYWHERE):
+    for beginning in (*conftest.SLOW, *conftest.LONG, *conftest.ANYWHERE):
         file, *names = beginning.split("::")
-        assert (here / file).exists(), beginning
+        assert (here / file).exists() if names else any(here.glob(f"{file.rstrip('/')}*")), beginning
         source = (here / file).read_text(encoding="utf-8") if names else ""
         for name in names:
             assert re.search(rf"^ *(def|class) {name}", source, re.MULTILINE), beginning

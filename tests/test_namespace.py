@@ -277,15 +277,16 @@ def step(net, x, t, loss, optimizer, xp, *, weights, l2, train):
     return [np.array(a.get() if isinstance(a, Device) else a).ravel() for a in written]
 
 
+EVERY = ("float32", "float64"), sorted(LAYERS.classes), ACTIVATIONS.classes, LOSSES.classes
 RULES = [cls() for cls in OPTIMIZERS.classes.values() if issubclass(cls, fc.Optimizer) and not cls().sees_tensors]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("layer", sorted(LAYERS.classes))
-def test_a_step_runs_on_a_namespace_that_has_the_short_list_alone(layer, dtype):
+def test_a_step_runs_on_a_namespace_that_has_the_short_list_alone(layer, pairwise):
     """With every activation, loss and rule, weights, l2, in training and not: the same bits as on NumPy."""
     rng, rules = np.random.default_rng(0), itertools.cycle(RULES)
-    for i, (activation, name) in enumerate(itertools.product(ACTIVATIONS.classes, LOSSES.classes)):
+    chosen = [case for case in pairwise(itertools.product(*EVERY)) if case[1] == layer]
+    for i, (dtype, _, activation, name) in enumerate(chosen):
         loss = LOSSES.classes[name].example(2) if i % 2 else LOSSES.build(name)
         examples = list(LAYERS.classes[layer].examples(3))
         block = examples[i % len(examples)]

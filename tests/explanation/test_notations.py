@@ -214,10 +214,10 @@ def columns(explanation):
         assert "\t" not in line
 
 
-def test_any_network(cases):
+def test_any_network(cases, examples):
     counts = {"=": 0, "~": 0}
 
-    @hypothesis.settings(max_examples=60)
+    @hypothesis.settings(max_examples=examples(60))
     @hypothesis.given(cases())
     def check(case):
         explanation = case.explain()
@@ -227,7 +227,7 @@ def test_any_network(cases):
             counts[sign] += count
 
     check()
-    assert min(counts.values()) > 500
+    assert min(counts.values()) > examples(500)
 
 
 def test_in_focus(cases):
@@ -255,13 +255,13 @@ def test_in_focus(cases):
     check()
 
 
-def test_numpy_source_gives_the_recorded_numbers(cases):
+def test_numpy_source_gives_the_recorded_numbers(cases, examples):
     def normal(z):
         return (0.5 * np.vectorize(erfc, otypes=[float])(-np.asarray(z, float) / np.sqrt(2))).astype(z.dtype)
 
     helpers = {"np": np, "Phi": normal, "phi": lambda z: np.exp(-z * z / 2) / np.sqrt(2 * np.pi)}
 
-    @hypothesis.settings(max_examples=60)
+    @hypothesis.settings(max_examples=examples(60))
     @hypothesis.given(cases())
     def check(case):
         for step in case.trace().steps:

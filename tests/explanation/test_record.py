@@ -1,6 +1,7 @@
 """The record of a training step: bit for bit the ordinary step, every formula true of it, and nothing is changed."""
 
 import itertools
+import random
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, dataclass
@@ -74,28 +75,34 @@ def holds(record, tolerance):
         assert not step.error > (1e-9 if step.phase == "check" else tolerance), (str(step.equation), step.error)
 
 
-@pytest.mark.parametrize("loss", sorted(LOSSES.classes))
+@pytest.fixture(scope="module")
+def steps(pairwise):
+    """Return layers with activations and losses, each with settings and a rule of its own."""
+    draw = random.Random(0).choice
+    settings = ("float32", "float64"), (0, 0.1), (False, True), (False, True)
+    every = itertools.product(sorted(LAYERS.classes), ACTIVATIONS.classes, LOSSES.classes)
+    return pairwise((*each, draw(RULES), *map(draw, settings)) for each in every)
+
+
 @pytest.mark.parametrize("layer", sorted(LAYERS.classes))
-def test_bit_for_bit_the_ordinary_step_with_everything_that_is_registered(layer, loss):
-    rules = itertools.cycle(RULES)
-    for i, activation in enumerate(ACTIVATIONS.classes):
-        train, weighted, l2 = bool(i & 1), bool(i & 2), 0.1 * bool(i & 4)
-        net = network(layer, activation, ("float32", "float64")[i % 3 == 0])
+def test_bit_for_bit_the_ordinary_step_with_everything_that_is_registered(layer, steps):
+    for i, (_, activation, loss, rule, dtype, l2, weighted, train) in enumerate(s for s in steps if s[0] == layer):
+        net = network(layer, activation, dtype)
         x, t = net.layers[0].example_rows(np.random.default_rng(i), ROWS), problem(loss, seed=i)[1]
         weights = np.arange(1, ROWS + 1) / 3 if weighted else None
         if net.program.members is not None and not LOSSES.build(loss).link.pools:
             with pytest.raises(errors.ConfigError, match="a mean of scores"):
                 trace(net, x, t, loss)
             continue
-        record = trace(net, x, t, loss, next(rules), l2=l2, sample_weight=weights, train=train, seed=i)
+        record = trace(net, x, t, loss, rule, l2=l2, sample_weight=weights, train=train, seed=i)
         same(net, record, net.gradients(x, t, loss, l2, weights, train, i))
         holds(record, CLOSE[net.dtype.name])
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("rule", RULES)
-def test_bit_for_bit_the_first_step_of_every_rule(rule, dtype):
-    for layer in LAYERS.classes:
+def test_bit_for_bit_the_first_step_of_every_rule(rule, pairwise):
+    every = pairwise(itertools.product(RULES, sorted(LAYERS.classes), ("float32", "float64")))
+    for _, layer, dtype in [case for case in every if case[0] == rule]:
         net = network(layer, "gelu", dtype)
         x, t = net.layers[0].example_rows(np.random.default_rng(0), ROWS), problem("half_squared_error")[1]
         weights = np.arange(1, ROWS + 1) / 3
@@ -109,8 +116,8 @@ def test_bit_for_bit_the_first_step_of_every_rule(rule, dtype):
             assert record.values[record.name(f"{tensor.name}_new")].tobytes() == tensor.of(net.state).tobytes()
 
 
-def test_bit_for_bit_with_any_network(cases):
-    @hypothesis.settings(max_examples=150)
+def test_bit_for_bit_with_any_network(cases, examples):
+    @hypothesis.settings(max_examples=examples(150))
     @hypothesis.given(cases())
     def check(case):
         net = case.net()

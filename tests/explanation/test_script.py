@@ -46,10 +46,10 @@ def numbers(record):
     return found
 
 
-def test_any_network(cases, tmp_path):
+def test_any_network(cases, tmp_path, examples):
     found = []
 
-    @hypothesis.settings(max_examples=150, phases=[hypothesis.Phase.generate])
+    @hypothesis.settings(max_examples=examples(150), phases=[hypothesis.Phase.generate])
     @hypothesis.given(cases())
     def collect(case):
         explanation = case.explain()

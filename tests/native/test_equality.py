@@ -47,7 +47,7 @@ LAYERS = {
     "nested": lambda n, f: [fc.Residual([fc.Residual([fc.Dense(n, n, f)]), fc.LayerNorm(epsilon=0.01)])],
 }
 
-
+OUTPUTS = [(name, n) for name, loss in LOSSES.classes.items() for n in (1, 3) if n >= loss.min_outputs]
 MEMBERS = ("tabm", "mini", "packed")
 
 
@@ -143,14 +143,11 @@ def assert_same_gradients(net, x, t, loss, **how):
     assert far(predicted, net.predict(x, engine="native", **every), 0.0) <= tolerance
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("kind", LAYERS)
-@pytest.mark.parametrize("activation", ACTIVATIONS.classes)
-def test_every_layer_with_every_activation_and_loss(kind, activation, dtype):
-    for i, (name, n_out) in enumerate(itertools.product(LOSSES.classes, (1, 3))):
+def test_every_layer_with_every_activation_and_loss(kind, pairwise):
+    every = pairwise(itertools.product(LAYERS, ACTIVATIONS.classes, OUTPUTS, (np.float64, np.float32)))
+    for i, (_, activation, (name, n_out), dtype) in enumerate(case for case in every if case[0] == kind):
         loss = LOSSES.build(name)
-        if n_out < loss.min_outputs:
-            continue
         init = 0.1 if activation == "exp" else None  # exp of exp overflows soon
         layers = [
             fc.Dense(5, 11, activation, init=init),
@@ -164,15 +161,12 @@ def test_every_layer_with_every_activation_and_loss(kind, activation, dtype):
             assert_same_gradients(net, x, t, loss, l2=0.1 * (i % 2), sample_weight=weights, train=train, seed=i)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("kind", MEMBERS)
-@pytest.mark.parametrize("activation", ACTIVATIONS.classes)
-def test_every_ensemble_with_every_activation_and_loss(kind, activation, dtype):
-    pooled = [name for name in LOSSES.classes if LOSSES.build(name).link.pools]
-    for i, (name, n_out) in enumerate(itertools.product(pooled, (1, 3))):
+def test_every_ensemble_with_every_activation_and_loss(kind, pairwise):
+    pooled = [output for output in OUTPUTS if LOSSES.build(output[0]).link.pools]
+    every = pairwise(itertools.product(MEMBERS, ACTIVATIONS.classes, pooled, (np.float64, np.float32)))
+    for i, (_, activation, (name, n_out), dtype) in enumerate(case for case in every if case[0] == kind):
         loss = LOSSES.build(name)
-        if n_out < loss.min_outputs:
-            continue
         k = (1, 2, 5)[i % 3]
         net = network(ensemble(kind, k, activation, n_out), dtype, i, scale=0.02 if activation == "exp" else 0.1)
         x, t = data(loss, 19, 5, n_out, i)
@@ -238,9 +232,10 @@ def nearest(monkeypatch):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
-@pytest.mark.parametrize("kind", LAYERS)
-def test_twenty_steps_end_at_the_same_place(kind, optimizer, nearest):
-    for i, activation in enumerate(("tanh", "sigmoid", "gelu", "relu", "silu", "softplus")):
+def test_twenty_steps_end_at_the_same_place(optimizer, nearest, pairwise):
+    activations = ("tanh", "sigmoid", "gelu", "relu", "silu", "softplus")
+    every = pairwise(itertools.product(OPTIMIZERS, LAYERS, enumerate(activations)))
+    for _, kind, (i, activation) in [case for case in every if case[0] == optimizer]:
         how = {
             "batch_size": 8,  # the last batch has five rows
             "epochs": 4,

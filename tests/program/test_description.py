@@ -1,5 +1,6 @@
 """A network as a list of operations: what each reads, where it lies, and that every reader knows what to do with it."""
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -419,10 +420,8 @@ class TestCopies:
             found.to(form)
         exec(compile(found.to_python(), "script", "exec"), {"__name__": "script"})
         first = [f"{tensor.name}[{'0,' * (len(tensor.shape) - 1)}0]" for tensor in net.program.tensors]
-        for focus in [*first, "x[0,1]"]:
-            example = fc.explain(net, X[:4], X[:4, :2], "huber", train=train, focus=focus)
-            for form in FORMS:
-                example.to(form)
+        for focus, form in zip([*first, "x[0,1]"], itertools.cycle(FORMS), strict=False):
+            fc.explain(net, X[:4], X[:4, :2], "huber", train=train, focus=focus).to(form)
 
     def test_refused(self):
         with pytest.raises(errors.ConfigError, match=r"members_1 gives 3 copies of each row; the output must have one"):
