@@ -149,7 +149,7 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
             op.edges = copied(arena, std::vector<T>(spec.edges.begin(), spec.edges.end()));
             op.used = copied(arena, spec.used);
             op.bins = (ptrdiff_t)spec.edges.size() / op.n_in - 1;
-            op.kept = rows_of<T>(arena, op.n_in * 3, rows);
+            op.kept = rows_of<T>(arena, op.n_in * lines_of_bins, rows);
             if (op.kind == Kind::piecewise_linear_embedding)
                 op.inner = rows_of<T>(arena, op.n_in * op.bins, op.n_out / op.n_in);
         }
@@ -210,9 +210,9 @@ void look_up(Arena& arena, std::vector<Operation<T>>& operations, const std::vec
             } else if (from.unwritten) {
                 const ptrdiff_t size = from.n_out / from.n_in;
                 for (ptrdiff_t j = 0; j < from.n_in; j++) {
-                    const T* of_column = from.kept.data + 3 * j * from.kept.row;
-                    lookups.push_back(
-                        {at + j * size, size, nullptr, of_column + from.kept.row, of_column + 2 * from.kept.row});
+                    const T* lines = from.kept.data + lines_of_bins * j * from.kept.row;
+                    lookups.push_back({at + j * size, size, nullptr, lines + line_of_bin * from.kept.row,
+                                       lines + line_of_share * from.kept.row});
                 }
             } else if (!plain.empty() && plain.back().to == at) {
                 plain.back().to += from.n_out;

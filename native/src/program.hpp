@@ -95,6 +95,10 @@ struct Range {
     ptrdiff_t from, to;
 };
 
+// What a column that is cut into bins keeps: for each row its value, the bin that it lies in, and its share of that,
+// each in a line of `kept`.
+constexpr ptrdiff_t lines_of_bins = 3, line_of_bin = 1, line_of_share = 2;
+
 // A column that stands in x as many ones, which a code or a value decides: see kernels/lookups.hpp.
 template <class T>
 struct Lookup {

@@ -17,7 +17,8 @@ struct Bins {
 
     Bins(const Operation<T>& op, ptrdiff_t j)
         : n(op.used[j]), all(op.bins), size(op.n_out / op.n_in), at(j * size), edges(op.edges + j * (op.bins + 1)) {
-        x = op.kept.data + 3 * j * op.kept.row, bin = x + op.kept.row, share = bin + op.kept.row;
+        x = op.kept.data + lines_of_bins * j * op.kept.row;
+        bin = x + line_of_bin * op.kept.row, share = x + line_of_share * op.kept.row;
     }
 
     // Half the width of a bin, not 0 where its edges are one number in this type.
