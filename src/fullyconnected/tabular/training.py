@@ -152,10 +152,13 @@ def train(
     if folder is not None:
         folder.begin(recipe)
     split = hold_out.split(t, recipe.members, seed, groups)
-    parts, unit, interrupted = _networks(table, recipe, split, how, folder, score, progress)
+    known = split.learned.any(axis=1)
+    if task == NUMBERS:
+        table = table._replace(unit=Unit.of(t[known], w[known]))
+    parts, interrupted = _networks(table, recipe, split, how, folder, score, progress)
     if not parts:
         raise KeyboardInterrupt
-    ensemble, shares = _ensemble(parts, table, split, unit)
+    ensemble, shares = _ensemble(parts, table, split)
     said = [each.said for each, share in zip(parts, shares, strict=True) if share > 0]
     out, predicted = split.judged, np.full((len(x), n_out), nan)
     predicted[out] = ensemble.finished(np.einsum("j,jro->ro", ensemble.shares, np.stack(said)))
@@ -177,6 +180,12 @@ class _Table(NamedTuple):
     features: Sequence[Feature]
     task: str
     n_out: int
+    unit: Unit | None = None  # of numbers, from the rows that a member learns from
+
+    @property
+    def standard(self) -> Array:
+        """The targets in the common unit."""
+        return self.t if self.unit is None else self.unit.standard(self.t)
 
 
 class _Part(NamedTuple):
@@ -197,22 +206,18 @@ def _networks(
     folder: RunFolder | None,
     score: Score | None,
     progress: ProgressLike,
-) -> tuple[list[_Part], Unit | None, bool]:
+) -> tuple[list[_Part], bool]:
     """Train the networks of a recipe one after the other.
 
     Returns
     -------
     parts : list
         Those that have had an epoch.
-    unit : Unit or None
-        Of numbers.
     interrupted : bool
         Whether Ctrl-C ended the last one.
     """
-    x, t, w, features, task, n_out = table
-    known, out = split.learned.any(axis=1), split.judged
-    unit = Unit.of(t[known], w[known]) if task == NUMBERS else None
-    targets = t if unit is None else unit.standard(t)
+    x, t, w, features, task, n_out, unit = table
+    known, out, targets = split.learned.any(axis=1), split.judged, table.standard
     logarithm = Logarithm.of(t[known], w[known]) if task == NUMBERS and recipe.logarithm else None
     judged = w[:, None] * split.held
     how = {
@@ -241,21 +246,18 @@ def _networks(
                     said = scale.said(said, unit)
                 done.append(_Part(view, net, history, said, scale))
             if history.interrupted:
-                return done, unit, True
-    return done, unit, False
+                return done, True
+    return done, False
 
 
-def _ensemble(
-    parts: Sequence[_Part], table: _Table, split: Split, unit: Unit | None
-) -> tuple[Ensemble, tuple[float, ...]]:
+def _ensemble(parts: Sequence[_Part], table: _Table, split: Split) -> tuple[Ensemble, tuple[float, ...]]:
     """Return the ensemble of the networks that count, and how much each of all of them does."""
-    x, t, w, features, task, _ = table
-    known, out = split.learned.any(axis=1), split.judged
-    targets = t if unit is None else unit.standard(t)
-    shares, temperature = _mixed(np.stack([each.said for each in parts]), targets[out], w[out], task, split.is_one_part)
+    x, w, task, known, out = table.x, table.w, table.task, split.learned.any(axis=1), split.judged
+    said, targets = np.stack([each.said for each in parts]), table.standard
+    shares, temperature = _mixed(said, targets[out], w[out], task, split.is_one_part)
     used = [each for each, share in zip(parts, shares, strict=True) if share > 0]
     fill = tuple(
-        nan if each.levels or each.missing else float(np.median(x[known, i])) for i, each in enumerate(features)
+        nan if each.levels or each.missing else float(np.median(x[known, i])) for i, each in enumerate(table.features)
     )
     ensemble = Ensemble(
         task,
@@ -263,7 +265,7 @@ def _ensemble(
         tuple(share for share in shares if share > 0),
         temperature,
         fill,
-        unit,
+        table.unit,
         tuple(each.scale for each in used) if any(each.scale is not None for each in used) else (),
         bases=tuple(base_of(each.net, x[known], w[known]) for each in used),
     )
@@ -283,7 +285,7 @@ def _in_time(
     settings: dict[str, Any],
 ) -> Recipe:
     """Return the recipe that so many seconds allow, about, by trials of a few batches."""
-    x, t, w, features, task, n_out = table
+    x, t, w, features, task, n_out, _ = table
     goal = t if task != NUMBERS else Unit.of(t, w).standard(t)
     has_tail = task == NUMBERS and Logarithm.of(t, w) is not None
 
