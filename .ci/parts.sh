@@ -58,7 +58,7 @@ prescott() { # as on a processor of 2004, without AVX (OpenBLAS, NumPy, native e
     wide=$("$VENV/bin/python" -c 'from numpy._core._multiarray_umath import __cpu_dispatch__ as d, __cpu_features__ as f
 print(*(name for name in d if f.get(name)))')
     processor_has pni && variables+=("${OLD[@]}" NPY_DISABLE_CPU_FEATURES="$wide")
-    elsewhere "${variables[@]}"
+    elsewhere "${variables[@]}" -m "not anywhere and not long"   # `oldest` repeats the long ones
 }
 
 # Create a separate environment with the project, its tools and extras, and further requirements.
