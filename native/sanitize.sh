@@ -35,8 +35,9 @@ libraries() { # NAME...: the names of the libraries in GCC and Clang
     done
 }
 
-tests() { # NAME: without the tests of an installation, and of time limits, which a sanitizer is too slow for
-    timeout 900 ${as_expected:-} "$venv/$1/bin/python" -m pytest -q -n auto -p no:cacheprovider -k "not installation and not within_an_epoch" tests/native
+tests() { # NAME WHICH: without the tests of an installation, and of time limits, which a sanitizer is too slow for
+    timeout 900 ${as_expected:-} "$venv/$1/bin/python" -m pytest -q -n auto -p no:cacheprovider \
+        -k "($2) and not installation and not within_an_epoch" tests/native
 }
 
 export OPENBLAS_NUM_THREADS=1
@@ -46,12 +47,14 @@ preload=$(libraries libasan.so libubsan.so "libclang_rt.asan-$(uname -m).so" lib
 # Python keeps much of its memory until it ends, which is not a leak of ours.
 export ASAN_OPTIONS=detect_leaks=0
 export UBSAN_OPTIONS=print_stacktrace=1
+which=test  # all; but what is not the kernels' work is the same with each set of them
 for kernels in $(LD_PRELOAD=$preload "$venv/asan/bin/python" -c 'from fullyconnected import _native; print(*_native.usable_kernels())'); do
     echo "address and undefined-behaviour sanitizers, kernels $kernels"
     # With frames kept for this option, GCC 12 puts variables of 64 bytes where AVX-512 cannot read them, and code stops.
     if [ "$kernels" = avx512 ]; then returned=0; else returned=1; fi
     export ASAN_OPTIONS=detect_leaks=0:strict_string_checks=1:detect_stack_use_after_return=$returned
-    FULLYCONNECTED_CPU=$kernels LD_PRELOAD=$preload tests asan
+    FULLYCONNECTED_CPU=$kernels LD_PRELOAD=$preload tests asan "$which"
+    which="test_equality or test_vector_math"
 done
 
 build tsan thread
@@ -61,4 +64,4 @@ preload=$(libraries libtsan.so "libclang_rt.tsan-$(uname -m).so" libclang_rt.tsa
 export TSAN_OPTIONS=die_after_fork=0:ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1
 if setarch -R true 2>/dev/null; then as_expected="setarch -R"; fi
 echo "thread sanitizer"
-LD_PRELOAD=$preload tests tsan
+LD_PRELOAD=$preload tests tsan "thread or test_engine"
