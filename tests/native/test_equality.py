@@ -154,7 +154,7 @@ def test_every_layer_with_every_activation_and_loss(kind, pairwise):
             *LAYERS[kind](11, activation),
             fc.Dense(11, n_out, bias=i % 2 == 0),
         ]
-        net = network(layers, dtype, i)
+        net = network(layers, dtype, i, scale=0.02 if activation == "exp" else 0.1)
         x, t = data(loss, 19, 5, n_out, i)
         weights = np.random.default_rng(i).random(19) if i % 3 else None
         for train in (False, True):
