@@ -10,7 +10,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected import errors
-from fullyconnected.checking.proof import Proof, cases
+from fullyconnected.checking.proof import cases, prove
 from fullyconnected.cli import main
 
 OUTSIDE = Path(__file__).with_name("outside.py")
@@ -114,9 +114,7 @@ class TestWhatIsShown:
         found = [case for case in cases() if "scaled" in case.layer or case.activation == "bent"]
         assert {case.layer for case in found} > {"dense", "scaled", "batch_norm"}
         assert {case.loss for case in cases(["scaled"])} >= {"fourth", "huber"}
-        proof = Proof()
-        for case in pairwise(cases(["scaled"])):
-            proof.add(case, case.check())
+        proof = prove(pairwise(cases(["scaled"])))
         assert proof.ok
         assert {"scaled", "bent", "fourth"} <= {name for table in proof.worst.values() for name in table}
 

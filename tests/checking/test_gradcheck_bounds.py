@@ -121,7 +121,7 @@ def test_planted_mistakes_are_found_in_fresh_and_in_trained_networks(mistake, dt
         bad = fc.Network([mistaken(MISTAKES[mistake])(2, 6, "tanh"), net.layers[1]], dtype=dtype, seed=0)
         assert fc.check_gradients(bad, x, t, loss).wrong, f"fresh, {name}"
         bad.theta = net.theta
-        for i in (0, 6):
+        for i in range(0, 12, 3):
             right = fc.check_gradients(net, x[i : i + 1], t[i : i + 1], loss).tensors["bias" in mistake]
             if right.verdict == "ok" and not right.unresolved and abs(right.gradient) > 0:
                 report = fc.check_gradients(bad, x[i : i + 1], t[i : i + 1], loss)
@@ -129,7 +129,7 @@ def test_planted_mistakes_are_found_in_fresh_and_in_trained_networks(mistake, dt
                 small = mistake == "one entry" and not report.wrong  # that entry may be far below the largest
                 found += report.wrong or small
                 assert report.tensors["bias" in mistake].wrong or small, f"{name}, row {i}\n{report}"
-    assert found == resolvable >= 12  # hinge is zero for all rows that it has learned
+    assert found == resolvable >= 24  # hinge is zero for all rows that it has learned
 
 
 class Rounded(fc.ActivationFunction):

@@ -8,16 +8,15 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.activations import ACTIVATIONS
-from fullyconnected.checking.proof import Proof, cases
+from fullyconnected.checking.proof import cases, prove
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
 
 
 @pytest.mark.parametrize("layer", sorted(LAYERS.classes))
 def test_every_gradient_of_a_layer_with_every_activation_and_loss_is_right(layer: str, pairwise: Any) -> None:
-    proof, chosen = Proof(), pairwise(cases([layer]))
-    for case in chosen:
-        proof.add(case, case.check())
+    chosen = pairwise(cases([layer]))
+    proof = prove(chosen)
     assert proof.ok, str(proof)
     worst = max(error for table in proof.worst.values() for _, error in table.values())
     assert worst < 1e-6
@@ -42,8 +41,6 @@ def test_the_proof_fails_for_a_registered_layer_that_is_wrong(monkeypatch: pytes
             np.copyto(dx, dy)  # forgets the mask and its scale
 
     monkeypatch.setattr(fc.Dropout, "backward", backward)
-    proof = Proof()
-    for case in islice(cases(["dropout"]), 20):
-        proof.add(case, case.check())
+    proof = prove(islice(cases(["dropout"]), 20))
     assert not proof.ok
     assert "WRONG: dropout" in str(proof)

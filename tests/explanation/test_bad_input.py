@@ -465,7 +465,7 @@ class TestSizes:
         for i, j, number in quantity["sample"]:
             assert np.float32(number) == W[i, j]
 
-    def test_more_layers_than_calls_may_be_nested(self, calls, monkeypatch):
+    def test_more_layers_than_calls_may_be_nested(self, calls):
         def explained(layers):
             net = fc.mlp([1] * (layers + 1), activation="tanh", dtype="float64", seed=0)
             net.theta[...] = 0.9

@@ -181,17 +181,17 @@ class Proof:
         return in_ascii("\n".join(lines))
 
 
-def prove(layers: Sequence[str] | None = None, progress: Callable[[int, int], None] | None = None) -> Proof:
+def prove(chosen: Iterable[Case] | None = None, progress: Callable[[int, int], None] | None = None) -> Proof:
     """Check the gradients of every registered layer with every activation and loss.
 
     Parameters
     ----------
-    layers : sequence of str, optional
-        Names of layers; None checks all registered ones.
+    chosen : iterable of Case, optional
+        What is checked; None checks all that :func:`cases` yields.
     progress : callable, optional
         Called with the numbers of checked and of all cases, after each case.
     """
-    proof, chosen = Proof(), list(cases(layers))
+    proof, chosen = Proof(), list(cases() if chosen is None else chosen)
     for done, case in enumerate(chosen, 1):
         proof.add(case, case.check())
         if progress is not None:

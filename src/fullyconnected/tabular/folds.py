@@ -20,6 +20,11 @@ class Split(NamedTuple):
     held: Array
 
     @property
+    def known(self) -> Array:
+        """Whether any member learns from a row: bool (rows,)."""
+        return np.asarray(self.learned.any(axis=1))
+
+    @property
     def judged(self) -> Array:
         """Whether a row is held out from any member: bool (rows,)."""
         return np.asarray(self.held.any(axis=1))

@@ -152,9 +152,8 @@ def train(
     if folder is not None:
         folder.begin(recipe)
     split = hold_out.split(t, recipe.members, seed, groups)
-    known = split.learned.any(axis=1)
     if task == NUMBERS:
-        table = table._replace(unit=Unit.of(t[known], w[known]))
+        table = table._replace(unit=Unit.of(t[split.known], w[split.known]))
     parts, interrupted = _networks(table, recipe, split, how, folder, score, progress)
     if not parts:
         raise KeyboardInterrupt
@@ -217,7 +216,7 @@ def _networks(
         Whether Ctrl-C ended the last one.
     """
     x, t, w, features, task, n_out, unit = table
-    known, out, targets = split.learned.any(axis=1), split.judged, table.standard
+    known, out, targets = split.known, split.judged, table.standard
     logarithm = Logarithm.of(t[known], w[known]) if task == NUMBERS and recipe.logarithm else None
     judged = w[:, None] * split.held
     how = {
@@ -252,7 +251,7 @@ def _networks(
 
 def _ensemble(parts: Sequence[_Part], table: _Table, split: Split) -> tuple[Ensemble, tuple[float, ...]]:
     """Return the ensemble of the networks that count, and how much each of all of them does."""
-    x, w, task, known, out = table.x, table.w, table.task, split.learned.any(axis=1), split.judged
+    x, w, task, known, out = table.x, table.w, table.task, split.known, split.judged
     said, targets = np.stack([each.said for each in parts]), table.standard
     shares, temperature = _mixed(said, targets[out], w[out], task, split.is_one_part)
     used = [each for each, share in zip(parts, shares, strict=True) if share > 0]
