@@ -596,6 +596,14 @@ class TestTraining:
         model = fc.TabularClassifier(preset="fast", random_state=0).fit(TABLE, LABELS)
         assert model.score(TABLE, LABELS) > 0.85
 
+    def test_a_small_table_is_learned_from_in_small_batches(self) -> None:
+        rows = 2, 300, 301, 1500, 4000, 10**6
+        assert [PRESETS["default"].rows_of_batch(n) for n in rows] == [32, 32, 64, 64, 128, 256]
+        assert [PRESETS["fast"].rows_of_batch(n) for n in rows] == [64, 64, 64, 64, 128, 256]
+        few = PRESETS["default"].settings(150, "classes", 3)
+        assert few["batch_size"] == 32
+        assert replace(PRESETS["default"], batch_size=10).settings(150, "classes", 3)["batch_size"] == 10
+
     def test_the_fast_preset_follows_the_table(self) -> None:
         fast = PRESETS["fast"]
         assert fast.for_table(1500, "numbers", 3) == fast

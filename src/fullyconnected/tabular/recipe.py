@@ -57,7 +57,7 @@ class Recipe:
     brief : bool
         Whether the networks and the epochs follow from the table, as :meth:`for_table` says.
     batch_size : int or None
-        Rows in a batch; None for 64 of a table of at most 1,500 rows, 128 of one of at most 4,000, else 256.
+        Rows in a batch; None for as many as :meth:`rows_of_batch` says.
     """
 
     members: int = 8
@@ -129,8 +129,17 @@ class Recipe:
             "optimizer": Adam(0.07 if task == NUMBERS else 0.04, beta2=0.95),
             "schedule": LogCosine(4),
             "factors": Factors(lr={"bias": 0.1}),
-            "batch_size": self.batch_size or (64 if rows <= 1500 else 128 if rows <= 4000 else 256),
+            "batch_size": self.batch_size or self.rows_of_batch(rows),
         }
+
+    def rows_of_batch(self, rows: int) -> int:
+        """Return how many rows a batch has, of a table of so many: few of a small one, which needs more steps.
+
+        They are 32, 64, 128 and 256 for tables of at most 300, 1,500, 4,000 and of more rows; a brief recipe has time
+        for no fewer than 64.
+        """
+        size = 32 if rows <= 300 else 64 if rows <= 1500 else 128 if rows <= 4000 else 256
+        return max(size, 64) if self.brief else size
 
 
 PRESETS = {
