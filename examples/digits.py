@@ -135,7 +135,7 @@ Next, in the environment that make has created:  source .venv/bin/activate
   python examples/table.py             a table with text, gaps and dates
   fullyconnected train table.csv --target column         train on your table, and hear how good it is
   fullyconnected predict model.safetensors table.csv     predict new rows with it
-  fullyconnected check                                   prove every gradient of the library in about 40 seconds
+  fullyconnected check                                   prove every gradient of the library in about four minutes
 README.md describes the rest."""
     )
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fullyconnected.tabular.mixture import (
+    EQUAL,
     RANGE,
     log_loss,
     shares_of_numbers,
@@ -20,9 +21,23 @@ def test_no_other_shares_make_the_targets_more_probable(seed):
     a = shares_of_probabilities(p, w)
     assert a.sum() == pytest.approx(1)
     assert (a >= 0).all()
-    least = -(w * np.log(a @ p)).sum()
+    rows = w.sum() ** 2 / (w**2).sum()
+
+    def less(a):  # how improbable the targets and the shares are together, as in so many rows of weight 1
+        return -rows * np.average(np.log(a @ p), weights=w) - EQUAL / 3 * np.log(a).sum()
+
     for other in rng.dirichlet(np.ones(3), 400):
-        assert -(w * np.log(other @ p)).sum() >= least - 1e-3
+        assert less(other) >= less(a) - 1e-3
+    np.testing.assert_allclose(shares_of_probabilities(p, 1e-9 * w), a)  # whatever the unit of the weights
+
+
+def test_few_rows_change_equal_shares_little():
+    p = np.array([[0.9], [0.2], [0.1]])
+    shares = [shares_of_probabilities(p.repeat(n, axis=1), np.ones(n)) for n in (1, 30, 1000)]
+    assert [a.argmax() for a in shares] == [0, 0, 0]
+    assert shares[0].max() - 1 / 3 < 0.05
+    assert 0.5 < shares[1].max() < 0.8
+    assert shares[2].max() > 0.97
 
 
 @pytest.mark.parametrize("seed", range(5))
