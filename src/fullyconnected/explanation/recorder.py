@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fullyconnected.base import Layer, Optimizer, Param, Solver
+from fullyconnected.base import Optimizer, Param, Solver
 from fullyconnected.checking.gradcheck import FIRST_STEP, TOLERANCE, TensorReport, of_network
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import number
@@ -25,11 +25,10 @@ from fullyconnected.engine.updates import new_slots, slots_of, updates
 from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.factors import Factors
-from fullyconnected.layers import Activation
 from fullyconnected.network import Network
 from fullyconnected.optimizers import OPTIMIZERS
 from fullyconnected.program.data import BatchLoader, Data, check_data
-from fullyconnected.program.description import Operation, Part
+from fullyconnected.program.description import Operation, apart, layers_of
 from fullyconnected.program.program import Program
 from fullyconnected.program.workspace import Batch, Workspace
 from fullyconnected.symbolic import formulas
@@ -165,27 +164,6 @@ def recorded(
     )
 
 
-def apart(net: Network) -> Program:
-    """Return the program of a network with every activation as a separate operation, so that its input is kept."""
-    found: list[Part] = []
-    last = {-1: -1}  # for each original operation, the one that gives its output here
-    for i, op in enumerate(net.program.operations):
-        reads = tuple(last[source] for source in op.reads)
-        for layer in _layers_of(op):
-            found.append(Part(op.name, layer, reads, op.number))
-            reads = (len(found) - 1,)
-        last[i] = len(found) - 1
-    return Program(net.layers, found)
-
-
-def _layers_of(op: Operation) -> list[Layer]:
-    """Return the layer of an operation, or a layer and its activation as two layers."""
-    layer: Any = op.layer
-    if not op.is_dense or layer.activation is None:
-        return [layer]
-    return [replace(layer, activation=None), Activation(layer.activation, n_in=op.n_out)]
-
-
 class Recorder:
     """Runs the program once and records every result."""
 
@@ -195,7 +173,8 @@ class Recorder:
         self.net, self.data, self.train = net, data, train
         rules = {rule.for_param(tensor.param) for tensor in net.program.tensors} | {rule} if rule is not None else set()
         self.taken: set[str] = {"l2", *(name for each in rules for name in vars(each))}  # texts and full names in use
-        self.program = apart(net) if factors is None else apart(net).for_training(factors)
+        program = Program(net.layers, apart(net.program.operations))
+        self.program = program if factors is None else program.for_training(factors)
         self.theta, self.state = net.theta.copy(), net.state.copy()
         self.workspace = Workspace(
             self.program, self.theta, self.state, len(data.x), loss=data.loss, input_gradient=True
@@ -216,7 +195,7 @@ class Recorder:
         for i, op in enumerate(self.net.program.operations):
             k, name = str(i + 1), printable(op.name)
             z, y = Name("z", k, full=f"{name}.z"), Name("y", k, full=f"{name}.y")
-            for wire in (z, y)[-len(_layers_of(op)) :]:
+            for wire in (z, y)[-len(layers_of(op)) :]:
                 self.wires.append(wire)
                 self.names.append(name)
                 self.index.append(k)

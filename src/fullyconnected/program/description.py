@@ -6,17 +6,21 @@ an engine lowers it, the summary counts it, a worked example names it, a file is
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fullyconnected.base import Layer, Param
 from fullyconnected.core.arrays import Array, Shape
 from fullyconnected.core.checks import count
 from fullyconnected.errors import ConfigError, ShapeError
-from fullyconnected.layers import Concatenate, OneHot, Select, Standardize, operation
+from fullyconnected.layers import Activation, Concatenate, OneHot, Select, Standardize, operation
 from fullyconnected.layers.residual import chain
 from fullyconnected.program.plain import settings_of
 
-__all__ = ["Operation", "Part", "Tensor", "describe", "end_of", "flatten", "kind_of", "placed", "places_of", "steps_of"]
+__all__ = [
+    "Operation", "Part", "Tensor", "apart", "describe", "end_of", "flatten", "kind_of", "layers_of", "placed",
+    "places_of", "steps_of",
+]  # fmt: skip
 
 FITS = "what comes before it gives", "the input of its block has"
 NESTED = 100  # levels of blocks within blocks
@@ -148,6 +152,30 @@ def flatten(layers: Sequence[Layer]) -> list[Part]:
 
     add(layers, "", -1, {}, raw=True)
     return parts
+
+
+def apart(operations: Sequence[Operation]) -> list[Part]:
+    """Return the parts of a network with every activation as a separate one, so that its input has a name, too.
+
+    Parameters and running statistics lie where they did.
+    """
+    found: list[Part] = []
+    last = {-1: -1}  # for each operation, the part that gives its output
+    for i, op in enumerate(operations):
+        reads = tuple(last[source] for source in op.reads)
+        for layer in layers_of(op):
+            found.append(Part(op.name, layer, reads, op.number))
+            reads = (len(found) - 1,)
+        last[i] = len(found) - 1
+    return found
+
+
+def layers_of(op: Operation) -> list[Layer]:
+    """Return the layer of an operation, or a layer and its activation as two layers."""
+    layer: Any = op.layer
+    if not op.is_dense or layer.activation is None:
+        return [layer]
+    return [replace(layer, activation=None), Activation(layer.activation, n_in=op.n_out)]
 
 
 def kind_of(layer: Layer) -> str:
