@@ -65,6 +65,7 @@ RANKS = {
     "plot": 10,
     "datasets": 10,
     "tables": 10,
+    "exchange": 10,
     "explanation": 10,
     "assessment": 10.5,
     "cli": 11,
@@ -165,6 +166,18 @@ INSIDE = {
         *("files.source", "files.encoding", "files.delimited", "files.records", "files.arrow", "files.sqlite"),
         *("files.duck", "files.__init__"),
     ],
+    "exchange": [
+        "graph",
+        "rows",
+        "vector",
+        "loops",
+        "c",
+        "javascript",
+        "numpy_script",
+        "leaving",
+        "formats",
+        "__init__",
+    ],
     "tabular": [
         *PREDICTING,
         "scores",
@@ -197,7 +210,10 @@ INSIDE = {
         "evaluation",
         "inspection",
     ],
-    "cli": ["console", "tables", "findings", "train", "predict", "evaluate", "inspect", "explain", "check", "__init__"],
+    "cli": [
+        *("console", "tables", "findings", "train", "predict", "evaluate", "inspect", "explain", "export", "check"),
+        "__init__",
+    ],
 }
 # What is named from below, and loaded at that moment alone.
 BY_NAME = {
@@ -210,6 +226,7 @@ LOADS = {
     "__init__": (1, set(fc._LATER.values()), "public names are loaded when they are first used, by the table _LATER"),
     "cli.__init__": (1, {f"cli.{name}" for name in COMMANDS}, "only the command that is called is loaded"),
     "cli.console": (1, set(), "--import names a module of the user's"),
+    "exchange.formats": (2, set(), "a script is run once before it is put in place, compiled by the mode of that name"),
     "core.registry": (1, set(), "it looks up the file of a module of the user's, which is loaded already"),
     "training.identity": (1, set(), "it looks up the file of a module of the user's, which is loaded already"),
 }

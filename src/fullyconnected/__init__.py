@@ -47,7 +47,7 @@ from fullyconnected.network import Gradients, Network, load, mlp
 from fullyconnected.program.evaluation import Evaluation
 
 if TYPE_CHECKING:
-    from fullyconnected import annotations, datasets, functional, plot
+    from fullyconnected import annotations, datasets, exchange, functional, plot
     from fullyconnected.averages import EMA, SWA
     from fullyconnected.checking.gradcheck import check_gradients
     from fullyconnected.checking.report import Report, TensorReport
@@ -184,6 +184,7 @@ __all__ = [
     # modules
     "annotations",
     "datasets",
+    "exchange",
     "errors",
     "functional",
     "links",
@@ -194,7 +195,7 @@ __all__ = [
 
 # Prediction needs none of these: they are loaded when they are first used, which makes the import a third shorter.
 _LATER = {
-    **{module: module for module in ("annotations", "datasets", "functional", "plot")},
+    **{module: module for module in ("annotations", "datasets", "exchange", "functional", "plot")},
     "check_gradients": "checking.gradcheck",
     "diagnose": "diagnosis.diagnose",
     "Diagnosis": "diagnosis.report",

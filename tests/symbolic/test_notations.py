@@ -32,7 +32,7 @@ from fullyconnected.symbolic.notation import WHOLE, Notation
 
 A, B = Name("A"), Name("b", "1")
 OPERANDS = {"clip": 3, "max": 2, "onehot": 2, "indicator": 2, "pick": 2, "beside": 2, **dict.fromkeys(COPIES, 2)}
-OPERANDS |= {"flat": 1, "own_outer": 3, "over_entries": 1}
+OPERANDS |= {"most_of_members": 2, "flat": 1, "own_outer": 3, "over_entries": 1}
 OPERANDS |= dict.fromkeys(("joined", "each", "each_back", "each_outer", "rows_beside", "back_to", "back_beside"), 2)
 NODES = [
     A,

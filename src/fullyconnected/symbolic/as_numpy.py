@@ -21,6 +21,7 @@ class NumPy(Notation):
         "shifted": ("({0}.reshape(-1, *{1}.shape) + {1}).reshape(-1, {1}.shape[1])", WHOLE),
         "over_rows": ("{0}.reshape(-1, *{1}.shape).sum(axis=0)", WHOLE),
         "over_members": ("{0}.reshape(-1, len({1}), {0}.shape[1]).sum(axis=1)", WHOLE),
+        "most_of_members": ("{0}.reshape(-1, len({1}), {0}.shape[1]).max(axis=1)", WHOLE),
         "own": ("np.einsum('rki,kio->rko', {0}.reshape(-1, *{1}.shape[:2]), {1}).reshape(-1, {1}.shape[2])", WHOLE),
         "own_back": (
             "np.einsum('rko,kio->rki', {0}.reshape(-1, len({1}), {1}.shape[2]), {1}).reshape(-1, {1}.shape[1])",
@@ -47,9 +48,10 @@ class NumPy(Notation):
         "each_outer": ("{0}.transpose(0, 2, 1) @ {1}", MULTIPLIED),
         "of_rows": ("{0}.sum(axis=1)", WHOLE),
         "of_waves": ("{0}.sum(axis=2).T", WHOLE),
-        "rows_of": ("{0}.transpose(1, 0, 2).reshape({0}.shape[1], -1)", WHOLE),
+        "rows_of": ("{0}.transpose(1, 0, 2).reshape(-1, len({0}) * {0}.shape[2])", WHOLE),
         "rows_beside": (
-            "np.concatenate([{0}.T[:, :, None], {1}], axis=2).transpose(1, 0, 2).reshape(len({0}), -1)",
+            "np.concatenate([{0}.T[:, :, None], {1}], axis=2).transpose(1, 0, 2)"
+            ".reshape(-1, len({1}) * ({1}.shape[2] + 1))",
             WHOLE,
         ),
         "back_to": ("{0}.reshape({1}.shape[1], len({1}), -1).transpose(1, 0, 2)[:, :, -{1}.shape[2] :]", WHOLE),

@@ -15,7 +15,8 @@ __all__ = ["COLUMNS"]
 
 
 def _beside(x: Any, e: Any) -> Any:
-    return np.concatenate([x.T[:, :, None], e], axis=2).transpose(1, 0, 2).reshape(len(x), -1)
+    joined = np.concatenate([x.T[:, :, None], e], axis=2)
+    return joined.transpose(1, 0, 2).reshape(len(x), len(e) * joined.shape[2])
 
 
 def _beside_term(at: Shape, e: Shape) -> Term:
@@ -68,7 +69,7 @@ COLUMNS = {
     ),
     # the outputs of the columns side by side (rows, n size); the same with each column itself before its outputs
     "rows_of": Copies(
-        lambda e: e.transpose(1, 0, 2).reshape(e.shape[1], -1),
+        lambda e: e.transpose(1, 0, 2).reshape(e.shape[1], len(e) * e.shape[2]),
         lambda e: (e[1], e[0] * e[2]),
         lambda at, e: [[(0, (at[1] // e[2], at[0], at[1] % e[2]))]],
     ),

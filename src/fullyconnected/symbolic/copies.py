@@ -64,7 +64,7 @@ COPIES = {
     ),
     # products with a matrix of each member's own: x W_m, dy W_m' and x_m' dy_m
     "own": Copies(
-        lambda x, W: np.einsum("rki,kio->rko", _by_member(x, W), W).reshape(len(x), -1),
+        lambda x, W: np.einsum("rki,kio->rko", _by_member(x, W), W).reshape(len(x), W.shape[2]),
         lambda x, W: (x[0], W[2]),
         lambda at, x, W: [[(0, (at[0], i)), (1, (at[0] % W[0], i, at[1]))] for i in range(W[1])],
     ),

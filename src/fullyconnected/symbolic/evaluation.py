@@ -80,6 +80,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "pick": lambda z, t: np.take_along_axis(z, t[:, None], 1),
     "isnan": lambda x: np.isnan(x).astype(np.asarray(x).dtype),
     "beside": lambda *parts: np.concatenate(parts, axis=1),
+    "most_of_members": lambda z, own: z.reshape(-1, len(own), z.shape[1]).max(axis=1),
     **{name: function.value for name, function in LAID_OUT.items()},
 }
 
@@ -164,6 +165,9 @@ def shape_of(node: Expression, values: Values) -> Shape:
             return (shape_of(codes, values)[0], int(n))
         case Call("pick", (z, _)):
             return (shape_of(z, values)[0], 1)
+        case Call("most_of_members", (z, own)):
+            rows, columns = shape_of(z, values)
+            return (rows // shape_of(own, values)[0], columns)
         case Call("beside", parts):
             shapes = [shape_of(part, values) for part in parts]
             return shapes[0][0], sum(columns for _, columns in shapes)

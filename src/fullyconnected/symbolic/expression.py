@@ -25,7 +25,15 @@ __all__ = [
     "names_in", "number", "opaque", "sides", "total", "where", "with_names",
 ]  # fmt: skip
 
-MIXING = ("onehot", "indicator", "pick", "beside", *COPIES, *COLUMNS)  # functions that do not work on each entry alone
+MIXING = (
+    "onehot",
+    "indicator",
+    "pick",
+    "beside",
+    "most_of_members",
+    *COPIES,
+    *COLUMNS,
+)  # functions that do not work on each entry alone
 TERMS = 8  # of a longer sum, only the first terms and the last are shown
 
 

@@ -26,6 +26,7 @@ class Latex(Notation):
         "shifted": ("{0} + {1}[m]", ADDED),
         "over_rows": (r"\sum_{{i}} \left({0}\right)", RAISED),
         "over_members": (r"\sum_{{m}} \left({0}\right)", RAISED),
+        "most_of_members": (r"\max_{{m}} \left({0}\right)", RAISED),
         "own": (r"{0} \, {1}[m]", MULTIPLIED),
         "own_back": (r"{0} \, {1}[m]^{{T}}", MULTIPLIED),
         "own_outer": (r"{0}[m]^{{T}} \, {1}[m]", MULTIPLIED),

@@ -32,6 +32,7 @@ class MathML(Notation):
         "shifted": (f"{{0}}<mo>+</mo>{{1}}{OF_M}", ADDED),
         "over_rows": (f"<munder><mo>∑</mo><mi>i</mi></munder>{BRACKETS}", RAISED),
         "over_members": (f"<munder><mo>∑</mo><mi>m</mi></munder>{BRACKETS}", RAISED),
+        "most_of_members": (f"<munder><mo>max</mo><mi>m</mi></munder>{BRACKETS}", RAISED),
         "own": (f"{{0}}<mo>&#x2062;</mo>{{1}}{OF_M}", MULTIPLIED),
         "own_back": (f"{{0}}<mo>&#x2062;</mo><msup><mrow>{{1}}{OF_M}</mrow><mi>T</mi></msup>", MULTIPLIED),
         "own_outer": (f"<msup><mrow>{{0}}{OF_M}</mrow><mi>T</mi></msup><mo>&#x2062;</mo>{{1}}{OF_M}", MULTIPLIED),

@@ -180,7 +180,8 @@ class Notation:
         if function in SILENT and not self.runs:
             return self.node(operands[0], True)
         least = TIGHT.get(function, COMPARED)
-        least = WHOLE if self.runs and function in (*COPIES, *COLUMNS) else least
+        laid_out = function in (*COPIES, *COLUMNS, "most_of_members")
+        least = WHOLE if self.runs and laid_out else least
         # the last operand is what each member or column has of its own
         levels = [WHOLE if function in MATRICES and i else least for i in range(len(operands))]
         written = [self.write(operand, level) for operand, level in zip(operands, levels, strict=True)]

@@ -21,6 +21,7 @@ class Text(Notation):
         "shifted": ("{0} + {1}[m]", ADDED),
         "over_rows": ("sum_i({0})", WHOLE),
         "over_members": ("sum_m({0})", WHOLE),
+        "most_of_members": ("max_m({0})", WHOLE),
         "own": ("{0} {1}[m]", MULTIPLIED),
         "own_back": ("{0} {1}[m]'", MULTIPLIED),
         "own_outer": ("{0}[m]' {1}[m]", MULTIPLIED),

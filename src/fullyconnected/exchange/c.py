@@ -1,0 +1,190 @@
+"""A network as one file of C99: no library but math.h, no malloc, weights that can stay in flash, and its own test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.version import __version__
+from fullyconnected.core.wording import printable
+from fullyconnected.exchange.loops import Loops
+from fullyconnected.exchange.rows import Kernel, RowProgram
+from fullyconnected.exchange.vector import TOLERANCE, Vector
+
+__all__ = ["c_source"]
+
+TYPES = {"float32": "float", "float64": "double"}
+WIDTH = 110
+HELPERS = {
+    "square": "static {t} fc_square{s}({t} a) {{ return a * a; }}",
+    "max": "static {t} fc_max{s}({t} a, {t} b) {{ return a > b || isnan(a) ? a : b; }}",
+    "min": "static {t} fc_min{s}({t} a, {t} b) {{ return a < b || isnan(a) ? a : b; }}",
+    "isnan": "static {t} fc_isnan{s}({t} a) {{ return isnan(a) ? {one} : {zero}; }}",
+    "softplus": "static {t} fc_softplus{s}({t} a) {{ return fc_max{s}(a, {zero}) + log1p{s}(exp{s}(-fabs{s}(a))); }}",
+    "Phi": "static {t} fc_Phi{s}({t} a) {{ return {half} * erfc{s}(-a * {root}); }}",
+    "sign": "static {t} fc_sign{s}({t} a) {{ return a > {zero} ? {one} : a < {zero} ? -{one} : {zero}; }}",
+}
+SELF_TEST = """\
+/* Return 0 if the results for the rows of the test vector are right, otherwise the number of the first row with a
+   wrong one, from 1. A result may differ by 1e-5 of the largest of its row, or of 1. */
+int fc_self_test(void) {
+    float y[FC_N_OUT];
+    for (int i = 0; i < ROWS; i++) {
+        const float *wanted = fc_test_y + i * FC_N_OUT;
+        float most = 1.0f;
+        for (int j = 0; j < FC_N_OUT; j++) if (fabsf(wanted[j]) > most) most = fabsf(wanted[j]);
+        fc_predict(fc_test_x + i * FC_N_IN, y);
+        for (int j = 0; j < FC_N_OUT; j++) {
+            if (isnan(wanted[j]) ? isnan(y[j]) : y[j] == wanted[j]) continue;
+            if (!(fabsf(y[j] - wanted[j]) <= TOLERANCE * most)) return i + 1;
+        }
+    }
+    return 0;
+}
+
+#ifdef FC_MAIN
+int main(void) { return fc_self_test(); }
+#endif
+"""
+NEEDS = {"softplus": ("max",), "clip": ("max", "min")}
+
+
+class C(Loops):
+    """C99."""
+
+    real = TYPES
+
+    def __init__(self, program: RowProgram) -> None:
+        super().__init__(program)
+        self.helpers: dict[tuple[str, str], None] = {}
+
+    def number(self, value: float, dtype: np.dtype[Any]) -> str:
+        return literal(value, dtype)
+
+    def counted(self, axis: str, dtype: np.dtype[Any]) -> str:
+        return f"({TYPES[dtype.name]}){axis}"
+
+    def stored(self, text: str, kernel: Kernel) -> str:
+        return f"({TYPES[self.type_of(kernel.to).name]})({text})"
+
+    def whole(self, text: str) -> str:
+        return f"(int){text}"
+
+    def buffer(self, name: str) -> str:
+        return {"input": "x", "output": "y"}.get(self.program.buffers[name].role, f"fc_{name}")
+
+    def function(self, name: str, operands: list[str], dtype: np.dtype[Any]) -> str:
+        suffix = "f" if dtype == np.float32 else ""
+        if name == "clip":
+            return self.function("min", [self.function("max", operands[:2], dtype), operands[2]], dtype)
+        if name in HELPERS:
+            for each in (*NEEDS.get(name, ()), name):
+                self.helpers[each, dtype.name] = None
+            return f"fc_{name}{suffix}({', '.join(operands)})"
+        known = {"abs": "fabs"}.get(name, name)
+        return f"{known}{suffix}({', '.join(operands)})"
+
+
+def literal(value: float, dtype: np.dtype[Any]) -> str:
+    """Return a number as C writes it."""
+    if np.isnan(value) or np.isinf(value):
+        return "NAN" if np.isnan(value) else "INFINITY" if value > 0 else "-INFINITY"
+    if dtype == np.float32:
+        with np.errstate(over="ignore"):
+            short = np.float32(value)
+        if np.isinf(short):
+            return "INFINITY" if value > 0 else "-INFINITY"
+        text = f"{short:.9g}"
+        return f"{text if '.' in text or 'e' in text else f'{text}.0'}f"
+    return repr(float(value))
+
+
+def c_source(program: RowProgram, vector: Vector, about: list[str], file: str) -> str:
+    """Return the text of a file; ``about`` are lines that say what it is."""
+    language = C(program)
+    loops = list(language.lines())  # which finds what helpers they need
+    constants = sum(each.nbytes for each in program.constants.values())
+    singles, doubles = (program.memory(np.dtype(name)) for name in ("float32", "float64"))
+    head = [
+        *about,
+        f"Written by fullyconnected {__version__}.",
+        "",
+        f"flash: {constants + vector.x.nbytes + vector.y.nbytes:,} bytes of constants, "
+        f"{vector.x.nbytes + vector.y.nbytes:,} of which are the test vector",
+        f"memory: {4 * singles + 8 * doubles:,} bytes, static; so no two threads may predict at once",
+        f"multiply-adds of a row: {program.multiplications:,}",
+        "",
+        f"To try it: cc -std=c99 -DFC_MAIN {printable(file)} -lm && ./a.out",
+        "Exit status 0 says that it predicts as it should.",
+        "To use it, declare: void fc_predict(const float *x, float *y); int fc_self_test(void);",
+    ]
+    return "\n".join(
+        [
+            "/*",
+            *(f" * {line.replace('*/', '* /')}".rstrip() for line in head),
+            " */",
+            "#include <math.h>",
+            "",
+            f"#define FC_N_IN {program.n_in}",
+            f"#define FC_N_OUT {program.n_out}",
+            "",
+            "void fc_predict(const float *x, float *y);",
+            "int fc_self_test(void);",
+            "",
+            *(line for name, value in program.constants.items() for line in _array(f"fc_{name}", value)),
+            *_helpers(language),
+            *_memory(singles, doubles),
+            "/* Write the FC_N_OUT results for a row of FC_N_IN numbers. */",
+            "void fc_predict(const float *x, float *y) {",
+            *(f"    {line}" for line in _results(program)),
+            *(f"    {line}" for line in loops),
+            "}",
+            "",
+            *_array("fc_test_x", vector.x),
+            *_array("fc_test_y", vector.y),
+            SELF_TEST.replace("ROWS", str(len(vector.x))).replace("TOLERANCE", literal(TOLERANCE, vector.y.dtype)),
+        ]
+    )
+
+
+def _array(name: str, value: Array) -> Iterator[str]:
+    """Yield the lines of a constant."""
+    yield f"static const {TYPES[value.dtype.name]} {name}[{value.size}] = {{ /* {' x '.join(map(str, value.shape))} */"
+    line = "   "
+    for each in value.ravel().tolist():
+        text = f" {literal(each, value.dtype)},"
+        if len(line) + len(text) > WIDTH:
+            yield line
+            line = "   "
+        line += text
+    yield line
+    yield "};"
+
+
+def _helpers(language: C) -> Iterator[str]:
+    """Yield the functions that the loops call and math.h lacks."""
+    for name, kind in sorted(language.helpers, key=lambda each: (each[1], list(HELPERS).index(each[0]))):
+        dtype = np.dtype(kind)
+        constants = {"zero": 0.0, "one": 1.0, "half": 0.5, "root": 0.5**0.5}
+        numbers = {each: literal(value, dtype) for each, value in constants.items()}
+        yield HELPERS[name].format(t=TYPES[kind], s="f" if kind == "float32" else "", **numbers)
+    if language.helpers:
+        yield ""
+
+
+def _memory(singles: int, doubles: int) -> Iterator[str]:
+    for kind, size in (("float", singles), ("double", doubles)):
+        if size:
+            yield f"static {kind} fc_{kind}s[{size}];"
+    yield ""
+
+
+def _results(program: RowProgram) -> Iterator[str]:
+    """Yield where each result lies."""
+    for buffer in program.buffers.values():
+        if buffer.role == "result":
+            kind = TYPES[buffer.dtype.name]
+            yield f"{kind} *const fc_{buffer.name} = fc_{kind}s + {buffer.start};"

@@ -1,0 +1,175 @@
+"""The formats in which a model leaves: files of C, JavaScript or Python that predict alone, and prove themselves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fullyconnected.core.wording import printable
+from fullyconnected.errors import ConfigError
+from fullyconnected.exchange.c import c_source
+from fullyconnected.exchange.javascript import javascript_source
+from fullyconnected.exchange.leaving import Leaving, leaving
+from fullyconnected.exchange.numpy_script import numpy_source
+from fullyconnected.exchange.rows import row_program
+from fullyconnected.files.atomic import write_atomically
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import PathLike
+
+__all__ = ["FORMATS", "Format", "export", "format_of", "to_c", "to_js", "to_python"]
+
+
+class Format(NamedTuple):
+    """A format of files that leave: what it is, and what makes the text of a file of this name."""
+
+    what: str
+    source: Callable[[Leaving, str], str]
+
+
+def _c(model: Leaving, name: str) -> str:
+    return c_source(row_program(model.graph), model.vector, model.about(), name)
+
+
+def _js(model: Leaving, name: str) -> str:
+    return javascript_source(
+        row_program(model.graph), model.vector, model.about(), name, gaps=model.gaps, classes=model.classes
+    )
+
+
+def _python(model: Leaving, name: str) -> str:
+    text = numpy_source(model.graph, model.vector, model.about(), model.classes)
+    found: dict[str, Any] = {}
+    exec(compile(text, name, "exec", dont_inherit=True), found)  # what was just written here, and nothing else
+    model.vector.require(np.asarray(found["predict"](model.vector.x)), "the script")
+    return text
+
+
+FORMATS = {
+    ".c": Format("C99", _c),
+    ".js": Format("a module of JavaScript", _js),
+    ".mjs": Format("a module of JavaScript", _js),
+    ".py": Format("a Python script", _python),
+}
+
+
+def export(model: Any, path: PathLike) -> None:
+    """Write a model to a file in the format that its suffix says: ``.c``, ``.js`` or ``.mjs``, or ``.py``.
+
+    Parameters
+    ----------
+    model, path
+        As :func:`to_c`, :func:`to_js` and :func:`to_python` take them.
+
+    Raises
+    ------
+    ConfigError
+        For another suffix; and as these.
+    """
+    _write(model, path, format_of(path))
+
+
+def format_of(path: PathLike) -> Format:
+    """Return the format that the suffix of a path says; raise for another one."""
+    suffix = os.path.splitext(os.fsdecode(path))[1].lower()
+    if suffix not in FORMATS:
+        raise ConfigError(
+            f"{printable(os.fsdecode(path))}: the suffix says in which format a model is written; there are "
+            f"{', '.join(FORMATS)}"
+        )
+    return FORMATS[suffix]
+
+
+def to_c(model: Any, path: PathLike) -> None:
+    """Write a model as one file of C99 that needs nothing but ``math.h``: weights that can stay in flash, no malloc.
+
+    ``void fc_predict(const float *x, float *y)`` writes the ``FC_N_OUT`` results for a row of ``FC_N_IN`` numbers, in
+    float32; operations on raw columns, such as standardising, are in double. ``int fc_self_test(void)`` returns 0 if
+    the results for the test vector inside are right to 1e-5 of the largest of their row, or of 1. A comment says what
+    each column and result is, and how much flash and memory it takes. With ``-DFC_MAIN`` the file is a program whose
+    exit status is that of the test. No two threads may predict at once, since all memory is static.
+
+    Parameters
+    ----------
+    model : Network, estimator, Predictor or path
+        A network, whose results are ``net.predict(x)``; or an estimator of this library that is fitted or saved, whose
+        results are ``predict_proba`` of a classifier (outputs, if its loss has no probabilities) and ``predict`` of a
+        regressor. Of an estimator for tables, x is a row as its vocabulary encodes it: numbers, codes of levels and
+        parts of dates, which the comment lists.
+    path : path
+        The file to write, which is replaced if it exists.
+
+    Raises
+    ------
+    ConfigError
+        For a layer or an activation without a formula, such as one of your own; for a network that is not ready to
+        predict; or if the formulas do not reproduce its test vector. Then nothing is written.
+    InputTypeError
+        For a model of another kind.
+
+    Examples
+    --------
+    >>> import fullyconnected as fc, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "xor.c")
+    >>> fc.exchange.to_c(fc.mlp([2, 8, 1], seed=0), path)
+    >>> print([line for line in path.read_text("utf-8").splitlines() if line.startswith("#define")])
+    ['#define FC_N_IN 2', '#define FC_N_OUT 1']
+    """
+    _write(model, path, FORMATS[".c"])
+
+
+def to_js(model: Any, path: PathLike) -> None:
+    """Write a model as one ES module without dependencies, for browsers and Node.
+
+    ``predict(row)`` returns an array of the results for a row of numbers; ``selfTest()`` throws an error if the
+    results for the test vector inside are wrong. ``nIn``, ``nOut`` and, of a classifier, ``classes`` are exported, too.
+
+    Parameters
+    ----------
+    model, path
+        As in :func:`to_c`. Node takes a file for a module if its name ends with ``.mjs``.
+
+    Raises
+    ------
+    ConfigError, InputTypeError
+        As :func:`to_c`.
+    """
+    _write(model, path, FORMATS[".mjs"])
+
+
+def to_python(model: Any, path: PathLike) -> None:
+    """Write a model as a Python script that needs NumPy alone; ``predict(x)`` computes what the formulas say.
+
+    It asserts its test vector when it is run or imported, and is run once before it is written.
+
+    Parameters
+    ----------
+    model, path
+        As in :func:`to_c`.
+
+    Raises
+    ------
+    ConfigError, InputTypeError
+        As :func:`to_c`.
+
+    Examples
+    --------
+    >>> import fullyconnected as fc, os, runpy, tempfile
+    >>> net, path = fc.mlp([2, 8, 1], seed=0), os.path.join(tempfile.mkdtemp(), "xor.py")
+    >>> fc.exchange.to_python(net, path)
+    >>> x = [[0.0, 1.0], [1.0, 1.0]]
+    >>> bool(abs(runpy.run_path(path)["predict"](x) - net.predict(x)).max() < 1e-6)
+    True
+    """
+    _write(model, path, FORMATS[".py"])
+
+
+def _write(model: Any, path: PathLike, by: Format) -> None:
+    leaves = leaving(model)
+    target = os.fsdecode(path)
+    if isinstance(model, str | os.PathLike) and os.path.exists(target) and os.path.samefile(model, target):
+        raise ConfigError(f"{printable(target)} would replace the model itself; choose another name")
+    write_atomically(target, by.source(leaves, os.path.basename(target)).encode())
