@@ -167,16 +167,8 @@ INSIDE = {
         *("files.duck", "files.__init__"),
     ],
     "exchange": [
-        "graph",
-        "rows",
-        "vector",
-        "loops",
-        "c",
-        "javascript",
-        "numpy_script",
-        "leaving",
-        "formats",
-        "__init__",
+        *("graph", "rows", "vector", "loops", "c", "javascript", "numpy_script", "leaving"),
+        *("onnx_nodes", "onnx_columns", "onnx_out", "formats", "__init__"),
     ],
     "tabular": [
         *PREDICTING,

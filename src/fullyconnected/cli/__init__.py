@@ -20,7 +20,7 @@ COMMANDS = {
     "predict": "Predict the target for every row of a table, in the order of its rows.",
     "evaluate": "Score a model on a table whose targets are known.",
     "inspect": "Say what a file of the library holds.",
-    "export": "Write a model as a file of C, JavaScript or Python that predicts without this library.",
+    "export": "Write a model as a file of ONNX, C, JavaScript or Python that predicts without this library.",
     "explain": "Explain one training step as a worked example, with every number.",
     "check": "Check the gradients of all registered layers, activations and losses against central differences.",
 }

@@ -13,8 +13,8 @@ __all__ = ["arguments", "run"]
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments to the parser."""
     parser.add_argument("model", metavar="MODEL", help="a network or an estimator that was saved or trained")
-    parser.add_argument("file", metavar="FILE", help="file to write: NAME.c for C99, NAME.js or NAME.mjs for "
-                        "JavaScript, NAME.py for a script that needs NumPy alone")  # fmt: skip
+    parser.add_argument("file", metavar="FILE", help="file to write: NAME.onnx for ONNX, NAME.c for C99, NAME.js "
+                        "or NAME.mjs for JavaScript, NAME.py for a script that needs NumPy alone")  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The formats in which a model leaves: files of C, JavaScript or Python that predict alone, and prove themselves."""
+"""The formats in which a model leaves: files of C, JavaScript, Python or ONNX, which have a test vector inside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fullyconnected.core.wording import printable
-from fullyconnected.errors import ConfigError
+from fullyconnected.errors import ConfigError, missing
 from fullyconnected.exchange.c import c_source
 from fullyconnected.exchange.javascript import javascript_source
 from fullyconnected.exchange.leaving import Leaving, leaving
@@ -20,14 +20,14 @@ from fullyconnected.files.atomic import write_atomically
 if TYPE_CHECKING:
     from fullyconnected.annotations import PathLike
 
-__all__ = ["FORMATS", "Format", "export", "format_of", "to_c", "to_js", "to_python"]
+__all__ = ["FORMATS", "Format", "export", "format_of", "to_c", "to_js", "to_onnx", "to_python"]
 
 
 class Format(NamedTuple):
-    """A format of files that leave: what it is, and what makes the text of a file of this name."""
+    """A format of files that leave: what it is, and what makes the content of a file of this name."""
 
     what: str
-    source: Callable[[Leaving, str], str]
+    source: Callable[[Leaving, str], str | bytes]
 
 
 def _c(model: Leaving, name: str) -> str:
@@ -48,7 +48,16 @@ def _python(model: Leaving, name: str) -> str:
     return text
 
 
+def _onnx(model: Leaving, name: str, opset: int = 17) -> bytes:
+    try:
+        from fullyconnected.exchange.onnx_out import onnx_model
+    except ImportError as error:
+        raise missing("onnx", "onnx", "a file of ONNX") from error
+    return onnx_model(model, opset)
+
+
 FORMATS = {
+    ".onnx": Format("ONNX", _onnx),
     ".c": Format("C99", _c),
     ".js": Format("a module of JavaScript", _js),
     ".mjs": Format("a module of JavaScript", _js),
@@ -57,12 +66,12 @@ FORMATS = {
 
 
 def export(model: Any, path: PathLike) -> None:
-    """Write a model to a file in the format that its suffix says: ``.c``, ``.js`` or ``.mjs``, or ``.py``.
+    """Write a model to a file in the format that its suffix says: ``.onnx``, ``.c``, ``.js`` or ``.mjs``, or ``.py``.
 
     Parameters
     ----------
     model, path
-        As :func:`to_c`, :func:`to_js` and :func:`to_python` take them.
+        As :func:`to_onnx`, :func:`to_c`, :func:`to_js` and :func:`to_python` take them.
 
     Raises
     ------
@@ -121,6 +130,35 @@ def to_c(model: Any, path: PathLike) -> None:
     _write(model, path, FORMATS[".c"])
 
 
+def to_onnx(model: Any, path: PathLike, *, opset: int = 17) -> None:
+    """Write a model as ONNX, for ONNX Runtime and all that reads ONNX; it needs the extra ``onnx``.
+
+    The input is ``x``, (rows, columns) in float32, for any number of rows; the output ``y`` has the results. Of an
+    estimator for tables, each column of the table that is used is an input of its own name, (rows, 1): text with ""
+    for a missing cell, int64 seconds since 1970 for a date with the least int64 for a missing one, and float32 with
+    NaN for all else. A classifier also has the output ``label``. Where a column has one of these two names, the output
+    has ``_1`` behind it. The metadata have what it is, the columns, the classes and the test vector as JSON.
+
+    The file is checked by ONNX's own checker; where ONNX Runtime is installed, it has to reproduce the test vector.
+
+    Parameters
+    ----------
+    model, path
+        As in :func:`to_c`.
+    opset : int
+        The version of ONNX's operators, from 13 to 23. The file has the first version of the format with that opset,
+        8 for 17, so that older programs read it, too.
+
+    Raises
+    ------
+    ConfigError, InputTypeError
+        As :func:`to_c`; and for another opset.
+    MissingPackageError
+        If the package onnx is not installed.
+    """
+    _write(model, path, FORMATS[".onnx"]._replace(source=lambda model, name: _onnx(model, name, opset)))
+
+
 def to_js(model: Any, path: PathLike) -> None:
     """Write a model as one ES module without dependencies, for browsers and Node.
 
@@ -172,4 +210,5 @@ def _write(model: Any, path: PathLike, by: Format) -> None:
     target = os.fsdecode(path)
     if isinstance(model, str | os.PathLike) and os.path.exists(target) and os.path.samefile(model, target):
         raise ConfigError(f"{printable(target)} would replace the model itself; choose another name")
-    write_atomically(target, by.source(leaves, os.path.basename(target)).encode())
+    content = by.source(leaves, os.path.basename(target))
+    write_atomically(target, content.encode() if isinstance(content, str) else content)

@@ -58,6 +58,8 @@ class Leaving:
         The labels of a classifier, in the order of the results; of two classes with one score, there are two.
     gaps : tuple of bool
         Which columns may be missing, as NaN.
+    table : TablePredictor or None
+        Of an estimator for tables, what encodes the cells of its columns, and predicts.
     """
 
     graph: Graph
@@ -67,6 +69,7 @@ class Leaving:
     results: str
     classes: tuple[Any, ...] | None
     gaps: tuple[bool, ...]
+    table: TablePredictor | None = None
 
     def about(self) -> list[str]:
         """Return lines that say what it is, for a comment."""
@@ -138,8 +141,10 @@ def _of_rows(by: RowPredictor) -> Leaving:
             if net.n_out == 1 and labels.kind != "multilabel-indicator":
                 p = call("beside", 1 - p, p)
             elif labels.tells == "labels" and labels.kind == "multiclass":
-                far = where(Compare(total(p, "units"), number(0)), p, call("exp", z - most(z, "units")))
-                p = far / total(far, "units")
+                logs = builder.name("logs")  # of probabilities that may all be as small as floats get
+                builder.assign(logs, -call("softplus", -z), builder.dtype, builder.dtype)
+                shifted = call("exp", logs - most(logs, "units"))
+                p = shifted / total(shifted, "units")
     else:
         p, found = z, outputs
     graph = builder.graph(_last(builder, p, builder.dtype))
@@ -182,7 +187,7 @@ def _of_table(by: TablePredictor) -> Leaving:
     what = f"A {'regressor' if labels is None else 'classifier'} for a table: {sizes}."
     columns = tuple(text for each in by.vocabulary.encoders for text in _said_of(each))
     gaps = tuple(not each.levels for each in features)
-    return Leaving(graph, Vector.of(rows, found, graph), what, columns, results, classes, gaps)
+    return Leaving(graph, Vector.of(rows, found, graph), what, columns, results, classes, gaps, by)
 
 
 def _said(builder: Builder, ensemble: Ensemble, i: int, z: Name) -> Expression:

@@ -51,13 +51,13 @@ class Vector(NamedTuple):
 def rows_for(net: Network) -> Array:
     """Return rows around what the layers that read them expect: codes, numbers near the mean, and gaps."""
     random = np.random.default_rng(0)
-    x = random.normal(size=(ROWS, int(net.n_in or 0)))
+    x = (normal := random.normal(size=(ROWS, int(net.n_in or 0)))).copy()
     for layer, columns in net.program.raw_columns:
         part: Any = layer
         if levels := getattr(part, "levels", 0):
             x[:, columns] = random.integers(-1, levels, x[:, columns].shape)
         elif getattr(part, "scale", None) is not None and getattr(part, "mean", None) is not None:
-            x[:, columns] = np.asarray(part.mean) + np.asarray(part.scale) * x[:, columns]
+            x[:, columns] = np.asarray(part.mean) + np.asarray(part.scale) * normal[:, columns]
             if getattr(part, "missing", False):
                 x[0, columns] = np.nan
     return x.astype(np.float32)
