@@ -210,7 +210,7 @@ INSIDE = {
 # What is named from below, and loaded at that moment alone.
 BY_NAME = {
     "training.history": {"plot"},
-    "annotations": {"engine.base"},
+    "annotations": {"engine.base", "predictor"},
     "estimators.fitting": {"estimators.base"},
 }
 # What loads modules by names that are not written where it is called: how often, what it may load, and why.

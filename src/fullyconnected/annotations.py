@@ -26,6 +26,8 @@ from fullyconnected.tables.frame import Frame
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from fullyconnected.predictor import Predictor as OfFile
+
 __all__ = [
     "ActivationLike",
     "Array",
@@ -43,6 +45,7 @@ __all__ = [
     "LayerParams",
     "LossLike",
     "MetricLike",
+    "ModelLike",
     "OptimizerLike",
     "PathLike",
     "ProgressLike",
@@ -130,6 +133,18 @@ ClassWeightLike: TypeAlias = Mapping[Any, float] | Sequence[Mapping[Any, float]]
 
 AxesLike: TypeAlias = "Axes | Sequence[Axes] | NDArray[np.object_]"
 """Axes of matplotlib: one, or several."""
+
+
+class Saves(Protocol):
+    """A network, or a fitted estimator of the library."""
+
+    def save(self, path: PathLike, /) -> None:
+        """Write it to a file."""
+        ...
+
+
+ModelLike: TypeAlias = "Saves | OfFile | PathLike"
+"""What predicts: a network, a fitted estimator, a Predictor, or the name of a file of one of them."""
 
 
 class FitOptions(TypedDict, total=False):

@@ -20,7 +20,7 @@ def table(n=240):
     rng = np.random.default_rng(0)
     size = rng.exponential(size=n)
     size[::7] = np.nan
-    color = rng.choice(["red", "green", 'a */ quote" and \\'], n).astype(object)
+    color = rng.choice(["red", "green", 'a */ quote" /* and ??/ \\'], n).astype(object)
     color[::9] = None
     made = pd.DataFrame(
         {

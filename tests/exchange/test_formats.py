@@ -262,6 +262,14 @@ class TestBadInput:
         assert path.read_text("utf-8") == "what was there before"
         assert os.listdir(tmp_path) == ["net.c"]
 
+    def test_a_script_that_would_be_wrong(self, tmp_path, monkeypatch):
+        from fullyconnected.exchange.numpy_script import Source
+
+        monkeypatch.setitem(Source.forms, "tanh", ("np.sin({0})", 5))
+        with pytest.raises(fc.errors.ConfigError, match=r"the script does not reproduce"):
+            fc.exchange.to_python(fc.mlp([2, 4, 1], activation="tanh", seed=0), tmp_path / "net.py")
+        assert not any(tmp_path.iterdir())
+
     def test_an_estimator_that_is_not_fitted(self, tmp_path):
         pytest.importorskip("sklearn")
         for model in (fc.MLPClassifier(), fc.TabularRegressor()):

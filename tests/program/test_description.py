@@ -501,7 +501,7 @@ def test_a_kind_that_is_named_in_the_code_is_one():
     found = set()
     for path in (Path(fc.__file__).parent).rglob("*.py"):
         rooms, modules = (
-            ("assessment", "core", "estimators", "symbolic", "tables", "training"),
+            ("assessment", "core", "estimators", "exchange", "symbolic", "tables", "training"),
             ("base.py", "labels.py", "members.py", "metrics.py", "periodic.py", "picture.py"),
         )
         if path.parent.name in rooms or path.name in modules:

@@ -124,7 +124,7 @@ def c_source(program: RowProgram, vector: Vector, about: list[str], file: str) -
     return "\n".join(
         [
             "/*",
-            *(f" * {line.replace('*/', '* /')}".rstrip() for line in head),
+            *(f" * {line}".rstrip() for line in head),
             " */",
             "#include <math.h>",
             "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from fullyconnected.exchange.rows import row_program
 from fullyconnected.files.atomic import write_atomically
 
 if TYPE_CHECKING:
-    from fullyconnected.annotations import PathLike
+    from fullyconnected.annotations import ModelLike, PathLike
 
 __all__ = ["FORMATS", "Format", "export", "format_of", "to_c", "to_js", "to_onnx", "to_python"]
 
@@ -43,7 +44,8 @@ def _js(model: Leaving, name: str) -> str:
 def _python(model: Leaving, name: str) -> str:
     text = numpy_source(model.graph, model.vector, model.about(), model.classes)
     found: dict[str, Any] = {}
-    exec(compile(text, name, "exec", dont_inherit=True), found)  # what was just written here, and nothing else
+    with suppress(AssertionError):  # that of its test vector, of which the next line says more
+        exec(compile(text, name, "exec", dont_inherit=True), found)  # what was just written here, and nothing else
     model.vector.require(np.asarray(found["predict"](model.vector.x)), "the script")
     return text
 
@@ -65,7 +67,7 @@ FORMATS = {
 }
 
 
-def export(model: Any, path: PathLike) -> None:
+def export(model: ModelLike, path: PathLike) -> None:
     """Write a model to a file in the format that its suffix says: ``.onnx``, ``.c``, ``.js`` or ``.mjs``, or ``.py``.
 
     Parameters
@@ -92,7 +94,7 @@ def format_of(path: PathLike) -> Format:
     return FORMATS[suffix]
 
 
-def to_c(model: Any, path: PathLike) -> None:
+def to_c(model: ModelLike, path: PathLike) -> None:
     """Write a model as one file of C99 that needs nothing but ``math.h``: weights that can stay in flash, no malloc.
 
     ``void fc_predict(const float *x, float *y)`` writes the ``FC_N_OUT`` results for a row of ``FC_N_IN`` numbers, in
@@ -130,7 +132,7 @@ def to_c(model: Any, path: PathLike) -> None:
     _write(model, path, FORMATS[".c"])
 
 
-def to_onnx(model: Any, path: PathLike, *, opset: int = 17) -> None:
+def to_onnx(model: ModelLike, path: PathLike, *, opset: int = 17) -> None:
     """Write a model as ONNX, for ONNX Runtime and all that reads ONNX; it needs the extra ``onnx``.
 
     The input is ``x``, (rows, columns) in float32, for any number of rows; the output ``y`` has the results. Of an
@@ -159,7 +161,7 @@ def to_onnx(model: Any, path: PathLike, *, opset: int = 17) -> None:
     _write(model, path, FORMATS[".onnx"]._replace(source=lambda model, name: _onnx(model, name, opset)))
 
 
-def to_js(model: Any, path: PathLike) -> None:
+def to_js(model: ModelLike, path: PathLike) -> None:
     """Write a model as one ES module without dependencies, for browsers and Node.
 
     ``predict(row)`` returns an array of the results for a row of numbers; ``selfTest()`` throws an error if the
@@ -178,7 +180,7 @@ def to_js(model: Any, path: PathLike) -> None:
     _write(model, path, FORMATS[".mjs"])
 
 
-def to_python(model: Any, path: PathLike) -> None:
+def to_python(model: ModelLike, path: PathLike) -> None:
     """Write a model as a Python script that needs NumPy alone; ``predict(x)`` computes what the formulas say.
 
     It asserts its test vector when it is run or imported, and is run once before it is written.
@@ -205,7 +207,7 @@ def to_python(model: Any, path: PathLike) -> None:
     _write(model, path, FORMATS[".py"])
 
 
-def _write(model: Any, path: PathLike, by: Format) -> None:
+def _write(model: ModelLike, path: PathLike, by: Format) -> None:
     leaves = leaving(model)
     target = os.fsdecode(path)
     if isinstance(model, str | os.PathLike) and os.path.exists(target) and os.path.samefile(model, target):

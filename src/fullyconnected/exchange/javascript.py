@@ -105,7 +105,7 @@ def javascript_source(
     some = [*program.constants.values()]
     lines = [
         "/*",
-        *(f" * {line.replace('*/', '* /')}".rstrip() for line in head),
+        *(f" * {line}".rstrip() for line in head),
         " */",
         f"export const nIn = {program.n_in};",
         f"export const nOut = {program.n_out};",

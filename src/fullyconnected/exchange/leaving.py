@@ -81,7 +81,12 @@ class Leaving:
             said += [f"y[{i}]: {self.results[:-2]} {printable(repr(each))}" for i, each in enumerate(self.classes)]
         else:
             said += [f"y: {n} {self.results}"]
-        return [*said, ""]
+        return [_in_comment(line) for line in (*said, "")]
+
+
+def _in_comment(text: str) -> str:
+    """Return a line that neither begins nor ends a comment of C, and has none of its trigraphs."""
+    return text.replace("/*", "/ *").replace("*/", "* /").replace("??", "? ?")
 
 
 def leaving(model: Any) -> Leaving:

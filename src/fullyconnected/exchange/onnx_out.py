@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.version import __version__
+from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError
 from fullyconnected.exchange.graph import FLOAT64
 from fullyconnected.exchange.leaving import Leaving
@@ -25,14 +27,15 @@ IR_OF = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10,
 OPSETS = tuple(IR_OF)
 
 
-def onnx_model(model: Leaving, opset: int) -> bytes:
+def onnx_model(model: Leaving, opset: Any) -> bytes:
     """Return a file of ONNX, which reproduces the model's test vector where ONNX Runtime is there to say so.
 
     Its inputs are ``x``, or the columns of a table; its outputs are ``y`` and, of a classifier, ``label``.
     """
-    if not isinstance(opset, int) or isinstance(opset, bool) or opset not in OPSETS:
+    if not isinstance(opset, Integral) or isinstance(opset, bool) or opset not in OPSETS:
         raise ConfigError(f"opset is a whole number from {OPSETS[0]} to {OPSETS[-1]}; got {opset!r:.80}")
     vector, encoders = model.vector, () if model.table is None else model.table.vocabulary.encoders
+    opset = int(opset)
     nodes = Nodes(model.graph, opset, [each.name for each in encoders] or ["x"])
     if model.table is None:
         nodes.graph()
@@ -64,7 +67,10 @@ def onnx_model(model: Leaving, opset: int) -> bytes:
         "test_vector": json.dumps({**{name: _plain(each) for name, each in given.items()}, nodes.y: _plain(vector.y)}),
     }
     helper.set_model_props(made, about)
-    onnx.checker.check_model(made, full_check=True)
+    try:
+        onnx.checker.check_model(made, full_check=True)
+    except Exception as error:  # such as of a column without a name
+        raise ConfigError(f"ONNX's own checker refuses the file: {printable(str(error))[:300]}") from error
     data: bytes = made.SerializeToString()
     _require(data, nodes.y, given, vector)
     return data
