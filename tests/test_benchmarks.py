@@ -14,6 +14,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 QUICK = {
     "estimators.py": ("--quick", "--only", "row,files"),
     "import_time.py": ("--rounds", "1"),
+    "leaving.py": ("--rounds", "1"),
     "muon.py": ("--quick", "--rounds", "1"),
     "sparse.py": ("--rows", "200", "--columns", "50", "--rounds", "1"),
 }
