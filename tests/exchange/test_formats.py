@@ -178,7 +178,7 @@ class TestEstimators:
         found = runpy.run_path(str(tmp_path / "model.py"))
         assert found["classes"] == ["a", "b"]
         assert "x[1]: kind: 0 is 'elm', 1 is 'oak', 2 is 'yew', -1 is any other" in found["__doc__"]
-        assert "y[1]: probabilities of class 'b'" in found["__doc__"]
+        assert "y[1]: the probability of class 'b'" in found["__doc__"]
 
 
 @needs_node
@@ -289,7 +289,7 @@ class TestTheCommand:
         fc.mlp([2, 3, 1], seed=0).save(tmp_path / "net.safetensors")
         assert main(["export", str(tmp_path / "net.safetensors"), str(tmp_path / "net.py")]) == 0
         assert "a Python script" in capsys.readouterr().out
-        assert (tmp_path / "net.py").read_text("utf-8").startswith('"""A network: 2 inputs, 1 outputs, 13 parameters.')
+        assert (tmp_path / "net.py").read_text("utf-8").startswith('"""A network: 2 inputs, 1 output, 13 parameters.')
 
     @pytest.mark.parametrize("name", ["net.exe", "net", "no/such/folder/net.c", "net.safetensors"])
     def test_what_it_cannot_write(self, tmp_path, capsys, name):

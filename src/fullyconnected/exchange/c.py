@@ -145,7 +145,7 @@ def c_source(program: RowProgram, vector: Vector, about: list[str], file: str) -
             "",
             *_array("fc_test_x", vector.x),
             *_array("fc_test_y", vector.y),
-            SELF_TEST.replace("ROWS", str(len(vector.x))).replace("TOLERANCE", literal(TOLERANCE, vector.y.dtype)),
+            SELF_TEST.replace("ROWS", str(len(vector.x))).replace("TOLERANCE", f"{TOLERANCE:g}f"),
         ]
     )
 

@@ -76,12 +76,24 @@ class Leaving:
         said = [self.what, ""]
         if self.columns:
             said += [f"x[{i}]: {printable(column)}" for i, column in enumerate(self.columns)]
-        n = self.vector.y.shape[1]
+        n, one = self.vector.y.shape[1], ONE[self.results]
         if self.classes is not None and len(self.classes) == n:
-            said += [f"y[{i}]: {self.results[:-2]} {printable(repr(each))}" for i, each in enumerate(self.classes)]
+            said += [f"y[{i}]: the {one} {printable(repr(each))}" for i, each in enumerate(self.classes)]
         else:
-            said += [f"y: {n} {self.results}"]
+            said += [f"y: {_many(n, one)}"]
+            if self.classes is not None:  # which a score above 0 tells apart
+                said += [f"   below 0 for {printable(repr(self.classes[0]))}, above for {self.classes[-1]!r}"]
         return [_in_comment(line) for line in (*said, "")]
+
+
+ONE = {  # what one result is
+    "outputs": "output",
+    "values": "value",
+    "rates": "rate",
+    "probabilities of classes": "probability of class",
+    "probabilities of labels": "probability of label",
+    "scores of classes": "score of class",
+}
 
 
 def _in_comment(text: str) -> str:
@@ -188,7 +200,7 @@ def _of_table(by: TablePredictor) -> Leaving:
     found = ensemble.predict(rows.astype(np.float64), checked=True)
     results = {CLASSES: "probabilities of classes", LABELS: "probabilities of labels"}.get(ensemble.task, "values")
     classes = None if labels is None else tuple(labels.classes.tolist())
-    sizes = f"{len(ensemble.networks)} networks of {ensemble.networks[0].program.members} members"
+    sizes = f"{_many(len(ensemble.networks), 'network')} of {ensemble.networks[0].program.members} members"
     what = f"A {'regressor' if labels is None else 'classifier'} for a table: {sizes}."
     columns = tuple(text for each in by.vocabulary.encoders for text in _said_of(each))
     gaps = tuple(not each.levels for each in features)
@@ -272,4 +284,9 @@ def _gaps(net: Network) -> tuple[bool, ...]:
 
 
 def _sizes(net: Network) -> str:
-    return f"{net.n_in} inputs, {net.n_out} outputs, {net.program.n_params:,} parameters"
+    counts = {"input": int(net.n_in or 0), "output": net.n_out, "parameter": net.program.n_params}
+    return ", ".join(_many(n, what) for what, n in counts.items())
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' * (n != 1)}"

@@ -68,20 +68,26 @@ class Loops:
 
     def _product(self, kernel: Product) -> Iterator[str]:
         (rows, columns), inner = kernel.to.shape, kernel.left.shape[1]
-        row = "i" if rows > 1 else "0"
-        to, left = (self._at(view, (row, column)) for view, column in ((kernel.to, "j"), (kernel.left, "k")))
-        right = self._at(kernel.right, (row, "k", "j"))
-        body = [
-            f"{self._for('j', columns)} {to} = {self.number(0.0, kernel.dtype)};",
+        row, column = self._axes(kernel.to.shape)
+        to, left = self._at(kernel.to, (row, column)), self._at(kernel.left, (row, "k"))
+        right = self._at(kernel.right, (row, "k", column))
+        real, zero = self.real[kernel.dtype.name], self.number(0.0, kernel.dtype)
+        if columns == 1:
+            body = [
+                f"{real} sum = {zero};",
+                f"{self._for('k', inner)} sum += {left} * {right};",
+                f"{to} = {self.stored('sum', kernel)};",
+            ]
+            yield from self._nested((row, ""), (rows, 1), body) if rows > 1 else self._block(body)
+            return
+        body = [  # row by row of the matrix, so that a compiler can compute several columns at once
+            f"{self._for('j', columns)} {to} = {zero};",
             f"{self._for('k', inner)} {{",
-            f"    {self.real[kernel.dtype.name]} a = {left};",
-            f"    {self._for('j', columns)} {self._added(to, f'a * {right}', kernel)}",
+            f"    {real} a = {left};",
+            f"    {self._for('j', columns)} {to} += a * {right};",
             "}",
         ]
         yield from self._nested((row, ""), (rows, 1), body)
-
-    def _added(self, to: str, value: str, kernel: Kernel) -> str:
-        return f"{to} += {value};"
 
     def _fold(self, kernel: Fold) -> Iterator[str]:
         shape = list(kernel.to.shape)

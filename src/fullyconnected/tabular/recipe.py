@@ -145,7 +145,7 @@ class Recipe:
 PRESETS = {
     "fast": Recipe(members=4, hidden=(64, 64), epochs=20, views=(BENDS,), logarithm=False, brief=True),
     "default": Recipe(),
-    "best": Recipe(members=16, hidden=(WIDE,) * 3, epochs=128),
+    "best": Recipe(members=16, epochs=128),
 }
 
 
