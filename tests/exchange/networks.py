@@ -50,8 +50,8 @@ def of_activations():
         )
 
 
-def ensemble(loss, kind, size, **how):
-    net = fc.Network([fc.Members(4, [fc.Dense(4, 6, "relu"), fc.Dense(6, 3)], kind=kind)], seed=0, **how)
+def ensemble(loss, kind, size, k=4, **how):
+    net = fc.Network([fc.Members(k, [fc.Dense(4, 6, "relu"), fc.Dense(6, 3)], kind=kind)], seed=0, **how)
     net.loss = loss
     return trained(net, size)
 
@@ -65,6 +65,7 @@ def of_ensembles():
                 f"{kind} members, {loss}",
                 lambda loss=loss, kind=kind, size=size, **how: ensemble(loss, kind, size, **how),
             )
+    yield "a single member", lambda **how: ensemble("softmax_cross_entropy", "tabm", 1.0, k=1, **how)
 
 
 def deep(**how):

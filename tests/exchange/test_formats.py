@@ -15,7 +15,6 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.exchange.graph import graph_of
-from fullyconnected.exchange.leaving import leaving
 from tests.exchange.networks import NETWORKS, rows_for
 
 COMPILER = next((each for each in ("cc", "gcc", "clang") if shutil.which(each)), None)
@@ -72,18 +71,9 @@ def in_node(paths, rows):
 
 
 def assert_near(found, wanted):
-    """Assert that results are those of a model, up to what float32 loses in a row."""
+    """Assert that results are those of a model, up to what float32 loses."""
     assert found.shape == wanted.shape
-    finite = np.where(np.isfinite(wanted), wanted, 0.0)
-    allowed = 1e-5 * np.maximum(1, np.abs(finite).max(axis=1, initial=0.0, keepdims=True))
-    assert np.isclose(found, wanted, rtol=0, atol=allowed, equal_nan=True).all()
-
-
-def rows_and_results(model):
-    """Return rows in float32, as a vocabulary encodes them, and what an estimator says of them."""
-    by = leaving(model)
-    x, y = by.vector.x, by.vector.y
-    return x, y
+    assert np.abs(found - wanted).max(initial=0.0) <= 1e-5 * max(1, np.abs(wanted).max(initial=0.0))
 
 
 class TestNetworks:
@@ -214,7 +204,72 @@ def test_a_script_needs_numpy_alone(tmp_path):
     assert done.stdout.strip() == "set()"
 
 
+def in_every_language(model, folder, x, n_out):
+    """Yield what files of a model predict for rows, after their own tests."""
+    for suffix in ("py", "mjs", "c"):
+        fc.exchange.export(model, folder / f"model.{suffix}")
+    yield runpy.run_path(str(folder / "model.py"))["predict"](x)
+    if NODE is not None:
+        yield in_node([folder / "model.mjs"], [x])[0]
+    if COMPILER is not None:
+        yield in_c(folder / "model.c", x, n_out)
+
+
+@pytest.mark.parametrize("seed", [21, 127])
+def test_results_of_a_large_unit_that_are_near_0(seed, tmp_path):
+    layers = [
+        fc.Dense(6, 64, "relu"),
+        fc.Dense(64, 64, "relu"),
+        fc.Dense(64, 1),
+        fc.Rescale(1, mean=[0.0], scale=[1e6]),
+    ]
+    net, x = fc.Network(layers, seed=seed), np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
+    for found in in_every_language(net, tmp_path, x, 1):
+        assert_near(found, net.predict(x))
+
+
+def test_a_saturated_network_is_as_right_as_float32_lets_it_be(tmp_path):
+    net = fc.mlp([6, 16, 16, 3], activation="tanh", seed=0)
+    net.theta[:] *= 1e3
+    x = np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
+    for found in in_every_language(net, tmp_path, x, 3):
+        assert np.abs(found - net.predict(x)).max() <= 1e-3 * np.abs(net.predict(x)).max()
+
+
+def test_what_is_no_code_is_unknown(tmp_path):
+    net = fc.Network([fc.Embedding(3, 2)], seed=0)
+    net.theta[-2:] = [5.0, 7.0]  # of unknown levels
+    x = np.array([[0], [2], [-1], [0.5], [7]], np.float32)
+    wanted = net.predict(x[:3])
+    for found in in_every_language(net, tmp_path, x, 2):
+        np.testing.assert_allclose(found[:3], wanted, rtol=1e-6)
+        assert np.isin(found[3:], [0.0, 5.0, 7.0]).all()  # nothing of a level
+
+
+def test_labels_too_large_for_a_number_of_javascript(tmp_path):
+    pytest.importorskip("sklearn")
+    x = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    model = fc.MLPClassifier(max_iter=500, random_state=0, tol=1e-2).fit(x, np.where(x[:, 0] > 0, 2**53 + 1, 2**53))
+    fc.exchange.to_js(model, tmp_path / "model.mjs")
+    assert "classes = [9007199254740992n, 9007199254740993n]" in (tmp_path / "model.mjs").read_text("utf-8")
+
+
 class TestBadInput:
+    def test_rows_of_another_width(self, tmp_path):
+        fc.exchange.to_python(fc.mlp([2, 3, 1], seed=0), tmp_path / "net.py")
+        predict = runpy.run_path(str(tmp_path / "net.py"))["predict"]
+        for shape in ((3, 4), (2,), (3, 2, 2), (2, 1)):
+            with pytest.raises(ValueError, match="rows"):
+                predict(np.zeros(shape))
+
+    @pytest.mark.parametrize("large", [1e20, np.inf, np.nan])
+    def test_results_that_are_not_finite(self, large, tmp_path):
+        net = fc.mlp([6, 16, 16, 3], seed=0)
+        net.theta[:] = large
+        with pytest.raises(fc.errors.ConfigError, match="not finite"):
+            fc.exchange.to_c(net, tmp_path / "net.c")
+        assert not any(tmp_path.iterdir())
+
     def test_a_suffix_that_says_nothing(self, tmp_path):
         for name in ("model", "model.onnxx", "model.txt"):
             with pytest.raises(fc.errors.ConfigError, match="suffix"):
@@ -222,7 +277,7 @@ class TestBadInput:
         assert not any(tmp_path.iterdir())
 
     def test_what_is_no_model(self, tmp_path):
-        for thing in (None, 3, [1], fc.Dense(2, 3), np.zeros(3)):
+        for thing in (None, 3, [1], fc.Dense(2, 3), np.zeros(3), fc.Network, fc.MLPClassifier):
             with pytest.raises(fc.errors.InputTypeError, match="can leave"):
                 fc.exchange.to_c(thing, tmp_path / "net.c")
 

@@ -149,6 +149,76 @@ def test_metadata_say_what_it_is_and_hold_the_test_vector(tmp_path):
     assert_near(found.run(["y"], given)[0], np.array(vector["y"], np.float32))
 
 
+@pytest.mark.parametrize(
+    "levels", [[*range(20240101, 20240129)], [0.1, 0.1 + 1e-12, 0.3, 5.0], [1e300, -1e300, 1.0, 2.0], [1, 2, 3, 4]]
+)
+def test_levels_that_float32_cannot_tell_apart_are_read_in_double(levels, tmp_path):
+    rng = np.random.default_rng(0)
+    day, a = np.array(levels, float)[rng.integers(0, len(levels), 300)], rng.normal(size=300).astype(np.float32)
+    table = {"day": day, "a": a}
+    model = fc.TabularClassifier(preset="fast", random_state=0, categorical_features=["day"]).fit(
+        table, np.where(day > np.median(day), "late", "early")
+    )
+    fc.exchange.to_onnx(model, path := tmp_path / "day.onnx")
+    found = session(path)
+    types = {each.name: each.type for each in found.get_inputs()}
+    assert types == {"day": "tensor(float)" if levels == [1, 2, 3, 4] else "tensor(double)", "a": "tensor(float)"}
+    kind = np.float32 if levels == [1, 2, 3, 4] else np.float64
+    results = results_of(found, {"day": day[:, None].astype(kind), "a": a[:, None]})
+    assert_near(results["y"], model.predict_proba(table))
+    assert results["label"].tolist() == model.predict(table).tolist()
+
+
+def test_numbers_far_from_0_are_read_in_double(tmp_path):
+    rng = np.random.default_rng(0)
+    table = {"at": 1_700_000_000 + rng.integers(0, 99, 200), "b": rng.normal(size=200).astype(np.float32)}
+    model = fc.TabularRegressor(preset="fast", random_state=0).fit(table, table["at"] % 50 + table["b"])
+    fc.exchange.to_onnx(model, path := tmp_path / "at.onnx")
+    given = {"at": table["at"].astype(np.float64)[:, None], "b": table["b"][:, None]}
+    assert_near(session(path).run(["y"], given)[0], model.predict(table)[:, None])
+
+
+def test_labels_are_chosen_before_probabilities_are_rounded(tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        how = {"hidden_layer_sizes": (), "max_iter": 1, "random_state": 0}
+        one_of = fc.MLPClassifier(loss=fc.BinaryCrossEntropy(), **how).fit(x, np.array(list("abc" * 20)))
+        three = fc.MLPClassifier(**how).fit(x, np.array(list("abc" * 20)))
+        two = fc.MLPClassifier(**how).fit(x, np.array(list("pq" * 30)))
+    for model, last in ((one_of, [17, 18, 0]), (three, [0, 1e-9, 2e-9]), (two, [5e-8])):
+        model.network_.theta[:] = 0
+        model.network_.theta[-len(last) :] = last
+        fc.exchange.to_onnx(model, path := tmp_path / "model.onnx")
+        assert session(path).run(["label"], {"x": x})[0].tolist() == model.predict(x).tolist()
+
+
+@pytest.mark.parametrize(
+    "labels", [[2**63 + 1, 1], [2**53 + 1, 2**53], [-3, 7], ["a\udce9", "b"], ["größe", 'a "b"'], [True, False]]
+)
+def test_labels_of_every_kind(labels, tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    kind = np.uint64 if labels[0] == 2**63 + 1 else object if isinstance(labels[0], str) else None
+    y = np.array(labels, kind)[(x[:, 0] > 0).astype(int)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = fc.MLPClassifier(max_iter=20, random_state=0).fit(x, y)
+    fc.exchange.to_onnx(model, path := tmp_path / "model.onnx")
+    found = session(path).run(["label"], {"x": x})[0].tolist()
+    escaped = [
+        each.encode("utf-8", "backslashreplace").decode() if isinstance(each, str) else each
+        for each in model.predict(x).tolist()
+    ]
+    assert found == escaped
+
+
+def test_a_column_without_a_name(tmp_path):
+    table = {"": np.arange(40.0), "b": np.arange(40.0) % 7}
+    model = fc.TabularRegressor(preset="fast", epochs=2, random_state=0).fit(table, np.arange(40.0))
+    with pytest.raises(fc.errors.ConfigError, match="a column has no name"):
+        fc.exchange.to_onnx(model, tmp_path / "model.onnx")
+
+
 def test_dense_layers_and_activations_are_onnxs_own(tmp_path):
     fc.exchange.to_onnx(fc.mlp([4, 8, 8, 3], output_activation="softmax", seed=0), path := tmp_path / "net.onnx")
     assert [node.op_type for node in onnx.load(path).graph.node] == ["Gemm", "Relu", "Gemm", "Relu", "Gemm", "Softmax"]

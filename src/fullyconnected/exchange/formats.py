@@ -36,8 +36,15 @@ def _c(model: Leaving, name: str) -> str:
 
 
 def _js(model: Leaving, name: str) -> str:
+    wide = model.graph.computed_of(model.graph.x) == np.float64
     return javascript_source(
-        row_program(model.graph), model.vector, model.about(), name, gaps=model.gaps, classes=model.classes
+        row_program(model.graph),
+        model.vector,
+        model.about(),
+        name,
+        gaps=model.gaps,
+        classes=model.classes,
+        wide=wide,
     )
 
 
@@ -99,7 +106,7 @@ def to_c(model: ModelLike, path: PathLike) -> None:
 
     ``void fc_predict(const float *x, float *y)`` writes the ``FC_N_OUT`` results for a row of ``FC_N_IN`` numbers, in
     float32; operations on raw columns, such as standardising, are in double. ``int fc_self_test(void)`` returns 0 if
-    the results for the test vector inside are right to 1e-5 of the largest of their row, or of 1. A comment says what
+    the results for the test vector inside are right to 1e-5 of the largest of them. A comment says what
     each column and result is, and how much flash and memory it takes. With ``-DFC_MAIN`` the file is a program whose
     exit status is that of the test. No two threads may predict at once, since all memory is static.
 

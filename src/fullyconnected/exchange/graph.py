@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -90,6 +90,12 @@ class Graph:
         """Return the result for rows (rows, n_in)."""
         return self.results(x)[self.output]
 
+    def in_double(self) -> Graph:
+        """Return the graph with all numbers in float64, which tells what float32 loses."""
+        lines = tuple(line._replace(computed=FLOAT64, kept=FLOAT64) for line in self.lines)
+        constants = {name: value.astype(FLOAT64) for name, value in self.constants.items()}
+        return replace(self, lines=lines, constants=constants)
+
     def computed_of(self, name: Name) -> np.dtype[Any]:
         """Return the type in which the first formula with a name is computed."""
         return next((line.computed for line in self.lines if name in names_in(line.formula)), FLOAT64)
@@ -169,7 +175,8 @@ def graph_of(net: Network, dtype: str = "float32") -> Graph:
     net.require_set()
     builder, members = Builder(int(net.n_in or 0), np.dtype(dtype)), net.program.members
     z = add_network(builder, net)
-    return builder.graph(z if members is None else add_pooled(builder, z, members, net._link()))
+    # what a single member says is not pooled
+    return builder.graph(z if members in (None, 1) else add_pooled(builder, z, int(members or 1), net._link()))
 
 
 def add_network(builder: Builder, net: Network, prefix: str = "", x: Expression | None = None) -> Name:

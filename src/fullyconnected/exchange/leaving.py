@@ -11,7 +11,7 @@ import numpy as np
 
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, InputTypeError
-from fullyconnected.exchange.graph import FLOAT64, Builder, Graph, add_network, graph_of
+from fullyconnected.exchange.graph import FLOAT64, Assigned, Builder, Graph, add_network, graph_of
 from fullyconnected.exchange.vector import Vector, rows_for
 from fullyconnected.files import read_model
 from fullyconnected.network import Network, load
@@ -30,7 +30,8 @@ from fullyconnected.symbolic.expression import (
     where,
 )
 from fullyconnected.symbolic.formulas.activations import of_activation
-from fullyconnected.tables.encoders import CategoryEncoder, Encoder
+from fullyconnected.tables.dates import CYCLES
+from fullyconnected.tables.encoders import CategoryEncoder, DateEncoder, Encoder
 from fullyconnected.tabular.ensemble import Ensemble
 from fullyconnected.tabular.mixture import LEAST
 from fullyconnected.tabular.prediction import TablePredictor
@@ -58,6 +59,10 @@ class Leaving:
         The labels of a classifier, in the order of the results; of two classes with one score, there are two.
     gaps : tuple of bool
         Which columns may be missing, as NaN.
+    decides : Name or None
+        The result by which a class is chosen: the first of the largest, or what is above ``half`` if it is only one, or
+        one for each label.
+    half : float
     table : TablePredictor or None
         Of an estimator for tables, what encodes the cells of its columns, and predicts.
     """
@@ -69,6 +74,8 @@ class Leaving:
     results: str
     classes: tuple[Any, ...] | None
     gaps: tuple[bool, ...]
+    decides: Name | None = None
+    half: float = 0.0
     table: TablePredictor | None = None
 
     def about(self) -> list[str]:
@@ -86,6 +93,13 @@ class Leaving:
         return [_in_comment(line) for line in (*said, "")]
 
 
+DATES = {  # what the parts of a date are; of those with a cycle, there are the sine and the cosine
+    "days": "days since 1970, with the fraction of the day",
+    "month": "of 2 pi m / 12, where m is 0 in January",
+    "day": "day of the month, from 1",
+    "weekday": "of 2 pi w / 7, where w is 0 on Mondays",
+    "hour": "of 2 pi h / 24, where h is the hour with its fraction",
+}
 ONE = {  # what one result is
     "outputs": "output",
     "values": "value",
@@ -116,7 +130,7 @@ def leaving(model: Any) -> Leaving:
         model = Predictor(model) if {"estimator", "tabular", "table"} & extras.keys() else load(model)
     if isinstance(model, Network):
         return _of_network(model)
-    if hasattr(model, "save") and hasattr(model, "get_params"):
+    if not isinstance(model, type) and hasattr(model, "save") and hasattr(model, "get_params"):
         with tempfile.TemporaryDirectory() as folder:  # what leaves is what a file holds
             model.save(path := os.path.join(folder, "model.safetensors"))
             model = Predictor(path)
@@ -164,11 +178,13 @@ def _of_rows(by: RowPredictor) -> Leaving:
                 p = shifted / total(shifted, "units")
     else:
         p, found = z, outputs
-    graph = builder.graph(_last(builder, p, builder.dtype))
+    graph = builder.graph(_last(builder, p, builder.dtype, builder.dtype))
     columns = tuple(by.features or ())
     classes = None if labels is None else tuple(labels.classes.tolist())
     what = f"A {'regressor' if labels is None else 'classifier'}: {_sizes(net)}."
-    return Leaving(graph, Vector.of(x, found, graph), what, columns, results, classes, _gaps(net))
+    return Leaving(
+        graph, Vector.of(x, found, graph), what, columns, results, classes, _gaps(net), None if labels is None else z
+    )
 
 
 def _of_table(by: TablePredictor) -> Leaving:
@@ -194,7 +210,9 @@ def _of_table(by: TablePredictor) -> Leaving:
         parts.append(call("over_members", builder.result(said), own) * (share / k))
     mixed = builder.name("mixed")
     builder.assign(mixed, chain("+", parts), FLOAT64, FLOAT64)
-    y = _last(builder, _finished(builder, ensemble, builder.result(mixed)), FLOAT64)
+    decides = _last(builder, _finished(builder, ensemble, builder.result(mixed)), FLOAT64, FLOAT64)
+    y = builder.name("result")
+    builder.lines.append(Assigned(y, decides, FLOAT64, builder.dtype))
     graph = builder.graph(y)
     rows = rows_for(ensemble.networks[0])
     found = ensemble.predict(rows.astype(np.float64), checked=True)
@@ -204,7 +222,7 @@ def _of_table(by: TablePredictor) -> Leaving:
     what = f"A {'regressor' if labels is None else 'classifier'} for a table: {sizes}."
     columns = tuple(text for each in by.vocabulary.encoders for text in _said_of(each))
     gaps = tuple(not each.levels for each in features)
-    return Leaving(graph, Vector.of(rows, found, graph), what, columns, results, classes, gaps, by)
+    return Leaving(graph, Vector.of(rows, found, graph), what, columns, results, classes, gaps, decides, 0.5, by)
 
 
 def _said(builder: Builder, ensemble: Ensemble, i: int, z: Name) -> Expression:
@@ -256,17 +274,22 @@ def _meant(z: Expression, inverse: Any) -> Expression:
     return local["y"]
 
 
-def _last(builder: Builder, formula: Expression, computed: Any) -> Name:
-    """Add the line of the result, and return its name."""
+def _last(builder: Builder, formula: Expression, computed: Any, kept: Any) -> Name:
+    """Add the line of the results, unless there is one, and return its name."""
     if isinstance(formula, Name) and any(line.name == formula for line in builder.lines):
         return formula
-    made = builder.name("result")
-    builder.assign(made, formula, computed, builder.dtype)
+    made = builder.name("results")
+    builder.assign(made, formula, computed, kept)
     return made
 
 
 def _said_of(encoder: Encoder) -> list[str]:
     """Return what each column of x is that is made of a column of the table."""
+    if isinstance(encoder, DateEncoder):
+        names = iter(encoder.features)
+        return [
+            f"{next(names).name}: {DATES[part]}" for part in encoder.parts for _ in range(2 if part in CYCLES else 1)
+        ]
     if not isinstance(encoder, CategoryEncoder):
         return [feature.name for feature in encoder.features]
     codes = [f"{i} is {level!r}" for i, level in enumerate(encoder.levels)]

@@ -130,14 +130,19 @@ class Loops:
 
     def _choose(self, kernel: Choose) -> Iterator[str]:
         levels, size = kernel.table.shape
-        chosen = self.whole(self._at(kernel.code, ("0", "0")))
+        value, dtype = self._at(kernel.code, ("0", "0")), self.type_of(kernel.code)
         table, to = self._at(kernel.table, ("code", "j")), self._at(kernel.to, ("0", "j"))
-        inside = f"code >= 0 && code < {levels}"
-        value = f"{inside} ? {table} : {self.number(0.0, self.type_of(kernel.table))}"
-        yield from self._block([f"{self.integer} code = {chosen};", f"{self._for('j', size)} {to} = {value};"])
+        chosen = f"code >= 0 ? {table} : {self.number(0.0, self.type_of(kernel.table))}"
+        yield from self._block(
+            [
+                f"{self.real[dtype.name]} value = {value};",
+                f"{self.integer} code = {self.code(levels, dtype)};",
+                f"{self._for('j', size)} {to} = {chosen};",
+            ]
+        )
 
-    def whole(self, text: str) -> str:
-        """Return a number as a whole one."""
+    def code(self, levels: int, dtype: np.dtype[Any]) -> str:
+        """Return ``value`` as the number of a level, and -1 if it is none."""
         raise NotImplementedError
 
     def type_of(self, view: View) -> np.dtype[Any]:

@@ -13,23 +13,33 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.exchange.graph import FLOAT64
 from fullyconnected.exchange.onnx_nodes import Nodes
 from fullyconnected.tables.dates import CYCLES
-from fullyconnected.tables.encoders import CategoryEncoder, DateEncoder, Encoder
+from fullyconnected.tables.encoders import CategoryEncoder, DateEncoder, Encoder, NumberEncoder
 
-__all__ = ["add_columns", "input_of", "values_of"]
+__all__ = ["add_columns", "input_of", "is_fine", "values_of"]
 
 NO_DATE = np.iinfo(np.int64).min  # seconds that stand for a missing date
 DAY = 86_400
+FINE = 1e-5  # of the scale of a column: rounding its numbers by more would show in the results
 NEW = "a level that the training did not have"
 
 
-def input_of(encoder: Encoder) -> onnx.ValueInfoProto:
-    """Return the input of a column, (rows, 1): text, seconds since 1970, or a number."""
-    kind = TensorProto.FLOAT
+def input_of(encoder: Encoder, *, fine: bool) -> onnx.ValueInfoProto:
+    """Return the input of a column, (rows, 1): text, seconds since 1970, or a number, in double if it is ``fine``."""
+    kind = TensorProto.DOUBLE if fine else TensorProto.FLOAT
     if isinstance(encoder, DateEncoder):
         kind = TensorProto.INT64
     elif isinstance(encoder, CategoryEncoder) and not encoder.numeric:
         kind = TensorProto.STRING
     return helper.make_tensor_value_info(encoder.name, kind, ["rows", 1])
+
+
+def is_fine(encoder: Encoder, mean: float, scale: float) -> bool:
+    """Whether float32 cannot tell the numbers of a column apart: they are far from 0, and near to each other."""
+    if isinstance(encoder, CategoryEncoder) and encoder.numeric:
+        levels = np.array(encoder.levels)
+        with np.errstate(over="ignore"):
+            return not np.array_equal(levels.astype(np.float32).astype(np.float64), levels)
+    return type(encoder) is NumberEncoder and abs(mean) * 2.0**-24 > FINE * scale
 
 
 def add_columns(nodes: Nodes, encoders: Sequence[Encoder]) -> str:
@@ -58,8 +68,9 @@ def _level(nodes: Nodes, encoder: CategoryEncoder) -> str:
 
 def _numeric_level(nodes: Nodes, encoder: CategoryEncoder) -> str:
     """Return the code of each number; NaN is missing."""
-    levels = nodes.constant(np.array([encoder.levels], np.float32), "levels")
-    same = nodes.add("Cast", [nodes.add("Equal", [encoder.name, levels])], to=TensorProto.DOUBLE)
+    levels = nodes.constant(np.array([encoder.levels], np.float64), "levels")
+    cells = nodes.add("Cast", [encoder.name], to=TensorProto.DOUBLE)
+    same = nodes.add("Cast", [nodes.add("Equal", [cells, levels])], to=TensorProto.DOUBLE)
     codes = nodes.constant(np.arange(len(encoder.levels), dtype=np.float64)[:, None], "codes")
     known = nodes.add("Greater", [nodes.reduced("ReduceSum", same, 1, keep=True), nodes.number(0.0)])
     code = nodes.add("Where", [known, nodes.add("MatMul", [same, codes]), nodes.number(encoder.unknown)])
@@ -111,8 +122,9 @@ def _date(nodes: Nodes, encoder: DateEncoder) -> list[str]:
     return found
 
 
-def values_of(encoder: Encoder, x: Array) -> tuple[list[Any], Array]:
+def values_of(encoder: Encoder, x: Array, *, fine: bool) -> tuple[list[Any], Array]:
     """Return cells that encode as columns of x (rows, features) do, about, and the values of the input for them."""
+    real = np.float64 if fine else np.float32
     if isinstance(encoder, DateEncoder):
         seconds = [None if np.isnan(days) else int(days * DAY) for days in x[:, 0]]
         cells: list[Any] = [None if each is None else np.datetime64(each, "s") for each in seconds]
@@ -120,13 +132,18 @@ def values_of(encoder: Encoder, x: Array) -> tuple[list[Any], Array]:
     elif isinstance(encoder, CategoryEncoder):
         levels = dict(enumerate(encoder.levels))
         gone = encoder.codes[None] if encoder.missing else None
-        new: Any = float(np.float32(max(map(float, encoder.levels)) + 1)) if encoder.numeric else NEW
+        new: Any = _other(encoder) if encoder.numeric else NEW
         cells = [None if code == gone else levels.get(int(code), new) for code in x[:, 0]]
         if encoder.numeric:
-            values = np.array([np.nan if each is None else each for each in cells], np.float32)
+            values = np.array([np.nan if each is None else each for each in cells], real)
         else:
             values = np.array([each or "" for each in cells], object)
     else:
-        values = x[:, 0].astype(np.float32)
+        values = x[:, 0].astype(real)
         cells = [None if np.isnan(each) else float(each) for each in values]
     return cells, values[:, None]
+
+
+def _other(encoder: CategoryEncoder) -> float:
+    """Return a number that is no level."""
+    return next(float(i) for i in range(len(encoder.levels) + 1) if float(i) not in encoder.codes)

@@ -66,6 +66,10 @@ class Nodes:
             )
             self.kept_as[name] = kept
 
+    def result(self, name: Name) -> str:
+        """Return where the result of a line is."""
+        return self.known[name, self.kept_as[name]]
+
     # names and constants
 
     def fresh(self, name: str) -> str:

@@ -16,10 +16,11 @@ from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError
 from fullyconnected.exchange.graph import FLOAT64
 from fullyconnected.exchange.leaving import Leaving
-from fullyconnected.exchange.onnx_columns import add_columns, input_of, values_of
+from fullyconnected.exchange.onnx_columns import add_columns, input_of, is_fine, values_of
 from fullyconnected.exchange.onnx_nodes import Nodes
 from fullyconnected.exchange.vector import Vector
 from fullyconnected.tables.column import column_of
+from fullyconnected.tabular.prediction import TablePredictor
 
 __all__ = ["OPSETS", "onnx_model"]
 
@@ -36,6 +37,8 @@ def onnx_model(model: Leaving, opset: Any) -> bytes:
         raise ConfigError(f"opset is a whole number from {OPSETS[0]} to {OPSETS[-1]}; got {opset!r:.80}")
     vector, encoders = model.vector, () if model.table is None else model.table.vocabulary.encoders
     opset = int(opset)
+    if any(not each.name for each in encoders):
+        raise ConfigError("a column has no name, and is an input of ONNX, which needs one: rename it and train again")
     nodes = Nodes(model.graph, opset, [each.name for each in encoders] or ["x"])
     if model.table is None:
         nodes.graph()
@@ -44,9 +47,10 @@ def onnx_model(model: Leaving, opset: Any) -> bytes:
             {"x": vector.x},
         )
     else:
-        inputs = [input_of(each) for each in encoders]
+        fine = _fine(model.table)
+        inputs = [input_of(each, fine=of) for each, of in zip(encoders, fine, strict=True)]
         nodes.graph(add_columns(nodes, encoders), FLOAT64)
-        given, vector = _of_columns(model)
+        given, vector = _of_columns(model, fine)
     n_out = vector.y.shape[1]
     outputs = [helper.make_tensor_value_info(nodes.y, TensorProto.FLOAT, ["rows", n_out])]
     if model.classes is not None:
@@ -76,17 +80,29 @@ def onnx_model(model: Leaving, opset: Any) -> bytes:
     return data
 
 
-def _of_columns(model: Leaving) -> tuple[dict[str, Array], Vector]:
+def _fine(table: TablePredictor) -> list[bool]:
+    """Return which columns are inputs in double."""
+    features = table.vocabulary.features
+    mean, scale = np.zeros(len(features)), np.ones(len(features))
+    for layer, columns in table.ensemble.networks[0].program.raw_columns:
+        if (own := getattr(layer, "scale", None)) is not None:
+            mean[list(columns)], scale[list(columns)] = layer.mean, own  # type: ignore[attr-defined,arg-type]
+    at = [each.source for each in features]
+    places = [at.index(each.name) for each in table.vocabulary.encoders]
+    return [is_fine(each, mean[i], scale[i]) for each, i in zip(table.vocabulary.encoders, places, strict=True)]
+
+
+def _of_columns(model: Leaving, fine: list[bool]) -> tuple[dict[str, Array], Vector]:
     """Return a test vector of cells: the values of each input, and the results."""
     assert model.table is not None
     x, given, at = np.empty(model.vector.x.shape), {}, 0
-    for encoder in model.table.vocabulary.encoders:
+    for encoder, of in zip(model.table.vocabulary.encoders, fine, strict=True):
         stop = at + len(encoder.features)
-        cells, given[encoder.name] = values_of(encoder, model.vector.x[:, at:stop])
+        cells, given[encoder.name] = values_of(encoder, model.vector.x[:, at:stop], fine=of)
         encoder.encode(column_of(encoder.name, cells), x[:, at:stop])
         at = stop
     y = model.table.ensemble.predict(x, checked=True)
-    return given, Vector(model.vector.x, y.astype(np.float32))
+    return given, model.vector._replace(y=y.astype(np.float32))
 
 
 def _require(data: bytes, output: str, given: dict[str, Array], vector: Vector) -> None:
@@ -113,22 +129,33 @@ def _plain(a: Array) -> list[list[Any]]:
 
 
 def _label(nodes: Nodes, model: Leaving, n_out: int) -> onnx.ValueInfoProto:
-    """Add the label of each row, and return what it is."""
-    classes = np.array(model.classes)
-    half = nodes.constant(np.array(0.0 if model.results == "scores of classes" else 0.5, np.float32))
-    if model.results == "probabilities of labels":
-        nodes.add("Cast", [nodes.add("Greater", [nodes.y, half])], nodes.label, to=TensorProto.INT64)
-        return helper.make_tensor_value_info(nodes.label, TensorProto.INT64, ["rows", n_out])
-    if n_out > 1:
-        best = nodes.add("ArgMax", [nodes.y], axis=1, keepdims=0)
+    """Add the label of each row, and return what it is; it is chosen before results are rounded to float32."""
+    assert model.decides is not None
+    decides, labels = nodes.result(model.decides), [*(model.classes or ())]
+    one_of = model.results != "probabilities of labels"
+    if one_of and nodes.shape(model.decides)[1] > 1:
+        best = nodes.add("ArgMax", [decides], axis=1, keepdims=0)
     else:
-        over = nodes.add("Cast", [nodes.add("Greater", [nodes.y, half])], to=TensorProto.INT64)
-        best = nodes.add("Reshape", [over, nodes.integers([-1])])
-    if classes.dtype.kind in "US" or classes.dtype == object:
-        table = helper.make_tensor(nodes.fresh("classes"), TensorProto.STRING, classes.shape, [*map(str, classes)])  # type: ignore[list-item]
-    else:
-        wide = {"i": np.int64, "u": np.int64, "b": np.bool_, "f": np.float64}[classes.dtype.kind]
-        table = numpy_helper.from_array(classes.astype(wide), nodes.fresh("classes"))
+        half = nodes.constant(np.array(model.half, nodes.kept_as[model.decides]), "half")
+        over = nodes.add("Greater", [decides, half])
+        if not one_of:
+            nodes.add("Cast", [over], nodes.label, to=TensorProto.INT64)
+            return helper.make_tensor_value_info(nodes.label, TensorProto.INT64, ["rows", n_out])
+        best = nodes.add("Reshape", [nodes.add("Cast", [over], to=TensorProto.INT64), nodes.integers([-1])])
+    table = _table(nodes.fresh("classes"), labels)
     nodes.initializers.append(table)
     nodes.add("Gather", [table.name, best], nodes.label, axis=0)
     return helper.make_tensor_value_info(nodes.label, table.data_type, ["rows"])
+
+
+def _table(name: str, labels: list[Any]) -> onnx.TensorProto:
+    """Return the labels as a tensor: true and false, whole numbers, numbers, or text."""
+    if all(isinstance(each, bool) for each in labels):
+        return numpy_helper.from_array(np.array(labels, np.bool_), name)
+    if all(isinstance(each, int) for each in labels):
+        large = max(labels) > np.iinfo(np.int64).max
+        return numpy_helper.from_array(np.array(labels, np.uint64 if large else np.int64), name)
+    if all(isinstance(each, float) for each in labels):
+        return numpy_helper.from_array(np.array(labels, np.float64), name)
+    texts = [str(each).encode("utf-8", "backslashreplace").decode() for each in labels]
+    return helper.make_tensor(name, TensorProto.STRING, [len(labels)], texts)  # type: ignore[arg-type]
