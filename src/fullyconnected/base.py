@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, SupportsFloat
 import numpy as np
 
 from fullyconnected.core import deprecation
-from fullyconnected.core.arrays import Array, BufferSpecs, Cache, Shape, Views, allocate, bind_buffers, dot
+from fullyconnected.core.arrays import Array, BufferSpecs, Cache, Shape, Views, allocate, bind_buffers, dot, new_buffers
 from fullyconnected.core.batches import TrainingRows
 from fullyconnected.core.checks import as_array, as_weights, count, number, require_finite
 from fullyconnected.core.contracts import IN_CACHES, check_class, check_shapes, guarded, is_foreign, read_only
@@ -367,8 +367,7 @@ class Link(Settings):
         """Return the predictions of checked outputs (rows, n_out) in a new array; overflow gives infinity."""
         y = np.array(z, order="C")
         if self.inverse is not None:
-            wanted = self.inverse.cache(*z.shape)
-            forward, c = self.inverse.forward, bind_buffers(allocate(wanted, z.dtype), wanted, z.dtype)
+            forward, c = self.inverse.forward, new_buffers(self.inverse.cache(*z.shape), z.dtype)
             if is_foreign(self.inverse):
                 forward = guarded(forward, f"the activation {self.inverse!r}", "z", "c and y")
             with np.errstate(all="ignore"):

@@ -384,12 +384,29 @@ class Network:
                 size = max(1, POOLED // (k * self.n_out))  # so that the outputs of all members take little memory
                 for at in range(0, len(block), size):
                     rows = block[at : at + size]
-                    every = np.empty((len(rows), k, self.n_out), self.dtype)
+                    there = z[start + at : start + at + len(rows)]
+                    every = there if link is None else np.empty((len(rows), k, self.n_out), self.dtype)
                     predictor.predict(rows, every.reshape(-1, self.n_out), n_threads)
-                    z[start + at : start + at + len(rows)] = every if link is None else link.pooled(every)
+                    if link is not None:
+                        there[...] = link.pooled(every)
         finally:
             self._idle.setdefault(engine, []).append(predictor)
         return z
+
+    def row_outputs_checked(self, x: Array) -> Array:
+        """Return the outputs of the members for a checked row (1, k, n_out), with as few calls as there can be."""
+        try:
+            predictor = self._idle["auto"].pop()
+        except (KeyError, IndexError):  # none is idle
+            from fullyconnected.program.sources import ArraySource
+
+            return self.outputs_checked(ArraySource(x), "auto", 1)
+        try:
+            z = np.empty((1, self.program.members or 1, self.program.n_out), self._theta.dtype)
+            predictor.predict(x, z[0], 1)
+            return z
+        finally:
+            self._idle["auto"].append(predictor)
 
     def predictions(self, x: RowsLike, *, engine: str = "auto", n_threads: int | None = None) -> Array:
         """Return probabilities, rates or values (rows, n_out): the outputs as the loss of the training interprets them.

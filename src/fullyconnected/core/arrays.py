@@ -30,6 +30,7 @@ __all__ = [
     "allocate",
     "bind_buffers",
     "dot",
+    "new_buffers",
     "of_usual_size",
     "take",
 ]
@@ -155,6 +156,16 @@ def bind_buffers(memory: Mapping[str, Array], wanted: BufferSpecs, dtype: np.dty
         else:
             shape = want.shape if isinstance(want, Buffer) else want
             setattr(cache, name, memory[name][: math.prod(shape)].reshape(shape))
+    return cache
+
+
+def new_buffers(wanted: BufferSpecs, dtype: np.dtype[Any]) -> Cache:
+    """Return the requested buffers in memory of their own, and the constants, by name."""
+    cache = Cache(xp=np)
+    for name, want in wanted.items():
+        if isinstance(want, np.ndarray | Buffer):
+            return bind_buffers(allocate(wanted, dtype), wanted, dtype)
+        setattr(cache, name, np.full(want, math.nan, dtype))
     return cache
 
 

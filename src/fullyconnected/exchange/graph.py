@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fullyconnected.base import Link
-from fullyconnected.core.arrays import Array, allocate, bind_buffers
+from fullyconnected.core.arrays import Array, new_buffers
 from fullyconnected.errors import ConfigError
 from fullyconnected.network import Network
 from fullyconnected.program.description import apart
@@ -197,8 +197,7 @@ def add_network(builder: Builder, net: Network, prefix: str = "", x: Expression 
             local["skip"] = wires[op.reads[1] + 1]
         if op.layer.joins:
             local |= {f"x{k}": wires[source + 1] for k, source in enumerate(op.reads, 1)}
-        kept_by = op.layer.cache(op.copies_in)  # among which are tables of constants
-        c = bind_buffers(allocate(kept_by, computed), kept_by, computed)
+        c = new_buffers(op.layer.cache(op.copies_in), computed)  # among which are tables of constants
         sources = p, c, op.layer, getattr(op.layer, "activation", None)
         for line in formulas.forward(op.layer, train=False, rows=1):
             _refuse_opaque(line.formula, op.name, op.layer)

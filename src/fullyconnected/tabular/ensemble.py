@@ -81,14 +81,18 @@ class Ensemble:
         rows = max(1, BLOCK // (len(self._weights) * n_out))
         mixed = np.empty((len(x), n_out))
         for start in range(0, len(x), rows):
-            block = ArraySource(x[start : start + rows])
-            outputs = [net.outputs_checked(block, "auto", n_threads) for net in self.networks]  # (rows, members, n_out)
+            if len(x) == 1:
+                outputs = [net.row_outputs_checked(x) for net in self.networks]
+            else:
+                block = ArraySource(x[start : start + rows])
+                outputs = [net.outputs_checked(block, "auto", n_threads) for net in self.networks]
+            # each of them is (rows, members, n_out)
             if self.logarithms and self.unit is not None:
                 for i, each in enumerate(self.logarithms):
                     outputs[i] = outputs[i] if each is None else each.said(outputs[i], self.unit)
             z = np.concatenate(outputs, axis=1, dtype=np.float64)
             p = link.predictions(z.reshape(-1, n_out)).reshape(z.shape)
-            np.einsum("rmo,m->ro", p, self._weights, out=mixed[start : start + rows])
+            np.matmul(self._weights, p, out=mixed[start : start + rows])
         return self.finished(mixed)
 
     def around(self, predicted: Array, coverage: float) -> Array:

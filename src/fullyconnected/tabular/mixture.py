@@ -113,8 +113,7 @@ def sharpened(p: Array, temperature: float) -> Array:
     """Return probabilities (rows, classes) at a temperature: ``p^(1/T)``, divided by its sum over the classes."""
     if temperature == 1.0:
         return p
-    z = np.log(np.maximum(p, LEAST)) / temperature
-    q = np.exp(z - z.max(axis=1, keepdims=True))
+    q = np.maximum(p, LEAST) ** (1 / temperature)  # from 1e-28 on, since T is 1 / 4 or more
     return q / q.sum(axis=1, keepdims=True)
 
 
