@@ -145,8 +145,9 @@ def to_onnx(model: ModelLike, path: PathLike, *, opset: int = 17) -> None:
     The input is ``x``, (rows, columns) in float32, for any number of rows; the output ``y`` has the results. Of an
     estimator for tables, each column of the table that is used is an input of its own name, (rows, 1): text with ""
     for a missing cell, int64 seconds since 1970 for a date with the least int64 for a missing one, and float32 with
-    NaN for all else. A classifier also has the output ``label``. Where a column has one of these two names, the output
-    has ``_1`` behind it. The metadata have what it is, the columns, the classes and the test vector as JSON.
+    NaN for all else, or double where float32 cannot tell the numbers of the training apart. A classifier also has the
+    output ``label``. Where a column has one of these two names, the output has ``_1`` behind it. The metadata have what
+    it is, the columns, the classes and the test vector as JSON.
 
     The file is checked by ONNX's own checker; where ONNX Runtime is installed, it has to reproduce the test vector.
 

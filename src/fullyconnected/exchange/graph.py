@@ -8,7 +8,7 @@ knows no layer: whatever has a formula there can leave, a layer of the user's ow
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -33,8 +33,8 @@ from fullyconnected.symbolic.expression import (
     call,
     mapped,
     names_in,
+    nodes_in,
     number,
-    sides,
     with_names,
 )
 from fullyconnected.symbolic.names import identifier
@@ -258,15 +258,9 @@ def _indices(net: Network, prefix: str) -> dict[str, str]:
 
 
 def _refuse_opaque(formula: Expression, name: str, layer: Any) -> None:
-    if any(isinstance(node, Opaque) for node in _nodes(formula)):
+    if any(isinstance(node, Opaque) for node in nodes_in(formula)):
         what = getattr(layer, "activation", None) or layer
         raise ConfigError(
             f"{name} has no formula, which other languages would be written from: {what!r:.100}. Add its formula to "
             f"fullyconnected.symbolic.formulas, as the documentation of that module shows"
         )
-
-
-def _nodes(node: Expression) -> Iterator[Expression]:
-    yield node
-    for part in sides(node):
-        yield from _nodes(part)

@@ -14,13 +14,12 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.core.version import __version__
 from fullyconnected.core.wording import printable
 from fullyconnected.exchange.loops import Loops
-from fullyconnected.exchange.rows import Kernel, RowProgram
+from fullyconnected.exchange.rows import RowProgram
 from fullyconnected.exchange.vector import Vector
 
 __all__ = ["javascript_source"]
 
 FEW = 64  # numbers of a constant that are written out; of more, their bytes in base64
-WIDTH = 110
 ARRAYS = {"float32": "Float32Array", "float64": "Float64Array"}
 HELPERS = {
     "square": "const square = (a) => a * a;",
@@ -66,9 +65,6 @@ class JavaScript(Loops):
 
     def buffer(self, name: str) -> str:
         return {"input": "x", "output": "y"}.get(self.program.buffers[name].role, f"_{name}")
-
-    def stored(self, text: str, kernel: Kernel) -> str:
-        return text
 
     def function(self, name: str, operands: list[str], dtype: np.dtype[Any]) -> str:
         if name == "clip":

@@ -89,7 +89,9 @@ class Leaving:
         else:
             said += [f"y: {_many(n, one)}"]
             if self.classes is not None:  # which a score above 0 tells apart
-                said += [f"   below 0 for {printable(repr(self.classes[0]))}, above for {self.classes[-1]!r}"]
+                said += [
+                    f"   below 0 for {printable(repr(self.classes[0]))}, above for {printable(repr(self.classes[-1]))}"
+                ]
         return [_in_comment(line) for line in (*said, "")]
 
 

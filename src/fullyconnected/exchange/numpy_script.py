@@ -14,7 +14,7 @@ from fullyconnected.core.version import __version__
 from fullyconnected.exchange.graph import Graph
 from fullyconnected.exchange.vector import Vector
 from fullyconnected.symbolic.as_numpy import NumPy
-from fullyconnected.symbolic.expression import Call, Expression, Number, names_in, sides
+from fullyconnected.symbolic.expression import Call, Number, names_in, nodes_in
 
 __all__ = ["numpy_source"]
 
@@ -46,7 +46,8 @@ class Source(NumPy):
 def numpy_source(graph: Graph, vector: Vector, about: list[str], classes: tuple[Any, ...] | None) -> str:
     """Return the script; ``about`` are lines that say what it is."""
     write = Source()
-    uses_phi = any(_calls(line.formula, "Phi") for line in graph.lines)
+    functions = {n.function for line in graph.lines for n in nodes_in(line.formula) if isinstance(n, Call)}
+    uses_phi = "Phi" in functions
     first = graph.computed_of(graph.x).name
     n_out, used = vector.y.shape[1], _used(graph)
     coded = not all(map(_short, (*used.values(), vector.x, vector.y)))
@@ -89,10 +90,6 @@ def numpy_source(graph: Graph, vector: Vector, about: list[str], classes: tuple[
             "",
         ]
     )
-
-
-def _calls(node: Expression, function: str) -> bool:
-    return (isinstance(node, Call) and node.function == function) or any(_calls(part, function) for part in sides(node))
 
 
 def _used(graph: Graph) -> Mapping[str, Array]:

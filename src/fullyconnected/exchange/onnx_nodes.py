@@ -24,6 +24,7 @@ from fullyconnected.symbolic.expression import (
     Number,
     Reduce,
     Taken,
+    call,
     total,
 )
 
@@ -230,11 +231,10 @@ class Nodes:
                 turned = self.turned(self.node(operands[0]), 1, 0)
                 return self.add("Unsqueeze", [turned, self.integers([2])])
             case "rows_of" | "rows_beside":
-                of = self.node(operands[-1])
-                if function == "rows_beside":
-                    turned = self.turned(self.node(operands[0]), 1, 0)
-                    of = self.add("Concat", [self.add("Unsqueeze", [turned, self.integers([2])]), of], axis=2)
-                return self.reshaped(self.turned(of, 1, 0, 2), -1, self.shape(node)[1])
+                of = (
+                    operands[0] if function == "rows_of" else call("joined", call("each_row", operands[0]), operands[1])
+                )
+                return self.reshaped(self.turned(self.node(of), 1, 0, 2), -1, self.shape(node)[1])
         return self._of_members(node, function, operands)
 
     def _softplus(self, z: str) -> str:

@@ -27,10 +27,9 @@ from fullyconnected.symbolic.expression import (
     Number,
     Reduce,
     Taken,
-    Values,
     call,
     mapped,
-    sides,
+    nodes_in,
 )
 
 __all__ = ["COLUMN", "Buffer", "Choose", "Each", "Fold", "Kernel", "Product", "RowProgram", "View", "row_program"]
@@ -186,7 +185,6 @@ class _Division:
         self.views: dict[Name, View] = {}
         self.kernels: list[Kernel] = []
         self.done: dict[Expression, View] = {}  # parts of the present formula that have been computed
-        self.shapes: dict[Name, Shape] = {}
         self._add(graph.x, "input", np.dtype(np.float32))
         for name, value in graph.constants.items():
             self._add(name, "constant", value.dtype)
@@ -211,7 +209,7 @@ class _Division:
 
     def _line(self, line: Assigned) -> None:
         self.computed, self.done = line.computed, {}
-        times = Counter(_parts(line.formula))
+        times = Counter(nodes_in(line.formula))
         self.often = {node for node, n in times.items() if n > 1 and isinstance(node, Call) and node.function in COSTLY}
         if line.name == self.graph.output:
             self._fill(self._add(line.name, "output", line.kept), line.formula)
@@ -221,10 +219,7 @@ class _Division:
             self._fill(self._add(line.name, "result", line.kept), line.formula)
 
     def _shape(self, node: Expression) -> Shape:
-        return shape_of(node, self._values())
-
-    def _values(self) -> Values:
-        return self.values
+        return shape_of(node, self.values)
 
     def _view(self, node: Expression) -> View | None:
         """Return where the value of a node lies already, or None."""
@@ -359,12 +354,6 @@ class _Division:
 ENTRYWISE = (
     *("exp", "expm1", "log", "softplus", "tanh", "sqrt", "sin", "cos", "Phi", "abs", "sign", "max", "clip", "isnan"),
 )
-
-
-def _parts(node: Expression) -> Iterator[Expression]:
-    yield node
-    for part in sides(node):
-        yield from _parts(part)
 
 
 def _runs(columns: tuple[int, ...]) -> Iterator[list[int]]:

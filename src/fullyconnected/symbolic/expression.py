@@ -22,18 +22,11 @@ from fullyconnected.symbolic.digits import shown
 __all__ = [
     "TERMS", "Binary", "Call", "Cases", "Compare", "Expression", "Gap", "Name", "Negative", "Number", "Opaque",
     "Placed", "Reduce", "Taken", "Transposed", "Values", "call", "chain", "entrywise", "mapped", "mean", "most",
-    "names_in", "number", "opaque", "sides", "total", "where", "with_names",
+    "names_in", "nodes_in", "number", "opaque", "sides", "total", "where", "with_names",
 ]  # fmt: skip
 
-MIXING = (
-    "onehot",
-    "indicator",
-    "pick",
-    "beside",
-    "most_of_members",
-    *COPIES,
-    *COLUMNS,
-)  # functions that do not work on each entry alone
+# functions that do not work on each entry alone
+MIXING = ("onehot", "indicator", "pick", "beside", "most_of_members", *COPIES, *COLUMNS)
 TERMS = 8  # of a longer sum, only the first terms and the last are shown
 
 
@@ -260,6 +253,13 @@ def names_in(node: Expression) -> Iterator[Name]:
             seen.add(node)
             yield node
         stack.extend(reversed(sides(node)))
+
+
+def nodes_in(node: Expression) -> Iterator[Expression]:
+    """Yield a node and all that it is made of, each as often as it comes."""
+    yield node
+    for part in sides(node):
+        yield from nodes_in(part)
 
 
 def entrywise(node: Expression) -> bool:
