@@ -65,7 +65,7 @@ RANKS = {
     "plot": 10,
     "datasets": 10,
     "tables": 10,
-    "exchange": 10,
+    "exchange": 10.2,  # of files of others it makes estimators
     "explanation": 10,
     "assessment": 10.5,
     "cli": 11,
@@ -168,7 +168,7 @@ INSIDE = {
     ],
     "exchange": [
         *("graph", "rows", "vector", "loops", "c", "javascript", "numpy_script", "leaving"),
-        *("onnx_nodes", "onnx_columns", "onnx_out", "formats", "__init__"),
+        *("onnx_nodes", "onnx_columns", "onnx_out", "formats", "arriving", "__init__"),
     ],
     "tabular": [
         *PREDICTING,

@@ -45,28 +45,30 @@ class Vector(NamedTuple):
         made.require(graph.predict(x), "what was to be written")
         return made
 
-    def require(self, found: Array, what: str) -> None:
-        """Raise if results differ, and say where first."""
+    def require(self, found: Array, what: str, so: str = "nothing was written") -> None:
+        """Raise if results differ, and say where first, and what follows."""
         if found.shape != self.y.shape:
             raise ConfigError(f"{what} gives results of the shape {found.shape}; the network {self.y.shape}")
         wrong = ~(np.abs(found.astype(np.float64) - self.y) <= self.allowed)
         if wrong.any():
             row, column = map(int, np.argwhere(wrong)[0])
             raise ConfigError(
-                f"{what} does not reproduce the network, so that nothing was written: for row {row} of the test "
-                f"vector, result {column} is {float(found[row, column])!r}, and the network's "
-                f"{float(self.y[row, column])!r}"
+                f"{what} does not reproduce the network, so that {so}: for row {row} of the test vector, result "
+                f"{column} is {float(found[row, column])!r}, and the network's {float(self.y[row, column])!r}"
             )
 
 
-def rows_for(net: Network) -> Array:
-    """Return rows around what the layers that read them expect: codes, numbers near the mean, and gaps."""
+def rows_for(net: Network, *, unknown: bool = True) -> Array:
+    """Return rows around what the layers that read them expect: codes, numbers near the mean, and gaps.
+
+    Without ``unknown``, all codes are those of levels.
+    """
     random = np.random.default_rng(0)
     x = (normal := random.normal(size=(ROWS, int(net.n_in or 0)))).copy()
     for layer, columns in net.program.raw_columns:
         part: Any = layer
         if levels := getattr(part, "levels", 0):
-            x[:, columns] = random.integers(-1, levels, x[:, columns].shape)
+            x[:, columns] = random.integers(-unknown, levels, x[:, columns].shape)
         elif getattr(part, "scale", None) is not None and getattr(part, "mean", None) is not None:
             x[:, columns] = np.asarray(part.mean) + np.asarray(part.scale) * normal[:, columns]
             if getattr(part, "missing", False):

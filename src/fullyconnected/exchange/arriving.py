@@ -1,0 +1,221 @@
+"""What arrives from elsewhere: layers with the values of their parameters, of which a network is made.
+
+A reader of a format turns what it finds into parts by the functions of this module, which check sizes and numbers, and
+say where in the source something is wrong. No size is taken from anywhere but from arrays that are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fullyconnected.base import Layer
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.wording import printable
+from fullyconnected.errors import ConfigError, FileFormatError, FullyConnectedError, MissingPackageError
+from fullyconnected.exchange.graph import graph_of
+from fullyconnected.exchange.vector import Vector, rows_for
+from fullyconnected.layers import Activation, BatchNorm, Columns, Dense, Dropout, Embedding, LayerNorm, Residual
+from fullyconnected.network import Network
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import ActivationLike, PathLike
+
+__all__ = [
+    "Part",
+    "activation",
+    "batch_norm",
+    "dense",
+    "dropout",
+    "embedding",
+    "layer_norm",
+    "network_of",
+    "numbers",
+    "reading",
+    "require_same",
+    "residual",
+]
+
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+class Part(NamedTuple):
+    """A layer, the values of its parameters and running statistics by name, and where it stood in the source.
+
+    A block has those of each operation in it that has any, in the order in which they run.
+    """
+
+    layer: Layer
+    values: tuple[Mapping[str, Array], ...]
+    where: str
+
+
+def numbers(given: Any, where: str, shape: tuple[int, ...] | None = None, ndim: int | None = None) -> Array:
+    """Return an array of finite numbers in float64 if it has that type, else in float32; or raise.
+
+    ``shape`` is the shape that it must have, or ``ndim`` the number of its axes, none of which may be empty.
+    """
+    value = np.asarray(given)
+    if value.dtype.name not in FLOATS:
+        raise ConfigError(f"{where} is of the type {value.dtype}; weights are float32, float64 or float16")
+    if shape is not None and value.shape != shape:
+        raise ConfigError(f"{where} has the shape {value.shape}; {shape} belongs there")
+    if ndim is not None and (value.ndim != ndim or not value.size):
+        raise ConfigError(f"{where} has the shape {value.shape}; {ndim} axes belong there, and none of them empty")
+    value = np.ascontiguousarray(value, np.float64 if value.dtype == np.float64 else np.float32)
+    if not np.isfinite(value).all():
+        raise ConfigError(f"{where} holds numbers that are not finite")
+    return value
+
+
+def dense(W: Any, b: Any | None, where: str) -> Part:
+    """Return a layer y = x W + b of a matrix (n_in, n_out), with biases (n_out,) or none."""
+    W = numbers(W, f"the matrix of {where}", ndim=2)
+    n_in, n_out = W.shape
+    if b is None:
+        return Part(Dense(n_in, n_out, bias=False), ({"W": W},), where)
+    return Part(Dense(n_in, n_out), ({"W": W, "b": numbers(b, f"the biases of {where}", (n_out,))},), where)
+
+
+def activation(f: ActivationLike, where: str) -> Part:
+    """Return an activation as a layer, which the Dense layer before it takes in; raise for one that is not known."""
+    try:
+        return Part(Activation(f), (), where)
+    except FullyConnectedError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def dropout(rate: float, where: str) -> Part:
+    """Return dropout with a rate in [0, 1)."""
+    try:
+        return Part(Dropout(rate), (), where)
+    except FullyConnectedError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def layer_norm(gamma: Any | None, beta: Any | None, n: int, epsilon: float, where: str) -> Part:
+    """Return a LayerNorm of n units; without a gain it is 1, and without a shift 0."""
+    return _norm(LayerNorm, {}, gamma, beta, n, where, epsilon=epsilon)
+
+
+def batch_norm(
+    mean: Any, var: Any, gamma: Any | None, beta: Any | None, epsilon: float, momentum: float, where: str
+) -> Part:
+    """Return a BatchNorm with running statistics (n,), which move by ``momentum`` towards those of a batch."""
+    mean = numbers(mean, f"the running mean of {where}", ndim=1)
+    var = numbers(var, f"the running variance of {where}", mean.shape)
+    if (var < 0).any():
+        raise ConfigError(f"the running variance of {where} is below 0")
+    state = {"running_mean": mean, "running_var": var}
+    return _norm(BatchNorm, state, gamma, beta, len(mean), where, epsilon=epsilon, momentum=momentum)
+
+
+def _norm(
+    kind: type[Layer], state: Mapping[str, Array], gamma: Any, beta: Any, n: int, where: str, **how: float
+) -> Part:
+    gain = np.ones(n, np.float32) if gamma is None else numbers(gamma, f"the gain of {where}", (n,))
+    shift = np.zeros(n, np.float32) if beta is None else numbers(beta, f"the shift of {where}", (n,))
+    try:
+        layer: Any = kind(n_in=n, **how)
+    except FullyConnectedError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return Part(layer, ({"gamma": gain, "beta": shift, **state},), where)
+
+
+def embedding(table: Any, columns: int, where: str) -> Part:
+    """Return an embedding of each of some columns of codes by one table (levels, size), side by side.
+
+    Each column has a table of its own, all with these values. A level that is unknown, of the code -1, is 0.
+    """
+    W = numbers(table, f"the table of {where}", ndim=2)
+    layer = Embedding(*W.shape)
+    W = np.concatenate([W, np.zeros_like(W[:1])])  # whose last row is that of an unknown level
+    if columns == 1:
+        return Part(layer, ({"W": W},), where)
+    return Part(Columns([([i], layer) for i in range(columns)], n_in=columns), ({"W": W},) * columns, where)
+
+
+def residual(parts: Sequence[Part], where: str) -> Part:
+    """Return a block y = x + F(x) of the parts of F."""
+    parts = _joined(parts)
+    try:
+        block = Residual([part.layer for part in parts])
+    except FullyConnectedError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return Part(block, tuple(values for part in parts for values in part.values), where)
+
+
+def _joined(parts: Sequence[Part]) -> list[Part]:
+    """Return parts in which a Dense layer has the activation behind it."""
+    found: list[Part] = []
+    for part in parts:
+        before: Any = found[-1].layer if found else None
+        if isinstance(part.layer, Activation) and isinstance(before, Dense) and before.activation is None:
+            f = part.layer.activation
+            found[-1] = found[-1]._replace(layer=replace(before, activation=f, init=f.suited_init))
+        else:
+            found.append(part)
+    return found
+
+
+def network_of(parts: Sequence[Part], what: str) -> Network:
+    """Return the network of parts: in float64 if a value has this type, else in float32.
+
+    Raises
+    ------
+    ConfigError
+        If there is no part, or they do not fit each other.
+    """
+    if not parts:
+        raise ConfigError(f"{what} has no layer that computes something")
+    parts = _joined(parts)
+    values = [each for part in parts for each in part.values]
+    wide = any(value.dtype == np.float64 for each in values for value in each.values())
+    try:
+        net = Network([part.layer for part in parts], dtype="float64" if wide else "float32", seed=0)
+    except FullyConnectedError as error:
+        raise ConfigError(f"the layers of {what} do not form a network: {error}") from error
+    given = iter(values)
+    for op, p in zip(net.program.operations, net.program.memory(net.theta, net.state), strict=True):
+        if op.params or op.state:
+            for name, value in next(given).items():
+                getattr(p, name)[...] = value
+    assert next(given, None) is None
+    return net
+
+
+def require_same(net: Network, results: Callable[[Array], Any], what: str) -> None:
+    """Raise if what a network was made of gives other results for a few rows, and say where first.
+
+    ``results`` takes rows (rows, n_in) in float32, and ``what`` says whose results they are.
+    """
+    x = rows_for(net, unknown=False)
+    found = np.asarray(results(x))
+    Vector.of(x, net.predict(x), graph_of(net)).require(found, what, so="it was not taken")
+
+
+@contextmanager
+def reading(path: PathLike, kind: str) -> Iterator[None]:
+    """Turn whatever a file leads to, while it is read, into an error of this library that names the file.
+
+    ``kind`` says what it should be, such as ``"a file of ONNX"``.
+    """
+    import os
+
+    name = printable(os.fsdecode(path))
+    try:
+        yield
+    except (OSError, MissingPackageError):
+        raise
+    except FullyConnectedError as error:
+        raise FileFormatError(f"{name}: {error}") from error
+    except MemoryError:
+        raise FileFormatError(f"{name}: there is no memory for what it says that it holds") from None
+    except RecursionError:
+        raise FileFormatError(f"{name}: it is nested too deeply") from None
+    except Exception as error:  # a reader of another project may raise anything for a damaged file
+        raise FileFormatError(f"{name}: this is not {kind} that can be read: {error!s:.300}") from error
