@@ -168,7 +168,8 @@ INSIDE = {
     ],
     "exchange": [
         *("graph", "rows", "vector", "loops", "c", "javascript", "numpy_script", "leaving"),
-        *("onnx_nodes", "onnx_columns", "onnx_out", "formats", "arriving", "__init__"),
+        *("onnx_nodes", "onnx_columns", "onnx_out", "formats", "arriving", "flow", "elsewhere"),
+        *("pytorch_weights", "pytorch_modules", "pytorch_out", "pytorch_in", "pytorch", "__init__"),
     ],
     "tabular": [
         *PREDICTING,

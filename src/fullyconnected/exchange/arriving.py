@@ -9,17 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from fullyconnected.activations import Identity
 from fullyconnected.base import Layer
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, FileFormatError, FullyConnectedError, MissingPackageError
 from fullyconnected.exchange.graph import graph_of
 from fullyconnected.exchange.vector import Vector, rows_for
-from fullyconnected.layers import Activation, BatchNorm, Columns, Dense, Dropout, Embedding, LayerNorm, Residual
+from fullyconnected.layers import (
+    Activation,
+    BatchNorm,
+    Columns,
+    Dense,
+    Dropout,
+    Embedding,
+    LayerNorm,
+    Parametric,
+    Residual,
+)
 from fullyconnected.network import Network
 
 if TYPE_CHECKING:
@@ -33,13 +44,16 @@ __all__ = [
     "dropout",
     "embedding",
     "layer_norm",
+    "made",
     "network_of",
     "numbers",
+    "prelu",
     "reading",
     "require_same",
     "residual",
 ]
 
+Made = TypeVar("Made")
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -81,20 +95,29 @@ def dense(W: Any, b: Any | None, where: str) -> Part:
     return Part(Dense(n_in, n_out), ({"W": W, "b": numbers(b, f"the biases of {where}", (n_out,))},), where)
 
 
-def activation(f: ActivationLike, where: str) -> Part:
-    """Return an activation as a layer, which the Dense layer before it takes in; raise for one that is not known."""
+def made(where: str, kind: Callable[..., Made], *args: Any, **settings: Any) -> Made:
+    """Return an object of the library, or raise what it says of its settings, with where they stood."""
     try:
-        return Part(Activation(f), (), where)
+        return kind(*args, **settings)
     except FullyConnectedError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def activation(f: ActivationLike, where: str) -> Part:
+    """Return an activation as a layer, which the Dense layer before it takes in; raise for one that is not known."""
+    return Part(made(where, Activation, f), (), where)
+
+
+def prelu(slopes: Any, where: str) -> Part:
+    """Return y = x where x > 0, else a slope times x: one of each unit (n,), or one for all (1,)."""
+    slopes = numbers(slopes, f"the slopes of {where}", ndim=1)
+    layer = Parametric("relu", n_in=len(slopes) if len(slopes) > 1 else None)
+    return Part(layer, ({"a": 1 - slopes},), where)
 
 
 def dropout(rate: float, where: str) -> Part:
     """Return dropout with a rate in [0, 1)."""
-    try:
-        return Part(Dropout(rate), (), where)
-    except FullyConnectedError as error:
-        raise ConfigError(f"{where}: {error}") from error
+    return Part(made(where, Dropout, rate), (), where)
 
 
 def layer_norm(gamma: Any | None, beta: Any | None, n: int, epsilon: float, where: str) -> Part:
@@ -119,11 +142,7 @@ def _norm(
 ) -> Part:
     gain = np.ones(n, np.float32) if gamma is None else numbers(gamma, f"the gain of {where}", (n,))
     shift = np.zeros(n, np.float32) if beta is None else numbers(beta, f"the shift of {where}", (n,))
-    try:
-        layer: Any = kind(n_in=n, **how)
-    except FullyConnectedError as error:
-        raise ConfigError(f"{where}: {error}") from error
-    return Part(layer, ({"gamma": gain, "beta": shift, **state},), where)
+    return Part(made(where, kind, n_in=n, **how), ({"gamma": gain, "beta": shift, **state},), where)
 
 
 def embedding(table: Any, columns: int, where: str) -> Part:
@@ -142,10 +161,7 @@ def embedding(table: Any, columns: int, where: str) -> Part:
 def residual(parts: Sequence[Part], where: str) -> Part:
     """Return a block y = x + F(x) of the parts of F."""
     parts = _joined(parts)
-    try:
-        block = Residual([part.layer for part in parts])
-    except FullyConnectedError as error:
-        raise ConfigError(f"{where}: {error}") from error
+    block = made(where, Residual, [part.layer for part in parts])
     return Part(block, tuple(values for part in parts for values in part.values), where)
 
 
@@ -155,8 +171,8 @@ def _joined(parts: Sequence[Part]) -> list[Part]:
     for part in parts:
         before: Any = found[-1].layer if found else None
         if isinstance(part.layer, Activation) and isinstance(before, Dense) and before.activation is None:
-            f = part.layer.activation
-            found[-1] = found[-1]._replace(layer=replace(before, activation=f, init=f.suited_init))
+            if not isinstance(f := part.layer.activation, Identity):
+                found[-1] = found[-1]._replace(layer=replace(before, activation=f, init=f.suited_init))
         else:
             found.append(part)
     return found
@@ -175,10 +191,10 @@ def network_of(parts: Sequence[Part], what: str) -> Network:
     parts = _joined(parts)
     values = [each for part in parts for each in part.values]
     wide = any(value.dtype == np.float64 for each in values for value in each.values())
-    try:
-        net = Network([part.layer for part in parts], dtype="float64" if wide else "float32", seed=0)
-    except FullyConnectedError as error:
-        raise ConfigError(f"the layers of {what} do not form a network: {error}") from error
+    layers = [part.layer for part in parts]
+    if layers[0].n_in is None and (width := next((n for each in layers if (n := each.n_in) is not None), None)):
+        layers[0] = layers[0].with_input_width(width)  # such as dropout of the inputs, which has a width of any
+    net = made(f"the layers of {what}", Network, layers, dtype="float64" if wide else "float32", seed=0)
     given = iter(values)
     for op, p in zip(net.program.operations, net.program.memory(net.theta, net.state), strict=True):
         if op.params or op.state:

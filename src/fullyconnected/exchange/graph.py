@@ -8,7 +8,7 @@ knows no layer: whatever has a formula there can leave, a layer of the user's ow
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fullyconnected.base import Link
-from fullyconnected.core.arrays import Array, new_buffers
+from fullyconnected.core.arrays import Array, Views, new_buffers
 from fullyconnected.errors import ConfigError
 from fullyconnected.network import Network
-from fullyconnected.program.description import apart
+from fullyconnected.program.description import Operation, apart, layers_of
 from fullyconnected.program.program import Program
 from fullyconnected.symbolic import formulas
 from fullyconnected.symbolic.evaluation import evaluate
@@ -39,7 +39,17 @@ from fullyconnected.symbolic.expression import (
 )
 from fullyconnected.symbolic.names import identifier
 
-__all__ = ["Assigned", "Builder", "Graph", "graph_of"]
+__all__ = [
+    "Assigned",
+    "Builder",
+    "Graph",
+    "add_network",
+    "add_pooled",
+    "graph_of",
+    "of_operation",
+    "pooled_graph",
+    "pools",
+]
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -102,10 +112,14 @@ class Graph:
 
 
 class Builder:
-    """Collects the lines of a graph, each name of which is used once."""
+    """Collects the lines of a graph, each name of which is used once.
 
-    def __init__(self, n_in: int, dtype: np.dtype[Any]) -> None:
-        self.x, self.n_in, self.dtype = Name("x"), n_in, dtype
+    It folds what does not depend on the rows into constants, unless parameters are to be trained where they arrive.
+    """
+
+    def __init__(self, n_in: int, dtype: np.dtype[Any], *, folds: bool = True) -> None:
+        self.x, self.n_in, self.dtype, self.folds = Name("x"), n_in, dtype, folds
+        self.tensors: dict[Name, str] = {}  # which constants are parameters or running statistics, and of which letter
         self.taken = {self.x.identifier}
         self.lines: list[Assigned] = []
         self.constants: dict[Name, Array] = {}
@@ -129,7 +143,9 @@ class Builder:
 
     def assign(self, name: Name, formula: Expression, computed: np.dtype[Any], kept: np.dtype[Any]) -> None:
         """Add a line; a formula that is only a name, or does not depend on the rows, takes no line."""
-        formula = self._folded(with_names(formula, self.known), name, computed)
+        formula = with_names(formula, self.known)
+        if self.folds:
+            formula = self._folded(formula, name, computed)
         if isinstance(formula, Name | Number):
             self.known[name] = formula
         else:
@@ -173,10 +189,20 @@ def graph_of(net: Network, dtype: str = "float32") -> Graph:
         not set, or an ensemble without a loss.
     """
     net.require_set()
-    builder, members = Builder(int(net.n_in or 0), np.dtype(dtype)), net.program.members
+    builder = Builder(int(net.n_in or 0), np.dtype(dtype))
     z = add_network(builder, net)
-    # what a single member says is not pooled
-    return builder.graph(z if members in (None, 1) else add_pooled(builder, z, int(members or 1), net._link()))
+    return builder.graph(add_pooled(builder, z, int(net.program.members or 1), net._link()) if pools(net) else z)
+
+
+def pools(net: Network) -> bool:
+    """Whether a prediction is the mean of several members'; what a single one says is not pooled."""
+    return net.program.members not in (None, 1)
+
+
+def pooled_graph(net: Network) -> Graph:
+    """Return the graph from the outputs of the members of a network to what they predict together."""
+    builder = Builder(net.n_out, net.dtype)
+    return builder.graph(add_pooled(builder, builder.x, int(net.program.members or 1), net._link()))
 
 
 def add_network(builder: Builder, net: Network, prefix: str = "", x: Expression | None = None) -> Name:
@@ -192,31 +218,10 @@ def add_network(builder: Builder, net: Network, prefix: str = "", x: Expression 
         is_last = i + 1 == len(program.operations) or program.operations[i + 1].name != op.name
         y = builder.name("y" if is_last else "z", indices[op.name])
         computed = program.dtype_of(op.reads[0], builder.dtype)
-        local: dict[str, Expression] = {"x": wires[op.reads[0] + 1]}
-        if op.layer.skips:
-            local["skip"] = wires[op.reads[1] + 1]
-        if op.layer.joins:
-            local |= {f"x{k}": wires[source + 1] for k, source in enumerate(op.reads, 1)}
-        c = new_buffers(op.layer.cache(op.copies_in), computed)  # among which are tables of constants
-        sources = p, c, op.layer, getattr(op.layer, "activation", None)
-        for line in formulas.forward(op.layer, train=False, rows=1):
-            _refuse_opaque(line.formula, op.name, op.layer)
-            for name in names_in(line.formula):
-                if name.text not in local:
-                    value = next(v for each in sources if (v := getattr(each, name.text, None)) is not None)
-                    of = builder.dtype if any(name.text == tensor.letter for tensor in op.params) else computed
-                    local[name.text] = builder.constant(identifier(name.letter), indices[op.name], value, of)
-            formula = with_names(line.formula, {name: local[name.text] for name in names_in(line.formula)})
-            letter = line.result.rpartition(".")[2]
-            if line.result == "y":
-                builder.assign(y, formula, computed, program.dtype_of(i, builder.dtype))
-                continue
-            if not line.result.startswith("c."):
-                continue  # a running statistic, which a prediction leaves as it is
-            kept = builder.name(identifier(letter), indices[op.name])
-            builder.assign(kept, formula, computed, computed)
-            local[letter] = builder.result(kept)
-        wires.append(builder.result(y))
+        reads = [wires[source + 1] for source in op.reads]
+        wires.append(
+            _add_operation(builder, op, p, reads, y, indices[op.name], computed, program.dtype_of(i, builder.dtype))
+        )
     if not isinstance(wires[-1], Name):
         raise ConfigError("the outputs of the network do not depend on its inputs")
     if wires[-1] == builder.x:  # such as a network of dropout alone
@@ -224,6 +229,62 @@ def add_network(builder: Builder, net: Network, prefix: str = "", x: Expression 
         builder.lines.append(Assigned(out, builder.x + 0, builder.dtype, builder.dtype))
         return out
     return wires[-1]
+
+
+def _add_operation(
+    builder: Builder,
+    op: Operation,
+    p: Views,
+    reads: Sequence[Expression],
+    y: Name,
+    index: str,
+    computed: np.dtype[Any],
+    kept: np.dtype[Any],
+) -> Expression:
+    """Add the lines of an operation with the parameters ``p``, and return what stands for its result ``y``."""
+    local: dict[str, Expression] = {"x": reads[0]}
+    if op.layer.skips:
+        local["skip"] = reads[1]
+    if op.layer.joins:
+        local |= {f"x{k}": read for k, read in enumerate(reads, 1)}
+    c = new_buffers(op.layer.cache(op.copies_in), computed)  # among which are tables of constants
+    sources = p, c, op.layer, getattr(op.layer, "activation", None)
+    for line in formulas.forward(op.layer, train=False, rows=1):
+        _refuse_opaque(line.formula, op.name, op.layer)
+        for name in names_in(line.formula):
+            if name.text not in local:
+                value = next(v for each in sources if (v := getattr(each, name.text, None)) is not None)
+                of = builder.dtype if any(name.text == tensor.letter for tensor in op.params) else computed
+                made = local[name.text] = builder.constant(identifier(name.letter), index, value, of)
+                if isinstance(made, Name) and value is getattr(p, name.text, None):
+                    builder.tensors[made] = name.text
+        formula = with_names(line.formula, {name: local[name.text] for name in names_in(line.formula)})
+        letter = line.result.rpartition(".")[2]
+        if line.result == "y":
+            builder.assign(y, formula, computed, kept)
+            continue
+        if not line.result.startswith("c."):
+            continue  # a running statistic, which a prediction leaves as it is
+        name = builder.name(identifier(letter), index)
+        builder.assign(name, formula, computed, computed)
+        local[letter] = builder.result(name)
+    return builder.result(y)
+
+
+def of_operation(
+    op: Operation, p: Views, computed: np.dtype[Any], kept: np.dtype[Any]
+) -> tuple[Graph, dict[Name, str]]:
+    """Return the graph of an operation that reads one input, and the letters of its parameters and statistics there.
+
+    Nothing is folded, so that its parameters can be trained.
+    """
+    builder = Builder(op.n_in, kept, folds=False)
+    read: Expression = builder.x
+    for layer in layers_of(op):
+        y = builder.name("y")
+        read = _add_operation(builder, op._replace(layer=layer), p, [read], y, "", computed, kept)
+        computed = kept
+    return builder.graph(read), builder.tensors
 
 
 def add_pooled(builder: Builder, z: Name, k: int, link: Link) -> Name:
