@@ -173,6 +173,18 @@ cortex-m4() { # files of C on an emulated microcontroller
         tests/exchange/test_cortex_m4.py
 }
 
+# Run tests of the exchange with another project, in an environment that has the project's tools and that project.
+beside() { # NAME TESTS REQUIREMENT...
+    local folder=$VENV-$1 tests=$2
+    shift 2
+    environment "$folder" python3 "$@"
+    OMP_NUM_THREADS=1 "$folder/bin/python" -m pytest -q -n auto -p no:cacheprovider "$tests"
+}
+
+pytorch() { # networks as modules of PyTorch, and back
+    beside pytorch tests/exchange/test_pytorch.py "torch==2.13.0"
+}
+
 # --- running parts ----------------------------------------------------------------------------------------------------
 
 list() { # PART...

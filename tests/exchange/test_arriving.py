@@ -17,7 +17,7 @@ def test_parts_make_a_network_with_their_values():
     W, b, V, table = some(4, 5), some(5), some(5, 5, seed=1), some(7, 2, seed=2)
     mean, var = some(5), np.abs(some(5)) + 0.5
     parts = [
-        arriving.embedding(table, 2, "fields"),
+        arriving.embedding(table, "fields"),
         arriving.dense(W, b, "first"),
         arriving.activation("tanh", "first's"),
         arriving.batch_norm(mean, var, None, b, 1e-3, 0.01, "norm"),

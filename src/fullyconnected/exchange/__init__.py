@@ -1,10 +1,11 @@
-"""Exchange: out to where networks run.
+"""Exchange: in from where networks are trained, out to where they run.
 
 >>> import fullyconnected as fc
 >>> sorted(fc.exchange.__all__)
-['export', 'to_c', 'to_js', 'to_onnx', 'to_python']
+['export', 'from_torch', 'to_c', 'to_js', 'to_onnx', 'to_python', 'to_torch']
 """
 
 from fullyconnected.exchange.formats import export, to_c, to_js, to_onnx, to_python
+from fullyconnected.exchange.pytorch import from_torch, to_torch
 
-__all__ = ["export", "to_c", "to_js", "to_onnx", "to_python"]
+__all__ = ["export", "from_torch", "to_c", "to_js", "to_onnx", "to_python", "to_torch"]

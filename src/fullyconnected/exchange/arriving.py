@@ -145,17 +145,14 @@ def _norm(
     return Part(made(where, kind, n_in=n, **how), ({"gamma": gain, "beta": shift, **state},), where)
 
 
-def embedding(table: Any, columns: int, where: str) -> Part:
-    """Return an embedding of each of some columns of codes by one table (levels, size), side by side.
+def embedding(table: Any, where: str) -> Part:
+    """Return an embedding of columns of codes by one table (levels, size): of as many as what follows takes.
 
     Each column has a table of its own, all with these values. A level that is unknown, of the code -1, is 0.
     """
     W = numbers(table, f"the table of {where}", ndim=2)
-    layer = Embedding(*W.shape)
     W = np.concatenate([W, np.zeros_like(W[:1])])  # whose last row is that of an unknown level
-    if columns == 1:
-        return Part(layer, ({"W": W},), where)
-    return Part(Columns([([i], layer) for i in range(columns)], n_in=columns), ({"W": W},) * columns, where)
+    return Part(Embedding(len(W) - 1, W.shape[1]), ({"W": W},), where)
 
 
 def residual(parts: Sequence[Part], where: str) -> Part:
@@ -178,6 +175,21 @@ def _joined(parts: Sequence[Part]) -> list[Part]:
     return found
 
 
+def _side_by_side(parts: list[Part]) -> list[Part]:
+    """Return parts in which a first embedding reads as many columns as what follows it takes."""
+    first, *others = parts
+    width = next((each.layer.n_in for each in others if each.layer.n_in is not None), None)
+    if not isinstance(first.layer, Embedding) or width in (None, first.layer.size):
+        return parts
+    columns, rest = divmod(width, first.layer.size)
+    if rest:
+        raise ConfigError(
+            f"{first.where} gives vectors of {first.layer.size} numbers, and what follows takes {width} columns"
+        )
+    layer = Columns([([i], first.layer) for i in range(columns)], n_in=columns)
+    return [Part(layer, first.values * columns, first.where), *others]
+
+
 def network_of(parts: Sequence[Part], what: str) -> Network:
     """Return the network of parts: in float64 if a value has this type, else in float32.
 
@@ -188,12 +200,15 @@ def network_of(parts: Sequence[Part], what: str) -> Network:
     """
     if not parts:
         raise ConfigError(f"{what} has no layer that computes something")
-    parts = _joined(parts)
+    parts = _side_by_side(_joined(parts))
     values = [each for part in parts for each in part.values]
     wide = any(value.dtype == np.float64 for each in values for value in each.values())
     layers = [part.layer for part in parts]
-    if layers[0].n_in is None and (width := next((n for each in layers if (n := each.n_in) is not None), None)):
-        layers[0] = layers[0].with_input_width(width)  # such as dropout of the inputs, which has a width of any
+    if layers[0].n_in is None:  # such as dropout of the inputs, which can have any width
+        width = next((each.n_in for each in layers if each.n_in is not None), None)
+        if width is None:
+            raise ConfigError(f"no layer of {what} says how many columns it takes")
+        layers[0] = layers[0].with_input_width(width)
     net = made(f"the layers of {what}", Network, layers, dtype="float64" if wide else "float32", seed=0)
     given = iter(values)
     for op, p in zip(net.program.operations, net.program.memory(net.theta, net.state), strict=True):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import fx, nn
+from torch.nn.utils import parametrize
 
 from fullyconnected import layers
 from fullyconnected.activations import ELU, Exp, LeakyReLU
@@ -27,6 +28,8 @@ def as_array(tensor: Any) -> Array | None:
     """Return a tensor as an array, of at least float32; None stays None."""
     if tensor is None:
         return None
+    if nn.parameter.is_lazy(tensor) or tensor.is_meta:
+        raise ConfigError("the module has no weights yet: it was made lazily, or on the device meta")
     tensor = tensor.detach().cpu()
     return (tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor).numpy()
 
@@ -51,7 +54,7 @@ def results_of(module: Any, parts: list[Part]) -> Callable[[Array], Array]:
     """Return what computes a module's results for rows, on a copy of it that predicts, in float32 or float64."""
     from copy import deepcopy
 
-    copied = deepcopy(module).cpu().eval()
+    copied = deepcopy(module).cpu().train(False)
     wide = any(value.dtype == "float64" for part in parts for each in part.values for value in each.values())
     dtype = torch.float64 if wide else torch.float32
     reads_codes = any(type(each) is nn.Embedding for each in module.modules())
@@ -67,55 +70,34 @@ def results_of(module: Any, parts: list[Part]) -> Callable[[Array], Array]:
 
 def _chain(module: Any, where: str) -> list[Part]:
     """Return the parts of a module, whatever it is made of."""
-    kind = type(module)
-    if kind in ONE:
-        return [*ONE[kind](module, f"{where} ({kind.__name__})")]
-    if kind in (nn.Sequential, Residual, Block, Columns):
-        inside = _in_order(module, where)
-        if kind is nn.Sequential:
-            return inside
-        layer = module.layer
-        return [Part(layer, tuple(values for part in inside for values in part.values), where)]
+    kind: Any = parametrize.type_before_parametrizations(module)
+    if name := WRAPPED.get(kind.__name__):
+        return _chain(getattr(module, name), where)
+    # a class of the user's that computes what the one it is made of does is that one
+    base = next((each for each in kind.__mro__ if each in KNOWN and each.forward is kind.forward), None)
+    if base is not None and base in ONE:
+        return [*ONE[base](module, f"{where} ({base.__name__})")]
+    if base is nn.Sequential:
+        return _in_order(module, where)
+    if base is not None:
+        values = tuple(values for part in _in_order(module, where) for values in part.values)
+        return [Part(module.layer, values, where)]
     if kind.__module__.startswith("torch."):
-        raise ConfigError(
-            f"{where} is a {kind.__name__}, which a network cannot have; it can have "
-            f"{', '.join(sorted(each.__name__ for each in ONE if each.__module__.startswith('torch.')))} and Sequential"
-        )
+        known = sorted(each.__name__ for each in KNOWN if each.__module__.startswith("torch."))
+        raise ConfigError(f"{where} is a {kind.__name__}, which a network cannot have; it can have {', '.join(known)}")
     return _traced(module, where)
 
 
 def _in_order(module: Any, where: str) -> list[Part]:
-    """Return the parts of modules one after the other; an Embedding takes in the Flatten behind it."""
-    found: list[Part] = []
-    children = [*module.parts] if type(module) is Columns else [*module]
-    for i, child in enumerate(children):
-        if type(child) is nn.Embedding:
-            wide = _width_behind(children[i + 1 :])
-            found.append(_embedding(child, wide, f"{where}.{i} (Embedding)"))
-        else:
-            found += _chain(child, f"{where}.{i}")
-    return found
+    """Return the parts of modules one after the other."""
+    children = module.parts if isinstance(module, Columns) else module
+    return [part for i, child in enumerate(children) for part in _chain(child, f"{where}.{i}")]
 
 
-def _width_behind(modules: list[Any]) -> int | None:
-    """Return how many columns the first of some modules takes that tells it."""
-    for module in modules:
-        for each in module.modules():
-            for name in ("in_features", "num_features"):
-                if isinstance(width := getattr(each, name, None), int):
-                    return width
-            if isinstance(shape := getattr(each, "normalized_shape", None), tuple):
-                return int(shape[-1])
-    return None
-
-
-def _embedding(module: Any, width: int | None, where: str) -> Part:
-    size = module.embedding_dim
+def _embedding(module: Any, where: str) -> list[Part]:
     if module.max_norm is not None:
-        raise ConfigError(f"{where} has max_norm, with which reading it changes it; a network cannot do that")
-    if width is not None and width % size:
-        raise ConfigError(f"{where} gives vectors of {size} numbers, and what follows takes {width} columns")
-    return arriving.embedding(as_array(module.weight), 1 if width is None else width // size, where)
+        raise ConfigError(f"{where} has max_norm, by which reading a vector changes it; a network cannot do that")
+    return [arriving.embedding(as_array(module.weight), where)]
 
 
 def _own_embedding(module: Any, where: str) -> list[Part]:
@@ -193,7 +175,7 @@ ONE: dict[Any, Callable[[Any, str], Any]] = {
     nn.Linear: lambda module, where: [_linear(module, where)],
     nn.BatchNorm1d: lambda module, where: [_batch_norm(module, where)],
     nn.LayerNorm: lambda module, where: [_layer_norm(module, where)],
-    nn.Embedding: lambda module, where: [_embedding(module, None, where)],
+    nn.Embedding: _embedding,
     nn.Dropout: lambda module, where: [arriving.dropout(module.p, where)],
     nn.Identity: lambda module, where: [],
     nn.Flatten: _flatten,
@@ -213,6 +195,10 @@ ONE: dict[Any, Callable[[Any, str], Any]] = {
     Formulas: _formulas,
     Pooled: lambda module, where: [],
 }
+
+BLOCKS = nn.Sequential, Residual, Block, Columns
+KNOWN = (*ONE, *BLOCKS)
+WRAPPED = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
 
 
 # --- a forward of the user's own --------------------------------------------------------------------------------------
@@ -291,6 +277,8 @@ def _function(node: Any, where: str) -> Node:
         return Node((), _reads(node), where)
     if target in ("view", "reshape") and node.args[-1] == -1 and len(node.args) == 3:
         return Node((), _reads(node)[:1], where)  # (rows, -1), which rows are already
+    if target in (torch.squeeze, "squeeze") and node.args[1:] in ((1,), (-1,)):
+        return Node((), _reads(node), where)  # of one result for each row
     if target is operator.getitem or (target is getattr and node.args[1] == "shape"):
         return Node((), _reads(node), where)
     if target in (torch.exp, "exp"):

@@ -61,8 +61,9 @@ class Torch(ArrayLibrary):
         match kind:
             case "max":
                 return a.amax(axis, keepdim=keep)
-            case "var":
-                return a.var(axis, correction=0, keepdim=keep)
+            case "var":  # its own warns of no rows
+                off = a - a.mean(axis, keepdim=True)
+                return (off * off).mean(axis, keepdim=keep)
         return getattr(a, kind)(axis, keepdim=keep)
 
 

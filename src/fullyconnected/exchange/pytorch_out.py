@@ -37,7 +37,7 @@ def module_of(net: Network) -> Any:
     modules = [module for layer in net.layers for module in _modules(layer, placed)]
     if pools(net):
         modules.append(Pooled(pooled_graph(net), net.loss))
-    return nn.Sequential(*modules).eval()
+    return nn.Sequential(*modules).train(False)
 
 
 def _modules(layer: Layer, placed: Iterator[Placed]) -> Iterator[Any]:
