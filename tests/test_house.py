@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from keyword import iskeyword
 from pathlib import Path
 
 import pytest
@@ -169,7 +170,7 @@ INSIDE = {
     "exchange": [
         *("graph", "rows", "vector", "loops", "c", "javascript", "numpy_script", "leaving"),
         *("onnx_nodes", "onnx_columns", "onnx_out", "formats", "arriving", "flow", "elsewhere"),
-        *("pytorch_weights", "pytorch_modules", "pytorch_out", "pytorch_in", "pytorch", "__init__"),
+        *("pytorch_weights", "pytorch_modules", "pytorch_out", "pytorch_in", "pytorch", "arrivals", "__init__"),
     ],
     "tabular": [
         *PREDICTING,
@@ -204,7 +205,8 @@ INSIDE = {
         "inspection",
     ],
     "cli": [
-        *("console", "tables", "findings", "train", "predict", "evaluate", "inspect", "explain", "export", "check"),
+        *("console", "tables", "findings", "train", "predict", "evaluate", "inspect", "explain", "import_", "export"),
+        "check",
         "__init__",
     ],
 }
@@ -217,7 +219,11 @@ BY_NAME = {
 # What loads modules by names that are not written where it is called: how often, what it may load, and why.
 LOADS = {
     "__init__": (1, set(fc._LATER.values()), "public names are loaded when they are first used, by the table _LATER"),
-    "cli.__init__": (1, {f"cli.{name}" for name in COMMANDS}, "only the command that is called is loaded"),
+    "cli.__init__": (
+        1,
+        {f"cli.{name}{'_' * iskeyword(name)}" for name in COMMANDS},
+        "only the command that is called is loaded",
+    ),
     "cli.console": (1, set(), "--import names a module of the user's"),
     "exchange.formats": (2, set(), "a script is run once before it is put in place, compiled by the mode of that name"),
     "core.registry": (1, set(), "it looks up the file of a module of the user's, which is loaded already"),

@@ -1,4 +1,4 @@
-"""The command ``fullyconnected``: train on a table, predict, evaluate, inspect, explain and export; check gradients."""
+"""The command ``fullyconnected``: train on a table, predict, evaluate, inspect, explain, import, export and check."""
 
 import argparse
 import contextlib
@@ -7,19 +7,22 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 
 from fullyconnected.cli.console import import_modules, run_and_report
 from fullyconnected.core.version import __version__
 
 __all__ = ["COMMANDS", "main"]
 
-# Each command is a module of this package with the same name: ``arguments`` adds its options to the parser, and ``run``
-# does the work. Only a command that is called is imported, and it imports what it needs in ``run``: --help is quick.
+# Each command is a module of this package with the same name, and _ behind it if Python has that word: ``arguments``
+# adds its options to the parser, and ``run`` does the work. Only a command that is called is imported, and it imports
+# what it needs in ``run``: --help is quick.
 COMMANDS = {
     "train": "Train an ensemble on a table, say what was found and how good it is, and save it.",
     "predict": "Predict the target for every row of a table, in the order of its rows.",
     "evaluate": "Score a model on a table whose targets are known.",
     "inspect": "Say what a file of the library holds.",
+    "import": "Make a network of a file of ONNX or Keras, or of weights of PyTorch.",
     "export": "Write a model as a file of ONNX, C, JavaScript or Python that predicts without this library.",
     "explain": "Explain one training step as a worked example, with every number.",
     "check": "Check the gradients of all registered layers, activations and losses against central differences.",
@@ -64,7 +67,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         if name in arguments:
-            module = import_module(f"{__name__}.{name}")
+            module = import_module(f"{__name__}.{name}{'_' * iskeyword(name)}")
             module.arguments(command)
             text = "import a Python module first, so that what it registers can be named; can be repeated"
             command.add_argument("--import", dest="modules", action="append", default=[], metavar="MODULE", help=text)

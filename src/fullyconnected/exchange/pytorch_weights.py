@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -37,6 +38,9 @@ def weights_in(path: PathLike) -> dict[str, Array]:
         found = deserialize(data)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ConfigError(f"this is not a whole file of safetensors: {error!s:.200}") from None
+    header = data[8 : 8 + int.from_bytes(data[:8], "little")]
+    if "fullyconnected" in json.loads(header).get("__metadata__", {}):
+        raise ConfigError("this was written by this library: fullyconnected.load reads it")
     return {name: _tensor(name, each) for name, each in found}
 
 

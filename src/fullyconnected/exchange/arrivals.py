@@ -1,0 +1,56 @@
+"""The table of files in which networks arrive, by their suffixes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from fullyconnected.core.wording import in_words, printable
+from fullyconnected.errors import ConfigError
+from fullyconnected.exchange.pytorch import from_torch
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import ActivationLike, PathLike
+    from fullyconnected.network import Network
+
+__all__ = ["ARRIVALS", "Arrival", "arrival_of", "read"]
+
+
+class Arrival(NamedTuple):
+    """A kind of file: what it is, what makes a network of it, and whether it says which activations it has."""
+
+    what: str
+    read: Callable[..., Network]
+    says_activations: bool = True
+
+
+ARRIVALS = {
+    ".safetensors": Arrival("weights of PyTorch", from_torch, says_activations=False),
+}
+PICKLES = {  # which can run any code when they are read, and what to do instead
+    **dict.fromkeys((".pkl", ".pickle", ".joblib"), "load it where it is trusted, and call fc.exchange.from_sklearn"),
+    **dict.fromkeys(
+        (".pt", ".pth", ".bin", ".ckpt"), "save it with safetensors.torch.save_file(module.state_dict(), path)"
+    ),
+}
+
+
+def arrival_of(path: PathLike) -> Arrival:
+    """Return the kind of file that the suffix of a path says; raise for another one."""
+    name, suffix = printable(os.fsdecode(path)), os.path.splitext(os.fsdecode(path))[1].lower()
+    if suffix in PICKLES:
+        raise ConfigError(f"{name} is a pickle, which can run any code when it is read: {PICKLES[suffix]}")
+    if suffix not in ARRIVALS:
+        raise ConfigError(f"{name}: the suffix says what a file holds; networks arrive in {in_words(ARRIVALS)}")
+    return ARRIVALS[suffix]
+
+
+def read(path: PathLike, activation: ActivationLike | None = None) -> Network:
+    """Return the network of a file; ``activation`` stands between layers if a file has weights alone."""
+    by = arrival_of(path)
+    if not by.says_activations:
+        return by.read(path, activation=activation)
+    if activation is not None:
+        raise ConfigError(f"an activation is for files of weights alone; {printable(os.fsdecode(path))} has its own")
+    return by.read(path)
