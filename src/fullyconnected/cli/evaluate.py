@@ -6,6 +6,7 @@ from typing import Any
 
 from fullyconnected.cli.console import print_result
 from fullyconnected.cli.tables import add_source, as_text, placing, read
+from fullyconnected.core.wording import many
 
 __all__ = ["arguments", "run"]
 
@@ -37,7 +38,6 @@ def run(options: argparse.Namespace) -> int:
 def _lines(frame: Any, found: Any) -> Iterator[str]:
     from fullyconnected.assessment.assess import OURS, Scored
     from fullyconnected.cli import findings
-    from fullyconnected.tables.files.source import many
 
     def having(n: int, what: str) -> str:
         return f"; {n:,} {'has' if n == 1 else 'have'} {what}" if n else ""

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from fullyconnected.cli.console import check_output
-from fullyconnected.core.wording import printable
+from fullyconnected.core.wording import many, printable
 from fullyconnected.training.progress import Stream
 
 __all__ = ["arguments", "run"]
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     net = read(options.file, options.activation)
     net.save(options.output)
     Stream(sys.stdout).write(
-        f"{printable(options.output)}: a network from a file of {by.what}: {net.n_in} inputs, {net.n_out} "
-        f"{'output' if net.n_out == 1 else 'outputs'}, {net.n_params:,} parameters, {net.dtype}\n"
+        f"{printable(options.output)}: a network from a file of {by.what}: {many(net.n_in, 'input')}, "
+        f"{many(net.n_out, 'output')}, {many(net.n_params, 'parameter')}, {net.dtype}\n"
     )
     return 0

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fullyconnected.cli.console import print_result
+from fullyconnected.core.wording import many
 
 __all__ = ["arguments", "run"]
 
@@ -32,7 +33,6 @@ def _lines(path: str, found: dict[str, Any]) -> Iterator[str]:
     from fullyconnected.assessment.assess import Scored
     from fullyconnected.assessment.inspection import KINDS
     from fullyconnected.cli import findings
-    from fullyconnected.tables.files.source import many
 
     named = f", {found['class']}" if found.get("class") else ""
     yield from findings.paragraph(f"{path}: {KINDS[found['kind']]}{named}")

@@ -24,7 +24,7 @@ from fullyconnected.cli.console import (
     write,
 )
 from fullyconnected.cli.tables import add_source, as_text, listed, placing, read
-from fullyconnected.core.wording import printable
+from fullyconnected.core.wording import many, printable
 from fullyconnected.errors import ConfigError, FileAccessError
 from fullyconnected.training.progress import Stream
 
@@ -186,7 +186,6 @@ def run(options: argparse.Namespace) -> int:
 def _before(options: argparse.Namespace, frame: Any, problem: Any, held: Any) -> Iterator[str]:
     """Yield what was found in the table, before anything is trained."""
     from fullyconnected.cli.findings import of_columns, paragraph, some
-    from fullyconnected.tables.files.source import many
     from fullyconnected.tables.kinds import judge
     from fullyconnected.tabular.tasks import CLASSES
 

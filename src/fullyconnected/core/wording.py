@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-__all__ = ["in_ascii", "in_words", "line_width", "printable", "span"]
+__all__ = ["in_ascii", "in_words", "line_width", "many", "printable", "span"]
 
 
 def printable(text: object) -> str:
@@ -50,6 +50,15 @@ def line_width() -> int:
 
     terminal = os.environ.get("COLUMNS") or (sys.stdout is not None and sys.stdout.isatty())
     return shutil.get_terminal_size((80, 24)).columns if terminal else 80
+
+
+def many(n: int, what: str) -> str:
+    """Return a number of things in words.
+
+    >>> many(1, "row"), many(1234, "row")
+    ('1 row', '1,234 rows')
+    """
+    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 def span(columns: tuple[int, ...]) -> str:

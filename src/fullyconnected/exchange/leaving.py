@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.core.wording import printable
+from fullyconnected.core.wording import many, printable
 from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.exchange.graph import FLOAT64, Assigned, Builder, Graph, add_network, graph_of
 from fullyconnected.exchange.vector import Vector, rows_for
@@ -87,7 +87,7 @@ class Leaving:
         if self.classes is not None and len(self.classes) == n:
             said += [f"y[{i}]: the {one} {printable(repr(each))}" for i, each in enumerate(self.classes)]
         else:
-            said += [f"y: {_many(n, one)}"]
+            said += [f"y: {many(n, one)}"]
             if self.classes is not None:  # which a score above 0 tells apart
                 said += [
                     f"   below 0 for {printable(repr(self.classes[0]))}, above for {printable(repr(self.classes[-1]))}"
@@ -220,7 +220,7 @@ def _of_table(by: TablePredictor) -> Leaving:
     found = ensemble.predict(rows.astype(np.float64), checked=True)
     results = {CLASSES: "probabilities of classes", LABELS: "probabilities of labels"}.get(ensemble.task, "values")
     classes = None if labels is None else tuple(labels.classes.tolist())
-    sizes = f"{_many(len(ensemble.networks), 'network')} of {ensemble.networks[0].program.members} members"
+    sizes = f"{many(len(ensemble.networks), 'network')} of {ensemble.networks[0].program.members} members"
     what = f"A {'regressor' if labels is None else 'classifier'} for a table: {sizes}."
     columns = tuple(text for each in by.vocabulary.encoders for text in _said_of(each))
     gaps = tuple(not each.levels for each in features)
@@ -310,8 +310,4 @@ def _gaps(net: Network) -> tuple[bool, ...]:
 
 def _sizes(net: Network) -> str:
     counts = {"input": int(net.n_in or 0), "output": net.n_out, "parameter": net.program.n_params}
-    return ", ".join(_many(n, what) for what, n in counts.items())
-
-
-def _many(n: int, what: str) -> str:
-    return f"{n:,} {what}{'s' * (n != 1)}"
+    return ", ".join(many(n, what) for what, n in counts.items())

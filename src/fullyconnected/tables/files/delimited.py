@@ -12,10 +12,11 @@ from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
+from fullyconnected.core.wording import many
 from fullyconnected.errors import FileFormatError
 from fullyconnected.tables.cells import as_feature, as_number, number_in, shortened
 from fullyconnected.tables.files.encoding import decoded
-from fullyconnected.tables.files.source import SourceFrame, check_names, content, many, source_frame
+from fullyconnected.tables.files.source import SourceFrame, check_names, content, source_frame
 
 __all__ = ["read"]
 

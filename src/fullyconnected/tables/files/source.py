@@ -20,7 +20,7 @@ from fullyconnected.tables.cells import shortened
 from fullyconnected.tables.frame import Frame, frame_of
 from fullyconnected.tables.names import key_of
 
-__all__ = ["SourceFrame", "check_names", "content", "is_stream", "many", "opened", "same_length", "source_frame"]
+__all__ = ["SourceFrame", "check_names", "content", "is_stream", "opened", "same_length", "source_frame"]
 
 LISTED = 10_000  # names in a folder among which the nearest is looked for
 SPARSE = 1000  # cells that a table may have for each one that is there
@@ -89,11 +89,6 @@ def same_length(source: str, records: Sequence[Mapping[str, Any]]) -> dict[str, 
             f"keys of a record are the columns of a table"
         )
     return {name: [record.get(name) for record in records] for name in names}
-
-
-def many(n: int, what: str) -> str:
-    """Return a number of things in words."""
-    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 @contextlib.contextmanager

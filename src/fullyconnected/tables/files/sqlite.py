@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from fullyconnected.core.wording import many
 from fullyconnected.errors import (
     ConfigError,
     DataError,
@@ -17,7 +18,7 @@ from fullyconnected.errors import (
     nearest,
 )
 from fullyconnected.tables.cells import shortened
-from fullyconnected.tables.files.source import SourceFrame, check_names, many, opened, source_frame
+from fullyconnected.tables.files.source import SourceFrame, check_names, opened, source_frame
 
 if TYPE_CHECKING:
     import sqlite3
