@@ -137,6 +137,23 @@ def test_layer_norm():
     agrees(g.params[0].beta, "layer_norm/shift")
 
 
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize(("name", "epsilon"), [("1e-6", 1e-6), ("None", np.finfo(np.float64).eps), ("0.5", 0.5)])
+def test_rms_norm(name, epsilon, engine):
+    """The numbers of golden/make_rms_norm.py: with each epsilon, the middle one PyTorch's own for float64."""
+    if not fc.engines()[engine].available:
+        pytest.skip("the native engine is not built")
+    golden = load_file(Path(__file__).parent / "golden" / "rms_norm.safetensors")
+    net, x = fc.Network([fc.RMSNorm(n_in=5, epsilon=epsilon)], dtype=np.float64), golden["x"]
+    net.params[0].gamma = golden["gamma"]
+    # the gradients of a loss whose derivative with respect to the outputs is the golden dy
+    g = net.gradients(x, golden[f"{name}/y"] - golden["dy"] * len(x), fc.HalfSquaredError(), engine=engine)
+    for part, found in {"y": net.predict(x), "dx": g.x, "dgamma": g.params[0].gamma}.items():
+        expected = golden[f"{name}/{part}"]
+        scale = np.abs(expected).max(axis=-1, keepdims=True)
+        np.testing.assert_allclose(found / scale, expected / scale, rtol=1e-9, atol=1e-9, err_msg=part)
+
+
 def test_batch_norm_in_training():
     net = norm_net(fc.BatchNorm(n_in=5))
     for batch, x in enumerate(GOLDEN["norm/x"]):

@@ -27,6 +27,7 @@ NETWORKS = {
         fc.Dense(WIDTH, WIDTH, "elu"),
         fc.Dropout(0.2),
         fc.LayerNorm(),
+        fc.RMSNorm(),
         fc.Dense(WIDTH, WIDTH, "selu"),
         fc.BatchNorm(),
         fc.Activation("leaky_relu"),

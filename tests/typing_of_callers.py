@@ -56,7 +56,7 @@ def networks(x: NDArray[np.float32], seeds: np.random.Generator) -> None:
     fc.Dense(2, 3, parametrization="npk")  # type: ignore[arg-type]
     assert_type(fc.Dense(2, 3, "relu").activation, fc.ActivationFunction | None)
     assert_type(fc.Activation("relu").activation, fc.ActivationFunction)
-    fc.Residual([fc.LayerNorm(), fc.Scale(), fc.Dense(4, 4)])
+    fc.Residual([fc.LayerNorm(), fc.RMSNorm(n_in=4, epsilon=1e-5), fc.Scale(), fc.Dense(4, 4)])
     assert_type(fc.Scale(3).n_in, int | None)
     fc.PeriodicEmbedding(3, 48, 24, "plr", sigma=0.02)
     fc.PeriodicEmbedding(3, kind="plrr")  # type: ignore[arg-type]

@@ -135,7 +135,7 @@ std::vector<Operation<T>> bound(Arena& arena, const std::vector<OpSpec>& specs, 
         const Rows<T>* place = joined.place_of((int)operations.size());
         op.y = place ? *place : op.kind == Kind::save ? op.x : rows_of<T>(arena, every, op.n_out);
         if (op.levels) op.codes = arena.take<int64_t>(rows);
-        const bool normalises = op.kind == Kind::layer_norm || op.kind == Kind::batch_norm;
+        const bool normalises = op.kind == Kind::layer_norm || op.kind == Kind::rms_norm || op.kind == Kind::batch_norm;
         const bool bends = op.clip || op.missing;  // its derivative is not the same in each row
         const bool keeps = op.kind == Kind::dropout || op.kind == Kind::save || bends || keeps_derivative(op.function);
         if (op.kind == Kind::layer_norm || (trains && (normalises || keeps)))

@@ -14,6 +14,7 @@ struct ThreadPool;
     X(activation)                 \
     X(dropout)                    \
     X(layer_norm)                 \
+    X(rms_norm)                   \
     X(batch_norm)                 \
     X(save)                       \
     X(add)                        \
@@ -146,7 +147,7 @@ struct Operation {
     Rows<T> kept;          // f'(z), the normalised rows, dropout's mask, or the gradient that skips a block
     Rows<T> inner;         // f(x) of Parametric; the cosines and sines of PeriodicEmbedding, a row for each wave;
                            // sums over bins of PiecewiseLinearEmbedding, a row for each bin
-    T* rate;               // 1 / standard deviation: of each row (LayerNorm) or column (BatchNorm)
+    T* rate;               // 1 / standard deviation, or root mean square: of each row or, of BatchNorm, column
     ptrdiff_t rates;       // how many of them there are for each member
     Rows<T> part;          // what one member adds to dx, where all read one x
     bool derivative_done;  // the next operation multiplies dy by f'(z) and computes the gradient of b

@@ -29,6 +29,7 @@ from fullyconnected.layers import (
     PiecewiseLinearEncoding,
     Rescale,
     Residual,
+    RMSNorm,
     Scale,
     Standardize,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "Activation",
     "Dropout",
     "LayerNorm",
+    "RMSNorm",
     "BatchNorm",
     "Residual",
     "Scale",

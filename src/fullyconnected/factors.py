@@ -23,7 +23,7 @@ class Factors(Settings):
     =============== ================================================================================
     ``"weight"``    matrices of weights
     ``"bias"``      biases
-    ``"gain"``      the gamma of LayerNorm and BatchNorm
+    ``"gain"``      the gamma of LayerNorm, RMSNorm and BatchNorm
     ``"scale"``     the factors of Scale
     ``"embedding"`` the vectors of Embedding
     ``"first"``     the parameters of the first layer with a matrix of weights

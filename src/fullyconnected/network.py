@@ -765,8 +765,8 @@ class Network:
 
         Weights are the parameters to which l2 and weight decay apply; biases are all others, such as the gamma and
         beta of a norm. A FLOP is an addition or a multiplication in predicting a row. Dense takes 2 n_in n_out FLOPs,
-        and n_out for its bias; LayerNorm takes 7 per unit, BatchNorm 4, and the end of a Residual block 1. Activation
-        functions are not counted, and the FLOPs of your own layers are not known (``-``).
+        and n_out for its bias; LayerNorm takes 7 per unit, RMSNorm and BatchNorm 4, and the end of a Residual block 1.
+        Activation functions are not counted, and the FLOPs of your own layers are not known (``-``).
 
         Parameters
         ----------

@@ -79,7 +79,7 @@ def deep(**how):
         ],
         n_in=7,
     )
-    block = fc.Residual([fc.LayerNorm(), fc.Dense(8, 8, "gelu"), fc.Dropout(0.3)])
+    block = fc.Residual([fc.LayerNorm(), fc.Dense(8, 8, "gelu"), fc.Dropout(0.3), fc.RMSNorm()])
     layers = [columns, fc.Dense(columns.n_out, 8, "mish"), block, fc.BatchNorm(), fc.Dense(8, 2)]
     return trained(fc.Network(layers, seed=0, **how))
 

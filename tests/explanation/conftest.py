@@ -87,6 +87,7 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
             "activation",
             "dropout",
             "layer_norm",
+            "rms_norm",
             "batch_norm",
             "residual",
             "rescale",
@@ -104,6 +105,8 @@ def random_cases(depth: int = 4, width: int = 5, rows: int = 4, **fixed: Any) ->
                 return fc.Dropout(draw(st.sampled_from([0.0, 0.3, 0.5])), n_in=n)
             case "layer_norm":
                 return fc.LayerNorm(n_in=n, epsilon=draw(st.sampled_from([1e-5, 0.01])))
+            case "rms_norm":
+                return fc.RMSNorm(n_in=n, epsilon=draw(st.sampled_from([1e-6, 0.01])))
             case "batch_norm":
                 return fc.BatchNorm(n_in=n)
             case "parametric":

@@ -28,6 +28,7 @@ def everything():
         fc.BatchNorm(),
         block,
         fc.Activation("gelu"),
+        fc.RMSNorm(),
         fc.Dense(6, N_OUT),
         fc.Rescale(mean=[1.0, -2.0], scale=[2.0, 3.0]),
     ]
@@ -123,6 +124,13 @@ class TestMembers:
         after = net.predict(x, members=True)
         assert np.array_equal(before[:, [0, 2]], after[:, [0, 2]])
         assert (before[:, 1] != after[:, 1]).all()
+
+    @pytest.mark.parametrize("norm", [fc.LayerNorm(epsilon=0.1), fc.RMSNorm(epsilon=0.1)])
+    def test_rows_are_normalised_as_in_a_network_of_ones_own(self, norm, x):
+        net = ensemble("packed", [fc.Dense(N_IN, 6), norm, fc.Dense(6, 6), fc.Residual([norm]), fc.Dense(6, N_OUT)])
+        given = net.predict(x, members=True)
+        for m in range(K):
+            np.testing.assert_allclose(given[:, m], alone(net, m).predict(x), rtol=1e-10)
 
     def test_masks_and_running_statistics_are_per_member(self, x, rng):
         inside = [fc.Dense(N_IN, 6), fc.Dropout(0.5), fc.BatchNorm(), fc.Dense(6, 6), fc.Dense(6, 1)]
@@ -408,6 +416,7 @@ class TestRefused:
         ((2, [fc.Dropout(0.1, n_in=2), fc.Dense(2, 1)]), errors.ConfigError, "Members begins with Dense"),
         ((2, [fc.Dense(2, 3), fc.Dense(2, 1)]), errors.ShapeError, "Members: layer 1, .* takes|gives"),
         ((2, [fc.Dense(2, 3), fc.LayerNorm()]), errors.ConfigError, "layer 1 of Members, .* follows the last Dense"),
+        ((2, [fc.Dense(2, 3), fc.RMSNorm()]), errors.ConfigError, "layer 1 of Members, .* follows the last Dense"),
         ((2, [fc.Dense(2, 3), fc.Members(2, [fc.Dense(3, 1)])]), errors.ConfigError, "layer 1 of Members is Members"),
         ((2, [fc.Dense(2, 2), fc.Residual([fc.Rescale(2)]), fc.Dense(2, 2)]), errors.ConfigError,
          "layer 0 of layer 1 of Members is Rescale"),

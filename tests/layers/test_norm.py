@@ -1,4 +1,4 @@
-"""Layer and batch normalisation against their formulas, their running statistics, and their edges."""
+"""Layer, root mean square and batch normalisation against their formulas, their running statistics, and their edges."""
 
 import numpy as np
 import pytest
@@ -30,6 +30,72 @@ def test_layer_norm(rng):
 def test_layer_norm_of_one_column():
     net = fc.Network([fc.LayerNorm(n_in=1), fc.Dense(1, 1)], seed=0)
     assert np.isfinite(net.predict([[3.0], [4.0]])).all()
+
+
+def rooted(x, gamma, epsilon=1e-6):
+    return gamma * x / np.sqrt((x * x).mean(axis=1, keepdims=True) + epsilon)
+
+
+def rms_normed(rng, n=4, dtype=np.float64, **settings):
+    net = fc.Network([fc.RMSNorm(n_in=n, **settings)], dtype=dtype)
+    net.params[0].gamma = rng.normal(size=n)
+    return net
+
+
+def test_rms_norm(rng):
+    net = rms_normed(rng)
+    gamma, x = net.params[0].gamma, rng.normal(size=(6, 4)) * 5 + 3
+    np.testing.assert_allclose(net.predict(x), rooted(x, gamma), rtol=1e-12)
+    assert np.array_equal(net.predict(np.zeros((2, 4))), np.zeros((2, 4)))
+    # all but the mean square of a row stays, also its mean
+    np.testing.assert_allclose(net.predict(np.full((2, 4), 7.0)), np.tile(gamma, (2, 1)), rtol=1e-7)
+    np.testing.assert_allclose(net.predict(1e6 * x), net.predict(1e3 * x), rtol=1e-10)
+    np.testing.assert_allclose(net.predict(-x), -net.predict(x), rtol=1e-15)
+    epsilon = rms_normed(rng, epsilon=0.5)
+    np.testing.assert_allclose(epsilon.predict(x), rooted(x, epsilon.params[0].gamma, 0.5), rtol=1e-12)
+
+
+def test_the_parameters_of_rms_norm():
+    net = fc.Network([fc.Dense(2, 3), fc.RMSNorm(), fc.Dense(3, 1)], seed=0)
+    found = {tensor.name: tensor.of(net.theta).tolist() for tensor in net.program.tensors if "norm" in tensor.name}
+    assert found == {"rms_norm_1.gamma": [1, 1, 1]}
+    (gamma,) = (tensor.param for tensor in net.program.tensors if "norm" in tensor.name)
+    assert (gamma.roles, gamma.decays) == (("gain",), False)
+    assert net.layers[1] == fc.RMSNorm(n_in=3, epsilon=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 2, 7, 16, 33])
+def test_rms_norm_of_rows_of_any_width(n, dtype, engine, rng):
+    """Widths below, at and above those of vectors; rows of other sizes than 1, which are where rounding would show."""
+    if not fc.engines()[engine].available:
+        pytest.skip("the native engine was not built")
+    net, x = rms_normed(rng, n, dtype), (rng.normal(size=(5, n)) * [[1e-3], [1], [10], [1e6], [0]]).astype(dtype)
+    gamma, given, dy = net.params[0].gamma.astype(float), x.astype(float), rng.normal(size=(5, n))
+    root = np.sqrt((given**2).mean(axis=1, keepdims=True) + 1e-6)
+    y, normal, dn = rooted(given, gamma), given / root, gamma * dy
+    dx = (dn - normal * (normal * dn).mean(axis=1, keepdims=True)) / root
+    g = net.gradients(x, (y - 5 * dy).astype(dtype), "half_squared_error", engine=engine)
+    tolerance = 1e-5 if dtype == np.float32 else 1e-13
+    np.testing.assert_allclose(net.predict(x), y, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(g.params[0].gamma, (dy * normal).sum(axis=0), rtol=tolerance, atol=10 * tolerance)
+    if n > 1:  # of a single unit, it is what is left of a difference of equal numbers
+        np.testing.assert_allclose(g.x * root, dx * root, rtol=tolerance, atol=10 * tolerance)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_rows_do_not_change_each_other(engine, rng):
+    """A row that is not a number, or too large to square, spoils itself alone."""
+    if not fc.engines()[engine].available:
+        pytest.skip("the native engine was not built")
+    for norm in (fc.LayerNorm(n_in=3), fc.RMSNorm(n_in=3)):
+        net, x = fc.Network([norm], seed=0), rng.normal(size=(5, 3)).astype(np.float32)
+        wanted = net.gradients(x, np.zeros((5, 3)), "half_squared_error", engine=engine).x
+        x[2], x[4] = (1e30, 1, 2), (0, 0, -3e38)
+        found = net.gradients(x, np.zeros((5, 3)), "half_squared_error", engine=engine).x
+        assert np.array_equal(found[[0, 1, 3]], wanted[[0, 1, 3]])
+        assert np.isnan(found[[2, 4]]).all()
 
 
 def test_epsilon(rng):
@@ -202,6 +268,9 @@ def test_norm_parameters_do_not_decay(rng):
         (lambda: fc.BatchNorm(momentum=1), "less than 1"),
         (lambda: fc.BatchNorm(epsilon=0), "epsilon of BatchNorm must be more than 0"),
         (lambda: fc.LayerNorm(epsilon=-1e-5), "epsilon of LayerNorm must be more than 0"),
+        (lambda: fc.RMSNorm(epsilon=0), "epsilon of RMSNorm must be more than 0"),
+        (lambda: fc.RMSNorm(epsilon=float("nan")), "epsilon of RMSNorm"),
+        (lambda: fc.RMSNorm(n_in=0), "n_in of RMSNorm must be 1 or more"),
         (lambda: fc.LayerNorm(n_in=0), "n_in of LayerNorm must be 1 or more"),
     ],
 )
@@ -210,7 +279,16 @@ def test_settings_that_cannot_be(build, message):
         build()
 
 
-@pytest.mark.parametrize("layer", [fc.LayerNorm(), fc.BatchNorm()])
+def test_settings_by_other_names():
+    with pytest.raises(fc.errors.InputTypeError, match=r"RMSNorm: .*'eps'.*epsilon"):
+        fc.RMSNorm(n_in=4, eps=1e-5)
+    with pytest.raises(fc.errors.InputTypeError, match="epsilon of RMSNorm"):
+        fc.RMSNorm(epsilon=None)  # as in PyTorch, where it is that of the dtype
+    with pytest.raises(AttributeError, match=r"write fc.RMSNorm\(\)"):
+        fc.RMSNormalization(epsilon=1e-6)
+
+
+@pytest.mark.parametrize("layer", [fc.LayerNorm(), fc.RMSNorm(), fc.BatchNorm()])
 def test_float32_stays_float32(layer, rng):
     net = fc.Network([fc.Dense(3, 4), layer, fc.Dense(4, 1)], seed=0)
     g = net.gradients(rng.normal(size=(5, 3)), np.zeros(5), "half_squared_error", train=True)
@@ -218,8 +296,9 @@ def test_float32_stays_float32(layer, rng):
     assert {a.dtype for a in (g.theta, g.x, net.theta, net.state)} == {np.dtype(np.float32)}
 
 
-def test_a_row_too_large_to_square_shows_as_nan_and_not_as_zeros():
-    net = fc.Network([fc.LayerNorm(n_in=3)], seed=0)
+@pytest.mark.parametrize("norm", [fc.LayerNorm(n_in=3), fc.RMSNorm(n_in=3)])
+def test_a_row_too_large_to_square_shows_as_nan_and_not_as_zeros(norm):
+    net = fc.Network([norm], seed=0)
     assert np.isnan(net.predict([[1e19, 2e19, 4e19]])).all()
 
 

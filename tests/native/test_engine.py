@@ -220,7 +220,7 @@ class TestTheRun:
     def test_settings_too_small_for_the_processor_do_not_divide_by_zero(self):
         x = np.zeros((8, 3), np.float32)
         fc.fit(fc.mlp([3, 2], seed=0), x, x[:, :2], "half_squared_error", fc.Adam(epsilon=1e-37), engine="native")
-        for layer in (fc.LayerNorm(epsilon=1e-40), fc.BatchNorm(epsilon=1e-40)):
+        for layer in (norm(epsilon=1e-40) for norm in (fc.LayerNorm, fc.RMSNorm, fc.BatchNorm)):
             net = fc.Network([fc.Dense(3, 2), layer], seed=0)
             assert np.isfinite(
                 net.gradients(x, x[:, :2], "half_squared_error", train=True, engine="native").theta

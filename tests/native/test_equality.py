@@ -32,6 +32,7 @@ LAYERS = {
     "activation": lambda n, f: [fc.Activation(f)],
     "dropout": lambda n, f: [fc.Dropout(0.3)],
     "layer_norm": lambda n, f: [fc.LayerNorm(epsilon=0.01)],
+    "rms_norm": lambda n, f: [fc.RMSNorm(epsilon=0.01)],
     "batch_norm": lambda n, f: [fc.BatchNorm(epsilon=0.01)],
     "parametric": lambda n, f: [fc.Parametric(f)],
     "periodic": lambda n, f: [fc.PeriodicEmbedding(n, 3, 2), fc.Dense(2 * n, n, f)],
@@ -61,6 +62,7 @@ def ensemble(kind, k, f, n_out, width=11):
         fc.Residual(block),
         fc.Dropout(0.2),
         fc.Dense(width, width, f, init=init, bias=False),
+        fc.RMSNorm(epsilon=0.01),
         fc.Dense(width, width, f, init=init),
         fc.Dense(width, n_out),
         fc.Rescale(n_out, 0.3, 1.5),
@@ -409,6 +411,7 @@ def test_threads_share_the_work_and_change_the_last_bits_alone(dtype):
         fc.Dense(120, 150, "gelu"),
         fc.BatchNorm(),
         fc.LayerNorm(),
+        fc.RMSNorm(),
         fc.Dropout(0.1),
         fc.Activation("softmax"),
     ]

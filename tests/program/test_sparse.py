@@ -123,6 +123,7 @@ FIRSTS = {
     "dense without bias": lambda: fc.Dense(N, N, bias=False),
     "dense with an activation of two functions": lambda: fc.Dense(N, N, (np.sin, np.cos)),
     "layer norm": lambda: fc.LayerNorm(n_in=N),
+    "rms norm": lambda: fc.RMSNorm(n_in=N),
     "batch norm": lambda: fc.BatchNorm(n_in=N),
     "dropout": lambda: fc.Dropout(0.3, n_in=N),
     "activation": lambda: fc.Activation("tanh", n_in=N),

@@ -86,6 +86,9 @@ class TestWhatItSays:
         assert formulas["activation_1"] == "gelu(x)"
         assert formulas["batch_norm_1"] == "gamma (x - mean) / sqrt(variance + 1e-05) + beta, of each unit"
         assert formulas["residual_1.layer_norm_1"].endswith("of each row")
+        line = row_of(fc.Network([fc.RMSNorm(n_in=8)]).summary(200), "rms_norm_1")
+        assert line[1] == "gamma x / sqrt(mean(x^2) + 1e-06), of each row"
+        assert line[3:] == ["0", "8", "32 B", "32"]
 
     @pytest.mark.parametrize(
         ("activation", "formula"),

@@ -48,29 +48,38 @@ void parametric_forward(const Operation<T>& op, const T* theta, Range r) {
     }
 }
 
-template <class T>
-void layer_norm_forward(const Operation<T>& op, const T* theta, Range r) {
+FC_INLINE bool normalises_rows(Kind kind) { return kind == Kind::layer_norm || kind == Kind::rms_norm; }
+
+// LayerNorm, which is centred, or RMSNorm, which is not, and has no beta.
+template <bool centred, class T>
+void row_norm_forward(const Operation<T>& op, const T* theta, Range r) {
     const ptrdiff_t n = op.n_in;
     const T *gamma = theta + op.first.at, *beta = theta + op.second.at;
     for (ptrdiff_t i = r.from; i < r.to; i++) {
         const T* x = op.x.data + i * op.x.row;
-        T *y = op.y.data + i * op.y.row, *kept = op.kept.data + i * op.kept.row;
-        const T mean = sum_of(x, n) / (T)n;
+        T *y = op.y.data + i * op.y.row, *kept = op.kept.data ? op.kept.data + i * op.kept.row : nullptr;
+        const T mean = centred ? sum_of(x, n) / (T)n : T(0);
         V<T> squares = {};
         each<T>(n, [&](Place<T> p) {
-            V<T> d = p.get(x) - mean;
-            p.put(kept, d);
-            squares += p.part ? where<T>(first_lanes<T>(p.part), d * d) : d * d;
+            V<T> d = p.get(x);
+            if (centred) p.put(kept, d -= mean);
+            squares += centred && p.part ? where<T>(first_lanes<T>(p.part), d * d) : d * d;
         });
         T variance = sum<T>(squares) / (T)n + positive<T>(op.setting);
         variance += variance - variance;  // infinity becomes NaN, which is noticed
         const T rate = op.rate[i] = 1 / square_root<T>(all(variance))[0];
         each<T>(n, [&](Place<T> p) {
-            V<T> normal = p.get(kept) * rate;
-            p.put(kept, normal);
-            p.put(y, normal * p.get(gamma) + p.get(beta));
+            V<T> normal = p.get(centred ? kept : x) * rate;
+            if (kept) p.put(kept, normal);
+            p.put(y, centred ? normal * p.get(gamma) + p.get(beta) : normal * p.get(gamma));
         });
     }
+}
+
+template <class T>
+void row_norm_forward(const Operation<T>& op, const T* theta, Range r) {
+    if (op.kind == Kind::layer_norm) return row_norm_forward<true>(op, theta, r);
+    row_norm_forward<false>(op, theta, r);
 }
 
 template <class T>
@@ -200,7 +209,7 @@ void members_forward(ThreadContext<T>& context, const Operation<T>& op, const T*
         const Operation<T> own = member_of(op, m);
         if (own.kind == Kind::dense) return dense_forward(alone, own, theta, rows);
         if (own.kind == Kind::batch_norm) return batch_norm_forward(own, theta, rows, {0, own.n_in}, train);
-        layer_norm_forward(own, theta, {0, rows});
+        row_norm_forward(own, theta, {0, rows});
     });
 }
 
@@ -276,7 +285,8 @@ void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const O
             draw_mask(seed, step, op.layer, op.setting * dropout, op.kept, r.from, r.to, op.n_in);
             return combine(op.x, op.kept, op.y, r, op.n_in, [](V<T> x, V<T> mask) { return x * mask; });
         case Kind::layer_norm:
-            return layer_norm_forward(op, theta, r);
+        case Kind::rms_norm:
+            return row_norm_forward(op, theta, r);
         case Kind::parametric:
             return parametric_forward(op, theta, r);
         case Kind::scale:
@@ -339,12 +349,12 @@ void norm_gradients(const Operation<T>& op, T* gradient, ptrdiff_t rows, Range c
             gamma += dy * p.get(op.kept.data + i * op.kept.row);
         }
         p.put(gradient + op.first.at, gamma);
-        p.put(gradient + op.second.at, beta);
+        if (op.second.size) p.put(gradient + op.second.at, beta);
     });
 }
 
 template <class T>
-void layer_norm_backward(const Operation<T>& op, const T* theta, Range r) {
+void row_norm_backward(const Operation<T>& op, const T* theta, Range r) {
     const ptrdiff_t n = op.n_in;
     const T* gamma = theta + op.first.at;
     for (ptrdiff_t i = r.from; i < r.to; i++) {
@@ -357,7 +367,7 @@ void layer_norm_backward(const Operation<T>& op, const T* theta, Range r) {
             sums += d;
             along += d * p.get(normal);
         });
-        const T mean = sum<T>(sums) / (T)n, slope = sum<T>(along) / (T)n;
+        const T mean = op.kind == Kind::layer_norm ? sum<T>(sums) / (T)n : T(0), slope = sum<T>(along) / (T)n;
         each<T>(n, [&](Place<T> p) { p.put(dx, (p.get(dx) - mean - p.get(normal) * slope) * op.rate[i]); });
     }
 }
@@ -414,9 +424,9 @@ void members_backward(ThreadContext<T>& context, const Operation<T>& op, const R
     each_member(context, op, rows, [&](ThreadContext<T>& alone, ptrdiff_t m) {
         Operation<T> own = member_of(op, m);
         if (own.kind == Kind::batch_norm) return batch_norm_backward(own, run, rows, {0, own.n_in});
-        if (own.kind == Kind::layer_norm) {
+        if (normalises_rows(own.kind)) {
             norm_gradients(own, run.gradient, rows, {0, own.n_in});
-            if (own.dx.data) layer_norm_backward(own, run.theta, {0, rows});
+            if (own.dx.data) row_norm_backward(own, run.theta, {0, rows});
             return;
         }
         if (adds_up) own.dx.data = nullptr, own.derivative_done = true, own.function = Function::identity;
@@ -504,7 +514,7 @@ void backward(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& r
             piecewise_backward(op, run.theta, run.gradient, rows, context.part(op.n_in, 1));
         return;
     }
-    if (op.kind == Kind::layer_norm && context.begins(shared))
+    if (normalises_rows(op.kind) && context.begins(shared))
         norm_gradients(op, run.gradient, rows, context.part(op.n_in, lanes<T>));
     if ((op.kind == Kind::scale || op.kind == Kind::parametric) && context.begins(shared))
         factor_gradients(op, run.gradient + op.first.at, rows, context.part(op.n_in, lanes<T>));
@@ -527,7 +537,8 @@ void backward(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& r
             if (!run.train || op.setting == 0) return copy_rows(op.dy, op.dx, r, n);
             return combine(op.dy, op.kept, op.dx, r, n, [](V<T> dy, V<T> mask) { return dy * mask; });
         case Kind::layer_norm:
-            return layer_norm_backward(op, run.theta, r);
+        case Kind::rms_norm:
+            return row_norm_backward(op, run.theta, r);
         case Kind::parametric:
             return parametric_backward(op, run.theta, r);
         case Kind::scale:

@@ -56,6 +56,7 @@ PUBLIC = _by_name(
         "write fc.Quantile(0.5)": "PinballLoss QuantileLoss",
         "write fc.BatchNorm()": "BatchNorm1d BatchNormalization",
         "write fc.LayerNorm()": "LayerNormalization",
+        "write fc.RMSNorm()": "RMSNormalization",
         "write fc.Dropout(rate)": "AlphaDropout Dropout1d",
         "leave it out: inputs of more dimensions are flattened": "Flatten Input InputLayer",
         "use fc.Adam(lr), or an optimizer of your own": "Adamax Nadam NAdam Adagrad Adadelta",

@@ -35,6 +35,7 @@ OPERATIONS_HERE = dict.fromkeys(("activation", "add", "scale", "parametric"), _N
     "dense": {"factor": "weight_factor"},
     "dropout": {"setting": "rate"},
     "layer_norm": {"setting": "epsilon"},
+    "rms_norm": {"setting": "epsilon"},
     "batch_norm": {"setting": "epsilon", "momentum": "momentum"},
     "standardize": {"means": "mean", "scales": "scale", "clip": "clip", "missing": "missing"},
     "rescale": {"means": "mean", "scales": "scale"},
@@ -49,10 +50,11 @@ OPERATIONS_HERE = dict.fromkeys(("activation", "add", "scale", "parametric"), _N
     "own_dense": {"factor": "weight_factor"},
     "member_scale": _NONE,
     "member_layer_norm": {"setting": "epsilon"},
+    "member_rms_norm": {"setting": "epsilon"},
     "member_batch_norm": {"setting": "epsilon", "momentum": "momentum"},
 }
 # what each member has of its own is an operation of that kind on the member's rows, which lie among those of the others
-OF_EACH_MEMBER = {"own_dense": "dense", "member_layer_norm": "layer_norm", "member_batch_norm": "batch_norm"}
+OF_EACH_MEMBER = {"own_dense": "dense"} | {f"member_{norm}": norm for norm in ("layer_norm", "rms_norm", "batch_norm")}
 ACTIVATIONS_HERE = dict.fromkeys(
     ("identity", "relu", "gelu", "silu", "mish", "softplus", "sigmoid", "tanh", "exp", "softmax"), _NONE
 ) | {

@@ -32,7 +32,7 @@ SHOWN = 12  # paths that are shown, at most
 BEAM = 200  # paths that are followed at once; if there are more, those with the largest shares so far
 WIDE = 2048  # a step of more entries is refused if its slopes need one backward pass per entry
 # operations in which a parameter affects one column of the output
-OWN_COLUMN = {"dense", "layer_norm", "batch_norm", "scale", "parametric", "embedding"}
+OWN_COLUMN = {"dense", "layer_norm", "rms_norm", "batch_norm", "scale", "parametric", "embedding"}
 
 
 class Path(NamedTuple):

@@ -10,12 +10,13 @@ from fullyconnected.layers.factors import Parametric, Scale
 from fullyconnected.layers.members import (
     MemberBatchNorm,
     MemberLayerNorm,
+    MemberRMSNorm,
     Members,
     MemberScale,
     OwnDense,
     SharedDense,
 )
-from fullyconnected.layers.norm import BatchNorm, LayerNorm
+from fullyconnected.layers.norm import BatchNorm, LayerNorm, RMSNorm
 from fullyconnected.layers.periodic import PeriodicEmbedding
 from fullyconnected.layers.piecewise import PiecewiseLinearEmbedding, PiecewiseLinearEncoding
 from fullyconnected.layers.residual import Add, Residual
@@ -39,6 +40,7 @@ __all__ = [
     "PeriodicEmbedding",
     "PiecewiseLinearEmbedding",
     "PiecewiseLinearEncoding",
+    "RMSNorm",
     "Rescale",
     "Residual",
     "Scale",
@@ -51,7 +53,7 @@ LAYERS = Registry(
     "layer",
     Layer,
     (
-        *(Dense, Activation, Dropout, LayerNorm, BatchNorm, Residual, Standardize, Rescale, Scale, Parametric),
+        *(Dense, Activation, Dropout, LayerNorm, RMSNorm, BatchNorm, Residual, Standardize, Rescale, Scale, Parametric),
         *(PeriodicEmbedding, PiecewiseLinearEncoding, PiecewiseLinearEmbedding, OneHot, Embedding, Columns, Members),
     ),
 )
@@ -61,7 +63,7 @@ PARTS: dict[str, type[Layer]] = {
     cls.name: cls
     for cls in (
         *(Add, Select, Concatenate),
-        *(SharedDense, OwnDense, MemberScale, MemberBatchNorm, MemberLayerNorm),
+        *(SharedDense, OwnDense, MemberScale, MemberBatchNorm, MemberLayerNorm, MemberRMSNorm),
     )
 }
 

@@ -21,14 +21,22 @@ from fullyconnected.core.settings import settings
 from fullyconnected.errors import ConfigError, ShapeError
 from fullyconnected.layers.dense import Activation, Dense
 from fullyconnected.layers.dropout import Dropout
-from fullyconnected.layers.norm import BatchNorm, LayerNorm
+from fullyconnected.layers.norm import BatchNorm, LayerNorm, RMSNorm, RowNorm
 from fullyconnected.layers.residual import Residual, chain
 from fullyconnected.layers.scaling import Rescale
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import InitializerLike
 
-__all__ = ["MemberBatchNorm", "MemberLayerNorm", "MemberScale", "Members", "OwnDense", "SharedDense"]
+__all__ = [
+    "MemberBatchNorm",
+    "MemberLayerNorm",
+    "MemberRMSNorm",
+    "MemberScale",
+    "Members",
+    "OwnDense",
+    "SharedDense",
+]
 
 KINDS = ("tabm", "mini", "packed")
 
@@ -64,8 +72,8 @@ class Members(Layer):
         The number of members, 1 or more; 32 is usual.
     layers : sequence of Layer
         One member: it begins with Dense and has a last Dense layer, behind which stand only layers without parameters,
-        such as :class:`Rescale`. Between them Dense, Activation, Dropout, LayerNorm, BatchNorm and Residual, and your
-        own layers if they have neither parameters nor running statistics.
+        such as :class:`Rescale`. Between them Dense, Activation, Dropout, LayerNorm, RMSNorm, BatchNorm and Residual,
+        and your own layers if they have neither parameters nor running statistics.
     kind : {"tabm", "mini", "packed"}
         What the members have in common.
     scale_init : str, float or callable, optional
@@ -123,7 +131,7 @@ class Members(Layer):
             _check(layer, f"layer {i} of Members", top=True)
         object.__setattr__(self, "layers", layers)
         for i in range(self._last + 1, len(layers)):
-            if type(layers[i]) in (LayerNorm, BatchNorm, Residual):
+            if type(layers[i]) in (LayerNorm, RMSNorm, BatchNorm, Residual):
                 raise ConfigError(
                     f"layer {i} of Members, {layers[i]!r:.200}, follows the last Dense layer, which gives the outputs: "
                     f"put it before, or a Dense layer behind it"
@@ -138,8 +146,9 @@ class Members(Layer):
 
     @classmethod
     def example(cls, n: int) -> Layer:
-        norms = BatchNorm(epsilon=0.01), LayerNorm(epsilon=0.01)
-        return cls(2, [Dense(n, n, "tanh"), norms[0], Residual([Dense(n, n), norms[1]]), Dropout(0.1), Dense(n, n)])
+        over_rows, *of_rows = (norm(epsilon=0.01) for norm in (BatchNorm, LayerNorm, RMSNorm))
+        block = Residual([of_rows[0], Dense(n, n), of_rows[1]])
+        return cls(2, [Dense(n, n, "tanh"), over_rows, block, Dropout(0.1), Dense(n, n)])
 
     @classmethod
     def examples(cls, n: int) -> Iterable[Layer]:
@@ -192,9 +201,8 @@ class Members(Layer):
             return Residual([self._inner(each) for each in layer.layers])
         if isinstance(layer, Dense) and self.kind != "mini":
             return (OwnDense if self.kind == "packed" else SharedDense)(**vars(layer), k=self.k)
-        if isinstance(layer, BatchNorm):
-            return MemberBatchNorm(**vars(layer), k=self.k)
-        return MemberLayerNorm(**vars(layer), k=self.k) if isinstance(layer, LayerNorm) else layer
+        norm = NORMS.get(type(layer))
+        return norm(**vars(layer), k=self.k) if norm else layer
 
 
 def _check(layer: Layer, what: str, *, top: bool = False) -> None:
@@ -210,15 +218,15 @@ def _check(layer: Layer, what: str, *, top: bool = False) -> None:
                     f"{what} is {layer!r:.200}, whose {setting}={init!r} is drawn from the training rows that reach "
                     f"it; those of members differ. Choose another one, such as {setting}=0.1"
                 )
-    allowed = (Dense, Activation, Dropout, LayerNorm, BatchNorm, *((Rescale,) if top else ()))
+    allowed = (Dense, Activation, Dropout, *NORMS, *((Rescale,) if top else ()))
     if type(layer) in allowed:
         return
     if not is_foreign(layer):
         where = ", and Rescale at the end" if top else ""
         raise ConfigError(
-            f"{what} is {layer!r:.200}; a member is made of Dense, Activation, Dropout, LayerNorm, BatchNorm and "
-            f"Residual{where}. What reads the rows as they are, or what all members have in common, can stand before "
-            f"Members"
+            f"{what} is {layer!r:.200}; a member is made of Dense, Activation, Dropout, LayerNorm, RMSNorm, BatchNorm "
+            f"and Residual{where}. What reads the rows as they are, or what all members have in common, can stand "
+            f"before Members"
         )
     if layer.params() or layer.state() or layer.least_rows > 1 or layer.skips or tuple(layer.steps()) != (layer,):
         raise ConfigError(
@@ -496,11 +504,10 @@ class MemberBatchNorm(BatchNorm):
 
 
 @settings
-class MemberLayerNorm(LayerNorm):
-    """Layer normalisation of which each member has gamma and beta of its own."""
+class MemberRowNorm(RowNorm):
+    """What the norms of a row have where each member has gamma, and beta, of its own; k is the number of members."""
 
     k: int = field(kw_only=True)
-    name: ClassVar[str] = "member_layer_norm"
 
     def params(self) -> Mapping[str, Param]:
         shape = self.k, self.width
@@ -509,13 +516,30 @@ class MemberLayerNorm(LayerNorm):
     def cache(self, rows: int) -> BufferSpecs:
         return {**super().cache(rows), "ones": np.ones(rows // self.k)}
 
-    def _scale(self, p: Views, c: Cache, n: Array, out: Array) -> None:
-        super()._scale(p, c, of_members(n, self.k), of_members(out, self.k))
+    def _scale(self, p: Views, c: Cache, n: Array, y: Array) -> None:
+        super()._scale(p, c, of_members(n, self.k), of_members(y, self.k))
 
-    def _gradients(self, c: Cache, dy: Array, g: Views) -> None:
-        c.ones.dot(of_rows(dy, self.k), out=g.beta.reshape(-1))  # (rows,) (rows, k n)
-        c.xp.multiply(dy, c.n, out=c.s)
-        c.ones.dot(of_rows(c.s, self.k), out=g.gamma.reshape(-1))
+    def _sum(self, c: Cache, a: Array, out: Array) -> None:
+        super()._sum(c, of_rows(a, self.k), out.reshape(-1))  # (rows,) (rows, k n)
 
     def _gain(self, p: Views, c: Cache, dy: Array, dx: Array) -> None:
         super()._gain(p, c, of_members(dy, self.k), of_members(dx, self.k))
+
+
+@settings
+class MemberLayerNorm(MemberRowNorm, LayerNorm):
+    """Layer normalisation of which each member has gamma and beta of its own."""
+
+    name: ClassVar[str] = "member_layer_norm"
+
+
+@settings
+class MemberRMSNorm(MemberRowNorm, RMSNorm):
+    """Root mean square normalisation of which each member has a gamma of its own."""
+
+    epsilon: float = field(default=1e-6, kw_only=True)  # RMSNorm's, before that of RowNorm
+    name: ClassVar[str] = "member_rms_norm"
+
+
+# what each of these is in a member
+NORMS: dict[type[Layer], Any] = {BatchNorm: MemberBatchNorm, LayerNorm: MemberLayerNorm, RMSNorm: MemberRMSNorm}

@@ -1,4 +1,4 @@
-"""Normalisation: over the units of a row (LayerNorm) and over the rows of a batch (BatchNorm)."""
+"""Normalisation: over the units of a row (LayerNorm, RMSNorm) and over the rows of a batch (BatchNorm)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from fullyconnected.core.checks import number
 from fullyconnected.core.settings import settings
 from fullyconnected.layers.widths import SameWidth
 
-__all__ = ["BatchNorm", "LayerNorm"]
+__all__ = ["BatchNorm", "LayerNorm", "RMSNorm", "RowNorm"]
 
 
 @settings
 class Norm(SameWidth):
-    """The settings and parameters of LayerNorm and BatchNorm: ``y = gamma * n + beta``, with n the normalised input."""
+    """The settings and parameters of norms: ``y = gamma * n + beta``, with n the normalised input."""
 
     epsilon: float = field(default=1e-5, kw_only=True)
     normalizes: ClassVar[bool] = True
@@ -42,7 +42,50 @@ class Norm(SameWidth):
 
 
 @settings
-class LayerNorm(Norm):
+class RowNorm(Norm):
+    """What LayerNorm and RMSNorm have in common: each row has a rate, by which it is multiplied, of its own squares."""
+
+    def cache(self, rows: int) -> BufferSpecs:
+        n = self.width
+        return {"n": (rows, n), "s": (rows, n), "rate": (rows, 1), "row": (rows, 1), "ones": np.ones(rows)}
+
+    def _normalise(self, c: Cache, x: Array) -> None:
+        """Write n = x * rate with rate = 1 / sqrt(mean(x^2) + epsilon); x may be n."""
+        xp = c.xp
+        xp.multiply(x, x, out=c.s)
+        c.s.sum(axis=1, keepdims=True, out=c.rate)
+        c.rate /= self.width
+        c.rate += self.epsilon
+        xp.subtract(c.rate, c.rate, out=c.row)
+        c.rate += c.row  # if the squares overflow, this makes the row NaN, which is noticed, not zeros
+        xp.sqrt(c.rate, out=c.rate)
+        xp.reciprocal(c.rate, out=c.rate)
+        xp.multiply(x, c.rate, out=c.n)
+
+    def _scale(self, p: Views, c: Cache, n: Array, y: Array) -> None:
+        c.xp.multiply(n, p.gamma, out=y)
+
+    def _sum(self, c: Cache, a: Array, out: Array) -> None:
+        """Write the sums over the rows."""
+        c.ones.dot(a, out=out)  # (rows,) (rows, n)
+
+    def _gradients(self, c: Cache, dy: Array, g: Views) -> None:
+        c.xp.multiply(dy, c.n, out=c.s)
+        self._sum(c, c.s, g.gamma)
+
+    def _gain(self, p: Views, c: Cache, dy: Array, dx: Array) -> None:
+        c.xp.multiply(dy, p.gamma, out=dx)
+
+    def _along(self, c: Cache, dn: Array) -> None:
+        """Write n * mean(n dn), what the rate of each row has to do with its gradient, into s."""
+        c.xp.multiply(dn, c.n, out=c.s)
+        c.s.sum(axis=1, keepdims=True, out=c.row)
+        c.row /= self.width
+        c.xp.multiply(c.n, c.row, out=c.s)
+
+
+@settings
+class LayerNorm(RowNorm):
     """Bring each row to mean 0 and variance 1: ``y = gamma * (x - mean) / sqrt(variance + epsilon) + beta``.
 
     With n the normalised row and dn = gamma * dy, dx = (dn - mean(dn) - n * mean(n dn)) / sqrt(variance + epsilon).
@@ -73,51 +116,88 @@ class LayerNorm(Norm):
 
     name: ClassVar[str] = "layer_norm"
 
-    def cache(self, rows: int) -> BufferSpecs:
-        n = self.width
-        return {"n": (rows, n), "s": (rows, n), "rate": (rows, 1), "row": (rows, 1), "ones": np.ones(rows)}
-
     def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
-        xp = c.xp
         x.sum(axis=1, keepdims=True, out=c.row)
         c.row /= self.width
-        xp.subtract(x, c.row, out=c.n)
-        xp.multiply(c.n, c.n, out=c.s)
-        c.s.sum(axis=1, keepdims=True, out=c.rate)
-        c.rate /= self.width
-        c.rate += self.epsilon
-        xp.subtract(c.rate, c.rate, out=c.row)
-        c.rate += c.row  # if the squares overflow, this makes the row NaN, which is noticed, not zeros
-        xp.sqrt(c.rate, out=c.rate)
-        xp.reciprocal(c.rate, out=c.rate)
-        c.n *= c.rate
+        c.xp.subtract(x, c.row, out=c.n)
+        self._normalise(c, c.n)
         self._scale(p, c, c.n, y)
 
     def _scale(self, p: Views, c: Cache, n: Array, y: Array) -> None:
-        c.xp.multiply(n, p.gamma, out=y)
+        super()._scale(p, c, n, y)
         y += p.beta
 
     def _gradients(self, c: Cache, dy: Array, g: Views) -> None:
-        c.ones.dot(dy, out=g.beta)  # (rows,) (rows, n)
-        c.xp.multiply(dy, c.n, out=c.s)
-        c.ones.dot(c.s, out=g.gamma)
-
-    def _gain(self, p: Views, c: Cache, dy: Array, dx: Array) -> None:
-        c.xp.multiply(dy, p.gamma, out=dx)
+        self._sum(c, dy, g.beta)
+        super()._gradients(c, dy, g)
 
     def backward(self, p: Views, x: Array, c: Cache, y: Array, dy: Array, g: Views, dx: Array | None) -> None:
-        xp = c.xp
         self._gradients(c, dy, g)
         if dx is None:
             return
         self._gain(p, c, dy, dx)
-        xp.multiply(dx, c.n, out=c.s)
-        c.s.sum(axis=1, keepdims=True, out=c.row)
-        c.row /= self.width
-        xp.multiply(c.n, c.row, out=c.s)
+        self._along(c, dx)
         dx.sum(axis=1, keepdims=True, out=c.row)
         c.row /= self.width
         dx -= c.row
+        dx -= c.s
+        dx *= c.rate
+
+
+@settings
+class RMSNorm(RowNorm):
+    """Divide each row by its root mean square: ``y = gamma * x / sqrt(mean(x^2) + epsilon)``.
+
+    It is LayerNorm without the mean and without beta. With n = x / sqrt(mean(x^2) + epsilon) and dn = gamma * dy,
+    dx = (dn - n * mean(n dn)) / sqrt(mean(x^2) + epsilon).
+
+    Parameters
+    ----------
+    n_in : int, optional
+        The width; None takes it from the previous layer.
+    epsilon : float
+        Added to the mean of the squares; positive. 1e-6 is the default of Keras and Flax. That of PyTorch is the
+        machine epsilon of the numbers, 1.2e-7 for float32 and 2.2e-16 for float64, so that the same layer would be
+        another one in another dtype; give it to have PyTorch's numbers.
+
+    Shapes
+    ------
+    x and y (rows, n_in), gamma (n_in,).
+
+    Raises
+    ------
+    ConfigError, InputTypeError
+        For a width below 1 or not whole, or an epsilon that is not a positive number.
+
+    Examples
+    --------
+    >>> import fullyconnected as fc
+    >>> net = fc.Network([fc.RMSNorm(n_in=2)], dtype="float64")
+    >>> net.predict([[3.0, 4.0]]).round(4)  # divided by 3.5355, the root of 12.5
+    array([[0.8485, 1.1314]])
+
+    Source: Zhang and Sennrich, "Root mean square layer normalization", NeurIPS 2019, equation 4.
+    """
+
+    epsilon: float = field(default=1e-6, kw_only=True)
+    name: ClassVar[str] = "rms_norm"
+
+    def params(self) -> Mapping[str, Param]:
+        return {"gamma": super().params()["gamma"]}
+
+    def initialize(self, p: Views, rng: np.random.Generator) -> None:
+        p.gamma = 1
+
+    def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
+        self._normalise(c, x)
+        self._scale(p, c, c.n, y)
+
+    def backward(self, p: Views, x: Array, c: Cache, y: Array, dy: Array, g: Views, dx: Array | None) -> None:
+        self._gradients(c, dy, g)
+        if dx is None:
+            return
+        self._gain(p, c, dy, dx)
+        self._along(c, dx)
         dx -= c.s
         dx *= c.rate
 

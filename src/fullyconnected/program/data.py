@@ -218,7 +218,7 @@ def require_rows(program: Program, rows: int, given: str) -> None:
             raise ConfigError(
                 f"{op.name} combines the rows of a batch, and needs {op.layer.least_rows} or more of them in "
                 f"training; got {given}. (The output of BatchNorm for a single row is the same whatever the row "
-                f"holds. LayerNorm works on each row separately)"
+                f"holds. LayerNorm and RMSNorm work on each row separately)"
             )
 
 

@@ -66,6 +66,10 @@ def _normalised(layer: Any, over: str) -> str:
     return f"gamma (x - mean) / sqrt(variance + {layer.epsilon:g}) + beta, of each {over}"
 
 
+def _rooted(layer: Any) -> str:
+    return f"gamma x / sqrt(mean(x^2) + {layer.epsilon:g}), of each row"
+
+
 def _standardized(layer: Any) -> str:
     z = "(x - mean) / scale"
     if layer.clip:
@@ -89,6 +93,7 @@ FORMULAS: dict[str, Callable[[Any], str]] = {
     "activation": lambda layer: _applied(layer.activation, "x"),
     "dropout": lambda layer: f"m x, rate {layer.rate:g}",
     "layer_norm": lambda layer: _normalised(layer, "row"),
+    "rms_norm": _rooted,
     "batch_norm": lambda layer: _normalised(layer, "unit"),
     "shared_dense": lambda layer: _applied(
         layer.activation, f"({_product(layer, '(x * r) W')}) * s" + " + b" * layer.bias
@@ -96,6 +101,7 @@ FORMULAS: dict[str, Callable[[Any], str]] = {
     "own_dense": lambda layer: _applied(layer.activation, _product(layer, "x W[m]") + " + b[m]" * layer.bias),
     "member_scale": lambda layer: "x * r",
     "member_layer_norm": lambda layer: _normalised(layer, "row"),
+    "member_rms_norm": _rooted,
     "member_batch_norm": lambda layer: _normalised(layer, "unit of each member"),
     "add": lambda layer: "x + F(x)",
     "scale": lambda layer: "s x",
@@ -172,11 +178,13 @@ WORK: dict[str, Callable[[Any], Work]] = {
     "activation": _each(0, 0, 0, 0),
     "dropout": _each(0, 1, 0, 1),
     "layer_norm": _each(7, 7, 3, 8),  # in prediction: subtract the mean, scale, times gamma, plus beta
+    "rms_norm": _each(4, 4, 2, 6),  # square, add, times the rate, times gamma
     "batch_norm": _each(4, 7, 3, 6),
     "shared_dense": _shared,  # r needs the product that the gradient of the input needs
     "own_dense": _dense,
     "member_scale": _each(1, 1, 2, 2),
     "member_layer_norm": _each(7, 7, 3, 8),
+    "member_rms_norm": _each(4, 4, 2, 6),
     "member_batch_norm": _each(4, 7, 3, 6),
     "add": _each(1, 1, 0, 0),
     "scale": _each(1, 1, 2, 1),

@@ -163,6 +163,34 @@ def _member_layer_norm(layer: Any, train: bool, rows: int) -> Both:
     )
 
 
+def _rms_norm(layer: Any, train: bool, rows: int) -> Both:
+    return Both(
+        [
+            Line("c.rate", 1 / call("sqrt", mean(X * X, "units") + EPSILON), "One over each row's root mean square."),
+            Line("c.n", X * RATE, "Each row is divided by its root mean square; its mean stays where it is."),
+            Line("y", GAMMA * N, "Each unit has one parameter, the gain gamma."),
+        ],
+        [
+            Line("g.gamma", ONES.T @ (DY * N), _OF_GAMMA),
+            _rooted_dx(DY * GAMMA),
+        ],
+    )
+
+
+def _member_rms_norm(layer: Any, train: bool, rows: int) -> Both:
+    *normalised, _ = _rms_norm(layer, train, rows).forward
+    of_gamma = _of_gains(N)[1]
+    return Both(
+        [*normalised, Line("y", call("scaled", N, GAMMA), "Each unit of each member m has a gain gamma of its own.")],
+        [of_gamma, _rooted_dx(call("scaled", DY, GAMMA))],
+    )
+
+
+def _rooted_dx(dn: Expression) -> Line:
+    why = "An entry also changes the root mean square of its row: that part of the gradient is subtracted."
+    return Line("dx", (dn - N * mean(dn * N, "units")) * RATE, why)
+
+
 def _batch_norm(layer: Any, train: bool, rows: int) -> Both:
     forward, dx = _over_rows(train, rows, X, DY * GAMMA, MEAN, VARIANCE)
     statistics = forward[2:]
@@ -218,6 +246,7 @@ def _over_rows(
     ], dx
 
 
+_OF_GAMMA = "gamma multiplies n: its gradient is n times that of y, over all rows."
 _SCALED = "Each unit has two parameters, the gain gamma and the shift beta."
 
 
@@ -430,7 +459,7 @@ def _concatenate(layer: Any, train: bool, rows: int) -> Both:
 def _normed_back(over: str, through: bool) -> list[Line]:
     return [
         Line("g.beta", ONES.T @ DY, "beta is added in every row: its gradient is the sum over the rows."),
-        Line("g.gamma", ONES.T @ (DY * N), "gamma multiplies n: its gradient is n times that of y, over all rows."),
+        Line("g.gamma", ONES.T @ (DY * N), _OF_GAMMA),
         _normed_dx(DY * GAMMA, over, through),
     ]
 
@@ -451,6 +480,7 @@ LAYERS: dict[str, Callable[[Any, bool, int], Both]] = {
     "activation": lambda layer, *_: of_activation(layer.activation),
     "dropout": _dropout,
     "layer_norm": _layer_norm,
+    "rms_norm": _rms_norm,
     "batch_norm": _batch_norm,
     "parametric": _parametric,
     "periodic_embedding": _periodic,
@@ -483,6 +513,7 @@ LAYERS: dict[str, Callable[[Any, bool, int], Both]] = {
     "member_scale": _member_scale,
     "member_batch_norm": _member_batch_norm,
     "member_layer_norm": _member_layer_norm,
+    "member_rms_norm": _member_rms_norm,
     "add": lambda *_: Both(
         [Line("y", X + SKIP, "The residual block ends: its input is added to the output of its layers.")],
         [Line("dx", DY, "The gradient of a sum is the gradient of each of its terms.")],
