@@ -47,7 +47,7 @@ def test_rms_norm(rng):
     gamma, x = net.params[0].gamma, rng.normal(size=(6, 4)) * 5 + 3
     np.testing.assert_allclose(net.predict(x), rooted(x, gamma), rtol=1e-12)
     assert np.array_equal(net.predict(np.zeros((2, 4))), np.zeros((2, 4)))
-    # all but the mean square of a row stays, also its mean
+    # no mean is subtracted
     np.testing.assert_allclose(net.predict(np.full((2, 4), 7.0)), np.tile(gamma, (2, 1)), rtol=1e-7)
     np.testing.assert_allclose(net.predict(1e6 * x), net.predict(1e3 * x), rtol=1e-10)
     np.testing.assert_allclose(net.predict(-x), -net.predict(x), rtol=1e-15)

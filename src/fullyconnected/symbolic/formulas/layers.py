@@ -167,7 +167,7 @@ def _rms_norm(layer: Any, train: bool, rows: int) -> Both:
     return Both(
         [
             Line("c.rate", 1 / call("sqrt", mean(X * X, "units") + EPSILON), "One over each row's root mean square."),
-            Line("c.n", X * RATE, "Each row is divided by its root mean square; its mean stays where it is."),
+            Line("c.n", X * RATE, "Each row is divided by its root mean square; no mean is subtracted."),
             Line("y", GAMMA * N, "Each unit has one parameter, the gain gamma."),
         ],
         [
