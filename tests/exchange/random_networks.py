@@ -38,7 +38,7 @@ def networks(draw):
     loss = None
     if draw(st.sampled_from([False, False, True])):  # an ensemble, which can stand alone
         loss, f = draw(st.sampled_from(LOSSES)), draw(st.sampled_from(["tanh", "relu"]))
-        normed = draw(st.sampled_from([[], [fc.BatchNorm()], [fc.LayerNorm()]]))
+        normed = draw(st.sampled_from([[], [fc.BatchNorm()], [fc.LayerNorm()], [fc.RMSNorm()]]))
         inner = [fc.Dense(4, 5, f), *normed, fc.Dense(5, 2)]
         found = [fc.Members(draw(st.integers(1, 4)), inner, kind=draw(st.sampled_from(KINDS)))]
     else:

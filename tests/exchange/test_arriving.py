@@ -23,18 +23,20 @@ def test_parts_make_a_network_with_their_values():
         arriving.batch_norm(mean, var, None, b, 1e-3, 0.01, "norm"),
         arriving.residual([arriving.dense(V, None, "inner"), arriving.activation("relu", "inner's")], "block"),
         arriving.layer_norm(b, None, 5, 1e-6, "last"),
+        arriving.rms_norm(b, 5, 1e-6, "rows"),
         arriving.dropout(0.5, "drop"),
     ]
     net = network_of(parts, "it")
     assert net.dtype == np.float32
     assert [type(layer).__name__ for layer in net.layers] == [
-        *("Columns", "Dense", "BatchNorm", "Residual", "LayerNorm", "Dropout")
+        *("Columns", "Dense", "BatchNorm", "Residual", "LayerNorm", "RMSNorm", "Dropout")
     ]
     codes = np.array([[0, 6], [3, 1], [5, 5]])
     h = np.tanh(np.hstack([table[codes[:, 0]], table[codes[:, 1]]]) @ W + b)
     h = (h - mean) / np.sqrt(var + 1e-3) + b
     h = h + np.maximum(h @ V, 0)
     h = b * (h - h.mean(1, keepdims=True)) / np.sqrt(h.var(1, keepdims=True) + 1e-6)
+    h = b * h / np.sqrt((h * h).mean(1, keepdims=True) + 1e-6)
     np.testing.assert_allclose(net.predict(codes), h, rtol=1e-4, atol=1e-5)
     arriving.require_same(net, net.predict, "it")
 
@@ -56,6 +58,8 @@ def test_one_value_in_float64_makes_a_network_in_float64():
         (lambda: arriving.batch_norm(some(3), -np.ones(3, np.float32), None, None, 1e-5, 0.1, "bn"), "below 0"),
         (lambda: arriving.batch_norm(some(3), some(3) ** 2, None, None, 0.0, 0.1, "bn"), "bn: epsilon"),
         (lambda: arriving.layer_norm(some(3), None, 4, 1e-5, "ln"), r"the gain of ln has the shape \(3,\); \(4,\)"),
+        (lambda: arriving.rms_norm(some(3), 4, 1e-5, "rms"), r"the gain of rms has the shape \(3,\); \(4,\)"),
+        (lambda: arriving.rms_norm(None, 4, 0.0, "rms"), "rms: epsilon"),
         (lambda: arriving.dropout(1.0, "drop"), "drop: rate"),
         (lambda: arriving.activation("swoosh", "act"), "act: there is no activation 'swoosh'"),
         (lambda: arriving.residual([arriving.dense(some(2, 3), None, "a")], "skip"), "skip: "),

@@ -121,7 +121,8 @@ def modules(draw):
     for _ in range(draw(st.integers(1, 5))):
         n_out = draw(st.integers(1, 6))
         part = [nn.Linear(width, n_out, bias=draw(st.booleans()))]
-        norms = [nn.BatchNorm1d(n_out, eps=1e-3), nn.LayerNorm(n_out, bias=False), nn.LayerNorm(n_out), nn.Identity()]
+        norms = [nn.BatchNorm1d(n_out, eps=1e-3), nn.LayerNorm(n_out), nn.RMSNorm(n_out), nn.Identity()]
+        norms += [nn.LayerNorm(n_out, bias=False), nn.RMSNorm(n_out, eps=1e-3, elementwise_affine=False)]
         part.append(draw(st.sampled_from(norms)))
         part.append(draw(ACTIVATIONS)())
         part.append(nn.Dropout(0.2))
@@ -226,6 +227,15 @@ class TestIn:
             assert fc.exchange.from_torch(module).layers == wanted.layers
         scaled = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
         np.testing.assert_allclose(fc.exchange.from_torch(scaled).params[0].W, scaled.weight.detach().numpy().T)
+
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+    def test_the_epsilon_that_rms_norm_has_of_its_own(self, dtype):
+        """It is not the one of the type that its documentation names, where that is half precision."""
+        module, x = nn.Sequential(nn.RMSNorm(4, dtype=dtype)), torch.full((1, 4), 1e-4, dtype=dtype)
+        net = fc.exchange.from_torch(module)
+        with torch.no_grad():
+            wanted = module(x).double().numpy()
+        np.testing.assert_allclose(net.predict(x.double().numpy()), wanted, rtol=4 * torch.finfo(dtype).eps)
 
     def test_a_state_dict_is_read_without_its_module(self):
         module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2)).eval()

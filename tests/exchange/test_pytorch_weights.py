@@ -80,6 +80,10 @@ def test_what_weights_alone_do_not_say():
         fc.exchange.from_torch(weights(2, 3, 1))
     with pytest.raises(ConfigError, match="swish_ish"):
         fc.exchange.from_torch(weights(2, 3, 1), activation="swish_ish")
+    vector = {"1.weight": np.full(3, 0.25, np.float32)}  # which of them it is, nothing says
+    given = weights(2, 3, names=["0"]) | vector | weights(3, 1, names=["2"])
+    with pytest.raises(ConfigError, match="1 is a vector without biases: RMSNorm, PReLU"):
+        fc.exchange.from_torch(given, activation="relu")
 
 
 @pytest.mark.parametrize(

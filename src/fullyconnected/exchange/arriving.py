@@ -30,6 +30,7 @@ from fullyconnected.layers import (
     LayerNorm,
     Parametric,
     Residual,
+    RMSNorm,
 )
 from fullyconnected.network import Network
 
@@ -51,6 +52,7 @@ __all__ = [
     "reading",
     "require_same",
     "residual",
+    "rms_norm",
 ]
 
 Made = TypeVar("Made")
@@ -125,6 +127,11 @@ def layer_norm(gamma: Any | None, beta: Any | None, n: int, epsilon: float, wher
     return _norm(LayerNorm, {}, gamma, beta, n, where, epsilon=epsilon)
 
 
+def rms_norm(gamma: Any | None, n: int, epsilon: float, where: str) -> Part:
+    """Return an RMSNorm of n units; without a gain it is 1."""
+    return Part(made(where, RMSNorm, n_in=n, epsilon=epsilon), ({"gamma": _gain(gamma, n, where)},), where)
+
+
 def batch_norm(
     mean: Any, var: Any, gamma: Any | None, beta: Any | None, epsilon: float, momentum: float, where: str
 ) -> Part:
@@ -140,9 +147,13 @@ def batch_norm(
 def _norm(
     kind: type[Layer], state: Mapping[str, Array], gamma: Any, beta: Any, n: int, where: str, **how: float
 ) -> Part:
-    gain = np.ones(n, np.float32) if gamma is None else numbers(gamma, f"the gain of {where}", (n,))
+    gain = _gain(gamma, n, where)
     shift = np.zeros(n, np.float32) if beta is None else numbers(beta, f"the shift of {where}", (n,))
     return Part(made(where, kind, n_in=n, **how), ({"gamma": gain, "beta": shift, **state},), where)
+
+
+def _gain(gamma: Any | None, n: int, where: str) -> Array:
+    return np.ones(n, np.float32) if gamma is None else numbers(gamma, f"the gain of {where}", (n,))
 
 
 def embedding(table: Any, where: str) -> Part:

@@ -124,6 +124,15 @@ def _layer_norm(module: Any, where: str) -> Part:
     return arriving.layer_norm(as_array(module.weight), as_array(module.bias), n, module.eps, where)
 
 
+def _rms_norm(module: Any, where: str) -> Part:
+    (n,) = _one_axis(module, where)
+    gamma, epsilon = as_array(module.weight), module.eps
+    if epsilon is None:  # that of the numbers in which PyTorch computes: float32 also for a module in half precision
+        wide = gamma is not None and gamma.dtype.name == "float64"
+        epsilon = torch.finfo(torch.float64 if wide else torch.float32).eps
+    return arriving.rms_norm(gamma, n, epsilon, where)
+
+
 def _one_axis(module: Any, where: str) -> tuple[int]:
     if len(module.normalized_shape) != 1:
         raise ConfigError(f"{where} normalises over the axes {module.normalized_shape}; the rows of a network have one")
@@ -175,6 +184,7 @@ ONE: dict[Any, Callable[[Any, str], Any]] = {
     nn.Linear: lambda module, where: [_linear(module, where)],
     nn.BatchNorm1d: lambda module, where: [_batch_norm(module, where)],
     nn.LayerNorm: lambda module, where: [_layer_norm(module, where)],
+    nn.RMSNorm: lambda module, where: [_rms_norm(module, where)],
     nn.Embedding: _embedding,
     nn.Dropout: lambda module, where: [arriving.dropout(module.p, where)],
     nn.Identity: lambda module, where: [],

@@ -118,6 +118,7 @@ STOCK: dict[str, Callable[[Any, Any], Any]] = {
     "activation": _activation,
     "dropout": lambda layer, p: nn.Dropout(layer.rate),
     "layer_norm": lambda layer, p: _norm(nn.LayerNorm, layer, p, AFFINE),
+    "rms_norm": lambda layer, p: _norm(nn.RMSNorm, layer, p, {"weight": "gamma"}),
     "batch_norm": lambda layer, p: _norm(nn.BatchNorm1d, layer, p, AFFINE | RUNNING, momentum=layer.momentum),
     "embedding": lambda layer, p: Embedding(p.W),
 }

@@ -97,6 +97,11 @@ def _layer(values: Mapping[str, Array], where: str) -> Part:
         return arriving.batch_norm(mean, var, W, b, EPSILON, MOMENTUM, where)
     W = np.asarray(W)
     if W.ndim == 1:
+        if b is None:
+            raise ConfigError(
+                f"{where} is a vector without biases: RMSNorm, PReLU and a LayerNorm without biases have one. Give the "
+                f"module itself, which says what it is"
+            )
         return arriving.layer_norm(W, b, len(W), EPSILON, where)
     return arriving.dense(W.T, b, where)
 
