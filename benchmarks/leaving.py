@@ -1,9 +1,10 @@
-"""What a model weighs that has left, and how long it predicts a row: C, JavaScript, Python, ONNX, and the library.
+"""What a model weighs that has left, and how long it predicts a row, in each format and in the library.
 
     python benchmarks/leaving.py [--rounds 7]
 
 All predict the same rows, one by one, on one thread, in turns; each figure is the median of the rounds, in
-microseconds. C is compiled with -O2. What is not installed (a C compiler, Node, ONNX Runtime) is left out.
+microseconds. C is compiled with -O2. What is not installed (a C compiler, Node, ONNX Runtime, PyTorch, Keras) is left
+out; PyTorch and Keras have networks alone, and no file.
 """
 
 import argparse
@@ -25,6 +26,10 @@ import numpy as np
 import fullyconnected as fc
 
 ROWS = 200  # that each predicts in a round
+KINDS = {
+    **{"library": "library", "c": "C, -O2", "mjs": "JavaScript", "py": "Python", "onnx": "ONNX Runtime"},
+    **{"torch": "PyTorch", "keras": "Keras"},
+}
 NODE = """\
 import { predict } from "./model.mjs";
 import { readFileSync } from "node:fs";
@@ -50,8 +55,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7, help="default: %(default)s")
     given = parser.parse_args()
-    print("| model | parameters | | library | C, -O2 | JavaScript | Python | ONNX Runtime |")
-    print("| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |")
+    print(f"| model | parameters | | {' | '.join(KINDS.values())} |")
+    print(f"| --- | ---: | --- |{' ---: |' * len(KINDS)}")
     for name, model, x in models():
         with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
             sizes, runs = made(model, x, Path(folder), stack)
@@ -61,9 +66,8 @@ def main() -> None:
             for _ in range(given.rounds):
                 for each, run in runs.items():
                     times[each].append(run() / ROWS)
-            kinds = ("library", "c", "mjs", "py", "onnx")
-            took = [f"{1e6 * statistics.median(times[k]):.3g}" if k in times else "" for k in kinds]
-            weighs = [f"{sizes[k] / 1000:,.0f}" if k in sizes else "" for k in kinds]
+            took = [f"{1e6 * statistics.median(times[k]):.3g}" if k in times else "" for k in KINDS]
+            weighs = [f"{sizes[k] / 1000:,.0f}" if k in sizes else "" for k in KINDS]
             print(f"| {name} | {parameters(model):,} | a row, us | {' | '.join(took)} |")
             print(f"| | | the file, kB | {' | '.join(weighs)} |", flush=True)
 
@@ -123,7 +127,27 @@ def made(
             {"x": row} if names == ["x"] else dict(zip(names, np.hsplit(row, len(names)), strict=True)) for row in rows
         ]
         runs["onnx"] = timed(lambda: [session.run(None, each) for each in given])
+    if isinstance(model, fc.Network):
+        with contextlib.suppress(ImportError, fc.errors.MissingPackageError):
+            runs["torch"] = in_torch(model, x)
+        with contextlib.suppress(ImportError, fc.errors.MissingPackageError):
+            made = fc.exchange.to_keras(model)
+            runs["keras"] = timed(lambda: [made(row, training=False) for row in rows])
     return sizes, runs
+
+
+def in_torch(net: fc.Network, x: np.ndarray) -> Callable[[], float]:
+    import torch
+
+    torch.set_num_threads(1)
+    module, rows = fc.exchange.to_torch(net), [torch.from_numpy(row[None]) for row in x]
+
+    def work() -> None:
+        with torch.inference_mode():
+            for row in rows:
+                module(row)
+
+    return timed(work)
 
 
 def timed(work: Callable[[], object]) -> Callable[[], float]:

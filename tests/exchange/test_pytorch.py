@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+from collections import OrderedDict
 
 import hypothesis
 import numpy as np
@@ -237,6 +238,12 @@ class TestIn:
             wanted = module(x).double().numpy()
         np.testing.assert_allclose(net.predict(x.double().numpy()), wanted, rtol=4 * torch.finfo(dtype).eps)
 
+    def test_a_layer_that_stands_twice_is_two(self):
+        layer = nn.Linear(3, 3)
+        net = fc.exchange.from_torch(nn.Sequential(layer, nn.Tanh(), layer))
+        assert len(net.layers) == 2
+        np.testing.assert_array_equal(net.params[0].W, net.params[1].W)
+
     def test_a_state_dict_is_read_without_its_module(self):
         module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2)).eval()
         net = fc.exchange.from_torch(module.state_dict(), activation="tanh")
@@ -281,6 +288,7 @@ class TestRefused:
         [
             (lambda: nn.Sequential(nn.Linear(2, 3), nn.Conv1d(1, 1, 1)), r"Sequential\.1 is a Conv1d.*it can have"),
             (lambda: nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.ReLU6())), r"Sequential\.0\.1 is a ReLU6"),
+            (lambda: nn.Sequential(OrderedDict(head=nn.Linear(2, 2), cut=nn.ReLU6())), r"Sequential\.cut is a ReLU6"),
             (lambda: nn.Sequential(nn.Linear(2, 2), nn.GELU(approximate="tanh")), "approximated by tanh"),
             (lambda: nn.Sequential(nn.Linear(2, 2), nn.Softmax(dim=0)), "dim=0"),
             (lambda: nn.Sequential(nn.Linear(2, 2), nn.Softplus(beta=2)), "beta=2"),

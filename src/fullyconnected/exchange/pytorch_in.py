@@ -90,8 +90,8 @@ def _chain(module: Any, where: str) -> list[Part]:
 
 def _in_order(module: Any, where: str) -> list[Part]:
     """Return the parts of modules one after the other."""
-    children = module.parts if isinstance(module, Columns) else module
-    return [part for i, child in enumerate(children) for part in _chain(child, f"{where}.{i}")]
+    children = (module.parts if isinstance(module, Columns) else module)._modules  # of which some may be the same
+    return [part for name, child in children.items() for part in _chain(child, f"{where}.{printable(name)}")]
 
 
 def _embedding(module: Any, where: str) -> list[Part]:
