@@ -72,7 +72,7 @@ def contributions(
     if not ensemble.bases:
         raise ConfigError(
             "this estimator has no contributions: its file is of a version that did not keep the mean of the encoded "
-            "training rows, from which they are measured. Fit it again"
+            "training rows, from which they are measured, or it was trained elsewhere. Fit it again"
         )
     if (gaps := np.isnan(x)).any():
         x = np.where(gaps, ensemble.fill, x)

@@ -102,7 +102,7 @@ class Ensemble:
         if self.intervals is None:
             raise ConfigError(
                 "this regressor has no intervals: its file is of a version that did not keep the errors of held-out "
-                "rows. Fit it again"
+                "rows, or it was trained elsewhere. Fit it again"
             )
         return self.intervals.around(predicted, coverage)
 

@@ -39,18 +39,19 @@ class TabularReport:
     Attributes
     ----------
     rows : int
-        The rows that were learned from: those with a weight above 0.
+        The rows that were learned from: those with a weight above 0. Of a model that was trained elsewhere, it is 0 if
+        that does not say it.
     columns : tuple of Decision
         What each column of the table is, and why.
     networks : tuple of TrainedNetwork
         The networks.
     temperature : float or None
-        What the logarithms of probabilities are divided by; None for numbers.
+        What the logarithms of probabilities are divided by; None for numbers, and if they are as they are.
     baseline : str
         What the trivial prediction is, in words.
     scores : tuple of Score
         Those of predictions for rows by members that have not learned from them, of a linear model of the same rows,
-        and of the trivial prediction.
+        and of the trivial prediction. There are none of a model that was trained elsewhere.
     interrupted : bool
         Whether Ctrl-C ended the training.
     importances : tuple of float, or None
@@ -90,8 +91,9 @@ class TabularReport:
         lines += table(("network", "share", "epochs", "best epochs"), nets, width, right=(1, 2))
         if sure := self._sure():
             lines += ["", *wrapped(sure, width)]
-        head, cells = self._score_table()
-        lines += ["", *table(head, cells, width, right=range(1, len(head)))]
+        if self.scores:
+            head, cells = self._score_table()
+            lines += ["", *table(head, cells, width, right=range(1, len(head)))]
         for said in self._beside():
             lines += wrapped(said, width)
         if most := list(self._most_important()):
@@ -116,9 +118,10 @@ class TabularReport:
             *tables.of_networks(self.networks),
             *(f"<p>{text(said)}</p>" for said in (self._sure(), *ended) if said),
         ]
-        head, cells = self._score_table()
-        rows = [[text(cell) for cell in row] for row in cells]
-        lines += tables.table("scores", head, rows, numbers=range(1, len(head)))
+        if self.scores:
+            head, cells = self._score_table()
+            rows = [[text(cell) for cell in row] for row in cells]
+            lines += tables.table("scores", head, rows, numbers=range(1, len(head)))
         lines += [f"<p>{text(said)}</p>" for said in self._beside()]
         if most := [(text(name), grown) for name, grown in self._most_important()]:
             changed = "R2" if self.temperature is None else "log-loss"
@@ -177,7 +180,8 @@ class TabularReport:
         """Yield in words what the simpler models are."""
         if self.linear:
             yield f"linear: {self.linear if self.scores[0].linear is not None else f'no model, since {self.linear}'}"
-        yield f"baseline: {self.baseline}"
+        if self.scores:
+            yield f"baseline: {self.baseline}"
 
     def _trained(self) -> str:
         """Return what was trained, in words."""
