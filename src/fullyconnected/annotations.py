@@ -54,6 +54,7 @@ __all__ = [
     "SeedLike",
     "Shape",
     "SizesLike",
+    "SklearnLike",
     "Splitter",
     "SparseLike",
     "TableLike",
@@ -145,6 +146,14 @@ class Saves(Protocol):
 
 ModelLike: TypeAlias = "Saves | OfFile | PathLike"
 """What predicts: a network, a fitted estimator, a Predictor, or the name of a file of one of them."""
+
+
+class SklearnLike(Protocol):
+    """An estimator of scikit-learn: a perceptron, a pipeline or a search."""
+
+    def get_params(self, deep: bool = True) -> Mapping[str, object]:
+        """Return its parameters by name."""
+        ...
 
 
 class FitOptions(TypedDict, total=False):

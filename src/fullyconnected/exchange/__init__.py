@@ -2,10 +2,12 @@
 
 >>> import fullyconnected as fc
 >>> sorted(fc.exchange.__all__)
-['export', 'from_torch', 'to_c', 'to_js', 'to_onnx', 'to_python', 'to_torch']
+['export', 'from_sklearn', 'from_torch', 'to_c', 'to_js', 'to_onnx', 'to_python', 'to_sklearn', 'to_torch']
 """
 
 from fullyconnected.exchange.formats import export, to_c, to_js, to_onnx, to_python
 from fullyconnected.exchange.pytorch import from_torch, to_torch
+from fullyconnected.exchange.sklearn_in import from_sklearn
+from fullyconnected.exchange.sklearn_out import to_sklearn
 
-__all__ = ["export", "from_torch", "to_c", "to_js", "to_onnx", "to_python", "to_torch"]
+__all__ = ["export", "from_sklearn", "from_torch", "to_c", "to_js", "to_onnx", "to_python", "to_sklearn", "to_torch"]
