@@ -168,7 +168,8 @@ INSIDE = {
         *("files.duck", "files.__init__"),
     ],
     "exchange": [
-        *("graph", "rows", "vector", "loops", "c", "javascript", "numpy_script", "leaving"),
+        *("graph", "folding", "quantised", "exact", "rows", "vector", "loops", "c", "javascript", "numpy_script"),
+        *("leaving", "report"),
         *("onnx_nodes", "onnx_columns", "onnx_out", "formats", "arriving", "flow", "elsewhere"),
         *("pytorch_weights", "pytorch_modules", "pytorch_out", "pytorch_in", "pytorch"),
         *("sklearn_scalers", "sklearn_steps", "sklearn_proof", "sklearn_mlp", "sklearn_tables", "sklearn_in"),

@@ -203,6 +203,10 @@ class RowPredictor:
 
     def _outputs(self, X: Any) -> Array:
         """Return the network's outputs for rows in any of the forms that ``predict`` takes."""
+        return self.net.predict(self.rows(X))
+
+    def rows(self, X: Any) -> Any:
+        """Return rows in any of the forms that ``predict`` takes in one that the network takes."""
         if isinstance(X, Mapping):
             X = self._from_columns(X, list(X))
         elif isinstance(X, list | tuple):
@@ -211,7 +215,7 @@ class RowPredictor:
             X = self._from_columns(X, column_labels(X) or [])
         if getattr(X, "ndim", 2) > 2:
             raise ShapeError(f"X has shape {X.shape}; (rows, {self.net.n_in}) is wanted, as in scikit-learn")
-        return self.net.predict(X)
+        return X
 
     def _from_columns(self, X: Any, labels: list[Any]) -> Array:
         """Return the rows of a table or dict whose columns have these labels, in any of Unicode's forms."""

@@ -2,12 +2,24 @@
 
 >>> import fullyconnected as fc
 >>> sorted(fc.exchange.__all__)
-['export', 'from_sklearn', 'from_torch', 'to_c', 'to_js', 'to_onnx', 'to_python', 'to_sklearn', 'to_torch']
+['Quantisation', 'export', 'from_sklearn', 'from_torch', 'to_c', 'to_js', 'to_onnx', 'to_python', 'to_sklearn', 'to_torch']
 """
 
 from fullyconnected.exchange.formats import export, to_c, to_js, to_onnx, to_python
 from fullyconnected.exchange.pytorch import from_torch, to_torch
+from fullyconnected.exchange.report import Quantisation
 from fullyconnected.exchange.sklearn_in import from_sklearn
 from fullyconnected.exchange.sklearn_out import to_sklearn
 
-__all__ = ["export", "from_sklearn", "from_torch", "to_c", "to_js", "to_onnx", "to_python", "to_sklearn", "to_torch"]
+__all__ = [
+    "Quantisation",
+    "export",
+    "from_sklearn",
+    "from_torch",
+    "to_c",
+    "to_js",
+    "to_onnx",
+    "to_python",
+    "to_sklearn",
+    "to_torch",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,13 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.core.version import __version__
 from fullyconnected.core.wording import printable
 from fullyconnected.exchange.loops import Loops
-from fullyconnected.exchange.rows import Kernel, RowProgram
+from fullyconnected.exchange.rows import Kernel, Product, RowProgram, View
 from fullyconnected.exchange.vector import Vector
 
 __all__ = ["c_source"]
 
-TYPES = {"float32": "float", "float64": "double"}
+TYPES = {"float32": "float", "float64": "double", "int8": "int8_t", "int32": "int32_t"}
+STORES = {"float32": "fc_floats", "float64": "fc_doubles", "int8": "fc_int8s", "int32": "fc_int32s"}
 WIDTH = 110
 HELPERS = {
     "square": "static {t} fc_square{s}({t} a) {{ return a * a; }}",
@@ -25,8 +26,29 @@ HELPERS = {
     "isnan": "static {t} fc_isnan{s}({t} a) {{ return isnan(a) ? {one} : {zero}; }}",
     "softplus": "static {t} fc_softplus{s}({t} a) {{ return fc_max{s}(a, {zero}) + log1p{s}(exp{s}(-fabs{s}(a))); }}",
     "Phi": "static {t} fc_Phi{s}({t} a) {{ return {half} * erfc{s}(-a * {root}); }}",
+    "as_int8": """\
+/* Return the int8 next to a + zero, halves to even; NaN is the least. Adding and subtracting 1.5 * 2^23 rounds. */
+static {t} fc_as_int8{s}({t} a, {t} zero) {{
+    const {t} least = -128.0f - zero, most = 127.0f - zero;
+    a = a > most ? most : a >= least ? a : least;
+    return ((a + 12582912.0f) - 12582912.0f) + zero;
+}}""",
     "sign": "static {t} fc_sign{s}({t} a) {{ return a > {zero} ? {one} : a < {zero} ? -{one} : {zero}; }}",
 }
+INTEGERS = """\
+#include <stdint.h>
+
+/* Products and sums of floats stay two operations each, so that integers made of them are the same everywhere. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize ("fp-contract=off")
+#else
+#pragma STDC FP_CONTRACT OFF
+#endif
+#if defined(__clang__) || __GNUC__ >= 8
+#define FC_UNROLL _Pragma("GCC unroll 8")
+#else
+#define FC_UNROLL
+#endif""".splitlines()
 SELF_TEST = """\
 /* Return 0 if the results for the rows of the test vector are right, otherwise the number of the first row with a
    wrong one, from 1. */
@@ -63,6 +85,13 @@ class C(Loops):
     def counted(self, axis: str, dtype: np.dtype[Any]) -> str:
         return f"({TYPES[dtype.name]}){axis}"
 
+    def read(self, text: str, view: View, dtype: np.dtype[Any]) -> str:
+        is_other = self.type_of(view).kind == "i" and dtype.kind == "f"
+        return f"({TYPES[dtype.name]}){text}" if is_other else text
+
+    def hint(self, kernel: Product) -> str:
+        return "FC_UNROLL " if kernel.dtype == np.int32 and kernel.left.shape[1] >= 8 else ""
+
     def stored(self, text: str, kernel: Kernel) -> str:
         return f"({TYPES[self.type_of(kernel.to).name]})({text})"
 
@@ -87,6 +116,8 @@ class C(Loops):
 
 def literal(value: float, dtype: np.dtype[Any]) -> str:
     """Return a number as C writes it."""
+    if dtype.kind == "i":
+        return str(int(value))
     if np.isnan(value) or np.isinf(value):
         return "NAN" if np.isnan(value) else "INFINITY" if value > 0 else "-INFINITY"
     if dtype == np.float32:
@@ -104,14 +135,16 @@ def c_source(program: RowProgram, vector: Vector, about: list[str], file: str) -
     language = C(program)
     loops = list(language.lines())  # which finds what helpers they need
     constants = sum(each.nbytes for each in program.constants.values())
-    singles, doubles = (program.memory(np.dtype(name)) for name in ("float32", "float64"))
+    memory = {name: n for name in TYPES if (n := program.memory(np.dtype(name)))}
+    taken = sum(n * np.dtype(name).itemsize for name, n in memory.items())
+    in_integers = any(each.dtype.kind == "i" for each in program.buffers.values())
     head = [
         *about,
         f"Written by fullyconnected {__version__}.",
         "",
         f"flash: {constants + vector.x.nbytes + vector.y.nbytes:,} bytes of constants, "
         f"{vector.x.nbytes + vector.y.nbytes:,} of which are the test vector",
-        f"memory: {4 * singles + 8 * doubles:,} bytes, static; so no two threads may predict at once",
+        f"memory: {taken:,} bytes, static; so no two threads may predict at once",
         f"multiply-adds of a row: {program.multiplications:,}",
         "",
         f"To try it: cc -std=c99 -DFC_MAIN {printable(file)} -lm && ./a.out",
@@ -124,6 +157,7 @@ def c_source(program: RowProgram, vector: Vector, about: list[str], file: str) -
             *(f" * {line}".rstrip() for line in head),
             " */",
             "#include <math.h>",
+            *(INTEGERS if in_integers else ()),
             "",
             f"#define FC_N_IN {program.n_in}",
             f"#define FC_N_OUT {program.n_out}",
@@ -133,7 +167,7 @@ def c_source(program: RowProgram, vector: Vector, about: list[str], file: str) -
             "",
             *(line for name, value in program.constants.items() for line in _array(f"fc_{name}", value)),
             *_helpers(language),
-            *_memory(singles, doubles),
+            *_memory(memory),
             "/* Write the FC_N_OUT results for a row of FC_N_IN numbers. */",
             "void fc_predict(const float *x, float *y) {",
             *(f"    {line}" for line in _results(program)),
@@ -172,10 +206,10 @@ def _helpers(language: C) -> Iterator[str]:
         yield ""
 
 
-def _memory(singles: int, doubles: int) -> Iterator[str]:
-    for kind, size in (("float", singles), ("double", doubles)):
-        if size:
-            yield f"static {kind} fc_{kind}s[{size}];"
+def _memory(memory: Mapping[str, int]) -> Iterator[str]:
+    """Yield the memory of results: how many numbers of each type."""
+    for kind, size in memory.items():
+        yield f"static {TYPES[kind]} {STORES[kind]}[{size}];"
     yield ""
 
 
@@ -183,5 +217,5 @@ def _results(program: RowProgram) -> Iterator[str]:
     """Yield where each result lies."""
     for buffer in program.buffers.values():
         if buffer.role == "result":
-            kind = TYPES[buffer.dtype.name]
-            yield f"{kind} *const fc_{buffer.name} = fc_{kind}s + {buffer.start};"
+            kind = buffer.dtype.name
+            yield f"{TYPES[kind]} *const fc_{buffer.name} = {STORES[kind]} + {buffer.start};"

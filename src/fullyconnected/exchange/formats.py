@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -15,11 +15,12 @@ from fullyconnected.exchange.c import c_source
 from fullyconnected.exchange.javascript import javascript_source
 from fullyconnected.exchange.leaving import Leaving, leaving
 from fullyconnected.exchange.numpy_script import numpy_source
+from fullyconnected.exchange.report import Quantisation, in_int8
 from fullyconnected.exchange.rows import row_program
 from fullyconnected.files.atomic import write_atomically
 
 if TYPE_CHECKING:
-    from fullyconnected.annotations import ModelLike, PathLike
+    from fullyconnected.annotations import ModelLike, PathLike, RowsLike, TableLike
 
 __all__ = ["FORMATS", "Format", "export", "format_of", "to_c", "to_js", "to_onnx", "to_python"]
 
@@ -101,7 +102,12 @@ def format_of(path: PathLike) -> Format:
     return FORMATS[suffix]
 
 
-def to_c(model: ModelLike, path: PathLike) -> None:
+def to_c(
+    model: ModelLike,
+    path: PathLike,
+    dtype: Literal["float32", "int8"] = "float32",
+    data: RowsLike | TableLike | None = None,
+) -> Quantisation | None:
     """Write a model as one file of C99 that needs nothing but ``math.h``: weights that can stay in flash, no malloc.
 
     ``void fc_predict(const float *x, float *y)`` writes the ``FC_N_OUT`` results for a row of ``FC_N_IN`` numbers, in
@@ -109,6 +115,11 @@ def to_c(model: ModelLike, path: PathLike) -> None:
     the results for the test vector inside are right to 1e-5 of the largest of them. A comment says what
     each column and result is, and how much flash and memory it takes. With ``-DFC_MAIN`` the file is a program whose
     exit status is that of the test. No two threads may predict at once, since all memory is static.
+
+    With ``dtype="int8"``, products with weights are products of integers: int8, added up in int32. All else, such as
+    standardising and softmax, stays in floating-point numbers. A report says what this saves, what it loses on the rows
+    of ``data``, and what is in int8; it stands in the file's comment, too. A number beyond the range that ``data`` has
+    becomes the end of that range, and NaN the least.
 
     Parameters
     ----------
@@ -119,14 +130,27 @@ def to_c(model: ModelLike, path: PathLike) -> None:
         parts of dates, which the comment lists.
     path : path
         The file to write, which is replaced if it exists.
+    dtype : str
+        ``"float32"`` or ``"int8"``.
+    data : rows or table, optional
+        For int8: what the model predicts from, such as the rows of its training, by which the ranges of activations are
+        set. At most 4,096 of them set the ranges, and all are in the report.
+
+    Returns
+    -------
+    Quantisation or None
+        For int8, what it makes of the model; its ``str`` is the report.
 
     Raises
     ------
     ConfigError
         For a layer or an activation without a formula, such as one of your own; for a network that is not ready to
-        predict; or if the formulas do not reproduce its test vector. Then nothing is written.
+        predict; if the formulas do not reproduce its test vector; for another dtype, for int8 without data, data
+        without int8, or a model without products that int8 would be for. Then nothing is written.
     InputTypeError
         For a model of another kind.
+    ShapeError, InputTypeError, DataError
+        For data that the model does not predict from, or that has no rows.
 
     Examples
     --------
@@ -136,7 +160,26 @@ def to_c(model: ModelLike, path: PathLike) -> None:
     >>> print([line for line in path.read_text("utf-8").splitlines() if line.startswith("#define")])
     ['#define FC_N_IN 2', '#define FC_N_OUT 1']
     """
-    _write(model, path, FORMATS[".c"])
+    if dtype not in ("float32", "int8"):
+        raise ConfigError(f"dtype is 'float32' or 'int8'; got {dtype!r:.80}")
+    if (data is not None) != (dtype == "int8"):
+        raise ConfigError(
+            "int8 needs data, such as the rows of the training, by which the ranges of its integers are set"
+            if data is None
+            else "data sets the ranges of int8, and float32 has no use for it: add dtype='int8'"
+        )
+    if data is None:
+        _write(model, path, FORMATS[".c"])
+        return None
+    found: list[Quantisation] = []
+
+    def source(leaves: Leaving, name: str) -> str:
+        program, vector, report = in_int8(leaves, data)
+        found.append(report)
+        return c_source(program, vector, [*leaves.about(), *str(report).splitlines(), ""], name)
+
+    _write(model, path, FORMATS[".c"]._replace(source=source))
+    return found[0]
 
 
 def to_onnx(model: ModelLike, path: PathLike, *, opset: int = 17) -> None:

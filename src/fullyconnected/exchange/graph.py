@@ -8,7 +8,7 @@ knows no layer: whatever has a formula there can leave, a layer of the user's ow
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -91,8 +91,7 @@ class Graph:
         with np.errstate(all="ignore"):
             for name, formula, computed, kept in self.lines:
                 found = {each: values[each] for each in names_in(formula)}
-                if computed == FLOAT64:
-                    found = {each: np.asarray(value, FLOAT64) for each, value in found.items()}
+                found = {each: _as(value, computed) for each, value in found.items()}
                 values[name] = np.asarray(evaluate(formula, found)).astype(kept)
         return {name: values[name] for name in (self.x, *(line.name for line in self.lines))}
 
@@ -100,11 +99,13 @@ class Graph:
         """Return the result for rows (rows, n_in)."""
         return self.results(x)[self.output]
 
-    def in_double(self) -> Graph:
-        """Return the graph with all numbers in float64, which tells what float32 loses."""
-        lines = tuple(line._replace(computed=FLOAT64, kept=FLOAT64) for line in self.lines)
-        constants = {name: value.astype(FLOAT64) for name, value in self.constants.items()}
-        return replace(self, lines=lines, constants=constants)
+    def in_double(self, names: Collection[Name] | None = None) -> Graph:
+        """Return the graph with all numbers, or these results, in float64, which tells what float32 loses."""
+        lines = tuple(
+            line._replace(computed=FLOAT64, kept=FLOAT64) if names is None or line.name in names else line
+            for line in self.lines
+        )
+        return replace(self, lines=lines)
 
     def computed_of(self, name: Name) -> np.dtype[Any]:
         """Return the type in which the first formula with a name is computed."""
@@ -125,19 +126,19 @@ class Builder:
         self.constants: dict[Name, Array] = {}
         self.known: dict[Name, Expression] = {}  # names that stand for a number, or for another name
 
-    def name(self, letter: str, index: str = "") -> Name:
+    def name(self, letter: str, index: str = "", full: str = "") -> Name:
         """Return a name that is not in use: the letter, with underscores behind it if that is necessary."""
-        made = Name(letter, index)
+        made = Name(letter, index, full=full)
         while made.identifier in self.taken:
-            made = Name(f"{made.letter}_", index)
+            made = replace(made, letter=f"{made.letter}_")
         self.taken.add(made.identifier)
         return made
 
-    def constant(self, letter: str, index: str, value: Any, dtype: np.dtype[Any]) -> Expression:
+    def constant(self, letter: str, index: str, value: Any, dtype: np.dtype[Any], full: str = "") -> Expression:
         """Return what stands for a constant: its name, or itself if it is a single number."""
         if np.ndim(value) == 0:
             return number(float(value))
-        made = self.name(letter, index)
+        made = self.name(letter, index, full)
         self.constants[made] = np.array(value, dtype, order="C")
         return made
 
@@ -169,7 +170,7 @@ class Builder:
         if not is_condition and not isinstance(node, Opaque) and all(name in self.constants for name in names):
             with np.errstate(all="ignore"):
                 value = evaluate(node, {name: np.asarray(self.constants[name], dtype) for name in names})
-            return self.constant(f"{of.letter}_" if of.letter in "xyz" else of.letter, of.index, value, dtype)
+            return self.constant(f"{of.letter}_" if of.letter in "xyz" else of.letter, of.index, value, dtype, of.full)
         return mapped(node, lambda part: self._folded(part, of, dtype))
 
 
@@ -208,7 +209,8 @@ def pooled_graph(net: Network) -> Graph:
 def add_network(builder: Builder, net: Network, prefix: str = "", x: Expression | None = None) -> Name:
     """Add the lines of a network, and return the name of its last layer's outputs, (rows, n_out) for each member.
 
-    ``prefix`` begins the numbers of its names, and ``x`` stands for the rows that it reads.
+    ``prefix`` begins the numbers of its names, and ``x`` stands for the rows that it reads. The results of an operation
+    and its constants have its name as their full name.
     """
     program = Program(net.layers, apart(net.program.operations))
     memory = program.memory(net.theta, net.state)
@@ -216,7 +218,8 @@ def add_network(builder: Builder, net: Network, prefix: str = "", x: Expression 
     wires: list[Expression] = [builder.x if x is None else x]
     for i, (op, p) in enumerate(zip(program.operations, memory, strict=True)):
         is_last = i + 1 == len(program.operations) or program.operations[i + 1].name != op.name
-        y = builder.name("y" if is_last else "z", indices[op.name])
+        full = f"{op.name} of network {prefix}" if prefix else op.name
+        y = builder.name("y" if is_last else "z", indices[op.name], full)
         computed = program.dtype_of(op.reads[0], builder.dtype)
         reads = [wires[source + 1] for source in op.reads]
         wires.append(
@@ -255,7 +258,7 @@ def _add_operation(
             if name.text not in local:
                 value = next(v for each in sources if (v := getattr(each, name.text, None)) is not None)
                 of = builder.dtype if any(name.text == tensor.letter for tensor in op.params) else computed
-                made = local[name.text] = builder.constant(identifier(name.letter), index, value, of)
+                made = local[name.text] = builder.constant(identifier(name.letter), index, value, of, y.full)
                 if isinstance(made, Name) and value is getattr(p, name.text, None):
                     builder.tensors[made] = name.text
         formula = with_names(line.formula, {name: local[name.text] for name in names_in(line.formula)})
@@ -265,7 +268,7 @@ def _add_operation(
             continue
         if not line.result.startswith("c."):
             continue  # a running statistic, which a prediction leaves as it is
-        name = builder.name(identifier(letter), index)
+        name = builder.name(identifier(letter), index, y.full)
         builder.assign(name, formula, computed, computed)
         local[letter] = builder.result(name)
     return builder.result(y)
@@ -311,6 +314,12 @@ POOLED: dict[str, Callable[[Expression, Expression, int], Expression]] = {
     "sigmoid": lambda z, own, k: _log_sum(-call("softplus", -z), own) - _log_sum(-call("softplus", z), own),
     "softmax": lambda z, own, k: _log_sum(z - Reduce("logsumexp", "units", z), own) - math.log(k),
 }
+
+
+def _as(value: Array, computed: np.dtype[Any]) -> Array:
+    """Return numbers in the type in which they are computed; those of float64 stay so in a formula of float32."""
+    wider = computed == np.float32 and value.dtype.kind == "f"
+    return value if wider else np.asarray(value, computed)
 
 
 def _indices(net: Network, prefix: str) -> dict[str, str]:

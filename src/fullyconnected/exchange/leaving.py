@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.checks import as_rows
 from fullyconnected.core.wording import many, printable
 from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.exchange.graph import FLOAT64, Assigned, Builder, Graph, add_network, graph_of
@@ -16,6 +21,7 @@ from fullyconnected.exchange.vector import Vector, rows_for
 from fullyconnected.files import read_model
 from fullyconnected.network import Network, load
 from fullyconnected.predictor import Predictor, RowPredictor
+from fullyconnected.program.sources import is_sparse
 from fullyconnected.symbolic.expression import (
     Compare,
     Expression,
@@ -30,8 +36,10 @@ from fullyconnected.symbolic.expression import (
     where,
 )
 from fullyconnected.symbolic.formulas.activations import of_activation
+from fullyconnected.tables.column import Column
 from fullyconnected.tables.dates import CYCLES
-from fullyconnected.tables.encoders import CategoryEncoder, DateEncoder, Encoder
+from fullyconnected.tables.encoders import CategoryEncoder, DateEncoder, Encoder, NumberEncoder
+from fullyconnected.tables.frame import Frame
 from fullyconnected.tabular.ensemble import Ensemble
 from fullyconnected.tabular.mixture import LEAST
 from fullyconnected.tabular.prediction import TablePredictor
@@ -59,6 +67,8 @@ class Leaving:
         The labels of a classifier, in the order of the results; of two classes with one score, there are two.
     gaps : tuple of bool
         Which columns may be missing, as NaN.
+    rows : function
+        Makes rows of x (rows, columns) of what the model predicts from, or raises as it does.
     decides : Name or None
         The result by which a class is chosen: the first of the largest, or what is above ``half`` if it is only one, or
         one for each label.
@@ -74,6 +84,7 @@ class Leaving:
     results: str
     classes: tuple[Any, ...] | None
     gaps: tuple[bool, ...]
+    rows: Callable[[Any], Array]
     decides: Name | None = None
     half: float = 0.0
     table: TablePredictor | None = None
@@ -153,7 +164,7 @@ def _of_network(net: Network) -> Leaving:
     graph = graph_of(net)
     x = rows_for(net)
     vector = Vector.of(x, net.predict(x), graph)
-    return Leaving(graph, vector, f"A network: {_sizes(net)}.", (), "outputs", None, _gaps(net))
+    return Leaving(graph, vector, f"A network: {_sizes(net)}.", (), "outputs", None, _gaps(net), partial(_rows, net))
 
 
 def _of_rows(by: RowPredictor) -> Leaving:
@@ -184,9 +195,15 @@ def _of_rows(by: RowPredictor) -> Leaving:
     columns = tuple(by.features or ())
     classes = None if labels is None else tuple(labels.classes.tolist())
     what = f"A {'regressor' if labels is None else 'classifier'}: {_sizes(net)}."
-    return Leaving(
-        graph, Vector.of(x, found, graph), what, columns, results, classes, _gaps(net), None if labels is None else z
-    )
+    decides = None if labels is None else z
+    vector = Vector.of(x, found, graph)
+
+    def rows(data: Any) -> Array:
+        if isinstance(data, Frame) and columns:
+            data = {each.name: _numbers(each) for each in data.columns if normalize("NFC", each.name) in columns}
+        return _rows(net, data if isinstance(data, Frame) else by.rows(data))
+
+    return Leaving(graph, vector, what, columns, results, classes, _gaps(net), rows, decides)
 
 
 def _of_table(by: TablePredictor) -> Leaving:
@@ -224,7 +241,8 @@ def _of_table(by: TablePredictor) -> Leaving:
     what = f"A {'regressor' if labels is None else 'classifier'} for a table: {sizes}."
     columns = tuple(text for each in by.vocabulary.encoders for text in _said_of(each))
     gaps = tuple(not each.levels for each in features)
-    return Leaving(graph, Vector.of(rows, found, graph), what, columns, results, classes, gaps, decides, 0.5, by)
+    vector = Vector.of(rows, found, graph)
+    return Leaving(graph, vector, what, columns, results, classes, gaps, by.rows, decides, 0.5, by)
 
 
 def _said(builder: Builder, ensemble: Ensemble, i: int, z: Name) -> Expression:
@@ -306,6 +324,22 @@ def _gaps(net: Network) -> tuple[bool, ...]:
     for layer, columns in net.program.raw_columns:
         found[columns if isinstance(columns, slice) else list(columns)] |= bool(getattr(layer, "missing", False))
     return tuple(found.tolist())
+
+
+def _rows(net: Network, data: Any) -> Array:
+    """Return the rows of data, after the checks of :meth:`Network.predict`."""
+    if isinstance(data, Frame):
+        data = np.stack([_numbers(column) for column in data.columns], axis=1)
+    net.predict(data)
+    dense = data.toarray() if is_sparse(data) else data
+    return as_rows(dense, int(net.n_in or 0), "data", empty=True, missing=True)
+
+
+def _numbers(column: Column) -> Array:
+    """Return a column of a table as numbers, also those that are written as text."""
+    x = np.empty((len(column.values), 1))
+    NumberEncoder(column.name).encode(column, x)
+    return x[:, 0]
 
 
 def _sizes(net: Network) -> str:

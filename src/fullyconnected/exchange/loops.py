@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.exchange.rows import COLUMN, Choose, Each, Fold, Kernel, Product, RowProgram, View
+from fullyconnected.exchange.rows import COLUMN, Choose, Each, Fold, Kernel, LookUp, Product, RowProgram, View
 from fullyconnected.symbolic.expression import (
     Binary,
     Call,
@@ -46,6 +46,8 @@ class Loops:
                     yield from self._product(kernel)
                 case Choose():
                     yield from self._choose(kernel)
+                case LookUp():
+                    yield from self._look_up(kernel)
 
     # what a language decides
 
@@ -54,6 +56,14 @@ class Loops:
 
     def function(self, name: str, operands: list[str], dtype: np.dtype[Any]) -> str:
         raise NotImplementedError
+
+    def read(self, text: str, view: View, dtype: np.dtype[Any]) -> str:
+        """Return an entry of a view where numbers of a type are computed."""
+        return text
+
+    def hint(self, kernel: Product) -> str:
+        """Return what stands before the loop that adds up products."""
+        return ""
 
     def stored(self, text: str, kernel: Kernel) -> str:
         """Return a value as the type of what it is stored in."""
@@ -72,13 +82,14 @@ class Loops:
         to, left = self._at(kernel.to, (row, column)), self._at(kernel.left, (row, "k"))
         right = self._at(kernel.right, (row, "k", column))
         real, zero = self.real[kernel.dtype.name], self.number(0.0, kernel.dtype)
-        if columns == 1:
+        start = zero if kernel.start is None else self._at(kernel.start, (row, column))
+        if columns == 1 or kernel.right.strides[-2] == 1:  # whose weights of an output lie one after the other
             body = [
-                f"{real} sum = {zero};",
-                f"{self._for('k', inner)} sum += {left} * {right};",
+                f"{real} sum = {start};",
+                f"{self.hint(kernel)}{self._for('k', inner)} sum += {left} * {right};",
                 f"{to} = {self.stored('sum', kernel)};",
             ]
-            yield from self._nested((row, ""), (rows, 1), body) if rows > 1 else self._block(body)
+            yield from self._nested((row, column), (rows, columns), body) if rows * columns > 1 else self._block(body)
             return
         body = [  # row by row of the matrix, so that a compiler can compute several columns at once
             f"{self._for('j', columns)} {to} = {zero};",
@@ -140,6 +151,11 @@ class Loops:
                 f"{self._for('j', size)} {to} = {chosen};",
             ]
         )
+
+    def _look_up(self, kernel: LookUp) -> Iterator[str]:
+        axes = self._axes(kernel.to.shape)
+        table, code = self.buffer(kernel.table.buffer), self._at(kernel.code, axes)
+        yield from self._nested(axes, kernel.to.shape, [f"{self._at(kernel.to, axes)} = {table}[{code} + 128];"])
 
     def code(self, levels: int, dtype: np.dtype[Any]) -> str:
         """Return ``value`` as the number of a level, and -1 if it is none."""
@@ -207,8 +223,10 @@ class Loops:
         one, zero = (self.number(each, kernel.dtype) for each in (1.0, 0.0))
         match node:
             case Name():
-                is_column = node == COLUMN
-                return self.counted(axes[-1], kernel.dtype) if is_column else self._at(kernel.views[node], axes), WHOLE
+                if node == COLUMN:
+                    return self.counted(axes[-1], kernel.dtype), WHOLE
+                view = kernel.views[node]
+                return self.read(self._at(view, axes), view, kernel.dtype), WHOLE
             case Number(value):
                 return self.number(float(value), kernel.dtype), WHOLE
             case Negative(operand):

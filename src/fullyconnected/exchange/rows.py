@@ -30,9 +30,22 @@ from fullyconnected.symbolic.expression import (
     call,
     mapped,
     nodes_in,
+    sides,
 )
 
-__all__ = ["COLUMN", "Buffer", "Choose", "Each", "Fold", "Kernel", "Product", "RowProgram", "View", "row_program"]
+__all__ = [
+    "COLUMN",
+    "Buffer",
+    "Choose",
+    "Each",
+    "Fold",
+    "Kernel",
+    "LookUp",
+    "Product",
+    "RowProgram",
+    "View",
+    "row_program",
+]
 
 COLUMN = Name("column")  # in the value of a loop: the number of the column
 PART = Name("part")  # in the value of a loop that copies
@@ -116,13 +129,14 @@ class Each(Kernel):
 
 @dataclass(frozen=True)
 class Product(Kernel):
-    """``to[b, j] = sum_i left[b, i] right[b, i, j]``."""
+    """``to[b, j] = start[b, j] + sum_i left[b, i] right[b, i, j]``; of floating-point numbers, without a start."""
 
     left: View
     right: View
+    start: View | None = None
 
     def reads(self) -> Iterator[str]:
-        yield from (self.left.buffer, self.right.buffer)
+        yield from (view.buffer for view in (self.left, self.right, self.start) if view is not None)
 
 
 @dataclass(frozen=True)
@@ -140,6 +154,17 @@ class Fold(Each):
 @dataclass(frozen=True)
 class Choose(Kernel):
     """``to[0, j] = table[code, j]``; 0 for a code that is no row of the table."""
+
+    table: View
+    code: View
+
+    def reads(self) -> Iterator[str]:
+        yield from (self.table.buffer, self.code.buffer)
+
+
+@dataclass(frozen=True)
+class LookUp(Kernel):
+    """``to[i] = table[code[i] + 128]``: a function of int8."""
 
     table: View
     code: View
@@ -187,19 +212,27 @@ class _Division:
         self.done: dict[Expression, View] = {}  # parts of the present formula that have been computed
         self._add(graph.x, "input", np.dtype(np.float32))
         for name, value in graph.constants.items():
-            self._add(name, "constant", value.dtype)
+            view = self._add(name, "constant", value.dtype)
+            if self._turned(value):
+                *outer, n_in, n_out = value.shape
+                self.views[name] = replace(view, strides=(*_strides((*outer, n_out, n_in))[:-2], 1, n_in))
 
     def program(self) -> RowProgram:
         for line in self.graph.lines:
             self._line(line)
         constants = {
-            name.identifier: value
+            name.identifier: value.swapaxes(-1, -2) if self._turned(value) else value
             for name, value in self.graph.constants.items()
             if any(name.identifier in kernel.reads() for kernel in self.kernels)
         }
         buffers = {k: b for k, b in self._placed().items() if b.role != "constant" or k in constants}
         n_out = self.values[self.graph.output].shape[1]
         return RowProgram(tuple(self.kernels), buffers, constants, self.graph.n_in, n_out)
+
+    @staticmethod
+    def _turned(value: Array) -> bool:
+        """Whether a constant is weights in int8, of which those of an output lie one after the other."""
+        return value.dtype == np.int8 and value.ndim > 1
 
     def _add(self, name: Name, role: str, dtype: Any) -> View:
         shape = self.values[name].shape
@@ -251,16 +284,13 @@ class _Division:
         match node:
             case Binary("@", Call("indicator", (code, _)), table):
                 self.kernels.append(Choose(to, self.computed, self._placed_view(table), self._placed_view(code)))
-            case Binary("@", left, right):
-                a, b = self._placed_view(left), self._placed_view(right)
-                shared = View(b.buffer, b.offset, (to.shape[0], *b.shape), (0, *b.strides))
-                self.kernels.append(Product(to, self.computed, a, shared))
-            case Call("own", (left, right)):
-                self.kernels.append(Product(to, self.computed, self._placed_view(left), self._placed_view(right)))
-            case Call("each", (left, right)):
-                a, b = self._placed_view(left), self._placed_view(right)
-                flat = [View(v.buffer, v.offset, v.shape[::2], v.strides[::2]) for v in (to, a)]
-                self.kernels.append(Product(flat[0], self.computed, flat[1], b))
+            case Binary("+", product, start) | Call("shifted", (product, start)) if self.computed == np.int32:
+                self._product(to, product, self._placed_view(start).spread(to.shape))
+            case Binary("@") | Call("own" | "each"):
+                self._product(to, node)
+            case Call("looked_up", (code, table)):
+                of = self._placed_view(table)
+                self.kernels.append(LookUp(to, self.computed, of, self._placed_view(code).spread(to.shape)))
             case Reduce(kind, "units", operand):
                 self._fold(to, kind, 1, operand)
             case Call("over_members" | "most_of_members" as kind, (operand, _)):
@@ -289,6 +319,17 @@ class _Division:
                 value = self._inline(node, views, outer=True)
                 spread = {name: view.spread(to.shape) for name, view in views.items()}
                 self.kernels.append(Each(to, self.computed, value, spread))
+
+    def _product(self, to: View, node: Expression, start: View | None = None) -> None:
+        """Add the loop of a product."""
+        left, right = sides(node)
+        a, b = self._placed_view(left), self._placed_view(right)
+        if isinstance(node, Binary):
+            b = View(b.buffer, b.offset, (to.shape[0], *b.shape), (0, *b.strides))
+        elif isinstance(node, Call) and node.function == "each":  # (n, rows, ...), with one row
+            to, a = (View(v.buffer, v.offset, v.shape[::2], v.strides[::2]) for v in (to, a))
+            start = start and View(start.buffer, start.offset, start.shape[::2], start.strides[::2])
+        self.kernels.append(Product(to, self.computed, a, b, start))
 
     def _fold(self, to: View, kind: str, axis: int, operand: Expression) -> None:
         views: dict[Name, View] = {}
@@ -353,6 +394,7 @@ class _Division:
 
 ENTRYWISE = (
     *("exp", "expm1", "log", "softplus", "tanh", "sqrt", "sin", "cos", "Phi", "abs", "sign", "max", "clip", "isnan"),
+    "as_int8",
 )
 
 

@@ -8,14 +8,18 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.errors import ConfigError
+from fullyconnected.exchange.exact import distances, inexact
 from fullyconnected.exchange.graph import Graph
 from fullyconnected.network import Network
+from fullyconnected.symbolic.expression import Name, names_in
 
 __all__ = ["Vector", "rows_for"]
 
 TOLERANCE = 1e-5  # of the largest result
 LOST = 10  # times what float32 loses, which may be more in a network that is saturated
 ROWS = 8
+CANDIDATES = 1000  # rows of data, among which those of the test vector are
+SURE, NEAR = 1e-2, 2e-4  # parts of the step to the next integer: from SURE on, all rows are as good; below NEAR none is
 
 
 class Vector(NamedTuple):
@@ -45,6 +49,30 @@ class Vector(NamedTuple):
         made.require(graph.predict(x), "what was to be written")
         return made
 
+    @classmethod
+    def of_integers(cls, x: Array, graph: Graph) -> Vector:
+        """Return the vector of some rows of x, with the results of a graph that has integers.
+
+        They are the first rows, unless the functions of a machine decide about an integer: then those rows on which
+        it comes least near to another. Results that are exact may not differ at all, others by some units of float32.
+        """
+        x = x[:CANDIDATES]
+        away = distances(graph, x)
+        rows = np.sort(np.argsort(-np.minimum(away, SURE), kind="stable")[:ROWS])
+        rows = rows[away[rows] >= min(NEAR, away.max())]
+        y = graph.predict(x[rows])
+        if not np.isfinite(y).all():
+            raise ConfigError("the results of int8 are not finite in float32 for a row of data")
+        largest = float(np.abs(y).max())
+        if away[rows].min() < NEAR:
+            allowed = 0.1 * largest
+        elif graph.output in inexact(graph):
+            lost = np.abs(graph.in_double(_after_integers(graph)).predict(x[rows]) - y).max()
+            allowed = max(TOLERANCE * 0.1 * largest, min(LOST * float(lost), 0.01 * largest), 1e-37)
+        else:
+            allowed = 0.0
+        return cls(x[rows], y, allowed)
+
     def require(self, found: Array, what: str, so: str = "nothing was written") -> None:
         """Raise if results differ, and say where first, and what follows."""
         if found.shape != self.y.shape:
@@ -56,6 +84,15 @@ class Vector(NamedTuple):
                 f"{what} does not reproduce the network, so that {so}: for row {row} of the test vector, result "
                 f"{column} is {float(found[row, column])!r}, and the network's {float(self.y[row, column])!r}"
             )
+
+
+def _after_integers(graph: Graph) -> frozenset[Name]:
+    """Return the results of which no integer is made."""
+    before: set[Name] = set()
+    for line in reversed(graph.lines):
+        if line.name in before or line.kept.kind == "i":
+            before |= {line.name, *names_in(line.formula)}
+    return frozenset(line.name for line in graph.lines if line.name not in before)
 
 
 def rows_for(net: Network, *, unknown: bool = True) -> Array:

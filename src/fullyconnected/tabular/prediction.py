@@ -58,10 +58,13 @@ class TablePredictor:
 
     def _predicted(self, X: Any) -> Array:
         """Return what the ensemble predicts for a table, or for one row: a dict of cells, or a list of them."""
+        return self.ensemble.predict(self.rows(X), checked=True)
+
+    def rows(self, X: Any) -> Array:
+        """Return the rows of a table, or one row, as the vocabulary encodes them."""
         if type(X) is dict and self.vocabulary.named:
             single = all(map(is_cell, X.values()))
         else:
             single = isinstance(X, list | tuple) and len(X) > 0 and is_cell(X[0])
         vocabulary = self.vocabulary
-        x = vocabulary.encode_row(X) if single else vocabulary.encode(frame_of(X))
-        return self.ensemble.predict(x, checked=True)
+        return vocabulary.encode_row(X) if single else vocabulary.encode(frame_of(X))
