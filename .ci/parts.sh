@@ -163,14 +163,15 @@ exhaustive() { # all combinations, and all random examples, of which the tests o
     elsewhere FULLYCONNECTED_EXHAUSTIVE=1
 }
 
-cortex-m4() { # files of C on an emulated microcontroller
+cortex-m4() { # files of C on an emulated microcontroller, and by Clang
     if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
         apt-get update -qq >/dev/null || true
-        apt-get install -y -qq --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm >/dev/null
+        apt-get install -y -qq --no-install-recommends clang gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
+            >/dev/null
     fi
     make --silent "$VENV/.ready"
     FULLYCONNECTED_REQUIRE_CORTEX_M4=1 "$VENV/bin/python" -m pytest -q -n auto -p no:cacheprovider \
-        tests/exchange/test_cortex_m4.py
+        tests/exchange/test_cortex_m4.py tests/exchange/test_quantised.py
 }
 
 # Run tests of the exchange with another project, in an environment that has the project's tools and that project.

@@ -28,10 +28,11 @@ HELPERS = {
     "Phi": "static {t} fc_Phi{s}({t} a) {{ return {half} * erfc{s}(-a * {root}); }}",
     "as_int8": """\
 /* Return the int8 next to a + zero, halves to even; NaN is the least. Adding and subtracting 1.5 * 2^23 rounds. */
-static {t} fc_as_int8{s}({t} a, {t} zero) {{
-    const {t} least = -128.0f - zero, most = 127.0f - zero;
-    a = a > most ? most : a >= least ? a : least;
-    return ((a + 12582912.0f) - 12582912.0f) + zero;
+static int fc_as_int8{s}({t} a, {t} zero) {{
+    a = a > -4e6f ? a : -4e6f;
+    a = a < 4e6f ? a : 4e6f;
+    const int q = (int)((a + 12582912.0f) - 12582912.0f) + (int)zero;
+    return q > 127 ? 127 : q < -128 ? -128 : q;
 }}""",
     "sign": "static {t} fc_sign{s}({t} a) {{ return a > {zero} ? {one} : a < {zero} ? -{one} : {zero}; }}",
 }
