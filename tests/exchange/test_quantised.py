@@ -119,6 +119,20 @@ class TestIntegers:
                     status = subprocess.run([tmp_path / "net"], check=False).returncode
                     assert status in (0, -4)  # -4: a processor without fused products
 
+    def test_the_test_vector_depends_on_no_machine(self):
+        """Its rows stay far from the middle of two integers, between which the sine of a machine might decide."""
+        net = fc.Network([fc.PeriodicEmbedding(3, size=4), fc.Dense(12, 2)], seed=0)
+        x = rows_for(net, 3000)
+        graph = quantised(graph_of(net), x)
+        away = distances(graph, x)
+        assert 0 <= away.min() < 2e-5
+        vector = Vector.of_integers(x, graph)
+        assert len(vector.x) == 8
+        assert distances(graph, vector.x).min() > 2e-3
+        assert vector.allowed == 0
+        alone = Vector.of_integers(x[[away.argmin()]], graph)  # then its tolerance is that of another integer
+        assert alone.allowed > 0.01 * np.abs(alone.y).max()
+
     def test_zero_is_exact_and_codes_saturate(self):
         net = fc.mlp([3, 4, 2], seed=0)
         rows = np.abs(rows_for(net, 50)) + 1  # 0 lies outside
@@ -260,6 +274,16 @@ class TestReport:
         net.theta[:48].reshape(3, 16)[...] *= np.array([[1e-3], [1.0], [1e2]])
         x = (rng.normal(size=(500, 3)) * [1e3, 1.0, 1e-2]).astype(np.float32)
         assert fc.exchange.to_c(net, tmp_path / "net.c", "int8", x).r2 > 0.999
+
+    def test_rows_that_say_little(self, tmp_path):
+        net = fc.mlp([3, 4, 2], seed=0)
+        one = fc.exchange.to_c(net, tmp_path / "net.c", "int8", rows_for(net, 1))
+        assert one.largest_difference < 0.05
+        assert one.r2 > 0.99
+        for size in (0.0, 1e-36, 1e30):
+            report = fc.exchange.to_c(net, tmp_path / "net.c", "int8", rows_for(net, 60) * size)
+            assert np.isfinite([report.r2, report.mean_difference]).all()
+            assert report.r2 > 0.99
 
     def test_few_rows_and_many(self, tmp_path):
         net = fc.mlp([3, 4, 1], seed=0)

@@ -66,7 +66,7 @@ def distances(graph: Graph, x: Array) -> Array:
             v = np.asarray(evaluate(value, {each: values[each].astype(computed) for each in names_in(value)}))
             away = np.abs(v - np.floor(v) - 0.5)
         assert isinstance(zero, Number)
-        inside = (v > -129 - zero.value) & (v < 128 - zero.value)  # all beyond is one integer
+        inside = (v > -128 - zero.value) & (v < 127 - zero.value)  # all beyond is one integer
         away = np.where(inside, away, np.inf)
         by_row = np.moveaxis(away, 1, 0) if away.ndim == 3 else away
         least = np.minimum(least, by_row.reshape(len(x), -1).min(axis=1))

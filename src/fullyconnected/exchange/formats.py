@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 
@@ -100,6 +100,14 @@ def format_of(path: PathLike) -> Format:
             f"{', '.join(FORMATS)}"
         )
     return FORMATS[suffix]
+
+
+@overload
+def to_c(model: ModelLike, path: PathLike, dtype: Literal["float32"] = "float32", data: None = None) -> None: ...
+
+
+@overload
+def to_c(model: ModelLike, path: PathLike, dtype: Literal["int8"], data: RowsLike | TableLike) -> Quantisation: ...
 
 
 def to_c(

@@ -317,9 +317,12 @@ POOLED: dict[str, Callable[[Expression, Expression, int], Expression]] = {
 
 
 def _as(value: Array, computed: np.dtype[Any]) -> Array:
-    """Return numbers in the type in which they are computed; those of float64 stay so in a formula of float32."""
+    """Return numbers in a type in which they are computed; those of float64 stay so in a formula of float32.
+
+    Sums of int32 are computed in float64, which has all integers below 2^53, and whose products BLAS adds up sooner.
+    """
     wider = computed == np.float32 and value.dtype.kind == "f"
-    return value if wider else np.asarray(value, computed)
+    return value if wider else np.asarray(value, FLOAT64 if computed == np.int32 else computed)
 
 
 def _indices(net: Network, prefix: str) -> dict[str, str]:

@@ -49,7 +49,7 @@ __all__ = ["INT8", "INT32", "quantised"]
 INT8, INT32, FLOAT32 = (np.dtype(kind) for kind in ("int8", "int32", "float32"))
 LARGEST = 2**31 - 1
 ROOM = 2**24  # that a bias has in int32 at least
-FINEST = 1e-30  # the least scale, whose inverse float32 still has
+FINEST = 1e-37  # the least scale, whose inverse float32 still has
 
 
 class Range(NamedTuple):
@@ -63,7 +63,8 @@ class Range(NamedTuple):
         """Return the range of the numbers of an array and of 0."""
         low, high = min(float(a.min()), 0.0), max(float(a.max()), 0.0)
         scale = max(high - low, 255 * FINEST) / 255 if high > low else 1.0
-        return cls(_as_used(np.array(scale)), float(np.clip(np.rint(-128 - low / scale), -128, 127)))
+        zero = float(np.clip(np.rint(-128 - low / scale), -128, 127)) + 0.0  # -0.0 is written as 0.0
+        return cls(_as_used(np.array(scale)), zero)
 
     def of_numbers(self, a: Array) -> Array:
         """Return numbers as integers."""
@@ -309,7 +310,7 @@ def _by_column(x: Array, W: Array) -> Range:
     root = np.sqrt(np.where(used, most, 1.0) / np.where(used, by_column, 1.0))
     root = np.where(used, root, root[used].min(initial=1.0))
     of = Range.of(x / root)
-    return Range(_as_used(of.scale * root), of.zero)
+    return Range(_as_used(np.maximum(of.scale * root, FINEST)), of.zero)
 
 
 def _lost(x: Array, W: Array, of: Range) -> float:

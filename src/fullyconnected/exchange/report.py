@@ -47,7 +47,8 @@ class Quantisation:
     float32 : mapping of str to str
         The operations that are computed in float32 or float64, wholly or after their product, and why.
     mean_difference, largest_difference : float
-        Of the results, in standard deviations of the float32 results over the rows.
+        Of the results, in standard deviations of the float32 results over the rows; of results that are the same in all
+        rows, relative to their size.
     same_class : float or None
         Of a classifier, the share of the rows that have the same class, or of several labels the same ones.
     r2 : float or None
@@ -131,7 +132,8 @@ def in_int8(model: Leaving, data: Any) -> tuple[RowProgram, Vector, Quantisation
         (np.concatenate(part) for part in zip(*(_said(model, each, rows) for rows in blocks), strict=True))
         for each in (model.graph, graph)
     )
-    spread = np.maximum(y.std(axis=0), 1e-6 * np.abs(y).max(axis=0))
+    spread, size = y.std(axis=0), np.abs(y).max(axis=0)
+    spread = np.where(spread > 1e-6 * size, spread, size)
     off = np.abs(q - y) / np.where(spread > 0, spread, 1.0)
     is_classifier = model.classes is not None
     report = Quantisation(
