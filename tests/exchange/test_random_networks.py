@@ -8,9 +8,11 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.exchange.graph import graph_of
+from fullyconnected.exchange.quantised import quantised
 from tests.exchange.networks import ACTIVATION_NAMES, LAYER_NAMES, rows_for
 from tests.exchange.random_networks import networks
 from tests.exchange.test_formats import assert_near, in_c, in_node, needs_compiler, needs_node
+from tests.exchange.test_quantised import assert_same_integers, far_rows
 
 NUMBERS = count()
 
@@ -53,6 +55,19 @@ def test_c(folder, net):
     fc.exchange.to_c(net, path := fresh(folder, "c"))
     x = rows_for(net, 7)
     assert_near(in_c(path, x, net.n_out), net.predict(x))
+
+
+@needs_compiler
+@drawn(20)
+def test_c_in_int8(folder, net):
+    rows, x = far_rows(net)
+    try:
+        graph = quantised(graph_of(net), rows)
+    except (fc.errors.ConfigError, fc.errors.DataError) as error:
+        if "no product" not in str(error) and "not finite" not in str(error):
+            raise
+        hypothesis.reject()
+    assert_same_integers(graph, rows, x, folder, next(NUMBERS))
 
 
 @needs_node

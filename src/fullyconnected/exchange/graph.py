@@ -8,7 +8,7 @@ knows no layer: whatever has a formula there can leave, a layer of the user's ow
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -99,13 +99,17 @@ class Graph:
         """Return the result for rows (rows, n_in)."""
         return self.results(x)[self.output]
 
-    def in_double(self, names: Collection[Name] | None = None) -> Graph:
-        """Return the graph with all numbers, or these results, in float64, which tells what float32 loses."""
-        lines = tuple(
-            line._replace(computed=FLOAT64, kept=FLOAT64) if names is None or line.name in names else line
-            for line in self.lines
-        )
-        return replace(self, lines=lines)
+    def in_double(self, x: Array) -> Array:
+        """Return the result with all numbers in float64, which tells what float32 loses; integers are as they are."""
+        integers = {line.name for line in self.lines if line.kept.kind == "i"}
+        values: dict[Name, Any] = {**self.constants, self.x: np.asarray(x, FLOAT64)}
+        values |= {name: value for name, value in self.results(x).items() if name in integers}
+        with np.errstate(all="ignore"):
+            for name, formula, _, _ in self.lines:
+                if name not in integers:
+                    found = {each: np.asarray(values[each], FLOAT64) for each in names_in(formula)}
+                    values[name] = np.asarray(evaluate(formula, found))
+        return np.asarray(values[self.output], FLOAT64)
 
     def computed_of(self, name: Name) -> np.dtype[Any]:
         """Return the type in which the first formula with a name is computed."""

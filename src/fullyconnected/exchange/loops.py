@@ -236,8 +236,8 @@ class Loops:
             case Binary("^", base, exponent):
                 return self.function("pow", [write(base), write(exponent)], kernel.dtype), WHOLE
             case Binary(operator, left, right):
-                level = SUM if operator in "+-" else PRODUCT
-                return f"{write(left, level)} {operator} {write(right, level + (operator in '-/'))}", level
+                level = SUM if operator in "+-" else PRODUCT  # rounding depends on what is computed first
+                return f"{write(left, level)} {operator} {write(right, level + 1)}", level
             case Compare(left, right):
                 return chosen(left, ">", right, one, zero)
             case Cases(condition, then, otherwise):

@@ -11,7 +11,6 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.exchange.exact import distances, inexact
 from fullyconnected.exchange.graph import Graph
 from fullyconnected.network import Network
-from fullyconnected.symbolic.expression import Name, names_in
 
 __all__ = ["Vector", "rows_for"]
 
@@ -42,7 +41,7 @@ class Vector(NamedTuple):
                 "the results for rows such as those of the training are not finite in float32, in which a model "
                 "leaves: they overflow, or a weight is not finite"
             )
-        exact = graph.in_double().predict(x)
+        exact = graph.in_double(x)
         lost = float(np.abs(exact - y).max()) if np.isfinite(exact).all() else 0.0
         largest = float(np.abs(y).max())
         made = cls(x, y, max(TOLERANCE * largest, min(LOST * lost, 0.01 * largest), 1e-37))
@@ -67,7 +66,7 @@ class Vector(NamedTuple):
         if away[rows].min() < NEAR:
             allowed = 0.1 * largest
         elif graph.output in inexact(graph):
-            lost = np.abs(graph.in_double(_after_integers(graph)).predict(x[rows]) - y).max()
+            lost = np.abs(graph.in_double(x[rows]) - y).max()
             allowed = max(TOLERANCE * 0.1 * largest, min(LOST * float(lost), 0.01 * largest), 1e-37)
         else:
             allowed = 0.0
@@ -84,15 +83,6 @@ class Vector(NamedTuple):
                 f"{what} does not reproduce the network, so that {so}: for row {row} of the test vector, result "
                 f"{column} is {float(found[row, column])!r}, and the network's {float(self.y[row, column])!r}"
             )
-
-
-def _after_integers(graph: Graph) -> frozenset[Name]:
-    """Return the results of which no integer is made."""
-    before: set[Name] = set()
-    for line in reversed(graph.lines):
-        if line.name in before or line.kept.kind == "i":
-            before |= {line.name, *names_in(line.formula)}
-    return frozenset(line.name for line in graph.lines if line.name not in before)
 
 
 def rows_for(net: Network, *, unknown: bool = True) -> Array:
