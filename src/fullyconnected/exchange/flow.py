@@ -2,64 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 from fullyconnected.core.wording import in_words, printable
 from fullyconnected.errors import ConfigError
-from fullyconnected.exchange.arriving import Part, residual
 
 __all__ = ["Node", "parts_between"]
 
+P = TypeVar("P")  # a part, or what becomes one later
 
-class Node(NamedTuple):
+
+class Node(NamedTuple, Generic[P]):
     """An operation: the parts that it is, and the names of what it reads, one; a sum of two has no parts."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[P, ...]
     reads: tuple[str, ...]
     where: str
 
 
-def parts_between(nodes: Mapping[str, Node], start: str, end: str) -> list[Part]:
-    """Return the parts that lead from the input ``start`` to the result ``end``; each node has the name of its result.
+def parts_between(
+    nodes: Mapping[str, Node[P]], start: str, end: str, block: Callable[[Sequence[P], str], P]
+) -> list[P]:
+    """Return the parts that lead from the input ``start`` to the result ``end``.
 
-    A sum of h and what parts make of h is a residual block.
+    Each node has the name of its result, and stands behind those that it reads. A sum of h and what parts make of h
+    becomes the ``block`` of these parts and of where the sum stands, such as
+    :func:`fullyconnected.exchange.arriving.residual`.
 
     Raises
     ------
     ConfigError
         For a result that does not come from the input, or a sum of other things.
     """
-    found: list[tuple[Part, ...]] = []
-    at, seen = end, set[str]()
+    places = {start: -1} | {name: i for i, name in enumerate(nodes)}
+    return _between(nodes, places, start, end, block)
+
+
+def _between(
+    nodes: Mapping[str, Node[P]],
+    places: Mapping[str, int],
+    start: str,
+    end: str,
+    block: Callable[[Sequence[P], str], P],
+) -> list[P]:
+    found: list[P] = []
+    at = end
     while at != start:
-        node = nodes.get(at)
-        if node is None or at in seen:
-            raise ConfigError(f"{printable(at)} does not come from the input {printable(start)}")
-        seen.add(at)
+        if at not in nodes or places[at] <= places[start]:
+            raise _Apart(f"{printable(at[:200])} does not come from the input {printable(start[:200])}")
+        node = nodes[at]
         if len(node.reads) == 1:
-            found.append(node.parts)
+            found += node.parts[::-1]
             at = node.reads[0]
             continue
-        before = [_before(nodes, read) for read in node.reads]
-        skipped = next((a for a, other in (node.reads, node.reads[::-1]) if a in before[node.reads.index(other)]), None)
-        if len(node.reads) != 2 or skipped is None or node.reads[0] == node.reads[1]:
+        try:
+            # only the later of both can be made of the other
+            skipped, inner = sorted(node.reads, key=lambda name: places.get(name, -1))
+            parts = _between(nodes, places, skipped, inner, block)
+            if not parts:
+                raise _Apart("it is doubled")
+        except (_Apart, ValueError) as error:
             raise ConfigError(
-                f"{node.where} adds {in_words(map(printable, node.reads))}; a residual block adds its input to what "
-                f"its layers make of it"
-            )
-        inner = node.reads[1 - node.reads.index(skipped)]
-        found.append((residual(parts_between(nodes, skipped, inner), node.where),))
+                f"{node.where} adds {in_words(printable(each[:200]) for each in node.reads)}; a residual block adds "
+                f"its input to what its layers make of it"
+            ) from error
+        found.append(block(parts, node.where))
         at = skipped
-    return [part for parts in reversed(found) for part in parts]
+    return found[::-1]
 
 
-def _before(nodes: Mapping[str, Node], name: str) -> set[str]:
-    """Return the names of all results that one is made of."""
-    found, waiting = set[str](), [name]
-    while waiting:
-        for read in nodes[at].reads if (at := waiting.pop()) in nodes else ():
-            if read not in found:
-                found.add(read)
-                waiting.append(read)
-    return found
+class _Apart(ConfigError):
+    """A result does not come from another one."""

@@ -252,7 +252,7 @@ def _traced(module: Any, where: str) -> list[Part]:
             f"{where} has a forward of its own that cannot be followed ({error!s:.200}): give its layers as one "
             f"nn.Sequential"
         ) from error
-    nodes: dict[str, Node] = {}
+    nodes: dict[str, Node[Part]] = {}
     inputs: list[str] = []
     for node in graph.nodes:
         if node.op == "placeholder":
@@ -264,7 +264,7 @@ def _traced(module: Any, where: str) -> list[Part]:
                 raise ConfigError(
                     f"{where} has {len(inputs)} inputs, or other than one result; a network has one of each"
                 )
-            return parts_between(nodes, inputs[0], node.args[0].name)
+            return parts_between(nodes, inputs[0], node.args[0].name, arriving.residual)
         elif node.op == "call_module":
             child = module.get_submodule(node.target)
             nodes[node.name] = Node(tuple(_chain(child, f"{where}.{node.target}")), _reads(node), where)
@@ -279,7 +279,7 @@ def _reads(node: Any) -> tuple[str, ...]:
     return tuple(each.name for each in node.args if isinstance(each, fx.Node))
 
 
-def _function(node: Any, where: str) -> Node:
+def _function(node: Any, where: str) -> Node[Part]:
     """Return a call of a function, or of a method of a tensor."""
     target = node.target
     name = target if isinstance(target, str) else f"{target.__module__}.{target.__name__}"
