@@ -186,6 +186,14 @@ pytorch() { # networks as modules of PyTorch, and back
     beside pytorch tests/exchange/test_pytorch.py "torch==2.13.0"
 }
 
+onnx() { # files of ONNX that PyTorch and skl2onnx write
+    beside onnx tests/exchange/test_onnx_makers.py "torch==2.13.0" onnxscript skl2onnx
+}
+
+keras-onnx() { # files of ONNX that Keras and tf2onnx write
+    beside keras-onnx tests/exchange/test_onnx_makers.py "tensorflow-cpu==2.21.0" "keras==3.15.1" "tf2onnx==1.17.0"
+}
+
 # --- running parts ----------------------------------------------------------------------------------------------------
 
 list() { # PART...

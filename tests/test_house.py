@@ -173,7 +173,8 @@ INSIDE = {
         *("onnx_nodes", "onnx_columns", "onnx_out", "formats", "arriving", "flow", "elsewhere"),
         *("pytorch_weights", "pytorch_modules", "pytorch_out", "pytorch_in", "pytorch"),
         *("sklearn_scalers", "sklearn_steps", "sklearn_proof", "sklearn_mlp", "sklearn_tables", "sklearn_in"),
-        *("sklearn_out", "arrivals", "__init__"),
+        *("sklearn_out", "affine", "onnx_file", "onnx_graph", "onnx_patterns", "onnx_layers", "onnx_proof", "onnx_in"),
+        *("arrivals", "__init__"),
     ],
     "tabular": [
         *PREDICTING,

@@ -1,11 +1,12 @@
 """Exchange: in from where networks are trained, out to where they run.
 
 >>> import fullyconnected as fc
->>> print(*sorted(fc.exchange.__all__))
-Quantisation export from_sklearn from_torch to_c to_js to_onnx to_python to_sklearn to_torch
+>>> sorted(fc.exchange.__all__)
+['Quantisation', 'export', 'from_onnx', 'from_sklearn', 'from_torch', 'to_c', 'to_js', 'to_onnx', 'to_python', 'to_sklearn', 'to_torch']
 """
 
 from fullyconnected.exchange.formats import export, to_c, to_js, to_onnx, to_python
+from fullyconnected.exchange.onnx_in import from_onnx
 from fullyconnected.exchange.pytorch import from_torch, to_torch
 from fullyconnected.exchange.report import Quantisation
 from fullyconnected.exchange.sklearn_in import from_sklearn
@@ -14,6 +15,7 @@ from fullyconnected.exchange.sklearn_out import to_sklearn
 __all__ = [
     "Quantisation",
     "export",
+    "from_onnx",
     "from_sklearn",
     "from_torch",
     "to_c",

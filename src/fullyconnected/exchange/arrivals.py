@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fullyconnected.core.wording import in_words, printable
 from fullyconnected.errors import ConfigError
+from fullyconnected.exchange.onnx_in import from_onnx
 from fullyconnected.exchange.pytorch import from_torch
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Arrival(NamedTuple):
 
 
 ARRIVALS = {
+    ".onnx": Arrival("ONNX", from_onnx),
     ".safetensors": Arrival("weights of PyTorch", from_torch, says_activations=False),
 }
 PICKLES = {  # which can run any code when they are read, and what to do instead

@@ -1,0 +1,300 @@
+"""What a file of ONNX holds: its nodes in order, and the values of all that does not depend on the rows.
+
+Nothing outside the file is read and nothing in it is run. No size is taken from anywhere but from arrays in the file.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import onnx
+from onnx import AttributeProto, TensorProto, helper, numpy_helper
+
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.wording import printable
+from fullyconnected.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import PathLike
+
+__all__ = ["FLOATS", "FOLDED", "OPSETS", "Node", "OnnxFile", "read_model", "refused"]
+
+LARGEST = 2**31 - 1  # bytes, the most that a message of Protocol Buffers may have
+OPSETS = range(7, 27)  # before the seventh, operators broadcast in another way
+FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+READ = (*FLOATS, TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
+SIMPLE = (AttributeProto.FLOAT, AttributeProto.INT, AttributeProto.STRING, AttributeProto.FLOATS, AttributeProto.INTS)
+LISTS = (AttributeProto.FLOATS, AttributeProto.INTS)
+MOST = 16  # numbers that nodes may need for each number in the file, so that a small file takes little memory
+
+
+def refused(text: str) -> ConfigError:
+    """Return the error of this text, in which names of the file are shown on one line and shortened."""
+    return ConfigError(printable(text[:1500]))
+
+
+class Node(NamedTuple):
+    """A node: its operator (after the domain, if it is not ONNX's own), what it reads and makes, and its settings."""
+
+    kind: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    settings: Mapping[str, Any]
+    name: str
+    proto: onnx.NodeProto
+
+    def refuse(self, why: str) -> ConfigError:
+        """Return the error that says why this node cannot be taken."""
+        domain, fed = self.proto.domain or "ai.onnx", ", ".join(repr(each[:100]) for each in self.inputs[:8] if each)
+        kind = self.proto.op_type[:100]
+        return refused(f"the node {self.name[:200]!r}, {kind} of {domain[:100]}, fed by {fed or 'nothing'}, {why}")
+
+    def given(self, **usual: Any) -> Any:
+        """Return the values of settings, each of the type of its usual value; raise for one that is not known."""
+        for name, value in self.settings.items():
+            if name not in usual:
+                raise self.refuse(f"has a setting {name[:100]!r}, with which it is not known")
+            if type(value) is not type(usual[name]):
+                raise self.refuse(f"has a setting {name!r} of another type than {type(usual[name]).__name__}")
+        found = tuple(self.settings.get(name, value) for name, value in usual.items())
+        return found[0] if len(found) == 1 else found
+
+    def read(self, i: int) -> str:
+        """Return the name of an input, or no name."""
+        return self.inputs[i] if i < len(self.inputs) else ""
+
+
+def read_model(path: PathLike) -> onnx.ModelProto:
+    """Return what a file of ONNX says; no other file is opened, whatever it names."""
+    with open(os.fspath(path), "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > LARGEST:
+            raise ConfigError(f"it has {size} bytes, and a file of ONNX {LARGEST} at most")
+        return onnx.load_model_from_string(file.read(size))
+
+
+class OnnxFile:
+    """The nodes of a file, the constants among what they read and make, and the one input.
+
+    Attributes
+    ----------
+    opset : int
+    input : onnx.ValueInfoProto
+    outputs : list of onnx.ValueInfoProto
+    nodes : list of Node
+        In an order in which each reads what those before it have made.
+    made : dict of str to Node
+        The node that makes each.
+    held : int
+        How many numbers the file has.
+    """
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        graph = model.graph
+        self.opset = _opset(model)
+        self.tensors: dict[str, TensorProto] = {}
+        self.values: dict[str, Array | None] = {}
+        self.nodes: list[Node] = []
+        self.made: dict[str, Node] = {}
+        self.outputs = [*graph.output]
+        if graph.sparse_initializer:
+            raise ConfigError("it has sparse tensors, which are not known")
+        for tensor in graph.initializer:
+            self._keep(tensor.name, tensor)
+        inputs = [each for each in graph.input if each.name not in self.tensors]
+        if len(inputs) != 1:
+            names = ", ".join(repr(each.name[:100]) for each in inputs[:20]) or "none"
+            raise refused(f"a network has one input, the rows; this graph has {len(inputs)}: {names}")
+        self.input = inputs[0]
+        for at, proto in enumerate(graph.node):
+            self._add(proto, at)
+        if not self.nodes:
+            raise ConfigError("there is no node in it that computes something")
+        self.held, self.needed = sum(map(_stored, self.tensors.values())), 0
+
+    def _keep(self, name: str, tensor: TensorProto) -> None:
+        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+            raise refused(f"the tensor {name[:200]!r} is in another file, which is never read: save all in one file")
+        if not name or name in self.tensors:
+            raise refused(f"two tensors have the name {name[:200]!r}")
+        self.tensors[name] = tensor
+
+    def _add(self, proto: onnx.NodeProto, at: int) -> None:
+        kind = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
+        outputs = tuple(each for each in proto.output if each)
+        made = Node(kind, tuple(proto.input), outputs, _settings(proto), proto.name or f"{proto.op_type} {at}", proto)
+        for each in made.inputs:
+            if each and each not in self.made and each not in self.tensors and each != self.input.name:
+                raise made.refuse(f"reads {each[:100]!r}, which nothing before it makes: it is missing, or in a cycle")
+        for i, each in enumerate(outputs):
+            if each in self.made or each in self.tensors or each == self.input.name or each in outputs[:i]:
+                raise made.refuse(f"makes {each[:100]!r}, which is there already")
+        if kind == "Constant" and len(outputs) == 1:
+            self._keep(outputs[0], _of_constant(made))
+            return
+        self.nodes.append(made)
+        self.made |= dict.fromkeys(outputs, made)
+
+    def take(self, numbers: int) -> None:
+        """Count numbers that are needed; raise if a file of this size asks for far too many."""
+        self.needed += numbers
+        if self.needed > MOST * self.held + 2**16:
+            raise ConfigError(f"it holds {self.held} numbers, and its nodes make far more of them than that")
+
+    def constant(self, name: str) -> Array | None:
+        """Return the value of what does not depend on the rows, as far as it was computed; None for all else."""
+        if name not in self.values:
+            self.values[name] = _decoded(name, self.tensors[name]) if name in self.tensors else None
+        return self.values[name]
+
+    def fold(self, node: Node) -> bool:
+        """Compute what a node makes of constants alone, and say whether it was one."""
+        values = [self.constant(each) if each else None for each in node.inputs]
+        constant = [each for each in values if each is not None]
+        if node.kind not in FOLDED or not constant or len(constant) != sum(map(bool, node.inputs)):
+            return False
+        try:
+            with np.errstate(all="ignore"):
+                made = np.asarray(FOLDED[node.kind](node, values))
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
+            raise node.refuse(f"does not fit the constants that it reads: {error!s:.200}") from error
+        if made.size > sum(each.size for each in constant):
+            raise node.refuse("makes more numbers of constants than they are")
+        self.take(made.size)
+        self.values[node.outputs[0]] = made
+        return True
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    versions = [each.version for each in model.opset_import if each.domain in ("", "ai.onnx")]
+    if len(versions) != 1 or versions[0] not in OPSETS:
+        said = ", ".join(map(str, versions[:5])) or "none"
+        raise ConfigError(f"the opset is one from {OPSETS[0]} to {OPSETS[-1]}; the file says {said}")
+    return versions[0]
+
+
+def _settings(proto: onnx.NodeProto) -> dict[str, Any]:
+    """Return the attributes of a node; those that are graphs, or of another strange kind, are None."""
+    found = {}
+    for each in proto.attribute:
+        plain = each.type in SIMPLE and not each.ref_attr_name
+        value: Any = helper.get_attribute_value(each) if plain else None
+        if each.type == AttributeProto.TENSOR and not each.ref_attr_name:
+            value = each.t
+        found[each.name] = [*value] if each.type in LISTS and plain else value
+    return found
+
+
+def _of_constant(node: Node) -> TensorProto:
+    """Return the tensor of a node Constant."""
+    if len(node.settings) == 1:
+        ((kind, value),) = node.settings.items()
+        if kind == "value" and isinstance(value, TensorProto):
+            return value
+        if kind in ("value_float", "value_floats") and isinstance(value, float | list):
+            return numpy_helper.from_array(np.array(value, np.float32))
+        if kind in ("value_int", "value_ints") and isinstance(value, int | list):
+            return numpy_helper.from_array(np.array(value, np.int64))
+        if kind == "value_string":  # such as the text of a label
+            return helper.make_tensor("", TensorProto.STRING, [], [value])
+    raise node.refuse("has no value that is known")
+
+
+def _stored(tensor: TensorProto) -> int:
+    """Return how many numbers are there, whatever the shape of a tensor says."""
+    size = SIZES.get(int(tensor.data_type), 8)
+    lists = len(tensor.float_data) + len(tensor.double_data) + len(tensor.int32_data) + len(tensor.int64_data)
+    return max(len(tensor.raw_data) // size, lists)
+
+
+SIZES: dict[int, int] = {
+    TensorProto.FLOAT: 4, TensorProto.FLOAT16: 2, TensorProto.BFLOAT16: 2, TensorProto.INT32: 4, TensorProto.BOOL: 1,
+}  # fmt: skip
+
+
+def _decoded(name: str, tensor: TensorProto) -> Array | None:
+    """Return a tensor of numbers as an array; None for other types, such as text."""
+    if tensor.data_type not in READ:
+        return None
+    shape = [*tensor.dims]
+    if any(size < 0 for size in shape) or math.prod(shape) != _stored(tensor):
+        said = ", ".join(map(str, shape[:10]))
+        raise refused(f"the tensor {name[:200]!r} of the shape ({said}) holds {_stored(tensor)} numbers")
+    value = np.asarray(numpy_helper.to_array(tensor))
+    return value.astype(np.float32) if value.dtype.kind not in "fib" else value  # bfloat16 is no type of NumPy
+
+
+# what is computed of constants: from the node and the values of its inputs
+
+
+def _axes(node: Node, values: list[Any]) -> tuple[int, ...]:
+    axes = values[1] if len(values) > 1 and values[1] is not None else node.settings.get("axes", [])
+    return tuple(int(each) for each in np.reshape(axes, -1))
+
+
+def _cast(node: Node, values: list[Any]) -> Any:
+    kind = node.settings.get("to")
+    if kind == TensorProto.BFLOAT16:
+        rounded = values[0].astype(np.float32).view(np.uint32)
+        rounded = (rounded + 0x7FFF + ((rounded >> 16) & 1)) & np.uint32(0xFFFF0000)
+        return rounded.view(np.float32)
+    if kind not in READ:
+        raise node.refuse("makes another type than one of numbers")
+    return values[0].astype(helper.tensor_dtype_to_np_dtype(kind))
+
+
+def _reshaped(node: Node, values: list[Any]) -> Any:
+    shape = [int(each) for each in values[1]]
+    if not node.settings.get("allowzero"):
+        shape = [values[0].shape[i] if each == 0 else each for i, each in enumerate(shape)]
+    return values[0].reshape(shape)
+
+
+def _sliced(node: Node, values: list[Any]) -> Any:
+    starts, ends = values[1], values[2]
+    axes = values[3] if len(values) > 3 and values[3] is not None else range(len(starts))
+    steps = values[4] if len(values) > 4 and values[4] is not None else [1] * len(starts)
+    at = [slice(None)] * values[0].ndim
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        at[int(axis)] = slice(int(start), int(end), int(step))
+    return values[0][tuple(at)]
+
+
+def _expanded(node: Node, values: list[Any]) -> Any:
+    return np.expand_dims(values[0], _axes(node, values))
+
+
+def _flat(node: Node, values: list[Any]) -> Any:
+    axis = int(node.given(axis=1))
+    return values[0].reshape(math.prod(values[0].shape[:axis]), -1)
+
+
+Folding = Callable[[Node, list[Any]], Any]
+
+FOLDED: dict[str, Folding] = {
+    "Identity": lambda _, v: v[0],
+    "Cast": _cast,
+    "Transpose": lambda node, v: v[0].transpose(node.given(perm=[*range(v[0].ndim)][::-1])),
+    "Reshape": _reshaped,
+    "Flatten": _flat,
+    "Squeeze": lambda node, v: v[0].squeeze(_axes(node, v) or None),
+    "Unsqueeze": _expanded,
+    "Concat": lambda node, v: np.concatenate(v, node.given(axis=0)),
+    "Gather": lambda node, v: v[0].take(v[1], node.given(axis=0)),
+    "Slice": _sliced,
+    "Add": lambda _, v: v[0] + v[1],
+    "Sub": lambda _, v: v[0] - v[1],
+    "Mul": lambda _, v: v[0] * v[1],
+    "Div": lambda node, v: v[0] / v[1] if v[0].dtype.kind == "f" else _floor(node, v),
+    "Neg": lambda _, v: -v[0],
+    "Sqrt": lambda _, v: np.sqrt(v[0]),
+    "Reciprocal": lambda _, v: 1 / v[0],
+}
+
+
+def _floor(node: Node, values: list[Any]) -> Any:
+    raise node.refuse("divides whole numbers")
