@@ -102,7 +102,7 @@ class TestWhatOthersWrite:
 
 
 READ_BACK = [each for each in NETWORKS if not each.startswith(("periodic", "piecewise", "columns", "deep", "one_hot"))]
-READ_BACK = [each for each in READ_BACK if "member" not in each and not each.startswith(("embedding", "standardize"))]
+READ_BACK = [each for each in READ_BACK if "member" not in each and not each.startswith("embedding")]
 ROUNDED = ("batch_norm", "rescale")  # factors that become part of another layer
 
 
@@ -144,6 +144,18 @@ class TestThereAndBack:
         back, x = fc.exchange.from_onnx(path), rows_for(net, 5)
         assert not exact or (back.predict(x) == net.predict(x)).all()
         np.testing.assert_allclose(back.predict(x), net.predict(x), rtol=1e-3, atol=1e-4)
+
+    @pytest.mark.parametrize("clip", [False, True])
+    @pytest.mark.parametrize("missing", [False, True])
+    def test_columns_that_are_standardised(self, clip, missing, tmp_path):
+        begins = fc.Standardize(3, mean=[1e6, 2, 3], scale=[0.1, 0.3, 1e6], clip=clip, missing=missing)
+        net = fc.Network([begins, fc.Dense(begins.n_out, 4, "relu")], seed=0)
+        fc.exchange.to_onnx(net, path := tmp_path / "net.onnx")
+        back = fc.exchange.from_onnx(path)
+        x = numbers(9, 3) * [1, 5, 1e6] + [1e6, 0, 0]
+        x[::3, 1] = np.nan if missing else 0
+        assert back.layers == net.layers
+        assert (back.predict(x) == net.predict(x)).all()
 
     def test_estimators_arrive_as_what_computes_their_probabilities(self, tmp_path):
         pytest.importorskip("sklearn")
@@ -325,6 +337,27 @@ class TestLayers:
             net = arrives(graph, {"W": W, "r": np.float32(0.25)}, opset=opset)
             assert net.layers[1] == fc.Dropout(0.25, n_in=4)
 
+    def test_shapes_that_are_computed_of_the_rows(self, arrives):
+        F, one, n = numbers(6, 2), np.array([-1]), np.array([6])
+        head = [("Shape", "x", "s", {"end": 1}), ("Concat", "s n", "t", {"axis": 0}), ("Reshape", "x t", "f")]
+        net = arrives([*head, ("MatMul", "f F", "y")], {"F": F, "n": n}, x=("rows", 3, 2))
+        assert net.n_in == 6
+        head = [
+            ("Shape", "x", "s"),
+            ("Gather", "s i", "r"),
+            ("Unsqueeze", "r z", "u"),
+            ("Concat", "u m", "t", {"axis": 0}),
+        ]
+        graph = [*head, ("Reshape", "x t", "f"), ("MatMul", "f F", "h"), ("Shape", "h", "q"), ("Reshape", "h q", "y")]
+        zero = {"i": np.array(0), "z": np.array([0]), "m": one}
+        assert arrives(graph, {"F": F, **zero}, x=("rows", 3, 2)).n_in == 6
+        for other in ("Mul", "Add"):  # six times the number of rows, and -1 beside it
+            head = [("Shape", "x", "s", {"end": 1}), (other, "s k", "r"), ("Concat", "r m", "t", {"axis": 0})]
+            with pytest.raises(FileFormatError, match="'the f', Reshape"):
+                arrives(
+                    [*head, ("Reshape", "x t", "f"), ("MatMul", "f F", "y")], {"F": F, "k": n, "m": one}, x=("rows", 6)
+                )
+
     def test_rows_of_more_axes_are_flattened(self, arrives):
         F = numbers(6, 2)
         for reshape, constants, opset in (
@@ -343,7 +376,8 @@ class TestLayers:
         assert arrives([("Relu", "x", "r"), ("MatMul", "r W", "y")], x=None).n_in == 3
 
     def test_labels_are_left_out(self, arrives):
-        graph = [("MatMul", "x W", "h"), ("Softmax", "h", "p"), ("ArgMax", "p", "label", {"axis": 1})]
+        graph = [("MatMul", "x W", "h"), ("Softmax", "h", "p"), ("ArgMax", "p", "label", {"axis": 1}),
+                 ("Constant", "", "names", {"value_strings": ["a", "b"]})]  # fmt: skip
         net = arrives(graph, outputs=("label", "p"), types={"label": TensorProto.INT64})
         assert net.layers[0].activation.name == "softmax"
 

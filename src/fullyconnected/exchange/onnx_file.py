@@ -21,13 +21,14 @@ from fullyconnected.errors import ConfigError
 if TYPE_CHECKING:
     from fullyconnected.annotations import PathLike
 
-__all__ = ["FLOATS", "FOLDED", "OPSETS", "Node", "OnnxFile", "read_model", "refused"]
+__all__ = ["FLOATS", "FOLDED", "OPSETS", "ROWS", "Node", "OnnxFile", "read_model", "refused"]
 
 LARGEST = 2**31 - 1  # bytes, the most that a message of Protocol Buffers may have
 OPSETS = range(7, 27)  # before the seventh, operators broadcast in another way
 FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 READ = (*FLOATS, TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
 SIMPLE = (AttributeProto.FLOAT, AttributeProto.INT, AttributeProto.STRING, AttributeProto.FLOATS, AttributeProto.INTS)
+ROWS = -(2**61)  # stands for the number of rows in a shape that is computed
 LISTS = (AttributeProto.FLOATS, AttributeProto.INTS)
 MOST = 16  # numbers that nodes may need for each number in the file, so that a small file takes little memory
 
@@ -133,8 +134,8 @@ class OnnxFile:
         for i, each in enumerate(outputs):
             if each in self.made or each in self.tensors or each == self.input.name or each in outputs[:i]:
                 raise made.refuse(f"makes {each[:100]!r}, which is there already")
-        if kind == "Constant" and len(outputs) == 1:
-            self._keep(outputs[0], _of_constant(made))
+        if kind == "Constant" and len(outputs) == 1 and (tensor := _of_constant(made)) is not None:
+            self._keep(outputs[0], tensor)
             return
         self.nodes.append(made)
         self.made |= dict.fromkeys(outputs, made)
@@ -189,19 +190,16 @@ def _settings(proto: onnx.NodeProto) -> dict[str, Any]:
     return found
 
 
-def _of_constant(node: Node) -> TensorProto:
-    """Return the tensor of a node Constant."""
-    if len(node.settings) == 1:
-        ((kind, value),) = node.settings.items()
-        if kind == "value" and isinstance(value, TensorProto):
-            return value
-        if kind in ("value_float", "value_floats") and isinstance(value, float | list):
-            return numpy_helper.from_array(np.array(value, np.float32))
-        if kind in ("value_int", "value_ints") and isinstance(value, int | list):
-            return numpy_helper.from_array(np.array(value, np.int64))
-        if kind == "value_string":  # such as the text of a label
-            return helper.make_tensor("", TensorProto.STRING, [], [value])
-    raise node.refuse("has no value that is known")
+def _of_constant(node: Node) -> TensorProto | None:
+    """Return the tensor of a node Constant, if its value is one of numbers."""
+    ((kind, value),) = node.settings.items() if len(node.settings) == 1 else ((None, None),)
+    if kind == "value" and isinstance(value, TensorProto):
+        return value
+    if kind in ("value_float", "value_floats") and isinstance(value, float | list):
+        return numpy_helper.from_array(np.array(value, np.float32))
+    if kind in ("value_int", "value_ints") and isinstance(value, int | list):
+        return numpy_helper.from_array(np.array(value, np.int64))
+    return None
 
 
 def _stored(tensor: TensorProto) -> int:
@@ -230,6 +228,8 @@ def _decoded(name: str, tensor: TensorProto) -> Array | None:
 
 # what is computed of constants: from the node and the values of its inputs
 
+Folding = Callable[[Node, list[Any]], Any]
+
 
 def _axes(node: Node, values: list[Any]) -> tuple[int, ...]:
     axes = values[1] if len(values) > 1 and values[1] is not None else node.settings.get("axes", [])
@@ -238,6 +238,8 @@ def _axes(node: Node, values: list[Any]) -> tuple[int, ...]:
 
 def _cast(node: Node, values: list[Any]) -> Any:
     kind = node.settings.get("to")
+    if kind != TensorProto.INT64 and (values[0] == ROWS).any():
+        raise node.refuse("makes another type of the number of rows")
     if kind == TensorProto.BFLOAT16:
         rounded = values[0].astype(np.float32).view(np.uint32)
         rounded = (rounded + 0x7FFF + ((rounded >> 16) & 1)) & np.uint32(0xFFFF0000)
@@ -273,7 +275,14 @@ def _flat(node: Node, values: list[Any]) -> Any:
     return values[0].reshape(math.prod(values[0].shape[:axis]), -1)
 
 
-Folding = Callable[[Node, list[Any]], Any]
+def _of_floats(function: np.ufunc) -> Folding:
+    def computed(node: Node, values: list[Any]) -> Any:
+        if any(each.dtype.kind != "f" for each in values):  # of sizes, among which the number of rows is not known
+            raise node.refuse("computes with whole numbers")
+        return function(*values)
+
+    return computed
+
 
 FOLDED: dict[str, Folding] = {
     "Identity": lambda _, v: v[0],
@@ -286,15 +295,11 @@ FOLDED: dict[str, Folding] = {
     "Concat": lambda node, v: np.concatenate(v, node.given(axis=0)),
     "Gather": lambda node, v: v[0].take(v[1], node.given(axis=0)),
     "Slice": _sliced,
-    "Add": lambda _, v: v[0] + v[1],
-    "Sub": lambda _, v: v[0] - v[1],
-    "Mul": lambda _, v: v[0] * v[1],
-    "Div": lambda node, v: v[0] / v[1] if v[0].dtype.kind == "f" else _floor(node, v),
-    "Neg": lambda _, v: -v[0],
-    "Sqrt": lambda _, v: np.sqrt(v[0]),
-    "Reciprocal": lambda _, v: 1 / v[0],
+    "Add": _of_floats(np.add),
+    "Sub": _of_floats(np.subtract),
+    "Mul": _of_floats(np.multiply),
+    "Div": _of_floats(np.divide),
+    "Neg": _of_floats(np.negative),
+    "Sqrt": _of_floats(np.sqrt),
+    "Reciprocal": _of_floats(np.reciprocal),
 }
-
-
-def _floor(node: Node, values: list[Any]) -> Any:
-    raise node.refuse("divides whole numbers")

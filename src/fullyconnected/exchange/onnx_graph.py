@@ -11,12 +11,11 @@ from onnx import TensorProto
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.errors import ConfigError
-from fullyconnected.exchange.onnx_file import FLOATS, Node, OnnxFile, refused
+from fullyconnected.exchange.onnx_file import FLOATS, ROWS, Node, OnnxFile, refused
 
 __all__ = ["ALIKE", "ENTRYWISE", "OnnxGraph"]
 
 NUMBERS = (*FLOATS, TensorProto.INT64, TensorProto.INT32, TensorProto.INT16, TensorProto.INT8, TensorProto.UINT8)
-ROWS = -(2**61)  # stands for the number of rows in a shape that is computed
 ALIKE = ("Identity", "Cast", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze")  # if rows stay what they are
 ENTRYWISE = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Greater", "Where", "PRelu")
 
@@ -85,9 +84,10 @@ class OnnxGraph:
         first = node.read(0)
         if not node.outputs or self.file.fold(node):
             return
-        if node.kind == "Shape" and not node.settings and first in self.widths:
+        if node.kind == "Shape" and first in self.widths:
             rest = self.shape[1:] if first == self.input and self.shape is not None else (self.widths[first],)
-            self.file.values[node.outputs[0]] = np.array([ROWS, *map(_size, rest)], np.int64)
+            begin, stop = node.given(start=0, end=len(rest) + 1)
+            self.file.values[node.outputs[0]] = np.array([ROWS, *map(_size, rest)], np.int64)[begin:stop]
         elif node.kind in ALIKE:
             if node.kind == "Dropout":
                 self._drop(node)
@@ -118,7 +118,7 @@ class OnnxGraph:
             case "Flatten":
                 return node.given(axis=1) == 1 or (flat and node.given(axis=1) == -1)
             case "Reshape" if (shape := self._target(node)) is not None and len(shape) == 2:
-                batch = self.shape[0] if first == self.input and self.shape is not None else None
+                batch = None if self.shape is None else self.shape[0]
                 rows, columns = shape
                 if rows == 0 and node.settings.get("allowzero"):
                     return False
@@ -141,6 +141,8 @@ class OnnxGraph:
             if widths and widths[0] != len(W):
                 raise node.refuse(f"has a matrix for {len(W)} columns, and {widths[0]} come in")
             return int(W.shape[1])
+        if node.kind == "Concat":
+            return sum(widths) if len(widths) == len(node.inputs) else None
         if node.kind.startswith("Reduce"):
             return None  # one number for each row, which may meet those of any number of columns
         if node.kind in ENTRYWISE and width is not None:

@@ -17,7 +17,7 @@ from fullyconnected.exchange.arriving import Part
 from fullyconnected.exchange.onnx_file import Node
 from fullyconnected.exchange.onnx_graph import ALIKE, OnnxGraph
 from fullyconnected.exchange.onnx_patterns import KINDS, ROUNDING, Matcher
-from fullyconnected.layers import Activation, Parametric
+from fullyconnected.layers import Activation, Parametric, Standardize
 
 __all__ = ["KNOWN", "Layers"]
 
@@ -222,6 +222,21 @@ def _scaler(layers: Layers, node: Node, found: Names) -> list[Piece]:
     return [a.plus(-layers.row(node, offset).astype(np.float64)).times(layers.row(node, scale).astype(np.float64))]
 
 
+def _standardize(*, clip: bool, missing: bool) -> Maker:
+    def make(layers: Layers, node: Node, found: Names) -> list[Piece]:
+        if missing and node.given(axis=1) not in (1, -1):
+            raise node.refuse("joins rows, not columns")
+        n = layers.graph.widths[found["z"]]
+        mean, scale = (
+            np.broadcast_to(arriving.numbers(found[name], _where(node)), (n,)).astype(np.float64).tolist()
+            for name in "MS"
+        )
+        how = {"clip": clip, "missing": missing}
+        return [Part(arriving.made(_where(node), Standardize, n, mean, scale, **how), (), _where(node))]
+
+    return make
+
+
 def _dropout(layers: Layers, node: Node, found: Names) -> list[Piece]:
     rate = layers.graph.dropout[node.outputs[0]]
     return [arriving.dropout(_short(rate), _where(node))] if rate else []
@@ -232,7 +247,7 @@ def _gemm(layers: Layers, node: Node, found: Names) -> list[Piece]:
     if turned:
         raise node.refuse("turns the rows that it reads (transA)")
     W, b = layers.graph.matrix(node), found.get("B")
-    b = None if b is None else layers.row(node, b) * (beta if beta != 1 else b.dtype.type(1))
+    b = None if b is None else (layers.row(node, b) * beta).astype(b.dtype)
     return _dense(layers, node, W if W is None or alpha == 1 else (W * alpha).astype(W.dtype), b)
 
 
@@ -286,6 +301,9 @@ MAKERS: dict[str, Maker] = {
     "layer_norm": _layer_norm,
     "rms_norm": _rms_norm,
     "batch_norm": _batch_norm,
+    "clipped": _standardize(clip=True, missing=False),
+    "with gaps": _standardize(clip=False, missing=True),
+    "clipped, with gaps": _standardize(clip=True, missing=True),
     "scaler": _scaler,
     "dropout": _dropout,
     "gemm": _gemm,

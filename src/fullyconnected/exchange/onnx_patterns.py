@@ -66,6 +66,17 @@ def _normed(p: Pattern) -> Pattern:
 GAIN = [("Mul", _rate(OFF), "G"), _rate(OFF)]
 MOVED = [("Mul", ("Neg", MEAN), GAIN), ("Neg", ("Mul", MEAN, GAIN))]
 
+# Standardize of this library, with missing values and its smooth clip; Cast of what is true or false is passed over
+UNIT = ("Div", ("Sub", "z", "M"), "S")
+GONE = ("Greater", ("IsNaN", "z"), 0)
+FILLED = ("Where", GONE, 0, UNIT)
+
+
+def _clipped(p: Pattern) -> Pattern:
+    third = ("Div", p, 3)
+    return ("Div", p, ("Sqrt", ("Add", ("Mul", third, third), 1)))
+
+
 # by the name of what is found
 PATTERNS: dict[str, Sequence[Pattern]] = {
     "relu": [("Relu", "z"), ("Max", "z", 0)],
@@ -95,6 +106,9 @@ PATTERNS: dict[str, Sequence[Pattern]] = {
     ],
     "rms_norm": [*_normed("z"), ("RMSNormalization", "z", "G")],
     "batch_norm": [("BatchNormalization", "z", "G", "B", "M", "V")],
+    "clipped": [_clipped(UNIT)],
+    "with gaps": [("Concat", ("Div", ("Where", GONE, 0, ("Sub", "z", "M")), "S"), ("IsNaN", "z"))],
+    "clipped, with gaps": [("Concat", _clipped(FILLED), ("IsNaN", "z"))],
     "scaler": [("ai.onnx.ml.Scaler", "z")],
     "dropout": [("Dropout", "z"), ("Dropout", "z", "R"), ("Dropout", "z", "R", "T")],
     "gemm": [("Gemm", "z", "W"), ("Gemm", "z", "W", "B")],
