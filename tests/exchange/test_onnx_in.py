@@ -371,6 +371,20 @@ class TestLayers:
         net = arrives([("Reshape", "x s", "f"), ("MatMul", "f F", "y")], {"F": F, "s": np.array([5, 6])}, x=(5, 3, 2))
         assert net.n_in == 6
 
+    def test_what_mixes_columns_needs_rows_of_two_axes(self, arrives):
+        F, flat = numbers(6, 2), [("Flatten", "r", "f"), ("MatMul", "f F", "y")]
+        net = arrives(
+            [("Mul", "x c", "m"), ("Tanh", "m", "r"), *flat], {"F": F, "c": np.float32(0.5)}, x=("rows", 3, 2)
+        )
+        assert kinds(net) == ["Scale", "Activation", "Dense"]
+        one = np.ones(2, np.float32)
+        for node in (
+            *(("Softmax", "x", "r"), ("LayerNormalization", "x g", "r"), ("Mul", "x g", "r"), ("PRelu", "x g", "r")),
+            *(("BatchNormalization", "x g g g g", "r"), ("MatMul", "x G", "r")),
+        ):
+            with pytest.raises(FileFormatError, match=f"'the r', {node[0]} .* more axes than two"):
+                arrives([node, *flat], {"F": F, "g": one, "G": np.eye(2, dtype=np.float32)}, x=("rows", 3, 2))
+
     def test_the_number_of_columns_may_be_unsaid(self, arrives):
         assert arrives([("Relu", "x", "r"), ("MatMul", "r W", "y")], x=("rows", None)).n_in == 3
         assert arrives([("Relu", "x", "r"), ("MatMul", "r W", "y")], x=None).n_in == 3

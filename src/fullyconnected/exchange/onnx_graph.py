@@ -17,6 +17,10 @@ __all__ = ["ALIKE", "ENTRYWISE", "OnnxGraph"]
 
 NUMBERS = (*FLOATS, TensorProto.INT64, TensorProto.INT32, TensorProto.INT16, TensorProto.INT8, TensorProto.UINT8)
 ALIKE = ("Identity", "Cast", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze")  # if rows stay what they are
+BY_ENTRY = (
+    *("Relu", "LeakyRelu", "Elu", "Selu", "Gelu", "Swish", "Mish", "Softplus", "Sigmoid", "Tanh", "Exp"),
+    *("Neg", "Abs", "Erf", "Erfc", "Log", "Sqrt", "Reciprocal"),
+)
 ENTRYWISE = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Greater", "Where", "PRelu")
 
 
@@ -74,11 +78,22 @@ class OnnxGraph:
         self.trouble: dict[str, ConfigError] = {}
         self.widths = {} if columns is None else {self.input: columns}
         self.wanted: int | None = None  # how many columns the first product takes, where nothing else says it
+        deep = {self.input} if self.shape is not None and len(self.shape) > 2 else set[str]()  # what has more axes
         for node in self.file.nodes:
             try:
+                if not deep.isdisjoint(node.inputs) and node.kind not in ("Flatten", "Reshape", "Shape"):
+                    self._require_entries(node, deep)
+                    deep |= {*node.outputs}
                 self._look_at(node._replace(inputs=tuple(self.same.get(each, each) for each in node.inputs)))
             except ConfigError as error:
                 self.trouble |= dict.fromkeys(node.outputs, error)
+
+    def _require_entries(self, node: Node, deep: Collection[str]) -> None:
+        """Raise unless a node treats each entry alone, so that rows may be flattened before it, too."""
+        values = [self.file.constant(each) for each in node.inputs if each not in deep]
+        single = node.kind in ENTRYWISE and all(each is not None and each.size == 1 for each in values)
+        if not single and node.kind not in (*BY_ENTRY, *ALIKE):
+            raise node.refuse("reads more axes than two, and mixes columns or treats them apart: flatten them before")
 
     def _look_at(self, node: Node) -> None:
         first = node.read(0)
@@ -109,7 +124,7 @@ class OnnxGraph:
 
     def _is_same(self, node: Node) -> bool:
         """Whether a node gives the rows that it reads, in another type of floats or in rows of one axis."""
-        first, flat = node.read(0), node.read(0) != self.input or self.shape is None or len(self.shape) == 2
+        first, flat = node.read(0), self.shape is None or len(self.shape) == 2
         match node.kind:
             case "Identity":
                 return True
