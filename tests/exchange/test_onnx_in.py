@@ -495,6 +495,12 @@ class TestWhatIsRefused:
         with pytest.raises(FileFormatError, match="its nodes make far more of them"):
             arrives([*chain, ("MatMul", "x S200", "y")], {"S0": S}, x=("rows", 300))
 
+    def test_nodes_by_the_hundred_thousand(self, tmp_path):
+        model = onnx.load_model_from_string(written(tmp_path / "net.onnx", [DENSE, ("Relu", "h", "y")]).read_bytes())
+        (tmp_path / "net.onnx").write_bytes(model.SerializeToString() + b"\x3a\xc0\x84\x3d" + b"\x0a\x00" * 500_000)
+        with pytest.raises(FileFormatError, match="it has more than 100000 nodes"):
+            fc.exchange.from_onnx(tmp_path / "net.onnx")
+
     def test_deep_graphs(self, arrives):
         many = [("Relu", "x", "h0"), *[("Relu", f"h{i}", f"h{i + 1}") for i in range(3000)], ("MatMul", "h3000 W", "y")]
         assert len(arrives(many).layers) == 3002

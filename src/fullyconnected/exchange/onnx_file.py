@@ -21,13 +21,14 @@ from fullyconnected.errors import ConfigError
 if TYPE_CHECKING:
     from fullyconnected.annotations import PathLike
 
-__all__ = ["FLOATS", "FOLDED", "OPSETS", "ROWS", "Node", "OnnxFile", "read_model", "refused"]
+__all__ = ["FLOATS", "FOLDED", "OPSETS", "ROWS", "Node", "OnnxFile", "TooMuch", "read_model", "refused"]
 
 LARGEST = 2**31 - 1  # bytes, the most that a message of Protocol Buffers may have
 OPSETS = range(7, 27)  # before the seventh, operators broadcast in another way
 FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 READ = (*FLOATS, TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
 SIMPLE = (AttributeProto.FLOAT, AttributeProto.INT, AttributeProto.STRING, AttributeProto.FLOATS, AttributeProto.INTS)
+NODES = 100_000
 ROWS = -(2**61)  # stands for the number of rows in a shape that is computed
 LISTS = (AttributeProto.FLOATS, AttributeProto.INTS)
 MOST = 16  # numbers that nodes may need for each number in the file, so that a small file takes little memory
@@ -36,6 +37,10 @@ MOST = 16  # numbers that nodes may need for each number in the file, so that a 
 def refused(text: str) -> ConfigError:
     """Return the error of this text, in which names of the file are shown on one line and shortened."""
     return ConfigError(printable(text[:1500]))
+
+
+class TooMuch(ConfigError):
+    """A file asks for far more memory than it has bytes."""
 
 
 class Node(NamedTuple):
@@ -96,6 +101,8 @@ class OnnxFile:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         graph = model.graph
+        if max(len(graph.node), len(graph.initializer)) > NODES:
+            raise TooMuch(f"it has more than {NODES} nodes or tensors, and no fully connected network has so many")
         self.opset = _opset(model)
         self.tensors: dict[str, TensorProto] = {}
         self.values: dict[str, Array | None] = {}
@@ -144,7 +151,7 @@ class OnnxFile:
         """Count numbers that are needed; raise if a file of this size asks for far too many."""
         self.needed += numbers
         if self.needed > MOST * self.held + 2**16:
-            raise ConfigError(f"it holds {self.held} numbers, and its nodes make far more of them than that")
+            raise TooMuch(f"it holds {self.held} numbers, and its nodes make far more of them than that")
 
     def constant(self, name: str) -> Array | None:
         """Return the value of what does not depend on the rows, as far as it was computed; None for all else."""

@@ -11,7 +11,7 @@ from onnx import TensorProto
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.errors import ConfigError
-from fullyconnected.exchange.onnx_file import FLOATS, ROWS, Node, OnnxFile, refused
+from fullyconnected.exchange.onnx_file import FLOATS, ROWS, Node, OnnxFile, TooMuch, refused
 
 __all__ = ["ALIKE", "ENTRYWISE", "OnnxGraph"]
 
@@ -85,6 +85,8 @@ class OnnxGraph:
                     self._require_entries(node, deep)
                     deep |= {*node.outputs}
                 self._look_at(node._replace(inputs=tuple(self.same.get(each, each) for each in node.inputs)))
+            except TooMuch:
+                raise
             except ConfigError as error:
                 self.trouble |= dict.fromkeys(node.outputs, error)
 
