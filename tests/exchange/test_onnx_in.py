@@ -257,6 +257,7 @@ class TestLayers:
             ([("Selu", "h", "y")], "selu"),
             ([("Greater", "h big", "p"), ("Softplus", "h", "s"), ("Where", "p h s", "y")], "softplus"),
             ([("Neg", "h", "n"), ("Exp", "n", "e"), ("Add", "e one", "a"), ("Div", "one a", "y")], "sigmoid"),
+            ([("Greater", "h zero", "p"), ("Elu", "h", "e"), ("Mul", "e half", "m"), ("Where", "p e m", "y")], "elu"),
             ([("Softmax", "h", "y", {"axis": 1})], "softmax"),
             ([("Softmax", "h", "y")], "softmax"),
         ],
@@ -513,6 +514,11 @@ class TestWhatIsRefused:
     def test_other_files(self, data, tmp_path):
         (tmp_path / "net.onnx").write_bytes(data)
         with pytest.raises(FileFormatError, match=r"net\.onnx"):
+            fc.exchange.from_onnx(tmp_path / "net.onnx")
+
+    def test_without_the_package(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "onnx", None)
+        with pytest.raises(fc.errors.MissingPackageError, match=r"fullyconnected\[onnx\]"):
             fc.exchange.from_onnx(tmp_path / "net.onnx")
 
     def test_no_file(self, tmp_path):

@@ -161,7 +161,7 @@ def keras_nets():
         "activations": keras.Sequential([
             keras.Input((3,)), layers.Rescaling(0.5, 0.25),
             *(layers.Dense(5, each) for each in ("silu", "mish", "elu", "selu", "softplus", "tanh")),
-            layers.Dense(5, use_bias=False), layers.LeakyReLU(0.2), layers.Dense(5), layers.PReLU(),
+            layers.Dense(5, use_bias=False), layers.LeakyReLU(0.2), layers.ELU(0.7), layers.Dense(5), layers.PReLU(),
             layers.Dense(5, "exponential"), layers.Dense(5, "sigmoid"), layers.Dense(1),
         ]),
         "gelu": keras.Sequential([keras.Input((3,)), layers.Dense(5, "gelu"), layers.Dense(2)]),

@@ -21,6 +21,7 @@ BY_ENTRY = (
     *("Relu", "LeakyRelu", "Elu", "Selu", "Gelu", "Swish", "Mish", "Softplus", "Sigmoid", "Tanh", "Exp"),
     *("Neg", "Abs", "Erf", "Erfc", "Log", "Sqrt", "Reciprocal"),
 )
+TRUTHS = ("Greater", "Not", "IsNaN")
 ENTRYWISE = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Greater", "Where", "PRelu")
 
 
@@ -105,7 +106,7 @@ class OnnxGraph:
             rest = self.shape[1:] if first == self.input and self.shape is not None else (self.widths[first],)
             begin, stop = node.given(start=0, end=len(rest) + 1)
             self.file.values[node.outputs[0]] = np.array([ROWS, *map(_size, rest)], np.int64)[begin:stop]
-        elif node.kind in ALIKE:
+        elif node.kind in ALIKE and not self._is_of_truth(node):
             if node.kind == "Dropout":
                 self._drop(node)
             elif not self._is_same(node):
@@ -116,6 +117,12 @@ class OnnxGraph:
                 self.widths[node.outputs[0]] = self.widths[first]
         elif (width := self._width(node)) is not None:
             self.widths |= dict.fromkeys(node.outputs, width)
+
+    def _is_of_truth(self, node: Node) -> bool:
+        """Whether a node makes 1 and 0 of what is true and false."""
+        before = self.file.made.get(node.read(0))
+        is_of = before is not None and before.kind in TRUTHS
+        return is_of and node.kind == "Cast" and node.settings.get("to") in FLOATS
 
     def _drop(self, node: Node) -> None:
         training = self.file.constant(node.read(2)) if node.read(2) else np.array(False)

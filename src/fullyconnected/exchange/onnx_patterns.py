@@ -66,9 +66,10 @@ def _normed(p: Pattern) -> Pattern:
 GAIN = [("Mul", _rate(OFF), "G"), _rate(OFF)]
 MOVED = [("Mul", ("Neg", MEAN), GAIN), ("Neg", ("Mul", MEAN, GAIN))]
 
-# Standardize of this library, with missing values and its smooth clip; Cast of what is true or false is passed over
+# Standardize of this library, with missing values and its smooth clip
 UNIT = ("Div", ("Sub", "z", "M"), "S")
-GONE = ("Greater", ("IsNaN", "z"), 0)
+ABSENT = ("Cast", ("IsNaN", "z"))
+GONE = ("Greater", ABSENT, 0)
 FILLED = ("Where", GONE, 0, UNIT)
 
 
@@ -81,7 +82,16 @@ def _clipped(p: Pattern) -> Pattern:
 PATTERNS: dict[str, Sequence[Pattern]] = {
     "relu": [("Relu", "z"), ("Max", "z", 0)],
     "leaky_relu": [("LeakyRelu", "z"), ("Where", POSITIVE, "z", ("Mul", "z", "A")), ("Max", "z", ("Mul", "z", "A"))],
-    "elu": [("Elu", "z"), ("Where", POSITIVE, "z", ("Mul", EXPM1, "A")), ("Where", POSITIVE, "z", EXPM1)],
+    "elu": [
+        ("Elu", "z"),
+        *(("Where", POSITIVE, "z", ("Mul", EXPM1, "A")), ("Where", POSITIVE, "z", EXPM1)),
+        ("Where", POSITIVE, ["z", ("Elu", "z")], ("Mul", ("Elu", "z"), "A")),  # Keras, if alpha is not 1
+        (
+            "Add",
+            ("Mul", ("Cast", POSITIVE), ("Elu", "z")),
+            ("Mul", ("Mul", ("Elu", "z"), "A"), ("Cast", ("Not", POSITIVE))),
+        ),
+    ],
     "selu": [("Selu", "z"), ("Where", POSITIVE, ("Mul", "z", "S"), ("Mul", EXPM1, "A"))],
     "gelu": [
         ("Gelu", "z"),
@@ -107,8 +117,8 @@ PATTERNS: dict[str, Sequence[Pattern]] = {
     "rms_norm": [*_normed("z"), ("RMSNormalization", "z", "G")],
     "batch_norm": [("BatchNormalization", "z", "G", "B", "M", "V")],
     "clipped": [_clipped(UNIT)],
-    "with gaps": [("Concat", ("Div", ("Where", GONE, 0, ("Sub", "z", "M")), "S"), ("IsNaN", "z"))],
-    "clipped, with gaps": [("Concat", _clipped(FILLED), ("IsNaN", "z"))],
+    "with gaps": [("Concat", ("Div", ("Where", GONE, 0, ("Sub", "z", "M")), "S"), ABSENT)],
+    "clipped, with gaps": [("Concat", _clipped(FILLED), ABSENT)],
     "scaler": [("ai.onnx.ml.Scaler", "z")],
     "dropout": [("Dropout", "z"), ("Dropout", "z", "R"), ("Dropout", "z", "R", "T")],
     "gemm": [("Gemm", "z", "W"), ("Gemm", "z", "W", "B")],
