@@ -1,8 +1,9 @@
 """Exchange: in from where networks are trained, out to where they run.
 
 >>> import fullyconnected as fc
->>> sorted(fc.exchange.__all__)
-['Quantisation', 'export', 'from_onnx', 'from_sklearn', 'from_torch', 'to_c', 'to_js', 'to_onnx', 'to_python', 'to_sklearn', 'to_torch']
+>>> print(*sorted(fc.exchange.__all__))
+Quantisation export from_onnx from_sklearn from_torch to_c to_js to_onnx to_python to_sklearn
+to_torch
 """
 
 from fullyconnected.exchange.formats import export, to_c, to_js, to_onnx, to_python
