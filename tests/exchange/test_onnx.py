@@ -69,6 +69,26 @@ def test_every_opset_has_the_first_format_with_it(opset, tmp_path):
         assert made.ir_version == 8
 
 
+def test_columns_far_from_0_are_read_in_double_and_c_says_what_it_loses(tmp_path):
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 3))
+    y = (x[:, 0] + x[:, 1] > 0).astype(int)
+    x = x * [50, 1, 1] + [0, 1.7e9, -3e8]
+    how = {"random_state": 0, "max_iter": 300, "tol": 1e-2}
+    for scale, kind in ((x, "tensor(double)"), (x - [0, 1.7e9, -3e8], "tensor(float)")):
+        model = fc.MLPClassifier(scale=True, **how).fit(scale, y)
+        fc.exchange.to_onnx(model, path := tmp_path / "model.onnx")
+        fc.exchange.to_c(model, tmp_path / "model.c")
+        found = session(path)
+        (given,) = found.get_inputs()
+        assert given.type == kind
+        rows = scale.astype(np.float64 if kind == "tensor(double)" else np.float32)
+        assert_near(found.run(["y"], {"x": rows})[0], model.predict_proba(scale))
+        said = "x[1], x[2]: so far from 0 that float32"
+        assert (said in (tmp_path / "model.c").read_text("utf-8")) == (kind == "tensor(double)")
+
+
 @pytest.mark.parametrize("name", [each for each in ESTIMATORS if each.startswith("MLP")])
 def test_estimators_of_scikit_learns_kind(name, tmp_path):
     with warnings.catch_warnings():

@@ -33,7 +33,7 @@ class Format(NamedTuple):
 
 
 def _c(model: Leaving, name: str) -> str:
-    return c_source(row_program(model.graph), model.vector, model.about(), name)
+    return c_source(row_program(model.graph), model.vector, model.about(reads_float32=True), name)
 
 
 def _js(model: Leaving, name: str) -> str:
@@ -184,7 +184,7 @@ def to_c(
     def source(leaves: Leaving, name: str) -> str:
         program, vector, report = in_int8(leaves, data)
         found.append(report)
-        return c_source(program, vector, [*leaves.about(), *str(report).splitlines(), ""], name)
+        return c_source(program, vector, [*leaves.about(reads_float32=True), *str(report).splitlines(), ""], name)
 
     _write(model, path, FORMATS[".c"]._replace(source=source))
     return found[0]
@@ -193,7 +193,8 @@ def to_c(
 def to_onnx(model: ModelLike, path: PathLike, *, opset: int = 17) -> None:
     """Write a model as ONNX, for ONNX Runtime and all that reads ONNX; it needs the extra ``onnx``.
 
-    The input is ``x``, (rows, columns) in float32, for any number of rows; the output ``y`` has the results. Of an
+    The input is ``x``, (rows, columns) in float32, or in double where a column is so far from 0 that float32 cannot
+    tell its numbers apart, for any number of rows; the output ``y`` has the results. Of an
     estimator for tables, each column of the table that is used is an input of its own name, (rows, 1): text with ""
     for a missing cell, int64 seconds since 1970 for a date with the least int64 for a missing one, and float32 with
     NaN for all else, or double where float32 cannot tell the numbers of the training apart. A classifier also has the

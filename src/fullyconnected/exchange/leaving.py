@@ -45,7 +45,9 @@ from fullyconnected.tabular.mixture import LEAST
 from fullyconnected.tabular.prediction import TablePredictor
 from fullyconnected.tabular.tasks import CLASSES, LABELS
 
-__all__ = ["Leaving", "leaving"]
+__all__ = ["Leaving", "is_far", "leaving"]
+
+FINE = 1e-5  # of the scale of a column: rounding its numbers by more would show in the results
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Leaving:
         The labels of a classifier, in the order of the results; of two classes with one score, there are two.
     gaps : tuple of bool
         Which columns may be missing, as NaN.
+    far : tuple of int
+        The columns that lie so far from 0, beside their scale, that float32 loses what they say.
     rows : function
         Makes rows of x (rows, columns) of what the model predicts from, or raises as it does.
     decides : Name or None
@@ -84,13 +88,14 @@ class Leaving:
     results: str
     classes: tuple[Any, ...] | None
     gaps: tuple[bool, ...]
+    far: tuple[int, ...]
     rows: Callable[[Any], Array]
     decides: Name | None = None
     half: float = 0.0
     table: TablePredictor | None = None
 
-    def about(self) -> list[str]:
-        """Return lines that say what it is, for a comment."""
+    def about(self, *, reads_float32: bool = False) -> list[str]:
+        """Return lines that say what it is, for a comment, and what is lost where x is read in float32."""
         said = [self.what, ""]
         if self.columns:
             said += [f"x[{i}]: {printable(column)}" for i, column in enumerate(self.columns)]
@@ -103,6 +108,13 @@ class Leaving:
                 said += [
                     f"   below 0 for {printable(repr(self.classes[0]))}, above for {printable(repr(self.classes[-1]))}"
                 ]
+        if reads_float32 and self.far:
+            said += [
+                "",
+                f"{', '.join(f'x[{i}]' for i in self.far)}: so far from 0 that float32, which x is, rounds what is "
+                f"there by more than {FINE:g} of its spread.",
+                "Results may differ from the model's. Subtracting a constant before the training mends that.",
+            ]
         return [_in_comment(line) for line in (*said, "")]
 
 
@@ -164,7 +176,8 @@ def _of_network(net: Network) -> Leaving:
     graph = graph_of(net)
     x = rows_for(net)
     vector = Vector.of(x, net.predict(x), graph)
-    return Leaving(graph, vector, f"A network: {_sizes(net)}.", (), "outputs", None, _gaps(net), partial(_rows, net))
+    what = f"A network: {_sizes(net)}."
+    return Leaving(graph, vector, what, (), "outputs", None, _gaps(net), _far(net), partial(_rows, net))
 
 
 def _of_rows(by: RowPredictor) -> Leaving:
@@ -203,7 +216,7 @@ def _of_rows(by: RowPredictor) -> Leaving:
             data = {each.name: _numbers(each) for each in data.columns if normalize("NFC", each.name) in columns}
         return _rows(net, data if isinstance(data, Frame) else by.rows(data))
 
-    return Leaving(graph, vector, what, columns, results, classes, _gaps(net), rows, decides)
+    return Leaving(graph, vector, what, columns, results, classes, _gaps(net), _far(net), rows, decides)
 
 
 def _of_table(by: TablePredictor) -> Leaving:
@@ -240,9 +253,9 @@ def _of_table(by: TablePredictor) -> Leaving:
     sizes = f"{many(len(ensemble.networks), 'network')} of {ensemble.networks[0].program.members} members"
     what = f"A {'regressor' if labels is None else 'classifier'} for a table: {sizes}."
     columns = tuple(text for each in by.vocabulary.encoders for text in _said_of(each))
-    gaps = tuple(not each.levels for each in features)
+    gaps, far = tuple(not each.levels for each in features), _far(ensemble.networks[0])
     vector = Vector.of(rows, found, graph)
-    return Leaving(graph, vector, what, columns, results, classes, gaps, by.rows, decides, 0.5, by)
+    return Leaving(graph, vector, what, columns, results, classes, gaps, far, by.rows, decides, 0.5, by)
 
 
 def _said(builder: Builder, ensemble: Ensemble, i: int, z: Name) -> Expression:
@@ -324,6 +337,22 @@ def _gaps(net: Network) -> tuple[bool, ...]:
     for layer, columns in net.program.raw_columns:
         found[columns if isinstance(columns, slice) else list(columns)] |= bool(getattr(layer, "missing", False))
     return tuple(found.tolist())
+
+
+def is_far(mean: float, scale: float) -> bool:
+    """Whether float32 rounds numbers near a mean by more than they may be wrong by, beside their scale."""
+    return abs(mean) * 2.0**-24 > FINE * scale
+
+
+def _far(net: Network) -> tuple[int, ...]:
+    """Return the columns that lie so far from 0 that float32 loses what they say."""
+    found = []
+    for layer, columns in net.program.raw_columns:
+        mean, scale = getattr(layer, "mean", None), getattr(layer, "scale", None)
+        if mean is not None and scale is not None:
+            at = np.arange(int(net.n_in or 0))[columns if isinstance(columns, slice) else list(columns)]
+            found += [int(i) for i, m, s in zip(at, mean, scale, strict=True) if is_far(m, s)]
+    return tuple(sorted(found))
 
 
 def _rows(net: Network, data: Any) -> Array:

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.exchange.graph import FLOAT64
+from fullyconnected.exchange.leaving import is_far
 from fullyconnected.exchange.onnx_nodes import Nodes
 from fullyconnected.tables.dates import CYCLES
 from fullyconnected.tables.encoders import CategoryEncoder, DateEncoder, Encoder, NumberEncoder
@@ -19,7 +20,6 @@ __all__ = ["add_columns", "input_of", "is_fine", "values_of"]
 
 NO_DATE = np.iinfo(np.int64).min  # seconds that stand for a missing date
 DAY = 86_400
-FINE = 1e-5  # of the scale of a column: rounding its numbers by more would show in the results
 NEW = "a level that the training did not have"
 
 
@@ -39,7 +39,7 @@ def is_fine(encoder: Encoder, mean: float, scale: float) -> bool:
         levels = np.array(encoder.levels)
         with np.errstate(over="ignore"):
             return not np.array_equal(levels.astype(np.float32).astype(np.float64), levels)
-    return type(encoder) is NumberEncoder and abs(mean) * 2.0**-24 > FINE * scale
+    return type(encoder) is NumberEncoder and is_far(mean, scale)
 
 
 def add_columns(nodes: Nodes, encoders: Sequence[Encoder]) -> str:

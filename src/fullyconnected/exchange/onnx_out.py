@@ -17,7 +17,7 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.exchange.graph import FLOAT64
 from fullyconnected.exchange.leaving import Leaving
 from fullyconnected.exchange.onnx_columns import add_columns, input_of, is_fine, values_of
-from fullyconnected.exchange.onnx_nodes import Nodes
+from fullyconnected.exchange.onnx_nodes import TYPES, Nodes
 from fullyconnected.exchange.vector import Vector
 from fullyconnected.tables.column import column_of
 from fullyconnected.tabular.prediction import TablePredictor
@@ -41,11 +41,10 @@ def onnx_model(model: Leaving, opset: Any) -> bytes:
         raise ConfigError("a column has no name, and is an input of ONNX, which needs one: rename it and train again")
     nodes = Nodes(model.graph, opset, [each.name for each in encoders] or ["x"])
     if model.table is None:
-        nodes.graph()
-        inputs, given = (
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", model.graph.n_in])],
-            {"x": vector.x},
-        )
+        kind = np.dtype(np.float64 if model.far else np.float32)
+        nodes.graph(dtype=kind)
+        inputs = [helper.make_tensor_value_info("x", TYPES[kind], ["rows", model.graph.n_in])]
+        given = {"x": vector.x.astype(kind)}
     else:
         fine = _fine(model.table)
         inputs = [input_of(each, fine=of) for each, of in zip(encoders, fine, strict=True)]
