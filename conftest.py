@@ -6,6 +6,10 @@ import pytest
 
 from fullyconnected.registries import REGISTRIES
 
+# what needs PyTorch or Keras, which the tests do without: no example is there
+OTHERS = "pytorch_in", "pytorch_modules", "pytorch_out", "keras_ops", "keras_out"
+collect_ignore = [f"src/fullyconnected/exchange/{name}.py" for name in OTHERS]
+
 
 @pytest.fixture(autouse=True)
 def registries_as_before() -> Iterator[None]:

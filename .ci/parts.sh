@@ -194,6 +194,15 @@ keras-onnx() { # files of ONNX that Keras and tf2onnx write
     beside keras-onnx tests/exchange/test_onnx_makers.py "tensorflow-cpu==2.21.0" "keras==3.15.1" "tf2onnx==1.17.0"
 }
 
+keras() { # networks as models of Keras, and back, with each of its backends
+    environment "$VENV-keras" python3 "keras==3.15.1" "torch==2.13.0" jax "tensorflow-cpu==2.21.0"
+    local backend
+    for backend in torch jax tensorflow; do
+        OMP_NUM_THREADS=1 KERAS_BACKEND=$backend "$VENV-keras/bin/python" -m pytest -q -n auto -p no:cacheprovider \
+            tests/exchange/test_keras.py
+    done
+}
+
 # --- running parts ----------------------------------------------------------------------------------------------------
 
 list() { # PART...

@@ -174,6 +174,8 @@ INSIDE = {
         *("pytorch_weights", "pytorch_modules", "pytorch_out", "pytorch_in", "pytorch"),
         *("sklearn_scalers", "sklearn_steps", "sklearn_proof", "sklearn_mlp", "sklearn_tables", "sklearn_in"),
         *("sklearn_out", "affine", "onnx_file", "onnx_graph", "onnx_patterns", "onnx_layers", "onnx_proof", "onnx_in"),
+        *("hdf5", "keras_file", "keras_calls", "keras_given", "keras_activations", "keras_layers", "keras_in"),
+        *("keras_ops", "keras_out", "keras"),
         *("arrivals", "__init__"),
     ],
     "tabular": [

@@ -2,11 +2,12 @@
 
 >>> import fullyconnected as fc
 >>> print(*sorted(fc.exchange.__all__))
-Quantisation export from_onnx from_sklearn from_torch to_c to_js to_onnx to_python to_sklearn
+Quantisation export from_keras from_onnx from_sklearn from_torch to_c to_js to_keras to_onnx to_python to_sklearn
 to_torch
 """
 
 from fullyconnected.exchange.formats import export, to_c, to_js, to_onnx, to_python
+from fullyconnected.exchange.keras import from_keras, to_keras
 from fullyconnected.exchange.onnx_in import from_onnx
 from fullyconnected.exchange.pytorch import from_torch, to_torch
 from fullyconnected.exchange.report import Quantisation
@@ -16,11 +17,13 @@ from fullyconnected.exchange.sklearn_out import to_sklearn
 __all__ = [
     "Quantisation",
     "export",
+    "from_keras",
     "from_onnx",
     "from_sklearn",
     "from_torch",
     "to_c",
     "to_js",
+    "to_keras",
     "to_onnx",
     "to_python",
     "to_sklearn",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fullyconnected.core.wording import in_words, printable
 from fullyconnected.errors import ConfigError
+from fullyconnected.exchange.keras import from_keras
 from fullyconnected.exchange.onnx_in import from_onnx
 from fullyconnected.exchange.pytorch import from_torch
 
@@ -29,6 +30,8 @@ class Arrival(NamedTuple):
 ARRIVALS = {
     ".onnx": Arrival("ONNX", from_onnx),
     ".safetensors": Arrival("weights of PyTorch", from_torch, says_activations=False),
+    ".keras": Arrival("Keras", from_keras),
+    ".h5": Arrival("Keras", from_keras),
 }
 PICKLES = {  # which can run any code when they are read, and what to do instead
     **dict.fromkeys((".pkl", ".pickle", ".joblib"), "load it where it is trusted, and call fc.exchange.from_sklearn"),

@@ -230,12 +230,13 @@ def network_of(parts: Sequence[Part], what: str) -> Network:
     return net
 
 
-def require_same(net: Network, results: Callable[[Array], Any], what: str) -> None:
+def require_same(net: Network, results: Callable[[Array], Any], what: str, x: Array | None = None) -> None:
     """Raise if what a network was made of gives other results for a few rows, and say where first.
 
-    ``results`` takes rows (rows, n_in) in float32, and ``what`` says whose results they are.
+    ``results`` takes rows (rows, n_in) in float32, by default as many as a test vector has, and ``what`` says whose
+    results they are.
     """
-    x = rows_for(net, unknown=False)
+    x = rows_for(net, unknown=False) if x is None else x
     found = np.asarray(results(x))
     Vector.of(x, net.predict(x), graph_of(net)).require(found, what, so="it was not taken")
 
