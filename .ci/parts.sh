@@ -176,14 +176,15 @@ cortex-m4() { # files of C on an emulated microcontroller, and by Clang
 
 # Run tests of the exchange with another project, in an environment that has the project's tools and that project.
 beside() { # NAME TESTS REQUIREMENT...
-    local folder=$VENV-$1 tests=$2
+    local folder=$VENV-$1 tests
+    read -ra tests <<<"$2"
     shift 2
     environment "$folder" python3 "$@"
-    OMP_NUM_THREADS=1 "$folder/bin/python" -m pytest -q -n auto -p no:cacheprovider "$tests"
+    OMP_NUM_THREADS=1 "$folder/bin/python" -m pytest -q -n auto -p no:cacheprovider "${tests[@]}"
 }
 
 pytorch() { # networks as modules of PyTorch, and back
-    beside pytorch tests/exchange/test_pytorch.py "torch==2.13.0"
+    beside pytorch "tests/exchange/test_pytorch.py tests/exchange/test_operations.py" "torch==2.13.0"
 }
 
 onnx() { # files of ONNX that PyTorch and skl2onnx write
@@ -199,7 +200,7 @@ keras() { # networks as models of Keras, and back, with each of its backends
     local backend
     for backend in torch jax tensorflow; do
         OMP_NUM_THREADS=1 KERAS_BACKEND=$backend "$VENV-keras/bin/python" -m pytest -q -n auto -p no:cacheprovider \
-            tests/exchange/test_keras.py
+            tests/exchange/test_keras.py tests/exchange/test_operations.py
     done
 }
 

@@ -67,8 +67,11 @@ def from_torch(
     --------
     >>> import numpy as np
     >>> weights = {"0.weight": np.ones((3, 2)), "0.bias": np.zeros(3), "2.weight": np.ones((1, 3))}
-    >>> from_torch(weights, activation="relu").layers
-    (Dense(2, 3, 'relu'), Dense(3, 1, bias=False))
+    >>> net = from_torch(weights, activation="relu")
+    >>> [(layer.n_in, layer.n_out, layer.bias) for layer in net.layers]
+    [(2, 3, True), (3, 1, False)]
+    >>> net.predict([[1.0, 2.0], [-1.0, 0.0]]).tolist()
+    [[9.0], [0.0]]
 
     Source: the classes of torch.nn; Paszke et al., "PyTorch: an imperative style, high-performance deep learning
     library", NeurIPS 2019.

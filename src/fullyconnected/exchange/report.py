@@ -22,10 +22,8 @@ from fullyconnected.symbolic.expression import Call, Reduce, names_in, nodes_in
 __all__ = ["Quantisation", "in_int8"]
 
 FEW, CALIBRATED = 100, 4096  # rows: fewer are few, and at most so many set the ranges
-SAME, ALIKE = (
-    0.99,
-    0.99,
-)  # the least share of rows of the same class, and R2, of which it is said that int8 loses little
+SAME = 0.99  # the least share of rows of the same class of which it is said that int8 loses little
+ALIKE = 0.99  # the same of R2
 BLOCK = 1024  # rows that are predicted at a time
 WIDTH = 100
 
