@@ -7,7 +7,7 @@ import pytest
 from fullyconnected.registries import REGISTRIES
 
 # what needs PyTorch or Keras, which the tests do without: no example is there
-OTHERS = "pytorch_in", "pytorch_modules", "pytorch_out", "keras_ops", "keras_out"
+OTHERS = "pytorch/reader", "pytorch/modules", "pytorch/writer", "keras/operations", "keras/writer"
 collect_ignore = [f"src/fullyconnected/exchange/{name}.py" for name in OTHERS]
 
 

@@ -168,15 +168,16 @@ INSIDE = {
         *("files.duck", "files.__init__"),
     ],
     "exchange": [
-        *("graph", "folding", "quantised", "exact", "rows", "vector", "loops", "c", "javascript", "numpy_script"),
-        *("leaving", "report"),
-        *("onnx_nodes", "onnx_columns", "onnx_out", "formats", "arriving", "flow", "elsewhere"),
-        *("pytorch_weights", "pytorch_modules", "pytorch_out", "pytorch_in", "pytorch"),
-        *("sklearn_scalers", "sklearn_steps", "sklearn_proof", "sklearn_mlp", "sklearn_tables", "sklearn_in"),
-        *("sklearn_out", "affine", "onnx_file", "onnx_graph", "onnx_patterns", "onnx_layers", "onnx_proof", "onnx_in"),
-        *("hdf5", "keras_file", "keras_calls", "keras_given", "keras_activations", "keras_layers", "keras_in"),
-        *("keras_ops", "keras_out", "keras"),
-        *("arrivals", "__init__"),
+        *("graph", "programs.folding", "programs.quantised", "programs.exact", "programs.rows", "vector"),
+        *("programs.loops", "programs.c", "programs.javascript", "programs.numpy_script", "leaving", "programs.report"),
+        *("onnx.nodes", "onnx.columns", "onnx.writer", "formats"),
+        *("arriving", "flow", "elsewhere"),
+        *("onnx.affine", "onnx.file", "onnx.graph", "onnx.patterns", "onnx.layers", "onnx.proof", "onnx.reader"),
+        *("pytorch.weights", "pytorch.modules", "pytorch.writer", "pytorch.reader", "pytorch.__init__"),
+        *("keras.hdf5", "keras.file", "keras.calls", "keras.given", "keras.activations", "keras.layers"),
+        *("keras.reader", "keras.operations", "keras.writer", "keras.__init__"),
+        *("sklearn.scalers", "sklearn.steps", "sklearn.proof", "sklearn.mlp", "sklearn.tables", "sklearn.reader"),
+        *("sklearn.writer", "arrivals", "__init__"),
     ],
     "tabular": [
         *PREDICTING,
@@ -437,7 +438,7 @@ def test_no_import_of_scikit_learn_is_overlooked(line: str) -> None:
 def test_the_estimators_alone_import_scikit_learn_and_what_makes_its_models() -> None:
     importing = {module for module in MODULES if "sklearn" in packages(tree_of(MODULES[module]))}
     others = {module for module in importing if module.partition(".")[0] != "estimators"}
-    assert others == {"exchange.sklearn_in", "exchange.sklearn_mlp", "exchange.sklearn_out"}
+    assert others == {"exchange.sklearn.reader", "exchange.sklearn.mlp", "exchange.sklearn.writer"}
 
 
 def test_importing_loads_numpy_and_safetensors_alone() -> None:

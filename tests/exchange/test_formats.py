@@ -318,7 +318,7 @@ class TestBadInput:
         assert os.listdir(tmp_path) == ["net.c"]
 
     def test_a_script_that_would_be_wrong(self, tmp_path, monkeypatch):
-        from fullyconnected.exchange.numpy_script import Source
+        from fullyconnected.exchange.programs.numpy_script import Source
 
         monkeypatch.setitem(Source.forms, "tanh", ("np.sin({0})", 5))
         with pytest.raises(fc.errors.ConfigError, match=r"the script does not reproduce"):

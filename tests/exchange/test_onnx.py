@@ -252,7 +252,7 @@ def test_other_opsets_are_refused(opset, tmp_path):
 
 
 def test_what_onnx_runtime_computes_otherwise_is_not_put_in_place(tmp_path, monkeypatch):
-    from fullyconnected.exchange.onnx_nodes import ENTRYWISE
+    from fullyconnected.exchange.onnx.nodes import ENTRYWISE
 
     monkeypatch.setitem(ENTRYWISE, "tanh", "Sin")
     with pytest.raises(fc.errors.ConfigError, match=r"ONNX Runtime does not reproduce.*row 0"):
@@ -261,7 +261,7 @@ def test_what_onnx_runtime_computes_otherwise_is_not_put_in_place(tmp_path, monk
 
 
 def test_without_the_package(tmp_path, monkeypatch):
-    monkeypatch.delitem(sys.modules, "fullyconnected.exchange.onnx_out", raising=False)
+    monkeypatch.delitem(sys.modules, "fullyconnected.exchange.onnx.writer", raising=False)
     monkeypatch.setitem(sys.modules, "onnx", None)
     for name in ("onnx_nodes", "onnx_columns"):
         monkeypatch.delitem(sys.modules, f"fullyconnected.exchange.{name}", raising=False)

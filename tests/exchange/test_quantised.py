@@ -10,11 +10,11 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
-from fullyconnected.exchange.c import c_source
-from fullyconnected.exchange.exact import distances, inexact
 from fullyconnected.exchange.graph import Assigned, graph_of
-from fullyconnected.exchange.quantised import INT8, INT32, quantised
-from fullyconnected.exchange.rows import row_program
+from fullyconnected.exchange.programs.c import c_source
+from fullyconnected.exchange.programs.exact import distances, inexact
+from fullyconnected.exchange.programs.quantised import INT8, INT32, quantised
+from fullyconnected.exchange.programs.rows import row_program
 from fullyconnected.exchange.vector import NEAR, Vector
 from fullyconnected.symbolic.expression import Name, call
 from tests.exchange.networks import NETWORKS, rows_for, trained

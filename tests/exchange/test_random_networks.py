@@ -8,7 +8,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.exchange.graph import graph_of
-from fullyconnected.exchange.quantised import quantised
+from fullyconnected.exchange.programs.quantised import quantised
 from tests.exchange.networks import ACTIVATION_NAMES, LAYER_NAMES, rows_for
 from tests.exchange.random_networks import networks
 from tests.exchange.test_formats import assert_near, in_c, in_node, needs_compiler, needs_node

@@ -10,7 +10,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.errors import ConfigError, DataError, InputTypeError, MissingPackageError
-from fullyconnected.exchange.sklearn_proof import require_equal
+from fullyconnected.exchange.sklearn.proof import require_equal
 
 sklearn = pytest.importorskip("sklearn")
 from sklearn.base import clone  # noqa: E402

@@ -8,11 +8,11 @@ to_torch
 
 from fullyconnected.exchange.formats import export, to_c, to_js, to_onnx, to_python
 from fullyconnected.exchange.keras import from_keras, to_keras
-from fullyconnected.exchange.onnx_in import from_onnx
+from fullyconnected.exchange.onnx.reader import from_onnx
+from fullyconnected.exchange.programs.report import Quantisation
 from fullyconnected.exchange.pytorch import from_torch, to_torch
-from fullyconnected.exchange.report import Quantisation
-from fullyconnected.exchange.sklearn_in import from_sklearn
-from fullyconnected.exchange.sklearn_out import to_sklearn
+from fullyconnected.exchange.sklearn.reader import from_sklearn
+from fullyconnected.exchange.sklearn.writer import to_sklearn
 
 __all__ = [
     "Quantisation",

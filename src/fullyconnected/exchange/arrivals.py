@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fullyconnected.core.wording import in_words, printable
 from fullyconnected.errors import ConfigError
 from fullyconnected.exchange.keras import from_keras
-from fullyconnected.exchange.onnx_in import from_onnx
+from fullyconnected.exchange.onnx.reader import from_onnx
 from fullyconnected.exchange.pytorch import from_torch
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ import numpy as np
 
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, missing
-from fullyconnected.exchange.c import c_source
-from fullyconnected.exchange.javascript import javascript_source
 from fullyconnected.exchange.leaving import Leaving, leaving
-from fullyconnected.exchange.numpy_script import numpy_source
-from fullyconnected.exchange.report import Quantisation, in_int8
-from fullyconnected.exchange.rows import row_program
+from fullyconnected.exchange.programs.c import c_source
+from fullyconnected.exchange.programs.javascript import javascript_source
+from fullyconnected.exchange.programs.numpy_script import numpy_source
+from fullyconnected.exchange.programs.report import Quantisation, in_int8
+from fullyconnected.exchange.programs.rows import row_program
 from fullyconnected.files.atomic import write_atomically
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _python(model: Leaving, name: str) -> str:
 
 def _onnx(model: Leaving, name: str, opset: int = 17) -> bytes:
     try:
-        from fullyconnected.exchange.onnx_out import onnx_model
+        from fullyconnected.exchange.onnx.writer import onnx_model
     except ImportError as error:
         raise missing("onnx", "onnx", "a file of ONNX") from error
     return onnx_model(model, opset)

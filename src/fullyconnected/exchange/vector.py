@@ -8,8 +8,8 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.errors import ConfigError
-from fullyconnected.exchange.exact import distances, inexact
 from fullyconnected.exchange.graph import Graph
+from fullyconnected.exchange.programs.exact import distances, inexact
 from fullyconnected.network import Network
 
 __all__ = ["Vector", "rows_for"]

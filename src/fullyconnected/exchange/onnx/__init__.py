@@ -1,0 +1,1 @@
+"""ONNX: files that are written, and files that are read."""

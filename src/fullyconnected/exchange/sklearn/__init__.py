@@ -1,0 +1,1 @@
+"""From and to scikit-learn: perceptrons, and the pipelines before them."""
