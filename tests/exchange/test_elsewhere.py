@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fullyconnected.exchange.elsewhere import ArrayLibrary
-from fullyconnected.exchange.graph import graph_of, of_operation
+from fullyconnected.exchange.graph import graph_of, placed_of
 from fullyconnected.symbolic.evaluation import FUNCTIONS
 from tests.exchange.networks import NETWORKS, rows_for
 from tests.exchange.random_networks import networks
@@ -83,8 +83,8 @@ def test_one_operation_after_the_other_with_parameters_that_stay_their_own(name)
     program, x = net.program, rows_for(net, 4)
     memory = program.memory(net.theta, net.state)
     if len(program.operations) == 1 and program.members is None:
-        op, computed = program.operations[0], program.dtype_of(-1, net.dtype)
-        graph, letters = of_operation(op, memory[0], computed, net.dtype)
+        op, (placed,) = program.operations[0], placed_of(net)
+        graph, letters = placed.graph()
         assert {*letters.values()} == {tensor.letter for tensor in (*op.params, *op.state)}
         for constant, letter in letters.items():
             np.testing.assert_array_equal(graph.constants[constant], getattr(memory[0], letter))

@@ -96,6 +96,12 @@ class TestThereAndBack:
         assert with_gradient == len([*module.parameters()])
         assert sum(p.numel() for p in module.parameters()) == net.n_params
 
+    def test_it_moves_to_another_device(self, net):
+        module = fc.exchange.to_torch(net).to("meta")
+        found = module(torch.from_numpy(rows_for(net, 5).astype(net.dtype)).to("meta"))
+        assert found.shape == (5, net.n_out)
+        assert found.device.type == "meta"
+
     def test_it_is_saved_copied_and_pickled_there(self, net):
         module, x = fc.exchange.to_torch(net), rows_for(net, 3)
         wanted = predicted(module, x, net.dtype)

@@ -8,7 +8,7 @@ knows no layer: whatever has a formula there can leave, a layer of the user's ow
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -43,10 +43,11 @@ __all__ = [
     "Assigned",
     "Builder",
     "Graph",
+    "Placed",
     "add_network",
     "add_pooled",
     "graph_of",
-    "of_operation",
+    "placed_of",
     "pooled_graph",
     "pools",
 ]
@@ -278,20 +279,39 @@ def _add_operation(
     return builder.result(y)
 
 
-def of_operation(
-    op: Operation, p: Views, computed: np.dtype[Any], kept: np.dtype[Any]
-) -> tuple[Graph, dict[Name, str]]:
-    """Return the graph of an operation that reads one input, and the letters of its parameters and statistics there.
+class Placed(NamedTuple):
+    """An operation with its parameters, and the types in which it computes, and keeps its result."""
 
-    Nothing is folded, so that its parameters can be trained.
-    """
-    builder = Builder(op.n_in, kept, folds=False)
-    read: Expression = builder.x
-    for layer in layers_of(op):
-        y = builder.name("y")
-        read = _add_operation(builder, op._replace(layer=layer), p, [read], y, "", computed, kept)
-        computed = kept
-    return builder.graph(read), builder.tensors
+    op: Operation
+    p: Views
+    computed: np.dtype[Any]
+    kept: np.dtype[Any]
+
+    def parts(self) -> Iterator[Placed]:
+        """Yield it, or a product and the activation behind it."""
+        computed = self.computed
+        for layer in layers_of(self.op):
+            op = self.op if layer is self.op.layer else self.op._replace(kind=layer.name, layer=layer)
+            yield self._replace(op=op, computed=computed)
+            computed = self.kept
+
+    def graph(self) -> tuple[Graph, dict[Name, str]]:
+        """Return its graph, of one input, and the letters of its parameters and statistics there.
+
+        Nothing is folded, so that its parameters can be trained.
+        """
+        builder = Builder(self.op.n_in, self.kept, folds=False)
+        read: Expression = builder.x
+        for op, p, computed, kept in self.parts():
+            read = _add_operation(builder, op, p, [read], builder.name("y"), "", computed, kept)
+        return builder.graph(read), builder.tensors
+
+
+def placed_of(net: Network) -> Iterator[Placed]:
+    """Yield the operations of a network in their order."""
+    program = net.program
+    for i, (op, p) in enumerate(zip(program.operations, program.memory(net.theta, net.state), strict=True)):
+        yield Placed(op, p, program.dtype_of(op.reads[0], net.dtype), program.dtype_of(i, net.dtype))
 
 
 def add_pooled(builder: Builder, z: Name, k: int, link: Link) -> Name:

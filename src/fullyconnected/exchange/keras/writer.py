@@ -10,18 +10,16 @@ import numpy as np
 from keras import layers, ops
 
 from fullyconnected.base import Layer
-from fullyconnected.core.arrays import Array, Views
+from fullyconnected.core.arrays import Array
 from fullyconnected.errors import ConfigError
-from fullyconnected.exchange.graph import FLOAT64, Graph, of_operation, pooled_graph, pools
+from fullyconnected.exchange.graph import FLOAT64, Graph, Placed, placed_of, pooled_graph, pools
 from fullyconnected.exchange.keras.operations import Keras, Symbol
-from fullyconnected.program.description import Operation, layers_of, steps_of
+from fullyconnected.program.description import steps_of
 
 if TYPE_CHECKING:
     from fullyconnected.network import Network
 
 __all__ = ["model_of"]
-
-Placed = tuple[Operation, Views, Any, Any]  # with the types in which it computes, and keeps its result
 
 
 class Tensor(NamedTuple):
@@ -37,15 +35,8 @@ class Tensor(NamedTuple):
 
 def model_of(net: Network) -> Any:
     """Return a network as a model."""
-    program = net.program
-    memory = program.memory(net.theta, net.state)
-    placed = iter(
-        [
-            (op, p, program.dtype_of(op.reads[0], net.dtype), program.dtype_of(i, net.dtype))
-            for i, (op, p) in enumerate(zip(program.operations, memory, strict=True))
-        ]
-    )
-    dtype = FLOAT64 if program.raw_columns else net.dtype
+    placed = placed_of(net)
+    dtype = FLOAT64 if net.program.raw_columns else net.dtype
     h = Tensor(x := keras.Input((net.n_in,), dtype=dtype.name, name="x"), dtype)
     for layer in net.layers:
         h = _called(layer, placed, h)
@@ -84,18 +75,15 @@ def _called(layer: Layer, placed: Iterator[Placed], h: Tensor) -> Tensor:
             both = [before.cast(kept).held, h.cast(kept).held]
             h = Tensor(layers.Add(dtype=kept.name, name=_name(op.name))(both), kept)
         return h
-    operation, p, computed, kept = next(placed)
-    for i, each in enumerate(layers_of(operation)):
-        name = _name(operation.name) + "_activation" * i  # that of Dense
-        one = operation if each is operation.layer else operation._replace(kind=each.name, layer=each)
-        made = STOCK[one.kind](each, p) if one.kind in STOCK else None
-        if one.kind == "embedding":
-            h = _embedded(each, p, name, h)
-        elif made is None:
-            h = _computed(of_operation(one, p, computed, kept)[0], h)
-        else:
+    for i, piece in enumerate(next(placed).parts()):
+        op, p, _, kept = piece
+        name = _name(op.name) + "_activation" * i  # that of Dense
+        if op.kind == "embedding":
+            h = _embedded(op.layer, p, name, h)
+        elif op.kind in STOCK and (made := STOCK[op.kind](op.layer, p)):
             h = _by_stock(made, name, h, kept)
-        computed = kept
+        else:
+            h = _computed(piece.graph()[0], h)
     return h
 
 

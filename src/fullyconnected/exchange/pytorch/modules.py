@@ -20,7 +20,10 @@ __all__ = ["Block", "Columns", "Embedding", "Formulas", "Pooled", "Residual", "a
 
 
 class Torch(ArrayLibrary):
-    """The arrays of PyTorch."""
+    """The arrays of PyTorch on a device."""
+
+    def __init__(self, device: Any) -> None:
+        self.device = device
 
     entrywise: ClassVar[Mapping[str, Callable[..., Any]]] = {
         **{name: getattr(torch, name) for name in ("exp", "cos", "sin", "expm1", "log", "tanh", "sqrt", "abs", "sign")},
@@ -32,10 +35,10 @@ class Torch(ArrayLibrary):
         return a.to(getattr(torch, dtype.name))
 
     def number(self, value: float, dtype: np.dtype[Any]) -> Any:
-        return torch.tensor(value, dtype=getattr(torch, dtype.name))
+        return torch.tensor(value, dtype=getattr(torch, dtype.name), device=self.device)
 
     def codes(self, n: int, dtype: np.dtype[Any]) -> Any:
-        return torch.arange(n, dtype=getattr(torch, dtype.name))
+        return torch.arange(n, dtype=getattr(torch, dtype.name), device=self.device)
 
     def reshaped(self, a: Any, *shape: int) -> Any:
         # of no rows, PyTorch cannot tell what -1 is
@@ -88,7 +91,8 @@ class Formulas(nn.Module):
 
     def forward(self, x: Any) -> Any:
         """Return the result for rows (rows, n_in)."""
-        return Torch().results(self.graph, x, {name: getattr(self, name.identifier) for name in self.constants})
+        constants = {name: getattr(self, name.identifier) for name in self.constants}
+        return Torch(x.device).results(self.graph, x, constants)
 
     def extra_repr(self) -> str:
         return f"{self.layer!r:.200}"

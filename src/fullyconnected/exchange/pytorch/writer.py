@@ -10,30 +10,20 @@ from torch import nn
 from torch.nn.utils import skip_init
 
 from fullyconnected.base import Layer
-from fullyconnected.core.arrays import Views
 from fullyconnected.errors import ConfigError
-from fullyconnected.exchange.graph import of_operation, pooled_graph, pools
+from fullyconnected.exchange.graph import Placed, placed_of, pooled_graph, pools
 from fullyconnected.exchange.pytorch.modules import Block, Columns, Embedding, Formulas, Pooled, Residual, as_tensor
-from fullyconnected.program.description import Operation, layers_of, steps_of
+from fullyconnected.program.description import steps_of
 
 if TYPE_CHECKING:
     from fullyconnected.network import Network
 
 __all__ = ["module_of"]
 
-Placed = tuple[Operation, Views, Any, Any]  # with the types in which it computes, and keeps its result
-
 
 def module_of(net: Network) -> Any:
     """Return a network as a module in evaluation mode."""
-    program = net.program
-    memory = program.memory(net.theta, net.state)
-    placed = iter(
-        [
-            (op, p, program.dtype_of(op.reads[0], net.dtype), program.dtype_of(i, net.dtype))
-            for i, (op, p) in enumerate(zip(program.operations, memory, strict=True))
-        ]
-    )
+    placed = placed_of(net)
     modules = [module for layer in net.layers for module in _modules(layer, placed)]
     if pools(net):
         modules.append(Pooled(pooled_graph(net), net.loss))
@@ -59,15 +49,11 @@ def _modules(layer: Layer, placed: Iterator[Placed]) -> Iterator[Any]:
             next(placed)
         yield (Residual if steps[-1].skips else Block)(modules, layer)
     else:
-        op, p, computed, kept = next(placed)
-        for each in layers_of(op):
-            part = op if each is op.layer else op._replace(kind=each.name, layer=each)
-            if (made := STOCK.get(part.kind)) and (module := made(each, p)):
+        for part in next(placed).parts():
+            if (made := STOCK.get(part.op.kind)) and (module := made(part.op.layer, part.p)):
                 yield module
             else:
-                graph, letters = of_operation(part, p, computed, kept)
-                yield Formulas(graph, letters, each)
-            computed = kept
+                yield Formulas(*part.graph(), part.op.layer)
 
 
 def _linear(layer: Any, p: Any) -> Any:
