@@ -156,9 +156,11 @@ def test_an_installation_refuses_code_that_an_older_processor_could_meet(source:
 
 @needs_native
 def test_the_wheel_of_an_installation_stays_small(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "like.whl", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(importlib.util.find_spec("fullyconnected._native").origin)
-        for path in Path(fc.__file__).parent.rglob("*.py*"):
-            if path.suffix in (".py", ".pyi"):  # what is compiled of them is no part of a wheel
+    modules = [path for path in Path(fc.__file__).parent.rglob("*.py*") if path.suffix in (".py", ".pyi")]
+    extension = Path(importlib.util.find_spec("fullyconnected._native").origin)
+    # three copies of the kernels, and the text of all modules: what is compiled of it is no part of a wheel
+    for files, most in (([extension], 1_300_000), (modules, 900_000)):
+        with zipfile.ZipFile(tmp_path / "like.whl", "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in files:
                 archive.write(path)
-    assert (tmp_path / "like.whl").stat().st_size < 2_000_000
+        assert (tmp_path / "like.whl").stat().st_size < most
