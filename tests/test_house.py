@@ -169,7 +169,8 @@ INSIDE = {
     ],
     "exchange": [
         *("graph", "programs.folding", "programs.quantised", "programs.exact", "programs.rows", "vector"),
-        *("programs.loops", "programs.c", "programs.javascript", "programs.numpy_script", "leaving", "programs.report"),
+        *("programs.loops", "programs.c", "programs.javascript", "programs.numpy_script", "leaving"),
+        *("programs.agreement", "programs.report"),
         *("onnx.nodes", "onnx.columns", "onnx.writer", "formats"),
         *("arriving", "flow", "elsewhere"),
         *("onnx.affine", "onnx.file", "onnx.graph", "onnx.patterns", "onnx.layers", "onnx.proof", "onnx.reader"),

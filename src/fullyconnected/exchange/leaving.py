@@ -45,7 +45,7 @@ from fullyconnected.tabular.mixture import LEAST
 from fullyconnected.tabular.prediction import TablePredictor
 from fullyconnected.tabular.tasks import CLASSES, LABELS
 
-__all__ = ["Leaving", "is_far", "leaving"]
+__all__ = ["Leaving", "in_comment", "is_far", "leaving"]
 
 FINE = 1e-5  # of the scale of a column: rounding its numbers by more would show in the results
 
@@ -115,7 +115,7 @@ class Leaving:
                 f"there by more than {FINE:g} of its spread.",
                 "Results may differ from the model's. Subtracting a constant before the training mends that.",
             ]
-        return [_in_comment(line) for line in (*said, "")]
+        return [in_comment(line) for line in (*said, "")]
 
 
 DATES = {  # what the parts of a date are; of those with a cycle, there are the sine and the cosine
@@ -135,7 +135,7 @@ ONE = {  # what one result is
 }
 
 
-def _in_comment(text: str) -> str:
+def in_comment(text: str) -> str:
     """Return a line that neither begins nor ends a comment of C, and has none of its trigraphs."""
     return text.replace("/*", "/ *").replace("*/", "* /").replace("??", "? ?")
 

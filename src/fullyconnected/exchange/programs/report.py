@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.wording import many, printable
 from fullyconnected.errors import DataError, ShapeError
 from fullyconnected.exchange.graph import FLOAT64, Assigned, Graph
-from fullyconnected.exchange.leaving import Leaving
+from fullyconnected.exchange.leaving import Leaving, in_comment
+from fullyconnected.exchange.programs.agreement import STRETCHED, Agreement, kappa_of, stretched_columns
 from fullyconnected.exchange.programs.exact import SUMS
 from fullyconnected.exchange.programs.quantised import quantised
 from fullyconnected.exchange.programs.rows import RowProgram, row_program
@@ -23,7 +25,9 @@ __all__ = ["Quantisation", "in_int8"]
 
 FEW, CALIBRATED = 100, 4096  # rows: fewer are few, and at most so many set the ranges
 SAME = 0.99  # the least share of rows of the same class of which it is said that int8 loses little
+KAPPA = 0.9  # the same of Cohen's kappa
 ALIKE = 0.99  # the same of R2
+NAMED = 5  # columns
 BLOCK = 1024  # rows that are predicted at a time
 WIDTH = 100
 
@@ -45,12 +49,22 @@ class Quantisation:
     float32 : mapping of str to str
         The operations that are computed in float32 or float64, wholly or after their product, and why.
     mean_difference, largest_difference : float
-        Of the results, in standard deviations of the float32 results over the rows; of results that are the same in all
-        rows, relative to their size.
+        Of the results, over all rows, in standard deviations of the float32 results in the middle 98% of the rows; of
+        results that are the same in these, relative to their size.
     same_class : float or None
         Of a classifier, the share of the rows that have the same class, or of several labels the same ones.
-    r2 : float or None
-        Of all other models, R2 between the results in int8 and in float32; of several results, the least.
+    kappa : float or None
+        Of a classifier, Cohen's kappa between the classes in int8 and in float32: ``(a - c) / (1 - c)`` of the share a
+        of rows that agree, and the share c that would by chance, so that a class with few rows counts, too. Of several
+        labels, the least. None if all rows have the same class.
+    middle_r2 : float or None
+        Of all other models, R2 between the results in int8 and in float32 in the middle 98% of the rows: without the 1%
+        with the largest results in float32, and the 1% with the least, which would make all errors look small. Of
+        several results, the least of those that vary in these rows; None if none does.
+    stretched : tuple of str
+        The columns of x whose range few rows stretch: their largest distance from the median is more than 20 times the
+        99th percentile of such distances; of a column that is the same in 99% of the rows, than the largest such
+        percentile of all columns.
     """
 
     rows: int
@@ -62,36 +76,52 @@ class Quantisation:
     mean_difference: float
     largest_difference: float
     same_class: float | None
-    r2: float | None
+    kappa: float | None
+    middle_r2: float | None
+    stretched: tuple[str, ...]
 
     @property
-    def loses_much(self) -> bool:
-        """Whether less than 99 of 100 rows have the same class, or R2 is below 0.99."""
-        same, r2 = self.same_class, self.r2
-        return (same is not None and same < SAME) or (r2 is not None and r2 < ALIKE)
+    def loses_much(self) -> bool | None:
+        """Whether less than 99% of the rows have the same class, kappa is below 0.9, or R2 is below 0.99.
+
+        None if the rows cannot tell: if there are fewer than 100, or their results do not vary, and yet none of these
+        is so low.
+        """
+        least = ((self.same_class, SAME), (self.kappa, KAPPA), (self.middle_r2, ALIKE))
+        if any(value is not None and value < enough for value, enough in least):
+            return True
+        return None if self.rows < FEW or not self._varies else False
+
+    @property
+    def _varies(self) -> bool:
+        return self.kappa is not None or self.middle_r2 is not None
 
     def __str__(self) -> str:
         return "\n".join(line for part in self._parts() for line in wrap(part, WIDTH, subsequent_indent="    "))
 
     def _parts(self) -> Iterator[str]:
-        if self.same_class is not None:
-            found = f"{100 * self.same_class:.4g} of 100 rows have the class that they have in float32"
-        else:
-            found = f"R2 between its results and those of float32 is {self.r2:.6g}"
-        yield f"int8 {'LOSES MUCH' if self.loses_much else 'loses little'}: {found}."
+        yield f"int8 {self._verdict()}: {self._found()}."
         if self.loses_much:
             yield (
                 "All inputs of a layer share 256 steps: columns or activations of very different sizes lose most. "
                 "Standardise the columns in the model before it is trained, or let it leave in float32."
             )
+        if self.stretched:
+            more = f" and {len(self.stretched) - NAMED:,} more" if len(self.stretched) > NAMED else ""
+            yield (
+                f"Few rows stretch the range of {', '.join(self.stretched[:NAMED])}{more}, more than {STRETCHED} times "
+                f"beyond what 99% of the rows have, so that the others share few of the 256 steps. Leave such rows out "
+                f"of the data, or clip the columns, if they are no rows to predict from."
+            )
+        unit = "size" if self.same_class is None and self.middle_r2 is None else "standard deviation"
         yield (
-            f"Results differ by {self.mean_difference:.2g} of their standard deviation on average, and by "
-            f"{self.largest_difference:.2g} at most, on the {self.rows:,} rows of data."
+            f"Results differ by {self.mean_difference:.2g} of their {unit} on average, and by "
+            f"{self.largest_difference:.2g} at most, on the {many(self.rows, 'row')} of data."
         )
         if self.calibrated < FEW:
             yield (
-                f"{self.calibrated:,} rows are few to set the ranges of activations; values beyond the ranges become "
-                f"their ends. Give {FEW} or more."
+                f"{many(self.calibrated, 'row')} {'is' if self.calibrated == 1 else 'are'} few to set the ranges of "
+                f"activations; values beyond the ranges become their ends. Give {FEW} or more."
             )
         elif self.calibrated < self.rows:
             yield f"{self.calibrated:,} of them, evenly chosen, set the ranges of activations."
@@ -99,6 +129,25 @@ class Quantisation:
         yield f"In int8: the products of {', '.join(self.int8)}."
         for why in dict.fromkeys(self.float32.values()):
             yield f"Not in int8, since it {why}: {', '.join(n for n, each in self.float32.items() if each == why)}."
+
+    def _verdict(self) -> str:
+        """Return what is to be said first."""
+        if self.loses_much is not None:
+            return "LOSES MUCH" if self.loses_much else "loses little"
+        if self.rows < FEW:
+            return f"CANNOT BE JUDGED by {many(self.rows, 'row')}, only by {FEW} or more"
+        same = "class" if self.same_class is not None else "results"
+        return f"CANNOT BE JUDGED by rows that have the same {same}"
+
+    def _found(self) -> str:
+        """Return how int8 and float32 agree."""
+        if self.same_class is not None:
+            percent = np.floor(round(1e4 * self.same_class, 6)) / 100  # 100 is said of all rows alone
+            beside = "" if self.kappa is None else f"; Cohen's kappa, which is 0 by chance, is {self.kappa:.4g}"
+            return f"{percent:g}% of the rows have the class that they have in float32{beside}"
+        if self.middle_r2 is None:
+            return f"its results differ from those of float32 by {self.mean_difference:.2g} of their size"
+        return f"R2 between its results and those of float32 is {self.middle_r2:.6g} in the middle 98% of the rows"
 
 
 def in_int8(model: Leaving, data: Any) -> tuple[RowProgram, Vector, Quantisation]:
@@ -130,9 +179,7 @@ def in_int8(model: Leaving, data: Any) -> tuple[RowProgram, Vector, Quantisation
         (np.concatenate(part) for part in zip(*(_said(model, each, rows) for rows in blocks), strict=True))
         for each in (model.graph, graph)
     )
-    spread, size = y.std(axis=0), np.abs(y).max(axis=0)
-    spread = np.where(spread > 1e-6 * size, spread, size)
-    off = np.abs(q - y) / np.where(spread > 0, spread, 1.0)
+    agreement = Agreement.of(q, y)
     is_classifier = model.classes is not None
     report = Quantisation(
         len(x),
@@ -141,12 +188,24 @@ def in_int8(model: Leaving, data: Any) -> tuple[RowProgram, Vector, Quantisation
         bytes_int8,
         tuple(dict.fromkeys(line.name.full for line in graph.lines if line.kept == np.int32)),
         _in_float(graph),
-        float(off.mean()),
-        float(off.max()),
+        float(agreement.off.mean()),
+        float(agreement.off.max()),
         float((own == other).all(axis=1).mean()) if is_classifier else None,
-        None if is_classifier else float((1 - np.square(off).mean(axis=0)).min()),
+        _least(kappa_of(other, own)) if is_classifier else None,
+        None if is_classifier else _least(agreement.r2),
+        tuple(_column(model, i) for i in stretched_columns(x, model.graph)),
     )
     return program, Vector.of_integers(x, graph), report
+
+
+def _least(values: Array) -> float | None:
+    """Return the least number; None if all are NaN."""
+    return None if np.isnan(values).all() else float(np.nanmin(values))
+
+
+def _column(model: Leaving, i: int) -> str:
+    """Return a column of x as it is named in a comment."""
+    return f"x[{i}] ({in_comment(printable(model.columns[i]))})" if model.columns else f"x[{i}]"
 
 
 def _said(model: Leaving, graph: Graph, x: Array) -> tuple[Array, Array]:
