@@ -196,6 +196,30 @@ def test_the_self_test_of_c_finds_a_wrong_weight(tmp_path):
         assert subprocess.run([tmp_path / "net"], check=False).returncode == status
 
 
+@needs_compiler
+def test_two_models_in_one_program(tmp_path):
+    """Each file is compiled with names of its own, as its comment says."""
+    nets, x = {"door": fc.mlp([2, 3, 1], seed=0), "lamp": fc.mlp([2, 4, 2], seed=1)}, [[0.25, -0.5]]
+    fc.exchange.to_c(nets["door"], tmp_path / "door.c")
+    fc.exchange.to_c(nets["lamp"], tmp_path / "lamp.c", "int8", rows_for(nets["lamp"], 120))
+    for name in nets:
+        names = [f"-Dfc_predict={name}_predict", f"-Dfc_self_test={name}_self_test"]
+        said = " ".join((tmp_path / f"{name}.c").read_text("utf-8").replace("\n *", "").split())
+        assert " ".join(names).replace(name, "door") in said
+        subprocess.run([COMPILER, *STRICT, *names, "-c", f"{name}.c", "-o", f"{name}.o"], cwd=tmp_path, check=True)
+    lines = ["#include <stdio.h>"]
+    lines += [f"void {n}_predict(const float *x, float *y);\nint {n}_self_test(void);" for n in nets]
+    lines += ["int main(void) {", "    const float x[2] = {0.25f, -0.5f};", "    float y[3];"]
+    lines += ["    door_predict(x, y);", "    lamp_predict(x, y + 1);"]
+    lines += ['    printf("%.9g %.9g %.9g\\n", (double)y[0], (double)y[1], (double)y[2]);']
+    lines += ["    return door_self_test() + lamp_self_test();", "}"]
+    (tmp_path / "main.c").write_text("\n".join([*lines, ""]), "utf-8")
+    subprocess.run([COMPILER, *STRICT, "main.c", "door.o", "lamp.o", "-o", "both", "-lm"], cwd=tmp_path, check=True)
+    done = subprocess.run([tmp_path / "both"], capture_output=True, text=True, check=True)
+    found = np.array(done.stdout.split(), float)
+    assert np.abs(found - np.concatenate([net.predict(x)[0] for net in nets.values()])).max() < 0.05
+
+
 def test_a_script_needs_numpy_alone(tmp_path):
     fc.exchange.to_python(NETWORKS["deep"](), tmp_path / "net.py")
     found = "{each.split('.')[0] for each in sys.modules} & {'fullyconnected', 'safetensors', 'scipy'}"

@@ -151,6 +151,8 @@ def c_source(program: RowProgram, vector: Vector, about: list[str], file: str) -
         f"To try it: cc -std=c99 -DFC_MAIN {printable(file)} -lm && ./a.out",
         "Exit status 0 says that it predicts as it should.",
         "To use it, declare: void fc_predict(const float *x, float *y); int fc_self_test(void);",
+        "Several models in one program: compile each file with names of its own, such as",
+        "-Dfc_predict=door_predict -Dfc_self_test=door_self_test, and declare those.",
     ]
     return "\n".join(
         [
