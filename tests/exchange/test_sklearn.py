@@ -523,6 +523,35 @@ def test_an_encoder_alone_with_levels_in_an_order_of_its_own():
     assert_same(model, fc.exchange.from_sklearn(model), strange(frame)[["sex", "city"]])
 
 
+OBJECTS = {
+    "truth": [True, False, None],
+    "truth alone": [True, False],
+    "numbers": [1, 2, None],
+    "numbers with a gap": [1, 2, np.nan],
+    "texts": ["a", "b", None],
+}
+
+
+@pytest.mark.parametrize("as_table", [True, False])
+@pytest.mark.parametrize("handle_unknown", ["ignore", "error"])
+@pytest.mark.parametrize("name", OBJECTS)
+def test_levels_that_are_objects(name, handle_unknown, as_table):
+    """Scikit-learn predicts its own table: so does the proof, whose cells are objects, too."""
+    pd = pytest.importorskip("pandas")
+    cells = pd.Series(OBJECTS[name] * 20, dtype=object)
+    frame = pd.DataFrame({"it": cells, "n": np.arange(len(cells)) % 7.0})
+    X = frame if as_table else frame.to_numpy(object)
+    steps = ColumnTransformer([("c", OneHotEncoder(handle_unknown=handle_unknown), ["it"] if as_table else [0])])
+    model = make_pipeline(steps, classifier()).fit(X, np.arange(len(cells)) % len(OBJECTS[name]) == 0)
+    assert_same(model, fc.exchange.from_sklearn(model), X)
+
+
+def test_levels_that_are_texts_of_numpy():
+    X = np.array(["Oslo", "Rome", "Bergen"] * 20)[:, None]
+    model = make_pipeline(OneHotEncoder(), classifier()).fit(X, X[:, 0] == "Rome")
+    assert_same(model, fc.exchange.from_sklearn(model), X)
+
+
 def test_levels_with_space_around_them_and_cells_that_stand_for_missing():
     frame, y = table()
     frame["city"] = [f" {city}" if isinstance(city, str) else "?" for city in frame["city"]]  # as in the adult data set
@@ -662,8 +691,12 @@ def targets(**settings):
     return TransformedTargetRegressor(regressor(), **settings).fit(X, X[:, 0])
 
 
-def with_space():
-    return by(("c", OneHotEncoder(), ["city"]), frame=table(60)[0].assign(city=["Oslo"] * 30 + [" Oslo"] * 30))
+def with_levels(one, other):
+    def make():
+        cells = pytest.importorskip("pandas").Series([one, other] * 30, dtype=object)
+        return by(("c", OneHotEncoder(), ["city"]), frame=table(60)[0].assign(city=cells))
+
+    return make
 
 
 def with_dates():
@@ -712,7 +745,16 @@ REFUSED = {
         lambda: after(MinMaxScaler(clip=True), MinMaxScaler((2, 3), clip=True)),
         "cuts column 0 to a range, which a step before does already",
     ),
-    "a level with space": (with_space, "tells 'Oslo' of column 2 from ' Oslo'"),
+    "a level with space": (
+        with_levels("Oslo", " Oslo"),
+        "tells 'Oslo' of column 2 from ' Oslo', .*: levels are read without the space around them",
+    ),
+    "large numbers": (with_levels(2**53, 2**53 + 1), "9007199254740993 .*: numbers are read as float64, which rounds"),
+    "two forms": (
+        with_levels("Troms\xf8\xe9", "Troms\xf8e\u0301"),
+        r"composed form, which 'Troms\\xf8\\xe9' and 'Troms\\xf8e\\u0301' have in common",
+    ),
+    "gaps of two kinds": (with_levels("", None), "None, NaN and an empty text, .* are all missing"),
     "dates": (with_dates, "texts and numbers are known"),
     "no layers": (lambda: broken(coefs_=[]), "0 coefs_"),
     "not finite": (

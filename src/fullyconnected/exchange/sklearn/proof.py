@@ -15,7 +15,7 @@ from fullyconnected.exchange.sklearn.steps import Feature, Gap, Level, Number
 
 __all__ = ["TOLERANCE", "require_equal", "require_same_predictions", "results_of"]
 
-ROWS, MOST = 64, 4096  # as many as the levels of a column, within these bounds
+ROWS, MOST_ROWS = 64, 4096  # as many as the levels of a column, within these bounds
 NEW = "a level that the training did not have"
 SPREADS = (0.3, 1.0, 3.0, 10.0)  # how far from the means the rows lie, in scales, in turn
 TOLERANCE = {"float64": 1e-6, "float32": 1e-3}  # scikit-learn itself computes float32 in float64
@@ -25,7 +25,8 @@ def require_same_predictions(
     model: Any, made: Any, features: Sequence[Feature], names: list[str] | None, n_in: int, *, by_names: bool
 ) -> None:
     """Raise if an estimator does not predict what the model of scikit-learn does, and say where first."""
-    X = _rows(_cells(features, n_in), names, by_names=by_names)
+    objects = {f.column for f in features if isinstance(f, Level) and f.levels.objects}
+    X = _rows(_cells(features, n_in), names, objects, by_names=by_names)
     try:
         wanted, labels = results_of(model, X), _predicted(model, X)
     except Exception as error:
@@ -94,7 +95,7 @@ def _cells(features: Sequence[Feature], n_in: int) -> list[list[Any]]:
     for f in features:
         of_column.setdefault(f.column, []).append(f)
     known = {i: found for i, own in of_column.items() if (found := _known(own))}
-    rows = min(max(ROWS, *map(len, known.values()), 0), MOST)
+    rows = min(max(ROWS, *map(len, known.values()), 0), MOST_ROWS)
     columns: list[list[Any]] = [[0.0] * rows for _ in range(n_in)]
     for i, own in of_column.items():
         if i in known:
@@ -124,9 +125,12 @@ def _known(own: Sequence[Feature]) -> list[Any]:
     return found
 
 
-def _rows(columns: list[list[Any]], names: list[str] | None, *, by_names: bool) -> Any:
-    """Return rows as a table if they are read by the names of columns, else as an array."""
-    texts = any(isinstance(cell, str) for column in columns for cell in column)
+def _rows(columns: list[list[Any]], names: list[str] | None, objects: set[int], *, by_names: bool) -> Any:
+    """Return rows as a table if they are read by the names of columns, else as an array.
+
+    Scikit-learn compares levels that are objects, such as texts, truth values or whole numbers beside None, only with
+    cells that are objects.
+    """
     if names is not None and by_names:
         try:
             import pandas as pd
@@ -135,8 +139,12 @@ def _rows(columns: list[list[Any]], names: list[str] | None, *, by_names: bool) 
                 "to prove a ColumnTransformer, which reads columns by name, takes the package pandas, which is not "
                 "installed: pip install pandas"
             ) from error
-        return pd.DataFrame(dict(zip(names, columns, strict=True)))
-    X = np.empty((len(columns[0]), len(columns)), object if texts else np.float64)
+        made = {
+            name: pd.Series(column, dtype=object if i in objects else None)
+            for i, (name, column) in enumerate(zip(names, columns, strict=True))
+        }
+        return pd.DataFrame(made)
+    X = np.empty((len(columns[0]), len(columns)), object if objects else np.float64)
     for i, column in enumerate(columns):
         X[:, i] = column
     return X

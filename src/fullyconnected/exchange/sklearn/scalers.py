@@ -12,11 +12,11 @@ from typing import Any
 from fullyconnected.core.wording import in_words
 from fullyconnected.errors import ConfigError
 
-__all__ = ["SCALERS", "Affine", "class_of", "inverse_of", "shown"]
+__all__ = ["SCALERS", "Scaling", "class_of", "inverse_of", "shown"]
 
 
 @dataclass(frozen=True)
-class Affine:
+class Scaling:
     """``(x - mean) / scale``, cut to a range if there is one; ``exactly`` is how scikit-learn computes it."""
 
     mean: float
@@ -43,38 +43,38 @@ def _listed(values: Any, n: int, usual: float) -> list[float]:
     return [usual] * n if values is None else [float(each) for each in values]
 
 
-def _standard(step: Any) -> list[Affine]:
+def _standard(step: Any) -> list[Scaling]:
     return _centred(step.mean_ if step.with_mean else None, step.scale_ if step.with_std else None, step)
 
 
-def _robust(step: Any) -> list[Affine]:
+def _robust(step: Any) -> list[Scaling]:
     return _centred(step.center_ if step.with_centering else None, step.scale_ if step.with_scaling else None, step)
 
 
-def _largest(step: Any) -> list[Affine]:
+def _largest(step: Any) -> list[Scaling]:
     cut = (-1.0, 1.0) if getattr(step, "clip", False) else None
     return [replace(each, range=cut) for each in _centred(None, step.scale_, step)]
 
 
-def _centred(mean: Any, scale: Any, step: Any) -> list[Affine]:
-    def one(m: float, s: float) -> Affine:
-        return Affine(m, s, lambda x: (x - m) / s)
+def _centred(mean: Any, scale: Any, step: Any) -> list[Scaling]:
+    def one(m: float, s: float) -> Scaling:
+        return Scaling(m, s, lambda x: (x - m) / s)
 
     n = step.n_features_in_
     return [one(m, s) for m, s in zip(_listed(mean, n, 0.0), _listed(scale, n, 1.0), strict=True)]
 
 
-def _min_max(step: Any) -> list[Affine]:
+def _min_max(step: Any) -> list[Scaling]:
     low, high = map(float, step.feature_range)
     cut = (low, high) if step.clip else None
 
-    def one(times: float, plus: float, least: float) -> Affine:
-        return Affine(least - low / times, 1 / times, lambda x: x * times + plus, cut)
+    def one(times: float, plus: float, least: float) -> Scaling:
+        return Scaling(least - low / times, 1 / times, lambda x: x * times + plus, cut)
 
     return [one(*map(float, each)) for each in zip(step.scale_, step.min_, step.data_min_, strict=True)]
 
 
-SCALERS: dict[str, Callable[[Any], list[Affine]]] = {
+SCALERS: dict[str, Callable[[Any], list[Scaling]]] = {
     "StandardScaler": _standard,
     "MinMaxScaler": _min_max,
     "MaxAbsScaler": _largest,

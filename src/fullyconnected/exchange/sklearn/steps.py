@@ -16,7 +16,7 @@ import numpy as np
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.wording import in_words
 from fullyconnected.errors import ConfigError
-from fullyconnected.exchange.sklearn.scalers import SCALERS, Affine, class_of, shown
+from fullyconnected.exchange.sklearn.scalers import SCALERS, Scaling, class_of, shown
 from fullyconnected.tables.column import meaning
 from fullyconnected.tables.levels import key_of_level
 
@@ -62,13 +62,14 @@ class Gap:
 class Levels:
     """The levels of a column: the group of each, of None if it is missing, and of all others, if not ``strict``.
 
-    ``cells`` are those that scikit-learn takes, by the level that they are here.
+    ``cells`` are those that scikit-learn takes, by the level that they are here; if it saw them so, as ``objects``.
     """
 
     groups: Mapping[Any, int]
     other: int
     cells: Mapping[Any, Any]
     strict: bool
+    objects: bool
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _by_columns(step: Any, given: Sequence[Feature], where: str) -> list[Feature
 # steps that shift and scale each column
 
 
-def _scaled(f: Feature, a: Affine, where: str) -> Feature:
+def _scaled(f: Feature, a: Scaling, where: str) -> Feature:
     """Return a feature shifted and scaled."""
 
     def exactly(value: float) -> float:
@@ -259,11 +260,11 @@ def _levels(f: Feature, levels: Array, group: Array, other: int, where: str, *, 
         if known.setdefault(key := cell_key(level, where), of) != of:
             raise ConfigError(
                 f"{where} tells {level!r:.40} of column {f.column} from {cells[key]!r:.40}, which is the same here: "
-                f"levels are read without the space around them, and an empty one is missing"
+                f"{_why_same(key, level, cells[key])}"
             )
         cells.setdefault(key, level)
     if isinstance(f, Gap):
-        return Levels({None: known.get(f.gone, other)}, known.get(f.there, other), {None: nan}, False)
+        return Levels({None: known.get(f.gone, other)}, known.get(f.there, other), {None: nan}, False, False)
     if not isinstance(f, Cell):
         raise ConfigError(f"{where} encodes column {f.column} behind a step that scales or encodes it")
     groups = dict(known)
@@ -274,7 +275,18 @@ def _levels(f: Feature, levels: Array, group: Array, other: int, where: str, *, 
         groups[key] = stands
         if not strict or cell_key(value, where) in known:
             cells.setdefault(key, nan if key is None else key)
-    return Levels(groups, other, cells, strict)
+    return Levels(groups, other, cells, strict, levels.dtype.kind not in "biuf")
+
+
+def _why_same(key: Any, level: Any, other: Any) -> str:
+    """Return why two levels are read as one."""
+    if key is None:
+        return "None, NaN and an empty text, or one of space alone, are all missing"
+    if not isinstance(key, str):
+        return "numbers are read as float64, which rounds whole numbers from 2**53 on"
+    if str(level).strip() == str(other).strip():
+        return "levels are read without the space around them"
+    return f"levels are read in Unicode's composed form, which {level!a:.60} and {other!a:.60} have in common"
 
 
 def levels_of(features: Sequence[Level]) -> list[Any]:
