@@ -546,6 +546,17 @@ def test_levels_that_are_objects(name, handle_unknown, as_table):
     assert_same(model, fc.exchange.from_sklearn(model), X)
 
 
+@pytest.mark.parametrize("gap", [None, np.nan], ids=str)
+@pytest.mark.parametrize("strategy", ["most_frequent", "constant"])
+def test_missing_cells_are_as_the_imputer_takes_them(gap, strategy):
+    """An imputer of None takes no NaN, and one of NaN no None."""
+    for some in (["a", "b", "b"], [True, False, True]):
+        X = np.array([*some, gap] * 20, object)[:, None]
+        imputer = SimpleImputer(missing_values=gap, strategy=strategy, fill_value=some[0])
+        model = make_pipeline(imputer, OneHotEncoder(), classifier()).fit(X, np.arange(80) % 4 == 0)
+        assert_same(model, fc.exchange.from_sklearn(model), X)
+
+
 def test_levels_that_are_texts_of_numpy():
     X = np.array(["Oslo", "Rome", "Bergen"] * 20)[:, None]
     model = make_pipeline(OneHotEncoder(), classifier()).fit(X, X[:, 0] == "Rome")

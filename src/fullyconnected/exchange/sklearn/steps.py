@@ -27,10 +27,11 @@ CONTAINERS = ("Pipeline", "ColumnTransformer")
 
 @dataclass(frozen=True)
 class Cell:
-    """A column of the table as it is; some of its cells stand for others, None for a missing one."""
+    """A column of the table as it is; some of its cells stand for others, None for a missing one, which is ``gap``."""
 
     column: int
     stands: tuple[tuple[Any, Any], ...] = ()
+    gap: Any = nan
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,10 @@ def _imputed(step: Any, given: Sequence[Feature], where: str) -> list[Feature]:
     for f, value, left_out in zip(given, statistics, empty, strict=True):
         if left_out and not step.keep_empty_features:
             continue
-        found.append(_filled(f, None if gone else step.missing_values, 0.0 if left_out else value, where))
+        made = _filled(f, None if gone else step.missing_values, 0.0 if left_out else value, where)
+        found.append(
+            replace(made, gap=step.missing_values) if gone and made is not f and isinstance(made, Cell) else made
+        )
     indicator = step.indicator_
     for i in () if indicator is None else indicator.features_:
         f = given[int(i)]
@@ -204,7 +208,7 @@ def _filled(f: Feature, missing: Any, value: Any, where: str) -> Feature:
     if isinstance(f, Cell):
         if missing is not None:
             missing = cell_key(missing, where)
-        return f if missing in dict(f.stands) else Cell(f.column, (*f.stands, (missing, value)))
+        return f if missing in dict(f.stands) else replace(f, stands=(*f.stands, (missing, value)))
     if missing is not None:
         raise ConfigError(f"{where} takes {missing!r:.40} for missing behind another step: that cannot be held")
     if isinstance(f, Number) and f.fill is None:
@@ -274,7 +278,7 @@ def _levels(f: Feature, levels: Array, group: Array, other: int, where: str, *, 
             raise ConfigError(f"{where} knows missing cells of column {f.column} beside those that are filled before")
         groups[key] = stands
         if not strict or cell_key(value, where) in known:
-            cells.setdefault(key, nan if key is None else key)
+            cells.setdefault(key, f.gap if key is None else key)
     return Levels(groups, other, cells, strict, levels.dtype.kind not in "biuf")
 
 
