@@ -370,6 +370,16 @@ class TestReport:
         zero = fc.exchange.to_c(net, tmp_path / "net.c", "int8", rows_for(net, 60) * 0)
         assert (zero.middle_r2, zero.loses_much, zero.mean_difference) == (None, None, 0)
 
+    def test_a_result_that_does_not_vary_is_named(self, tmp_path):
+        net = fc.mlp([3, 8, 2], seed=0)
+        net.theta[-18:-2].reshape(8, 2)[:, 1] = 0  # the weights of the second output
+        net.theta[-1] = 2.5
+        report = fc.exchange.to_c(net, tmp_path / "net.c", "int8", rows_for(net, 200))
+        assert (report.loses_much, report.unvarying) == (False, (1,))
+        assert "These rows cannot tell what y[1] loses, since it does not vary in the middle 98% of them." in " ".join(
+            str(report).split()
+        )
+
     def test_rows_of_one_class_say_little(self, tmp_path):
         pytest.importorskip("sklearn")
         x, y = of_numbers()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.wording import many, printable
+from fullyconnected.core.wording import in_words, many, printable
 from fullyconnected.errors import DataError, ShapeError
 from fullyconnected.exchange.graph import FLOAT64, Assigned, Graph
 from fullyconnected.exchange.leaving import Leaving, in_comment
@@ -61,6 +61,8 @@ class Quantisation:
         Of all other models, R2 between the results in int8 and in float32 in the middle 98% of the rows: without the 1%
         with the largest results in float32, and the 1% with the least, which would make all errors look small. Of
         several results, the least of those that vary in these rows; None if none does.
+    unvarying : tuple of int
+        Of all models but classifiers, the results that do not vary in these rows.
     stretched : tuple of str
         The columns of x whose range few rows stretch: their largest distance from the median is more than 20 times the
         99th percentile of such distances; of a column that is the same in 99% of the rows, than the largest such
@@ -78,6 +80,7 @@ class Quantisation:
     same_class: float | None
     kappa: float | None
     middle_r2: float | None
+    unvarying: tuple[int, ...]
     stretched: tuple[str, ...]
 
     @property
@@ -105,6 +108,12 @@ class Quantisation:
             yield (
                 "All inputs of a layer share 256 steps: columns or activations of very different sizes lose most. "
                 "Standardise the columns in the model before it is trained, or let it leave in float32."
+            )
+        if self.unvarying and self.middle_r2 is not None:
+            yield (
+                f"These rows cannot tell what {in_words(f'y[{i}]' for i in self.unvarying)} "
+                f"{'loses, since it does' if len(self.unvarying) == 1 else 'lose, since they do'} not vary in the "
+                f"middle 98% of them."
             )
         if self.stretched:
             more = f" and {len(self.stretched) - NAMED:,} more" if len(self.stretched) > NAMED else ""
@@ -193,6 +202,7 @@ def in_int8(model: Leaving, data: Any) -> tuple[RowProgram, Vector, Quantisation
         float((own == other).all(axis=1).mean()) if is_classifier else None,
         _least(kappa_of(other, own)) if is_classifier else None,
         None if is_classifier else _least(agreement.r2),
+        () if is_classifier else tuple(np.flatnonzero(np.isnan(agreement.r2)).tolist()),
         tuple(_column(model, i) for i in stretched_columns(x, model.graph)),
     )
     return program, Vector.of_integers(x, graph), report
