@@ -15,6 +15,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.exchange.graph import graph_of
+from fullyconnected.exchange.leaving import leaving
 from tests.exchange.networks import NETWORKS, rows_for
 
 COMPILER = next((each for each in ("cc", "gcc", "clang") if shutil.which(each)), None)
@@ -276,6 +277,50 @@ def test_labels_too_large_for_a_number_of_javascript(tmp_path):
     model = fc.MLPClassifier(max_iter=500, random_state=0, tol=1e-2).fit(x, np.where(x[:, 0] > 0, 2**53 + 1, 2**53))
     fc.exchange.to_js(model, tmp_path / "model.mjs")
     assert "classes = [9007199254740992n, 9007199254740993n]" in (tmp_path / "model.mjs").read_text("utf-8")
+
+
+class TestResultsOfDifferentUnits:
+    """A price in hundred thousands beside a rate in hundredths: each has to be right by itself."""
+
+    def net(self):
+        net = fc.Network([fc.Dense(3, 8, "tanh"), fc.Dense(8, 2), fc.Rescale(2, mean=[3e5, 0.05], scale=[1e5, 0.01])])
+        net.theta[:] = np.random.default_rng(0).normal(size=net.n_params)
+        return net
+
+    @needs_compiler
+    def test_c(self, tmp_path):
+        fc.exchange.to_c(self.net(), path := tmp_path / "net.c")
+        text = path.read_text("utf-8")
+        assert in_c(path, rows_for(self.net(), 3), 2).shape == (3, 2)
+        (other := tmp_path / "other.c").write_text(  # another name, since a library is loaded once
+            text.replace("fabsf(y[j] - ", "fabsf((j == 1 ? 1.001f : 1.0f) * y[j] - "), "utf-8"
+        )
+        with pytest.raises(AssertionError):  # of its own test
+            in_c(other, rows_for(self.net(), 3), 2)
+
+    def test_python(self, tmp_path):
+        fc.exchange.to_python(self.net(), path := tmp_path / "net.py")
+        text = path.read_text("utf-8")
+        assert "np.abs(predict(test_x) - test_y)" in text
+        path.write_text(
+            text.replace("np.abs(predict(test_x) - test_y)", "np.abs(predict(test_x) * [1, 1.001] - test_y)"), "utf-8"
+        )
+        with pytest.raises(AssertionError):
+            runpy.run_path(str(path))
+
+    @needs_node
+    def test_javascript(self, tmp_path):
+        fc.exchange.to_js(self.net(), path := tmp_path / "net.mjs")
+        text = path.read_text("utf-8")
+        path.write_text(text.replace("Math.abs(each - wanted)", "Math.abs(each * (j ? 1.001 : 1) - wanted)"), "utf-8")
+        with pytest.raises(AssertionError, match="result 1"):
+            in_node([path], [rows_for(self.net(), 3)])
+
+    def test_what_is_written_is_held_to_it(self):
+        vector = leaving(self.net()).vector
+        vector.require(vector.y * np.float32(1 + 2e-6), "it")
+        with pytest.raises(fc.errors.ConfigError, match="result 1"):
+            vector.require(vector.y * np.array([1, 1.001], np.float32), "it")
 
 
 class TestBadInput:

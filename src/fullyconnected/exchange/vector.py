@@ -14,8 +14,10 @@ from fullyconnected.network import Network
 
 __all__ = ["Vector", "rows_for"]
 
-TOLERANCE = 1e-5  # of the largest result
+TOLERANCE = 1e-5  # of the largest number of a result
 LOST = 10  # times what float32 loses, which may be more in a network that is saturated
+MOST = 0.01  # of the largest number of all results: what float32 loses may not be more
+LEAST = 1e-12  # of the same: what may be 0 where it is so small beside the others
 ROWS = 8
 CANDIDATES = 1000  # rows of data, among which those of the test vector are
 SURE, NEAR = 1e-2, 2e-4  # parts of the step to the next integer: from SURE on, all rows are as good; below NEAR none is
@@ -24,12 +26,13 @@ SURE, NEAR = 1e-2, 2e-4  # parts of the step to the next integer: from SURE on, 
 class Vector(NamedTuple):
     """Rows (rows, n_in) and their results (rows, n_out), in float32.
 
-    A result may differ by ``allowed``: 1e-5 of the largest of them, or ten times what float32 loses in this model.
+    Each result may differ by its own number of ``allowed`` (n_out,), since targets may have different units: by 1e-5
+    of the largest number that it has, or by ten times what float32 loses of it in this model.
     """
 
     x: Array
     y: Array
-    allowed: float
+    allowed: Array
 
     @classmethod
     def of(cls, x: Array, y: Array, graph: Graph) -> Vector:
@@ -42,9 +45,7 @@ class Vector(NamedTuple):
                 "leaves: they overflow, or a weight is not finite"
             )
         exact = graph.in_double(x)
-        lost = float(np.abs(exact - y).max()) if np.isfinite(exact).all() else 0.0
-        largest = float(np.abs(y).max())
-        made = cls(x, y, max(TOLERANCE * largest, min(LOST * lost, 0.01 * largest), 1e-37))
+        made = cls(x, y, _allowed(y, exact if np.isfinite(exact).all() else y, TOLERANCE))
         made.require(graph.predict(x), "what was to be written")
         return made
 
@@ -62,14 +63,12 @@ class Vector(NamedTuple):
         y = graph.predict(x[rows])
         if not np.isfinite(y).all():
             raise ConfigError("the results of int8 are not finite in float32 for a row of data")
-        largest = float(np.abs(y).max())
         if away[rows].min() < NEAR:
-            allowed = 0.1 * largest
+            allowed = 0.1 * np.abs(y).max(axis=0).astype(np.float64)
         elif graph.output in inexact(graph):
-            lost = np.abs(graph.in_double(x[rows]) - y).max()
-            allowed = max(TOLERANCE * 0.1 * largest, min(LOST * float(lost), 0.01 * largest), 1e-37)
+            allowed = _allowed(y, graph.in_double(x[rows]), 0.1 * TOLERANCE)
         else:
-            allowed = 0.0
+            allowed = np.zeros(y.shape[1])
         return cls(x[rows], y, allowed)
 
     def require(self, found: Array, what: str, so: str = "nothing was written") -> None:
@@ -83,6 +82,15 @@ class Vector(NamedTuple):
                 f"{what} does not reproduce the network, so that {so}: for row {row} of the test vector, result "
                 f"{column} is {float(found[row, column])!r}, and the network's {float(self.y[row, column])!r}"
             )
+
+
+def _allowed(y: Array, exact: Array, tolerance: float) -> Array:
+    """Return by how much each result may differ, of which ``exact`` has the numbers in double."""
+    largest = np.abs(y).max(axis=0).astype(np.float64)
+    lost = np.abs(exact - y).max(axis=0)
+    most = largest.max()
+    found: Array = np.maximum(tolerance * largest, np.minimum(LOST * lost, MOST * most))
+    return np.maximum(found, max(LEAST * most, 1e-37))
 
 
 def rows_for(net: Network, *, unknown: bool = True) -> Array:

@@ -135,7 +135,8 @@ def javascript_source(
         "",
         *_array("_testX", vector.x),
         *_array("_testY", vector.y),
-        SELF_TEST.replace("ROWS", str(len(vector.x))).replace("ALLOWED", literal(vector.allowed)),
+        *_array("_allowed", vector.allowed),
+        SELF_TEST.replace("ROWS", str(len(vector.x))),
         "",
     ]
     return "\n".join(lines)
@@ -157,7 +158,7 @@ export function selfTest() {
         const found = predict(_testX.subarray(i * nIn, (i + 1) * nIn));
         found.forEach((each, j) => {
             const wanted = _testY[i * nOut + j];
-            if (!(Math.abs(each - wanted) <= ALLOWED)) {
+            if (!(Math.abs(each - wanted) <= _allowed[j])) {
                 throw new Error(`row ${i}, result ${j}: ${each} in place of ${wanted}`);
             }
         });

@@ -86,7 +86,8 @@ def numpy_source(graph: Graph, vector: Vector, about: list[str], classes: tuple[
             *([f"classes = {[*classes]!r}"] if classes is not None else []),
             *_array("test_x", vector.x),
             *_array("test_y", vector.y),
-            f"assert np.abs(predict(test_x) - test_y).max() <= {vector.allowed!r}",
+            *_array("allowed", vector.allowed),
+            "assert (np.abs(predict(test_x) - test_y) <= allowed).all()",
             "",
         ]
     )
