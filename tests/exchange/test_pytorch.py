@@ -180,6 +180,34 @@ class OneNumber(nn.Module):
         return self.a(x).squeeze(-1)
 
 
+class ByKeywords(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        h = F.relu(input=self.a(input=x.view(-1, 4).float()))
+        h = torch.add(input=x, other=h)
+        return F.softmax(input=F.linear(h, self.b.weight, bias=self.b.bias), dim=1).reshape(x.shape[0], -1)
+
+
+class OtherInTraining(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.a(x) if self.training else torch.softmax(self.a(x), 1)
+
+
+def pruned():
+    from torch.nn.utils import prune
+
+    layer = nn.Linear(4, 3)
+    prune.l1_unstructured(layer, "weight", 0.5)
+    return nn.Sequential(layer, nn.Tanh())
+
+
 class OfCodes(nn.Module):
     def __init__(self):
         super().__init__()
@@ -203,7 +231,7 @@ class TestIn:
         wanted = predicted(module, x, "float64" if net.dtype == np.float64 else "float32")
         assert_same(net.predict(x), wanted)
 
-    @pytest.mark.parametrize("make", [OfItsOwn, Nested, OneNumber])
+    @pytest.mark.parametrize("make", [OfItsOwn, Nested, OneNumber, ByKeywords, OtherInTraining, pruned])
     def test_a_forward_of_its_own(self, make):
         module = make()
         x = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
@@ -226,6 +254,11 @@ class TestIn:
         assert net.dtype == np.float32
         assert module.training
         assert all((value == before[name]).all() for name, value in module.state_dict().items())
+
+    def test_a_trace_of_pytorch(self):
+        module = OfItsOwn().train(False)
+        net = fc.exchange.from_torch(torch.fx.symbolic_trace(module))
+        assert net.layers == fc.exchange.from_torch(module).layers
 
     def test_wrapped_modules(self):
         inner = MySequential(nn.Linear(3, 2), nn.ReLU())
@@ -270,6 +303,37 @@ class Scaled(nn.Module):
         return self.a(x) * self.factor
 
 
+class SomeRows(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.a(x[:100])
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.a(x), x
+
+
+def of_itself():
+    module = nn.Sequential(nn.Linear(2, 2))
+    module.append(module)
+    return module
+
+
+def one_result_doubled():
+    module = nn.Linear(2, 2)
+    module.weight.data[0] *= 1e6
+    module.register_forward_hook(lambda module, x, y: y * torch.tensor([1.0, 2.0]))
+    return module
+
+
 class Branches(nn.Module):
     def __init__(self):
         super().__init__()
@@ -310,7 +374,11 @@ class TestRefused:
             (lambda: nn.Sequential(nn.Linear(2, 2, device="meta")), "no weights yet"),
             (lambda: nn.Sequential(), "no layer that computes something"),
             (lambda: nn.ReLU(), "how many columns"),
-            (Scaled, "cannot have factor|factor"),
+            (Scaled, "cannot have _operator.mul"),
+            (SomeRows, "cannot have _operator.getitem"),
+            (Two, "a tuple as its result"),
+            (of_itself, "contains itself"),
+            (one_result_doubled, "result 1"),
             (Branches, "adds a and b"),
             (Asks, "cannot be followed"),
         ],

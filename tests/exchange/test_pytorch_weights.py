@@ -46,13 +46,49 @@ def test_layers_by_name_are_put_in_the_order_in_which_they_fit():
     assert shapes(net) == [(4, 6, "relu"), (6, 5, "relu"), (5, 2, None)]
 
 
-def test_an_order_that_is_not_clear_is_asked_for():
+def test_an_order_that_is_not_clear_is_asked_for(tmp_path):
     given = weights(4, 4, 4, 2, names=["second", "first", "head"])
     assert shapes(fc.exchange.from_torch(given, activation="relu"))[0] == (4, 4, "relu")  # as the module has them
-    with pytest.raises(ConfigError, match="several orders of the layers fit"):
-        fc.exchange.from_torch({name: given[name] for name in sorted(given, reverse=True)}, activation="relu")
+    save_file(given, path := tmp_path / "model.safetensors")  # which has no order
+    for _ in range(8):  # the package gives another one each time
+        with pytest.raises(FileFormatError, match="several orders of the layers fit"):
+            fc.exchange.from_torch(path, activation="relu")
     with pytest.raises(ConfigError, match=r"no order of the layers fits: a from 4 to 3, b from 5 to 2"):
         fc.exchange.from_torch({**weights(4, 3, names=["a"]), **weights(5, 2, names=["b"])}, activation="relu")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["fc1", "fc2", "fc10"], ["net.2.lin", "net.10.lin", "net.11.lin"], ["stem", "fc1", "fc2"], ["a", "m", "b"]],
+)
+def test_a_file_gives_the_same_network_each_time(names, tmp_path):
+    sizes = (4, 4, 4, 4) if "fc10" in names or "net.2.lin" in names else (5, 4, 4, 2)
+    given = weights(*sizes, names=names)
+    save_file(given, path := tmp_path / "model.safetensors")
+    for _ in range(8):
+        net = fc.exchange.from_torch(path, activation="tanh")
+        for name, layer in zip(names, net.params, strict=True):
+            np.testing.assert_array_equal(layer.W, given[f"{name}.weight"].T)
+
+
+def test_many_layers_that_fit_in_no_order_are_refused_soon(tmp_path):
+    rng = np.random.default_rng(0)
+    given = {f"{chr(97 + i)}x.weight": rng.normal(size=(4, 4)).astype(np.float32) for i in range(20)}
+    given["z.weight"], given["zz.weight"] = np.ones((3, 4), np.float32), np.ones((2, 4), np.float32)
+    save_file(given, path := tmp_path / "model.safetensors")
+    with pytest.raises(FileFormatError, match=r"orders? of the layers fits?"):
+        fc.exchange.from_torch(path, activation="relu")
+
+
+def test_an_activation_that_stands_nowhere_is_refused():
+    given = weights(4, 8, 8, 2, names=["0", "1", "2"])  # of an nn.ModuleList
+    with pytest.raises(ConfigError, match="no activation stands between the layers 0, 1, 2"):
+        fc.exchange.from_torch(given, activation="relu")
+    assert shapes(fc.exchange.from_torch(given, activation="identity")) == [(4, 8, None), (8, 8, None), (8, 2, None)]
+    assert shapes(fc.exchange.from_torch(weights(4, 2), activation="relu")) == [(4, 2, None)]
+    for names in (["0", "1", "2"], ["0", "2", "4"], ["a", "b", "c"]):
+        with pytest.raises(ConfigError, match="did you mean 'relu'"):
+            fc.exchange.from_torch(weights(4, 8, 8, 2, names=names), activation="rlu")
 
 
 def test_norms_stand_between_a_matrix_and_its_activation():
@@ -96,6 +132,9 @@ def test_what_weights_alone_do_not_say():
         ({"0.weight": np.ones((3, 2), np.int8)}, "of the type int8"),
         ({"0.weight": "text"}, "of the type"),
         ({"0.weight": None}, "of the type"),
+        ({"0.weight": [[1.0], [1.0, 2.0]]}, "0.weight has no numbers that can be read"),
+        ({"weight": np.ones((3, 2), np.int16), "bias": np.ones(3)}, "of the only layer is of the type int16"),
+        ({"model_state_dict": {}, "epoch": 3}, "the only layer has model_state_dict, epoch|epoch"),
     ],
 )
 def test_weights_that_are_none_of_a_layer(change, message):

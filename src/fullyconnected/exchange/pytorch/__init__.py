@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, InputTypeError, missing
 from fullyconnected.exchange.arriving import network_of, reading, require_same
 from fullyconnected.exchange.graph import graph_of
-from fullyconnected.exchange.pytorch.weights import parts_of_weights, weights_in
+from fullyconnected.exchange.pytorch.weights import as_array, parts_of_weights, weights_in
 from fullyconnected.exchange.vector import Vector, rows_for
 from fullyconnected.network import Network
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["from_torch", "to_torch"]
 
-PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
+PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
 
 def from_torch(
@@ -65,8 +63,7 @@ def from_torch(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> weights = {"0.weight": np.ones((3, 2)), "0.bias": np.zeros(3), "2.weight": np.ones((1, 3))}
+    >>>     >>> weights = {"0.weight": np.ones((3, 2)), "0.bias": np.zeros(3), "2.weight": np.ones((1, 3))}
     >>> net = from_torch(weights, activation="relu")
     >>> [(layer.n_in, layer.n_out, layer.bias) for layer in net.layers]
     [(2, 3, True), (3, 1, False)]
@@ -84,10 +81,10 @@ def from_torch(
                 f"safetensors.torch.save_file(module.state_dict(), 'NAME.safetensors'), and give that file"
             )
         with reading(source, "a file of safetensors"):
-            return network_of(parts_of_weights(weights_in(source), _given(activation)), "the file")
+            return network_of(parts_of_weights(weights_in(source), _given(activation), in_order=False), "the file")
     if isinstance(source, Mapping):
-        weights = {str(key): _array(value) for key, value in source.items()}
-        return network_of(parts_of_weights(weights, _given(activation)), "the state_dict")
+        weights = {str(key): as_array(value, printable(str(key)), wanted=True) for key, value in source.items()}
+        return network_of(parts_of_weights(weights, _given(activation), in_order=True), "the state_dict")
     if not hasattr(source, "state_dict"):
         raise InputTypeError(
             f"from_torch takes a module, its state_dict, or the path of a file of safetensors; got a "
@@ -96,12 +93,13 @@ def from_torch(
     if activation is not None:
         raise ConfigError("activation is for a state_dict or a file; a module has its own activations")
     _require_torch("a module of PyTorch")
-    from fullyconnected.exchange.pytorch.reader import loss_of, parts_of, results_of
+    from fullyconnected.exchange.pytorch.reader import loss_of, parts_of, predicting, results_of
 
-    parts = parts_of(source)
-    net = network_of(parts, type(source).__name__)
-    net.loss = loss_of(source)
-    require_same(net, results_of(source, parts), "the module")
+    with predicting(source):
+        parts = parts_of(source)
+        net = network_of(parts, type(source).__name__)
+        net.loss = loss_of(source)
+        require_same(net, results_of(source), "the module")
     return net
 
 
@@ -149,14 +147,6 @@ def _given(activation: ActivationLike | None) -> ActivationLike:
             'weights alone do not say which activation stands between the layers: activation="relu", or "identity"'
         )
     return activation
-
-
-def _array(value: Any) -> Any:
-    """Return a tensor as an array, without naming PyTorch."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        return (value.float() if value.dtype.itemsize == 2 else value).numpy()
-    return np.asarray(value)
 
 
 def _require_torch(what: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -20,18 +22,9 @@ from fullyconnected.exchange import arriving
 from fullyconnected.exchange.arriving import Part
 from fullyconnected.exchange.flow import Node, parts_between
 from fullyconnected.exchange.pytorch.modules import Block, Columns, Embedding, Formulas, Pooled, Residual
+from fullyconnected.exchange.pytorch.weights import as_array
 
-__all__ = ["as_array", "loss_of", "parts_of", "results_of"]
-
-
-def as_array(tensor: Any) -> Array | None:
-    """Return a tensor as an array, of at least float32; None stays None."""
-    if tensor is None:
-        return None
-    if nn.parameter.is_lazy(tensor) or tensor.is_meta:
-        raise ConfigError("the module has no weights yet: it was made lazily, or on the device meta")
-    tensor = tensor.detach().cpu()
-    return (tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor).numpy()
+__all__ = ["loss_of", "parts_of", "predicting", "results_of"]
 
 
 def parts_of(module: Any) -> list[Part]:
@@ -42,7 +35,10 @@ def parts_of(module: Any) -> list[Part]:
     ConfigError
         For a layer that a network cannot have; the message names the first.
     """
-    return _chain(module, type(module).__name__)
+    try:
+        return _chain(module, type(module).__name__)
+    except RecursionError:
+        raise ConfigError(f"{type(module).__name__} contains itself, or is nested too deeply") from None
 
 
 def loss_of(module: Any) -> Any:
@@ -50,20 +46,35 @@ def loss_of(module: Any) -> Any:
     return next((each.loss for each in module.modules() if type(each) is Pooled), None)
 
 
-def results_of(module: Any, parts: list[Part]) -> Callable[[Array], Array]:
-    """Return what computes a module's results for rows, on a copy of it that predicts, in float32 or float64."""
-    from copy import deepcopy
+@contextmanager
+def predicting(module: Any) -> Iterator[None]:
+    """Set a module to evaluation mode for a while."""
+    trained = [each for each in module.modules() if each.training]
+    for each in trained:
+        each.training = False
+    try:
+        yield
+    finally:
+        for each in trained:
+            each.training = True
 
-    copied = deepcopy(module).cpu().train(False)
-    wide = any(value.dtype == "float64" for part in parts for each in part.values for value in each.values())
-    dtype = torch.float64 if wide else torch.float32
-    reads_codes = any(type(each) is nn.Embedding for each in module.modules())
+
+def results_of(module: Any) -> Callable[[Array], Array]:
+    """Return what computes a module's results for rows: in float32 where it is in half precision, on a copy of it."""
+    first = next((each for each in module.parameters() if each.is_floating_point()), torch.zeros(()))
+    if first.dtype not in (torch.float32, torch.float64):
+        try:
+            module = deepcopy(module).float()
+        except Exception as error:
+            raise ConfigError(f"the module is in {first.dtype}, and no copy in float32 can be made: {error}") from error
+        first = first.float()
+    reads_codes = any(isinstance(each, nn.Embedding) and type(each) is not Embedding for each in module.modules())
 
     def results(x: Array) -> Array:
+        rows = torch.from_numpy(x)
         with torch.no_grad():
-            rows = torch.from_numpy(x)
-            found = copied.to(dtype)(rows.long() if reads_codes else rows.to(dtype))
-        return found.reshape(len(x), -1).numpy()
+            found = module((rows.long() if reads_codes else rows.to(first.dtype)).to(first.device))
+        return found.reshape(len(x), -1).cpu().numpy()
 
     return results
 
@@ -73,8 +84,7 @@ def _chain(module: Any, where: str) -> list[Part]:
     kind: Any = parametrize.type_before_parametrizations(module)
     if name := WRAPPED.get(kind.__name__):
         return _chain(getattr(module, name), where)
-    # a class of the user's that computes what the one it is made of does is that one
-    base = next((each for each in kind.__mro__ if each in KNOWN and each.forward is kind.forward), None)
+    base = _base(kind)
     if base is not None and base in ONE:
         return [*ONE[base](module, f"{where} ({base.__name__})")]
     if base is nn.Sequential:
@@ -82,10 +92,16 @@ def _chain(module: Any, where: str) -> list[Part]:
     if base is not None:
         values = tuple(values for part in _in_order(module, where) for values in part.values)
         return [Part(module.layer, values, where)]
-    if kind.__module__.startswith("torch."):
+    if kind.__module__.startswith("torch.") and not isinstance(module, fx.GraphModule):
         known = sorted(each.__name__ for each in KNOWN if each.__module__.startswith("torch."))
-        raise ConfigError(f"{where} is a {kind.__name__}, which a network cannot have; it can have {', '.join(known)}")
+        name = f"{kind.__module__}.{kind.__name__}" if kind.__name__ in known else kind.__name__
+        raise ConfigError(f"{where} is a {name}, which a network cannot have; it can have {', '.join(known)}")
     return _traced(module, where)
+
+
+def _base(kind: Any) -> Any | None:
+    """Return the known class that a class is, or computes the same as, being made of it; or None."""
+    return next((each for each in kind.__mro__ if each in KNOWN and each.forward is kind.forward), None)
 
 
 def _in_order(module: Any, where: str) -> list[Part]:
@@ -214,9 +230,9 @@ WRAPPED = {"DataParallel": "module", "DistributedDataParallel": "module", "Optim
 # --- a forward of the user's own --------------------------------------------------------------------------------------
 
 FUNCTIONS: dict[Any, tuple[Any, tuple[str, ...]]] = {  # the module that does the same, and its settings behind x
-    **dict.fromkeys((F.relu, torch.relu, torch.relu_, "relu"), (nn.ReLU, ())),
-    **dict.fromkeys((F.tanh, torch.tanh, "tanh"), (nn.Tanh, ())),
-    **dict.fromkeys((F.sigmoid, torch.sigmoid, "sigmoid"), (nn.Sigmoid, ())),
+    **dict.fromkeys((F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_"), (nn.ReLU, ())),
+    **dict.fromkeys((F.tanh, torch.tanh, torch.tanh_, "tanh", "tanh_"), (nn.Tanh, ())),
+    **dict.fromkeys((F.sigmoid, torch.sigmoid, torch.sigmoid_, "sigmoid", "sigmoid_"), (nn.Sigmoid, ())),
     **dict.fromkeys((F.selu, torch.selu), (nn.SELU, ())),
     **dict.fromkeys((F.softmax, torch.softmax, "softmax"), (nn.Softmax, ("dim",))),
     **dict.fromkeys((torch.flatten, "flatten"), (nn.Flatten, ("start_dim", "end_dim"))),
@@ -230,17 +246,15 @@ FUNCTIONS: dict[Any, tuple[Any, tuple[str, ...]]] = {  # the module that does th
 }
 IDLE = ("inplace", "training", "_stacklevel", "dtype", "input")  # settings that change no result of a prediction
 SUMS = operator.add, operator.iadd, torch.add, "add", "add_"
+SAME = ("contiguous", "detach", "clone", "float", "double", "squeeze", torch.squeeze)  # what keeps all numbers of a row
+SHAPED = ("view", "reshape", torch.reshape)
 
 
 class _Tracer(fx.Tracer):
     """Follows a forward down to the modules that are known."""
 
     def is_leaf_module(self, m: Any, module_qualified_name: str) -> bool:
-        return (
-            type(m) in ONE
-            or type(m) in (nn.Sequential, Residual, Block, Columns)
-            or super().is_leaf_module(m, module_qualified_name)
-        )
+        return _base(type(m)) is not None or super().is_leaf_module(m, module_qualified_name)
 
 
 def _traced(module: Any, where: str) -> list[Part]:
@@ -252,54 +266,80 @@ def _traced(module: Any, where: str) -> list[Part]:
             f"{where} has a forward of its own that cannot be followed ({error!s:.200}): give its layers as one "
             f"nn.Sequential"
         ) from error
-    nodes: dict[str, Node[Part]] = {}
-    inputs: list[str] = []
-    for node in graph.nodes:
-        if node.op == "placeholder":
-            if not node.args and not node.users:
-                continue
-            inputs.append(node.name)
-        elif node.op == "output":
-            if len(inputs) != 1 or not isinstance(node.args[0], fx.Node):
-                raise ConfigError(
-                    f"{where} has {len(inputs)} inputs, or other than one result; a network has one of each"
-                )
-            return parts_between(nodes, inputs[0], node.args[0].name, arriving.residual)
-        elif node.op == "call_module":
-            child = module.get_submodule(node.target)
-            nodes[node.name] = Node(tuple(_chain(child, f"{where}.{node.target}")), _reads(node), where)
-        elif node.op == "call_method" and node.target in ("size", "contiguous", "detach"):
-            nodes[node.name] = Node((), _reads(node), where)
-        else:
-            nodes[node.name] = _function(node, f"{where}, {node.name}")
-    raise ConfigError(f"{where} returns nothing")
+    return _Trace(module, where).parts(graph)
 
 
-def _reads(node: Any) -> tuple[str, ...]:
-    return tuple(each.name for each in node.args if isinstance(each, fx.Node))
+class _Trace:
+    """What the nodes of a trace are: parts, or sizes of tensors."""
 
+    def __init__(self, module: Any, where: str) -> None:
+        self.module, self.where = module, where
+        self.nodes: dict[str, Node[Part]] = {}
+        self.sizes: set[Any] = set()
 
-def _function(node: Any, where: str) -> Node[Part]:
-    """Return a call of a function, or of a method of a tensor."""
-    target = node.target
-    name = target if isinstance(target, str) else f"{target.__module__}.{target.__name__}"
-    if target in SUMS and len(_reads(node)) == 2 and not node.kwargs:
-        return Node((), _reads(node), where)
-    if target in ("view", "reshape") and node.args[-1] == -1 and len(node.args) == 3:
-        return Node((), _reads(node)[:1], where)  # (rows, -1), which rows are already
-    if target in (torch.squeeze, "squeeze") and node.args[1:] in ((1,), (-1,)):
-        return Node((), _reads(node), where)  # of one result for each row
-    if target is operator.getitem or (target is getattr and node.args[1] == "shape"):
-        return Node((), _reads(node), where)
-    if target in (torch.exp, "exp"):
-        return Node((arriving.activation(Exp(), where),), _reads(node), where)
-    if target not in FUNCTIONS:
-        raise ConfigError(f"{where}: a network cannot have {printable(name)}; it can have activations, and x + F(x)")
-    made, names = FUNCTIONS[target]
-    given = {**dict(zip(names, node.args[1:], strict=False)), **node.kwargs}
-    if made is nn.Flatten:
-        given.setdefault("start_dim", 0)
-    settings: Mapping[str, Any] = {key: value for key, value in given.items() if key not in IDLE}
-    if any(isinstance(value, fx.Node) for value in settings.values()):
-        raise ConfigError(f"{where}: the settings of {printable(name)} are computed; a network has fixed ones")
-    return Node(tuple(_chain(made(**settings), where)), (node.args[0].name,) if node.args else (), where)
+    def parts(self, graph: Any) -> list[Part]:
+        """Return the parts that lead from the input to the result."""
+        inputs = [node.name for node in graph.nodes if node.op == "placeholder" and (node.users or not node.args)]
+        (result,) = (node.args[0] for node in graph.nodes if node.op == "output")
+        if len(inputs) != 1 or not isinstance(result, fx.Node):
+            given = f"{len(inputs)} inputs" if len(inputs) != 1 else f"a {type(result).__name__} as its result"
+            raise ConfigError(f"{self.where} has {given}; a network has one input, and one tensor as its result")
+        for node in graph.nodes:
+            if node.op in ("call_module", "call_function", "call_method") and not self._is_size(node):
+                self.nodes[node.name] = self._node(node, f"{self.where}, {node.name}")
+        return parts_between(self.nodes, inputs[0], result.name, arriving.residual)
+
+    def _is_size(self, node: Any) -> bool:
+        """Whether a node is the size of a tensor, or a number of one; they say how many rows there are."""
+        of_size = node.target is operator.getitem and node.args[0] in self.sizes
+        if of_size or node.target == "size" or (node.target is getattr and node.args[1] == "shape"):
+            self.sizes.add(node)
+        return node in self.sizes
+
+    def _node(self, node: Any, where: str) -> Node[Part]:
+        target = node.target
+        reads = tuple(each.name for each in node.all_input_nodes if each.op != "get_attr" and each not in self.sizes)
+        if node.op == "call_module":
+            return Node(tuple(_chain(self.module.get_submodule(target), f"{self.where}.{target}")), reads, where)
+        name = target if isinstance(target, str) else f"{target.__module__}.{target.__name__}"
+        settings = {key: value for key, value in node.kwargs.items() if key not in IDLE}
+        others = node.args[1:]
+        added = [*node.args, *(value for key, value in node.kwargs.items() if key in ("input", "other"))]
+        if target in SUMS and settings.keys() <= {"other"} and all(isinstance(each, fx.Node) for each in added):
+            return Node((), tuple(each.name for each in added), where)
+        if target in SAME and not settings and all(each in (1, -1) for each in others):
+            return Node((), reads, where)
+        if target in SHAPED and all(isinstance(each, int) or each in self.sizes for each in (*others[:1], *others[2:])):
+            return Node((), reads, where)  # of rows that stay rows: what does not is seen when widths or results differ
+        if target is F.linear:
+            return Node((self._linear(node, where),), reads, where)
+        if target in (torch.exp, "exp"):
+            return Node((arriving.activation(Exp(), where),), reads, where)
+        if target not in FUNCTIONS:
+            raise ConfigError(
+                f"{where}: a network cannot have {printable(name)}; it can have activations, and x + F(x)"
+            )
+        made, names = FUNCTIONS[target]
+        given: Mapping[str, Any] = {
+            **({"start_dim": 0} if made is nn.Flatten else {}),
+            **{key: value for key, value in zip(names, others, strict=False) if key not in IDLE},
+            **settings,
+        }
+        if any(isinstance(value, fx.Node) for value in given.values()):
+            raise ConfigError(f"{where}: the settings of {printable(name)} are computed; a network has fixed ones")
+        return Node(tuple(_chain(made(**given), where)), reads, where)
+
+    def _linear(self, node: Any, where: str) -> Part:
+        """Return a product with a parameter of the module."""
+        given = {**dict(zip(("input", "weight", "bias"), node.args, strict=False)), **node.kwargs}
+        W, b = (given.get(name) for name in ("weight", "bias"))
+        if any(isinstance(each, fx.Node) and each.op != "get_attr" for each in (W, b)):
+            raise ConfigError(f"{where}: the weights are computed; a network has its own")
+        W, b = (None if each is None else self._attribute(each.target) for each in (W, b))
+        return arriving.dense(None if W is None else as_array(W, where).T, as_array(b, where), where)
+
+    def _attribute(self, path: str) -> Any:
+        found = self.module
+        for name in path.split("."):
+            found = getattr(found, name)
+        return found
