@@ -462,7 +462,8 @@ class TestWhereOutputGoes:
         assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
     def test_a_result_that_cannot_be_written_is_an_error(self, iris):
-        for line in ("$fc predict $model $table", "$fc explain xor"):
+        int8 = "$fc export $model model.c --dtype int8 --data $table"
+        for line in ("$fc predict $model $table", "$fc explain xor", int8):
             status, _, err = shell(f"{line} >&-", model=iris[0], table=iris[1])
             assert status == 2
             assert "standard output is closed" in err

@@ -32,7 +32,7 @@ def test_and_out_again(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([TORCH, "-o", "net.safetensors"], 'activation="relu"'),
+        ([TORCH, "-o", "net.safetensors"], "give one, such as relu"),
         ([TORCH, "-o", "net.safetensors", "--activation", "reloo"], "did you mean 'relu'"),
         ([TORCH, "-o", "no/such/folder/net.safetensors", "--activation", "relu"], "folder"),
         (["nothing.safetensors", "-o", "net.safetensors", "--activation", "relu"], "nothing.safetensors"),

@@ -2,8 +2,9 @@
 
 import argparse
 import os
+import sys
 
-from fullyconnected.cli.console import check_output
+from fullyconnected.cli.console import check_output, print_result
 from fullyconnected.cli.tables import placing, read
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError
@@ -24,9 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the file, and say what it is."""
-    import sys
-
+    """Write the file, and say what it is; what int8 loses has to be seen."""
     from fullyconnected.exchange.formats import FORMATS, export, format_of, to_c
 
     by = format_of(options.file)
@@ -47,5 +46,8 @@ def run(options: argparse.Namespace) -> int:
     size = os.path.getsize(options.file)
     tested = "the model's" if report is None else "those of the same integers in NumPy"
     said = f"{printable(options.file)}: {by.what}, {size:,} bytes; its results for a test vector are {tested}\n"
-    Stream(sys.stdout).write(said if report is None else f"{said}{report}\n")
+    if report is None:
+        Stream(sys.stdout).write(said)  # the file is there, whatever becomes of what is told
+    else:
+        print_result(f"{said}{report}\n")
     return 0

@@ -10,7 +10,7 @@ from fullyconnected.core.wording import in_words, printable
 from fullyconnected.errors import ConfigError
 from fullyconnected.exchange.keras import from_keras
 from fullyconnected.exchange.onnx.reader import from_onnx
-from fullyconnected.exchange.pytorch import from_torch
+from fullyconnected.exchange.pytorch import PICKLED, UNPICKLED, from_torch
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import ActivationLike, PathLike
@@ -34,9 +34,10 @@ ARRIVALS = {
     ".h5": Arrival("Keras", from_keras),
 }
 PICKLES = {  # which can run any code when they are read, and what to do instead
-    **dict.fromkeys((".pkl", ".pickle", ".joblib"), "load it where it is trusted, and call fc.exchange.from_sklearn"),
+    **dict.fromkeys(PICKLED, f"write its weights with {UNPICKLED}"),
     **dict.fromkeys(
-        (".pt", ".pth", ".bin", ".ckpt"), "save it with safetensors.torch.save_file(module.state_dict(), path)"
+        (".pkl", ".pickle", ".joblib"),
+        f"load it where it is trusted, and call fc.exchange.from_sklearn, or, of a module of PyTorch, {UNPICKLED}",
     ),
 }
 
@@ -55,6 +56,11 @@ def read(path: PathLike, activation: ActivationLike | None = None) -> Network:
     """Return the network of a file; ``activation`` stands between layers if a file has weights alone."""
     by = arrival_of(path)
     if not by.says_activations:
+        if activation is None:
+            raise ConfigError(
+                f"{printable(os.fsdecode(path))} has weights alone, which do not say the activation between layers: "
+                f"give one, such as relu, or identity for none"
+            )
         return by.read(path, activation=activation)
     if activation is not None:
         raise ConfigError(f"an activation is for files of weights alone; {printable(os.fsdecode(path))} has its own")

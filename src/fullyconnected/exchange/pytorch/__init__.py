@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["from_torch", "to_torch"]
 
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
+UNPICKLED = "safetensors.torch.save_file(module.state_dict(), 'NAME.safetensors')"
 
 
 def from_torch(
@@ -63,7 +64,8 @@ def from_torch(
 
     Examples
     --------
-    >>>     >>> weights = {"0.weight": np.ones((3, 2)), "0.bias": np.zeros(3), "2.weight": np.ones((1, 3))}
+    >>> import numpy as np
+    >>> weights = {"0.weight": np.ones((3, 2)), "0.bias": np.zeros(3), "2.weight": np.ones((1, 3))}
     >>> net = from_torch(weights, activation="relu")
     >>> [(layer.n_in, layer.n_out, layer.bias) for layer in net.layers]
     [(2, 3, True), (3, 1, False)]
@@ -77,8 +79,8 @@ def from_torch(
         name = printable(os.fsdecode(source))
         if os.path.splitext(name)[1].lower() in PICKLED:
             raise ConfigError(
-                f"{name} is a pickle, which can run any code when it is read: write the weights with "
-                f"safetensors.torch.save_file(module.state_dict(), 'NAME.safetensors'), and give that file"
+                f"{name} is a pickle, which can run any code when it is read: write the weights with {UNPICKLED}, and "
+                f"give that file"
             )
         with reading(source, "a file of safetensors"):
             return network_of(parts_of_weights(weights_in(source), _given(activation), in_order=False), "the file")
