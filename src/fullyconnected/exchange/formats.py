@@ -120,11 +120,12 @@ def to_c(
 
     ``void fc_predict(const float *x, float *y)`` writes the ``FC_N_OUT`` results for a row of ``FC_N_IN`` numbers, in
     float32; operations on raw columns, such as standardising, are in double. ``int fc_self_test(void)`` returns 0 if
-    the results for the test vector inside are right: to 1e-5 of the largest of them, or, where float32 itself loses
-    more, as in a network that is saturated, to ten times that, and at most 1%. A comment says what each column and
-    result is, and how much flash and memory it takes. With ``-DFC_MAIN`` the file is a program whose exit status is
-    that of the test. No two threads may predict at once, since all memory is static. For several models in one program,
-    compile each file with names of its own: ``-Dfc_predict=door_predict -Dfc_self_test=door_self_test``.
+    the results for the test vector inside are right: each to 1e-5 of its largest number, or, where float32 itself
+    loses more, as in a network that is saturated, to ten times that, and at most 1% of the largest of all. A comment
+    says what each column and result is, and how much flash and memory it takes. With ``-DFC_MAIN`` the file is a
+    program whose exit status is that of the test. No two threads may predict at once, since all memory is static. For
+    several models in one program, compile each file with names of its own: ``-Dfc_predict=door_predict
+    -Dfc_self_test=door_self_test``.
 
     With ``dtype="int8"``, products with weights are products of integers: int8, added up in int32. All else, such as
     standardising and softmax, stays in floating-point numbers. A report says what this saves, what it loses on the rows
