@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 import fullyconnected as fc
 from fullyconnected.errors import FileFormatError, InputTypeError
 from fullyconnected.exchange import from_keras
+from fullyconnected.exchange.keras import calls
 from tests.exchange.test_formats import assert_near
 
 h5py = pytest.importorskip("h5py")
@@ -335,6 +336,16 @@ class TestHostile:
             from_keras(keras_file(tmp_path / "model.keras", model, weights))
         assert message in str(found.value)
         assert "model.keras" in str(found.value)
+
+    @pytest.mark.parametrize("args", [[[] for _ in range(100_000)], [["x", 0, 0]] * 100_000])
+    def test_arguments_by_the_hundred_thousand(self, args, tmp_path, monkeypatch):
+        looked_at, tensor = [], calls._tensor
+        monkeypatch.setattr(calls, "_tensor", lambda each: looked_at.append(each) or tensor(each))
+        for node in ({"args": args, "kwargs": {}}, [["x", 0, 0]] * len(args)):
+            model = functional("r", inputs(4, inbound=[]), layer("ReLU", "r", ["x"]) | {"inbound_nodes": [node]})
+            with pytest.raises(FileFormatError, match="'r' is called with more than 1000 arguments"):
+                from_keras(keras_file(tmp_path / "m.keras", model))
+        assert len(looked_at) < 10  # the model's own input and output
 
     def test_shared_weights(self, tmp_path):
         model = functional("e", inputs(3, inbound=[]), layer("Dense", "d", ["x"]), layer("ReLU", "e", []))

@@ -13,6 +13,7 @@ from fullyconnected.exchange.keras.file import Weights, is_model, layers_of, nam
 __all__ = ["Call", "Calls", "Described", "Tensor", "input_shape"]
 
 MOST = 1 << 24  # numbers in a row
+READS = 1000  # arguments of a call, of which a sum has two
 Described = Mapping[str, Any]
 Tensor = tuple[str, int]  # the name of the layer that gives it, and which of its calls does
 
@@ -126,16 +127,20 @@ def _inputs(call: Any, name: str) -> Iterator[Tensor]:
     """Yield what a call of a layer reads, as Keras 3 or 2 writes it."""
     settings: list[Mapping[str, Any]] = []
     if isinstance(call, Mapping):
-        waiting, settings = list(call.get("args", ())), [call.get("kwargs", {})]
+        waiting, seen, settings = [call.get("args", [])], 0, [call.get("kwargs", {})]
         while waiting:
-            each = waiting.pop(0)
+            each = waiting.pop()
             if isinstance(each, list):
-                waiting = each + waiting
+                if (seen := seen + len(each)) > READS:
+                    raise ConfigError(f"the layer {name!a:.80} is called with more than {READS} arguments")
+                waiting += reversed(each)
             elif isinstance(each, Mapping) and each.get("class_name") == "__keras_tensor__":
                 yield _tensor(each["config"]["keras_history"])
             else:
                 raise ConfigError(f"the layer {name!a:.80} is called with {each!a:.80}, which no layer gives")
     else:  # of Keras 2, in which an operation of TensorFlow has its first operand alone, and the others by name
+        if len(call) > READS:
+            raise ConfigError(f"the layer {name!a:.80} is called with more than {READS} arguments")
         for history in [call] if isinstance(call[0], str) else call:
             yield _tensor(history)
             settings += history[3:]

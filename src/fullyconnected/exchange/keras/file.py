@@ -231,7 +231,8 @@ class _Tree:
             return texts
         texts, i = [], 0
         while (part := found.texts(f"{name}{i}")) is not None:
-            texts, i = [*texts, *part], i + 1
+            texts += part
+            i += 1
         return texts
 
 

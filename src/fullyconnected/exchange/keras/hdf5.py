@@ -127,8 +127,7 @@ class Item:
         if file.number(at, 1) != 1:
             raise FileFormatError(f"its HDF5 has an object at {at} in another version than the one that Keras writes")
         left, blocks, found = file.number(at + 2, 2), [(at + 16, file.number(at + 8, 4))], list[Message]()
-        while blocks and left:
-            at, length = blocks.pop(0)
+        for at, length in blocks:  # to which it may add more
             end = at + length
             while at + 8 <= end and left:
                 kind, size, flags = struct.unpack("<HHB3x", file.read(at, 8))
@@ -184,11 +183,6 @@ class Item:
                     found[texts[name:end].decode("utf-8")] = None if cache == SOFT_LINK else Item(file, header)
         return found
 
-    @property
-    def is_array(self) -> bool:
-        """Whether it holds numbers."""
-        return self.message(LAYOUT) is not None
-
     def array(self, name: str) -> Array:
         """Return the numbers of an array, which is called ``name``."""
         layout, space, kind = (self.message(each) for each in (LAYOUT, SPACE, TYPE))
@@ -213,35 +207,38 @@ class Item:
         self.file.require(address, needed)
         return np.frombuffer(self.file.data, dtype, math.prod(shape), address).reshape(shape)
 
+    @cached_property
+    def attributes(self) -> dict[str, tuple[bytes, bytes, bytes]]:
+        """The type, the shape and the data of each attribute by its name."""
+        found: dict[str, tuple[bytes, bytes, bytes]] = {}
+        for data in (each.data for each in self.messages if each.kind == ATTRIBUTE):
+            version, flags, *lengths = struct.unpack_from("<BBHHH", _at_least(data, 8))
+            if version not in (1, 2, 3) or (version > 1 and flags):
+                raise FileFormatError("its HDF5 has attributes in another version than the one that Keras writes")
+            at, parts = 8 + (version == 3), []
+            for length in lengths:
+                parts.append(_at_least(data, at + length)[at : at + length])
+                at += length + (-length % 8 if version == 1 else 0)
+            name, kind, space = parts
+            found.setdefault(name.rstrip(b"\0").decode("utf-8"), (kind, space, data[at:]))
+        return found
+
     def texts(self, name: str) -> list[str] | None:
         """Return the texts of an attribute, or None if there is none; a single text is a list of one."""
-        for kind, data in self.messages:
-            if kind == ATTRIBUTE and (found := self._texts(data, name)) is not None:
-                return found
-        return None
-
-    def _texts(self, data: bytes, wanted: str) -> list[str] | None:
-        version, flags, *lengths = struct.unpack_from("<BBHHH", _at_least(data, 8))
-        if version not in (1, 2, 3) or (version > 1 and flags):
-            raise FileFormatError("its HDF5 has attributes in another version than the one that Keras writes")
-        at, parts = 8 + (version == 3), []
-        for length in lengths:
-            parts.append(_at_least(data, at + length)[at : at + length])
-            at += length + (-length % 8 if version == 1 else 0)
-        name, kind, space = parts
-        if name.rstrip(b"\0").decode("utf-8") != wanted:
+        if name not in self.attributes:
             return None
+        kind, space, data = self.attributes[name]
         count, size = math.prod(_shape(space)), int.from_bytes(_at_least(kind, 8)[4:8], "little")
-        held = data[at : at + count * size]
+        held = data[: count * size]
         if len(held) != count * size:
-            raise FileFormatError(f"its HDF5 is damaged: the attribute {wanted!a:.80} is cut short")
+            raise FileFormatError(f"its HDF5 is damaged: the attribute {name!a:.80} is cut short")
         cells = [held[i * size : (i + 1) * size] for i in range(count)] if size else []
         if kind[0] & 15 == TEXT:
             found = [cell.rstrip(b"\0") for cell in cells]
         elif kind[0] & 15 == VARIABLE and kind[1] & 15 == 1 and size == 16:
             found = [self.file.text(*struct.unpack("<IQI", cell)) for cell in cells]
         elif cells:
-            raise FileFormatError(f"the attribute {wanted!a:.80} is no text")
+            raise FileFormatError(f"the attribute {name!a:.80} is no text")
         else:
             found = []  # Keras writes no names as an array without numbers
         return [text.decode("utf-8") for text in found]

@@ -138,9 +138,11 @@ class OnnxFile:
         for each in made.inputs:
             if each and each not in self.made and each not in self.tensors and each != self.input.name:
                 raise made.refuse(f"reads {each[:100]!r}, which nothing before it makes: it is missing, or in a cycle")
-        for i, each in enumerate(outputs):
-            if each in self.made or each in self.tensors or each == self.input.name or each in outputs[:i]:
+        there = {self.input.name}
+        for each in outputs:
+            if each in self.made or each in self.tensors or each in there:
                 raise made.refuse(f"makes {each[:100]!r}, which is there already")
+            there.add(each)
         if kind == "Constant" and len(outputs) == 1 and (tensor := _of_constant(made)) is not None:
             self._keep(outputs[0], tensor)
             return
