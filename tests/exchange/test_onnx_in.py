@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -18,6 +19,10 @@ hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from fullyconnected.exchange.onnx.graph import OnnxGraph  # noqa: E402
+from fullyconnected.exchange.onnx.layers import KNOWN  # noqa: E402
+from fullyconnected.exchange.onnx.proof import results_of  # noqa: E402
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "exchange"
 FILES = sorted(path.stem for path in GOLDEN.glob("*.onnx"))
@@ -461,7 +466,9 @@ class TestWhatIsRefused:
             tensor.data_location = TensorProto.EXTERNAL
             tensor.external_data.add(key="location", value=place)
             (tmp_path / "other.onnx").write_bytes(model.SerializeToString())
-            with pytest.raises(FileFormatError, match="the tensor 'W' is in another file, which is never read"):
+            with pytest.raises(
+                FileFormatError, match=r"the tensor 'W' is in another file, .*external_data=False\), or"
+            ):
                 fc.exchange.from_onnx(tmp_path / "other.onnx")
         tensor = onnx.load_model_from_string((tmp_path / "other.onnx").read_bytes()).graph.initializer[0]
         with pytest.raises(FileFormatError, match="'c' is in another file"):
@@ -495,6 +502,40 @@ class TestWhatIsRefused:
         chain = [("Cast", f"S{i}", f"S{i + 1}", {"to": 1}) for i in range(200)]
         with pytest.raises(FileFormatError, match="its nodes make far more of them"):
             arrives([*chain, ("MatMul", "x S200", "y")], {"S0": S}, x=("rows", 300))
+
+    @pytest.mark.parametrize("node", [
+        *[(kind, "R C", "h") for kind in ("Add", "Sub", "Mul", "Div")],
+        ("Gather", "R i", "h"), ("Concat", " ".join(["R"] * 16_000), "h", {"axis": 0}),
+        ("MatMul", "C R", "h"), ("Gemm", "C R", "h"), ("PRelu", "R C", "h"), ("Where", "t R C", "h"),
+    ], ids=lambda node: node[0])  # fmt: skip
+    def test_what_constants_make_is_refused_before_it_takes_memory(self, node, tmp_path):
+        R = np.ones((1, 16_000), np.float32)
+        constants = {"r": R, "C": R.T, "i": np.zeros(16_000, np.int64), "t": np.ones((1, 16_000), bool)}
+        graph = [("Identity", "r", "R"), node, ("MatMul", "x h", "y")]
+        path = written(tmp_path / "net.onnx", graph, constants, x=("rows", 16_000))
+        tracemalloc.start()
+        try:
+            with pytest.raises(FileFormatError, match=f"{node[0]} of ai.onnx, fed by|far more of them"):
+                fc.exchange.from_onnx(path)
+            assert tracemalloc.get_traced_memory()[1] < 50e6  # and the product has 1e9 bytes
+        finally:
+            tracemalloc.stop()
+
+    def test_operators_of_constants_take_no_third_one(self, arrives):
+        with pytest.raises(FileFormatError, match=r"'the h', Add .* reads 3 constants, and 2 belong there"):
+            arrives([("Add", "B B B", "h"), ("MatMul", "x W", "z"), ("Add", "z h", "y")])
+
+    def test_the_proof_takes_one_copy_of_the_weights_in_float64(self, tmp_path):
+        path, n = tmp_path / "net.onnx", 1000
+        written(path, [("MatMul", "x S", "h"), ("Relu", "h", "y")], {"S": numbers(n, n)}, x=("rows", n))
+        graph = OnnxGraph(onnx.load(path), KNOWN)
+        results_of(graph, x := numbers(8, n))  # loads what is loaded once
+        tracemalloc.start()
+        try:
+            results_of(graph, x)
+            assert tracemalloc.get_traced_memory()[1] < 3 * path.stat().st_size
+        finally:
+            tracemalloc.stop()
 
     def test_nodes_by_the_hundred_thousand(self, tmp_path):
         model = onnx.load_model_from_string(written(tmp_path / "net.onnx", [DENSE, ("Relu", "h", "y")]).read_bytes())

@@ -126,7 +126,10 @@ class OnnxFile:
 
     def _keep(self, name: str, tensor: TensorProto) -> None:
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-            raise refused(f"the tensor {name[:200]!r} is in another file, which is never read: save all in one file")
+            raise refused(
+                f"the tensor {name[:200]!r} is in another file, which is never read: save all in one file, by "
+                f"torch.onnx.export(..., external_data=False), or by onnx.save(onnx.load('a.onnx'), 'b.onnx')"
+            )
         if not name or name in self.tensors:
             raise refused(f"two tensors have the name {name[:200]!r}")
         self.tensors[name] = tensor
@@ -168,14 +171,16 @@ class OnnxFile:
         if node.kind not in FOLDED or not constant or len(constant) != sum(map(bool, node.inputs)):
             return False
         try:
+            size = _size_of(node, values)
+            if size > sum(each.size for each in constant):
+                raise node.refuse("makes more numbers of constants than they are")
+            self.take(size)  # before there is memory for them
             with np.errstate(all="ignore"):
-                made = np.asarray(FOLDED[node.kind](node, values))
+                self.values[node.outputs[0]] = np.asarray(FOLDED[node.kind](node, values))
+        except ConfigError:
+            raise
         except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise node.refuse(f"does not fit the constants that it reads: {error!s:.200}") from error
-        if made.size > sum(each.size for each in constant):
-            raise node.refuse("makes more numbers of constants than they are")
-        self.take(made.size)
-        self.values[node.outputs[0]] = made
         return True
 
 
@@ -240,6 +245,21 @@ def _decoded(name: str, tensor: TensorProto) -> Array | None:
 Folding = Callable[[Node, list[Any]], Any]
 
 
+def _size_of(node: Node, values: list[Any]) -> int:
+    """Return how many numbers a node makes of constants, at most."""
+    first = values[0]
+    match node.kind:
+        case "Add" | "Sub" | "Mul" | "Div":
+            if len(values) != 2:
+                raise node.refuse(f"reads {len(values)} constants, and 2 belong there")
+            return math.prod(np.broadcast_shapes(first.shape, values[1].shape))
+        case "Concat":
+            return sum(each.size for each in values)
+        case "Gather":
+            return int(values[1].size * first.size // max(first.shape[node.given(axis=0)], 1))
+    return int(first.size)
+
+
 def _axes(node: Node, values: list[Any]) -> tuple[int, ...]:
     axes = values[1] if len(values) > 1 and values[1] is not None else node.settings.get("axes", [])
     return tuple(int(each) for each in np.reshape(axes, -1))
@@ -288,7 +308,7 @@ def _of_floats(function: np.ufunc) -> Folding:
     def computed(node: Node, values: list[Any]) -> Any:
         if any(each.dtype.kind != "f" for each in values):  # of sizes, among which the number of rows is not known
             raise node.refuse("computes with whole numbers")
-        return function(*values)
+        return function(*values[: function.nin])  # another would be written to
 
     return computed
 

@@ -7,7 +7,7 @@ from math import erfc
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
@@ -71,12 +71,13 @@ def results_of(graph: OnnxGraph, x: Array) -> Array:
         return x
     given = helper.make_tensor_value_info(graph.input, TensorProto.DOUBLE, None)
     made_result = helper.make_tensor_value_info(result, TensorProto.DOUBLE, None)
-    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    part = helper.make_graph(nodes, "way", [given], [made_result], tensors)
+    # which are given beside the row, since each form of a model that holds them is a further copy
+    held = [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in constants]
+    part = helper.make_graph(nodes, "way", [given, *held], [made_result])
     sets = [helper.make_opsetid("", graph.file.opset), helper.make_opsetid("ai.onnx.ml", 1)]
     reference = ReferenceEvaluator(helper.make_model(part, opset_imports=sets), new_ops=[Erfc, BatchNormalization])
     with np.errstate(all="ignore"):
-        rows = [reference.run([result], {graph.input: row[None]}) for row in x.astype(np.float64)]
+        rows = [reference.run([result], {graph.input: row[None], **constants}) for row in x.astype(np.float64)]
     return np.concatenate([np.asarray(next(iter(row)), np.float64).reshape(1, -1) for row in rows])
 
 
