@@ -22,6 +22,13 @@ def test_weights_of_pytorch(tmp_path, capsys):
     np.testing.assert_allclose(fc.load(path).predict(results["x"]), results["mlp"], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".hdf5", ".HDF5"])
+def test_the_older_format_of_keras_by_either_suffix(suffix, tmp_path, capsys):
+    (path := tmp_path / f"net{suffix}").write_bytes((Path(TORCH).parent / "mlp.h5").read_bytes())
+    assert main(["import", str(path), "-o", str(tmp_path / "net.safetensors")]) == 0
+    assert "a network from a file of Keras" in capsys.readouterr().out
+
+
 def test_and_out_again(tmp_path):
     model, script = str(tmp_path / "net.safetensors"), str(tmp_path / "net.py")
     assert main(["import", TORCH, "-o", model, "--activation", "relu"]) == 0

@@ -77,6 +77,26 @@ def assert_there_and_back(net, path=None):
         np.testing.assert_array_equal(back.predict(x), net.predict(x))
 
 
+def test_what_acts_in_training_alone_is_left_out():
+    made = [layers.GaussianNoise(0.5), layers.GaussianDropout(0.5), layers.AlphaDropout(0.5)]
+    made += [layers.Reshape((2, 2)), layers.SpatialDropout1D(0.5), layers.Flatten()]
+    model = keras.Sequential([keras.Input((4,)), *made, layers.Dense(3), layers.ActivityRegularization(l2=0.1)])
+    net = from_keras(model)
+    assert [type(each) for each in net.layers] == [fc.Dense]
+    x = rows_for(net, 7)
+    assert_same(predicted(model, x), net.predict(x))
+
+
+@pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
+def test_a_quantised_model_is_refused_by_that_name(mode, tmp_path):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="relu")])
+    model.quantize(mode)
+    model.save(path := tmp_path / "model.keras")
+    for given in (model, path):
+        with pytest.raises((ConfigError, FileFormatError), match=rf"\(Dense\) is quantised to {mode}"):
+            from_keras(given)
+
+
 class TestThereAndBack:
     def test_everything_registered(self, net):
         assert_there_and_back(net)

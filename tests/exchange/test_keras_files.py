@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import tracemalloc
 import zipfile
 from contextlib import contextmanager, suppress
@@ -12,8 +13,8 @@ import pytest
 from safetensors.numpy import load_file
 
 import fullyconnected as fc
-from fullyconnected.errors import FileFormatError, InputTypeError
-from fullyconnected.exchange import from_keras
+from fullyconnected.errors import FileFormatError, InputTypeError, MissingPackageError
+from fullyconnected.exchange import from_keras, to_keras
 from fullyconnected.exchange.keras import calls
 from tests.exchange.test_formats import assert_near
 
@@ -168,6 +169,17 @@ class TestLayers:
         net = self.read(tmp_path, inside, {"dense": DENSE})
         np.testing.assert_allclose(net.predict(x), (x @ DENSE[0] + DENSE[1] - [1, 2, 3]) / 2, rtol=1e-5, atol=1e-6)
 
+    def test_what_acts_in_training_alone_is_nothing(self, tmp_path):
+        kinds = {"GaussianNoise": {"stddev": 0.1}, "GaussianDropout": {"rate": 0.1}, "AlphaDropout": {"rate": 0.1}}
+        kinds |= {"ActivityRegularization": {"l1": 0.1}}
+        made = [layer(kind, kind, **settings) for kind, settings in kinds.items()]
+        net = self.read(tmp_path, sequential(inputs(4), *made, layer("Dense", "d")), {"dense": DENSE})
+        assert [type(each) for each in net.layers] == [fc.Dense]
+        wide = sequential(
+            inputs(2, 2), layer("SpatialDropout1D", "s", rate=0.5), layer("Flatten", "f"), layer("Dense", "d")
+        )
+        assert [type(each) for each in self.read(tmp_path, wide, {"dense": DENSE}).layers] == [fc.Dense]
+
     def test_an_activation_comes_first(self, tmp_path):
         net = self.read(tmp_path, *one("ReLU"))
         np.testing.assert_array_equal(net.predict(x := random(5, 4)), np.maximum(x, 0))
@@ -231,6 +243,7 @@ class TestLayers:
             self.read(tmp_path, functional("t", inputs(4, inbound=[]), dense, add), {"dense": W})
 
 
+QUANTISED = {"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8", "source_name": "float32"}}
 SECRET = "raise SystemExit('executed')"
 WRONG = {
     "a lambda": (*one("Lambda", function=SECRET), "layer it (Lambda) is a function of Python"),
@@ -248,7 +261,7 @@ WRONG = {
     ),
     "a class called as a module": (sequential(inputs(4), layer("Dense", module="kerasx.layers")), {}, "of 'kerasx"),
     "a subclass": ({"class_name": "Mine", "config": {}}, {}, "'Mine', whose computation is code"),
-    "an unknown layer": (*one("Conv2D"), r"it (Conv2D) has no counterpart here. Known: Activation, Add, Batch"),
+    "an unknown layer": (*one("Conv2D"), r"it (Conv2D) has no counterpart here. Known: Activation, Activity"),
     "an unknown activation": (*one("Dense", DENSE, activation="relu6"), "activation 'relu6'; known are elu,"),
     "an unknown operation": (
         functional("o", inputs(4, inbound=[]), layer("Gelu", "o", ["x"], "keras.src.ops.nn", approximate=True)),
@@ -264,6 +277,11 @@ WRONG = {
     "rms": (*one("LayerNormalization", [random(4)], rms_scaling=True), "rms_scaling=True"),
     "an axis": (*one("Softmax", axis=0), "along the axis 0"),
     "lora": (*one("Dense", DENSE, lora_rank=2), "LoRA"),
+    "int8": (
+        *one("Dense", [DENSE[1], np.ones((4, 3), np.int8), DENSE[1]], dtype=QUANTISED),
+        "it (Dense) is quantised to int8, which has rounded its weights; give the model from before model.quantize",
+    ),
+    "int8 by name": (*one("Dense", DENSE, dtype="int8_from_float32"), "it (Dense) is quantised to int8_from_float32"),
     "a missing bias": (*one("Dense", DENSE[:1]), "has 1 arrays of weights; 2 belong there: kernel, bias"),
     "whole numbers": (*one("Dense", [np.ones((4, 3), np.int8), DENSE[1]]), "is of the type int8"),
     "numbers that are not finite": (*one("Dense", [DENSE[0] * np.nan, DENSE[1]]), "not finite"),
@@ -298,6 +316,11 @@ WRONG = {
         "reads what it gives itself",
     ),
     "a layer that is not there": (functional("a", layer("ReLU", "a", ["b"])), {}, "no such layer"),
+    "a call with nothing": (
+        functional("r", inputs(4, inbound=[]), layer("ReLU", "r", []) | {"inbound_nodes": [[]]}), {}, "called with []"
+    ),
+    "a functional model as a list": ({"class_name": "Functional", "config": []}, {}, "the model has 0 inputs"),
+    "a constant that is none": (*one("Rescaling", scale={"class_name": "__numpy__"}), "scale of Rescale[0] is nan"),
     "layers that are none": ({"class_name": "Sequential", "config": {"layers": 3}}, {}, "no list"),
 }  # fmt: skip
 DEEP = sequential(inputs(4))
@@ -465,7 +488,7 @@ class TestHostile:
                 from_keras(path)
         with pytest.raises(FileNotFoundError):
             from_keras(tmp_path / "none.keras")
-        for given in (3, None, object(), fc.mlp([2, 1], seed=0)):
+        for given in (3, None, object(), b"PK", bytes(path), fc.mlp([2, 1], seed=0)):
             with pytest.raises(InputTypeError, match="from_keras takes"):
                 from_keras(given)
 
@@ -544,3 +567,39 @@ def places_in(value):
     for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
         yield value, key
         yield from places_in(value[key])
+
+
+def test_keras_without_its_backend(tmp_path, monkeypatch):
+    (tmp_path / "keras").mkdir()
+    (tmp_path / "keras/__init__.py").write_text("import the_backend", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    message = r"Keras is installed, but not its backend the_backend: .* KERAS_BACKEND to torch, jax or tensorflow"
+    with pytest.raises(MissingPackageError, match=message):
+        to_keras(fc.mlp([2, 1], seed=0))
+    monkeypatch.setitem(sys.modules, "keras", None)
+    with pytest.raises(MissingPackageError, match=r"needs the package keras.*fullyconnected\[keras\]"):
+        to_keras(fc.mlp([2, 1], seed=0))
+
+
+@pytest.mark.parametrize("name", ["residual.keras", "nested.keras", "codes.keras"])
+def test_another_type_in_any_place_is_named_in_our_words(name, tmp_path):
+    with zipfile.ZipFile(GOLDEN / name) as archive:
+        text, weights = archive.read("config.json"), archive.read("model.weights.h5")
+    wrong = []
+    for i in range(len([*places_in(json.loads(text))])):
+        for other in (None, 3, "x", [3], {"x": 3}, "left out"):
+            model = json.loads(text)
+            held, key = [*places_in(model)][i]
+            held[key] = other
+            if other == "left out":
+                del held[key]
+            with zipfile.ZipFile(tmp_path / name, "w") as archive:
+                archive.writestr("config.json", json.dumps(model))
+                archive.writestr("model.weights.h5", weights)
+            try:
+                from_keras(tmp_path / name)
+            except FileFormatError as error:
+                if not isinstance(error.__cause__, fc.errors.FullyConnectedError):  # but a message of Python
+                    wrong.append((key, other, str(error)))
+    assert not wrong

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import fullyconnected as fc
-from fullyconnected.errors import FileFormatError
+from fullyconnected.errors import FileFormatError, InputTypeError
 from tests.exchange.networks import ACTIVATION_NAMES, NETWORKS, rows_for, trained
 
 onnx = pytest.importorskip("onnx")
@@ -561,6 +561,15 @@ class TestWhatIsRefused:
         monkeypatch.setitem(sys.modules, "onnx", None)
         with pytest.raises(fc.errors.MissingPackageError, match=r"fullyconnected\[onnx\]"):
             fc.exchange.from_onnx(tmp_path / "net.onnx")
+
+    def test_what_is_no_path(self, tmp_path):
+        data = written(tmp_path / "net.onnx", [DENSE, ("Relu", "h", "y")]).read_bytes()
+        model = onnx.load_model_from_string(data)
+        for given in (None, data, 3, model, str(tmp_path).encode()):
+            with pytest.raises(InputTypeError, match=f"from_onnx takes the path of a file.* a {type(given).__name__}"):
+                fc.exchange.from_onnx(given)
+        with pytest.raises(InputTypeError, match=r"onnx\.save\(model, path\)"):
+            fc.exchange.from_onnx(model)
 
     def test_no_file(self, tmp_path):
         with pytest.raises(FileNotFoundError):

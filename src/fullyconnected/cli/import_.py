@@ -12,8 +12,8 @@ __all__ = ["arguments", "run"]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments to the parser."""
-    parser.add_argument("file", metavar="FILE", help="file to read: NAME.onnx, NAME.keras, NAME.h5, or weights of "
-                        "PyTorch as NAME.safetensors")  # fmt: skip
+    parser.add_argument("file", metavar="FILE", help="file to read: NAME.onnx, NAME.keras, NAME.h5, NAME.hdf5, or "
+                        "weights of PyTorch as NAME.safetensors")  # fmt: skip
     parser.add_argument("-o", "--output", metavar="MODEL", required=True, help="file to write the network to")
     parser.add_argument("--activation", metavar="NAME", help="what stands between the layers of a file that has "
                         "weights alone, such as relu, or identity for none")  # fmt: skip

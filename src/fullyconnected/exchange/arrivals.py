@@ -32,6 +32,7 @@ ARRIVALS = {
     ".safetensors": Arrival("weights of PyTorch", from_torch, says_activations=False),
     ".keras": Arrival("Keras", from_keras),
     ".h5": Arrival("Keras", from_keras),
+    ".hdf5": Arrival("Keras", from_keras),
 }
 PICKLES = {  # which can run any code when they are read, and what to do instead
     **dict.fromkeys(PICKLED, f"write its weights with {UNPICKLED}"),

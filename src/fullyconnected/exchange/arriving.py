@@ -53,6 +53,7 @@ __all__ = [
     "require_same",
     "residual",
     "rms_norm",
+    "side_by_side",
 ]
 
 Made = TypeVar("Made")
@@ -166,6 +167,14 @@ def embedding(table: Any, where: str) -> Part:
     return Part(Embedding(len(W) - 1, W.shape[1]), ({"W": W},), where)
 
 
+def side_by_side(part: Part, columns: int) -> Part:
+    """Return an embedding that reads each of some columns by a table of its own, all with the values of one."""
+    if columns == 1:
+        return part
+    layer = Columns([([i], part.layer) for i in range(columns)], n_in=columns)
+    return Part(layer, part.values * columns, part.where)
+
+
 def residual(parts: Sequence[Part], where: str) -> Part:
     """Return a block y = x + F(x) of the parts of F."""
     parts = _joined(parts)
@@ -186,7 +195,7 @@ def _joined(parts: Sequence[Part]) -> list[Part]:
     return found
 
 
-def _side_by_side(parts: list[Part]) -> list[Part]:
+def _widened(parts: list[Part]) -> list[Part]:
     """Return parts in which a first embedding reads as many columns as what follows it takes."""
     first, *others = parts
     width = next((each.layer.n_in for each in others if each.layer.n_in is not None), None)
@@ -197,8 +206,7 @@ def _side_by_side(parts: list[Part]) -> list[Part]:
         raise ConfigError(
             f"{first.where} gives vectors of {first.layer.size} numbers, and what follows takes {width} columns"
         )
-    layer = Columns([([i], first.layer) for i in range(columns)], n_in=columns)
-    return [Part(layer, first.values * columns, first.where), *others]
+    return [side_by_side(first, columns), *others]
 
 
 def network_of(parts: Sequence[Part], what: str) -> Network:
@@ -211,7 +219,7 @@ def network_of(parts: Sequence[Part], what: str) -> Network:
     """
     if not parts:
         raise ConfigError(f"{what} has no layer that computes something")
-    parts = _side_by_side(_joined(parts))
+    parts = _widened(_joined(parts))
     values = [each for part in parts for each in part.values]
     wide = any(value.dtype == np.float64 for each in values for value in each.values())
     layers = [part.layer for part in parts]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from fullyconnected.errors import InputTypeError, missing
+from fullyconnected.errors import InputTypeError, MissingPackageError, missing
 from fullyconnected.exchange import arriving
 from fullyconnected.exchange.graph import graph_of
 from fullyconnected.exchange.keras.file import read
@@ -63,7 +64,8 @@ def from_keras(model: PathLike | object) -> Network:
     live: Any = model
     if not all(hasattr(live, name) for name in ("get_config", "layers", "get_weights")):
         raise InputTypeError(
-            f"from_keras takes a model of Keras, or the path of its file; got a {type(model).__name__}"
+            f"from_keras takes a model of Keras, or the path of its file, a str or a pathlib.Path; got a "
+            f"{type(model).__name__}"
         )
     found = Reader(described(live))
     net = found.network("the model")
@@ -99,7 +101,8 @@ def to_keras(net: Network) -> Model:
         For a layer or an activation of your own without a formula, a network that is not ready to predict, or results
         that differ from the network's.
     MissingPackageError
-        If Keras, or its backend, is not installed: the extra ``keras``.
+        If Keras is not installed, the extra ``keras``; or if its backend is not, which the environment variable
+        ``KERAS_BACKEND`` names.
 
     Examples
     --------
@@ -116,7 +119,13 @@ def to_keras(net: Network) -> Model:
     try:
         import keras
     except ImportError as error:
-        raise missing("keras", "keras", "a model of Keras") from error
+        backend = str(error.name).partition(".")[0]
+        if backend == "keras" or find_spec("keras") is None:
+            raise missing("keras", "keras", "a model of Keras") from error
+        raise MissingPackageError(
+            f"Keras is installed, but not its backend {backend}: set the environment variable KERAS_BACKEND to torch, "
+            f"jax or tensorflow before Keras is imported, and install the one that it names"
+        ) from error
     from fullyconnected.exchange.keras.writer import model_of
 
     drawn = random.getstate()  # from which Keras takes seeds

@@ -28,9 +28,9 @@ def operation(given: Given) -> Made:
     """Return the part of a function of ``keras.ops``."""
     match given.kind:
         case "LeakyRelu":
-            return _activation(given, _leaky(given, given.number("negative_slope", 0.2)))
+            return _leaky_relu(given, 0.2)
         case "Elu":
-            return _activation(given, arriving.made(given.where, ELU, given.number("alpha", 1.0)))
+            return _elu(given)
         case "Softmax":
             return _softmax(given)
         case "Gelu" if given.config.get("approximate", True) is False:
@@ -58,11 +58,9 @@ def _relu(given: Given) -> Made:
     return _activation(given, _leaky(given, given.number("negative_slope", 0.0)))
 
 
-def _leaky_relu(given: Given) -> Made:
-    # Keras 2 called it alpha
-    return _activation(
-        given, _leaky(given, given.number("alpha" if "alpha" in given.config else "negative_slope", 0.3))
-    )
+def _leaky_relu(given: Given, usual: float = 0.3) -> Made:
+    name = "alpha" if "alpha" in given.config else "negative_slope"  # the first in Keras 2
+    return _activation(given, _leaky(given, given.number(name, usual)))
 
 
 def _elu(given: Given) -> Made:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from fullyconnected.core.arrays import Shape
@@ -36,7 +36,7 @@ class Calls:
     """
 
     def __init__(self, model: Described) -> None:
-        config = model["config"]
+        config = model["config"] if isinstance(model["config"], Mapping) else {}
         self._layers = {name_of(layer): layer for layer in layers_of(model)}
         self.input = _only(config.get("input_layers"), "inputs")
         self.output = _only(config.get("output_layers"), "outputs")
@@ -85,7 +85,8 @@ def input_shape(model: Described, weights: Weights) -> Shape | None:
     for layer in layers[:1]:
         config, held = layer["config"], weights.get(name_of(layer))
         known = [] if is_model(layer) else [config.get("batch_shape"), config.get("batch_input_shape")]
-        known.append((layer.get("build_config") or {}).get("input_shape"))
+        if isinstance(built := layer.get("build_config"), Mapping):
+            known.append(built.get("input_shape"))
         if isinstance(model["config"], Mapping):
             known.append(model["config"].get("build_input_shape"))
         for each in known:
@@ -93,7 +94,7 @@ def input_shape(model: Described, weights: Weights) -> Shape | None:
                 return _shape(each)
         if is_model(layer):
             return input_shape(layer, held if isinstance(held, Mapping) else {})
-        if layer.get("class_name") == "Dense" and held:
+        if layer.get("class_name") == "Dense" and held and held[0].ndim:
             return (int(held[0].shape[0]),)
     return None
 
@@ -116,16 +117,17 @@ def _only(given: Any, what: str) -> Tensor:
     return _tensor(found)
 
 
-def _tensor(history: Sequence[Any]) -> Tensor:
-    name, index, which = history[:3]
-    if not isinstance(name, str) or type(index) is not int or which != 0:
-        raise ConfigError(f"a layer reads {history!a:.80}, which is no output of a layer")
-    return name, index
+def _tensor(history: Any) -> Tensor:
+    if isinstance(history, list | tuple) and len(history) > 2:
+        name, index, which = history[:3]
+        if isinstance(name, str) and type(index) is int and which == 0:
+            return name, index
+    raise ConfigError(f"a layer reads {history!a:.80}, which is no output of a layer")
 
 
 def _inputs(call: Any, name: str) -> Iterator[Tensor]:
     """Yield what a call of a layer reads, as Keras 3 or 2 writes it."""
-    settings: list[Mapping[str, Any]] = []
+    settings: list[Any] = []
     if isinstance(call, Mapping):
         waiting, seen, settings = [call.get("args", [])], 0, [call.get("kwargs", {})]
         while waiting:
@@ -135,16 +137,21 @@ def _inputs(call: Any, name: str) -> Iterator[Tensor]:
                     raise ConfigError(f"the layer {name!a:.80} is called with more than {READS} arguments")
                 waiting += reversed(each)
             elif isinstance(each, Mapping) and each.get("class_name") == "__keras_tensor__":
-                yield _tensor(each["config"]["keras_history"])
+                held = each.get("config")
+                yield _tensor(held.get("keras_history") if isinstance(held, Mapping) else held)
             else:
                 raise ConfigError(f"the layer {name!a:.80} is called with {each!a:.80}, which no layer gives")
     else:  # of Keras 2, in which an operation of TensorFlow has its first operand alone, and the others by name
+        if not isinstance(call, list) or not call:
+            raise ConfigError(f"the layer {name!a:.80} is called with {call!a:.80}, which no layer gives")
         if len(call) > READS:
             raise ConfigError(f"the layer {name!a:.80} is called with more than {READS} arguments")
         for history in [call] if isinstance(call[0], str) else call:
             yield _tensor(history)
             settings += history[3:]
     for given in settings:
+        if not isinstance(given, Mapping):
+            raise ConfigError(f"the layer {name!a:.80} is called with {given!a:.80}, which are no settings")
         for key, value in given.items():
             if key == "y" and isinstance(value, list):
                 yield _tensor(value)

@@ -27,6 +27,7 @@ ZIP = b"PK\x03\x04"
 INFLATES = 16  # times the size of a zip, to which all that is read of it may inflate, beside
 BESIDE = 1 << 24  # bytes
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+MODELS = "Sequential", "Functional", "Model"
 GROUPS = "layers", "_layer_checkpoint_dependencies"  # of a model's layers, the second in files of Keras 2
 
 Weights = Mapping[str, Any]  # by the name of a layer: its arrays in their order, or the Weights of a model in it
@@ -41,10 +42,15 @@ class Stored(NamedTuple):
 
 def layers_of(model: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the descriptions of a model's layers."""
-    config = model["config"]
-    layers = config if isinstance(config, list) else config["layers"]  # a list in early files of Keras 2
+    config = model.get("config")
+    layers = config.get("layers") if isinstance(config, dict) else config  # a list in early files of Keras 2
     if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
         raise FileFormatError("its layers are no list of descriptions")
+    for layer in layers:
+        if not isinstance(layer.get("class_name"), str):
+            raise FileFormatError(f"the class_name of a layer is {layer.get('class_name')!a:.80}; a text belongs there")
+        if not isinstance(layer.get("config"), dict if layer["class_name"] not in MODELS else dict | list):
+            raise FileFormatError(f"the layer {name_of(layer)!a:.80} has no settings")
     if twice := [name for name, n in Counter(map(name_of, layers)).items() if n > 1]:
         raise FileFormatError(f"two of its layers have the name {twice[0]!a:.80}")
     return layers
@@ -52,13 +58,13 @@ def layers_of(model: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def name_of(layer: Mapping[str, Any]) -> str:
     """Return the name of a layer, which older files have only in its settings."""
-    config = layer["config"]
+    config = layer.get("config")
     return str(layer.get("name") or (config.get("name") if isinstance(config, dict) else "") or "")
 
 
 def is_model(layer: Mapping[str, Any]) -> bool:
     """Whether the description of a layer is that of a model, which has layers of its own."""
-    return layer["class_name"] in ("Sequential", "Functional", "Model")
+    return layer["class_name"] in MODELS
 
 
 def read(path: PathLike) -> Stored:

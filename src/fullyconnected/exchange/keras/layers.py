@@ -19,7 +19,7 @@ from fullyconnected.exchange import arriving
 from fullyconnected.exchange.arriving import Part
 from fullyconnected.exchange.keras.activations import ACTIVATIONS, function, operation
 from fullyconnected.exchange.keras.given import Given, Made
-from fullyconnected.layers import Columns, Rescale, Scale, Standardize
+from fullyconnected.layers import Rescale, Scale, Standardize
 
 __all__ = ["parts_of"]
 
@@ -39,6 +39,11 @@ def parts_of(given: Given, module: str | None) -> Made:
         return operation(given)
     if given.kind == "Lambda":
         raise ConfigError(f"{given.where} is a function of Python, code that is not executed; write it as layers")
+    if (mode := _quantisation(given)) is not None:
+        raise ConfigError(
+            f"{given.where} is quantised to {mode:.80}, which has rounded its weights; give the model from before "
+            f"model.quantize"
+        )
     if given.config.get("lora_rank"):
         raise ConfigError(f"{given.where} has weights of LoRA beside its own; merge them into it first")
     if given.kind not in READERS:
@@ -47,6 +52,16 @@ def parts_of(given: Given, module: str | None) -> Made:
             f"Sequential and functional models of these"
         )
     return READERS[given.kind](given)
+
+
+def _quantisation(given: Given) -> str | None:
+    """Return how the weights of a layer are rounded, or None."""
+    policy = given.config.get("dtype")
+    if isinstance(policy, str):
+        return policy if "_from_" in policy else None
+    settings = policy.get("config") if isinstance(policy, dict) else None
+    mode = settings.get("mode") if isinstance(settings, dict) else None
+    return None if mode is None else str(mode)
 
 
 # --- layers with weights, norms and constants -------------------------------------------------------------------------
@@ -110,17 +125,14 @@ def _embedding(given: Given) -> Made:
     if columns > MOST_CODES:
         raise ConfigError(f"{given.where} reads {columns} columns of codes; at most {MOST_CODES} are possible")
     part = arriving.embedding(given.arrays("embeddings")[0], given.where)
-    size = int(part.layer.n_out or 0)
-    if columns > 1:
-        layer = Columns([([i], part.layer) for i in range(columns)], n_in=columns)
-        part = Part(layer, part.values * columns, given.where)
-    return [part], (columns, size)
+    return [arriving.side_by_side(part, columns)], (columns, int(part.layer.n_out or 0))
 
 
 def _constant(value: Any, given: Given, name: str) -> Array:
     """Return a constant of a layer for each number of a row: it has one for all, or for each of the last axis."""
     if isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__"):
-        value = value["config"]["value"]
+        held = value.get("config")
+        value = held.get("value") if isinstance(held, dict) else None
     try:
         a = np.asarray(value, np.float64).ravel()
         return np.broadcast_to(a, given.shape).ravel()
@@ -152,6 +164,11 @@ def _normalization(given: Given) -> Made:
         if given.first:
             return _scaling(given, Standardize, shift, scale)
         return _scaling(given, Rescale, -shift / scale, 1 / scale)
+
+
+def _nothing(given: Given) -> Made:
+    """Return what acts in training alone, and has no counterpart here, as nothing."""
+    return [], given.shape
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------------
@@ -186,4 +203,6 @@ READERS: dict[str, Callable[[Given], Made]] = {
     "RMSNormalization": _rms_normalization,
     "Rescaling": _rescaling,
     "Reshape": _reshape,
+    **dict.fromkeys(("ActivityRegularization", "AlphaDropout", "GaussianDropout", "GaussianNoise"), _nothing),
+    **dict.fromkeys(("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"), _nothing),
 }

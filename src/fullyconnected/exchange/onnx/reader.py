@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from fullyconnected.errors import missing
+from fullyconnected.errors import InputTypeError, missing
 from fullyconnected.exchange.arriving import network_of, reading, require_same
 from fullyconnected.network import Network
 
@@ -29,7 +30,7 @@ def from_onnx(path: PathLike) -> Network:
 
     Parameters
     ----------
-    path : path
+    path : str or path
 
     Returns
     -------
@@ -38,6 +39,8 @@ def from_onnx(path: PathLike) -> Network:
 
     Raises
     ------
+    InputTypeError
+        For what is no path, such as the bytes of a file or a model that onnx has loaded.
     FileFormatError
         For what is no file of ONNX or is damaged; for tensors in another file; for a graph with several inputs or
         results; for the first node that is not known, by its name, its operator and what feeds it; and if the network
@@ -55,6 +58,11 @@ def from_onnx(path: PathLike) -> Network:
     >>> bool((fc.exchange.from_onnx(path).theta == net.theta).all())
     True
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputTypeError(
+            f"from_onnx takes the path of a file, a str or a pathlib.Path; got a {type(path).__name__}: write a model "
+            f"of onnx by onnx.save(model, path), and bytes to a file"
+        )
     try:
         import onnx  # noqa: F401
 
