@@ -26,6 +26,18 @@ BEGIN_WITH = (
     fc.PiecewiseLinearEmbedding,
     fc.Scale,
 )  # which read numbers
+SCALES = {"mean": (1.0, -2.0, 0.0, 3.0), "scale": (2.0, 0.5, 1.0, 3.0)}
+SETTINGS = {  # of layers that a format may have with some of their settings alone: a row for each
+    "standardize": {
+        "Standardize": fc.Standardize(4, **SCALES),
+        "Standardize(clip=True)": fc.Standardize(4, **SCALES, clip=True),
+        "Standardize(missing=True)": fc.Standardize(4, **SCALES, missing=True),
+    },
+    "parametric": {
+        'Parametric("relu")': fc.layers.Parametric("relu", n_in=4),
+        'Parametric("tanh")': fc.layers.Parametric("tanh", n_in=4),
+    },
+}
 BEGIN, END = "<!-- operations -->", "<!-- end of operations -->"
 
 
@@ -68,8 +80,11 @@ def there(column: Column) -> bool:
 def operations():
     """Yield the name of each registered layer and activation, and networks that have it."""
     for name in LAYER_NAMES:
-        examples = [*LAYERS.classes[name].examples(4)]
-        yield f"`{type(examples[0]).__name__}`", name, [*map(within, examples)]
+        for row, layer in SETTINGS.get(name, {}).items():
+            yield f"`{row}`", name, [within(layer)]
+        if name not in SETTINGS:
+            examples = [*LAYERS.classes[name].examples(4)]
+            yield f"`{type(examples[0]).__name__}`", name, [*map(within, examples)]
     for name in ACTIVATION_NAMES:
         yield f'`"{name}"`', name, [trained(fc.mlp([4, 5, 3], activation=name, seed=0), 0.5)]
 

@@ -6,11 +6,13 @@ import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # before Keras is loaded
 
+from tests.exchange.networks import ACTIVATION_NAMES, LAYER_NAMES
 from tests.exchange.operations import COLUMNS, in_document, operations, table, there
 
 
 def test_it_has_every_operation_and_every_format():
     found = in_document()
+    assert {name for _, name, _ in operations()} == {*LAYER_NAMES, *ACTIVATION_NAMES}
     assert [*found] == [name for name, *_ in operations()]
     for cells in found.values():
         assert [*cells] == [column.name for column in COLUMNS]
