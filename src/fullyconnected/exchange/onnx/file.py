@@ -7,71 +7,30 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, TensorProto, helper, numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError
+from fullyconnected.exchange.onnx.folding import FOLDED, size_of
+from fullyconnected.exchange.onnx.given import READ, Node, refused, settings_of
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import PathLike
 
-__all__ = ["FLOATS", "FOLDED", "OPSETS", "ROWS", "Node", "OnnxFile", "TooMuch", "read_model", "refused"]
+__all__ = ["OPSETS", "OnnxFile", "TooMuch", "read_model"]
 
 LARGEST = 2**31 - 1  # bytes, the most that a message of Protocol Buffers may have
 OPSETS = range(7, 27)  # before the seventh, operators broadcast in another way
-FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
-READ = (*FLOATS, TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
-SIMPLE = (AttributeProto.FLOAT, AttributeProto.INT, AttributeProto.STRING, AttributeProto.FLOATS, AttributeProto.INTS)
 NODES = 100_000
-ROWS = -(2**61)  # stands for the number of rows in a shape that is computed
-LISTS = (AttributeProto.FLOATS, AttributeProto.INTS)
 MOST = 16  # numbers that nodes may need for each number in the file, so that a small file takes little memory
-
-
-def refused(text: str) -> ConfigError:
-    """Return the error of this text, in which names of the file are shown on one line and shortened."""
-    return ConfigError(printable(text[:1500]))
 
 
 class TooMuch(ConfigError):
     """A file asks for far more memory than it has bytes."""
-
-
-class Node(NamedTuple):
-    """A node: its operator (after the domain, if it is not ONNX's own), what it reads and makes, and its settings."""
-
-    kind: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    settings: Mapping[str, Any]
-    name: str
-    proto: onnx.NodeProto
-
-    def refuse(self, why: str) -> ConfigError:
-        """Return the error that says why this node cannot be taken."""
-        domain, fed = self.proto.domain or "ai.onnx", ", ".join(repr(each[:100]) for each in self.inputs[:8] if each)
-        kind = self.proto.op_type[:100]
-        return refused(f"the node {self.name[:200]!r}, {kind} of {domain[:100]}, fed by {fed or 'nothing'}, {why}")
-
-    def given(self, **usual: Any) -> Any:
-        """Return the values of settings, each of the type of its usual value; raise for one that is not known."""
-        for name, value in self.settings.items():
-            if name not in usual:
-                raise self.refuse(f"has a setting {name[:100]!r}, with which it is not known")
-            if type(value) is not type(usual[name]):
-                raise self.refuse(f"has a setting {name!r} of another type than {type(usual[name]).__name__}")
-        found = tuple(self.settings.get(name, value) for name, value in usual.items())
-        return found[0] if len(found) == 1 else found
-
-    def read(self, i: int) -> str:
-        """Return the name of an input, or no name."""
-        return self.inputs[i] if i < len(self.inputs) else ""
 
 
 def read_model(path: PathLike) -> onnx.ModelProto:
@@ -137,7 +96,7 @@ class OnnxFile:
     def _add(self, proto: onnx.NodeProto, at: int) -> None:
         kind = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
         outputs = tuple(each for each in proto.output if each)
-        made = Node(kind, tuple(proto.input), outputs, _settings(proto), proto.name or f"{proto.op_type} {at}", proto)
+        made = Node(kind, tuple(proto.input), outputs, settings_of(proto), proto.name or f"{proto.op_type} {at}", proto)
         for each in made.inputs:
             if each and each not in self.made and each not in self.tensors and each != self.input.name:
                 raise made.refuse(f"reads {each[:100]!r}, which nothing before it makes: it is missing, or in a cycle")
@@ -171,7 +130,7 @@ class OnnxFile:
         if node.kind not in FOLDED or not constant or len(constant) != sum(map(bool, node.inputs)):
             return False
         try:
-            size = _size_of(node, values)
+            size = size_of(node, values)
             if size > sum(each.size for each in constant):
                 raise node.refuse("makes more numbers of constants than they are")
             self.take(size)  # before there is memory for them
@@ -190,18 +149,6 @@ def _opset(model: onnx.ModelProto) -> int:
         said = ", ".join(map(str, versions[:5])) or "none"
         raise ConfigError(f"the opset is one from {OPSETS[0]} to {OPSETS[-1]}; the file says {said}")
     return versions[0]
-
-
-def _settings(proto: onnx.NodeProto) -> dict[str, Any]:
-    """Return the attributes of a node; those that are graphs, or of another strange kind, are None."""
-    found = {}
-    for each in proto.attribute:
-        plain = each.type in SIMPLE and not each.ref_attr_name
-        value: Any = helper.get_attribute_value(each) if plain else None
-        if each.type == AttributeProto.TENSOR and not each.ref_attr_name:
-            value = each.t
-        found[each.name] = [*value] if each.type in LISTS and plain else value
-    return found
 
 
 def _of_constant(node: Node) -> TensorProto | None:
@@ -238,97 +185,3 @@ def _decoded(name: str, tensor: TensorProto) -> Array | None:
         raise refused(f"the tensor {name[:200]!r} of the shape ({said}) holds {_stored(tensor)} numbers")
     value = np.asarray(numpy_helper.to_array(tensor))
     return value.astype(np.float32) if value.dtype.kind not in "fib" else value  # bfloat16 is no type of NumPy
-
-
-# what is computed of constants: from the node and the values of its inputs
-
-Folding = Callable[[Node, list[Any]], Any]
-
-
-def _size_of(node: Node, values: list[Any]) -> int:
-    """Return how many numbers a node makes of constants, at most."""
-    first = values[0]
-    match node.kind:
-        case "Add" | "Sub" | "Mul" | "Div":
-            if len(values) != 2:
-                raise node.refuse(f"reads {len(values)} constants, and 2 belong there")
-            return math.prod(np.broadcast_shapes(first.shape, values[1].shape))
-        case "Concat":
-            return sum(each.size for each in values)
-        case "Gather":
-            return int(values[1].size * first.size // max(first.shape[node.given(axis=0)], 1))
-    return int(first.size)
-
-
-def _axes(node: Node, values: list[Any]) -> tuple[int, ...]:
-    axes = values[1] if len(values) > 1 and values[1] is not None else node.settings.get("axes", [])
-    return tuple(int(each) for each in np.reshape(axes, -1))
-
-
-def _cast(node: Node, values: list[Any]) -> Any:
-    kind = node.settings.get("to")
-    if kind != TensorProto.INT64 and (values[0] == ROWS).any():
-        raise node.refuse("makes another type of the number of rows")
-    if kind == TensorProto.BFLOAT16:
-        rounded = values[0].astype(np.float32).view(np.uint32)
-        rounded = (rounded + 0x7FFF + ((rounded >> 16) & 1)) & np.uint32(0xFFFF0000)
-        return rounded.view(np.float32)
-    if kind not in READ:
-        raise node.refuse("makes another type than one of numbers")
-    return values[0].astype(helper.tensor_dtype_to_np_dtype(kind))
-
-
-def _reshaped(node: Node, values: list[Any]) -> Any:
-    shape = [int(each) for each in values[1]]
-    if not node.settings.get("allowzero"):
-        shape = [values[0].shape[i] if each == 0 else each for i, each in enumerate(shape)]
-    return values[0].reshape(shape)
-
-
-def _sliced(node: Node, values: list[Any]) -> Any:
-    starts, ends = values[1], values[2]
-    axes = values[3] if len(values) > 3 and values[3] is not None else range(len(starts))
-    steps = values[4] if len(values) > 4 and values[4] is not None else [1] * len(starts)
-    at = [slice(None)] * values[0].ndim
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        at[int(axis)] = slice(int(start), int(end), int(step))
-    return values[0][tuple(at)]
-
-
-def _expanded(node: Node, values: list[Any]) -> Any:
-    return np.expand_dims(values[0], _axes(node, values))
-
-
-def _flat(node: Node, values: list[Any]) -> Any:
-    axis = int(node.given(axis=1))
-    return values[0].reshape(math.prod(values[0].shape[:axis]), -1)
-
-
-def _of_floats(function: np.ufunc) -> Folding:
-    def computed(node: Node, values: list[Any]) -> Any:
-        if any(each.dtype.kind != "f" for each in values):  # of sizes, among which the number of rows is not known
-            raise node.refuse("computes with whole numbers")
-        return function(*values[: function.nin])  # another would be written to
-
-    return computed
-
-
-FOLDED: dict[str, Folding] = {
-    "Identity": lambda _, v: v[0],
-    "Cast": _cast,
-    "Transpose": lambda node, v: v[0].transpose(node.given(perm=[*range(v[0].ndim)][::-1])),
-    "Reshape": _reshaped,
-    "Flatten": _flat,
-    "Squeeze": lambda node, v: v[0].squeeze(_axes(node, v) or None),
-    "Unsqueeze": _expanded,
-    "Concat": lambda node, v: np.concatenate(v, node.given(axis=0)),
-    "Gather": lambda node, v: v[0].take(v[1], node.given(axis=0)),
-    "Slice": _sliced,
-    "Add": _of_floats(np.add),
-    "Sub": _of_floats(np.subtract),
-    "Mul": _of_floats(np.multiply),
-    "Div": _of_floats(np.divide),
-    "Neg": _of_floats(np.negative),
-    "Sqrt": _of_floats(np.sqrt),
-    "Reciprocal": _of_floats(np.reciprocal),
-}

@@ -11,7 +11,8 @@ from onnx import TensorProto
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.errors import ConfigError
-from fullyconnected.exchange.onnx.file import FLOATS, ROWS, Node, OnnxFile, TooMuch, refused
+from fullyconnected.exchange.onnx.file import OnnxFile, TooMuch
+from fullyconnected.exchange.onnx.given import FLOATS, ROWS, Node, refused
 
 __all__ = ["ALIKE", "ENTRYWISE", "OnnxGraph"]
 

@@ -14,7 +14,7 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.exchange import arriving, flow
 from fullyconnected.exchange.arriving import Part
 from fullyconnected.exchange.onnx.affine import Affine, Piece, settled
-from fullyconnected.exchange.onnx.file import Node
+from fullyconnected.exchange.onnx.given import Node
 from fullyconnected.exchange.onnx.graph import ALIKE, OnnxGraph
 from fullyconnected.exchange.onnx.patterns import KINDS, ROUNDING, Matcher
 from fullyconnected.layers import Activation, Parametric, Standardize

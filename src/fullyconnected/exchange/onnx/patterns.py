@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.exchange.onnx.file import Node, OnnxFile
+from fullyconnected.exchange.onnx.file import OnnxFile
+from fullyconnected.exchange.onnx.given import Node
 
 __all__ = ["KINDS", "PATTERNS", "Found", "Matcher"]
 
