@@ -423,3 +423,12 @@ class TestTheCommand:
         assert main(["export", str(tmp_path / "net.safetensors"), str(tmp_path / name)]) == 2
         assert capsys.readouterr().err.startswith("fullyconnected: error: ")
         assert os.listdir(tmp_path) == ["net.safetensors"]
+
+
+@pytest.mark.parametrize("path", [None, 3, b"net.c", object()], ids=lambda path: type(path).__name__)
+def test_what_is_no_path_is_named(path):
+    net = fc.mlp([2, 1], seed=0)
+    writers = [fc.exchange.export, fc.exchange.to_c, fc.exchange.to_js, fc.exchange.to_python, fc.exchange.to_onnx]
+    for write in writers:
+        with pytest.raises(fc.errors.InputTypeError, match=f"by its path, .* got a {type(path).__name__}"):
+            write(net, path)

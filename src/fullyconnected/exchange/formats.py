@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 
 from fullyconnected.core.wording import printable
-from fullyconnected.errors import ConfigError, missing
+from fullyconnected.errors import ConfigError, InputTypeError, missing
 from fullyconnected.exchange.leaving import Leaving, leaving
 from fullyconnected.exchange.programs.c import c_source
 from fullyconnected.exchange.programs.javascript import javascript_source
@@ -93,7 +93,7 @@ def export(model: ModelLike, path: PathLike) -> None:
 
 def format_of(path: PathLike) -> Format:
     """Return the format that the suffix of a path says; raise for another one."""
-    suffix = os.path.splitext(os.fsdecode(path))[1].lower()
+    suffix = os.path.splitext(_name_of(path))[1].lower()
     if suffix not in FORMATS:
         raise ConfigError(
             f"{printable(os.fsdecode(path))}: the suffix says in which format a model is written; there are "
@@ -272,9 +272,17 @@ def to_python(model: ModelLike, path: PathLike) -> None:
     _write(model, path, FORMATS[".py"])
 
 
+def _name_of(path: PathLike) -> str:
+    if not isinstance(path, str | os.PathLike):
+        raise InputTypeError(
+            f"the file to write is given by its path, a str or a pathlib.Path; got a {type(path).__name__}"
+        )
+    return os.fsdecode(path)
+
+
 def _write(model: ModelLike, path: PathLike, by: Format) -> None:
+    target = _name_of(path)
     leaves = leaving(model)
-    target = os.fsdecode(path)
     if isinstance(model, str | os.PathLike) and os.path.exists(target) and os.path.samefile(model, target):
         raise ConfigError(f"{printable(target)} would replace the model itself; choose another name")
     content = by.source(leaves, os.path.basename(target))
