@@ -361,7 +361,7 @@ def test_a_usual_pipeline_reads_the_same_table(tmp_path):
     for again in (fc.load_estimator(path), fc.Predictor(path)):
         np.testing.assert_array_equal(again.predict_proba(frame), made.predict_proba(frame))
     assert fc.Predictor(path).predict({"age": None, "pay": 1.0, "city": "Rome", "sex": "f"}).tolist()[0] in ("hi", "lo")
-    said = str(fc.load_estimator(path).report_)
+    said = " ".join(str(fc.load_estimator(path).report_).split())  # lines are as wide as the terminal
     assert "240 rows: 2 numbers and 2 categories; 2 columns are left out" in said
     assert "scikit-learn" in said
     assert "held out" not in said
