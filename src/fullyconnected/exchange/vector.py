@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.errors import ConfigError
-from fullyconnected.exchange.graph import Graph
+from fullyconnected.exchange.graph import Graph, graph_of
 from fullyconnected.exchange.programs.exact import distances, inexact
 from fullyconnected.network import Network
 
-__all__ = ["Vector", "rows_for"]
+__all__ = ["Vector", "require_reproduced", "rows_for"]
 
 TOLERANCE = 1e-5  # of the largest number of a result
 LOST = 10  # times what float32 loses, which may be more in a network that is saturated
@@ -82,6 +83,12 @@ class Vector(NamedTuple):
                 f"{what} does not reproduce the network, so that {so}: for row {row} of the test vector, result "
                 f"{column} is {float(found[row, column])!r}, and the network's {float(self.y[row, column])!r}"
             )
+
+
+def require_reproduced(net: Network, results: Callable[[Array], Array], what: str) -> None:
+    """Raise if what was made of a network gives other results for a few rows, and say where first."""
+    x = rows_for(net)
+    Vector.of(x, net.predict(x), graph_of(net, net.dtype.name)).require(results(x), what, "it was not made")
 
 
 def _allowed(y: Array, exact: Array, tolerance: float) -> Array:

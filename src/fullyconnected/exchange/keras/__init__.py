@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from fullyconnected.errors import InputTypeError, MissingPackageError, missing
 from fullyconnected.exchange import arriving
-from fullyconnected.exchange.graph import graph_of
 from fullyconnected.exchange.keras.file import read
 from fullyconnected.exchange.keras.reader import Reader, array_of, described
-from fullyconnected.exchange.vector import Vector, rows_for
+from fullyconnected.exchange.vector import require_reproduced
 from fullyconnected.network import Network
 
 if TYPE_CHECKING:
@@ -130,9 +129,8 @@ def to_keras(net: Network) -> Model:
 
     drawn = random.getstate()  # from which Keras takes seeds
     try:
-        model, x = model_of(net), rows_for(net)
+        model = model_of(net)
     finally:
         random.setstate(drawn)
-    found = keras.ops.convert_to_numpy(model(x, training=False))
-    Vector.of(x, net.predict(x), graph_of(net, net.dtype.name)).require(found, "the model", "it was not made")
+    require_reproduced(net, lambda x: keras.ops.convert_to_numpy(model(x, training=False)), "the model")
     return model

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, InputTypeError, missing
 from fullyconnected.exchange.arriving import network_of, reading, require_same
-from fullyconnected.exchange.graph import graph_of
 from fullyconnected.exchange.pytorch.weights import as_array, parts_of_weights, weights_in
-from fullyconnected.exchange.vector import Vector, rows_for
+from fullyconnected.exchange.vector import require_reproduced
 from fullyconnected.network import Network
 
 if TYPE_CHECKING:
@@ -136,10 +135,9 @@ def to_torch(net: Network) -> Module:
 
     from fullyconnected.exchange.pytorch.writer import module_of
 
-    module, x = module_of(net), rows_for(net)
+    module = module_of(net)
     with torch.no_grad():
-        found = module(torch.from_numpy(x.astype(net.dtype))).numpy()
-    Vector.of(x, net.predict(x), graph_of(net, net.dtype.name)).require(found, "the module", "it was not made")
+        require_reproduced(net, lambda x: module(torch.from_numpy(x.astype(net.dtype))).numpy(), "the module")
     return module
 
 
