@@ -1,10 +1,11 @@
 """The record of a training step: bit for bit the ordinary step, every formula true of it, and nothing is changed."""
 
 import itertools
+import json
 import random
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,12 +14,19 @@ import pytest
 import fullyconnected as fc
 from fullyconnected import errors
 from fullyconnected.activations import ACTIVATIONS
+from fullyconnected.engine.choice import ENGINES
+from fullyconnected.engine.state import TrainingState
+from fullyconnected.engine.task import Task
+from fullyconnected.engine.updates import new_slots
 from fullyconnected.explanation.record import PHASES
 from fullyconnected.explanation.recorder import trace
+from fullyconnected.explanation.render.document import losses, note
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
+from fullyconnected.program.data import check_data
 from fullyconnected.symbolic import formulas
+from fullyconnected.symbolic.digits import shown
 from fullyconnected.symbolic.expression import Name, names_in
 from fullyconnected.symbolic.formulas.lines import DY, Both, Line, X
 
@@ -70,7 +78,7 @@ def updated(net, record):
 
 
 def holds(record, tolerance):
-    for step in record.steps:
+    for step in (*record.steps, *record.again):
         assert step.known, step.equation
         assert not step.error > (1e-9 if step.phase == "check" else tolerance), (str(step.equation), step.error)
 
@@ -240,7 +248,8 @@ class TestSteps:
 
     def test_everything_is_given_or_computed_before_it_is_used(self, record):
         known = set(record.given)
-        for step in record.steps:
+        before = [step for step in record.steps if step.phase != "after"]
+        for step in (*before, *record.again, *record.steps[len(before) :]):
             used = {name for name in names_in(step.formula) if not name.full.endswith((":left", ":right"))}
             assert used <= known
             known.add(step.equation.left)
@@ -585,6 +594,111 @@ class TestAllThatIsRegisteredIsKnown:
         record = trace(network("dense", "tanh", "float64"), *problem("half_squared_error"), "half_squared_error", rule)
         assert all(step.known for step in record.steps)
         assert [step for step in record.steps if step.phase == "update"]
+
+
+class TestTheStory:
+    """What the network says, what is wanted, how large the loss is, and what it is after the update."""
+
+    @pytest.mark.parametrize("loss", sorted(LOSSES.classes))
+    def test_of_every_loss(self, loss):
+        net = network("dense", "tanh", "float64")
+        x, t = problem(loss)
+        record = trace(net, x, t, loss, "sgd", l2=0.1, sample_weight=[1, 2, 3])
+        subject = LOSSES.build(loss)
+        np.testing.assert_allclose(record.predicted, subject.predictions(net.predict(x)), rtol=1e-12)
+        assert np.asarray(record.wanted).reshape(ROWS, -1).astype(float).tolist() == np.reshape(t, (ROWS, -1)).tolist()
+        alone = [net.gradients(x[i : i + 1], t[i : i + 1], loss).loss for i in range(ROWS)]
+        np.testing.assert_allclose(record.losses, alone, rtol=1e-12)
+
+    @pytest.mark.parametrize("layer", sorted(LAYERS.classes))
+    @pytest.mark.parametrize("train", [False, True])
+    def test_the_loss_after_is_that_of_the_updated_network(self, layer, train):
+        net = network(layer, "gelu", "float64")
+        x, t = net.layers[0].example_rows(np.random.default_rng(0), ROWS), problem("half_squared_error")[1]
+        record = trace(net, x, t, "half_squared_error", "adam", l2=0.1, train=train, seed=3)
+        new = net.copy()
+        new.theta = updated(net, record)
+        assert record.loss_after == new.gradients(x, t, "half_squared_error", 0.1, train=train, seed=3).loss
+        assert record.loss_after == record.values[record.name("L_new")] == record.steps[-1].result
+        assert [step.phase for step in record.steps[-2:]] == ["after", "after"]
+        assert {step.phase for step in record.again} == {"after"}
+        repeated = {step.number: step for step in record.steps}
+        for step in record.again:
+            assert step.equation.left == replace(repeated[step.number].equation.left, new=True)
+        holds(record, 1e-13)
+
+    def test_without_an_update(self):
+        record = trace(network("dense", "tanh", "float64"), *problem("half_squared_error"), "half_squared_error")
+        assert record.loss_after is None
+        assert record.again == ()
+
+    def test_of_an_ensemble(self):
+        members = fc.Members(4, [fc.Dense(2, 3, "relu"), fc.Dense(3, 3)])
+        net = fc.Network([members], dtype="float64", seed=0)
+        x, t = problem("softmax_cross_entropy")
+        record = trace(net, x, t, "softmax_cross_entropy", "sgd")
+        assert record.predicted.shape == (ROWS, 3)
+        np.testing.assert_allclose(record.losses.mean(), record.loss)
+        np.testing.assert_array_equal(record.wanted, t)
+
+    def test_is_told_in_every_form(self):
+        made = fc.explain(
+            network("dense", "tanh", "float64"), *problem("half_squared_error"), "half_squared_error", fc.SGD(1e-3)
+        )
+        said = f"The loss was L = {shown(made.trace.loss)}; after the update it is smaller"
+        for form in (made.to_text(), made.to_markdown(), made.to_python()):
+            assert said in " ".join(form.split())
+        loaded = json.loads(made.to_json())
+        assert loaded["loss_after"] == made.trace.loss_after < loaded["loss"] == made.trace.loss
+        assert loaded["predicted"] == made.trace.predicted.tolist()
+        assert [step["number"] for step in loaded["again"]] == [step.number for step in made.trace.again]
+        worse = trace(
+            network("dense", "tanh", "float64"), *problem("half_squared_error"), "half_squared_error", fc.SGD(50.0)
+        )
+        assert "after the update it is not smaller" in losses(worse)
+
+
+class TestInTheMiddleOfARun:
+    """``state=``: the step that a run makes next, with the optimizer's memory and the masks of that step."""
+
+    @pytest.mark.parametrize("rule", RULES)
+    def test_bit_for_bit_the_next_step(self, rule):
+        net = fc.Network(
+            [fc.Dense(2, 5, "tanh"), fc.BatchNorm(), fc.Dropout(0.5), fc.Dense(5, 3)], dtype="float64", seed=0
+        )
+        x, t = problem("half_squared_error")
+        data = check_data(net.program, net.dtype, x, t, "half_squared_error")
+        optimizer = OPTIMIZERS.get(rule)
+        task = Task(net.program, data, optimizer, l2=0.1, batch_size=ROWS)
+        state = TrainingState(net.theta, net.state, 7, new_slots(optimizer, net.program, net.dtype), lr_factor=0.5)
+        trainer = ENGINES.build("numpy").trainer(task, state)
+        for _ in range(3):
+            before = state.copied()
+            record = trace(net, x, t, "half_squared_error", rule, l2=0.1, train=True, state=before)
+            trainer.epoch(np.arange(ROWS))
+            assert updated(net, record).tobytes() == state.theta.tobytes()
+            assert record.ok
+            holds(record, 1e-13)
+        later = trace(fc.Network(net.layers, dtype="float64", seed=9), x, t, "half_squared_error", rule, l2=0.1,
+                      train=True, state=before)  # fmt: skip
+        assert later.loss == record.loss  # the state holds all of it
+        assert "step 3" in later.settings["mode"]
+        assert "This is step 3 of the optimizer" in note(later, "update")
+        assert later.values[later.name("step")] == 3
+
+    def test_another_runs(self):
+        net, x, t = fc.mlp([2, 3, 3], seed=0), *problem("half_squared_error")
+        other = fc.mlp([2, 4, 3], seed=0)
+        state = TrainingState(other.theta, other.state, 0, new_slots(fc.Adam(), other.program, other.dtype))
+        with pytest.raises(errors.ConfigError, match="27 parameters, and 21 are needed"):
+            trace(net, x, t, "half_squared_error", "adam", state=state)
+        state = TrainingState(net.theta, net.state, 0, new_slots(fc.SGD(), net.program, net.dtype))
+        with pytest.raises(errors.ConfigError, match="0 numbers of the optimizer's m, and 21 are needed"):
+            trace(net, x, t, "half_squared_error", "adam", state=state)
+        with pytest.raises(errors.ConfigError, match="has a seed, 0; got another one, seed=4"):
+            trace(net, x, t, "half_squared_error", "sgd", state=state, seed=4)
+        with pytest.raises(errors.InputTypeError, match="state is that of a run, a TrainingState; got"):
+            trace(net, x, t, "half_squared_error", "sgd", state={})
 
 
 class TestTrainingPaysNothing:

@@ -38,7 +38,7 @@ def run(scripts, folder):
 def numbers(record):
     """Return how many numbers a script of a record is to compute again."""
     found, loss_is_known = 0, all(step.known for step in record.steps if step.phase in ("forward", "loss"))
-    for step in record.steps:
+    for step in (*record.steps, *record.again):
         if step.phase == "check":
             found += len(step.entries) * (3 if loss_is_known else 1)
         elif step.known:

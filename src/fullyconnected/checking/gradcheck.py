@@ -137,7 +137,7 @@ def check_gradients(
             raise InputTypeError(
                 "to check a network, give x, t and loss: check_gradients(net, x, t, fc.HalfSquaredError())"
             )
-        subject = of_network(net, x, t, loss, l2, sample_weight, train, seed, engine)
+        subject = of_network(net, x, t, loss, l2, sample_weight, train, (seed, 0), engine)
     else:
         raise InputTypeError(f"a Network, a Layer, an ActivationFunction or a Loss can be checked; got {obj!r}")
     tolerance = TOLERANCE[subject.dtype] if tolerance is None else number("tolerance", tolerance, above=True)
@@ -158,16 +158,23 @@ def _around(layer: Layer, x: Any, rng: np.random.Generator) -> Network:
 
 
 def of_network(
-    net: Network, x: Any, t: Any, loss: Any, l2: float, sample_weight: Any, train: bool, seed: int, engine: str
-) -> Subject:
-    """Return a network's loss as a function of its parameters and inputs, with the claimed gradients."""
+    net: Network, x: Any, t: Any, loss: Any, l2: float, sample_weight: Any, train: bool, draws: tuple[int, int],
+    engine: str, claimed: tuple[float, Array, Array] | None = None,
+) -> Subject:  # fmt: skip
+    """Return a network's loss as a function of its parameters and inputs, with the claimed gradients.
+
+    ``draws`` are the seed and the number of the step to which random numbers belong. ``claimed`` are the loss, the flat
+    gradient and that of x, which are computed if they are not given.
+    """
     data = check_data(net.program, net.dtype, x, t, loss, sample_weight, columns=net.columns)
     loss = data.loss
-    g = net.gradients(x, t, loss, l2, sample_weight, train, seed, engine=engine)
+    if claimed is None:
+        g = net.gradients(x, t, loss, l2, sample_weight, train, draws[0], engine=engine)
+        claimed = g.loss, g.theta, g.x
     theta, state = net.theta.astype(np.float64), net.state.astype(np.float64)
     at_first = state.copy()
     workspace = Workspace(net.program, theta, state, len(data.x), loss=data.loss, input_gradient=True)
-    workspace.at(seed, 0)
+    workspace.at(*draws)
     # the differences are computed from the same input as the gradient: rounded to the dtype that the network reads
     targets = data.t.astype(np.float64) if data.t.dtype.kind == "f" else data.t
     rows = data.x.taken(np.arange(len(data.x)), net.program.input_dtype(net.dtype))
@@ -193,12 +200,12 @@ def of_network(
     def claims(flat: Array, dx: Array) -> dict[str, Array]:
         return {**net.program.named(flat), "x": dx.reshape(batch.x.shape)}
 
-    claimed = claims(g.theta, g.x)
+    found = claims(*claimed[1:])
 
     def own() -> dict[str, Array]:
         if engine == "numpy":
-            return claimed
-        plain = net.gradients(x, t, loss, l2, sample_weight, train, seed, engine="numpy")
+            return found
+        plain = net.gradients(x, t, loss, l2, sample_weight, train, draws[0], engine="numpy")
         return claims(plain.theta, plain.x)
 
     def again(rng: np.random.Generator | None) -> dict[str, Array]:
@@ -227,7 +234,7 @@ def of_network(
         return claims(workspace.gradient.copy(), batch.dx.copy())
 
     return Subject(
-        arrays, claimed, value, kinks, own, again, len(rows), net.n_out, net.dtype, size, g.loss, l2,
+        arrays, found, value, kinks, own, again, len(rows), net.n_out, net.dtype, size, claimed[0], l2,
         batch.first_not_finite, units,
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from fullyconnected.files.atomic import write_atomically
 from fullyconnected.network import Network
 
 if TYPE_CHECKING:
-    from fullyconnected.annotations import ArrayLike, LossLike, SeedLike
+    from fullyconnected.annotations import ArrayLike, LossLike, SeedLike, TrainingState
     from fullyconnected.base import Optimizer
     from fullyconnected.factors import Factors
 
@@ -118,6 +118,7 @@ def explain(
     train: bool = False,
     seed: SeedLike = 0,
     factors: Factors | None = None,
+    state: TrainingState | None = None,
 ) -> Explanation:
     """Return one training step of a network as a worked example: every formula with its numbers.
 
@@ -126,7 +127,7 @@ def explain(
 
     Parameters
     ----------
-    net, x, t, loss, optimizer, step, l2, sample_weight, train, seed, factors
+    net, x, t, loss, optimizer, step, l2, sample_weight, train, seed, factors, state
         As for :func:`fullyconnected.trace`.
     focus : str, optional
         One number, ``"dense_1.W[0,1]"`` or ``"x[0,2]"``, whose paths to the loss are shown.
@@ -150,5 +151,5 @@ def explain(
     >>> print(text[text.index("y1[0,0]"):].splitlines()[0])
     y1[0,0] = 0.1 * 0.15 + 0.5 * 0.25 + 0.35 = 0.49
     """
-    recorder, record = recorded(net, x, t, loss, optimizer, l2, sample_weight, train, seed, step, factors)
+    recorder, record = recorded(net, x, t, loss, optimizer, l2, sample_weight, train, seed, step, factors, state)
     return Explanation(record, None if focus is None else focus_on(recorder, record, focus))

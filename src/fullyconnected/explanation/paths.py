@@ -20,7 +20,7 @@ from fullyconnected.core.arrays import Array, Shape, Views
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import ConfigError
 from fullyconnected.explanation.record import Step, Trace
-from fullyconnected.explanation.recorder import Recorder
+from fullyconnected.explanation.running import Recorder
 from fullyconnected.symbolic import formulas
 from fullyconnected.symbolic.digits import decimal, place, shown
 from fullyconnected.symbolic.evaluation import exact

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from fullyconnected.symbolic.evaluation import evaluate, size_of
 from fullyconnected.symbolic.expression import Expression, Name, Opaque, Taken, names_in, sides
 
 __all__ = ["PHASES", "Step", "Trace"]
-PHASES = ("forward", "loss", "backward", "check", "update")
+PHASES = ("forward", "loss", "backward", "check", "update", "after")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Step:
     number : int
         Counts from 1.
     phase : str
-        ``"forward"``, ``"loss"``, ``"backward"``, ``"check"`` or ``"update"``.
+        ``"forward"``, ``"loss"``, ``"backward"``, ``"check"``, ``"update"``, or ``"after"`` the update.
     layer : str
         The layer's name in the network, such as ``"dense_1"``; ``"loss"``; or the optimizer's name.
     equation : Equation
@@ -125,6 +125,17 @@ class Trace:
         The number of rows in the batch.
     settings : mapping of str to str
         Everything else that the numbers depend on, as text.
+    predicted : array (rows, outputs)
+        What the network says of each row, as the loss understands its outputs: values, rates or probabilities.
+    wanted : array (rows, outputs) or (rows,)
+        The targets: numbers, or the number of each row's class.
+    losses : array (rows,)
+        The loss of each row alone, whatever it weighs, without l2.
+    again : tuple of Step
+        The forward pass that is run again after the update, up to the loss, which is the last of ``steps``. Each has
+        the number of the step whose formula it repeats.
+    loss_after : float or None
+        The loss of the same rows after the update; None without an optimizer.
     """
 
     steps: tuple[Step, ...]
@@ -134,13 +145,19 @@ class Trace:
     loss: float
     dtype: str
     rows: int
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str]
+    predicted: Array
+    wanted: Array
+    losses: Array
+    again: tuple[Step, ...] = ()
+    loss_after: float | None = None
 
     @property
     def given(self) -> tuple[Name, ...]:
         """The names of quantities that were not computed: inputs, targets, sample weights, parameters and settings."""
-        computed = {step.equation.left for step in self.steps}
-        used = dict.fromkeys(name for step in self.steps for name in names_in(step.equation.right))
+        every = (*self.steps, *self.again)
+        computed = {step.equation.left for step in every}
+        used = dict.fromkeys(name for step in every for name in names_in(step.equation.right))
         return tuple(name for name in used if name not in computed and not name.full.endswith((":right", ":left")))
 
     @property
@@ -149,7 +166,9 @@ class Trace:
 
         Columns of the input, which may be missing where a layer takes that, are no result.
         """
-        return next((step for step in self.steps if not (step.finite or isinstance(step.formula, Taken))), None)
+        last = [step for step in self.steps if step.phase == "after"]
+        order = (*self.steps[: len(self.steps) - len(last)], *self.again, *last)
+        return next((step for step in order if not (step.finite or isinstance(step.formula, Taken))), None)
 
     @property
     def reports(self) -> tuple[TensorReport, ...]:

@@ -32,12 +32,17 @@ def to_json(trace: Trace, focus: Focus | None = None) -> str:
         "verdict": verdict(trace),
         "ok": trace.ok,
         "loss": _number(trace.loss),
+        "loss_after": None if trace.loss_after is None else _number(trace.loss_after),
         "rows": trace.rows,
         "dtype": trace.dtype,
         "settings": dict(trace.settings),
         "quantities": {name.quantity: _quantity(name, array) for name, array in trace.values.items()},
         "given": [{"quantity": name.quantity, "what": what} for name, what in given(trace)],
+        "predicted": _few(trace.predicted),
+        "wanted": _few(trace.wanted),
+        "losses": _few(trace.losses),
         "steps": [_step(step) for step in trace.steps],
+        "again": [_step(step) for step in trace.again],
         "focus": None if focus is None else _focus(focus),
     }
     return json.dumps(record, allow_nan=False, indent=1) + "\n"
@@ -55,6 +60,11 @@ def _number(value: Any) -> Any:
 
 def _numbers(array: Array) -> Any:
     return [_numbers(row) for row in array] if array.ndim else _number(array[()])
+
+
+def _few(array: Array) -> Any:
+    """Return an array's numbers, or None of a large one."""
+    return _numbers(array) if array.size <= WHOLE else None
 
 
 def _quantity(name: Name, array: Array) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fullyconnected.core.arrays import Array, Shape
+from fullyconnected.core.messages import Message
 from fullyconnected.core.wording import printable
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import PHASES, Step, Trace
@@ -17,12 +18,13 @@ from fullyconnected.symbolic.expression import Binary, Expression, Name, Number,
 
 __all__ = [
     "LEGEND", "NOTES", "Cell", "Chapter", "Grid", "Worked", "cells", "chapters", "given", "grid", "headline",
-    "left_out", "numbers_in", "relation", "shapes", "statistics", "verdict", "worked",
+    "left_out", "losses", "note", "numbers_in", "relation", "shapes", "statistics", "story", "verdict", "worked",
 ]  # fmt: skip
 
 ENTRIES = 6  # a result of at most this many entries is worked out whole
 FEW = 3  # of a larger result, this many first entries and the last one are worked out
 NUMBERS = 20  # about how many numbers the worked entries of a step have; a long formula has fewer entries, at least two
+ROWS, OUTPUTS = 4, 6  # of how many rows, and outputs, it is said what the network says
 EXACT = 64  # how many entries are checked for whether all digits are exact
 
 
@@ -159,7 +161,7 @@ def chapters(trace: Trace, focus: Focus | None = None) -> Iterator[Chapter]:
         concerned = [step for step in steps if focus is None or focus.concerns(step)]
         others = "" if focus is None or len(concerned) == len(steps) else focus.others(len(steps) - len(concerned))
         if steps:
-            yield Chapter(phase, NOTES.get(phase, ""), concerned, others)
+            yield Chapter(phase, note(trace, phase), concerned, others)
 
 
 def relation(step: Step) -> str:
@@ -272,6 +274,50 @@ def verdict(trace: Trace) -> str:
     return f"all {entries:,} gradients {of} agree with central differences"
 
 
+def note(trace: Trace, phase: str) -> Message:
+    """Return what is said at the beginning of a phase, or nothing."""
+    if phase != "update":
+        return NOTES.get(phase, Message(""))
+    step = int(trace.values[trace.name("step")])
+    if step == 1:
+        return Message("This is the first step of the optimizer; its state starts at 0.")
+    return Message("This is step {n} of the optimizer; its state is what the steps before have left.", n=step)
+
+
+def losses(trace: Trace) -> Message:
+    """Say what the loss is, and what it is after the update."""
+    numbers = {"loss": shown(trace.values[trace.name("L")])}
+    if trace.loss_after is None:
+        return Message("The loss is L = {loss}.", **numbers)
+    numbers["after"] = shown(trace.values[trace.name("L_new")])
+    if trace.loss_after < trace.loss:
+        return Message("The loss was L = {loss}; after the update it is smaller, L_new = {after}.", **numbers)
+    return Message("The loss was L = {loss}; after the update it is not smaller, L_new = {after}.", **numbers)
+
+
+def story(trace: Trace) -> list[Message]:
+    """Say of the first rows what the network says, what is wanted, and how large the loss of each is."""
+    few = trace.rows if trace.rows <= ROWS else ROWS - 1
+    found = []
+    for i in range(few):
+        numbers = {"i": i, "says": _listed(trace.predicted[i]), "loss": shown(trace.losses[i])}
+        if trace.wanted.ndim == 1:
+            template = (
+                "Row {i}: the network says {says}, and the class is number {wanted}; the loss of this row is {loss}."
+            )
+        else:
+            template = "Row {i}: the network says {says}, and {wanted} is wanted; the loss of this row is {loss}."
+        found.append(Message(template, **numbers, wanted=_listed(trace.wanted[i])))
+    if few < trace.rows:
+        found.append(Message("There are {n} more rows.", n=f"{trace.rows - few:,}"))
+    return found
+
+
+def _listed(numbers: Array) -> str:
+    listed = [shown(value) for value in np.atleast_1d(numbers)[:OUTPUTS]]
+    return ", ".join(listed) + ", ..." * (numbers.size > OUTPUTS)
+
+
 def headline(trace: Trace) -> str:
     """Describe the example in one line."""
     joins = next((i for i, op in enumerate(trace.operations) if op.layer.joins), 0)  # where layers side by side end
@@ -289,8 +335,13 @@ LEGEND = (
     "In y1[0,2], 0 is the row and 2 the unit, both counted from 0; in sums, i counts rows and j units.",
 )
 NOTES = {
-    "check": "Each number is increased and decreased by h, a small step, and the loss is computed again: L_right and "
-    "L_left. The slope between the two must agree with the gradient.",
-    "update": "This is the first step of the optimizer; its state starts at 0.",
-    "backward": "The gradients are computed from the loss back to the input, by the chain rule.",
+    "backward": Message("The gradients are computed from the loss back to the input, by the chain rule."),
+    "check": Message(
+        "Each number is increased and decreased by h, a small step, and the loss is computed again: L_right and "
+        "L_left. The slope between the two must agree with the gradient."
+    ),
+    "after": Message(
+        "The same rows go through the network once more, with the new parameters, to see whether the loss has become "
+        "smaller."
+    ),
 }

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.explanation.render import document
-from fullyconnected.symbolic.digits import shown
 from fullyconnected.symbolic.latex import latex, latex_number
 
 __all__ = ["to_markdown"]
@@ -21,7 +20,9 @@ def to_markdown(trace: Trace, focus: Focus | None = None) -> str:
 def _parts(trace: Trace, focus: Focus | None) -> Iterator[str]:
     yield f"# {document.headline(trace)}"
     yield "\n".join(f"- {_plain(name)}: {_plain(value)}" for name, value in trace.settings.items())
-    yield f"$L = {latex_number(shown(trace.values[trace.name('L')]))}$; {_plain(document.verdict(trace))}."
+    yield "\n".join(f"- {_plain(said)}" for said in document.story(trace))
+    verdict = document.verdict(trace)
+    yield f"{_plain(document.losses(trace))} {_plain(verdict[0].upper() + verdict[1:])}."
     yield _plain(" ".join(document.LEGEND))
     yield (
         r"$\odot$ multiplies entry by entry; $\mathbf{1}$ is a vector of ones, one for each row. $=$ means that the "

@@ -8,7 +8,6 @@ from fullyconnected.core.wording import in_ascii
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.explanation.render import document
-from fullyconnected.symbolic.digits import shown
 from fullyconnected.symbolic.text import text
 
 __all__ = ["to_text"]
@@ -43,7 +42,11 @@ def _parts(trace: Trace, focus: Focus | None) -> Iterator[str | Paragraph]:
     yield _paragraph(document.headline(trace))
     for setting, value in trace.settings.items():
         yield _paragraph(f"{setting}: {value}", "  ")
-    yield _paragraph(f"L = {shown(trace.values[trace.name('L')])}; {document.verdict(trace)}.")
+    yield ""
+    for said in document.story(trace):
+        yield _paragraph(said, "", "  ")
+    verdict = document.verdict(trace)
+    yield _paragraph(f"{document.losses(trace)} {verdict[0].upper()}{verdict[1:]}.")
     yield ""
     for line in document.LEGEND:
         yield _paragraph(line)

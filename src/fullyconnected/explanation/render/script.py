@@ -8,7 +8,7 @@ import numpy as np
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.explanation.record import Step, Trace
-from fullyconnected.explanation.render.document import chapters, given, headline
+from fullyconnected.explanation.render.document import chapters, given, headline, losses
 from fullyconnected.symbolic.as_numpy import as_numpy
 from fullyconnected.symbolic.evaluation import evaluate, size_of
 from fullyconnected.symbolic.expression import Call, Expression, names_in, sides
@@ -86,8 +86,8 @@ def _calls(node: Expression) -> Iterator[str]:
 def _lines(trace: Trace) -> Iterator[str]:
     tolerance = 1e-12 if trace.dtype == "float64" else 1e-5
     yield HEAD.format(headline=headline(trace), tolerance=tolerance).rstrip()
-    used = {function for step in trace.steps for function in _calls(step.equation.right)}
-    if _check(trace.steps) == "through":
+    used = {function for step in (*trace.steps, *trace.again) for function in _calls(step.equation.right)}
+    if _check((*trace.steps, *trace.again)) == "through":
         yield THROUGH.rstrip()
     for function, source in HELPERS.items():
         if function in used:
@@ -101,11 +101,11 @@ def _lines(trace: Trace) -> Iterator[str]:
         yield f"{as_numpy(name)} = {_array(trace.values[name])}  # {in_ascii(what)}"
     for phase, _, steps, _ in chapters(trace):
         yield ""
-        yield f"# {phase}"
+        yield f"# {f'after the update: {losses(trace)}' if phase == 'after' else phase}"
         if phase == "check":
             yield from _checks(trace, steps)
         else:
-            for step in steps:
+            for step in (*(trace.again if phase == "after" else ()), *steps):
                 yield from _step(step)
     yield ""
     yield 'print(f"{compared:,} numbers were computed again, and agree")'
