@@ -123,7 +123,14 @@ INSIDE = {
             "mathml",
             "equation",
         ),
-        *("formulas.lines", "formulas.activations", "formulas.layers", "formulas.losses", "formulas.optimizers"),
+        *(
+            "formulas.lines",
+            "formulas.activations",
+            "formulas.layers",
+            "formulas.told",
+            "formulas.losses",
+            "formulas.optimizers",
+        ),
         "formulas.__init__",
     ],
     "engine": ["state", "task", "updates", "base", "numpy_engine", "threads", "lowering", "native_engine", "choice"],
@@ -200,6 +207,7 @@ INSIDE = {
     "explanation": [
         *(
             "record",
+            "naming",
             "running",
             "differences",
             "updating",

@@ -215,7 +215,7 @@ class TestHowManyThereAre:
         focus = focused(net, [[1, 2]], [[5, 5]], focus="x[0,0]")
         nodes = {path.nodes for path in focus.paths}
         assert len(nodes) == 9
-        assert ("x[0,0]", "y2[0,0]", "y4[0,0]", "L") in nodes
+        assert ("x[0,0]", "y_sum1[0,0]", "y_sum2[0,0]", "L") in nodes
         assert all(path.nodes[0] == "x[0,0]" and path.nodes[-1] == "L" for path in focus.paths)
 
     def test_relu_cuts_paths(self):
@@ -350,7 +350,7 @@ class TestWhatIsShown:
             rows = {step.name: focus.chosen(step) for step in explanation.trace.steps}
             assert rows["z1"]((1, 2))
             assert not rows["z1"]((0, 2))
-            assert rows["y3"]((0, 0)) == train  # the batch's mean carries it to other rows
+            assert rows["y_norm2"]((0, 0)) == train  # the batch's mean carries it to other rows
             assert rows["r"]((0, 0)) == train
 
     def test_deep(self):

@@ -124,7 +124,7 @@ class TestOfOnesOwn:
         net = fc.Network([fc.Dense(2, 2, "cubic"), Stretch(2)], dtype="float64", seed=0)
         given = np.array([[0.5, -1.0], [1.0, 2.0]]), np.zeros((2, 2)), "fourth", "sign_descent"
         record = fc.trace(net, *given)
-        assert {"y1 = cubic(z1)", "y2 = stretch(y1)"} < {str(step.equation) for step in record.steps}
+        assert {"y1 = cubic(z1)", "y_stretch1 = stretch(y1)"} < {str(step.equation) for step in record.steps}
 
         stretch, sign = Name("s"), call("sign", G)
         of_s = Line("g.s", ONES.T @ (DY * X), "Each number that came in, times what arrives, over the rows.")
@@ -144,4 +144,4 @@ class TestOfOnesOwn:
             assert step.known, step.equation
             assert not step.error > 1e-9, step.equation
         assert record.ok
-        assert {"y1 = z1^3", "y2 = y1 * s2"} < {str(step.equation) for step in record.steps}
+        assert {"y1 = z1^3", "y_stretch1 = y1 * s_stretch1"} < {str(step.equation) for step in record.steps}

@@ -20,7 +20,7 @@ ALL, SOME = 64, 8  # a tensor of at most so many entries is checked whole; of a 
 def check(recorder: Recorder, subject: Any, size: float) -> None:
     """Record the central differences for every tensor; for a large one, only for some of its entries."""
     tolerance = TOLERANCE[subject.dtype]
-    half = recorder.keep(Name("h", full="h"), np.float64(size))
+    half = recorder.keep(Name("step", full="step"), np.float64(size))
     layers = [(recorder.names[i], recorder.parameter(i, letter)) for i, letter, _ in recorder.tensors()]
     for layer, name in [*layers, ("x", recorder.wires[0])]:
         called = recorder.called[name]
@@ -48,7 +48,7 @@ def check(recorder: Recorder, subject: Any, size: float) -> None:
         other = recorder.keep(Name("L", "left", full=f"{full}:left"), below)
         step = half
         if called in subject.units or (np.abs(array) > 1).any():  # the step is relative there
-            step = recorder.keep(recorder.new(Name("h", label, full=f"{full}:h")), way / 2)
+            step = recorder.keep(recorder.new(Name("step", label, full=f"{full}:step")), way / 2)
         formula = (right - other) / (2 * step)
         recorder.add("check", layer, left, formula, verdict(report, label), entries=entries, report=report)
 

@@ -252,7 +252,7 @@ class _Slopes:
             for j in columns:
                 g, *_ = self.backward(i, (row, j))
                 if slope := float(getattr(g, letter)[at]):
-                    said = f"dy{name.index}[{row},{j}]/d{name.text}"
+                    said = f"d{r.wires[i + 1].text}[{row},{j}]/d{name.text}"
                     if kind == "dense":
                         x = r.wires[r.program.operations[i].reads[0] + 1]
                         said = f"{x.text}[{row},{at[0]}]{self.divisor(i)}" if name.letter == "W" else "1"

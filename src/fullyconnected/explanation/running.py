@@ -17,20 +17,24 @@ import numpy as np
 from fullyconnected.base import Loss, Optimizer, Param, guarded_loss
 from fullyconnected.core.arrays import Array, new_buffers
 from fullyconnected.core.wording import printable
+from fullyconnected.explanation.naming import wires
 from fullyconnected.explanation.record import Step
 from fullyconnected.factors import Factors
 from fullyconnected.network import Network
 from fullyconnected.program.data import BatchLoader, Data
-from fullyconnected.program.description import Operation, apart, layers_of
+from fullyconnected.program.description import Operation, apart
 from fullyconnected.program.program import Program
 from fullyconnected.program.workspace import Batch, Workspace
 from fullyconnected.symbolic import formulas
 from fullyconnected.symbolic.equation import Equation
+from fullyconnected.symbolic.evaluation import evaluate
 from fullyconnected.symbolic.expression import Expression, Name, chain, names_in, total, with_names
+from fullyconnected.symbolic.formulas.lines import with_told
 from fullyconnected.symbolic.names import identifier
 
 __all__ = ["Recorder", "losses_of_rows"]
 
+GRADIENTS = ("dn",)  # of values that forward keeps, where they are results of their own
 PAST = "The input is also added at the end of the block: the gradient from there is added."
 
 
@@ -70,27 +74,19 @@ class Recorder:
         return batch
 
     def _name_steps(self) -> None:
-        """Name every wire between the operations, after the names and numbers of the network's own operations."""
-        self.names: list[str] = []
-        self.index: list[str] = []
-        self.wires = [Name("x", full="x")]
-        raw = []  # names of the operations as in the network
-        for i, op in enumerate(self.net.program.operations):
-            k, name = str(i + 1), printable(op.name)
-            z, y = Name("z", k, full=f"{name}.z"), Name("y", k, full=f"{name}.y")
-            for wire in (z, y)[-len(layers_of(op)) :]:
-                self.wires.append(wire)
-                self.names.append(name)
-                self.index.append(k)
-                self.taken |= self._alike(wire) | {wire.full}
-                raw.append(op.name)
+        """Name every wire between the operations, their parameters and running statistics."""
+        self.names = [printable(op.name) for op in self.program.operations]
+        self.wires = wires(self.program.operations, activated=self.data.loss.link.inverse is not None)
+        self.index = [wire.index for wire in self.wires[1:]]
+        for wire in self.wires[1:]:
+            self.taken |= self._alike(wire) | {wire.full}
         self.parameters: dict[tuple[int, str], Name] = {}
         self.called: dict[Name, str] = {self.wires[0]: "x"}  # the names of parameters and input in the gradient check
         for i, op in enumerate(self.program.operations):
             for letter in (tensor.letter for tensor in (*op.params, *op.state)):
                 own = self._own(letter, self.index[i], self.names[i])
                 self.parameters[i, letter] = own
-                self.called[own] = f"{raw[i]}.{letter}"
+                self.called[own] = f"{op.name}.{letter}"
 
     def _alike(self, name: Name) -> set[str]:
         """Return the identifiers of a quantity, of its gradients, and of its updated value."""
@@ -139,6 +135,11 @@ class Recorder:
         own = self.parameters.get((i, letter))
         return own or Name(letter, self.index[i], full=f"{self.names[i]}.{letter}")
 
+    def of_letter(self, i: int, letter: str) -> Name:
+        """Return the name of a value that operation i computes on the way; ``dn`` is the gradient of ``n``."""
+        of = letter[1:] if letter in GRADIENTS else ""
+        return self.parameter(i, of).gradient("L") if of else self.parameter(i, letter)
+
     def bound(
         self, formula: Expression, local: Mapping[str, Expression], called: Callable[[Name], Name], *sources: Any
     ) -> Expression:
@@ -166,7 +167,7 @@ class Recorder:
         if op.layer.joins:
             local |= {f"x{k}": self.wires[source + 1] for k, source in enumerate(op.reads, 1)}
         settings = (getattr(op.layer, "activation", None), op.layer)
-        return self.bound(formula, local, lambda name: self.parameter(i, name.letter), *sources, *settings)
+        return self.bound(formula, local, lambda name: self.of_letter(i, name.letter), *sources, *settings)
 
     def forward(self) -> None:
         self.keep(self.wires[0], self.batch.x)
@@ -180,9 +181,14 @@ class Recorder:
 
     def _forward_step(self, i: int, p: Any, c: Any, y: Array) -> None:
         op, rows = self.program.operations[i], len(self.data.x)
-        for line in formulas.forward(op.layer, train=self.train, rows=rows * op.copies_in):
+        told = formulas.told(op.layer, train=self.train)
+        lines = with_told(formulas.forward(op.layer, train=self.train, rows=rows * op.copies_in), told.forward)
+        for line in lines:
             kind, dot, letter = line.result.partition(".")
-            if not dot:
+            if line.result.startswith("d."):  # the code computes it on the way, and does not keep it
+                right = self.of_operation(i, line.formula, c)
+                left, value = self.parameter(i, letter), evaluate(right, self.values)
+            elif not dot:
                 left, value = self.wires[i + 1], y
             elif kind == "c":
                 left, value = self.parameter(i, letter), getattr(c, letter)
@@ -284,9 +290,13 @@ class Recorder:
 
     def _backward_step(self, i: int, op: Operation, g: Any, dx: Array | None, l2: bool) -> None:
         decaying = {tensor.letter for tensor in op.params if tensor.param.decays}
-        for line in formulas.backward(op.layer, train=self.train):
+        told = formulas.told(op.layer, train=self.train)
+        for line in with_told(formulas.backward(op.layer, train=self.train), told.backward):
             _, dot, letter = line.result.partition(".")
-            if dot:
+            if line.result.startswith("d."):
+                right, why = self.of_operation(i, line.formula, self.caches[i]), line.why
+                left, value = self.of_letter(i, letter), evaluate(right, self.values)
+            elif dot:
                 right, why = self.of_operation(i, line.formula, self.caches[i]), line.why
                 left, value = self.parameter(i, letter), getattr(g, letter)
                 left = left.gradient("E" if l2 and letter in decaying else "L")

@@ -17,6 +17,7 @@ from fullyconnected.engine.updates import new_slots, slots_of, updates
 from fullyconnected.explanation.record import Step
 from fullyconnected.explanation.running import Recorder
 from fullyconnected.symbolic import formulas
+from fullyconnected.symbolic.evaluation import evaluate
 from fullyconnected.symbolic.expression import Expression, Name, names_in, with_names
 from fullyconnected.symbolic.formulas.lines import Line
 from fullyconnected.symbolic.names import identifier
@@ -58,7 +59,7 @@ class _Update:
                 notes.append(seen)
                 run(*given, c, lr=rule.lr * memory.lr_factor, step=memory.steps + 1, decays=decays)
         noted = iter(notes)  # of a rule of whole parameters, there is one for each that learns
-        r.keep(Name("step", full="step"), np.int64(memory.steps + 1))
+        r.keep(Name("steps", full="steps"), np.int64(memory.steps + 1))
         remembered = iter(zip(before, slots_of(rule, r.program, slots), strict=True))
         for i, op in enumerate(r.program.operations):
             for tensor in op.params:
@@ -84,7 +85,7 @@ class _Update:
             known = r.new(Name(note, name.text, full=f"{name.full}:{note}"))
             local[note] = made[f"c.{note}"] = r.keep(known, value)
             new[f"c.{note}"] = value
-        local |= {"theta": name, "g": name.gradient("L"), "step": Name("step", full="step")}
+        local |= {"theta": name, "g": name.gradient("L"), "steps": Name("steps", full="steps")}
         said = printable(rule.name)
 
         def called(name: Name) -> Name:
@@ -136,8 +137,8 @@ def again(recorder: Recorder, theta: Array, l2: float) -> tuple[list[Step], floa
         left, right = step.equation.left, step.equation.right
         if not told and step.known and not any(name in moved for name in names_in(right)):
             return
-        moved[left] = r.keep(replace(left, new=True), value)
         right = with_names(right, moved)
+        moved[left] = r.keep(replace(left, new=True), evaluate(right, r.values) if value is None else value)
         if told:
             why = Message("The same rows, with the new parameters. The formula is that of step {n}.", n=step.number)
             r.add("after", step.layer, replace(left, new=True), right, why)
@@ -151,7 +152,8 @@ def again(recorder: Recorder, theta: Array, l2: float) -> tuple[list[Step], floa
             op.layer.forward(p, x, c, y, train=r.train)
             for operation, result, step in known:
                 if operation == i and not result.startswith("p."):  # running statistics do not enter the loss
-                    repeat(step, getattr(c, result[2:]) if result.startswith("c.") else y)
+                    kind, _, letter = result.partition(".")
+                    repeat(step, {"c": getattr(c, letter, None), "d": None, "y": y}[kind])
         value = r.data.loss.value_and_gradient(batch.z, batch.t, batch.c, batch.dz)
         for operation, result, step in known:
             if operation >= 0 or result == "dz":

@@ -40,8 +40,8 @@ MATRICES = (*COPIES, "each", "each_back", "each_outer")
 SILENT = ("copied", "wide", "narrow", "flat", "each_row", "each_own", "rows_of")
 LEVEL = {"+": ADDED, "-": ADDED, "*": MULTIPLIED, "/": MULTIPLIED, "@": MULTIPLIED, "^": RAISED}
 OVER = {"units": "j", "rows": "i", "all": ""}
-SCALARS = {"lr", "beta", "epsilon", "rho", "weight_decay", "step", "alpha", "slope", "lambda", "delta", "q", "l2",
-           "momentum", "label_smoothing", "L", "E"}  # fmt: skip
+SCALARS = {"lr", "beta", "epsilon", "rho", "weight_decay", "step", "steps", "alpha", "slope", "lambda", "delta", "q",
+           "l2", "momentum", "label_smoothing", "L", "E"}  # fmt: skip
 GREEK = {"alpha", "beta", "delta", "epsilon", "gamma", "lambda", "Phi", "phi", "rho"}
 
 

@@ -10,14 +10,17 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import as_rows, known_columns
+from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, InputTypeError
+from fullyconnected.explanation.naming import wires
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.pictures.graph import Op, Parameter, Wire, graph
 from fullyconnected.explanation.pictures.picture import Column, Edge, Unit, picture
 from fullyconnected.explanation.record import Trace
 from fullyconnected.explanation.recorder import trace
 from fullyconnected.network import Network
-from fullyconnected.program.description import Operation
+from fullyconnected.program.description import Operation, apart
+from fullyconnected.program.program import Program
 from fullyconnected.program.workspace import Workspace
 from fullyconnected.symbolic.digits import place, shown
 from fullyconnected.symbolic.expression import Name
@@ -155,9 +158,13 @@ def _of_network(net: Network, x: Any) -> Iterator[Part]:
             batch.forward(train=False)
         first, outputs = batch.x[:1], [y[: op.copies] for op, *_, y in batch.bound()]
     yield Part(net.program.operations[0], first, quantity="x", text="x")
-    for i, (op, p, y) in enumerate(zip(net.program.operations, net.program.views(net.theta), outputs, strict=True)):
+    every = Program(net.layers, apart(net.program.operations))
+    texts = {wire.full: wire.text for wire in wires(every.operations)}
+    for op, p, y in zip(net.program.operations, net.program.views(net.theta), outputs, strict=True):
         W, b = getattr(p, "W", None), getattr(p, "b", None)
-        yield Part(op, y, quantity=f"{op.name}.y", text=f"y{i + 1}", W=W, b=b, unset=op.name in net.unset)
+        yield Part(
+            op, y, quantity=f"{op.name}.y", text=texts[f"{printable(op.name)}.y"], W=W, b=b, unset=op.name in net.unset
+        )
 
 
 def _of_trace(record: Trace) -> Iterator[Part]:

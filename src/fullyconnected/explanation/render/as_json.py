@@ -2,15 +2,25 @@
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from fullyconnected.core.arrays import Array
+from fullyconnected.core.arrays import Array, Shape
 from fullyconnected.core.version import __version__
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import Step, Trace
-from fullyconnected.explanation.render.document import given, headline, relation, shapes, statistics, verdict, worked
+from fullyconnected.explanation.render.document import (
+    folded,
+    given,
+    headline,
+    relation,
+    shapes,
+    statistics,
+    verdict,
+    worked,
+)
 from fullyconnected.symbolic.equation import NOTATIONS
 from fullyconnected.symbolic.expression import Name, names_in
 from fullyconnected.symbolic.latex import latex
@@ -24,6 +34,12 @@ WHOLE = 10_000  # a larger array is given by its statistics and a sample
 
 def to_json(trace: Trace, focus: Focus | None = None) -> str:
     """Return the whole record; NaN and infinity, which JSON does not have, are strings."""
+    some = {  # what was computed for some entries alone
+        name: step.entries
+        for step in trace.steps
+        for name in (step.equation.left, *names_in(step.formula))
+        if step.entries is not None and step.values[name].shape == step.result.shape
+    }
     record = {
         "format": "fullyconnected explanation",
         "format_version": 1,
@@ -36,8 +52,9 @@ def to_json(trace: Trace, focus: Focus | None = None) -> str:
         "rows": trace.rows,
         "dtype": trace.dtype,
         "settings": dict(trace.settings),
-        "quantities": {name.quantity: _quantity(name, array) for name, array in trace.values.items()},
+        "quantities": {name.quantity: _quantity(name, array, some.get(name)) for name, array in trace.values.items()},
         "given": [{"quantity": name.quantity, "what": what} for name, what in given(trace)],
+        "zero": [name.quantity for name in folded(trace)],
         "predicted": _few(trace.predicted),
         "wanted": _few(trace.wanted),
         "losses": _few(trace.losses),
@@ -50,6 +67,7 @@ def to_json(trace: Trace, focus: Focus | None = None) -> str:
 
 def _number(value: Any) -> Any:
     """Return a number for JSON, with the shortest digits that identify it."""
+    value = value[()] if isinstance(value, np.ndarray) else value
     if isinstance(value, np.float32):
         value = float(str(value)) if math.isfinite(value) else float(value)
     value = value.item() if isinstance(value, np.generic) else value
@@ -59,7 +77,14 @@ def _number(value: Any) -> Any:
 
 
 def _numbers(array: Array) -> Any:
-    return [_numbers(row) for row in array] if array.ndim else _number(array[()])
+    return [_numbers(row) for row in array] if np.ndim(array) else _number(array)
+
+
+def _chosen(shape: Shape, entries: Iterable[Shape]) -> Array:
+    chosen = np.zeros(shape, bool)
+    for entry in entries:
+        chosen[entry] = True
+    return chosen
 
 
 def _few(array: Array) -> Any:
@@ -67,14 +92,17 @@ def _few(array: Array) -> Any:
     return _numbers(array) if array.size <= WHOLE else None
 
 
-def _quantity(name: Name, array: Array) -> dict[str, Any]:
+def _quantity(name: Name, array: Array, entries: Iterable[Shape] | None) -> dict[str, Any]:
+    if entries is not None:  # the other numbers are null
+        array = array.astype(object)
+        array[~_chosen(array.shape, entries)] = None
     found = {"name": name.text, "latex": latex(name), "mathml": mathml(name), "shape": list(array.shape)}
     if array.size <= WHOLE:
-        return {**found, "dtype": array.dtype.name, "values": _numbers(array)}
+        return {**found, "dtype": "float64" if entries is not None else array.dtype.name, "values": _numbers(array)}
     flat = array.ravel()
     sample = np.unique(np.linspace(0, flat.size - 1, 16).round().astype(int))
-    entries = [[*map(int, np.unravel_index(i, array.shape)), _number(flat[i])] for i in sample]
-    return {**found, "dtype": array.dtype.name, "values": None, "elided": statistics(array), "sample": entries}
+    sampled = [[*map(int, np.unravel_index(i, array.shape)), _number(flat[i])] for i in sample]
+    return {**found, "dtype": array.dtype.name, "values": None, "elided": statistics(array), "sample": sampled}
 
 
 def _step(step: Step) -> dict[str, Any]:

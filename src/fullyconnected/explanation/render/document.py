@@ -9,7 +9,7 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array, Shape
 from fullyconnected.core.messages import Message
-from fullyconnected.core.wording import printable
+from fullyconnected.core.wording import in_words, printable
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import PHASES, Step, Trace
 from fullyconnected.symbolic.digits import decimal, place, shown
@@ -17,14 +17,20 @@ from fullyconnected.symbolic.evaluation import entry, exact, shape_of
 from fullyconnected.symbolic.expression import Binary, Expression, Name, Number, Transposed, sides
 
 __all__ = [
-    "LEGEND", "NOTES", "Cell", "Chapter", "Grid", "Worked", "cells", "chapters", "given", "grid", "headline",
-    "left_out", "losses", "note", "numbers_in", "relation", "shapes", "statistics", "story", "verdict", "worked",
+    "LEGEND", "NOTES", "Cell", "Chapter", "Grid", "Worked", "cells", "chapters", "folded", "given", "grid", "headline",
+    "left_out", "losses", "note", "nothing_yet", "numbers_in", "relation", "shapes", "statistics", "story", "table",
+    "verdict", "worked",
 ]  # fmt: skip
 
 ENTRIES = 6  # a result of at most this many entries is worked out whole
 FEW = 3  # of a larger result, this many first entries and the last one are worked out
 NUMBERS = 20  # about how many numbers the worked entries of a step have; a long formula has fewer entries, at least two
 ROWS, OUTPUTS = 4, 6  # of how many rows, and outputs, it is said what the network says
+FACTORS = {
+    "lr_factor": "the factor on the learning rate of {}",
+    "decay_factor": "the factor on the weight decay of {}",
+    "shape_factor": "the root of the outputs over the inputs of {}, or 1 if that is larger",
+}
 EXACT = 64  # how many entries are checked for whether all digits are exact
 
 
@@ -102,6 +108,13 @@ def grid(name: Name, array: Array, most: tuple[int, int] = (6, 5)) -> Grid:
     return Grid(rows, array.shape, statistics(array) if elided else "")
 
 
+def table(step: Step, most: tuple[int, int] = (6, 5)) -> Grid | None:
+    """Return a step's result as a table; None where only some entries were computed, which are worked out."""
+    if step.entries is not None and len(step.entries) < step.result.size:
+        return None
+    return grid(step.equation.left, step.result, most)
+
+
 def cells(table: Grid, down: str, across: str, written: Callable[[Cell], str]) -> list[list[str]]:
     """Return the texts of a table's rows, with ``down`` for rows left out and ``across`` for columns left out."""
     return [
@@ -131,14 +144,9 @@ def given(trace: Trace) -> list[tuple[Name, str]]:
         "t": "the targets" + ", once for each member" * (trace.operations[-1].copies > 1),
         "sample_weight": "the weights of the rows, divided by their sum",
         "ones": "a 1 for each row",
-        "h": "the step size of the central differences",
-        "step": "the number of the optimizer's step, counted from 1",
+        "step": "the step size of the central differences",
+        "steps": "the number of the optimizer's step, counted from 1",
         "lr": "the learning rate",
-    }
-    factors = {
-        "lr_factor": "the factor on the learning rate of {}",
-        "decay_factor": "the factor on the weight decay of {}",
-        "shape_factor": "the root of the outputs over the inputs of {}, or 1 if that is larger",
     }
     owners = {name.full for name in trace.values}
 
@@ -146,12 +154,35 @@ def given(trace: Trace) -> list[tuple[Name, str]]:
         owner, _, part = full.rpartition(":")
         if owner not in owners:
             return said.get(full, full)
-        if part in factors:
-            return factors[part].format(owner)
+        if part in FACTORS:
+            return FACTORS[part].format(owner)
         of_each = f"for each entry of {owner}"
-        return f"{said['h']}, {of_each}" if part == "h" else f"the optimizer's {part} {of_each}, before the step"
+        return f"{said['step']}, {of_each}" if part == "step" else f"the optimizer's {part} {of_each}, before the step"
 
-    return [(name, what(name.full)) for name in trace.given]
+    zeros = folded(trace)
+    return [(name, what(name.full)) for name in trace.given if name not in zeros]
+
+
+def folded(trace: Trace) -> list[Name]:
+    """Return the optimizer's memory where all of it is 0, as before the first step: it is told in one sentence."""
+    owners = {name.full for name in trace.values}
+    return [
+        name
+        for name in trace.given
+        if name.full.rpartition(":")[0] in owners
+        and name.full.rpartition(":")[2] not in (*FACTORS, "step")
+        and not trace.values[name].any()
+    ]
+
+
+def nothing_yet(trace: Trace) -> Message | None:
+    """Say which of the optimizer's memory is 0, or return None if there is none of it."""
+    letters = dict.fromkeys(name.full.rpartition(":")[2] for name in folded(trace))
+    if not letters:
+        return None
+    return Message(
+        "The optimizer's memory, {letters} of every parameter, is 0 before the first step.", letters=in_words(letters)
+    )
 
 
 def chapters(trace: Trace, focus: Focus | None = None) -> Iterator[Chapter]:
@@ -207,12 +238,15 @@ def worked(step: Step, chosen: Callable[[Shape], bool] | None = None) -> tuple[l
     if indices:
         several = max(2, NUMBERS // numbers_in(entry(step.equation.right, indices[0], step.values)))
         indices = indices if len(indices) <= several else [*indices[: several - 1], indices[-1]]
-    found = []
+    found, copies = [], 0
     for at in indices:
-        result = cell(name, array, at)
+        result, right = cell(name, array, at), entry(step.equation.right, at, step.values)
+        if isinstance(right, Number) and right.text == result.text:  # a copy, of which there is nothing to work out
+            copies += 1
+            continue
         sign = "=" if is_exact(step, at) else "~"
-        found.append(Worked(name.text + place(at), entry(step.equation.right, at, step.values), sign, result, at))
-    return found, total - len(indices)
+        found.append(Worked(name.text + place(at), right, sign, result, at))
+    return found, total - copies - len(found) if found else 0
 
 
 def numbers_in(node: Expression) -> int:
@@ -278,7 +312,7 @@ def note(trace: Trace, phase: str) -> Message:
     """Return what is said at the beginning of a phase, or nothing."""
     if phase != "update":
         return NOTES.get(phase, Message(""))
-    step = int(trace.values[trace.name("step")])
+    step = int(trace.values[trace.name("steps")])
     if step == 1:
         return Message("This is the first step of the optimizer; its state starts at 0.")
     return Message("This is step {n} of the optimizer; its state is what the steps before have left.", n=step)
@@ -337,7 +371,7 @@ LEGEND = (
 NOTES = {
     "backward": Message("The gradients are computed from the loss back to the input, by the chain rule."),
     "check": Message(
-        "Each number is increased and decreased by h, a small step, and the loss is computed again: L_right and "
+        "Each number is increased and decreased by a small step, and the loss is computed again: L_right and "
         "L_left. The slope between the two must agree with the gradient."
     ),
     "after": Message(

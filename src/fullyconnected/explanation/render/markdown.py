@@ -35,6 +35,8 @@ def _parts(trace: Trace, focus: Focus | None) -> Iterator[str]:
         yield from _display(f"{latex(name)} {SIGN[table.sign]} {_matrix(table)}")
         if table.note:
             yield _plain(table.note)
+    if nothing := document.nothing_yet(trace):
+        yield _plain(nothing)
     if focus is not None:
         yield f"## Paths of {_plain(focus.text)} to the loss"
         yield _plain(focus.summary)
@@ -58,10 +60,10 @@ def _step(step: Step, focus: Focus | None) -> Iterator[str]:
     yield from _display(step.equation.latex)
     if document.shapes(step):
         yield f"Shapes: {_plain(document.shapes(step))}"
-    table = document.grid(step.equation.left, step.result)
-    yield from _display(f"{latex(step.equation.left)} {SIGN[document.relation(step)]} {_matrix(table)}")
-    if table.note:
-        yield _plain(table.note)
+    if table := document.table(step):
+        yield from _display(f"{latex(step.equation.left)} {SIGN[document.relation(step)]} {_matrix(table)}")
+        if table.note:
+            yield _plain(table.note)
     if not step.finite:
         yield "**Not finite:** this result holds NaN or infinity."
     lines, more = document.worked(step, focus.chosen(step) if focus is not None else None)

@@ -61,6 +61,9 @@ def _parts(trace: Trace, focus: Focus | None) -> Iterator[str | Paragraph]:
         table = document.grid(name, trace.values[name])
         yield from _table(name.text, table.sign, table, "  ")
         yield _paragraph(what, "      ")
+    if nothing := document.nothing_yet(trace):
+        yield ""
+        yield _paragraph(nothing, "  ")
     if focus is not None:
         yield from _paths(focus)
     for phase, note, steps, others in document.chapters(trace, focus):
@@ -82,7 +85,8 @@ def _step(step: Step, focus: Focus | None) -> Iterator[str | Paragraph]:
     indent = " " * 5
     if said := document.shapes(step):
         yield _paragraph(f"shapes: {said}", indent)
-    yield from _table(step.name, document.relation(step), document.grid(step.equation.left, step.result), indent)
+    if table := document.table(step):
+        yield from _table(step.name, document.relation(step), table, indent)
     if not step.finite:
         yield _paragraph("NOT FINITE: this result holds NaN or infinity.", indent)
     lines, more = document.worked(step, focus.chosen(step) if focus is not None else None)

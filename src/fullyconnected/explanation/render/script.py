@@ -8,7 +8,7 @@ import numpy as np
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.explanation.record import Step, Trace
-from fullyconnected.explanation.render.document import chapters, given, headline, losses
+from fullyconnected.explanation.render.document import chapters, folded, given, headline, losses, nothing_yet
 from fullyconnected.symbolic.as_numpy import as_numpy
 from fullyconnected.symbolic.evaluation import evaluate, size_of
 from fullyconnected.symbolic.expression import Call, Expression, names_in, sides
@@ -99,6 +99,11 @@ def _lines(trace: Trace) -> Iterator[str]:
     yield "# given"
     for name, what in given(trace):
         yield f"{as_numpy(name)} = {_array(trace.values[name])}  # {in_ascii(what)}"
+    if zeros := folded(trace):
+        yield f"# {nothing_yet(trace)}"
+        for name in zeros:
+            array = trace.values[name]
+            yield f"{as_numpy(name)} = np.zeros({array.shape}, {array.dtype.name!r})"
     for phase, _, steps, _ in chapters(trace):
         yield ""
         yield f"# {f'after the update: {losses(trace)}' if phase == 'after' else phase}"

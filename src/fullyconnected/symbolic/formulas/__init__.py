@@ -25,6 +25,7 @@ from fullyconnected.symbolic.formulas.activations import ACTIVATIONS
 from fullyconnected.symbolic.formulas.layers import LAYERS, backward, d_skip, forward
 from fullyconnected.symbolic.formulas.losses import LOSSES, of_loss
 from fullyconnected.symbolic.formulas.optimizers import OPTIMIZERS, unknown_update, update
+from fullyconnected.symbolic.formulas.told import told
 
 __all__ = ["ACTIVATIONS", "LAYERS", "LOSSES", "OPTIMIZERS"]
-__all__ += ["backward", "d_skip", "forward", "of_loss", "unknown_update", "update"]
+__all__ += ["backward", "d_skip", "forward", "of_loss", "told", "unknown_update", "update"]

@@ -4,20 +4,36 @@
 value that forward keeps in its cache. Other letters are parameters, running statistics and settings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from fullyconnected.core.messages import Message
 from fullyconnected.core.registry import Registry
-from fullyconnected.symbolic.expression import Expression, Name
+from fullyconnected.symbolic.expression import Expression, Name, mapped, nodes_in
 
-__all__ = ["ALPHA", "CHAIN", "DX", "DY", "EPSILON", "ONES", "X", "Y", "UNKNOWN", "Both", "Line", "found"]
+__all__ = [
+    "ALPHA",
+    "CHAIN",
+    "DX",
+    "DY",
+    "EPSILON",
+    "ONES",
+    "X",
+    "Y",
+    "UNKNOWN",
+    "Both",
+    "Line",
+    "Told",
+    "found",
+    "with_told",
+]
 
 F = TypeVar("F")
 
 X, Y, DX, DY, ONES = Name("x"), Name("y"), Name("dx"), Name("dy"), Name("1")
 ALPHA, EPSILON = Name("alpha"), Name("epsilon")
-CHAIN = "The chain rule: the gradient of the output, times the derivative of the function"
-UNKNOWN = "The formula is unknown; the numbers come from the code"
+CHAIN = Message("The chain rule: the gradient of the output, times the slope of the function.")
+UNKNOWN = Message("The formula is not known: the numbers are those of the code.")
 
 
 class Line(NamedTuple):
@@ -26,6 +42,16 @@ class Line(NamedTuple):
     result: str
     formula: Expression
     why: str
+
+
+class Told(NamedTuple):
+    """Parts of formulas that are told as lines of their own, forward and backward: ``d.mean`` for a mean, say.
+
+    The code computes them on the way, and does not keep them.
+    """
+
+    forward: list[Line]
+    backward: list[Line]
 
 
 class Both(NamedTuple):
@@ -45,3 +71,22 @@ def found(table: Mapping[str, F], registry: Registry[Any], thing: Any) -> F | No
     There is none if the object's class is not exactly the registered one, since a subclass may compute something else.
     """
     return table.get(thing.name) if registry.classes.get(thing.name) is type(thing) else None
+
+
+def with_told(lines: Iterable[Line], told: Iterable[Line]) -> Iterator[Line]:
+    """Yield lines in which what is told by a line of its own is a name; such lines come where they are used."""
+    waiting = list(told)
+    known: dict[Expression, Name] = {}
+
+    def named(node: Expression) -> Expression:
+        return known.get(node) or mapped(node, named)
+
+    for line in lines:
+        nodes = set(nodes_in(line.formula))
+        last = max((k + 1 for k, each in enumerate(waiting) if each.formula in nodes), default=0)
+        for each in waiting[:last]:
+            formula = named(each.formula)
+            known[each.formula] = Name(each.result.partition(".")[2])
+            yield each._replace(formula=formula)
+        del waiting[:last]
+        yield line._replace(formula=named(line.formula))
