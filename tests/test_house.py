@@ -206,6 +206,8 @@ INSIDE = {
     ],
     "explanation": [
         *(
+            "chinese",
+            "catalogue",
             "record",
             "naming",
             "running",
@@ -213,6 +215,7 @@ INSIDE = {
             "updating",
             "recorder",
             "paths",
+            "render.words",
             "render.document",
             "render.plaintext",
             "render.markdown",

@@ -31,7 +31,7 @@ def test_no_two_forms_have_one_suffix():
 
 
 def test_a_form_of_your_own_is_a_line(example, tmp_path, monkeypatch, capsys):
-    def count(trace, focus):
+    def count(trace, focus, lang):
         return f"{len(trace.steps)} steps" + (f", of which {focus.text} is followed" if focus else "") + "\n"
 
     monkeypatch.setitem(FORMS, "count", Form("how many steps there are", ".count", count))

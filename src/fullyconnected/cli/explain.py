@@ -18,6 +18,7 @@ __all__ = ["arguments", "run"]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments to the parser, with an option for each form of output."""
+    from fullyconnected.explanation.catalogue import LANGUAGES
     from fullyconnected.explanation.forms import FORMS
 
     add = parser.add_argument
@@ -30,6 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--step", type=float, metavar="SIZE", help="step of the central differences (default: 0.001; 0.01 for seed)")
     add("--h", type=float, help=argparse.SUPPRESS)  # its old name
     add("--focus", metavar="NUMBER", help="one number, such as 'dense_1.W[0,1]', whose paths to the loss are shown")
+    add("--lang", choices=LANGUAGES, default="en", help="language of the text: en or zh, Chinese (default: en)")
     for name, form in FORMS.items():
         add(f"--{name}", metavar="FILE", help=f"write {form.what} (- for standard output)")
     add("--open", action="store_true", help="show the HTML page in a browser")
@@ -38,6 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Explain a step, and write or show it in the chosen forms."""
     from fullyconnected.explanation import explain
+    from fullyconnected.explanation.catalogue import say
     from fullyconnected.explanation.forms import FORMS
     from fullyconnected.explanation.render.document import verdict
     from fullyconnected.explanation.render.plaintext import to_text
@@ -60,11 +63,11 @@ def run(options: argparse.Namespace) -> int:
         report("--h is an old name, which a later version will not know; write --step", 0)
         options.step = options.h if options.step is None else options.step
     settings |= {key: value for key in ("optimizer", "step", "focus") if (value := getattr(options, key)) is not None}
-    explanation = explain(net, x, t, **settings).about(about)
+    explanation = explain(net, x, t, **settings, lang=options.lang).about(about)
     trace = explanation.trace
 
     def text() -> str:  # names keep their letters; those that the encoding of the output lacks become escapes
-        return to_text(trace, explanation.focus, letters=True)
+        return to_text(trace, explanation.focus, options.lang, letters=True)
 
     for form, path in wanted.items():
         write(path, text() if form == "text" else explanation.to(form))
@@ -74,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     if not (wanted or options.open):
         print_result(text())
     status = comparison_status(wrong=trace.wrong, ok=trace.resolved)
-    return report(verdict(trace), status) if status else 0
+    return report(say(verdict(trace), options.lang), status) if status else 0
 
 
 class _Given(NamedTuple):

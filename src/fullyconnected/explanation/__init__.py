@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fullyconnected.core.deprecation import old_arguments
-from fullyconnected.core.wording import printable
+from fullyconnected.core.wording import in_ascii, printable
 from fullyconnected.errors import ConfigError, nearest
+from fullyconnected.explanation.catalogue import language
 from fullyconnected.explanation.forms import FORMS
 from fullyconnected.explanation.paths import Focus, focus_on
 from fullyconnected.explanation.pictures.drawing import Drawing, draw
@@ -36,53 +37,60 @@ class Explanation:
         The record that every form shows.
     focus : Focus or None
         A number and its paths to the loss.
+    lang : str
+        The language of the text: ``"en"`` or ``"zh"``, Chinese.
     """
 
     trace: Trace
     focus: Focus | None = None
+    lang: str = "en"
 
-    def to(self, form: str) -> str:
+    def to(self, form: str, lang: str | None = None) -> str:
         """Return the example in the form ``"text"``, ``"markdown"``, ``"html"``, ``"json"`` or ``"python"``.
+
+        ``lang`` is the language, that of the example if None. The script is in English, as code is.
 
         Raises
         ------
         UnknownNameError
-            If there is no such form.
+            If there is no such form or no such language.
         """
         if form not in FORMS:
             raise nearest("form", form, FORMS)
-        return FORMS[form].render(self.trace, self.focus)
+        lang = self.lang if lang is None else lang
+        language(lang)
+        return FORMS[form].render(self.trace, self.focus, lang)
 
-    def save(self, path: str | Path) -> None:
-        """Write the example to a file, in the form given by its suffix: ``.txt .md .html .json .py``.
+    def save(self, path: str | Path, lang: str | None = None) -> None:
+        """Write the example to a file in UTF-8, in the form given by its suffix: ``.txt .md .html .json .py``.
 
         Raises
         ------
         ConfigError
-            If the suffix is another one.
+            If the suffix is another one; and UnknownNameError, as for :meth:`to`.
         """
         suffix = Path(path).suffix
         for name, form in FORMS.items():
             if form.suffix == suffix:
-                return write_atomically(path, self.to(name).encode())
+                return write_atomically(path, self.to(name, lang).encode())
         known = ", ".join(f"{form.suffix} ({name})" for name, form in FORMS.items())
         raise ConfigError(f"an example cannot be saved with the suffix {suffix!r}; there are: {known}")
 
-    def to_text(self) -> str:
-        """Return plain text of 80 columns, in ASCII: other letters of names are escaped, as in Python."""
-        return self.to("text")
+    def to_text(self, lang: str | None = None) -> str:
+        """Return plain text of 80 columns; in English in ASCII: other letters of names are escaped, as in Python."""
+        return self.to("text", lang)
 
-    def to_markdown(self) -> str:
-        """Return Markdown, with formulas in LaTeX between dollar signs, in ASCII."""
-        return self.to("markdown")
+    def to_markdown(self, lang: str | None = None) -> str:
+        """Return Markdown, with formulas in LaTeX between dollar signs; in English in ASCII."""
+        return self.to("markdown", lang)
 
-    def to_html(self) -> str:
+    def to_html(self, lang: str | None = None) -> str:
         """Return a page that loads nothing from elsewhere, in ASCII: other letters are character references."""
-        return self.to("html")
+        return self.to("html", lang)
 
-    def to_json(self) -> str:
+    def to_json(self, lang: str | None = None) -> str:
         """Return JSON in ASCII: every number with all its digits, every formula as text, LaTeX, MathML and NumPy."""
-        return self.to("json")
+        return self.to("json", lang)
 
     def to_python(self) -> str:
         """Return a script in ASCII that computes every number again with NumPy alone, and compares."""
@@ -94,7 +102,7 @@ class Explanation:
         return replace(self, trace=replace(self.trace, settings={**self.trace.settings, **more}))
 
     def __str__(self) -> str:
-        return self.to_text()
+        return in_ascii(self.to_text())
 
     def __repr__(self) -> str:
         return f"<Explanation of {len(self.trace.steps)} steps: print it, or use .to_html()>"
@@ -119,6 +127,7 @@ def explain(
     seed: SeedLike = 0,
     factors: Factors | None = None,
     state: TrainingState | None = None,
+    lang: str = "en",
 ) -> Explanation:
     """Return one training step of a network as a worked example: every formula with its numbers.
 
@@ -131,6 +140,8 @@ def explain(
         As for :func:`fullyconnected.trace`.
     focus : str, optional
         One number, ``"dense_1.W[0,1]"`` or ``"x[0,2]"``, whose paths to the loss are shown.
+    lang : {"en", "zh"}
+        The language of the text, English or Chinese.
 
     Returns
     -------
@@ -139,8 +150,8 @@ def explain(
 
     Raises
     ------
-    ConfigError
-        If the focus does not exist; and the errors of :func:`fullyconnected.trace`.
+    ConfigError, UnknownNameError
+        If the focus or the language does not exist; and the errors of :func:`fullyconnected.trace`.
 
     Examples
     --------
@@ -151,5 +162,6 @@ def explain(
     >>> print(text[text.index("y1[0,0]"):].splitlines()[0])
     y1[0,0] = 0.1 * 0.15 + 0.5 * 0.25 + 0.35 = 0.49
     """
+    language(lang)
     recorder, record = recorded(net, x, t, loss, optimizer, l2, sample_weight, train, seed, step, factors, state)
-    return Explanation(record, None if focus is None else focus_on(recorder, record, focus))
+    return Explanation(record, None if focus is None else focus_on(recorder, record, focus), lang)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.checking.gradcheck import FIRST_STEP, TOLERANCE, TensorReport
+from fullyconnected.core.messages import Message
 from fullyconnected.errors import ConfigError
 from fullyconnected.explanation.running import Recorder
 from fullyconnected.symbolic.expression import Name
@@ -53,17 +54,30 @@ def check(recorder: Recorder, subject: Any, size: float) -> None:
         recorder.add("check", layer, left, formula, verdict(report, label), entries=entries, report=report)
 
 
-def verdict(report: TensorReport, label: str) -> str:
+def verdict(report: TensorReport, label: str) -> Message:
     """Return a sentence that compares a gradient with the central differences."""
     size = math.prod(report.shape)
-    some = f" ({report.checked:,} of {size:,} entries were compared)" if report.checked < size else ""
     if report.verdict == "unresolved":
-        said = f"Unresolved: dL/d{label} and the differences are smaller than their rounding errors{some}."
+        said = Message("Unresolved: dL/d{name} and the differences are smaller than their rounding errors.", name=label)
     elif report.ok:
-        near = f"{abs(report.error):.1g} of its largest entry"
-        said = f"dL/d{label} agrees within {near}, compared at a step of {FIRST_STEP:.1g}{some}."
+        said = Message(
+            "dL/d{name} agrees within {error} of its largest entry, compared at a step of {step}.",
+            name=label,
+            error=f"{abs(report.error):.1g}",
+            step=f"{FIRST_STEP:.1g}",
+        )
     else:
-        said = f"dL/d{label} DISAGREES: it is {report.gradient:.6g}, not {report.difference:.6g}{some}. {report.hint}"
+        said = Message(
+            "dL/d{name} DISAGREES: it is {gradient}, not {difference}.",
+            name=label,
+            gradient=f"{report.gradient:.6g}",
+            difference=f"{report.difference:.6g}",
+        )
+        said += report.hint
+    if report.checked < size:
+        said += Message("{n} of {all} entries were compared.", n=f"{report.checked:,}", all=f"{size:,}")
     if report.kinks:
-        said += f" {len(report.kinks)} of the entries lie on a kink, where there is no derivative to compare."
-    return said.strip()
+        said += Message(
+            "{n} of the entries lie on a kink, where there is no derivative to compare.", n=len(report.kinks)
+        )
+    return said

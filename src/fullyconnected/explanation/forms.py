@@ -15,11 +15,11 @@ __all__ = ["FORMS", "Form"]
 
 
 class Form(NamedTuple):
-    """A form: its description, its file suffix, and the function that renders a record, with a focus or None."""
+    """A form: what it is, its file suffix, and the function that renders a record, a focus or None, in a language."""
 
     what: str
     suffix: str
-    render: Callable[[Trace, Focus | None], str]
+    render: Callable[[Trace, Focus | None, str], str]
 
 
 FORMS: dict[str, Form] = {

@@ -17,6 +17,7 @@ import numpy as np
 from fullyconnected.activations import FunctionPair
 from fullyconnected.base import Layer
 from fullyconnected.core.arrays import Array, Shape, Views
+from fullyconnected.core.messages import Message
 from fullyconnected.core.wording import in_ascii
 from fullyconnected.errors import ConfigError
 from fullyconnected.explanation.record import Step, Trace
@@ -54,8 +55,8 @@ class Focus:
     name: Name
     at: Shape
     paths: tuple[Path, ...]
-    summary: str
-    rest: str
+    summary: Message
+    rest: Message | None
     moved: dict[Name, Array]  # for each wire, which entries the number affects
 
     def __str__(self) -> str:
@@ -83,9 +84,11 @@ class Focus:
         rows: Array = np.any(wire, axis=1)
         return lambda at: bool(rows[at[0]]) if len(step.result.shape) == 2 else bool(rows.any())
 
-    def others(self, count: int) -> str:
+    def others(self, count: int) -> Message:
         """Return a sentence about the steps that do not concern the number."""
-        return f"{count} more step{'s' * (count > 1)} of this phase do{'es' * (count == 1)} not concern {self.text}."
+        if count == 1:
+            return Message("1 more step of this phase does not concern {name}.", name=self.text)
+        return Message("{n} more steps of this phase do not concern {name}.", n=count, name=self.text)
 
     @property
     def wire(self) -> Name:
@@ -126,38 +129,50 @@ def focus_on(recorder: Recorder, trace: Trace, text: str) -> Focus:
     ended.sort(key=_importance)
     kept, gradient = ended[:SHOWN], trace.values[name.gradient("L")][at]
     paths = tuple(_path(partial, name, at, wires) for partial in kept)
-    summary = (
-        f"{_counted(count)} from {label} to L. The slopes along a path are multiplied; the products of all paths add "
-        f"up to dL/d{label} = {shown(gradient)}."
+    summary = Message(
+        "{paths} from {name} to L. The slopes along a path are multiplied; the products of all paths add up to "
+        "dL/d{name} = {gradient}.",
+        paths=_counted(count),
+        name=label,
+        gradient=shown(gradient),
     )
     if not kept:
-        summary = f"No path leads from {label} to L: each has a slope of 0 somewhere."
+        summary = Message("No path leads from {name} to L: each has a slope of 0 somewhere.", name=label)
     moved: dict[Name, Array] = {wire: np.greater(found, 0) for wire, found in zip(wires, ways, strict=True)}
     return Focus(label, name, at, paths, summary, _rest(paths, ended, count, gradient), moved)
 
 
-def _counted(count: float) -> str:
+def _counted(count: float) -> Message:
     if count == 1:
-        return "One path leads"
-    return f"{int(count):,} paths lead" if count < 2**53 else f"About {count:.3g} paths lead"
+        return Message("One path leads")
+    if count < 2**53:
+        return Message("{n} paths lead", n=f"{int(count):,}")
+    return Message("About {n} paths lead", n=f"{count:.3g}")
 
 
-def _rest(paths: Sequence[Path], ended: Sequence[_Partial], count: float, gradient: Any) -> str:
+def _rest(paths: Sequence[Path], ended: Sequence[_Partial], count: float, gradient: Any) -> Message | None:
     """Return a sentence about the sum of the paths shown, and of the others."""
     kept = ended[:SHOWN]
     if count > len(kept):
         total = sum(partial.share for partial in kept)
-        followed = " of those followed" if count > len(ended) else ""
-        return (
-            f"These {len(kept)} paths have the largest products{followed}, which add up to {shown(total)}; those of "
-            f"all others add up to {shown(float(gradient) - total)}."
+        numbers = {"n": len(kept), "total": shown(total), "others": shown(float(gradient) - total)}
+        if count > len(ended):
+            return Message(
+                "These {n} paths have the largest products of those followed, which add up to {total}; those of all "
+                "others add up to {others}.", **numbers,
+            )  # fmt: skip
+        return Message(
+            "These {n} paths have the largest products, which add up to {total}; those of all others add up to "
+            "{others}.",
+            **numbers,
         )
     if len(kept) < 2:
-        return ""
+        return None
     digits = [decimal(path.result) for path in paths]
     exactly = None not in digits and sum(digits) == decimal(shown(gradient))  # type: ignore[arg-type]
     added = " + ".join(f"({path.result})" if path.result[0] == "-" else path.result for path in paths)
-    return f"Sum: {added} {'=' if exactly else '~'} {shown(gradient)}"
+    sign = "=" if exactly else "~"
+    return Message("Sum: {added} {sign} {gradient}", added=added, sign=sign, gradient=shown(gradient))
 
 
 def _parse(trace: Trace, text: str) -> tuple[Name, Shape]:

@@ -13,6 +13,7 @@ from fullyconnected.checking.gradcheck import of_network
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import number
 from fullyconnected.core.deprecation import old_arguments
+from fullyconnected.core.messages import Message
 from fullyconnected.core.randomness import as_seed
 from fullyconnected.core.wording import printable
 from fullyconnected.engine.state import TrainingState
@@ -142,14 +143,17 @@ def recorded(
         check(recorder, of_network(net, x, t, data.loss, l2, sample_weight, train, draws, "numpy", claimed), step)
     settings = {"loss": printable(repr(data.loss)), "dtype": net.dtype.name, "rows": str(len(data.x))}
     if any(op.layer.random or op.state for op in net.program.operations):
-        at = f", step {draws[1] + 1}" * (state is not None)
-        settings["mode"] = (
-            f"training, seed {draws[0]}{at}" if train else "prediction: no dropout, and running statistics"
-        )
+        mode = Message("prediction: no dropout, and running statistics")
+        if train and state is None:
+            mode = Message("training, seed {seed}", seed=draws[0])
+        elif train:
+            mode = Message("training, seed {seed}, step {n}", seed=draws[0], n=draws[1] + 1)
+        settings["mode"] = mode
     if (k := net.program.copies) > 1:
-        settings["members"] = (
-            f"{k}; of {k} rows that follow each other, each is that of a member m, and W[m] is what member m has of "
-            f"its own"
+        settings["members"] = Message(
+            "{k}; of {k} rows that follow each other, each is that of a member m, and W[m] is what member m has of its "
+            "own",
+            k=k,
         )
     if l2:
         settings["l2"] = repr(l2)
@@ -162,7 +166,9 @@ def recorded(
         repeated, after = again(recorder, update(recorder, rule, memory), l2)
         settings["optimizer"] = printable(repr(rule))
     if finite:
-        settings["step"] = f"{step:g} for the central differences, which are in float64; relative for numbers above 1"
+        settings["step"] = Message(
+            "{step} for the central differences, which are in float64; relative for numbers above 1", step=f"{step:g}"
+        )
     return recorder, Trace(
         steps=tuple(recorder.steps),
         values=MappingProxyType(recorder.values),

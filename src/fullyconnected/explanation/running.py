@@ -16,6 +16,7 @@ import numpy as np
 
 from fullyconnected.base import Loss, Optimizer, Param, guarded_loss
 from fullyconnected.core.arrays import Array, new_buffers
+from fullyconnected.core.messages import Message
 from fullyconnected.core.wording import printable
 from fullyconnected.explanation.naming import wires
 from fullyconnected.explanation.record import Step
@@ -35,7 +36,7 @@ from fullyconnected.symbolic.names import identifier
 __all__ = ["Recorder", "losses_of_rows"]
 
 GRADIENTS = ("dn",)  # of values that forward keeps, where they are results of their own
-PAST = "The input is also added at the end of the block: the gradient from there is added."
+PAST = Message("The number goes past the block, too: what comes back on that way is added.")
 
 
 class Recorder:
@@ -251,7 +252,10 @@ class Recorder:
             "loss",
             left,
             right,
-            "The L2 term is l2 / 2 times the sum of the squares of all weights.",
+            Message(
+                "E is the loss without the L2 term, which is l2 / 2 times the sum of the squares of all weights: large "
+                "weights cost something, too."
+            ),
             (-1, "l2"),
         )
         return value
@@ -285,7 +289,9 @@ class Recorder:
                 name = self.parameter(i, letter)
                 pull = self.times(rate, "decay_factor", name, param.decay_factor)
                 left = self.keep(name.gradient("L"), getattr(self.workspace.g[i], letter))
-                why = "The derivative of l2 / 2 times the square of a weight is l2 times the weight."
+                why = Message(
+                    "The slope of l2 / 2 times the square of a weight is l2 times the weight: it pulls towards 0."
+                )
                 self.add("backward", self.names[i], left, name.gradient("E") + pull * name, why)
 
     def _backward_step(self, i: int, op: Operation, g: Any, dx: Array | None, l2: bool) -> None:
@@ -311,7 +317,7 @@ class Recorder:
                 for end in self.program.skipped_to.get(source, ()):  # operations that read its input again
                     past = formulas.d_skip(self.program.operations[end].layer, train=self.train)
                     right = right + self.of_operation(end, past)
-                    why = f"{line.why} {PAST}" if self.program.operations[end].layer.skips else why
+                    why = line.why + PAST if self.program.operations[end].layer.skips else why
             self.keep(left, value)
             self.add("backward", self.names[i], left, right, why)
 

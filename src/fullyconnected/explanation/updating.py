@@ -99,7 +99,7 @@ class _Update:
         if not all(line.result in made for line in lines):
             lines = formulas.unknown_update(rule, tuple(slots))
         if param.lr_factor == 0:
-            lines = [Line("theta", Name("theta"), "Its learning-rate factor is 0: it stays as it is.")]
+            lines = [Line("theta", Name("theta"), Message("Its learning-rate factor is 0: it stays as it is."))]
         else:
             rates = [("lr", "lr_factor", param.lr_factor), ("weight_decay", "decay_factor", param.decay_factor)]
             for letter, kind, factor in rates[: 1 + (param.decays and rule.decays)]:

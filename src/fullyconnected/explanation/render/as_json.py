@@ -9,6 +9,7 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array, Shape
 from fullyconnected.core.version import __version__
+from fullyconnected.explanation.catalogue import say
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.explanation.render.document import (
@@ -32,7 +33,7 @@ __all__ = ["to_json"]
 WHOLE = 10_000  # a larger array is given by its statistics and a sample
 
 
-def to_json(trace: Trace, focus: Focus | None = None) -> str:
+def to_json(trace: Trace, focus: Focus | None = None, lang: str = "en") -> str:
     """Return the whole record; NaN and infinity, which JSON does not have, are strings."""
     some = {  # what was computed for some entries alone
         name: step.entries
@@ -44,23 +45,26 @@ def to_json(trace: Trace, focus: Focus | None = None) -> str:
         "format": "fullyconnected explanation",
         "format_version": 1,
         "library_version": __version__,
-        "title": headline(trace),
-        "verdict": verdict(trace),
+        "language": lang,
+        "title": say(headline(trace), lang),
+        "verdict": say(verdict(trace), lang),
         "ok": trace.ok,
         "loss": _number(trace.loss),
         "loss_after": None if trace.loss_after is None else _number(trace.loss_after),
         "rows": trace.rows,
         "dtype": trace.dtype,
-        "settings": dict(trace.settings),
-        "quantities": {name.quantity: _quantity(name, array, some.get(name)) for name, array in trace.values.items()},
-        "given": [{"quantity": name.quantity, "what": what} for name, what in given(trace)],
+        "settings": {name: say(value, lang) for name, value in trace.settings.items()},
+        "quantities": {
+            name.quantity: _quantity(name, array, some.get(name), lang) for name, array in trace.values.items()
+        },
+        "given": [{"quantity": name.quantity, "what": say(what, lang)} for name, what in given(trace)],
         "zero": [name.quantity for name in folded(trace)],
         "predicted": _few(trace.predicted),
         "wanted": _few(trace.wanted),
         "losses": _few(trace.losses),
-        "steps": [_step(step) for step in trace.steps],
-        "again": [_step(step) for step in trace.again],
-        "focus": None if focus is None else _focus(focus),
+        "steps": [_step(step, lang) for step in trace.steps],
+        "again": [_step(step, lang) for step in trace.again],
+        "focus": None if focus is None else _focus(focus, lang),
     }
     return json.dumps(record, allow_nan=False, indent=1) + "\n"
 
@@ -92,7 +96,7 @@ def _few(array: Array) -> Any:
     return _numbers(array) if array.size <= WHOLE else None
 
 
-def _quantity(name: Name, array: Array, entries: Iterable[Shape] | None) -> dict[str, Any]:
+def _quantity(name: Name, array: Array, entries: Iterable[Shape] | None, lang: str) -> dict[str, Any]:
     if entries is not None:  # the other numbers are null
         array = array.astype(object)
         array[~_chosen(array.shape, entries)] = None
@@ -102,10 +106,16 @@ def _quantity(name: Name, array: Array, entries: Iterable[Shape] | None) -> dict
     flat = array.ravel()
     sample = np.unique(np.linspace(0, flat.size - 1, 16).round().astype(int))
     sampled = [[*map(int, np.unravel_index(i, array.shape)), _number(flat[i])] for i in sample]
-    return {**found, "dtype": array.dtype.name, "values": None, "elided": statistics(array), "sample": sampled}
+    return {
+        **found,
+        "dtype": array.dtype.name,
+        "values": None,
+        "elided": say(statistics(array), lang),
+        "sample": sampled,
+    }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step, lang: str) -> dict[str, Any]:
     lines, more = worked(step)
     equation = step.equation
     report = step.report
@@ -138,7 +148,7 @@ def _step(step: Step) -> dict[str, Any]:
         ],
         "worked_more": more,
         "entries": None if step.entries is None else [list(entry) for entry in step.entries],
-        "why": step.why,
+        "why": say(step.why, lang),
         "check": None
         if report is None
         else {
@@ -152,11 +162,11 @@ def _step(step: Step) -> dict[str, Any]:
     }
 
 
-def _focus(focus: Focus) -> dict[str, Any]:
+def _focus(focus: Focus, lang: str) -> dict[str, Any]:
     return {
         "quantity": focus.text,
-        "summary": focus.summary,
-        "rest": focus.rest,
+        "summary": say(focus.summary, lang),
+        "rest": say(focus.rest or "", lang),
         "paths": [
             {
                 "nodes": list(path.nodes),

@@ -1,4 +1,4 @@
-"""What every form shows of a record: arrays as tables, elided where they are large, and entries worked out."""
+"""What every form shows of a record: arrays as tables, elided where they are large, entries worked out, and words."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -9,28 +9,41 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array, Shape
 from fullyconnected.core.messages import Message
-from fullyconnected.core.wording import in_words, printable
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import PHASES, Step, Trace
+from fullyconnected.explanation.render.words import (
+    NOTES,
+    PHASE_TITLES,
+    SETTINGS,
+    TEXTBOOK,
+    Term,
+    described,
+    folded,
+    given,
+    headline,
+    left_out,
+    legend,
+    losses,
+    note,
+    nothing_yet,
+    statistics,
+    story,
+    textbook,
+    verdict,
+)  # fmt: skip
 from fullyconnected.symbolic.digits import decimal, place, shown
 from fullyconnected.symbolic.evaluation import entry, exact, shape_of
 from fullyconnected.symbolic.expression import Binary, Expression, Name, Number, Transposed, sides
 
 __all__ = [
-    "LEGEND", "NOTES", "Cell", "Chapter", "Grid", "Worked", "cells", "chapters", "folded", "given", "grid", "headline",
-    "left_out", "losses", "note", "nothing_yet", "numbers_in", "relation", "shapes", "statistics", "story", "table",
-    "verdict", "worked",
+    "NOTES", "PHASE_TITLES", "SETTINGS", "TEXTBOOK", "Cell", "Chapter", "Grid", "Term", "Worked", "cells",
+    "chapters", "described", "folded", "given", "grid", "headline", "left_out", "legend", "losses", "note",
+    "nothing_yet", "numbers_in", "relation", "shapes", "statistics", "story", "table", "textbook", "verdict", "worked",
 ]  # fmt: skip
 
 ENTRIES = 6  # a result of at most this many entries is worked out whole
 FEW = 3  # of a larger result, this many first entries and the last one are worked out
 NUMBERS = 20  # about how many numbers the worked entries of a step have; a long formula has fewer entries, at least two
-ROWS, OUTPUTS = 4, 6  # of how many rows, and outputs, it is said what the network says
-FACTORS = {
-    "lr_factor": "the factor on the learning rate of {}",
-    "decay_factor": "the factor on the weight decay of {}",
-    "shape_factor": "the root of the outputs over the inputs of {}, or 1 if that is larger",
-}
 EXACT = 64  # how many entries are checked for whether all digits are exact
 
 
@@ -46,12 +59,12 @@ class Cell(NamedTuple):
 class Grid(NamedTuple):
     """An array as a table; None stands for the rows or columns left out.
 
-    ``note`` describes an elided array, and is empty where everything is shown.
+    ``note`` describes an elided array, and is None where everything is shown.
     """
 
     rows: tuple[tuple[Cell | None, ...] | None, ...]
     shape: Shape
-    note: str
+    note: Message | None
 
     @property
     def sign(self) -> str:
@@ -68,9 +81,9 @@ class Chapter(NamedTuple):
     """A phase of the record: a note about it, its steps, and a sentence about the steps left out."""
 
     phase: str
-    note: str
+    note: Message
     steps: list[Step]
-    others: str
+    others: Message | None
 
 
 class Worked(NamedTuple):
@@ -105,7 +118,7 @@ def grid(name: Name, array: Array, most: tuple[int, int] = (6, 5)) -> Grid:
         for i in chosen(height, most[0])
     )
     elided = height > most[0] or width > most[1]
-    return Grid(rows, array.shape, statistics(array) if elided else "")
+    return Grid(rows, array.shape, statistics(array) if elided else None)
 
 
 def table(step: Step, most: tuple[int, int] = (6, 5)) -> Grid | None:
@@ -123,74 +136,12 @@ def cells(table: Grid, down: str, across: str, written: Callable[[Cell], str]) -
     ]
 
 
-def statistics(array: Array) -> str:
-    """Describe an array in one line."""
-    values = array.astype(np.float64).ravel()
-    finite = values[np.isfinite(values)]
-    said = f"{'x'.join(map(str, array.shape))}: {array.size:,} numbers"
-    if finite.size:
-        with np.errstate(all="ignore"):
-            spread = f"mean {finite.mean():.4g}, standard deviation {finite.std():.4g}"
-        said += f" from {finite.min():.4g} to {finite.max():.4g}, {spread}"
-    if finite.size < values.size:
-        said += f"; {values.size - finite.size:,} are not finite"
-    return said
-
-
-def given(trace: Trace) -> list[tuple[Name, str]]:
-    """Return the quantities that a record starts from, each with a description."""
-    said = {
-        "x": "the input",
-        "t": "the targets" + ", once for each member" * (trace.operations[-1].copies > 1),
-        "sample_weight": "the weights of the rows, divided by their sum",
-        "ones": "a 1 for each row",
-        "step": "the step size of the central differences",
-        "steps": "the number of the optimizer's step, counted from 1",
-        "lr": "the learning rate",
-    }
-    owners = {name.full for name in trace.values}
-
-    def what(full: str) -> str:
-        owner, _, part = full.rpartition(":")
-        if owner not in owners:
-            return said.get(full, full)
-        if part in FACTORS:
-            return FACTORS[part].format(owner)
-        of_each = f"for each entry of {owner}"
-        return f"{said['step']}, {of_each}" if part == "step" else f"the optimizer's {part} {of_each}, before the step"
-
-    zeros = folded(trace)
-    return [(name, what(name.full)) for name in trace.given if name not in zeros]
-
-
-def folded(trace: Trace) -> list[Name]:
-    """Return the optimizer's memory where all of it is 0, as before the first step: it is told in one sentence."""
-    owners = {name.full for name in trace.values}
-    return [
-        name
-        for name in trace.given
-        if name.full.rpartition(":")[0] in owners
-        and name.full.rpartition(":")[2] not in (*FACTORS, "step")
-        and not trace.values[name].any()
-    ]
-
-
-def nothing_yet(trace: Trace) -> Message | None:
-    """Say which of the optimizer's memory is 0, or return None if there is none of it."""
-    letters = dict.fromkeys(name.full.rpartition(":")[2] for name in folded(trace))
-    if not letters:
-        return None
-    return Message(
-        "The optimizer's memory, {letters} of every parameter, is 0 before the first step.", letters=in_words(letters)
-    )
-
-
 def chapters(trace: Trace, focus: Focus | None = None) -> Iterator[Chapter]:
     """Yield the phases of a record; with a focus, only the steps that concern it."""
     for phase in PHASES:
         steps = [step for step in trace.steps if step.phase == phase]
         concerned = [step for step in steps if focus is None or focus.concerns(step)]
-        others = "" if focus is None or len(concerned) == len(steps) else focus.others(len(steps) - len(concerned))
+        others = None if focus is None or len(concerned) == len(steps) else focus.others(len(steps) - len(concerned))
         if steps:
             yield Chapter(phase, note(trace, phase), concerned, others)
 
@@ -254,15 +205,6 @@ def numbers_in(node: Expression) -> int:
     return 1 if isinstance(node, Number) else sum(map(numbers_in, sides(node))) or 1
 
 
-def left_out(more: int) -> str:
-    """Say how many entries are not worked out.
-
-    >>> left_out(1)
-    'and 1 more entry, computed in the same way'
-    """
-    return f"and {more:,} more entr{'y' if more == 1 else 'ies'}, computed in the same way"
-
-
 def shapes(step: Step) -> str:
     """Return the shapes of a step: as an equation if the formula has only products and sums, else one by one."""
 
@@ -282,100 +224,3 @@ def shapes(step: Step) -> str:
     if simple(right) and isinstance(right, Binary):
         return f"{step.result.shape} = {written(right)}"
     return ", ".join(f"{name} {shape}" for name, shape in step.shapes.items() if shape)
-
-
-def verdict(trace: Trace) -> str:
-    """Say in a sentence whether the gradients of a record are right."""
-    if (bad := trace.first_not_finite) is not None:
-        said = f"NOT FINITE: step {bad.number}, {bad.name} of {bad.layer}, is the first result to hold NaN or infinity"
-        given_so = [name for name, array in bad.operands.items() if not np.isfinite(array).all()]
-        return f"{said}; {' and '.join(given_so)} held it from the start" if given_so else said
-    reports = trace.reports
-    if not reports:
-        return "the gradients were not compared with central differences"
-    wrong = [report.name for report in reports if report.wrong]
-    if wrong:
-        return f"WRONG: the gradients of {printable(', '.join(wrong))} disagree with central differences"
-    if not trace.resolved:
-        return "the gradients are too small to be compared with central differences: neither right nor wrong"
-    compared, inputs = sum(r.checked - r.unresolved for r in reports), trace.values[trace.wires[0]].size
-    parameters = sum(math.prod(r.shape) for r in reports if r.name != "x")  # there is none of inputs that are missing
-    entries, of = parameters + inputs, f"(of {parameters:,} parameters and {inputs:,} inputs)"
-    if compared < entries:
-        missing = sum(report.unresolved for report in reports)
-        small = f"; {missing:,} are too small to be compared" if missing else ""
-        return f"{compared:,} of {entries:,} gradients {of} were compared with central differences, and agree{small}"
-    return f"all {entries:,} gradients {of} agree with central differences"
-
-
-def note(trace: Trace, phase: str) -> Message:
-    """Return what is said at the beginning of a phase, or nothing."""
-    if phase != "update":
-        return NOTES.get(phase, Message(""))
-    step = int(trace.values[trace.name("steps")])
-    if step == 1:
-        return Message("This is the first step of the optimizer; its state starts at 0.")
-    return Message("This is step {n} of the optimizer; its state is what the steps before have left.", n=step)
-
-
-def losses(trace: Trace) -> Message:
-    """Say what the loss is, and what it is after the update."""
-    numbers = {"loss": shown(trace.values[trace.name("L")])}
-    if trace.loss_after is None:
-        return Message("The loss is L = {loss}.", **numbers)
-    numbers["after"] = shown(trace.values[trace.name("L_new")])
-    if trace.loss_after < trace.loss:
-        return Message("The loss was L = {loss}; after the update it is smaller, L_new = {after}.", **numbers)
-    return Message("The loss was L = {loss}; after the update it is not smaller, L_new = {after}.", **numbers)
-
-
-def story(trace: Trace) -> list[Message]:
-    """Say of the first rows what the network says, what is wanted, and how large the loss of each is."""
-    few = trace.rows if trace.rows <= ROWS else ROWS - 1
-    found = []
-    for i in range(few):
-        numbers = {"i": i, "says": _listed(trace.predicted[i]), "loss": shown(trace.losses[i])}
-        if trace.wanted.ndim == 1:
-            template = (
-                "Row {i}: the network says {says}, and the class is number {wanted}; the loss of this row is {loss}."
-            )
-        else:
-            template = "Row {i}: the network says {says}, and {wanted} is wanted; the loss of this row is {loss}."
-        found.append(Message(template, **numbers, wanted=_listed(trace.wanted[i])))
-    if few < trace.rows:
-        found.append(Message("There are {n} more rows.", n=f"{trace.rows - few:,}"))
-    return found
-
-
-def _listed(numbers: Array) -> str:
-    listed = [shown(value) for value in np.atleast_1d(numbers)[:OUTPUTS]]
-    return ", ".join(listed) + ", ..." * (numbers.size > OUTPUTS)
-
-
-def headline(trace: Trace) -> str:
-    """Describe the example in one line."""
-    joins = next((i for i, op in enumerate(trace.operations) if op.layer.joins), 0)  # where layers side by side end
-    widths = [op.n_out for op in trace.operations[joins:] if op.is_dense or op.layer.joins]
-    sizes = "-".join(map(str, [trace.values[trace.wires[0]].shape[1], *widths]))
-    k = trace.operations[-1].copies
-    members = f" of {k} members" if k > 1 else ""
-    return f"One training step of a {sizes} network{members}, worked out for {trace.rows} row{'s' * (trace.rows != 1)}"
-
-
-LEGEND = (
-    "x is the input, with one row per sample; t are the targets; L is the loss, which training reduces.",
-    "W1 and b1 are the weights and biases of the first layer, z1 is the input of its activation, and y1 its output. "
-    "dL/dW1 is the gradient of W1: how fast L grows with each entry of W1.",
-    "In y1[0,2], 0 is the row and 2 the unit, both counted from 0; in sums, i counts rows and j units.",
-)
-NOTES = {
-    "backward": Message("The gradients are computed from the loss back to the input, by the chain rule."),
-    "check": Message(
-        "Each number is increased and decreased by a small step, and the loss is computed again: L_right and "
-        "L_left. The slope between the two must agree with the gradient."
-    ),
-    "after": Message(
-        "The same rows go through the network once more, with the new parameters, to see whether the loss has become "
-        "smaller."
-    ),
-}

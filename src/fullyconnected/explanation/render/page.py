@@ -29,7 +29,7 @@ WIDE = 900  # a wider picture has the whole width of the page, and is not scaled
 SHOWS: tuple[Show, ...] = ("values", "gradients", "both")
 
 
-def to_html(trace: Trace, focus: Focus | None = None) -> str:
+def to_html(trace: Trace, focus: Focus | None = None, lang: str = "en") -> str:
     """Return the page."""
     style, script = (files(__package__).joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
     return page(document.headline(trace), "\n".join(_body(trace, focus)), style=style, script=script)

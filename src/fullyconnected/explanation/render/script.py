@@ -71,8 +71,8 @@ HELPERS = {
 }
 
 
-def to_python(trace: Trace, focus: object = None) -> str:
-    """Return the script, which computes every number, whatever the focus."""
+def to_python(trace: Trace, focus: object = None, lang: str = "en") -> str:
+    """Return the script, which computes every number, whatever the focus; as code it is in English."""
     return "\n".join(_lines(trace)).rstrip() + "\n"
 
 

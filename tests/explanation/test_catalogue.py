@@ -1,0 +1,187 @@
+"""The languages of a worked example: every sentence that it can say has a translation, with the same values."""
+
+import ast
+import copy
+import json
+import pickle
+import re
+import string
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fullyconnected as fc
+from fullyconnected import errors
+from fullyconnected.activations import ACTIVATIONS
+from fullyconnected.core.messages import Message
+from fullyconnected.explanation.catalogue import LANGUAGES, say, sentence
+from fullyconnected.explanation.chinese import CHINESE
+from fullyconnected.explanation.render import document
+from fullyconnected.layers import LAYERS
+from fullyconnected.losses import LOSSES
+from fullyconnected.optimizers import OPTIMIZERS
+
+SOURCE = Path(fc.__file__).parent
+CHINESE_SIGNS = re.compile(r"[\u4e00-\u9fff]")
+AS_THEY_ARE = {"", "{name}", "{text}", "l2"}  # templates without a word
+RULES = sorted(name for name, cls in OPTIMIZERS.classes.items() if issubclass(cls, fc.Optimizer))
+
+
+def templates():
+    """Return every template that stands in the code, and where."""
+    found = {}
+    for path in sorted([*(SOURCE / "explanation").rglob("*.py"), *(SOURCE / "symbolic").rglob("*.py")]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Message":
+                first = node.args[0]
+                if isinstance(first, ast.Attribute) and first.attr == "template":
+                    continue  # that of another message
+                assert isinstance(first, ast.Constant), f"{path.name}:{node.lineno}: a template is written out"
+                found[first.value] = f"{path.name}:{node.lineno}"
+    return found
+
+
+def fields(template):
+    return sorted({field for _, field, _, _ in string.Formatter().parse(template) if field})
+
+
+def test_every_template_has_a_translation_and_every_translation_a_template():
+    known = templates()
+    assert {template: where for template, where in known.items() if template and template not in CHINESE} == {}
+    assert set(CHINESE) - set(known) == {"{text}"}  # of text that is joined to messages
+
+
+def test_translations_have_the_same_values_and_are_chinese():
+    for template, chinese in CHINESE.items():
+        assert fields(template) == fields(chinese), template
+        assert template in AS_THEY_ARE or CHINESE_SIGNS.search(chinese), template
+        assert not re.search(r"[,;:?!]$", chinese), template  # the signs of Chinese are wide
+
+
+class Strict(dict):
+    """A table of templates in which none is missing."""
+
+    def get(self, template, default=None):
+        assert template in self or template in AS_THEY_ARE, template
+        return super().get(template, default)
+
+
+def examples():
+    rng = np.random.default_rng(0)
+    for name in sorted(LAYERS.classes):
+        cls = LAYERS.classes[name]
+        for example in cls.examples(3):
+            layers = [example]
+            if not cls.comes_last:
+                layers += [fc.Dense(int(example.n_out), 3, "tanh"), fc.Dense(3, 2)]
+            net = fc.Network(layers, dtype="float64", seed=0)
+            x = net.layers[0].example_rows(rng, 3)
+            t = rng.normal(size=(3, net.n_out))
+            yield net, x, t, "half_squared_error", "adam"
+    for name in ACTIVATIONS.classes:
+        yield fc.mlp([2, 3, 2], activation=name, seed=0), rng.normal(size=(9, 2)), np.zeros((9, 2)), "huber", "sgd"
+    for name, cls in LOSSES.classes.items():
+        for loss in (LOSSES.build(name), cls.example(3)):
+            yield fc.mlp([2, 3], seed=0), rng.normal(size=(1, 2)), loss.example_targets(rng, 1, 3), loss, "momentum"
+    for name in RULES:
+        yield fc.mlp([2, 3, 2], seed=0), np.ones((2, 2)), np.zeros((2, 2)), "half_squared_error", name
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_nothing_that_a_record_says_is_missing(train, monkeypatch):
+    monkeypatch.setitem(LANGUAGES, "zh", LANGUAGES["zh"]._replace(templates=Strict(CHINESE)))
+    for i, given in enumerate(examples()):
+        weights = np.arange(1, len(given[1]) + 1) if i % 2 else None
+        made = fc.explain(*given, l2=0.1 * (i % 3), sample_weight=weights, train=train, lang="zh")
+        for step in (*made.trace.steps, *made.trace.again):
+            assert isinstance(step.why, Message), step.equation
+            assert CHINESE_SIGNS.search(say(step.why, "zh"))
+        for _, what in document.given(made.trace):
+            say(what, "zh")
+        if i % 20 == 0:
+            made.to_text()
+            made.to_markdown()
+
+
+@pytest.fixture(scope="module")
+def made():
+    net = fc.Network([fc.Dense(2, 3, "relu"), fc.LayerNorm(), fc.Dense(3, 2)], dtype="float64", seed=0)
+    return fc.explain(
+        net,
+        np.random.default_rng(0).normal(size=(4, 2)),
+        [0, 1, 1, 0],
+        "softmax_cross_entropy",
+        "adam",
+        focus="W1[0,1]",
+    )
+
+
+def test_numbers_and_formulas_are_the_same_in_both_languages(made):
+    english, chinese = (json.loads(made.to_json(lang)) for lang in ("en", "zh"))
+    assert english["language"] == "en"
+    assert chinese["language"] == "zh"
+    assert english["quantities"] == chinese["quantities"]
+    for one, other in zip(english["steps"], chinese["steps"], strict=True):
+        assert {**one, "why": ""} == {**other, "why": ""}
+        assert CHINESE_SIGNS.search(other["why"])
+        assert not CHINESE_SIGNS.search(one["why"])
+
+
+def test_what_is_ascii(made):
+    for form in ("text", "markdown", "html", "json", "python"):
+        assert made.to(form).isascii()
+    for form in ("html", "json", "python"):
+        assert made.to(form, "zh").isascii()
+    for form in ("text", "markdown"):
+        assert CHINESE_SIGNS.search(made.to(form, "zh"))
+    assert str(made).isascii()
+
+
+def test_chinese_text_has_80_columns_where_signs_are_wide(made):
+    import unicodedata
+
+    for line in made.to_text("zh").splitlines():
+        assert sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line) <= 82, line
+        assert line == line.rstrip()
+
+
+def test_what_is_chosen_first_is_kept(made, tmp_path):
+    net, x, t = fc.mlp([2, 2], seed=0), [[1.0, 2.0]], [[0.0, 1.0]]
+    chinese = fc.explain(net, x, t, "half_squared_error", lang="zh")
+    assert chinese.to_text() == chinese.to_text("zh") != chinese.to_text("en")
+    chinese.save(tmp_path / "a.txt")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == chinese.to_text()
+    assert chinese.about({"data": "iris.csv"}).lang == "zh"
+    with pytest.raises(errors.UnknownNameError, match="there is no language 'de'"):
+        fc.explain(net, x, t, "half_squared_error", lang="de")
+    with pytest.raises(errors.UnknownNameError):
+        made.to_text("french")
+
+
+class TestMessages:
+    def test_reads_as_its_text(self):
+        said = Message("{n} paths lead", n=3)
+        assert said == "3 paths lead"
+        assert f"{said}!" == "3 paths lead!"
+        assert say(said) == "3 paths lead"
+        assert say(said, "zh") == "有 3 条路径"
+        assert sentence(Message("the input")) == "The input."
+
+    def test_joined_and_nested(self):
+        both = Message("The exponential is always positive.") + Message("It is its own slope.")
+        assert both == "The exponential is always positive. It is its own slope."
+        assert say(both, "zh") == "指数函数总是正的。它的导数就是它自己。"
+        assert say(both + "As {it} is.", "zh").endswith("As {it} is.")
+        inner = Message("{of}; {n} are not finite", of=Message("{shape}: {n} numbers", shape="2x2", n=4), n=1)
+        assert inner == "2x2: 4 numbers; 1 are not finite"
+        assert say(inner, "zh") == "2x2：4 个数；其中 1 个不是有限值"
+
+    def test_copies(self):
+        both = Message("{n} paths lead", n=3) + Message("One path leads")
+        for other in (copy.copy(both), copy.deepcopy(both), pickle.loads(pickle.dumps(both))):
+            assert other == both
+            assert say(other, "zh") == say(both, "zh")
+
+    def test_other_text_stays(self):
+        assert say("plain", "zh") == "plain"
