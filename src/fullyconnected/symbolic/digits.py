@@ -1,4 +1,4 @@
-"""Numbers as text with eight significant digits as a rule, and the exact value of such a text."""
+"""Numbers as text with eight significant digits as a rule, or three; and the exact value of such a text."""
 
 import math
 from fractions import Fraction
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["decimal", "place", "shown"]
+__all__ = ["brief", "decimal", "place", "shown"]
 
 DIGITS = 8
 DECIMALS, LARGE = 3, 10**12  # up to this size, a number has so many decimals: timestamps differ in them
@@ -39,6 +39,28 @@ def shown(value: Any) -> str:
         mantissa, exponent = text.split("e")
         text = f"{mantissa}e{int(exponent)}"
     return text
+
+
+def brief(value: Any) -> str:
+    """Return a number as text with three significant digits, and all whole ones up to a million.
+
+    It has at most 8 characters if its exponent has at most one digit behind a minus sign, and at most 10.
+
+    >>> brief(1 / 3), brief(-0.00012345), brief(12345.678), brief(999.96), brief(-2.5e7), brief(3), brief(-0.0)
+    ('0.333', '-1.23e-4', '12346', '1000', '-2.5e7', '3', '0')
+    >>> brief(float("nan")), brief(float("-inf")), brief(-1.2345e-300)
+    ('NaN', '-inf', '-1.23e-300')
+    """
+    value = float(value)
+    if not math.isfinite(value):
+        return shown(value)
+    mantissa, exponent = f"{value:.2e}".split("e")
+    size = abs(float(f"{mantissa}e{exponent}"))
+    if size == 0:
+        return "0"
+    if 1e3 <= size < 1e6:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if 1e-3 <= size < 1e3 else f"{float(mantissa):g}e{int(exponent)}"
 
 
 def place(at: tuple[int, ...]) -> str:
