@@ -58,6 +58,7 @@ class Focus:
     summary: Message
     rest: Message | None
     moved: dict[Name, Array]  # for each wire, which entries the number affects
+    shares: dict[str, Array]  # by full name: of each unit's entries, and of each weight, the sum over all paths there
 
     def __str__(self) -> str:
         return in_ascii(self.text)
@@ -139,7 +140,9 @@ def focus_on(recorder: Recorder, trace: Trace, text: str) -> Focus:
     if not kept:
         summary = Message("No path leads from {name} to L: each has a slope of 0 somewhere.", name=label)
     moved: dict[Name, Array] = {wire: np.greater(found, 0) for wire, found in zip(wires, ways, strict=True)}
-    return Focus(label, name, at, paths, summary, _rest(paths, ended, count, gradient), moved)
+    return Focus(
+        label, name, at, paths, summary, _rest(paths, ended, count, gradient), moved, slopes.shares(starts, first)
+    )
 
 
 def _counted(count: float) -> Message:
@@ -355,6 +358,68 @@ class _Slopes:
                     whole = open_ways.ndim > 2
                     found[i + 1] += np.tensordot(open_ways, found[source], 2) if whole else found[source] * open_ways
         return found
+
+    def shares(self, starts: Sequence[_Partial], first: int) -> dict[str, Array]:
+        """Return what the paths through each entry of a wire, and through each weight, add up to, over all rows.
+
+        Of a unit it is (copies, units), of the way past a block that of the block's end by its name and ``:skip``.
+        """
+        r = self.recorder
+        moves: list[Array] = [np.zeros(r.values[wire].shape) for wire in r.wires]  # slopes of each entry by the number
+        dense = [r.parameter(i, "W") for i, op in enumerate(r.program.operations) if op.is_dense]
+        found = {W.full: np.zeros(r.values[W].shape) for W in dense}
+        for partial in starts:
+            moves[first][partial.at[1]] += partial.share
+        with np.errstate(all="ignore"):
+            for source in range(first, len(r.wires) - 1):
+                for i in self.readers(source):
+                    if not moves[source].any():
+                        continue
+                    op, made, back = r.program.operations[i], self._moved(i, source, moves[source]), self._back(i + 1)
+                    moves[i + 1] += made
+                    if op.layer.skips and source == op.reads[1] + 1:
+                        found[f"{r.wires[i + 1].full}:skip"] = np.nansum(made * back)
+                    if op.is_dense:
+                        W = r.parameter(i, "W")
+                        found[W.full] = self._through_weights(i, moves[source], back)
+            for i, wire in enumerate(r.wires):
+                copies = r.program.operations[i - 1].copies if i else 1
+                shares = moves[i] * self._back(i)
+                found[wire.full] = np.nansum(shares.reshape(-1, copies, shares.shape[1]), axis=0)
+        return found
+
+    def _back(self, wire: int) -> Array:
+        """Return the gradient at a wire."""
+        name = self.recorder.wires[wire]
+        gradient = self.recorder.values.get(name.gradient("L"))
+        return np.zeros(self.recorder.values[name].shape) if gradient is None else gradient
+
+    def _moved(self, i: int, source: int, moves: Array) -> Array:
+        """Return by how much the output of operation i moves if a wire moves by ``moves``."""
+        r = self.recorder
+        op = r.program.operations[i]
+        if op.kind == "dense":
+            return moves @ r.values[r.parameter(i, "W")] * float(op.layer.weight_factor)  # type: ignore[attr-defined]
+        if op.kind == "select":
+            return moves[:, op.settings["columns"]]
+        if op.kind == "concatenate":
+            made = np.zeros(r.values[r.wires[i + 1]].shape)
+            made[:, self.place(i, source)] = moves
+            return made
+        slopes = self.of_operation(i, source)
+        return np.tensordot(slopes, moves, 2) if slopes.ndim > 2 else slopes * moves
+
+    def _through_weights(self, i: int, moves: Array, back: Array) -> Array:
+        """Return the sum over all paths through each weight of a Dense operation."""
+        r = self.recorder
+        op = r.program.operations[i]
+        W = r.values[r.parameter(i, "W")]
+        x, z = (a.reshape(len(r.data.x), -1, a.shape[1]) for a in (moves, back))  # (rows, copies, units)
+        if op.kind == "shared_dense":
+            x, z = x * r.values[r.parameter(i, "r")], z * r.values[r.parameter(i, "s")]
+        x = np.broadcast_to(x, (len(z), op.copies, x.shape[2]))
+        flows = np.einsum("rmi,rmj->mij", x, z) * (W if W.ndim == 3 else W[None])
+        return (flows if W.ndim == 3 else flows.sum(axis=0)) * float(op.layer.weight_factor)  # type: ignore[attr-defined]
 
     def follow(self, starts: Sequence[_Partial], first: int) -> list[_Partial]:
         """Return the paths to the outputs; if there are many, those with the largest shares in between."""

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 __all__ = [
-    "DARK", "MONO", "Box", "Element", "add", "box_of", "drawing", "lines", "number", "render", "tip", "visible",
-    "width", "write",
+    "DARK", "MONO", "SANS", "Box", "Element", "add", "allowed", "box_of", "drawing", "lines", "number", "render", "tip",
+    "visible", "width", "write",
 ]  # fmt: skip
 
 Element = ElementTree.Element
@@ -38,6 +38,11 @@ class Box(NamedTuple):
     def grown(self, x: float, y: float) -> "Box":
         """Return the box with a margin around it."""
         return Box(self.left - x, self.top - y, self.right + x, self.bottom + y)
+
+
+def allowed(text: str) -> str:
+    """Return a text without the characters that XML does not allow."""
+    return _FORBIDDEN.sub("\ufffd", text)
 
 
 def number(value: float) -> str:
@@ -75,7 +80,7 @@ def drawing(wide: float, high: float, title: str, desc: str, prefix: str) -> Ele
     names = {"aria-labelledby": f"{prefix}-title", "aria-describedby": f"{prefix}-desc"}
     svg.attrib |= {**size, "role": "img", **names, "font-family": SANS, "fill": "currentColor"}
     for tag, text in (("title", title), ("desc", desc)):
-        add(svg, tag, id=f"{prefix}-{tag}").text = _FORBIDDEN.sub("\ufffd", text)
+        add(svg, tag, id=f"{prefix}-{tag}").text = allowed(text)
     return svg
 
 
@@ -84,7 +89,7 @@ def add(parent: Element, tag: str, **attributes: str | float | None) -> Element:
     element = ElementTree.SubElement(parent, tag)
     for name, value in attributes.items():
         if value is not None and value != "":
-            text = _FORBIDDEN.sub("\ufffd", value) if isinstance(value, str) else number(value)
+            text = allowed(value) if isinstance(value, str) else number(value)
             element.set(name.replace("_", "-"), text)
     return element
 
@@ -125,13 +130,13 @@ def write(
     """Append a line of text, with ``y`` at half its height."""
     # the baseline is computed, since some SVG renderers do not support dominant-baseline
     element = add(parent, "text", x=x, y=y + 0.35 * size, font_size=size, text_anchor=anchor, **more)
-    element.text = _FORBIDDEN.sub("\ufffd", text)
+    element.text = allowed(text)
     return element
 
 
 def tip(element: Element, text: str) -> None:
     """Give a shape a tooltip, which a browser shows when the pointer rests on it."""
-    add(element, "title").text = _FORBIDDEN.sub("\ufffd", text)
+    add(element, "title").text = allowed(text)
 
 
 def render(svg: Element) -> str:

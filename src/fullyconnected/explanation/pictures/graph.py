@@ -20,6 +20,7 @@ MARGIN = 14.0
 HIGH = 38.0  # height of a box
 APART = 5.0  # half the distance of the arrow forward and the arrow back
 STEP = 12.0  # distance of parallel lines
+LANE = 18.0  # distance of ways past operations, each with its way back
 PAD = 9.0  # space beside words
 STEM = 24.0  # from a parameter to its box
 BEND = 20.0  # additional length if the parameter is not above the middle of its box
@@ -31,12 +32,19 @@ Point = tuple[float, float]
 
 
 class Parameter(NamedTuple):
-    """A parameter of an operation and its gradient, as texts; ``quantity`` is its name throughout a page."""
+    """A parameter of an operation and its gradient, as texts; ``quantity`` is its name throughout a page.
+
+    ``back`` says that there is a gradient, whose numbers may be too many for a text. ``about`` and ``about_gradient``
+    have all digits, for tooltips.
+    """
 
     name: str
     value: str = ""
     gradient: str = ""
     quantity: str = ""
+    back: bool = False
+    about: str = ""
+    about_gradient: str = ""
 
 
 class Op(NamedTuple):
@@ -49,7 +57,8 @@ class Op(NamedTuple):
 class Wire(NamedTuple):
     """The value between two operations and its gradient, as texts, which may have several lines.
 
-    ``quantity`` is its name throughout a page. ``gradient_name`` is empty if there is no gradient.
+    ``quantity`` is its name throughout a page. ``gradient_name`` is empty if there is no gradient. ``about`` and
+    ``about_gradient`` have all digits, for tooltips.
     """
 
     name: str
@@ -58,6 +67,8 @@ class Wire(NamedTuple):
     gradient: str
     shape: str
     quantity: str = ""
+    about: str = ""
+    about_gradient: str = ""
 
 
 class Words(NamedTuple):
@@ -65,6 +76,7 @@ class Words(NamedTuple):
 
     lines: list[str]
     quantity: str
+    about: str = ""
 
     @property
     def wide(self) -> float:
@@ -100,9 +112,9 @@ def graph(
     return _Graph(wires, ops, bypasses).draw(title, desc, prefix)
 
 
-def _words(name: str, shape: str, numbers: str, quantity: str) -> Words:
+def _words(name: str, shape: str, numbers: str, quantity: str, about: str = "") -> Words:
     """Return a name and its numbers as lines, and no lines without a name."""
-    return Words([f"{name} {shape}".strip(), *svg.lines(numbers, LONGEST, SMALL)] if name else [], quantity)
+    return Words([f"{name} {shape}".strip(), *svg.lines(numbers, LONGEST, SMALL)] if name else [], quantity, about)
 
 
 def _back(quantity: str) -> str:
@@ -124,12 +136,21 @@ class _Graph:
 
     def __init__(self, wires: Sequence[Wire], ops: Sequence[Op], bypasses: Sequence[tuple[int, int]]) -> None:
         self.ops, self.bypasses = ops, sorted(bypasses, key=lambda ends: ends[1] - ends[0])  # short ones near the row
-        self.above = [_words(w.name, w.shape, w.value, w.quantity) for w in wires]
-        self.below = [_words(w.gradient_name, w.shape, w.gradient, _back(w.quantity)) for w in wires]
+        self.above = [_words(w.name, w.shape, w.value, w.quantity, w.about) for w in wires]
+        self.below = [_words(w.gradient_name, w.shape, w.gradient, _back(w.quantity), w.about_gradient) for w in wires]
         self.held = [
             [
-                (_words(name, "", value, quantity), _words(gradient and f"dL/d{name}", "", gradient, _back(quantity)))
-                for name, value, gradient, quantity in op.params
+                (
+                    _words(p.name, "", p.value, p.quantity, p.about),
+                    _words(
+                        f"dL/d{p.name}" if p.gradient or p.back else "",
+                        "",
+                        p.gradient,
+                        _back(p.quantity),
+                        p.about_gradient,
+                    ),
+                )
+                for p in op.params
             ]
             for op in ops
         ]
@@ -154,15 +175,15 @@ class _Graph:
         links = [span + box for span, box in zip(spans, self.boxes, strict=False)]
         links[-1] += spans[-1]  # the last wire stays in its row
 
-        room = PAGE - 2 * MARGIN - 4 * STEP
+        room = PAGE - 2 * MARGIN - 4 * LANE
         rows = _rows(links, room)
         while room > max(links) and len(narrow := _rows(links, room - 10)) == len(rows):  # for rows of similar length
             room, rows = room - 10, narrow
         self.first = {row[0] for row in rows}
         self.row_of = [r for r, row in enumerate(rows) for _ in row]
         far = [(i, j) for i, j in self.bypasses if self.row_of[i] != self.row_of[j]]
-        self.channels = {ends: MARGIN + STEP * k for k, ends in enumerate(far)}
-        self.left = MARGIN + STEP * len(far)
+        self.channels = {ends: MARGIN + LANE * k for k, ends in enumerate(far)}
+        self.left = MARGIN + LANE * len(far)
         self.row_of.append(len(rows) - 1)
 
         self.branches, self.texts, self.middles = [], [], list[float]()
@@ -196,7 +217,7 @@ class _Graph:
             y += max(HIGH / 2, max(self.below[i].high for i in wires) + 2 * APART)
             for i, j in self.bypasses:
                 if row in (self.row_of[i], self.row_of[j]):
-                    y += STEP
+                    y += LANE
                     self.lanes[row, i, j] = y
             self.turns.append(y + 1.5 * STEP)
             y += 3.5 * STEP
@@ -207,7 +228,9 @@ class _Graph:
         backward = any(words.lines for words in (*self.below, *(back for held in self.held for _, back in held)))
         caption = "above the arrows: values"
         if backward:
-            caption += " \u00b7 below them, in italics: gradients of the loss"
+            caption = (
+                "grey arrows: values, named above \u00b7 purple arrows: gradients of the loss, named below in italics"
+            )
         captions = svg.lines(caption, max(self.wide - 2 * MARGIN, 200), SMALL)
         root = svg.drawing(self.wide, self.high + LINE * len(captions) + STEP, title, desc, prefix)
         self.strokes, self.shapes = svg.add(root, "g"), svg.add(root, "g")
@@ -278,15 +301,30 @@ class _Graph:
         if (i, j) in self.channels:
             path += [(self.channels[i, j], self.lanes[row, i, j]) for row in (source, target)]
         path += [(stop, self.lanes[target, i, j]), (stop, self.y[target] + HIGH / 2 + 2)]
-        _arrow(self.strokes, path, FORWARD)
+        _arrow(self.strokes, path, FORWARD, "skip", self.above[i].quantity)
         svg.add(self.strokes, "circle", cx=start, cy=path[0][1], r=3.0, fill=FORWARD, data_kind="branch")
+        if self.below[i].lines:  # outside of the way there
+            below = self.lanes[target, i, j] + APART
+            back = [(stop + 2 * APART, self.y[target] + HIGH / 2 + 2), (stop + 2 * APART, below)]
+            level = below
+            if (i, j) in self.channels:
+                level = self.lanes[source, i, j] - APART
+                back += [(self.channels[i, j] - APART, y) for y in (below, level)]
+            back += [(start - 8, level), (start - 8, self.y[source] + APART + 1)]
+            _arrow(self.groups[1], back, BACK, "skip", self.below[i].quantity)
 
     def _write(self, layer: int, words: Words, x: float, top: float) -> None:
         """Write a name, and its numbers below it."""
+        if not words.lines:
+            return
+        group = self.groups[layer]
+        if words.about:
+            group = svg.add(group, "g")
+            svg.tip(group, words.about)
         for k, line in enumerate(words.lines):
             size, font = (SMALL, MONO) if k else (MIDDLE, None)
             y = top + LINE * (k + 0.5)
-            svg.write(self.groups[layer], x, y, line, size, font_family=font, data_q=words.quantity)
+            svg.write(group, x, y, line, size, font_family=font, data_q=words.quantity)
 
 
 def _towards(a: Point, b: Point, by: float) -> Point:
@@ -295,7 +333,7 @@ def _towards(a: Point, b: Point, by: float) -> Point:
     return a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1])
 
 
-def _arrow(parent: Element, points: list[Point], colour: str) -> None:
+def _arrow(parent: Element, points: list[Point], colour: str, kind: str = "arrow", quantity: str = "") -> None:
     """Draw a line with round corners, and an arrow head at its end."""
     path = [("M", points[0])]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
@@ -303,7 +341,9 @@ def _arrow(parent: Element, points: list[Point], colour: str) -> None:
         path += [("L", _towards(corner, before, by)), ("Q", corner), (" ", _towards(corner, after, by))]
     tip, back = points[-1], _towards(points[-1], points[-2], HEAD)
     path.append(("L", back))
-    svg.add(parent, "path", d=_path(path), fill="none", stroke=colour, stroke_width=1.5, data_kind="arrow")
+    svg.add(
+        parent, "path", d=_path(path), fill="none", stroke=colour, stroke_width=1.5, data_kind=kind, data_q=quantity
+    )
     x, y = (back[0] - tip[0]) / 2, (back[1] - tip[1]) / 2  # half of the head's length is its width to either side
     corners = [("M", tip), ("L", (back[0] - y, back[1] + x)), ("L", (back[0] + y, back[1] - x))]
     svg.add(parent, "path", d=_path(corners) + "Z", fill=colour)

@@ -1,0 +1,187 @@
+"""What a picture of a network shows: columns of units, the weights between them, and the lines that carry values on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from fullyconnected.symbolic.digits import brief, shown
+
+__all__ = ["At", "Column", "Edge", "Fan", "Number", "Scene", "Skip", "Unit", "Wire"]
+
+At = tuple[int, int]  # a column, and one of its units
+
+
+class Number(NamedTuple):
+    """A value and its gradient, None where they are not known; ``quantity`` is its name throughout a page."""
+
+    quantity: str
+    value: Any = None
+    gradient: Any = None
+
+    def of(self, layer: str) -> Any:
+        """Return the value, or the gradient for the layer ``"gradients"``."""
+        return self.gradient if layer == "gradients" else self.value
+
+    def text(self, layer: str) -> str:
+        """Return the value or the gradient with three digits, or nothing."""
+        value = self.of(layer)
+        return "" if value is None else brief(value)
+
+    def said(self, name: str) -> str:
+        """Return both numbers with all their digits, after a name."""
+        known = [] if self.value is None else [f"{name} = {shown(self.value)}"]
+        known += [] if self.gradient is None else [f"gradient {shown(self.gradient)}"]
+        return ", ".join(known) or name
+
+
+class Unit(NamedTuple):
+    """A node: its name, its kind and its numbers, of which the last one is what it gives on.
+
+    Kinds are input, hidden, output, bias, target and loss. ``names`` has the name of each number.
+    """
+
+    name: str
+    kind: str
+    cells: tuple[Number, ...] = ()
+    names: tuple[str, ...] = ()
+    dropped: bool = False
+
+    @property
+    def quantity(self) -> str:
+        """The name of what it gives on."""
+        return self.cells[-1].quantity if self.cells else ""
+
+    @property
+    def about(self) -> str:
+        """Its numbers with all their digits."""
+        if self.kind == "bias":
+            return "1, which the biases multiply"
+        said = "; ".join(cell.said(name) for cell, name in zip(self.cells, self.names, strict=True)) or self.name
+        return f"{said}; dropped" if self.dropped else said
+
+
+@dataclass
+class Column:
+    """Units below each other: what one operation gives.
+
+    Attributes
+    ----------
+    title : tuple of str
+        Lines above it: the operation, and what else there is to say.
+    captions : tuple of str
+        What stands above each number of its units.
+    units : list of Unit
+        Those that are drawn; ``total`` is how many there are without biases.
+    follows : list of At or None
+        For a unit that stands in the row of another one, which that is.
+    depth, lane : int
+        The place from left to right, and the branch that it belongs to, with 0 for none.
+    named : bool
+        Whether its units have their names beside the numbers; a thin column has none.
+    band, stacked : bool
+        Whether it mixes the units of a row, or the rows of a unit.
+    sign : str
+        What stands in its units before the numbers, such as +.
+    block : str
+        The name of the block that the operation is in, or nothing.
+    """
+
+    title: tuple[str, ...]
+    captions: tuple[str, ...]
+    units: list[Unit]
+    total: int
+    follows: list[At | None] = field(default_factory=list)
+    depth: int = 0
+    lane: int = 0
+    named: bool = True
+    band: bool = False
+    stacked: bool = False
+    sign: str = ""
+    block: str = ""
+
+    @property
+    def own(self) -> list[int]:
+        """The numbers of its units without biases."""
+        return [k for k, unit in enumerate(self.units) if unit.kind != "bias"]
+
+    @property
+    def hidden(self) -> int:
+        """How many units are not drawn; a mark before the last unit stands for them."""
+        return max(0, self.total - len(self.own))
+
+
+class Edge(NamedTuple):
+    """A weight or a bias, between two units."""
+
+    source: At
+    target: At
+    number: Number
+    name: str
+
+    @property
+    def about(self) -> str:
+        """Its numbers with all their digits."""
+        return self.number.said(self.name)
+
+
+@dataclass
+class Fan:
+    """The weights of a Dense layer, from one column to another.
+
+    ``largest`` has the largest size of a value and of a gradient, in the whole matrix; ``labels`` are the names of its
+    columns, and ``places`` says in which of them the weights of a target are. If ``matrix``, the numbers are drawn as
+    one, else they stand at the edges.
+    """
+
+    source: int
+    target: int
+    name: str
+    edges: list[Edge]
+    largest: tuple[float, float]
+    labels: list[str]
+    places: dict[At, int]
+    matrix: bool
+
+
+class Wire(NamedTuple):
+    """A line that carries a value on as it is, from one unit to another; ``cut`` if a zero took its place."""
+
+    source: At
+    target: At
+    quantity: str
+    cut: bool = False
+
+
+class Skip(NamedTuple):
+    """The way past a block, from the column that enters it to the one in which it ends."""
+
+    source: int
+    target: int
+    quantity: str
+    text: str
+    back: str
+    block: str
+
+
+@dataclass
+class Scene:
+    """Everything in a picture. ``layers`` are the kinds of numbers that are known: values, gradients."""
+
+    columns: list[Column]
+    fans: list[Fan]
+    wires: list[Wire]
+    skips: list[Skip]
+    layers: tuple[str, ...]
+
+    def units(self) -> Iterator[tuple[At, Unit]]:
+        """Yield all units with their places."""
+        for c, column in enumerate(self.columns):
+            for k, unit in enumerate(column.units):
+                yield (c, k), unit
+
+    def edges(self) -> Iterator[Edge]:
+        """Yield all weights and biases."""
+        for fan in self.fans:
+            yield from fan.edges
