@@ -12,7 +12,7 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.pictures.lines import draw_weights, draw_wires
 from fullyconnected.explanation.pictures.pen import Pen, text
-from fullyconnected.explanation.pictures.placement import CELL, LINE, MARGIN, PIXEL, SMALL, TITLE
+from fullyconnected.explanation.pictures.placement import CELL, HEAD, LINE, MARGIN, PIXEL, SMALL, TITLE
 from fullyconnected.explanation.pictures.scene import Fan, Scene
 from fullyconnected.explanation.pictures.units import draw_units
 from fullyconnected.pages import svg
@@ -70,10 +70,10 @@ def _titles(pen: Pen) -> None:
             text(group, place.centres[c], above - 8, column.title[0], TITLE, font_weight="600")
             continue
         if column.block:
-            text(group, place.centres[c], place.heads - LINE, column.block, SMALL, font_size=SMALL, opacity=0.8)
+            text(group, place.centres[c], place.heads - HEAD, column.block, SMALL, font_size=SMALL, opacity=0.8)
         for k, line in enumerate(place.titles[c]):
             weight = "600" if k == 0 else None
-            text(group, place.centres[c], place.heads + LINE * k, line, TITLE, font_weight=weight)
+            text(group, place.centres[c], place.heads + HEAD * k, line, TITLE, font_weight=weight)
         if not place.valued:
             continue
         for k, caption in enumerate(column.captions):

@@ -13,13 +13,28 @@ from typing import NamedTuple
 from fullyconnected.explanation.pictures.scene import At, Column, Edge, Fan, Scene
 from fullyconnected.pages.svg import lines, width
 
-__all__ = ["CELL", "DIGIT", "LINE", "MARGIN", "MIDDLE", "PIXEL", "SIDE", "SMALL", "TITLE", "Box", "Label", "Placement"]
+__all__ = [
+    "CELL",
+    "DIGIT",
+    "HEAD",
+    "LINE",
+    "MARGIN",
+    "MIDDLE",
+    "PIXEL",
+    "SIDE",
+    "SMALL",
+    "TITLE",
+    "Box",
+    "Label",
+    "Placement",
+]
 
 SMALL, TITLE, MIDDLE = 11.0, 12.0, 11.0  # font sizes: of numbers and captions, of columns, of units
 DIGIT = 6.8  # the width of a character of a number
 LONGEST = 8  # characters in a number; a longer one is squeezed
 CELL = LONGEST * DIGIT + 5  # the width of a number
 LINE = 13.0  # the height of a line of numbers
+HEAD = 15.0  # the height of a line of titles
 GAP = 6.0  # between two units
 SIDE = 18.0  # side of the square of a bias
 PORT = 14.5  # the distance of numbers at weights
@@ -122,9 +137,9 @@ class Placement:
         levels = self._levels()
         self.arcs = [MARGIN + ARC * (max(levels) - level + 0.6) for level in levels]
         blocks = any(column.block and not column.lane for column in columns)
-        self.heads = MARGIN + ARC * (max(levels, default=-1) + 1) + LINE * (0.5 + blocks)
-        self.captions = self.heads + LINE * max(map(len, self.titles))
-        self.top = self.captions + LINE / 2 + 9
+        self.heads = MARGIN + ARC * (max(levels, default=-1) + 1) + HEAD * (0.5 + blocks)
+        self.captions = self.heads + HEAD * max(map(len, self.titles))
+        self.top = self.captions + LINE / 2 + 5
         found: dict[At, float] = {}
         for c, column in enumerate(columns):
             room = of_lane.get(column.lane, height)
