@@ -177,7 +177,7 @@ def test_an_input_or_unit_may_be_in_focus_whatever_layers_follow(layers) -> None
     x, t = np.ones((2, 3)) * [[1], [2]], np.ones((2, 2))
     for focus in ("x[0,1]", *(f"{op.name}.y[0,{op.n_out - 1}]" for op in net.program.operations)):
         for svg in (fc.draw(net, focus=focus), fc.draw(net, x, t, "huber", focus=focus)):
-            chosen = [q for q, group in units(svg).items() if group.find(f"{SVG}rect[@stroke-width='3.5']") is not None]
+            chosen = [q for q, group in units(svg).items() if group.get("stroke-width") == "3.5"]
             assert chosen == [focus]
     assert "</html>" in fc.explain(net, x, t, "huber", focus="x[0,1]", train=True).to_html()
     with pytest.raises(fc.errors.UnknownNameError):

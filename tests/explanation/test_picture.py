@@ -411,8 +411,11 @@ class TestMatrix:
         group = next(g for g in svg.iter(f"{SVG}g") if g.get("data-layer") == "values")
         filled = [p for p in group.iter(f"{SVG}path") if p.get("fill") == MARKS["values"][0]]
         hollow = [p for p in group.iter(f"{SVG}path") if p.get("stroke") == MARKS["values"][1]]
-        sides = [[float(side) for side in re.findall(r"h([\d.]+)v", path.get("d"))] for path in (*filled, *hollow)]
-        assert [len(each) for each in sides] == [10 + 4, 10]
+        sides = [
+            [float(side) for path in paths for side in re.findall(r"h([\d.]+)v", path.get("d"))]
+            for paths in (filled, hollow)
+        ]
+        assert [len(each) for each in sides] == [10 + 4, 10]  # with the biases
         assert sides[0][:10] == sorted(sides[0][:10])
         assert sides[1] == sorted(sides[1])
         assert sides[0][9] / sides[0][0] == pytest.approx(10**0.5, rel=0.1)

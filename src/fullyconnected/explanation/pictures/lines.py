@@ -59,8 +59,9 @@ def _chips(pen: Pen, f: int, fan: Fan, first: int) -> None:
 def _matrix(pen: Pen, f: int, fan: Fan, n: int, layer: str, first: int) -> None:
     """Draw the entries of a matrix: the area of a mark is the size, and hollow ones are negative."""
     place, largest = pen.place, fan.largest[layer == "gradients"]
-    group = svg.add(pen.words[layer], "g", fill=CHIPS[layer])
-    marks: dict[tuple[str, bool], list[str]] = {}
+    ink, other = MARKS[layer]
+    group = svg.add(pen.words[layer], "g", fill=CHIPS[layer], stroke=ink, stroke_width=0.0)
+    marks: dict[tuple[str, str, bool], list[str]] = {}  # by parameter, kind, and whether they are lit
     side = svg.number(PIXEL - 0.5)
     for e, edge in enumerate(fan.edges):
         value = edge.number.of(layer)
@@ -69,27 +70,30 @@ def _matrix(pen: Pen, f: int, fan: Fan, n: int, layer: str, first: int) -> None:
         box, lit = place.boxes[edge.source], pen.light is None or first + e in pen.light.edges
         x = place.strips[f] + place.column_of(f, edge.target)
         y = box.y + PIXEL * (n - len(pen.scene.layers) / 2)
-        quantity = f"dL:{edge.number.quantity}" if layer == "gradients" else edge.number.quantity
+        quantity = edge.number.quantity_of(layer)
         cell = svg.add(group, "path", d=f"M{svg.number(x)} {svg.number(y)}h{side}v{side}h-{side}z", data_q=quantity)
         if pen.light is not None and edge.number.quantity == pen.light.quantity:
-            cell.attrib |= {"stroke": DARK, "stroke-width": "2"}
+            cell.set("stroke-width", "2")
         svg.tip(cell, f"{f'dL/d{edge.name}' if layer == 'gradients' else edge.name} = {shown(value)}")
+        array = quantity.rpartition("[")[0]
         middle = complex(x + PIXEL / 2 - 0.25, y + PIXEL / 2 - 0.25)
         if not math.isfinite(value):
-            marks.setdefault(("crossed", lit), []).append(f"M{point(middle - 3 - 3j)}l6 6m-6 0l6-6")
+            marks.setdefault((array, "crossed", lit), []).append(f"M{point(middle - 3 - 3j)}l6 6m-6 0l6-6")
             continue
         half = max(0.6, math.sqrt(abs(float(value)) / (largest or 1.0)) * (PIXEL - 2) / 2)
         negative = value < 0
         kind = "hollow" if negative else "filled"
-        marks.setdefault((kind, lit), []).append(square(middle, max(0.4, half - 0.6) if negative else half))
-    ink, other = MARKS[layer]
+        marks.setdefault((array, kind, lit), []).append(square(middle, max(0.4, half - 0.6) if negative else half))
     looks: dict[str, Look] = {
-        "filled": {"fill": ink},
+        "filled": {"fill": ink, "stroke": "none"},
         "hollow": {"fill": "none", "stroke": other, "stroke_width": 1.2},
         "crossed": {"fill": "none", "stroke": DARK, "stroke_width": 1.5},
     }
-    for (kind, lit), paths in marks.items():
-        svg.add(group, "path", d="".join(paths), pointer_events="none", opacity=None if lit else 0.3, **looks[kind])
+    for (array, kind, lit), paths in marks.items():
+        svg.add(
+            group, "path", d="".join(paths), pointer_events="none", opacity=None if lit else 0.3, data_q=array,
+            **looks[kind],
+        )  # fmt: skip
 
 
 def _edge(pen: Pen, f: int, e: int, n: int, fan: Fan, edge: Edge) -> None:
@@ -110,8 +114,7 @@ def _edge(pen: Pen, f: int, e: int, n: int, fan: Fan, edge: Edge) -> None:
         path = f"M{point(start)}L{svg.number(label.x - 2)} {svg.number(label.y)}H{svg.number(end)}L{point(stop)}"
         for k, layer in enumerate(pen.scene.layers):
             if layer in pen.layers:
-                about = f"dL/d{edge.name}" if layer == "gradients" else edge.name
-                pen.number(layer, label.x + CELL * (k + 0.5) - 1, label.y, edge.number, lit, about=about)
+                pen.number(layer, label.x + CELL * (k + 0.5) - 1, label.y, edge.number, edge.name, lit=lit)
     negative = value is not None and value < 0
     share = None if pen.light is None or not lit else pen.light.edges[n]
     line = svg.add(

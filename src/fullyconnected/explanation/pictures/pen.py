@@ -61,29 +61,23 @@ class Pen:
             self.words[layer] = group
 
     def number(
-        self, layer: str, x: float, y: float, number: Number, lit: bool, *, bare: bool = False, about: str = ""
+        self, layer: str, x: float, y: float, number: Number, name: str, *, lit: bool, bare: bool = False
     ) -> None:
-        """Write a number in its place; its title has all digits, unless that of its shape has."""
+        """Write a number in its place, with a title that has all digits if there are more; ``bare`` is on no fill."""
         value = number.of(layer)
         if value is None:
             return
         said, whole = number.text(layer), shown(value)
-        quantity = f"dL:{number.quantity}" if layer == "gradients" else number.quantity
         group = self.words[layer]
-        if about and whole != said:
+        if rounded := whole != said:
             group = svg.add(group, "g")
-            svg.tip(group, f"{about} = {whole}")
-        more = (
-            {"textLength": svg.number(CELL - 4), "lengthAdjust": "spacingAndGlyphs"} if DIGIT * len(said) > CELL else {}
-        )
-        element = text(group, x, y, said, SMALL, data_q=quantity, data_v=whole if whole != said else None)
-        element.attrib |= more
-        if bare:
-            element.set("fill", "currentColor")
-        if not about:
-            element.set("pointer-events", "none")
-        if not lit:
-            element.set("opacity", svg.number(FAINT_WORDS))
+            svg.tip(group, f"{f'dL/d{name}' if layer == 'gradients' else name} = {whole}")
+        element = text(
+            group, x, y, said, SMALL, data_q=number.quantity_of(layer), data_v=whole if rounded else None,
+            fill="currentColor" if bare else None, opacity=None if lit else FAINT_WORDS,
+        )  # fmt: skip
+        if DIGIT * len(said) > CELL:
+            element.attrib |= {"textLength": svg.number(CELL - 4), "lengthAdjust": "spacingAndGlyphs"}
 
     def wide(self, value: object) -> float:
         """Return the width of a line: from 0.8 for a weight of zero to 3.5 for the largest in the picture."""

@@ -24,6 +24,10 @@ class Number(NamedTuple):
         """Return the value, or the gradient for the layer ``"gradients"``."""
         return self.gradient if layer == "gradients" else self.value
 
+    def quantity_of(self, layer: str) -> str:
+        """Return the name of the value, or that of the gradient."""
+        return f"dL:{self.quantity}" if layer == "gradients" else self.quantity
+
     def text(self, layer: str) -> str:
         """Return the value or the gradient with three digits, or nothing."""
         value = self.of(layer)

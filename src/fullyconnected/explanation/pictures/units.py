@@ -58,9 +58,9 @@ def _unit(pen: Pen, at: At, column: Column, unit: Unit) -> None:
     lit = pen.light is None or at in pen.light.units
     fill, stroke = FILLS[unit.kind]
     chosen = pen.light is not None and any(cell.quantity == pen.light.quantity for cell in unit.cells)
-    group = svg.add(
-        pen.shapes, "g", opacity=None if lit else FAINT + 0.1, data_unit=str(pen.numbers[at]),
-        data_kind=unit.kind, data_q=unit.quantity,
+    group = svg.add(  # its shape takes the width of its line from it, so that a page can change it
+        pen.shapes, "g", opacity=None if lit else FAINT + 0.1, stroke_width=3.5 if chosen else 1.3,
+        data_unit=str(pen.numbers[at]), data_kind=unit.kind, data_q=unit.quantity,
     )  # fmt: skip
     svg.tip(group, unit.about)
     high = SIDE if unit.kind == "bias" else place.tall
@@ -82,7 +82,6 @@ def _unit(pen: Pen, at: At, column: Column, unit: Unit) -> None:
     look: Look = {"fill": fill, "stroke": stroke}
     if unit.dropped:
         look = {"fill": "none", "stroke": NEGATIVE, "stroke_dasharray": "4 3", "pointer_events": "all"}
-    look["stroke_width"] = 3.5 if chosen else 1.3
     svg.add(group, "rect", x=left, y=top, width=box.wide, height=high, rx=round_, **look)
     if unit.kind == "bias":
         text(group, box.x, box.y, "1", MIDDLE, font_size=MIDDLE, text_anchor="middle", fill=DARK)
@@ -98,12 +97,13 @@ def _unit(pen: Pen, at: At, column: Column, unit: Unit) -> None:
                 d=f"M{svg.number(x - CELL / 2)} {svg.number(top + 3)}v{svg.number(high - 6)}",
                 stroke=stroke,
                 stroke_opacity=0.6,
+                stroke_width=1.0,
             )
         for n, layer in enumerate(pen.scene.layers):
             if layer in pen.layers:
                 alone = all(each.gradient is None for each in unit.cells)
                 y = box.y + (0 if alone else LINE * (n - (len(pen.scene.layers) - 1) / 2))
-                pen.number(layer, x, y, cell, lit, bare=unit.dropped)
+                pen.number(layer, x, y, cell, unit.names[k], lit=lit, bare=unit.dropped)
 
 
 def _name(pen: Pen, group: Element, box: Box, column: Column, unit: Unit, left: float) -> None:
