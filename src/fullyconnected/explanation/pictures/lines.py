@@ -45,13 +45,14 @@ def _chips(pen: Pen, f: int, fan: Fan, first: int) -> None:
         if layer not in pen.layers:
             continue
         if not fan.matrix:
-            marks = "".join(
-                field(label.x + n * CELL, label.y, CELL - 2, 13)
-                for (i, e), label in place.labels.items()
-                if i == f and fan.edges[e].number.of(layer) is not None
-            )
-            if marks:
-                svg.add(pen.words[layer], "path", d=marks, fill=CHIPS[layer])
+            fields: dict[str, list[str]] = {}
+            for (i, e), label in place.labels.items():
+                if i == f and fan.edges[e].number.of(layer) is not None:
+                    mark = field(label.x + n * CELL, label.y, CELL - 2, 13)
+                    fields.setdefault(_array(fan.edges[e], layer), []).append(mark)
+            for array, marks in fields.items():
+                group = svg.add(pen.words[layer], "g", data_q=array)
+                svg.add(group, "path", d="".join(marks), fill=CHIPS[layer])
             continue
         _matrix(pen, f, fan, n, layer, first)
 
@@ -75,7 +76,7 @@ def _matrix(pen: Pen, f: int, fan: Fan, n: int, layer: str, first: int) -> None:
         if pen.light is not None and edge.number.quantity == pen.light.quantity:
             cell.set("stroke-width", "2")
         svg.tip(cell, f"{f'dL/d{edge.name}' if layer == 'gradients' else edge.name} = {shown(value)}")
-        array = quantity.rpartition("[")[0]
+        array = _array(edge, layer)
         middle = complex(x + PIXEL / 2 - 0.25, y + PIXEL / 2 - 0.25)
         if not math.isfinite(value):
             marks.setdefault((array, "crossed", lit), []).append(f"M{point(middle - 3 - 3j)}l6 6m-6 0l6-6")
@@ -90,10 +91,13 @@ def _matrix(pen: Pen, f: int, fan: Fan, n: int, layer: str, first: int) -> None:
         "crossed": {"fill": "none", "stroke": DARK, "stroke_width": 1.5},
     }
     for (array, kind, lit), paths in marks.items():
-        svg.add(
-            group, "path", d="".join(paths), pointer_events="none", opacity=None if lit else 0.3, data_q=array,
-            **looks[kind],
-        )  # fmt: skip
+        one = svg.add(group, "g", data_q=array, pointer_events="none", opacity=None if lit else 0.3)
+        svg.add(one, "path", d="".join(paths), **looks[kind])
+
+
+def _array(edge: Edge, layer: str) -> str:
+    """Return the name of the whole parameter that a weight is of."""
+    return edge.number.quantity_of(layer).rpartition("[")[0]
 
 
 def _edge(pen: Pen, f: int, e: int, n: int, fan: Fan, edge: Edge) -> None:
@@ -189,8 +193,9 @@ def _skip(pen: Pen, n: int) -> None:
     for layer in pen.scene.layers:
         if layer in pen.layers:
             group = pen.words[layer]
-            svg.add(group, "path", d=field(x, y, wide[layer] - 2, 14), fill=CHIPS[layer])
             quantity = f"dL:{skip.quantity}" if layer == "gradients" else skip.quantity
+            group = svg.add(pen.words[layer], "g", data_q=quantity)
+            svg.add(group, "path", d=field(x, y, wide[layer] - 2, 14), fill=CHIPS[layer])
             text(group, x + wide[layer] / 2 - 1, y, texts[layer], SMALL, font_family=svg.SANS, data_q=quantity)
         x += wide[layer]
 

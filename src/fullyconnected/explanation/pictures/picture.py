@@ -6,6 +6,7 @@ biases square, gradients in italics. Numbers stand on light fills, so that they 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from fullyconnected.errors import ConfigError
@@ -46,8 +47,9 @@ def picture(
         raise ConfigError(f"show is one of {', '.join(LAYERS)}; got {show!r}")
     pen = Pen(scene, [layer for layer in LAYERS[show] if layer in scene.layers], focus)
     room = max(pen.place.wide, 260.0) - 2 * MARGIN
-    legend = [line for words in (_legend(pen), *_said(pen)) for line in svg.lines(words, room, SMALL)]
-    high = pen.place.bottom + (LINE + 1) * len(legend) + 8
+    legend = [line for words in (_legend(pen, pen.layers), *_said(pen)) for line in svg.lines(words, room, SMALL)]
+    most = [line for words in (_legend(pen, scene.layers), *_said(pen)) for line in svg.lines(words, room, SMALL)]
+    high = pen.place.bottom + (LINE + 1) * len(most) + 8  # the same, whatever is shown
     root = svg.drawing(room + 2 * MARGIN, high, title, " ".join([desc, *_notes(pen)]), prefix)
     pen.begin(root)
     _titles(pen)
@@ -73,7 +75,8 @@ def _titles(pen: Pen) -> None:
             text(group, place.centres[c], place.heads - HEAD, column.block, SMALL, font_size=SMALL, opacity=0.8)
         for k, line in enumerate(place.titles[c]):
             weight = "600" if k == 0 else None
-            text(group, place.centres[c], place.heads + HEAD * k, line, TITLE, font_weight=weight)
+            x, anchor = (place.centres[c] + place.inner[c] / 2, "end") if column.back else (place.centres[c], None)
+            text(group, x, place.heads + HEAD * k, line, TITLE, font_weight=weight, text_anchor=anchor)
         if not place.valued:
             continue
         for k, caption in enumerate(column.captions):
@@ -126,19 +129,21 @@ def _said(pen: Pen) -> list[str]:
     return [pen.light.said] if pen.light is not None and pen.light.said else []
 
 
-def _legend(pen: Pen) -> str:
+def _legend(pen: Pen, layers: Sequence[str]) -> str:
     """Return the meaning of the signs that occur in the picture."""
     scene = pen.scene
-    matrix = any(fan.matrix for fan in scene.fans)
+    matrix, shares = any(fan.matrix for fan in scene.fans), pen.light is not None and pen.light.has_shares
+    large = "large share of the gradient" if shares else "large weight"
     signs = {
         "square: bias": any(unit.kind == "bias" for _, unit in scene.units()),
-        "dashed: negative weight": any(e.number.value is not None and e.number.value < 0 for e in scene.edges()),
-        "thick: large weight": pen.light is None,
-        "thick: large share of the gradient": pen.light is not None and pen.light.has_shares,
-        "matrix: a row for each unit, area: size, hollow: negative": matrix,
-        "band: mixes the units of a row": any(column.band for column in scene.columns),
-        "stack: mixes the rows": any(column.stacked for column in scene.columns),
+        f"dashed{', hollow' * matrix}: negative weight": any(
+            e.number.value is not None and e.number.value < 0 for e in scene.edges()
+        ),
+        f"thick{', large' * (matrix and not shares)}: {large}": pen.light is None or shares,
+        "fields in a row: weights that leave a unit": matrix,
+        "band: mixes units": any(column.band for column in scene.columns),
+        "stack: mixes rows": any(column.stacked for column in scene.columns),
         "crossed, dashed: dropped": any(unit.dropped for _, unit in scene.units()),
-        "italics: gradient of the loss": "gradients" in pen.layers,
+        "italics: gradient of the loss": "gradients" in layers,
     }
     return " \u00b7 ".join(sign for sign, occurs in signs.items() if occurs)

@@ -41,8 +41,9 @@ PORT = 14.5  # the distance of numbers at weights
 PIXEL = 12.0  # side of an entry of a matrix
 MARGIN = 10.0
 BROAD = 170.0  # a longer title is broken between its words
-RUN = 64.0, 96.0  # the shortest and the longest way of lines across
+RUN = 64.0, 84.0  # the shortest and the longest way of lines across
 THROUGH = 26.0  # the way of lines that carry a value on to the same row
+SLANT = 44.0  # the same if they are not level
 ARC = 20.0  # the height of a way past a block
 SPREAD = 1.45  # few units are spread out, but not over the whole height
 
@@ -201,6 +202,9 @@ class Placement:
             max([w, width(column.block, SMALL) + 10, self._mark(column), *(width(line, TITLE) + 14 for line in t)])
             for w, column, t in zip(inner, columns, self.titles, strict=True)
         ]
+        for c, column in enumerate(columns):
+            if column.back:
+                outer[c] = max(inner[c], outer[c] - inner[c - 1] - SLANT)
         depths = max(column.depth for column in columns) + 1
         whole = [max(outer[c] for c, column in enumerate(columns) if column.depth == d) for d in range(depths)]
         room = [max(inner[c] for c, column in enumerate(columns) if column.depth == d) for d in range(depths)]
@@ -210,13 +214,13 @@ class Placement:
         spread = {c for c, column in enumerate(columns) if not any(column.follows)}
         for wire in scene.wires:  # lines that are not level need more room
             if wire.target[0] in spread:
-                gaps[columns[wire.target[0]].depth] = max(gaps[columns[wire.target[0]].depth], 44.0)
+                gaps[columns[wire.target[0]].depth] = max(gaps[columns[wire.target[0]].depth], SLANT)
         for f, fan in enumerate(scene.fans):
             d, before = columns[fan.target].depth, columns[fan.source].depth + 1
             if fan.matrix:
                 self.pitch[f] = max(PIXEL + 1, *(5.6 * len(label) + 3 for label in fan.labels))
                 name = width(fan.name, SMALL) + 8
-                gaps[before] = max(gaps[before], 10 + max(name, self._strip(fan, f)) + run)
+                gaps[before] = max(gaps[before], 10 + max(name, self._strip(fan, f)) + RUN[0])
             else:
                 gaps[d] = max(gaps[d], run + chips + 14)
         x = MARGIN

@@ -90,6 +90,8 @@ class Column:
         What stands in its units before the numbers, such as +.
     block : str
         The name of the block that the operation is in, or nothing.
+    back : bool
+        Whether its title reaches back over the column before it, which has none.
     """
 
     title: tuple[str, ...]
@@ -104,6 +106,7 @@ class Column:
     stacked: bool = False
     sign: str = ""
     block: str = ""
+    back: bool = False
 
     @property
     def own(self) -> list[int]:

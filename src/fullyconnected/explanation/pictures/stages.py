@@ -262,20 +262,20 @@ class _Stages:
             units += self._targets(t)
             follows += [None] * (len(units) - len(follows))
         captions = tuple(each.text for each in seen)
-        column = Column((end.name,), captions, units, len(units), follows, depth + 1, named=False)
+        column = Column((), captions, units, len(units), follows, depth + 1, named=False)
         column.band = end.mixes
         scene.columns.append(column)
         ends = (
             [] if seen else [Wire(at, (c + 1, 0), self._cell(last, *unit)[0].quantity) for unit, at in outputs.items()]
         )
         scene.wires += ends
+        rows = f"of {tape.rows} rows" if tape.rows > 1 else ""
         for loss in end.loss:
-            more = "" if tape.rows < 2 else f"of {tape.rows} rows"
-            title = ("loss", more) if loss is end.loss[-1] else ("without l2",)
+            said = rows if loss is end.loss[-1] else "without l2"
+            title = tuple(filter(None, (end.name if loss is end.loss[0] else "loss", said)))
             cell = Number(loss.quantity, loss.value[()], loss.gradient)  # type: ignore[index]
-            scene.columns.append(
-                Column(tuple(filter(None, title)), (), [Unit(loss.text, "loss", (cell,), (loss.text,))], 1)
-            )
+            unit = Unit(loss.text, "loss", (cell,), (loss.text,))
+            scene.columns.append(Column(title, (), [unit], 1, back=loss is end.loss[0]))
             k = len(scene.columns) - 1
             scene.columns[k].depth = scene.columns[k - 1].depth + 1
             for n, unit in enumerate(scene.columns[k - 1].units):
