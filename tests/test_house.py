@@ -209,8 +209,10 @@ INSIDE = {
         *("render.words", "render.document", "render.plaintext", "render.markdown", "render.script", "render.as_json"),
         *("pictures.scene", "pictures.tape", "pictures.choice", "pictures.stages"),
         *("pictures.placement", "pictures.light", "pictures.pen", "pictures.lines", "pictures.units"),
-        *("pictures.picture", "pictures.graph", "pictures.computation"),
-        *("pictures.drawing", "render.page", "forms", "samples", "__init__"),
+        *("pictures.picture", "pictures.graph", "pictures.gates", "pictures.computation", "pictures.drawing"),
+        *("render.page.frame", "render.page.mathematics", "render.page.plan", "render.page.story"),
+        *("render.page.answers", "render.page.gates", "render.page.desk", "render.page.articles"),
+        *("render.page.tables", "render.page.html", "forms", "samples", "__init__"),
     ],
     "assessment": [
         "problem",

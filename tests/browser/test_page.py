@@ -1,16 +1,19 @@
 """The page of a worked example in a real browser: by keyboard, by mouse, without script, narrow, dark, on paper."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import fullyconnected as fc
-from fullyconnected.explanation import explain
+from fullyconnected.explanation import Explanation, explain
+from fullyconnected.explanation.samples import xor
+from fullyconnected.symbolic.digits import brief
 
 
-def pages() -> dict[str, str]:
+def examples() -> dict[str, Explanation]:
     rng = np.random.default_rng(0)
     small = fc.mlp([2, 2, 2], activation="sigmoid", dtype="float64", seed=0)
     deep = fc.Network(
@@ -23,37 +26,68 @@ def pages() -> dict[str, str]:
         ],
         seed=0,
     )
+    layers = fc.mlp([4, 8, 8, 3], seed=0)
     wide = fc.mlp([784, 64, 10], seed=0)
     broken = fc.mlp([2, 3, 1], activation="exp", seed=0)
     broken.theta = np.full(broken.n_params, 200.0)
     x = rng.normal(size=(2, 3))
+    net, *data, how = xor()
     return {
-        "small": explain(small, [[0.05, 0.1]], [[0.01, 0.99]], "half_squared_error", fc.SGD(0.5)).to_html(),
-        "deep": explain(
-            deep, x, [0, 1], "softmax_cross_entropy", fc.SGD(), focus="dense_1.W[0,1]", train=True
-        ).to_html(),
-        "wide": explain(wide, rng.normal(size=(2, 784)), [3, 1], "softmax_cross_entropy").to_html(),
-        "not finite": explain(broken, [[1.0, 1.0]], [[0.0]], "half_squared_error").to_html(),
+        "small": explain(small, [[0.05, 0.1]], [[0.01, 0.99]], "half_squared_error", fc.SGD(0.5)),
+        "xor": explain(net, *data, **{**how, "optimizer": fc.Adam(0.1)}),
+        "deep": explain(deep, x, [0, 1], "softmax_cross_entropy", fc.SGD(), focus="dense_1.W[0,1]", train=True),
+        "layers": explain(layers, rng.normal(size=(5, 4)), [0, 1, 2, 1, 0], "softmax_cross_entropy", fc.SGD()),
+        "wide": explain(wide, rng.normal(size=(12, 784)), [3] * 12, "softmax_cross_entropy"),
+        "not finite": explain(broken, [[1.0, 1.0]], [[0.0]], "half_squared_error"),
     }
 
 
-PAGES = pages()
-SMALL = PAGES["small"]
+EXAMPLES = examples()
+PAGES = {name: example.to_html() for name, example in EXAMPLES.items()}
+SMALL, XOR = PAGES["small"], PAGES["xor"]
+LEFT, FIRST = "dense_1.y[0,1]", "dense_1.y[0,0]"
+
+
+@pytest.fixture
+def still(open_page: Any) -> Any:
+    """Return what opens pages that do not play by themselves."""
+    return lambda page, **how: open_page(page, **{"reduced_motion": True, **how})
+
+
+def wait(page: Any, until: Callable[[], bool]) -> None:
+    """Wait for something; a page's own policy forbids what Playwright would evaluate again and again."""
+    for _ in range(200):
+        if until():
+            return
+        page.wait_for_timeout(50)
+    assert until()
 
 
 def at(page: Any) -> str:
     return page.locator("#at").text_content()
 
 
+def last(page: Any) -> str:
+    return str(page.locator("article").count())
+
+
+def step_of(name: str, quantity: str) -> int:
+    """Return the number of the step that computes a quantity."""
+    return next(step.number for step in EXAMPLES[name].trace.steps if step.equation.left.quantity == quantity)
+
+
+# --- what it looks like ----------------------------------------------------------------------------------------------
+
+
 # a page of many steps takes axe half a minute; in the dark only colours differ, and the small pages have all of them
 @pytest.mark.parametrize(("name", "dark"), [*((name, False) for name in PAGES), ("small", True), ("not finite", True)])
-def test_axe_finds_nothing(open_page: Any, axe: Any, name: str, dark: bool) -> None:
-    assert axe(open_page(PAGES[name], dark=dark)) == []
+def test_axe_finds_nothing(still: Any, axe: Any, name: str, dark: bool) -> None:
+    assert axe(still(PAGES[name], dark=dark)) == []
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-def test_no_digit_is_lost_in_a_matrix(open_page: Any, width: int) -> None:
-    page = open_page(PAGES["deep"], width=width)
+def test_no_digit_is_lost_in_a_matrix(still: Any, width: int) -> None:
+    page = still(PAGES["deep"], width=width)
     cut = """all => { const words = document.createElement("canvas").getContext("2d"), place = document.createRange();
         return all.filter(e => { words.font = getComputedStyle(e).font; place.selectNodeContents(e);
             return place.getBoundingClientRect().width < words.measureText(e.textContent).width - 2 })
@@ -63,61 +97,274 @@ def test_no_digit_is_lost_in_a_matrix(open_page: Any, width: int) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("width", [320, 800, 1280])
+@pytest.mark.parametrize("width", [320, 800, 1280, 1920])
 def test_nothing_sticks_out_and_no_labels_overlap(
-    open_page: Any, overflow: Any, overlaps: Any, name: str, width: int
+    still: Any, overflow: Any, overlaps: Any, name: str, width: int
 ) -> None:
-    page = open_page(PAGES[name], width=width)
-    assert overflow(page) == []
-    assert overlaps(page, "figure svg text") == []
-    page.check("input[value=both]")
-    assert overlaps(page, "figure svg text") == []
+    page = still(PAGES[name], width=width)
+    for _ in range(2):  # before the first result, and with all of them
+        assert overflow(page) == []
+        assert overlaps(page, "figure svg text") == []
+        page.keyboard.press("End")
 
 
-def test_arrow_keys_move_the_step_and_the_address_holds_it(open_page: Any) -> None:
-    page = open_page(SMALL)
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844), (1920, 1080)])
+@pytest.mark.parametrize("name", ["small", "xor", "deep", "layers", "wide"])
+def test_picture_step_and_buttons_are_seen_together(still: Any, name: str, width: int, height: int) -> None:
+    page = still(PAGES[name], width=width, height=height)
+    page.goto(page.url + "#step=3")
+    place = {part: page.locator(f"#{part}").bounding_box() for part in ("picture", "panel", "controls")}
+    assert place["picture"]["height"] <= 0.6 * height
+    assert place["picture"]["y"] >= 0
+    assert place["picture"]["y"] + place["picture"]["height"] <= place["panel"]["y"] + 1
+    assert place["panel"]["y"] < height - place["controls"]["height"] - 60  # the formula is in view
+    assert place["controls"]["y"] + place["controls"]["height"] <= height + 1
+    page.evaluate("scrollBy(0, 60)")  # the buttons stay, and the picture
+    assert page.locator("#controls").bounding_box()["y"] < height
+    assert page.locator("#picture").bounding_box()["y"] >= -1
+
+
+def test_the_contents_lead_to_each_section_and_say_where_one_is(still: Any) -> None:
+    page = still(SMALL, width=390)
+    names = page.locator("#bar a").evaluate_all("all => all.map(a => a.hash.slice(1))")
+    sections = page.locator("section[id]").evaluate_all("all => all.map(s => s.id)")
+    assert names == sections
+    for name in ("check", "steps", "story"):
+        page.locator(f"#bar a[href='#{name}']").click()
+        wait(page, lambda name=name: page.locator(f"#bar a[href='#{name}'][aria-current]").count() == 1)
+        assert 0 <= page.locator(f"#{name} h2").bounding_box()["y"] < 422
+
+
+# --- the story -------------------------------------------------------------------------------------------------------
+
+
+def test_it_opens_with_what_the_network_says_and_what_was_wanted(still: Any) -> None:
+    page, trace = still(XOR), EXAMPLES["xor"].trace
+    rows = page.locator(".rows tbody tr")
+    assert rows.count() == 4
+    for i, line in enumerate(rows.all()):
+        said = [cell.inner_text() for cell in line.locator("td").all()]
+        assert float(said[1]) == pytest.approx(trace.predicted[i, 0], rel=5e-3)
+        assert float(said[2]) == trace.wanted[i, 0]
+        assert float(said[3]) == pytest.approx(trace.losses[i], rel=5e-3)
+    said = page.locator("#story").inner_text()
+    assert brief(trace.loss) in said
+    assert brief(trace.loss_after) in said
+
+
+def test_the_first_row_that_is_shown_has_no_zeros_and_another_can_be_chosen(still: Any) -> None:
+    page = still(XOR)
+    unit = page.locator("#picture text[data-q^='dense_1.y[']").first
+    trace = EXAMPLES["xor"].trace
+    y = trace.values[trace.wires[2]]
+    page.keyboard.press("End")
+    assert page.locator("input[name=row]:checked").input_value() == "3"  # (1, 1)
+    assert float(unit.text_content()) == pytest.approx(y[3, 0], rel=5e-3)
+    page.locator("input[name=row][value='1']").check()
+    assert float(unit.text_content()) == pytest.approx(y[1, 0], rel=5e-3)
+    assert unit.get_attribute("data-q") == "dense_1.y[1,0]"
+    assert page.url.endswith(f"#step={last(page)}&row=1")
+    assert "row 1" in page.locator("#readout").text_content()
+    address = page.url
+    page.goto("about:blank")
+    page.goto(address)
+    assert page.locator("input[name=row]:checked").input_value() == "1"
+    assert float(page.locator("#picture text[data-q^='dense_1.y[']").first.text_content()) == pytest.approx(
+        y[1, 0], rel=5e-3
+    )
+
+
+def test_a_beginners_questions_are_answered_with_the_numbers_of_the_record(still: Any) -> None:
+    page, example = still(XOR), EXAMPLES["xor"]
+    said = page.locator("#answers").inner_text()
+    slopes = {n: a for n, a in example.trace.values.items() if n.of == "L" and n.letter == "W"}
+    name = max(slopes, key=lambda n: abs(slopes[n]).max())
+    at_most = np.unravel_index(abs(slopes[name]).argmax(), slopes[name].shape)
+    weight = f"W{name.index}[{','.join(map(str, at_most))}]"
+    assert weight in said
+    page.locator("#answers a").nth(0).click()
+    assert page.locator("#panel").is_visible()
+    assert at(page) == str(step_of("xor", name.quantity))
+    assert page.locator("#panel .marked").count() >= 1
+
+
+# --- the picture takes part ------------------------------------------------------------------------------------------
+
+
+def test_numbers_appear_in_the_picture_as_they_are_computed(still: Any) -> None:
+    page = still(XOR)
+    texts = page.locator("#picture text[data-q]")
+    seen = (
+        """all => all.filter(e => getComputedStyle(e).visibility === "visible").map(e => e.dataset.q.split("[")[0])"""
+    )
+    before, same = "", []
+    for step in EXAMPLES["xor"].trace.steps:
+        shown = set(texts.evaluate_all(seen))
+        known = {s.equation.left.quantity for s in EXAMPLES["xor"].trace.steps[: step.number]}
+        computed = {s.equation.left.quantity for s in EXAMPLES["xor"].trace.steps}
+        assert not {q for q in shown if q in computed and q not in known}
+        look = page.locator("#picture svg").evaluate(
+            "svg => [...svg.querySelectorAll('[data-q]')].map(e => e.getAttribute('class') + e.textContent).join()"
+        )
+        if look == before:
+            same.append(step.name)
+        before = look
+        page.keyboard.press("ArrowRight")
+    assert all(name.startswith("v_") for name in same)  # a second memory of the same weight, after its first
+
+
+def test_result_operands_and_the_lines_in_play_are_told_apart(still: Any) -> None:
+    page = still(XOR)
+    names = "all => [...new Set(all.map(e => e.dataset.q.split('[')[0]))].sort()"
+    assert page.locator("#picture text.now").evaluate_all(names) == ["dense_1.z"]
+    assert page.locator("#picture text.in").evaluate_all(names) == ["dense_1.W", "dense_1.b", "x"]
+    assert page.locator("#picture .live").evaluate_all(names) == ["dense_1.W", "dense_1.b"]
+    assert page.locator("#picture .live.back").count() == 0
+    assert page.locator("#panel .now").evaluate_all(names) == ["dense_1.z"]
+    page.goto(page.url.partition("#")[0] + f"#step={step_of('xor', 'dL:dense_2.W')}")
+    assert page.locator("#picture text.now").evaluate_all(names) == ["dL:dense_2.W"]
+    assert page.locator("#picture .live.back").evaluate_all(names) == ["dense_2.W"]
+
+
+def test_after_the_update_the_picture_has_the_new_weights(still: Any) -> None:
+    page, trace = still(XOR), EXAMPLES["xor"].trace
+    weight = page.locator("#picture text[data-q='dense_1.W[0,0]']")
+    old = float(weight.text_content())
+    page.keyboard.press("End")
+    new = next(a for n, a in trace.values.items() if n.quantity == "dense_1.W_new")
+    assert float(weight.text_content()) == pytest.approx(new[0, 0], rel=5e-3) != old
+    page.keyboard.press("Home")
+    assert float(weight.text_content()) == old
+
+
+def test_nothing_moves_when_other_numbers_are_shown(still: Any) -> None:
+    page = still(XOR)
+    page.keyboard.press("End")
+    where = "all => all.map(e => { const r = e.getBoundingClientRect(); return [r.left, r.top] })"
+    before = page.locator("#picture [data-unit]").evaluate_all(where)
+    for choice in ("values", "gradients", "both", "auto"):
+        page.select_option("#show", choice)
+        assert page.locator("#picture [data-unit]").evaluate_all(where) == before
+    page.select_option("#show", "values")
+    hidden = page.locator("#picture [data-layer=gradients] text").first
+    assert hidden.evaluate("e => getComputedStyle(e).visibility") == "hidden"
+
+
+def test_units_are_walked_through_with_the_arrow_keys_and_read_out(still: Any) -> None:
+    page = still(XOR)
+    page.keyboard.press("End")
+    inputs = page.locator("#picture [data-unit][tabindex='0']")
+    assert inputs.count() == 1
+    inputs.focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    assert at(page) == last(page)  # the step stays
+    focused = page.evaluate("document.activeElement.dataset.q")
+    assert focused.startswith("dense_2.y[") or focused.startswith("dense_1.y[")
+    digits = page.locator("#readout").text_content()
+    assert re.search(r"\d\.\d{6,}", digits), "all digits are read out"
+    page.keyboard.press("Enter")
+    assert page.locator(f"#picture .marked[data-q='{focused}']").count() >= 1
+    assert page.locator("#picture [data-unit][tabindex='0']").count() == 1
+
+
+def test_pointing_at_a_number_tells_all_of_its_digits(still: Any) -> None:
+    page = still(XOR)
+    page.keyboard.press("End")
+    page.locator("#picture text[data-q='dense_1.W[0,0]']").hover()
+    trace = EXAMPLES["xor"].trace
+    W, slope = (next(a for n, a in trace.values.items() if n.quantity == q) for q in ("dense_1.W", "dL:dense_1.W"))
+    said = page.locator("#readout").text_content()
+    assert f"{W[0, 0]:.6f}"[:-1] in said
+    assert f"{slope[0, 0]:.6f}"[:-1] in said
+
+
+# --- playing ---------------------------------------------------------------------------------------------------------
+
+
+def test_it_plays_by_itself_until_a_reader_takes_over(open_page: Any) -> None:
+    page = open_page(SMALL, height=2000)
+    wait(page, lambda: at(page) != "1")
+    assert page.get_by_role("button", name="Pause").is_visible()
+    page.keyboard.press("ArrowRight")
+    assert page.get_by_role("button", name="Play").is_visible()
+    number = at(page)
+    page.wait_for_timeout(2500)
+    assert at(page) == number
+
+
+def test_it_does_not_start_by_itself_where_motion_is_unwelcome_or_a_step_was_asked_for(open_page: Any) -> None:
+    still = open_page(SMALL, height=2000, reduced_motion=True)
+    asked = open_page(SMALL, height=2000)
+    asked.goto(asked.url.partition("#")[0] + "#step=2")
+    asked.reload()
+    asked.wait_for_timeout(2500)
+    assert (at(still), at(asked)) == ("1", "2")
+
+
+def test_the_speed_can_be_set_and_playing_ends_at_the_last_step(still: Any) -> None:
+    page = still(SMALL, height=2000)
+    page.select_option("#speed", "4")
+    page.goto(page.url.partition("#")[0] + f"#step={int(last(page)) - 2}")
+    page.get_by_role("button", name="Play").click()
+    wait(page, lambda: at(page) == last(page))
+    page.get_by_role("button", name="Play").wait_for()
+    page.keyboard.press("Home")
+    page.keyboard.press(" ")  # at the button it is its own key; elsewhere it plays
+    wait(page, lambda: at(page) != "1")
+
+
+# --- the step --------------------------------------------------------------------------------------------------------
+
+
+def test_arrow_keys_move_the_step_and_the_address_holds_it(still: Any) -> None:
+    page = still(SMALL)
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     assert at(page) == "3"
     assert page.url.endswith("#step=3")
     assert "dense_2" in page.locator("#panel h3").text_content()
     page.keyboard.press("End")
-    last = at(page)
-    assert last == str(page.locator("article").count())
+    assert at(page) == last(page)
     page.keyboard.press("ArrowRight")  # there is nothing after the last step
-    assert at(page) == last
+    assert at(page) == last(page)
     page.keyboard.press("Home")
     page.keyboard.press("ArrowLeft")
     assert at(page) == "1"
 
 
-def test_an_address_opens_its_step_with_its_number_marked(open_page: Any) -> None:
-    page = open_page(SMALL)
+def test_an_address_opens_its_step_with_its_number_marked(still: Any) -> None:
+    page = still(SMALL)
     address = page.url.partition("#")[0]
     page.goto(address + "#step=7&q=dense_2.W%5B0%2C1%5D")
     assert at(page) == "7"
-    assert page.locator("#mark").input_value() == "dense_2.W[0,1]"
-    last = str(page.locator("article").count())
-    for mistyped, step in {"none&q=nothing": "1", "2.5": "2", "-3": "1", "1e99": last, "%E0%A4%A&q=%": "1"}.items():
-        page.goto(f"{address}#step={mistyped}")
+    assert page.locator("#find").input_value() == "dense_2.W[0,1]"
+    for mistyped, step in {
+        "none&q=nothing": "1",
+        "2.5": "2",
+        "-3": "1",
+        "1e99": last(page),
+        "%E0%A4%A&q=%": "1",
+    }.items():
+        page.goto(f"{address}#step={mistyped}&row=77")
         assert at(page) == step
         assert page.locator(".marked").count() == 0
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-def test_an_address_shows_the_panel_and_a_link_within_the_page_keeps_the_step(open_page: Any, width: int) -> None:
-    page = open_page(SMALL, width=width, reduced_motion=True)
+def test_an_address_shows_the_panel_and_a_link_within_the_page_keeps_the_step(still: Any, width: int) -> None:
+    page = still(SMALL, width=width)
     address = page.url + "#step=3"
     page.goto("about:blank")
     page.goto(address)
     assert page.locator("#panel h3").bounding_box()["y"] < 900
-    page.get_by_role("link", name="All steps as one document").click()
-    assert abs(page.locator("#steps").bounding_box()["y"]) < 200
+    page.locator("#bar a[href='#steps']").click()
+    wait(page, lambda: page.locator("#steps").bounding_box()["y"] < 200)
     assert at(page) == "3"
 
 
-def test_the_slider_and_the_buttons_move_the_step(open_page: Any) -> None:
-    page = open_page(SMALL)
+def test_the_slider_and_the_buttons_move_the_step(still: Any) -> None:
+    page = still(SMALL)
     slider = page.locator("#slider")
     slider.focus()
     page.keyboard.press("ArrowRight")
@@ -127,94 +374,104 @@ def test_the_slider_and_the_buttons_move_the_step(open_page: Any) -> None:
     assert at(page) == "3"
     page.get_by_role("button", name="Last step").click()
     page.get_by_role("button", name="Previous step").click()
-    assert at(page) == str(page.locator("article").count() - 1)
+    assert at(page) == str(int(last(page)) - 1)
     page.get_by_role("button", name="Backward").click()
     assert page.locator("#panel h3").text_content().split()[1] == "Backward"
 
 
-def test_choosing_a_number_marks_the_same_quantity_everywhere(open_page: Any) -> None:
-    page = open_page(SMALL)
-    quantity = "dense_1.y[0,1]"
-    page.locator(f'article mn[data-q="{quantity}"]').first.click()
+# --- one number everywhere -------------------------------------------------------------------------------------------
+
+
+def test_choosing_a_number_marks_the_same_quantity_everywhere(still: Any) -> None:
+    page = still(SMALL)
+    page.locator(f'article mn[data-q="{LEFT}"]').first.click()
     marked = page.locator(".marked")
     names = marked.evaluate_all("all => [...new Set(all.map(e => e.dataset.q))]")
-    assert sorted(names) == ["dense_1.y", quantity]  # where an array stands as a whole, in the computation, the whole
-    assert page.locator(f'.marked[data-q="{quantity}"]').count() == page.locator(f'[data-q="{quantity}"]').count() > 5
+    assert sorted(names) == ["dense_1.y", LEFT]  # where an array stands as a whole, in the computation, the whole
+    assert page.locator(f'.marked[data-q="{LEFT}"]').count() == page.locator(f'[data-q="{LEFT}"]').count() > 5
     assert marked.locator("xpath=ancestor::*[local-name()='svg']").count() > 0  # in the pictures, too
     assert "q=dense_1.y" in page.url
     page.keyboard.press("ArrowRight")  # a mark stays when the step moves on
-    assert page.locator("#mark").input_value() == quantity
-    page.locator(f'article mn[data-q="{quantity}"]').first.click()
+    assert page.locator("#find").input_value() == LEFT
+    page.locator(f'article mn[data-q="{LEFT}"]').first.click()
     assert marked.count() == 0
 
 
-def test_an_array_in_the_computation_is_marked_by_all_of_its_numbers(open_page: Any) -> None:
-    page = open_page(SMALL)
+def test_an_array_in_the_computation_is_marked_by_all_of_its_numbers(still: Any) -> None:
+    page = still(SMALL)
     page.locator("#graph text[data-q='dense_1.W']").first.click()
     names = page.locator(".marked").evaluate_all("all => [...new Set(all.map(e => e.dataset.q))].sort()")
     assert names == ["dense_1.W", *(f"dense_1.W[{i},{j}]" for i in range(2) for j in range(2))]
-    assert page.locator("#mark option:checked").text_content() == "dense_1.W"
 
 
-def test_choosing_a_neuron_puts_it_in_focus(open_page: Any) -> None:
-    page = open_page(SMALL)
-    picture = page.locator("#network svg:visible")
-    picture.locator("circle[data-q='dense_1.y[0,1]']").click()
-    near = picture.locator("[data-ends]:not(.far)")
-    touching = {f"dense_1.{n}" for n in ("b[1]", "W[0,1]", "W[1,1]")} | {"dense_2.W[1,0]", "dense_2.W[1,1]"}
-    assert set(near.evaluate_all("all => all.map(e => e.dataset.q)")) == touching
-    assert picture.locator("text[data-q='dense_2.W[1,0]']:not(.far)").count() == 1
-    assert picture.locator("text[data-q='dense_2.W[0,0]'].far").count() == 1
-    picture.locator("circle[data-q='dense_1.y[0,1]']").click()
-    assert picture.locator(".far").count() == 0
+def test_a_number_is_found_by_its_name_and_by_its_digits(still: Any) -> None:
+    page = still(SMALL)
+    for wanted in ("dL/ddense_2.W[1,0]", "0.99"):
+        page.fill("#find", wanted)
+        page.keyboard.press("Enter")
+        assert page.locator(".marked").count() >= 1
+        assert "places" in page.locator("#said").text_content()
+    assert page.url.endswith("q=t%5B0%2C1%5D")
+    page.fill("#find", "no such number")
+    page.keyboard.press("Enter")
+    assert "no such number" in page.locator("#said").text_content()
 
 
-def test_a_number_is_marked_by_keyboard_alone(open_page: Any) -> None:
-    page = open_page(SMALL)
-    page.select_option("#mark", "dL:dense_2.W[1,0]")
-    assert page.locator(".marked").count() >= 3
-    assert "marked in" in page.locator("#said").text_content()
+# --- without script, on paper, and what is not shown ----------------------------------------------------------------
 
 
 def test_everything_is_there_without_script(open_page: Any) -> None:
     page = open_page(SMALL, script=False)
     text = page.locator("main").inner_text()
-    assert page.locator("article:visible").count() == len(re.findall("<article", SMALL)) > 20
+    for summary in page.locator("details summary").all():
+        summary.click()
+    assert page.locator("article:visible").count() == len(EXAMPLES["small"].trace.steps) > 20
     assert page.locator("table.check tbody tr:visible").count() == 14 + 5  # each number, and a line for each tensor
     assert page.locator(".scripted:visible").count() == 0
-    assert page.locator("figure svg:visible").count() == 2
+    assert page.locator("figure svg:visible").count() == 3
     assert "chain rule" in text
+    assert "the network says" in text
     page.goto(page.url + "#step=5")  # the same address leads to the step in the document
     assert page.locator("article[id='step=5']").is_visible()
 
 
-def test_the_picture_shows_values_gradients_or_both(open_page: Any) -> None:
-    page = open_page(SMALL)
-    shown = page.locator("#network svg:visible")
-    both = shown.locator("text").count()
-    page.check("input[value=values]")
-    values = shown.locator("text").count()
-    assert values < both
-    assert shown.count() == 1
-
-
-def test_on_paper_the_controls_are_gone_and_the_document_is_whole(open_page: Any, overflow: Any) -> None:
-    page = open_page(SMALL, width=700)
+def test_on_paper_the_controls_are_gone_and_the_document_is_whole(still: Any, overflow: Any) -> None:
+    page = still(SMALL, width=700)
     page.emulate_media(media="print")
     assert page.locator("button:visible").count() == 0
-    assert page.locator("article:visible").count() > 20
+    assert page.locator("article:visible").count() > 12
     assert overflow(page) == []
 
 
-def test_the_first_step_that_is_not_finite_is_named(open_page: Any) -> None:
-    page = open_page(PAGES["not finite"])
+def test_the_first_step_that_is_not_finite_is_named(still: Any) -> None:
+    page = still(PAGES["not finite"])
     verdict = page.locator(".verdict").text_content()
     assert "NOT FINITE" in verdict
     number = re.search(r"step (\d+)", verdict)
     assert number is not None
     assert "Not finite" in page.locator("article").nth(int(number[1]) - 1).text_content()
+    page.locator(".verdict a").click()
+    assert at(page) == number[1]
 
 
-def test_small_pages_are_small_and_have_nothing_from_elsewhere() -> None:
-    assert len(SMALL.encode()) < 150_000
+def test_formulas_that_come_often_are_shown_once_with_a_count(still: Any) -> None:
+    page = still(XOR)
+    folded = page.locator("details.fold")
+    assert folded.count() >= 1
+    inside = folded.last.locator("article")
+    assert re.search(r"(\d+) (?:times|further results)", folded.last.locator("summary").text_content())[1] == str(  # type: ignore[index]
+        inside.count()
+    )
+    assert inside.first.is_hidden()
+    folded.last.locator("summary").click()
+    assert inside.first.is_visible()
+    assert inside.first.locator("ul.worked").count() == 0
+
+
+def test_pages_are_small_and_have_nothing_from_elsewhere() -> None:
+    net = fc.mlp([8] * 41, seed=0)
+    x, t = np.random.default_rng(0).normal(size=(2, 4, 8))
+    deep = explain(net, x, t, "half_squared_error", fc.SGD(0.1)).to_html()
+    assert len(XOR.encode()) < 150_000
+    assert len(deep.encode()) < 1_000_000
     assert "http" not in re.sub(r'xmlns="http[^"]*"|http-equiv', "", SMALL)

@@ -7,7 +7,7 @@ from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import Trace
 from fullyconnected.explanation.render.as_json import to_json
 from fullyconnected.explanation.render.markdown import to_markdown
-from fullyconnected.explanation.render.page import to_html
+from fullyconnected.explanation.render.page.html import to_html
 from fullyconnected.explanation.render.plaintext import to_text
 from fullyconnected.explanation.render.script import to_python
 

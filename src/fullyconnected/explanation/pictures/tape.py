@@ -18,6 +18,8 @@ from fullyconnected.network import Network
 from fullyconnected.program.description import Operation, apart
 from fullyconnected.program.program import Program
 from fullyconnected.program.workspace import Workspace
+from fullyconnected.symbolic.expression import Name
+from fullyconnected.symbolic.names import identifier
 
 __all__ = ["End", "Held", "Tape", "shown_row", "tape_of_network", "tape_of_record"]
 

@@ -1,0 +1,114 @@
+"""All steps, each as an article: the document that needs no script, and what the panel shows one after another."""
+
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+
+from fullyconnected.core.arrays import Shape
+from fullyconnected.explanation.record import Step
+from fullyconnected.explanation.render import document
+from fullyconnected.explanation.render.page.frame import opened
+from fullyconnected.explanation.render.page.mathematics import SIGN, matrix, worked
+from fullyconnected.explanation.render.page.plan import Plan, identical, reads
+from fullyconnected.symbolic.mathml import mathml
+
+__all__ = ["articles"]
+
+FEW, FEWER = (4, 6), (2, 4)  # rows and columns of a result whose formula was shown before; and where there are many
+MANY = 24
+WORKED = 3  # so many entries of a result are worked out
+
+
+def articles(plan: Plan) -> Iterator[str]:
+    """Yield the section of all steps."""
+    say = plan.say
+    yield opened("steps", say("All steps"))
+    for phase, note, steps, _ in document.chapters(plan.trace):
+        yield f"<h3>{phase.capitalize()}</h3>"
+        if note:
+            yield f"<p>{escape(note)}</p>"
+        for run in plan.runs(steps):
+            if not run.alike:
+                yield from _article(plan, run.steps[0])
+            elif len(run.steps) == 1:
+                yield from _alike(plan, run.steps[0])
+            else:
+                yield from _folded(plan, run.steps)
+    yield "</section>"
+
+
+def _folded(plan: Plan, steps: Sequence[Step]) -> Iterator[str]:
+    first = {plan.first_alike[step.number].number for step in steps}
+    numbers = ", ".join(map(str, sorted(first)))
+    words = "The formula of step {n}, {count} times: steps {steps}"
+    if len(first) > 1:
+        words = "The formulas of steps {n}, for {count} further results: steps {steps}"
+    said = plan.say(words, n=numbers, count=len(steps), steps=identical(steps))
+    yield f'<details class="fold"><summary>{said}</summary>'
+    for step in steps:
+        yield from _alike(plan, step, FEW if len(steps) <= MANY else FEWER)
+    yield "</details>"
+
+
+def _alike(plan: Plan, step: Step, most: tuple[int, int] = FEW) -> Iterator[str]:
+    """Yield a step whose formula was shown before: its equation and its result."""
+    first = plan.first_alike[step.number]
+    table = document.grid(step.equation.left, step.result, most)
+    sign = SIGN[document.relation(step)]
+    yield _heading(plan, step, escape(step.name), " data-as")
+    yield f'<div class="scroll"><math>{step.equation.mathml}<mo>{sign}</mo>{matrix(table)}</math></div>'
+    yield from _notes(plan, step, table)
+    link = f'<a href="#step={first.number}">{plan.say("step {n}", n=first.number)}</a>'
+    yield f'<p class="why">{plan.say("Computed as in")} {link}.</p></article>'
+
+
+def _heading(plan: Plan, step: Step, called: str, more: str = "") -> str:
+    name, rows = step.equation.left, " data-rows" if plan.has_rows(step.equation.left) else ""
+    said = f'<span class="count">{step.number}</span> {step.phase.capitalize()} · {escape(step.layer)}'
+    return (
+        f'<article id="step={step.number}" data-phase="{step.phase}" data-result="{escape(name.quantity)}" '
+        f'data-reads="{escape("|".join(reads(step)))}"{rows}{more}>'
+        f"<h4>{said} · {called}</h4>"
+    )
+
+
+def _notes(plan: Plan, step: Step, table: document.Grid) -> Iterator[str]:
+    """Yield what is to be said of a result: what of it is not shown, and that it is not finite."""
+    if table.note:
+        yield f'<p class="note">{escape(table.note)}</p>'
+    if not step.finite:
+        yield f'<p class="note wrong">{plan.say("Not finite: this result holds NaN or infinity.")}</p>'
+
+
+def _article(plan: Plan, step: Step) -> Iterator[str]:
+    name = mathml(step.equation.left)
+    yield _heading(plan, step, f"<math>{name}</math>")
+    yield f'<div><div class="scroll formula"><math displaystyle="true">{step.equation.mathml}</math></div>'
+    yield f'<p class="why">{escape(step.why)}</p>'
+    if said := document.shapes(step):
+        yield f'<p class="shapes"><span>{plan.say("shapes")}</span> {escape(said)}</p>'
+    yield "</div><div>"
+    table, sign = document.grid(step.equation.left, step.result, plan.most), SIGN[document.relation(step)]
+    yield f'<div class="scroll"><math><mrow>{name}<mo>{sign}</mo>{matrix(table)}</mrow></math></div>'
+    yield from _notes(plan, step, table)
+    lines, more = document.worked(step, _chosen(plan, step))
+    most = len(lines) if plan.focus is not None else 1 if step.phase == "check" else WORKED
+    in_table = step.phase == "check" and len(lines) > most
+    if lines:
+        yield '<ul class="worked">'
+        for line in lines[:most]:
+            yield f'<li class="scroll">{worked(line)}</li>'
+        if in_table:
+            yield f'<li><a href="#check">{plan.say("the other entries: in the table of central differences")}</a></li>'
+        elif more := more + len(lines[most:]):
+            yield f"<li>{document.left_out(more)}</li>"
+        yield "</ul>"
+    yield "</div></article>"
+
+
+def _chosen(plan: Plan, step: Step) -> Callable[[Shape], bool] | None:
+    """Return which entries are worked out: those that concern the focus, or those of the row that is shown first."""
+    if plan.focus is not None:
+        return plan.focus.chosen(step)
+    if step.entries is None and plan.has_rows(step.equation.left):
+        return lambda at: at[0] == plan.row
+    return None

@@ -1,0 +1,86 @@
+"""What moves: the picture of the network, the step that it shows, and the buttons that lead from step to step."""
+
+from collections.abc import Iterator
+
+from fullyconnected.explanation.pictures.drawing import picture_of
+from fullyconnected.explanation.render import document
+from fullyconnected.explanation.render.page.frame import opened
+from fullyconnected.explanation.render.page.plan import Plan
+
+__all__ = ["desk"]
+
+SPEEDS = (0.5, 1, 2, 4)
+# what the buttons do, their names, and their signs as paths in a box of 16 by 16
+BUTTONS = (
+    ("first", "First step", "M3 3v10M13 3L5 8l8 5z"),
+    ("back", "Previous step", "M12 3L4 8l8 5z"),
+    ("play", "Play", "M4 2l9 6-9 6z"),
+    ("on", "Next step", "M4 3l8 5-8 5z"),
+    ("last", "Last step", "M13 3v10M3 3l8 5-8 5z"),
+)
+
+
+def desk(plan: Plan) -> Iterator[str]:
+    """Yield the picture, the panel and the buttons."""
+    drawn = any(op.is_dense for op in plan.trace.operations)  # units and lines are those of Dense layers
+    yield opened("desk", plan.say("Step by step"))
+    yield from _tools(plan, drawn)
+    if drawn:
+        yield from _stage(plan)
+    yield '<div id="panel" class="scripted" hidden><h3 aria-live="polite"></h3><div></div></div>'
+    yield from _controls(plan)
+    yield "</section>"
+
+
+def _tools(plan: Plan, drawn: bool) -> Iterator[str]:
+    """Yield what is set once: the numbers in the picture, the speed, and the number to be marked."""
+    say = plan.say
+    yield '<div class="tools scripted" hidden>'
+    if drawn:
+        yield f'<label>{say("Numbers")} <select id="show">'
+        for value, words in (("auto", "by step"), ("values", "values"), ("gradients", "gradients"), ("both", "both")):
+            yield f'<option value="{value}">{say(words)}</option>'
+        yield "</select></label>"
+    yield f'<label>{say("Speed")} <select id="speed">'
+    for speed in SPEEDS:
+        yield f'<option value="{speed:g}"{" selected" * (speed == 1)}>{speed:g}&#215;</option>'
+    yield "</select></label>"
+    yield (
+        f'<form role="search"><label>{say("Find a number")} <input id="find" type="search" list="numbers" '
+        f'autocomplete="off" placeholder="W1[0,1]" data-none="{say("There is no such number.")}" '
+        f'data-found="{say("Marked, places:")}"></label><datalist id="numbers"></datalist>'
+        '<span id="said" role="status"></span></form>'
+    )
+    yield f'<span class="key"><i class="in">{say("read")}</i><i class="now">{say("computed")}</i></span>'
+    yield "</div>"
+
+
+def _stage(plan: Plan) -> Iterator[str]:
+    say = plan.say
+    drawn = picture_of(plan.trace, focus=plan.focus, row=plan.row, prefix="net")
+    which = f'data-row="{plan.row}" data-rows="{plan.rows}"'
+    yield f'<figure id="stage"><div class="scroll" id="picture" {which}>{drawn}</div>'
+    said = "Point at a number to read all of its digits."
+    if plan.rows > 1:
+        said = "Numbers at units are those of row {row}; gradients of weights and biases are over all {rows} rows."
+    caption = say(said, row=plan.row, rows=plan.rows)
+    yield f'<figcaption><span id="readout" role="status">{caption}</span></figcaption></figure>'
+
+
+def _controls(plan: Plan) -> Iterator[str]:
+    say, last = plan.say, len(plan.trace.steps)
+    yield f'<div id="controls" class="scripted" hidden role="group" aria-label="{say("Steps")}">'
+    yield '<div class="buttons">'
+    for action, label, sign in BUTTONS:
+        stop = f' data-stop="{say("Pause")}"' if action == "play" else ""
+        yield (
+            f'<button type="button" data-go="{action}" aria-label="{say(label)}"{stop}><svg viewBox="0 0 16 16" '
+            f'aria-hidden="true"><path d="{sign}"/></svg></button>'
+        )
+    yield f'</div><label class="slider"><span>{say("Step")} <b id="at">1</b> / {last}</span>'
+    yield f'<input id="slider" type="range" min="1" max="{last}" value="1" step="1"></label>'
+    yield '<div class="phases">'
+    for phase, _, (first, *_), _ in document.chapters(plan.trace):
+        name = say(phase.capitalize())
+        yield f'<button type="button" data-step="{first.number}" data-phase="{phase}">{name}</button>'
+    yield "</div></div>"
