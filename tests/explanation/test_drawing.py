@@ -97,6 +97,17 @@ def test_any_row_can_be_shown_in_the_same_places() -> None:
     assert len(places[0]) == 2 * 3
 
 
+def test_the_row_of_a_unit_in_focus_is_shown() -> None:
+    net = fc.mlp([2, 3, 1], seed=0)
+    x, t = [[1.0, 0.0], [0.5, 2.0]], [[0.0], [1.0]]
+    for svg in (fc.draw(net, x, focus="x[0,1]"), fc.draw(net, x, t, "half_squared_error", focus="dense_1.y[0,1]")):
+        assert texts(svg, "x[0,0]") == ["1"]
+        assert texts(svg, "x[1,0]") == []
+    followed = fc.explain(net, x, t, "half_squared_error", focus="x[0,1]")
+    assert texts(picture_of(followed.trace, focus=followed.focus), "x[0,0]") == ["1"]
+    assert texts(picture_of(followed.trace, focus=followed.focus, row=1), "x[1,0]") == ["0.5"]
+
+
 def test_a_wide_layer_says_how_many_units_are_left_out_and_shows_the_one_in_focus() -> None:
     net = fc.mlp([784, 64, 10], seed=0)
     assert "780 more" in fc.draw(net)
@@ -193,6 +204,7 @@ def test_an_input_or_unit_may_be_in_focus_whatever_layers_follow(layers) -> None
         ((network(), [[0.1, 0.5]]), {"show": "gradients"}, ConfigError, "targets and a loss"),
         ((network(), [[0.1, 0.5]]), {"show": "all"}, ConfigError, "values"),
         ((network(), [[0.1]]), {}, ShapeError, "2"),
+        ((network(), np.zeros((0, 2))), {}, ShapeError, "no rows"),
         ((network(),), {"focus": "dense_9.W[0,0]"}, fc.errors.UnknownNameError, "dense_1"),
         ((fc.Network([fc.LayerNorm(n_in=3)], seed=0),), {}, ConfigError, "Dense"),
     ],

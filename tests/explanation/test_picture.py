@@ -584,6 +584,16 @@ class TestFocus:
         (skip,) = of_kind(read(picture_of(every, focus=focus)), "skip")
         assert float(skip.get("opacity")) > 0.4
 
+    def test_a_number_without_a_place_of_its_own_lights_the_units_that_it_affects(self):
+        net = residual()
+        x, t = rng().normal(size=(2, 2)), [0, 1]
+        every, focus = followed(net, x, t, "softmax_cross_entropy", "residual_1.layer_norm_1.gamma[2]")
+        lines, found = self.lit(read(picture_of(every, focus=focus)))
+        assert "residual_1.dense_1.W[2,0]" in lines
+        assert not any(line.startswith("dense_1.") for line in lines)
+        assert "residual_1.layer_norm_1.y[0,2]" in found
+        assert "residual_1.layer_norm_1.y[0,1]" not in found
+
     def test_without_one_nothing_is_faint(self):
         svg = picture("2-3-1")
         assert not [e for e in (*units(svg).values(), *of_kind(svg, "weight", "through")) if "opacity" in e.attrib]

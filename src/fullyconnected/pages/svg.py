@@ -8,13 +8,11 @@ which is the page's own, and fixed middle tones, with dark words on light fills.
 import re
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 from xml.etree import ElementTree
 
 __all__ = [
-    "DARK", "MONO", "SANS", "Box", "Element", "add", "allowed", "box_of", "drawing", "lines", "number", "render", "tip",
-    "visible", "width", "write",
+    "DARK", "MONO", "SANS", "Element", "add", "allowed", "drawing", "lines", "number", "render", "tip",
+    "width", "write",
 ]  # fmt: skip
 
 Element = ElementTree.Element
@@ -25,19 +23,6 @@ DARK = "#1b1f24"  # words on a light fill
 EM = 0.62  # width of a character in units of the font size; the fonts for numbers have 0.60 or less
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # characters that XML does not allow
-
-
-class Box(NamedTuple):
-    """A rectangle; y grows downwards."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    def grown(self, x: float, y: float) -> "Box":
-        """Return the box with a margin around it."""
-        return Box(self.left - x, self.top - y, self.right + x, self.bottom + y)
 
 
 def allowed(text: str) -> str:
@@ -92,36 +77,6 @@ def add(parent: Element, tag: str, **attributes: str | float | None) -> Element:
             text = allowed(value) if isinstance(value, str) else number(value)
             element.set(name.replace("_", "-"), text)
     return element
-
-
-def box_of(x: float, y: float, text: str, size: float, anchor: str = "middle") -> Box:
-    """Return the box of a line of text, with ``y`` at half its height."""
-    wide = width(text, size)
-    left = x - wide * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
-    return Box(left, y - 0.6 * size, left + wide, y + 0.6 * size)
-
-
-def visible(start: complex, stop: complex, boxes: Iterable[Box]) -> Iterator[tuple[complex, complex]]:
-    """Yield the pieces of a line that lie outside all boxes; points are complex numbers."""
-    along, covered = stop - start, []
-    left, right = sorted((start.real, stop.real))
-    top, bottom = sorted((start.imag, stop.imag))
-    for box in boxes:
-        if box.right <= left or box.left >= right or box.bottom <= top or box.top >= bottom:
-            continue  # a fast test that excludes most boxes
-        first, last = 0.0, 1.0
-        across, down = (box.left, box.right, start.real, along.real), (box.top, box.bottom, start.imag, along.imag)
-        for low, high, at, step in (across, down):
-            if step:
-                near, far = sorted(((low - at) / step, (high - at) / step))
-                first, last = max(first, near), min(last, far)
-        if first < last:
-            covered.append((first, last))
-    reached = 0.0
-    for first, last in [*sorted(covered), (1.0, 1.0)]:
-        if (first - reached) * abs(along) > 3:  # shorter pieces would look like specks
-            yield start + reached * along, start + first * along
-        reached = max(reached, last)
 
 
 def write(

@@ -49,8 +49,8 @@ def draw(
     mark is the size of the weight, and hollow marks are negative. Numbers have three digits, and their titles have all.
     With ``x``, the units have their values for one row. With ``t`` and ``loss``, targets and loss follow the outputs,
     and the picture has gradients, in italics: those of weights include all rows, those of units are for the row that is
-    shown. This is the first row, or the first of those with the most inputs that are not zero, of up to 8 inputs. Of a
-    layer of more than 8 units, the first three and the last are drawn; of a deep network, fewer. The units of an
+    shown. This is the row of the focus, or the first of those with the most inputs that are not zero, of the first 8
+    inputs. Of a layer of more than 8 units, the first three and the last are drawn; of a deep network, fewer. The units of an
     ensemble's members stand below each other, and ``y1[2,0]`` is unit 0 of member 2; of more than 4 members, the first
     three and the last are drawn.
 
@@ -95,7 +95,7 @@ def draw(
     if t is None and show in ("gradients", "both"):
         raise ConfigError(f"show={show!r} needs targets and a loss: draw(net, x, t, fc.HalfSquaredError())")
     if x is None or t is None or loss is None:
-        return _drawn(tape_of_network(net, x), show or "values", focus or "")
+        return _drawn(tape_of_network(net, x), show or "values", focus or "", None)
     recorder, record = recorded(net, x, t, loss, None, 0.0, None, False, 0, None)
     found: Focus | str = focus or ""
     if focus:
@@ -103,7 +103,7 @@ def draw(
             found = focus_on(recorder, record, focus)
         except ConfigError:  # a unit, or a number whose paths are too many to follow
             found = focus
-    return _drawn(tape_of_record(record), show or "both", found)
+    return _drawn(tape_of_record(record), show or "both", found, None)
 
 
 def picture_of(
@@ -111,9 +111,9 @@ def picture_of(
 ) -> Drawing:
     """Return the network of a record as a picture; its ids begin with ``prefix``.
 
-    ``row`` is the number of the row whose values are shown; None for that of :func:`shown_row`.
+    ``row`` is the number of the row whose values are shown; None for that of the focus or of :func:`shown_row`.
     """
-    return _drawn(tape_of_record(record, row), show, focus or "", prefix)
+    return _drawn(tape_of_record(record), show, focus or "", row, prefix)
 
 
 def graph_of(record: Trace) -> Drawing:
@@ -121,8 +121,9 @@ def graph_of(record: Trace) -> Drawing:
     return Drawing(graph_text(record))
 
 
-def _drawn(tape: Tape, show: Show, focus: Focus | str, prefix: str = "net") -> Drawing:
+def _drawn(tape: Tape, show: Show, focus: Focus | str, row: int | None, prefix: str = "net") -> Drawing:
     chosen = f"{focus.name.quantity}{place(focus.at)}" if isinstance(focus, Focus) else focus
+    tape.row = tape.row_of(chosen) if row is None else row
     scene = scene_of(tape, chosen)
     dense = [op for op in tape.operations if op.is_dense]
     what = f"A network of {'-'.join(str(n) for n in (dense[0].n_in, *(op.n_out for op in dense)))} units"

@@ -97,8 +97,6 @@ def _of_lines(scene: Scene, light: Light, begins: list[int]) -> Light:
 def _of_paths(scene: Scene, focus: Focus, light: Light, begins: list[int]) -> Light | None:
     """Light all entries that a number affects, and the lines between them."""
     every = list(scene.edges())
-    if not begins and not light.units:
-        return None
     shares = focus.shares
     moved: dict[str, Array] = {wire.quantity: np.any(entries, axis=0) for wire, entries in focus.moved.items()}
 
@@ -126,7 +124,7 @@ def _of_paths(scene: Scene, focus: Focus, light: Light, begins: list[int]) -> Li
             light.skips[n] = float(shares[f"{full}:skip"])
     light.units |= {every[n].source for n in begins}
     light.said = f"{light.said} {focus.summary}".strip()
-    return light
+    return light if on_the_way else None
 
 
 def _is_end(scene: Scene, at: At) -> bool:

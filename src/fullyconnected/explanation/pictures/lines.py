@@ -188,11 +188,10 @@ def _skip(pen: Pen, n: int) -> None:
     texts = {"values": f"past {skip.block}: {skip.text} \u2192", "gradients": f"\u2190 {skip.back}"}
     if svg.width("".join(texts.values()), SMALL) + 40 > right - left:
         texts["values"] = f"{skip.text} \u2192"
-    wide = {layer: svg.width(text, SMALL) + 10 for layer, text in texts.items()}
+    wide = {layer: svg.width(words, SMALL) + 10 for layer, words in texts.items()}
     x = (left + right - sum(wide[layer] for layer in pen.scene.layers)) / 2
     for layer in pen.scene.layers:
         if layer in pen.layers:
-            group = pen.words[layer]
             quantity = f"dL:{skip.quantity}" if layer == "gradients" else skip.quantity
             group = svg.add(pen.words[layer], "g", data_q=quantity)
             svg.add(group, "path", d=field(x, y, wide[layer] - 2, 14), fill=CHIPS[layer])

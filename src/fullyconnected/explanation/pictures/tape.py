@@ -11,6 +11,7 @@ import numpy as np
 from fullyconnected.base import Link
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import as_rows, known_columns
+from fullyconnected.errors import ShapeError
 from fullyconnected.explanation.naming import wires
 from fullyconnected.explanation.record import Trace
 from fullyconnected.losses import LOSSES
@@ -61,6 +62,14 @@ class Tape:
     train: bool = False
     end: End | None = None
 
+    def row_of(self, focus: str) -> int:
+        """Return the row of a unit in focus, and else the one that is shown."""
+        name, _, at = focus.rstrip("]").rpartition("[")
+        for i, wire in enumerate(self.wires):
+            if wire.quantity == name and (row := at.partition(",")[0]).isdecimal():
+                return min(int(row) // (self.operations[i - 1].copies if i else 1), max(self.rows - 1, 0))
+        return self.row
+
 
 def shown_row(record: Trace) -> int:
     """Return the number of the row whose numbers are shown first: of XOR's, the one without zeros.
@@ -77,7 +86,7 @@ def _row_of(x: Array) -> int:
 
 
 def tape_of_network(net: Network, x: Any = None) -> Tape:
-    """Return a network, with what it computes for the first row of x."""
+    """Return a network, with what it computes for rows of x."""
     program = Program(net.layers, apart(net.program.operations))
     outputs: list[Array | None] = [None] * len(program.operations)
     first: Array | None = None
@@ -86,6 +95,8 @@ def tape_of_network(net: Network, x: Any = None) -> Tape:
         x = known_columns(x, net.program.names, net.columns.x)
         x = as_rows(x, net.n_in, missing=net.program.reads_raw)
         net.program.check_rows(x, "x", net.dtype)
+        if not len(x):
+            raise ShapeError("x has no rows; a picture shows the numbers of one")
         batch = Workspace(program, net.theta, net.state.copy(), len(x)).bind(len(x))
         np.copyto(batch.x, x, casting="unsafe")
         with np.errstate(all="ignore"):
@@ -99,18 +110,13 @@ def tape_of_network(net: Network, x: Any = None) -> Tape:
         }
         for views, name in zip(program.views(net.theta), names[1:], strict=True)
     ]
-    return Tape(
-        program.operations,
-        [Held(name.text, name.quantity, y) for name, y in zip(names, [first, *outputs], strict=True)],
-        params,
-        0 if x is None else len(x),
-        0 if first is None else _row_of(first),
-        tuple(net.unset),
-    )
+    held = [Held(name.text, name.quantity, y) for name, y in zip(names, [first, *outputs], strict=True)]
+    rows, row = (0, 0) if first is None else (len(first), _row_of(first))
+    return Tape(program.operations, held, params, rows, row, tuple(net.unset))
 
 
-def tape_of_record(record: Trace, row: int | None = None) -> Tape:
-    """Return the operations and the values of a record; ``row`` is the one that is shown."""
+def tape_of_record(record: Trace) -> Tape:
+    """Return the operations and the values of a record."""
     known = {name.full: name for name in record.values if not name.of and not name.new}
 
     def held(name: Any) -> Held:
@@ -130,7 +136,7 @@ def tape_of_record(record: Trace, row: int | None = None) -> Tape:
         [held(wire) for wire in record.wires],
         params,
         record.rows,
-        shown_row(record) if row is None else row,
+        shown_row(record),
         masks=masks,
         train=record.settings.get("mode", "").startswith("training"),
         end=_end(record, known),
