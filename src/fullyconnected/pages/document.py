@@ -13,7 +13,7 @@ from fullyconnected.core.wording import printable
 __all__ = ["page"]
 
 
-def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
+def page(title: str, body: str, *, style: str = "", script: str = "", lang: str = "en") -> str:
     """Return a page as HTML in ASCII, so that it is right in a file of any encoding.
 
     Parameters
@@ -25,13 +25,15 @@ def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
     style : str, optional
         CSS beside that of all pages. Attributes of style in the body have no effect.
     script : str, optional
-        JavaScript, the only one that the page runs.
+        JavaScript in ASCII, the only one that the page runs.
+    lang : str
+        The language of the body, by its code.
     """
     style = files(__package__).joinpath("page.css").read_text("utf-8") + style
     may_run = f"; script-src {_hash(script)}" if script else ""
     policy = f"default-src 'none'; style-src {_hash(style)}{may_run}; base-uri 'none'; form-action 'none'"
     html = (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<!doctype html>\n<html lang="{lang}">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="generator" content="fullyconnected {escape(__version__)}">\n'

@@ -50,7 +50,7 @@ def draw(
     With ``x``, the units have their values for one row. With ``t`` and ``loss``, targets and loss follow the outputs,
     and the picture has gradients, in italics: those of weights include all rows, those of units are for the row that is
     shown. This is the row of the focus, or the first of those with the most inputs that are not zero, of the first 8
-    inputs. Of a layer of more than 8 units, the first three and the last are drawn; of a deep network, fewer. The units of an
+    inputs. Of a layer of more than 8 units, the first three and the last are drawn; of a deep network, fewer. The units
     ensemble's members stand below each other, and ``y1[2,0]`` is unit 0 of member 2; of more than 4 members, the first
     three and the last are drawn.
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fullyconnected.core.arrays import Array, Shape
+from fullyconnected.core.messages import Message
 from fullyconnected.explanation.record import Step
 from fullyconnected.explanation.render.page.frame import opened
 from fullyconnected.explanation.render.page.plan import Plan
@@ -31,12 +32,12 @@ def answers(plan: Plan) -> Iterator[str]:
     """Yield the section of the answers, if all numbers are finite."""
     if plan.trace.first_not_finite is not None:
         return
-    yield opened("answers", plan.say("In short")) + '<dl class="answers">'
+    yield opened("answers", plan.say(Message("In short"))) + '<dl class="answers">'
     for question, answer, step, quantity in _answers(plan):
         link = ""
         if step is not None:
             at = f"#step={step.number}" + (f"&amp;q={escape(quantity)}" if quantity else "")
-            link = f' <a href="{at}">{plan.say("step {n}", n=step.number)}</a>'
+            link = f' <a href="{at}">{plan.say(Message("step {n}", n=step.number))}</a>'
         yield f"<div><dt>{question}</dt><dd>{answer}{link}</dd></div>"
     yield "</dl></section>"
 
@@ -69,47 +70,54 @@ def _largest(array: Array) -> Shape:
 def _worst_row(plan: Plan) -> Answer:
     losses = plan.trace.losses
     worst = int(np.argmax(losses))
-    said = plan.say("Row {r}: its loss is {loss}.", r=worst, loss=brief(losses[worst]))
-    return Answer(plan.say("Which row is the most wrong?"), said)
+    said = plan.say(Message("Row {r}: its loss is {loss}.", r=worst, loss=brief(losses[worst])))
+    return Answer(plan.say(Message("Which row is the most wrong?")), said)
 
 
 def _blame(plan: Plan, step: Step, at: Shape) -> Answer:
     weight, gradient = replace(step.equation.left, of=""), float(step.result[at])
-    if gradient > 0:
-        words = "If the weight falls by a little, the loss falls by {size} times as much."
-    else:
-        words = "If the weight grows by a little, the loss falls by {size} times as much."
-    first = "{w} = {value}. Its gradient, {g}, is the largest of all weights."
     values = {"w": weight.text + place(at), "value": brief(plan.trace.values[weight][at]), "g": brief(gradient)}
-    said = f"{plan.say(first, **values)} {plan.say(words, size=brief(abs(gradient)))}"
-    question = plan.say("Which weight is most to blame for this loss?")
-    return Answer(question, said, step, step.equation.left.quantity + place(at))
+    first = Message("{w} = {value}. Its gradient, {g}, is the largest of all weights.", **values)
+    size = brief(abs(gradient))
+    if gradient > 0:
+        said = first + Message("If the weight falls by a little, the loss falls by {size} times as much.", size=size)
+    else:
+        said = first + Message("If the weight grows by a little, the loss falls by {size} times as much.", size=size)
+    question = plan.say(Message("Which weight is most to blame for this loss?"))
+    return Answer(question, plan.say(said), step, step.equation.left.quantity + place(at))
 
 
 def _move(plan: Plan, step: Step, at: Shape) -> Answer:
     weight = replace(step.equation.left, new=False)
     new, old = float(step.result[at]), float(plan.trace.values[weight][at])
-    words = (
+    said = Message(
         "It moves by {move}, to {new}. The move is the learning rate times a number that does not depend on it: with "
-        "half the rate, the weight would move half as far, by {half}."
+        "half the rate, the weight would move half as far, by {half}.",
+        move=brief(new - old),
+        new=brief(new),
+        half=brief((new - old) / 2),
     )
-    said = plan.say(words, move=brief(new - old), new=brief(new), half=brief((new - old) / 2))
-    question = plan.say("What does the step do to it, and what if the learning rate were half as large?")
-    return Answer(question, said, step, step.equation.left.quantity + place(at))
+    question = plan.say(Message("What does the step do to it, and what if the learning rate were half as large?"))
+    return Answer(question, plan.say(said), step, step.equation.left.quantity + place(at))
 
 
 def _input(plan: Plan, step: Step) -> Answer:
     at, x = _largest(step.result), plan.trace.wires[0]
-    words = "{x}, number {j} of row {r}: its gradient is {g}."
-    said = plan.say(words, x=x.text + place(at), j=at[-1], r=at[0], g=brief(step.result[at]))
-    question = plan.say("Which input does the loss depend on most?")
-    return Answer(question, said, step, step.equation.left.quantity + place(at))
+    said = Message(
+        "{x}, number {j} of row {r}: its gradient is {g}.",
+        x=x.text + place(at),
+        j=at[-1],
+        r=at[0],
+        g=brief(step.result[at]),
+    )
+    question = plan.say(Message("Which input does the loss depend on most?"))
+    return Answer(question, plan.say(said), step, step.equation.left.quantity + place(at))
 
 
 def _right(plan: Plan, step: Step) -> Answer:
-    words = (
+    said = Message(
         "Each number was computed by the code that trains. Each gradient is compared with the slope of the loss "
         "between two values that are close to each other. And an example can be saved as a script that computes "
         "everything again."
     )
-    return Answer(plan.say("How do I know that these numbers are right?"), plan.say(words), step)
+    return Answer(plan.say(Message("How do I know that these numbers are right?")), plan.say(said), step)

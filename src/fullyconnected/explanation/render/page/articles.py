@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
 from fullyconnected.core.arrays import Shape
+from fullyconnected.core.messages import Message
 from fullyconnected.explanation.record import Step
 from fullyconnected.explanation.render import document
 from fullyconnected.explanation.render.page.frame import opened
@@ -21,11 +22,11 @@ WORKED = 3  # so many entries of a result are worked out
 def articles(plan: Plan) -> Iterator[str]:
     """Yield the section of all steps."""
     say = plan.say
-    yield opened("steps", say("All steps"))
+    yield opened("steps", say(Message("All steps")))
     for phase, note, steps, _ in document.chapters(plan.trace):
-        yield f"<h3>{phase.capitalize()}</h3>"
+        yield f"<h3>{say(document.PHASE_TITLES[phase])}</h3>"
         if note:
-            yield f"<p>{escape(note)}</p>"
+            yield f"<p>{say(note)}</p>"
         for run in plan.runs(steps):
             if not run.alike:
                 yield from _article(plan, run.steps[0])
@@ -37,12 +38,13 @@ def articles(plan: Plan) -> Iterator[str]:
 
 
 def _folded(plan: Plan, steps: Sequence[Step]) -> Iterator[str]:
-    first = {plan.first_alike[step.number].number for step in steps}
-    numbers = ", ".join(map(str, sorted(first)))
-    words = "The formula of step {n}, {count} times: steps {steps}"
-    if len(first) > 1:
-        words = "The formulas of steps {n}, for {count} further results: steps {steps}"
-    said = plan.say(words, n=numbers, count=len(steps), steps=identical(steps))
+    first = sorted({plan.first_alike[step.number].number for step in steps})
+    numbers = {"n": ", ".join(map(str, first)), "count": len(steps), "steps": identical(steps)}
+    if len(first) == 1:
+        message = Message("The formula of step {n}, {count} times: steps {steps}", **numbers)
+    else:
+        message = Message("The formulas of steps {n}, for {count} further results: steps {steps}", **numbers)
+    said = plan.say(message)
     yield f'<details class="fold"><summary>{said}</summary>'
     for step in steps:
         yield from _alike(plan, step, FEW if len(steps) <= MANY else FEWER)
@@ -57,13 +59,15 @@ def _alike(plan: Plan, step: Step, most: tuple[int, int] = FEW) -> Iterator[str]
     yield _heading(plan, step, escape(step.name), " data-as")
     yield f'<div class="scroll"><math>{step.equation.mathml}<mo>{sign}</mo>{matrix(table)}</math></div>'
     yield from _notes(plan, step, table)
-    link = f'<a href="#step={first.number}">{plan.say("step {n}", n=first.number)}</a>'
-    yield f'<p class="why">{plan.say("Computed as in")} {link}.</p></article>'
+    link = f'<a href="#step={first.number}">{plan.say(Message("step {n}", n=first.number))}</a>'
+    yield f'<p class="why">{plan.say(Message("Computed as in"))} {link}</p></article>'
 
 
 def _heading(plan: Plan, step: Step, called: str, more: str = "") -> str:
     name, rows = step.equation.left, " data-rows" if plan.has_rows(step.equation.left) else ""
-    said = f'<span class="count">{step.number}</span> {step.phase.capitalize()} · {escape(step.layer)}'
+    said = (
+        f'<span class="count">{step.number}</span> {plan.say(document.PHASE_TITLES[step.phase])} · {escape(step.layer)}'
+    )
     return (
         f'<article id="step={step.number}" data-phase="{step.phase}" data-result="{escape(name.quantity)}" '
         f'data-reads="{escape("|".join(reads(step)))}"{rows}{more}>'
@@ -74,18 +78,18 @@ def _heading(plan: Plan, step: Step, called: str, more: str = "") -> str:
 def _notes(plan: Plan, step: Step, table: document.Grid) -> Iterator[str]:
     """Yield what is to be said of a result: what of it is not shown, and that it is not finite."""
     if table.note:
-        yield f'<p class="note">{escape(table.note)}</p>'
+        yield f'<p class="note">{plan.say(table.note)}</p>'
     if not step.finite:
-        yield f'<p class="note wrong">{plan.say("Not finite: this result holds NaN or infinity.")}</p>'
+        yield f'<p class="note wrong">{plan.say(Message("Not finite: this result holds NaN or infinity."))}</p>'
 
 
 def _article(plan: Plan, step: Step) -> Iterator[str]:
     name = mathml(step.equation.left)
     yield _heading(plan, step, f"<math>{name}</math>")
     yield f'<div><div class="scroll formula"><math displaystyle="true">{step.equation.mathml}</math></div>'
-    yield f'<p class="why">{escape(step.why)}</p>'
+    yield f'<p class="why">{plan.say(step.why)}</p>'
     if said := document.shapes(step):
-        yield f'<p class="shapes"><span>{plan.say("shapes")}</span> {escape(said)}</p>'
+        yield f'<p class="shapes"><span>{plan.say(Message("shapes"))}</span> {escape(said)}</p>'
     yield "</div><div>"
     table, sign = document.grid(step.equation.left, step.result, plan.most), SIGN[document.relation(step)]
     yield f'<div class="scroll"><math><mrow>{name}<mo>{sign}</mo>{matrix(table)}</mrow></math></div>'
@@ -98,9 +102,10 @@ def _article(plan: Plan, step: Step) -> Iterator[str]:
         for line in lines[:most]:
             yield f'<li class="scroll">{worked(line)}</li>'
         if in_table:
-            yield f'<li><a href="#check">{plan.say("the other entries: in the table of central differences")}</a></li>'
+            others = Message("the other entries: in the table of central differences")
+            yield f'<li><a href="#check">{plan.say(others)}</a></li>'
         elif more := more + len(lines[most:]):
-            yield f"<li>{document.left_out(more)}</li>"
+            yield f"<li>{plan.say(document.left_out(more))}</li>"
         yield "</ul>"
     yield "</div></article>"
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from html import escape
 from importlib.resources import files
 
+from fullyconnected.core.messages import Message
+from fullyconnected.explanation.catalogue import say
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.pictures.drawing import graph_of, shown_row
 from fullyconnected.explanation.record import Trace
@@ -25,26 +27,27 @@ __all__ = ["to_html"]
 
 # the sections of the page in their order, and how the bar above calls them
 CONTENTS = {
-    "story": "Story",
-    "desk": "Steps",
-    "answers": "In short",
-    "paths": "Paths",
-    "gates": "Gates",
-    "graph": "Computation",
-    "given": "Given",
-    "check": "Check",
-    "steps": "All steps",
-    "reading": "How to read it",
-    "settings": "Settings",
+    "story": Message("Story"),
+    "desk": Message("Steps"),
+    "answers": Message("In short"),
+    "paths": Message("Paths"),
+    "gates": Message("Gates"),
+    "graph": Message("Computation"),
+    "given": Message("Given"),
+    "check": Message("Check"),
+    "steps": Message("All steps"),
+    "reading": Message("How to read it"),
+    "settings": Message("Settings"),
 }
 
 
-def to_html(trace: Trace, focus: Focus | None = None) -> str:
+def to_html(trace: Trace, focus: Focus | None = None, lang: str = "en") -> str:
     """Return the page."""
     style, script = (files(__package__).joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
-    plan = Plan(trace, focus, shown_row(trace))
+    plan = Plan(trace, focus, shown_row(trace), lang)
     script = re.sub(r"(?m)^\s*(?://.*\n)?", "", script)  # without the comments and indents of its source
-    return page(document.headline(trace), "\n".join(_body(plan)), style=style, script=script)
+    title = say(document.headline(trace), lang)
+    return page(title, "\n".join(_body(plan)), style=style, script=script, lang=lang)
 
 
 def _body(plan: Plan) -> Iterator[str]:
@@ -72,32 +75,41 @@ def _body(plan: Plan) -> Iterator[str]:
 def _bar(plan: Plan, names: list[str]) -> Iterator[str]:
     """Yield the bar with the contents of the page."""
     say = plan.say
-    yield f'<nav id="bar" aria-label="{say("Contents")}"><ul>'
+    yield f'<nav id="bar" aria-label="{say(Message("Contents"))}"><ul>'
     for name in names:
         yield f'<li><a href="#{name}">{say(CONTENTS[name])}</a></li>'
     yield "</ul></nav>"
 
 
 def _graph(plan: Plan) -> Iterator[str]:
-    yield opened("graph", plan.say("The computation"))
+    yield opened("graph", plan.say(Message("The computation")))
     yield f'<figure class="picture"><div class="scroll">{graph_of(plan.trace)}</div></figure></section>'
 
 
 def _reading(plan: Plan) -> Iterator[str]:
     say = plan.say
-    gradient = mathml(Name("W", "1", of="L"))
-    yield opened("reading", say("How to read it")) + "<ul>"
-    for line in document.LEGEND:
-        yield f"<li>{escape(line)}</li>"
-    yield f"<li><math>{gradient}</math> {say('is what the pictures call dL/dW1')}.</li>"
-    yield (
-        f"<li><math>{mathml(Transposed(Name('x')))}</math> {say('is x transposed')}, ⊙ "
-        f"{say('multiplies entry by entry')}, <math>{mathml(Name('1'))}</math> "
-        f"{say('is a vector of ones, one for each row')}.</li>"
+    yield opened("reading", say(Message("How to read it"))) + "<ul>"
+    for line in document.legend(plan.trace):
+        yield f"<li>{say(line)}</li>"
+    gradient, transposed, ones = (mathml(each) for each in (Name("W", "1", of="L"), Transposed(Name("x")), Name("1")))
+    for sign, meaning in (
+        (f"<math>{gradient}</math>", Message("what the pictures call dL/dW1")),
+        (f"<math>{transposed}</math>", Message("x transposed")),
+        ("⊙", Message("multiplies entry by entry")),
+        (f"<math>{ones}</math>", Message("a vector of ones, one for each row")),
+        ("=", Message("the digits shown are exact")),
+        ("≈", Message("they are rounded")),
+    ):
+        yield f"<li>{sign}: {say(meaning)}</li>"
+    keys = Message(
+        "The arrow keys, Home and End change the step, and the space bar plays. Click a number to mark it everywhere. "
+        "The address of the page keeps both."
     )
-    yield f"<li>{say('= means that the digits shown are exact, ≈ that they are rounded.')}</li>"
-    yield (
-        f'<li class="scripted" hidden>{say("The arrow keys, Home and End change the step; the space bar plays.")} '
-        f"{say('Click a number to mark it everywhere. The address of the page keeps both.')}</li>"
-    )
-    yield "</ul></section>"
+    yield f'<li class="scripted" hidden>{say(keys)}</li></ul>'
+    yield f'<h3>{say(Message("In your textbook"))}</h3><div class="scroll"><table class="rows"><thead><tr>'
+    for title in (Message("here"), Message("elsewhere"), Message("what it is")):
+        yield f'<th scope="col">{say(title)}</th>'
+    yield "</tr></thead><tbody>"
+    for ours, others, what in document.textbook(plan.trace):
+        yield f'<tr><th scope="row">{escape(ours)}</th><td>{escape(others)}</td><td>{say(what)}</td></tr>'
+    yield "</tbody></table></div></section>"

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from fullyconnected.explanation.catalogue import say
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.symbolic.expression import Expression, Name, mapped, names_in
@@ -32,11 +33,12 @@ class Plan:
     trace: Trace
     focus: Focus | None
     row: int
+    lang: str = "en"
     most: tuple[int, int] = field(default=(MOST_ROWS, MOST_COLUMNS), init=False)
 
-    def say(self, text: str, **values: Any) -> str:
+    def say(self, message: str) -> str:
         """Return words of the page as HTML."""
-        return escape(text.format(**values))
+        return escape(say(message, self.lang))
 
     @cached_property
     def rows(self) -> int:
@@ -109,6 +111,6 @@ def reads(step: Step) -> list[str]:
 
 
 def identical(steps: Sequence[Step]) -> str:
-    """Say which steps these are: ``"7"`` or ``"9 to 80"``."""
+    """Say which steps these are: ``"7"`` or ``"9-80"``."""
     first, last = steps[0].number, steps[-1].number
-    return str(first) if first == last else f"{first} to {last}"
+    return str(first) if first == last else f"{first}-{last}"

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.messages import Message
+from fullyconnected.explanation.catalogue import sentence
 from fullyconnected.explanation.render import document
 from fullyconnected.explanation.render.page.frame import opened
 from fullyconnected.explanation.render.page.plan import Plan
@@ -19,6 +21,14 @@ __all__ = ["head", "story"]
 
 MOST_INPUTS = 6  # numbers of a row that the table has
 MOST_ROWS = 8  # rows of the table; as many are in the matrices below
+LEAST = 0.0005  # a smaller change of the loss is not told
+COLUMNS = (
+    Message("row"),
+    Message("input"),
+    Message("the network says"),
+    Message("wanted"),
+    Message("loss of the row"),
+)
 
 
 def head(plan: Plan) -> Iterator[str]:
@@ -26,73 +36,78 @@ def head(plan: Plan) -> Iterator[str]:
     trace, say = plan.trace, plan.say
     open_question = trace.first_not_finite is None and bool(trace.reports) and not trace.resolved
     kind, mark = ("open", "?") if open_question else ("right", "✓") if trace.ok else ("wrong", "✗")
-    yield f"<header><h1>{escape(document.headline(trace))}</h1>"
+    yield f"<header><h1>{say(document.headline(trace))}</h1>"
     if "task" in trace.settings:
-        yield f'<p class="task">{escape(trace.settings["task"])}</p>'
+        yield f'<p class="task">{say(trace.settings["task"])}</p>'
     first = trace.first_not_finite
     more = ""
     if first is not None:
-        more = f' <a href="#step={first.number}">{say("The first step that is not finite")}</a>'
+        more = f' <a href="#step={first.number}">{say(Message("The first step that is not finite"))}</a>'
     yield (
         f'<p class="verdict {kind}"><span aria-hidden="true">{mark}</span> '
-        f"<span>{escape(document.verdict(trace))}.</span>{more}</p></header>"
+        f"<span>{escape(sentence(document.verdict(trace), plan.lang))}</span>{more}</p></header>"
     )
 
 
 def story(plan: Plan) -> Iterator[str]:
     """Yield the rows with what the network says of them, and the loss before and after the step."""
     trace, say = plan.trace, plan.say
-    yield opened("story", say("What happens in this step"))
-    yield f'<div class="story"><div><p>{say(_before(plan), rows=plan.rows, loss=brief(trace.loss))}</p>'
-    yield f"<p>{_after(plan)}</p></div>"
+    yield opened("story", say(Message("What happens in this step")))
+    yield f'<div class="story"><div><p>{say(_before(plan))}</p>'
+    yield f"<p>{say(_after(plan))}</p></div>"
     yield '<div><div class="scroll"><table class="rows"><thead><tr>'
-    for title in ("row", "input", "the network says", "wanted", "loss of the row"):
+    for title in COLUMNS:
         yield f'<th scope="col">{say(title)}</th>'
     yield "</tr></thead><tbody>"
     listed = [*range(plan.rows)]
     if plan.rows > MOST_ROWS:
         listed = sorted({*range(MOST_ROWS - 2), plan.row, plan.rows - 1})
     for r in listed:
+        called = say(Message("row {r}", r=r))
         checked = " checked" * (r == plan.row)
         choice = f'<input class="scripted" hidden type="radio" name="row" value="{r}"{checked}> '
         yield (
-            f'<tr data-row="{r}"><th scope="row"><label>{choice * bool(plan.by_row)}{say("row {r}", r=r)}</label></th>'
+            f'<tr data-row="{r}"><th scope="row"><label>{choice * bool(plan.by_row)}{called}</label></th>'
             f"<td>{_numbers(trace.values[trace.wires[0]][r])}</td><td>{_numbers(trace.predicted[r])}</td>"
             f"<td>{_wanted(trace.wanted[r])}</td><td>{brief(trace.losses[r])}</td></tr>"
         )
     yield "</tbody></table></div>"
     if len(listed) < plan.rows:
-        yield f'<p class="note">{say("{n} of the {rows} rows are listed.", n=len(listed), rows=plan.rows)}</p>'
+        yield f'<p class="note">{say(Message("{n} of the {rows} rows are listed.", n=len(listed), rows=plan.rows))}</p>'
     yield "</div></div></section>"
 
 
-def _before(plan: Plan) -> str:
+def _before(plan: Plan) -> Message:
+    numbers = {"rows": plan.rows, "loss": brief(plan.trace.loss)}
     if plan.rows == 1:
-        return "The network reads one row, says what it takes it for, and is told what was wanted. The loss is {loss}."
-    return (
+        return Message(
+            "The network reads one row, says what it takes it for, and is told what was wanted. How wrong it is, is "
+            "one number: the loss, {loss}.",
+            **numbers,
+        )
+    return Message(
         "The network reads {rows} rows, says what it takes each for, and is told what was wanted. How wrong it is, "
-        "over all rows, is one number: the loss, {loss}."
+        "over all rows, is one number: the loss, {loss}.",
+        **numbers,
     )
 
 
-def _after(plan: Plan) -> str:
+def _after(plan: Plan) -> Message:
     """Say what the step does to the loss."""
-    trace, say = plan.trace, plan.say
-    after = trace.loss_after
+    before, after = plan.trace.loss, plan.trace.loss_after
     if after is None:
-        return say(
+        return Message(
             "Backward finds how fast the loss grows with each number. There is no optimizer here, so nothing is moved."
         )
-    before = trace.loss
-    words = "After one step of {rule}, the loss of the same rows is {after}"
-    if not (math.isfinite(after) and math.isfinite(before)):
-        return say(words + ".", rule=trace.settings["optimizer"], after=brief(after))
+    values = {"rule": plan.trace.settings["optimizer"], "after": brief(after)}
+    done = Message("After one step of {rule}, the loss of the same rows is {after}.", **values)
     change = abs(after - before) / abs(before) if before else math.nan
-    if math.isfinite(change) and change >= 0.0005:
-        words += ": {percent} % less." if after < before else ": {percent} % more; the step was too long."
-    else:
-        words += "."
-    return say(words, rule=trace.settings["optimizer"], after=brief(after), percent=brief(100 * change))
+    if not (math.isfinite(change) and change >= LEAST):
+        return done
+    percent = brief(100 * change)
+    if after < before:
+        return done + Message("That is {percent} % less.", percent=percent)
+    return done + Message("That is {percent} % more: the step was too long.", percent=percent)
 
 
 def _numbers(values: Array) -> str:

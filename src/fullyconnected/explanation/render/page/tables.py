@@ -6,9 +6,10 @@ from html import escape
 import numpy as np
 
 from fullyconnected.core.arrays import Shape
+from fullyconnected.core.messages import Message
 from fullyconnected.core.version import __version__
 from fullyconnected.explanation.paths import Focus
-from fullyconnected.explanation.record import Step, Trace
+from fullyconnected.explanation.record import Step
 from fullyconnected.explanation.render import document
 from fullyconnected.explanation.render.page.frame import opened
 from fullyconnected.explanation.render.page.mathematics import SIGN, broken, matrix, pieces
@@ -21,30 +22,45 @@ __all__ = ["check", "given", "paths", "settings"]
 
 MANY = 24  # of more tensors than this, the tables show fewer numbers of each
 FEW = (2, 4)  # so many rows and columns
-COLUMNS = ("entry", "value", "L left", "L right", "slope", "gradient", "difference")
+COLUMNS = (
+    Message("entry"),
+    Message("value"),
+    Message("L left"),
+    Message("L right"),
+    Message("slope"),
+    Message("gradient"),
+    Message("difference"),
+)
+
+ALWAYS = (  # settings that are the same for every network
+    (Message("layout"), Message("rows are samples: y = x W + b, with W (n_in, n_out)")),
+    (Message("kinks"), Message("the derivative at a kink is that of its left side: for relu, it is 0 at 0")),
+)
 
 
 def given(plan: Plan) -> Iterator[str]:
     """Yield the section of what was not computed."""
     trace = plan.trace
-    yield opened("given", plan.say("Given"))
+    yield opened("given", plan.say(Message("Given")))
     yield '<dl class="given">'
     names = document.given(trace)
     for name, what in names:
         table = document.grid(name, trace.values[name], plan.most if len(names) <= MANY else FEW)
-        note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
+        note = f'<p class="note">{plan.say(table.note)}</p>' if table.note else ""
         rows = " data-rows" if plan.has_rows(name) else ""
         yield (
-            f'<div data-result="{escape(name.quantity)}"{rows}><dt>{escape(what)}</dt><dd><div class="scroll"><math>'
+            f'<div data-result="{escape(name.quantity)}"{rows}><dt>{plan.say(what)}</dt><dd><div class="scroll"><math>'
             f"<mrow>{mathml(name)}<mo>{SIGN[table.sign]}</mo>{matrix(table)}</mrow></math></div>{note}</dd></div>"
         )
+    if nothing := document.nothing_yet(trace):
+        yield f"<div><dt>{plan.say(nothing)}</dt></div>"
     yield "</dl></section>"
 
 
 def paths(plan: Plan, focus: Focus) -> Iterator[str]:
     """Yield the section of the paths from the number in focus to the loss."""
-    yield opened("paths", plan.say("Paths of {number} to the loss", number=focus.text))
-    yield f"<p>{escape(focus.summary)}</p><ol>"
+    yield opened("paths", plan.say(Message("Paths of {number} to the loss", number=focus.text)))
+    yield f"<p>{plan.say(focus.summary)}</p><ol>"
     for path in focus.paths:
         nodes = " → ".join(
             f'<span data-q="{escape(q)}">{escape(node)}</span>' if q else escape(node)
@@ -55,7 +71,7 @@ def paths(plan: Plan, focus: Focus) -> Iterator[str]:
         yield f'<li><p>{nodes}</p><p>{factors}</p><div class="scroll">{line}</div></li>'
     yield "</ol>"
     if focus.rest:
-        yield f"<p>{escape(focus.rest.replace(' ~ ', ' ≈ '))}</p>"
+        yield f"<p>{plan.say(focus.rest).replace(' ~ ', ' ≈ ')}</p>"
     yield "</section>"
 
 
@@ -64,21 +80,22 @@ def check(plan: Plan) -> Iterator[str]:
     steps = [step for step in plan.trace.steps if step.phase == "check"]
     if not steps:
         return
-    yield opened("check", plan.say("Central differences"))
-    yield f"<p>{escape(document.NOTES['check'])}</p>"
+    yield opened("check", plan.say(Message("Central differences")))
+    yield f"<p>{plan.say(document.NOTES['check'])}</p>"
     if len(steps) > MANY:
-        said = "Of each of these {count} tensors, the entry with the largest difference is shown."
-        yield f'<p class="note">{plan.say(said, count=len(steps))}</p>'
+        said = Message("Of each of these {count} tensors, the largest difference is shown.", count=len(steps))
+        yield f'<p class="note">{plan.say(said)}</p>'
     yield '<div class="scroll"><table class="check"><thead><tr>'
     for title in COLUMNS:
         yield f'<th scope="col">{plan.say(title)}</th>'
     yield "</tr></thead>"
     for step in steps:
-        yield from _differences(plan.trace, step, len(steps) > MANY)
+        yield from _differences(plan, step, len(steps) > MANY)
     yield "</table></div></section>"
 
 
-def _differences(trace: Trace, step: Step, one: bool) -> Iterator[str]:
+def _differences(plan: Plan, step: Step, one: bool) -> Iterator[str]:
+    trace = plan.trace
     name = trace.name(step.equation.left.full.removesuffix(":slope"))
     gradient = name.gradient("L")
     right, left = list(names_in(step.equation.right))[:2]
@@ -91,7 +108,7 @@ def _differences(trace: Trace, step: Step, one: bool) -> Iterator[str]:
     else:
         yield (
             f'<tr class="tensor"><th scope="rowgroup" colspan="7"><span>{escape(name.full)}</span> '
-            f"<span>{escape(step.why)}</span></th></tr>"
+            f"<span>{plan.say(step.why)}</span></th></tr>"
         )
     for at in entries:
         row = (
@@ -113,13 +130,10 @@ def _cell(value: object, quantity: str = "") -> str:
 
 def settings(plan: Plan) -> Iterator[str]:
     """Yield the section of what the numbers depend on."""
-    yield opened("settings", plan.say("What the numbers depend on")) + '<dl class="settings">'
-    every = {
-        **plan.trace.settings,
-        "layout": "rows are samples: y = x W + b, with W (n_in, n_out)",
-        "kinks": "the derivative at a kink is that of its left side: for relu, it is 0 at 0",
-        "library": f"fullyconnected {__version__}",
-    }
-    for name, value in every.items():
-        yield f"<div><dt>{plan.say(name)}</dt><dd>{escape(value)}</dd></div>"
+    yield opened("settings", plan.say(Message("What the numbers depend on"))) + '<dl class="settings">'
+    for name, value in plan.trace.settings.items():
+        yield f"<div><dt>{plan.say(document.SETTINGS.get(name, name))}</dt><dd>{plan.say(value)}</dd></div>"
+    for name, value in ALWAYS:
+        yield f"<div><dt>{plan.say(name)}</dt><dd>{plan.say(value)}</dd></div>"
+    yield f"<div><dt>{plan.say(Message('library'))}</dt><dd>fullyconnected {escape(__version__)}</dd></div>"
     yield "</dl></section>"
