@@ -47,10 +47,13 @@ def draw(
     Lines of large weights are thick, lines of negative weights are dashed. Of up to 16 weights between two layers, each
     has its number on its line; of more, the picture has a matrix with a row beside each unit, in which the area of a
     mark is the size of the weight, and hollow marks are negative. Numbers have three digits, and their titles have all.
+
     With ``x``, the units have their values for one row. With ``t`` and ``loss``, targets and loss follow the outputs,
     and the picture has gradients, in italics: those of weights include all rows, those of units are for the row that is
     shown. This is the row of the focus, or the first of those with the most inputs that are not zero, of the first 8
-    inputs. Of a layer of more than 8 units, the first three and the last are drawn; of a deep network, fewer. The units
+    inputs.
+
+    Of a layer of more than 8 units, the first three and the last are drawn; of a deep network, fewer. The units of an
     ensemble's members stand below each other, and ``y1[2,0]`` is unit 0 of member 2; of more than 4 members, the first
     three and the last are drawn.
 
