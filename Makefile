@@ -18,9 +18,10 @@ MODULES := $(VENV)/.modules-$(shell find src -name '*.py' | LC_ALL=C sort | cksu
 COMPILER := $(shell command -v $${CXX:-c++} || command -v g++ || command -v clang++)
 export FULLYCONNECTED_REQUIRE_NATIVE ?= $(if $(COMPILER),1,0)
 
-# If there is a Chromium, pages are also tested in it; with FULLYCONNECTED_REQUIRE_BROWSER=1 a missing one is an error.
-CHROMIUM := $(shell command -v chromium-headless-shell || command -v chromium || command -v google-chrome)
-BROWSER := $(if $(CHROMIUM),$(VENV)/.browser)
+# Pages are also tested in Chromium and in Firefox, where there is one; with FULLYCONNECTED_REQUIRE_BROWSER=1 a missing
+# one is an error.
+BROWSERS := $(shell for b in chromium-headless-shell chromium google-chrome firefox-esr firefox; do command -v $$b; done)
+BROWSER := $(if $(BROWSERS),$(VENV)/.browser)
 
 # The tests start hundreds of processes, which load the modules faster once Python may keep them compiled.
 unexport PYTHONDONTWRITEBYTECODE
@@ -61,7 +62,7 @@ quick: $(READY)   ## before every commit, in less than a minute: `check` without
 test: $(READY)   ## the tests, in less than five minutes: without the long ones, such as those in a browser
 	$(PYTEST) -m "not long"
 
-browser: $(READY) $(VENV)/.browser   ## only the tests in a real browser; without a Chromium they fail
+browser: $(READY) $(VENV)/.browser   ## only the tests in real browsers; without Chromium and Firefox they fail
 	FULLYCONNECTED_REQUIRE_BROWSER=1 $(PYTEST) tests/browser
 
 check: $(READY) $(BROWSER)   ## what CI runs: format, lint, types, import ranks, tests

@@ -29,7 +29,7 @@ demo() { # the demonstration for newcomers
     make demo
 }
 
-check() { # formatter, linters, types, all tests, including pages in a real browser
+check() { # formatter, linters, types, all tests, including pages in Chromium and Firefox
     make check
 }
 

@@ -1,11 +1,14 @@
-"""A page in a real browser: the system's Chromium, which Playwright drives, cut off from everything but the page.
+"""A page in real browsers, Chromium and Firefox, which Playwright drives, cut off from everything but the page.
 
-Without either, the tests are skipped with a reason; with FULLYCONNECTED_REQUIRE_BROWSER=1, as in CI, they fail.
+Each test runs in both, unless a mark says why one is enough: ``only_in("chromium", why="...")``. Where a browser is not
+installed, its tests are skipped with a reason; with FULLYCONNECTED_REQUIRE_BROWSER=1, as in CI, they fail.
 """
 
 import importlib.resources
 import os
+import shlex
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,26 +16,58 @@ from typing import Any
 
 import pytest
 
+collect_ignore = ["firefox.py"]  # a program, which needs what may not be installed
+
 LOOK = Path(__file__).with_name("look.js").read_text(encoding="utf-8")
+BETWEEN = Path(__file__).with_name("firefox.py")
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # where a page's scripts are off, its timers never fire, and axe would wait for one for ever
 IMPATIENT = """if (matchMedia("(scripting: none)").matches) window.setTimeout = (f) => { Promise.resolve().then(f) }"""
 PATIENCE = 10_000  # ms, for whatever a page is waited for: its machine has other tests to run
+PROGRAMS = {  # what each browser's program may be called; the first is the name of Debian's package, too
+    "chromium": ("chromium-headless-shell", "chromium", "google-chrome"),
+    "firefox": ("firefox-esr", "firefox"),
+}
+MODULES = ("playwright", "axe_playwright_python", "websockets")
 
 
-def find_chromium() -> str | None:
-    """Return the path of a Chromium. A snap's is none: it has a /tmp of its own, and sees no test's files."""
-    names = ("chromium-headless-shell", "chromium", "google-chrome")
-    paths = (shutil.which(name) for name in names)
-    return next((path for path in paths if path and not path.startswith("/snap/")), None)
+def find_browser(name: str) -> str | None:
+    """Return the path of a browser. A snap's is none: it has a /tmp of its own, and sees no test's files."""
+    for path in filter(None, map(shutil.which, PROGRAMS[name])):
+        with open(path, "rb") as program:  # Ubuntu's firefox is a script that calls a snap
+            if not path.startswith("/snap/") and b"/snap/" not in program.read(4096):
+                return path
+    return None
 
 
-def pytest_runtest_setup() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the mark of this folder."""
+    config.addinivalue_line("markers", "only_in(browser, why): a test that one browser is enough for")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the other browser where one is enough."""
+    out = []
+    for item in items:
+        for mark in item.iter_markers("only_in"):
+            (name,), _ = mark.args, mark.kwargs["why"]
+            if item.callspec.params["browser"] != name:  # type: ignore[attr-defined]
+                out.append(item)
+    if out:
+        items[:] = [item for item in items if item not in out]
+        config.hook.pytest_deselected(items=out)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip the tests of this folder where they cannot run, here and not in a fixture, so that it is told once."""
-    if find_chromium() is None:
-        reason = "Chromium is not installed (a snap's cannot open the tests' files): apt install chromium"
-    elif not (find_spec("playwright") and find_spec("axe_playwright_python")):
-        reason = "playwright or axe-playwright-python is not installed: pip install --group browser"
+    name = item.callspec.params.get("browser") if hasattr(item, "callspec") else None
+    if name is None:
+        return
+    if find_browser(name) is None:
+        package = PROGRAMS[name][0]
+        reason = f"{name} is not installed (a snap's cannot open the tests' files): apt install {package}"
+    elif not all(find_spec(module) for module in MODULES):
+        reason = f"one of {', '.join(MODULES)} is not installed: pip install --group browser"
     else:
         return
     if os.environ.get("FULLYCONNECTED_REQUIRE_BROWSER", "0") not in ("", "0"):
@@ -40,15 +75,73 @@ def pytest_runtest_setup() -> None:
     pytest.skip(reason)
 
 
+FOR_TESTS = {  # the first five halve the time that Firefox takes for a page
+    "fission.autostart": False,
+    "dom.ipc.processCount": 1,
+    "dom.ipc.processPrelaunch.enabled": False,
+    "dom.ipc.keepProcessesAlive.web": 1,
+    "dom.ipc.keepProcessesAlive.file": 1,
+    "ui.useOverlayScrollbars": 1,  # a page is as wide as its window, as in Chromium without a head
+    "dom.events.testing.asyncClipboard": True,  # a test may read what a page has copied
+    "browser.download.folderList": 2,  # what a page gives is put where the next setting says
+}
+
+
+class Firefox:
+    """A Firefox for each way in which pages are shown: what Playwright tells other browsers, ESR 140 must be set to."""
+
+    def __init__(self, playwright: Any, folder: Path) -> None:
+        self.playwright = playwright
+        self.settings = FOR_TESTS | {"browser.download.dir": str(folder)}
+        self.program = folder / "firefox"
+        command = shlex.join([sys.executable, str(BETWEEN), str(find_browser("firefox"))])
+        self.program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+        self.program.chmod(0o755)
+        self.running: dict[tuple[Any, ...], Any] = {}
+
+    def new_context(
+        self,
+        *,
+        java_script_enabled: bool = True,
+        color_scheme: str = "light",
+        reduced_motion: str = "no-preference",
+        locale: str = "en",
+        offline: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Make a context, as Playwright's browsers do."""
+        settings = {
+            "javascript.enabled": java_script_enabled,
+            "ui.systemUsesDarkTheme": int(color_scheme == "dark"),
+            "ui.prefersReducedMotion": int(reduced_motion == "reduce"),
+            "intl.accept_languages": locale,
+            "network.dns.disabled": offline,
+        }
+        key = tuple(settings.values())
+        if key not in self.running:
+            self.running[key] = self.playwright.firefox.launch(
+                channel="moz-firefox", executable_path=self.program, firefox_user_prefs=self.settings | settings
+            )
+        return self.running[key].new_context(color_scheme="null", **options)
+
+    def close(self) -> None:
+        """End them."""
+        for browser in self.running.values():
+            browser.close()
+
+
 # For a module and not the session, since Playwright keeps an event loop running in the thread, and a process beside:
-# no other test shall meet them. It takes less than a second.
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+# no other test shall meet them. Chromium takes less than a second, each Firefox two.
+@pytest.fixture(scope="module", params=PROGRAMS)
+def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Start a browser for the tests of one module in this process."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium())  # unsandboxed by default: root may too
+        if request.param == "firefox":
+            browser: Any = Firefox(playwright, tmp_path_factory.mktemp("firefox"))
+        else:  # unsandboxed by default: root may too
+            browser = playwright.chromium.launch(executable_path=find_browser("chromium"))
         yield browser
         browser.close()
 

@@ -6,12 +6,22 @@
     return text ? `${name} "${text.length > 40 ? text.slice(0, 39) + "…" : text}"` : name;
   };
 
+  // px by which Firefox makes the box of a drawing's text larger, to each side and above and below, than Chromium, which
+  // shows the same picture: one for smooth edges, and the rest of a pixel for what goes up and down from the line
+  const [wider, higher] = navigator.userAgent.includes("Firefox") ? [1, 2] : [0, 0];
+
   // where an element is laid out, or null where nothing of it is shown; in the coordinates of the document
   const box = (e) => {
     const r = e.getBoundingClientRect();
     const shown = e.checkVisibility({ opacityProperty: true, visibilityProperty: true, contentVisibilityAuto: true });
     if (!shown || r.width === 0 || r.height === 0) return null;
-    return { left: r.left + scrollX, top: r.top + scrollY, right: r.right + scrollX, bottom: r.bottom + scrollY };
+    const [x, y] = e.ownerSVGElement && e.tagName === "text" ? [wider, higher] : [0, 0];
+    return {
+      left: r.left + scrollX + x,
+      top: r.top + scrollY + y,
+      right: r.right + scrollX - x,
+      bottom: r.bottom + scrollY - y,
+    };
   };
 
   // the ancestors that can cut an element off: not those which an absolute or fixed position takes it out of

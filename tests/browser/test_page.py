@@ -79,6 +79,7 @@ def step_of(name: str, quantity: str) -> int:
 # --- what it looks like ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.only_in("chromium", why="axe reads the document, of which each browser makes the same")
 # a page of many steps takes axe half a minute; in the dark only colours differ, and the small pages have all of them
 @pytest.mark.parametrize(("name", "dark"), [*((name, False) for name in PAGES), ("small", True), ("not finite", True)])
 def test_axe_finds_nothing(still: Any, axe: Any, name: str, dark: bool) -> None:
@@ -435,6 +436,7 @@ def test_everything_is_there_without_script(open_page: Any) -> None:
     assert page.locator("article[id='step=5']").is_visible()
 
 
+@pytest.mark.only_in("chromium", why="Firefox shows a page as on paper only where it prints")
 def test_on_paper_the_controls_are_gone_and_the_document_is_whole(still: Any, overflow: Any) -> None:
     page = still(SMALL, width=700)
     page.emulate_media(media="print")
