@@ -141,7 +141,7 @@ def test_the_contents_lead_to_each_section_and_say_where_one_is(still: Any) -> N
 
 def test_it_opens_with_what_the_network_says_and_what_was_wanted(still: Any) -> None:
     page, trace = still(XOR), EXAMPLES["xor"].trace
-    rows = page.locator(".rows tbody tr")
+    rows = page.locator("#story tbody tr")
     assert rows.count() == 4
     for i, line in enumerate(rows.all()):
         said = [cell.inner_text() for cell in line.locator("td").all()]
@@ -408,12 +408,15 @@ def test_an_array_in_the_computation_is_marked_by_all_of_its_numbers(still: Any)
 def test_a_number_is_found_by_its_name_and_by_its_digits(still: Any) -> None:
     page = still(SMALL)
     for wanted in ("dL/ddense_2.W[1,0]", "0.99"):
-        page.fill("#find", wanted)
+        page.locator("#find").focus()
+        page.keyboard.press("Control+A")
+        page.locator("#find").press_sequentially(wanted)
         page.keyboard.press("Enter")
         assert page.locator(".marked").count() >= 1
         assert "places" in page.locator("#said").text_content()
     assert page.url.endswith("q=t%5B0%2C1%5D")
-    page.fill("#find", "no such number")
+    page.keyboard.press("Control+A")
+    page.locator("#find").press_sequentially("no such number")
     page.keyboard.press("Enter")
     assert "no such number" in page.locator("#said").text_content()
 
@@ -425,7 +428,7 @@ def test_everything_is_there_without_script(open_page: Any) -> None:
     page = open_page(SMALL, script=False)
     text = page.locator("main").inner_text()
     for summary in page.locator("details summary").all():
-        summary.click()
+        summary.click(force=True)  # without scripts, a browser cannot say whether it moves
     assert page.locator("article:visible").count() == len(EXAMPLES["small"].trace.steps) > 20
     assert page.locator("table.check tbody tr:visible").count() == 14 + 5  # each number, and a line for each tensor
     assert page.locator(".scripted:visible").count() == 0

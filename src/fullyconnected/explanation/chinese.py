@@ -232,6 +232,169 @@ _WORDS = {
     "{step} for the central differences, which are in float64; relative for numbers above 1": (
         "中心差分用 {step}，以 float64 计算；大于 1 的数按相对步长"
     ),
+    # the page: its parts
+    "Story": "概述",
+    "Steps": "步骤",
+    "In short": "简答",
+    "Paths": "路径",
+    "Gates": "门单元",
+    "Computation": "计算图",
+    "All steps": "全部步骤",
+    "How to read it": "阅读说明",
+    "Settings": "设置",
+    "Contents": "目录",
+    "The computation": "计算图",
+    # the page: what happens
+    "What happens in this step": "这一步做了什么",
+    "The first step that is not finite": "第一个出现非有限值的步骤",
+    "The network reads one row, says what it takes it for, and is told what was wanted. How wrong it is, is one "
+    "number: the loss, {loss}.": "网络读入一行，给出输出，再得知目标是什么。错了多少，用一个数表示：损失 {loss}。",
+    "The network reads {rows} rows, says what it takes each for, and is told what was wanted. How wrong it is, over "
+    "all rows, is one number: the loss, {loss}.": (
+        "网络读入 {rows} 行，对每一行给出输出，再得知目标是什么。所有行合起来错了多少，用一个数表示：损失 {loss}。"
+    ),
+    "Backward finds how fast the loss grows with each number. There is no optimizer here, so nothing is moved.": (
+        "反向传播求出每个数增大时损失增长得有多快。这里没有优化器，所以什么都不更新。"
+    ),
+    "After one step of {rule}, the loss of the same rows is {after}.": (
+        "用 {rule} 更新一步之后，同样这些行的损失是 {after}。"
+    ),
+    "That is {percent} % less.": "减小了 {percent}%。",
+    "That is {percent} % more: the step was too long.": "增大了 {percent}%：这一步走得太远了。",
+    "row": "行",
+    "input": "输入",
+    "the network says": "网络的输出",
+    "wanted": "目标",
+    "loss of the row": "该行的损失",
+    "row {r}": "第 {r} 行",
+    "{n} of the {rows} rows are listed.": "列出了 {rows} 行中的 {n} 行。",
+    # the page: the picture, the panel and the buttons
+    "Step by step": "逐步演示",
+    "Numbers": "数字",
+    "by step": "随步骤",
+    "values": "数值",
+    "gradients": "梯度",
+    "both": "两者",
+    "Speed": "速度",
+    "Find a number": "查找数字",
+    "There is no such number.": "没有这个数。",
+    "Marked, places:": "已标出，处数：",
+    "read": "读取",
+    "computed": "算出",
+    "Point at a number to read all of its digits.": "指向一个数，可看到它的全部数位。",
+    "Numbers at units are those of row {row}; gradients of weights and biases are over all {rows} rows.": (
+        "神经元处的数字是第 {row} 行的；权重和偏置的梯度是对全部 {rows} 行计算的。"
+    ),
+    "Step": "步骤",
+    "First step": "第一步",
+    "Previous step": "上一步",
+    "Play": "播放",
+    "Pause": "暂停",
+    "Next step": "下一步",
+    "Last step": "最后一步",
+    # the page: answers
+    "Which row is the most wrong?": "哪一行错得最多\uff1f",
+    "Row {r}: its loss is {loss}.": "第 {r} 行：它的损失是 {loss}。",
+    "Which weight is most to blame for this loss?": "这个损失最该怪哪个权重\uff1f",
+    "{w} = {value}. Its gradient, {g}, is the largest of all weights.": (
+        "{w} = {value}。它的梯度 {g} 是所有权重中绝对值最大的。"
+    ),
+    "If the weight falls by a little, the loss falls by {size} times as much.": (
+        "权重减小一点，损失就减小这一点的 {size} 倍。"
+    ),
+    "If the weight grows by a little, the loss falls by {size} times as much.": (
+        "权重增大一点，损失就减小这一点的 {size} 倍。"
+    ),
+    "What does the step do to it, and what if the learning rate were half as large?": (
+        "这一步使它怎样变化\uff1f如果学习率减半呢\uff1f"
+    ),
+    "It moves by {move}, to {new}. The move is the learning rate times a number that does not depend on it: with half "
+    "the rate, the weight would move half as far, by {half}.": (
+        "它变化 {move}，成为 {new}。变化量等于学习率乘以一个与学习率无关的数：学习率减半，权重的变化也减半，为 {half}。"
+    ),
+    "Which input does the loss depend on most?": "损失对哪个输入最敏感\uff1f",
+    "{x}, number {j} of row {r}: its gradient is {g}.": "{x}，即第 {r} 行中编号为 {j} 的数：它的梯度是 {g}。",
+    "How do I know that these numbers are right?": "怎么知道这些数字是对的\uff1f",
+    "Each number was computed by the code that trains. Each gradient is compared with the slope of the loss between "
+    "two values that are close to each other. And an example can be saved as a script that computes everything "
+    "again.": (
+        "每个数都由训练所用的代码算出。每个梯度都与损失在两个相近取值之间的斜率作比较。还可以把例子保存成脚本，"
+        "把一切重新计算一遍。"
+    ),
+    # the page: gates
+    "Gates: how a gradient comes back through one unit": "门单元：梯度怎样经过一个神经元传回",
+    "This is one unit, for row {row}. Values go to the right; the gradient comes back from the loss, and each gate "
+    "passes it on by a rule of its own.": (
+        "这是一个神经元，用的是第 {row} 行。数值向右传；梯度从损失传回来，每个门单元按自己的规则把它继续往回传。"
+    ),
+    "{function}: a function scales": "{function}：函数缩放梯度",
+    "A function scales what comes back by its slope: here dL/d{z} = {g}, where dL/d{y} = {h}. Where the function is "
+    "flat, nothing comes through.": (
+        "函数把传回的梯度乘以自己的导数：这里 dL/d{y} = {h}，于是 dL/d{z} = {g}。函数平坦的地方，没有梯度传过去。"
+    ),
+    "+: a sum distributes": "+：加法分配梯度",
+    "Each term moves the sum by as much as it moves itself, so each gets the same gradient, {g}.": (
+        "每个加数变化多少，和就变化多少，所以每个加数都得到同样的梯度 {g}。"
+    ),
+    "\u00d7: a product swaps": "\u00d7：乘法交换因子",
+    "If one factor moves by a little, the product moves by the other factor times that. So each gets what came back "
+    "times the other one: {w} gets {x} times {g}, which is {gw}, and {source} gets {v} times {g}, which is {gx}.": (
+        "一个因子变化一点，乘积的变化就是这一点乘以另一个因子。所以每个因子得到传回的梯度乘以另一个因子："
+        "{w} 得到 {x} 乘以 {g}，即 {gw}；{source} 得到 {v} 乘以 {g}，即 {gx}。"
+    ),
+    "A branch sums": "分支把梯度相加",
+    "{w} is read in every row, so it reaches the loss in {rows} ways, and what comes back on all of them is added up: "
+    "{terms} is about {total}, which is dL/d{w}.": (
+        "每一行都用到 {w}，所以它有 {rows} 条路通到损失，各条路上传回的梯度相加：{terms} 约等于 {total}，"
+        "这就是 dL/d{w}。"
+    ),
+    # the page: tables
+    "Paths of {number} to the loss": "{number} 到损失的路径",
+    "Central differences": "中心差分",
+    "Of each of these {count} tensors, the largest difference is shown.": (
+        "这 {count} 个张量，每个只列出差值最大的一个元素。"
+    ),
+    "entry": "元素",
+    "value": "值",
+    "L left": "左侧的 L",
+    "L right": "右侧的 L",
+    "slope": "斜率",
+    "gradient": "梯度",
+    "difference": "差值",
+    "What the numbers depend on": "这些数字由什么决定",
+    "layout": "排列方式",
+    "rows are samples: y = x W + b, with W (n_in, n_out)": (
+        "每行是一个样本：y = x W + b，其中 W 的形状是 (n_in, n_out)"
+    ),
+    "kinks": "折点",
+    "the derivative at a kink is that of its left side: for relu, it is 0 at 0": (
+        "折点处的导数取左侧的导数：relu 在 0 处的导数是 0"
+    ),
+    "library": "程序库",
+    # the page: all steps
+    "step {n}": "第 {n} 步",
+    "The formula of step {n}, {count} times: steps {steps}": "第 {n} 步的公式，用了 {count} 次：第 {steps} 步",
+    "The formulas of steps {n}, for {count} further results: steps {steps}": (
+        "第 {n} 步的公式，另外用于 {count} 个结果：第 {steps} 步"
+    ),
+    "Computed as in": "算法同",
+    "shapes": "形状",
+    "Not finite: this result holds NaN or infinity.": "非有限值：这个结果含有 NaN 或无穷大。",
+    "the other entries: in the table of central differences": "其余元素见中心差分表",
+    # the page: how to read it
+    "what the pictures call dL/dW1": "图中写作 dL/dW1",
+    "x transposed": "x 的转置",
+    "multiplies entry by entry": "逐元素相乘",
+    "a vector of ones, one for each row": "全 1 的向量，每行一个 1",
+    "the digits shown are exact": "所示数字是精确的",
+    "they are rounded": "所示数字经过舍入",
+    "The arrow keys, Home and End change the step, and the space bar plays. Click a number to mark it everywhere. The "
+    "address of the page keeps both.": (
+        "方向键、Home 和 End 切换步骤，空格键播放。点击一个数，可在各处标出它。步骤和标出的数都保存在本页的网址中。"
+    ),
+    "here": "这里",
+    "elsewhere": "别处",
+    "what it is": "含义",
 }
 
 _STEPS = {
