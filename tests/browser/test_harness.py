@@ -16,6 +16,7 @@ CLEAN = """<!doctype html>
 <body><main><h1>A page</h1>{body}</main></body></html>"""
 
 
+FORBIDS = "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline'\">"
 CHROMIUM_TELLS = pytest.mark.only_in("chromium", why="Firefox tells of no file, and fetches nothing ahead for one")
 
 
@@ -125,6 +126,14 @@ def test_a_fault_that_comes_with_a_click_is_found(open_page) -> None:
         open_page.close()
 
 
+def test_a_page_that_forbids_eval_can_be_tested_all_the_same(open_page) -> None:
+    page = open_page(html("<input>").replace("<title>", FORBIDS + "<title>"))
+    page.fill("input", "a word")
+    assert page.locator("input").evaluate_all("(all, i) => all[i].value", 0) == "a word"
+    page.evaluate("() => { setTimeout(() => { document.title = 'Later' }, 50) }")
+    page.wait_for_function("title => document.title === title", arg="Later")
+
+
 LABELS = "b { position: absolute; top: 50px; width: 50px; height: 20px; white-space: nowrap }"
 
 
@@ -197,5 +206,4 @@ def test_axe_finds_what_the_dark_alone_hides(open_page, axe) -> None:
 
 
 def test_axe_runs_where_the_page_forbids_every_script_but_its_own(open_page, axe) -> None:
-    policy = "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-    assert axe(open_page(html().replace("<title>", policy + "<title>"))) == []
+    assert axe(open_page(html().replace("<title>", FORBIDS + "<title>"))) == []
