@@ -136,7 +136,9 @@ def draw(
 
 def picture_of(record: Trace, *, show: Show = "both", focus: Focus | str | None = None, prefix: str = "net") -> Drawing:
     """Return the network of a record as a picture; its ids begin with ``prefix``."""
+    record = record.in_rows
     parts = list(_of_trace(record))
+    focus = focus.in_rows if isinstance(focus, Focus) else focus
     if isinstance(focus, Focus):  # a number without a place in the picture, such as a gain, is not marked
         chosen = f"{focus.name.quantity}{place(focus.at)}"
         drawable = focus.name.letter in "Wb" or chosen.startswith("x[0,")
@@ -308,6 +310,7 @@ def _known(part: Part, array: Array, at: tuple[int, ...]) -> str:
 
 def graph_of(record: Trace) -> Drawing:
     """Return the computation of a record as a graph of its operations, with values above and gradients below."""
+    record = record.in_rows
     wires: list[Wire] = []
     ops: list[Op] = []
     bypasses = []

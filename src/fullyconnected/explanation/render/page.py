@@ -318,7 +318,7 @@ def _cell(value: object, quantity: str = "") -> str:
 
 def _assumptions(trace: Trace) -> Iterator[str]:
     yield _opened("assumptions", "What the numbers depend on") + '<dl class="settings">'
-    settings = {**trace.settings, "layout": "rows are samples: y = x W + b, with W (n_in, n_out)"}
+    settings = {"layout": "rows are samples: z = x W + b, with W (inputs, outputs)", **trace.settings}
     settings["kinks"] = "the derivative at a kink is that of its left side: for relu, it is 0 at 0"
     settings["library"] = f"fullyconnected {__version__}"
     for name, value in settings.items():
