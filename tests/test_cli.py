@@ -276,6 +276,15 @@ def test_explain_writes_every_form(tmp_path, capsys):
     assert "agree" in done.stdout
 
 
+def test_explain_in_chinese_and_with_samples_as_columns(tmp_path, capsys):
+    page = tmp_path / "page.html"
+    assert main(["explain", "xor", "--lang", "zh", "--notation", "Wx", "--html", str(page), "--text", "-"]) == 0
+    out = capsys.readouterr().out
+    assert "z1 = W1 x + b1" in out
+    assert "前向传播" in out
+    assert page.read_text(encoding="utf-8").isascii()
+
+
 def test_explain_a_row_of_a_table_is_what_the_model_computes(iris, capsys):
     model, path = iris
     assert main(["explain", model, "--data", path, "--row", "100", "--row", "3", "--json", "out.json"]) == 0

@@ -115,6 +115,7 @@ INSIDE = {
             "copies",
             "columns",
             "expression",
+            "turning",
             "evaluation",
             "notation",
             "text",
@@ -205,7 +206,8 @@ INSIDE = {
         "importances",
     ],
     "explanation": [
-        *("chinese", "catalogue", "record", "naming", "running", "differences", "updating", "recorder", "paths"),
+        *("chinese", "catalogue", "record", "naming", "running", "differences", "updating", "recorder"),
+        *("paths", "columns"),
         *("render.words", "render.document", "render.plaintext", "render.markdown", "render.script", "render.as_json"),
         *("pictures.scene", "pictures.tape", "pictures.choice", "pictures.stages"),
         *("pictures.placement", "pictures.light", "pictures.pen", "pictures.lines", "pictures.units"),

@@ -238,7 +238,7 @@ class TestNotFinite:
         net.params[0].W, net.params[0].b = -1.0, 0.0
         net.params[1].b = [1.0, 1000.0]
         made = explain(net, [[1, 1]], [[1, 1]], "poisson", "adam")
-        dz = made.trace.values[made.trace.name("dL/dy2")]
+        dz = made.trace.values[made.trace.name("dL/dz2")]
         assert np.isinf(dz).tolist() == [[False, True]]
         (said,) = run([made.to_python()], tmp_path)
         assert AGREE.fullmatch(said), said

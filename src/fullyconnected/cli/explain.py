@@ -19,6 +19,7 @@ __all__ = ["arguments", "run"]
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments to the parser, with an option for each form of output."""
     from fullyconnected.explanation.catalogue import LANGUAGES
+    from fullyconnected.explanation.columns import CONVENTIONS
     from fullyconnected.explanation.forms import FORMS
 
     add = parser.add_argument
@@ -32,6 +33,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--h", type=float, help=argparse.SUPPRESS)  # its old name
     add("--focus", metavar="NUMBER", help="one number, such as 'dense_1.W[0,1]', whose paths to the loss are shown")
     add("--lang", choices=LANGUAGES, default="en", help="language of the text: en or zh, Chinese (default: en)")
+    convention = "xW: samples are rows, z = x W + b; Wx: they are columns, z = W x + b (default: xW)"
+    add("--notation", choices=CONVENTIONS, default="xW", help=convention)
     for name, form in FORMS.items():
         add(f"--{name}", metavar="FILE", help=f"write {form.what} (- for standard output)")
     add("--open", action="store_true", help="show the HTML page in a browser")
@@ -63,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         report("--h is an old name, which a later version will not know; write --step", 0)
         options.step = options.h if options.step is None else options.step
     settings |= {key: value for key in ("optimizer", "step", "focus") if (value := getattr(options, key)) is not None}
-    explanation = explain(net, x, t, **settings, lang=options.lang).about(about)
+    explanation = explain(net, x, t, **settings, lang=options.lang, notation=options.notation).about(about)
     trace = explanation.trace
 
     def text() -> str:  # names keep their letters; those that the encoding of the output lacks become escapes

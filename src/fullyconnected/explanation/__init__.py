@@ -11,6 +11,7 @@ from fullyconnected.core.deprecation import old_arguments
 from fullyconnected.core.wording import in_ascii, printable
 from fullyconnected.errors import ConfigError, nearest
 from fullyconnected.explanation.catalogue import language
+from fullyconnected.explanation.columns import CONVENTIONS, focus_in_columns, in_columns
 from fullyconnected.explanation.forms import FORMS
 from fullyconnected.explanation.paths import Focus, focus_on
 from fullyconnected.explanation.pictures.drawing import Drawing, draw
@@ -128,6 +129,7 @@ def explain(
     factors: Factors | None = None,
     state: TrainingState | None = None,
     lang: str = "en",
+    notation: str = "xW",
 ) -> Explanation:
     """Return one training step of a network as a worked example: every formula with its numbers.
 
@@ -142,6 +144,9 @@ def explain(
         One number, ``"dense_1.W[0,1]"`` or ``"x[0,2]"``, whose paths to the loss are shown.
     lang : {"en", "zh"}
         The language of the text, English or Chinese.
+    notation : {"xW", "Wx"}
+        ``"xW"``: samples are rows, ``z = x W + b``, with W (inputs, outputs). ``"Wx"``: they are columns,
+        ``z = W x + b``, with W (outputs, inputs), in all arrays, formulas and entries, also in those of ``focus``.
 
     Returns
     -------
@@ -151,7 +156,7 @@ def explain(
     Raises
     ------
     ConfigError, UnknownNameError
-        If the focus or the language does not exist; and the errors of :func:`fullyconnected.trace`.
+        If the focus, the language or the notation does not exist; and the errors of :func:`fullyconnected.trace`.
 
     Examples
     --------
@@ -163,5 +168,11 @@ def explain(
     y1[0,0] = 0.1 * 0.15 + 0.5 * 0.25 + 0.35 = 0.49
     """
     language(lang)
+    if notation not in CONVENTIONS:
+        raise nearest("notation", notation, CONVENTIONS)
     recorder, record = recorded(net, x, t, loss, optimizer, l2, sample_weight, train, seed, step, factors, state)
-    return Explanation(record, None if focus is None else focus_on(recorder, record, focus), lang)
+    record = record if notation == "xW" else in_columns(record)
+    followed = None if focus is None else focus_on(recorder, record, focus)
+    if followed is not None and notation == "Wx":
+        followed = focus_in_columns(followed)
+    return Explanation(record, followed, lang)

@@ -60,6 +60,18 @@ _WORDS = {
     "With an L2 term, E is the loss without it, and L the loss with it.": (
         "有 L2 正则项时，E 是不含正则项的损失，L 是含正则项的损失。"
     ),
+    "x is the input, with one column for each sample; t are the targets; L is the loss, which training reduces.": (
+        "x 是输入，每列是一个样本；t 是目标；L 是损失，训练就是要让它变小。"
+    ),
+    "In y1[2,0], 2 is the unit and 0 the column of the sample, both counted from 0; in sums, i counts samples and j "
+    "units. "
+    "W1[2,0] leads from input 0 to unit 2.": (
+        "在 y1[2,0] 中，2 是神经元的编号，0 是样本所在的列，都从 0 数起；求和时 i 表示样本，j 表示神经元。"
+        "W1[2,0] 从输入 0 连到神经元 2。"
+    ),
+    "where samples are rows, W is transposed, and stands behind x": "样本按行排列时，W 是这里的转置，写在 x 的后面",
+    "layout": "排列方式",
+    "samples are columns: z = W x + b, with W (outputs, inputs)": "样本是列：z = W x + b，W 的形状是（输出，输入）",
     # in a textbook
     "where samples are columns, W is transposed, and stands before x": "样本按列排列时，W 是这里的转置，写在 x 的前面",
     "what a layer gives: its activations": "一层的输出，即激活值",
@@ -362,9 +374,8 @@ _WORDS = {
     "gradient": "梯度",
     "difference": "差值",
     "What the numbers depend on": "这些数字由什么决定",
-    "layout": "排列方式",
-    "rows are samples: y = x W + b, with W (n_in, n_out)": (
-        "每行是一个样本：y = x W + b，其中 W 的形状是 (n_in, n_out)"
+    "samples are rows: z = x W + b, with W (inputs, outputs)": (
+        "每行是一个样本：z = x W + b，其中 W 的形状是（输入，输出）"
     ),
     "kinks": "折点",
     "the derivative at a kink is that of its left side: for relu, it is 0 at 0": (

@@ -26,6 +26,7 @@ from fullyconnected.symbolic import formulas
 from fullyconnected.symbolic.digits import decimal, place, shown
 from fullyconnected.symbolic.evaluation import exact
 from fullyconnected.symbolic.expression import Expression, Name, Number, chain, entrywise
+from fullyconnected.symbolic.turning import turned_shape
 
 __all__ = ["Focus", "Path", "focus_on"]
 
@@ -59,9 +60,15 @@ class Focus:
     rest: Message | None
     moved: dict[Name, Array]  # for each wire, which entries the number affects
     shares: dict[str, Array]  # by full name: of each unit's entries, and of each weight, the sum over all paths there
+    turned_from: Focus | None = None  # the same where samples are rows, if they are columns here
 
     def __str__(self) -> str:
         return in_ascii(self.text)
+
+    @property
+    def in_rows(self) -> Focus:
+        """The same number and paths in the record whose samples are rows."""
+        return self if self.turned_from is None else self.turned_from
 
     def chosen(self, step: Step) -> Callable[[Shape], bool]:
         """Return a function that says which entries of a step's result concern the number."""
@@ -82,8 +89,11 @@ class Focus:
             wire = None
         if wire is None:
             return lambda at: False
-        rows: Array = np.any(wire, axis=1)
-        return lambda at: bool(rows[at[0]]) if len(step.result.shape) == 2 else bool(rows.any())
+        samples: Array = np.any(wire, axis=1 if self.turned_from is None else 0)
+        axis = 0 if self.turned_from is None else -1
+        if len(step.result.shape) == 2 and step.result.shape[axis] == len(samples):
+            return lambda at: bool(samples[at[axis]])
+        return lambda at: bool(samples.any())
 
     def others(self, count: int) -> Message:
         """Return a sentence about the steps that do not concern the number."""
@@ -102,22 +112,27 @@ class Focus:
         return any(map(chosen, step.entries if step.entries is not None else np.ndindex(step.result.shape)))
 
 
-def focus_on(recorder: Recorder, trace: Trace, text: str) -> Focus:
-    """Return the paths of one parameter or input, given as ``"dense_1.W[0,1]"`` or ``"W1[0,1]"``.
+def focus_on(recorder: Recorder, shown_as: Trace, text: str) -> Focus:
+    """Return the paths of one parameter or input of a record, given as ``"dense_1.W[0,1]"`` or ``"W1[0,1]"``.
+
+    Entries are called as in the record. All others in the paths are those of a record whose samples are rows.
 
     Raises
     ------
     ConfigError
         If there is no such entry of a parameter or of the input.
     """
-    name, at = _parse(trace, text)
-    slopes, wires, label = _Slopes(recorder), trace.wires, f"{name.text}{place(at)}"
+    name, there = _parse(shown_as, text)
+    trace, label = shown_as.in_rows, f"{name.text}{place(there)}"
+    at = there[: trace.values[name].ndim] if shown_as is trace or len(there) < 2 else turned_shape(there)
+    at = at[-1:] if trace.values[name].ndim == 1 else at
+    slopes, wires = _Slopes(recorder, shown_as.place), trace.wires
     starts, first = slopes.starts(name, at)
     ways = slopes.ways(starts, first)
     last = wires[-1].gradient("L")
     dz = trace.values[last]
     ended = [
-        partial.on((len(wires), ()), dz[partial.at[1]], f"{last.text}{place(partial.at[1])}")
+        partial.on((len(wires), ()), dz[partial.at[1]], f"{last.text}{slopes.put(partial.at[1])}")
         for partial in slopes.follow(starts, first)
         if dz[partial.at[1]] != 0
     ]
@@ -129,7 +144,7 @@ def focus_on(recorder: Recorder, trace: Trace, text: str) -> Focus:
         count += 1
     ended.sort(key=_importance)
     kept, gradient = ended[:SHOWN], trace.values[name.gradient("L")][at]
-    paths = tuple(_path(partial, name, at, wires) for partial in kept)
+    paths = tuple(_path(partial, name, at, wires, slopes.put) for partial in kept)
     summary = Message(
         "{paths} from {name} to L. The slopes along a path are multiplied; the products of all paths add up to "
         "dL/d{name} = {gradient}.",
@@ -214,13 +229,13 @@ def _importance(partial: _Partial) -> float:
     return -math.inf if math.isnan(partial.share) else -abs(partial.share)
 
 
-def _path(partial: _Partial, name: Name, at: Shape, wires: Sequence[Name]) -> Path:
-    nodes = [f"{name.text}{place(at)}"]
-    quantities = [f"{name.quantity}{place(at)}"]
+def _path(partial: _Partial, name: Name, at: Shape, wires: Sequence[Name], put: Callable[[Shape], str]) -> Path:
+    nodes = [f"{name.text}{put(at)}"]
+    quantities = [f"{name.quantity}{put(at)}"]
     for i, entry in partial.nodes:
         if i < len(wires):
-            nodes.append(f"{wires[i].text}{place(entry)}")
-            quantities.append(f"{wires[i].quantity}{place(entry)}")
+            nodes.append(f"{wires[i].text}{put(entry)}")
+            quantities.append(f"{wires[i].quantity}{put(entry)}")
     if len(nodes) > 1 and nodes[0] == nodes[1]:  # an input stands at the beginning already
         del nodes[0], quantities[0]
     nodes.append("L")
@@ -235,10 +250,15 @@ def _path(partial: _Partial, name: Name, at: Shape, wires: Sequence[Name]) -> Pa
 class _Slopes:
     """The slopes of each step between single entries, computed by the layers' own backward."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
+    def __init__(self, recorder: Recorder, there: Callable[[Shape], Shape]) -> None:
+        """``there`` says where an entry stands in the record that is shown."""
+        self.recorder, self.there = recorder, there
         self.bound = list(recorder.batch.bound())
         self.memo: dict[tuple[int, int], Any] = {}  # slopes by operation and the wire that it reads
+
+    def put(self, at: Shape) -> str:
+        """Return an index as it is shown."""
+        return place(self.there(at))
 
     def backward(self, i: int, at: Any) -> tuple[Any, Any, Any]:
         """Return the results of operation i's backward: g, dx, and d_skip at the end of a block.
@@ -270,10 +290,10 @@ class _Slopes:
             for j in columns:
                 g, *_ = self.backward(i, (row, j))
                 if slope := float(getattr(g, letter)[at]):
-                    said = f"d{r.wires[i + 1].text}[{row},{j}]/d{name.text}"
+                    said = f"d{r.wires[i + 1].text}{self.put((row, j))}/d{name.text}"
                     if kind == "dense":
                         x = r.wires[r.program.operations[i].reads[0] + 1]
-                        said = f"{x.text}[{row},{at[0]}]{self.divisor(i)}" if name.letter == "W" else "1"
+                        said = f"{x.text}{self.put((row, at[0]))}{self.divisor(i)}" if name.letter == "W" else "1"
                     found.append(_Partial(slope, (i + 1, (row, j)), ((i + 1, (row, j)),), ((said, slope),)))
         return found, i + 1
 
@@ -298,7 +318,7 @@ class _Slopes:
             W = r.parameter(i, "W")
             layer: Any = r.program.operations[i].layer
             for k, slope in enumerate(r.values[W][at[1]] * r.theta.dtype.type(layer.weight_factor)):
-                yield (target, (at[0], k)), slope, f"{W.text}[{at[1]},{k}]{self.divisor(i)}"
+                yield (target, (at[0], k)), slope, f"{W.text}{self.put((at[1], k))}{self.divisor(i)}"
         elif kind == "add":
             yield (target, at), 1.0, ""
         elif kind == "select":
@@ -310,7 +330,7 @@ class _Slopes:
         else:
             slopes = self.of_operation(i, source)
             for entry in [at] if slopes.ndim == 2 else np.ndindex(slopes.shape[:2]):
-                said = f"d{r.wires[target].text}{place(entry)}/d{r.wires[source].text}{place(at)}"
+                said = f"d{r.wires[target].text}{self.put(entry)}/d{r.wires[source].text}{self.put(at)}"
                 yield (target, entry), slopes[at if slopes.ndim == 2 else (*entry, *at)], said
 
     def of_operation(self, i: int, source: int) -> Array:

@@ -14,6 +14,7 @@ from fullyconnected.program.description import Operation
 from fullyconnected.symbolic.equation import Equation
 from fullyconnected.symbolic.evaluation import evaluate, size_of
 from fullyconnected.symbolic.expression import Expression, Name, Opaque, Taken, names_in, sides
+from fullyconnected.symbolic.turning import turned_index
 
 __all__ = ["PHASES", "Step", "Trace"]
 PHASES = ("forward", "loss", "backward", "check", "update", "after")
@@ -136,6 +137,10 @@ class Trace:
         the number of the step whose formula it repeats.
     loss_after : float or None
         The loss of the same rows after the update; None without an optimizer.
+    notation : str
+        ``"xW"`` where samples are rows, ``z = x W + b``, or ``"Wx"`` where they are columns, ``z = W x + b``.
+    in_rows : Trace
+        The same record with samples as rows, which it is itself unless its notation is ``"Wx"``.
     """
 
     steps: tuple[Step, ...]
@@ -151,6 +156,16 @@ class Trace:
     losses: Array
     again: tuple[Step, ...] = ()
     loss_after: float | None = None
+    notation: str = "xW"
+    turned_from: Trace | None = None
+
+    @property
+    def in_rows(self) -> Trace:
+        return self if self.turned_from is None else self.turned_from
+
+    def place(self, at: tuple[int, ...]) -> tuple[int, ...]:
+        """Return where an entry of an array of :attr:`in_rows` stands in the array of this record."""
+        return at if self.turned_from is None else turned_index(at)
 
     @property
     def given(self) -> tuple[Name, ...]:

@@ -58,6 +58,18 @@ class NumPy(Notation):
         "back_beside": ("{0}[:, :: {0}.shape[1] // {1}.shape[1]]", WHOLE),
     }
 
+    down = {
+        "onehot": ("np.eye({1}.shape[0])[{0}].T", WHOLE),
+        "pick": ("np.take_along_axis({0}, {1}[None, :], 0)", WHOLE),
+        "indicator": ("1.0 * ({0} == np.arange({1})[:, None])", MULTIPLIED),
+        "beside": ("np.vstack([{0}])", WHOLE),
+        "flat": ("{0}.T.reshape(-1, 1)", WHOLE),
+    }
+
+    def turned_form(self, form: str, operands: list[str]) -> str:
+        across = [f"np.swapaxes({operand}, -1, -2)" for operand in operands]
+        return f"np.swapaxes({form.format(*across)}, -1, -2)"
+
     def name(self, name: Name) -> str:
         return name.full or "ones" if name.letter == "1" else name.identifier
 
@@ -67,10 +79,12 @@ class NumPy(Notation):
     def transposed(self, operand: Expression) -> str:
         return f"{self.write(operand, WHOLE)}.T"
 
-    def taken(self, operand: str, columns: str) -> str:
-        return f"{operand}[:, {columns}]"
+    def taken(self, operand: str, across: str) -> str:
+        return f"{operand}[{across}]"
 
-    def placed(self, operand: str, columns: str, n: int) -> tuple[str, int]:
+    def placed(self, operand: str, columns: str, n: int, down: bool) -> tuple[str, int]:
+        if down:
+            return f"np.eye({n})[:, {columns}] @ {operand}", MULTIPLIED
         return f"{operand} @ np.eye({n})[{columns}]", MULTIPLIED
 
     def power(self, base: str, exponent: str) -> str:
@@ -83,8 +97,10 @@ class NumPy(Notation):
         bare = f"{self.write(condition.left, ADDED)} > {self.write(condition.right, ADDED)}"
         return f"np.where({bare}, {self.write(then)}, {self.write(otherwise)})", WHOLE
 
-    def reduce(self, kind: str, over: str, operand: Expression) -> tuple[str, int]:
+    def reduce(self, kind: str, over: str, operand: Expression, down: bool) -> tuple[str, int]:
         how = {"units": ", axis=1, keepdims=True", "rows": ", axis=0", "all": ""}[over]
+        if down:
+            how = {"units": ", axis=0, keepdims=True", "rows": ", axis=1, keepdims=True", "all": ""}[over]
         fold = "logaddexp.reduce" if kind == "logsumexp" else kind
         return f"np.{fold}({self.write(operand)}{how})", WHOLE
 

@@ -45,6 +45,7 @@ from fullyconnected.symbolic.expression import (
     number,
     sides,
 )
+from fullyconnected.symbolic.turning import Turned, turned, turned_array, turned_shape
 
 __all__ = ["FUNCTIONS", "entry", "evaluate", "exact", "shape_of", "size_of"]
 
@@ -52,6 +53,14 @@ P = TypeVar("P")
 
 _erfc: Callable[[Any], Any] = np.vectorize(math.erfc, otypes=[np.float64])
 
+# the axis of a sum, and whether it is kept, over what, and whether units stand below each other
+AXES: dict[tuple[str, bool], tuple[int | None, bool]] = {
+    ("units", False): (1, True),
+    ("rows", False): (0, False),
+    ("units", True): (0, True),
+    ("rows", True): (1, True),
+    ("all", False): (None, False),
+}
 LAID_OUT = {**COPIES, **COLUMNS}
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -116,6 +125,9 @@ def _value_and_size(node: Expression, values: Values) -> tuple[Any, float]:
             return values[node], _largest(values[node])
         case Number(value):
             return value, abs(value) if math.isfinite(value) else 0.0
+        case Call(down=True) if not isinstance(node, Opaque):
+            value, size = _value_and_size(turned(node), Turned(values))
+            return turned_array(value), size
     parts = [_value_and_size(part, values) for part in sides(node)]
     operands, size = [value for value, _ in parts], max(size for _, size in parts)
     match node:
@@ -130,15 +142,17 @@ def _value_and_size(node: Expression, values: Values) -> tuple[Any, float]:
             value = (operands[0] > operands[1]).astype(np.result_type(*operands))
         case Negative():
             value = -operands[0]
-        case Taken(_, columns):
-            value = operands[0][:, columns]
-        case Placed(_, columns, n):
-            value = np.zeros((len(operands[0]), n), operands[0].dtype)
-            value[:, columns] = operands[0]
+        case Taken(_, columns, down):
+            value = operands[0][columns, :] if down else operands[0][:, columns]
+        case Placed(_, columns, n, down):
+            across = operands[0].T if down else operands[0]
+            value = np.zeros((len(across), n), across.dtype)
+            value[:, columns] = across
+            value = value.T if down else value
         case Transposed():
             value = operands[0].T
-        case Reduce(kind, over):
-            axis, keep = {"units": (1, True), "rows": (0, False), "all": (None, False)}[over]
+        case Reduce(kind, over, _, down):
+            axis, keep = AXES[over, down and over != "all"]
             fold: Callable[..., Any] = np.logaddexp.reduce if kind == "logsumexp" else getattr(np, kind)
             value = fold(operands[0], axis=axis, keepdims=keep)
             if kind == "sum":
@@ -159,9 +173,13 @@ def shape_of(node: Expression, values: Values) -> Shape:
             return shape_of(operand, values)[::-1]
         case Binary("@", left, right):
             return shape_of(left, values)[:-1] + shape_of(right, values)[1:]
-        case Reduce(_, over, operand):
+        case Reduce(_, over, operand, down):
             shape = shape_of(operand, values)
+            if down and over != "all":
+                return (1, *shape[1:]) if over == "units" else (*shape[:1], 1)
             return {"units": (*shape[:1], 1), "rows": shape[1:], "all": ()}[over]
+        case Call(down=True) if not isinstance(node, Opaque):
+            return turned_shape(shape_of(turned(node), Turned(values)))
         case Call("onehot", (_, like)):
             return shape_of(like, values)
         case Call("indicator", (codes, Number(n))):
@@ -174,10 +192,12 @@ def shape_of(node: Expression, values: Values) -> Shape:
         case Call("beside", parts):
             shapes = [shape_of(part, values) for part in parts]
             return shapes[0][0], sum(columns for _, columns in shapes)
-        case Taken(operand, columns):
-            return (shape_of(operand, values)[0], len(columns))
-        case Placed(operand, _, n):
-            return (shape_of(operand, values)[0], n)
+        case Taken(operand, columns, down):
+            rows, across = shape_of(operand, values)
+            return (len(columns), across) if down else (rows, len(columns))
+        case Placed(operand, _, n, down):
+            rows, across = shape_of(operand, values)
+            return (n, across) if down else (rows, n)
         case Call(function, operands) if function in LAID_OUT and not isinstance(node, Opaque):
             return LAID_OUT[function].shape(*(shape_of(operand, values) for operand in operands))
     shapes = [shape_of(part, values) for part in sides(node)]
@@ -198,7 +218,8 @@ def entry(node: Expression, at: Shape, values: Values) -> Expression:
             # broadcasting as in NumPy: axes are aligned at the last one, and an axis of length 1 fits any index
             index = tuple(0 if n == 1 else i for n, i in zip(array.shape[::-1], at[::-1], strict=False))[::-1]
             value = array[index]
-            return Number(value.item(), shown(value), node.quantity + place(index))
+            there = turned_shape(index) if isinstance(values, Turned) and len(index) > 1 else index
+            return Number(value.item(), shown(value), node.quantity + place(there))
         case Transposed(operand):
             return entry(operand, at[::-1], values)
         case Binary("@", left, right):
@@ -207,8 +228,10 @@ def entry(node: Expression, at: Shape, values: Values) -> Expression:
                 range(shape_of(right, values)[0]),
                 lambda k: entry(left, (*at[:split], k), values) * entry(right, (k, *at[split:]), values),
             )
-        case Reduce(kind, over, operand):
-            return _reduced(kind, over, operand, at, values)
+        case Reduce():
+            return _reduced(node, at, values)
+        case Call(down=True) if not isinstance(node, Opaque):
+            return entry(turned(node), turned_shape(at), Turned(values))
         case Compare():
             return number(int(_compared(node, at, values)))
         case Cases(condition, then, otherwise):
@@ -230,10 +253,13 @@ def entry(node: Expression, at: Shape, values: Values) -> Expression:
                 if column < (width := shape_of(part, values)[1]):
                     return entry(part, (row, column), values)
                 column -= width
-        case Taken(operand, columns):
-            return entry(operand, (at[0], columns[at[1]]), values)
-        case Placed(operand, columns, _):
-            return entry(operand, (at[0], columns.index(at[1])), values) if at[1] in columns else number(0)
+        case Taken(operand, columns, down):
+            return entry(operand, (columns[at[0]], at[1]) if down else (at[0], columns[at[1]]), values)
+        case Placed(operand, columns, _, down):
+            if at[0 if down else 1] not in columns:
+                return number(0)
+            there = (columns.index(at[0]), at[1]) if down else (at[0], columns.index(at[1]))
+            return entry(operand, there, values)
         case Call(function, operands) if function in LAID_OUT and not isinstance(node, Opaque):
             terms = LAID_OUT[function].terms(at, *(shape_of(operand, values) for operand in operands))
             return _added(
@@ -254,15 +280,18 @@ def _added(places: Sequence[P], term: Callable[[P], Expression]) -> Expression:
     return chain("+", [*map(term, places[:kept]), Gap(len(places) - kept - 1), term(places[-1])])
 
 
-def _reduced(kind: str, over: str, operand: Expression, at: Shape, values: Values) -> Expression:
+def _reduced(node: Reduce, at: Shape, values: Values) -> Expression:
+    kind, over, operand = node.kind, node.over, node.operand
     shape = shape_of(operand, values)
     places: Sequence[Shape]
-    if over == "units":
+    if over != "all" and node.down == (over == "rows"):
         places = [(at[0], j) for j in range(shape[1])]
-    elif over == "rows":
+    elif over != "all":
         places = [(i, *at[-1:]) for i in range(shape[0])]
     else:
         places = list(product(*map(range, shape)))
+        if node.down and len(shape) > 1:  # in the same order: one sample after the other
+            places = [turned_shape(there) for there in product(*map(range, turned_shape(shape)))]
 
     def term(here: Shape) -> Expression:
         return entry(operand, here, values)

@@ -20,9 +20,9 @@ from fullyconnected.symbolic.copies import COPIES
 from fullyconnected.symbolic.digits import shown
 
 __all__ = [
-    "TERMS", "Binary", "Call", "Cases", "Compare", "Expression", "Gap", "Name", "Negative", "Number", "Opaque",
-    "Placed", "Reduce", "Taken", "Transposed", "Values", "call", "chain", "entrywise", "mapped", "mean", "most",
-    "names_in", "nodes_in", "number", "opaque", "sides", "total", "where", "with_names",
+    "MIXING", "TERMS", "Binary", "Call", "Cases", "Compare", "Expression", "Gap", "Name", "Negative", "Number",
+    "Opaque", "Placed", "Reduce", "Taken", "Transposed", "Values", "call", "chain", "entrywise", "mapped", "mean",
+    "most", "names_in", "nodes_in", "number", "opaque", "sides", "total", "where", "with_names",
 ]  # fmt: skip
 
 # functions that do not work on each entry alone
@@ -129,27 +129,30 @@ class Transposed(Expression):
 
 @dataclass(frozen=True)
 class Taken(Expression):
-    """Some columns of a matrix, in this order."""
+    """Some columns of a matrix, in this order; with ``down``, some rows."""
 
     operand: Expression
     columns: tuple[int, ...]
+    down: bool = False
 
 
 @dataclass(frozen=True)
 class Placed(Expression):
-    """A matrix of ``n`` columns: an operand's are these, and the others are 0."""
+    """A matrix of ``n`` columns: an operand's are these, and the others are 0; with ``down``, of ``n`` rows."""
 
     operand: Expression
     columns: tuple[int, ...]
     n: int
+    down: bool = False
 
 
 @dataclass(frozen=True)
 class Call(Expression):
-    """A function from :data:`FUNCTIONS`, applied to each entry or, like ``pick``, to each row."""
+    """A function from :data:`FUNCTIONS`, applied to each entry, or like ``pick`` to each row; with ``down``, column."""
 
     function: str
     operands: tuple[Expression, ...]
+    down: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,11 +162,15 @@ class Opaque(Call):
 
 @dataclass(frozen=True)
 class Reduce(Expression):
-    """``sum``, ``mean``, ``max``, ``var`` or ``logsumexp`` over the ``units`` of each row, the ``rows``, or ``all``."""
+    """``sum``, ``mean``, ``max``, ``var`` or ``logsumexp`` over the ``units`` of each row, the ``rows``, or ``all``.
+
+    With ``down``, the units of a sample stand below each other, and the samples side by side.
+    """
 
     kind: str
     over: str
     operand: Expression
+    down: bool = False
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,21 @@ class Latex(Notation):
         "back_beside": ("{0}[{1}]", WHOLE),
     }
 
+    down = {
+        "own": (r"{1}[m] \, {0}", MULTIPLIED),
+        "own_back": (r"{1}[m]^{{T}} \, {0}", MULTIPLIED),
+        "own_outer": (r"{1}[m] \, {0}[m]^{{T}}", MULTIPLIED),
+        "stacked": (r"{1}[m] \, {0}[m]", MULTIPLIED),
+        "stacked_back": (r"{1}[m]^{{T}} \, {0}[m]", MULTIPLIED),
+        "stacked_outer": (r"{1}[m] \, {0}[m]^{{T}}", MULTIPLIED),
+        "joined": (r"\left[{0} ; {1}\right]", WHOLE),
+        "each": (r"{1}[j] \, {0}", MULTIPLIED),
+        "each_back": (r"{1}[j]^{{T}} \, {0}", MULTIPLIED),
+        "each_outer": (r"{1}[j] \, {0}[j]^{{T}}", MULTIPLIED),
+        "rows_beside": (r"\left[{0} ; {1}\right]", WHOLE),
+    }
     bar = r" \mid "
+    below = " ; "
 
     def name(self, name: Name) -> str:
         letter, index = (_upright(part) for part in (name.letter, name.index))
@@ -74,10 +88,11 @@ class Latex(Notation):
             return f"{self.brackets(self.name(operand))}^{{T}}"
         return f"{self.write(operand, WHOLE)}^{{T}}"
 
-    def taken(self, operand: str, columns: str) -> str:
-        return rf"{operand}_{{[:,\,{columns}]}}"
+    def taken(self, operand: str, across: str) -> str:
+        spaced = across.replace(", ", r",\,")
+        return rf"{operand}_{{[{spaced}]}}"
 
-    def placed(self, operand: str, columns: str, n: int) -> tuple[str, int]:
+    def placed(self, operand: str, columns: str, n: int, down: bool) -> tuple[str, int]:
         return rf"\operatorname{{place}}\left({operand},\,{columns}\right)", WHOLE
 
     def power(self, base: str, exponent: str) -> str:
@@ -100,7 +115,7 @@ class Latex(Notation):
         rows = rf"{self.write(then)} & \text{{if }} {bare} \\ {self.write(otherwise)} & \text{{else}}"
         return rf"\begin{{cases}} {rows} \end{{cases}}", WHOLE
 
-    def reduce(self, kind: str, over: str, operand: Expression) -> tuple[str, int]:
+    def reduce(self, kind: str, over: str, operand: Expression, down: bool) -> tuple[str, int]:
         index = f"_{{{OVER[over]}}}" if OVER[over] else ""
         if kind == "logsumexp":
             return rf"\log\left(\sum{index} \exp{self.brackets(self.write(operand))}\right)", WHOLE

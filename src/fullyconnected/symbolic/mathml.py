@@ -53,7 +53,21 @@ class MathML(Notation):
         "back_beside": ("{0}<mo>[</mo>{1}<mo>]</mo>", WHOLE),
     }
 
+    down = {
+        "own": (f"{{1}}{OF_M}<mo>&#x2062;</mo>{{0}}", MULTIPLIED),
+        "own_back": (f"<msup><mrow>{{1}}{OF_M}</mrow><mi>T</mi></msup><mo>&#x2062;</mo>{{0}}", MULTIPLIED),
+        "own_outer": (f"{{1}}{OF_M}<mo>&#x2062;</mo><msup><mrow>{{0}}{OF_M}</mrow><mi>T</mi></msup>", MULTIPLIED),
+        "stacked": (f"{{1}}{OF_M}<mo>&#x2062;</mo>{{0}}{OF_M}", MULTIPLIED),
+        "stacked_back": (f"<msup><mrow>{{1}}{OF_M}</mrow><mi>T</mi></msup><mo>&#x2062;</mo>{{0}}{OF_M}", MULTIPLIED),
+        "stacked_outer": (f"{{1}}{OF_M}<mo>&#x2062;</mo><msup><mrow>{{0}}{OF_M}</mrow><mi>T</mi></msup>", MULTIPLIED),
+        "joined": ("<mo>[</mo>{0}<mo>;</mo>{1}<mo>]</mo>", WHOLE),
+        "each": (f"{{1}}{OF_J}<mo>&#x2062;</mo>{{0}}", MULTIPLIED),
+        "each_back": (f"<msup><mrow>{{1}}{OF_J}</mrow><mi>T</mi></msup><mo>&#x2062;</mo>{{0}}", MULTIPLIED),
+        "each_outer": (f"{{1}}{OF_J}<mo>&#x2062;</mo><msup><mrow>{{0}}{OF_J}</mrow><mi>T</mi></msup>", MULTIPLIED),
+        "rows_beside": ("<mo>[</mo>{0}<mo>;</mo>{1}<mo>]</mo>", WHOLE),
+    }
     bar = "<mo>|</mo>"
+    below = "<mo>;</mo>"
 
     def starts_negative(self, text: str) -> bool:
         return text.startswith("<mo>\u2212</mo>") or text.partition(">")[2].startswith(("\u2212", "<mn>\u2212"))
@@ -95,10 +109,10 @@ class MathML(Notation):
         inside = f"<mrow>{self.write(operand, WHOLE)}</mrow>" if bare else self.brackets(self.write(operand))
         return f"<msup>{inside}<mi>T</mi></msup>"
 
-    def taken(self, operand: str, columns: str) -> str:
-        return f"{operand}<mo>[</mo><mo>:</mo><mo>,</mo><mtext>{columns}</mtext><mo>]</mo>"
+    def taken(self, operand: str, across: str) -> str:
+        return f"{operand}<mo>[</mo><mtext>{across}</mtext><mo>]</mo>"
 
-    def placed(self, operand: str, columns: str, n: int) -> tuple[str, int]:
+    def placed(self, operand: str, columns: str, n: int, down: bool) -> tuple[str, int]:
         inside = f"{operand}<mo>,</mo><mtext>{columns}</mtext>"
         return f"<mi>place</mi>{self.brackets(inside)}", WHOLE
 
@@ -128,7 +142,7 @@ class MathML(Notation):
         )
         return f"<mrow><mo>{{</mo><mtable>{rows}</mtable></mrow>", WHOLE
 
-    def reduce(self, kind: str, over: str, operand: Expression) -> tuple[str, int]:
+    def reduce(self, kind: str, over: str, operand: Expression, down: bool) -> tuple[str, int]:
         sign = "<mo>∑</mo>" if kind in ("sum", "logsumexp") else f"<mi>{kind}</mi>"
         if OVER[over]:
             sign = f"<munder>{sign}<mi>{OVER[over]}</mi></munder>"

@@ -57,7 +57,10 @@ class Notation:
     runs = False  # whether it is source code, which cannot express functions without a known formula
     # functions with a form of their own: how they are written around their operands, and how tightly that binds
     forms: Mapping[str, tuple[str, int]] = {}
+    # and those of them that are written otherwise where samples are columns
+    down: Mapping[str, tuple[str, int]] = {}
     bar = ", "  # between the parts of a matrix that stand side by side
+    below = ", "  # and below each other
 
     def __call__(self, node: Expression) -> str:
         return self.write(node)
@@ -85,10 +88,11 @@ class Notation:
                 return self.negative(self.write(operand, MULTIPLIED, False)), SIGNED
             case Transposed(operand):
                 return self.transposed(operand), RAISED
-            case Taken(operand, columns):
-                return self.taken(self.write(operand, WHOLE), span(columns)), WHOLE
-            case Placed(operand, columns, n):
-                return self.placed(self.write(operand, WHOLE), span(columns), n)
+            case Taken(operand, columns, down):
+                across = f"{span(columns)}, :" if down else f":, {span(columns)}"
+                return self.taken(self.write(operand, WHOLE), across), WHOLE
+            case Placed(operand, columns, n, down):
+                return self.placed(self.write(operand, WHOLE), span(columns), n, down)
             case Binary("^", base, exponent):
                 written = self.write(base, WHOLE, False)
                 if isinstance(base, Name) and base.of:
@@ -108,12 +112,12 @@ class Notation:
                 return self.compare(self.write(left, ADDED), self.write(right, ADDED)), WHOLE
             case Cases(condition, then, otherwise):
                 return self.cases(condition, then, otherwise)
-            case Reduce(kind, over, operand):
-                return self.reduce(kind, over, operand)
+            case Reduce(kind, over, operand, down):
+                return self.reduce(kind, over, operand, down)
             case Opaque(function, operands):
                 return self.opaque(function, [self.write(operand) for operand in operands]), WHOLE
-            case Call(function, operands):
-                return self.call(function, operands)
+            case Call(function, operands, down):
+                return self.call(function, operands, down)
         raise TypeError(node)
 
     def lacks(self, what: str) -> ConfigError:
@@ -146,10 +150,10 @@ class Notation:
     def transposed(self, operand: Expression) -> str:
         raise self.lacks("transposed matrices")
 
-    def taken(self, operand: str, columns: str) -> str:
+    def taken(self, operand: str, across: str) -> str:
         raise self.lacks("some columns of a matrix")
 
-    def placed(self, operand: str, columns: str, n: int) -> tuple[str, int]:
+    def placed(self, operand: str, columns: str, n: int, down: bool) -> tuple[str, int]:
         raise self.lacks("columns of a matrix that is 0 elsewhere")
 
     def power(self, base: str, exponent: str) -> str:
@@ -173,10 +177,10 @@ class Notation:
     def cases(self, condition: Compare, then: Expression, otherwise: Expression) -> tuple[str, int]:
         raise self.lacks("formulas by cases")
 
-    def reduce(self, kind: str, over: str, operand: Expression) -> tuple[str, int]:
+    def reduce(self, kind: str, over: str, operand: Expression, down: bool) -> tuple[str, int]:
         raise self.lacks(f"{kind} over entries")
 
-    def call(self, function: str, operands: tuple[Expression, ...]) -> tuple[str, int]:
+    def call(self, function: str, operands: tuple[Expression, ...], down: bool) -> tuple[str, int]:
         if function in SILENT and not self.runs:
             return self.node(operands[0], True)
         least = TIGHT.get(function, COMPARED)
@@ -186,11 +190,20 @@ class Notation:
         levels = [WHOLE if function in MATRICES and i else least for i in range(len(operands))]
         written = [self.write(operand, level) for operand, level in zip(operands, levels, strict=True)]
         if function == "beside":
-            written = [self.bar.join(written)]
+            written = [(self.below if down else self.bar).join(written)]
+        if down and function in self.down:
+            form, level = self.down[function]
+            return form.format(*written), level
         if function in self.forms:
             form, level = self.forms[function]
+            if down:
+                return self.turned_form(form, written), WHOLE
             return form.format(*written), level
         return self.function(function, written), WHOLE
+
+    def turned_form(self, form: str, operands: list[str]) -> str:
+        """Return a form for operands whose samples are columns."""
+        return form.format(*operands)
 
     def function(self, name: str, operands: list[str]) -> str:
         raise self.lacks(f"the function {name}")

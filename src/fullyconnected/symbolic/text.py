@@ -42,7 +42,21 @@ class Text(Notation):
         "back_beside": ("{0}[{1}]", WHOLE),
     }
 
+    down = {
+        "own": ("{1}[m] {0}", MULTIPLIED),
+        "own_back": ("{1}[m]' {0}", MULTIPLIED),
+        "own_outer": ("{1}[m] {0}[m]'", MULTIPLIED),
+        "stacked": ("{1}[m] {0}[m]", MULTIPLIED),
+        "stacked_back": ("{1}[m]' {0}[m]", MULTIPLIED),
+        "stacked_outer": ("{1}[m] {0}[m]'", MULTIPLIED),
+        "joined": ("[{0} ; {1}]", WHOLE),
+        "each": ("{1}[j] {0}", MULTIPLIED),
+        "each_back": ("{1}[j]' {0}", MULTIPLIED),
+        "each_outer": ("{1}[j] {0}[j]'", MULTIPLIED),
+        "rows_beside": ("[{0} ; {1}]", WHOLE),
+    }
     bar = " | "
+    below = " ; "
 
     def name(self, name: Name) -> str:
         return name.text
@@ -56,10 +70,10 @@ class Text(Notation):
     def transposed(self, operand: Expression) -> str:
         return f"{self.write(operand, WHOLE)}'"
 
-    def taken(self, operand: str, columns: str) -> str:
-        return f"{operand}[:, {columns}]"
+    def taken(self, operand: str, across: str) -> str:
+        return f"{operand}[{across}]"
 
-    def placed(self, operand: str, columns: str, n: int) -> tuple[str, int]:
+    def placed(self, operand: str, columns: str, n: int, down: bool) -> tuple[str, int]:
         return f"place({operand}, {columns})", WHOLE
 
     def product(self, left: str, right: str) -> str:
@@ -69,7 +83,7 @@ class Text(Notation):
         bare = f"{self.write(condition.left, ADDED)} > {self.write(condition.right, ADDED)}"
         return f"({self.write(then, ADDED)} if {bare} else {self.write(otherwise, ADDED)})", WHOLE
 
-    def reduce(self, kind: str, over: str, operand: Expression) -> tuple[str, int]:
+    def reduce(self, kind: str, over: str, operand: Expression, down: bool) -> tuple[str, int]:
         index, inside = f"_{OVER[over]}" if OVER[over] else "", self.write(operand)
         return (f"log(sum{index}(exp({inside})))" if kind == "logsumexp" else f"{kind}{index}({inside})"), WHOLE
 

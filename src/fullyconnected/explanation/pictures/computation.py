@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -106,7 +107,10 @@ def _op(record: Trace, op: Operation) -> Op:
                 )
             )
     said = SAID.get(op.kind)
-    return Op(op.layer.name if said is None else said(op, [each.name for each in parameters]), parameters)
+    label = op.layer.name if said is None else said(op, [each.name for each in parameters])
+    if op.kind == "dense" and record.notation == "Wx":  # the product is the other way round
+        label = re.sub(r"^@ (\S+)", r"\1 @", label)
+    return Op(label, parameters)
 
 
 def _numbers(array: Array) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from fullyconnected.errors import ConfigError, InputTypeError
@@ -14,6 +15,7 @@ from fullyconnected.explanation.record import Trace
 from fullyconnected.explanation.recorder import recorded
 from fullyconnected.network import Network
 from fullyconnected.symbolic.digits import place
+from fullyconnected.symbolic.turning import turned_index
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import ArrayLike, LossLike
@@ -116,7 +118,21 @@ def picture_of(
 
     ``row`` is the number of the row whose values are shown; None for that of the focus or of :func:`shown_row`.
     """
-    return _drawn(tape_of_record(record), show, focus or "", row, prefix)
+    rows = record.in_rows
+    drawn = _drawn(tape_of_record(rows), show, focus.in_rows if isinstance(focus, Focus) else focus or "", row, prefix)
+    return drawn if rows is record else Drawing(_turned(drawn, rows))
+
+
+def _turned(drawn: str, record: Trace) -> str:
+    """Return a picture of a record with the entries of its arrays where they stand if samples are columns."""
+    own = [name for op in record.operations for name in record.values if name.full.rpartition(".")[0] == op.name]
+    texts = "|".join(sorted({re.escape(name.text) for name in own if name not in record.wires}, key=len, reverse=True))
+
+    def entry(found: re.Match[str]) -> str:
+        return found[1] + place(turned_index(tuple(map(int, found[2].split(",")))))
+
+    drawn = re.sub(r'(data-q="[^"]*)\[([\d,]+)\]', entry, drawn)
+    return re.sub(rf"((?<![\w.])(?:{texts}))\[([\d,]+)\]", entry, drawn) if texts else drawn
 
 
 def graph_of(record: Trace) -> Drawing:

@@ -62,6 +62,7 @@ def circuit_of(trace: Trace, row: int) -> Circuit | None:
 
 
 def _circuit(trace: Trace, i: int, op: Operation, row: int) -> Circuit | None:
+    turned, trace = trace.place, trace.in_rows
     x, z = trace.wires[op.reads[0] + 1], trace.wires[i + 1]
     owned = {name.full: name for name in trace.values if not name.of and not name.new}
     W, b = owned.get(f"{op.name}.W"), owned.get(f"{op.name}.b")
@@ -71,7 +72,8 @@ def _circuit(trace: Trace, i: int, op: Operation, row: int) -> Circuit | None:
     def wire(name: Name, at: tuple[int, ...]) -> Wire:
         back = trace.values.get(name.gradient("L"))
         gradient = float("nan") if back is None else float(back[at])
-        return Wire(name.text + place(at), float(trace.values[name][at]), gradient, name.quantity + place(at))
+        said = place(turned(at))
+        return Wire(name.text + said, float(trace.values[name][at]), gradient, name.quantity + said)
 
     X, slopes = trace.values[x].astype(float), trace.values[z.gradient("L")].astype(float)
     j = int(np.argmax(np.abs(np.nan_to_num(slopes[row]))))

@@ -77,6 +77,7 @@ def shown_row(record: Trace) -> int:
     It is the first of those with the most inputs that are neither zero nor missing, of which only the first ones count
     if there are many.
     """
+    record = record.in_rows
     return _row_of(record.values[record.wires[0]])
 
 

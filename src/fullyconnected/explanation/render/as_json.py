@@ -46,6 +46,7 @@ def to_json(trace: Trace, focus: Focus | None = None, lang: str = "en") -> str:
         "format_version": 1,
         "library_version": __version__,
         "language": lang,
+        "notation": trace.notation,
         "title": say(headline(trace), lang),
         "verdict": say(verdict(trace), lang),
         "ok": trace.ok,

@@ -192,6 +192,7 @@ def losses(trace: Trace) -> Message:
 
 def story(trace: Trace) -> list[Message]:
     """Say of the first rows what the network says, what is wanted, and how large the loss of each is."""
+    trace = trace.in_rows
     few = trace.rows if trace.rows <= ROWS else ROWS - 1
     found = []
     for i in range(few):
@@ -224,6 +225,7 @@ def _listed(numbers: Array) -> str:
 def headline(trace: Trace) -> Message:
     """Describe the example in one line."""
     joins = next((i for i, op in enumerate(trace.operations) if op.layer.joins), 0)  # where layers side by side end
+    trace = trace.in_rows
     widths = [op.n_out for op in trace.operations[joins:] if op.is_dense or op.layer.joins]
     sizes = "-".join(map(str, [trace.values[trace.wires[0]].shape[1], *widths]))
     network = Message("a {sizes} network", sizes=sizes)
@@ -250,9 +252,22 @@ LEGEND = (
 WITH_L2 = Message("With an L2 term, E is the loss without it, and L the loss with it.")
 
 
+LEGEND_IN_COLUMNS = (
+    Message(
+        "x is the input, with one column for each sample; t are the targets; L is the loss, which training reduces."
+    ),
+    LEGEND[1],
+    Message(
+        "In y1[2,0], 2 is the unit and 0 the column of the sample, both counted from 0; in sums, i counts samples and "
+        "j units. W1[2,0] leads from input 0 to unit 2."
+    ),
+)
+
+
 def legend(trace: Trace) -> list[Message]:
     """Return what explains the names of a record."""
-    return [*LEGEND, WITH_L2] if any(name.full == "E" for name in trace.values) else [*LEGEND]
+    found = LEGEND if trace.notation == "xW" else LEGEND_IN_COLUMNS
+    return [*found, WITH_L2] if any(name.full == "E" for name in trace.values) else [*found]
 
 
 class Term(NamedTuple):
@@ -275,9 +290,14 @@ TEXTBOOK = (
 )
 
 
+IN_COLUMNS = Term(
+    "z1 = W1 x + b1", "z = x W + b", Message("where samples are rows, W is transposed, and stands behind x")
+)
+
+
 def textbook(trace: Trace) -> tuple[Term, ...]:
     """Return what a textbook may call something else."""
-    return TEXTBOOK
+    return TEXTBOOK if trace.notation == "xW" else (IN_COLUMNS, *TEXTBOOK[1:])
 
 
 PHASE_TITLES = {
@@ -301,6 +321,9 @@ SETTINGS = {
     "data": Message("data"),
     "inputs": Message("inputs"),
     "target": Message("target"),
+    "layout": Message("layout"),
+    "kinks": Message("kinks"),
+    "library": Message("library"),
 }
 NOTES = {
     "forward": Message("The input goes through the layers, one after the other, to what the network says."),

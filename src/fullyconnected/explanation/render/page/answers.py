@@ -106,8 +106,8 @@ def _input(plan: Plan, step: Step) -> Answer:
     said = Message(
         "{x}, number {j} of row {r}: its gradient is {g}.",
         x=x.text + place(at),
-        j=at[-1],
-        r=at[0],
+        j=at[-1 - plan.axis],
+        r=at[plan.axis],
         g=brief(step.result[at]),
     )
     question = plan.say(Message("Which input does the loss depend on most?"))

@@ -115,5 +115,5 @@ def _chosen(plan: Plan, step: Step) -> Callable[[Shape], bool] | None:
     if plan.focus is not None:
         return plan.focus.chosen(step)
     if step.entries is None and plan.has_rows(step.equation.left):
-        return lambda at: at[0] == plan.row
+        return lambda at: at[plan.axis] == plan.row
     return None

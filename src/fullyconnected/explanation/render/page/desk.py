@@ -34,7 +34,8 @@ def desk(plan: Plan) -> Iterator[str]:
     yield from _tools(plan, drawn)
     if drawn:
         yield from _stage(plan)
-    yield '<div id="panel" class="scripted" hidden><h3 aria-live="polite"></h3><div></div></div>'
+    yield f'<div id="panel" class="scripted" data-axis="{plan.axis}" hidden>'
+    yield '<h3 aria-live="polite"></h3><div></div></div>'
     yield from _controls(plan)
     yield "</section>"
 

@@ -8,6 +8,8 @@
   const playing = document.querySelector("[data-go=play]");
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const base = (q) => q.replace(/\[[\d,]*\]$/, "");
+  const axis = Number(at("panel").dataset.axis); // along which the samples lie: 0, or -1, the last
+  const inRow = (q, r) => q.replace(/\[([\d,]+)\]$/, (_, at) => "[" + at.split(",").with(axis, r) + "]");
   const named = (q) => q.replace(/^d(\w):/, "d$1/d"); // as a reader would say it
   let step = 1;
   let quantity = "";
@@ -118,7 +120,7 @@
     choice.checked = true;
     row = Number(number);
     for (const { element, name } of drawn) {
-      if (byRow.has(name)) element.dataset.q = element.dataset.q.replace(/\[\d+/, "[" + row);
+      if (byRow.has(name)) element.dataset.q = inRow(element.dataset.q, row);
     }
     for (const line of all(".rows [data-row]")) line.classList.toggle("shown", line.dataset.row === String(row));
     if (readout) readout.textContent = caption = caption.replace(/\d+/, row);
@@ -155,7 +157,7 @@
       const name = base(element.dataset.q);
       element.classList.toggle("now", name === source.dataset.result);
       element.classList.toggle("in", read.has(name));
-      element.classList.toggle("row", byRow.has(name) && element.dataset.q.startsWith(name + "[" + row + ","));
+      element.classList.toggle("row", byRow.has(name) && inRow(element.dataset.q, row) === element.dataset.q);
     }
     for (const button of all("[data-step]")) {
       if (button.dataset.phase === source.dataset.phase) button.setAttribute("aria-current", "step");

@@ -40,15 +40,20 @@ class Plan:
         """Return words of the page as HTML."""
         return escape(say(message, self.lang))
 
-    @cached_property
+    @property
     def rows(self) -> int:
         """How many rows the input has."""
-        return len(self.trace.values[self.trace.wires[0]])
+        return self.trace.rows
+
+    @property
+    def axis(self) -> int:
+        """The axis of an array along which the samples lie: 0, or -1 where they are columns."""
+        return 0 if self.trace.notation == "xW" else -1
 
     @cached_property
     def by_row(self) -> frozenset[Name]:
         """The quantities that have a row for each row of the input, without their gradients."""
-        trace = self.trace
+        trace = self.trace.in_rows
         if trace.operations[-1].copies > 1 or any(op.layer.random for op in trace.operations):
             return frozenset()  # members follow each other; and which units are dropped, the picture says of one row
         computed = {step.equation.left for step in trace.steps if step.phase in ("forward", "loss")}

@@ -51,7 +51,7 @@ def head(plan: Plan) -> Iterator[str]:
 
 def story(plan: Plan) -> Iterator[str]:
     """Yield the rows with what the network says of them, and the loss before and after the step."""
-    trace, say = plan.trace, plan.say
+    trace, say = plan.trace.in_rows, plan.say
     yield opened("story", say(Message("What happens in this step")))
     yield f'<div class="story"><div><p>{say(_before(plan))}</p>'
     yield f"<p>{say(_after(plan))}</p></div>"

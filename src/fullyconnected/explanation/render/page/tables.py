@@ -32,10 +32,8 @@ COLUMNS = (
     Message("difference"),
 )
 
-ALWAYS = (  # settings that are the same for every network
-    (Message("layout"), Message("rows are samples: y = x W + b, with W (n_in, n_out)")),
-    (Message("kinks"), Message("the derivative at a kink is that of its left side: for relu, it is 0 at 0")),
-)
+LAYOUT = Message("samples are rows: z = x W + b, with W (inputs, outputs)")
+KINKS = Message("the derivative at a kink is that of its left side: for relu, it is 0 at 0")
 
 
 def given(plan: Plan) -> Iterator[str]:
@@ -131,9 +129,7 @@ def _cell(value: object, quantity: str = "") -> str:
 def settings(plan: Plan) -> Iterator[str]:
     """Yield the section of what the numbers depend on."""
     yield opened("settings", plan.say(Message("What the numbers depend on"))) + '<dl class="settings">'
-    for name, value in plan.trace.settings.items():
+    every = {"layout": LAYOUT, **plan.trace.settings, "kinks": KINKS, "library": f"fullyconnected {__version__}"}
+    for name, value in every.items():
         yield f"<div><dt>{plan.say(document.SETTINGS.get(name, name))}</dt><dd>{plan.say(value)}</dd></div>"
-    for name, value in ALWAYS:
-        yield f"<div><dt>{plan.say(name)}</dt><dd>{plan.say(value)}</dd></div>"
-    yield f"<div><dt>{plan.say(Message('library'))}</dt><dd>fullyconnected {escape(__version__)}</dd></div>"
     yield "</dl></section>"
