@@ -12,7 +12,7 @@ from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.errors import ConfigError, InputTypeError, UnknownNameError, nearest
 from fullyconnected.initializers import INITIALIZERS
 
-__all__ = ["BY_NAME", "KNOBS", "MOST_UNITS", "Choice", "Knob", "checked", "described"]
+__all__ = ["BY_NAME", "KNOBS", "MOST_LAYERS", "MOST_UNITS", "Choice", "Knob", "checked", "described"]
 
 LARGEST_SEED = 2**53 - 1  # the largest whole number that a browser holds exactly
 MOST_LAYERS, MOST_UNITS, MOST_POINTS, LONGEST = 8, 64, 500, 200
@@ -30,11 +30,12 @@ POINTS = (
 
 @dataclass(frozen=True)
 class Choice:
-    """One of the values of a knob, and what it means."""
+    """One of the values of a knob, what it means, and what a backend must be able to do for it."""
 
     value: str
     label: str
     says: str = ""
+    needs: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,11 @@ def _initializers() -> tuple[Choice, ...]:
         "ones": "All weights are 1, with which all units of a layer learn the same.",
     }
     auto = Choice("auto", "suited to the activation", "he_normal for relu and its kin, else glorot_uniform.")
-    return auto, *(Choice(name, name, said.get(name, "")) for name in INITIALIZERS)
+    file = Choice("file", "those of the file", "The weights that the playground was opened with.", "model-file")
+    return auto, file, *(Choice(name, name, said.get(name, "")) for name in INITIALIZERS)
 
 
-def _flagged(*pairs: tuple[str, str, str]) -> tuple[Choice, ...]:
+def _flagged(*pairs: tuple[str, ...]) -> tuple[Choice, ...]:
     return tuple(Choice(*each) for each in pairs)
 
 
@@ -101,7 +103,7 @@ KNOBS = (
             ("hills", "Hill and valley", "Numbers with a hill and a valley."),
             ("points", "Drawn by hand", "Points that you set in the picture."),
             ("formula", "Formula", "Numbers or classes by a formula of x1 and x2."),
-            ("table", "Your table", "The table that the playground was opened with."),
+            ("table", "Your table", "The table that the playground was opened with.", "table"),
         ),
     ),
     Knob(

@@ -11,10 +11,10 @@ from fullyconnected.layers import Activation, BatchNorm, Dense, Dropout, LayerNo
 from fullyconnected.losses import LOSSES
 from fullyconnected.network import Network
 from fullyconnected.optimizers import OPTIMIZERS
-from fullyconnected.playground.data import Dataset
-from fullyconnected.playground.setup import Setup
+from fullyconnected.playing.data import Dataset
+from fullyconnected.playing.setup import Setup
 
-__all__ = ["Hidden", "hidden_of", "layers_of", "loss_of", "network_of", "outputs_of", "rule_of", "schedule_of"]
+__all__ = ["NORMS", "Hidden", "hidden_of", "layers_of", "loss_of", "network_of", "outputs_of", "rule_of", "schedule_of"]
 
 NORMS: dict[str, type[Any]] = {"batch": BatchNorm, "layer": LayerNorm, "rms": RMSNorm}
 
@@ -36,7 +36,7 @@ def outputs_of(setup: Setup, data: Dataset) -> int:
 def layers_of(setup: Setup, n_in: int, n_out: int) -> list[Layer]:
     """Return the layers of a setup, those of the hidden ones and the last."""
     layers: list[Layer] = []
-    init = None if setup.init == "auto" else setup.init
+    init = None if setup.init in ("auto", "file") else setup.init
     for width in setup.hidden:
         if setup.norm == "none":
             block: list[Layer] = [Dense(n_in, width, setup.activation, init=init)]

@@ -12,8 +12,8 @@ from fullyconnected.assessment.problem import Problem, Roles, column_named, prob
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError
-from fullyconnected.playground.data import MARGIN, Dataset, split
-from fullyconnected.playground.setup import Setup
+from fullyconnected.playing.data import MARGIN, Dataset, split
+from fullyconnected.playing.setup import Setup
 from fullyconnected.tables.files import read_frame
 from fullyconnected.tables.frame import Frame, frame_of
 from fullyconnected.tables.kinds import judge

@@ -8,8 +8,8 @@ from typing import Any, Self
 from urllib.parse import quote, unquote
 
 from fullyconnected.errors import ConfigError, InputTypeError, UnknownNameError, nearest
-from fullyconnected.playground.formula import compiled
-from fullyconnected.playground.knobs import BY_NAME, KNOBS, Knob, checked
+from fullyconnected.playing.formula import compiled
+from fullyconnected.playing.knobs import BY_NAME, KNOBS, Knob, checked
 
 __all__ = ["CLASS_LOSSES", "VERSION", "Setup", "task_of"]
 

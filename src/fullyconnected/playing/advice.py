@@ -4,8 +4,8 @@ import numpy as np
 
 from fullyconnected.diagnosis.examine import examine
 from fullyconnected.errors import DivergenceError
-from fullyconnected.playground.stepping import Stepper
-from fullyconnected.playground.timeline import Timeline
+from fullyconnected.playing.stepping import Stepper
+from fullyconnected.playing.timeline import Timeline
 
 __all__ = ["advice_of", "explained_stop"]
 

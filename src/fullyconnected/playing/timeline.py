@@ -9,7 +9,7 @@ from bisect import bisect_right
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.playground.stepping import Kept
+from fullyconnected.playing.stepping import Kept
 
 __all__ = ["CURVES", "Timeline"]
 

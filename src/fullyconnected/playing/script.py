@@ -7,11 +7,11 @@ from typing import Any
 
 from fullyconnected.core.version import __version__
 from fullyconnected.errors import ConfigError
-from fullyconnected.playground import points
-from fullyconnected.playground.building import outputs_of
-from fullyconnected.playground.data import DATA, SPLIT
-from fullyconnected.playground.formula import CONSTANTS, SEVERAL, compiled
-from fullyconnected.playground.stepping import Stepper
+from fullyconnected.playing import points
+from fullyconnected.playing.building import outputs_of
+from fullyconnected.playing.data import DATA, SPLIT
+from fullyconnected.playing.formula import CONSTANTS, SEVERAL, compiled
+from fullyconnected.playing.stepping import Stepper
 
 __all__ = ["script_of"]
 
@@ -162,7 +162,7 @@ def _in_numpy(text: str) -> str:
 
 def _network(stepper: Stepper) -> list[str]:
     setup, n_in = stepper.setup, len(stepper.data.input_names)
-    init = "" if setup.init == "auto" else f", init={setup.init!r}"
+    init = "" if setup.init in ("auto", "file") else f", init={setup.init!r}"
     lines = ["net = fc.Network(", "    ["]
     for width in setup.hidden:
         if setup.norm == "none":
@@ -181,6 +181,10 @@ def _network(stepper: Stepper) -> list[str]:
         f"    seed={setup.seed},",
         ")",
     ]
+    if setup.init == "file":
+        lines.append(
+            'net.theta = fc.load("playground.safetensors").theta  # the file that the playground was opened with'
+        )
     for each in stepper.edits:
         lines.append(f"net.theta[{each.place}] = {each.value!r}  # set by hand")
     return lines

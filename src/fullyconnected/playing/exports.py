@@ -10,8 +10,8 @@ import numpy as np
 
 from fullyconnected.errors import ConfigError
 from fullyconnected.explanation import draw, explain
-from fullyconnected.playground.script import script_of
-from fullyconnected.playground.stepping import Stepper
+from fullyconnected.playing.script import script_of
+from fullyconnected.playing.stepping import Stepper
 
 __all__ = ["EXPORTS", "export"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows
 from fullyconnected.metrics import named
-from fullyconnected.playground.building import hidden_of
-from fullyconnected.playground.stepping import Stepper
+from fullyconnected.playing.building import hidden_of
+from fullyconnected.playing.stepping import Stepper
 from fullyconnected.program.data import BatchLoader, Data
 from fullyconnected.program.workspace import Batch, Workspace
 

@@ -20,9 +20,10 @@ from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.engine.updates import new_slots
 from fullyconnected.errors import ConfigError, DivergenceError
-from fullyconnected.playground.building import loss_of, network_of, rule_of, schedule_of
-from fullyconnected.playground.data import Dataset
-from fullyconnected.playground.setup import Setup
+from fullyconnected.playing.building import loss_of, network_of, rule_of, schedule_of
+from fullyconnected.playing.data import Dataset
+from fullyconnected.playing.model import Model
+from fullyconnected.playing.setup import Setup
 from fullyconnected.program.data import check_data, require_rows
 from fullyconnected.training.divergence import explained
 
@@ -76,9 +77,14 @@ class Stepper:
         For a setup that cannot be trained, such as batches of one row with batch normalisation.
     """
 
-    def __init__(self, setup: Setup, data: Dataset) -> None:
+    def __init__(self, setup: Setup, data: Dataset, model: Model | None = None) -> None:
         self.setup, self.data = setup, data
         self.net = network_of(setup, data)
+        if setup.init == "file":
+            if model is None:
+                raise ConfigError("init: there is no file with weights; choose other initial weights")
+            model.require_fit(self.net)
+            self.net.theta, self.net.state[...] = model.net.theta, model.net.state
         loss, rule, schedule = loss_of(setup, data), rule_of(setup), schedule_of(setup)
         self.net.loss = loss
         x, t = data.training()

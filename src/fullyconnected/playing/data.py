@@ -14,8 +14,8 @@ import numpy as np
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.randomness import generator
 from fullyconnected.errors import ConfigError
-from fullyconnected.playground import formula, points
-from fullyconnected.playground.setup import Setup, task_of
+from fullyconnected.playing import formula, points
+from fullyconnected.playing.setup import Setup, task_of
 
 __all__ = ["DATA", "FEATURES", "SPLIT", "Dataset", "drawn", "made", "split"]
 

@@ -16,14 +16,15 @@ import numpy as np
 
 from fullyconnected.core.checks import count
 from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError
-from fullyconnected.playground import exports
-from fullyconnected.playground.advice import advice_of, explained_stop
-from fullyconnected.playground.data import Dataset, made
-from fullyconnected.playground.setup import Setup
-from fullyconnected.playground.stepping import Stepper
-from fullyconnected.playground.table import Table
-from fullyconnected.playground.timeline import Timeline
-from fullyconnected.playground.view import View, histogram
+from fullyconnected.playing import exports
+from fullyconnected.playing.advice import advice_of, explained_stop
+from fullyconnected.playing.data import Dataset, made
+from fullyconnected.playing.model import Model
+from fullyconnected.playing.setup import Setup
+from fullyconnected.playing.stepping import Stepper
+from fullyconnected.playing.table import Table
+from fullyconnected.playing.timeline import Timeline
+from fullyconnected.playing.view import View, histogram
 
 __all__ = ["Frame", "Session"]
 
@@ -43,6 +44,8 @@ class Session:
         The setup to begin with.
     table : Table, optional
         The user's own table.
+    model : Model, optional
+        The network whose weights ``init="file"`` begins with.
 
     Examples
     --------
@@ -56,8 +59,8 @@ class Session:
     True
     """
 
-    def __init__(self, setup: Setup, table: Table | None = None) -> None:
-        self.table = table
+    def __init__(self, setup: Setup, table: Table | None = None, model: Model | None = None) -> None:
+        self.table, self.model = table, model
         self.lock = threading.RLock()
         self.counting = threading.Lock()
         self.waiting = 0  # how many commands wait for the lock, which the training thread then leaves to them
@@ -73,7 +76,7 @@ class Session:
         """Begin anew with a setup, at step 0; if it is refused, all stays as it was."""
         with self.locked():
             data = made(setup, self.table)
-            stepper = Stepper(setup, data)
+            stepper = Stepper(setup, data, self.model)
             view = View(stepper)
             self.running = False
             self.setup, self.data, self.stepper, self.view = setup, data, stepper, view
