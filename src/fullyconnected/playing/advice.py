@@ -50,4 +50,5 @@ def explained_stop(error: DivergenceError, stepper: Stepper) -> dict[str, str]:
         f"Step {stepper.step + 1} gives numbers that are not finite, at learning rate {error.learning_rate:.3g}: the "
         f"first are in {error.layer}. The weights are those before that step. {error.advice}"
     )
+    text = text.replace("max_grad_norm=1.0", "1 for the largest gradient")
     return {"why": "diverged", "text": text.strip()}

@@ -77,8 +77,8 @@ def _initializers() -> tuple[Choice, ...]:
         "zeros": "All weights are 0. All units of a layer then learn the same, which the pictures show.",
         "ones": "All weights are 1, with which all units of a layer learn the same.",
     }
-    auto = Choice("auto", "suited to the activation", "he_normal for relu and its kin, else glorot_uniform.")
-    file = Choice("file", "those of the file", "The weights that the playground was opened with.", "model-file")
+    auto = Choice("auto", "Suited", "he_normal for relu and its kin, else glorot_uniform.")
+    file = Choice("file", "From the file", "The weights that the playground was opened with.", "model-file")
     return auto, file, *(Choice(name, name, said.get(name, "")) for name in INITIALIZERS)
 
 
@@ -205,7 +205,7 @@ KNOBS = (
     Knob(
         "loss", "training", "Loss", "What is made small: the measure of how wrong the network is.", "choice", "auto",
         _flagged(
-            ("auto", "Suited to the task", "Cross-entropy for classes, half the squared error for numbers."),
+            ("auto", "Suited", "Cross-entropy for classes, half the squared error for numbers."),
             ("cross_entropy", "Cross-entropy", "For classes: minus the logarithm of the right class's probability."),
             ("hinge", "Hinge", "For classes: how far the right class is from winning by a margin of 1."),
             ("half_squared_error", "Half squared error", "For numbers: half the square of the difference."),

@@ -1,7 +1,7 @@
 """The server of the playground: the page, a stream of frames, and commands, for whoever knows the token alone.
 
 It answers on 127.0.0.1, and to an address with a random token. A request must name this host, so that no other name
-that is made to lead here is answered; a command must come from the page itself (Origin); and no cache may keep anything.
+that is made to lead here is answered; a command must come from the page itself (Origin); no cache may keep anything.
 """
 
 from __future__ import annotations

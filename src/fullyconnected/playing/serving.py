@@ -47,11 +47,12 @@ class Server:
 
         self.house = house
         self.token = secrets.token_urlsafe(24) if token is None else token
+        app = app_of(house, self.token, lambda: self.hosts)
         self.socket = _bound(port)
         self.port: int = self.socket.getsockname()[1]
-        hosts = frozenset(f"{name}:{self.port}" for name in (HOST, "localhost"))
+        self.hosts = frozenset(f"{name}:{self.port}" for name in (HOST, "localhost"))
         config = uvicorn.Config(
-            app_of(house, self.token, lambda: hosts),
+            app,
             log_level="warning",
             access_log=False,
             lifespan="off",

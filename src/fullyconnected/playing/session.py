@@ -69,7 +69,7 @@ class Session:
         self.running = False
         self.until: int | None = None
         self.closed = False
-        self.run_number = 0
+        self.run_number = time.time_ns() // 1_000_000  # so that those of a later server are larger
         self.begin(setup)
 
     def begin(self, setup: Setup) -> None:
@@ -220,7 +220,7 @@ class Session:
         except DivergenceError as error:
             self.note()
             self.running = False
-            self.stopped = explained_stop(error, self.stepper)
+            self.stopped, self.advice = explained_stop(error, self.stepper), []
 
     def note(self) -> None:
         """Keep what the timeline wants of this step."""
@@ -271,6 +271,8 @@ class Session:
     def look_for_advice(self, now: float | None = None) -> None:
         """Look whether there is something to say beside the curves, now and then."""
         now = time.monotonic() if now is None else now
+        if self.stopped is not None:  # which says what matters
+            return
         if now - self.advised >= ADVICE_EVERY or not self.running:
             self.advised = now
             self.advice = advice_of(self.stepper, self.timeline)

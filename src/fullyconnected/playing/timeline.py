@@ -13,7 +13,7 @@ from fullyconnected.playing.stepping import Kept
 
 __all__ = ["CURVES", "Timeline"]
 
-POINTS = 512
+POINTS = 256
 MEMORY = 1 << 26  # bytes for states, of which 8 at least are kept
 CURVES = ("train", "test", "metric_train", "metric_test", "learning_rate", "gradient_norm")
 

@@ -105,8 +105,8 @@ class View:
         for y in self._outputs(self.small):
             y = y[:, :MOST_PICTURES]
             low, high = y.min(axis=0), y.max(axis=0)
-            pictures = [as_bytes(y[:, j], low[j], high[j]) for j in range(y.shape[1])]
-            found.append({"size": SMALL, "low": low, "high": high, "data": np.concatenate(pictures)})
+            data = as_bytes(y.T, low[:, None], high[:, None]).ravel()
+            found.append({"size": SMALL, "low": low, "high": high, "data": data})
         return found
 
     def dead(self) -> list[list[int]]:
@@ -205,9 +205,8 @@ def _cells(domain: tuple[float, float, float, float], size: int) -> Array:
     return np.column_stack([x1.ravel(), x2.ravel()])
 
 
-def as_bytes(values: Array, low: float, high: float) -> Array:
-    """Return numbers as bytes, 0 at ``low`` and below, and 255 at ``high`` and above."""
-    span = high - low
+def as_bytes(values: Array, low: Array | float, high: Array | float) -> Array:
+    """Return numbers as bytes, 0 at ``low`` and below, and 255 at ``high`` and above; 128 if these are the same."""
     with np.errstate(all="ignore"):
-        shares = (values - low) / span if span > 0 else np.full(values.shape, 0.5)
+        shares = (values - low) / (np.asarray(high) - low)
     return (np.clip(np.nan_to_num(shares, nan=0.5), 0, 1) * 255 + 0.5).astype(np.uint8)

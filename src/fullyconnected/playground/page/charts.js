@@ -3,7 +3,7 @@
 import { colours, sharp } from "./colours.js"
 import { short, whole } from "./words.js"
 
-const LEFT = 46
+const LEFT = 50
 const BOTTOM = 18
 const TOP = 6
 const DECADES = 2 // beyond which an axis is logarithmic

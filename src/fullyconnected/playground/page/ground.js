@@ -194,9 +194,13 @@ export class Ground {
     const r = Math.max(2.4, Math.min(4.5, (this.size / 110) * (t.length > 600 ? 0.75 : 1)))
     for (let i = 0; i < t.length; i++) {
       const [h, v] = this.place(x1[i], x2[i])
-      mark(context, classes ? t[i] : 0, h, v, r)
-      context.lineWidth = test[i] ? 1.8 : 1.1
-      if (test[i]) {
+      mark(context, classes ? t[i] : test[i] ? 3 : 0, h, v, r)
+      context.lineWidth = test[i] && classes ? 1.8 : 1.1
+      if (!classes) {
+        context.fillStyle = this.colour(t[i])
+        context.fill()
+        context.strokeStyle = theme.ink
+      } else if (test[i]) {
         context.fillStyle = theme.paper
         context.fill()
         context.strokeStyle = this.colour(t[i])

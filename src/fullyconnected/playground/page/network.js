@@ -65,7 +65,7 @@ export class NetworkPicture {
     const width = this.holder.clientWidth
     const most = Math.max(...this.columns.map((column) => this.shown(column) + (column.units > MOST ? 0.6 : 0)))
     const gaps = this.columns.length
-    const size = Math.max(18, Math.min(46, (width - 30) / (1.75 * gaps), 430 / most))
+    const size = Math.max(18, Math.min(54, (width - 30) / (1.75 * gaps), 430 / most))
     const row = size + Math.max(6, Math.min(16, 470 / most - size))
     const height = Math.ceil(most * row + 46)
     const step = gaps > 1 ? (width - size - 16) / (gaps - 1) : 0

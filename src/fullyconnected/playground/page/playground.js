@@ -121,6 +121,7 @@ function suited(given) {
 
 async function send(given) {
   const running = frame?.running ?? false
+  sending++
   try {
     accept(await backend.send({ do: "setup", setup: given }))
     tell("refused", "")
@@ -131,6 +132,8 @@ async function send(given) {
     if (!controls.wrong(error.knob, error.message)) tell("refused", error.message)
     else tell("refused", "")
     return false
+  } finally {
+    sending--
   }
 }
 
@@ -197,6 +200,8 @@ function accept(told) {
   layerBoxes()
   legend()
   putAddress()
+  if (early?.run === run) arrived(early)
+  early = null
   redraw()
 }
 
@@ -215,10 +220,14 @@ function putAddress() {
 
 // Frames
 
+let early = null // a frame of a setup whose reply is still on its way
+let sending = 0
+
 function arrived(next) {
   if (next.run !== run) {
-    if (next.run > run && !frame) return
-    if (frame && next.run !== frame.run) return resume(next)
+    if (next.run < run) return
+    early = next
+    if (!sending) adopt()
     return
   }
   const before = frame
@@ -230,8 +239,17 @@ function arrived(next) {
   redraw()
 }
 
-// Another page, or another server, has begun something else: this page goes on with what it shows.
-function resume() {}
+// Another page of the same playground has changed the setup: this one follows.
+async function adopt() {
+  sending++
+  try {
+    accept(await backend.again())
+  } catch {
+    // the server is gone, and the backend says so
+  } finally {
+    sending--
+  }
+}
 
 function state(what, text) {
   if (what === "back") {
@@ -246,14 +264,15 @@ async function recover() {
   try {
     const at = frame?.step ?? 0
     const was = frame?.running ?? false
-    const hello = await backend.again?.()
-    if (!hello || (hello.run === run && JSON.stringify(hello.setup) === JSON.stringify(setup) && hello.instance === backend.hello.instance)) return
-    backend.hello = { ...backend.hello, instance: hello.instance }
-    if (!(await send(setup))) return
+    sending++
+    const hello = await backend.again()
+    if (hello.run === run || !(await send(setup))) return
     if (was) await command({ do: "run" })
     else if (at > 0) await command({ do: "run", until: at })
   } catch {
-    // it is gone again, and the backend will say so
+    // it is gone again, and the backend says so
+  } finally {
+    sending--
   }
 }
 
@@ -279,7 +298,6 @@ function show() {
   if (button.getAttribute("aria-pressed") !== String(running)) {
     button.setAttribute("aria-pressed", String(running))
     $("run-word").textContent = running ? "Pause" : "Run"
-    $("run-mark").textContent = running ? "\u23F8\uFE0E" : "\u25B6\uFE0E"
   }
   $("rewind").disabled = step === 0 && !running && !frame.now
   const slider = $("seek")
@@ -304,10 +322,13 @@ function measures() {
   const { loss, metric, learning_rate } = frame
   const form = metric?.name === "accuracy" ? percent : short
   const name = metric?.name === "accuracy" ? "accuracy" : "R\u00b2"
+  const said = (value, how = short) => (value === null ? "not finite" : how(value))
+  const tests = data.test.includes(1)
   const items = [
-    [short(loss.train), "training loss", exact(loss.train)],
-    [loss.test === null ? "none" : short(loss.test), "test loss", exact(loss.test)],
-    ...(metric ? [[form(metric.train), `training ${name}`, exact(metric.train)], [metric.test === null ? "none" : form(metric.test), `test ${name}`, exact(metric.test)]] : []),
+    [said(loss.train), "training loss", exact(loss.train)],
+    ...(tests ? [[said(loss.test), "test loss", exact(loss.test)]] : []),
+    ...(metric ? [[said(metric.train, form), `training ${name}`, exact(metric.train)]] : []),
+    ...(metric && tests ? [[said(metric.test, form), `test ${name}`, exact(metric.test)]] : []),
     [short(learning_rate), "learning rate", exact(learning_rate)],
   ] // prettier-ignore
   const box = $("measures")
@@ -394,7 +415,7 @@ function advice() {
   const key = JSON.stringify(frame.advice ?? [])
   if (key === advised) return
   advised = key
-  $("advice").replaceChildren(...(frame.advice ?? []).map(({ title, text }) => make("p", {}, make("b", {}, `${title}. `), text)))
+  $("advice").replaceChildren(...(frame.advice ?? []).map(({ title, text }) => make("p", {}, make("b", {}, `${title[0].toUpperCase()}${title.slice(1)}. `), text)))
 }
 
 // Words for who does not see the picture, at a calm pace.
@@ -518,7 +539,7 @@ function legend() {
       }
     })
   }
-  items.push(make("span", {}, "filled: training, hollow: test"))
+  items.push(make("span", {}, classes ? "filled: training, hollow: test" : "circle: training, diamond: test"))
   $("legend").replaceChildren(...items)
 }
 

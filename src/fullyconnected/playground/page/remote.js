@@ -51,8 +51,7 @@ class Remote {
 
   async check() {
     try {
-      const answer = await fetch("hello", { cache: "no-store" })
-      if (!answer.ok) throw new Error()
+      await this.again()
       if (this.gone || this.stream === null || this.stream.readyState === EventSource.CLOSED) this.listen()
       else this.wait()
     } catch {
@@ -91,6 +90,13 @@ class Remote {
     const told = await answer.json().catch(() => ({ error: `The server answered ${answer.status}.` }))
     if (!answer.ok) throw Object.assign(new Error(told.error), { knob: told.knob ?? null })
     return unpacked(told)
+  }
+
+  // What the server says of itself now.
+  async again() {
+    const answer = await fetch("hello", { cache: "no-store" })
+    if (!answer.ok) throw new Error(`The server answered ${answer.status}.`)
+    return unpacked(await answer.json())
   }
 
   show(visible) {

@@ -8,7 +8,10 @@ export function short(value) {
   if (!Number.isFinite(value)) return value > 0 ? "\u221e" : MINUS + "\u221e"
   if (value === 0) return "0"
   const size = Math.abs(value)
-  const text = size >= 1e5 || size < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(3)))
+  const text =
+    size >= 1e5 || size < 1e-3
+      ? value.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e")
+      : String(Number(value.toPrecision(3)))
   return text.replace(/-/g, MINUS)
 }
 
