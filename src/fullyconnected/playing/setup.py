@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 from urllib.parse import quote, unquote
 
+import numpy as np
+
 from fullyconnected.errors import ConfigError, InputTypeError, UnknownNameError, nearest
 from fullyconnected.playing.formula import compiled
 from fullyconnected.playing.knobs import BY_NAME, KNOBS, Knob, checked
@@ -183,8 +185,11 @@ def _written(knob: Knob, value: Any) -> str:
 
 
 def _digits(number: float) -> str:
-    """Return a number in as few digits as tell it from all others."""
-    return repr(number).removesuffix(".0")
+    """Return a number in as few digits as tell it from all others, in the form that a browser writes."""
+    if number == 0 or 1e-6 <= abs(number) < 1e21:
+        return np.format_float_positional(number + 0.0, trim="-")
+    digits, _, exponent = repr(number).partition("e")
+    return f"{digits.removesuffix('.0')}e{int(exponent):+d}"
 
 
 def _read(knob: Knob, text: str) -> Any:

@@ -275,7 +275,8 @@ export class Controls {
       for (const input of row.inputs) input.toggleAttribute("aria-invalid", is)
       if (is) for (const input of row.inputs) input.setAttribute("aria-invalid", "true")
     }
-    return this.rows.has(name)
+    const row = this.rows.get(name)
+    return row !== undefined && !row.element.hidden
   }
 
   get brush() {

@@ -42,8 +42,8 @@ async function start() {
   ground = new Ground($("ground"), {
     say: (text) => ($("reading").textContent = text),
     pick: choose,
-    add: (x1, x2) => drawPoint([...setup.points, [round(x1), round(x2), controls.brush.brush]]),
-    remove: (row) => drawPoint(setup.points.filter((_, i) => i !== row)),
+    add: (x1, x2) => drawPoint([...wanted.points, [round(x1), round(x2), controls.brush.brush]]),
+    remove: (row) => drawPoint(wanted.points.filter((_, i) => i !== row)),
     choose: (k) => controls.brush.choose(k),
   })
   for (const [id, what] of Object.entries(EXPORTS)) {
@@ -55,11 +55,12 @@ async function start() {
   backend.onframe = arrived
   backend.onstate = state
   wire()
+  const link = location.hash // before the address is that of the setup at hand
   accept(hello)
   let at = hello.at ?? 0
   let found = null
   try {
-    found = setupIn(hello.knobs, location.hash)
+    found = setupIn(hello.knobs, link)
   } catch (error) {
     tell("refused", `The link cannot be read: ${error.message}`)
   }
@@ -67,6 +68,7 @@ async function start() {
     if (await send(found.setup)) at = found.at
   }
   if (at > 0) await command({ do: "run", until: at })
+  document.documentElement.dataset.ready = "yes"
 }
 
 function wire() {
@@ -76,7 +78,6 @@ function wire() {
     button.addEventListener("click", () => command({ do: "step", what: button.dataset.step }))
   }
   $("seek").addEventListener("input", seek)
-  $("seek").addEventListener("change", () => (seeking = null))
   $("explain-knobs").addEventListener("change", (event) => $("knobs").classList.toggle("explained", event.target.checked))
   document.addEventListener("visibilitychange", () => backend.show(!document.hidden))
   addEventListener("hashchange", arriveByLink)
@@ -111,7 +112,10 @@ function turn(name, value) {
   if (name === "data") wanted = suited(wanted)
   controls.set(wanted)
   clearTimeout(resting)
-  resting = setTimeout(() => send(wanted), PATIENT)
+  resting = setTimeout(() => {
+    resting = 0
+    send(wanted)
+  }, PATIENT)
 }
 
 // A loss for classes is not one for numbers: with other data, the one suited to them is taken.
@@ -178,14 +182,15 @@ const addressNow = () => addressOf(backend.hello.knobs, setup, frame?.step ?? 0)
 // What the backend says of a setup
 
 function accept(told) {
-  setup = wanted = told.setup
+  setup = told.setup
+  if (!resting) wanted = setup // else a knob has been turned since, and is still to be sent
   data = told.data
   network = told.network
   run = told.run
   frame = null
   chosen = null
   picture.values = null
-  controls.set(setup)
+  controls.set(wanted)
   ground.data = data
   ground.chosen = null
   ground.frame = null
