@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import webbrowser
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from fullyconnected.core.checks import flag
 from fullyconnected.errors import ConfigError, InputTypeError
@@ -17,9 +18,11 @@ from fullyconnected.playing.setup import Setup
 from fullyconnected.playing.table import Table
 
 if TYPE_CHECKING:
-    from fullyconnected.annotations import PathLike
+    from fullyconnected.annotations import PathLike, TableLike
 
 __all__ = ["Playground", "house_of", "playground"]
+
+Knobs: TypeAlias = bool | float | str | Sequence[int] | Sequence[str] | Sequence[Sequence[float]]
 
 HEIGHT = 900  # pixels in a notebook
 
@@ -71,7 +74,12 @@ class Playground:
 
 
 def playground(
-    given: Any = None, *, link: str | None = None, port: int = 0, open: bool = False, **knobs: Any
+    given: TableLike | Network | PathLike | None = None,
+    *,
+    link: str | None = None,
+    port: int = 0,
+    open: bool = False,
+    **knobs: Knobs,
 ) -> Playground:
     """Start a playground: a small network that is trained before your eyes, by the library, in this Python.
 
@@ -122,7 +130,7 @@ def playground(
     return running
 
 
-def house_of(given: Any, link: str | None, knobs: dict[str, Any], *, framed: bool) -> Playhouse:
+def house_of(given: Any, link: str | None, knobs: Mapping[str, Any], *, framed: bool) -> Playhouse:
     """Return what is served: the session for a table or a network, and the setup to begin with."""
     table, model = _taken(given)
     at = 0

@@ -6,6 +6,7 @@ data and arrays, at most twenty a second.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from fullyconnected.playing.view import View, histogram
 
 __all__ = ["Frame", "Session"]
 
+log = logging.getLogger("fullyconnected.playground")
 Frame = dict[str, Any]
 EVERY = 0.05  # seconds between frames
 SLICE = 0.01  # seconds that training goes on before it looks whether a command waits
@@ -233,6 +235,17 @@ class Session:
 
     def _train(self) -> None:
         """Train until somebody says stop: the work of the thread."""
+        try:
+            self._train_on()
+        except Exception as error:  # which nobody else would hear of
+            with self.lock:
+                self.running = False
+                text = f"The training has failed, which is a mistake in the playground: {type(error).__name__}: {error}"
+                self.stopped = {"why": "failed", "text": text}
+                log.exception("the training has failed")
+                self.publish()
+
+    def _train_on(self) -> None:
         published, portion = 0.0, 1
         while True:
             while self.waiting:  # a command comes first
