@@ -145,6 +145,23 @@ class TestRunning:
         wait_for_step(page, 42)
         until(page, "said => document.querySelector('#measures div').title === said", said)
 
+    def test_the_speed_is_chosen(self, visit: Visit) -> None:
+        page = visit()
+        page.select_option("#pace", "10")
+        page.click("#run")
+        page.wait_for_timeout(1500)
+        assert 1 <= step_of(page) <= 40
+        page.select_option("#pace", "0")
+        until(page, "Number(document.querySelector('#where b').textContent.replace(/\\D/g, '')) > 200")
+        page.click("#run")
+
+    def test_the_controls_can_be_skipped(self, visit: Visit) -> None:
+        page = visit()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "network-title"
+        assert page.locator("#refused:visible").count() == 0
+
     def test_nan_is_said(self, visit: Visit) -> None:
         page = visit("v=1&data=plane&learning_rate=50")
         page.click("#run")
@@ -228,6 +245,13 @@ class TestKnobs:
         page.click("[data-knob=hidden] >> text=Remove the last")
         until(page, "location.hash.includes('hidden=6,4&') || location.hash.endsWith('hidden=6,4')")
         assert page.locator(".unit").count() == 2 + 6 + 4 + 1
+
+    def test_other_data_take_a_loss_that_suits_them(self, visit: Visit) -> None:
+        page = visit("v=1&loss=hinge")
+        page.select_option("#knob-data", "moons")
+        until(page, "location.hash === '#v=1&data=moons&loss=hinge'")
+        page.select_option("#knob-data", "plane")
+        until(page, "location.hash === '#v=1&data=plane'")
 
     def test_a_wrong_value_is_said_beside_its_knob_and_the_run_stays(self, visit: Visit) -> None:
         page = visit("v=1&data=formula")

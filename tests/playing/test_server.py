@@ -161,6 +161,8 @@ class TestCommands:
             ({"do": "weight", "layer": "dense_1", "part": "theta"}, "its part W or b", None),
             ({"do": "export", "what": "../secret"}, "what can be taken away is one of", None),
             ({"do": "run", "until": "x"}, "until", None),
+            ({"do": "run", "pace": 0}, "pace", None),
+            ({"do": "run", "pace": "fast"}, "pace", None),
             ({}, 'a command is an object with "do"', None),
             ([], 'a command is an object with "do"', None),
         ],

@@ -340,3 +340,17 @@ class TestAdvice:
         session.go(1500)
         session.look_for_advice()
         assert session.advice[0]["title"] == "overfitting"
+
+
+def test_a_pace_is_kept() -> None:
+    session = of()
+    session.run(pace=100)
+    time.sleep(1.0)
+    step = session.pause()
+    assert 20 <= step <= 160  # fewer on a machine that has much else to do, and never more
+    session.run()  # and a pace that is given up leaves no debt, for which a command would have to wait
+    time.sleep(0.3)
+    began = time.monotonic()
+    session.pause()
+    assert time.monotonic() - began < 5
+    session.close()

@@ -14,7 +14,7 @@ from fullyconnected.playing.setup import Setup
 __all__ = ["CAPABILITIES", "hello", "knob_of", "perform"]
 
 PROTOCOL = 1
-CAPABILITIES = ("python", "model", "explanation", "picture", "link", "svg", "advice", "edit")
+CAPABILITIES = ("python", "model", "explanation", "picture", "link", "svg", "advice", "edit", "pace")
 
 
 def hello(session: Session, at: int) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _setup(session: Session, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _run(session: Session, given: Mapping[str, Any]) -> dict[str, Any]:
-    session.run(given.get("until"))
+    session.run(given.get("until"), given.get("pace"))
     return {}
 
 
@@ -77,7 +77,7 @@ def _export(session: Session, given: Mapping[str, Any]) -> dict[str, Any]:
 
 COMMANDS: dict[str, tuple[tuple[str, ...], Callable[[Session, Mapping[str, Any]], dict[str, Any]]]] = {
     "setup": (("setup",), _setup),
-    "run": (("until",), _run),
+    "run": (("until", "pace"), _run),
     "pause": ((), lambda session, _: {"step": session.pause()}),
     "step": (("what",), lambda session, given: {"step": session.step(str(given.get("what", "batch"))[:80])}),
     "seek": (("to",), lambda session, given: {"step": session.seek(given.get("to", 0))}),

@@ -104,6 +104,7 @@ def _bound(port: int) -> socket.socket:
         else:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((HOST, port))
+        found.listen(128)  # from here on a browser that is quick waits, and is not refused
     except OSError as error:
         found.close()
         raise ConfigError(

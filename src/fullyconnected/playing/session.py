@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fullyconnected.core.checks import count
+from fullyconnected.core.checks import count, number
 from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError
 from fullyconnected.playing import exports
 from fullyconnected.playing.advice import advice_of, explained_stop
@@ -70,6 +70,8 @@ class Session:
         self.thread: threading.Thread | None = None
         self.running = False
         self.until: int | None = None
+        self.pace: float | None = None
+        self.began = (0.0, 0)  # when it began to run, and at which step
         self.closed = False
         self.run_number = time.time_ns() // 1_000_000  # so that those of a later server are larger
         self.begin(setup)
@@ -99,15 +101,18 @@ class Session:
 
     # commands
 
-    def run(self, until: int | None = None) -> None:
-        """Train at full speed, until :meth:`pause` or a step."""
+    def run(self, until: int | None = None, pace: float | None = None) -> None:
+        """Train until :meth:`pause` or a step, at full speed, or with at most ``pace`` steps a second."""
         with self.locked():
             if until is not None:
                 until = count("until", until, 0)
+            if pace is not None:
+                pace = number("pace", pace, above=True)
             if self.closed or (until is not None and until <= self.stepper.step):
                 return
             self.until, self.stopped, self.now, self.sample = until, None, None, None
-            self.counted = (time.monotonic(), self.stepper.step)
+            self.counted = self.began = (time.monotonic(), self.stepper.step)
+            self.pace = pace
             if not self.running:
                 self.running = True
                 self.thread = threading.Thread(target=self._train, name="playground", daemon=True)
@@ -255,11 +260,15 @@ class Session:
                     return
                 began, before = time.monotonic(), self.stepper.step
                 target = before + portion
+                if self.pace is not None:
+                    since, step = self.began
+                    target = min(target, step + int((began - since) * self.pace))
                 self.go(target if self.until is None else min(target, self.until))
                 now = time.monotonic()
                 if self.until is not None and self.stepper.step >= self.until:
                     self.running = False
-                portion = self._portion(portion, now - began)
+                if self.stepper.step - before == portion:  # else a pace has held it up, which says nothing of its time
+                    portion = self._portion(portion, now - began)
                 if now - published >= EVERY or not self.running:
                     self.count_speed(now)
                     self.look_for_advice(now)
@@ -267,8 +276,12 @@ class Session:
                     published = time.monotonic()
                 if not self.running:
                     return
+            if self.stepper.step <= before:  # the next step is not yet due
+                time.sleep(0.002)
 
-    def _portion(self, portion: int, seconds: float) -> int:
+    @staticmethod
+    def _portion(portion: int, seconds: float) -> int:
+        """Return how many steps to take at a time, such that a command never waits for long."""
         if seconds < SLICE / 2:
             return portion * 2
         return max(1, portion // 2) if seconds > SLICE else portion

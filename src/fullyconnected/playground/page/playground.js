@@ -10,6 +10,7 @@ import { exact, make, percent, plural, short, whole } from "./words.js"
 
 const $ = (id) => document.getElementById(id)
 const CALM = 4000 // ms between two things that a screen reader is told while training runs
+const LESS_OFTEN = 200 // ms between two drawings of curves and numbers while training runs; nobody reads faster
 const PATIENT = 140 // ms that a knob rests before it counts
 const calm = matchMedia("(prefers-reduced-motion: reduce)")
 
@@ -72,7 +73,10 @@ async function start() {
 }
 
 function wire() {
-  $("run").addEventListener("click", () => command(frame?.running ? { do: "pause" } : { do: "run" }))
+  $("run").addEventListener("click", () => (frame?.running ? command({ do: "pause" }) : go()))
+  $("pace").addEventListener("change", () => frame?.running && go())
+  for (const id of ["pace", "pace-label"]) $(id).hidden = !backend.hello.capabilities.includes("pace")
+  $("skip").addEventListener("click", () => $("network-title").focus())
   $("rewind").addEventListener("click", () => command({ do: "seek", to: 0 }))
   for (const button of document.querySelectorAll("[data-step]")) {
     button.addEventListener("click", () => command({ do: "step", what: button.dataset.step }))
@@ -93,6 +97,11 @@ function wire() {
 
 // Commands
 
+function go() {
+  const pace = Number($("pace").value)
+  return command(pace && !$("pace").hidden ? { do: "run", pace } : { do: "run" })
+}
+
 async function command(what) {
   try {
     const reply = await backend.send(what)
@@ -109,7 +118,7 @@ let resting = 0
 // A knob was turned: what the knobs show is asked for once they rest.
 function turn(name, value) {
   wanted = { ...(wanted ?? setup), [name]: value }
-  if (name === "data") wanted = suited(wanted)
+  mayNeedLoss = ["data", "task", "target"].includes(name)
   controls.set(wanted)
   clearTimeout(resting)
   resting = setTimeout(() => {
@@ -118,10 +127,7 @@ function turn(name, value) {
   }, PATIENT)
 }
 
-// A loss for classes is not one for numbers: with other data, the one suited to them is taken.
-function suited(given) {
-  return { ...given, loss: "auto", init: given.init === "file" ? "auto" : given.init }
-}
+let mayNeedLoss = false // whether the data were changed: a loss for classes is not one for numbers
 
 async function send(given) {
   const running = frame?.running ?? false
@@ -129,10 +135,14 @@ async function send(given) {
   try {
     accept(await backend.send({ do: "setup", setup: given }))
     tell("refused", "")
-    if (running) await command({ do: "run" })
+    if (running) await go()
     return true
   } catch (error) {
     if (error.gone) return false
+    if (mayNeedLoss && error.knob === "loss") {
+      turn("loss", "auto")
+      return false
+    }
     if (!controls.wrong(error.knob, error.message)) tell("refused", error.message)
     else tell("refused", "")
     return false
@@ -272,7 +282,7 @@ async function recover() {
     sending++
     const hello = await backend.again()
     if (hello.run === run || !(await send(setup))) return
-    if (was) await command({ do: "run" })
+    if (was) await go()
     else if (at > 0) await command({ do: "run", until: at })
   } catch {
     // it is gone again, and the backend says so
@@ -304,7 +314,6 @@ function show() {
     button.setAttribute("aria-pressed", String(running))
     $("run-word").textContent = running ? "Pause" : "Run"
   }
-  $("rewind").disabled = step === 0 && !running && !frame.now
   const slider = $("seek")
   slider.max = String(Math.max(last, step))
   if (seeking === null) slider.value = String(step)
@@ -315,13 +324,17 @@ function show() {
     running ? `, ${whole(speed)} steps/s` : "",
   ) // prettier-ignore
   tell("stopped", frame.stopped?.text ?? "")
+  phase()
+  advice()
+  if (running && performance.now() - lastCharts < LESS_OFTEN) return
+  lastCharts = performance.now()
   measures()
   curves()
   histograms()
-  phase()
-  advice()
-  if (!running || Date.now() % 3 === 0) refreshNumbers()
+  refreshNumbers()
 }
+
+let lastCharts = 0
 
 function measures() {
   const { loss, metric, learning_rate } = frame
