@@ -69,6 +69,7 @@ RANKS = {
     "exchange": 10.2,  # of files of others it makes estimators
     "explanation": 10,
     "assessment": 10.5,
+    "playing": 10.8,
     "cli": 11,
     "__init__": 12,
     "__main__": 12,
@@ -228,9 +229,14 @@ INSIDE = {
         "evaluation",
         "inspection",
     ],
+    "playing": [
+        *("points", "formula", "knobs", "setup", "data", "table", "building", "model", "stepping"),
+        *("timeline", "view", "advice", "script", "exports", "session", "wire", "commands", "server", "serving"),
+        *("public", "static", "__init__"),
+    ],
     "cli": [
         *("console", "tables", "findings", "train", "predict", "evaluate", "inspect", "explain", "import_", "export"),
-        "check",
+        *("playground", "check"),
         "__init__",
     ],
 }
@@ -250,6 +256,7 @@ LOADS = {
     ),
     "cli.console": (1, set(), "--import names a module of the user's"),
     "exchange.formats": (2, set(), "a script is run once before it is put in place, compiled by the mode of that name"),
+    "playing.formula": (1, set(), "a formula is read as a tree, in the mode of that name; nothing is run"),
     "core.registry": (1, set(), "it looks up the file of a module of the user's, which is loaded already"),
     "training.identity": (1, set(), "it looks up the file of a module of the user's, which is loaded already"),
 }

@@ -29,6 +29,26 @@ PAGES: list[tuple[str, str, int, bool, bool]] = [
     ("report-light.png", "", 1280, False, False),
     ("report-dark.png", "#outcomes", 1280, True, False),
 ]
+# file, address behind #, the unit that is chosen, width in px, dark or light, and full page or one window
+PLAYED: list[tuple[str, str, str, int, bool, bool]] = [
+    (
+        "playground-light.png",
+        "v=1&rows=300&hidden=6,4&activation=relu&learning_rate=0.1&at=2000",
+        "1,1",
+        1280,
+        False,
+        False,
+    ),
+    (
+        "playground-dark.png",
+        "v=1&data=spirals&hidden=8,8&optimizer=adam&learning_rate=0.02&at=4000",
+        "",
+        1280,
+        True,
+        False,
+    ),
+    ("playground-narrow-dark.png", "v=1&data=moons&at=1500", "", 400, True, False),
+]
 
 
 def report() -> str:
@@ -89,7 +109,33 @@ def shoot(html: Path, at: str, out: Path, width: int, dark: bool, full_page: boo
     return len(png)
 
 
+def play() -> None:
+    """Write the pictures of the playground."""
+    chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium") or shutil.which("google-chrome")
+    with fc.playground() as playground, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium)
+        for name, at, unit, width, dark, full_page in PLAYED:
+            page = browser.new_page(
+                viewport={"width": width, "height": 900},
+                color_scheme="dark" if dark else "light",
+                device_scale_factor=1,
+            )
+            page.goto(f"{playground.url}#{at}")
+            page.wait_for_selector("[data-ready]", state="attached")
+            while f"at={at.rpartition('=')[2]}" not in page.url:
+                page.wait_for_timeout(100)
+            if unit:
+                page.click(f".unit[data-unit='{unit}']")
+            page.mouse.move(0, 0)
+            page.wait_for_timeout(300)
+            png = small(page.screenshot(full_page=full_page))
+            Path(PICTURES / name).write_bytes(png)
+            print(f"{name}: {len(png) / 1000:.0f} kB")
+        browser.close()
+
+
 def main() -> None:
+    play()
     with tempfile.TemporaryDirectory() as folder:
         for make in (explanation, report):
             Path(folder, f"{make.__name__}.html").write_text(make(), encoding="utf-8")

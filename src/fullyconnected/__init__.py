@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from fullyconnected.factors import Factors
     from fullyconnected.files.format import Format
     from fullyconnected.optimizers import LBFGS, SGD, Adam, AdamW, Momentum, Muon, Nesterov, RMSProp
+    from fullyconnected.playing.public import Playground, playground
     from fullyconnected.predictor import Predictor
     from fullyconnected.program.summary import Summary
     from fullyconnected.registries import register
@@ -157,6 +158,8 @@ __all__ = [
     "explain",
     "trace",
     "draw",
+    # a playground in a browser
+    "playground",
     # what functions return
     "History",
     "Epoch",
@@ -172,6 +175,7 @@ __all__ = [
     "Trace",
     "Step",
     "Drawing",
+    "Playground",
     # base classes for your own
     "Layer",
     "ActivationFunction",
@@ -212,6 +216,7 @@ _LATER = {
     **dict.fromkeys(("Trace", "Step"), "explanation.record"),
     **dict.fromkeys(("fit", "epochs"), "training.fit"),
     **dict.fromkeys(("MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"), "estimators"),
+    **dict.fromkeys(("playground", "Playground"), "playing.public"),
     "load_estimator": "estimators.loading",
     "Predictor": "predictor",
     **dict.fromkeys(("History", "Epoch"), "training.history"),

@@ -1,4 +1,4 @@
-"""The command ``fullyconnected``: train on a table, predict, evaluate, inspect, explain, import, export and check."""
+"""The command ``fullyconnected``: train on a table, predict, evaluate, inspect, explain, play, and more."""
 
 import argparse
 import contextlib
@@ -25,6 +25,7 @@ COMMANDS = {
     "import": "Make a network of a file of ONNX or Keras, or of weights of PyTorch.",
     "export": "Write a model as a file of ONNX, C, JavaScript or Python that predicts without this library.",
     "explain": "Explain one training step as a worked example, with every number.",
+    "playground": "Train a small network before your eyes, in a browser: change everything, step, and rewind.",
     "check": "Check the gradients of all registered layers, activations and losses against central differences.",
 }
 

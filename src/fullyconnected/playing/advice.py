@@ -1,0 +1,54 @@
+"""What the playground says beside the curves: why a run stopped, and what could be better."""
+
+import numpy as np
+
+from fullyconnected.diagnosis.examine import examine
+from fullyconnected.errors import DivergenceError
+from fullyconnected.playing.stepping import Stepper
+from fullyconnected.playing.timeline import Timeline
+
+__all__ = ["advice_of", "explained_stop"]
+
+MOST = 3  # pieces of advice at a time
+EARLY = 50  # steps before which nothing is said of what has been learned
+WORSE = 1.2  # how much above its least a test loss is when it has got worse
+
+
+def advice_of(stepper: Stepper, timeline: Timeline) -> list[dict[str, str]]:
+    """Return what :func:`fullyconnected.diagnose` finds in the network as it is now, and what the curves show."""
+    found = examine(stepper.net, stepper.training, quick=True).findings
+    early = stepper.step < EARLY
+    advice = [
+        {"title": each.name.replace("_", " "), "text": str(each)}
+        for each in found
+        if each.severity != "note" and not (early and each.name == "loss_above_chance")
+    ]
+    return [*_overfitting(timeline), *advice][:MOST]
+
+
+def _overfitting(timeline: Timeline) -> list[dict[str, str]]:
+    curves = timeline.curves()
+    test, train, steps = curves["test"], curves["train"], curves["step"]
+    if len(test) < 10 or not np.isfinite(test).all():
+        return []
+    best = int(test.argmin())
+    if test[-1] < WORSE * test[best] or train[-1] > train[best]:
+        return []
+    return [
+        {
+            "title": "overfitting",
+            "text": f"The test loss was least at step {steps[best]:.0f}, {test[best]:.4g}, and is {test[-1]:.4g} now, "
+            f"while the training loss went on falling: the network learns the training points by heart. Rewind to that "
+            f"step, or try more points, some l2 or dropout, or fewer units.",
+        }
+    ]
+
+
+def explained_stop(error: DivergenceError, stepper: Stepper) -> dict[str, str]:
+    """Return why the run stopped: the step whose numbers are not finite, and what to change."""
+    text = (
+        f"Step {stepper.step + 1} gives numbers that are not finite, at learning rate {error.learning_rate:.3g}: the "
+        f"first are in {error.layer}. The weights are those before that step. {error.advice}"
+    )
+    text = text.replace("max_grad_norm=1.0", "1 for the largest gradient")
+    return {"why": "diverged", "text": text.strip()}
