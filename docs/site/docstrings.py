@@ -157,7 +157,7 @@ def on_missing(app: Sphinx, env: Any, node: Any, shown: nodes.Element) -> nodes.
             place = env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, "obj", target, node, shown)
             if place is not None:
                 return place
-    return None
+    return shown if node["reftype"] == "attr" else None  # attributes stand in the entry of their class
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
