@@ -14,7 +14,10 @@ import fullyconnected as fc
 
 
 class Page(NamedTuple):
-    """A page: its file, its title, what it is about, and the names on it; ``plot.`` are all of a module."""
+    """A page: its file, its title, what it is about, and the names on it.
+
+    ``plot.`` are all names of a module, whose own docstring says what it is about.
+    """
 
     file: str
     title: str
@@ -83,21 +86,16 @@ PAGES = [
         "One training step with every number, and the network as a picture.",
         "explain trace draw Explanation Trace Step Drawing",
     ),
-    Page("plot", "Figures", "What a training looked like.", "plot."),
-    Page("datasets", "Data sets", "Public data sets, with checksums.", "datasets."),
+    Page("plot", "Figures", "", "plot."),
+    Page("datasets", "Data sets", "", "datasets."),
     Page(
         "estimators",
         "Estimators",
         "scikit-learn's perceptrons, estimators for tables with text and gaps, and what predicts from their files.",
         "MLPClassifier MLPRegressor TabularClassifier TabularRegressor load_estimator Predictor",
     ),
-    Page("exchange", "Exchange", "Files for elsewhere, and networks from there.", "exchange."),
-    Page(
-        "functional",
-        "Functions and caches",
-        "Layers and losses as pairs of functions, as some courses have them.",
-        "functional.",
-    ),
+    Page("exchange", "Exchange", "", "exchange."),
+    Page("functional", "Functions and caches", "", "functional."),
     Page(
         "your-own",
         "Your own",
@@ -105,8 +103,8 @@ PAGES = [
         "[in prose](../reference.md#your-own).",
         "register Layer Param ActivationFunction Loss Metric Optimizer Solver Engine Format",
     ),
-    Page("errors", "Errors", "What is raised, and by what it can be caught.", "errors."),
-    Page("annotations", "Annotations", "The names in signatures, for type checkers.", "annotations."),
+    Page("errors", "Errors", "", "errors."),
+    Page("annotations", "Annotations", "", "annotations."),
 ]
 UNLISTED = {"__version__"}
 
