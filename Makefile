@@ -21,12 +21,12 @@ export FULLYCONNECTED_REQUIRE_NATIVE ?= $(if $(COMPILER),1,0)
 # Pages are also tested in Chromium and in Firefox, where there is one; with FULLYCONNECTED_REQUIRE_BROWSER=1 a missing
 # one is an error.
 BROWSERS := $(shell for b in chromium-headless-shell chromium google-chrome firefox-esr firefox; do command -v $$b; done)
-BROWSER := $(if $(BROWSERS),$(VENV)/.browser)
+BROWSER := $(if $(BROWSERS),$(VENV)/.browser $(VENV)/.docs)
 
 # The tests start hundreds of processes, which load the modules faster once Python may keep them compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo quick test browser check format sanitize emulate clean
+.PHONY: demo quick test browser check docs format sanitize emulate clean
 
 $(TOOLS): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("fullyconnected needs Python 3.11 or newer; this is " + sys.version) if sys.version_info < (3, 11) else None'
@@ -49,6 +49,10 @@ $(VENV)/.browser: $(TOOLS) | $(READY)   # after $(READY), as two pips must not r
 	$(BIN)/python -m pip install --quiet --group browser
 	@touch $@
 
+$(VENV)/.docs: $(TOOLS) | $(READY) $(if $(CHROMIUM),$(VENV)/.browser)
+	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
 demo: $(READY)   ## train a network on handwritten digits, and show the results
 	$(BIN)/python examples/digits.py
 
@@ -62,7 +66,7 @@ quick: $(READY)   ## before every commit, in less than a minute: `check` without
 test: $(READY)   ## the tests, in less than five minutes: without the long ones, such as those in a browser
 	$(PYTEST) -m "not long"
 
-browser: $(READY) $(VENV)/.browser   ## only the tests in real browsers; without Chromium and Firefox they fail
+browser: $(READY) $(VENV)/.browser $(VENV)/.docs   ## only the tests in real browsers; without Chromium and Firefox they fail
 	FULLYCONNECTED_REQUIRE_BROWSER=1 $(PYTEST) tests/browser
 
 check: $(READY) $(BROWSER)   ## what CI runs: format, lint, types, import ranks, tests
@@ -71,6 +75,9 @@ check: $(READY) $(BROWSER)   ## what CI runs: format, lint, types, import ranks,
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/mypy
 	$(PYTEST)
+
+docs: $(READY) $(VENV)/.docs   ## the site of the documentation, into build/site
+	$(BIN)/python docs/site/build.py
 
 format: $(READY)   ## format the code
 	$(BIN)/ruff format .

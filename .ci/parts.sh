@@ -29,6 +29,10 @@ demo() { # the demonstration for newcomers
     make demo
 }
 
+docs() { # the site of the documentation, in which every link, anchor and name leads somewhere; check walks it
+    make docs
+}
+
 check() { # formatter, linters, types, all tests, including pages in Chromium and Firefox
     make check
 }

@@ -512,7 +512,7 @@ class Loss(Settings):
         return self.of_checked(z, t, self.row_weights(t, w))
 
     def predictions(self, z: ArrayLike) -> Array:
-        """Return the predictions of raw outputs, by :attr:`link`: values, rates, or probabilities.
+        """Return the predictions of raw outputs, by ``link``: values, rates, or probabilities.
 
         Parameters
         ----------

@@ -5,7 +5,7 @@ from fullyconnected.errors import missing
 try:
     import sklearn  # noqa: F401
 except ImportError:
-    raise missing("scikit-learn", "sklearn", "its estimators") from None
+    raise missing("scikit-learn", "sklearn", "an estimator") from None
 
 from fullyconnected.estimators.classifier import MLPClassifier
 from fullyconnected.estimators.regressor import MLPRegressor

@@ -1,0 +1,306 @@
+"""The site of the documentation: built without a warning, then walked in a browser that is cut off from all else.
+
+Without the packages of the dependency group ``docs`` these tests are skipped; with FULLYCONNECTED_REQUIRE_BROWSER=1, as
+in CI, they fail.
+"""
+
+import functools
+import http.server
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+
+import fullyconnected as fc
+
+ROOT = Path(__file__).parents[2]
+KINDS = [  # one page of each kind
+    "index.html",
+    "api/training.html",
+    "start-tables.html",
+    "worked-examples.html",
+    "lessons/xor.html",
+    "api/index.html",
+    "search.html",
+]
+LONGEST_BUILD = 300  # s
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the site; of the processes that run tests, the first does, and the others wait for it."""
+    if not (find_spec("pydata_sphinx_theme") and find_spec("myst_parser") and find_spec("math_core")):
+        reason = "what builds the site is not installed: pip install --group docs"
+        if os.environ.get("FULLYCONNECTED_REQUIRE_BROWSER", "0") not in ("", "0"):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    built, said = folder / "site", folder / "site-said"
+    try:
+        (folder / "site-begun").mkdir()
+    except FileExistsError:
+        until = time.monotonic() + LONGEST_BUILD
+        while not said.exists() and time.monotonic() < until:
+            time.sleep(0.2)
+    else:
+        build = [sys.executable, str(ROOT / "docs" / "site" / "build.py"), str(built)]
+        done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=LONGEST_BUILD)
+        unfinished = said.with_name("site-saying")
+        unfinished.write_text(done.stdout + done.stderr if done.returncode else "", encoding="utf-8")
+        unfinished.rename(said)
+    assert said.read_text(encoding="utf-8") == ""
+    return built
+
+
+class Seen(HTMLParser):
+    """The links of a page, and what they can lead to in it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
+        self.text = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if value is not None and name in ("href", "src", "srcset", "data"):
+                self.links.append(value)
+            elif value is not None and name in ("id", "name"):
+                self.anchors.add(value)
+
+
+@pytest.fixture(scope="session")
+def pages(site: Path) -> dict[str, Seen]:
+    """Return all pages by their paths."""
+    return {
+        path.relative_to(site).as_posix(): Seen(path.read_text(encoding="utf-8"))
+        for path in sorted(site.rglob("*.html"))
+        if "_static" not in path.parts
+    }
+
+
+def test_every_link_leads_somewhere(site: Path, pages: dict[str, Seen]) -> None:
+    faults = []
+    for place, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:  # to another host, which cannot be asked here
+                if parts.scheme != "data" and not (parts.scheme in ("http", "https") and "." in parts.netloc):
+                    faults.append(f"{place}: {link}")
+                continue
+            target = urlsplit(urljoin(f"/{place}", link))
+            path, anchor = unquote(target.path).lstrip("/"), unquote(target.fragment)
+            path = f"{path}index.html" if path.endswith("/") or not path else path
+            in_scripts = place.startswith("pages/") and path == place  # the address holds what such a page shows
+            if not (site / path).exists() or (
+                anchor and path in pages and not in_scripts and anchor not in pages[path].anchors
+            ):
+                faults.append(f"{place}: {link}")
+    assert len(pages) > 60
+    assert faults == []
+
+
+def test_what_is_loaded_is_of_the_site(site: Path, pages: dict[str, Seen]) -> None:
+    """Whatever a browser would ask for by itself: an image, a script, a style sheet, a font, a frame."""
+    for path in site.rglob("*.css"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"(url\(|@import)\s*[\"']?(https?:)?//", text), path.name
+    for place in pages:
+        html = (site / place).read_text(encoding="utf-8")
+        assert "Content-Security-Policy" in html, place
+        for outside in ('src="http', 'src="//', '<link rel="stylesheet" href="http', "<base "):
+            assert outside not in html, place
+
+
+def test_every_public_name_has_its_entry(site: Path, pages: dict[str, Seen]) -> None:
+    anchors = {anchor for place, page in pages.items() if place.startswith("api/") for anchor in page.anchors}
+    for name in set(fc.__all__) - {"__version__"}:
+        thing = getattr(fc, name)
+        inner = getattr(thing, "__all__", None) if type(thing).__name__ == "module" else None
+        for each in [name] if inner is None else [f"{name}.{each}" for each in inner]:
+            assert f"fullyconnected.{each}" in anchors, each
+    for method in ("Network.predict", "MLPClassifier.fit", "TabularRegressor.predict_interval", "Layer.backward"):
+        assert f"fullyconnected.{method}" in anchors
+    html = (site / "api" / "training.html").read_text(encoding="utf-8")
+    assert "losses.html#fullyconnected.SoftmaxCrossEntropy" in html, "names in docstrings are links"
+    assert "api/training.html#fullyconnected.fit" in (site / "concept.html").read_text(encoding="utf-8")
+
+
+def test_the_examples_are_those_of_the_code_beside_them(site: Path, pages: dict[str, Seen]) -> None:
+    shown = [link for link in pages["worked-examples.html"].links if link.startswith("pages/")]
+    files = sorted(f"pages/{path.name}" for path in (site / "pages").glob("*.html"))
+    assert len(files) == 6
+    assert sorted({*shown}) == files
+    for file in files:
+        assert shown.count(file) == 2, "in a frame, and as a link"
+        assert "central differences" in (site / file).read_text(encoding="utf-8")
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A server of files that says nothing."""
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """Serve the site, as any server of files does."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
+    """Return what opens a window on the site; at the end it asserts that no page asked another host, or complained."""
+    contexts, problems = [], []
+
+    def open_window(
+        place: str | None = None, *, dark: bool | None = False, width: int = 1280, script: bool = True
+    ) -> Any:
+        context = browser.new_context(
+            color_scheme="null" if dark is None else "dark" if dark else "light",
+            viewport={"width": width, "height": 900},
+            locale="en",
+            java_script_enabled=script,
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+
+        def note(request: Any) -> None:
+            if not request.url.startswith((address, "data:", "blob:")):
+                problems.append(f"request: {request.url}")
+
+        def note_message(message: Any) -> None:
+            if message.type in ("error", "warning", "assert"):
+                problems.append(f"{message.page.url} console.{message.type}: {message.text}")
+
+        context.route(lambda url: not url.startswith((address, "data:", "blob:")), lambda route: route.abort())
+        context.on("request", note)
+        context.on(
+            "response",
+            lambda answer: answer.ok or answer.status == 304 or problems.append(f"{answer.status}: {answer.url}"),
+        )
+        context.on("console", note_message)
+        context.on("weberror", lambda error: problems.append(f"page error: {error.error}"))
+        page = context.new_page()
+        if place is not None:
+            page.goto(address + place)
+        return page
+
+    yield open_window
+    for context in contexts:
+        for page in context.pages:
+            page.evaluate("0")
+        context.close()
+    assert not problems, "\n".join(problems)
+
+
+WIDTHS = (320, 768, 1280, 1920)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_every_page_keeps_to_itself_and_fits(
+    part: int, pages: dict[str, Seen], visit: Any, address: str, overflow: Any
+) -> None:
+    page = visit(dark=part % 2 == 1)
+    places = sorted(pages)[part::4]
+    for place in places:
+        page.goto(address + place)
+        if place.startswith("_modules/"):  # one like the other
+            continue
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert overflow(page) == [], f"{place} at {width} px"
+        page.evaluate("document.querySelectorAll('iframe').forEach(frame => frame.loading = 'eager')")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("place", KINDS)
+def test_accessibility(place: str, dark: bool, visit: Any, axe: Any) -> None:
+    for width in (1280, 390) if place in KINDS[:2] else (1280,):
+        page = visit(place, dark=dark, width=width)
+        page.wait_for_load_state("networkidle")
+        assert axe(page) == [], f"{place} at {width} px"
+
+
+def test_accessibility_of_formulas(visit: Any, axe: Any) -> None:
+    page = visit("derivations.html")
+    page.wait_for_load_state("networkidle")
+    page.evaluate("document.querySelectorAll('article > section > section:nth-of-type(n+4)').forEach(e => e.remove())")
+    assert page.locator("math").count() > 100
+    # to axe a head of a table that is a formula has no text; a screen reader reads it
+    found = [each for each in axe(page) if not all("<math>" in node for node in each["nodes"])]
+    assert found == []
+
+
+def test_search_by_keyboard(visit: Any) -> None:
+    page = visit("index.html")
+    page.wait_for_load_state("networkidle")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("label smoothing")
+    page.get_by_role("dialog").get_by_role("link", name="SoftmaxCrossEntropy").or_(
+        page.get_by_role("dialog").get_by_role("link", name="Reference")
+    ).first.wait_for()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=label+smoothing*")
+    page.locator("#search-results li a").first.wait_for()
+    found = page.locator("#search-results li a").all_inner_texts()
+    assert any("Losses" in text for text in found)
+
+
+def test_the_search_is_reached_by_the_tabulator(visit: Any) -> None:
+    page = visit("concept.html")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('.search-button-field, .search-button')"):
+            break
+    else:
+        pytest.fail("12 steps do not reach it")
+    page.keyboard.press("Enter")
+    page.keyboard.type("muon")
+    assert page.locator("#pst-search-dialog input").input_value() == "muon"
+
+
+def test_a_reader_chooses_light_or_dark(visit: Any) -> None:
+    page = visit("worked-examples.html", dark=None)  # what is emulated would hold in the page within, whatever it is in
+    ground = "getComputedStyle(document.body).backgroundColor"
+    within = "matchMedia('(prefers-color-scheme: dark)').matches"
+    frame = page.frame_locator("iframe").first
+    frame.locator("h1").wait_for()
+    assert page.evaluate(ground) == "rgb(255, 255, 255)"
+    assert frame.locator("h1").evaluate(within) is False
+    page.get_by_role("button", name="Color mode").first.click()
+    page.get_by_role("button", name="Dark").or_(page.get_by_role("menuitemradio", name="Dark")).first.click()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.evaluate(ground) == "rgb(20, 23, 27)"
+    assert frame.locator("h1").evaluate(within) is True, "the page within goes with it"
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark", "it is remembered"
+
+
+def test_without_a_script(visit: Any) -> None:
+    page = visit("derivations.html", script=False)
+    assert page.locator("math").count() > 100
+    assert page.locator("h1").inner_text().startswith("Derivations")
+    page.get_by_role("link", name="Reference", exact=True).first.click()
+    page.get_by_role("link", name="Training", exact=True).first.click()
+    assert page.url.endswith("api/training.html")
