@@ -445,6 +445,14 @@ class TestOtherLayers:
         assert heights[0] > heights[1] + 10
         assert heights[2] == heights[0]
 
+    def test_blocks_side_by_side_in_branches_have_ways_past_at_different_heights(self):
+        part = [fc.Dense(1, 2), fc.Residual([fc.Dense(2, 2)])]
+        net = fc.Network([fc.Columns([(0, part), (1, part)]), fc.Dense(4, 1)], seed=0)
+        svg = read(fc.draw(net, [[1.0, 2.0]], [[1.0]], "huber"))
+        require_clear(svg)
+        heights = [min(y for _, y in corners(skip)) for skip in of_kind(svg, "skip")]
+        assert abs(heights[0] - heights[1]) > 10
+
     def test_dropped_units_are_hollow_and_their_lines_crossed(self):
         every = record("residual")
         mask = every.values[every.name("residual_1.dropout_1.m")][0]

@@ -182,15 +182,13 @@ class Placement:
             self.marks[c] = (0.0, (found[c, own[-2]] + found[c, own[-1]]) / 2)
 
     def _levels(self) -> list[int]:
-        """Return for each way past a block how many others it encloses."""
-        skips = self.scene.skips
-        found: list[int] = []
-        for skip in skips:
-            inside = [
-                n for n, s in zip(found, skips, strict=False) if s.source >= skip.source and s.target <= skip.target
-            ]
-            found.append(max(inside, default=-1) + 1)
-        return found
+        """Return the level of each way past a block, above all earlier ones that have a place across in common."""
+        found: list[tuple[int, int, int]] = []
+        for skip in self.scene.skips:
+            first, last = (self.scene.columns[c].depth for c in (skip.source, skip.target))
+            below = [level for start, stop, level in found if start < last and first < stop]
+            found.append((first, last, max(below, default=-1) + 1))
+        return [level for *_, level in found]
 
     # --- across -------------------------------------------------------------------------------------------------------
 
