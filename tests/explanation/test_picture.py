@@ -438,7 +438,16 @@ class TestOtherLayers:
             "past residual_1: y1 →"
         ]
         back = [text.text for text in texts(svg, "gradients") if text.get("data-q") == "dL:dense_1.y"]
-        assert back == ["← dL/dy6 returns"]
+        assert back == ["← dL/dy_sum1 returns"]
+
+    @pytest.mark.parametrize("name", ["residual", "nested"])
+    def test_no_way_past_goes_through_words(self, name):
+        svg = picture(name)
+        for skip in of_kind(svg, "skip"):
+            for text in texts(svg):
+                if (text.get("data-q") or "").removeprefix("dL:") != skip.get("data-q"):  # it stands on the line
+                    around = box(text)
+                    assert not any(crosses(a, b, around) for a, b in itertools.pairwise(corners(skip))), text.text
 
     def test_blocks_within_blocks_have_ways_past_of_their_own_above_each_other(self):
         heights = [min(y for _, y in corners(skip)) for skip in of_kind(picture("nested"), "skip")]

@@ -163,9 +163,10 @@ def _skip(pen: Pen, n: int) -> None:
     place, light, skip = pen.place, pen.light, pen.scene.skips[n]
     y = place.arcs[n]
     first = [_top(pen, skip.source), _top(pen, skip.target)]
-    half = [
-        max([place.inner[c], *(svg.width(line, TITLE) + 4 for line in place.titles[c])]) / 2
+    half = [  # of what stands above the ends
+        max([place.inner[c], svg.width(pen.scene.columns[c].block, SMALL) + 4, *titles]) / 2
         for c in (skip.source, skip.target)
+        for titles in [[svg.width(line, TITLE) + 4 for line in place.titles[c]]]
     ]
     left = place.centres[skip.source] + half[0] + 3
     right = place.centres[skip.target] - half[1] - 3
