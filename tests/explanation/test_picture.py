@@ -523,6 +523,7 @@ class TestOtherLayers:
         p = every.values[every.name("loss.p")]
         assert quantities["loss.p[0,2]"] == f"{p[0, 2]:.3g}"
         assert quantities["t[0]"] == "0"
+        assert "t, class" in [text.text for text in texts(svg)]
         assert [text.text for text in texts(svg, "gradients") if text.get("data-q") == "dL:L"] == ["1"]
         loss = next(n for n, u in units(svg).items() if u.get("data-q") == "L")
         into = [line.get("data-q") for line in of_kind(svg, "through") if line.get("data-ends").split()[1] == loss]
@@ -545,7 +546,7 @@ def followed(net, x, t, loss, focus):
 class TestFocus:
     def lit(self, svg):
         lines = {line.get("data-q") for line in of_kind(svg, "weight") if float(line.get("opacity", 1)) > 0.3}
-        found = {unit.get("data-q") for unit in units(svg).values() if "opacity" not in unit.attrib}
+        found = {u.get("data-q") for u in units(svg).values() if "fill-opacity" not in u.find(f"{SVG}rect").attrib}
         return lines, found
 
     def test_a_unit_keeps_its_weights_and_neighbours(self):
@@ -613,7 +614,16 @@ class TestFocus:
 
     def test_without_one_nothing_is_faint(self):
         svg = picture("2-3-1")
-        assert not [e for e in (*units(svg).values(), *of_kind(svg, "weight", "through")) if "opacity" in e.attrib]
+        assert not [line for line in of_kind(svg, "weight", "through") if "opacity" in line.attrib]
+        assert not [u for u in units(svg).values() if "fill-opacity" in u.find(f"{SVG}rect").attrib]
+
+    def test_faint_words_have_the_colour_of_the_page_which_shines_through(self):
+        svg = read(fc.draw(dense(2, 3, 2), [[0.5, 1.0]], focus="dense_1.y[0,2]"))
+        faint = units(svg)["4"]
+        assert faint.get("data-q") == "dense_1.y[0,1]"
+        words = [*faint.iter(f"{SVG}text"), *(t for t in texts(svg, "values") if t.get("data-q") == "dense_1.y[0,1]")]
+        assert {text.get("fill") for text in words} == {"currentColor"}
+        assert all(float(text.get("opacity")) >= 0.6 for text in words)
 
     def test_the_places_stay(self):
         net = dense(3, 4, 2)

@@ -14,12 +14,12 @@ from fullyconnected.pages.svg import DARK, MONO, Element
 from fullyconnected.symbolic.digits import shown
 
 __all__ = [
-    "CHIPS", "FAINT", "FILLS", "INKS", "MARKS", "NEGATIVE", "POSITIVE", "Look", "Pen", "field", "level", "point",
-    "square", "text",
+    "CHIPS", "FAINT", "FAINT_WORDS", "FILLS", "INKS", "MARKS", "NEGATIVE", "POSITIVE", "Look", "Pen", "field", "level",
+    "point", "square", "text",
 ]  # fmt: skip
 
 Look = dict[str, str | float | None]
-FAINT, FAINT_WORDS = 0.16, 0.5  # opacity out of focus; numbers remain readable
+FAINT, FAINT_WORDS = 0.16, 0.6  # opacity out of focus; numbers remain readable
 FILLS = {  # light fills for dark words, with an outline for light and for dark pages
     "input": ("#cdeac6", "#4a9a4a"),
     "hidden": ("#cfe1f7", "#4a86c8"),

@@ -288,7 +288,8 @@ class _Stages:
         copies = len(t.value) // max(1, self.tape.rows)
         for at in np.ndindex(t.value.shape[1:]):
             where = (row if copies > 1 else self.tape.row, *at)
-            yield Unit("t", "target", (self._number(t, where),), (f"t{place(where)}",))
+            name = "t" if at else "t, class"
+            yield Unit(name, "target", (self._number(t, where),), (f"t{place(where)}",))
 
 
 def _belongs(op: Operation, m: int, j: int, target: tuple[int, int]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fullyconnected.explanation.pictures.pen import FAINT, FILLS, NEGATIVE, Look, Pen, text
+from fullyconnected.explanation.pictures.pen import FAINT, FAINT_WORDS, FILLS, NEGATIVE, Look, Pen, text
 from fullyconnected.explanation.pictures.placement import CELL, LINE, MIDDLE, SIDE, SMALL, Box
 from fullyconnected.explanation.pictures.scene import At, Column, Unit
 from fullyconnected.pages import svg
@@ -59,7 +59,7 @@ def _unit(pen: Pen, at: At, column: Column, unit: Unit) -> None:
     fill, stroke = FILLS[unit.kind]
     chosen = pen.light is not None and any(cell.quantity == pen.light.quantity for cell in unit.cells)
     group = svg.add(  # its shape takes the width of its line from it, so that a page can change it
-        pen.shapes, "g", opacity=None if lit else FAINT + 0.1, stroke_width=3.5 if chosen else 1.3,
+        pen.shapes, "g", stroke_width=3.5 if chosen else 1.3,
         data_unit=str(pen.numbers[at]), data_kind=unit.kind, data_q=unit.quantity,
     )  # fmt: skip
     svg.tip(group, unit.about)
@@ -80,13 +80,15 @@ def _unit(pen: Pen, at: At, column: Column, unit: Unit) -> None:
             )
     round_ = 3.0 if unit.kind == "bias" else 9.0
     look: Look = {"fill": fill, "stroke": stroke}
+    if not lit:  # words on what shines through have the colour of the page
+        look |= {"fill_opacity": FAINT, "stroke_opacity": 0.4}
     if unit.dropped:
-        look = {"fill": "none", "stroke": NEGATIVE, "stroke_dasharray": "4 3", "pointer_events": "all"}
+        look |= {"fill": "none", "stroke": NEGATIVE, "stroke_dasharray": "4 3", "pointer_events": "all"}
     svg.add(group, "rect", x=left, y=top, width=box.wide, height=high, rx=round_, **look)
     if unit.kind == "bias":
-        text(group, box.x, box.y, "1", MIDDLE, font_size=MIDDLE, text_anchor="middle", fill=DARK)
+        text(group, box.x, box.y, "1", MIDDLE, font_size=MIDDLE, text_anchor="middle", **_ink(lit))
         return
-    _name(pen, group, box, column, unit, left)
+    _name(pen, group, box, column, unit, left, lit=lit)
     right = box.x + box.wide / 2 - 2
     for k, cell in enumerate(unit.cells):
         x = right - CELL * (len(unit.cells) - k - 0.5)
@@ -96,19 +98,23 @@ def _unit(pen: Pen, at: At, column: Column, unit: Unit) -> None:
                 "path",
                 d=f"M{svg.number(x - CELL / 2)} {svg.number(top + 3)}v{svg.number(high - 6)}",
                 stroke=stroke,
-                stroke_opacity=0.6,
+                stroke_opacity=0.6 if lit else 0.3,
                 stroke_width=1.0,
             )
         for n, layer in enumerate(pen.scene.layers):
             if layer in pen.layers:
                 alone = all(each.gradient is None for each in unit.cells)
                 y = box.y + (0 if alone else LINE * (n - (len(pen.scene.layers) - 1) / 2))
-                pen.number(layer, x, y, cell, unit.names[k], lit=lit, bare=unit.dropped)
+                pen.number(layer, x, y, cell, unit.names[k], lit=lit, bare=unit.dropped or not lit)
 
 
-def _name(pen: Pen, group: Element, box: Box, column: Column, unit: Unit, left: float) -> None:
+def _ink(lit: bool) -> Look:
+    return {"fill": DARK} if lit else {"fill": "currentColor", "opacity": FAINT_WORDS}
+
+
+def _name(pen: Pen, group: Element, box: Box, column: Column, unit: Unit, left: float, *, lit: bool) -> None:
     """Write the name of a unit, or the sign of what it does."""
-    look: Look = {"font_size": MIDDLE, "fill": DARK}
+    look: Look = {"font_size": MIDDLE, **_ink(lit)}
     if column.named or not pen.place.valued:
         room = box.wide - 12 - (CELL * len(unit.cells) if pen.place.valued else 0)
         name = unit.name
@@ -117,5 +123,5 @@ def _name(pen: Pen, group: Element, box: Box, column: Column, unit: Unit, left: 
         text(group, left + 7, box.y, name, MIDDLE, **look)
     elif column.sign:
         text(group, left + 5, box.y, column.sign, MIDDLE, **look, font_weight="600")
-    elif unit.name in ("t", "L", "E"):
-        text(group, left - 6, box.y, unit.name, MIDDLE, font_size=MIDDLE, text_anchor="end", fill="currentColor")
+    elif unit.kind == "target" and not any(column.follows[k] for k, each in enumerate(column.units) if each is unit):
+        text(group, left - 6, box.y, unit.name, MIDDLE, **{**look, "fill": "currentColor", "text_anchor": "end"})
