@@ -69,11 +69,11 @@ class Pen:
             return
         said, whole = number.text(layer), shown(value)
         group = self.words[layer]
-        if rounded := whole != said:
+        if whole != said:
             group = svg.add(group, "g")
             svg.tip(group, f"{f'dL/d{name}' if layer == 'gradients' else name} = {whole}")
         element = text(
-            group, x, y, said, SMALL, data_q=number.quantity_of(layer), data_v=whole if rounded else None,
+            group, x, y, said, SMALL, data_q=number.quantity_of(layer),
             fill="currentColor" if bare else None, opacity=None if lit else FAINT_WORDS,
         )  # fmt: skip
         if DIGIT * len(said) > CELL:
