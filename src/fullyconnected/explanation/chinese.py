@@ -64,7 +64,7 @@ _WORDS = {
         "x 是输入，每列是一个样本；t 是目标；L 是损失，训练就是要让它变小。"
     ),
     "In y1[2,0], 2 is the unit and 0 the column of the sample, both counted from 0; in sums, i counts samples and j "
-    "units."
+    "units. "
     "W1[2,0] leads from input 0 to unit 2.": (
         "在 y1[2,0] 中，2 是神经元的编号，0 是样本所在的列，都从 0 数起；求和时 i 表示样本，j 表示神经元。"
         "W1[2,0] 从输入 0 连到神经元 2。"
@@ -184,6 +184,7 @@ _WORDS = {
     "{of} from {least} to {most}, mean {mean}, standard deviation {deviation}": (
         "{of}，从 {least} 到 {most}，均值 {mean}，标准差 {deviation}"
     ),
+    "{of}, all of them {value}": "{of}，全都是 {value}",
     "{of}; {n} are not finite": "{of}；其中 {n} 个不是有限值",
     "and 1 more entry, computed in the same way": "另有 1 个元素，算法相同",
     "and {n} more entries, computed in the same way": "另有 {n} 个元素，算法相同",
