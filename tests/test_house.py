@@ -128,6 +128,9 @@ INSIDE = {
         *(
             "formulas.lines",
             "formulas.activations",
+            "formulas.norms",
+            "formulas.members",
+            "formulas.inputs",
             "formulas.layers",
             "formulas.told",
             "formulas.losses",

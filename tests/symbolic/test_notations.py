@@ -110,16 +110,16 @@ class Words(Notation):
     def cases(self, condition, then, otherwise):
         return f"{self.write(then)} where {self.write(condition)}, else {self.write(otherwise)}", WHOLE
 
-    def reduce(self, kind, over, operand):
+    def reduce(self, kind, over, operand, down):
         return f"the {kind} over {over} of {self.write(operand, WHOLE)}", WHOLE
 
-    def call(self, function, operands):
+    def call(self, function, operands, down):
         return f"{function} of {' and '.join(map(self.write, operands))}", WHOLE
 
-    def taken(self, operand, columns):
-        return f"columns {columns} of {operand}"
+    def taken(self, operand, across):
+        return f"columns {across} of {operand}"
 
-    def placed(self, operand, columns, n):
+    def placed(self, operand, columns, n, down):
         return f"{operand} in columns {columns} of {n}", WHOLE
 
     def gap(self, count):

@@ -184,6 +184,7 @@ _WORDS = {
     "{of} from {least} to {most}, mean {mean}, standard deviation {deviation}": (
         "{of}，从 {least} 到 {most}，均值 {mean}，标准差 {deviation}"
     ),
+    "{of}, all of them {value}": "{of}，全都是 {value}",
     "{of}; {n} are not finite": "{of}；其中 {n} 个不是有限值",
     "and 1 more entry, computed in the same way": "另有 1 个元素，算法相同",
     "and {n} more entries, computed in the same way": "另有 {n} 个元素，算法相同",

@@ -62,7 +62,9 @@ def statistics(array: Array) -> Message:
     values = array.astype(np.float64).ravel()
     finite = values[np.isfinite(values)]
     said = Message("{shape}: {n} numbers", shape="x".join(map(str, array.shape)), n=f"{array.size:,}")
-    if finite.size:
+    if finite.size and finite.min() == finite.max():
+        said = Message("{of}, all of them {value}", of=said, value=f"{finite[0]:.4g}")
+    elif finite.size:
         with np.errstate(all="ignore"):
             numbers = {"mean": finite.mean(), "deviation": finite.std(), "least": finite.min(), "most": finite.max()}
         said = Message(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from fullyconnected.core.messages import Message
 from fullyconnected.core.registry import Registry
-from fullyconnected.symbolic.expression import Expression, Name, mapped, nodes_in
+from fullyconnected.symbolic.expression import Expression, Name, call, mapped, nodes_in, number
 
 __all__ = [
     "ALPHA",
@@ -35,6 +35,8 @@ ALPHA, EPSILON = Name("alpha"), Name("epsilon")
 CHAIN = Message("The chain rule: the gradient of the output, times the slope of the function.")
 UNKNOWN = Message("The formula is not known: the numbers are those of the code.")
 
+OF_B = Message("A bias is added in every sample, and a sum hands on its gradient: those of all samples are added.")
+
 
 class Line(NamedTuple):
     """One result: where the code writes it, its formula, and why this is the formula."""
@@ -44,14 +46,18 @@ class Line(NamedTuple):
     why: str
 
 
+class Part(NamedTuple):
+    """A part of a formula that is told as a line of its own: ``d.mean`` for a mean, say."""
+
+    of: Expression
+    line: Line
+
+
 class Told(NamedTuple):
-    """Parts of formulas that are told as lines of their own, forward and backward: ``d.mean`` for a mean, say.
+    """The parts that are told, forward and backward. The code computes them on the way, and does not keep them."""
 
-    The code computes them on the way, and does not keep them.
-    """
-
-    forward: list[Line]
-    backward: list[Line]
+    forward: list[Part]
+    backward: list[Part]
 
 
 class Both(NamedTuple):
@@ -65,6 +71,11 @@ class Both(NamedTuple):
     d_skip: Expression = DY
 
 
+def divided(layer: Any, product: Expression) -> Expression:
+    """Return a product divided by the root of the layer's inputs, if its parametrization asks for that."""
+    return product / call("sqrt", number(layer.n_in)) if layer.parametrization == "ntk" else product
+
+
 def found(table: Mapping[str, F], registry: Registry[Any], thing: Any) -> F | None:
     """Return the entry of a table for an object, or None.
 
@@ -73,7 +84,7 @@ def found(table: Mapping[str, F], registry: Registry[Any], thing: Any) -> F | No
     return table.get(thing.name) if registry.classes.get(thing.name) is type(thing) else None
 
 
-def with_told(lines: Iterable[Line], told: Iterable[Line]) -> Iterator[Line]:
+def with_told(lines: Iterable[Line], told: Iterable[Part]) -> Iterator[Line]:
     """Yield lines in which what is told by a line of its own is a name; such lines come where they are used."""
     waiting = list(told)
     known: dict[Expression, Name] = {}
@@ -83,10 +94,10 @@ def with_told(lines: Iterable[Line], told: Iterable[Line]) -> Iterator[Line]:
 
     for line in lines:
         nodes = set(nodes_in(line.formula))
-        last = max((k + 1 for k, each in enumerate(waiting) if each.formula in nodes), default=0)
-        for each in waiting[:last]:
-            formula = named(each.formula)
-            known[each.formula] = Name(each.result.partition(".")[2])
-            yield each._replace(formula=formula)
+        last = max((k + 1 for k, part in enumerate(waiting) if part.of in nodes), default=0)
+        for part in waiting[:last]:
+            formula = named(part.line.formula)
+            known[part.of] = Name(part.line.result.partition(".")[2])
+            yield part.line._replace(formula=formula)
         del waiting[:last]
         yield line._replace(formula=named(line.formula))

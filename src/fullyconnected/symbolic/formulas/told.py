@@ -5,8 +5,8 @@ from collections.abc import Callable
 from fullyconnected.base import Layer
 from fullyconnected.core.messages import Message
 from fullyconnected.layers import operation
-from fullyconnected.symbolic.expression import Expression, Name, Reduce, call, mean
-from fullyconnected.symbolic.formulas.lines import DY, Line, Told, X
+from fullyconnected.symbolic.expression import Expression, Name, Reduce, call, mean, number
+from fullyconnected.symbolic.formulas.lines import DY, Line, Part, Told, X
 
 __all__ = ["TOLD", "told"]
 
@@ -31,13 +31,18 @@ STRETCH = {
 
 def _of_norm(x: Expression, dn: Expression, over: str, *, root: bool = False) -> Told:
     """Return the statistics of a normalisation, and the parts of its gradient, as lines of their own."""
-    statistics = [Line("d.mean", mean(x, over), MEAN[over]), Line("d.var", Reduce("var", over, x), VARIANCE[over])]
+    average, square, shift = mean(x, over), mean(x * x, over), mean(dn, over)
     if root:
-        statistics = [Line("d.square", mean(x * x, over), Message("The mean of the squares of each sample."))]
+        statistics = [Part(square, Line("d.square", square, Message("The mean of the squares of each sample.")))]
+    else:
+        spread = Line("d.var", mean((x - average) ** number(2), over), VARIANCE[over])
+        statistics = [Part(average, Line("d.mean", average, MEAN[over])), Part(Reduce("var", over, x), spread)]
     product = Message("In a product, each factor has the other one as its slope: n has gamma.")
-    shift = [] if root else [Line("d.shift", mean(dn, over), SHIFT[over])]
-    parts = [Line("d.dn", dn, product), *shift, Line("d.stretch", mean(dn * N, over), STRETCH[over])]
-    return Told(statistics, parts)
+    parts = [Part(dn, Line("d.dn", dn, product))]
+    if not root:
+        parts.append(Part(shift, Line("d.shift", shift, SHIFT[over])))
+    stretch = mean(dn * N, over)
+    return Told(statistics, [*parts, Part(stretch, Line("d.stretch", stretch, STRETCH[over]))])
 
 
 # The argument is whether the layer is training.
