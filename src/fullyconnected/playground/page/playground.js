@@ -75,7 +75,7 @@ async function start() {
 function wire() {
   $("run").addEventListener("click", () => (frame?.running ? command({ do: "pause" }) : go()))
   $("pace").addEventListener("change", () => frame?.running && go())
-  for (const id of ["pace", "pace-label"]) $(id).hidden = !backend.hello.capabilities.includes("pace")
+  $("pace-box").hidden = !backend.hello.capabilities.includes("pace")
   $("skip").addEventListener("click", () => $("network-title").focus())
   $("rewind").addEventListener("click", () => command({ do: "seek", to: 0 }))
   for (const button of document.querySelectorAll("[data-step]")) {
@@ -99,7 +99,7 @@ function wire() {
 
 function go() {
   const pace = Number($("pace").value)
-  return command(pace && !$("pace").hidden ? { do: "run", pace } : { do: "run" })
+  return command(pace && !$("pace-box").hidden ? { do: "run", pace } : { do: "run" })
 }
 
 async function command(what) {
