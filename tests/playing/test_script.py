@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fullyconnected.errors import ConfigError
+from fullyconnected.playing.exports import explanation_of
 from fullyconnected.playing.session import Session
 from fullyconnected.playing.setup import Setup
 from fullyconnected.playing.table import Table
@@ -74,6 +75,18 @@ def test_a_table_is_in_it(tmp_path: Path) -> None:
     session = Session(Setup.of({"data": "table", "target": "c"}), Table.of(table))
     session.go(3 * session.stepper.steps)
     assert run(session.export("python")["text"], tmp_path)[0].endswith(repr(session.frame()["loss"]["train"]))
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam", "rmsprop", "sgd"])
+def test_the_explanation_is_of_the_very_step(optimizer: str) -> None:
+    """Its weights after the update are those of the playground after the step."""
+    setup = {"optimizer": optimizer, "hidden": [3], "batch_size": 2, "rows": 20, "schedule": "linear", "dropout": 0.3}
+    session = Session(Setup.of(setup))
+    session.go(11)
+    record = explanation_of(session.stepper, None).trace
+    session.step("batch")
+    W = session.frame()["layers"][0]["W"]
+    assert record.values[record.name("dense_1.W_new")] == pytest.approx(W, rel=1e-12, abs=1e-15)
 
 
 def test_within_an_epoch_it_says_what_is_missing() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.errors import ConfigError
-from fullyconnected.explanation import draw, explain
+from fullyconnected.explanation import Explanation, draw, explain
 from fullyconnected.playing.script import script_of
 from fullyconnected.playing.stepping import Stepper
 
-__all__ = ["EXPORTS", "export"]
+__all__ = ["EXPORTS", "explanation_of", "export"]
 
 MOST_EXPLAINED = 1 << 14  # rows times parameters: a page of more is too large to be read
 
@@ -38,7 +38,8 @@ def _model(stepper: Stepper, sample: int | None) -> dict[str, Any]:
     return {"name": "playground.safetensors", "type": "application/octet-stream", "base64": data}
 
 
-def _explanation(stepper: Stepper, sample: int | None) -> dict[str, Any]:
+def explanation_of(stepper: Stepper, sample: int | None) -> Explanation:
+    """Return the worked example of the step that comes next, or of one sample of its batch."""
     rows = stepper.next_rows() if sample is None else stepper.next_rows()[sample : sample + 1]
     if (size := len(rows) * stepper.net.n_params) > MOST_EXPLAINED:
         raise ConfigError(
@@ -48,11 +49,21 @@ def _explanation(stepper: Stepper, sample: int | None) -> dict[str, Any]:
     x, t = stepper.data.training()
     setup = stepper.setup
     rule = type(stepper.rule)(**{**vars(stepper.rule), "lr": stepper.rate()})
-    explained = explain(
+    return explain(
         stepper.net, x[rows], t[rows] if t.dtype.kind == "i" else t[rows, None], stepper.loss, rule,
-        l2=setup.l2, train=True, seed=setup.seed,
-    ).about({"playground": setup.address(), "after step": str(stepper.step)})  # fmt: skip
-    return {"name": "step.html", "type": "text/html", "text": explained.to_html()}
+        l2=setup.l2, train=True, state=stepper.now,
+    ).about(_about(stepper))  # fmt: skip
+
+
+def _explanation(stepper: Stepper, sample: int | None) -> dict[str, Any]:
+    return {"name": "step.html", "type": "text/html", "text": explanation_of(stepper, sample).to_html()}
+
+
+def _about(stepper: Stepper) -> dict[str, str]:
+    told = {"playground": stepper.setup.address(), "after step": str(stepper.step)}
+    if stepper.setup.max_grad_norm:
+        told["gradient"] = f"the playground scales one that is longer than {stepper.setup.max_grad_norm:g} down to that"
+    return told
 
 
 def _svg(stepper: Stepper, sample: int | None) -> dict[str, Any]:

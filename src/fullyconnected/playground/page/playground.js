@@ -75,7 +75,7 @@ async function start() {
 function wire() {
   $("run").addEventListener("click", () => (frame?.running ? command({ do: "pause" }) : go()))
   $("pace").addEventListener("change", () => frame?.running && go())
-  for (const id of ["pace", "pace-label"]) $(id).hidden = !backend.hello.capabilities.includes("pace")
+  $("pace-box").hidden = !backend.hello.capabilities.includes("pace")
   $("skip").addEventListener("click", () => $("network-title").focus())
   $("rewind").addEventListener("click", () => command({ do: "seek", to: 0 }))
   for (const button of document.querySelectorAll("[data-step]")) {
@@ -99,7 +99,7 @@ function wire() {
 
 function go() {
   const pace = Number($("pace").value)
-  return command(pace && !$("pace").hidden ? { do: "run", pace } : { do: "run" })
+  return command(pace && !$("pace-box").hidden ? { do: "run", pace } : { do: "run" })
 }
 
 async function command(what) {
@@ -584,8 +584,8 @@ async function take(id) {
     const done = await copy(location.href)
     box.replaceChildren(
       make("p", {}, done ? "The link is copied. It holds the whole setup and the step:" : "The link holds the whole setup and the step:"),
-      make("pre", { tabindex: "0" }, backend.hello.capabilities.includes("python") ? text : location.href),
-      ...(backend.hello.capabilities.includes("python") ? [make("p", { class: "sub" }, "The part behind # works in any playground; the address before it, and its token, are of this one alone.")] : []),
+      make("pre", { tabindex: "0" }, backend.hello.capabilities.includes("server") ? text : location.href),
+      ...(backend.hello.capabilities.includes("server") ? [make("p", { class: "sub" }, "The part behind # works in any playground; the address before it, and its token, are of this one alone.")] : []),
     )
     return
   }
