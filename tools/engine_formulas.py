@@ -23,7 +23,7 @@ from fullyconnected.symbolic.expression import Expression, Name, Number, entrywi
 from fullyconnected.symbolic.formulas.lines import Line
 from fullyconnected.symbolic.formulas.losses import LOSSES as LOSS_FORMULAS
 
-FILE = Path(__file__).parent.parent / "src/fullyconnected/playground/page/engine_formulas.js"
+FILE = Path(__file__).parent.parent / "src/fullyconnected/playing/page/engine_formulas.js"
 KERNEL = SimpleNamespace(dtype=np.dtype(np.float64))
 BY_HAND = ("softmax", "muon", "lbfgs", "binary_cross_entropy", "softmax_cross_entropy", "hinge")
 HEAD = """\

@@ -12,7 +12,7 @@ import numpy as np
 
 R = 3.6541528853610087963519472518
 INVERSE_R = 0.27366123732975827203338247596
-FILE = Path(__file__).parent.parent / "src/fullyconnected/playground/page/engine_ziggurat.js"
+FILE = Path(__file__).parent.parent / "src/fullyconnected/playing/page/engine_ziggurat.js"
 N = 256
 
 

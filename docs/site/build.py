@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import reference
+from fullyconnected.playing.static import static
 from sphinx.cmd.build import build_main
 
 HERE = Path(__file__).resolve().parent
@@ -25,7 +26,7 @@ DOCS = ROOT / "docs"
 # The pages below the start, and what stands below each of them: the three doors, and two more
 TREE = {
     "start-tables": ["tables", "from-scikit-learn", "accuracy", "ablation"],
-    "start-understand": ["worked-examples", "explain", "concept", "derivations", "lessons/index"],
+    "start-understand": ["worked-examples", "explain", "playground", "concept", "derivations", "lessons/index"],
     "start-ship": ["exchange", "performance"],
     "api/index": ["reference", *(f"api/{page.file}" for page in reference.PAGES)],
     "project": ["changelog", "contributing", "architecture"],
@@ -38,6 +39,7 @@ TITLES = {  # in the navigation, where they are other than those of the pages
     "project": "Project",
     "reference": "In prose",
     "worked-examples": "Worked examples",
+    "playground": "Playground",
     "explain": "How to read and make them",
     "concept": "From first principles",
 }
@@ -162,8 +164,9 @@ def write(folder: Path, pages: dict[str, str]) -> None:
 
 
 def put_pages(folder: Path) -> None:
-    """Put into the folder what pages show within them: the worked examples, by the code that is shown beside them."""
+    """Put into the folder what pages show within them: worked examples, by the code beside them, and the playground."""
     folder.mkdir(parents=True, exist_ok=True)
+    static(folder / "playground")
     path = DOCS / "worked-examples.md"
     namespace: dict[str, object] = {}
     with contextlib.chdir(folder), warnings.catch_warnings(action="error"):

@@ -86,6 +86,12 @@ PAGES = [
         "One training step with every number, and the network as a picture.",
         "explain trace draw Explanation Trace Step Drawing",
     ),
+    Page(
+        "playground",
+        "Playground",
+        "A small network that is trained before your eyes, in a browser or in a notebook.",
+        "playground Playground",
+    ),
     Page("plot", "Figures", "", "plot."),
     Page("datasets", "Data sets", "", "datasets."),
     Page(

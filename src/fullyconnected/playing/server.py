@@ -87,7 +87,7 @@ def app_of(house: Playhouse, token: str, hosts: Callable[[], frozenset[str]]) ->
 
     policy = POLICY if house.framed else f"{POLICY}; frame-ancestors 'none'"
     page = {
-        name: (files("fullyconnected").joinpath("playground", "page", file).read_bytes(), kind)
+        name: (files("fullyconnected").joinpath("playing", "page", file).read_bytes(), kind)
         for name, (file, kind) in PAGE.items()
     }
 

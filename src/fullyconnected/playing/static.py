@@ -54,7 +54,7 @@ def static(folder: str | os.PathLike[str]) -> Path:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for each in files("fullyconnected").joinpath("playground", "page").iterdir():
+    for each in files("fullyconnected").joinpath("playing", "page").iterdir():
         if each.is_file() and not each.name.endswith(LEFT_OUT):
             (folder / each.name).write_bytes(each.read_bytes())
     (folder / "knobs.js").write_text(_knobs(), encoding="utf-8")
