@@ -16,8 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import reference
-from fullyconnected.playing.static import static
 from sphinx.cmd.build import build_main
+
+from fullyconnected.playing.static import static
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

@@ -1,5 +1,6 @@
 """What moves: the picture of the network, the step that it shows, and the buttons that lead from step to step."""
 
+import re
 from collections.abc import Iterator
 
 from fullyconnected.core.messages import Message
@@ -10,6 +11,7 @@ from fullyconnected.explanation.render.page.plan import Plan
 
 __all__ = ["desk"]
 
+WIDE = (928, 1400)  # a picture of such a width, in px, is made narrower down to the first of them, where the page is
 SPEEDS = (0.5, 1, 2, 4)
 # what the buttons do, their names, and their signs as paths in a box of 16 by 16
 BUTTONS = (
@@ -67,8 +69,9 @@ def _tools(plan: Plan, drawn: bool) -> Iterator[str]:
 def _stage(plan: Plan) -> Iterator[str]:
     say = plan.say
     drawn = picture_of(plan.trace, focus=plan.focus, row=plan.row, prefix="net")
+    wide = " wide" * (WIDE[0] < float(re.findall('width="(.+?)"', drawn)[0]) < WIDE[1])
     which = f'data-row="{plan.row}" data-rows="{plan.rows}"'
-    yield f'<figure id="stage"><div class="scroll" id="picture" {which}>{drawn}</div>'
+    yield f'<figure id="stage"><div class="scroll{wide}" id="picture" {which}>{drawn}</div>'
     said = Message("Point at a number to read all of its digits.")
     if plan.rows > 1:
         said = Message(
