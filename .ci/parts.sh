@@ -83,7 +83,7 @@ oldest() { # with the oldest packages that are allowed, as on a processor of 201
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]
 extras = project["optional-dependencies"]
-for requirement in project["dependencies"] + extras["sklearn"] + extras["tables"]:
+for requirement in project["dependencies"] + extras["sklearn"] + extras["tables"] + extras["playground"]:
     name, version = re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement).groups()
     print(f"{name}=={version}.0")')
     # shellcheck disable=SC2086

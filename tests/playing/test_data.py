@@ -137,6 +137,13 @@ class TestTables:
         with pytest.raises(ConfigError, match=r"target: b has 8 classes; the playground shows up to 6"):
             made(of(data="table"), Table.of(table))
 
+    def test_of_a_long_one_some_rows_are_taken_and_that_is_said(self) -> None:
+        table = {"a": np.arange(5000.0), "b": np.arange(5000.0) % 7, "c": np.arange(5000) % 2}
+        found = made(of(data="table"), Table.of(table))
+        assert len(found.t) == 2000
+        assert found.says is not None
+        assert "2000 of 5000 rows are shown and trained on" in found.says
+
     def test_there_may_be_none(self) -> None:
         with pytest.raises(ConfigError, match="data: there is no table"):
             made(of(data="table"))

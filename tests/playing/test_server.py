@@ -89,8 +89,11 @@ class TestWhoIsAnswered:
         assert play.server.house.session.run_number == before
         assert not play.server.house.session.running
 
-    @pytest.mark.parametrize("path", ["stream", "hello"])
+    @pytest.mark.parametrize("path", ["stream", "hello", "playground.js"])
     def test_another_page_reads_nothing(self, play: fc.Playground, path: str) -> None:
+        for site in ("cross-site", "same-site"):
+            assert httpx.get(play.url + path, headers={"sec-fetch-site": site}).status_code == 403
+            assert httpx.get(play.url, headers={"sec-fetch-site": site}).status_code == 200  # which a link opens
         assert httpx.get(play.url + path, headers={"origin": "https://evil.example"}).status_code == 403
         answer = httpx.get(play.url + "hello")
         assert not any(name.startswith("access-control") for name in answer.headers)
@@ -383,6 +386,19 @@ class TestTheCommand:
             except httpx.TransportError:
                 assert time.monotonic() < end
                 time.sleep(0.05)
+
+    def test_a_table_is_opened(self, tmp_path: Path) -> None:
+        path = tmp_path / "flowers.csv"
+        path.write_text("a,b,kind\n" + "".join(f"{i},{-i},{'xy'[i % 2]}\n" for i in range(20)), encoding="utf-8")
+        process, url = self.start(str(path), "--columns", "b,a")
+        try:
+            self.answers(url)
+            told = httpx.get(url + "hello").json()
+            assert told["data"]["names"] == ["b", "a"]
+            assert told["data"]["classes"] == ["x", "y"]
+        finally:
+            process.terminate()
+            process.communicate()
 
     def test_a_port_in_use_and_a_wrong_link_are_told_in_a_line(self, tmp_path: Path) -> None:
         with socket.socket() as taken:

@@ -7,6 +7,7 @@ that is made to lead here is answered; a command must come from the page itself 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 import logging
@@ -91,7 +92,7 @@ def app_of(house: Playhouse, token: str, hosts: Callable[[], frozenset[str]]) ->
         for name, (file, kind) in PAGE.items()
     }
 
-    def refused(request: Request, *, changes: bool) -> Response | None:
+    def refused(request: Request, *, changes: bool, opened: bool) -> Response | None:
         """Return the answer to a request that is not the page's own, or None if it is."""
         if request.headers.get("host", "") not in hosts():
             return PlainTextResponse("This address is unknown here.\n", 421)
@@ -101,13 +102,14 @@ def app_of(house: Playhouse, token: str, hosts: Callable[[], frozenset[str]]) ->
         own = {f"http://{host}" for host in hosts()}
         if (origin is None and changes) or (origin is not None and origin not in own):
             return PlainTextResponse("This comes from another page.\n", 403)
-        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") and changes:
+        # a link or a notebook elsewhere may open a page, which then asks for all else itself
+        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") and not opened:
             return PlainTextResponse("This comes from another page.\n", 403)
         return None
 
-    def guarded(answer: Answer, *, changes: bool = False) -> Answer:
+    def guarded(answer: Answer, *, changes: bool = False, opened: bool = False) -> Answer:
         async def run(request: Request) -> Response:
-            response = refused(request, changes=changes) or await answer(request)
+            response = refused(request, changes=changes, opened=opened) or await answer(request)
             for name, value in HEADERS.items():
                 response.headers[name] = value
             if "content-security-policy" not in response.headers:
@@ -161,11 +163,11 @@ def app_of(house: Playhouse, token: str, hosts: Callable[[], frozenset[str]]) ->
     names = [name for name in page if name]
     app = Starlette(
         routes=[
-            Route("/{token}/", guarded(file), methods=get),
+            Route("/{token}/", guarded(file, opened=True), methods=get),
             Route("/{token}/hello", guarded(greeting), methods=get),
             Route("/{token}/stream", guarded(stream), methods=get),
             Route("/{token}/command", guarded(command, changes=True), methods=post),
-            Route("/{token}/step-{number:int}.html", guarded(explanation), methods=get),
+            Route("/{token}/step-{number:int}.html", guarded(explanation, opened=True), methods=get),
             *(Route(f"/{{token}}/{name}", _named(guarded(file), name), methods=get) for name in names),
         ]
     )
@@ -203,7 +205,7 @@ async def _frames(house: Playhouse) -> AsyncIterator[bytes]:
 
     def listen(frame: Frame) -> None:  # in the thread that trains
         text = as_json(frame)
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(arrived, text)
 
     house.streams += 1

@@ -422,9 +422,9 @@ const PHASES = {
 } // prettier-ignore
 
 function phase() {
-  const { now } = frame
-  $("phase").hidden = !now
-  if (now) $("phase").textContent = PHASES[now.phase](now)
+  const { now, edited } = frame
+  const said = [now ? PHASES[now.phase](now) : "", edited ? "A weight has been set by hand. Turning a knob begins anew without that." : ""]
+  tell("phase", said.filter(Boolean).join(" "))
 }
 
 let advised = ""
@@ -583,6 +583,7 @@ async function take(id) {
     const text = `#${addressNow()}`
     const done = await copy(location.href)
     box.replaceChildren(
+      ...(frame?.edited ? [make("p", {}, "Weights that were set by hand are not in the link.")] : []),
       make("p", {}, done ? "The link is copied. It holds the whole setup and the step:" : "The link holds the whole setup and the step:"),
       make("pre", { tabindex: "0" }, backend.hello.capabilities.includes("server") ? text : location.href),
       ...(backend.hello.capabilities.includes("server") ? [make("p", { class: "sub" }, "The part behind # works in any playground; the address before it, and its token, are of this one alone.")] : []),
