@@ -3,19 +3,20 @@ import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
 const folder = pathToFileURL(`${process.argv[2]}/`);
-const [{ ACTIVATIONS, OPERATIONS, WITHOUT_LAYERS }, { LOSSES }, { Trainer, WITHOUT_LOSSES, WITHOUT_OPTIMIZERS }] =
-    await Promise.all(["engine_layers.js", "engine_losses.js", "engine.js"].map((name) => import(new URL(name, folder))));
-const { OPTIMIZERS } = await import(new URL("engine_formulas.js", folder));
-const { INITIALIZERS, SUITED, WITHOUT_INITIALIZERS } = await import(new URL("engine_initializers.js", folder));
-const { SCHEDULES, WITHOUT_SCHEDULES, schedule } = await import(new URL("engine_schedules.js", folder));
-const { Generator } = await import(new URL("engine_random.js", folder));
+const load = (name) => import(new URL(name, folder));
+const { ACTIVATIONS, OPERATIONS, WITHOUT_LAYERS } = await load("engine_layers.js");
+const { LOSSES } = await load("engine_losses.js");
+const { OPTIMIZERS, Trainer, WITHOUT_OPTIMIZERS } = await load("engine.js");
+const { INITIALIZERS, SUITED, WITHOUT_INITIALIZERS } = await load("engine_initializers.js");
+const { SCHEDULES, WITHOUT_SCHEDULES, schedule } = await load("engine_schedules.js");
+const { Generator } = await load("engine_random.js");
 
 const names = (present, refused) => [Object.keys(present), refused];
 const answers = {
     tables: () => ({
         layer: names(OPERATIONS, WITHOUT_LAYERS),
         activation: names(ACTIVATIONS, {}),
-        loss: names(LOSSES, WITHOUT_LOSSES),
+        loss: names(LOSSES, {}),
         optimizer: names(OPTIMIZERS, WITHOUT_OPTIMIZERS),
         initializer: names(INITIALIZERS, WITHOUT_INITIALIZERS),
         schedule: names(SCHEDULES, WITHOUT_SCHEDULES),

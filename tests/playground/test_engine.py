@@ -2,6 +2,7 @@
 
 import random
 import runpy
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from fullyconnected.initializers import INITIALIZERS, WEIGHTS_FROM_ROWS
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
-from fullyconnected.program.plain import describe_layers, describe_loss, settings_of
+from fullyconnected.program.plain import describe_layers, describe_loss
 from tests.playground.node import PAGE, ask, needs_node
 
 pytestmark = needs_node
@@ -98,7 +99,7 @@ def plain_schedule(schedule):
     """Return a schedule as plain values."""
     if schedule is None:
         return None
-    settings = {name: getattr(schedule, name) for name in schedule.__dataclass_fields__}
+    settings = {f.name: getattr(schedule, f.name) for f in fields(schedule)}
     if settings.get("then") is not None:
         settings["then"] = plain_schedule(settings["then"])
     return {"schedule": type(schedule).__name__, "settings": settings}
@@ -160,6 +161,7 @@ def setup_of(number):
         fc.Adam(0.01, beta1=0.8),
     ]
     rules += [fc.AdamW(0.01, weight_decay=0.1), fc.AdamW(weight_decay=0.0)]
+    rules += [fc.Muon(0.02), fc.Muon(0.03, momentum=0.8, nesterov=False, weight_decay=0.1, rest=fc.SGD(0.01))]
     settings = {
         "batch_size": rng.randint(5 if net.state.size else 1, 12),
         "seed": seed,
@@ -171,6 +173,14 @@ def setup_of(number):
     return net, x, t, loss, rules[number % len(rules)], settings
 
 
+def plain_rule(rule):
+    """Return an optimizer as plain values."""
+    settings = {f.name: getattr(rule, f.name) for f in fields(rule) if f.name != "epsilon_hat"}
+    if "rest" in settings:
+        settings["rest"] = plain_rule(settings["rest"])
+    return {"optimizer": rule.name, "settings": settings}
+
+
 def request_of(net, x, t, loss, rule, settings):
     """Return what the engine is asked for a run, before it begins."""
     return {
@@ -179,7 +189,7 @@ def request_of(net, x, t, loss, rule, settings):
         "x": x.ravel().tolist(),
         "t": np.asarray(t).ravel().tolist(),
         "loss": describe_loss(loss),
-        "optimizer": {"optimizer": rule.name, "settings": settings_of(rule)},
+        "optimizer": plain_rule(rule),
         "seed": str(settings["seed"]),
         "batchSize": settings["batch_size"],
         "shuffle": settings["shuffle"],
@@ -189,47 +199,54 @@ def request_of(net, x, t, loss, rule, settings):
     }
 
 
-def run_of(seed):
-    """Return a random run: the request to the engine, its initial parameters, and what fit makes of it."""
-    net, x, t, loss, rule, settings = setup_of(seed)
+def run_of(number):
+    """Return a random run: the request to the engine, its initial parameters, and what fit makes of it.
+
+    The last is how far the parameters go elsewhere if they begin in other last digits. The gradient of a bias before a
+    norm is nothing but rounding, which Adam divides by its own size, and Muon makes directions of it as long as others.
+    """
+    net, x, t, loss, rule, settings = setup_of(number)
     batch, least, before = min(settings["batch_size"], len(x)), net.program.least_rows, net.theta.copy()
     steps = max(1, -(-(len(x) - least + 1) // batch))
     epochs = -(-100 // steps)
     request = {**request_of(net, x, t, loss, rule, settings), "steps": steps * epochs}
     given = {"epochs": epochs, "progress": False, "warn": False, "engine": "numpy", **settings}
+    other = net.copy()
+    other.theta *= 1 + 1e-15 * np.random.default_rng(number).normal(size=other.theta.shape)
     try:
-        return request, before, net, fc.fit(net, x, t, loss, rule, **given).loss
+        losses = fc.fit(net, x, t, loss, rule, **given).loss
+        fc.fit(other, x, t, loss, rule, **given)
     except DivergenceError as error:
-        return request, before, net, error
+        return request, before, net, error, 0.0
+    return request, before, net, losses, float(np.abs(net.theta - other.theta).max())
 
 
 class TestTraining:
     @pytest.mark.parametrize("first", range(0, 240, 60))
     def test_a_hundred_steps_are_the_librarys(self, first):
-        runs = [run_of(seed) for seed in range(first, first + 60)]
+        numbers = range(first, first + 60)
+        runs = [run_of(number) for number in numbers]
         asked = ask(*(("train", run[0]) for run in runs), *(("initial", run[0]) for run in runs))
-        diverged = 0
-        for seed, (request, before, net, losses), found, initial in zip(
-            range(first, first + 60), runs, asked[:60], asked[60:], strict=True
+        diverged = sensitive = 0
+        for number, (request, before, net, losses, moved), found, initial in zip(
+            numbers, runs, asked[:60], asked[60:], strict=True
         ):
-            assert np.allclose(initial, before, rtol=1e-15, atol=1e-15), f"setup {seed}: initial parameters"
+            assert np.allclose(initial, before, rtol=1e-15, atol=1e-15), f"setup {number}: initial parameters"
             if isinstance(losses, DivergenceError):
-                assert found["stopped"]["step"] == losses.step, f"setup {seed}"
-                assert found["stopped"]["layer"] == losses.layer, f"setup {seed}"
+                assert found["stopped"]["step"] == losses.step, f"setup {number}"
+                assert found["stopped"]["layer"] == losses.layer, f"setup {number}"
                 diverged += 1
                 continue
-            # the gradient of a bias before a norm is nothing but rounding, and these rules divide it by its own size
-            adaptive = request["optimizer"]["optimizer"] in ("rmsprop", "adam", "adamw")
-            bound = 1e-6 if adaptive and "norm" in str(request["layers"]) else 1e-9
-            size = max(1.0, np.abs(net.theta).max())
-            assert np.abs(np.array(found["theta"]) - net.theta).max() <= bound * size, f"setup {seed}: parameters"
-            assert np.allclose(found["state"], net.state, rtol=bound, atol=bound), f"setup {seed}: statistics"
+            bound = 1e-9 * max(1.0, np.abs(net.theta).max()) + 100 * moved
+            sensitive += bound > 1e-6
+            assert np.abs(np.array(found["theta"]) - net.theta).max() <= bound, f"setup {number}: parameters"
+            assert np.allclose(found["state"], net.state, rtol=bound, atol=bound), f"setup {number}: statistics"
             batch, rows = request["batchSize"], len(request["x"]) // net.n_in
             starts = np.arange(len(found["losses"]) // len(losses)) * batch
-            weights = np.diff([*starts, rows])
-            means = np.array(found["losses"]).reshape(len(losses), -1) @ weights / rows
-            assert np.allclose(means, losses, rtol=bound, atol=bound), f"setup {seed}: losses"
+            means = np.array(found["losses"]).reshape(len(losses), -1) @ np.diff([*starts, rows]) / rows
+            assert np.allclose(means, losses, rtol=bound, atol=bound), f"setup {number}: losses"
         assert diverged < 6
+        assert sensitive < 6  # the others are within 1e-6, and nearly all of them within 1e-9
 
     def test_ten_thousand_steps_a_second(self):
         net = fc.mlp([2, 4, 1], "tanh", seed=0, dtype="float64")

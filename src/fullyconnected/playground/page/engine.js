@@ -4,18 +4,19 @@
  * A Trainer is made of plain values, and its run is a function of them: whoever restores what `snapshot` gave goes on as
  * if nothing had been between. Nothing is allocated in a step.
  */
-import { OPTIMIZERS } from "./engine_formulas.js";
+import { OPTIMIZERS as FORMULAS } from "./engine_formulas.js";
 import { LOSSES } from "./engine_losses.js";
+import { MUON, hiddenOf, updateOf } from "./engine_muon.js";
 import { Network, Workspace } from "./engine_network.js";
 import { Generator, SHUFFLE, halvesOf } from "./engine_random.js";
 import { schedule } from "./engine_schedules.js";
 
+export const OPTIMIZERS = { ...FORMULAS, muon: MUON };
+
 // What the browser does not have, and why.
 export const WITHOUT_OPTIMIZERS = {
     lbfgs: "it is a solver for all rows at once, which the playground's steps are not",
-    muon: "it works on whole matrices, and the networks of the browser are too small for it to matter",
 };
-export const WITHOUT_LOSSES = {};
 
 // Return the number of batches that rows are cut into; a last one of fewer than ``least`` rows joins the one before.
 export function batchesOf(rows, batchSize, least = 1) {
@@ -39,10 +40,8 @@ export class Trainer {
         this.x = Float64Array.from(x);
         this.t = this.loss.classes ? Uint32Array.from(t) : Float64Array.from(t);
         this.width = this.t.length / this.rows; // of a row of targets
-        this.rule = OPTIMIZERS[optimizer.optimizer];
-        if (this.rule === undefined) throw new Error(`the browser has no optimizer called ${optimizer.optimizer}`);
-        this.ruleSettings = withSettings(this.rule, optimizer);
-        this.slots = Object.fromEntries(this.rule.slots.map((name) => [name, new Float64Array(network.theta.length)]));
+        this.rule = ruleOf(optimizer);
+        this.ruleSettings = this.rule.settings;
         this.schedule = schedule(rates);
         Object.assign(this, { seed, batchSize: Math.min(batchSize, this.rows), shuffle, l2, maxGradNorm });
         const least = network.leastRows;
@@ -52,13 +51,36 @@ export class Trainer {
         this.steps = batchesOf(this.rows, this.batchSize, least); // of an epoch
         this.workspace = new Workspace(network, Math.min(this.batchSize + least - 1, this.rows), true);
         this.batchT = new this.t.constructor(this.workspace.rows * this.width);
-        this.pieces = piecesOf(network.tensors, this.ruleSettings.weight_decay > 0);
-        this.decaying = piecesOf(network.tensors, true);
+        this.decaying = piecesOf(network.tensors, true).filter(([, , decays]) => decays);
+        this.bindRule();
         [this.seedHigh, this.seedLow] = halvesOf(seed);
         this.order = new Uint32Array(this.rows);
         this.shuffler = new Generator();
         this.before = new Float64Array(network.state.length);
         this.begin();
+        this.last = this.snapshot(); // what the last step began with
+    }
+
+    // Prepare the slots of the rule, and the functions (lr, step) that make an update.
+    bindRule() {
+        const { network, rule, workspace: { gradient } } = this, { theta } = network;
+        const rest = rule.settings.rest ? ruleOf(rule.settings.rest) : rule;
+        const names = new Set([...rule.slots, ...rest.slots]);
+        const slots = (this.slots = Object.fromEntries([...names].map((name) => [name, new Float64Array(theta.length)])));
+        const matrices = rest === rule ? new Set() : hiddenOf(network);
+        const isMatrix = ({ operation, letter }) => letter === "W" && matrices.has(operation);
+        const { known, settings } = rest, factor = settings.lr / rule.settings.lr; // a schedule changes both rates
+        this.updates = piecesOf(network.tensors.filter((tensor) => !isMatrix(tensor)), settings.weight_decay > 0).map(
+            ([start, stop, decays]) =>
+                decays
+                    ? (lr, step) => known.decay(theta, gradient, slots, start, stop, lr * factor, step, settings)
+                    : (lr, step) => known.update(theta, gradient, slots, start, stop, lr * factor, step, settings),
+        );
+        for (const { start, stop, operation } of network.tensors.filter(isMatrix)) {
+            const [own, g, v] = [theta, gradient, slots.v].map((vector) => vector.subarray(start, stop));
+            const { nIn, nOut } = network.operations[operation];
+            this.updates.push(updateOf({ theta: own, g, v, nIn, nOut, settings: rule.settings }));
+        }
     }
 
     // Go to step 0.
@@ -103,8 +125,9 @@ export class Trainer {
         return this.order.slice(this.start, this.start + this.count);
     }
 
-    // Run the next batch forward, and return its loss without l2; the gradient of the outputs is then in workspace.dz.
-    forward(n = this.load()) {
+    // Run the loaded batch of n rows forward, and return its loss without l2; the gradient of the outputs is then in
+    // workspace.dz.
+    forward(n) {
         const { workspace } = this, { nOut } = this.network;
         if (workspace.isRandom) workspace.at(this.seedHigh, this.seedLow, this.step);
         workspace.forward(n, true);
@@ -112,55 +135,66 @@ export class Trainer {
     }
 
     // Compute the gradient of the next batch, as the update takes it but for clipping, and return its loss with l2.
-    lossAndGradient(looked = false) {
-        const n = this.load(), { l2, workspace } = this, { theta } = this.network, { gradient } = workspace;
-        const value = this.forward(n);
-        workspace.backward(n, looked);
-        if (l2 === 0) return value;
+    lossAndGradient() {
+        const n = this.load(), value = this.forward(n);
+        this.workspace.backward(n);
+        return value + this.addL2();
+    }
+
+    // Add the gradient of l2 / 2 sum(W^2) over the weights, and return its value.
+    addL2() {
+        const { l2, workspace: { gradient }, network: { theta } } = this;
+        if (l2 === 0) return 0;
         let squares = 0;
-        for (const [start, stop, decays] of this.decaying) {
-            if (!decays) continue;
+        for (const [start, stop] of this.decaying) {
             for (let i = start; i < stop; i++) {
                 gradient[i] += l2 * theta[i];
                 squares += theta[i] * theta[i];
             }
         }
-        return value + (l2 / 2) * squares;
+        return (l2 / 2) * squares;
     }
 
-    // The same, without leaving a trace in the running statistics: for those who look at what comes next.
-    look() {
-        const { state } = this.network;
+    // Run the next batch as its step will, and leave no trace in the run; `then(rows)` goes back or not. Returns its
+    // loss without l2.
+    look(then) {
+        const { state } = this.network, n = this.load();
         this.before.set(state);
-        const value = this.lossAndGradient(true);
+        const value = this.forward(n);
+        then(n);
         state.set(this.before);
         return value;
     }
 
-    // Make the next update; return the loss of its batch, or NaN if the run has diverged, and says why in `stopped`.
+    // Make the next update; return the loss of its batch. If that or what it leads to is not finite, the run has
+    // diverged: it stays at the step before, `stopped` says where, and NaN is returned.
     train() {
-        const { network, workspace, rule, slots, ruleSettings } = this, { theta } = network, { gradient } = workspace;
-        const lr = this.rate, value = this.lossAndGradient();
-        if (!Number.isFinite(value)) return this.stop(this.step + 1, lr);
+        const { network, workspace, slots, last, updates } = this, { theta, state } = network;
+        const { gradient } = workspace, lr = this.rate;
+        last.theta.set(theta);
+        last.state.set(state);
+        for (const name in slots) last.slots[name].set(slots[name]);
+        const value = this.lossAndGradient();
+        if (!Number.isFinite(value)) return this.stop(lr);
         if (this.maxGradNorm !== null) clip(gradient, this.maxGradNorm);
+        for (const update of updates) update(lr, this.step + 1);
+        if (!isFinite(theta) || !isFinite(state)) return this.stop(lr); // a gradient can overflow although the loss is finite
         this.step += 1;
-        for (const [start, stop, decays] of this.pieces) {
-            if (decays) rule.decay(theta, gradient, slots, start, stop, lr, this.step, ruleSettings);
-            else rule.update(theta, gradient, slots, start, stop, lr, this.step, ruleSettings);
-        }
         this.done += 1;
-        if (this.done < this.steps) return value;
-        // a gradient can overflow although the loss is finite
-        if (!theta.every(Number.isFinite) || !network.state.every(Number.isFinite)) return this.stop(this.step, lr);
-        this.done = 0;
-        this.epoch += 1;
+        if (this.done === this.steps) {
+            this.done = 0;
+            this.epoch += 1;
+        }
         return value;
     }
 
-    // Note where the run has diverged.
-    stop(step, rate) {
-        const layer = this.workspace.firstNotFinite(this.count);
-        this.stopped = { step, epoch: this.epoch + 1, rate, layer };
+    // Note why the next step cannot be made, and undo what was done of it.
+    stop(rate) {
+        const { network, slots, last } = this;
+        this.stopped = { step: this.step + 1, rate, layer: this.workspace.firstNotFinite(this.count) };
+        network.theta.set(last.theta);
+        network.state.set(last.state);
+        for (const name in slots) slots[name].set(last.slots[name]);
         return NaN;
     }
 
@@ -187,6 +221,13 @@ export function lossOf(trainer, workspace, t, n) {
     return trainer.loss.value(workspace.z, t, scratch, n * nOut, nOut, 1 / n, trainer.lossSettings);
 }
 
+// Whether all numbers are finite; a sum of squares shows it fastest, unless it overflows.
+function isFinite(vector) {
+    let squares = 0;
+    for (let i = 0; i < vector.length; i++) squares += vector[i] * vector[i];
+    return Number.isFinite(squares) || vector.every(Number.isFinite);
+}
+
 // Scale a gradient down to the norm ``limit`` if its norm is larger.
 function clip(g, limit) {
     const norm = normOf(g);
@@ -204,6 +245,13 @@ export function normOf(g) {
     return most * Math.sqrt(squares);
 }
 
+// Return an optimizer: its functions, its settings and the names of its slots.
+function ruleOf(plain) {
+    const known = OPTIMIZERS[plain.optimizer];
+    if (known === undefined) throw new Error(`the browser has no optimizer called ${plain.optimizer}`);
+    return { known, slots: known.slots, settings: withSettings(known, plain) };
+}
+
 // Return the settings of a rule or loss: those of its class, unless others are given. One that it has not is refused.
 function withSettings(known, { settings = {}, ...named }) {
     const odd = Object.keys(settings).find((name) => !(name in known.settings));
@@ -216,7 +264,7 @@ function piecesOf(tensors, byDecay) {
     const pieces = [];
     for (const { start, stop, decays } of tensors) {
         const last = pieces.at(-1), own = byDecay && decays;
-        if (last && last[2] === own) last[1] = stop;
+        if (last && last[2] === own && last[1] === start) last[1] = stop;
         else pieces.push([start, stop, own]);
     }
     return pieces;

@@ -1,0 +1,93 @@
+/*
+ * The backend of the playground that trains in the browser: see protocol.md. A worker trains; where there is none, such as
+ * under Node, the main thread does, in slices that let it answer.
+ */
+import { KNOBS, LIBRARY } from "./knobs.js";
+import { CAPABILITIES, Session } from "./local_session.js";
+import { setupOf } from "./local_setup.js";
+
+class Local {
+    constructor() {
+        this.hello = {
+            protocol: 1,
+            version: LIBRARY,
+            capabilities: CAPABILITIES,
+            knobs: KNOBS,
+            setup: setupOf({}, KNOBS),
+            at: 0,
+        };
+        this.onframe = this.onstate = () => {};
+    }
+
+    // Throw the error of an answer, or return its reply.
+    taken({ reply, error }) {
+        if (error === undefined) return reply;
+        throw Object.assign(new Error(error.message), error.knob === undefined ? {} : { knob: error.knob });
+    }
+}
+
+// Trains in this thread.
+class Here extends Local {
+    constructor() {
+        super();
+        this.session = new Session(KNOBS, (frame) => this.onframe(frame));
+    }
+
+    async send(command) {
+        return this.taken(this.session.answer(command));
+    }
+
+    show(visible) {
+        this.session.visible = visible;
+    }
+
+    close() {
+        this.session.close();
+    }
+}
+
+// Trains in a worker.
+class Beside extends Local {
+    constructor(worker) {
+        super();
+        this.worker = worker;
+        this.waiting = new Map(); // the commands that are not answered yet, by number
+        this.sent = 0;
+        worker.onmessage = ({ data }) => {
+            if ("frame" in data) return this.onframe(data.frame);
+            this.waiting.get(data.id)(data);
+            this.waiting.delete(data.id);
+        };
+        worker.onerror = (event) => this.onstate("lost", `The training has stopped: ${event.message}. Load the page again.`);
+    }
+
+    async send(command) {
+        const id = (this.sent += 1);
+        const answer = new Promise((resolve) => this.waiting.set(id, resolve));
+        this.worker.postMessage({ id, command });
+        return this.taken(await answer);
+    }
+
+    show(visible) {
+        this.worker.postMessage({ visible });
+    }
+
+    close() {
+        this.worker.terminate();
+    }
+}
+
+// Return a worker that has said it is ready, or null.
+function started() {
+    if (typeof Worker === "undefined") return null;
+    return new Promise((resolve) => {
+        const worker = new Worker(new URL("./local_worker.js", import.meta.url), { type: "module" });
+        worker.onmessage = () => resolve(worker);
+        worker.onerror = () => resolve(null); // a policy may forbid it
+    });
+}
+
+export async function connect() {
+    const worker = await started();
+    return worker === null ? new Here() : new Beside(worker);
+}

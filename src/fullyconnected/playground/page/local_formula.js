@@ -1,0 +1,117 @@
+/*
+ * Formulas of x1 and x2 that a user writes or an address brings: read as Python reads them, with ^ for **. Nothing is
+ * ever run that was written: the text is parsed, and each part is a known operation.
+ */
+const FUNCTIONS = {
+    sin: Math.sin, cos: Math.cos, tan: Math.tan, exp: Math.exp, log: Math.log, sqrt: Math.sqrt, abs: Math.abs,
+    sign: Math.sign, tanh: Math.tanh, floor: Math.floor, min: Math.min, max: Math.max,
+};
+const SEVERAL = ["min", "max"]; // functions of two numbers or more
+const CONSTANTS = { pi: Math.PI, e: Math.E };
+const MOST = 200; // characters
+const TOKEN = /\s*(?:((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?![\w.]))|([a-z]\w*)|(\*\*|[-+*/^<>(),]))/iy;
+
+// Return a function of x1 and x2, or throw an error that says what is wrong.
+export function compiled(text) {
+    if (text.length > MOST) throw new Error(`formula has at most ${MOST} characters; got ${text.length}`);
+    const tokens = [];
+    TOKEN.lastIndex = 0;
+    while (text.slice(TOKEN.lastIndex).trim() !== "") {
+        const found = TOKEN.exec(text);
+        if (found === null) throw unreadable(text);
+        const [, number, name, sign] = found;
+        tokens.push(number !== undefined ? { number: Number(number) } : name !== undefined ? { name } : { sign });
+    }
+    let at = 0;
+    const take = (...signs) => {
+        const sign = tokens[at]?.sign;
+        if (sign === undefined || !signs.includes(sign)) return null;
+        at += 1;
+        return sign === "**" ? "^" : sign;
+    };
+    const must = (sign) => {
+        if (take(sign) === null) throw unreadable(text);
+    };
+
+    function comparison() {
+        const left = sum(), sign = take("<", ">");
+        if (sign === null) return left;
+        const right = sum();
+        if (take("<", ">") !== null) throw new Error("formula: compare two numbers at a time, such as (x1 < x2) * (x2 < 1)");
+        return sign === "<" ? (x, y) => +(left(x, y) < right(x, y)) : (x, y) => +(left(x, y) > right(x, y));
+    }
+    function sum() {
+        let left = product();
+        for (let sign; (sign = take("+", "-")) !== null; ) {
+            const a = left, b = product();
+            left = sign === "+" ? (x, y) => a(x, y) + b(x, y) : (x, y) => a(x, y) - b(x, y);
+        }
+        return left;
+    }
+    function product() {
+        let left = unary();
+        for (let sign; (sign = take("*", "/")) !== null; ) {
+            const a = left, b = unary();
+            left = sign === "*" ? (x, y) => a(x, y) * b(x, y) : (x, y) => a(x, y) / b(x, y);
+        }
+        return left;
+    }
+    function unary() {
+        const sign = take("+", "-");
+        if (sign === null) return power();
+        const a = unary();
+        return sign === "-" ? (x, y) => -a(x, y) : a;
+    }
+    function power() {
+        const a = atom();
+        if (take("^", "**") === null) return a;
+        const b = unary(); // so that 2^3^2 is 2^9, and 2^-1 is known
+        return (x, y) => a(x, y) ** b(x, y);
+    }
+    function atom() {
+        const token = tokens[at++];
+        if (token?.number !== undefined) return () => token.number;
+        if (token?.sign === "(") {
+            const inner = comparison();
+            must(")");
+            return inner;
+        }
+        if (token?.name === undefined) throw unreadable(text);
+        const { name } = token;
+        if (take("(") !== null) return called(name);
+        if (name === "x1") return (x) => x;
+        if (name === "x2") return (_, y) => y;
+        if (!Object.hasOwn(CONSTANTS, name)) throw unknown(name);
+        return () => CONSTANTS[name];
+    }
+    function called(name) {
+        if (!Object.hasOwn(FUNCTIONS, name)) throw unknown(name);
+        const given = [];
+        while (take(")") === null) {
+            given.push(comparison());
+            if (take(",") === null) {
+                must(")");
+                break;
+            }
+        }
+        const f = FUNCTIONS[name];
+        if (SEVERAL.includes(name)) {
+            if (given.length < 2) throw new Error(`formula: ${name} takes two numbers or more`);
+            return (x, y) => f(...given.map((each) => each(x, y)));
+        }
+        if (given.length !== 1) throw new Error(`formula: ${name} takes one number`);
+        return (x, y) => f(given[0](x, y));
+    }
+
+    const whole = comparison();
+    if (at < tokens.length) throw unreadable(text);
+    return whole;
+}
+
+const unreadable = (text) =>
+    new Error(`formula: '${text}' cannot be read as a formula of x1 and x2, such as sin(2*x1) + x2`);
+const unknown = (what) =>
+    new Error(
+        `formula: ${what} is not known; there are x1, x2, numbers, pi, e, + - * / ^ < >, brackets, and ` +
+            Object.keys(FUNCTIONS).join(", "),
+    );
