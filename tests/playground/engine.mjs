@@ -11,6 +11,8 @@ const { INITIALIZERS, SUITED, WITHOUT_INITIALIZERS } = await load("engine_initia
 const { SCHEDULES, WITHOUT_SCHEDULES, schedule } = await load("engine_schedules.js");
 const { Generator } = await load("engine_random.js");
 
+const { compiled } = await load("local_formula.js");
+
 const names = (present, refused) => [Object.keys(present), refused];
 const answers = {
     tables: () => ({
@@ -36,6 +38,15 @@ const answers = {
             integers: drawn("integer", 999),
             permutation: Array.from(begin().permutation(n)),
         };
+    },
+    // the values of a formula at points, or the message with which it is refused
+    formula: ({ text, x1, x2 }) => {
+        try {
+            const f = compiled(text);
+            return x1.map((each, i) => f(each, x2[i]));
+        } catch (error) {
+            return error.message;
+        }
     },
     initial: (given) => Array.from(new Trainer(given).network.theta),
     factors: ({ plain, epochs }) => epochs.map(schedule(plain)),

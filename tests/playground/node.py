@@ -1,17 +1,20 @@
 """Node, in which the playground's engine is tested beside the library."""
 
+import functools
 import json
 import shutil
 import subprocess
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import fullyconnected as fc
+from fullyconnected.playing.static import static
 
 PAGE = Path(fc.__file__).parent / "playground" / "page"
-RUNNER = Path(__file__).with_name("engine.mjs")
+HERE = Path(__file__).parent
 
 
 def find_node():
@@ -28,10 +31,21 @@ NODE = find_node()
 needs_node = pytest.mark.skipif(NODE is None, reason="Node is needed to run JavaScript")
 
 
-def ask(*requests, runner=RUNNER):
-    """Return what the engine answers to requests, each a pair of a name and its arguments; NaN comes as None."""
+@functools.cache
+def built():
+    """Return a folder with the playground without Python, as long as this process runs."""
+    folder = tempfile.TemporaryDirectory()
+    static(folder.name)
+    # a browser is told by the page that these are modules, and Node by this
+    Path(folder.name, "package.json").write_text('{"type": "module"}', encoding="utf-8")
+    return folder
+
+
+def ask(*requests, runner="engine.mjs"):
+    """Return what a script for Node answers to requests; what is not finite comes as None."""
+    given = json.dumps(requests)
     done = subprocess.run(
-        [NODE, runner, PAGE], input=json.dumps(requests), capture_output=True, encoding="utf-8", check=False
+        [NODE, HERE / runner, built().name], input=given, capture_output=True, encoding="utf-8", check=False
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -4,33 +4,28 @@
  */
 import { KNOBS, LIBRARY } from "./knobs.js";
 import { CAPABILITIES, Session } from "./local_session.js";
-import { setupOf } from "./local_setup.js";
 
 class Local {
-    constructor() {
-        this.hello = {
-            protocol: 1,
-            version: LIBRARY,
-            capabilities: CAPABILITIES,
-            knobs: KNOBS,
-            setup: setupOf({}, KNOBS),
-            at: 0,
-        };
+    // `described` is what the session says of the setup that it begins with.
+    constructor(described) {
+        const capabilities = CAPABILITIES;
+        this.hello = { protocol: 1, version: LIBRARY, capabilities, columns: [], knobs: KNOBS, at: 0, ...described };
         this.onframe = this.onstate = () => {};
     }
 
     // Throw the error of an answer, or return its reply.
     taken({ reply, error }) {
         if (error === undefined) return reply;
-        throw Object.assign(new Error(error.message), error.knob === undefined ? {} : { knob: error.knob });
+        throw Object.assign(new Error(error.message), { knob: error.knob ?? null });
     }
 }
 
 // Trains in this thread.
 class Here extends Local {
     constructor() {
-        super();
-        this.session = new Session(KNOBS, (frame) => this.onframe(frame));
+        const session = new Session(KNOBS, (frame) => this.onframe(frame));
+        super(session.described());
+        this.session = session;
     }
 
     async send(command) {
@@ -38,7 +33,7 @@ class Here extends Local {
     }
 
     show(visible) {
-        this.session.visible = visible;
+        this.session.show(visible);
     }
 
     close() {
@@ -48,8 +43,8 @@ class Here extends Local {
 
 // Trains in a worker.
 class Beside extends Local {
-    constructor(worker) {
-        super();
+    constructor(worker, described) {
+        super(described);
         this.worker = worker;
         this.waiting = new Map(); // the commands that are not answered yet, by number
         this.sent = 0;
@@ -58,7 +53,9 @@ class Beside extends Local {
             this.waiting.get(data.id)(data);
             this.waiting.delete(data.id);
         };
-        worker.onerror = (event) => this.onstate("lost", `The training has stopped: ${event.message}. Load the page again.`);
+        worker.onerror = (event) => {
+            this.onstate("lost", `The training has stopped: ${event.message}. Load the page again.`);
+        };
     }
 
     async send(command) {
@@ -77,17 +74,16 @@ class Beside extends Local {
     }
 }
 
-// Return a worker that has said it is ready, or null.
+// Return the backend of a worker once it has said what it begins with, or null where there can be none.
 function started() {
     if (typeof Worker === "undefined") return null;
     return new Promise((resolve) => {
         const worker = new Worker(new URL("./local_worker.js", import.meta.url), { type: "module" });
-        worker.onmessage = () => resolve(worker);
+        worker.onmessage = ({ data }) => resolve(new Beside(worker, data.described));
         worker.onerror = () => resolve(null); // a policy may forbid it
     });
 }
 
 export async function connect() {
-    const worker = await started();
-    return worker === null ? new Here() : new Beside(worker);
+    return (await started()) ?? new Here();
 }

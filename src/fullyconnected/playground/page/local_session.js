@@ -54,6 +54,13 @@ export class Session {
         }
     }
 
+    // Whether the page is seen: a hidden one wants no frames, and gets one when it is seen again.
+    show(visible) {
+        const before = this.visible;
+        this.visible = visible;
+        if (visible && !before) this.publish();
+    }
+
     close() {
         this.running = false;
     }

@@ -85,7 +85,9 @@ export function setupOf(given, knobs) {
     const { v = VERSION, ...values } = given;
     if (v !== VERSION) throw new Error(`a setup of version ${shown(v)} is unknown here; this is version ${VERSION}`);
     const setup = { v };
-    for (const knob of knobs) setup[knob.name] = CHECKS[knob.kind](knob, values[knob.name] ?? knob.default);
+    for (const knob of knobs) {
+        setup[knob.name] = CHECKS[knob.kind](knob, knob.name in values ? values[knob.name] : knob.default);
+    }
     const unknown = Object.keys(values).find((name) => !(name in setup));
     if (unknown !== undefined) throw new KnobError(unknown, `there is no knob ${shown(unknown)} here`);
     requireSense(setup);
@@ -95,6 +97,9 @@ export function setupOf(given, knobs) {
 // Throw if values do not go together.
 function requireSense(setup) {
     const { data, points, task, loss } = setup;
+    if (data === "table") {
+        throw new KnobError("data", "data: for a table of yours, open the playground with it: fullyconnected playground t.csv");
+    }
     if (data === "formula") within("formula", () => compiled(setup.formula));
     if (data === "points") {
         if (points.length < 2) throw new KnobError("points", `points: two points or more are needed; got ${points.length}. Draw some`);

@@ -4,7 +4,7 @@ import { Session } from "./local_session.js";
 
 const session = new Session(KNOBS, (frame) => postMessage({ frame }));
 onmessage = ({ data }) => {
-    if ("visible" in data) session.visible = data.visible;
+    if ("visible" in data) session.show(data.visible);
     else postMessage({ id: data.id, ...session.answer(data.command) });
 };
-postMessage({ ready: true });
+postMessage({ described: session.described() });

@@ -1,0 +1,82 @@
+"""The playground as plain files for any web server, without Python: the browser trains, with the same numbers.
+
+``python -m fullyconnected.playing.static FOLDER`` writes them.
+"""
+
+import json
+import os
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fullyconnected.core.version import __version__
+from fullyconnected.playing.knobs import described
+
+__all__ = ["static"]
+
+BACKEND = 'export { connect } from "./local.js"\n'
+POLICY = (
+    "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "base-uri 'none'; form-action 'none'"
+)
+LEFT_OUT = (".md", "remote.js")
+
+
+def static(folder: str | os.PathLike[str]) -> Path:
+    """Write the playground into a folder, which is made if it is not there, and return the path of its page.
+
+    A web server has to serve it, since browsers load no modules from files: ``python -m http.server``, for instance.
+
+    Parameters
+    ----------
+    folder : str or path
+        The folder. Files of the same names are replaced, and others are left as they are.
+
+    Returns
+    -------
+    pathlib.Path
+        The path of ``index.html`` in it.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     static(folder).name
+    'index.html'
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in files("fullyconnected").joinpath("playground", "page").iterdir():
+        if each.is_file() and not each.name.endswith(LEFT_OUT):
+            (folder / each.name).write_bytes(each.read_bytes())
+    (folder / "backend.js").write_text(BACKEND, encoding="utf-8")
+    (folder / "knobs.js").write_text(_knobs(), encoding="utf-8")
+    page = folder / "index.html"
+    text = page.read_text(encoding="utf-8")
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    page.write_text(text.replace("<head>", f"<head>\n{policy}", 1), encoding="utf-8")
+    return page
+
+
+def _knobs() -> str:
+    """Return the module with the table of knobs."""
+    lines = ",\n".join(json.dumps(_plain(knob)) for knob in described())
+    return f"export const LIBRARY = {json.dumps(__version__)}\nexport const KNOBS = [\n{lines},\n]\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit("usage: python -m fullyconnected.playing.static FOLDER")
+    sys.stdout.write(f"{static(sys.argv[1])}\n")

@@ -1,0 +1,39 @@
+// Runs the playground without a page under Node: for each request, a setup and commands, prints what the backend says.
+import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+
+const { connect } = await import(new URL("backend.js", pathToFileURL(`${process.argv[2]}/`)));
+
+// typed arrays as lists, and what is not finite as null
+function asPlain(value) {
+    if (ArrayBuffer.isView(value)) return Array.from(value, asPlain);
+    if (typeof value === "number") return Number.isFinite(value) ? value : null;
+    if (Array.isArray(value)) return value.map(asPlain);
+    if (value === null || typeof value !== "object") return value;
+    return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, asPlain(each)]));
+}
+
+const found = [];
+for (const commands of JSON.parse(readFileSync(0, "utf-8"))) {
+    const backend = await connect();
+    let frame = null;
+    const said = [{ hello: backend.hello }];
+    for (const command of commands) {
+        frame = null;
+        backend.onframe = (each) => (frame = each);
+        try {
+            said.push({ reply: await backend.send(command) });
+        } catch (error) {
+            said.push({ error: error.message, knob: error.knob });
+        }
+        // a run goes on by itself, until a step
+        while (command.do === "run" || (command.do === "seek" && "reply" in said.at(-1) && frame === null)) {
+            await new Promise((resolve) => setTimeout(resolve, 10));
+            if (frame !== null && !frame.running) break;
+        }
+        said.at(-1).frame = frame;
+    }
+    backend.close();
+    found.push(asPlain(said));
+}
+process.stdout.write(JSON.stringify(found));
