@@ -79,7 +79,7 @@ SLOW = (  # `make quick` leaves them out, and those that are long: each takes a 
     "native/test_equality.py",
     "native/test_threads.py",
     "native/test_vector_math.py",
-    "playground/test_engine.py",
+    "playground/",
     "playing/test_script.py",
     "playing/test_server.py",
     "playing/test_session.py",

@@ -217,7 +217,7 @@ INSIDE = {
     "playing": [
         *("points", "formula", "knobs", "setup", "data", "table", "building", "model", "stepping"),
         *("timeline", "view", "advice", "script", "exports", "session", "wire", "commands", "server", "serving"),
-        *("public", "__init__"),
+        *("public", "static", "__init__"),
     ],
     "cli": [
         *("console", "tables", "findings", "train", "predict", "evaluate", "inspect", "explain", "import_", "export"),

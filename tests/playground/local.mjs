@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
-const { connect } = await import(new URL("backend.js", pathToFileURL(`${process.argv[2]}/`)));
+const { connect } = await import(new URL("local.js", pathToFileURL(`${process.argv[2]}/`)));
 
 // typed arrays as lists, and what is not finite as null
 function asPlain(value) {

@@ -24,12 +24,15 @@ STEPS = [
 SETUPS = [
     {},
     {"data": "circles", "activation": "relu", "optimizer": "adam", "batch_size": 7, "noise": 0.3, "hidden": [5]},
-    {"data": "spirals", "hidden": [6, 6], "residual": True, "dropout": 0.3, "optimizer": "momentum", "schedule": "cosine"},
+    {"data": "spirals", "hidden": [6, 6], "residual": True, "dropout": 0.3, "optimizer": "momentum",
+     "schedule": "cosine"},
     {"data": "moons", "norm": "batch", "hidden": [4, 4], "residual": True, "l2": 0.01, "optimizer": "nesterov"},
     {"data": "blobs", "classes": 5, "loss": "hinge", "norm": "layer", "features": ["x1", "x2", "sin(x1)", "x1^2"]},
-    {"data": "moons", "loss": "hinge", "norm": "rms", "activation": "gelu", "optimizer": "rmsprop", "learning_rate": 0.003},
+    {"data": "moons", "loss": "hinge", "norm": "rms", "activation": "gelu", "optimizer": "rmsprop",
+     "learning_rate": 0.003},
     {"data": "plane", "hidden": [], "loss": "absolute_error", "schedule": "step", "schedule_epochs": 1},
-    {"data": "hills", "loss": "huber", "activation": "silu", "optimizer": "adamw", "schedule": "warmup", "test_share": 0},
+    {"data": "hills", "loss": "huber", "activation": "silu", "optimizer": "adamw", "schedule": "warmup",
+     "test_share": 0},
     {"data": "points", "hidden": [20], "init": "uniform01", "seed": 2**53 - 1, "batch_size": 3, "features": ["x1*x2"]},
     {"data": "formula", "formula": "max(x1^2, -x2/3) < 1", "max_grad_norm": 0.5, "shuffle": False, "hidden": [3, 4, 3],
      "optimizer": "muon", "learning_rate": 0.02},
@@ -71,7 +74,7 @@ def plain(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-UNLIKE = ("speed", "advice", "text", "engine", "running")  # what is measured, or said in other words
+UNLIKE = ("speed", "advice", "text", "engine", "running", "run")  # what is measured, or said in other words
 
 
 def assert_same(found, wanted, where="", bound=1e-9):
@@ -126,7 +129,7 @@ class TestFrames:
         seeks = [{"do": "seek", "to": to} for to in (0, 700, 3, 1200, 1199)]
         said = compare({"do": "setup", "setup": given}, run, *seeks)
         assert [each["frame"]["step"] for each in said[1:]] == [1200, 0, 700, 3, 1200, 1199]
-        assert len(said[1]["frame"]["curves"]["step"]) == 301  # the stride has doubled twice
+        assert len(said[1]["frame"]["curves"]["step"]) == 151  # at every eighth step
 
     def test_weights_can_be_set(self):
         at = {"layer": "dense_2", "part": "W", "at": [2, 1], "value": -0.75}
@@ -151,13 +154,15 @@ class TestFrames:
         wanted, found = in_python(commands)[1]["frame"], ask(commands, runner="local.mjs")[0][2]["frame"]
         assert wanted["stopped"]["why"] == found["stopped"]["why"] == "diverged"
         assert found["step"] == wanted["step"]
-        until = wanted["stopped"]["text"].index("Try ")
-        assert found["stopped"]["text"][:until] == wanted["stopped"]["text"][:until]
-        assert "a learning rate ten times smaller" in found["stopped"]["text"]
+        assert found["stopped"]["text"] == wanted["stopped"]["text"]
 
     def test_a_model_can_be_taken_away(self, tmp_path):
         for setup in SETUPS[:6]:
-            commands = [{"do": "setup", "setup": setup}, {"do": "step", "what": "epoch"}, {"do": "export", "what": "model"}]
+            commands = [
+                {"do": "setup", "setup": setup},
+                {"do": "step", "what": "epoch"},
+                {"do": "export", "what": "model"},
+            ]
             _, _, stepped, said = ask(commands, runner="local.mjs")[0]
             path = tmp_path / said["reply"]["name"]
             path.write_bytes(base64.b64decode(said["reply"]["base64"]))
@@ -197,6 +202,7 @@ class TestWhatIsRefused:
             ({"data": "xor", "loss": "huber"}, "loss"),
             ({"norm": "batch", "batch_size": 1}, "batch_size"),
             ({"data": "table"}, "data"),
+            ({"init": "file"}, "init"),
         ],
     )
     def test_a_setup_names_the_knob_and_leaves_all_as_it_was(self, setup, knob):
@@ -229,16 +235,17 @@ class TestWhatIsRefused:
 
 
 FORMULAS = [
-    "x1", "-x1^2", "2^-x1", "2^3^x2", "-2^2*x1", "x1 - x2 - 3", "x1 / x2 / 2", "(x1 < x2) * (x2 > 0)", "x1 < x2", "+x1--x2",
-    "1.5e-3*x1 + .5 + 2.", "min(x1, x2, 0.1)", "max(x1,\t-x2)", "abs(x1)**0.5", "sqrt(abs(x1*x2))", "floor(3*x1)/3",
-    "sign(x1)*tanh(x2)", "log(3+x1) + exp(-x2)", "sin(pi*x1) * cos(e*x2) + tan(x1/4)", " x1 ", "((x1))", "x1*-x2", "x1^-2*x2",
-    "(-2)^0.5", "1/0*x1", "log(x1)", "x1 * (x1 > 0) ^ 2", "-x1 ^ 2 < - x2", "3", "1E2*x1", "min(x1,x2,)",
+    "x1", "-x1^2", "2^-x1", "2^3^x2", "-2^2*x1", "x1 - x2 - 3", "x1 / x2 / 2", "(x1 < x2) * (x2 > 0)", "x1 < x2",
+    "+x1--x2", "1.5e-3*x1 + .5 + 2.", "min(x1, x2, 0.1)", "max(x1,\t-x2)", "abs(x1)**0.5", "sqrt(abs(x1*x2))",
+    "floor(3*x1)/3", "sign(x1)*tanh(x2)", "log(3+x1) + exp(-x2)", "sin(pi*x1) * cos(e*x2) + tan(x1/4)", " x1 ",
+    "((x1))", "x1*-x2", "x1^-2*x2", "(-2)^0.5", "1/0*x1", "log(x1)", "x1 * (x1 > 0) ^ 2", "-x1 ^ 2 < - x2", "3",
+    "1E2*x1", "min(x1,x2,)",
 ]  # fmt: skip
 WRONG = [
-    "", "x1 +", "x1 x2", "(x1", "x1)", "sin()", "sin(x1, x2)", "min(x1)", "x3", "y", "sinh(x1)", "sin", "x1(2)", "x1.real",
-    "x1 < x2 < 1", "x1 <= 2", "x1 == 2", "not x1", "x1 if x2 else 1", "lambda: x1", "[x1]", "'a'", "1j", "x1 @ x2", "x1 % 2",
-    "x1 // 2", "~x1", "x1;x2", "x1\nx2", "__import__('os')", "constructor", "toString(x1)", "2x1", "x1 * * 2", ",", "min(,x1)",
-    "1..2", "e5", "x1 ** ** 2", "\u0078\uff11", "x1 & 1", "sin(x=x1)", "sin(*x1)",
+    "", "x1 +", "x1 x2", "(x1", "x1)", "sin()", "sin(x1, x2)", "min(x1)", "x3", "y", "sinh(x1)", "sin", "x1(2)",
+    "x1.real", "x1 < x2 < 1", "x1 <= 2", "x1 == 2", "not x1", "x1 if x2 else 1", "lambda: x1", "[x1]", "'a'", "1j",
+    "x1 @ x2", "x1 % 2", "x1 // 2", "~x1", "x1;x2", "x1\nx2", "__import__('os')", "constructor", "toString(x1)",
+    "2x1", "x1 * * 2", ",", "min(,x1)", "1..2", "e5", "x1 ** ** 2", "\u0078\uff11", "x1 & 1", "sin(x=x1)", "sin(*x1)",
 ]  # fmt: skip
 
 

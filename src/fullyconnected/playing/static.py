@@ -15,7 +15,7 @@ from fullyconnected.playing.knobs import described
 
 __all__ = ["static"]
 
-BACKEND = 'export { connect } from "./local.js"\n'
+BACKEND = '<meta name="backend" content="./{}.js">'
 POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "base-uri 'none'; form-action 'none'"
@@ -55,12 +55,12 @@ def static(folder: str | os.PathLike[str]) -> Path:
     for each in files("fullyconnected").joinpath("playground", "page").iterdir():
         if each.is_file() and not each.name.endswith(LEFT_OUT):
             (folder / each.name).write_bytes(each.read_bytes())
-    (folder / "backend.js").write_text(BACKEND, encoding="utf-8")
     (folder / "knobs.js").write_text(_knobs(), encoding="utf-8")
     page = folder / "index.html"
     text = page.read_text(encoding="utf-8")
     policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-    page.write_text(text.replace("<head>", f"<head>\n{policy}", 1), encoding="utf-8")
+    text = text.replace("<head>", f"<head>\n{policy}", 1).replace(BACKEND.format("remote"), BACKEND.format("local"))
+    page.write_text(text, encoding="utf-8")
     return page
 
 

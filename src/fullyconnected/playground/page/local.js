@@ -13,6 +13,11 @@ class Local {
         this.onframe = this.onstate = () => {};
     }
 
+    // The hello as it would be now.
+    async again() {
+        return { ...this.hello, ...(await this.send({ do: "again" })) };
+    }
+
     // Throw the error of an answer, or return its reply.
     taken({ reply, error }) {
         if (error === undefined) return reply;

@@ -13,14 +13,14 @@ const EVERY = 50; // ms between frames, or three times what a frame takes, if th
 const SLICE = 10; // ms that training goes on before it looks whether a command waits
 const WORSE = 1.2; // how much above its least a test loss is when it has got worse
 
-export const CAPABILITIES = ["link", "model", "advice", "edit"];
+export const CAPABILITIES = ["model", "picture", "link", "advice", "edit"];
 
 export class Session {
     // `knobs` is the table of knobs, without what is not to be had here; frames go to `onframe`.
     constructor(knobs, onframe) {
         this.knobs = knobs;
         this.onframe = onframe;
-        this.run = 0;
+        this.run = Date.now(); // counts setups, and grows over a page that is loaded again
         this.visible = true;
         this.later = laterFor(() => this.train());
         this.begin(setupOf({}, knobs));
@@ -32,7 +32,7 @@ export class Session {
         const view = new View(trainer, setup, made);
         view.places = made.places;
         Object.assign(this, { setup, made, trainer, view, edits: [] });
-        Object.assign(this, { running: false, until: null, stopped: null, now: null, sample: null, advice: [], speed: 0 });
+        Object.assign(this, { running: false, until: null, stopped: null, now: null, sample: null, speed: 0 });
         this.timeline = new Timeline(trainer.snapshot());
         this.run += 1;
         this.note();
@@ -189,7 +189,7 @@ export class Session {
         const [train, test, metricTrain, metricTest, rate, norm] = view.point();
         if (this.now?.phase === "sample") view.backward(this.sample); // the workspace holds the gradients up to the sample
         const layers = view.layers();
-        this.advice = overfitting(timeline.curves());
+        const curves = timeline.curves();
         return {
             run: this.run,
             step,
@@ -203,7 +203,7 @@ export class Session {
             metric: { name: view.metric, train: plain(metricTrain), test: plain(metricTest) },
             learning_rate: rate,
             gradient_norm: plain(norm),
-            curves: timeline.curves(),
+            curves,
             grid: view.ground(),
             units: view.units(),
             layers,
@@ -211,7 +211,7 @@ export class Session {
             dead: view.dead(),
             now: this.now,
             stopped: this.stopped,
-            advice: this.advice,
+            advice: this.stopped === null ? overfitting(curves) : [],
             edited: this.edits.length > 0,
         };
     }
@@ -301,6 +301,9 @@ const COMMANDS = {
     data(session) {
         return { data: session.described().data };
     },
+    again(session) {
+        return session.described();
+    },
 };
 
 function whole(name, value) {
@@ -321,7 +324,7 @@ function withKnob(work) {
 function explained(trainer) {
     const { step, rate, layer } = trainer.stopped, { l2, ruleSettings, maxGradNorm } = trainer;
     const decay = Math.max(l2, ruleSettings.weight_decay ?? 0) * rate, short = (value) => Number(value.toPrecision(3));
-    const tried = ["a learning rate ten times smaller", ...(maxGradNorm === null ? ["a largest gradient of 1"] : [])];
+    const tried = ["a learning rate ten times smaller", ...(maxGradNorm === null ? ["1 for the largest gradient"] : [])];
     const advice =
         decay > 1
             ? `Weight decay multiplies the weights by ${short(1 - decay)} in a step: l2 times the learning rate must be below 1.`

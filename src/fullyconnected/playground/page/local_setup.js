@@ -97,6 +97,7 @@ export function setupOf(given, knobs) {
 // Throw if values do not go together.
 function requireSense(setup) {
     const { data, points, task, loss } = setup;
+    if (setup.init === "file") throw new KnobError("init", "init: there is no file with weights; choose other initial weights");
     if (data === "table") {
         throw new KnobError("data", "data: for a table of yours, open the playground with it: fullyconnected playground t.csv");
     }

@@ -2,7 +2,7 @@
  * What is kept of a run while it grows, as fullyconnected/playground/timeline.py: states to go back to, and curves, at the
  * multiples of a stride that doubles whenever there are too many. So it depends on the step that was reached alone.
  */
-const POINTS = 512;
+const POINTS = 256;
 const MEMORY = 2 ** 26; // bytes for states, of which 8 at least are kept
 export const CURVES = ["train", "test", "metric_train", "metric_test", "learning_rate", "gradient_norm"];
 
