@@ -144,5 +144,5 @@ def test_what_can_be_taken_away(visit: Callable[..., Any]) -> None:
 
 
 def test_accessible(visit: Callable[..., Any], axe: Callable[[Any], list[Any]]) -> None:
-    page = visit(color_scheme="dark", bypass_csp=True)
+    page = visit(color_scheme="dark")
     assert axe(page) == []
