@@ -132,10 +132,9 @@ export class View {
         });
     }
 
-    // The units of each hidden layer whose output is the same for all training rows.
+    // The units of each hidden layer whose output is the same for all training rows, which point() has run forward.
     dead() {
         const { workspace } = this.training, n = workspace.rows;
-        workspace.forward(n, false);
         return this.hidden.map(({ units, operation }) => {
             const y = workspace.y[operation], found = [];
             for (let j = 0; j < units; j++) {
