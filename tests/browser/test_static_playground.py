@@ -151,7 +151,12 @@ def test_a_run_by_hand(visit: Callable[..., Any]) -> None:
 
 def test_what_can_be_taken_away(visit: Callable[..., Any]) -> None:
     page = visit()
-    assert page.locator("#exports button").all_inner_texts() == ["Copy the link", "Model", "Picture (PNG)"]
+    assert page.locator("#exports button").all_inner_texts() == [
+        "Copy the link",
+        "Python script",
+        "Model",
+        "Picture (PNG)",
+    ]
     page.get_by_role("button", name="Model").click()
     link = page.get_by_role("link", name="Download playground.safetensors")
     assert link.get_attribute("download") == "playground.safetensors"

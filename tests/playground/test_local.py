@@ -1,7 +1,10 @@
 """The playground without Python says what the one with Python says: the same setups, frames and replies, under Node."""
 
 import base64
+import contextlib
+import io
 import math
+import runpy
 
 import numpy as np
 import pytest
@@ -175,6 +178,25 @@ class TestFrames:
             assert net.loss == session.stepper.loss
 
 
+@pytest.mark.parametrize("i", range(len(SETUPS)))
+def test_a_script_repeats_the_run(i, tmp_path):
+    edit = {"do": "weight", "layer": "dense_1", "part": "W", "at": [0, 0], "value": 0.125}
+    steps = [{"do": "step", "what": what} for what in ("epoch", "epoch")]
+    commands = [{"do": "setup", "setup": SETUPS[i]}, *[edit] * (i % 2), *steps, {"do": "export", "what": "python"}]
+    *_, last, said = ask(commands, runner="local.mjs")[0]
+    script = tmp_path / said["reply"]["name"]
+    script.write_text(said["reply"]["text"], encoding="utf-8")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        runpy.run_path(str(script))
+    train, *test = (float(line.split()[-1]) for line in printed.getvalue().splitlines())
+    assert abs(train - last["frame"]["loss"]["train"]) <= 1e-9
+    if last["frame"]["loss"]["test"] is None:
+        assert test == []
+    else:
+        assert abs(test[0] - last["frame"]["loss"]["test"]) <= 1e-9
+
+
 class TestWhatIsRefused:
     @pytest.mark.parametrize(
         ("setup", "knob"),
@@ -227,7 +249,7 @@ class TestWhatIsRefused:
             {"do": "weight", "layer": "dense_9", "part": "W", "at": [0, 0], "value": 1},
             {"do": "weight", "layer": "dense_1", "part": "W", "at": [2, 0], "value": 1},
             {"do": "weight", "layer": "dense_1", "part": "W", "at": [0, 0], "value": None},
-            {"do": "export", "what": "python"},
+            {"do": "export", "what": "svg"},
         ]
         (_, *said) = ask(commands, runner="local.mjs")[0]
         for command, each in zip(commands, said, strict=True):

@@ -3,6 +3,7 @@
 ``python -m fullyconnected.playing.static FOLDER`` writes them.
 """
 
+import inspect
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fullyconnected.core.version import __version__
+from fullyconnected.playing import points
 from fullyconnected.playing.knobs import described
 
 __all__ = ["static"]
@@ -65,9 +67,18 @@ def static(folder: str | os.PathLike[str]) -> Path:
 
 
 def _knobs() -> str:
-    """Return the module with the table of knobs."""
-    lines = ",\n".join(json.dumps(_plain(knob)) for knob in described())
-    return f"export const LIBRARY = {json.dumps(__version__)}\nexport const KNOBS = [\n{lines},\n]\n"
+    """Return the module with the table of knobs, and the source of the points for scripts in Python."""
+    sources = {"REACH": repr(points.REACH)}
+    for function in (points.normal, points.square, points.class_of, *points.KINDS.values()):
+        sources[function.__name__] = inspect.getsource(function).replace("Array", "np.ndarray").rstrip()
+    table = [json.dumps(_plain(knob)) for knob in described()]
+    return "\n".join(
+        [
+            f"export const LIBRARY = {json.dumps(__version__)}",
+            *("export const KNOBS = [", *(f"{knob}," for knob in table), "]"),
+            *("export const SOURCES = {", *(f"{name}: {json.dumps(text)}," for name, text in sources.items()), "}", ""),
+        ]
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,13 @@ const MOST = 200; // characters
 const TOKEN = /\s*(?:((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?![\w.]))|([a-z]\w*)|(\*\*|[-+*/^<>(),]))/iy;
 
 // Return a function of x1 and x2, or throw an error that says what is wrong.
-export function compiled(text) {
+export const compiled = (text) => parsed(text).f;
+
+// Return the same as an expression of NumPy.
+export const inNumPy = (text) => parsed(text).python;
+
+// Return both; each part of a formula is a pair of them.
+function parsed(text) {
     if (text.length > MOST) throw new Error(`formula has at most ${MOST} characters; got ${text.length}`);
     const tokens = [];
     TOKEN.lastIndex = 0;
@@ -36,41 +42,39 @@ export function compiled(text) {
     function comparison() {
         const left = sum(), sign = take("<", ">");
         if (sign === null) return left;
-        const right = sum();
+        const right = sum(), [a, b] = [left.f, right.f];
         if (take("<", ">") !== null) throw new Error("formula: compare two numbers at a time, such as (x1 < x2) * (x2 < 1)");
-        return sign === "<" ? (x, y) => +(left(x, y) < right(x, y)) : (x, y) => +(left(x, y) > right(x, y));
+        const f = sign === "<" ? (x, y) => +(a(x, y) < b(x, y)) : (x, y) => +(a(x, y) > b(x, y));
+        return { f, python: `((${left.python} ${sign} ${right.python}) * 1.0)` };
     }
     function sum() {
         let left = product();
         for (let sign; (sign = take("+", "-")) !== null; ) {
-            const a = left, b = product();
-            left = sign === "+" ? (x, y) => a(x, y) + b(x, y) : (x, y) => a(x, y) - b(x, y);
+            left = joined(left, sign, product());
         }
         return left;
     }
     function product() {
         let left = unary();
         for (let sign; (sign = take("*", "/")) !== null; ) {
-            const a = left, b = unary();
-            left = sign === "*" ? (x, y) => a(x, y) * b(x, y) : (x, y) => a(x, y) / b(x, y);
+            left = joined(left, sign, unary());
         }
         return left;
     }
     function unary() {
         const sign = take("+", "-");
         if (sign === null) return power();
-        const a = unary();
-        return sign === "-" ? (x, y) => -a(x, y) : a;
+        const { f, python } = unary();
+        return sign === "-" ? { f: (x, y) => -f(x, y), python: `(-${python})` } : { f, python };
     }
     function power() {
-        const a = atom();
-        if (take("^", "**") === null) return a;
-        const b = unary(); // so that 2^3^2 is 2^9, and 2^-1 is known
-        return (x, y) => a(x, y) ** b(x, y);
+        const base = atom();
+        if (take("^", "**") === null) return base;
+        return joined(base, "**", unary()); // so that 2^3^2 is 2^9, and 2^-1 is known
     }
     function atom() {
         const token = tokens[at++];
-        if (token?.number !== undefined) return () => token.number;
+        if (token?.number !== undefined) return { f: () => token.number, python: `np.float64(${token.number})` };
         if (token?.sign === "(") {
             const inner = comparison();
             must(")");
@@ -79,10 +83,10 @@ export function compiled(text) {
         if (token?.name === undefined) throw unreadable(text);
         const { name } = token;
         if (take("(") !== null) return called(name);
-        if (name === "x1") return (x) => x;
-        if (name === "x2") return (_, y) => y;
+        if (name === "x1") return { f: (x) => x, python: "x1" };
+        if (name === "x2") return { f: (_, y) => y, python: "x2" };
         if (!Object.hasOwn(CONSTANTS, name)) throw unknown(name);
-        return () => CONSTANTS[name];
+        return { f: () => CONSTANTS[name], python: `np.${name}` };
     }
     function called(name) {
         if (!Object.hasOwn(FUNCTIONS, name)) throw unknown(name);
@@ -97,16 +101,30 @@ export function compiled(text) {
         const f = FUNCTIONS[name];
         if (SEVERAL.includes(name)) {
             if (given.length < 2) throw new Error(`formula: ${name} takes two numbers or more`);
-            return (x, y) => f(...given.map((each) => each(x, y)));
+            const python = given.map((each) => each.python).reduce((a, b) => `np.${name}imum(${a}, ${b})`);
+            return { f: (x, y) => f(...given.map((each) => each.f(x, y))), python };
         }
         if (given.length !== 1) throw new Error(`formula: ${name} takes one number`);
-        return (x, y) => f(given[0](x, y));
+        const [only] = given;
+        return { f: (x, y) => f(only.f(x, y)), python: `np.${name}(${only.python})` };
     }
 
     const whole = comparison();
     if (at < tokens.length) throw unreadable(text);
     return whole;
 }
+
+const OPERATIONS = {
+    "+": (a, b) => (x, y) => a(x, y) + b(x, y),
+    "-": (a, b) => (x, y) => a(x, y) - b(x, y),
+    "*": (a, b) => (x, y) => a(x, y) * b(x, y),
+    "/": (a, b) => (x, y) => a(x, y) / b(x, y),
+    "**": (a, b) => (x, y) => a(x, y) ** b(x, y),
+};
+const joined = (left, sign, right) => ({
+    f: OPERATIONS[sign](left.f, right.f),
+    python: `(${left.python} ${sign} ${right.python})`,
+});
 
 const unreadable = (text) =>
     new Error(`formula: '${text}' cannot be read as a formula of x1 and x2, such as sin(2*x1) + x2`);

@@ -5,6 +5,7 @@
 import { Trainer } from "./engine.js";
 import { inputsOf } from "./local_data.js";
 import { modelOf } from "./local_model.js";
+import { scriptOf } from "./local_script.js";
 import { KnobError, built, setupOf } from "./local_setup.js";
 import { Timeline } from "./local_timeline.js";
 import { View, histogram, plain } from "./local_view.js";
@@ -13,7 +14,7 @@ const EVERY = 50; // ms between frames, or three times what a frame takes, if th
 const SLICE = 10; // ms that training goes on before it looks whether a command waits
 const WORSE = 1.2; // how much above its least a test loss is when it has got worse
 
-export const CAPABILITIES = ["model", "picture", "link", "advice", "edit"];
+export const CAPABILITIES = ["python", "model", "picture", "link", "advice", "edit"];
 
 export class Session {
     // `knobs` is the table of knobs, without what is not to be had here; frames go to `onframe`.
@@ -243,6 +244,7 @@ function laterFor(work) {
     return () => port2.postMessage(null);
 }
 
+const EXPORTS = { model: modelOf, python: scriptOf };
 const STEPS = ["sample", "forward", "backward", "batch", "epoch"];
 
 const COMMANDS = {
@@ -295,8 +297,10 @@ const COMMANDS = {
         return {};
     },
     export(session, { what }) {
-        if (what !== "model") throw new Error(`what can be taken away here is the model; for ${what}, use fullyconnected playground`);
-        return modelOf(session);
+        if (!Object.hasOwn(EXPORTS, what)) {
+            throw new Error(`what can be taken away here is ${Object.keys(EXPORTS).join(" and ")}; for ${what}, use fullyconnected playground`);
+        }
+        return EXPORTS[what](session);
     },
     data(session) {
         return { data: session.described().data };
