@@ -69,7 +69,8 @@ def static(folder: str | os.PathLike[str]) -> Path:
 def _knobs() -> str:
     """Return the module with the table of knobs, and the source of the points for scripts in Python."""
     sources = {"REACH": repr(points.REACH)}
-    for function in (points.normal, points.square, points.class_of, *points.KINDS.values()):
+    wanted: tuple[Any, ...] = (points.normal, points.square, points.class_of, *points.KINDS.values())
+    for function in wanted:
         sources[function.__name__] = inspect.getsource(function).replace("Array", "np.ndarray").rstrip()
     table = [json.dumps(_plain(knob)) for knob in described()]
     return "\n".join(

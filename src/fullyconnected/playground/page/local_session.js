@@ -1,352 +1,266 @@
 /*
- * A playground in JavaScript alone, as fullyconnected/playground/session.py: a setup that is trained, taken step by step,
- * rewound and looked at. It runs in a worker of the browser, in its main thread, or under Node.
+ * A playground in JavaScript alone, as fullyconnected/playing/session.py: a setup that is trained, taken step by
+ * step, rewound and looked at. It runs in a worker of the browser, in its main thread, or under Node.
  */
-import { Trainer } from "./engine.js";
-import { inputsOf } from "./local_data.js";
-import { modelOf } from "./local_model.js";
-import { scriptOf } from "./local_script.js";
-import { KnobError, built, setupOf } from "./local_setup.js";
-import { Timeline } from "./local_timeline.js";
-import { View, histogram, plain } from "./local_view.js";
+import { Trainer } from "./engine.js"
+import { explained, overfitting } from "./local_advice.js"
+import { COMMANDS } from "./local_commands.js"
+import { KnobError, built, setupOf } from "./local_setup.js"
+import { Timeline } from "./local_timeline.js"
+import { View, histogram, plain } from "./local_view.js"
 
-const EVERY = 50; // ms between frames, or three times what a frame takes, if that is more
-const SLICE = 10; // ms that training goes on before it looks whether a command waits
-const WORSE = 1.2; // how much above its least a test loss is when it has got worse
+const EVERY = 50 // ms between frames, or three times what a frame takes, if that is more
+const SLICE = 10 // ms that training goes on before it looks whether a command waits
 
-export const CAPABILITIES = ["python", "model", "picture", "link", "advice", "edit"];
+export const CAPABILITIES = ["python", "model", "picture", "link", "advice", "edit"]
 
 export class Session {
-    // `knobs` is the table of knobs, without what is not to be had here; frames go to `onframe`.
-    constructor(knobs, onframe) {
-        this.knobs = knobs;
-        this.onframe = onframe;
-        this.run = Date.now(); // counts setups, and grows over a page that is loaded again
-        this.visible = true;
-        this.later = laterFor(() => this.train());
-        this.begin(setupOf({}, knobs));
-    }
+  // `knobs` is the table of knobs, without what is not to be had here; frames go to `onframe`.
+  constructor(knobs, onframe) {
+    this.knobs = knobs
+    this.onframe = onframe
+    this.run = Date.now() // counts setups, and grows over a page that is loaded again
+    this.visible = true
+    this.later = laterFor(() => this.train())
+    this.begin(setupOf({}, knobs))
+  }
 
-    // Begin anew with a setup, at step 0; if it is refused, all stays as it was.
-    begin(setup) {
-        const made = built(setup), trainer = withKnob(() => new Trainer(made.plain));
-        const view = new View(trainer, setup, made);
-        view.places = made.places;
-        Object.assign(this, { setup, made, trainer, view, edits: [] });
-        Object.assign(this, { running: false, until: null, stopped: null, now: null, sample: null, speed: 0 });
-        this.timeline = new Timeline(trainer.snapshot());
-        this.run += 1;
-        this.note();
-    }
+  // Begin anew with a setup, at step 0; if it is refused, all stays as it was.
+  begin(setup) {
+    const made = built(setup),
+      trainer = withKnob(() => new Trainer(made.plain))
+    const view = new View(trainer, setup, made)
+    view.places = made.places
+    Object.assign(this, { setup, made, trainer, view, edits: [] })
+    Object.assign(this, { running: false, until: null, stopped: null, now: null, sample: null, speed: 0 })
+    this.timeline = new Timeline(trainer.snapshot())
+    this.run += 1
+    this.note()
+  }
 
-    // Answer a command of the page; what is returned is its reply.
-    do({ do: what, ...more }) {
-        const answer = Object.hasOwn(COMMANDS, what) ? COMMANDS[what] : null;
-        if (answer === null) throw new Error(`there is no command ${what} here`);
-        return answer(this, more);
-    }
+  // Answer a command of the page; what is returned is its reply.
+  do({ do: what, ...more }) {
+    const answer = Object.hasOwn(COMMANDS, what) ? COMMANDS[what] : null
+    if (answer === null) throw new Error(`there is no command ${what} here`)
+    return answer(this, more)
+  }
 
-    // The same as plain data: {reply}, or {error: {message, knob}}.
-    answer(command) {
-        try {
-            return { reply: this.do(command) };
-        } catch (error) {
-            return { error: { message: error.message, knob: error.knob } };
-        }
+  // The same as plain data: {reply}, or {error: {message, knob}}.
+  answer(command) {
+    try {
+      return { reply: this.do(command) }
+    } catch (error) {
+      return { error: { message: error.message, knob: error.knob } }
     }
+  }
 
-    // Whether the page is seen: a hidden one wants no frames, and gets one when it is seen again.
-    show(visible) {
-        const before = this.visible;
-        this.visible = visible;
-        if (visible && !before) this.publish();
-    }
+  // Whether the page is seen: a hidden one wants no frames, and gets one when it is seen again.
+  show(visible) {
+    const before = this.visible
+    this.visible = visible
+    if (visible && !before) this.publish()
+  }
 
-    close() {
-        this.running = false;
-    }
+  close() {
+    this.running = false
+  }
 
-    pause() {
-        if (!this.running) return;
-        this.running = false;
-        this.speed = 0;
-        this.publish();
-    }
+  pause() {
+    if (!this.running) return
+    this.running = false
+    this.speed = 0
+    this.publish()
+  }
 
-    start(until = null) {
-        if (until !== null && until <= this.trainer.step) return;
-        Object.assign(this, { until, stopped: null, now: null, sample: null });
-        this.counted = [performance.now(), this.trainer.step];
-        if (this.running) return;
-        this.running = true;
-        this.published = 0;
-        this.portion = 1;
-        this.later();
-    }
+  start(until = null) {
+    if (until !== null && until <= this.trainer.step) return
+    Object.assign(this, { until, stopped: null, now: null, sample: null })
+    this.counted = [performance.now(), this.trainer.step]
+    if (this.running) return
+    this.running = true
+    this.published = 0
+    this.portion = 1
+    this.later()
+  }
 
-    // Train for a moment, and ask to be called again.
-    train() {
-        if (!this.running) return;
-        const began = performance.now(), target = this.trainer.step + this.portion;
-        this.go(this.until === null ? target : Math.min(target, this.until));
-        if (this.until !== null && this.trainer.step >= this.until) this.running = false;
-        let now = performance.now();
-        if (now - began < SLICE / 2) this.portion *= 2;
-        else if (now - began > SLICE) this.portion = Math.max(1, Math.floor(this.portion / 2));
-        if (now - this.published >= Math.max(EVERY, 3 * (this.took ?? 0)) || !this.running) {
-            const [since, step] = this.counted;
-            if (now - since > 500 || this.speed === 0) this.speed = (1000 * (this.trainer.step - step)) / Math.max(now - since, 1e-6);
-            if (now - since > 500) this.counted = [now, this.trainer.step];
-            this.publish();
-            this.published = performance.now();
-            this.took = this.published - now;
-        }
-        if (this.running) this.later();
-        else this.speed = 0;
+  // Train for a moment, and ask to be called again.
+  train() {
+    if (!this.running) return
+    const began = performance.now(),
+      target = this.trainer.step + this.portion
+    this.go(this.until === null ? target : Math.min(target, this.until))
+    if (this.until !== null && this.trainer.step >= this.until) this.running = false
+    let now = performance.now()
+    if (now - began < SLICE / 2) this.portion *= 2
+    else if (now - began > SLICE) this.portion = Math.max(1, Math.floor(this.portion / 2))
+    if (now - this.published >= Math.max(EVERY, 3 * (this.took ?? 0)) || !this.running) {
+      const [since, step] = this.counted
+      if (now - since > 500 || this.speed === 0)
+        this.speed = (1000 * (this.trainer.step - step)) / Math.max(now - since, 1e-6)
+      if (now - since > 500) this.counted = [now, this.trainer.step]
+      this.publish()
+      this.published = performance.now()
+      this.took = this.published - now
     }
+    if (this.running) this.later()
+    else this.speed = 0
+  }
 
-    // Train to a step, keeping what is to be kept on the way, and note it if the run diverges.
-    go(step) {
-        const { trainer, timeline } = this;
-        this.now = this.sample = null;
-        while (trainer.step < step) {
-            const stop = Math.min(step, timeline.nextStop(trainer.step));
-            while (trainer.step < stop && trainer.stopped === null) {
-                trainer.train();
-                if (this.edits.length > 0) this.applyEdits();
-            }
-            this.note();
-            if (trainer.stopped !== null) {
-                this.running = false;
-                this.stopped = explained(trainer);
-                trainer.stopped = null;
-                return;
-            }
-        }
+  // Train to a step, keeping what is to be kept on the way, and note it if the run diverges.
+  go(step) {
+    const { trainer, timeline } = this
+    this.now = this.sample = null
+    while (trainer.step < step) {
+      const stop = Math.min(step, timeline.nextStop(trainer.step))
+      while (trainer.step < stop && trainer.stopped === null) {
+        trainer.train()
+        if (this.edits.length > 0) this.applyEdits()
+      }
+      this.note()
+      if (trainer.stopped !== null) {
+        this.running = false
+        this.stopped = explained(trainer)
+        trainer.stopped = null
+        return
+      }
     }
+  }
 
-    applyEdits() {
-        for (const { step, place, value } of this.edits) {
-            if (step === this.trainer.step) this.trainer.network.theta[place] = value;
-        }
+  applyEdits() {
+    for (const { step, place, value } of this.edits) {
+      if (step === this.trainer.step) this.trainer.network.theta[place] = value
     }
+  }
 
-    // Keep what the timeline wants of this step.
-    note() {
-        const { timeline, trainer } = this, { step } = trainer;
-        if (timeline.wantsPoint(step)) timeline.add(step, this.view.point());
-        if (timeline.wantsState(step)) timeline.keep(trainer.snapshot());
-        timeline.reached(step);
-    }
+  // Keep what the timeline wants of this step.
+  note() {
+    const { timeline, trainer } = this,
+      { step } = trainer
+    if (timeline.wantsPoint(step)) timeline.add(step, this.view.point())
+    if (timeline.wantsState(step)) timeline.keep(trainer.snapshot())
+    timeline.reached(step)
+  }
 
-    seek(to) {
-        this.pause();
-        Object.assign(this, { stopped: null, now: null, sample: null });
-        if (to > this.timeline.last) return this.start(to);
-        const kept = this.timeline.before(to);
-        if (to < this.trainer.step || kept.step > this.trainer.step) this.trainer.restore(kept);
-        this.go(to);
-        this.publish();
-    }
+  seek(to) {
+    this.pause()
+    Object.assign(this, { stopped: null, now: null, sample: null })
+    if (to > this.timeline.last) return this.start(to)
+    const kept = this.timeline.before(to)
+    if (to < this.trainer.step || kept.step > this.trainer.step) this.trainer.restore(kept)
+    this.go(to)
+    this.publish()
+  }
 
-    // Look at the next sample of the batch; after the last, make the step.
-    nextSample() {
-        const sample = this.sample === null ? 0 : this.sample + 1;
-        if (sample === 0) this.trainer.load();
-        if (sample >= this.trainer.count) return this.go(this.trainer.step + 1);
-        this.now = this.view.backward(sample);
-        this.sample = sample;
-    }
+  // Look at the next sample of the batch; after the last, make the step.
+  nextSample() {
+    const sample = this.sample === null ? 0 : this.sample + 1
+    if (sample === 0) this.trainer.load()
+    if (sample >= this.trainer.count) return this.go(this.trainer.step + 1)
+    this.now = this.view.backward(sample)
+    this.sample = sample
+  }
 
-    setWeight({ layer, part, at, value }) {
-        const { network, step } = this.trainer;
-        const i = network.operations.findIndex((op) => op.name === layer);
-        const tensor = network.tensors.find((each) => each.operation === i && each.letter === part);
-        if (tensor === undefined) throw new Error(`the network has no parameter ${layer}.${part}`);
-        if (!Number.isFinite(value) || Math.abs(value) > 1e6) throw new Error(`a weight is a number up to a million; got ${value}`);
-        const { nIn, nOut } = network.operations[i], sizes = part === "W" ? [nIn, nOut] : [nOut];
-        if (!Array.isArray(at) || at.length !== sizes.length || !at.every((k, axis) => Number.isInteger(k) && k >= 0 && k < sizes[axis])) {
-            throw new Error(`${layer}.${part} has the shape ${sizes.join(" x ")}; there is no entry ${JSON.stringify(at)}`);
-        }
-        this.pause();
-        const place = tensor.start + at.reduce((sum, k, axis) => sum * (axis === 0 ? 1 : sizes[axis]) + k, 0);
-        this.edits = this.edits.filter((each) => each.step < step || (each.step === step && each.place !== place));
-        this.edits.push({ step, place, value });
-        this.applyEdits();
-        this.timeline.forgetAfter(step);
-        this.timeline.keep(this.trainer.snapshot());
-        Object.assign(this, { now: null, sample: null, stopped: null });
-        this.note();
-        this.publish();
+  setWeight({ layer, part, at, value }) {
+    const { network, step } = this.trainer
+    const i = network.operations.findIndex((op) => op.name === layer)
+    const tensor = network.tensors.find((each) => each.operation === i && each.letter === part)
+    if (tensor === undefined) throw new Error(`the network has no parameter ${layer}.${part}`)
+    if (!Number.isFinite(value) || Math.abs(value) > 1e6)
+      throw new Error(`a weight is a number up to a million; got ${value}`)
+    const { nIn, nOut } = network.operations[i],
+      sizes = part === "W" ? [nIn, nOut] : [nOut]
+    if (
+      !Array.isArray(at) ||
+      at.length !== sizes.length ||
+      !at.every((k, axis) => Number.isInteger(k) && k >= 0 && k < sizes[axis])
+    ) {
+      throw new Error(`${layer}.${part} has the shape ${sizes.join(" x ")}; there is no entry ${JSON.stringify(at)}`)
     }
+    this.pause()
+    const place = tensor.start + at.reduce((sum, k, axis) => sum * (axis === 0 ? 1 : sizes[axis]) + k, 0)
+    this.edits = this.edits.filter((each) => each.step < step || (each.step === step && each.place !== place))
+    this.edits.push({ step, place, value })
+    this.applyEdits()
+    this.timeline.forgetAfter(step)
+    this.timeline.keep(this.trainer.snapshot())
+    Object.assign(this, { now: null, sample: null, stopped: null })
+    this.note()
+    this.publish()
+  }
 
-    publish() {
-        if (this.visible) this.onframe(this.frame());
-    }
+  publish() {
+    if (this.visible) this.onframe(this.frame())
+  }
 
-    // All that is to be seen at this step.
-    frame() {
-        const { trainer, view, timeline } = this, { step, steps } = trainer;
-        const [train, test, metricTrain, metricTest, rate, norm] = view.point();
-        if (this.now?.phase === "sample") view.backward(this.sample); // the workspace holds the gradients up to the sample
-        const layers = view.layers();
-        const curves = timeline.curves();
-        return {
-            run: this.run,
-            step,
-            epoch: Math.floor(step / steps),
-            in_epoch: step % steps,
-            steps_a_epoch: steps,
-            last: timeline.last,
-            running: this.running,
-            speed: this.speed,
-            loss: { train: plain(train), test: plain(test) },
-            metric: { name: view.metric, train: plain(metricTrain), test: plain(metricTest) },
-            learning_rate: rate,
-            gradient_norm: plain(norm),
-            curves,
-            grid: view.ground(),
-            units: view.units(),
-            layers,
-            histograms: layers.map(({ W, b, dW, db }) => ({ weights: histogram(W, b), gradients: histogram(dW, db) })),
-            dead: view.dead(),
-            now: this.now,
-            stopped: this.stopped,
-            advice: this.stopped === null ? overfitting(curves) : [],
-            edited: this.edits.length > 0,
-        };
+  // All that is to be seen at this step.
+  frame() {
+    const { trainer, view, timeline } = this,
+      { step, steps } = trainer
+    const [train, test, metricTrain, metricTest, rate, norm] = view.point()
+    if (this.now?.phase === "sample") view.backward(this.sample) // the workspace holds the gradients up to the sample
+    const layers = view.layers()
+    const curves = timeline.curves()
+    return {
+      run: this.run,
+      step,
+      epoch: Math.floor(step / steps),
+      in_epoch: step % steps,
+      steps_a_epoch: steps,
+      last: timeline.last,
+      running: this.running,
+      speed: this.speed,
+      loss: { train: plain(train), test: plain(test) },
+      metric: { name: view.metric, train: plain(metricTrain), test: plain(metricTest) },
+      learning_rate: rate,
+      gradient_norm: plain(norm),
+      curves,
+      grid: view.ground(),
+      units: view.units(),
+      layers,
+      histograms: layers.map(({ W, b, dW, db }) => ({ weights: histogram(W, b), gradients: histogram(dW, db) })),
+      dead: view.dead(),
+      now: this.now,
+      stopped: this.stopped,
+      advice: this.stopped === null ? overfitting(curves) : [],
+      edited: this.edits.length > 0,
     }
+  }
 
-    // What is said of a setup once: its data and its network.
-    described() {
-        const { setup, made, trainer } = this, { network } = trainer;
-        const { x1, x2, t, test, names, target, task, classes, domain, range, says } = made.data;
-        const dense = network.operations.filter((op) => op.kind === "dense").map((op) => op.name);
-        const layers = made.hidden.map(({ units, says: said }, i) => ({ name: dense[i], units, says: said }));
-        layers.push({ name: dense.at(-1), units: network.nOut, says: "no activation" });
-        const params = network.theta.length;
-        return {
-            run: this.run,
-            setup,
-            data: { x1, x2, t, test, names, target, task, classes, domain, range, says },
-            network: { inputs: setup.features, layers, outputs: network.nOut, params },
-            text: [...layers.map((each) => `${each.name}: ${each.units} units, ${each.says}`), `${params} parameters`].join("\n"),
-            engine: "javascript",
-        };
+  // What is said of a setup once: its data and its network.
+  described() {
+    const { setup, made, trainer } = this,
+      { network } = trainer
+    const { x1, x2, t, test, names, target, task, classes, domain, range, says } = made.data
+    const dense = network.operations.filter((op) => op.kind === "dense").map((op) => op.name)
+    const layers = made.hidden.map(({ units, says: said }, i) => ({ name: dense[i], units, says: said }))
+    layers.push({ name: dense.at(-1), units: network.nOut, says: "no activation" })
+    const params = network.theta.length
+    return {
+      run: this.run,
+      setup,
+      data: { x1, x2, t, test, names, target, task, classes, domain, range, says },
+      network: { inputs: setup.features, layers, outputs: network.nOut, params },
+      text: [...layers.map((each) => `${each.name}: ${each.units} units, ${each.says}`), `${params} parameters`].join(
+        "\n",
+      ),
+      engine: "javascript",
     }
+  }
 }
 
 // Return what has a work done after all else that waits by now: a message to oneself comes last, and no timer is as soon.
 function laterFor(work) {
-    if (typeof setImmediate === "function") return () => setImmediate(work); // under Node, where timers wait for messages
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = work;
-    return () => port2.postMessage(null);
-}
-
-const EXPORTS = { model: modelOf, python: scriptOf };
-const STEPS = ["sample", "forward", "backward", "batch", "epoch"];
-
-const COMMANDS = {
-    setup(session, { setup }) {
-        session.begin(setupOf(setup, session.knobs));
-        session.publish();
-        return session.described();
-    },
-    run(session, { until = null }) {
-        session.start(until === null ? null : whole("until", until));
-        return {};
-    },
-    pause(session) {
-        session.pause();
-        return { step: session.trainer.step };
-    },
-    step(session, { what = "batch" }) {
-        if (!STEPS.includes(what)) throw new Error(`a step is one of ${STEPS.join(", ")}; got ${what}`);
-        const { trainer, view } = session, { step, steps } = trainer;
-        session.pause();
-        session.stopped = null;
-        if (what === "forward" || what === "backward") {
-            session.sample = null;
-            session.now = view[what]();
-        } else if (what === "sample") {
-            session.nextSample();
-        } else {
-            session.go(what === "batch" ? step + 1 : (Math.floor(step / steps) + 1) * steps);
-        }
-        session.publish();
-        return { step: trainer.step };
-    },
-    seek(session, { to }) {
-        session.seek(whole("to", to));
-        return { step: session.trainer.step };
-    },
-    look(session, { row = null, x = null }) {
-        const { made, setup, view } = session, { t } = made.data, nIn = setup.features.length;
-        if (row !== null) {
-            if (whole("row", row) >= t.length) throw new Error(`row is from 0 to ${t.length - 1}; got ${row}`);
-            return view.look(made.rows.subarray(row * nIn, (row + 1) * nIn), t[row]);
-        }
-        if (!Array.isArray(x) || x.length !== 2 || !x.every(Number.isFinite)) {
-            throw new Error(`2 numbers are wanted; got ${JSON.stringify(x)}`);
-        }
-        return view.look(inputsOf(setup.features, [x[0]], [x[1]]), null);
-    },
-    weight(session, given) {
-        session.setWeight(given);
-        return {};
-    },
-    export(session, { what }) {
-        if (!Object.hasOwn(EXPORTS, what)) {
-            throw new Error(`what can be taken away here is ${Object.keys(EXPORTS).join(" and ")}; for ${what}, use fullyconnected playground`);
-        }
-        return EXPORTS[what](session);
-    },
-    data(session) {
-        return { data: session.described().data };
-    },
-    again(session) {
-        return session.described();
-    },
-};
-
-function whole(name, value) {
-    if (!Number.isSafeInteger(value) || value < 0) throw new Error(`${name} is a whole number, 0 or more; got ${value}`);
-    return value;
+  if (typeof setImmediate === "function") return () => setImmediate(work) // under Node, where timers wait for messages
+  const { port1, port2 } = new MessageChannel()
+  port1.onmessage = work
+  return () => port2.postMessage(null)
 }
 
 // Make something of a checked setup, whose errors are about the network as a whole.
 function withKnob(work) {
-    try {
-        return work();
-    } catch (error) {
-        throw error instanceof KnobError ? error : new KnobError("batch_size", error.message);
-    }
-}
-
-// Why the run stopped: the step whose numbers are not finite, and what to change.
-function explained(trainer) {
-    const { step, rate, layer } = trainer.stopped, { l2, ruleSettings, maxGradNorm } = trainer;
-    const decay = Math.max(l2, ruleSettings.weight_decay ?? 0) * rate, short = (value) => Number(value.toPrecision(3));
-    const tried = ["a learning rate ten times smaller", ...(maxGradNorm === null ? ["1 for the largest gradient"] : [])];
-    const advice =
-        decay > 1
-            ? `Weight decay multiplies the weights by ${short(1 - decay)} in a step: l2 times the learning rate must be below 1.`
-            : `Try ${tried.join(", or ")}.`;
-    const text =
-        `Step ${step} gives numbers that are not finite, at learning rate ${short(rate)}: the first are in ${layer}. ` +
-        `The weights are those before that step. ${advice}`;
-    return { why: "diverged", text };
-}
-
-// What the curves show: as fullyconnected/playground/advice.py says it.
-function overfitting({ test, train, step }) {
-    if (test.length < 10 || !test.every(Number.isFinite)) return [];
-    const best = test.indexOf(Math.min(...test)), short = (value) => Number(value.toPrecision(4));
-    if (test.at(-1) < WORSE * test[best] || train.at(-1) > train[best]) return [];
-    const text =
-        `The test loss was least at step ${step[best]}, ${short(test[best])}, and is ${short(test.at(-1))} now, while the ` +
-        `training loss went on falling: the network learns the training points by heart. Rewind to that step, or try more ` +
-        `points, some l2 or dropout, or fewer units.`;
-    return [{ title: "overfitting", text }];
+  try {
+    return work()
+  } catch (error) {
+    throw error instanceof KnobError ? error : new KnobError("batch_size", error.message)
+  }
 }
