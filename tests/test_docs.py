@@ -38,7 +38,7 @@ def test_the_documents_that_readers_are_promised_are_there() -> None:
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md", "docs/concept.md"])
 def test_every_file_of_the_project_that_a_document_names_is_there(name: str) -> None:
-    folders = ("src", "native", "tests", ".ci")
+    folders = ("src", "native", "tests", "tools", ".ci")
     files = [str(path.relative_to(ROOT)) for folder in folders for path in (ROOT / folder).rglob("*.*")]
     text = (ROOT / name).read_text(encoding="utf-8")
     prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
