@@ -4,6 +4,7 @@ import base64
 import contextlib
 import io
 import math
+import random
 import runpy
 
 import numpy as np
@@ -13,6 +14,7 @@ import fullyconnected as fc
 from fullyconnected.errors import ConfigError, FullyConnectedError
 from fullyconnected.playing.commands import hello, knob_of, perform
 from fullyconnected.playing.formula import values
+from fullyconnected.playing.knobs import KNOBS
 from fullyconnected.playing.session import Session
 from fullyconnected.playing.setup import Setup
 from fullyconnected.program.plain import describe_layers
@@ -176,6 +178,39 @@ class TestFrames:
             session = Session(Setup.of(setup))
             assert describe_layers(net.layers) == describe_layers(session.stepper.net.layers)
             assert net.loss == session.stepper.loss
+
+
+def drawn(rng, knob):
+    """Return a random value of a knob."""
+    if knob.kind == "choice":
+        return rng.choice([choice.value for choice in knob.choices if choice.needs is None])
+    if knob.kind == "choices":
+        return rng.sample([choice.value for choice in knob.choices], rng.randint(1, 4))
+    if knob.kind == "widths":
+        return [rng.randint(1, 6) for _ in range(rng.randint(0, 4))]
+    if knob.kind == "integer":
+        return rng.randint(int(knob.least), int(min(knob.most, 60)))
+    if knob.kind == "number":
+        return rng.choice([knob.default, round(rng.uniform(knob.least, min(knob.most, 0.5)), 3)])
+    return rng.random() < 0.5
+
+
+def test_random_setups_are_the_same_or_refused_by_both():
+    rng = random.Random(1)
+    knobs = [knob for knob in KNOBS if knob.kind not in ("text", "points")]
+    setups = [{knob.name: drawn(rng, knob) for knob in knobs if rng.random() < 0.7} for _ in range(40)]
+    steps = [{"do": "step", "what": what} for what in ("sample", "epoch", "batch")]
+    requests = [[{"do": "setup", "setup": setup}, *steps] for setup in setups if setup.get("activation") != "exp"]
+    refused = 0
+    for commands, found in zip(requests, ask(*requests, runner="local.mjs"), strict=True):
+        wanted = in_python(commands)
+        assert ("error" in found[1]) == ("error" in wanted[0]), commands[0]
+        if "error" in wanted[0]:
+            refused += 1
+            continue
+        for command, one, other in zip(commands, found[1:], wanted, strict=True):
+            assert_same(one, other, f"{commands[0]['setup']}: {command.get('what', 'setup')}", 1e-6)
+    assert refused < len(requests) / 2
 
 
 @pytest.mark.parametrize("i", range(len(SETUPS)))

@@ -22,6 +22,7 @@ export class Session {
     this.run = Date.now() // counts setups, and grows over a page that is loaded again
     this.visible = true
     this.later = laterFor(() => this.train())
+    this.waits = false // whether train() is going to be called
     this.begin(setupOf({}, knobs))
   }
 
@@ -80,11 +81,18 @@ export class Session {
     this.running = true
     this.published = 0
     this.portion = 1
-    this.later()
+    this.wake()
+  }
+
+  // Have train() called soon, but not twice: a run may begin before the last one has noticed that it was stopped.
+  wake() {
+    if (!this.waits) this.later()
+    this.waits = true
   }
 
   // Train for a moment, and ask to be called again.
   train() {
+    this.waits = false
     if (!this.running) return
     const began = performance.now(),
       target = this.trainer.step + this.portion
@@ -102,7 +110,7 @@ export class Session {
       this.published = performance.now()
       this.took = this.published - now
     }
-    if (this.running) this.later()
+    if (this.running) this.wake()
     else this.speed = 0
   }
 
