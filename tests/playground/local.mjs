@@ -16,10 +16,11 @@ function asPlain(value) {
 const found = [];
 for (const commands of JSON.parse(readFileSync(0, "utf-8"))) {
     const backend = await connect();
-    let frame = null;
+    let frame = null, began = 0;
     const said = [{ hello: backend.hello }];
     for (const command of commands) {
         frame = null;
+        began = performance.now();
         backend.onframe = (each) => (frame = each);
         try {
             said.push({ reply: await backend.send(command) });
@@ -27,11 +28,13 @@ for (const commands of JSON.parse(readFileSync(0, "utf-8"))) {
             said.push({ error: error.message, knob: error.knob });
         }
         // a run goes on by itself, until a step
-        while (command.do === "run" || (command.do === "seek" && "reply" in said.at(-1) && frame === null)) {
+        const goes = "reply" in said.at(-1) && ["run", "seek"].includes(command.do);
+        while (goes && (command.do === "run" || frame === null)) {
             await new Promise((resolve) => setTimeout(resolve, 10));
             if (frame !== null && !frame.running) break;
         }
         said.at(-1).frame = frame;
+        said.at(-1).took = performance.now() - began;
     }
     backend.close();
     found.push(asPlain(said));

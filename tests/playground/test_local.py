@@ -85,7 +85,7 @@ UNLIKE = ("speed", "advice", "text", "engine", "running", "run")  # what is meas
 def assert_same(found, wanted, where="", bound=1e-9):
     """Assert that two answers are the same: numbers but for rounding, and bytes of pictures but for one."""
     if isinstance(wanted, dict):
-        assert found.keys() == wanted.keys(), where
+        assert found.keys() - {"took"} == wanted.keys(), where
         for key, each in wanted.items():
             if key not in UNLIKE:
                 pictures = key in ("data", "shares") and isinstance(each, list) and wanted.get("kind") != "classes"
@@ -135,6 +135,14 @@ class TestFrames:
         said = compare({"do": "setup", "setup": given}, run, *seeks)
         assert [each["frame"]["step"] for each in said[1:]] == [1200, 0, 700, 3, 1200, 1199]
         assert len(said[1]["frame"]["curves"]["step"]) == 151  # at every eighth step
+
+    def test_a_run_can_keep_a_pace(self):
+        run = {"do": "run", "until": 30, "pace": 100}
+        (_, said) = ask([run], runner="local.mjs")[0]
+        assert said["frame"]["step"] == 30
+        assert said["took"] >= 290  # ms
+        wrong = [{"do": "run", "pace": pace} for pace in (0, -1, "fast")]
+        assert all("pace is" in each["error"] for each in ask(wrong, runner="local.mjs")[0][1:])
 
     def test_weights_can_be_set(self):
         at = {"layer": "dense_2", "part": "W", "at": [2, 1], "value": -0.75}

@@ -14,8 +14,9 @@ export const COMMANDS = {
     session.publish()
     return session.described()
   },
-  run(session, { until = null }) {
-    session.start(until === null ? null : whole("until", until))
+  run(session, { until = null, pace = null }) {
+    if (pace !== null && !(pace > 0 && Number.isFinite(pace))) throw new Error(`pace is a positive number; got ${pace}`)
+    session.start(until === null ? null : whole("until", until), pace)
     return {}
   },
   pause(session) {

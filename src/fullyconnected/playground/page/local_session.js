@@ -10,9 +10,10 @@ import { Timeline } from "./local_timeline.js"
 import { View, histogram, plain } from "./local_view.js"
 
 const EVERY = 50 // ms between frames, or three times what a frame takes, if that is more
+const PATIENCE = 20 // ms at most until it looks whether the next step of a slow pace is due
 const SLICE = 10 // ms that training goes on before it looks whether a command waits
 
-export const CAPABILITIES = ["python", "model", "picture", "link", "advice", "edit"]
+export const CAPABILITIES = ["python", "model", "picture", "link", "advice", "edit", "pace"]
 
 export class Session {
   // `knobs` is the table of knobs, without what is not to be had here; frames go to `onframe`.
@@ -73,45 +74,63 @@ export class Session {
     this.publish()
   }
 
-  start(until = null) {
+  // Train until pause() or a step, at full speed, or with at most ``pace`` steps a second.
+  start(until = null, pace = null) {
     if (until !== null && until <= this.trainer.step) return
-    Object.assign(this, { until, stopped: null, now: null, sample: null })
-    this.counted = [performance.now(), this.trainer.step]
+    Object.assign(this, { until, pace, stopped: null, now: null, sample: null })
+    this.counted = this.began = [performance.now(), this.trainer.step]
     if (this.running) return
     this.running = true
-    this.published = 0
+    this.published = this.took = 0
+    this.seen = -1
     this.portion = 1
     this.wake()
   }
 
   // Have train() called soon, but not twice: a run may begin before the last one has noticed that it was stopped.
-  wake() {
-    if (!this.waits) this.later()
+  wake(wait = 0) {
+    if (this.waits) return
     this.waits = true
+    if (wait > 0) setTimeout(() => this.train(), wait)
+    else this.later()
   }
 
   // Train for a moment, and ask to be called again.
   train() {
     this.waits = false
     if (!this.running) return
-    const began = performance.now(),
-      target = this.trainer.step + this.portion
-    this.go(this.until === null ? target : Math.min(target, this.until))
-    if (this.until !== null && this.trainer.step >= this.until) this.running = false
-    let now = performance.now()
-    if (now - began < SLICE / 2) this.portion *= 2
-    else if (now - began > SLICE) this.portion = Math.max(1, Math.floor(this.portion / 2))
-    if (now - this.published >= Math.max(EVERY, 3 * (this.took ?? 0)) || !this.running) {
-      const [since, step] = this.counted
-      if (now - since > 500 || this.speed === 0)
-        this.speed = (1000 * (this.trainer.step - step)) / Math.max(now - since, 1e-6)
-      if (now - since > 500) this.counted = [now, this.trainer.step]
-      this.publish()
-      this.published = performance.now()
-      this.took = this.published - now
+    const { trainer, pace, portion } = this
+    const began = performance.now()
+    const before = trainer.step
+    const [start, first] = this.began
+    const due = pace === null ? Infinity : first + Math.floor(((began - start) * pace) / 1000)
+    this.go(Math.min(before + portion, due, this.until ?? Infinity))
+    if (this.until !== null && trainer.step >= this.until) this.running = false
+    const took = performance.now() - began
+    if (trainer.step - before === portion) {
+      // else a pace has held it up, which says nothing of its time
+      if (took < SLICE / 2) this.portion *= 2
+      else if (took > SLICE) this.portion = Math.max(1, Math.floor(portion / 2))
     }
-    if (this.running) this.wake()
+    if (!this.running || (trainer.step > this.seen && this.isTime())) this.seenAt(performance.now())
+    if (this.running) this.wake(trainer.step > before ? 0 : Math.min(1000 / pace, PATIENCE))
     else this.speed = 0
+  }
+
+  isTime() {
+    return performance.now() - this.published >= Math.max(EVERY, 3 * this.took)
+  }
+
+  // Publish a frame of the run, and note how long that takes.
+  seenAt(now) {
+    const [since, step] = this.counted
+    if (now - since > 500 || this.speed === 0)
+      this.speed = (1000 * (this.trainer.step - step)) / Math.max(now - since, 1e-6)
+    if (now - since > 500) this.counted = [now, this.trainer.step]
+    this.publish()
+    this.seen = this.trainer.step
+    this.published = performance.now()
+    this.took = this.published - now
   }
 
   // Train to a step, keeping what is to be kept on the way, and note it if the run diverges.
