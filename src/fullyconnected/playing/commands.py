@@ -14,7 +14,7 @@ from fullyconnected.playing.setup import Setup
 __all__ = ["CAPABILITIES", "hello", "knob_of", "perform"]
 
 PROTOCOL = 1
-CAPABILITIES = ("python", "model", "explanation", "picture", "link", "svg", "advice", "edit", "pace")
+CAPABILITIES = ("server", "python", "model", "explanation", "picture", "link", "svg", "advice", "edit", "pace")
 
 
 def hello(session: Session, at: int) -> dict[str, Any]:

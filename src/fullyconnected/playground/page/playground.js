@@ -585,8 +585,8 @@ async function take(id) {
     box.replaceChildren(
       ...(frame?.edited ? [make("p", {}, "Weights that were set by hand are not in the link.")] : []),
       make("p", {}, done ? "The link is copied. It holds the whole setup and the step:" : "The link holds the whole setup and the step:"),
-      make("pre", { tabindex: "0" }, backend.hello.capabilities.includes("python") ? text : location.href),
-      ...(backend.hello.capabilities.includes("python") ? [make("p", { class: "sub" }, "The part behind # works in any playground; the address before it, and its token, are of this one alone.")] : []),
+      make("pre", { tabindex: "0" }, backend.hello.capabilities.includes("server") ? text : location.href),
+      ...(backend.hello.capabilities.includes("server") ? [make("p", { class: "sub" }, "The part behind # works in any playground; the address before it, and its token, are of this one alone.")] : []),
     )
     return
   }
