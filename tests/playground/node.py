@@ -1,5 +1,6 @@
 """Node, in which the playground's engine is tested beside the library."""
 
+import atexit
 import functools
 import json
 import shutil
@@ -35,6 +36,7 @@ needs_node = pytest.mark.skipif(NODE is None, reason="Node is needed to run Java
 def built():
     """Return a folder with the playground without Python, as long as this process runs."""
     folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
     static(folder.name)
     # a browser is told by the page that these are modules, and Node by this
     Path(folder.name, "package.json").write_text('{"type": "module"}', encoding="utf-8")
