@@ -324,6 +324,7 @@ SETTINGS = {
     "inputs": Message("inputs"),
     "target": Message("target"),
     "layout": Message("layout"),
+    "task": Message("task"),
 }
 NOTES = {
     "forward": Message("The input goes through the layers, one after the other, to what the network says."),
