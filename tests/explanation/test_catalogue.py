@@ -149,7 +149,7 @@ def test_chinese_text_has_80_columns_where_signs_are_wide(made):
 def test_what_is_chosen_first_is_kept(made, tmp_path):
     net, x, t = fc.mlp([2, 2], seed=0), [[1.0, 2.0]], [[0.0, 1.0]]
     chinese = fc.explain(net, x, t, "half_squared_error", lang="zh")
-    assert chinese.to_text() == chinese.to_text("zh") != chinese.to_text("en")
+    assert str(chinese) == chinese.to_text() == chinese.to_text("zh") != chinese.to_text("en")
     chinese.save(tmp_path / "a.txt")
     assert (tmp_path / "a.txt").read_text(encoding="utf-8") == chinese.to_text()
     assert chinese.about({"data": "iris.csv"}).lang == "zh"

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     from fullyconnected.explanation.forms import FORMS
     from fullyconnected.explanation.render.document import verdict
     from fullyconnected.explanation.render.plaintext import to_text
-    from fullyconnected.explanation.samples import SAMPLES
+    from fullyconnected.explanation.samples import SAMPLES, TASKS
 
     inputs = [options.what, *([options.data] if options.data else [])]
     wanted = {form: path for form in FORMS if (path := getattr(options, form))}
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         if options.data or options.row:
             raise ConfigError(f"{options.what} is an example with its own data; --data and --row are for a model")
         net, x, t, settings = SAMPLES[options.what]()
-        about: dict[str, str] = {}
+        about: dict[str, str] = {"task": TASKS[options.what]}
     else:
         net, x, t, settings, about = _row_of_table(options)
     if options.h is not None:

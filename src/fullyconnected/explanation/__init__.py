@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fullyconnected.core.deprecation import old_arguments
-from fullyconnected.core.wording import in_ascii, printable
+from fullyconnected.core.messages import Message
+from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, nearest
 from fullyconnected.explanation.catalogue import language
 from fullyconnected.explanation.columns import CONVENTIONS, focus_in_columns, in_columns
@@ -99,11 +100,14 @@ class Explanation:
 
     def about(self, settings: Mapping[str, str]) -> Explanation:
         """Return the same example with further settings, which say where the numbers come from."""
-        more = {printable(name): printable(value) for name, value in settings.items()}
-        return replace(self, trace=replace(self.trace, settings={**self.trace.settings, **more}))
+        more = {
+            printable(name): value if isinstance(value, Message) else printable(value)
+            for name, value in settings.items()
+        }
+        return replace(self, trace=replace(self.trace, settings={**more, **self.trace.settings, **more}))
 
     def __str__(self) -> str:
-        return in_ascii(self.to_text())
+        return self.to_text()  # in Chinese it is not ASCII, since that is what was asked for
 
     def __repr__(self) -> str:
         return f"<Explanation of {len(self.trace.steps)} steps: print it, or use .to_html()>"

@@ -71,6 +71,11 @@ _WORDS = {
     ),
     "where samples are rows, W is transposed, and stands behind x": "样本按行排列时，W 是这里的转置，写在 x 的后面",
     "layout": "排列方式",
+    "task": "任务",
+    "XOR: the target is 1 where exactly one of the two inputs is 1": "异或：两个输入中恰有一个是 1 时，目标是 1",
+    "one layer, with the numbers of the page Fully Connected Layers of tinyml": (
+        "单个全连接层，数字取自 tinyml 的网页 Fully Connected Layers"
+    ),
     "samples are columns: z = W x + b, with W (outputs, inputs)": "样本是列：z = W x + b，W 的形状是（输出，输入）",
     # in a textbook
     "where samples are columns, W is transposed, and stands before x": "样本按列排列时，W 是这里的转置，写在 x 的前面",
@@ -116,6 +121,7 @@ _WORDS = {
     "The same rows, with the new parameters. The formula is that of step {n}.": (
         "同样的行，新的参数。公式与第 {n} 步相同。"
     ),
+    "As in step {n}.": "与第 {n} 步相同。",
     "The formula of step {n}, with the new parameters.": "与第 {n} 步的公式相同，用新的参数。",
     # what is given
     "the input": "输入",

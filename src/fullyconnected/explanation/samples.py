@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from fullyconnected.core.messages import Message
 from fullyconnected.losses import HalfSquaredError
 from fullyconnected.network import Network, mlp
 from fullyconnected.optimizers import SGD
 
-__all__ = ["SAMPLES", "seed", "xor"]
+__all__ = ["SAMPLES", "TASKS", "seed", "xor"]
 
 
 def xor() -> tuple[Network, Any, Any, dict[str, Any]]:
@@ -26,3 +27,7 @@ def seed() -> tuple[Network, Any, Any, dict[str, Any]]:
 
 
 SAMPLES = {"xor": xor, "seed": seed}
+TASKS = {
+    "xor": Message("XOR: the target is 1 where exactly one of the two inputs is 1"),
+    "seed": Message("one layer, with the numbers of the page Fully Connected Layers of tinyml"),
+}

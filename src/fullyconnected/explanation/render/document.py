@@ -38,7 +38,8 @@ from fullyconnected.symbolic.expression import Binary, Expression, Name, Number,
 __all__ = [
     "NOTES", "PHASE_TITLES", "SETTINGS", "TEXTBOOK", "Cell", "Chapter", "Grid", "Term", "Worked", "cells",
     "chapters", "described", "folded", "given", "grid", "headline", "left_out", "legend", "losses", "note",
-    "nothing_yet", "numbers_in", "relation", "shapes", "statistics", "story", "table", "textbook", "verdict", "worked",
+    "nothing_yet", "numbers_in", "relation", "shapes", "statistics", "story", "table", "textbook", "verdict", "why",
+    "worked",
 ]  # fmt: skip
 
 ENTRIES = 6  # a result of at most this many entries is worked out whole
@@ -178,7 +179,10 @@ def worked(step: Step, chosen: Callable[[Shape], bool] | None = None) -> tuple[l
     array = step.result
     if step.entries is None and chosen is None and array.size > ENTRIES:  # a large array's indices are not listed
         total = array.size
-        indices = [*islice(np.ndindex(array.shape), FEW), tuple(n - 1 for n in array.shape)]
+        last = tuple(n - 1 for n in array.shape)
+        first = [at for at in islice(np.ndindex(array.shape), EXACT) if at != last]
+        # those that are not 0, which say more
+        indices = [*sorted(sorted(first, key=lambda at: not array[at])[:FEW]), last]
     else:
         every = step.entries if step.entries is not None else np.ndindex(array.shape)
         indices = [at for at in every if chosen is None or chosen(at)]
@@ -198,6 +202,15 @@ def worked(step: Step, chosen: Callable[[Shape], bool] | None = None) -> tuple[l
         sign = "=" if is_exact(step, at) else "~"
         found.append(Worked(name.text + place(at), right, sign, result, at))
     return found, total - copies - len(found) if found else 0
+
+
+def why(trace: Trace, step: Step) -> str:
+    """Return what a step means; where an optimizer does the same again for another parameter, the first such step."""
+    if step.phase == "update":
+        first = next(each for each in trace.steps if each.phase == "update" and each.why == step.why)
+        if first.number < step.number:
+            return Message("As in step {n}.", n=first.number)
+    return step.why
 
 
 def numbers_in(node: Expression) -> int:

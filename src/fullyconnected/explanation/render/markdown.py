@@ -77,11 +77,12 @@ class _Markdown:
                 yield self.said(note)
             for step in steps:
                 yield from self.step(step, focus)
+                yield self.said(document.why(trace, step))
             if others:
                 yield self.said(others)
 
     def step(self, step: Step, focus: Focus | None) -> Iterator[str]:
-        """Yield a step: its formula, shapes, result, entries and explanation."""
+        """Yield a step: its formula, shapes, result and entries."""
         yield f"### {step.number}. {_plain(step.layer)}: {_plain(step.name)}"
         yield from _display(step.equation.latex)
         if shapes := document.shapes(step):
@@ -99,7 +100,6 @@ class _Markdown:
             yield from _display(f"{index} = {latex(line.right)} {SIGN[line.sign]} {latex_number(line.result.text)}")
         if more:
             yield sentence(document.left_out(more), self.lang)
-        yield self.said(step.why)
 
 
 def _display(formula: str) -> Iterator[str]:

@@ -123,12 +123,12 @@ class _Text:
                 yield self.said(note, "  ")
             for step in steps:
                 yield ""
-                yield from self.step(step, focus)
+                yield from self.step(step, focus, document.why(trace, step))
             if others:
                 yield ""
                 yield self.said(others, "  ")
 
-    def step(self, step: Step, focus: Focus | None) -> Iterator[str | Paragraph]:
+    def step(self, step: Step, focus: Focus | None, why: str) -> Iterator[str | Paragraph]:
         """Yield a step: its formula, shapes, result, entries and explanation."""
         yield _paragraph(f"{step.number:>3}  {step.layer}: {step.equation.text}", "", "         ")
         indent = " " * 5
@@ -145,7 +145,7 @@ class _Text:
             )
         if more:
             yield self.said(document.left_out(more), indent)
-        yield self.said(step.why, indent)
+        yield self.said(why, indent)
 
     def paths(self, focus: Focus) -> Iterator[str | Paragraph]:
         """Yield the paths of a number to the loss."""

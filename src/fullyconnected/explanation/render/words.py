@@ -326,6 +326,7 @@ SETTINGS = {
     "layout": Message("layout"),
     "kinks": Message("kinks"),
     "library": Message("library"),
+    "task": Message("task"),
 }
 NOTES = {
     "forward": Message("The input goes through the layers, one after the other, to what the network says."),
