@@ -1,4 +1,4 @@
-"""The site of the documentation: built without a warning, then walked in a browser that is cut off from all else.
+"""The site of the documentation: built without a warning, then walked in browsers that are cut off from all else.
 
 Without the packages of the dependency group ``docs`` these tests are skipped; with FULLYCONNECTED_REQUIRE_BROWSER=1, as
 in CI, they fail.
@@ -214,9 +214,11 @@ def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
     assert not problems, "\n".join(problems)
 
 
+ONCE = pytest.mark.only_in("chromium", why="it looks at many pages, whose theme is tested in both by its makers")
 WIDTHS = (320, 768, 1280, 1920)
 
 
+@ONCE
 @pytest.mark.parametrize("part", range(4))
 def test_every_page_keeps_to_itself_and_fits(
     part: int, pages: dict[str, Seen], visit: Any, address: str, overflow: Any
@@ -233,6 +235,7 @@ def test_every_page_keeps_to_itself_and_fits(
         page.evaluate("document.querySelectorAll('iframe').forEach(frame => frame.loading = 'eager')")
 
 
+@ONCE
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("place", KINDS)
 def test_accessibility(place: str, dark: bool, visit: Any, axe: Any) -> None:
@@ -241,6 +244,7 @@ def test_accessibility(place: str, dark: bool, visit: Any, axe: Any) -> None:
         assert axe(page) == [], f"{place} at {width} px"
 
 
+@ONCE
 def test_accessibility_of_formulas(visit: Any, axe: Any) -> None:
     page = visit("derivations.html")
     page.evaluate("document.querySelectorAll('article > section > section:nth-of-type(n+4)').forEach(e => e.remove())")
