@@ -27,10 +27,10 @@ DOCS = ROOT / "docs"
 # The pages below the start, and what stands below each of them: the three doors, and two more
 TREE = {
     "start-tables": ["tables", "from-scikit-learn", "accuracy", "ablation"],
-    "start-understand": ["worked-examples", "explain", "playground", "concept", "derivations", "lessons/index"],
+    "start-understand": ["worked-examples", "playground", "explain", "concept", "derivations", "lessons/index"],
     "start-ship": ["exchange", "performance"],
     "api/index": ["reference", *(f"api/{page.file}" for page in reference.PAGES)],
-    "project": ["changelog", "contributing", "architecture"],
+    "project": ["changelog", "contributing", "architecture", "protocol"],
 }
 TITLES = {  # in the navigation, where they are other than those of the pages
     "start-tables": "Tables",
@@ -40,7 +40,6 @@ TITLES = {  # in the navigation, where they are other than those of the pages
     "project": "Project",
     "reference": "In prose",
     "worked-examples": "Worked examples",
-    "playground": "Playground",
     "explain": "How to read and make them",
     "concept": "From first principles",
 }
@@ -61,6 +60,7 @@ PLACES = {  # of the repository's files on the site
     **{ROOT / "examples" / f"{name}.py": f"lessons/{name}.md" for name in LESSONS},
     ROOT / "CHANGELOG.md": "changelog.md",
     ROOT / "CONTRIBUTING.md": "contributing.md",
+    ROOT / "src" / "fullyconnected" / "playing" / "page" / "protocol.md": "protocol.md",
 }
 
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
@@ -132,7 +132,7 @@ def project() -> str:
     """Return the page that lists what is about the project."""
     return (
         "# The project\n\n- [What has changed](changelog.md)\n- [How to work on it](contributing.md)\n"
-        "- [What each module holds](architecture.md)\n"
+        "- [What each module holds](architecture.md)\n- [What the playground's page and server say](protocol.md)\n"
     )
 
 
@@ -165,8 +165,10 @@ def write(folder: Path, pages: dict[str, str]) -> None:
 
 
 def put_pages(folder: Path) -> None:
-    """Put into the folder what pages show within them: worked examples, by the code beside them, and the playground."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Put into the folder what pages show within them: the playground that needs no Python, and the worked examples.
+
+    These are made by the code that is shown beside them.
+    """
     static(folder / "playground")
     path = DOCS / "worked-examples.md"
     namespace: dict[str, object] = {}

@@ -47,7 +47,7 @@ html_theme_options = {
     "pygments_dark_style": "github-dark-high-contrast",
     "footer_start": ["footer"],
     "footer_end": [],
-    "secondary_sidebar_items": {"**": ["page-toc"], "index": [], "worked-examples": []},
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": [], "worked-examples": [], "playground": []},
 }
 html_sidebars = {"**": ["sidebar-nav-bs"], "index": []}
 html_context = {"default_mode": "auto"}  # as the system is, until a reader chooses

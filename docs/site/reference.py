@@ -82,15 +82,9 @@ PAGES = [
     ),
     Page(
         "explanation",
-        "Worked examples and pictures",
-        "One training step with every number, and the network as a picture.",
-        "explain trace draw Explanation Trace Step Drawing",
-    ),
-    Page(
-        "playground",
-        "Playground",
-        "A small network that is trained before your eyes, in a browser or in a notebook.",
-        "playground Playground",
+        "Worked examples, pictures and the playground",
+        "One training step with every number, the network as a picture, and a training to play with.",
+        "explain trace draw Explanation Trace Step Drawing playground Playground",
     ),
     Page("plot", "Figures", "", "plot."),
     Page("datasets", "Data sets", "", "datasets."),

@@ -148,6 +148,11 @@ def test_the_examples_are_those_of_the_code_beside_them(site: Path, pages: dict[
         assert "central differences" in (site / file).read_text(encoding="utf-8")
 
 
+def test_the_playground_is_that_without_python(site: Path, pages: dict[str, Seen]) -> None:
+    assert pages["playground.html"].links.count("pages/playground/index.html") == 2, "in a frame, and as a link"
+    assert "./local.js" in (site / "pages" / "playground" / "index.html").read_text(encoding="utf-8")
+
+
 class Quiet(http.server.SimpleHTTPRequestHandler):
     """A server of files that says nothing."""
 
@@ -296,6 +301,14 @@ def test_a_reader_chooses_light_or_dark(visit: Any) -> None:
     assert frame.locator("h1").evaluate(within) is True, "the page within goes with it"
     page.reload()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark", "it is remembered"
+
+
+def test_the_playground_trains_within_its_page(visit: Any) -> None:
+    page = visit("playground.html")
+    frame = page.frame_locator("iframe").first
+    frame.locator("#network-says").filter(has_text="parameters").wait_for()
+    frame.get_by_role("button", name="Batch").click()
+    frame.locator("#where").filter(has_text="1 of 1").wait_for()
 
 
 def test_without_a_script(visit: Any) -> None:
