@@ -172,7 +172,7 @@ def optimizer(language: Entries, name: str) -> Iterator[str]:
     used: dict[str, None] = {}
     methods: list[str] = []
     for decays in (False, True) if rule.decays else (False,):
-        loop = Loop(language, ("theta", "g", *rule.slots), ("lr", "step"))
+        loop = Loop(language, ("theta", "g", *rule.slots), ("lr", "steps"))
         for line in formulas.OPTIMIZERS[name](rule, decays, (1, 1)):
             where, _, slot = line.result.partition(".")
             if where == "s":
@@ -183,7 +183,7 @@ def optimizer(language: Entries, name: str) -> Iterator[str]:
         used |= loop.settings
         slots = [f"const {{ {', '.join(rule.slots)} }} = slots;"] if rule.slots else []
         lines = [*slots, *loop.lines("let i = start; i < stop; i++")]
-        methods += method(f"{'decay' if decays else 'update'}(theta, g, slots, start, stop, lr, step, s)", lines)
+        methods += method(f"{'decay' if decays else 'update'}(theta, g, slots, start, stop, lr, steps, s)", lines)
     yield f"{name}: {{"
     yield f"    settings: {settings(rule, used)},"
     yield f"    slots: [{', '.join(map(repr, rule.slots))}],".replace("'", '"')

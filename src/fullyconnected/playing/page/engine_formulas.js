@@ -296,7 +296,7 @@ export const OPTIMIZERS = {
     sgd: {
         settings: { lr: 0.01 },
         slots: [],
-        update(theta, g, slots, start, stop, lr, step, s) {
+        update(theta, g, slots, start, stop, lr, steps, s) {
             for (let i = start; i < stop; i++) {
                 theta[i] = theta[i] - lr * g[i];
             }
@@ -305,7 +305,7 @@ export const OPTIMIZERS = {
     momentum: {
         settings: { lr: 0.01, momentum: 0.9 },
         slots: ["v"],
-        update(theta, g, slots, start, stop, lr, step, s) {
+        update(theta, g, slots, start, stop, lr, steps, s) {
             const { v } = slots;
             const { momentum } = s;
             for (let i = start; i < stop; i++) {
@@ -318,7 +318,7 @@ export const OPTIMIZERS = {
     nesterov: {
         settings: { lr: 0.01, momentum: 0.9 },
         slots: ["v"],
-        update(theta, g, slots, start, stop, lr, step, s) {
+        update(theta, g, slots, start, stop, lr, steps, s) {
             const { v } = slots;
             const { momentum } = s;
             for (let i = start; i < stop; i++) {
@@ -331,7 +331,7 @@ export const OPTIMIZERS = {
     rmsprop: {
         settings: { lr: 0.001, epsilon: 1e-08, rho: 0.99 },
         slots: ["v"],
-        update(theta, g, slots, start, stop, lr, step, s) {
+        update(theta, g, slots, start, stop, lr, steps, s) {
             const { v } = slots;
             const { epsilon, rho } = s;
             const c0 = 1 - rho;
@@ -345,13 +345,13 @@ export const OPTIMIZERS = {
     adam: {
         settings: { lr: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-08 },
         slots: ["m", "v"],
-        update(theta, g, slots, start, stop, lr, step, s) {
+        update(theta, g, slots, start, stop, lr, steps, s) {
             const { m, v } = slots;
             const { beta1, beta2, epsilon } = s;
             const c0 = 1 - beta1;
             const c1 = 1 - beta2;
-            const c2 = 1 - Math.pow(beta1, step);
-            const c3 = 1 - Math.pow(beta2, step);
+            const c2 = 1 - Math.pow(beta1, steps);
+            const c3 = 1 - Math.pow(beta2, steps);
             for (let i = start; i < stop; i++) {
                 const m_new = beta1 * m[i] + c0 * g[i];
                 m[i] = m_new;
@@ -364,13 +364,13 @@ export const OPTIMIZERS = {
     adamw: {
         settings: { lr: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-08, weight_decay: 0.01 },
         slots: ["m", "v"],
-        update(theta, g, slots, start, stop, lr, step, s) {
+        update(theta, g, slots, start, stop, lr, steps, s) {
             const { m, v } = slots;
             const { beta1, beta2, epsilon } = s;
             const c0 = 1 - beta1;
             const c1 = 1 - beta2;
-            const c2 = 1 - Math.pow(beta1, step);
-            const c3 = 1 - Math.pow(beta2, step);
+            const c2 = 1 - Math.pow(beta1, steps);
+            const c3 = 1 - Math.pow(beta2, steps);
             for (let i = start; i < stop; i++) {
                 const m_new = beta1 * m[i] + c0 * g[i];
                 m[i] = m_new;
@@ -379,14 +379,14 @@ export const OPTIMIZERS = {
                 theta[i] = theta[i] - lr * (m_new / c2) / (Math.sqrt(v_new / c3) + epsilon);
             }
         },
-        decay(theta, g, slots, start, stop, lr, step, s) {
+        decay(theta, g, slots, start, stop, lr, steps, s) {
             const { m, v } = slots;
             const { beta1, beta2, epsilon, weight_decay } = s;
             const c0 = 1 - beta1;
             const c1 = 1 - beta2;
             const c2 = 1 - lr * weight_decay;
-            const c3 = 1 - Math.pow(beta1, step);
-            const c4 = 1 - Math.pow(beta2, step);
+            const c3 = 1 - Math.pow(beta1, steps);
+            const c4 = 1 - Math.pow(beta2, steps);
             for (let i = start; i < stop; i++) {
                 const m_new = beta1 * m[i] + c0 * g[i];
                 m[i] = m_new;

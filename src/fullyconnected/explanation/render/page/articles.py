@@ -54,10 +54,10 @@ def _folded(plan: Plan, steps: Sequence[Step]) -> Iterator[str]:
 def _alike(plan: Plan, step: Step, most: tuple[int, int] = FEW) -> Iterator[str]:
     """Yield a step whose formula was shown before: its equation and its result."""
     first = plan.first_alike[step.number]
-    table = document.grid(step.equation.left, step.result, most)
-    sign = SIGN[document.relation(step)]
+    table = document.table(step, most)
+    result = "" if table is None else f"<mo>{SIGN[document.relation(step)]}</mo>{matrix(table)}"
     yield _heading(plan, step, escape(step.name), " data-as")
-    yield f'<div class="scroll"><math>{step.equation.mathml}<mo>{sign}</mo>{matrix(table)}</math></div>'
+    yield f'<div class="scroll"><math>{step.equation.mathml}{result}</math></div>'
     yield from _notes(plan, step, table)
     link = f'<a href="#step={first.number}">{plan.say(Message("step {n}", n=first.number))}</a>'
     yield f'<p class="why">{plan.say(Message("Computed as in"))} {link}</p></article>'
@@ -75,9 +75,9 @@ def _heading(plan: Plan, step: Step, called: str, more: str = "") -> str:
     )
 
 
-def _notes(plan: Plan, step: Step, table: document.Grid) -> Iterator[str]:
+def _notes(plan: Plan, step: Step, table: document.Grid | None) -> Iterator[str]:
     """Yield what is to be said of a result: what of it is not shown, and that it is not finite."""
-    if table.note:
+    if table is not None and table.note:
         yield f'<p class="note">{plan.say(table.note)}</p>'
     if not step.finite:
         yield f'<p class="note wrong">{plan.say(Message("Not finite: this result holds NaN or infinity."))}</p>'
@@ -87,12 +87,14 @@ def _article(plan: Plan, step: Step) -> Iterator[str]:
     name = mathml(step.equation.left)
     yield _heading(plan, step, f"<math>{name}</math>")
     yield f'<div><div class="scroll formula"><math displaystyle="true">{step.equation.mathml}</math></div>'
-    yield f'<p class="why">{plan.say(step.why)}</p>'
+    yield f'<p class="why">{plan.say(document.why(plan.trace, step))}</p>'
     if said := document.shapes(step):
         yield f'<p class="shapes"><span>{plan.say(Message("shapes"))}</span> {escape(said)}</p>'
     yield "</div><div>"
-    table, sign = document.grid(step.equation.left, step.result, plan.most), SIGN[document.relation(step)]
-    yield f'<div class="scroll"><math><mrow>{name}<mo>{sign}</mo>{matrix(table)}</mrow></math></div>'
+    table = document.table(step, plan.most)
+    if table is not None:
+        result = f"{name}<mo>{SIGN[document.relation(step)]}</mo>{matrix(table)}"
+        yield f'<div class="scroll"><math><mrow>{result}</mrow></math></div>'
     yield from _notes(plan, step, table)
     lines, more = document.worked(step, _chosen(plan, step))
     most = len(lines) if plan.focus is not None else 1 if step.phase == "check" else WORKED
