@@ -32,6 +32,7 @@ __all__ = ["Frame", "Session"]
 log = logging.getLogger("fullyconnected.playground")
 Frame = dict[str, Any]
 EVERY = 0.05  # seconds between frames
+SHARE = 4  # how many times as long as a frame takes it trains until the next one
 SLICE = 0.01  # seconds that training goes on before it looks whether a command waits
 ADVICE_EVERY = 2.0  # seconds between two looks for advice
 WHATS = ("sample", "forward", "backward", "batch", "epoch")
@@ -73,6 +74,7 @@ class Session:
         self.pace: float | None = None
         self.began = (0.0, 0)  # when it began to run, and at which step
         self.closed = False
+        self.seen: tuple[object, Frame] = (None, {})
         self.run_number = time.time_ns() // 1_000_000  # so that those of a later server are larger
         self.begin(setup)
 
@@ -251,7 +253,7 @@ class Session:
                 self.publish()
 
     def _train_on(self) -> None:
-        published, portion = 0.0, 1
+        published, portion, every = 0.0, 1, EVERY
         while True:
             while self.waiting:  # a command comes first
                 time.sleep(0.0005)
@@ -269,11 +271,12 @@ class Session:
                     self.running = False
                 if self.stepper.step - before == portion:  # else a pace has held it up, which says nothing of its time
                     portion = self._portion(portion, now - began)
-                if now - published >= EVERY or not self.running:
+                if now - published >= every or not self.running:
                     self.count_speed(now)
                     self.look_for_advice(now)
                     self.publish()
                     published = time.monotonic()
+                    every = max(EVERY, SHARE * (published - now))  # so that training has most of the time
                 if not self.running:
                     return
             if self.stepper.step <= before:  # the next step is not yet due
@@ -315,13 +318,10 @@ class Session:
     def frame(self) -> Frame:
         """Return all that is to be seen at this step."""
         with self.lock:
-            stepper, view = self.stepper, self.view
-            train, test, metric_train, metric_test, rate, norm = view.point()
-            if self.now is not None and self.now["phase"] == "sample":
-                view.backward(self.sample)  # the workspace holds the gradients up to the sample
-            layers = view.layers()
+            stepper = self.stepper
             epoch, first = divmod(stepper.step, stepper.steps)
             return {
+                **self.looked(),
                 "run": self.run_number,
                 "step": stepper.step,
                 "epoch": epoch,
@@ -330,27 +330,45 @@ class Session:
                 "last": self.timeline.last,
                 "running": self.running,
                 "speed": self.speed,
-                "loss": {"train": _plain(train), "test": _plain(test)},
-                "metric": {"name": view.metric, "train": _plain(metric_train), "test": _plain(metric_test)},
-                "learning_rate": rate,
-                "gradient_norm": _plain(norm),
                 "curves": self.timeline.curves(),
-                "grid": view.ground(),
-                "units": view.units(),
-                "layers": layers,
-                "histograms": [
-                    {
-                        "weights": histogram(np.concatenate([each["W"].ravel(), each["b"]])),
-                        "gradients": histogram(np.concatenate([each["dW"].ravel(), each["db"]])),
-                    }
-                    for each in layers
-                ],
-                "dead": view.dead(),
                 "now": self.now,
                 "stopped": self.stopped,
                 "advice": self.advice,
                 "edited": bool(stepper.edits),
             }
+
+    def looked(self) -> Frame:
+        """Return what takes time to look at, which is the same as long as nothing is trained or set."""
+        now = None if self.now is None else (self.now["phase"], self.now["sample"])
+        key = self.run_number, self.stepper.step, tuple(self.stepper.edits), now
+        if self.seen[0] != key:
+            self.seen = key, self.look_anew()
+        return self.seen[1]
+
+    def look_anew(self) -> Frame:
+        """Look at the network as it is now."""
+        view = self.view
+        train, test, metric_train, metric_test, rate, norm = view.point()
+        if self.now is not None and self.now["phase"] == "sample":
+            view.backward(self.sample)  # the workspace holds the gradients up to the sample
+        layers = view.layers()
+        return {
+            "loss": {"train": _plain(train), "test": _plain(test)},
+            "metric": {"name": view.metric, "train": _plain(metric_train), "test": _plain(metric_test)},
+            "learning_rate": rate,
+            "gradient_norm": _plain(norm),
+            "grid": view.ground(),
+            "units": view.units(),
+            "layers": layers,
+            "histograms": [
+                {
+                    "weights": histogram(np.concatenate([each["W"].ravel(), each["b"]])),
+                    "gradients": histogram(np.concatenate([each["dW"].ravel(), each["db"]])),
+                }
+                for each in layers
+            ],
+            "dead": view.dead(),
+        }
 
     def described(self) -> dict[str, Any]:
         """Return what is said of a setup once: its data and its network."""

@@ -16,7 +16,8 @@ from fullyconnected.program.workspace import Batch, Workspace
 
 __all__ = ["MOST_PICTURES", "View", "histogram"]
 
-GRID, SMALL = 80, 20  # cells on a side of the ground, and of a unit's picture
+GRID, COARSE, SMALL = 80, 40, 20  # cells on a side of the ground, of that of a large network, and of a unit's picture
+LARGE = 4000  # parameters from which the ground is coarse, as it would take longer than the training
 MOST_PICTURES = 16  # of the units of a layer
 BINS = 21
 MOST_ROWS = 2000
@@ -33,7 +34,8 @@ class View:
         self.hidden = hidden_of(setup, net)
         self.state = net.state.copy()
         self.program = net.program
-        self.grid = np.ascontiguousarray(data.inputs(_cells(data.domain, GRID)))
+        self.side = GRID if net.n_params < LARGE else COARSE
+        self.grid = np.ascontiguousarray(data.inputs(_cells(data.domain, self.side)))
         small = np.ascontiguousarray(data.inputs(_cells(data.domain, SMALL)))
         self.small = self._workspace(small)
         self.rows = self._workspace(stepper.data.training()[0][:MOST_ROWS])
@@ -44,6 +46,7 @@ class View:
         self.metric = "accuracy" if data.classes is not None else "r2"
         self.metrics = named([self.metric], judged.t, judged.loss, net.n_out, also=stepper.training.t)
         self.range = data.range()
+        self.known: tuple[object, tuple[float, ...]] | None = None
 
     def _workspace(self, rows: Array) -> Batch:
         workspace = Workspace(self.program, self.net.theta, self.net.state, len(rows))
@@ -62,7 +65,13 @@ class View:
         return found.loss, found.metrics[self.metric]
 
     def point(self) -> tuple[float, ...]:
-        """Return a point of the curves."""
+        """Return a point of the curves; the workspace then holds the gradient of the batch that comes next."""
+        now = self.stepper.step, tuple(self.stepper.edits)
+        if self.known is None or self.known[0] != now:
+            self.known = now, self._point()
+        return self.known[1]
+
+    def _point(self) -> tuple[float, ...]:
         (train, metric), (test, of_test) = self.judged(self.stepper.training), self.judged(self.stepper.testing)
         return train, test, metric, of_test, self.stepper.rate(), self.gradient()
 
@@ -76,6 +85,7 @@ class View:
     def _load(self, rows: Rows) -> Batch:
         """Return the batch of these rows, as the next step of the training sees it."""
         self.state[...] = self.net.state
+        self.known = None  # the workspace will hold something else
         batch, _ = self.loader.load(rows)
         self.step.at(self.stepper.now.seed, self.stepper.step)
         return batch
@@ -85,7 +95,7 @@ class View:
     def ground(self) -> dict[str, Any]:
         """Return the ground of the picture: what the network says at each of its places."""
         setup, classes = self.stepper.setup, self.data.classes
-        found: dict[str, Any] = {"size": [GRID, GRID], "shares": None}
+        found: dict[str, Any] = {"size": [self.side, self.side], "shares": None}
         with np.errstate(all="ignore"):
             z = self.net.predictions(self.grid)
         if classes is None:
