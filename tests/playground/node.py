@@ -14,7 +14,7 @@ import pytest
 import fullyconnected as fc
 from fullyconnected.playing.static import static
 
-PAGE = Path(fc.__file__).parent / "playground" / "page"
+PAGE = Path(fc.__file__).parent / "playing" / "page"
 HERE = Path(__file__).parent
 
 
