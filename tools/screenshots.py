@@ -1,7 +1,7 @@
 """Make the screenshots for the documentation: ``python tools/screenshots.py`` (needs Chromium, playwright, Pillow).
 
-The page of a worked example shows a 2-2-2 network of sigmoids, with the numbers of Matt Mazur's "A step by step
-backpropagation example"; the report is of an estimator for tables, trained on the table of docs/tables.md.
+The page of a worked example shows XOR and a step of Adam; the report is of an estimator for tables, trained on the
+table of docs/tables.md.
 """
 
 import io
@@ -15,19 +15,20 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import fullyconnected as fc
+from fullyconnected.explanation.samples import TASKS, xor
 from fullyconnected.pages.outcomes import Numbers
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 LARGEST = 150_000  # bytes of a picture: everyone who clones the repository downloads it
 
-# file, fragment of the page's address, width in px, dark or light, full page or one window
-PAGES: list[tuple[str, str, int, bool, bool]] = [
-    ("explain-light.png", "#step=7&q=dense_2.W%5B0%2C1%5D", 1280, False, False),
-    ("explain-dark.png", "#step=9&q=dense_1.y%5B0%2C0%5D", 1280, True, False),
-    ("explain-narrow.png", "#step=3", 400, False, False),
-    ("explain-narrow-dark.png", "#step=3", 400, True, False),
-    ("report-light.png", "", 1280, False, False),
-    ("report-dark.png", "#outcomes", 1280, True, False),
+# file, fragment of the page's address, how far down in px (None: where that leads), width in px, dark or light
+PAGES: list[tuple[str, str, int | None, int, bool]] = [
+    ("explain-light.png", "#step=8", 0, 1280, False),
+    ("explain-dark.png", "#step=11&q=dense_1.y%5B3%2C0%5D", None, 1280, True),
+    ("explain-narrow.png", "#step=3", None, 400, False),
+    ("explain-narrow-dark.png", "#step=8", None, 400, True),
+    ("report-light.png", "", None, 1280, False),
+    ("report-dark.png", "#outcomes", None, 1280, True),
 ]
 # file, address behind #, the unit that is chosen, width in px, dark or light, and full page or one window
 PLAYED: list[tuple[str, str, str, int, bool, bool]] = [
@@ -70,9 +71,8 @@ def report() -> str:
 
 def explanation() -> str:
     """Return the HTML of a worked example."""
-    net = fc.mlp([2, 2, 2], activation="sigmoid", output_activation="sigmoid", dtype="float64", seed=0)
-    net.theta = [0.15, 0.25, 0.20, 0.30, 0.35, 0.35, 0.40, 0.50, 0.45, 0.55, 0.60, 0.60]
-    return fc.explain(net, [[0.05, 0.10]], [[0.01, 0.99]], fc.HalfSquaredError(), fc.SGD(0.5)).to_html()
+    net, x, t, how = xor()
+    return fc.explain(net, x, t, how["loss"], fc.Adam(0.1)).about({"task": TASKS["xor"]}).to_html()
 
 
 def small(png: bytes) -> bytes:
@@ -87,7 +87,7 @@ def small(png: bytes) -> bytes:
     return out.getvalue()
 
 
-def shoot(html: Path, at: str, out: Path, width: int, dark: bool, full_page: bool) -> int:
+def shoot(html: Path, at: str, out: Path, down: int | None, width: int, dark: bool) -> int:
     """Write a PNG of the page, rendered offline and without animation, and return its size in bytes."""
     chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
@@ -102,7 +102,9 @@ def shoot(html: Path, at: str, out: Path, width: int, dark: bool, full_page: boo
             offline=True,
         )
         page.goto(html.resolve().as_uri() + at)
-        png = small(page.screenshot(full_page=full_page, animations="disabled"))
+        if down is not None:
+            page.evaluate("down => scrollTo(0, down)", down)
+        png = small(page.screenshot(animations="disabled"))
         browser.close()
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(png)
