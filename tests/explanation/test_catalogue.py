@@ -24,7 +24,7 @@ from fullyconnected.optimizers import OPTIMIZERS
 
 SOURCE = Path(fc.__file__).parent
 CHINESE_SIGNS = re.compile(r"[\u4e00-\u9fff]")
-AS_THEY_ARE = {"", "{name}", "{text}", "l2"}  # templates without a word
+AS_THEY_ARE = {"", "{name}", "{text}", "l2", "{one}; {other}"}  # templates without a word
 RULES = sorted(name for name, cls in OPTIMIZERS.classes.items() if issubclass(cls, fc.Optimizer))
 
 
