@@ -60,6 +60,7 @@ SLOW = (  # `make quick` leaves them out, and those that are long: each takes a 
     "exchange/test_sklearn.py::test_many_levels",
     "exchange/test_sklearn.py::test_models_leave",
     "explanation/test_bad_input.py",
+    "explanation/test_catalogue.py::test_no_word_in_a_chinese_picture_is_english",
     "explanation/test_catalogue.py::test_nothing_that_a_record_says_is_missing",
     "explanation/test_columns.py",
     "explanation/test_graph.py::TestNoWordsCoverOthers",

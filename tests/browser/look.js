@@ -10,12 +10,15 @@
   // shows the same picture: one for smooth edges, and the rest of a pixel for what goes up and down from the line
   const [wider, higher] = navigator.userAgent.includes("Firefox") ? [1, 2] : [0, 0];
 
+  // by how much a text is less high than its line, above and below: fonts for Chinese have lines of 1.6 times the size
+  const tall = (e, r) => (r.height - 1.2 * parseFloat(getComputedStyle(e).fontSize) * e.getScreenCTM().d) / 2;
+
   // where an element is laid out, or null where nothing of it is shown; in the coordinates of the document
   const box = (e) => {
     const r = e.getBoundingClientRect();
     const shown = e.checkVisibility({ opacityProperty: true, visibilityProperty: true, contentVisibilityAuto: true });
     if (!shown || r.width === 0 || r.height === 0) return null;
-    const [x, y] = e.ownerSVGElement && e.tagName === "text" ? [wider, higher] : [0, 0];
+    const [x, y] = e.ownerSVGElement && e.tagName === "text" ? [wider, Math.max(higher, tall(e, r))] : [0, 0];
     return {
       left: r.left + scrollX + x,
       top: r.top + scrollY + y,

@@ -44,6 +44,7 @@ def examples() -> dict[str, Explanation]:
 
 EXAMPLES = examples()
 PAGES = {name: example.to_html() for name, example in EXAMPLES.items()}
+PAGES["chinese"] = EXAMPLES["deep"].to_html("zh")
 SMALL, XOR = PAGES["small"], PAGES["xor"]
 LEFT, FIRST = "dense_1.y[0,1]", "dense_1.y[0,0]"
 
@@ -173,6 +174,16 @@ def test_the_first_row_that_is_shown_has_no_zeros_and_another_can_be_chosen(stil
     assert float(page.locator("#picture text[data-q^='dense_1.y[']").first.text_content()) == pytest.approx(
         y[1, 0], rel=5e-3
     )
+
+
+@pytest.mark.parametrize(("lang", "said"), [("en", "row {} of 4"), ("zh", "第 {} 行，共 4 行")])
+def test_the_picture_says_which_row_it_shows_in_every_language(still: Any, lang: str, said: str) -> None:
+    page = still(EXAMPLES["xor"].to_html(lang))
+    heading = page.locator("#picture text[data-kind=row]")
+    assert heading.text_content() == said.format(3)
+    for row in (1, 0):
+        page.locator(f"input[name=row][value='{row}']").check()
+        assert heading.text_content() == said.format(row)
 
 
 def test_a_beginners_questions_are_answered_with_the_numbers_of_the_record(still: Any) -> None:

@@ -7,6 +7,7 @@ import pickle
 import re
 import string
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -17,14 +18,17 @@ from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.core.messages import Message
 from fullyconnected.explanation.catalogue import LANGUAGES, say, sentence
 from fullyconnected.explanation.chinese import CHINESE
+from fullyconnected.explanation.pictures.drawing import graph_of, picture_of
+from fullyconnected.explanation.pictures.gates import circuit_of, gates_of
 from fullyconnected.explanation.render import document
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
 
 SOURCE = Path(fc.__file__).parent
+WORDS = re.compile("[A-Za-z]{2,}")
 CHINESE_SIGNS = re.compile(r"[\u4e00-\u9fff]")
-AS_THEY_ARE = {"", "{name}", "{text}", "l2"}  # templates without a word
+AS_THEY_ARE = {"", "{name}", "{text}", "l2", "{one}; {other}"}  # templates without a word
 RULES = sorted(name for name, cls in OPTIMIZERS.classes.items() if issubclass(cls, fc.Optimizer))
 
 
@@ -57,6 +61,9 @@ def test_translations_have_the_same_values_and_are_chinese():
         assert fields(template) == fields(chinese), template
         assert template in AS_THEY_ARE or CHINESE_SIGNS.search(chinese), template
         assert not re.search(r"[,;:?!]$", chinese), template  # the signs of Chinese are wide
+        if {"row", "rows"} <= set(fields(template)):  # for a page's script, which puts another row in its place
+            for each in (template, chinese):
+                assert re.findall(r"\{.*?\}|\d+", each)[0] == "{row}"
 
 
 class Strict(dict):
@@ -102,6 +109,64 @@ def test_nothing_that_a_record_says_is_missing(train, monkeypatch):
         if i % 20 == 0:
             made.to_text()
             made.to_markdown()
+
+
+def names_of(record):
+    """Return all words of letters that are names: of quantities, layers and functions, which no language changes."""
+    names = {name.text for name in record.values} | {op.name for op in record.operations} | {"sqrt"}
+    names |= {op.layer.name for op in record.operations} | {*ACTIVATIONS.classes, "softmax"}
+    names |= {cls.__name__ for cls in LOSSES.classes.values()} | {"pbld", "plr", "pl", "concatenate", "columns"}
+    return set(WORDS.findall(" ".join([*names, *(f"dL/d{name}" for name in names), "dL/dL"])))
+
+
+def english_in(svg, record):
+    """Return what stands in a picture, or is read of it, with a word of letters that is no name."""
+    texts = [element.text or "" for element in ElementTree.fromstring(svg).iter()]
+    known = names_of(record)
+    return sorted({text for text in texts if set(WORDS.findall(text)) - known})
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_no_word_in_a_chinese_picture_is_english(train, monkeypatch):
+    monkeypatch.setitem(LANGUAGES, "zh", LANGUAGES["zh"]._replace(templates=Strict(CHINESE)))
+    for i, given in enumerate(examples()):
+        record = fc.trace(*given[:4], l2=0.1 * (i % 2), train=train)
+        pictures = [graph_of(record, "zh")]
+        if any(op.is_dense for op in record.operations):
+            pictures += [picture_of(record, lang="zh"), picture_of(record, show="values", lang="zh")]
+        if circuit := circuit_of(record, 0):
+            pictures.append(gates_of(circuit, lang="zh"))
+        for svg in pictures:
+            assert english_in(svg, record) == []
+
+
+@pytest.mark.parametrize("notation", ["xW", "Wx"])
+def test_the_pictures_of_a_page_are_in_its_language(notation):
+    block = [fc.LayerNorm(), fc.Dense(4, 4, "relu"), fc.Dropout(0.5), fc.Dense(4, 4)]
+    layers = [fc.Dense(20, 4, "tanh"), fc.BatchNorm(), fc.Residual(block), fc.Dense(4, 30)]
+    net = fc.Network(layers, dtype="float64", seed=0)
+    x = np.random.default_rng(0).normal(size=(3, 20))
+    given = (net, x, [0, 1, 1], "softmax_cross_entropy", "adam")
+    made = fc.explain(*given, focus="dense_1.W[0,1]", train=True, notation=notation, lang="zh")
+    pictures = [svg for svg in re.findall("<svg.*?</svg>", made.to_html(), re.DOTALL) if "<title" in svg]
+    assert len(pictures) == 3
+    for svg in pictures:
+        assert english_in(svg, made.trace.in_rows) == []
+    said = "".join(ElementTree.fromstring(pictures[0]).itertext())
+    for words in (
+        "第 0 行，共 3 行",
+        "还有 16 个",
+        "已丢弃",
+        "绕过 residual_1：",
+        "焦点：",
+        "t，类别",
+        "叠放：混合各行",
+    ):
+        assert words in said
+    english = "".join(re.findall("<svg.*?</svg>", made.to_html("en"), re.DOTALL))
+    assert not re.search(r"&#(1[3-9]|[2-9]\d)\d{3};", english)  # no sign of Chinese
+    for words in ("row 0 of 3", "16 more", "dropped", "past residual_1: ", "In focus: "):
+        assert words in english
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from fullyconnected.explanation.pictures.pen import CHIPS, FILLS, INKS, MARKS, N
 from fullyconnected.explanation.pictures.stages import MOST_LABELS
 from fullyconnected.explanation.recorder import recorded
 from fullyconnected.explanation.samples import SAMPLES
-from fullyconnected.pages.svg import DARK, lines
+from fullyconnected.pages.svg import DARK, lines, width
 from fullyconnected.symbolic.digits import shown
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -698,3 +698,18 @@ def test_long_names_are_broken_where_their_words_end():
     assert lines(text, 20 * 0.62 * 10, 10) == ["input,", "standardize_1,", "piecewise_linear_", "embedding_1"]
     assert lines("a_b layer_norm_1", 8 * 0.62, 1) == ["a_b", "layer_", "norm_1"]
     assert lines("unbroken" * 2, 8 * 0.62, 1) == ["unbroken"] * 2
+
+
+@pytest.mark.parametrize("room", [30, 60, 100, 300])
+def test_lines_of_wide_signs_fit_and_end_between_signs(room):
+    text = "方块：偏置 \u00b7 虚线、空心：负权重 \u00b7 dL/dW1 传回（共 4 行），piecewise_linear_embedding_1 关闭"
+    found = lines(text, room, 10)
+    assert "".join(found).replace(" ", "") == text.replace(" ", "")
+    for line in found:
+        assert width(line, 10) <= room or len(line) == 1
+        assert line == line.strip()
+        if room > 30:
+            assert line[0] not in "：、），\u00b7"
+            assert line[-1] != "（"
+    assert lines(text, 1000, 10) == [text]
+    assert lines("一\n二", 1000, 10) == ["一", "二"]

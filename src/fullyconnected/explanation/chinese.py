@@ -413,6 +413,75 @@ _WORDS = {
     "here": "这里",
     "elsewhere": "别处",
     "what it is": "含义",
+    # the pictures: what stands at columns, units and lines
+    "row {row} of {rows}": "第 {row} 行，共 {rows} 行",
+    "of {rows} rows": "共 {rows} 行",
+    "{k} members": "{k} 个成员",
+    "(unset)": "（未设定）",
+    "off": "关闭",
+    "without l2": "不含 L2 正则项",
+    "t, class": "t，类别",
+    "{n} more": "还有 {n} 个",
+    "{gradient} returns": "{gradient} 传回",
+    "a gradient returns": "梯度传回",
+    "past {block}: {name}": "绕过 {block}：{name}",
+    "{block}: {name} goes past the block, and {back}": "{block}：{name} 绕过这个块，{back}",
+    # the pictures: what is read when one points at a number or a line
+    "gradient {gradient}": "梯度 {gradient}",
+    "{name} = {value}, gradient {gradient}": "{name} = {value}，梯度 {gradient}",
+    "1, which the biases multiply": "1，与偏置相乘",
+    "{one}; {other}": "{one}；{other}",
+    "{said}; dropped": "{said}；已丢弃",
+    "{about}; {share} of the gradient of {quantity} comes this way": (
+        "{about}；{quantity} 的梯度中有 {share} 从这里传来"
+    ),
+    # the pictures: what their signs mean
+    "square: bias": "方块：偏置",
+    "dashed: negative weight": "虚线：负权重",
+    "dashed, hollow: negative weight": "虚线、空心：负权重",
+    "thick: large weight": "粗线：大权重",
+    "thick, large: large weight": "粗线、大块：大权重",
+    "thick: large share of the gradient": "粗线：在梯度中所占份额大",
+    "fields in a row: weights that leave a unit": "一排方格：从一个神经元出去的权重",
+    "band: mixes units": "底色带：混合各个神经元",
+    "stack: mixes rows": "叠放：混合各行",
+    "crossed, dashed: dropped": "打叉、虚线：已丢弃",
+    "italics: gradient of the loss": "斜体：损失的梯度",
+    "In focus: {about}.": "焦点：{about}。",
+    # the pictures: what a screen reader says of them
+    "A network of {sizes} units": "{sizes} 全连接网络",
+    "A network of {sizes} units, an ensemble of {k} members": "由 {k} 个成员组成的 {sizes} 全连接网络",
+    "Layers are columns from left to right; squares are biases, dashed lines are negative weights.": (
+        "各层从左到右排成列；方块是偏置，虚线是负权重。"
+    ),
+    "The units of the members stand below each other.": "各个成员的神经元上下排列。",
+    "Numbers at units are those of row {row} of {rows}; gradients of weights include all rows.": (
+        "神经元处的数字是第 {row} 行的，共 {rows} 行；权重的梯度包含所有行。"
+    ),
+    "Of the {n} units of {layer}, {hidden} are not drawn.": "{layer} 的 {n} 个神经元中有 {hidden} 个没有画出。",
+    "{names} are drawn as a matrix beside the units of {layer}.": "{names} 画成矩阵，排在 {layer} 的神经元旁边。",
+    # the pictures: the computation, and the gates of a unit
+    "loss: {name}": "损失：{name}",
+    "parametric {function}": "带参数的 {function}",
+    "waves, {kind}": "波，{kind}",
+    "shares, {bins}": "份额，{bins}",
+    "bends, {bins}": "弯折，{bins}",
+    "1 bin": "1 个分箱",
+    "{n} bins": "{n} 个分箱",
+    "The computation of the loss in {n} steps": "分 {n} 步计算损失",
+    "Boxes are operations from left to right; the value is above each line, and its gradient below.": (
+        "方框是运算，从左到右；线的上方是数值，下方是它的梯度。"
+    ),
+    "above the arrows: values": "箭头上方：数值",
+    "grey arrows: values, named above \u00b7 purple arrows: gradients of the loss, named below in italics": (
+        "灰色箭头：数值，名称在上方 \u00b7 紫色箭头：损失的梯度，名称在下方，用斜体"
+    ),
+    "A unit as a circuit of gates": "一个神经元的门单元电路",
+    "Each input is multiplied by its weight; the products and the bias are added. Values stand above the lines, and "
+    "the gradients that come back below them, in italics.": (
+        "每个输入乘以它的权重，各个乘积和偏置相加。数值在线的上方，传回的梯度在线的下方，用斜体。"
+    ),
+    "and {n} more products": "另有 {n} 个乘积",
 }
 
 _STEPS = {

@@ -38,12 +38,17 @@ def number(value: float) -> str:
 
 def width(text: str, size: float) -> float:
     """Estimate the width of a line of text in a font of this size."""
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    wide = sum(map(_is_wide, text))
     return size * (EM * (len(text) - wide) + wide)
 
 
 def lines(text: str, room: float, size: float) -> list[str]:
-    """Break a text into lines of at most this width; a name that is longer is broken behind its underscores."""
+    """Break a text into lines of at most this width; a name that is longer is broken behind its underscores.
+
+    Signs that are wide, such as those of Chinese, have no spaces between them: a line may end behind each of them.
+    """
+    if any(map(_is_wide, text)):
+        return [line for part in text.split("\n") for line in _lines_of_signs(part, room, size)]
     most = max(1, int(room / (EM * size)))
 
     def in_parts(word: re.Match[str]) -> str:
@@ -56,6 +61,29 @@ def lines(text: str, room: float, size: float) -> list[str]:
 
     text = re.sub(rf"\S{{{most + 1},}}", in_parts, text)
     return [line for part in text.split("\n") for line in textwrap.wrap(part, most)]
+
+
+def _is_wide(sign: str) -> bool:
+    return unicodedata.east_asian_width(sign) in "WF"
+
+
+def _lines_of_signs(text: str, room: float, size: float) -> list[str]:
+    """Break a text with wide signs into lines, none of which begins with a closing sign or ends with an opening one."""
+    found, end = [""], len(text)
+    ends = [
+        k
+        for k in range(1, end)
+        if (_is_wide(text[k - 1]) or _is_wide(text[k]) or text[k - 1] == " ")
+        and unicodedata.category(text[k]) not in ("Pe", "Po", "Pf", "Zs")
+        and unicodedata.category(text[k - 1]) not in ("Ps", "Pi")
+    ]
+    for start, stop in zip([0, *ends], [*ends, end], strict=True):
+        piece = text[start:stop]
+        for part in [piece] if width(piece.rstrip(), size) <= room else piece:  # a name that is longer than a line
+            if found[-1] and width((found[-1] + part).rstrip(), size) > room:
+                found.append("")
+            found[-1] += part
+    return [line for line in map(str.strip, found) if line]
 
 
 def drawing(wide: float, high: float, title: str, desc: str, prefix: str) -> Element:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.messages import Message
+from fullyconnected.explanation.catalogue import say
 from fullyconnected.explanation.pictures.graph import Op, Parameter, Wire, graph
 from fullyconnected.explanation.record import Trace
 from fullyconnected.program.description import Operation
@@ -21,7 +23,7 @@ SMALL = 8  # the graph shows the numbers of an array of at most this many
 LINE = 32  # characters in a line of numbers
 
 
-def graph_text(record: Trace) -> str:
+def graph_text(record: Trace, lang: str = "en") -> str:
     """Return the computation of a record as a graph of its operations, with values above and gradients below."""
     wires: list[Wire] = []
     ops: list[Op] = []
@@ -42,13 +44,14 @@ def graph_text(record: Trace) -> str:
             ops.append(_op(record, op))
     t = record.values[record.name("t")]
     targets = Parameter("t", _numbers(t), "", "t", about=_about("t", t))
-    ops.append(Op(f"loss: {record.settings['loss'].partition('(')[0]}", [targets]))
+    ops.append(Op(Message("loss: {name}", name=record.settings["loss"].partition("(")[0]), [targets]))
     loss = record.name("L")
     value = record.values[loss]
     wires.append(Wire("L", _numbers(value), "dL/dL", "1", "", "L", _about("L", value)))
-    title = f"The computation of the loss in {len(ops)} steps"
-    said = "Boxes are operations from left to right; the value is above each line, and its gradient below."
-    return graph(wires, ops, bypasses, title=title, desc=said)
+    title = Message("The computation of the loss in {n} steps", n=len(ops))
+    said = Message("Boxes are operations from left to right; the value is above each line, and its gradient below.")
+    ops = [op._replace(label=say(op.label, lang)) for op in ops]
+    return graph(wires, ops, bypasses, title=say(title, lang), desc=say(said, lang), lang=lang)
 
 
 def _wire(record: Trace, name: Name) -> Wire:
@@ -71,6 +74,11 @@ def _shared_dense(op: Operation, names: list[str]) -> str:
     return f"* {r} {_dense(op, [W])} * {s}{''.join(f' + {name}' for name in b)}"
 
 
+def _bins(op: Operation) -> Message:
+    layer: Any = op.layer
+    return Message("1 bin") if layer.bins == 1 else Message("{n} bins", n=layer.bins)
+
+
 # labels of operations in the graph; others have their names
 SAID: dict[str, Callable[[Any, list[str]], str]] = {
     "dense": _dense,
@@ -79,10 +87,10 @@ SAID: dict[str, Callable[[Any, list[str]], str]] = {
     "member_scale": lambda _, names: f"* {names[0]}",
     "activation": lambda op, _: str(op.layer.activation.name),
     "add": lambda *_: "+",
-    "parametric": lambda op, _: f"parametric {op.layer.activation.name}",
-    "periodic_embedding": lambda op, _: f"waves, {op.layer.kind}",
-    "piecewise_linear_encoding": lambda op, _: f"shares, {op.layer.bins} bin{'s' * (op.layer.bins > 1)}",
-    "piecewise_linear_embedding": lambda op, _: f"bends, {op.layer.bins} bin{'s' * (op.layer.bins > 1)}",
+    "parametric": lambda op, _: Message("parametric {function}", function=op.layer.activation.name),
+    "periodic_embedding": lambda op, _: Message("waves, {kind}", kind=op.layer.kind),
+    "piecewise_linear_encoding": lambda op, _: Message("shares, {bins}", bins=_bins(op)),
+    "piecewise_linear_embedding": lambda op, _: Message("bends, {bins}", bins=_bins(op)),
     "scale": lambda _, names: f"* {names[0]}",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from fullyconnected.core.messages import Message
 from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.explanation.paths import Focus, focus_on
 from fullyconnected.explanation.pictures.computation import graph_text
@@ -112,14 +113,16 @@ def draw(
 
 
 def picture_of(
-    record: Trace, *, row: int | None = None, show: Show = "both", focus: Focus | str | None = None, prefix: str = "net"
-) -> Drawing:
-    """Return the network of a record as a picture; its ids begin with ``prefix``.
+    record: Trace, *, row: int | None = None, show: Show = "both", focus: Focus | str | None = None,
+    prefix: str = "net", lang: str = "en",
+) -> Drawing:  # fmt: skip
+    """Return the network of a record as a picture, with words in a language; its ids begin with ``prefix``.
 
     ``row`` is the number of the row whose values are shown; None for that of the focus or of :func:`shown_row`.
     """
     rows = record.in_rows
-    drawn = _drawn(tape_of_record(rows), show, focus.in_rows if isinstance(focus, Focus) else focus or "", row, prefix)
+    chosen = focus.in_rows if isinstance(focus, Focus) else focus or ""
+    drawn = _drawn(tape_of_record(rows), show, chosen, row, prefix, lang)
     return drawn if rows is record else Drawing(_turned(drawn, rows))
 
 
@@ -135,21 +138,28 @@ def _turned(drawn: str, record: Trace) -> str:
     return re.sub(rf"((?<![\w.])(?:{texts}))\[([\d,]+)\]", entry, drawn) if texts else drawn
 
 
-def graph_of(record: Trace) -> Drawing:
+def graph_of(record: Trace, lang: str = "en") -> Drawing:
     """Return the computation of a record as a graph of its operations, with values above and gradients below."""
-    return Drawing(graph_text(record))
+    return Drawing(graph_text(record, lang))
 
 
-def _drawn(tape: Tape, show: Show, focus: Focus | str, row: int | None, prefix: str = "net") -> Drawing:
+def _drawn(
+    tape: Tape, show: Show, focus: Focus | str, row: int | None, prefix: str = "net", lang: str = "en"
+) -> Drawing:
     chosen = f"{focus.name.quantity}{place(focus.at)}" if isinstance(focus, Focus) else focus
     tape.row = tape.row_of(chosen) if row is None else row
-    scene = scene_of(tape, chosen)
+    scene = scene_of(tape, chosen, lang)
     dense = [op for op in tape.operations if op.is_dense]
-    what = f"A network of {'-'.join(str(n) for n in (dense[0].n_in, *(op.n_out for op in dense)))} units"
-    said = "Layers are columns from left to right; squares are biases, dashed lines are negative weights."
+    sizes = "-".join(str(n) for n in (dense[0].n_in, *(op.n_out for op in dense)))
+    what = Message("A network of {sizes} units", sizes=sizes)
+    said = Message("Layers are columns from left to right; squares are biases, dashed lines are negative weights.")
     if (k := dense[-1].copies) > 1:
-        what += f", an ensemble of {k} members"
-        said += " The units of the members stand below each other."
+        what = Message("A network of {sizes} units, an ensemble of {k} members", sizes=sizes, k=k)
+        said += Message("The units of the members stand below each other.")
     if tape.rows > 1:
-        said += f" Numbers at units are those of row {tape.row} of {tape.rows}; gradients of weights include all rows."
+        said += Message(
+            "Numbers at units are those of row {row} of {rows}; gradients of weights include all rows.",
+            row=tape.row,
+            rows=tape.rows,
+        )
     return Drawing(picture(scene, show=show, focus=focus, title=what, desc=said, prefix=prefix))

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fullyconnected.core.messages import Message
+from fullyconnected.explanation.catalogue import say
 from fullyconnected.explanation.record import Trace
 from fullyconnected.pages import svg
 from fullyconnected.pages.svg import DARK, MONO, Element
@@ -101,15 +103,16 @@ def _circuit(trace: Trace, i: int, op: Operation, row: int) -> Circuit | None:
     )
 
 
-def gates_of(circuit: Circuit, prefix: str = "gates") -> str:
-    """Return the circuit as SVG."""
+def gates_of(circuit: Circuit, prefix: str = "gates", lang: str = "en") -> str:
+    """Return the circuit as SVG, with words in a language."""
     rows = 2 * len(circuit.terms) + bool(circuit.others) + (circuit.bias is not None)
     end = END if circuit.y is not None else END - FUNCTION + PLUS
-    desc = (
+    title = Message("A unit as a circuit of gates")
+    desc = Message(
         "Each input is multiplied by its weight; the products and the bias are added. Values stand above the lines, "
         "and the gradients that come back below them, in italics."
     )
-    root = svg.drawing(end + 150, HIGH * rows + 8, "A unit as a circuit of gates", desc, prefix)
+    root = svg.drawing(end + 150, HIGH * rows + 8, say(title, lang), say(desc, lang), prefix)
     middle = HIGH * rows / 2
     for k, (source, weight) in enumerate(circuit.terms):
         levels = HIGH * (2 * k + 0.5), HIGH * (2 * k + 1.5)
@@ -121,7 +124,8 @@ def gates_of(circuit: Circuit, prefix: str = "gates") -> str:
         _gate(root, *gate, "\u00d7")
     down = HIGH * (2 * len(circuit.terms) + 0.5)
     if circuit.others:
-        svg.write(root, NAMES, down, f"and {circuit.others:,} more products", SMALL, "start")
+        others = Message("and {n} more products", n=f"{circuit.others:,}")
+        svg.write(root, NAMES, down, say(others, lang), SMALL, "start")
         down += HIGH
     if circuit.bias is not None:
         _line(root, (NAMES, down), TIMES + RADIUS + LEVEL, (PLUS, middle), circuit.bias)

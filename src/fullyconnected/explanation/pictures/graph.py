@@ -8,6 +8,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from fullyconnected.core.messages import Message
+from fullyconnected.explanation.catalogue import say
 from fullyconnected.pages import svg
 from fullyconnected.pages.svg import DARK, MONO, Element
 
@@ -95,6 +97,7 @@ def graph(
     title: str,
     desc: str,
     prefix: str = "graph",
+    lang: str = "en",
 ) -> str:
     """Return the computation as SVG.
 
@@ -108,8 +111,10 @@ def graph(
         A description of the picture for screen readers.
     prefix : str
         The beginning of its ids, which differs for each picture of a page.
+    lang : str
+        The language of the caption; all other words come as they are.
     """
-    return _Graph(wires, ops, bypasses).draw(title, desc, prefix)
+    return _Graph(wires, ops, bypasses).draw(title, desc, prefix, lang)
 
 
 def _words(name: str, shape: str, numbers: str, quantity: str, about: str = "") -> Words:
@@ -223,15 +228,15 @@ class _Graph:
             y += 3.5 * STEP
         self.high = y - 2 * STEP
 
-    def draw(self, title: str, desc: str, prefix: str) -> str:
+    def draw(self, title: str, desc: str, prefix: str, lang: str) -> str:
         """Return the picture."""
         backward = any(words.lines for words in (*self.below, *(back for held in self.held for _, back in held)))
-        caption = "above the arrows: values"
+        caption = Message("above the arrows: values")
         if backward:
-            caption = (
+            caption = Message(
                 "grey arrows: values, named above \u00b7 purple arrows: gradients of the loss, named below in italics"
             )
-        captions = svg.lines(caption, max(self.wide - 2 * MARGIN, 200), SMALL)
+        captions = svg.lines(say(caption, lang), max(self.wide - 2 * MARGIN, 200), SMALL)
         root = svg.drawing(self.wide, self.high + LINE * len(captions) + STEP, title, desc, prefix)
         self.strokes, self.shapes = svg.add(root, "g"), svg.add(root, "g")
         self.groups = [svg.add(root, "g", data_layer="values")]

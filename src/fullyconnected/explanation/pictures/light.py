@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.messages import Message
 from fullyconnected.errors import UnknownNameError
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.pictures.scene import At, Edge, Scene, Unit, Wire
@@ -29,7 +30,7 @@ class Light:
     edges: dict[int, float | None] = field(default_factory=dict)
     wires: dict[int, float | None] = field(default_factory=dict)
     skips: dict[int, float | None] = field(default_factory=dict)
-    said: str = ""
+    said: Message | None = None
 
     @property
     def largest(self) -> float:
@@ -55,7 +56,7 @@ def light_of(scene: Scene, focus: Focus | str) -> Light | None:
     centre = {at for at, unit in scene.units() if any(cell.quantity == quantity for cell in unit.cells)}
     every = list(scene.edges())
     edges = [n for n, edge in enumerate(every) if edge.number.quantity == quantity]
-    said = f"In focus: {every[edges[0]].about}." if edges else ""  # a matrix has no numbers
+    said = Message("In focus: {about}.", about=every[edges[0]].about) if edges else None  # a matrix has no numbers
     if isinstance(focus, Focus):
         return _of_paths(scene, focus, Light(quantity, set(centre), said=said), edges)
     if not centre and not edges:
@@ -123,7 +124,7 @@ def _of_paths(scene: Scene, focus: Focus, light: Light, begins: list[int]) -> Li
         if f"{full}:skip" in shares and any(at[0] == skip.source for at in on_the_way):
             light.skips[n] = float(shares[f"{full}:skip"])
     light.units |= {every[n].source for n in begins}
-    light.said = f"{light.said} {focus.summary}".strip()
+    light.said = focus.summary if light.said is None else light.said + focus.summary
     return light if on_the_way else None
 
 
@@ -142,6 +143,13 @@ def _through(scene: Scene, shares: dict[str, Array], at: At) -> float | None:
     return float(array[row % len(array), unit_number])
 
 
-def said_of(light: Light, share: float | None) -> str:
-    """Return a phrase about a share for a tooltip."""
-    return "" if share is None else f"; {shown(share)} of the gradient of {light.quantity} comes this way"
+def said_of(about: str, light: Light | None, share: float | None) -> str:
+    """Return what a tooltip says of a line, with its share."""
+    if light is None or share is None:
+        return about
+    return Message(
+        "{about}; {share} of the gradient of {quantity} comes this way",
+        about=about,
+        share=shown(share),
+        quantity=light.quantity,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from fullyconnected.core.messages import Message
 from fullyconnected.explanation.pictures.light import said_of
 from fullyconnected.explanation.pictures.pen import (
     CHIPS,
@@ -132,7 +133,7 @@ def _edge(pen: Pen, f: int, e: int, n: int, fan: Fan, edge: Edge) -> None:
         data_ends=f"{pen.numbers[edge.source]} {pen.numbers[edge.target]}",
     )
     if not fan.matrix:
-        svg.tip(line, edge.about + (said_of(pen.light, share) if pen.light else ""))
+        svg.tip(line, pen.say(said_of(edge.about, pen.light, share)))
 
 
 def draw_wires(pen: Pen) -> None:
@@ -183,10 +184,12 @@ def _skip(pen: Pen, n: int) -> None:
         pen.signs[1], "path", d=path, stroke_width=2.0 if light is None or not lit else pen.thick(share),
         opacity=pen.opacity(lit, share), data_kind="skip", data_q=skip.quantity,
     )  # fmt: skip
-    svg.tip(line, f"{skip.block}: {skip.text} goes past the block, and {skip.back}")
+    about = Message("{block}: {name} goes past the block, and {back}", block=skip.block, name=skip.text, back=skip.back)
+    svg.tip(line, pen.say(about))
     head = f"M{point(stop)}l-4-7h8z"
     svg.add(pen.signs[1], "path", d=head, fill=POSITIVE, opacity=None if lit else FAINT)
-    texts = {"values": f"past {skip.block}: {skip.text} \u2192", "gradients": f"\u2190 {skip.back}"}
+    past = Message("past {block}: {name}", block=skip.block, name=skip.text)
+    texts = {"values": f"{pen.say(past)} \u2192", "gradients": f"\u2190 {pen.say(skip.back)}"}
     if svg.width("".join(texts.values()), SMALL) + 40 > right - left:
         texts["values"] = f"{skip.text} \u2192"
     wide = {layer: svg.width(words, SMALL) + 10 for layer, words in texts.items()}

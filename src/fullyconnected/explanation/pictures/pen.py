@@ -45,6 +45,10 @@ class Pen:
         self.largest = max((float(size) for size in sizes if math.isfinite(size)), default=0.0) or 1.0
         self.numbers = {at: n for n, (at, _) in enumerate(scene.units())}
 
+    def say(self, message: str) -> str:
+        """Return words in the language of the picture."""
+        return self.scene.say(message)
+
     def begin(self, root: Element) -> None:
         """Make the groups of a picture."""
         self.root = root

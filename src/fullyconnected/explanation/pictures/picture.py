@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from fullyconnected.core.messages import Message
 from fullyconnected.errors import ConfigError
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.pictures.lines import draw_weights, draw_wires
@@ -26,7 +27,7 @@ LAYERS = {"values": ("values",), "gradients": ("gradients",), "both": ("values",
 
 
 def picture(
-    scene: Scene, *, show: Show = "both", focus: Focus | str = "", title: str, desc: str, prefix: str = "net"
+    scene: Scene, *, show: Show = "both", focus: Focus | str = "", title: Message, desc: Message, prefix: str = "net"
 ) -> str:
     """Return a scene as SVG.
 
@@ -38,7 +39,7 @@ def picture(
         The numbers that are shown; their places are the same.
     focus : Focus or str
         A number and its paths, or the quantity of a unit or of a weight; everything else is dimmed.
-    title, desc : str
+    title, desc : Message
         A description of the picture for screen readers. What is left out is added to ``desc``.
     prefix : str
         The beginning of its ids, which differs for each picture of a page.
@@ -50,7 +51,9 @@ def picture(
     legend = [line for words in (_legend(pen, pen.layers), *_said(pen)) for line in svg.lines(words, room, SMALL)]
     most = [line for words in (_legend(pen, scene.layers), *_said(pen)) for line in svg.lines(words, room, SMALL)]
     high = pen.place.bottom + (LINE + 1) * len(most) + 8  # the same, whatever is shown
-    root = svg.drawing(room + 2 * MARGIN, high, title, " ".join([desc, *_notes(pen)]), prefix)
+    for note in _notes(pen):
+        desc += note
+    root = svg.drawing(room + 2 * MARGIN, high, pen.say(title), pen.say(desc), prefix)
     pen.begin(root)
     _titles(pen)
     draw_weights(pen)
@@ -69,14 +72,17 @@ def _titles(pen: Pen) -> None:
             other.depth == column.depth and other.lane < column.lane for other in pen.scene.columns[:c]
         ):
             above = min(place.boxes[c, k].y for k in range(len(column.units))) - place.tall / 2
-            text(group, place.centres[c], above - 8, column.title[0], TITLE, font_weight="600")
+            text(group, place.centres[c], above - 8, pen.say(column.title[0]), TITLE, font_weight="600")
             continue
         if column.block:
             text(group, place.centres[c], place.heads - HEAD, column.block, SMALL, font_size=SMALL, opacity=0.8)
         for k, line in enumerate(place.titles[c]):
             weight = "600" if k == 0 else None
             x, anchor = (place.centres[c] + place.inner[c] / 2, "end") if column.back else (place.centres[c], None)
-            text(group, x, place.heads + HEAD * k, line, TITLE, font_weight=weight, text_anchor=anchor)
+            kind = "row" if c == 0 and k else None  # a page changes it with the row
+            text(
+                group, x, place.heads + HEAD * k, line, TITLE, font_weight=weight, text_anchor=anchor, data_kind=kind
+            )  # fmt: skip
         if not place.valued:
             continue
         for k, caption in enumerate(column.captions):
@@ -111,39 +117,49 @@ def _fan_title(pen: Pen, group: Element, f: int, fan: Fan) -> None:
         )
 
 
-def _notes(pen: Pen) -> list[str]:
+def _notes(pen: Pen) -> list[Message]:
     """Return sentences about what is left out or drawn in another way."""
     notes = []
     for column in pen.scene.columns:
         if column.hidden:
-            notes.append(f"Of the {column.total} units of {column.title[0]}, {column.hidden} are not drawn.")
+            notes.append(
+                Message(
+                    "Of the {n} units of {layer}, {hidden} are not drawn.",
+                    n=column.total,
+                    layer=column.title[0],
+                    hidden=column.hidden,
+                )
+            )
     for fan in pen.scene.fans:
         if fan.matrix:
+            layer = pen.scene.columns[fan.source].title[0]
             notes.append(
-                f"{fan.name} are drawn as a matrix beside the units of {pen.scene.columns[fan.source].title[0]}."
+                Message("{names} are drawn as a matrix beside the units of {layer}.", names=fan.name, layer=layer)
             )
     return notes
 
 
 def _said(pen: Pen) -> list[str]:
-    return [pen.light.said] if pen.light is not None and pen.light.said else []
+    return [pen.say(pen.light.said)] if pen.light is not None and pen.light.said else []
 
 
 def _legend(pen: Pen, layers: Sequence[str]) -> str:
     """Return the meaning of the signs that occur in the picture."""
     scene = pen.scene
     matrix, shares = any(fan.matrix for fan in scene.fans), pen.light is not None and pen.light.has_shares
-    large = "large share of the gradient" if shares else "large weight"
+    dashed, thick = Message("dashed: negative weight"), Message("thick: large weight")
+    if matrix:
+        dashed, thick = Message("dashed, hollow: negative weight"), Message("thick, large: large weight")
+    if shares:
+        thick = Message("thick: large share of the gradient")
     signs = {
-        "square: bias": any(unit.kind == "bias" for _, unit in scene.units()),
-        f"dashed{', hollow' * matrix}: negative weight": any(
-            e.number.value is not None and e.number.value < 0 for e in scene.edges()
-        ),
-        f"thick{', large' * (matrix and not shares)}: {large}": pen.light is None or shares,
-        "fields in a row: weights that leave a unit": matrix,
-        "band: mixes units": any(column.band for column in scene.columns),
-        "stack: mixes rows": any(column.stacked for column in scene.columns),
-        "crossed, dashed: dropped": any(unit.dropped for _, unit in scene.units()),
-        "italics: gradient of the loss": "gradients" in layers,
+        Message("square: bias"): any(unit.kind == "bias" for _, unit in scene.units()),
+        dashed: any(e.number.value is not None and e.number.value < 0 for e in scene.edges()),
+        thick: pen.light is None or shares,
+        Message("fields in a row: weights that leave a unit"): matrix,
+        Message("band: mixes units"): any(column.band for column in scene.columns),
+        Message("stack: mixes rows"): any(column.stacked for column in scene.columns),
+        Message("crossed, dashed: dropped"): any(unit.dropped for _, unit in scene.units()),
+        Message("italics: gradient of the loss"): "gradients" in layers,
     }
-    return " \u00b7 ".join(sign for sign, occurs in signs.items() if occurs)
+    return " \u00b7 ".join(pen.say(sign) for sign, occurs in signs.items() if occurs)

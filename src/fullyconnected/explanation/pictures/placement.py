@@ -95,7 +95,9 @@ class Placement:
         self.valued = any(cell.value is not None for _, unit in scene.units() for cell in unit.cells)
         rows = len(scene.layers) if self.valued else 1
         self.tall = 6 + LINE * rows
-        self.titles = [[line for text in c.title for line in lines(text, BROAD, TITLE)] for c in scene.columns]
+        self.titles = [
+            [line for words in c.title for line in lines(scene.say(words), BROAD, TITLE)] for c in scene.columns
+        ]
         self.ports: dict[At, list[tuple[int, int, Edge]]] = {}
         for f, fan in enumerate(scene.fans):
             for e, edge in enumerate(fan.edges) if not fan.matrix else ():
@@ -249,13 +251,16 @@ class Placement:
         cells = max((len(unit.cells) for unit in column.units), default=1)
         numbers = CELL * max(1, cells) if self.valued else 0.0
         if column.named or not self.valued:
-            names = max((width(unit.name, MIDDLE) for unit in column.units if unit.kind != "bias"), default=0.0)
+            said = [self.scene.say(unit.name) for unit in column.units if unit.kind != "bias"]
+            names = max((width(name, MIDDLE) for name in said), default=0.0)
             return min(names, 160.0) + 12 + numbers
         return max(26.0, numbers + 4 + (14 if column.sign else 0))
 
     def _mark(self, column: Column) -> float:
         """Return the width of the mark for units that are left out, in the middle of a column."""
-        return 2 * (10 + width(f"{column.hidden} more", SMALL)) if column.hidden and column.named else 0.0
+        if not column.hidden or not column.named:
+            return 0.0
+        return 2 * (10 + width(self.scene.say(column.more), SMALL))
 
     def _strip(self, fan: Fan, f: int) -> float:
         """Return the width of a row of a matrix."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, NamedTuple
 
+from fullyconnected.core.messages import Message
+from fullyconnected.explanation.catalogue import say
 from fullyconnected.symbolic.digits import brief, shown
 
 __all__ = ["At", "Column", "Edge", "Fan", "Number", "Scene", "Skip", "Unit", "Wire"]
@@ -35,9 +38,13 @@ class Number(NamedTuple):
 
     def said(self, name: str) -> str:
         """Return both numbers with all their digits, after a name."""
-        known = [] if self.value is None else [f"{name} = {shown(self.value)}"]
-        known += [] if self.gradient is None else [f"gradient {shown(self.gradient)}"]
-        return ", ".join(known) or name
+        if self.gradient is None:
+            return name if self.value is None else f"{name} = {shown(self.value)}"
+        if self.value is None:
+            return Message("gradient {gradient}", gradient=shown(self.gradient))
+        return Message(
+            "{name} = {value}, gradient {gradient}", name=name, value=shown(self.value), gradient=shown(self.gradient)
+        )
 
 
 class Unit(NamedTuple):
@@ -61,9 +68,10 @@ class Unit(NamedTuple):
     def about(self) -> str:
         """Its numbers with all their digits."""
         if self.kind == "bias":
-            return "1, which the biases multiply"
-        said = "; ".join(cell.said(name) for cell, name in zip(self.cells, self.names, strict=True)) or self.name
-        return f"{said}; dropped" if self.dropped else said
+            return Message("1, which the biases multiply")
+        each = [cell.said(name) for cell, name in zip(self.cells, self.names, strict=True)] or [self.name]
+        said = reduce(lambda one, other: Message("{one}; {other}", one=one, other=other), each)
+        return Message("{said}; dropped", said=said) if self.dropped else said
 
 
 @dataclass
@@ -117,6 +125,11 @@ class Column:
     def hidden(self) -> int:
         """How many units are not drawn; a mark before the last unit stands for them."""
         return max(0, self.total - len(self.own))
+
+    @property
+    def more(self) -> Message:
+        """What stands at that mark."""
+        return Message("{n} more", n=self.hidden)
 
 
 class Edge(NamedTuple):
@@ -174,13 +187,21 @@ class Skip(NamedTuple):
 
 @dataclass
 class Scene:
-    """Everything in a picture. ``layers`` are the kinds of numbers that are known: values, gradients."""
+    """Everything in a picture, and the language of its words.
+
+    ``layers`` are the kinds of numbers that are known: values, gradients.
+    """
 
     columns: list[Column]
     fans: list[Fan]
     wires: list[Wire]
     skips: list[Skip]
     layers: tuple[str, ...]
+    lang: str = "en"
+
+    def say(self, message: str) -> str:
+        """Return words in the language of the picture."""
+        return say(message, self.lang)
 
     def units(self) -> Iterator[tuple[At, Unit]]:
         """Yield all units with their places."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.messages import Message
 from fullyconnected.errors import ConfigError
 from fullyconnected.explanation.pictures.choice import Chosen, chosen_units, keeps_units
 from fullyconnected.explanation.pictures.scene import At, Column, Edge, Fan, Number, Scene, Skip, Unit, Wire
@@ -20,25 +21,27 @@ __all__ = ["scene_of"]
 MOST_LABELS = 16  # if more weights are drawn between two columns, they are a matrix instead of numbers
 
 
-def scene_of(tape: Tape, focus: str = "") -> Scene:
+def scene_of(tape: Tape, focus: str = "", lang: str = "en") -> Scene:
     """Return the picture of what is on a tape; the unit or weight in ``focus`` is among those that are drawn."""
     if not any(op.is_dense for op in tape.operations):
         raise ConfigError("there is no Dense layer to draw")
-    return _Stages(tape, chosen_units(tape, focus)).scene
+    return _Stages(tape, chosen_units(tape, focus), lang).scene
 
 
 class _Stages:
     """Turns operations into columns, one after the other."""
 
-    def __init__(self, tape: Tape, chosen: list[Chosen]) -> None:
+    def __init__(self, tape: Tape, chosen: list[Chosen], lang: str) -> None:
         self.tape, self.chosen = tape, chosen
         layers = [name for name, known in self._known() if known]
-        self.scene = Scene([], [], [], [], tuple(layers))
+        self.scene = Scene([], [], [], [], tuple(layers), lang)
         self.lane = 0
         self.where: list[dict[tuple[int, int], At]] = []  # for each wire, the place of each unit that is drawn
         first = tape.wires[0]
-        title = ("input", f"row {tape.row} of {tape.rows}") if tape.rows > 1 else ("input",)
-        self._add(0, title, (first.text,), self._units(0, "input"), [], depth=0)
+        title = [Message("input")]
+        if tape.rows > 1:
+            title.append(Message("row {row} of {rows}", row=tape.row, rows=tape.rows))
+        self._add(0, tuple(title), (first.text,), self._units(0, "input"), [], depth=0)
         ends = next((i for i, op in enumerate(tape.operations) if op.layer.joins), -1)
         for i, op in enumerate(tape.operations):
             if i < ends and op.reads == (-1,):
@@ -112,9 +115,12 @@ class _Stages:
             self._other(i, op)
 
     def _title(self, op: Operation, *more: str) -> tuple[str, ...]:
-        unset = op.name in self.tape.unset
-        members = f"{op.copies} members" if op.copies > 1 and op.copies_in == 1 else ""
-        return tuple(line for line in (op.name.rpartition(".")[2], *more, members, "(unset)" * unset) if line)
+        said = [op.name.rpartition(".")[2], *more]
+        if op.copies > 1 and op.copies_in == 1:
+            said.append(Message("{k} members", k=op.copies))
+        if op.name in self.tape.unset:
+            said.append(Message("(unset)"))
+        return tuple(said)
 
     def _kind(self, w: int) -> str:
         """Return the kind of a wire's units: output if only the loss, or nothing, comes behind."""
@@ -193,7 +199,7 @@ class _Stages:
             band = said == ("softmax",)
         mask = self.tape.masks.get(i)
         if layer.random and mask is None:
-            said = ("off",)
+            said = (Message("off"),)
         kind = self._kind(w)
         units = [self._off(unit, w, at, mask) for unit, at in zip(self._units(w, kind), self.chosen[w], strict=True)]
         sign = "+" if op.kind == "add" else ""
@@ -210,7 +216,9 @@ class _Stages:
             held = self.tape.wires[op.reads[1] + 1]
             block = op.name.rpartition(".")[0]
             entered = next(iter(reads[1].values()))[0]
-            returns = f"dL/d{self.tape.wires[w].text} returns" if op.kind == "add" else "a gradient returns"
+            returns = Message("a gradient returns")
+            if op.kind == "add":
+                returns = Message("{gradient} returns", gradient=f"dL/d{self.tape.wires[w].text}")
             self.scene.skips.append(Skip(entered, c, held.quantity, held.text, returns, block))
 
     def _off(self, unit: Unit, w: int, at: tuple[int, int], mask: Array | None) -> Unit:
@@ -269,10 +277,10 @@ class _Stages:
             [] if seen else [Wire(at, (c + 1, 0), self._cell(last, *unit)[0].quantity) for unit, at in outputs.items()]
         )
         scene.wires += ends
-        rows = f"of {tape.rows} rows" if tape.rows > 1 else ""
+        rows = Message("of {rows} rows", rows=tape.rows) if tape.rows > 1 else ""
         for loss in end.loss:
-            said = rows if loss is end.loss[-1] else "without l2"
-            title = tuple(filter(None, (end.name if loss is end.loss[0] else "loss", said)))
+            said = rows if loss is end.loss[-1] else Message("without l2")
+            title = tuple(filter(None, (end.name if loss is end.loss[0] else Message("loss"), said)))
             cell = Number(loss.quantity, loss.value[()], loss.gradient)  # type: ignore[index]
             unit = Unit(loss.text, "loss", (cell,), (loss.text,))
             scene.columns.append(Column(title, (), [unit], 1, back=loss is end.loss[0]))
@@ -288,7 +296,7 @@ class _Stages:
         copies = len(t.value) // max(1, self.tape.rows)
         for at in np.ndindex(t.value.shape[1:]):
             where = (row if copies > 1 else self.tape.row, *at)
-            name = "t" if at else "t, class"
+            name = "t" if at else Message("t, class")
             yield Unit(name, "target", (self._number(t, where),), (f"t{place(where)}",))
 
 

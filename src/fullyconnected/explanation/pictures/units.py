@@ -49,7 +49,7 @@ def _column(pen: Pen, c: int, column: Column) -> None:
             data_kind="ellipsis",
         )
         if column.named:
-            svg.write(pen.shapes, x + 8, y, f"{column.hidden} more", SMALL, "start")
+            svg.write(pen.shapes, x + 8, y, pen.say(column.more), SMALL, "start")
 
 
 def _unit(pen: Pen, at: At, column: Column, unit: Unit) -> None:
@@ -62,7 +62,7 @@ def _unit(pen: Pen, at: At, column: Column, unit: Unit) -> None:
         pen.shapes, "g", stroke_width=3.5 if chosen else 1.3,
         data_unit=str(pen.numbers[at]), data_kind=unit.kind, data_q=unit.quantity,
     )  # fmt: skip
-    svg.tip(group, unit.about)
+    svg.tip(group, pen.say(unit.about))
     high = SIDE if unit.kind == "bias" else place.tall
     left, top = box.x - box.wide / 2, box.y - high / 2
     if column.stacked:
@@ -117,11 +117,13 @@ def _name(pen: Pen, group: Element, box: Box, column: Column, unit: Unit, left: 
     look: Look = {"font_size": MIDDLE, **_ink(lit)}
     if column.named or not pen.place.valued:
         room = box.wide - 12 - (CELL * len(unit.cells) if pen.place.valued else 0)
-        name = unit.name
+        name = pen.say(unit.name)
         while svg.width(name, MIDDLE) > room + 1:
             name = f"{name[:-2]}\u2026"
         text(group, left + 7, box.y, name, MIDDLE, **look)
     elif column.sign:
         text(group, left + 5, box.y, column.sign, MIDDLE, **look, font_weight="600")
     elif unit.kind == "target" and not any(column.follows[k] for k, each in enumerate(column.units) if each is unit):
-        text(group, left - 6, box.y, unit.name, MIDDLE, **{**look, "fill": "currentColor", "text_anchor": "end"})
+        text(
+            group, left - 6, box.y, pen.say(unit.name), MIDDLE, **{**look, "fill": "currentColor", "text_anchor": "end"}
+        )

@@ -68,7 +68,7 @@ def _tools(plan: Plan, drawn: bool) -> Iterator[str]:
 
 def _stage(plan: Plan) -> Iterator[str]:
     say = plan.say
-    drawn = picture_of(plan.trace, focus=plan.focus, row=plan.row, prefix="net")
+    drawn = picture_of(plan.trace, focus=plan.focus, row=plan.row, prefix="net", lang=plan.lang)
     wide = " wide" * (WIDE[0] < float(re.findall('width="(.+?)"', drawn)[0]) < WIDE[1])
     which = f'data-row="{plan.row}" data-rows="{plan.rows}"'
     yield f'<figure id="stage"><div class="scroll{wide}" id="picture" {which}>{drawn}</div>'

@@ -27,7 +27,8 @@ def gates(plan: Plan) -> Iterator[str]:
         row=plan.row,
     )
     yield f"<p>{plan.say(said)}</p>"
-    yield f'<figure class="picture"><div class="scroll">{gates_of(circuit)}</div></figure><dl class="answers">'
+    drawn = gates_of(circuit, lang=plan.lang)
+    yield f'<figure class="picture"><div class="scroll">{drawn}</div></figure><dl class="answers">'
     for gate, meaning in _meanings(circuit):
         yield f"<div><dt>{plan.say(gate)}</dt><dd>{plan.say(meaning)}</dd></div>"
     yield "</dl></section>"

@@ -83,7 +83,7 @@ def _bar(plan: Plan, names: list[str]) -> Iterator[str]:
 
 def _graph(plan: Plan) -> Iterator[str]:
     yield opened("graph", plan.say(Message("The computation")))
-    yield f'<figure class="picture"><div class="scroll">{graph_of(plan.trace)}</div></figure></section>'
+    yield f'<figure class="picture"><div class="scroll">{graph_of(plan.trace, plan.lang)}</div></figure></section>'
 
 
 def _reading(plan: Plan) -> Iterator[str]:

@@ -102,7 +102,7 @@
     picture.scrollTo({ left: picture.scrollLeft + (left + right - box.width) / 2, behavior: calm.matches ? "auto" : "smooth" });
   };
 
-  const heading = all("text", picture || document.createElement("p")).find((text) => text.textContent === `row ${row} of ${picture.dataset.rows}`);
+  const heading = picture?.querySelector("[data-kind=row]"); // in every language, its first number is that of the row
 
   const describe = (unit) => {
     const q = unit.dataset.q;
