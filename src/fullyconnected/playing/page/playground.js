@@ -103,6 +103,7 @@ function go() {
 }
 
 async function command(what) {
+  if (resting && !(await sendNow())) return null // what a knob asks for comes first
   try {
     const reply = await backend.send(what)
     tell("refused", "")
@@ -121,10 +122,13 @@ function turn(name, value) {
   mayNeedLoss = ["data", "task", "target"].includes(name)
   controls.set(wanted)
   clearTimeout(resting)
-  resting = setTimeout(() => {
-    resting = 0
-    send(wanted)
-  }, PATIENT)
+  resting = setTimeout(sendNow, PATIENT)
+}
+
+function sendNow() {
+  clearTimeout(resting)
+  resting = 0
+  return send(wanted)
 }
 
 let mayNeedLoss = false // whether the data were changed: a loss for classes is not one for numbers

@@ -3,6 +3,8 @@
 const RETRY = 1000 // ms between two attempts to find a server that is gone
 const SILENCE = 6000 // ms without a word after which it is gone: it speaks every two seconds
 
+const READING = ["export", "look", "data"]
+
 function unpacked(value) {
   if (Array.isArray(value)) return value.map(unpacked)
   if (value === null || typeof value !== "object") return value
@@ -23,6 +25,7 @@ class Remote {
     this.timer = 0
     this.gone = false
     this.visible = true
+    this.last = Promise.resolve()
     this.listen()
   }
 
@@ -75,7 +78,15 @@ class Remote {
     this.stream = null
   }
 
-  async send(command) {
+  // One command after another, since two requests at once may arrive in any order; but what only reads waits for none.
+  send(command) {
+    if (READING.includes(command.do)) return this.post(command)
+    const done = this.last.then(() => this.post(command))
+    this.last = done.catch(() => {})
+    return done
+  }
+
+  async post(command) {
     let answer
     try {
       answer = await fetch("command", {
