@@ -217,7 +217,13 @@ INSIDE = {
         *("pictures.placement", "pictures.light", "pictures.pen", "pictures.lines", "pictures.units"),
         *("pictures.picture", "pictures.graph", "pictures.gates", "pictures.computation", "pictures.drawing"),
         *("render.page.frame", "render.page.mathematics", "render.page.plan", "render.page.story"),
-        *("render.page.answers", "render.page.gates", "render.page.desk", "render.page.articles"),
+        *(
+            "render.page.answers",
+            "render.page.gates",
+            "render.page.numbers",
+            "render.page.desk",
+            "render.page.articles",
+        ),
         *("render.page.tables", "render.page.html", "forms", "samples", "__init__"),
     ],
     "assessment": [

@@ -159,13 +159,13 @@ def test_the_first_row_that_is_shown_has_no_zeros_and_another_can_be_chosen(stil
     unit = page.locator("#picture text[data-q^='dense_1.y[']").first
     trace = EXAMPLES["xor"].trace
     y = trace.values[trace.wires[2]]
-    page.keyboard.press("End")
+    page.goto(page.url + "#step=14")  # before the update
     assert page.locator("input[name=row]:checked").input_value() == "3"  # (1, 1)
     assert float(unit.text_content()) == pytest.approx(y[3, 0], rel=5e-3)
     page.locator("input[name=row][value='1']").check()
     assert float(unit.text_content()) == pytest.approx(y[1, 0], rel=5e-3)
     assert unit.get_attribute("data-q") == "dense_1.y[1,0]"
-    assert page.url.endswith(f"#step={last(page)}&row=1")
+    assert page.url.endswith("#step=14&row=1")
     assert "row 1" in page.locator("#readout").text_content()
     address = page.url
     page.goto("about:blank")
@@ -189,10 +189,10 @@ def test_the_picture_says_which_row_it_shows_in_every_language(still: Any, lang:
 def test_a_beginners_questions_are_answered_with_the_numbers_of_the_record(still: Any) -> None:
     page, example = still(XOR), EXAMPLES["xor"]
     said = page.locator("#answers").inner_text()
-    slopes = {n: a for n, a in example.trace.values.items() if n.of == "L" and n.letter == "W"}
+    slopes = {n: a for n, a in example.trace.values.items() if n.of == "L" and n.letter in "Wb"}
     name = max(slopes, key=lambda n: abs(slopes[n]).max())
     at_most = np.unravel_index(abs(slopes[name]).argmax(), slopes[name].shape)
-    weight = f"W{name.index}[{','.join(map(str, at_most))}]"
+    weight = f"{name.letter}{name.index}[{','.join(map(str, at_most))}]"
     assert weight in said
     page.locator("#answers a").nth(0).click()
     assert page.locator("#panel").is_visible()
@@ -282,13 +282,16 @@ def test_units_are_walked_through_with_the_arrow_keys_and_read_out(still: Any) -
 
 def test_pointing_at_a_number_tells_all_of_its_digits(still: Any) -> None:
     page = still(XOR)
-    page.keyboard.press("End")
+    page.goto(page.url + "#step=15")
     page.locator("#picture text[data-q='dense_1.W[0,0]']").hover()
     trace = EXAMPLES["xor"].trace
     W, slope = (next(a for n, a in trace.values.items() if n.quantity == q) for q in ("dense_1.W", "dL:dense_1.W"))
     said = page.locator("#readout").text_content()
     assert f"{W[0, 0]:.6f}"[:-1] in said
     assert f"{slope[0, 0]:.6f}"[:-1] in said
+    page.keyboard.press("End")  # after the update, the number that stands there is the new one
+    page.locator("#picture text[data-q='dense_1.W[0,0]']").hover()
+    assert "W1_new[0,0]" in page.locator("#readout").text_content()
 
 
 # --- playing ---------------------------------------------------------------------------------------------------------
@@ -350,7 +353,7 @@ def test_an_address_opens_its_step_with_its_number_marked(still: Any) -> None:
     address = page.url.partition("#")[0]
     page.goto(address + "#step=7&q=dense_2.W%5B0%2C1%5D")
     assert at(page) == "7"
-    assert page.locator("#find").input_value() == "dense_2.W[0,1]"
+    assert page.locator("#find").input_value() == "W2[0,1]"
     for mistyped, step in {
         "none&q=nothing": "1",
         "2.5": "2",
@@ -404,7 +407,7 @@ def test_choosing_a_number_marks_the_same_quantity_everywhere(still: Any) -> Non
     assert marked.locator("xpath=ancestor::*[local-name()='svg']").count() > 0  # in the pictures, too
     assert "q=dense_1.y" in page.url
     page.keyboard.press("ArrowRight")  # a mark stays when the step moves on
-    assert page.locator("#find").input_value() == LEFT
+    assert page.locator("#find").input_value() == "y1[0,1]"
     page.locator(f'article mn[data-q="{LEFT}"]').first.click()
     assert marked.count() == 0
 
@@ -418,7 +421,7 @@ def test_an_array_in_the_computation_is_marked_by_all_of_its_numbers(still: Any)
 
 def test_a_number_is_found_by_its_name_and_by_its_digits(still: Any) -> None:
     page = still(SMALL)
-    for wanted in ("dL/ddense_2.W[1,0]", "0.99"):
+    for wanted in ("dL/dW2[1,0]", "0.99"):
         page.locator("#find").focus()
         page.keyboard.press("Control+A")
         page.locator("#find").press_sequentially(wanted)
@@ -491,3 +494,55 @@ def test_pages_are_small_and_have_nothing_from_elsewhere() -> None:
     assert len(XOR.encode()) < 150_000
     assert len(deep.encode()) < 1_000_000
     assert "http" not in re.sub(r'xmlns="http[^"]*"|http-equiv', "", SMALL)
+
+
+@pytest.mark.parametrize("notation", ["xW", "Wx"])
+def test_every_number_in_the_picture_is_that_of_its_row_and_of_its_step(still: Any, notation: str) -> None:
+    net = fc.mlp([4, 8, 8, 8, 8, 3], activation="tanh", seed=0)  # of layers that are alike, matrices are cut
+    rng = np.random.default_rng(0)
+    example = explain(
+        net, rng.normal(size=(7, 4)), rng.normal(size=(7, 3)), "half_squared_error", fc.RMSProp(0.1), notation=notation
+    )
+    known = {name.quantity: array for name, array in example.trace.values.items()}
+    steps = example.trace.steps
+    made = {step.equation.left.quantity: step.number for step in steps}
+    page = still(example.to_html(), height=1200)
+    read = """all => all.filter(e => getComputedStyle(e).visibility === "visible")
+        .map(e => [e.dataset.q, e.textContent])"""
+    for row, at_step in (("1", 9), ("5", len(steps)), ("6", len(steps) - 1), ("0", len(steps) // 2)):
+        page.goto(page.url.partition("#")[0] + f"#step={at_step}&row={row}")
+        assert at(page) == str(at_step)
+        seen = page.locator("#picture text[data-q]").evaluate_all(read)
+        assert len(seen) > 40
+        for quantity, text in seen:
+            name, _, index = quantity.partition("[")
+            entry = tuple(map(int, index.rstrip("]").split(","))) if index else ()
+            renewed = f"{name}_new"
+            # what runs again after the update has no step of its own before the new loss
+            new = renewed in known and made.get(renewed, made["L_new"]) <= at_step
+            value = float(known.get("dL:L" if name == "dL:L" else renewed if new else name, np.float64(1))[entry])
+            assert text == brief(value), (quantity, row, at_step)
+
+
+def test_a_number_is_found_as_the_page_calls_it_and_as_it_is_shown(still: Any) -> None:
+    page = still(XOR)
+    trace = EXAMPLES["xor"].trace
+    shown_loss = brief(trace.loss)
+    for wanted, quantity in (("W1[0,1]", "dense_1.W[0,1]"), ("dl / dw1[0,1]", "dL:dense_1.W[0,1]"), (shown_loss, "L")):
+        page.locator("#find").focus()
+        page.keyboard.press("Control+A")
+        page.locator("#find").press_sequentially(wanted)
+        page.keyboard.press("Enter")
+        assert page.locator(f".marked[data-q='{quantity}']").count() >= 1, wanted
+    assert (
+        "W1" in page.locator("#numbers option").first.get_attribute("value") or page.locator("#numbers option").count()
+    )
+
+
+def test_a_network_that_is_right_already_is_not_told_that_its_step_was_too_long() -> None:
+    net = fc.mlp([2, 1], dtype="float64", seed=0)
+    x = np.random.default_rng(0).normal(size=(5, 2))
+    t = net.predict(x)
+    page = explain(net, x, t + 1e-17, "half_squared_error", fc.SGD(0.1)).to_html()
+    assert "too long" not in page
+    assert "learns nothing" in page

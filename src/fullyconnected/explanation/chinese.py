@@ -314,22 +314,26 @@ _WORDS = {
     # the page: answers
     "Which row is the most wrong?": "哪一行错得最多\uff1f",
     "Row {r}: its loss is {loss}.": "第 {r} 行：它的损失是 {loss}。",
-    "Which weight is most to blame for this loss?": "这个损失最该怪哪个权重\uff1f",
-    "{w} = {value}. Its gradient, {g}, is the largest of all weights.": (
-        "{w} = {value}。它的梯度 {g} 是所有权重中绝对值最大的。"
+    "None: the largest gradient of all parameters is {g}, which is as good as 0. From these rows, the "
+    "network learns nothing: either it is right already, or its units are where their functions are "
+    "flat.": (
+        "没有：所有参数中最大的梯度是 {g}，几乎等于 0。网络从这些行学不到东西：要么它已经正"
+        "确，要么它的神经元处在函数平坦的地方。"
     ),
-    "If the weight falls by a little, the loss falls by {size} times as much.": (
-        "权重减小一点，损失就减小这一点的 {size} 倍。"
+    "{w} = {value}. No parameter has a larger gradient than {g}.": ("{w} = {value}。没有哪个参数的梯度比 {g} 更大。"),
+    "It moves by {move}, to {new}. The move is the learning rate times a number that does not depend on "
+    "it: with half the rate, it would move half as far, by {half}.": (
+        "它移动 {move}，变为 {new}。移动量等于学习率乘以一个与学习率无关的数：学习率减半，移动也减半，为 {half}。"
     ),
-    "If the weight grows by a little, the loss falls by {size} times as much.": (
-        "权重增大一点，损失就减小这一点的 {size} 倍。"
-    ),
+    "Row {r}, by its weight: its loss is {loss}.": "按权重算是第 {r} 行：它的损失是 {loss}。",
+    "Which parameter is most to blame for this loss?": "哪个参数对这个损失的责任最大\uff1f",
+    "It moves by {move}, to {new}.": "它移动 {move}，变为 {new}。",
+    "If it falls by a little, the loss falls by {size} times that.": ("如果它减小一点，损失减小这一点的 {size} 倍。"),
+    "If it grows by a little, the loss falls by {size} times that.": ("如果它增大一点，损失减小这一点的 {size} 倍。"),
+    "What does the step do to it?": "这一步对它做了什么\uff1f",
+    "worked out for row {row}": "按第 {row} 行逐步算出",
     "What does the step do to it, and what if the learning rate were half as large?": (
         "这一步使它怎样变化\uff1f如果学习率减半呢\uff1f"
-    ),
-    "It moves by {move}, to {new}. The move is the learning rate times a number that does not depend on it: with half "
-    "the rate, the weight would move half as far, by {half}.": (
-        "它变化 {move}，成为 {new}。变化量等于学习率乘以一个与学习率无关的数：学习率减半，权重的变化也减半，为 {half}。"
     ),
     "Which input does the loss depend on most?": "损失对哪个输入最敏感\uff1f",
     "{x}, number {j} of row {r}: its gradient is {g}.": "{x}，即第 {r} 行中编号为 {j} 的数：它的梯度是 {g}。",

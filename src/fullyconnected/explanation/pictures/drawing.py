@@ -132,7 +132,10 @@ def _turned(drawn: str, record: Trace) -> str:
     texts = "|".join(sorted({re.escape(name.text) for name in own if name not in record.wires}, key=len, reverse=True))
 
     def entry(found: re.Match[str]) -> str:
-        return found[1] + place(turned_index(tuple(map(int, found[2].split(",")))))
+        at = tuple(map(int, found[2].split(",")))
+        if found[1] == 'data-q="t' and len(at) == 1:  # the number of a class, of which a sample has one
+            return found[0]
+        return found[1] + place(turned_index(at))
 
     drawn = re.sub(r'(data-q="[^"]*)\[([\d,]+)\]', entry, drawn)
     return re.sub(rf"((?<![\w.])(?:{texts}))\[([\d,]+)\]", entry, drawn) if texts else drawn

@@ -113,14 +113,18 @@ def gates_of(circuit: Circuit, prefix: str = "gates", lang: str = "en") -> str:
         "and the gradients that come back below them, in italics."
     )
     root = svg.drawing(end + 150, HIGH * rows + 8, say(title, lang), say(desc, lang), prefix)
+    lines = svg.add(root, "g", stroke=WIRE, stroke_width=1.5, fill="none")
+    ahead, back = (svg.add(root, "g", font_family=MONO, text_anchor="middle", font_size=SMALL) for _ in range(2))
+    back.attrib |= {"font-style": "italic", "fill": BACK}
+    pen = Pen(root, lines, ahead, back)
     middle = HIGH * rows / 2
     for k, (source, weight) in enumerate(circuit.terms):
         levels = HIGH * (2 * k + 0.5), HIGH * (2 * k + 1.5)
         gate = (TIMES, sum(levels) / 2)
         for level, wire in zip(levels, (source, weight), strict=True):
-            _line(root, (NAMES, level), NAMES + LEVEL, gate, wire)
+            _line(pen, (NAMES, level), NAMES + LEVEL, gate, wire)
         product = Wire("", source.value * weight.value, circuit.z.gradient)
-        _line(root, gate, TIMES + RADIUS + LEVEL, (PLUS, middle), product)
+        _line(pen, gate, TIMES + RADIUS + LEVEL, (PLUS, middle), product)
         _gate(root, *gate, "\u00d7")
     down = HIGH * (2 * len(circuit.terms) + 0.5)
     if circuit.others:
@@ -128,15 +132,15 @@ def gates_of(circuit: Circuit, prefix: str = "gates", lang: str = "en") -> str:
         svg.write(root, NAMES, down, say(others, lang), SMALL, "start")
         down += HIGH
     if circuit.bias is not None:
-        _line(root, (NAMES, down), TIMES + RADIUS + LEVEL, (PLUS, middle), circuit.bias)
+        _line(pen, (NAMES, down), TIMES + RADIUS + LEVEL, (PLUS, middle), circuit.bias)
     out = circuit.z
     if circuit.y is not None:
-        _line(root, (PLUS, middle), FUNCTION - RADIUS, (FUNCTION, middle), circuit.z)
-        _line(root, (FUNCTION, middle), end, (end, middle), circuit.y)
+        _line(pen, (PLUS, middle), FUNCTION - RADIUS, (FUNCTION, middle), circuit.z)
+        _line(pen, (FUNCTION, middle), end, (end, middle), circuit.y)
         _gate(root, FUNCTION, middle, circuit.function, wide=True)
         out = circuit.y
     else:
-        _line(root, (PLUS, middle), end, (end, middle), circuit.z)
+        _line(pen, (PLUS, middle), end, (end, middle), circuit.z)
     _gate(root, PLUS, middle, "+")
     svg.write(root, end + 8, middle, f"{out.name} \u2192 L", MIDDLE, "start")
     return svg.render(root)
@@ -145,21 +149,28 @@ def gates_of(circuit: Circuit, prefix: str = "gates", lang: str = "en") -> str:
 Point = tuple[float, float]
 
 
-def _line(root: Element, start: Point, bend: float, stop: Point, wire: Wire) -> None:
+class Pen(NamedTuple):
+    """The picture, and its groups: of lines, of values, and of the gradients that come back."""
+
+    root: Element
+    lines: Element
+    ahead: Element
+    back: Element
+
+
+def _line(pen: Pen, start: Point, bend: float, stop: Point, wire: Wire) -> None:
     """Draw a wire, level up to ``bend`` and then on to a gate, with its value above its level part, its gradient below.
 
     The name of one that comes from outside stands at its left.
     """
     x, y = start
-    path = f"M{x:g} {y:g}H{bend:g}L{stop[0]:g} {stop[1]:g}"
-    svg.add(root, "path", d=path, stroke=WIRE, stroke_width=1.5, fill="none")
+    svg.add(pen.lines, "path", d=f"M{x:g} {y:g}H{bend:g}L{stop[0]:g} {stop[1]:g}")
     if x == NAMES:
-        svg.write(root, NAMES - 6, y, wire.name, MIDDLE, "end")
+        svg.write(pen.root, NAMES - 6, y, wire.name, MIDDLE, "end")
     middle = (max(x + RADIUS, bend - LEVEL) + bend) / 2
-    svg.write(root, middle, y - 9, brief(wire.value), SMALL, font_family=MONO, data_q=wire.quantity)
+    svg.add(pen.ahead, "text", x=middle, y=y - 5, data_q=wire.quantity).text = brief(wire.value)
     if np.isfinite(wire.gradient):
-        said = brief(wire.gradient)
-        svg.write(root, middle, y + 10, said, SMALL, font_family=MONO, font_style="italic", fill=BACK)
+        svg.add(pen.back, "text", x=middle, y=y + 14).text = brief(wire.gradient)
 
 
 def _gate(root: Element, x: float, y: float, sign: str, *, wide: bool = False) -> None:

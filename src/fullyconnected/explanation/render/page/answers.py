@@ -18,6 +18,8 @@ from fullyconnected.symbolic.digits import brief, place
 
 __all__ = ["answers"]
 
+NOTHING = 1e-12  # a gradient of at most this size moves nothing
+
 
 class Answer(NamedTuple):
     """A question and its answer, as HTML, and where the page shows it: a step, and a number to be marked there."""
@@ -46,17 +48,21 @@ def _answers(plan: Plan) -> Iterator[Answer]:
     steps = {step.equation.left: step for step in plan.trace.steps}
     if plan.rows > 1:
         yield _worst_row(plan)
-    weights = [name for name in steps if name.of == "L" and name.letter == "W" and plan.trace.values[name].any()]
-    if weights:
-        gradient = max(weights, key=lambda name: float(np.abs(plan.trace.values[name]).max()))
+    inputs = plan.trace.wires[0].gradient("L")
+    given = set(plan.trace.given)
+    slopes = [name for name in steps if name.of == "L" and name != inputs and replace(name, of="") in given]
+    if slopes:
+        gradient = max(slopes, key=lambda name: float(np.abs(plan.trace.values[name]).max(initial=0)))
         at = _largest(plan.trace.values[gradient])
-        yield _blame(plan, steps[gradient], at)
-        moved = replace(gradient, of="", new=True)
-        if moved in steps:
-            yield _move(plan, steps[moved], at)
-    slopes = plan.trace.wires[0].gradient("L")
-    if slopes in steps and np.isfinite(plan.trace.values[slopes]).all() and plan.trace.values[slopes].any():
-        yield _input(plan, steps[slopes])
+        if abs(float(plan.trace.values[gradient][at])) < NOTHING:
+            yield _nothing(plan, steps[gradient], at)
+        else:
+            yield _blame(plan, steps[gradient], at)
+            moved = replace(gradient, of="", new=True)
+            if moved in steps:
+                yield _move(plan, steps[moved], at)
+    if inputs in steps and np.isfinite(plan.trace.values[inputs]).all() and plan.trace.values[inputs].any():
+        yield _input(plan, steps[inputs])
     checks = [step for step in plan.trace.steps if step.phase == "check"]
     if checks:
         yield _right(plan, checks[0])
@@ -68,34 +74,49 @@ def _largest(array: Array) -> Shape:
 
 
 def _worst_row(plan: Plan) -> Answer:
-    losses = plan.trace.losses
-    worst = int(np.argmax(losses))
-    said = plan.say(Message("Row {r}: its loss is {loss}.", r=worst, loss=brief(losses[worst])))
-    return Answer(plan.say(Message("Which row is the most wrong?")), said)
+    loss = brief(plan.trace.losses[plan.worst])
+    if any(name.full == "sample_weight" for name in plan.trace.values):
+        said = Message("Row {r}, by its weight: its loss is {loss}.", r=plan.worst, loss=loss)
+    else:
+        said = Message("Row {r}: its loss is {loss}.", r=plan.worst, loss=loss)
+    return Answer(plan.say(Message("Which row is the most wrong?")), plan.say(said))
+
+
+def _nothing(plan: Plan, step: Step, at: Shape) -> Answer:
+    said = Message(
+        "None: the largest gradient of all parameters is {g}, which is as good as 0. From these rows, the network "
+        "learns nothing: either it is right already, or its units are where their functions are flat.",
+        g=brief(step.result[at]),
+    )
+    return Answer(plan.say(Message("Which parameter is most to blame for this loss?")), plan.say(said), step)
 
 
 def _blame(plan: Plan, step: Step, at: Shape) -> Answer:
     weight, gradient = replace(step.equation.left, of=""), float(step.result[at])
     values = {"w": weight.text + place(at), "value": brief(plan.trace.values[weight][at]), "g": brief(gradient)}
-    first = Message("{w} = {value}. Its gradient, {g}, is the largest of all weights.", **values)
+    first = Message("{w} = {value}. No parameter has a larger gradient than {g}.", **values)
     size = brief(abs(gradient))
     if gradient > 0:
-        said = first + Message("If the weight falls by a little, the loss falls by {size} times as much.", size=size)
+        said = first + Message("If it falls by a little, the loss falls by {size} times that.", size=size)
     else:
-        said = first + Message("If the weight grows by a little, the loss falls by {size} times as much.", size=size)
-    question = plan.say(Message("Which weight is most to blame for this loss?"))
+        said = first + Message("If it grows by a little, the loss falls by {size} times that.", size=size)
+    question = plan.say(Message("Which parameter is most to blame for this loss?"))
     return Answer(question, plan.say(said), step, step.equation.left.quantity + place(at))
 
 
 def _move(plan: Plan, step: Step, at: Shape) -> Answer:
     weight = replace(step.equation.left, new=False)
     new, old = float(step.result[at]), float(plan.trace.values[weight][at])
+    numbers = {"move": brief(new - old), "new": brief(new)}
+    if plan.trace.settings["optimizer"].startswith("Muon"):  # two rules, each with a rate of its own
+        said = Message("It moves by {move}, to {new}.", **numbers)
+        question = plan.say(Message("What does the step do to it?"))
+        return Answer(question, plan.say(said), step, step.equation.left.quantity + place(at))
     said = Message(
         "It moves by {move}, to {new}. The move is the learning rate times a number that does not depend on it: with "
-        "half the rate, the weight would move half as far, by {half}.",
-        move=brief(new - old),
-        new=brief(new),
+        "half the rate, it would move half as far, by {half}.",
         half=brief((new - old) / 2),
+        **numbers,
     )
     question = plan.say(Message("What does the step do to it, and what if the learning rate were half as large?"))
     return Answer(question, plan.say(said), step, step.equation.left.quantity + place(at))

@@ -14,9 +14,9 @@ from fullyconnected.symbolic.mathml import mathml
 
 __all__ = ["articles"]
 
-FEW, FEWER = (4, 6), (2, 4)  # rows and columns of a result whose formula was shown before; and where there are many
+FEW, FEWER = (4, 6), (2, 3)  # rows and columns of a result whose formula was shown before; and where there are many
 MANY = 24
-WORKED = 3  # so many entries of a result are worked out
+WORKED = {True: 3, False: 2}  # so many entries are worked out of a result with a row for each sample, and of others
 
 
 def articles(plan: Plan) -> Iterator[str]:
@@ -97,9 +97,13 @@ def _article(plan: Plan, step: Step) -> Iterator[str]:
         yield f'<div class="scroll"><math><mrow>{result}</mrow></math></div>'
     yield from _notes(plan, step, table)
     lines, more = document.worked(step, _chosen(plan, step))
-    most = len(lines) if plan.focus is not None else 1 if step.phase == "check" else WORKED
+    most = 1 if step.phase == "check" else WORKED[plan.has_rows(step.equation.left)]
+    if plan.focus is not None:
+        most = len(lines)
     in_table = step.phase == "check" and len(lines) > most
     if lines:
+        if plan.focus is None and plan.rows > 1 and plan.has_rows(step.equation.left):
+            yield f'<p class="note">{plan.say(Message("worked out for row {row}", row=plan.row))}</p>'
         yield '<ul class="worked">'
         for line in lines[:most]:
             yield f'<li class="scroll">{worked(line)}</li>'

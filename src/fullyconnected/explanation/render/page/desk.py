@@ -7,6 +7,7 @@ from fullyconnected.core.messages import Message
 from fullyconnected.explanation.pictures.drawing import picture_of
 from fullyconnected.explanation.render import document
 from fullyconnected.explanation.render.page.frame import opened
+from fullyconnected.explanation.render.page.numbers import numbers
 from fullyconnected.explanation.render.page.plan import Plan
 
 __all__ = ["desk"]
@@ -79,7 +80,7 @@ def _stage(plan: Plan) -> Iterator[str]:
             row=plan.row,
             rows=plan.rows,
         )
-    yield f'<figcaption><span id="readout" role="status">{say(said)}</span></figcaption></figure>'
+    yield f'<figcaption><span id="readout" role="status">{say(said)}</span></figcaption></figure>{numbers(plan, drawn)}'
 
 
 def _controls(plan: Plan) -> Iterator[str]:

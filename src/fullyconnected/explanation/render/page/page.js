@@ -10,7 +10,15 @@
   const base = (q) => q.replace(/\[[\d,]*\]$/, "");
   const axis = Number(at("panel").dataset.axis); // along which the samples lie: 0, or -1, the last
   const inRow = (q, r) => q.replace(/\[([\d,]+)\]$/, (_, at) => "[" + at.split(",").with(axis, r) + "]");
-  const named = (q) => q.replace(/^d(\w):/, "d$1/d"); // as a reader would say it
+  const values = JSON.parse(at("values")?.textContent || '{"listed":[],"rows":{},"others":{},"names":{}}');
+
+  // as the page calls it: dL/dW1[0,1] for dL:dense_1.W[0,1], and m_W1 for dense_1.W:m
+  const named = (q) => {
+    const [, of, whole, fresh, at] = /^(?:d(\w):)?(.*?)(_new)?(\[[\d,]*\])?$/.exec(q);
+    const [owner, part] = whole.split(":");
+    const name = (part ? part + "_" : "") + (values.names[owner] || owner);
+    return (of ? "d" + of + "/d" : "") + name + (fresh || "") + (at || "");
+  };
   let step = 1;
   let quantity = "";
   let row = picture ? Number(picture.dataset.row) : 0;
@@ -38,8 +46,22 @@
     if (!places.has(base(q))) places.set(base(q), []);
     places.get(base(q)).push(element);
   }
-  // the gradient of L itself is 1, and stands there once there is an L
-  const known = (name) => (made.get(name === "dL:L" ? "L" : name) || 0) <= step;
+  for (const [name, units] of Object.entries(values.rows))
+    for (const [unit, row] of Object.entries(units))
+      row.forEach((text, k) => {
+        const r = values.listed[k];
+        texts.set(name + "[" + (unit === "" ? [r] : axis ? [unit, r] : [r, unit]) + "]", text);
+      });
+  for (const [name, entries] of Object.entries(values.others))
+    for (const [at, text] of Object.entries(entries)) texts.set(at === "" ? name : name + "[" + at + "]", text);
+  const renewed = new Set([...texts.keys()].map(base).filter((name) => name.endsWith("_new") && !made.has(name)));
+
+  // what runs again after the update is known with the new loss; the gradient of L itself, 1, with the loss
+  const known = (name) => (made.get(renewed.has(name) ? "L_new" : name === "dL:L" ? "L" : name) || 0) <= step;
+  const newest = (q) => {
+    const fresh = q.replace(base(q), base(q) + "_new");
+    return texts.has(fresh) && known(base(fresh)) ? fresh : q;
+  };
   const brief = (text) => {
     const value = Number(text);
     if (!text || !Number.isFinite(value)) return text;
@@ -72,20 +94,25 @@
     for (const { element, name, number, line, own } of drawn) {
       const fresh = name + "_new";
       // an optimizer's memory and a slope stand where their parameter stands
-      const is = name === result || fresh === result || result.startsWith(name + ":");
+      const is = name === result || fresh === result;
+      const own_step = result.startsWith(name + ":");
       const list = element.classList;
       if (line) {
-        list.toggle("live", is || read.has(name) || result === "dL:" + name);
+        const now = newest(element.dataset.q);
+        const turned = now !== element.dataset.q;
+        list.toggle("live", is || own_step || read.has(name) || result === "dL:" + name);
+        list.toggle("minus", turned && Number(texts.get(now)) < 0);
+        list.toggle("plus", turned && Number(texts.get(now)) >= 0);
         list.toggle("back", phase === "backward");
       } else {
         list.toggle("now", is);
-        list.toggle("in", !is && (read.has(name) || (phase === "after" && read.has(fresh))));
+        list.toggle("in", !is && (own_step || read.has(name) || (phase === "after" && read.has(fresh))));
         list.toggle(element.dataset.unit === undefined ? "later" : "pending", !known(name));
       }
       if (!number) continue;
       const q = element.dataset.q;
-      const newer = made.has(fresh) && known(fresh) ? texts.get(q.replace(name, fresh)) : undefined;
-      const text = newer ? brief(newer) : byRow.has(name) && texts.has(q) ? brief(texts.get(q)) : own;
+      const now = newest(q);
+      const text = now !== q || byRow.has(name) ? brief(texts.get(now) ?? "") : own;
       if (element.textContent !== text) element.textContent = text;
     }
     follow();
@@ -115,7 +142,7 @@
   };
 
   const chooseRow = (number, keep) => {
-    const choice = document.querySelector(`input[name=row][value="${number}"]`);
+    const choice = all("input[name=row]").find((each) => each.value === String(number));
     if (!choice) return;
     choice.checked = true;
     row = Number(number);
@@ -211,23 +238,30 @@
     if (!keep) write();
   };
 
+  // a quantity by its name, in full or as the page calls it, or by its digits, in full or as in a picture
+  const lookUp = (wanted) => {
+    const plain = (text) => text.replace(/\s/g, "").replace(/\u2212/g, "-").toLowerCase();
+    const word = plain(wanted);
+    const every = [...texts.keys(), ...places.keys()];
+    return (
+      every.find((q) => plain(named(q)) === word || plain(q) === word) ||
+      every.find((q) => texts.has(q) && (brief(texts.get(q)) === word || texts.get(q) === word)) ||
+      every.find((q) => plain(named(q)).startsWith(word)) ||
+      every.find((q) => texts.has(q) && texts.get(q).startsWith(word))
+    );
+  };
+
   const search = () => {
-    const wanted = find.value.trim();
-    if (!wanted) return choose("");
-    const names = [...texts.keys()];
-    const hit =
-      names.find((q) => named(q) === wanted) ||
-      [...places.keys()].find((q) => named(q) === wanted) ||
-      names.find((q) => named(q).startsWith(wanted)) ||
-      names.find((q) => texts.get(q).startsWith(wanted.replace(/\u2212/g, "-")));
+    if (!find.value.trim()) return choose("");
+    const hit = lookUp(find.value);
     if (hit) choose(hit);
     else said.textContent = find.dataset.none;
   };
 
   const tell = (q) => {
     if (!readout) return;
-    const of = [q, "dL:" + q].filter((name) => texts.has(name) && known(base(name)));
-    if (of.length) readout.textContent = of.map((name) => named(name) + " = " + texts.get(name)).join(" \u00b7 ");
+    const of = [newest(q), "dL:" + q].filter((name) => texts.has(name) && known(base(name)));
+    readout.textContent = of.map((name) => named(name) + " = " + texts.get(name)).join(" \u00b7 ") || caption;
   };
 
   // --- reaching everything by keyboard -----------------------------------------------------------------------------
@@ -265,7 +299,8 @@
       const [a, b] = middle(other);
       const along = (a - x) * dx + (b - y) * dy;
       const aside = Math.abs((a - x) * dy) + Math.abs((b - y) * dx);
-      if (along > 2 && (!best || along + 2 * aside < best[0])) best = [along + 2 * aside, other];
+      const far = along + (dx ? 2 : 8) * aside; // up and down stay in their column
+      if (along > 2 && (!best || far < best[0])) best = [far, other];
     }
     return best && best[1];
   };
@@ -282,7 +317,7 @@
     const found = new URLSearchParams(location.hash.slice(1));
     if (!found.has("step")) return; // a link within the page
     play(false);
-    if (found.has("row")) chooseRow(found.get("row"), true);
+    if (picture) chooseRow(found.get("row") ?? picture.dataset.row, true);
     show(Number(found.get("step")) || 1, true);
     choose(found.get("q") || "", true);
     const { top } = at("panel").getBoundingClientRect();

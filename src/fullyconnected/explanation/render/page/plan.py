@@ -8,6 +8,8 @@ from functools import cached_property
 from html import escape
 from typing import NamedTuple
 
+import numpy as np
+
 from fullyconnected.explanation.catalogue import say
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import Step, Trace
@@ -49,6 +51,20 @@ class Plan:
     def axis(self) -> int:
         """The axis of an array along which the samples lie: 0, or -1 where they are columns."""
         return 0 if self.trace.notation == "xW" else -1
+
+    @cached_property
+    def listed(self) -> list[int]:
+        """The rows that can be chosen: of many, the first ones, the last, the worst, and the one shown first."""
+        if self.rows <= MOST_ROWS:
+            return [*range(self.rows)]
+        return sorted({*range(MOST_ROWS - 3), self.row, self.worst, self.rows - 1})
+
+    @cached_property
+    def worst(self) -> int:
+        """The row that adds most to the loss."""
+        losses = np.asarray(self.trace.losses, np.float64)
+        weights = next((a for n, a in self.trace.in_rows.values.items() if n.full == "sample_weight"), None)
+        return int(np.argmax(losses if weights is None else losses * np.ravel(weights)))
 
     @cached_property
     def by_row(self) -> frozenset[Name]:

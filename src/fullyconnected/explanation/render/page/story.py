@@ -20,8 +20,8 @@ from fullyconnected.symbolic.digits import brief, shown
 __all__ = ["head", "story"]
 
 MOST_INPUTS = 6  # numbers of a row that the table has
-MOST_ROWS = 8  # rows of the table; as many are in the matrices below
 LEAST = 0.0005  # a smaller change of the loss is not told
+NOTHING = 1e-12  # nor is that of a smaller loss, which is rounding
 COLUMNS = (
     Message("row"),
     Message("input"),
@@ -59,10 +59,7 @@ def story(plan: Plan) -> Iterator[str]:
     for title in COLUMNS:
         yield f'<th scope="col">{say(title)}</th>'
     yield "</tr></thead><tbody>"
-    listed = [*range(plan.rows)]
-    if plan.rows > MOST_ROWS:
-        listed = sorted({*range(MOST_ROWS - 2), plan.row, plan.rows - 1})
-    for r in listed:
+    for r in plan.listed:
         called = say(Message("row {r}", r=r))
         checked = " checked" * (r == plan.row)
         choice = f'<input class="scripted" hidden type="radio" name="row" value="{r}"{checked}> '
@@ -72,13 +69,14 @@ def story(plan: Plan) -> Iterator[str]:
             f"<td>{_wanted(trace.wanted[r])}</td><td>{brief(trace.losses[r])}</td></tr>"
         )
     yield "</tbody></table></div>"
-    if len(listed) < plan.rows:
-        yield f'<p class="note">{say(Message("{n} of the {rows} rows are listed.", n=len(listed), rows=plan.rows))}</p>'
+    if len(plan.listed) < plan.rows:
+        said = Message("{n} of the {rows} rows are listed.", n=len(plan.listed), rows=plan.rows)
+        yield f'<p class="note">{say(said)}</p>'
     yield "</div></div></section>"
 
 
 def _before(plan: Plan) -> Message:
-    numbers = {"rows": plan.rows, "loss": brief(plan.trace.loss)}
+    numbers = {"rows": plan.rows, "loss": _told(plan)[0]}
     if plan.rows == 1:
         return Message(
             "The network reads one row, says what it takes it for, and is told what was wanted. How wrong it is, is "
@@ -99,15 +97,26 @@ def _after(plan: Plan) -> Message:
         return Message(
             "Backward finds how fast the loss grows with each number. There is no optimizer here, so nothing is moved."
         )
-    values = {"rule": plan.trace.settings["optimizer"], "after": brief(after)}
+    values = {"rule": plan.trace.settings["optimizer"], "after": _told(plan)[1]}
     done = Message("After one step of {rule}, the loss of the same rows is {after}.", **values)
-    change = abs(after - before) / abs(before) if before else math.nan
-    if not (math.isfinite(change) and change >= LEAST):
+    if not (math.isfinite(before) and math.isfinite(after) and abs(before) > NOTHING):
+        return done
+    change = abs(after - before) / abs(before)
+    if change < LEAST:
         return done
     percent = brief(100 * change)
     if after < before:
         return done + Message("That is {percent} % less.", percent=percent)
     return done + Message("That is {percent} % more: the step was too long.", percent=percent)
+
+
+def _told(plan: Plan) -> tuple[str, str]:
+    """Return the loss before and after, with as many digits as it takes to tell them apart."""
+    before, after = plan.trace.loss, plan.trace.loss_after
+    if after is None:
+        return brief(before), ""
+    few, more = (brief(before), brief(after)), (shown(before), shown(after))
+    return few if few[0] != few[1] else more
 
 
 def _numbers(values: Array) -> str:

@@ -113,7 +113,7 @@ def _differences(plan: Plan, step: Step, one: bool) -> Iterator[str]:
             _cell(values[at], name.quantity + place(at))
             + _cell(step.values[left][at])
             + _cell(step.values[right][at])
-            + _cell(step.result[at], step.equation.left.quantity + place(at))
+            + _cell(step.result[at])
             + _cell(gradients[at], gradient.quantity + place(at))
             + _cell(float(f"{apart[at]:.1g}"))
         )
