@@ -470,7 +470,7 @@ def test_the_first_step_that_is_not_finite_is_named(still: Any) -> None:
     assert number is not None
     assert "Not finite" in page.locator("article").nth(int(number[1]) - 1).text_content()
     page.locator(".verdict a").click()
-    assert at(page) == number[1]
+    wait(page, lambda: at(page) == number[1])
 
 
 def test_formulas_that_come_often_are_shown_once_with_a_count(still: Any) -> None:

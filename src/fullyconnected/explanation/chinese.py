@@ -399,7 +399,7 @@ _WORDS = {
     "The formulas of steps {n}, for {count} further results: steps {steps}": (
         "第 {n} 步的公式，另外用于 {count} 个结果：第 {steps} 步"
     ),
-    "Computed as in": "算法同",
+    "Computed as in step": "算法同步骤",
     "shapes": "形状",
     "Not finite: this result holds NaN or infinity.": "非有限值：这个结果含有 NaN 或无穷大。",
     "the other entries: in the table of central differences": "其余元素见中心差分表",

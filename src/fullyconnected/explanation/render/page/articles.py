@@ -9,7 +9,7 @@ from fullyconnected.explanation.record import Step
 from fullyconnected.explanation.render import document
 from fullyconnected.explanation.render.page.frame import opened
 from fullyconnected.explanation.render.page.mathematics import SIGN, matrix, worked
-from fullyconnected.explanation.render.page.plan import Plan, identical, reads
+from fullyconnected.explanation.render.page.plan import ALIKE, Plan, identical, reads
 from fullyconnected.symbolic.mathml import mathml
 
 __all__ = ["articles"]
@@ -56,11 +56,13 @@ def _alike(plan: Plan, step: Step, most: tuple[int, int] = FEW) -> Iterator[str]
     first = plan.first_alike[step.number]
     table = document.table(step, most)
     result = "" if table is None else f"<mo>{SIGN[document.relation(step)]}</mo>{matrix(table)}"
-    yield _heading(plan, step, escape(step.name), " data-as")
+    yield _heading(plan, step, escape(step.name), f' data-as="{first.number}"')
     yield f'<div class="scroll"><math>{step.equation.mathml}{result}</math></div>'
     yield from _notes(plan, step, table)
-    link = f'<a href="#step={first.number}">{plan.say(Message("step {n}", n=first.number))}</a>'
-    yield f'<p class="why">{plan.say(Message("Computed as in"))} {link}</p></article>'
+    if most == FEW:  # of very many, what they are together in says it, and the script when one of them is looked at
+        link = f'<a href="#step={first.number}">{first.number}</a>'
+        yield f'<p class="why">{plan.say(ALIKE)} {link}</p>'
+    yield "</article>"
 
 
 def _heading(plan: Plan, step: Step, called: str, more: str = "") -> str:

@@ -8,7 +8,7 @@ from fullyconnected.explanation.pictures.drawing import picture_of
 from fullyconnected.explanation.render import document
 from fullyconnected.explanation.render.page.frame import opened
 from fullyconnected.explanation.render.page.numbers import numbers
-from fullyconnected.explanation.render.page.plan import Plan
+from fullyconnected.explanation.render.page.plan import ALIKE, Plan
 
 __all__ = ["desk"]
 
@@ -37,7 +37,7 @@ def desk(plan: Plan) -> Iterator[str]:
     yield from _tools(plan, drawn)
     if drawn:
         yield from _stage(plan)
-    yield f'<div id="panel" class="scripted" data-axis="{plan.axis}" hidden>'
+    yield f'<div id="panel" class="scripted" data-axis="{plan.axis}" data-alike="{plan.say(ALIKE)}" hidden>'
     yield '<h3 aria-live="polite"></h3><div></div></div>'
     yield from _controls(plan)
     yield "</section>"

@@ -179,6 +179,16 @@
     heading.remove();
     title.replaceChildren(...heading.childNodes); // the element stays, so that screen readers announce its new text
     inside.replaceChildren(...copy.childNodes);
+    const as = source.dataset.as;
+    if (as && !inside.querySelector(".why")) {
+      const words = document.createElement("p");
+      const link = document.createElement("a");
+      words.className = "why";
+      link.href = "#step=" + as;
+      link.textContent = as;
+      words.append(at("panel").dataset.alike + " ", link);
+      inside.append(words);
+    }
     const read = new Set(source.dataset.reads.split("|"));
     for (const element of all("[data-q]", inside)) {
       const name = base(element.dataset.q);

@@ -10,14 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fullyconnected.core.messages import Message
 from fullyconnected.explanation.catalogue import say
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.symbolic.expression import Expression, Name, mapped, names_in
 
-__all__ = ["Plan", "Run", "identical", "pattern", "reads"]
+__all__ = ["ALIKE", "Plan", "Run", "identical", "pattern", "reads"]
 
 MOST_ROWS, MOST_COLUMNS = 8, 8  # of an array on the page; the pictures draw at most 8 units of a layer
+ALIKE = Message("Computed as in step")  # followed by the step's number
 OFTEN = 4  # a formula that comes this often is shown once, and its results together
 
 
