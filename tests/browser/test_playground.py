@@ -284,6 +284,25 @@ class TestKnobs:
         assert "knob-formula-wrong" in field.get_attribute("aria-describedby")
         assert step_of(page) == 14
 
+    def test_a_refused_value_does_not_hold_up_other_knobs(self, visit: Visit) -> None:
+        page = visit()
+        field = page.locator("#knob-learning_rate")
+        typed(page, field, "1e9")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#refused:has-text('learning_rate'):visible")
+        assert page.locator("#knob-learning_rate-wrong").is_visible()
+        assert float(field.input_value()) == 1e9
+        page.select_option("#knob-data", "spirals")
+        until(page, "location.hash === '#v=1&data=spirals'")
+        assert page.locator(".wrong:visible, #refused:visible").count() == 0
+        assert float(field.input_value()) == Setup.of({}).learning_rate
+
+    def test_what_is_wrong_is_shown_where_its_knobs_are_folded(self, visit: Visit) -> None:
+        page = visit("v=1&data=formula")
+        page.locator("summary", has_text="Training").click()
+        page.evaluate("location.hash = '#v=1&learning_rate=1e9'")
+        page.wait_for_selector("#knob-learning_rate-wrong:visible")
+
     def test_each_says_what_it_does(self, visit: Visit) -> None:
         page = visit()
         assert page.locator(".says:visible").count() == 0

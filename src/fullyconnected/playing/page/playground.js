@@ -147,12 +147,21 @@ async function send(given) {
       turn("loss", "auto")
       return false
     }
-    if (!controls.wrong(error.knob, error.message)) tell("refused", error.message)
-    else tell("refused", "")
+    putBack(given, error.knob)
+    controls.wrong(error.knob, error.message)
+    tell("refused", error.message)
     return false
   } finally {
     sending--
   }
+}
+
+// What was refused is wanted no longer, else it would be sent with each knob that is turned next. Its field keeps it,
+// with what is wrong, and knobs that were turned since keep theirs.
+function putBack(given, knob) {
+  const now = wanted ?? setup
+  wanted = Object.fromEntries(Object.keys(setup).map((name) => [name, now[name] === given[name] ? setup[name] : now[name]]))
+  controls.set(knob in given && now[knob] === given[knob] ? { ...wanted, [knob]: given[knob] } : wanted)
 }
 
 function drawPoint(points) {
