@@ -6,6 +6,7 @@ data and arrays, at most twenty a second.
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -34,6 +35,7 @@ Frame = dict[str, Any]
 EVERY = 0.05  # seconds between frames
 SHARE = 4  # how many times as long as a frame takes it trains until the next one
 SLICE = 0.01  # seconds that training goes on before it looks whether a command waits
+LARGE = 1 << 20  # bytes of a view that are given back at once when a run is replaced
 ADVICE_EVERY = 2.0  # seconds between two looks for advice
 WHATS = ("sample", "forward", "backward", "batch", "epoch")
 
@@ -85,6 +87,7 @@ class Session:
             stepper = Stepper(setup, data, self.model)
             view = View(stepper)
             self.running = False
+            large = "view" in vars(self) and self.view.size > LARGE
             self.setup, self.data, self.stepper, self.view = setup, data, stepper, view
             self.timeline = Timeline(stepper.kept())
             self.run_number += 1
@@ -94,6 +97,9 @@ class Session:
             self.advice: list[dict[str, str]] = []
             self.speed, self.counted = 0.0, (time.monotonic(), 0)
             self.advised = -ADVICE_EVERY
+            if large:  # what was there refers to itself, and would stay until Python happens to look
+                self.seen = (None, {})
+                gc.collect()
             self.note()
             self.publish()
 
