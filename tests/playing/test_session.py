@@ -172,6 +172,28 @@ class TestRunning:
         assert session.thread is not None
         assert not session.thread.is_alive()
 
+    @pytest.mark.parametrize("back", [False, True])
+    def test_a_long_epoch_and_a_long_replay_let_others_be_heard(self, back: bool) -> None:
+        session = of(hidden=[8, 8], rows=400, batch_size=1)
+        if back:
+            session.timeline.states_stride = 1 << 20  # so that all is replayed
+            session.go(session.stepper.steps)
+            session.seek(0)
+            began = session.seek(session.stepper.steps, patience=0.0)
+        else:
+            began = session.step("epoch", patience=0.0)
+        assert began < session.stepper.steps
+        assert session.running
+        end = time.monotonic() + 60
+        while session.running:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert session.stepper.step == session.stepper.steps
+        reached, other = theta(session), of(hidden=[8, 8], rows=400, batch_size=1)
+        other.step("epoch")
+        assert reached == theta(other)
+        session.close()
+
     def test_a_large_run_that_is_replaced_leaves_nothing_in_memory(self) -> None:
         session = of(data="spirals", rows=2000, hidden=[64] * 4, batch_size=500)
         session.step()

@@ -134,8 +134,11 @@ class Session:
                 self.publish()
             return self.stepper.step
 
-    def step(self, what: str = "batch") -> int:
-        """Go one step: ``"sample"``, ``"forward"``, ``"backward"``, ``"batch"`` or ``"epoch"``; return the step."""
+    def step(self, what: str = "batch", patience: float | None = None) -> int:
+        """Go one step: ``"sample"``, ``"forward"``, ``"backward"``, ``"batch"`` or ``"epoch"``; return the step.
+
+        What takes longer than ``patience`` seconds goes on as :meth:`run` does, so that other commands are answered.
+        """
         if what not in WHATS:
             raise ConfigError(f"a step is one of {', '.join(WHATS)}; got {what!r:.80}")
         with self.locked():
@@ -149,7 +152,7 @@ class Session:
                 self.next_sample()
             else:
                 steps, step = self.stepper.steps, self.stepper.step
-                self.go(step + 1 if what == "batch" else (step // steps + 1) * steps)
+                self.reach(step + 1 if what == "batch" else (step // steps + 1) * steps, patience)
             self.look_for_advice()
             self.publish()
             return self.stepper.step
@@ -163,8 +166,11 @@ class Session:
         else:
             self.go(self.stepper.step + 1)
 
-    def seek(self, to: int) -> int:
-        """Go to a step, back or on: what was trained is replayed bit for bit. Return the step."""
+    def seek(self, to: int, patience: float | None = None) -> int:
+        """Go to a step, back or on: what was trained is replayed bit for bit. Return the step.
+
+        A replay that takes longer than ``patience`` seconds goes on as :meth:`run` does.
+        """
         to = count("to", to, 0)
         with self.locked():
             self.pause()
@@ -174,7 +180,7 @@ class Session:
                 return self.stepper.step
             if to < self.stepper.step or self.timeline.before(to).step > self.stepper.step:
                 self.stepper.restore(self.timeline.before(to))
-            self.go(to)
+            self.reach(to, patience)
             self.publish()
             return self.stepper.step
 
@@ -236,6 +242,19 @@ class Session:
             self.note()
             self.running = False
             self.stopped, self.advice = explained_stop(error, self.stepper), []
+
+    def reach(self, step: int, patience: float | None) -> None:
+        """Train to a step, for at most so many seconds, and then leave the rest to the thread."""
+        if patience is None:
+            return self.go(step)
+        began, portion = time.monotonic(), 1
+        while self.stepper.step < step and self.stopped is None:
+            now = time.monotonic()
+            if now - began > patience:
+                return self.run(step)
+            self.go(min(step, self.stepper.step + portion))
+            portion = self._portion(portion, time.monotonic() - now)
+        return None
 
     def note(self) -> None:
         """Keep what the timeline wants of this step."""
