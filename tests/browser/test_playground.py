@@ -430,6 +430,7 @@ class TestTheNetwork:
 
 
 class TestTakingAway:
+    @pytest.mark.only_in("chromium", why="Firefox ESR 140 tells nothing of its downloads")
     def test_everything_can_be(self, visit: Visit) -> None:
         page = visit("v=1&batch_size=2&rows=20")
         page.click("[data-step=epoch]")
