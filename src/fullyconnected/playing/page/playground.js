@@ -25,6 +25,7 @@ let seeking = null // the step that the slider is pulled to
 let saidAt = 0
 let chosen = null // the row that was chosen
 let lastDrawn = 0
+let gone = false // whether the backend does not answer
 
 start()
 
@@ -280,11 +281,12 @@ async function adopt() {
 }
 
 function state(what, text) {
-  if (what === "back") {
-    tell("gone", "")
-    live(text)
-    recover()
-  } else tell("gone", text)
+  gone = what !== "back"
+  tell("gone", what === "replaced" ? `${text} #${addressNow()}` : gone ? text : "")
+  redraw()
+  if (gone) return
+  live(text)
+  recover()
 }
 
 // A server that has begun anew does not have this page's run: it gets the setup again, and goes to the step.
@@ -321,7 +323,8 @@ function redraw() {
 }
 
 function show() {
-  const { step, epoch, in_epoch, steps_a_epoch, last, running, speed } = frame
+  const { step, epoch, in_epoch, steps_a_epoch, last, speed } = frame
+  const running = frame.running && !gone // what nobody hears of cannot be paused
   const button = $("run")
   if (button.getAttribute("aria-pressed") !== String(running)) {
     button.setAttribute("aria-pressed", String(running))
