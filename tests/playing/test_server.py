@@ -185,6 +185,18 @@ class TestCommands:
         answer = httpx.post(play.url + "command", content=body, headers={**own, "content-type": "application/json"})
         assert answer.status_code == (413 if len(body) > LARGEST_BODY else 400)
 
+    def test_a_page_that_is_closed_amid_a_command_is_no_mistake(
+        self, play: fc.Playground, own: dict[str, str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        token, port = play.server.token, play.server.port
+        head = f"POST /{token}/command HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\norigin: {own['origin']}\r\n"
+        with socket.create_connection(("127.0.0.1", port)) as page:
+            page.sendall(f'{head}content-type: application/json\r\ncontent-length: 90\r\n\r\n{{"do"'.encode())
+            time.sleep(0.2)
+        time.sleep(0.5)
+        assert self.do(play, own, do="pause").status_code == 200
+        assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
     def test_exports(self, play: fc.Playground, own: dict[str, str]) -> None:
         self.do(play, own, do="setup", setup={"batch_size": 2})
         for what in ("python", "model", "svg"):

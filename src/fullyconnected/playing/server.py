@@ -81,6 +81,7 @@ def app_of(house: Playhouse, token: str, hosts: Callable[[], frozenset[str]]) ->
     try:
         from starlette.applications import Starlette
         from starlette.concurrency import run_in_threadpool
+        from starlette.requests import ClientDisconnect
         from starlette.responses import PlainTextResponse, Response, StreamingResponse
         from starlette.routing import Route
     except ImportError:
@@ -137,10 +138,13 @@ def app_of(house: Playhouse, token: str, hosts: Callable[[], frozenset[str]]) ->
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return _error(415, "a command is sent as application/json")
         body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > LARGEST_BODY:
-                return _error(413, f"a command has at most {LARGEST_BODY:,} bytes")
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > LARGEST_BODY:
+                    return _error(413, f"a command has at most {LARGEST_BODY:,} bytes")
+        except ClientDisconnect:  # the page was closed, and nobody hears the answer
+            return _error(400, "the command has not arrived")
         try:
             reply = await run_in_threadpool(_performed, house, bytes(body))
         except FullyConnectedError as error:
