@@ -64,6 +64,9 @@ class Session:
     True
     """
 
+    data: Dataset
+    view: View
+
     def __init__(self, setup: Setup, table: Table | None = None, model: Model | None = None) -> None:
         self.table, self.model = table, model
         self.lock = threading.RLock()
