@@ -284,6 +284,25 @@ class TestKnobs:
         assert "knob-formula-wrong" in field.get_attribute("aria-describedby")
         assert step_of(page) == 14
 
+    def test_a_refused_value_does_not_hold_up_other_knobs(self, visit: Visit) -> None:
+        page = visit()
+        field = page.locator("#knob-learning_rate")
+        typed(page, field, "1e9")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#refused:has-text('learning_rate'):visible")
+        assert page.locator("#knob-learning_rate-wrong").is_visible()
+        assert float(field.input_value()) == 1e9
+        page.select_option("#knob-data", "spirals")
+        until(page, "location.hash === '#v=1&data=spirals'")
+        assert page.locator(".wrong:visible, #refused:visible").count() == 0
+        assert float(field.input_value()) == Setup.of({}).learning_rate
+
+    def test_what_is_wrong_is_shown_where_its_knobs_are_folded(self, visit: Visit) -> None:
+        page = visit("v=1&data=formula")
+        page.locator("summary", has_text="Training").click()
+        page.evaluate("location.hash = '#v=1&learning_rate=1e9'")
+        page.wait_for_selector("#knob-learning_rate-wrong:visible")
+
     def test_each_says_what_it_does(self, visit: Visit) -> None:
         page = visit()
         assert page.locator(".says:visible").count() == 0
@@ -411,6 +430,7 @@ class TestTheNetwork:
 
 
 class TestTakingAway:
+    @pytest.mark.only_in("chromium", why="Firefox ESR 140 tells nothing of its downloads")
     def test_everything_can_be(self, visit: Visit) -> None:
         page = visit("v=1&batch_size=2&rows=20")
         page.click("[data-step=epoch]")
@@ -495,6 +515,10 @@ class TestServersThatGo:
         again.start()
         try:
             page.wait_for_selector("#gone", state="hidden", timeout=30_000)
+            end = time.monotonic() + 20
+            while again.house.session.stepper.step != 42:  # the page may show the 42 of the old one still
+                assert time.monotonic() < end
+                time.sleep(0.02)
             wait_for_step(page, 42)
             until(page, "was => document.querySelector('#measures div').title === was", loss)
             assert again.house.session.setup.hidden == (5,)
@@ -503,6 +527,28 @@ class TestServersThatGo:
         finally:
             again.stop()
 
+    def test_another_server_at_the_port_is_told_apart(self, visit: Visit) -> None:
+        server = Server(house_of(None, None, {}, framed=False))
+        server.start()
+        page = visit("v=1&data=circles", server=server, lenient=True)
+        page.click("#run")
+        page.wait_for_selector("#run[aria-pressed=true]")
+        server.stop()
+        page.wait_for_selector("#gone:has-text('does not answer')")
+        page.wait_for_selector("#run[aria-pressed=false]:has-text('Run')")
+        other = Server(house_of(None, None, {}, framed=False), server.port)
+        other.start()
+        try:
+            page.wait_for_selector("#gone:has-text('Another playground runs at this port')")
+            assert "#v=1&data=circles" in page.inner_text("#gone")
+            page.click("[data-step=epoch]")  # whatever is asked for
+            page.wait_for_selector("#gone:has-text('Another playground runs at this port')")
+        finally:
+            other.stop()
+
+    @pytest.mark.only_in(
+        "chromium", why="Firefox opens both as tabs of one window, and the one behind asks for nothing"
+    )
     def test_two_pages_show_the_same(self, visit: Visit) -> None:
         one, other = visit(), visit()
         one.select_option("#knob-data", "moons")
@@ -510,6 +556,7 @@ class TestServersThatGo:
         other.click("[data-step=epoch]")
         wait_for_step(one, 14)
 
+    @pytest.mark.only_in("chromium", why="in Firefox, what a test sets in a document is not seen by the page's scripts")
     def test_a_hidden_page_asks_for_nothing(self, visit: Visit, play: fc.Playground) -> None:
         page = visit()
         page.evaluate(

@@ -108,3 +108,15 @@ def test_weights_set_in_the_midst_are_refused() -> None:
 def test_before_the_first_step_it_has_no_training(tmp_path: Path) -> None:
     session = Session(Setup.of({"data": "hills"}))
     assert run(session.export("python")["text"], tmp_path)[0].endswith(repr(session.frame()["loss"]["train"]))
+
+
+def test_an_explanation_says_at_its_top_that_the_gradient_is_scaled_down() -> None:
+    knobs = {"hidden": [2], "batch_size": 2}
+    for longest, is_told in ((0.01, True), (100, False), (0, False)):
+        session = Session(Setup.of({**knobs, "max_grad_norm": longest}))
+        page = explanation_of(session.stepper, None).to_html()
+        head = page[page.index("<header") : page.index("</header>")]
+        assert ("is not the one that the playground makes" in head) == is_told
+    assert f"{session.view.gradient():.4g}" in explanation_of(
+        Session(Setup.of({**knobs, "max_grad_norm": 0.01})).stepper, None
+    ).trace.settings["task"]  # fmt: skip

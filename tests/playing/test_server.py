@@ -1,5 +1,6 @@
 """The server answers its own page, and nobody else."""
 
+import contextlib
 import json
 import re
 import socket
@@ -185,6 +186,18 @@ class TestCommands:
         answer = httpx.post(play.url + "command", content=body, headers={**own, "content-type": "application/json"})
         assert answer.status_code == (413 if len(body) > LARGEST_BODY else 400)
 
+    def test_a_page_that_is_closed_amid_a_command_is_no_mistake(
+        self, play: fc.Playground, own: dict[str, str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        token, port = play.server.token, play.server.port
+        head = f"POST /{token}/command HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\norigin: {own['origin']}\r\n"
+        with socket.create_connection(("127.0.0.1", port)) as page:
+            page.sendall(f'{head}content-type: application/json\r\ncontent-length: 90\r\n\r\n{{"do"'.encode())
+            time.sleep(0.2)
+        time.sleep(0.5)
+        assert self.do(play, own, do="pause").status_code == 200
+        assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
     def test_exports(self, play: fc.Playground, own: dict[str, str]) -> None:
         self.do(play, own, do="setup", setup={"batch_size": 2})
         for what in ("python", "model", "svg"):
@@ -234,6 +247,25 @@ class TestTheStream:
     def test_there_is_a_limit(self, play: fc.Playground, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(play.server.house, "streams", MOST_STREAMS)
         assert httpx.get(play.url + "stream").status_code == 503
+
+    def test_the_limit_holds_for_those_who_come_at_once(self, play: fc.Playground) -> None:
+        house, request = (
+            play.server.house,
+            f"GET /{play.server.token}/stream HTTP/1.1\r\nhost: 127.0.0.1:{play.server.port}",
+        )
+        with contextlib.ExitStack() as stack:
+            many = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", play.server.port)))
+                for _ in range(MOST_STREAMS + 4)
+            ]
+            for each in many:
+                each.sendall(f"{request}\r\n\r\n".encode())
+            found = [each.recv(12)[-3:] for each in many]
+            assert (found.count(b"200"), found.count(b"503")) == (MOST_STREAMS, 4)
+        end = time.monotonic() + 20
+        while house.streams and time.monotonic() < end:
+            time.sleep(0.05)
+        assert (house.streams, house.session.listeners) == (0, [])
 
     def test_json_has_no_nan(self) -> None:
         told = as_json({"a": float("inf"), "b": [np.float64("nan"), 1.5], "c": np.array([1.0])})

@@ -1,7 +1,9 @@
 """A session: the numbers of fit, whatever the order of steps; the way back; and what is seen."""
 
+import gc
 import threading
 import time
+import weakref
 from typing import Any
 
 import numpy as np
@@ -169,6 +171,40 @@ class TestRunning:
         session.close()
         assert session.thread is not None
         assert not session.thread.is_alive()
+
+    @pytest.mark.parametrize("back", [False, True])
+    def test_a_long_epoch_and_a_long_replay_let_others_be_heard(self, back: bool) -> None:
+        session = of(hidden=[8, 8], rows=400, batch_size=1)
+        if back:
+            session.timeline.states_stride = 1 << 20  # so that all is replayed
+            session.go(session.stepper.steps)
+            session.seek(0)
+            began = session.seek(session.stepper.steps, patience=0.0)
+        else:
+            began = session.step("epoch", patience=0.0)
+        assert began < session.stepper.steps
+        assert session.running
+        end = time.monotonic() + 60
+        while session.running:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert session.stepper.step == session.stepper.steps
+        reached, other = theta(session), of(hidden=[8, 8], rows=400, batch_size=1)
+        other.step("epoch")
+        assert reached == theta(other)
+        session.close()
+
+    def test_a_large_run_that_is_replaced_leaves_nothing_in_memory(self) -> None:
+        session = of(data="spirals", rows=2000, hidden=[64] * 4, batch_size=500)
+        session.step()
+        session.frame()
+        gone = [weakref.ref(each) for each in (session.stepper, session.view.rows.x, session.view.step.gradient)]
+        gc.disable()
+        try:
+            session.begin(Setup.of({}))
+            assert [each() for each in gone] == [None] * 3
+        finally:
+            gc.enable()
 
     def test_two_hundred_thousand_steps_take_no_more_memory_than_a_few(self) -> None:
         session = of(rows=10, batch_size=2)

@@ -14,6 +14,7 @@ from fullyconnected.playing.setup import Setup
 __all__ = ["CAPABILITIES", "hello", "knob_of", "perform"]
 
 PROTOCOL = 1
+PATIENCE = 0.2  # seconds that a step or a replay may take before it goes on while other commands are answered
 CAPABILITIES = ("server", "python", "model", "explanation", "picture", "link", "svg", "advice", "edit", "pace")
 
 
@@ -79,8 +80,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], Callable[[Session, Mapping[str, Any]]
     "setup": (("setup",), _setup),
     "run": (("until", "pace"), _run),
     "pause": ((), lambda session, _: {"step": session.pause()}),
-    "step": (("what",), lambda session, given: {"step": session.step(str(given.get("what", "batch"))[:80])}),
-    "seek": (("to",), lambda session, given: {"step": session.seek(given.get("to", 0))}),
+    "step": (("what",), lambda session, given: {"step": session.step(str(given.get("what", "batch"))[:80], PATIENCE)}),
+    "seek": (("to",), lambda session, given: {"step": session.seek(given.get("to", 0), PATIENCE)}),
     "look": (("row", "x"), lambda session, given: session.look(given.get("row"), given.get("x"))),
     "weight": (("layer", "part", "at", "value"), _weight),
     "export": (("what",), _export),

@@ -4,6 +4,7 @@ import base64
 import os
 import tempfile
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.explanation import Explanation, draw, explain
 from fullyconnected.playing.script import script_of
 from fullyconnected.playing.stepping import Stepper
+from fullyconnected.playing.view import View
 
 __all__ = ["EXPORTS", "explanation_of", "export"]
 
@@ -52,17 +54,21 @@ def explanation_of(stepper: Stepper, sample: int | None) -> Explanation:
     return explain(
         stepper.net, x[rows], t[rows] if t.dtype.kind == "i" else t[rows, None], stepper.loss, rule,
         l2=setup.l2, train=True, state=stepper.now,
-    ).about(_about(stepper))  # fmt: skip
+    ).about(_about(stepper, sample))  # fmt: skip
 
 
 def _explanation(stepper: Stepper, sample: int | None) -> dict[str, Any]:
     return {"name": "step.html", "type": "text/html", "text": explanation_of(stepper, sample).to_html()}
 
 
-def _about(stepper: Stepper) -> dict[str, str]:
+def _about(stepper: Stepper, sample: int | None) -> dict[str, str]:
     told = {"playground": stepper.setup.address(), "after step": str(stepper.step)}
-    if stepper.setup.max_grad_norm:
-        told["gradient"] = f"the playground scales one that is longer than {stepper.setup.max_grad_norm:g} down to that"
+    longest = stepper.setup.max_grad_norm
+    if longest and sample is None and longest < (norm := View(stepper).gradient()) < inf:
+        told["task"] = (
+            f"The update below is not the one that the playground makes: it first scales the gradient of this batch, "
+            f"whose length is {norm:.4g}, down to the length {longest:g}, the largest that its setup allows."
+        )
     return told
 
 

@@ -81,10 +81,22 @@ def app_of(house: Playhouse, token: str, hosts: Callable[[], frozenset[str]]) ->
     try:
         from starlette.applications import Starlette
         from starlette.concurrency import run_in_threadpool
+        from starlette.requests import ClientDisconnect
         from starlette.responses import PlainTextResponse, Response, StreamingResponse
         from starlette.routing import Route
     except ImportError:
         raise missing("starlette", "playground", "the playground") from None
+
+    class Stream(StreamingResponse):
+        """A stream that is counted until it ends, however it does."""
+
+        async def __call__(self, *asgi: Any) -> None:
+            frames: Any = self.body_iterator
+            try:
+                async with contextlib.aclosing(frames):
+                    await super().__call__(*asgi)
+            finally:
+                house.streams -= 1
 
     policy = POLICY if house.framed else f"{POLICY}; frame-ancestors 'none'"
     page = {
@@ -137,10 +149,13 @@ def app_of(house: Playhouse, token: str, hosts: Callable[[], frozenset[str]]) ->
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return _error(415, "a command is sent as application/json")
         body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > LARGEST_BODY:
-                return _error(413, f"a command has at most {LARGEST_BODY:,} bytes")
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > LARGEST_BODY:
+                    return _error(413, f"a command has at most {LARGEST_BODY:,} bytes")
+        except ClientDisconnect:  # the page was closed, and nobody hears the answer
+            return _error(400, "the command has not arrived")
         try:
             reply = await run_in_threadpool(_performed, house, bytes(body))
         except FullyConnectedError as error:
@@ -157,7 +172,8 @@ def app_of(house: Playhouse, token: str, hosts: Callable[[], frozenset[str]]) ->
     async def stream(request: Request) -> Response:
         if house.streams >= MOST_STREAMS:
             return PlainTextResponse("There are too many pages of this playground.\n", 503)
-        return StreamingResponse(_frames(house), media_type="text/event-stream")
+        house.streams += 1  # here, and not once it is read: many may ask at once
+        return Stream(_frames(house), media_type="text/event-stream")
 
     get, post = ["GET"], ["POST"]
     names = [name for name in page if name]
@@ -208,7 +224,6 @@ async def _frames(house: Playhouse) -> AsyncIterator[bytes]:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(arrived, text)
 
-    house.streams += 1
     house.session.listeners.append(listen)
     try:
         yield b"retry: 1000\n\n"
@@ -228,5 +243,4 @@ async def _frames(house: Playhouse) -> AsyncIterator[bytes]:
             silent = 0.0
             yield b"data: " + newest[0] + b"\n\n"
     finally:
-        house.streams -= 1
         house.session.listeners.remove(listen)

@@ -6,6 +6,7 @@ data and arrays, at most twenty a second.
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -34,6 +35,7 @@ Frame = dict[str, Any]
 EVERY = 0.05  # seconds between frames
 SHARE = 4  # how many times as long as a frame takes it trains until the next one
 SLICE = 0.01  # seconds that training goes on before it looks whether a command waits
+LARGE = 1 << 20  # bytes of a view that are given back at once when a run is replaced
 ADVICE_EVERY = 2.0  # seconds between two looks for advice
 WHATS = ("sample", "forward", "backward", "batch", "epoch")
 
@@ -62,6 +64,9 @@ class Session:
     True
     """
 
+    data: Dataset
+    view: View
+
     def __init__(self, setup: Setup, table: Table | None = None, model: Model | None = None) -> None:
         self.table, self.model = table, model
         self.lock = threading.RLock()
@@ -85,6 +90,7 @@ class Session:
             stepper = Stepper(setup, data, self.model)
             view = View(stepper)
             self.running = False
+            large = "view" in vars(self) and self.view.size > LARGE
             self.setup, self.data, self.stepper, self.view = setup, data, stepper, view
             self.timeline = Timeline(stepper.kept())
             self.run_number += 1
@@ -94,6 +100,9 @@ class Session:
             self.advice: list[dict[str, str]] = []
             self.speed, self.counted = 0.0, (time.monotonic(), 0)
             self.advised = -ADVICE_EVERY
+            if large:  # what was there refers to itself, and would stay until Python happens to look
+                self.seen = (None, {})
+                gc.collect()
             self.note()
             self.publish()
 
@@ -128,8 +137,11 @@ class Session:
                 self.publish()
             return self.stepper.step
 
-    def step(self, what: str = "batch") -> int:
-        """Go one step: ``"sample"``, ``"forward"``, ``"backward"``, ``"batch"`` or ``"epoch"``; return the step."""
+    def step(self, what: str = "batch", patience: float | None = None) -> int:
+        """Go one step: ``"sample"``, ``"forward"``, ``"backward"``, ``"batch"`` or ``"epoch"``; return the step.
+
+        What takes longer than ``patience`` seconds goes on as :meth:`run` does, so that other commands are answered.
+        """
         if what not in WHATS:
             raise ConfigError(f"a step is one of {', '.join(WHATS)}; got {what!r:.80}")
         with self.locked():
@@ -143,7 +155,7 @@ class Session:
                 self.next_sample()
             else:
                 steps, step = self.stepper.steps, self.stepper.step
-                self.go(step + 1 if what == "batch" else (step // steps + 1) * steps)
+                self.reach(step + 1 if what == "batch" else (step // steps + 1) * steps, patience)
             self.look_for_advice()
             self.publish()
             return self.stepper.step
@@ -157,8 +169,11 @@ class Session:
         else:
             self.go(self.stepper.step + 1)
 
-    def seek(self, to: int) -> int:
-        """Go to a step, back or on: what was trained is replayed bit for bit. Return the step."""
+    def seek(self, to: int, patience: float | None = None) -> int:
+        """Go to a step, back or on: what was trained is replayed bit for bit. Return the step.
+
+        A replay that takes longer than ``patience`` seconds goes on as :meth:`run` does.
+        """
         to = count("to", to, 0)
         with self.locked():
             self.pause()
@@ -168,7 +183,7 @@ class Session:
                 return self.stepper.step
             if to < self.stepper.step or self.timeline.before(to).step > self.stepper.step:
                 self.stepper.restore(self.timeline.before(to))
-            self.go(to)
+            self.reach(to, patience)
             self.publish()
             return self.stepper.step
 
@@ -230,6 +245,19 @@ class Session:
             self.note()
             self.running = False
             self.stopped, self.advice = explained_stop(error, self.stepper), []
+
+    def reach(self, step: int, patience: float | None) -> None:
+        """Train to a step, for at most so many seconds, and then leave the rest to the thread."""
+        if patience is None:
+            return self.go(step)
+        began, portion = time.monotonic(), 1
+        while self.stepper.step < step and self.stopped is None:
+            now = time.monotonic()
+            if now - began > patience:
+                return self.run(step)
+            self.go(min(step, self.stepper.step + portion))
+            portion = self._portion(portion, time.monotonic() - now)
+        return None
 
     def note(self) -> None:
         """Keep what the timeline wants of this step."""

@@ -37,8 +37,8 @@ class View:
         self.side = GRID if net.n_params < LARGE else COARSE
         self.grid = np.ascontiguousarray(data.inputs(_cells(data.domain, self.side)))
         small = np.ascontiguousarray(data.inputs(_cells(data.domain, SMALL)))
-        self.small = self._workspace(small)
-        self.rows = self._workspace(stepper.data.training()[0][:MOST_ROWS])
+        seen = stepper.data.training()[0][:MOST_ROWS]
+        self.small, self.rows = self._workspace(small), self._workspace(seen)
         rows = min(stepper.batch_size + self.program.least_rows - 1, len(stepper.training.x))
         self.step = Workspace(self.program, net.theta, self.state, max(1, rows), loss=stepper.training.loss)
         self.loader = BatchLoader(stepper.training, self.step)
@@ -47,6 +47,8 @@ class View:
         self.metrics = named([self.metric], judged.t, judged.loss, net.n_out, also=stepper.training.t)
         self.range = data.range()
         self.known: tuple[object, tuple[float, ...]] | None = None
+        values = (len(small) + len(seen) + rows) * sum(each.units for each in self.hidden) + net.n_params
+        self.size = values * net.dtype.itemsize  # bytes that its workspaces take at least
 
     def _workspace(self, rows: Array) -> Batch:
         workspace = Workspace(self.program, self.net.theta, self.net.state, len(rows))

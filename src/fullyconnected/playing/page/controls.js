@@ -273,10 +273,10 @@ export class Controls {
       row.wrong.hidden = !is
       row.wrong.textContent = is ? message : ""
       for (const input of row.inputs) input.toggleAttribute("aria-invalid", is)
-      if (is) for (const input of row.inputs) input.setAttribute("aria-invalid", "true")
+      if (!is) continue
+      for (const input of row.inputs) input.setAttribute("aria-invalid", "true")
+      row.element.closest("details").open = true
     }
-    const row = this.rows.get(name)
-    return row !== undefined && !row.element.hidden
   }
 
   get brush() {

@@ -25,6 +25,7 @@ let seeking = null // the step that the slider is pulled to
 let saidAt = 0
 let chosen = null // the row that was chosen
 let lastDrawn = 0
+let gone = false // whether the backend does not answer
 
 start()
 
@@ -147,12 +148,21 @@ async function send(given) {
       turn("loss", "auto")
       return false
     }
-    if (!controls.wrong(error.knob, error.message)) tell("refused", error.message)
-    else tell("refused", "")
+    putBack(given, error.knob)
+    controls.wrong(error.knob, error.message)
+    tell("refused", error.message)
     return false
   } finally {
     sending--
   }
+}
+
+// What was refused is wanted no longer, else it would be sent with each knob that is turned next. Its field keeps it,
+// with what is wrong, and knobs that were turned since keep theirs.
+function putBack(given, knob) {
+  const now = wanted ?? setup
+  wanted = Object.fromEntries(Object.keys(setup).map((name) => [name, now[name] === given[name] ? setup[name] : now[name]]))
+  controls.set(knob in given && now[knob] === given[knob] ? { ...wanted, [knob]: given[knob] } : wanted)
 }
 
 function drawPoint(points) {
@@ -271,11 +281,12 @@ async function adopt() {
 }
 
 function state(what, text) {
-  if (what === "back") {
-    tell("gone", "")
-    live(text)
-    recover()
-  } else tell("gone", text)
+  gone = what !== "back"
+  tell("gone", what === "replaced" ? `${text} #${addressNow()}` : gone ? text : "")
+  redraw()
+  if (gone) return
+  live(text)
+  recover()
 }
 
 // A server that has begun anew does not have this page's run: it gets the setup again, and goes to the step.
@@ -312,7 +323,8 @@ function redraw() {
 }
 
 function show() {
-  const { step, epoch, in_epoch, steps_a_epoch, last, running, speed } = frame
+  const { step, epoch, in_epoch, steps_a_epoch, last, speed } = frame
+  const running = frame.running && !gone // what nobody hears of cannot be paused
   const button = $("run")
   if (button.getAttribute("aria-pressed") !== String(running)) {
     button.setAttribute("aria-pressed", String(running))

@@ -3,6 +3,12 @@
 const RETRY = 1000 // ms between two attempts to find a server that is gone
 const SILENCE = 6000 // ms without a word after which it is gone: it speaks every two seconds
 
+const GONE = {
+  lost: "The playground's server does not answer. This page waits for it; all that it shows stays.",
+  replaced:
+    "Another playground runs at this port now. Open the address that it has printed; the setup of this page is in its link, whose part behind the address works there too:",
+}
+
 const READING = ["export", "look", "data"]
 
 function unpacked(value) {
@@ -23,7 +29,7 @@ class Remote {
     this.onstate = () => {}
     this.stream = null
     this.timer = 0
-    this.gone = false
+    this.gone = null // or how it is: "lost" or "replaced"
     this.visible = true
     this.last = Promise.resolve()
     this.listen()
@@ -37,7 +43,7 @@ class Remote {
     stream.onmessage = (event) => {
       this.wait()
       if (this.gone) {
-        this.gone = false
+        this.gone = null
         this.onstate("back", "The playground is there again.")
       }
       this.onframe(unpacked(JSON.parse(event.data)))
@@ -57,17 +63,19 @@ class Remote {
       await this.again()
       if (this.gone || this.stream === null || this.stream.readyState === EventSource.CLOSED) this.listen()
       else this.wait()
-    } catch {
-      this.lost()
+    } catch (error) {
+      this.lost(error.replaced)
     }
   }
 
-  lost() {
+  // replaced: whether another server answers in its place, to which this page's token says nothing
+  lost(replaced = false) {
     if (!this.visible) return
     this.stop()
-    if (!this.gone) {
-      this.gone = true
-      this.onstate("lost", "The playground's server does not answer. This page waits for it; all that it shows stays.")
+    const how = replaced ? "replaced" : "lost"
+    if (this.gone !== how) {
+      this.gone = how
+      this.onstate(how, GONE[how])
     }
     this.timer = setTimeout(() => this.check(), RETRY)
   }
@@ -98,6 +106,10 @@ class Remote {
       this.lost()
       throw Object.assign(new Error("The playground's server does not answer."), { gone: true })
     }
+    if (answer.status === 403) {
+      this.lost(true)
+      throw Object.assign(new Error(GONE.replaced), { gone: true })
+    }
     const told = await answer.json().catch(() => ({ error: `The server answered ${answer.status}.` }))
     if (!answer.ok) throw Object.assign(new Error(told.error), { knob: told.knob ?? null })
     return unpacked(told)
@@ -106,7 +118,7 @@ class Remote {
   // What the server says of itself now.
   async again() {
     const answer = await fetch("hello", { cache: "no-store" })
-    if (!answer.ok) throw new Error(`The server answered ${answer.status}.`)
+    if (!answer.ok) throw Object.assign(new Error(`The server answered ${answer.status}.`), { replaced: answer.status === 403 })
     return unpacked(await answer.json())
   }
 
