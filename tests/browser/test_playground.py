@@ -70,11 +70,7 @@ def visit(browser: Any, play: fc.Playground) -> Iterator[Visit]:
 
         context.on("console", note)
 
-        def failed(error: Any) -> None:
-            if "favicon.ico" not in str(error.error):  # which Firefox asks for, and a page's policy then forbids
-                problems.append(f"page error: {error.error}")
-
-        context.on("weberror", failed)
+        context.on("weberror", lambda error: problems.append(f"page error: {error.error}"))
         context.on("request", asked)
         page = context.new_page()
         page.goto(f"{url}#{link}")
@@ -298,10 +294,17 @@ class TestKnobs:
         assert float(field.input_value()) == Setup.of({}).learning_rate
 
     def test_what_is_wrong_is_shown_where_its_knobs_are_folded(self, visit: Visit) -> None:
-        page = visit("v=1&data=formula")
+        page = visit("v=1&data=formula", width=390, height=844)
         page.locator("summary", has_text="Training").click()
+        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
         page.evaluate("location.hash = '#v=1&learning_rate=1e9'")
         page.wait_for_selector("#knob-learning_rate-wrong:visible")
+        until(
+            page,
+            """() => { const told = document.getElementById("knob-learning_rate-wrong").getBoundingClientRect()
+            const bar = document.getElementById("bar").getBoundingClientRect()
+            return told.top >= bar.bottom && told.bottom <= innerHeight }""",
+        )
 
     def test_each_says_what_it_does(self, visit: Visit) -> None:
         page = visit()

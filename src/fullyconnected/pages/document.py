@@ -31,12 +31,16 @@ def page(title: str, body: str, *, style: str = "", script: str = "", lang: str 
     """
     style = files(__package__).joinpath("page.css").read_text("utf-8") + style
     may_run = f"; script-src {_hash(script)}" if script else ""
-    policy = f"default-src 'none'; style-src {_hash(style)}{may_run}; base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}{may_run}; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    # the icon is empty: else a browser asks the server of the page for one, which the policy forbids
     html = (
         f'<!doctype html>\n<html lang="{lang}">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="generator" content="fullyconnected {escape(__version__)}">\n'
+        '<link rel="icon" href="data:,">\n'
         f"<title>{escape(printable(title))}</title>\n<style>{style}</style>\n</head>\n"
         f"<body>\n{body}\n" + (f"<script>{script}</script>\n" if script else "") + "</body>\n</html>\n"
     )

@@ -151,6 +151,8 @@ async function send(given) {
     putBack(given, error.knob)
     controls.wrong(error.knob, error.message)
     tell("refused", error.message)
+    const isSeen = $("refused").getBoundingClientRect().top >= $("bar").getBoundingClientRect().bottom
+    if (!isSeen) $(`knob-${error.knob}-wrong`)?.scrollIntoView({ block: "nearest" })
     return false
   } finally {
     sending--
