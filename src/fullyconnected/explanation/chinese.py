@@ -7,6 +7,7 @@ _WORDS = {
     "One training step of {network}, worked out for 1 row": "{network}的一步训练，用 1 行数据逐步算出",
     "One training step of {network}, worked out for {n} rows": "{network}的一步训练，用 {n} 行数据逐步算出",
     "a {sizes} network": " {sizes} 全连接网络",
+    "a network of {sizes} inputs": "一个有 {sizes} 个输入的网络",
     "a {sizes} network of {k} members": "由 {k} 个成员组成的 {sizes} 全连接网络",
     "Row {i}: the network says {says}, and {wanted} is wanted; the loss of this row is {loss}.": (
         "第 {i} 行：网络的输出是 {says}，目标是 {wanted}；这一行的损失是 {loss}。"
@@ -29,6 +30,7 @@ _WORDS = {
     "{n} of {all} gradients (of {parameters} parameters and {inputs} inputs) were compared with central differences, "
     "and agree": "{all} 个梯度（{parameters} 个参数和 {inputs} 个输入）中有 {n} 个与中心差分作了比较，结果一致",
     "{some}; {n} are too small to be compared": "{some}；有 {n} 个太小，无法比较",
+    "{some}; 1 is too small to be compared": "{some}；有 1 个太小，无法比较",
     "the gradients were not compared with central differences": "没有把梯度与中心差分作比较",
     "the gradients are too small to be compared with central differences: neither right nor wrong": (
         "梯度太小，无法与中心差分比较：既不能说对，也不能说错"

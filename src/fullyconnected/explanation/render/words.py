@@ -167,6 +167,8 @@ def verdict(trace: Trace) -> Message:
         "differences, and agree", **numbers,
     )  # fmt: skip
     if missing := sum(report.unresolved for report in reports):
+        if missing == 1:
+            return Message("{some}; 1 is too small to be compared", some=some)
         return Message("{some}; {n} are too small to be compared", some=some, n=f"{missing:,}")
     return some
 
@@ -231,6 +233,8 @@ def headline(trace: Trace) -> Message:
     widths = [op.n_out for op in trace.operations[joins:] if op.is_dense or op.layer.joins]
     sizes = "-".join(map(str, [trace.values[trace.wires[0]].shape[1], *widths]))
     network = Message("a {sizes} network", sizes=sizes)
+    if not widths:
+        network = Message("a network of {sizes} inputs", sizes=sizes)
     if (k := trace.operations[-1].copies) > 1:
         network = Message("a {sizes} network of {k} members", sizes=sizes, k=k)
     if trace.rows == 1:
