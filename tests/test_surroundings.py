@@ -89,6 +89,10 @@ class Rule(fc.Optimizer):
         theta -= lr * g
 
 
+WORD = "grosse_gamma_u5b57__1"  # of the layer, whose kind is not known
+LONG = f"grosse_{WORD}"  # and of its first parameter
+
+
 @pytest.fixture(scope="module")
 def net():
     return fc.Network([fc.Dense(2, 2, Double()), Größe(), fc.Dense(2, 2)], dtype="float64", seed=0)
@@ -96,7 +100,7 @@ def net():
 
 @pytest.fixture(scope="module")
 def explanation(net):
-    return fc.explain(net, X, T, Squares(), Rule(), focus="grosse2[1]", l2=0.1).about({NAME: f"{NAME} \udce9"})
+    return fc.explain(net, X, T, Squares(), Rule(), focus=f"{LONG}[1]", l2=0.1).about({NAME: f"{NAME} \udce9"})
 
 
 class TestAscii:
@@ -137,8 +141,8 @@ class TestAscii:
 
     def test_formulas_have_words_for_letters(self, explanation):
         text = explanation.to_text()
-        assert "grosse2 = [1  1]" in text
-        for said in ("\\U0001f600", "gamma2 = [1  1]", "u5b57_2 = [1  1]", "\\xe9"):
+        assert f"{LONG} = [1  1]" in text
+        for said in ("\\U0001f600", f"gamma_{WORD} = [1  1]", f"u5b57__{WORD} = [1  1]", "\\xe9"):
             assert said in text, said
         assert all(len(line) <= 80 for line in text.splitlines())
 

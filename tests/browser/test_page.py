@@ -290,6 +290,7 @@ def test_pointing_at_a_number_tells_all_of_its_digits(still: Any) -> None:
     assert f"{W[0, 0]:.6f}"[:-1] in said
     assert f"{slope[0, 0]:.6f}"[:-1] in said
     page.keyboard.press("End")  # after the update, the number that stands there is the new one
+    page.locator("#picture text[data-q='dense_1.W[0,1]']").hover()
     page.locator("#picture text[data-q='dense_1.W[0,0]']").hover()
     assert "W1_new[0,0]" in page.locator("#readout").text_content()
 

@@ -310,7 +310,7 @@ class TestColumns:
         assert max(step.error for step in found.trace.steps if step.finite) < 1e-12
         exec(compile(found.to_python(), "script", "exec"), {"__name__": "script"})
         text = found.to("text")
-        assert "y3 = x[:, 1:2]" in text
+        assert "y_part2 = x[:, 1:2]" in text
         assert "place(" in text
         for focus in ("x[0,0]", "x[1,1]", "columns_1.embedding_1.W[2,1]", "columns_1.dense_2.b[0]"):
             focused = fc.explain(net, x, T[:3], LOSS, focus=focus).to("text")
@@ -319,7 +319,7 @@ class TestColumns:
     def test_the_slopes_along_the_paths_add_up(self):
         """The age is read by two parts, so that its paths go through both."""
         found = fc.explain(network(), X[:2], T[:2], LOSS, focus="x[0,0]")
-        assert {"y2", "y14"} <= {node.split("[")[0] for path in found.focus.paths for node in path.nodes}
+        assert {"y_part1", "y_part5"} <= {node.split("[")[0] for path in found.focus.paths for node in path.nodes}
 
     def test_summary_and_pictures(self):
         net = network()

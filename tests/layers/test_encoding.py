@@ -305,9 +305,9 @@ def test_it_is_explained():
     assert all(step.known and step.error < 1e-12 for step in found.trace.steps if step.phase != "check")
     exec(compile(found.to_python(), "script", "exec"), {"__name__": "script"})
     assert {
-        "v1 = clip((x - left1) / (right1 - left1), low1, high1)",
-        "y1 = v1",
-        "dL/dx = sum_k(dL/dy1[v1] * (x > after1) * (1 - (x > until1)) / (right1 - left1))",
+        "v_bin1 = clip((x - left_bin1) / (right_bin1 - left_bin1), low_bin1, high_bin1)",
+        "y_bin1 = v_bin1",
+        "dL/dx = sum_k(dL/dy_bin1[v_bin1] * (x > after_bin1) * (1 - (x > until_bin1)) / (right_bin1 - left_bin1))",
     } <= {str(step.equation) for step in found.trace.steps}
     assert "piecewise" in fc.draw(net, X[:1])
     told = net.summary(width=150)

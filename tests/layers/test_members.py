@@ -584,7 +584,7 @@ class TestExplained:
 
     @pytest.mark.parametrize(
         ("kind", "k", "units"),
-        [("tabm", 2, 4 + 2 * 3 + 2 * 1), ("packed", 3, 4 + 3 * 2 + 3), ("mini", 9, 4 + 4 * 2 + 4)],
+        [("tabm", 2, 4 + 2 * 3 + 2 * 1), ("packed", 3, 4 + 3 * 2 + 3), ("mini", 9, 4 + 2 * 4 * 2 + 4)],
     )
     def test_the_picture_has_the_units_of_each_member(self, kind, k, units):
         net = fc.Network([fc.Members(k, [fc.Dense(4, 3, "relu"), fc.Dense(3, 1)], kind)], seed=0)

@@ -195,11 +195,11 @@ def test_what_the_worked_example_says():
     net = fc.Network([fc.PeriodicEmbedding(2, 2, 2), fc.Dense(4, 1)], dtype="float64", seed=0)
     steps = {str(step.equation) for step in fc.explain(net, X[:2, :2], T[:2, :1], "half_squared_error").trace.steps}
     assert {
-        "v1 = cos(6.2831853 * x * w1 + phi1)",
-        "e1 = v1 W1[j] + b1",
-        "y1 = [x | e1]",
-        "dL/dW1 = v1[j]' dL/dy1[e1][j]",
-        "dL/db1 = sum_i(dL/dy1[e1])",
+        "v_wave1 = cos(6.2831853 * x * w_wave1 + phi_wave1)",
+        "e_wave1 = v_wave1 W_wave1[j] + b_wave1",
+        "y_wave1 = [x | e_wave1]",
+        "dL/dW_wave1 = v_wave1[j]' dL/dy_wave1[e_wave1][j]",
+        "dL/db_wave1 = sum_i(dL/dy_wave1[e_wave1])",
     } <= steps
 
 

@@ -426,11 +426,11 @@ def test_it_is_explained():
     assert all(step.known and step.error < 1e-12 for step in found.trace.steps if step.phase != "check")
     exec(compile(found.to_python(), "script", "exec"), {"__name__": "script"})
     assert {
-        "v1 = clip((x - left1) / (right1 - left1), low1, high1)",
-        "e1 = v1 W1[j] + x * w1 + b1",
-        "y1 = e1",
-        "dL/dW1 = v1[j]' dL/dy1[e1][j]",
-        "dL/dw1 = sum_i(x * dL/dy1[e1])",
+        "v_bend1 = clip((x - left_bend1) / (right_bend1 - left_bend1), low_bend1, high_bend1)",
+        "e_bend1 = v_bend1 W_bend1[j] + x * w_bend1 + b_bend1",
+        "y_bend1 = e_bend1",
+        "dL/dW_bend1 = v_bend1[j]' dL/dy_bend1[e_bend1][j]",
+        "dL/dw_bend1 = sum_i(x * dL/dy_bend1[e_bend1])",
     } <= {str(step.equation) for step in found.trace.steps}
     assert "piecewise" in fc.draw(net, X[:1])
     assert "x w + v W + b of each column, v its shares of 3 bins" in net.summary(width=150)

@@ -283,8 +283,8 @@ class TestSmoothClip:
             assert twin.layers == net.layers
         assert "where x is missing" in net.summary(width=200)
         shown = str(fc.explain(net, [[1.5, np.nan], [9.0, 1.0]], [1.0, 2.0], "half_squared_error"))
-        assert "d1 = (0 if isnan(x) > 0 else (x - mean1) / scale1)" in shown
-        assert "y1 = [d1 / h1 | isnan(x)]" in shown
+        assert "d_std1 = (0 if isnan(x) > 0 else (x - mean_std1) / scale_std1)" in " ".join(shown.split())
+        assert "y_std1 = [d_std1 / h_std1 | isnan(x)]" in shown
         shown = str(fc.explain(net, [[np.nan, np.nan]], [1.0], "half_squared_error"))
         assert "5 of 7 gradients (of 5 parameters and 2 inputs) were compared" in " ".join(shown.split())
 
@@ -433,8 +433,8 @@ class TestEverythingElse:
     def test_it_is_explained_and_drawn(self):
         net = network("float64")
         found = fc.explain(net, X[:2], T[:2], "half_squared_error", "sgd", focus="x[0,1]")
-        assert "y1 = (x - mean1) / scale1" in str(found)
-        assert "dL/dx = dL/dy1 / scale1" in str(found)
+        assert "y_std1 = (x - mean_std1) / scale_std1" in str(found)
+        assert "dL/dx = dL/dy_std1 / scale_std1" in str(found)
         assert found.trace.ok
         assert fc.draw(net, X[:2], T[:2], "half_squared_error").startswith("<svg")
         assert fc.draw(net, X[:2]).startswith("<svg")
@@ -450,7 +450,7 @@ class TestEverythingElse:
         for focus in (None, "x[0,1]", "dense_1.W[0,1]"):
             found = FORMS[form].render(record, None if focus is None else focus_on(recorder, record, focus))
             if focus != "dense_1.W[0,1]":  # which the constants do not concern
-                assert re.search(r"scale1|scale\}?_\{?1|scale<", found)
+                assert re.search(r"scale_std1|scale\}?_\{|scale<", found)
 
 
 def test_a_layer_of_ones_own_may_read_the_rows_as_they_are_given():

@@ -193,7 +193,7 @@ class TestBefore:
         names = "standardize_1, dense_1, residual_1.dense_1, dense_2 and rescale_1"
         assert f"unset: {names} take constants or initial" in " ".join(net.summary(width=200).split())
         assert "unset" in net._repr_html_()
-        assert "dense_1 (unset) selu" in fc.draw(net)
+        assert "(unset)" in fc.draw(net)
         assert "nan" not in fc.draw(net)
         assert repr(net).startswith("Network([Standardize(4, robust=True, clip=True), Dense(")
         done = adapted(net, X, t=T)

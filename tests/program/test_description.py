@@ -13,7 +13,7 @@ from fullyconnected import errors
 from fullyconnected.engine.lowering import OPERATIONS_HERE
 from fullyconnected.explanation.forms import FORMS
 from fullyconnected.explanation.paths import OWN_COLUMN
-from fullyconnected.explanation.pictures.drawing import SAID
+from fullyconnected.explanation.pictures.computation import SAID
 from fullyconnected.files.model import build_model
 from fullyconnected.layers import LAYERS, PARTS, operation
 from fullyconnected.program.plain import build_layers, describe_layers
@@ -501,8 +501,11 @@ def test_a_kind_that_is_named_in_the_code_is_one():
     found = set()
     for path in (Path(fc.__file__).parent).rglob("*.py"):
         rooms, modules = (
-            ("assessment", "core", "estimators", "exchange", "symbolic", "tables", "training"),
-            ("base.py", "labels.py", "members.py", "metrics.py", "periodic.py", "picture.py"),
+            ("assessment", "core", "estimators", "exchange", "playing", "symbolic", "tables", "training"),
+            {
+                *("base.py", "labels.py", "members.py", "metrics.py", "periodic.py"),
+                *("light.py", "lines.py", "pen.py", "placement.py", "picture.py", "scene.py", "units.py"),
+            },
         )
         if path.relative_to(Path(fc.__file__).parent).parts[0] in rooms or path.name in modules:
             continue  # the kinds of other things: dtypes, labels, columns, ensembles, embeddings, folds, units
