@@ -307,9 +307,8 @@ def test_the_playground_trains_within_its_page(visit: Any) -> None:
     page = visit("playground.html")
     frame = page.frame_locator("iframe").first
     frame.locator("#network-says").filter(has_text="parameters").wait_for()
-    frame.get_by_role("button", name="Batch").press(
-        "Enter"
-    )  # a click would scroll the frame, which Firefox says nothing of
+    # a click waits in vain in Firefox, where the frame would scroll
+    frame.get_by_role("button", name="Batch").press("Enter")
     frame.locator("#where").filter(has_text="1 of 1").wait_for()
 
 
