@@ -194,6 +194,11 @@ def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
             if not request.url.startswith((address, "data:", "blob:")):
                 problems.append(f"request: {request.url}")
 
+        def note_error(error: Any) -> None:
+            # Firefox says so of what a page was still fetching, such as the search its summaries, when it is left
+            if "The operation was aborted" not in str(error.error):
+                problems.append(f"page error: {error.error}")
+
         def note_message(message: Any) -> None:
             if message.type in ("error", "warning", "assert"):
                 problems.append(f"{message.page.url} console.{message.type}: {message.text}")
@@ -205,7 +210,7 @@ def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
             lambda answer: answer.ok or answer.status == 304 or problems.append(f"{answer.status}: {answer.url}"),
         )
         context.on("console", note_message)
-        context.on("weberror", lambda error: problems.append(f"page error: {error.error}"))
+        context.on("weberror", note_error)
         page = context.new_page()
         if place is not None:
             page.goto(address + place)
