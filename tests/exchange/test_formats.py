@@ -7,7 +7,6 @@ import runpy
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,24 +16,13 @@ import fullyconnected as fc
 from fullyconnected.exchange.graph import graph_of
 from fullyconnected.exchange.leaving import leaving
 from tests.exchange.networks import NETWORKS, rows_for
+from tests.node import NODE, needs_node
 
 COMPILER = next((each for each in ("cc", "gcc", "clang") if shutil.which(each)), None)
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror"]
 
 
-def node():
-    """Return Node: the one that is installed, or that of Playwright."""
-    if found := shutil.which("node"):
-        return found
-    if (spec := find_spec("playwright")) is not None and spec.origin is not None:
-        own = Path(spec.origin).parent / "driver" / "node"
-        return str(own) if own.exists() else None
-    return None
-
-
-NODE = node()
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="a C compiler is needed to run C")
-needs_node = pytest.mark.skipif(NODE is None, reason="Node is needed to run JavaScript")
 
 
 def in_c(path, x, n_out):

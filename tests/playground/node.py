@@ -3,33 +3,16 @@
 import atexit
 import functools
 import json
-import shutil
 import subprocess
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
-
-import pytest
 
 import fullyconnected as fc
 from fullyconnected.playing.static import static
+from tests.node import NODE
 
 PAGE = Path(fc.__file__).parent / "playing" / "page"
 HERE = Path(__file__).parent
-
-
-def find_node():
-    """Return Node: the one that is installed, or that of Playwright."""
-    if found := shutil.which("node"):
-        return found
-    if (spec := find_spec("playwright")) is not None and spec.origin is not None:
-        own = Path(spec.origin).parent / "driver" / "node"
-        return str(own) if own.exists() else None
-    return None
-
-
-NODE = find_node()
-needs_node = pytest.mark.skipif(NODE is None, reason="Node is needed to run JavaScript")
 
 
 @functools.cache

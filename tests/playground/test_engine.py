@@ -18,7 +18,8 @@ from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
 from fullyconnected.program.plain import describe_layers, describe_loss
-from tests.playground.node import PAGE, ask, needs_node
+from tests.node import needs_node
+from tests.playground.node import PAGE, ask
 
 pytestmark = needs_node
 TOOLS = Path(__file__).parent.parent.parent / "tools"

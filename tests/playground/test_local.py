@@ -18,7 +18,8 @@ from fullyconnected.playing.knobs import KNOBS
 from fullyconnected.playing.session import Session
 from fullyconnected.playing.setup import Setup
 from fullyconnected.program.plain import describe_layers
-from tests.playground.node import ask, needs_node
+from tests.node import needs_node
+from tests.playground.node import ask
 
 pytestmark = needs_node
 
