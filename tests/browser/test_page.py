@@ -64,6 +64,18 @@ def wait(page: Any, until: Callable[[], bool]) -> None:
     assert until()
 
 
+def follow(page: Any, link: str) -> None:
+    """Go to a place within the page; the page hears of it only after Playwright's goto has returned."""
+    page.evaluate(
+        """link => new Promise(done => {
+            if (location.hash === link) return done();
+            addEventListener("hashchange", () => done(), { once: true });
+            location.hash = link;
+        })""",
+        link,
+    )
+
+
 def at(page: Any) -> str:
     return page.locator("#at").text_content()
 
@@ -114,7 +126,7 @@ def test_nothing_sticks_out_and_no_labels_overlap(
 @pytest.mark.parametrize("name", ["small", "xor", "deep", "layers", "wide"])
 def test_picture_step_and_buttons_are_seen_together(still: Any, name: str, width: int, height: int) -> None:
     page = still(PAGES[name], width=width, height=height)
-    page.goto(page.url + "#step=3")
+    follow(page, "#step=3")
     place = {part: page.locator(f"#{part}").bounding_box() for part in ("picture", "panel", "controls")}
     assert place["picture"]["height"] <= 0.6 * height
     assert place["picture"]["y"] >= 0
@@ -159,7 +171,7 @@ def test_the_first_row_that_is_shown_has_no_zeros_and_another_can_be_chosen(stil
     unit = page.locator("#picture text[data-q^='dense_1.y[']").first
     trace = EXAMPLES["xor"].trace
     y = trace.values[trace.wires[2]]
-    page.goto(page.url + "#step=14")  # before the update
+    follow(page, "#step=14")  # before the update
     assert page.locator("input[name=row]:checked").input_value() == "3"  # (1, 1)
     assert float(unit.text_content()) == pytest.approx(y[3, 0], rel=5e-3)
     page.locator("input[name=row][value='1']").check()
@@ -198,6 +210,10 @@ def test_a_beginners_questions_are_answered_with_the_numbers_of_the_record(still
     assert page.locator("#panel").is_visible()
     assert at(page) == str(step_of("xor", name.quantity))
     assert page.locator("#panel .marked").count() >= 1
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.locator("#answers a").nth(0).click()  # the address has that step already
+    box = page.locator("#panel h3").bounding_box()
+    assert 0 <= box["y"] < 900
 
 
 # --- the picture takes part ------------------------------------------------------------------------------------------
@@ -233,7 +249,7 @@ def test_result_operands_and_the_lines_in_play_are_told_apart(still: Any) -> Non
     assert page.locator("#picture .live").evaluate_all(names) == ["dense_1.W", "dense_1.b"]
     assert page.locator("#picture .live.back").count() == 0
     assert page.locator("#panel .now").evaluate_all(names) == ["dense_1.z"]
-    page.goto(page.url.partition("#")[0] + f"#step={step_of('xor', 'dL:dense_2.W')}")
+    follow(page, f"#step={step_of('xor', 'dL:dense_2.W')}")
     assert page.locator("#picture text.now").evaluate_all(names) == ["dL:dense_2.W"]
     assert page.locator("#picture .live.back").evaluate_all(names) == ["dense_2.W"]
 
@@ -282,7 +298,7 @@ def test_units_are_walked_through_with_the_arrow_keys_and_read_out(still: Any) -
 
 def test_pointing_at_a_number_tells_all_of_its_digits(still: Any) -> None:
     page = still(XOR)
-    page.goto(page.url + "#step=15")
+    follow(page, "#step=15")
     page.locator("#picture text[data-q='dense_1.W[0,0]']").hover()
     trace = EXAMPLES["xor"].trace
     W, slope = (next(a for n, a in trace.values.items() if n.quantity == q) for q in ("dense_1.W", "dL:dense_1.W"))
@@ -312,7 +328,7 @@ def test_it_plays_by_itself_until_a_reader_takes_over(open_page: Any) -> None:
 def test_it_does_not_start_by_itself_where_motion_is_unwelcome_or_a_step_was_asked_for(open_page: Any) -> None:
     still = open_page(SMALL, height=2000, reduced_motion=True)
     asked = open_page(SMALL, height=2000)
-    asked.goto(asked.url.partition("#")[0] + "#step=2")
+    follow(asked, "#step=2")
     asked.reload()
     asked.wait_for_timeout(2500)
     assert (at(still), at(asked)) == ("1", "2")
@@ -321,7 +337,7 @@ def test_it_does_not_start_by_itself_where_motion_is_unwelcome_or_a_step_was_ask
 def test_the_speed_can_be_set_and_playing_ends_at_the_last_step(still: Any) -> None:
     page = still(SMALL, height=2000)
     page.select_option("#speed", "4")
-    page.goto(page.url.partition("#")[0] + f"#step={int(last(page)) - 2}")
+    follow(page, f"#step={int(last(page)) - 2}")
     page.get_by_role("button", name="Play").click()
     wait(page, lambda: at(page) == last(page))
     page.get_by_role("button", name="Play").wait_for()
@@ -351,8 +367,7 @@ def test_arrow_keys_move_the_step_and_the_address_holds_it(still: Any) -> None:
 
 def test_an_address_opens_its_step_with_its_number_marked(still: Any) -> None:
     page = still(SMALL)
-    address = page.url.partition("#")[0]
-    page.goto(address + "#step=7&q=dense_2.W%5B0%2C1%5D")
+    follow(page, "#step=7&q=dense_2.W%5B0%2C1%5D")
     assert at(page) == "7"
     assert page.locator("#find").input_value() == "W2[0,1]"
     for mistyped, step in {
@@ -362,7 +377,7 @@ def test_an_address_opens_its_step_with_its_number_marked(still: Any) -> None:
         "1e99": last(page),
         "%E0%A4%A&q=%": "1",
     }.items():
-        page.goto(f"{address}#step={mistyped}&row=77")
+        follow(page, f"#step={mistyped}&row=77")
         assert at(page) == step
         assert page.locator(".marked").count() == 0
 
@@ -511,7 +526,7 @@ def test_every_number_in_the_picture_is_that_of_its_row_and_of_its_step(still: A
     read = """all => all.filter(e => getComputedStyle(e).visibility === "visible")
         .map(e => [e.dataset.q, e.textContent])"""
     for row, at_step in (("1", 9), ("5", len(steps)), ("6", len(steps) - 1), ("0", len(steps) // 2)):
-        page.goto(page.url.partition("#")[0] + f"#step={at_step}&row={row}")
+        follow(page, f"#step={at_step}&row={row}")
         assert at(page) == str(at_step)
         seen = page.locator("#picture text[data-q]").evaluate_all(read)
         assert len(seen) > 40

@@ -357,6 +357,12 @@
       const go = { first: 1, back: step - 1, on: step + 1, last: steps.length }[button.dataset.go];
       return show(go === undefined ? Number(button.dataset.step) : go);
     }
+    const link = event.target.closest("a[href^='#step=']");
+    if (link) {
+      event.preventDefault(); // shown at once, and also where the address has this step already
+      location.hash = link.hash;
+      return read();
+    }
     const chosen = event.target.closest("[data-q]");
     if (chosen) choose(chosen.dataset.q === quantity ? "" : chosen.dataset.q);
   });
