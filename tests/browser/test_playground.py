@@ -410,6 +410,32 @@ class TestTheNetwork:
             W[1, 1],
         ]
 
+    def test_all_units_are_one_stop_of_tab(self, visit: Visit) -> None:
+        page = visit("v=1&hidden=4,3")
+        focused = "document.activeElement.dataset.unit"
+        stops = "document.querySelectorAll('.unit[tabindex=\"0\"]').length"
+        assert page.evaluate(stops) == 1
+        page.focus("#network-title")
+        page.keyboard.press("Tab")
+        assert page.evaluate(focused) == "-1,0"
+        for key, unit in {"ArrowDown": "-1,1", "End": "2,0", "ArrowLeft": "1,0", "Home": "-1,0"}.items():
+            page.keyboard.press(key)
+            assert page.evaluate(focused) == unit
+        page.keyboard.press("ArrowRight")
+        for key, pressed in {"Space": "true", "Enter": "false"}.items():
+            page.keyboard.press(key)
+            assert page.get_attribute(".unit[data-unit='0,0']", "aria-pressed") == pressed
+        page.keyboard.press("Tab")
+        assert page.evaluate(focused) is None
+        page.keyboard.press("Shift+Tab")
+        assert page.evaluate(focused) == "0,0"
+        assert page.evaluate(stops) == 1
+        page.set_viewport_size({"width": 900, "height": 900})  # the picture is built anew
+        until(page, "document.activeElement.dataset.unit === '0,0'")
+        page.select_option("#knob-data", "moons")
+        until(page, "location.hash.includes('moons')")
+        assert page.evaluate(stops) == 1
+
     def test_a_weight_is_set(self, visit: Visit, play: fc.Playground) -> None:
         page = visit()
         page.click(".unit[data-unit='1,0']")

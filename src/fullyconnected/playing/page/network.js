@@ -23,6 +23,7 @@ export class NetworkPicture {
     holder.append(this.canvas, this.buttons, this.tip)
     this.network = null
     this.selected = null
+    this.stop = "-1,0" // the unit that Tab comes to
     this.tiles = new Map()
     this.lines = []
     holder.addEventListener("pointermove", (event) => this.hover(event))
@@ -83,7 +84,7 @@ export class NetworkPicture {
   build() {
     this.laid = this.lay()
     this.canvas.style.height = this.holder.style.height = `${this.laid.height}px`
-    const kept = document.activeElement?.dataset?.unit
+    const kept = this.buttons.contains(document.activeElement)
     this.buttons.replaceChildren()
     this.columns.forEach((column, k) => {
       for (let j = 0; j < this.shown(column); j++) {
@@ -93,12 +94,25 @@ export class NetworkPicture {
         button.setAttribute("aria-label", this.name(k - 1, j))
         button.setAttribute("aria-pressed", String(this.isSelected(k - 1, j)))
         button.addEventListener("click", () => this.select(k - 1, j))
+        button.addEventListener("focus", () => this.stopAt(button))
         button.addEventListener("keydown", (event) => this.move(event, k - 1, j))
         this.buttons.append(button)
       }
     })
-    if (kept) this.buttons.querySelector(`[data-unit="${kept}"]`)?.focus()
+    const stop = this.button(this.stop) ?? this.buttons.firstChild
+    this.stopAt(stop)
+    if (kept) stop.focus()
     this.draw()
+  }
+
+  button(unit) {
+    return this.buttons.querySelector(`[data-unit="${unit}"]`)
+  }
+
+  // All units are one stop of Tab: the one that had the focus last.
+  stopAt(button) {
+    this.stop = button.dataset.unit
+    for (const each of this.buttons.children) each.tabIndex = each === button ? 0 : -1
   }
 
   name(layer, unit) {
@@ -122,15 +136,15 @@ export class NetworkPicture {
     this.events.select(this.selected)
   }
 
-  // Arrow keys go from unit to unit, as they lie.
+  // Arrow keys go from unit to unit, as they lie; Home and End to the first and the last.
   move(event, layer, unit) {
-    const moves = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }
+    const moves = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0], Home: [-99, -99], End: [99, 99] }
     const move = moves[event.key]
-    if (!move) return
+    if (!move || event.ctrlKey || event.altKey || event.metaKey) return
     event.preventDefault()
     const k = Math.min(this.columns.length - 1, Math.max(0, layer + 1 + move[0]))
     const j = Math.min(this.shown(this.columns[k]) - 1, Math.max(0, unit + move[1]))
-    this.buttons.querySelector(`[data-unit="${k - 1},${j}"]`)?.focus()
+    this.button([k - 1, j]).focus()
   }
 
   resize() {
