@@ -376,6 +376,48 @@ class TestAdvice:
         session.go(1500)
         session.look_for_advice()
         assert session.advice[0]["title"] == "overfitting"
+        session.seek(5)  # what came after it is still known
+        assert advised(session) == []
+
+    @pytest.mark.parametrize("seed", [0, 1, 2])
+    @pytest.mark.parametrize(
+        "data", ["xor", "circles", "spirals", "moons", "blobs", "plane", "hills", "formula", "points"]
+    )
+    def test_a_run_that_goes_well_is_left_in_peace(self, data: str, seed: int) -> None:
+        session = of(data=data, seed=seed)
+        for step in (1, 10, 60, *range(100, 2001, 100)):
+            session.go(step)
+            assert advised(session) == [], step
+
+    @pytest.mark.parametrize("data", ["xor", "spirals", "hills"])
+    def test_a_rate_that_moves_nothing_is_told_in_time(self, data: str) -> None:
+        session = of(data=data, learning_rate=1e-5)
+        session.go(400)
+        assert "loss above chance" not in advised(session)
+        session.go(1000)
+        assert "loss above chance" in advised(session)
+
+    def test_a_rate_of_0_is_told(self) -> None:
+        session = of(data="circles", schedule="linear", schedule_epochs=1, learning_rate=0.001)
+        session.go(1000)
+        assert "loss above chance" in advised(session)
+
+    def test_a_rate_that_leads_nowhere_is_told(self) -> None:
+        session = of(learning_rate=100.0)
+        session.go(1000)
+        assert "loss above chance" in advised(session)
+
+    def test_a_run_that_diverges_is_told_why(self) -> None:
+        session = of(data="plane", learning_rate=50.0)
+        session.go(1000)
+        assert session.stopped is not None
+        assert "learning rate ten times smaller" in session.stopped["text"]
+
+
+def advised(session: Session) -> list[str]:
+    """Return the titles of what is said beside the curves now."""
+    session.look_for_advice()
+    return [each["title"] for each in session.advice]
 
 
 def test_a_pace_is_kept() -> None:

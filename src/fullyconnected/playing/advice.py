@@ -1,7 +1,10 @@
 """What the playground says beside the curves: why a run stopped, and what could be better."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from fullyconnected.core.arrays import Array
 from fullyconnected.diagnosis.examine import examine
 from fullyconnected.errors import DivergenceError
 from fullyconnected.playing.stepping import Stepper
@@ -10,24 +13,37 @@ from fullyconnected.playing.timeline import Timeline
 __all__ = ["advice_of", "explained_stop"]
 
 MOST = 3  # pieces of advice at a time
-EARLY = 50  # steps before which nothing is said of what has been learned
+STEPS, EPOCHS = 500, 10  # before which nothing is said of what has been learned
+FALLS = 0.99  # the share of the loss of a while ago below which it still falls
 WORSE = 1.2  # how much above its least a test loss is when it has got worse
+OF_LEARNING = ("loss_above_chance", "class_imbalance")  # findings that more steps may put right
 
 
 def advice_of(stepper: Stepper, timeline: Timeline) -> list[dict[str, str]]:
     """Return what :func:`fullyconnected.diagnose` finds in the network as it is now, and what the curves show."""
     found = examine(stepper.net, stepper.training, quick=True).findings
-    early = stepper.step < EARLY
+    curves = timeline.curves()
+    curves = {name: values[curves["step"] <= stepper.step] for name, values in curves.items()}
+    early = stepper.step < max(STEPS, EPOCHS * stepper.steps)
+    learning = early or _falls(curves["train"])
     advice = [
         {"title": each.name.replace("_", " "), "text": str(each)}
         for each in found
-        if each.severity != "note" and not (early and each.name == "loss_above_chance")
+        if each.severity != "note" and not (learning and each.name in OF_LEARNING)
     ]
-    return [*_overfitting(timeline), *advice][:MOST]
+    return [*([] if early else _overfitting(curves)), *advice][:MOST]
 
 
-def _overfitting(timeline: Timeline) -> list[dict[str, str]]:
-    curves = timeline.curves()
+def _falls(loss: Array) -> bool:
+    """Whether the loss is less in the last quarter of the run than in the quarter before."""
+    quarter = len(loss) // 4
+    if not quarter:
+        return True
+    before, now = loss[-2 * quarter : -quarter].mean(), loss[-quarter:].mean()
+    return bool(now < FALLS * before)
+
+
+def _overfitting(curves: Mapping[str, Array]) -> list[dict[str, str]]:
     test, train, steps = curves["test"], curves["train"], curves["step"]
     if len(test) < 10 or not np.isfinite(test).all():
         return []

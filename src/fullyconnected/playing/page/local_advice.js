@@ -1,5 +1,7 @@
 // What the playground says beside the curves, as fullyconnected/playing/advice.py: why a run stopped, and overfitting.
 
+const STEPS = 500,
+  EPOCHS = 10 // before which nothing is said of what has been learned
 const WORSE = 1.2 // how much above its least a test loss is when it has got worse
 
 // Why the run stopped: the step whose numbers are not finite, and what to change.
@@ -19,9 +21,11 @@ export function explained(trainer) {
   return { why: "diverged", text }
 }
 
-// What the curves show: as fullyconnected/playing/advice.py says it.
-export function overfitting({ test, train, step }) {
-  if (test.length < 10 || !test.every(Number.isFinite)) return []
+// What the curves show up to a step: as fullyconnected/playing/advice.py says it.
+export function overfitting(curves, { step: now, steps }) {
+  const seen = curves.step.filter((each) => each <= now).length
+  const [test, train, step] = [curves.test, curves.train, curves.step].map((each) => each.slice(0, seen))
+  if (now < Math.max(STEPS, EPOCHS * steps) || seen < 10 || !test.every(Number.isFinite)) return []
   const best = test.indexOf(Math.min(...test)),
     short = (value) => Number(value.toPrecision(4))
   if (test.at(-1) < WORSE * test[best] || train.at(-1) > train[best]) return []

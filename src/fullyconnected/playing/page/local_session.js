@@ -248,7 +248,7 @@ export class Session {
       dead: view.dead(),
       now: this.now,
       stopped: this.stopped,
-      advice: this.stopped === null ? overfitting(curves) : [],
+      advice: this.stopped === null ? overfitting(curves, trainer) : [],
       edited: this.edits.length > 0,
     }
   }
