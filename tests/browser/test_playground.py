@@ -344,11 +344,23 @@ class TestTheAddress:
         assert Setup.from_address(page.evaluate("location.hash"))[0] == Setup.of(setup)
 
     @pytest.mark.parametrize(
-        "link", ["v=9", "data=no", "x", "rows=1e9", "a=%", "data=formula&formula=alert(1)", "hidden=;"]
+        ("link", "said"),
+        [
+            ("v=9", "this playground reads setups of version 1; got v=9"),
+            ("data=no", "data: there is no value 'no'"),
+            ("x", "a link has name=value between the signs &, such as v=1"),
+            ("rows=1e9", "rows is a whole number from 4 to 2000, such as 200; got 1000000000"),
+            ("rows=many", "rows is a whole number from 4 to 2000, such as 200; got 'many'"),
+            ("a=%", "a link writes odd characters as % and two digits"),
+            ("a=1", "there is no knob 'a'; there are data, rows,"),
+            ("at=1.5", "at is the step to train to, a whole number from 0 to 1000000000; got '1.5'"),
+            ("data=formula&formula=alert(1)", "formula: alert(1) is not known"),
+            ("hidden=;", "hidden: layer 1 has a whole number of units from 1 to 64; got ';'"),
+        ],
     )
-    def test_a_wrong_one_is_said(self, visit: Visit, link: str) -> None:
+    def test_a_wrong_one_is_said(self, visit: Visit, link: str, said: str) -> None:
         page = visit(link, lenient=True)
-        page.wait_for_selector("#refused:visible, .wrong:visible")
+        page.locator("#refused:visible", has_text=said).wait_for()
         page.click("[data-step=batch]")  # and all goes on
 
 

@@ -146,7 +146,7 @@ def test_a_run_by_hand(visit: Callable[..., Any]) -> None:
     page.get_by_label("Learning rate", exact=True).last.focus()
     for key in ("Control+A", *"1000", "Tab"):  # out of range
         page.keyboard.press(key)
-    page.get_by_text("learning_rate is from").first.wait_for()
+    page.get_by_text("learning_rate is a number from 0.00001 to 100, such as 0.03; got 1000").first.wait_for()
 
 
 def test_what_can_be_taken_away(visit: Callable[..., Any]) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import io
 import math
 import random
+import re
 import runpy
 
 import numpy as np
@@ -267,6 +268,7 @@ class TestWhatIsRefused:
             ({"data": "plane", "loss": "hinge"}, "loss"),
             ({"data": "xor", "loss": "huber"}, "loss"),
             ({"norm": "batch", "batch_size": 1}, "batch_size"),
+            ({"data": "plane", "rows": 4, "test_share": 0.25}, "test_share"),
             ({"data": "table"}, "data"),
             ({"init": "file"}, "init"),
         ],
@@ -275,8 +277,12 @@ class TestWhatIsRefused:
         commands = [{"do": "step", "what": "batch"}, {"do": "setup", "setup": setup}, {"do": "step", "what": "batch"}]
         (_, _, refused, after) = ask(commands, runner="local.mjs")[0]
         assert refused["knob"] == knob
-        assert in_python(commands)[1]["knob"] in (knob, None)
-        assert refused["error"].startswith(knob) or knob == "points"
+        wanted = in_python(commands)[1]
+        assert wanted["knob"] == knob
+        assert refused["error"].startswith((f"{knob} ", f"{knob}:"))
+        if knob in ("rows", "noise", "learning_rate", "seed", "test_share"):
+            words = [re.split("; got| is -?[0-9.]+ in", each["error"])[0] for each in (refused, wanted)]
+            assert words[0] == words[1]
         assert refused["frame"] is None
         assert after["frame"]["step"] == 2
 

@@ -120,7 +120,7 @@ class TestTables:
     @pytest.mark.parametrize(
         ("knobs", "said"),
         [
-            ({"columns": "width"}, "columns are two names with a comma between them"),
+            ({"columns": "width"}, "columns: two different names with a comma between them are wanted"),
             ({"columns": "width,widht"}, "did you mean 'width'"),
             ({"columns": "width,colour"}, "columns: colour is no axis, since it is category"),
             ({"target": "specie"}, "did you mean 'species'"),

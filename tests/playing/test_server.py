@@ -150,25 +150,41 @@ class TestCommands:
     @pytest.mark.parametrize(
         ("command", "said", "knob"),
         [
-            ({"do": "setup", "setup": {"rows": 1}}, "rows is from 4 to 2000", "rows"),
+            ({"do": "setup", "setup": {"rows": 1}}, "rows is a whole number from 4 to 2000, such as 200; got", "rows"),
             ({"do": "setup", "setup": []}, "a setup is a value for each knob", None),
             ({"do": "setup", "setup": {"data": "formula", "formula": "os.x"}}, "formula: os.x is not known", "formula"),
-            ({"do": "setup", "setup": {"norm": "batch", "batch_size": 1}}, "needs 2 or more", None),
+            ({"do": "setup", "setup": {"norm": "batch", "batch_size": 1}}, "needs 2 or more", "batch_size"),
             ({"do": "steb"}, "did you mean 'step'", None),
             ({"do": "step", "what": "leap"}, "a step is one of", None),
             ({"do": "step", "wat": 1}, "the command step takes what", None),
             ({"do": "seek", "to": -1}, "to", None),
             ({"do": "seek", "to": "x"}, "to", None),
             ({"do": "seek", "to": 1e400}, "to", None),
-            ({"do": "look", "row": 10**9}, "row is from 0", None),
-            ({"do": "look", "x": [1]}, "2 numbers are wanted", None),
-            ({"do": "weight", "layer": "dense_1", "part": "theta"}, "its part W or b", None),
+            (
+                {"do": "look", "row": 10**9},
+                "row is the number of a point, a whole number from 0 to 199; got 1000000000",
+                None,
+            ),
+            ({"do": "look", "x": [1]}, "x is a place in the picture, two numbers", None),
+            (
+                {"do": "weight", "layer": "dense_1", "part": "theta"},
+                "in its part, W or b; got 'dense_1' and 'theta'",
+                None,
+            ),
             ({"do": "export", "what": "../secret"}, "what can be taken away is one of", None),
-            ({"do": "run", "until": "x"}, "until", None),
-            ({"do": "run", "pace": 0}, "pace", None),
+            (
+                {"do": "run", "until": "x"},
+                "until is the step to go to, a whole number from 0 to 1000000000; got 'x'",
+                None,
+            ),
+            (
+                {"do": "run", "pace": 0},
+                "pace is how many steps a second are made at most, a number above 0; got 0",
+                None,
+            ),
             ({"do": "run", "pace": "fast"}, "pace", None),
-            ({}, 'a command is an object with "do"', None),
-            ([], 'a command is an object with "do"', None),
+            ({}, 'a command is an object such as {"do": "pause"}', None),
+            ([], 'a command is an object such as {"do": "pause"}', None),
         ],
     )
     def test_what_is_wrong_is_said(
@@ -300,13 +316,20 @@ class TestPublic:
     @pytest.mark.parametrize(
         ("given", "kind", "said"),
         [
-            ({"rows": 1}, ConfigError, "rows is from 4"),
+            ({"rows": 1}, ConfigError, "rows is a whole number from 4 to 2000"),
             ({"row": 9}, ConfigError, "there is no knob 'row'; did you mean 'rows'"),
             ({"link": "#v=1", "rows": 9}, ConfigError, "a link has the whole setup"),
             ({"link": 3}, InputTypeError, "link is text"),
             ({"port": 99999}, ConfigError, "port is from 0 to 65535"),
             ({"port": "80"}, ConfigError, "port is from 0 to 65535"),
-            ({"given": 3}, FullyConnectedError, ""),
+            ({"given": 3}, InputTypeError, "3 is of type int; a DataFrame, dict, list of rows or array is wanted"),
+            ({"given": [1, 2]}, FullyConnectedError, "row 0 of the table is of type int"),
+            ({"given": {}}, FullyConnectedError, "the table has no columns. A playground begins with a table"),
+            ({"given": {"a": [*"abcdefgh"], "b": [*"abcdefgh"]}}, ConfigError, "Choose another target"),
+            ({"target": "y"}, ConfigError, "target is about a table, and none was given"),
+            ({"columns": "a,b"}, ConfigError, "columns is about a table, and none was given"),
+            ({"given": fc.mlp([2, 3, 1], seed=0), "target": "y"}, ConfigError, "the network given is no table"),
+            ({"data": "plane", "rows": 4, "test_share": 0.25}, ConfigError, "test_share: the target is"),
             ({"given": "no/such/file.csv"}, FullyConnectedError, "no/such/file.csv"),
         ],
     )
@@ -439,10 +462,10 @@ class TestTheCommand:
             port = taken.getsockname()[1]
             for arguments, said in [
                 (["--port", str(port)], f"port {port} cannot be used"),
-                (["--link", "#v=1&rows=1"], "rows is from 4 to 2000; got 1"),
+                (["--link", "#v=1&rows=1"], "rows is a whole number from 4 to 2000, such as 200; got 1"),
                 ([str(tmp_path / "no.csv")], "no.csv"),
-                (["--target", "x"], ""),
-            ][:3]:
+                (["--target", "x"], "target is about a table, and none was given"),
+            ]:
                 command = [sys.executable, "-m", "fullyconnected", "playground", "--no-browser", *arguments]
                 done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
                 assert done.returncode == 2

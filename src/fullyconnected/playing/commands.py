@@ -35,7 +35,7 @@ def hello(session: Session, at: int) -> dict[str, Any]:
 def perform(session: Session, command: Any) -> dict[str, Any]:
     """Do what a command says, and return the reply; raise for one that is not known, or has something else in it."""
     if not isinstance(command, dict) or not isinstance(command.get("do"), str):
-        raise InputTypeError(f'a command is an object with "do"; got {command!r:.80}')
+        raise InputTypeError(f'a command is an object such as {{"do": "pause"}}; got {command!r:.80}')
     given = dict(command)
     name = given.pop("do")
     if name not in COMMANDS:
@@ -67,7 +67,9 @@ def _weight(session: Session, given: Mapping[str, Any]) -> dict[str, Any]:
     at: Any = given.get("at")
     value: Any = given.get("value")
     if not isinstance(layer, str) or part not in ("W", "b"):
-        raise InputTypeError(f"a weight is in a layer, and its part W or b; got {layer!r:.80} and {part!r:.80}")
+        raise InputTypeError(
+            f"a weight is in a layer, such as dense_1, and in its part, W or b; got {layer!r:.80} and {part!r:.80}"
+        )
     session.set_weight(layer, part, at, value)
     return {}
 

@@ -17,7 +17,7 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.playing import formula, points
 from fullyconnected.playing.setup import Setup, task_of
 
-__all__ = ["DATA", "FEATURES", "SPLIT", "Dataset", "drawn", "made", "split"]
+__all__ = ["DATA", "FEATURES", "SPLIT", "Dataset", "drawn", "made", "require_variety", "split"]
 
 DATA, SPLIT = 16, 17  # purposes of draws, beside those of core/randomness.py
 MARGIN = 1.2  # by which the picture is larger than what the points cover
@@ -96,6 +96,8 @@ def made(setup: Setup, table: HasRows | None = None) -> Dataset:
     test = split(len(x), setup)
     task = task_of(setup)
     assert task is not None
+    if task == "regression":
+        require_variety(t, test)
     if task == "classification":
         classes = tuple(map(str, range(max(2, int(t.max()) + 1))))
         t = t.astype(np.int64)
@@ -112,6 +114,17 @@ def made(setup: Setup, table: HasRows | None = None) -> Dataset:
         x, inputs(x), t, test, task, classes, ("x1", "x2"), "class" if classes else "t", setup.features, inputs,
         (-reach, reach, -reach, reach),
     )  # fmt: skip
+
+
+def require_variety(t: Array, test: Array) -> None:
+    """Raise if R2 is not defined: it compares the errors with how the numbers vary."""
+    for which, given in {"test": t[test], "training": t[~test]}.items():
+        if len(given) and given.min() == given.max():
+            raise ConfigError(
+                f"test_share: the target is {given[0]:.4g} in {'the one' if len(given) == 1 else f'all {len(given)}'} "
+                f"{which} row{'s' * (len(given) > 1)}, and R2 needs numbers that differ; take more rows, "
+                f"or another share or data seed"
+            )
 
 
 def split(rows: int, setup: Setup) -> Array:

@@ -12,7 +12,7 @@ from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.errors import ConfigError, InputTypeError, UnknownNameError, nearest
 from fullyconnected.initializers import INITIALIZERS
 
-__all__ = ["BY_NAME", "KNOBS", "MOST_LAYERS", "MOST_UNITS", "Choice", "Knob", "checked", "described"]
+__all__ = ["BY_NAME", "KNOBS", "MOST_LAYERS", "MOST_UNITS", "Choice", "Knob", "checked", "described", "wanted"]
 
 LARGEST_SEED = 2**53 - 1  # the largest whole number that a browser holds exactly
 MOST_LAYERS, MOST_UNITS, MOST_POINTS, LONGEST = 8, 64, 500, 200
@@ -290,6 +290,20 @@ def checked(knob: Knob, value: Any) -> Any:
     return CHECKS[knob.kind](knob, value)
 
 
+def wanted(knob: Knob) -> str:
+    """Return what a knob of numbers takes, in words.
+
+    >>> wanted(BY_NAME["rows"])
+    'a whole number from 4 to 2000, such as 200'
+    """
+    what = "a whole number" if knob.kind == "integer" else "a number"
+    return f"{what} from {_digits(knob.least or 0)} to {_digits(knob.most or 0)}, such as {_digits(knob.default)}"
+
+
+def _digits(number: float) -> str:
+    return f"{number:.9f}".rstrip("0").rstrip(".")
+
+
 def _choice(knob: Knob, value: Any) -> str:
     known = [choice.value for choice in knob.choices]
     if not isinstance(value, str):
@@ -301,7 +315,7 @@ def _choice(knob: Knob, value: Any) -> str:
 
 def _choices(knob: Knob, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
-        raise InputTypeError(f"{knob.name} is a list of names; got {value!r:.80}")
+        raise InputTypeError(f"{knob.name} is a list of names, such as {list(knob.default)}; got {value!r:.80}")
     given = {_choice(knob, each) for each in value[: len(knob.choices) + 1]}
     if not given:
         raise ConfigError(f"{knob.name} is empty: choose one or more")
@@ -310,16 +324,15 @@ def _choices(knob: Knob, value: Any) -> tuple[str, ...]:
 
 def _number(knob: Knob, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputTypeError(f"{knob.name} is a number; got {value!r:.80}")
+        raise InputTypeError(f"{knob.name} is {wanted(knob)}; got {value!r:.80}")
     if not (knob.least or 0) <= value <= (knob.most or math.inf):  # which NaN is not, either
-        raise ConfigError(f"{knob.name} is from {knob.least:g} to {knob.most:g}; got {value!r:.80}")
+        raise ConfigError(f"{knob.name} is {wanted(knob)}; got {value!r:.80}")
     return float(value)
 
 
 def _integer(knob: Knob, value: Any) -> int:
-    number = _number(knob, value)
-    if number != int(number):
-        raise ConfigError(f"{knob.name} is a whole number; got {value!r:.80}")
+    if _number(knob, value) != int(value):
+        raise ConfigError(f"{knob.name} is {wanted(knob)}; got {value!r:.80}")
     return int(value)
 
 
@@ -327,35 +340,48 @@ def _text(knob: Knob, value: Any) -> str:
     if not isinstance(value, str):
         raise InputTypeError(f"{knob.name} is text; got {value!r:.80}")
     if len(value) > (knob.most or 0):
-        raise ConfigError(f"{knob.name} has at most {knob.most:g} characters; got {len(value)}")
+        raise ConfigError(f"{knob.name} has at most {knob.most:g} characters; got {len(value)}. Shorten it")
     return value
 
 
 def _flag(knob: Knob, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise InputTypeError(f"{knob.name} is yes or no; got {value!r:.80}")
+        raise InputTypeError(f"{knob.name} is yes or no, in Python True or False; got {value!r:.80}")
     return value
 
 
 def _widths(knob: Knob, value: Any) -> tuple[int, ...]:
     if not isinstance(value, list | tuple):
-        raise InputTypeError(f"{knob.name} is a list of numbers of units; got {value!r:.80}")
+        raise InputTypeError(
+            f"{knob.name} is a list of the units of each hidden layer, such as {list(knob.default)}; got {value!r:.80}"
+        )
     if len(value) > MOST_LAYERS:
-        raise ConfigError(f"{knob.name} has at most {MOST_LAYERS} layers; got {len(value)}")
-    return tuple(_integer(knob, each) for each in value)
+        raise ConfigError(f"{knob.name} has at most {MOST_LAYERS} layers; got {len(value)}. Remove some")
+    for i, units in enumerate(value):
+        is_number = isinstance(units, int | float) and not isinstance(units, bool)
+        if not is_number or not (knob.least or 0) <= units <= (knob.most or 0) or units != int(units):
+            raise ConfigError(
+                f"{knob.name}: layer {i + 1} has a whole number of units from {knob.least:g} to {knob.most:g}; "
+                f"got {units!r:.80}"
+            )
+    return tuple(map(int, value))
 
 
 def _points(knob: Knob, value: Any) -> tuple[tuple[float, float, float], ...]:
     if not isinstance(value, list | tuple):
-        raise InputTypeError(f"{knob.name} is a list of points [x1, x2, t]; got {value!r:.80}")
+        raise InputTypeError(
+            f"{knob.name} is a list of points x1, x2 and t, such as [[-1, 1, 0], [1, 1, 1]]; got {value!r:.80}"
+        )
     if len(value) > (knob.most or 0):
-        raise ConfigError(f"{knob.name} has at most {knob.most:g} points; got {len(value)}")
+        raise ConfigError(f"{knob.name} has at most {knob.most:g} points; got {len(value)}. Remove some")
     points = []
     for i, point in enumerate(value):
         numbers = point if isinstance(point, list | tuple) else ()
         fine = [isinstance(each, int | float) and not isinstance(each, bool) and abs(each) <= 1e6 for each in numbers]
         if len(fine) != 3 or not all(fine):
-            raise ConfigError(f"point {i} of {knob.name} is x1, x2 and t, up to a million each; got {point!r:.80}")
+            raise ConfigError(
+                f"{knob.name}: point {i + 1} is three numbers from -1000000 to 1000000, x1, x2 and t; got {point!r:.80}"
+            )
         points.append((float(numbers[0]), float(numbers[1]), float(numbers[2])))
     return tuple(points)
 

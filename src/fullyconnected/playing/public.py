@@ -133,12 +133,20 @@ def playground(
 def house_of(given: Any, link: str | None, knobs: Mapping[str, Any], *, framed: bool) -> Playhouse:
     """Return what is served: the session for a table or a network, and the setup to begin with."""
     table, model = _taken(given)
+    if table is None and (of_table := [name for name in ("target", "columns") if knobs.get(name)]):
+        what = "none was given" if model is None else f"{model.source} given is no table"
+        raise ConfigError(
+            f"{of_table[0]} is about a table, and {what}; give one: fullyconnected playground t.csv "
+            f"--{of_table[0]} {knobs[of_table[0]]!s:.80}"
+        )
     at = 0
     if link is not None:
         if knobs:
-            raise ConfigError("a link has the whole setup; give either a link or knobs")
+            raise ConfigError(
+                f"a link has the whole setup; got a link and {', '.join(sorted(knobs))}: give either a link or knobs"
+            )
         if not isinstance(link, str):
-            raise InputTypeError(f"link is text; got {link!r:.80}")
+            raise InputTypeError(f"link is text, such as 'v=1&data=moons'; got {link!r:.80}")
         setup, at = Setup.from_address(link)
     else:
         first: dict[str, Any] = {} if model is None else dict(model.knobs)

@@ -11,18 +11,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
 
-from fullyconnected.core.checks import count, number
 from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError
 from fullyconnected.playing import exports
 from fullyconnected.playing.advice import advice_of, explained_stop
 from fullyconnected.playing.data import Dataset, made
 from fullyconnected.playing.model import Model
-from fullyconnected.playing.setup import Setup
+from fullyconnected.playing.setup import LARGEST_STEP, Setup
 from fullyconnected.playing.stepping import Stepper
 from fullyconnected.playing.table import Table
 from fullyconnected.playing.timeline import Timeline
@@ -116,9 +115,9 @@ class Session:
         """Train until :meth:`pause` or a step, at full speed, or with at most ``pace`` steps a second."""
         with self.locked():
             if until is not None:
-                until = count("until", until, 0)
+                until = _step("until", until)
             if pace is not None:
-                pace = number("pace", pace, above=True)
+                pace = _pace(pace)
             if self.closed or (until is not None and until <= self.stepper.step):
                 return
             self.until, self.stopped, self.now, self.sample = until, None, None, None
@@ -174,7 +173,7 @@ class Session:
 
         A replay that takes longer than ``patience`` seconds goes on as :meth:`run` does.
         """
-        to = count("to", to, 0)
+        to = _step("to", to)
         with self.locked():
             self.pause()
             self.stopped, self.now, self.sample = None, None, None
@@ -191,11 +190,14 @@ class Session:
         """Return the values of all units for a row of the data, or for a place in the picture."""
         with self.locked():
             if row is not None:
-                if count("row", row, 0) >= len(self.data.t):
-                    raise ConfigError(f"row is from 0 to {len(self.data.t) - 1}; got {row}")
+                if not _is_whole(row) or not 0 <= row < len(self.data.t):
+                    raise ConfigError(
+                        f"row is the number of a point, a whole number from 0 to {len(self.data.t) - 1}; "
+                        f"got {row!r:.80}"
+                    )
                 given = self.data.rows[row]
             else:
-                place = np.array([_numbers(x, 2)])
+                place = np.array([_numbers("x is a place in the picture, two numbers", x, 2)])
                 given = self.data.inputs(place)[0]
             layers = self.view.look(given)
             loss = None
@@ -207,8 +209,8 @@ class Session:
 
     def set_weight(self, layer: str, part: str, at: list[int], value: float) -> None:
         """Set a weight; what came after this step is forgotten, and what is trained from here on starts from it."""
-        (number,) = _numbers([value], 1)
-        if not isinstance(at, list) or not all(isinstance(i, int) and not isinstance(i, bool) for i in at):
+        (number,) = _numbers("value is a weight, a number", [value], 1)
+        if not isinstance(at, list) or not all(map(_is_whole, at)):
             raise InputTypeError(f"at is the place of a weight, such as [0, 1]; got {at!r:.80}")
         with self.locked():
             self.pause()
@@ -461,10 +463,28 @@ def _plain(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
-def _numbers(given: Any, many: int) -> list[float]:
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _step(name: str, value: Any) -> int:
+    if not _is_whole(value) or not 0 <= value <= LARGEST_STEP:
+        raise ConfigError(f"{name} is the step to go to, a whole number from 0 to {LARGEST_STEP}; got {value!r:.80}")
+    return int(value)
+
+
+def _pace(value: Any) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < inf:
+        raise ConfigError(f"pace is how many steps a second are made at most, a number above 0; got {value!r:.80}")
+    return float(value)
+
+
+def _numbers(what: str, given: Any, many: int) -> list[float]:
+    said = f"{what} from -1000000 to 1000000; got {(given if many > 1 else given[0])!r:.80}"
     fine = isinstance(given, list) and len(given) == many
     if not fine or not all(isinstance(each, int | float) and not isinstance(each, bool) for each in given):
-        raise InputTypeError(f"{many} number{'s' * (many > 1)} are wanted; got {given!r:.80}")
+        raise InputTypeError(said)
     if not all(abs(each) <= 1e6 for each in given):
-        raise ConfigError(f"numbers are up to a million; got {given!r:.80}")
+        raise ConfigError(said)
     return [float(each) for each in given]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -13,12 +14,13 @@ from fullyconnected.errors import ConfigError, InputTypeError, UnknownNameError,
 from fullyconnected.playing.formula import compiled
 from fullyconnected.playing.knobs import BY_NAME, KNOBS, Knob, checked
 
-__all__ = ["CLASS_LOSSES", "VERSION", "Setup", "task_of"]
+__all__ = ["CLASS_LOSSES", "LARGEST_STEP", "VERSION", "Setup", "task_of"]
 
 VERSION = 1
 CLASS_LOSSES = ("cross_entropy", "hinge")
 REGRESSIONS = ("plane", "hills")
 MOST_CLASSES = 6
+LARGEST_STEP = 10**9
 SAFE = ",:;*+()^._-"  # what an address keeps as it is
 
 
@@ -74,9 +76,14 @@ class Setup:
         if given is None:
             given = {}
         if not isinstance(given, Mapping):
-            raise InputTypeError(f"a setup is a value for each knob, by name; got {given!r:.80}")
+            raise InputTypeError(
+                f'a setup is a value for each knob, by name, such as {{"data": "moons"}}; got {given!r:.80}'
+            )
         if (version := given.get("v", VERSION)) != VERSION or isinstance(version, bool):
-            raise ConfigError(f"a setup of version {version!r:.20} is unknown here; this is version {VERSION}")
+            raise ConfigError(
+                f"this playground reads setups of version {VERSION}; got v={version!r:.20}. Newer ones need a newer "
+                f"fullyconnected"
+            )
         for name in given:
             if name not in BY_NAME and name != "v":
                 raise _unknown(name)
@@ -135,26 +142,26 @@ class Setup:
             As :meth:`of`; and for text that is no number where one is wanted, a knob that is given twice, or no name.
         """
         given: dict[str, Any] = {}
-        step = 0
+        step: int | None = None
         for part in filter(None, text.rpartition("#")[2].split("&")):
             name, equals, value = part.partition("=")
             name, value = unquote(name), unquote(value)
             if not equals:
-                raise ConfigError(f"an address has name=value between the signs &; got {part!r:.80}")
-            if name in given or (name == "at" and step):
-                raise ConfigError(f"{name:.80} is in the address twice")
+                raise ConfigError(
+                    f"a link has name=value between the signs &, such as v=1&data=moons&at=120; got {part!r:.80}"
+                )
+            if name in given or (name == "at" and step is not None):
+                raise ConfigError(f"{name:.80} is in the link twice: leave one of them out")
             if name == "at":
-                step = _whole("at", value)
+                step = _step(value)
                 continue
             if name == "v":
-                given[name] = _whole("v", value)
+                given[name] = _whole(value)
                 continue
             if name not in BY_NAME:
                 raise _unknown(name)
             given[name] = _read(BY_NAME[name], value)
-        if step < 0:
-            raise ConfigError(f"at is a step, 0 or more; got {step}")
-        return cls.of(given), step
+        return cls.of(given), step or 0
 
 
 def task_of(setup: Setup) -> str | None:
@@ -193,35 +200,35 @@ def _digits(number: float) -> str:
 
 
 def _read(knob: Knob, text: str) -> Any:
+    """Return a value as it is written in a link; text that cannot be read stays as it is, and the check refuses it."""
     if knob.kind in ("choice", "text"):
         return text
     if knob.kind == "choices":
-        return text.split(",")
+        return text.split(",") if text else []
     if knob.kind == "flag":
-        if text not in ("yes", "no"):
-            raise ConfigError(f"{knob.name} is yes or no; got {text!r:.80}")
-        return text == "yes"
+        return {"yes": True, "no": False}.get(text, text)
     if knob.kind == "widths":
-        return [_whole(knob.name, each) for each in _parts(text, ",")]
+        return [_whole(each) for each in _parts(text, ",")]
     if knob.kind == "points":
-        return [[_float(knob.name, each) for each in point.split(":")] for point in _parts(text, ";")]
-    return _whole(knob.name, text) if knob.kind == "integer" else _float(knob.name, text)
+        return [[_float(each) for each in point.split(":")] for point in _parts(text, ";")]
+    return _whole(text) if knob.kind == "integer" else _float(text)
 
 
 def _parts(text: str, mark: str) -> Iterable[str]:
     return text.split(mark) if text else ()
 
 
-def _whole(name: str, text: str) -> int:
-    if not (text.isascii() and text.removeprefix("-").isdigit() and len(text) <= 20):
-        raise ConfigError(f"{name} is a whole number; got {text!r:.80}")
-    return int(text)
+def _step(text: str) -> int:
+    step = _whole(text)
+    if isinstance(step, str) or not 0 <= step <= LARGEST_STEP:
+        raise ConfigError(f"at is the step to train to, a whole number from 0 to {LARGEST_STEP}; got {text!r:.80}")
+    return step
 
 
-def _float(name: str, text: str) -> float:
-    try:
-        if len(text) > 40 or "_" in text:
-            raise ValueError
-        return float(text)
-    except ValueError:
-        raise ConfigError(f"{name} has numbers; got {text!r:.80}") from None
+def _whole(text: str) -> int | str:
+    return int(text) if re.fullmatch(r"-?[0-9]{1,20}", text) else text
+
+
+def _float(text: str) -> float | str:
+    number = r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?"
+    return float(text) if len(text) <= 40 and re.fullmatch(number, text, re.IGNORECASE) else text

@@ -95,7 +95,10 @@ class Stepper:
         self.batch_size = min(setup.batch_size, len(self.training.x))
         self.places = np.flatnonzero(~data.test)  # of the training rows among all
         with_hint = f"batch_size={self.batch_size}: raise the batch size, or choose another norm"
-        require_rows(self.net.program, self.batch_size, with_hint)
+        try:
+            require_rows(self.net.program, self.batch_size, with_hint)
+        except ConfigError as error:
+            raise ConfigError(f"batch_size: {error}") from None
         self.clock = None if schedule is None else _Clock(schedule)
         self.engine, _ = choose(
             "auto", self.net.program, loss=loss, optimizer=rule, source=self.training.x, schedules=False
@@ -213,9 +216,13 @@ class Stepper:
         """Set one number of a parameter, such as ``dense_1.W`` at [0, 1]; the training goes on from it."""
         tensor = next((each for each in self.net.program.tensors if each.name == name), None)
         if tensor is None:
-            raise ConfigError(f"the network has no parameter {name!r:.80}")
+            known = ", ".join(each.name for each in self.net.program.tensors)
+            raise ConfigError(f"the network has no parameter {name!r:.80}; it has {known:.400}")
         if len(place) != len(tensor.shape) or not all(0 <= i < n for i, n in zip(place, tensor.shape, strict=True)):
-            raise ConfigError(f"{name} has the shape {tensor.shape}; there is no entry {list(place)!r:.80}")
+            last = [n - 1 for n in tensor.shape]
+            raise ConfigError(
+                f"{name} has entries from {[0] * len(last)} to {last}; there is no entry {list(place)!r:.80}"
+            )
         at = tensor.part.start + int(np.ravel_multi_index(tuple(place), tensor.shape))
         step = self.step
         self.edits = [each for each in self.edits if each.step < step or (each.step == step and each.place != at)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,8 +12,8 @@ import numpy as np
 from fullyconnected.assessment.problem import Problem, Roles, column_named, problem_of
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.wording import printable
-from fullyconnected.errors import ConfigError
-from fullyconnected.playing.data import MARGIN, Dataset, split
+from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
+from fullyconnected.playing.data import MARGIN, Dataset, require_variety, split
 from fullyconnected.playing.setup import Setup
 from fullyconnected.tables.files import read_frame
 from fullyconnected.tables.frame import Frame, frame_of
@@ -44,13 +45,25 @@ class Table:
     @classmethod
     def of(cls, table: Any) -> Self:
         """Take a table that is in memory: a DataFrame, or columns by name."""
-        return cls(frame_of(table), "the table")
+        try:
+            return cls(frame_of(table), "the table")
+        except (InputTypeError, ShapeError) as error:
+            said = re.sub(r"^X is a (\w+);", rf"{table!r:.80} is of type \1;", str(error))
+            said = re.sub(r"^X has 0 feature.*", "the table has no columns", said)
+            said = re.sub(r"(row \d+) of X is a (\w+);", r"\1 of the table is of type \2;", said)
+            raise type(error)(
+                f"{said.rstrip('.')}. A playground begins with a table, a Network, or the path of a file with either"
+            ) from None
 
     def dataset(self, setup: Setup) -> Dataset:
         """Return the rows of the table as the setup asks for them."""
         frame, says = self.frame, []
-        name = column_named(frame, setup.target, "target").name if setup.target else frame.names[-1]
-        problem = problem_of(frame, Roles(name))
+        name = _column(frame, setup.target, "target") if setup.target else frame.names[-1]
+        try:
+            problem = problem_of(frame, Roles(name))
+        except DataError as error:
+            said = re.split(r"; if they are classes, use --task| Correct it, or use --task", str(error))[0]
+            raise ConfigError(f"target: {said.rstrip('.')}. Choose another target, or correct the table") from None
         if problem.lacking:
             says.append(f"{problem.lacking} rows without {printable(name)} are left out.")
         if len(problem.y) > MOST_ROWS:
@@ -60,6 +73,8 @@ class Table:
         test = split(len(problem.y), setup)
         task = "classification" if problem.task == "classes" else "regression"
         setup.require_loss(task)
+        if task == "regression":
+            require_variety(problem.y.astype(np.float64), test)
         t, classes = _targets(problem, test, says) if task == "regression" else _classes(problem)
         rows, names = _numbers(problem.frame, test, says, self.two_of(problem.frame, setup.columns))
         if rows.shape[1] == 2:
@@ -96,8 +111,18 @@ class Table:
             return ()
         given = [part.strip() for part in columns.split(",")]
         if len(given) != 2 or given[0] == given[1]:
-            raise ConfigError(f"columns are two names with a comma between them, or empty for all; got {columns!r:.80}")
-        return tuple(column_named(frame, each, "columns").name for each in given)
+            raise ConfigError(
+                f"columns: two different names with a comma between them are wanted, or none for all columns; "
+                f"got {columns!r:.80}"
+            )
+        return tuple(_column(frame, each, "columns") for each in given)
+
+
+def _column(frame: Frame, name: str, knob: str) -> str:
+    try:
+        return column_named(frame, name, knob).name
+    except ConfigError as error:
+        raise type(error)(f"{knob}: {error}") from None
 
 
 def _classes(problem: Problem) -> tuple[Array, tuple[str, ...]]:
@@ -137,7 +162,7 @@ def _numbers(frame: Frame, test: Array, says: list[str], two: tuple[str, ...]) -
     if left:
         says.append(f"Left out, since they say nothing: {', '.join(left)}.")
     if not used:
-        raise ConfigError("there is no column to learn from beside the target")
+        raise ConfigError("target: no other column has anything to learn from; choose another target or another table")
     vocabulary = Vocabulary.of(frame.at(~test), decisions)
     width = sum(max(1, feature.levels) for feature in vocabulary.features)
     if width > MOST_COLUMNS:

@@ -25,9 +25,28 @@ export function addressOf(knobs, setup, at = 0) {
   return told.join("&")
 }
 
-function number(name, text) {
-  if (!/^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text)) throw new Error(`${name} has numbers; got ${text.slice(0, 80)}`)
+const LARGEST_STEP = 1e9
+const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i
+
+// What a knob of numbers takes, in words.
+export function wanted({ kind, least, most, default: usual }) {
+  return `${kind === "integer" ? "a whole number" : "a number"} from ${least} to ${most}, such as ${usual}`
+}
+
+// What is wanted of a part of a layer's units, and of a point.
+export const unitsOf = ({ name, least, most }, i) => `${name}: layer ${i + 1} has a whole number of units from ${least} to ${most}`
+export const pointOf = ({ name }, i) => `${name}: point ${i + 1} is three numbers from -1000000 to 1000000, x1, x2 and t`
+
+function number(text, what) {
+  if (!NUMBER.test(text)) throw new Error(`${what}; got '${text.slice(0, 80)}'`)
   return Number(text)
+}
+
+function step(text) {
+  const what = `at is the step to train to, a whole number from 0 to ${LARGEST_STEP}`
+  const found = number(text, what)
+  if (!Number.isInteger(found) || found < 0 || found > LARGEST_STEP) throw new Error(`${what}; got '${text.slice(0, 80)}'`)
+  return found
 }
 
 function read(knob, text) {
@@ -36,16 +55,16 @@ function read(knob, text) {
     case "text":
       return text
     case "choices":
-      return text.split(",")
+      return text === "" ? [] : text.split(",")
     case "flag":
-      if (text !== "yes" && text !== "no") throw new Error(`${knob.name} is yes or no; got ${text.slice(0, 80)}`)
+      if (text !== "yes" && text !== "no") throw new Error(`${knob.name} is yes or no; got '${text.slice(0, 80)}'`)
       return text === "yes"
     case "widths":
-      return text === "" ? [] : text.split(",").map((each) => number(knob.name, each))
+      return text === "" ? [] : text.split(",").map((each, i) => number(each, unitsOf(knob, i)))
     case "points":
-      return text === "" ? [] : text.split(";").map((point) => point.split(":").map((each) => number(knob.name, each)))
+      return text === "" ? [] : text.split(";").map((point, i) => point.split(":").map((each) => number(each, pointOf(knob, i))))
     default:
-      return number(knob.name, text)
+      return number(text, `${knob.name} is ${wanted(knob)}`)
   }
 }
 
@@ -55,22 +74,22 @@ export function setupIn(knobs, hash) {
   if (!text) return null
   const known = new Map(knobs.map((knob) => [knob.name, knob]))
   const setup = {}
-  let at = 0
+  let at = null
   for (const part of text.split("&").filter(Boolean)) {
     const place = part.indexOf("=")
-    if (place < 0) throw new Error(`an address has name=value between the signs &; got ${part.slice(0, 80)}`)
+    if (place < 0) throw new Error(`a link has name=value between the signs &, such as v=1&data=moons&at=120; got '${part.slice(0, 80)}'`)
     let name, value
     try {
       name = decodeURIComponent(part.slice(0, place))
       value = decodeURIComponent(part.slice(place + 1))
     } catch {
-      throw new Error(`the address has a sign % with no character behind it: ${part.slice(0, 80)}`)
+      throw new Error(`a link writes odd characters as % and two digits, such as %3D; got '${part.slice(0, 80)}'`)
     }
-    if (name in setup) throw new Error(`${name} is in the address twice`)
-    if (name === "at") at = Math.max(0, Math.floor(number(name, value)))
-    else if (name === "v") setup.v = number(name, value)
+    if (name in setup || (name === "at" && at !== null)) throw new Error(`${name} is in the link twice: leave one of them out`)
+    if (name === "at") at = step(value)
+    else if (name === "v") setup.v = NUMBER.test(value) ? Number(value) : value
     else if (known.has(name)) setup[name] = read(known.get(name), value)
-    else throw new Error(`the address names a knob that is unknown: ${name.slice(0, 80)}`)
+    else throw new Error(`there is no knob '${name.slice(0, 80)}'; there are ${[...known.keys()].join(", ")}`)
   }
-  return { setup, at }
+  return { setup, at: at ?? 0 }
 }

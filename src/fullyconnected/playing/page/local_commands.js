@@ -15,7 +15,7 @@ export const COMMANDS = {
     return session.described()
   },
   run(session, { until = null, pace = null }) {
-    if (pace !== null && !(pace > 0 && Number.isFinite(pace))) throw new Error(`pace is a positive number; got ${pace}`)
+    if (pace !== null && !(pace > 0 && Number.isFinite(pace))) throw new Error(`pace is how many steps a second are made at most, a number above 0; got ${pace}`)
     session.start(until === null ? null : whole("until", until), pace)
     return {}
   },
@@ -49,11 +49,12 @@ export const COMMANDS = {
       { t } = made.data,
       nIn = setup.features.length
     if (row !== null) {
-      if (whole("row", row) >= t.length) throw new Error(`row is from 0 to ${t.length - 1}; got ${row}`)
+      if (!Number.isInteger(row) || row < 0 || row >= t.length)
+        throw new Error(`row is the number of a point, a whole number from 0 to ${t.length - 1}; got ${row}`)
       return view.look(made.rows.subarray(row * nIn, (row + 1) * nIn), t[row])
     }
-    if (!Array.isArray(x) || x.length !== 2 || !x.every(Number.isFinite)) {
-      throw new Error(`2 numbers are wanted; got ${JSON.stringify(x)}`)
+    if (!Array.isArray(x) || x.length !== 2 || !x.every((each) => Number.isFinite(each) && Math.abs(each) <= 1e6)) {
+      throw new Error(`x is a place in the picture, two numbers from -1000000 to 1000000; got ${JSON.stringify(x)}`)
     }
     return view.look(inputsOf(setup.features, [x[0]], [x[1]]), null)
   },
@@ -78,6 +79,7 @@ export const COMMANDS = {
 }
 
 function whole(name, value) {
-  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`${name} is a whole number, 0 or more; got ${value}`)
+  if (!Number.isInteger(value) || value < 0 || value > 1e9)
+    throw new Error(`${name} is the step to go to, a whole number from 0 to 1000000000; got ${value}`)
   return value
 }

@@ -116,6 +116,19 @@ function split(rows, { test_share, data_seed }) {
   return test
 }
 
+// Throw if R2 is not defined: it compares the errors with how the numbers vary.
+export function requireVariety({ t, test }) {
+  for (const [which, is] of [["test", 1], ["training", 0]]) {
+    const given = t.filter((_, row) => test[row] === is)
+    if (given.length === 0 || !given.every((each) => each === given[0])) continue
+    const many = given.length === 1 ? "the one" : `all ${given.length}`
+    throw new Error(
+      `test_share: the target is ${Number(given[0].toPrecision(4))} in ${many} ${which} row${given.length > 1 ? "s" : ""}, ` +
+        `and R2 needs numbers that differ; take more rows, or another share or data seed`,
+    )
+  }
+}
+
 // Return the rows of the network's input for places in the picture, flat.
 export function inputsOf(features, x1, x2) {
   const made = features.map((name) => FEATURES[name]),

@@ -43,7 +43,7 @@ export class Session {
   // Answer a command of the page; what is returned is its reply.
   do({ do: what, ...more }) {
     const answer = Object.hasOwn(COMMANDS, what) ? COMMANDS[what] : null
-    if (answer === null) throw new Error(`there is no command ${what} here`)
+    if (answer === null) throw new Error(`there is no command ${what} here; there are ${Object.keys(COMMANDS).join(", ")}`)
     return answer(this, more)
   }
 
@@ -191,9 +191,9 @@ export class Session {
     const { network, step } = this.trainer
     const i = network.operations.findIndex((op) => op.name === layer)
     const tensor = network.tensors.find((each) => each.operation === i && each.letter === part)
-    if (tensor === undefined) throw new Error(`the network has no parameter ${layer}.${part}`)
+    if (tensor === undefined) throw new Error(`the network has no parameter ${layer}.${part}; it has ${network.operations.filter((op) => op.kind === "dense").map((op) => `${op.name}.W, ${op.name}.b`).join(", ")}`)
     if (!Number.isFinite(value) || Math.abs(value) > 1e6)
-      throw new Error(`a weight is a number up to a million; got ${value}`)
+      throw new Error(`value is a weight, a number from -1000000 to 1000000; got ${value}`)
     const { nIn, nOut } = network.operations[i],
       sizes = part === "W" ? [nIn, nOut] : [nOut]
     if (
@@ -201,7 +201,10 @@ export class Session {
       at.length !== sizes.length ||
       !at.every((k, axis) => Number.isInteger(k) && k >= 0 && k < sizes[axis])
     ) {
-      throw new Error(`${layer}.${part} has the shape ${sizes.join(" x ")}; there is no entry ${JSON.stringify(at)}`)
+      const last = JSON.stringify(sizes.map((n) => n - 1))
+      throw new Error(
+        `${layer}.${part} has entries from ${JSON.stringify(sizes.map(() => 0))} to ${last}; there is no entry ${JSON.stringify(at)}`,
+      )
     }
     this.pause()
     const place = tensor.start + at.reduce((sum, k, axis) => sum * (axis === 0 ? 1 : sizes[axis]) + k, 0)

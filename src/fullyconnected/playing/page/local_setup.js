@@ -1,7 +1,8 @@
 /*
  * A setup, checked by the table of knobs, and what it trains: as fullyconnected/playing/setup.py and building.py.
  */
-import { dataOf, inputsOf, taskOf } from "./local_data.js"
+import { pointOf, unitsOf, wanted } from "./address.js"
+import { dataOf, inputsOf, requireVariety, taskOf } from "./local_data.js"
 import { compiled } from "./local_formula.js"
 
 export const VERSION = 1
@@ -28,28 +29,27 @@ const CHECKS = {
     return value
   },
   choices(knob, value) {
-    if (!Array.isArray(value)) throw new KnobError(knob.name, `${knob.name} is a list of names; got ${shown(value)}`)
+    if (!Array.isArray(value)) throw new KnobError(knob.name, `${knob.name} is a list of names, such as ${shown(knob.default)}; got ${shown(value)}`)
     value.forEach((each) => CHECKS.choice(knob, each))
     if (value.length === 0) throw new KnobError(knob.name, `${knob.name} is empty: choose one or more`)
     return knob.choices.map((choice) => choice.value).filter((each) => value.includes(each))
   },
   number(knob, value) {
-    if (!isNumber(value)) throw new KnobError(knob.name, `${knob.name} is a number; got ${shown(value)}`)
-    if (!(value >= knob.least && value <= knob.most)) {
-      throw new KnobError(knob.name, `${knob.name} is from ${knob.least} to ${knob.most}; got ${value}`)
+    if (!isNumber(value) || !(value >= knob.least && value <= knob.most)) {
+      throw new KnobError(knob.name, `${knob.name} is ${wanted(knob)}; got ${shown(value)}`)
     }
     return value
   },
   integer(knob, value) {
     if (!Number.isInteger(CHECKS.number(knob, value))) {
-      throw new KnobError(knob.name, `${knob.name} is a whole number; got ${value}`)
+      throw new KnobError(knob.name, `${knob.name} is ${wanted(knob)}; got ${shown(value)}`)
     }
     return value
   },
   text(knob, value) {
     if (typeof value !== "string") throw new KnobError(knob.name, `${knob.name} is text; got ${shown(value)}`)
     if (value.length > knob.most) {
-      throw new KnobError(knob.name, `${knob.name} has at most ${knob.most} characters; got ${value.length}`)
+      throw new KnobError(knob.name, `${knob.name} has at most ${knob.most} characters; got ${value.length}. Shorten it`)
     }
     return value
   },
@@ -59,25 +59,26 @@ const CHECKS = {
   },
   widths(knob, value) {
     if (!Array.isArray(value)) {
-      throw new KnobError(knob.name, `${knob.name} is a list of numbers of units; got ${shown(value)}`)
+      throw new KnobError(knob.name, `${knob.name} is a list of the units of each hidden layer, such as ${shown(knob.default)}; got ${shown(value)}`)
     }
     if (value.length > MOST_LAYERS)
-      throw new KnobError(knob.name, `${knob.name} has at most ${MOST_LAYERS} layers; got ${value.length}`)
-    return value.map((each) => CHECKS.integer(knob, each))
+      throw new KnobError(knob.name, `${knob.name} has at most ${MOST_LAYERS} layers; got ${value.length}. Remove some`)
+    value.forEach((units, i) => {
+      if (!Number.isInteger(units) || units < knob.least || units > knob.most)
+        throw new KnobError(knob.name, `${unitsOf(knob, i)}; got ${shown(units)}`)
+    })
+    return [...value]
   },
   points(knob, value) {
     if (!Array.isArray(value))
-      throw new KnobError(knob.name, `${knob.name} is a list of points [x1, x2, t]; got ${shown(value)}`)
+      throw new KnobError(knob.name, `${knob.name} is a list of points x1, x2 and t, such as [[-1, 1, 0], [1, 1, 1]]; got ${shown(value)}`)
     if (value.length > knob.most)
-      throw new KnobError(knob.name, `${knob.name} has at most ${knob.most} points; got ${value.length}`)
+      throw new KnobError(knob.name, `${knob.name} has at most ${knob.most} points; got ${value.length}. Remove some`)
     value.forEach((point, i) => {
       const fine =
         Array.isArray(point) && point.length === 3 && point.every((each) => isNumber(each) && Math.abs(each) <= 1e6)
       if (!fine) {
-        throw new KnobError(
-          knob.name,
-          `point ${i} of ${knob.name} is x1, x2 and t, up to a million each; got ${shown(point)}`,
-        )
+        throw new KnobError(knob.name, `${pointOf(knob, i)}; got ${shown(point)}`)
       }
     })
     return value.map((point) => [...point])
@@ -87,16 +88,16 @@ const CHECKS = {
 // Return the setup with these values, and the defaults of all other knobs, or throw.
 export function setupOf(given, knobs) {
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
-    throw new Error(`a setup is a value for each knob, by name; got ${shown(given)}`)
+    throw new Error(`a setup is a value for each knob, by name, such as {"data": "moons"}; got ${shown(given)}`)
   }
   const { v = VERSION, ...values } = given
-  if (v !== VERSION) throw new Error(`a setup of version ${shown(v)} is unknown here; this is version ${VERSION}`)
+  if (v !== VERSION) throw new Error(`this playground reads setups of version ${VERSION}; got v=${shown(v)}. Newer ones need a newer fullyconnected`)
   const setup = { v }
   for (const knob of knobs) {
     setup[knob.name] = CHECKS[knob.kind](knob, knob.name in values ? values[knob.name] : knob.default)
   }
   const unknown = Object.keys(values).find((name) => !(name in setup))
-  if (unknown !== undefined) throw new KnobError(unknown, `there is no knob ${shown(unknown)} here`)
+  if (unknown !== undefined) throw new KnobError(unknown, `there is no knob ${shown(unknown)} here; there are ${knobs.map((each) => each.name).join(", ")}`)
   requireSense(setup)
   return setup
 }
@@ -190,6 +191,7 @@ function layersOf(setup, nIn, nOut) {
 // Return the data of a setup, what a Trainer is made of, and what is shown of the network.
 export function built(setup) {
   const data = setup.data === "formula" ? within("formula", () => dataOf(setup)) : dataOf(setup)
+  if (data.classes === null) within("test_share", () => requireVariety(data))
   const classes = data.classes?.length ?? 1
   const nOut = classes === 1 || (classes === 2 && setup.loss !== "hinge") ? 1 : classes
   const { layers, hidden } = layersOf(setup, setup.features.length, nOut)
