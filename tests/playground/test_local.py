@@ -311,13 +311,18 @@ FORMULAS = [
     "+x1--x2", "1.5e-3*x1 + .5 + 2.", "min(x1, x2, 0.1)", "max(x1,\t-x2)", "abs(x1)**0.5", "sqrt(abs(x1*x2))",
     "floor(3*x1)/3", "sign(x1)*tanh(x2)", "log(3+x1) + exp(-x2)", "sin(pi*x1) * cos(e*x2) + tan(x1/4)", " x1 ",
     "((x1))", "x1*-x2", "x1^-2*x2", "(-2)^0.5", "1/0*x1", "log(x1)", "x1 * (x1 > 0) ^ 2", "-x1 ^ 2 < - x2", "3",
-    "1E2*x1", "min(x1,x2,)",
+    "1E2*x1", "min(x1,x2,)", "0", "0.", "0.5", "1.e2", "10", "sin (x1)", "sin(x1,)", "\tx1\t+\tx2 ", "x1*(-+-x2)",
+    "(" * 90 + "x1" + ")" * 90, "-" * 198 + "x1", "x1" + "+1" * 99,
 ]  # fmt: skip
 WRONG = [
     "", "x1 +", "x1 x2", "(x1", "x1)", "sin()", "sin(x1, x2)", "min(x1)", "x3", "y", "sinh(x1)", "sin", "x1(2)",
     "x1.real", "x1 < x2 < 1", "x1 <= 2", "x1 == 2", "not x1", "x1 if x2 else 1", "lambda: x1", "[x1]", "'a'", "1j",
     "x1 @ x2", "x1 % 2", "x1 // 2", "~x1", "x1;x2", "x1\nx2", "__import__('os')", "constructor", "toString(x1)",
     "2x1", "x1 * * 2", ",", "min(,x1)", "1..2", "e5", "x1 ** ** 2", "\u0078\uff11", "x1 & 1", "sin(x=x1)", "sin(*x1)",
+    "x1 # hi", "#", "0x1F", "0b1", "0o7", "1_000", "1_0.0", "007", "00", "01.5", "1e", "1e+", "1.5.2", "x1.5", "1if x1",
+    "x1\f",    "x1\u00a0+ x2", "\ufeffx1", "x1\r", "x1 \\", "x1\\\n", "(x1,)", "x1, x2", "()", "(sin)(x1)", "sin + x1", "(2)(3)",
+    "x1^^2", "x1**^2", "x1*^2", "x1<<1", "x1->x2", "x1:=2", "x1 and x2", "True", "None", "...", "sin(x1 for x1 in x2)",
+    "X1", "PI", "_x1", "x1_", "max(x1, *x2)", "sin(**x1)", "yield", "await x1", "x1!", "x1?", "f'x1'", "\0",
 ]  # fmt: skip
 
 
@@ -339,3 +344,21 @@ def test_formulas_that_python_refuses_are_refused():
             values(text, np.array([0.5]), np.array([0.5]))
         assert isinstance(each, str), text
         assert "formula" in each
+
+
+def test_any_text_is_read_by_both_or_by_neither():
+    rng = random.Random(3)
+    parts = [*"+-*/^<>(),  #\t)", "x1", "x2", "pi", "e", "2", ".5", "1e3", "0", "07", "1_0", "x1)", "**", "sin", "if"]
+    parts += [f"{name}(" for name in ("sin", "max", "min", "abs")]
+    texts = ["".join(rng.choice(parts) for _ in range(rng.randint(1, 7))) for _ in range(4000)]
+    found = ask(*(("formula", {"text": text, "x1": [0.5], "x2": [0.25]}) for text in texts))
+    read = 0
+    for text, each in zip(texts, found, strict=True):
+        try:
+            values(text, np.array([0.5]), np.array([0.25]))
+        except ConfigError:
+            assert isinstance(each, str), text
+        else:
+            assert not isinstance(each, str), text
+            read += 1
+    assert read > 200

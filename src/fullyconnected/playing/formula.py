@@ -1,10 +1,14 @@
 """Formulas of x1 and x2 that a user writes or an address brings: read as a tree, of which few kinds are known.
 
+Its parts are numbers, names and signs, with spaces or tabs between them, and nothing else that Python knows: no
+comments, no 0x1F or 1_000. ``page/local_formula.js`` reads the same texts.
+
 Nothing is ever run that was written: the tree is walked, and each part is a known operation on arrays. Every number is
 a float, so that no power grows without bound, and the text is short, so that none takes long.
 """
 
 import ast
+import re
 from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any, NoReturn
@@ -35,6 +39,11 @@ OPERATIONS: Mapping[type, Callable[..., Any]] = {
     ast.Gt: np.greater,
 }
 SEVERAL = ("min", "max")  # functions of two numbers or more
+TOKEN = re.compile(
+    r"(?P<number>(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?(?![\w.]))"
+    r"|(?P<name>[a-z]\w*)|\*\*|[-+*/^<>(),]|[ \t]+",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def compiled(text: str) -> ast.expr:
@@ -46,9 +55,8 @@ def compiled(text: str) -> ast.expr:
     if len(text) > MOST:
         raise ConfigError(f"formula has at most {MOST} characters; got {len(text)}")
     try:
-        if not text.isascii() or "\n" in text or "\r" in text or "\0" in text:
-            raise ValueError
-        tree = ast.parse(text.strip().replace("^", "**"), mode="eval").body
+        _require_tokens(text)
+        tree = ast.parse(text.strip(" \t").replace("^", "**"), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):  # the last two for brackets within brackets
         raise ConfigError(
             f"formula: {text!r:.80} cannot be read as a formula of x1 and x2, such as sin(2*x1) + x2"
@@ -67,6 +75,18 @@ def values(text: str, x1: Array, x2: Array) -> Array:
     with np.errstate(all="ignore"):
         found = np.asarray(_value(compiled(text), names), np.float64)
     return np.broadcast_to(found, x1.shape).copy()
+
+
+def _require_tokens(text: str) -> None:
+    """Raise for a text that has other parts than a formula, or the name of a function that is not called."""
+    at = 0
+    while at < len(text):
+        found = TOKEN.match(text, at)
+        if found is None:
+            raise ValueError
+        at = found.end()
+        if found["name"] in FUNCTIONS and not text[at:].lstrip(" \t").startswith("("):
+            _refuse(found["name"])
 
 
 def _check(node: ast.AST) -> None:

@@ -1,6 +1,7 @@
 /*
- * Formulas of x1 and x2 that a user writes or an address brings: read as Python reads them, with ^ for **. Nothing is
- * ever run that was written: the text is parsed, and each part is a known operation.
+ * Formulas of x1 and x2 that a user writes or an address brings: the texts that fullyconnected/playing/formula.py reads,
+ * with the values of Python, ^ being **. Nothing is ever run that was written: the text is parsed, and each part is a
+ * known operation.
  */
 const FUNCTIONS = {
   sin: Math.sin,
@@ -19,7 +20,8 @@ const FUNCTIONS = {
 const SEVERAL = ["min", "max"] // functions of two numbers or more
 const CONSTANTS = { pi: Math.PI, e: Math.E }
 const MOST = 200 // characters
-const TOKEN = /\s*(?:((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?![\w.]))|([a-z]\w*)|(\*\*|[-+*/^<>(),]))/iy
+const TOKEN =
+  /[ \t]*(?:((?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?(?![\w.]))|([a-z]\w*)|(\*\*|[-+*/^<>(),]))/iy
 
 // Return a function of x1 and x2, or throw an error that says what is wrong.
 export const compiled = (text) => parsed(text).f
@@ -32,7 +34,7 @@ function parsed(text) {
   if (text.length > MOST) throw new Error(`formula has at most ${MOST} characters; got ${text.length}`)
   const tokens = []
   TOKEN.lastIndex = 0
-  while (text.slice(TOKEN.lastIndex).trim() !== "") {
+  while (/[^ \t]/.test(text.slice(TOKEN.lastIndex))) {
     const found = TOKEN.exec(text)
     if (found === null) throw unreadable(text)
     const [, number, name, sign] = found
