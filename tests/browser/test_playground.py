@@ -46,7 +46,7 @@ def visit(browser: Any, play: fc.Playground) -> Iterator[Visit]:
 
     def run(
         link: str = "v=1", *, server: Any = None, width: int = 1280, height: int = 900, dark: bool = False,
-        reduced_motion: bool = False, lenient: bool = False,
+        reduced_motion: bool = False, lenient: bool = False, touch: bool = False,
     ) -> Any:  # fmt: skip
         url = (server or play).url
         context = browser.new_context(
@@ -55,6 +55,7 @@ def visit(browser: Any, play: fc.Playground) -> Iterator[Visit]:
             viewport={"width": width, "height": height},
             locale="en",
             permissions=["clipboard-read", "clipboard-write"],
+            **({"has_touch": True, "is_mobile": True} if touch else {}),
         )
         contexts.append(context)
         context.set_default_timeout(20_000)
@@ -525,6 +526,37 @@ class TestLayout:
         assert overlaps(page, "main > *") == []
         assert overlaps(page, ".unit") == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+    def small(self, page: Any, least: int) -> list[str]:
+        """Return the controls that are smaller; a box within its label counts with it."""
+        return page.evaluate(
+            """least => [...document.querySelectorAll("input, button, select, summary")]
+            .filter(each => each.offsetParent && !each.matches(".unit"))
+            .map(each => [each, (each.closest("label") ?? each).getBoundingClientRect()])
+            .filter(([, box]) => box.width < least || box.height < least)
+            .map(([each, box]) => `${each.outerHTML.slice(0, 90)} ${box.width} x ${box.height}`)""",
+            least,
+        )
+
+    @pytest.mark.parametrize("link", ["v=1&data=table", "v=1&data=points&schedule=step&optimizer=adamw"])
+    def test_every_control_can_be_hit(self, visit: Visit, link: str) -> None:
+        for width in (390, 1280):
+            assert self.small(visit(link, width=width), 24) == []
+
+    @pytest.mark.only_in("chromium", why="Firefox shows a page as for fingers by a setting of its own alone")
+    @pytest.mark.parametrize("link", ["v=1&data=table", "v=1&data=points&schedule=step&optimizer=adamw"])
+    def test_every_control_can_be_hit_by_a_finger(self, visit: Visit, overflow: Any, overlaps: Any, link: str) -> None:
+        page = visit(link, width=390, height=844, touch=True)
+        assert page.evaluate("matchMedia('(pointer: coarse)').matches")
+        small = self.small(page, 44)
+        in_bar = [each for each in small if "data-step" in each or re.search('id="(rewind|run|pace|seek|skip)"', each)]
+        boxes = [each for each in small if 'type="checkbox"' in each]  # whose label beside them is 44 px high
+        assert set(small) == {*in_bar, *boxes}
+        assert self.small(page, 30) == []
+        assert page.evaluate("document.getElementById('bar').offsetHeight") < 844 / 4
+        assert overflow(page) == []
+        assert overlaps(page, "#knobs label, #knobs input:not(.chip input), #knobs select, #knobs button") == []
+        assert overlaps(page, "#bar button, #bar input, #bar output") == []
 
     def test_a_picture_that_moves_little_is_shown_where_that_is_wanted(self, visit: Visit) -> None:
         page = visit(reduced_motion=True)
