@@ -527,6 +527,25 @@ class TestLayout:
         assert overlaps(page, ".unit") == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
+    @pytest.mark.parametrize("width", [320, 1280])
+    def test_an_empty_chart_says_what_it_will_show(self, visit: Visit, width: int) -> None:
+        page = visit("v=1&data=hills", width=width)
+        said = page.locator(".charts .empty:visible")
+        assert said.all_inner_texts() == [
+            f"Run, or make a step: the {what} of each step is drawn here."
+            for what in ("loss", "R\u00b2", "learning rate", "length of the gradient")
+        ]
+        for i in range(4):
+            text, chart = said.nth(i).bounding_box(), page.locator(".charts canvas").nth(i).bounding_box()
+            assert chart["x"] + 50 <= text["x"]
+            assert text["x"] + text["width"] <= chart["x"] + chart["width"]
+            assert chart["y"] <= text["y"]
+            assert text["y"] + text["height"] <= chart["y"] + chart["height"] - 18
+        page.click("[data-step=batch]")
+        until(page, "document.querySelectorAll('.charts .empty:not([hidden])').length === 0")
+        page.select_option("#knob-data", "moons")
+        page.locator(".charts .empty:visible", has_text="the accuracy of each step").wait_for()
+
     def small(self, page: Any, least: int) -> list[str]:
         """Return the controls that are smaller; a box within its label counts with it."""
         return page.evaluate(

@@ -387,6 +387,8 @@ function curves() {
   $("loss-scale").textContent = log ? "(logarithmic)" : ""
   const accuracy = metric?.name === "accuracy"
   $("metric-name").textContent = accuracy ? "Accuracy" : "R\u00b2"
+  $("metric-word").textContent = accuracy ? "accuracy" : "R\u00b2"
+  for (const each of document.querySelectorAll(".empty")) each.hidden = c.step.length > 1
   drawCurves($("metric-chart"), c.step, [solid(c.metric_train), dashed(c.metric_test)], step, accuracy ? { from: 0, to: 1, mayLog: false } : { to: 1, mayLog: false })
   drawCurves($("rate-chart"), c.step, [solid(c.learning_rate, "accent")], step, { from: 0 })
   drawCurves($("gradient-chart"), c.step, [solid(c.gradient_norm, "accent")], step, { from: 0 })
