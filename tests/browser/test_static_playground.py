@@ -149,6 +149,18 @@ def test_a_run_by_hand(visit: Callable[..., Any]) -> None:
     page.get_by_text("learning_rate is a number from 0.00001 to 100, such as 0.03; got 1000").first.wait_for()
 
 
+def test_an_epoch_that_takes_long_can_be_paused(visit: Callable[..., Any]) -> None:
+    page = visit("v=1&rows=400&test_share=0&batch_size=1&hidden=64,64,64,64&optimizer=muon")
+    page.get_by_role("button", name="Epoch").click()
+    page.locator("#run[aria-pressed=true]").wait_for()
+    page.click("#run")
+    page.locator("#run[aria-pressed=false]").wait_for()
+    assert 0 < int(page.locator("#where b").first.inner_text()) < 400
+    page.get_by_role("button", name="Epoch").click()  # and goes on to the end of the same
+    page.locator("#run[aria-pressed=true]").wait_for()
+    page.click("#run")
+
+
 def test_what_can_be_taken_away(visit: Callable[..., Any]) -> None:
     page = visit()
     assert page.locator("#exports button").all_inner_texts() == [

@@ -27,12 +27,9 @@ for (const commands of JSON.parse(readFileSync(0, "utf-8"))) {
         } catch (error) {
             said.push({ error: error.message, knob: error.knob });
         }
-        // a run goes on by itself, until a step
-        const goes = "reply" in said.at(-1) && ["run", "seek"].includes(command.do);
-        while (goes && (command.do === "run" || frame === null)) {
-            await new Promise((resolve) => setTimeout(resolve, 10));
-            if (frame !== null && !frame.running) break;
-        }
+        // a run goes on by itself, until a step, and so does a step or a replay that takes long
+        const goes = "reply" in said.at(-1) && ["run", "seek", "step"].includes(command.do);
+        while (goes && (frame === null || frame.running)) await new Promise((resolve) => setTimeout(resolve, 10));
         said.at(-1).frame = frame;
         said.at(-1).took = performance.now() - began;
     }

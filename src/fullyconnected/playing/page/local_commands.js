@@ -35,7 +35,7 @@ export const COMMANDS = {
     } else if (what === "sample") {
       session.nextSample()
     } else {
-      session.go(what === "batch" ? step + 1 : (Math.floor(step / steps) + 1) * steps)
+      session.reach(what === "batch" ? step + 1 : (Math.floor(step / steps) + 1) * steps)
     }
     session.publish()
     return { step: trainer.step }

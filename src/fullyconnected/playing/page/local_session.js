@@ -12,6 +12,7 @@ import { View, histogram, plain } from "./local_view.js"
 const EVERY = 50 // ms between frames, or three times what a frame takes, if that is more
 const PATIENCE = 20 // ms at most until it looks whether the next step of a slow pace is due
 const SLICE = 10 // ms that training goes on before it looks whether a command waits
+const LONGEST = 30 // ms that a step or a replay may take before it goes on as a run
 
 export const CAPABILITIES = ["python", "model", "picture", "link", "advice", "edit", "pace"]
 
@@ -153,6 +154,15 @@ export class Session {
     }
   }
 
+  // Train to a step, for a moment, and then leave the rest to a run, which other commands may stop.
+  reach(step) {
+    const began = performance.now()
+    while (this.trainer.step < step && this.stopped === null) {
+      if (performance.now() - began > LONGEST) return this.start(step)
+      this.go(this.trainer.step + 1)
+    }
+  }
+
   applyEdits() {
     for (const { step, place, value } of this.edits) {
       if (step === this.trainer.step) this.trainer.network.theta[place] = value
@@ -174,7 +184,7 @@ export class Session {
     if (to > this.timeline.last) return this.start(to)
     const kept = this.timeline.before(to)
     if (to < this.trainer.step || kept.step > this.trainer.step) this.trainer.restore(kept)
-    this.go(to)
+    this.reach(to)
     this.publish()
   }
 
