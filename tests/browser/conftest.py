@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.browser.watching import leave, watch
+
 collect_ignore = ["firefox.py"]  # a program, which needs what may not be installed
 
 LOOK = Path(__file__).with_name("look.js").read_text(encoding="utf-8")
@@ -186,32 +188,15 @@ class Opener:
         def is_own(url: str) -> bool:
             return url.partition("#")[0] == own or url.startswith(("data:", "blob:"))
 
-        def note_request(request: Any) -> None:
-            if not is_own(request.url):
-                self.problems.append(f"request: {request.url}")
-
-        def note_message(message: Any) -> None:
-            if message.type in ("error", "warning", "assert"):
-                self.problems.append(f"console.{message.type}: {message.text}")
-
         context.route(lambda url: not is_own(url), lambda route: route.abort())
-        context.on("request", note_request)
-        context.on("console", note_message)
-        context.on("weberror", lambda error: self.problems.append(f"page error: {error.error}"))
+        watch(context, is_own, self.problems)
         page = context.new_page()
-        # is no request, and the message that it has failed may come after the answer that close() waits for
-        page.on("websocket", lambda socket: self.problems.append(f"request: {socket.url}"))
         page.goto(own)
         return page
 
     def close(self) -> None:
         """Close all pages and assert that they behaved."""
-        for context in self.contexts:
-            for page in context.pages:
-                page.evaluate("0")  # its answer comes after whatever the page has done by now
-            context.close()
-        problems, self.problems, self.contexts = self.problems, [], []
-        assert not problems, "\n".join(problems)
+        leave(self.contexts, self.problems)
 
 
 @pytest.fixture

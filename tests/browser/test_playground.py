@@ -12,6 +12,7 @@ from fullyconnected.playing.knobs import BY_NAME, KNOBS
 from fullyconnected.playing.public import house_of
 from fullyconnected.playing.serving import Server
 from fullyconnected.playing.setup import Setup
+from tests.browser.watching import leave, watch
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -60,30 +61,16 @@ def visit(browser: Any, play: fc.Playground) -> Iterator[Visit]:
         contexts.append(context)
         context.set_default_timeout(20_000)
 
-        def note(message: Any) -> None:
-            told = "status of 400" in message.text  # by the browser, of what the page itself tells in words
-            if message.type in ("error", "warning", "assert") and not (lenient or told):
-                problems.append(f"console.{message.type}: {message.text}")
-
-        def asked(request: Any) -> None:
-            if not request.url.startswith((url.rpartition("/")[0], "data:", "blob:")):
-                problems.append(f"request: {request.url}")
-
-        context.on("console", note)
-
-        context.on("weberror", lambda error: problems.append(f"page error: {error.error}"))
-        context.on("request", asked)
+        # what the browser says of a refusal, the page itself tells in words
+        expected = [""] if lenient else ["status of 400"]
+        watch(context, lambda asked: asked.startswith(url), problems, messages=expected)
         page = context.new_page()
         page.goto(f"{url}#{link}")
         until(page, "document.documentElement.dataset.ready && document.getElementById('where').textContent")
         return page
 
     yield run
-    for context in contexts:
-        for page in context.pages:
-            page.evaluate("0")
-        context.close()
-    assert not problems, "\n".join(problems)
+    leave(contexts, problems)
 
 
 def step_of(page: Any) -> int:

@@ -22,6 +22,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import pytest
 
 import fullyconnected as fc
+from tests.browser.watching import leave, watch
 
 ROOT = Path(__file__).parents[2]
 KINDS = [  # one page of each kind
@@ -175,7 +176,8 @@ def address(site: Path) -> Iterator[str]:
 @pytest.fixture
 def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
     """Return what opens a window on the site; at the end it asserts that no page asked another host, or complained."""
-    contexts, problems = [], []
+    contexts: list[Any] = []
+    problems: list[str] = []
 
     def open_window(
         place: str | None = None, *, dark: bool | None = False, width: int = 1280, script: bool = True
@@ -190,38 +192,21 @@ def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         context.set_default_timeout(10_000)
 
-        def note(request: Any) -> None:
-            if not request.url.startswith((address, "data:", "blob:")):
-                problems.append(f"request: {request.url}")
-
-        def note_error(error: Any) -> None:
-            # Firefox says so of what a page was still fetching, such as the search its summaries, when it is left
-            if "The operation was aborted" not in str(error.error):
-                problems.append(f"page error: {error.error}")
-
-        def note_message(message: Any) -> None:
-            if message.type in ("error", "warning", "assert"):
-                problems.append(f"{message.page.url} console.{message.type}: {message.text}")
-
         context.route(lambda url: not url.startswith((address, "data:", "blob:")), lambda route: route.abort())
-        context.on("request", note)
+        # Firefox says so of what a page was still fetching, such as the search its summaries, when it is left
+        left = ["The operation was aborted", "NetworkError when attempting to fetch resource"]
+        watch(context, lambda url: url.startswith(address), problems, errors=left)
         context.on(
             "response",
             lambda answer: answer.ok or answer.status == 304 or problems.append(f"{answer.status}: {answer.url}"),
         )
-        context.on("console", note_message)
-        context.on("weberror", note_error)
         page = context.new_page()
         if place is not None:
             page.goto(address + place)
         return page
 
     yield open_window
-    for context in contexts:
-        for page in context.pages:
-            page.evaluate("0")
-        context.close()
-    assert not problems, "\n".join(problems)
+    leave(contexts, problems)
 
 
 ONCE = pytest.mark.only_in("chromium", why="it looks at many pages, whose theme is tested in both by its makers")

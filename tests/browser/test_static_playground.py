@@ -14,6 +14,7 @@ import pytest
 from fullyconnected.playing.session import Session
 from fullyconnected.playing.setup import Setup
 from fullyconnected.playing.static import static
+from tests.browser.watching import leave, watch
 
 LINKS = [
     "v=1",
@@ -78,25 +79,14 @@ def visit(browser: Any, site: str) -> Iterator[Callable[..., Any]]:
         )
         contexts.append(context)
         context.set_default_timeout(20_000)
-        context.on(
-            "console",
-            lambda message: message.type in ("error", "warning") and problems.append(f"{message.type}: {message.text}"),
-        )
-        context.on("weberror", lambda error: problems.append(f"page error: {error.error}"))
-        context.on(
-            "request", lambda request: request.url.startswith((site, "data:", "blob:")) or problems.append(request.url)
-        )
+        watch(context, lambda url: url.startswith(site), problems)
         opened = context.new_page()
         opened.goto(f"{site}{page}#{link}")
         opened.locator(until).first.wait_for(state="attached")
         return opened
 
     yield run
-    for context in contexts:
-        for page in context.pages:
-            page.evaluate("0")
-        context.close()
-    assert not problems, "\n".join(problems)
+    leave(contexts, problems)
 
 
 def trained(link: str, step: int) -> Session:
