@@ -50,6 +50,7 @@ def visit(browser: Any, play: fc.Playground) -> Iterator[Visit]:
         reduced_motion: bool = False, lenient: bool = False, touch: bool = False,
     ) -> Any:  # fmt: skip
         url = (server or play).url
+        (server or play.server).house.session.pause()  # whatever the last page has left running
         context = browser.new_context(
             color_scheme="dark" if dark else "light",
             reduced_motion="reduce" if reduced_motion else "no-preference",
@@ -79,6 +80,26 @@ def step_of(page: Any) -> int:
 
 def wait_for_step(page: Any, step: int) -> None:
     until(page, "n => document.querySelector('#where b').textContent.replace(/\\D/g, '') === String(n)", step)
+
+
+def go_epochs(page: Any, count: int) -> None:
+    """Go to the end of so many epochs of 14 steps, one after another: the next button pauses one that takes long."""
+    for epoch in range(1, count + 1):
+        page.click("[data-step=epoch]")
+        wait_for_step(page, 14 * epoch)
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    """Wait until something is true of the server."""
+    end = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def pause(page: Any) -> None:
+    page.click("#run")
+    page.wait_for_selector("#run[aria-pressed=false]")
 
 
 def typed(page: Any, field: Any, text: str) -> None:
@@ -128,9 +149,7 @@ class TestRunning:
 
     def test_the_slider_goes_through_the_run_to_the_same_numbers(self, visit: Visit) -> None:
         page = visit()
-        for _ in range(3):
-            page.click("[data-step=epoch]")
-        wait_for_step(page, 42)
+        go_epochs(page, 3)
         said = page.get_attribute("#measures div", "title")
         page.focus("#seek")
         page.keyboard.press("Home")
@@ -144,12 +163,15 @@ class TestRunning:
     def test_the_speed_is_chosen(self, visit: Visit) -> None:
         page = visit()
         page.select_option("#pace", "10")
+        began = time.monotonic()
         page.click("#run")
-        page.wait_for_timeout(1500)
-        assert 1 <= step_of(page) <= 40
+        beyond = "n => Number(document.querySelector('#where b').textContent.replace(/\\D/g, '')) > n"
+        until(page, beyond, 9)
+        steps = step_of(page)
+        assert steps <= 10 * (time.monotonic() - began) + 1
         page.select_option("#pace", "0")
-        until(page, "Number(document.querySelector('#where b').textContent.replace(/\\D/g, '')) > 200")
-        page.click("#run")
+        until(page, beyond, 200 + steps)
+        pause(page)
 
     def test_the_controls_can_be_skipped(self, visit: Visit) -> None:
         page = visit()
@@ -173,10 +195,12 @@ class TestRunning:
             """() => { window.told = []; const live = document.getElementById("live")
             new MutationObserver(() => told.push(live.textContent)).observe(live, {childList: true, subtree: true}) }"""
         )
+        began = time.monotonic()
         page.click("#run")
+        until(page, "told.length > 0 && told[0].startsWith('Running. Step ')")
         page.wait_for_timeout(2500)
-        assert page.evaluate("told.length") <= 2
-        assert page.evaluate("told[0]").startswith("Running. Step ")
+        told = page.evaluate("told.length")
+        assert told <= 2 + (time.monotonic() - began) // 4
         page.click("#run")
         until(page, "told.at(-1).startsWith('Step ')")
 
@@ -263,7 +287,7 @@ class TestKnobs:
         field = page.locator("#knob-formula")
         typed(page, field, "window.alert(1)")
         page.keyboard.press("Enter")
-        page.wait_for_selector("#knob-formula-wrong:has-text('is not known')")
+        page.wait_for_selector("#knob-formula-wrong:has-text('cannot be read as a formula')")
         assert field.get_attribute("aria-invalid") == "true"
         assert "knob-formula-wrong" in field.get_attribute("aria-describedby")
         assert step_of(page) == 14
@@ -385,13 +409,18 @@ class TestThePicture:
         page = visit("v=1&data=points")
         page.select_option("#knob-data", "circles")
         until(page, "location.hash.includes('circles')")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
         page.focus("#ground")
         for _ in range(30):
             page.keyboard.press("Enter")
-            if "Point" in page.inner_text("#reading"):
+            page.evaluate("0")
+            if asked:  # for the values of a point
                 break
             page.keyboard.press("ArrowRight")
-        assert re.match(r"Point \d+ \((test|training)\), class \d: output .*, loss", page.inner_text("#reading"))
+        said = page.locator("#reading", has_text="Point")
+        said.wait_for()
+        assert re.match(r"Point \d+ \((test|training)\), class \d: output .*, loss", said.inner_text())
 
 
 class TestTheNetwork:
@@ -455,7 +484,7 @@ class TestTheNetwork:
         x = (unit["x"] + unit["width"] + other["x"]) / 2
         y = (unit["y"] + other["y"] + unit["height"]) / 2
         page.mouse.move(x, y)
-        assert re.search(r"weight -?\d\.\d{6,}", page.inner_text(".tip"))
+        page.locator(".tip:visible", has_text=re.compile(r"weight -?\d\.\d{6,}")).wait_for()
 
 
 class TestTakingAway:
@@ -463,6 +492,7 @@ class TestTakingAway:
     def test_everything_can_be(self, visit: Visit) -> None:
         page = visit("v=1&batch_size=2&rows=20")
         page.click("[data-step=epoch]")
+        wait_for_step(page, 7)
         for what, name in {"python": "playground.py", "model": "playground.safetensors", "svg": "network.svg"}.items():
             page.click(f"[data-export={what}]")
             with page.expect_download() as download:
@@ -479,6 +509,7 @@ class TestTakingAway:
     def test_the_explanation_of_the_very_step_opens(self, visit: Visit) -> None:
         page = visit("v=1&batch_size=2&rows=20&hidden=2")
         page.click("[data-step=epoch]")
+        wait_for_step(page, 7)
         page.click("[data-export=explanation]")
         with page.context.expect_page() as opened:
             page.click("#taken >> text=Open the explanation")
@@ -492,8 +523,10 @@ class TestLayout:
     def test_axe_finds_nothing(self, visit: Visit, axe: Any, link: str, dark: bool) -> None:
         page = visit(link, dark=dark)
         page.click("[data-step=sample]")
+        page.wait_for_selector("#phase:has-text('Sample 1')")
         page.click(".unit[data-unit='0,1']")
         page.click("[data-export=python]")
+        page.wait_for_selector("#taken pre")
         page.check("#explain-knobs")
         assert axe(page) == []
 
@@ -564,18 +597,21 @@ class TestLayout:
         assert overlaps(page, "#knobs label, #knobs input:not(.chip input), #knobs select, #knobs button") == []
         assert overlaps(page, "#bar button, #bar input, #bar output") == []
 
+    @pytest.mark.only_in("chromium", why="in Firefox, what a test sets in a document is not seen by the page's scripts")
     def test_a_picture_that_moves_little_is_shown_where_that_is_wanted(self, visit: Visit) -> None:
         page = visit(reduced_motion=True)
         page.evaluate(
-            """() => { window.drawn = 0; const put = CanvasRenderingContext2D.prototype.putImageData
+            """() => { window.drawn = 0; window.began = performance.now()
+            const put = CanvasRenderingContext2D.prototype.putImageData
             CanvasRenderingContext2D.prototype.putImageData = function (...all) {
               if (this.canvas.width === 80) drawn++
               return put.apply(this, all) } }"""
         )
         page.click("#run")
         page.wait_for_timeout(2000)
-        assert page.evaluate("drawn") <= 5
-        page.click("#run")
+        drawn, seconds = page.evaluate("[drawn, (performance.now() - began) / 1000]")
+        assert 1 <= drawn <= 2 * seconds + 1
+        pause(page)
 
 
 class TestServersThatGo:
@@ -583,9 +619,7 @@ class TestServersThatGo:
         server = Server(house_of(None, None, {}, framed=False))
         server.start()
         page = visit("v=1&data=circles&hidden=5", server=server, lenient=True)
-        for _ in range(3):
-            page.click("[data-step=epoch]")
-        wait_for_step(page, 42)
+        go_epochs(page, 3)
         loss = page.get_attribute("#measures div", "title")
         server.stop()
         page.wait_for_selector("#gone:has-text('does not answer')")
@@ -594,10 +628,7 @@ class TestServersThatGo:
         again.start()
         try:
             page.wait_for_selector("#gone", state="hidden", timeout=30_000)
-            end = time.monotonic() + 20
-            while again.house.session.stepper.step != 42:  # the page may show the 42 of the old one still
-                assert time.monotonic() < end
-                time.sleep(0.02)
+            wait_for(lambda: again.house.session.stepper.step == 42)  # the page may show the 42 of the old one still
             wait_for_step(page, 42)
             until(page, "was => document.querySelector('#measures div').title === was", loss)
             assert again.house.session.setup.hidden == (5,)
@@ -643,14 +674,12 @@ class TestServersThatGo:
             document.dispatchEvent(new Event("visibilitychange")) }"""
         )
         house = play.server.house
-        page.wait_for_timeout(1500)
-        assert house.streams == 0
+        wait_for(lambda: house.streams == 0)
         page.evaluate(
             """() => { Object.defineProperty(document, "hidden", {value: false, configurable: true})
             document.dispatchEvent(new Event("visibilitychange")) }"""
         )
-        page.wait_for_timeout(1000)
-        assert house.streams == 1
+        wait_for(lambda: house.streams == 1)
 
 
 def test_a_wrong_token_is_said(browser: Any, play: fc.Playground) -> None:

@@ -525,7 +525,7 @@ function refreshNumbers() {
 async function edit(layer, part, at, cell) {
   const value = Number(cell.value.replace("\u2212", "-"))
   if (cell.value.trim() === "" || !Number.isFinite(value)) {
-    tell("refused", `A weight is a number; got ${cell.value}`)
+    tell("refused", `A weight is a number from -1000000 to 1000000, such as -0.5; got '${cell.value}'`)
     return
   }
   await command({ do: "weight", layer: network.layers[layer].name, part, at, value })
