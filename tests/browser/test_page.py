@@ -265,6 +265,59 @@ def test_after_the_update_the_picture_has_the_new_weights(still: Any) -> None:
     assert float(weight.text_content()) == old
 
 
+@pytest.mark.parametrize("notation", ["xW", "Wx"])
+def test_lines_and_marks_of_matrices_are_those_of_the_new_weights(still: Any, notation: str) -> None:
+    net = fc.mlp([2, 8, 8, 1], activation="tanh", dtype="float64", seed=0)
+    x, t = np.random.default_rng(0).normal(size=(2, 4, 2))
+    loss = "half_squared_error"
+    example = explain(net, x, t[:, :1], loss, fc.SGD(8.0), notation=notation)
+    known = {name.quantity: array for name, array in example.trace.values.items()}
+    page = still(example.to_html())
+
+    def entries(quantity: str, new: str = "") -> float:
+        name, _, at = quantity.partition("[")
+        return float(known[name + new][tuple(map(int, at.rstrip("]").split(",")))])
+
+    def assert_thick(new: str) -> None:
+        lines = page.locator("#picture [data-kind=weight]")
+        widths = lines.evaluate_all("all => all.map(e => [e.dataset.q, parseFloat(getComputedStyle(e).strokeWidth)])")
+        largest = max(abs(entries(q)) for q, _ in widths)
+        assert len(widths) > 80
+        for q, wide in widths:
+            assert wide == pytest.approx(0.8 + 2.7 * min(1, abs(entries(q, new)) / largest), abs=0.06), q
+
+    def assert_marked(new: str) -> None:
+        # each mark, and the entry that it is in
+        read = """all => all.flatMap(matrix => [...matrix.querySelectorAll(":scope > g path")].flatMap(mark =>
+            (mark.getAttribute("d") || "").split("M").slice(1).map(part => {
+                const [x, y, side] = part.match(/[\\d.]+/g).map(Number);
+                const cell = [...matrix.querySelectorAll("path[data-q]")].find(cell => {
+                    const [left, top] = cell.getAttribute("d").match(/[\\d.]+/g).map(Number);
+                    return Math.abs(x + side / 2 - left - 5.75) < 1 && Math.abs(y + side / 2 - top - 5.75) < 1;
+                });
+                return [cell.dataset.q, mark.getAttribute("fill") === "none", side];
+            })))"""
+        marks = page.locator("#picture [data-largest]").evaluate_all(read)
+        assert len({q for q, *_ in marks}) == len(marks) == 8 * 8 + 8
+        assert any(q.startswith("dense_2.b[") for q, *_ in marks)
+        every = np.concatenate([known["dense_2.W"].ravel(), known["dense_2.b"].ravel()])
+        for q, hollow, side in marks:
+            value = entries(q, new)
+            assert hollow == (value < 0), q
+            half = max(0.6, 5 * min(1, abs(value) / np.abs(every).max()) ** 0.5) - 0.6 * hollow
+            assert side == pytest.approx(2 * max(0.4, half), abs=0.21), q
+
+    assert_thick("")
+    assert_marked("")
+    assert any(entries(f"dense_2.W[{i},{j}]") * entries(f"dense_2.W[{i},{j}]", "_new") < 0 for i, j in np.ndindex(8, 8))
+    page.keyboard.press("End")
+    assert_thick("_new")
+    assert_marked("_new")
+    page.keyboard.press("Home")
+    assert_thick("")
+    assert_marked("")
+
+
 def test_nothing_moves_when_other_numbers_are_shown(still: Any) -> None:
     page = still(XOR)
     page.keyboard.press("End")

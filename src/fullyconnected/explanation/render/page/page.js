@@ -80,9 +80,33 @@
         name: base(element.dataset.q),
         number: element.tagName === "text",
         line: element.dataset.ends !== undefined,
-        own: element.tagName === "text" ? element.textContent : "",
+        weight: element.dataset.kind === "weight",
+        own: element.tagName === "text" ? element.textContent : element.getAttribute("stroke-width"),
       }))
     : [];
+  const sizes = drawn.filter((each) => each.weight).map(({ element }) => Math.abs(texts.get(element.dataset.q)));
+  const largest = Math.max(...sizes.filter(Number.isFinite)) || 1; // where paths are shown, lines are as thick as those
+  const thick = (text) => (text && Number.isFinite(Number(text)) ? 0.8 + 2.7 * Math.min(1, Math.abs(text) / largest) : 0.8);
+
+  // the area of a mark is the size of its weight, and hollow ones are negative
+  const mark = (matrix) => {
+    const cells = all("path[data-q]", matrix);
+    for (const group of all("g", matrix)) {
+      const marks = ["", "", ""];
+      for (const cell of cells) {
+        const q = cell.dataset.q;
+        if (base(q) !== group.dataset.q || (cell.dataset.dim === undefined) !== !group.hasAttribute("opacity")) continue;
+        const [x, y] = cell.getAttribute("d").match(/[\d.]+/g).map((each) => Number(each) + 5.75);
+        const value = Number(texts.get(newest(q)));
+        const share = Math.min(1, Math.abs(value) / (Number(matrix.dataset.largest) || 1));
+        const half = Math.max(0.6, 5 * Math.sqrt(share)) - (value < 0 ? 0.6 : 0);
+        const side = 2 * Math.max(0.4, half);
+        if (Number.isFinite(value)) marks[value < 0 ? 1 : 0] += `M${x - side / 2} ${y - side / 2}h${side}v${side}h-${side}z`;
+        else marks[2] += `M${x - 3} ${y - 3}l6 6m-6 0l6-6`;
+      }
+      marks.forEach((d, k) => group.children[k].setAttribute("d", d));
+    }
+  };
 
   const units = picture ? all("[data-unit]", picture) : [];
 
@@ -91,7 +115,7 @@
     const read = new Set(source.dataset.reads.split("|"));
     const phase = source.dataset.phase;
     picture.dataset.phase = phase;
-    for (const { element, name, number, line, own } of drawn) {
+    for (const { element, name, number, line, weight, own } of drawn) {
       const fresh = name + "_new";
       // an optimizer's memory and a slope stand where their parameter stands
       const is = name === result || fresh === result;
@@ -99,11 +123,12 @@
       const list = element.classList;
       if (line) {
         const now = newest(element.dataset.q);
-        const turned = now !== element.dataset.q;
+        const turned = weight && now !== element.dataset.q;
         list.toggle("live", is || own_step || read.has(name) || result === "dL:" + name);
         list.toggle("minus", turned && Number(texts.get(now)) < 0);
         list.toggle("plus", turned && Number(texts.get(now)) >= 0);
         list.toggle("back", phase === "backward");
+        if (weight && !at("paths")) element.setAttribute("stroke-width", turned ? thick(texts.get(now)) : own);
       } else {
         list.toggle("now", is);
         list.toggle("in", !is && (own_step || read.has(name) || (phase === "after" && read.has(fresh))));
@@ -115,6 +140,7 @@
       const text = now !== q || byRow.has(name) ? brief(texts.get(now) ?? "") : own;
       if (element.textContent !== text) element.textContent = text;
     }
+    all("[data-largest]", picture).forEach(mark);
     follow();
   };
 
