@@ -435,6 +435,23 @@ def test_an_address_opens_its_step_with_its_number_marked(still: Any) -> None:
         assert page.locator(".marked").count() == 0
 
 
+def test_an_address_of_a_number_alone_opens_the_step_where_it_begins(still: Any) -> None:
+    page = still(XOR)
+    for quantity, step in {
+        "dense_2.W[0,0]": 3,  # is given, and read there
+        "dL:dense_2.W[0,0]": step_of("xor", "dL:dense_2.W"),
+        "dense_1.W_new[0,1]": step_of("xor", "dense_1.W_new"),
+        "L": step_of("xor", "L"),
+    }.items():
+        follow(page, f"#q={quantity}")
+        assert at(page) == str(step)
+        assert page.locator(f".marked[data-q='{quantity}']").count() >= 1
+    follow(page, "#q=nothing")
+    assert at(page) == str(step_of("xor", "L"))
+    follow(page, "#row=2")
+    assert page.locator("input[name=row]:checked").input_value() == "2"
+
+
 @pytest.mark.parametrize("width", [1280, 400])
 def test_an_address_shows_the_panel_and_a_link_within_the_page_keeps_the_step(still: Any, width: int) -> None:
     page = still(SMALL, width=width)

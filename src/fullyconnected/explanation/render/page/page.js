@@ -347,15 +347,20 @@
     unit.scrollIntoView({ block: "nearest", inline: "nearest" });
   };
 
+  // the step that computes a quantity, or the first one that reads what is given
+  const origin = (name) =>
+    made.get(renewed.has(name) ? "L_new" : name) || 1 + steps.findIndex(({ dataset }) => dataset.reads.split("|").includes(name));
+
   // --- what a reader does ------------------------------------------------------------------------------------------
 
   const read = () => {
     const found = new URLSearchParams(location.hash.slice(1));
-    if (!found.has("step")) return; // a link within the page
+    const q = found.get("q") || "";
+    if (!["step", "row"].some((each) => found.has(each)) && !exists(q)) return; // a link within the page
     play(false);
     if (picture) chooseRow(found.get("row") ?? picture.dataset.row, true);
-    show(Number(found.get("step")) || 1, true);
-    choose(found.get("q") || "", true);
+    show(Number(found.get("step") ?? origin(base(q))) || 1, true);
+    choose(q, true);
     const { top } = at("panel").getBoundingClientRect();
     if (top < 0 || top > innerHeight - 200) (at("stage") || at("panel")).scrollIntoView();
   };
