@@ -52,7 +52,7 @@ def to_html(trace: Trace, focus: Focus | None = None, lang: str = "en") -> str:
 def _compact(script: str) -> str:
     """Return a script without its comments, indents, and spaces at signs; what is in quotes stays."""
     script = re.sub(r"(?m)^\s*(?://.*\n)?| // .*$", "", script)
-    return re.sub(r'("(?:[^"\\\n]|\\.)*"|`[^`]*`)| ?([=<>!]==?|=>|&&|\|\||\?\?|[=?:<>,{}*]) ?', r"\1\2", script)
+    return re.sub(r'("(?:[^"\\\n]|\\.)*"|`[^`]*`)| ?([=<>!]==?|=>|&&|\|\||\?\?|[=?:<>,;(){}*/]) ?', r"\1\2", script)
 
 
 def _body(plan: Plan) -> Iterator[str]:

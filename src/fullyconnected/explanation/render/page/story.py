@@ -29,6 +29,7 @@ COLUMNS = (
     Message("wanted"),
     Message("loss of the row"),
 )
+WEIGHT = Message("share of the weights")  # where rows have weights
 
 
 def head(plan: Plan) -> Iterator[str]:
@@ -56,7 +57,7 @@ def story(plan: Plan) -> Iterator[str]:
     yield f'<div class="story"><div><p>{say(_before(plan))}</p>'
     yield f"<p>{say(_after(plan))}</p></div>"
     yield '<div><div class="scroll"><table class="rows"><thead><tr>'
-    for title in COLUMNS:
+    for title in COLUMNS if plan.weights is None else (*COLUMNS, WEIGHT):
         yield f'<th scope="col">{say(title)}</th>'
     yield "</tr></thead><tbody>"
     for r in plan.listed:
@@ -66,12 +67,16 @@ def story(plan: Plan) -> Iterator[str]:
         yield (
             f'<tr data-row="{r}"><th scope="row"><label>{choice * bool(plan.by_row)}{called}</label></th>'
             f"<td>{_numbers(trace.values[trace.wires[0]][r])}</td><td>{_numbers(trace.predicted[r])}</td>"
-            f"<td>{_wanted(trace.wanted[r])}</td><td>{brief(trace.losses[r])}</td></tr>"
+            f"<td>{_wanted(trace.wanted[r])}</td><td>{brief(trace.losses[r])}</td>"
+            f"{'' if plan.weights is None else f'<td>{brief(plan.weights[r])}</td>'}</tr>"
         )
     yield "</tbody></table></div>"
     if len(plan.listed) < plan.rows:
         said = Message("{n} of the {rows} rows are listed.", n=len(plan.listed), rows=plan.rows)
         yield f'<p class="note">{say(said)}</p>'
+    drawn = any(op.is_dense for op in trace.operations)
+    if plan.rows > 1 and drawn and plan.one_row:
+        yield f'<p class="note">{say(plan.one_row)}</p>'
     yield "</div></div></section>"
 
 
