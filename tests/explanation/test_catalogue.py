@@ -32,7 +32,7 @@ from fullyconnected.playing.setup import Setup
 SOURCE = Path(fc.__file__).parent
 WORDS = re.compile("[A-Za-z]{2,}")
 CHINESE_SIGNS = re.compile(r"[\u4e00-\u9fff]")
-AS_THEY_ARE = {"", "{name}", "{text}", "l2", "{one}; {other}"}  # templates without a word
+AS_THEY_ARE = {"", "{name}", "{text}", "l2", "{one}; {other}", "{name}: {said}"}  # templates without a word
 RULES = sorted(name for name, cls in OPTIMIZERS.classes.items() if issubclass(cls, fc.Optimizer))
 
 

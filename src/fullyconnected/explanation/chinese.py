@@ -351,6 +351,8 @@ _WORDS = {
         "这一步使它怎样变化\uff1f如果学习率减半呢\uff1f"
     ),
     "Which input does the loss depend on most?": "损失对哪个输入最敏感\uff1f",
+    "{x}, the {name} of row {r}: its gradient is {g}.": "{x}，即第 {r} 行的 {name}：它的梯度是 {g}。",
+    "{name}: {said}": "{name}：{said}",
     "{x}, number {j} of row {r}: its gradient is {g}.": "{x}，即第 {r} 行中编号为 {j} 的数：它的梯度是 {g}。",
     "How do I know that these numbers are right?": "怎么知道这些数字是对的\uff1f",
     "Each number was computed by the code that trains. Each gradient is compared with the slope of the loss between "

@@ -116,13 +116,11 @@ def _move(plan: Plan, step: Step, at: Shape) -> Answer:
 
 def _input(plan: Plan, step: Step) -> Answer:
     at, x = largest(step.result), plan.trace.wires[0]
-    said = Message(
-        "{x}, number {j} of row {r}: its gradient is {g}.",
-        x=x.text + place(at),
-        j=at[-1 - plan.axis],
-        r=at[plan.axis],
-        g=brief(step.result[at]),
-    )
+    j = at[-1 - plan.axis]
+    numbers = {"x": x.text + place(at), "r": at[plan.axis], "g": brief(step.result[at])}
+    said = Message("{x}, number {j} of row {r}: its gradient is {g}.", j=j, **numbers)
+    if plan.trace.inputs:
+        said = Message("{x}, the {name} of row {r}: its gradient is {g}.", name=plan.trace.inputs[j], **numbers)
     question = plan.say(Message("Which input does the loss depend on most?"))
     return Answer(question, plan.say(said), step, step.equation.left.quantity + place(at))
 

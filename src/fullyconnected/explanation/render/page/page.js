@@ -162,7 +162,8 @@
     if (!q || !byRow.has(base(q))) return;
     const names = [q.replace(".y[", ".z["), q].filter((name, i, both) => texts.has(name) && both.indexOf(name) === i);
     const said = names.flatMap((name) => [name, "dL:" + name]).filter((name) => texts.has(name));
-    const text = said.map((name) => named(name) + " = " + texts.get(name)).join("; ");
+    const called = unit.dataset.called ? unit.dataset.called + ": " : "";
+    const text = called + said.map((name) => named(name) + " = " + texts.get(name)).join("; ");
     unit.querySelector("title").textContent = text;
     unit.setAttribute("aria-label", text);
   };
