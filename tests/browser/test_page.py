@@ -138,6 +138,29 @@ def test_picture_step_and_buttons_are_seen_together(still: Any, name: str, width
     assert page.locator("#picture").bounding_box()["y"] >= -1
 
 
+@pytest.mark.parametrize("name", ["small", "xor"])
+def test_the_first_step_is_seen_below_the_story(still: Any, name: str) -> None:
+    page = still(PAGES[name])
+    formula, controls = (page.locator(place).bounding_box() for place in ("#panel .formula", "#controls"))
+    assert formula["y"] + formula["height"] <= controls["y"]
+    assert page.locator("#story tbody tr").last.is_visible()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+@pytest.mark.parametrize("name", ["xor", "deep", "layers", "wide", "chinese"])
+def test_the_story_leads_to_the_steps(still: Any, name: str, width: int, height: int) -> None:
+    page = still(PAGES[name], width=width, height=height)
+    link = page.locator("#story .go")
+    box = link.bounding_box()
+    assert box["y"] + box["height"] <= page.locator("#controls").bounding_box()["y"]
+    assert last(page) in link.text_content()
+    page.keyboard.press("ArrowRight")
+    link.click()
+    assert at(page) == "1"
+    title, controls = page.locator("#panel h3").bounding_box(), page.locator("#controls").bounding_box()
+    assert 0 < title["y"] < title["y"] + title["height"] <= controls["y"]
+
+
 def test_the_contents_lead_to_each_section_and_say_where_one_is(still: Any) -> None:
     page = still(SMALL, width=390)
     names = page.locator("#bar a").evaluate_all("all => all.map(a => a.hash.slice(1))")

@@ -294,6 +294,7 @@ _WORDS = {
     "wanted": "目标",
     "loss of the row": "该行的损失",
     "row {r}": "第 {r} 行",
+    "See how, in {n} steps": "逐步查看：共 {n} 步",
     "share of the weights": "占权重之和的比例",
     "The picture shows row {row}. No other can be chosen: in an ensemble, each row has outputs of all members, and the "
     "picture has their places for one row.": (

@@ -393,7 +393,9 @@
     if (link) {
       event.preventDefault(); // shown at once, and also where the address has this step already
       location.hash = link.hash;
-      return read();
+      read();
+      if (link.className) (at("stage") || at("panel")).scrollIntoView();
+      return;
     }
     const chosen = event.target.closest("[data-q]");
     if (chosen) choose(chosen.dataset.q === quantity ? "" : chosen.dataset.q);

@@ -58,7 +58,8 @@ def story(plan: Plan) -> Iterator[str]:
     trace, say = plan.trace.in_rows, plan.say
     yield opened("story", say(Message("What happens in this step")))
     yield f'<div class="story"><div><p>{say(_before(plan))}</p>'
-    yield f"<p>{say(_after(plan))}</p></div>"
+    begin = say(Message("See how, in {n} steps", n=len(plan.trace.steps)))
+    yield f'<p>{say(_after(plan))}</p><p><a class="go" href="#step=1">{begin}</a></p></div>'
     yield '<div><div class="scroll"><table class="rows"><thead><tr>'
     for title in COLUMNS if plan.weights is None else (*COLUMNS, WEIGHT):
         if title is INPUT and trace.inputs:
