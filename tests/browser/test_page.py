@@ -122,6 +122,26 @@ def test_nothing_sticks_out_and_no_labels_overlap(
         page.keyboard.press("End")
 
 
+def test_huge_and_tiny_numbers_stay_within_their_fields(still: Any, overlaps: Any) -> None:
+    net = fc.mlp([3, 2], dtype="float64", seed=0)
+    net.theta = np.resize([1e-300, -1.23456e-105, 2.3456e-200, -1.234567e-105, 9.87e300], net.n_params)
+    x, t = [[-1.2345678e-105, 1.23456e-100, -1.2345678e-305], [1, 2, 3]], [[-1.2345e-105, 1], [2, -1.2345e-105]]
+    page = still(explain(net, x, t, "half_squared_error", fc.SGD(0.001)).to_html())
+    # Firefox makes the box of a text larger by one px to each side, as look.js knows
+    read = """all => all.map(e => [e.textContent,
+        e.getBoundingClientRect().width - (navigator.userAgent.includes("Firefox") ? 2 : 0)])"""
+    for row, key in ((0, "Home"), (0, "End"), (1, "Home"), (1, "End"), (0, "Home")):
+        page.locator(f"input[name=row][value='{row}']").check()
+        page.locator("#panel h3").click()  # so that keys are the page's
+        page.keyboard.press(key)
+        texts = page.locator("#picture text[data-q]").evaluate_all(read)
+        assert any(len(text) == 10 for text, _ in texts)
+        for text, wide in texts:
+            assert wide <= 57.4, text  # the width of a weight's field
+            assert len(text) > 8 or wide <= 7 * len(text) + 1, text  # nor is a short one stretched
+        assert overlaps(page, "figure svg text") == []
+
+
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844), (1920, 1080)])
 @pytest.mark.parametrize("name", ["small", "xor", "deep", "layers", "wide"])
 def test_picture_step_and_buttons_are_seen_together(still: Any, name: str, width: int, height: int) -> None:

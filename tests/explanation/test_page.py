@@ -1,6 +1,7 @@
 """What a page of a worked example says, without a browser."""
 
 import re
+import warnings
 from html import unescape
 from xml.etree import ElementTree
 
@@ -151,3 +152,13 @@ class TestNames:
         for how in ({"inputs": ["a"]}, {"outputs": ["a", "b", "c"]}):
             with pytest.raises(fc.errors.ShapeError, match="names of"):
                 made.named(**how)
+
+
+def test_numbers_that_overflow_are_shown_without_a_warning():
+    net = fc.mlp([3, 3, 2], activation="relu", dtype="float64", seed=0)
+    net.theta = np.resize([1e-300, -1.2e-105, 2.3e300, -1.2e-105, 1e-300, -1.2e-205, 3.3e-200], net.n_params)
+    x = [[-1.2e-105, 1.2e-100, -1.2e-105], [1, 2, 3]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        page = fc.explain(net, x, [[0, 2], [1, 1]], "half_squared_error", fc.SGD(0.001)).to_html()
+    assert 'id="gates"' in page

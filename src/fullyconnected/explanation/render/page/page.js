@@ -138,7 +138,12 @@
       const q = element.dataset.q;
       const now = newest(q);
       const text = now !== q || byRow.has(name) ? brief(texts.get(now) ?? "") : own;
-      if (element.textContent !== text) element.textContent = text;
+      if (element.textContent === text) continue;
+      element.textContent = text;
+      for (const [key, value] of [["textLength", 55.4], ["lengthAdjust", "spacingAndGlyphs"]]) {
+        if (text.length > 8) element.setAttribute(key, value); // squeezed into its field
+        else element.removeAttribute(key);
+      }
     }
     all("[data-largest]", picture).forEach(mark);
     follow();
