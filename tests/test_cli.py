@@ -5,6 +5,7 @@ import errno
 import itertools
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -336,6 +337,19 @@ def test_the_exit_status_says_whether_the_gradients_of_an_explanation_are_right(
     assert status == 1
     assert "WRONG: the gradients of dense_1.W disagree" in out
     assert "WRONG" in err
+
+
+def test_a_page_of_a_row_of_a_table_has_the_names_of_columns_and_classes(iris):
+    model, path = iris
+    assert main(["explain", model, "--data", path, "--row", "100", "--html", "page.html"]) == 0
+    with open("page.html", encoding="utf-8") as file:
+        page = file.read()
+    story = page[page.index('id="story"') : page.index('id="desk"')]
+    for name in ("sepal length (cm)", "petal width (cm)"):
+        assert f'<th scope="col" title="{name}">' in story
+    assert re.search(r"<span [^>]*>virginica 0\.\d+</span></td><td><span [^>]*>virginica</span>", story)
+    assert 'data-called="petal width (cm)"' in page
+    assert 'data-called="versicolor"' in page
 
 
 def test_every_row_of_a_model_that_was_trained_is_explained_without_an_alarm(iris, tmp_path):

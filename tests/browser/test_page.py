@@ -122,6 +122,26 @@ def test_nothing_sticks_out_and_no_labels_overlap(
         page.keyboard.press("End")
 
 
+def test_huge_and_tiny_numbers_stay_within_their_fields(still: Any, overlaps: Any) -> None:
+    net = fc.mlp([3, 2], dtype="float64", seed=0)
+    net.theta = np.resize([1e-300, -1.23456e-105, 2.3456e-200, -1.234567e-105, 9.87e300], net.n_params)
+    x, t = [[-1.2345678e-105, 1.23456e-100, -1.2345678e-305], [1, 2, 3]], [[-1.2345e-105, 1], [2, -1.2345e-105]]
+    page = still(explain(net, x, t, "half_squared_error", fc.SGD(0.001)).to_html())
+    # Firefox makes the box of a text larger by one px to each side, as look.js knows
+    read = """all => all.map(e => [e.textContent,
+        e.getBoundingClientRect().width - (navigator.userAgent.includes("Firefox") ? 2 : 0)])"""
+    for row, key in ((0, "Home"), (0, "End"), (1, "Home"), (1, "End"), (0, "Home")):
+        page.locator(f"input[name=row][value='{row}']").check()
+        page.locator("#panel h3").click()  # so that keys are the page's
+        page.keyboard.press(key)
+        texts = page.locator("#picture text[data-q]").evaluate_all(read)
+        assert any(len(text) == 10 for text, _ in texts)
+        for text, wide in texts:
+            assert wide <= 57.4, text  # the width of a weight's field
+            assert len(text) > 8 or wide <= 7 * len(text) + 1, text  # nor is a short one stretched
+        assert overlaps(page, "figure svg text") == []
+
+
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844), (1920, 1080)])
 @pytest.mark.parametrize("name", ["small", "xor", "deep", "layers", "wide"])
 def test_picture_step_and_buttons_are_seen_together(still: Any, name: str, width: int, height: int) -> None:
@@ -136,6 +156,29 @@ def test_picture_step_and_buttons_are_seen_together(still: Any, name: str, width
     page.evaluate("scrollBy(0, 60)")  # the buttons stay, and the picture
     assert page.locator("#controls").bounding_box()["y"] < height
     assert page.locator("#picture").bounding_box()["y"] >= -1
+
+
+@pytest.mark.parametrize("name", ["small", "xor"])
+def test_the_first_step_is_seen_below_the_story(still: Any, name: str) -> None:
+    page = still(PAGES[name])
+    formula, controls = (page.locator(place).bounding_box() for place in ("#panel .formula", "#controls"))
+    assert formula["y"] + formula["height"] <= controls["y"]
+    assert page.locator("#story tbody tr").last.is_visible()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+@pytest.mark.parametrize("name", ["xor", "deep", "layers", "wide", "chinese"])
+def test_the_story_leads_to_the_steps(still: Any, name: str, width: int, height: int) -> None:
+    page = still(PAGES[name], width=width, height=height)
+    link = page.locator("#story .go")
+    box = link.bounding_box()
+    assert box["y"] + box["height"] <= page.locator("#controls").bounding_box()["y"]
+    assert last(page) in link.text_content()
+    page.keyboard.press("ArrowRight")
+    link.click()
+    assert at(page) == "1"
+    title, controls = page.locator("#panel h3").bounding_box(), page.locator("#controls").bounding_box()
+    assert 0 < title["y"] < title["y"] + title["height"] <= controls["y"]
 
 
 def test_the_contents_lead_to_each_section_and_say_where_one_is(still: Any) -> None:
@@ -265,6 +308,59 @@ def test_after_the_update_the_picture_has_the_new_weights(still: Any) -> None:
     assert float(weight.text_content()) == old
 
 
+@pytest.mark.parametrize("notation", ["xW", "Wx"])
+def test_lines_and_marks_of_matrices_are_those_of_the_new_weights(still: Any, notation: str) -> None:
+    net = fc.mlp([2, 8, 8, 1], activation="tanh", dtype="float64", seed=0)
+    x, t = np.random.default_rng(0).normal(size=(2, 4, 2))
+    loss = "half_squared_error"
+    example = explain(net, x, t[:, :1], loss, fc.SGD(8.0), notation=notation)
+    known = {name.quantity: array for name, array in example.trace.values.items()}
+    page = still(example.to_html())
+
+    def entries(quantity: str, new: str = "") -> float:
+        name, _, at = quantity.partition("[")
+        return float(known[name + new][tuple(map(int, at.rstrip("]").split(",")))])
+
+    def assert_thick(new: str) -> None:
+        lines = page.locator("#picture [data-kind=weight]")
+        widths = lines.evaluate_all("all => all.map(e => [e.dataset.q, parseFloat(getComputedStyle(e).strokeWidth)])")
+        largest = max(abs(entries(q)) for q, _ in widths)
+        assert len(widths) > 80
+        for q, wide in widths:
+            assert wide == pytest.approx(0.8 + 2.7 * min(1, abs(entries(q, new)) / largest), abs=0.06), q
+
+    def assert_marked(new: str) -> None:
+        # each mark, and the entry that it is in
+        read = """all => all.flatMap(matrix => [...matrix.querySelectorAll(":scope > g path")].flatMap(mark =>
+            (mark.getAttribute("d") || "").split("M").slice(1).map(part => {
+                const [x, y, side] = part.match(/[\\d.]+/g).map(Number);
+                const cell = [...matrix.querySelectorAll("path[data-q]")].find(cell => {
+                    const [left, top] = cell.getAttribute("d").match(/[\\d.]+/g).map(Number);
+                    return Math.abs(x + side / 2 - left - 5.75) < 1 && Math.abs(y + side / 2 - top - 5.75) < 1;
+                });
+                return [cell.dataset.q, mark.getAttribute("fill") === "none", side];
+            })))"""
+        marks = page.locator("#picture [data-largest]").evaluate_all(read)
+        assert len({q for q, *_ in marks}) == len(marks) == 8 * 8 + 8
+        assert any(q.startswith("dense_2.b[") for q, *_ in marks)
+        every = np.concatenate([known["dense_2.W"].ravel(), known["dense_2.b"].ravel()])
+        for q, hollow, side in marks:
+            value = entries(q, new)
+            assert hollow == (value < 0), q
+            half = max(0.6, 5 * min(1, abs(value) / np.abs(every).max()) ** 0.5) - 0.6 * hollow
+            assert side == pytest.approx(2 * max(0.4, half), abs=0.21), q
+
+    assert_thick("")
+    assert_marked("")
+    assert any(entries(f"dense_2.W[{i},{j}]") * entries(f"dense_2.W[{i},{j}]", "_new") < 0 for i, j in np.ndindex(8, 8))
+    page.keyboard.press("End")
+    assert_thick("_new")
+    assert_marked("_new")
+    page.keyboard.press("Home")
+    assert_thick("")
+    assert_marked("")
+
+
 def test_nothing_moves_when_other_numbers_are_shown(still: Any) -> None:
     page = still(XOR)
     page.keyboard.press("End")
@@ -380,6 +476,23 @@ def test_an_address_opens_its_step_with_its_number_marked(still: Any) -> None:
         follow(page, f"#step={mistyped}&row=77")
         assert at(page) == step
         assert page.locator(".marked").count() == 0
+
+
+def test_an_address_of_a_number_alone_opens_the_step_where_it_begins(still: Any) -> None:
+    page = still(XOR)
+    for quantity, step in {
+        "dense_2.W[0,0]": 3,  # is given, and read there
+        "dL:dense_2.W[0,0]": step_of("xor", "dL:dense_2.W"),
+        "dense_1.W_new[0,1]": step_of("xor", "dense_1.W_new"),
+        "L": step_of("xor", "L"),
+    }.items():
+        follow(page, f"#q={quantity}")
+        assert at(page) == str(step)
+        assert page.locator(f".marked[data-q='{quantity}']").count() >= 1
+    follow(page, "#q=nothing")
+    assert at(page) == str(step_of("xor", "L"))
+    follow(page, "#row=2")
+    assert page.locator("input[name=row]:checked").input_value() == "2"
 
 
 @pytest.mark.parametrize("width", [1280, 400])

@@ -6,6 +6,7 @@ import json
 import pickle
 import re
 import string
+from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -24,18 +25,22 @@ from fullyconnected.explanation.render import document
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
+from fullyconnected.playing.exports import explanation_of
+from fullyconnected.playing.session import Session
+from fullyconnected.playing.setup import Setup
 
 SOURCE = Path(fc.__file__).parent
 WORDS = re.compile("[A-Za-z]{2,}")
 CHINESE_SIGNS = re.compile(r"[\u4e00-\u9fff]")
-AS_THEY_ARE = {"", "{name}", "{text}", "l2", "{one}; {other}"}  # templates without a word
+AS_THEY_ARE = {"", "{name}", "{text}", "l2", "{one}; {other}", "{name}: {said}"}  # templates without a word
 RULES = sorted(name for name, cls in OPTIMIZERS.classes.items() if issubclass(cls, fc.Optimizer))
 
 
 def templates():
     """Return every template that stands in the code, and where."""
     found = {}
-    for path in sorted([*(SOURCE / "explanation").rglob("*.py"), *(SOURCE / "symbolic").rglob("*.py")]):
+    rooms = [*(SOURCE / "explanation").rglob("*.py"), *(SOURCE / "symbolic").rglob("*.py")]
+    for path in sorted([*rooms, SOURCE / "playing" / "exports.py", SOURCE / "cli" / "explain.py"]):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Message":
                 first = node.args[0]
@@ -191,6 +196,16 @@ def test_numbers_and_formulas_are_the_same_in_both_languages(made):
         assert {**one, "why": ""} == {**other, "why": ""}
         assert CHINESE_SIGNS.search(other["why"])
         assert not CHINESE_SIGNS.search(one["why"])
+
+
+def test_an_example_of_the_playground_says_in_its_language_that_a_gradient_is_clipped():
+    stepper = Session(Setup.of({"data": "xor", "max_grad_norm": 0.001})).stepper
+    made = explanation_of(stepper, None)
+    task = made.trace.settings["task"]
+    assert "down to the length 0.001" in say(task)
+    assert CHINESE_SIGNS.search(said := say(task, "zh"))
+    assert "0.001" in said
+    assert said in unescape(made.to_html("zh"))
 
 
 def test_what_is_ascii(made):

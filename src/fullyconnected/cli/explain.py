@@ -55,18 +55,20 @@ def run(options: argparse.Namespace) -> int:
         check_output(path, *inputs, option=f"--{form}")
     if len({os.path.realpath(path) for path in wanted.values()}) < len(wanted):
         raise ConfigError(f"{' and '.join(f'--{form}' for form in wanted)} need different files")
+    names: dict[str, Any] = {}
     if options.what in SAMPLES:
         if options.data or options.row:
             raise ConfigError(f"{options.what} is an example with its own data; --data and --row are for a model")
         net, x, t, settings = SAMPLES[options.what]()
         about: dict[str, str] = {"task": TASKS[options.what]}
     else:
-        net, x, t, settings, about = _row_of_table(options)
+        net, x, t, settings, about, names = _row_of_table(options)
     if options.h is not None:
         report("--h is an old name, which a later version will not know; write --step", 0)
         options.step = options.h if options.step is None else options.step
     settings |= {key: value for key in ("optimizer", "step", "focus") if (value := getattr(options, key)) is not None}
-    explanation = explain(net, x, t, **settings, lang=options.lang, notation=options.notation).about(about)
+    explanation = explain(net, x, t, **settings, lang=options.lang, notation=options.notation)
+    explanation = explanation.about(about).named(**names)
     trace = explanation.trace
 
     def text() -> str:  # names keep their letters; those that the encoding of the output lacks become escapes
@@ -91,10 +93,11 @@ class _Given(NamedTuple):
     t: Any
     inputs: str
     target: str
+    names: dict[str, Sequence[str]]  # of inputs and outputs
 
 
-def _row_of_table(options: argparse.Namespace) -> tuple[Any, Any, Any, dict[str, Any], dict[str, str]]:
-    """Return a model's network, its inputs and targets for rows of a table, settings for explain, and notes on them."""
+def _row_of_table(options: argparse.Namespace) -> tuple[Any, Any, Any, dict[str, Any], dict[str, str], dict[str, Any]]:
+    """Return a model's network, its inputs and targets for rows of a table, settings for explain, notes and names."""
     from fullyconnected.assessment.evaluation import target_in
     from fullyconnected.cli.tables import placing, read
     from fullyconnected.files import read_model
@@ -123,7 +126,7 @@ def _row_of_table(options: argparse.Namespace) -> tuple[Any, Any, Any, dict[str,
         "inputs": what.inputs,
         "target": what.target,
     }
-    return what.net, what.x, what.t, {"loss": what.net.loss, "optimizer": "sgd"}, about
+    return what.net, what.x, what.t, {"loss": what.net.loss, "optimizer": "sgd"}, about, what.names
 
 
 def _of_table_model(file: Any, path: str, frame: Any, target: str) -> _Given:
@@ -137,6 +140,7 @@ def _of_table_model(file: Any, path: str, frame: Any, target: str) -> _Given:
         model.targets(frame),
         f"{_named(model.features)}; each minus its mean, over its deviation",
         f"{target}{UNIT if model.classes is None else _classes(model.classes)}",
+        {"inputs": model.features, "outputs": (target,) if model.classes is None else model.classes},
     )
 
 
@@ -170,7 +174,9 @@ def _of_ensemble(file: Any, path: str, frame: Any, target: str) -> _Given:
         if (t < 0).any():
             listed = ", ".join(str(each) for each in labels.classes.tolist()[:12])
             raise DataError(f"{problem.y[t < 0][0]!r:.80} is no class of the model, which knows {listed}")
-    return _Given(net, x, t, f"{_named([each.name for each in vocabulary.features])}{said}", f"{target}{of}")
+    inputs = [each.name for each in vocabulary.features]
+    outputs = [target] if labels is None else [str(each) for each in labels.classes.tolist()]
+    return _Given(net, x, t, f"{_named(inputs)}{said}", f"{target}{of}", {"inputs": inputs, "outputs": outputs})
 
 
 UNIT = ", minus its mean, over its deviation"

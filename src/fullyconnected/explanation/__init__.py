@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fullyconnected.core.deprecation import old_arguments
 from fullyconnected.core.messages import Message
 from fullyconnected.core.wording import printable
-from fullyconnected.errors import ConfigError, nearest
+from fullyconnected.errors import ConfigError, ShapeError, nearest
 from fullyconnected.explanation.catalogue import language
 from fullyconnected.explanation.columns import CONVENTIONS, focus_in_columns, in_columns
 from fullyconnected.explanation.forms import FORMS
@@ -105,6 +105,31 @@ class Explanation:
             for name, value in settings.items()
         }
         return replace(self, trace=replace(self.trace, settings={**more, **self.trace.settings, **more}))
+
+    def named(self, inputs: Sequence[str] | None = None, outputs: Sequence[str] | None = None) -> Explanation:
+        """Return the same example with other names of the columns of x, and of the outputs; None keeps those it has.
+
+        A network that was trained with a table knows the names of its columns. Those of outputs are the names of
+        classes, as many as there are outputs or two for a single probability, or those of targets.
+
+        Raises
+        ------
+        ShapeError
+            If there are more or fewer names than numbers.
+        """
+        ends = {
+            "inputs": (inputs, self.trace.operations[0].n_in),
+            "outputs": (outputs, self.trace.operations[-1].n_out),
+        }
+        given = {}
+        for what, (names, count) in ends.items():
+            if names is not None:
+                if len(names) != count and (what, len(names), count) != ("outputs", 2, 1):
+                    raise ShapeError(f"{len(names)} names of {what} were given, and there are {count}")
+                given[what] = tuple(printable(str(name)) for name in names)
+        rows = self.trace.turned_from
+        rows = None if rows is None else replace(rows, **given)  # type: ignore[arg-type]
+        return replace(self, trace=replace(self.trace, **given, turned_from=rows))  # type: ignore[arg-type]
 
     def __str__(self) -> str:
         return self.to_text()  # in Chinese it is not ASCII, since that is what was asked for

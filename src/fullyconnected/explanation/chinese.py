@@ -237,6 +237,12 @@ _WORDS = {
     "rows": "行数",
     "mode": "模式",
     "members": "成员",
+    "playground": "演示场",
+    "after step": "在此步之后",
+    "The update below is not the one that the playground makes: it first scales the gradient of this batch, whose "
+    "length is {norm}, down to the length {longest}, the largest that its setup allows.": (
+        "下面的更新与演示场所作的不同：演示场先把这一批的梯度从长度 {norm} 缩短到 {longest}，即其设置允许的最大长度。"
+    ),
     "l2": "l2",
     "factors": "因子",
     "optimizer": "优化器",
@@ -288,6 +294,14 @@ _WORDS = {
     "wanted": "目标",
     "loss of the row": "该行的损失",
     "row {r}": "第 {r} 行",
+    "See how, in {n} steps": "逐步查看：共 {n} 步",
+    "share of the weights": "占权重之和的比例",
+    "The picture shows row {row}. No other can be chosen: in an ensemble, each row has outputs of all members, and the "
+    "picture has their places for one row.": (
+        "图中是第 {row} 行，不能另选：集成中每一行都有全部成员的输出，图里只有一行的位置。"
+    ),
+    "The picture shows row {row}. No other can be chosen: dropout leaves out other units in each row, and the picture "
+    "has those of one row.": ("图中是第 {row} 行，不能另选：随机丢弃在每一行丢弃的神经元不同，图里画的是其中一行的。"),
     "{n} of the {rows} rows are listed.": "列出了 {rows} 行中的 {n} 行。",
     # the page: the picture, the panel and the buttons
     "Step by step": "逐步演示",
@@ -338,6 +352,8 @@ _WORDS = {
         "这一步使它怎样变化\uff1f如果学习率减半呢\uff1f"
     ),
     "Which input does the loss depend on most?": "损失对哪个输入最敏感\uff1f",
+    "{x}, the {name} of row {r}: its gradient is {g}.": "{x}，即第 {r} 行的 {name}：它的梯度是 {g}。",
+    "{name}: {said}": "{name}：{said}",
     "{x}, number {j} of row {r}: its gradient is {g}.": "{x}，即第 {r} 行中编号为 {j} 的数：它的梯度是 {g}。",
     "How do I know that these numbers are right?": "怎么知道这些数字是对的\uff1f",
     "Each number was computed by the code that trains. Each gradient is compared with the slope of the loss between "

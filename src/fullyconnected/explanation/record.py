@@ -137,6 +137,8 @@ class Trace:
         the number of the step whose formula it repeats.
     loss_after : float or None
         The loss of the same rows after the update; None without an optimizer.
+    inputs, outputs : tuple of str
+        The names of the columns of x, and of the outputs, such as those of classes; empty where they are not known.
     notation : str
         ``"xW"`` where samples are rows, ``z = x W + b``, or ``"Wx"`` where they are columns, ``z = W x + b``.
     in_rows : Trace
@@ -156,6 +158,8 @@ class Trace:
     losses: Array
     again: tuple[Step, ...] = ()
     loss_after: float | None = None
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
     notation: str = "xW"
     turned_from: Trace | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from fullyconnected.base import Optimizer, Solver
 from fullyconnected.checking.gradcheck import of_network
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.checks import number
+from fullyconnected.core.checks import columns_of, number
 from fullyconnected.core.deprecation import old_arguments
 from fullyconnected.core.messages import Message
 from fullyconnected.core.randomness import as_seed
@@ -183,7 +184,14 @@ def recorded(
         losses=_kept(losses),
         again=tuple(repeated),
         loss_after=after,
+        inputs=_names(net.columns.x or columns_of(x), net.n_in),
+        outputs=_names(net.columns.t, net.n_out),
     )
+
+
+def _names(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
+    """Return names in a form that every text can hold, if there are as many as there are numbers."""
+    return tuple(map(printable, names)) if names is not None and len(names) == count else ()
 
 
 def _kept(array: Array) -> Array:

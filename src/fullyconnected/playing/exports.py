@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fullyconnected.core.messages import Message
 from fullyconnected.errors import ConfigError
 from fullyconnected.explanation import Explanation, draw, explain
 from fullyconnected.playing.script import script_of
@@ -65,9 +66,11 @@ def _about(stepper: Stepper, sample: int | None) -> dict[str, str]:
     told = {"playground": stepper.setup.address(), "after step": str(stepper.step)}
     longest = stepper.setup.max_grad_norm
     if longest and sample is None and longest < (norm := View(stepper).gradient()) < inf:
-        told["task"] = (
-            f"The update below is not the one that the playground makes: it first scales the gradient of this batch, "
-            f"whose length is {norm:.4g}, down to the length {longest:g}, the largest that its setup allows."
+        told["task"] = Message(
+            "The update below is not the one that the playground makes: it first scales the gradient of this batch, "
+            "whose length is {norm}, down to the length {longest}, the largest that its setup allows.",
+            norm=f"{norm:.4g}",
+            longest=f"{longest:g}",
         )
     return told
 

@@ -80,17 +80,21 @@ def _circuit(trace: Trace, i: int, op: Operation, row: int) -> Circuit | None:
     X, slopes = trace.values[x].astype(float), trace.values[z.gradient("L")].astype(float)
     j = int(np.argmax(np.abs(np.nan_to_num(slopes[row]))))
     slope = float(slopes[row, j])
-    sizes = np.abs(np.nan_to_num(X[row] * trace.values[W][:, j]))
+    with np.errstate(all="ignore"):
+        sizes = np.abs(np.nan_to_num(X[row] * trace.values[W][:, j]))
     chosen = sorted(np.argsort(-sizes, kind="stable")[:TERMS].tolist())
     pairs = []
     for k in chosen:
         # in this unit and this row alone, which is not all that x and W are read by
         source, weight = wire(x, (row, k)), wire(W, (k, j))
-        pairs.append((source._replace(gradient=weight.value * slope), weight._replace(gradient=source.value * slope)))
+        with np.errstate(all="ignore"):
+            back = weight.value * slope, source.value * slope
+        pairs.append((source._replace(gradient=back[0]), weight._replace(gradient=back[1])))
     after = trace.operations[i + 1] if i + 1 < len(trace.operations) else None
     function = after if after is not None and after.kind == "activation" else None
     bias = None if b is None else wire(b, (j,))._replace(gradient=slope)
-    parts = X[:, chosen[0]] * slopes[:, j]
+    with np.errstate(all="ignore"):
+        parts = X[:, chosen[0]] * slopes[:, j]
     return Circuit(
         pairs,
         op.n_in - len(pairs),

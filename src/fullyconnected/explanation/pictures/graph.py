@@ -327,9 +327,9 @@ class _Graph:
             group = svg.add(group, "g")
             svg.tip(group, words.about)
         for k, line in enumerate(words.lines):
-            size, font = (SMALL, MONO) if k else (MIDDLE, None)
-            y = top + LINE * (k + 0.5)
-            svg.write(group, x, y, line, size, font_family=font, data_q=words.quantity)
+            if k == 1:
+                group = svg.add(group, "g", font_family=MONO)
+            svg.write(group, x, top + LINE * (k + 0.5), line, SMALL if k else MIDDLE, data_q=words.quantity)
 
 
 def _towards(a: Point, b: Point, by: float) -> Point:

@@ -28,6 +28,8 @@ from fullyconnected.symbolic.digits import shown
 
 __all__ = ["draw_weights", "draw_wires"]
 
+KINDS = ("filled", "hollow", "crossed")  # marks of a matrix: positive, negative, and not finite
+
 
 def draw_weights(pen: Pen) -> None:
     """Draw all weights as lines, with their numbers or their matrices."""
@@ -63,7 +65,9 @@ def _matrix(pen: Pen, f: int, fan: Fan, n: int, layer: str, first: int) -> None:
     place, largest = pen.place, fan.largest[layer == "gradients"]
     ink, other = MARKS[layer]
     group = svg.add(pen.words[layer], "g", fill=CHIPS[layer], stroke=ink, stroke_width=0.0)
-    marks: dict[tuple[str, str, bool], list[str]] = {}  # by parameter, kind, and whether they are lit
+    if layer == "values":  # a page draws the marks anew with the weights after the update
+        group.set("data-largest", shown(largest))
+    marks: dict[tuple[str, bool], dict[str, list[str]]] = {}  # by parameter, whether they are lit, and kind
     side = svg.number(PIXEL - 0.5)
     for e, edge in enumerate(fan.edges):
         value = edge.number.of(layer)
@@ -77,23 +81,26 @@ def _matrix(pen: Pen, f: int, fan: Fan, n: int, layer: str, first: int) -> None:
         if pen.light is not None and edge.number.quantity == pen.light.quantity:
             cell.set("stroke-width", "2")
         svg.tip(cell, f"{f'dL/d{edge.name}' if layer == 'gradients' else edge.name} = {shown(value)}")
-        array = _array(edge, layer)
+        if not lit:
+            cell.set("data-dim", "")
+        kinds = marks.setdefault((_array(edge, layer), lit), {kind: [] for kind in KINDS})
         middle = complex(x + PIXEL / 2 - 0.25, y + PIXEL / 2 - 0.25)
         if not math.isfinite(value):
-            marks.setdefault((array, "crossed", lit), []).append(f"M{point(middle - 3 - 3j)}l6 6m-6 0l6-6")
+            kinds["crossed"].append(f"M{point(middle - 3 - 3j)}l6 6m-6 0l6-6")
             continue
         half = max(0.6, math.sqrt(abs(float(value)) / (largest or 1.0)) * (PIXEL - 2) / 2)
         negative = value < 0
-        kind = "hollow" if negative else "filled"
-        marks.setdefault((array, kind, lit), []).append(square(middle, max(0.4, half - 0.6) if negative else half))
+        kinds["hollow" if negative else "filled"].append(square(middle, max(0.4, half - 0.6) if negative else half))
     looks: dict[str, Look] = {
         "filled": {"fill": ink, "stroke": "none"},
         "hollow": {"fill": "none", "stroke": other, "stroke_width": 1.2},
         "crossed": {"fill": "none", "stroke": DARK, "stroke_width": 1.5},
     }
-    for (array, kind, lit), paths in marks.items():
+    for (array, lit), kinds in marks.items():
         one = svg.add(group, "g", data_q=array, pointer_events="none", opacity=None if lit else 0.3)
-        svg.add(one, "path", d="".join(paths), **looks[kind])
+        for kind, paths in kinds.items():
+            if paths or layer == "values":  # other weights may be of another kind
+                svg.add(one, "path", **looks[kind]).set("d", "".join(paths))
 
 
 def _array(edge: Edge, layer: str) -> str:

@@ -251,7 +251,7 @@ class Placement:
         cells = max((len(unit.cells) for unit in column.units), default=1)
         numbers = CELL * max(1, cells) if self.valued else 0.0
         if column.named or not self.valued:
-            said = [self.scene.say(unit.name) for unit in column.units if unit.kind != "bias"]
+            said = [unit.called or self.scene.say(unit.name) for unit in column.units if unit.kind != "bias"]
             names = max((width(name, MIDDLE) for name in said), default=0.0)
             return min(names, 160.0) + 12 + numbers
         return max(26.0, numbers + 4 + (14 if column.sign else 0))

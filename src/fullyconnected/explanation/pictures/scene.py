@@ -50,7 +50,8 @@ class Number(NamedTuple):
 class Unit(NamedTuple):
     """A node: its name, its kind and its numbers, of which the last one is what it gives on.
 
-    Kinds are input, hidden, output, bias, target and loss. ``names`` has the name of each number.
+    Kinds are input, hidden, output, bias, target and loss. ``names`` has the name of each number, and ``called`` is
+    what it is outside of the network: the name of a column or of a class.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Unit(NamedTuple):
     cells: tuple[Number, ...] = ()
     names: tuple[str, ...] = ()
     dropped: bool = False
+    called: str = ""
 
     @property
     def quantity(self) -> str:
@@ -71,7 +73,8 @@ class Unit(NamedTuple):
             return Message("1, which the biases multiply")
         each = [cell.said(name) for cell, name in zip(self.cells, self.names, strict=True)] or [self.name]
         said = reduce(lambda one, other: Message("{one}; {other}", one=one, other=other), each)
-        return Message("{said}; dropped", said=said) if self.dropped else said
+        said = Message("{said}; dropped", said=said) if self.dropped else said
+        return Message("{name}: {said}", name=self.called, said=said) if self.called else said
 
 
 @dataclass

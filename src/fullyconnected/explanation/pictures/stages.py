@@ -49,6 +49,7 @@ class _Stages:
             if i == ends:
                 self.lane = 0
             self._operation(i, op)
+        self._name_ends()
         if tape.end is not None:
             self._end()
 
@@ -241,6 +242,19 @@ class _Stages:
             for target in targets:
                 if _belongs(op, m, j, target):
                     yield at, target
+
+    def _name_ends(self) -> None:
+        """Give the inputs the names of their columns, and the outputs those of classes or targets."""
+        last = len(self.tape.operations)
+        while last > 1 and keeps_units(self.tape.operations[last - 1]):
+            last -= 1
+        outputs = self.tape.outputs
+        if len(outputs) != self.tape.operations[-1].n_out:  # of a single probability, which is that of the second class
+            outputs = outputs[1:] if len(outputs) == 2 else ()
+        for w, names in ((0, self.tape.inputs), (last, outputs)):
+            for (_, j), (c, k) in self.where[w].items() if names else ():
+                units = self.scene.columns[c].units
+                units[k] = units[k]._replace(called=names[j])
 
     # --- the loss -----------------------------------------------------------------------------------------------------
 

@@ -61,6 +61,8 @@ class Tape:
     masks: dict[int, Array] = field(default_factory=dict)  # of dropout, by operation
     train: bool = False
     end: End | None = None
+    inputs: tuple[str, ...] = ()  # what the columns of x are called, if they have names
+    outputs: tuple[str, ...] = ()
 
     def row_of(self, focus: str) -> int:
         """Return the row of a unit in focus, and else the one that is shown."""
@@ -141,6 +143,8 @@ def tape_of_record(record: Trace) -> Tape:
         masks=masks,
         train=record.settings.get("mode", "").startswith("training"),
         end=_end(record, known),
+        inputs=record.inputs,
+        outputs=record.outputs,
     )
 
 

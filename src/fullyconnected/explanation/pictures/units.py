@@ -60,7 +60,7 @@ def _unit(pen: Pen, at: At, column: Column, unit: Unit) -> None:
     chosen = pen.light is not None and any(cell.quantity == pen.light.quantity for cell in unit.cells)
     group = svg.add(  # its shape takes the width of its line from it, so that a page can change it
         pen.shapes, "g", stroke_width=3.5 if chosen else 1.3,
-        data_unit=str(pen.numbers[at]), data_kind=unit.kind, data_q=unit.quantity,
+        data_unit=str(pen.numbers[at]), data_kind=unit.kind, data_q=unit.quantity, data_called=unit.called,
     )  # fmt: skip
     svg.tip(group, pen.say(unit.about))
     high = SIDE if unit.kind == "bias" else place.tall
@@ -117,7 +117,7 @@ def _name(pen: Pen, group: Element, box: Box, column: Column, unit: Unit, left: 
     look: Look = {"font_size": MIDDLE, **_ink(lit)}
     if column.named or not pen.place.valued:
         room = box.wide - 12 - (CELL * len(unit.cells) if pen.place.valued else 0)
-        name = pen.say(unit.name)
+        name = unit.called or pen.say(unit.name)
         while svg.width(name, MIDDLE) > room + 1:
             name = f"{name[:-2]}\u2026"
         text(group, left + 7, box.y, name, MIDDLE, **look)

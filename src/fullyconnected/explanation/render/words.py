@@ -331,6 +331,8 @@ SETTINGS = {
     "kinks": Message("kinks"),
     "library": Message("library"),
     "task": Message("task"),
+    "playground": Message("playground"),
+    "after step": Message("after step"),
 }
 NOTES = {
     "forward": Message("The input goes through the layers, one after the other, to what the network says."),

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fullyconnected.core.arrays import Array, Shape
+from fullyconnected.core.arrays import Shape
 from fullyconnected.core.messages import Message
 from fullyconnected.explanation.record import Step
 from fullyconnected.explanation.render.page.frame import opened
-from fullyconnected.explanation.render.page.plan import Plan
+from fullyconnected.explanation.render.page.plan import Plan, largest
 from fullyconnected.symbolic.digits import brief, place
 
 __all__ = ["answers"]
@@ -48,12 +48,8 @@ def _answers(plan: Plan) -> Iterator[Answer]:
     steps = {step.equation.left: step for step in plan.trace.steps}
     if plan.rows > 1:
         yield _worst_row(plan)
-    inputs = plan.trace.wires[0].gradient("L")
-    given = set(plan.trace.given)
-    slopes = [name for name in steps if name.of == "L" and name != inputs and replace(name, of="") in given]
-    if slopes:
-        gradient = max(slopes, key=lambda name: float(np.abs(plan.trace.values[name]).max(initial=0)))
-        at = _largest(plan.trace.values[gradient])
+    if plan.blamed is not None:
+        gradient, at = plan.blamed
         if abs(float(plan.trace.values[gradient][at])) < NOTHING:
             yield _nothing(plan, steps[gradient], at)
         else:
@@ -61,6 +57,7 @@ def _answers(plan: Plan) -> Iterator[Answer]:
             moved = replace(gradient, of="", new=True)
             if moved in steps:
                 yield _move(plan, steps[moved], at)
+    inputs = plan.trace.wires[0].gradient("L")
     if inputs in steps and np.isfinite(plan.trace.values[inputs]).all() and plan.trace.values[inputs].any():
         yield _input(plan, steps[inputs])
     checks = [step for step in plan.trace.steps if step.phase == "check"]
@@ -68,14 +65,9 @@ def _answers(plan: Plan) -> Iterator[Answer]:
         yield _right(plan, checks[0])
 
 
-def _largest(array: Array) -> Shape:
-    """Return the index of the entry that is farthest from 0."""
-    return tuple(map(int, np.unravel_index(int(np.abs(array).argmax()), array.shape)))
-
-
 def _worst_row(plan: Plan) -> Answer:
     loss = brief(plan.trace.losses[plan.worst])
-    if any(name.full == "sample_weight" for name in plan.trace.values):
+    if plan.weights is not None:
         said = Message("Row {r}, by its weight: its loss is {loss}.", r=plan.worst, loss=loss)
     else:
         said = Message("Row {r}: its loss is {loss}.", r=plan.worst, loss=loss)
@@ -123,14 +115,12 @@ def _move(plan: Plan, step: Step, at: Shape) -> Answer:
 
 
 def _input(plan: Plan, step: Step) -> Answer:
-    at, x = _largest(step.result), plan.trace.wires[0]
-    said = Message(
-        "{x}, number {j} of row {r}: its gradient is {g}.",
-        x=x.text + place(at),
-        j=at[-1 - plan.axis],
-        r=at[plan.axis],
-        g=brief(step.result[at]),
-    )
+    at, x = largest(step.result), plan.trace.wires[0]
+    j = at[-1 - plan.axis]
+    numbers = {"x": x.text + place(at), "r": at[plan.axis], "g": brief(step.result[at])}
+    said = Message("{x}, number {j} of row {r}: its gradient is {g}.", j=j, **numbers)
+    if plan.trace.inputs:
+        said = Message("{x}, the {name} of row {r}: its gradient is {g}.", name=plan.trace.inputs[j], **numbers)
     question = plan.say(Message("Which input does the loss depend on most?"))
     return Answer(question, plan.say(said), step, step.equation.left.quantity + place(at))
 

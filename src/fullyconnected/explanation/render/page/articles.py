@@ -1,6 +1,7 @@
 """All steps, each as an article: the document that needs no script, and what the panel shows one after another."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from html import escape
 
 from fullyconnected.core.arrays import Shape
@@ -103,19 +104,30 @@ def _article(plan: Plan, step: Step) -> Iterator[str]:
     if plan.focus is not None:
         most = len(lines)
     in_table = step.phase == "check" and len(lines) > most
-    if lines:
+    some = _with_blamed(plan, step, lines[:most])
+    if some:
         if plan.focus is None and plan.rows > 1 and plan.has_rows(step.equation.left):
             yield f'<p class="note">{plan.say(Message("worked out for row {row}", row=plan.row))}</p>'
         yield '<ul class="worked">'
-        for line in lines[:most]:
+        for line in some:
             yield f'<li class="scroll">{worked(line)}</li>'
         if in_table:
             others = Message("the other entries: in the table of central differences")
             yield f'<li><a href="#check">{plan.say(others)}</a></li>'
-        elif more := more + len(lines[most:]):
+        elif (more := more + len(lines) - len(some)) > 0:
             yield f"<li>{plan.say(document.left_out(more))}</li>"
         yield "</ul>"
     yield "</div></article>"
+
+
+def _with_blamed(plan: Plan, step: Step, lines: list[document.Worked]) -> list[document.Worked]:
+    """Return lines of a step with that of the parameter that is most to blame, where the step has it."""
+    at = plan.blamed_in(step)
+    if at is None or any(line.at == at for line in lines):
+        return lines
+    own, _ = document.worked(replace(step, entries=(at,)))
+    kept = lines if plan.focus is not None or not own else lines[:-1]
+    return sorted([*kept, *own], key=lambda line: line.at)
 
 
 def _chosen(plan: Plan, step: Step) -> Callable[[Shape], bool] | None:

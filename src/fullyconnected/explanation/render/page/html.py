@@ -45,9 +45,14 @@ def to_html(trace: Trace, focus: Focus | None = None, lang: str = "en") -> str:
     """Return the page."""
     style, script = (files(__package__).joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
     plan = Plan(trace, focus, shown_row(trace), lang)
-    script = re.sub(r"(?m)^\s*(?://.*\n)?", "", script)  # without the comments and indents of its source
     title = say(document.headline(trace), lang)
-    return page(title, "\n".join(_body(plan)), style=style, script=script, lang=lang)
+    return page(title, "\n".join(_body(plan)), style=style, script=_compact(script), lang=lang)
+
+
+def _compact(script: str) -> str:
+    """Return a script without its comments, indents, and spaces at signs; what is in quotes stays."""
+    script = re.sub(r"(?m)^\s*(?://.*\n)?| // .*$", "", script)
+    return re.sub(r'("(?:[^"\\\n]|\\.)*"|`[^`]*`)| ?([=<>!]==?|=>|&&|\|\||\?\?|[=?:<>,;(){}*/]) ?', r"\1\2", script)
 
 
 def _body(plan: Plan) -> Iterator[str]:

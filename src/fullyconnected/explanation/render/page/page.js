@@ -80,9 +80,33 @@
         name: base(element.dataset.q),
         number: element.tagName === "text",
         line: element.dataset.ends !== undefined,
-        own: element.tagName === "text" ? element.textContent : "",
+        weight: element.dataset.kind === "weight",
+        own: element.tagName === "text" ? element.textContent : element.getAttribute("stroke-width"),
       }))
     : [];
+  const sizes = drawn.filter((each) => each.weight).map(({ element }) => Math.abs(texts.get(element.dataset.q)));
+  const largest = Math.max(...sizes.filter(Number.isFinite)) || 1; // where paths are shown, lines are as thick as those
+  const thick = (text) => (text && Number.isFinite(Number(text)) ? 0.8 + 2.7 * Math.min(1, Math.abs(text) / largest) : 0.8);
+
+  // the area of a mark is the size of its weight, and hollow ones are negative
+  const mark = (matrix) => {
+    const cells = all("path[data-q]", matrix);
+    for (const group of all("g", matrix)) {
+      const marks = ["", "", ""];
+      for (const cell of cells) {
+        const q = cell.dataset.q;
+        if (base(q) !== group.dataset.q || (cell.dataset.dim === undefined) !== !group.hasAttribute("opacity")) continue;
+        const [x, y] = cell.getAttribute("d").match(/[\d.]+/g).map((each) => Number(each) + 5.75);
+        const value = Number(texts.get(newest(q)));
+        const share = Math.min(1, Math.abs(value) / (Number(matrix.dataset.largest) || 1));
+        const half = Math.max(0.6, 5 * Math.sqrt(share)) - (value < 0 ? 0.6 : 0);
+        const side = 2 * Math.max(0.4, half);
+        if (Number.isFinite(value)) marks[value < 0 ? 1 : 0] += `M${x - side / 2} ${y - side / 2}h${side}v${side}h-${side}z`;
+        else marks[2] += `M${x - 3} ${y - 3}l6 6m-6 0l6-6`;
+      }
+      marks.forEach((d, k) => group.children[k].setAttribute("d", d));
+    }
+  };
 
   const units = picture ? all("[data-unit]", picture) : [];
 
@@ -91,7 +115,7 @@
     const read = new Set(source.dataset.reads.split("|"));
     const phase = source.dataset.phase;
     picture.dataset.phase = phase;
-    for (const { element, name, number, line, own } of drawn) {
+    for (const { element, name, number, line, weight, own } of drawn) {
       const fresh = name + "_new";
       // an optimizer's memory and a slope stand where their parameter stands
       const is = name === result || fresh === result;
@@ -99,11 +123,12 @@
       const list = element.classList;
       if (line) {
         const now = newest(element.dataset.q);
-        const turned = now !== element.dataset.q;
+        const turned = weight && now !== element.dataset.q;
         list.toggle("live", is || own_step || read.has(name) || result === "dL:" + name);
         list.toggle("minus", turned && Number(texts.get(now)) < 0);
         list.toggle("plus", turned && Number(texts.get(now)) >= 0);
         list.toggle("back", phase === "backward");
+        if (weight && !at("paths")) element.setAttribute("stroke-width", turned ? thick(texts.get(now)) : own);
       } else {
         list.toggle("now", is);
         list.toggle("in", !is && (own_step || read.has(name) || (phase === "after" && read.has(fresh))));
@@ -113,8 +138,14 @@
       const q = element.dataset.q;
       const now = newest(q);
       const text = now !== q || byRow.has(name) ? brief(texts.get(now) ?? "") : own;
-      if (element.textContent !== text) element.textContent = text;
+      if (element.textContent === text) continue;
+      element.textContent = text;
+      for (const [key, value] of [["textLength", 55.4], ["lengthAdjust", "spacingAndGlyphs"]]) {
+        if (text.length > 8) element.setAttribute(key, value); // squeezed into its field
+        else element.removeAttribute(key);
+      }
     }
+    all("[data-largest]", picture).forEach(mark);
     follow();
   };
 
@@ -136,7 +167,8 @@
     if (!q || !byRow.has(base(q))) return;
     const names = [q.replace(".y[", ".z["), q].filter((name, i, both) => texts.has(name) && both.indexOf(name) === i);
     const said = names.flatMap((name) => [name, "dL:" + name]).filter((name) => texts.has(name));
-    const text = said.map((name) => named(name) + " = " + texts.get(name)).join("; ");
+    const called = unit.dataset.called ? unit.dataset.called + ": " : "";
+    const text = called + said.map((name) => named(name) + " = " + texts.get(name)).join("; ");
     unit.querySelector("title").textContent = text;
     unit.setAttribute("aria-label", text);
   };
@@ -321,15 +353,20 @@
     unit.scrollIntoView({ block: "nearest", inline: "nearest" });
   };
 
+  // the step that computes a quantity, or the first one that reads what is given
+  const origin = (name) =>
+    made.get(renewed.has(name) ? "L_new" : name) || 1 + steps.findIndex(({ dataset }) => dataset.reads.split("|").includes(name));
+
   // --- what a reader does ------------------------------------------------------------------------------------------
 
   const read = () => {
     const found = new URLSearchParams(location.hash.slice(1));
-    if (!found.has("step")) return; // a link within the page
+    const q = found.get("q") || "";
+    if (!["step", "row"].some((each) => found.has(each)) && !exists(q)) return; // a link within the page
     play(false);
     if (picture) chooseRow(found.get("row") ?? picture.dataset.row, true);
-    show(Number(found.get("step")) || 1, true);
-    choose(found.get("q") || "", true);
+    show(Number(found.get("step") ?? origin(base(q))) || 1, true);
+    choose(q, true);
     const { top } = at("panel").getBoundingClientRect();
     if (top < 0 || top > innerHeight - 200) (at("stage") || at("panel")).scrollIntoView();
   };
@@ -361,7 +398,9 @@
     if (link) {
       event.preventDefault(); // shown at once, and also where the address has this step already
       location.hash = link.hash;
-      return read();
+      read();
+      if (link.className) (at("stage") || at("panel")).scrollIntoView();
+      return;
     }
     const chosen = event.target.closest("[data-q]");
     if (chosen) choose(chosen.dataset.q === quantity ? "" : chosen.dataset.q);

@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fullyconnected.core.arrays import Array, Shape
 from fullyconnected.core.messages import Message
 from fullyconnected.explanation.catalogue import say
 from fullyconnected.explanation.paths import Focus
 from fullyconnected.explanation.record import Step, Trace
 from fullyconnected.symbolic.expression import Expression, Name, mapped, names_in
 
-__all__ = ["ALIKE", "Plan", "Run", "identical", "pattern", "reads"]
+__all__ = ["ALIKE", "Plan", "Run", "identical", "largest", "pattern", "reads"]
 
 MOST_ROWS, MOST_COLUMNS = 8, 8  # of an array on the page; the pictures draw at most 8 units of a layer
 ALIKE = Message("Computed as in step")  # followed by the step's number
@@ -62,18 +63,64 @@ class Plan:
         return sorted({*range(MOST_ROWS - 3), self.row, self.worst, self.rows - 1})
 
     @cached_property
+    def weights(self) -> Array | None:
+        """The share of each row in the sum of all weights, or None if none were given."""
+        every = self.trace.in_rows.values
+        weights = next((array for name, array in every.items() if name.full == "sample_weight"), None)
+        return None if weights is None else weights.reshape(self.rows, -1).sum(axis=1)  # of an ensemble, all members'
+
+    @cached_property
     def worst(self) -> int:
         """The row that adds most to the loss."""
         losses = np.asarray(self.trace.losses, np.float64)
-        weights = next((a for n, a in self.trace.in_rows.values.items() if n.full == "sample_weight"), None)
-        return int(np.argmax(losses if weights is None else losses * np.ravel(weights)))
+        return int(np.argmax(losses if self.weights is None else losses * self.weights))
+
+    @cached_property
+    def blamed(self) -> tuple[Name, Shape] | None:
+        """The largest gradient of any parameter: the array that it is in, and its entry."""
+        trace = self.trace
+        if trace.first_not_finite is not None:
+            return None
+        inputs, given = trace.wires[0].gradient("L"), set(trace.given)
+        computed = [step.equation.left for step in trace.steps]
+        slopes = [name for name in computed if name.of == "L" and name != inputs and replace(name, of="") in given]
+        if not slopes:
+            return None
+        gradient = max(slopes, key=lambda name: float(np.abs(trace.values[name]).max(initial=0)))
+        return gradient, largest(trace.values[gradient])
+
+    def blamed_in(self, step: Step) -> Shape | None:
+        """Return the entry of that parameter where a step computes its gradient or moves it."""
+        if self.blamed is None:
+            return None
+        gradient, at = self.blamed
+        return at if step.equation.left in (gradient, replace(gradient, of="", new=True)) else None
+
+    @property
+    def one_row(self) -> Message | None:
+        """Why no other row than the one that is shown first can be chosen, or None if one can be."""
+        trace = self.trace.in_rows
+        if trace.operations[-1].copies > 1:
+            return Message(
+                "The picture shows row {row}. No other can be chosen: in an ensemble, each row has outputs of all "
+                "members, and the picture has their places for one row.",
+                row=self.row,
+            )
+        known = {name.full for name in trace.values}
+        if any(op.layer.random and f"{op.name}.m" in known for op in trace.operations):
+            return Message(
+                "The picture shows row {row}. No other can be chosen: dropout leaves out other units in each row, and "
+                "the picture has those of one row.",
+                row=self.row,
+            )
+        return None
 
     @cached_property
     def by_row(self) -> frozenset[Name]:
         """The quantities that have a row for each row of the input, without their gradients."""
         trace = self.trace.in_rows
-        if trace.operations[-1].copies > 1 or any(op.layer.random for op in trace.operations):
-            return frozenset()  # members follow each other; and which units are dropped, the picture says of one row
+        if self.one_row:
+            return frozenset()
         computed = {step.equation.left for step in trace.steps if step.phase in ("forward", "loss")}
         computed |= {name for name in trace.values if name.full in ("x", "t", "sample_weight")}
         return frozenset(
@@ -99,6 +146,7 @@ class Plan:
         held: list[Step] = []
         for step in steps:
             concerned = self.focus is not None and self.focus.concerns(step)
+            concerned = concerned or self.blamed_in(step) is not None
             if step.number in self.first_alike and step.finite and not concerned:
                 held.append(step)
                 continue
@@ -126,6 +174,11 @@ def pattern(step: Step) -> Expression:
     left = changed(step.equation.left)
     assert isinstance(left, Name)
     return left + changed(step.equation.right)
+
+
+def largest(array: Array) -> Shape:
+    """Return the index of the entry that is farthest from 0."""
+    return tuple(map(int, np.unravel_index(int(np.abs(array).argmax()), array.shape)))
 
 
 def reads(step: Step) -> list[str]:

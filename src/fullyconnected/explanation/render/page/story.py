@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.messages import Message
 from fullyconnected.explanation.catalogue import sentence
+from fullyconnected.explanation.record import Trace
 from fullyconnected.explanation.render import document
 from fullyconnected.explanation.render.page.frame import opened
 from fullyconnected.explanation.render.page.plan import Plan
@@ -20,15 +21,18 @@ from fullyconnected.symbolic.digits import brief, shown
 __all__ = ["head", "story"]
 
 MOST_INPUTS = 6  # numbers of a row that the table has
+LONGEST = 18  # characters of a name in its head
 LEAST = 0.0005  # a smaller change of the loss is not told
 NOTHING = 1e-12  # nor is that of a smaller loss, which is rounding
+INPUT = Message("input")
 COLUMNS = (
     Message("row"),
-    Message("input"),
+    INPUT,
     Message("the network says"),
     Message("wanted"),
     Message("loss of the row"),
 )
+WEIGHT = Message("share of the weights")  # where rows have weights
 
 
 def head(plan: Plan) -> Iterator[str]:
@@ -54,10 +58,14 @@ def story(plan: Plan) -> Iterator[str]:
     trace, say = plan.trace.in_rows, plan.say
     yield opened("story", say(Message("What happens in this step")))
     yield f'<div class="story"><div><p>{say(_before(plan))}</p>'
-    yield f"<p>{say(_after(plan))}</p></div>"
+    begin = say(Message("See how, in {n} steps", n=len(plan.trace.steps)))
+    yield f'<p>{say(_after(plan))}</p><p><a class="go" href="#step=1">{begin}</a></p></div>'
     yield '<div><div class="scroll"><table class="rows"><thead><tr>'
-    for title in COLUMNS:
-        yield f'<th scope="col">{say(title)}</th>'
+    for title in COLUMNS if plan.weights is None else (*COLUMNS, WEIGHT):
+        if title is INPUT and trace.inputs:
+            yield from _names_of_inputs(trace.inputs)
+        else:
+            yield f'<th scope="col">{say(title)}</th>'
     yield "</tr></thead><tbody>"
     for r in plan.listed:
         called = say(Message("row {r}", r=r))
@@ -65,13 +73,17 @@ def story(plan: Plan) -> Iterator[str]:
         choice = f'<input class="scripted" hidden type="radio" name="row" value="{r}"{checked}> '
         yield (
             f'<tr data-row="{r}"><th scope="row"><label>{choice * bool(plan.by_row)}{called}</label></th>'
-            f"<td>{_numbers(trace.values[trace.wires[0]][r])}</td><td>{_numbers(trace.predicted[r])}</td>"
-            f"<td>{_wanted(trace.wanted[r])}</td><td>{brief(trace.losses[r])}</td></tr>"
+            f"{_inputs(trace, r)}<td>{_says(trace, r)}</td>"
+            f"<td>{_wanted(trace, r)}</td><td>{brief(trace.losses[r])}</td>"
+            f"{'' if plan.weights is None else f'<td>{brief(plan.weights[r])}</td>'}</tr>"
         )
     yield "</tbody></table></div>"
     if len(plan.listed) < plan.rows:
         said = Message("{n} of the {rows} rows are listed.", n=len(plan.listed), rows=plan.rows)
         yield f'<p class="note">{say(said)}</p>'
+    drawn = any(op.is_dense for op in trace.operations)
+    if plan.rows > 1 and drawn and plan.one_row:
+        yield f'<p class="note">{say(plan.one_row)}</p>'
     yield "</div></div></section>"
 
 
@@ -119,13 +131,69 @@ def _told(plan: Plan) -> tuple[str, str]:
     return few if few[0] != few[1] else more
 
 
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+
+
+def _few(values: Sequence[Any]) -> Sequence[Any]:
+    """Return the first ones if there are many."""
+    return values if len(values) <= MOST_INPUTS else values[: MOST_INPUTS - 1]
+
+
+def _names_of_inputs(names: Sequence[str]) -> Iterator[str]:
+    """Yield the titles of the columns of the inputs, of which each has a name."""
+    for name in _few(names):
+        yield f'<th scope="col" title="{escape(name)}">{escape(_cut(name))}</th>'
+    if len(names) > MOST_INPUTS:
+        yield f'<th scope="col">… ({len(names):,})</th>'
+
+
+def _inputs(trace: Trace, r: int) -> str:
+    """Return what the network reads of a row: a cell for each number that has a name, or one for all."""
+    values = np.ravel(trace.values[trace.wires[0]][r])
+    if not trace.inputs:
+        return f"<td>{_numbers(values)}</td>"
+    cells = [f'<td title="{shown(value)}">{brief(value)}</td>' for value in _few([*values])]
+    return "".join(cells) + "<td>…</td>" * (len(values) > MOST_INPUTS)
+
+
+def _says(trace: Trace, r: int) -> str:
+    """Return what the network says of a row: the class that it holds to be most likely, if classes have names."""
+    values, names = np.ravel(trace.predicted[r]), trace.outputs
+    if len(names) == 2 and len(values) == 1:
+        values = np.array([1 - values[0], values[0]])
+    elif len(names) != len(values):
+        return _numbers(values)
+    order = np.argsort(-values, kind="stable") if _classes(trace) else range(len(values))
+    return _named([(names[k], brief(values[k])) for k in order], 1 if _classes(trace) else MOST_INPUTS)
+
+
+def _wanted(trace: Trace, r: int) -> str:
+    """Return what was wanted of a row: the name of its class, or numbers."""
+    value, names = np.ravel(trace.wanted[r]), trace.outputs
+    if names and _classes(trace) and float(value[0]).is_integer() and 0 <= value[0] < len(names):
+        return _named([(names[int(value[0])], "")], 1)
+    if len(names) == len(value):
+        return _named([(name, brief(each)) for name, each in zip(names, value, strict=True)], MOST_INPUTS)
+    return _numbers(value) if np.ndim(trace.wanted[r]) else f"{trace.wanted[r]}"
+
+
+def _named(said: list[tuple[str, str]], most: int) -> str:
+    """Return the first of some names with their numbers, and all of them as a title."""
+    whole = ", ".join(f"{name} {number}".strip() for name, number in said)
+    few = ", ".join(f"{_cut(name)} {number}".strip() for name, number in said[:most])
+    more = " …" * (1 < most < len(said))
+    return f'<span title="{escape(whole)}">{escape(few)}{more}</span>'
+
+
+def _classes(trace: Trace) -> bool:
+    """Whether the outputs that have names are classes of which a row has one."""
+    return np.ndim(trace.wanted) == 1 or len(trace.outputs) == 2 > trace.predicted.shape[1]
+
+
 def _numbers(values: Array) -> str:
     """Return numbers of a row, at most so many, and how many more there are."""
     flat = np.ravel(values)
     few = flat if len(flat) <= MOST_INPUTS else flat[: MOST_INPUTS - 1]
     more = f", … ({len(flat):,})" * (len(flat) > len(few))
     return f'<span title="{", ".join(map(shown, few))}">{", ".join(map(brief, few))}{more}</span>'
-
-
-def _wanted(value: Any) -> str:
-    return _numbers(np.asarray(value)) if np.ndim(value) else f"{value}"
