@@ -95,7 +95,7 @@ def shoot(html: Path, at: str, out: Path, down: int | None, width: int, dark: bo
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium)
         page = browser.new_page(
-            viewport={"width": width, "height": 860},
+            viewport={"width": width, "height": 980 if width > 1000 else 860},
             color_scheme="dark" if dark else "light",
             reduced_motion="reduce",
             locale="en",
