@@ -152,7 +152,11 @@ class TestCommands:
         [
             ({"do": "setup", "setup": {"rows": 1}}, "rows is a whole number from 4 to 2000, such as 200; got", "rows"),
             ({"do": "setup", "setup": []}, "a setup is a value for each knob", None),
-            ({"do": "setup", "setup": {"data": "formula", "formula": "os.x"}}, "formula: os.x is not known", "formula"),
+            (
+                {"do": "setup", "setup": {"data": "formula", "formula": "os.x"}},
+                "formula: 'os.x' cannot be read as a formula of x1 and x2",
+                "formula",
+            ),
             ({"do": "setup", "setup": {"norm": "batch", "batch_size": 1}}, "needs 2 or more", "batch_size"),
             ({"do": "steb"}, "did you mean 'step'", None),
             ({"do": "step", "what": "leap"}, "a step is one of", None),
