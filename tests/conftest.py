@@ -93,6 +93,7 @@ SLOW = (  # `make quick` leaves them out, and those that are long: each takes a 
     "tabular/test_ensemble.py",
     "test_annotations.py::test_nothing_loads",
     "test_cli.py::test_every_row",
+    "test_columnar.py",
     "test_hostile.py",
     "test_house.py::test_a_module_loads_others",
     "test_house.py::test_every_file_of_text",
@@ -109,6 +110,7 @@ SLOW = (  # `make quick` leaves them out, and those that are long: each takes a 
     "training/test_progress.py",
     "training/test_resume.py",
     "training/test_run.py",
+    "training/test_windows.py",
 )
 LONG = (  # `make test` leaves them out, too, so that it takes less than five minutes; `make check` and CI run them
     "browser/",
@@ -142,6 +144,7 @@ LONG = (  # `make test` leaves them out, too, so that it takes less than five mi
     "test_cli.py::TestWhereOutputGoes",
     "test_docs.py::test_every_block",
     "test_examples.py",
+    "test_memory.py::test_rows_in_files",
     "test_surroundings.py",
 )
 ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look at depends on where they run
@@ -182,6 +185,7 @@ ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look a
     "test_examples.py::test_realmlp",
     "test_examples.py::test_tabm",
     "test_house.py",
+    "test_memory.py::test_rows_in_files",
     "test_outside.py::TestWhatIsShown::test_the_proof",
     "test_surroundings.py",  # they make surroundings of their own
 )

@@ -27,10 +27,6 @@ TRUE = {
     "annotations.Splitter.split(y)": "any targets",
     "annotations.Splitter.split(groups)": "and any groups,",
     "annotations.Splitter.split -> ": "and yields whatever NumPy takes for indices",
-    "annotations.Source.dtype": "rows of any dtype are cast to that of the network",
-    "annotations.Source.taken(dtype)": "whatever NumPy takes for a dtype",
-    "annotations.Source.part(dtype)": "whatever NumPy takes for a dtype",
-    "annotations.Source.require_finite(dtype)": "rows of any dtype are cast to that of the network",
 }
 
 
@@ -109,7 +105,9 @@ def test_the_walk_sees_what_it_is_to_see():
 
 def test_signatures_can_be_read():
     shown = str(inspect.signature(fc.fit))
-    assert shown.startswith("(net: 'Network', x: 'RowsLike', t: 'ArrayLike', loss: 'LossLike | None' = None,")
+    assert shown.startswith(
+        "(net: 'Network', x: 'RowsLike', t: 'ArrayLike | None' = None, loss: 'LossLike | None' = None,"
+    )
     assert "Union[" not in shown
     assert str(inspect.signature(fc.epochs)).endswith("**settings: 'Unpack[FitOptions]') -> 'Iterator[Epoch]'")
 

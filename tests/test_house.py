@@ -50,6 +50,7 @@ RANKS = {
     "functional": 5,
     "program": 5,
     "symbolic": 5,
+    "columnar": 6,
     "engine": 6,
     "files": 7,
     "network": 8,
@@ -91,6 +92,7 @@ INSIDE = {
             "registry",
         ),
         "batches",
+        "order",
     ],
     "layers": [
         *("widths", "dense", "dropout", "factors", "periodic", "norm", "residual", "statistics"),
@@ -99,6 +101,7 @@ INSIDE = {
     "pages": ["svg", "document", "charts", "tables", "outcomes", "report"],
     "program": [
         "plain",
+        "scratch",
         "sources",
         "description",
         "program",
@@ -106,6 +109,7 @@ INSIDE = {
         "workspace",
         "adapting",
         "data",
+        "reading",
         "evaluation",
         "summary",
     ],

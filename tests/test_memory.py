@@ -1,5 +1,8 @@
 """A training step allocates nothing of batch or layer size, and prediction runs in bounded memory."""
 
+import os
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -166,3 +169,76 @@ def test_twenty_thousand_predictions_do_not_grow() -> None:
         assert tracemalloc.get_traced_memory()[0] - before < 10_000
     finally:
         tracemalloc.stop()
+
+
+# Rows in files take four times as much as may be allocated while a network is trained on them, judged and predicts.
+IN_FILES = """
+import os, re, resource, sys, threading
+import numpy as np
+import fullyconnected as fc
+
+kind, folder, allowed = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+def told(what):
+    with open("/proc/self/status") as file:
+        return int(re.findall(rf"{what}:\\s+(\\d+) kB", file.read())[0]) * 1000
+
+net = fc.mlp([50, 16, 1], seed=0)
+x = np.zeros((100, 50), np.float32)
+# what is loaded at first use, and the threads, count for nothing
+fc.fit(net, x, x[:, :1], "half_squared_error", epochs=1, progress=False, n_threads=1)
+if kind == "mapped":
+    x, t = np.load(os.path.join(folder, "x.npy"), mmap_mode="r"), np.load(os.path.join(folder, "t.npy"), mmap_mode="r")
+    source, of = (x, t), "RssAnon"
+else:
+    import pyarrow
+    pyarrow.set_cpu_count(1), pyarrow.set_io_thread_count(1)
+    fc.fit(net, fc.Parquet(folder + ".small", "t"), None, "half_squared_error", window=200, progress=False)
+    source, of = (fc.Parquet(folder, "t"), None), "VmData"
+    begun = told(of)
+    resource.setrlimit(resource.RLIMIT_DATA, (begun + allowed, begun + allowed))
+begun, most, done = told(of), 0, threading.Event()
+
+def watch():
+    global most
+    while not done.wait(0.002):
+        most = max(most, told(of) - begun)
+
+threading.Thread(target=watch, daemon=True).start()
+fc.fit(net, *source, "half_squared_error", epochs=2, window=20_000, progress=False, n_threads=1)
+net.evaluate(*source, metrics=["r2"])
+net.predict(source[0])
+done.set()
+print(most)
+"""
+# two windows take 8 MB, a thread 8 MB, what Arrow decodes of two row groups 26 MB, a number of each row 6 MB
+ALLOWED_OF_FILES = 75_000_000
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system does not tell a process's private memory")
+@pytest.mark.parametrize("kind", ["mapped", "parquet"])
+def test_rows_in_files_may_be_larger_than_memory(tmp_path, kind):
+    rows, columns = 1_500_000, 50
+    assert rows * columns * 4 >= 4 * ALLOWED_OF_FILES
+    rng = np.random.default_rng(0)
+    t = rng.standard_normal(rows, np.float32)
+    (folder := tmp_path / "rows").mkdir()
+    if kind == "mapped":
+        x = np.lib.format.open_memmap(folder / "x.npy", "w+", np.float32, (rows, columns))
+        for start in range(0, rows, 100_000):
+            x[start : start + 100_000] = rng.standard_normal((100_000, columns), np.float32)
+        x.flush()
+        np.save(folder / "t.npy", t)
+    else:
+        pyarrow = pytest.importorskip("pyarrow")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        for i in range(3):
+            part = rng.standard_normal((500_000, columns), np.float32)
+            named = {f"c{j}": part[:, j] for j in range(columns)} | {"t": t[i * 500_000 : (i + 1) * 500_000]}
+            parquet.write_table(pyarrow.table(named), folder / f"{i}.parquet", row_group_size=20_000)
+        parquet.write_table(pyarrow.table(named).slice(0, 1000), f"{folder}.small")
+    environment = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"}
+    command = [sys.executable, "-c", IN_FILES, kind, str(folder), str(ALLOWED_OF_FILES)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, encoding="utf-8", timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert 0 < int(done.stdout) <= ALLOWED_OF_FILES

@@ -324,7 +324,6 @@ def mistakes(net: fc.Network, x: NDArray[np.float32], t: NDArray[np.int64]) -> N
     net(x)  # type: ignore[operator]
     net.fit(x, t)  # type: ignore[attr-defined]
     net.evaluate(x, t, fc.HalfSquaredError)  # type: ignore[arg-type]
-    net.evaluate(x, t, None)  # type: ignore[arg-type]
     net.loss = fc.Adam(0.1)  # type: ignore[assignment]
     net.theta = None  # type: ignore[assignment, unused-ignore]
     net.params[0].W = "zeros" if x.size else None  # type: ignore[assignment, unused-ignore]

@@ -46,6 +46,12 @@ PAGES = [
         "fit epochs History Epoch",
     ),
     Page(
+        "sources",
+        "Rows in files",
+        "Rows that are read while a network is trained: they may take more than there is memory.",
+        "Parquet ArrowTable Source",
+    ),
+    Page(
         "schedules",
         "Schedules",
         "The learning rate, weight decay or dropout of each epoch.",

@@ -448,8 +448,8 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
         if (!whole) run_.input_gradient = input_gradient_;
     }
 
-    run_.x = data.x, run_.x_type = data.x_type, run_.t = data.t, run_.classes = data.classes;
-    run_.weights = data.weights, run_.weight_columns = data.weight_columns;
+    run_.classes = data.classes, run_.weight_columns = data.weight_columns;
+    read(data);
     run_.batch_size = batch_size, run_.least_rows = spec.least_rows;
     run_.loss = named(losses, spec.loss.name);
     run_.loss_setting = spec.loss.setting;
@@ -467,12 +467,18 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
 }
 
 template <class T>
+void Trainer<T>::read(const DataSet& data) {
+    run_.x = data.x, run_.x_type = data.x_type, run_.t = data.t, run_.weights = data.weights;
+}
+
+template <class T>
 void Trainer<T>::run(const int64_t* order, ptrdiff_t n, const double* rates, const double* decays,
-                     const double* dropouts, uint64_t seed, int64_t step, bool train, bool (*interrupted)()) {
+                     const double* dropouts, uint64_t seed, int64_t step, bool train, bool goes_on,
+                     bool (*interrupted)()) {
     run_.order = order, run_.n_order = n;
     run_.rates = rates, run_.decays = decays, run_.dropouts = dropouts;
     run_.seed = seed, run_.step = step, run_.train = train;
-    run_.total = run_.weight = 0;
+    if (!goes_on) run_.total = run_.weight = 0;
     run_.diverged = false;
     Poll poll{interrupted, &run_.stop, now()};
     run_.stop = {&Poll::ask, &poll, 0};

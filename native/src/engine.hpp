@@ -112,11 +112,15 @@ class Trainer {
   public:
     Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const DataSet& data);
 
+    // Reads rows from this data set from now on, whose targets and weights have the form of those before.
+    void read(const DataSet& data);
+
     // Trains on the rows in this order, or, without an update rule, computes the gradient of all rows as one batch.
     // Calls `interrupted` now and then, and stops when it returns true.
-    // rates, decays and dropouts are numbers of each step; null where there is no rule, and where all factors are 1
+    // rates, decays and dropouts are numbers of each step; null where there is no rule, and where all factors are 1.
+    // An epoch may be run in parts: all but the first go on with its sum of losses.
     void run(const int64_t* order, ptrdiff_t n, const double* rates, const double* decays, const double* dropouts,
-             uint64_t seed, int64_t step, bool train, bool (*interrupted)());
+             uint64_t seed, int64_t step, bool train, bool goes_on, bool (*interrupted)());
 
     const Run<T>& outcome() const { return run_; }
     bool was_interrupted() const { return run_.stop.now != 0; }

@@ -108,24 +108,29 @@ class PyTrainer {
                    {theta.data(), state.data(), (ptrdiff_t)theta.size(), (ptrdiff_t)state.size(),
                     m ? m->data() : nullptr, v ? v->data() : nullptr, average_theta ? average_theta->data() : nullptr,
                     average_state ? average_state->data() : nullptr},
-                   {x.data(), type_of(x.dtype()), t.data(), t.ndim() == 1, weights ? weights->data() : nullptr,
-                    weights ? (ptrdiff_t)(weights->size() / t.shape(0)) : 1}) {}
+                   data_set(x, t, weights)) {}
+
+    // Reads rows from these arrays from now on.
+    void read(Any x, Any t, std::optional<Vector<const double>> weights) {
+        x_ = x, t_ = t, weights_ = weights;
+        trainer_.read(data_set(x, t, weights));
+    }
 
     // Trains on the rows in this order, and returns the mean of the losses of the batches, weighted by their rows (NaN
     // if the run diverged), and the number of steps so far.
     std::tuple<double, int64_t> epoch(Vector<const int64_t> order, Vector<const double> rates,
                                       Vector<const double> decays, Vector<const double> dropouts, uint64_t seed,
-                                      int64_t step) {
+                                      int64_t step, bool goes_on) {
         auto given = [](const Vector<const double>& factors) { return factors.size() ? factors.data() : nullptr; };
         run_engine(trainer_, order.data(), (ptrdiff_t)order.size(), rates.data(), given(decays), given(dropouts), seed,
-                   step, true);
+                   step, true, goes_on);
         const Run<T>& run = trainer_.outcome();
         return {run.diverged ? std::numeric_limits<double>::quiet_NaN() : run.total / run.weight, run.step};
     }
 
     // Returns the loss of all rows as one batch; writes its gradients into `gradient` and `dx`.
     double gradient(Vector<const int64_t> order, uint64_t seed, bool train, Vector<T> gradient, Matrix<T> dx) {
-        run_engine(trainer_, order.data(), (ptrdiff_t)order.size(), nullptr, nullptr, nullptr, seed, 0, train);
+        run_engine(trainer_, order.data(), (ptrdiff_t)order.size(), nullptr, nullptr, nullptr, seed, 0, train, false);
         const Run<T>& run = trainer_.outcome();
         std::copy_n(run.gradient, gradient.size(), gradient.data());
         for (size_t i = 0; i < dx.shape(0); i++)
@@ -138,6 +143,15 @@ class PyTrainer {
     ptrdiff_t last_batch() const { return trainer_.outcome().last_from; }
 
   private:
+    static DataSet data_set(const Any& x, const Any& t, const std::optional<Vector<const double>>& weights) {
+        return {x.data(),
+                type_of(x.dtype()),
+                t.data(),
+                t.ndim() == 1,
+                weights ? weights->data() : nullptr,
+                weights ? (ptrdiff_t)(weights->size() / t.shape(0)) : 1};
+    }
+
     Vector<T> theta_, state_;  // kept alive, since trainer_ points into these arrays
     Any x_, t_;
     std::optional<Vector<const double>> weights_;
@@ -241,7 +255,9 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
                       std::optional<Vector<T>>>(),
              "spec"_a, nb::kw_only(), "theta"_a, "state"_a, "x"_a, "t"_a, "weights"_a.none(), "m"_a.none(),
              "v"_a.none(), "average_theta"_a.none(), "average_state"_a.none())
-        .def("epoch", &PyTrainer<T>::epoch, "order"_a, "rates"_a, "decays"_a, "dropouts"_a, "seed"_a, "step"_a)
+        .def("epoch", &PyTrainer<T>::epoch, "order"_a, "rates"_a, "decays"_a, "dropouts"_a, "seed"_a, "step"_a,
+             "goes_on"_a)
+        .def("read", &PyTrainer<T>::read, "x"_a, "t"_a, "weights"_a.none())
         .def("gradient", &PyTrainer<T>::gradient, "order"_a, "seed"_a, "train"_a, "gradient"_a, "dx"_a)
         .def_prop_ro("step", &PyTrainer<T>::step)
         .def_prop_ro("rate", &PyTrainer<T>::rate)

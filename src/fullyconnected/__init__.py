@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from fullyconnected.averages import EMA, SWA
     from fullyconnected.checking.gradcheck import check_gradients
     from fullyconnected.checking.report import Report, TensorReport
+    from fullyconnected.columnar import ArrowTable, Parquet
     from fullyconnected.diagnosis.diagnose import diagnose
     from fullyconnected.diagnosis.findings import Finding
     from fullyconnected.diagnosis.report import Diagnosis
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from fullyconnected.optimizers import LBFGS, SGD, Adam, AdamW, Momentum, Muon, Nesterov, RMSProp
     from fullyconnected.playing.public import Playground, playground
     from fullyconnected.predictor import Predictor
+    from fullyconnected.program.sources import Source
     from fullyconnected.program.summary import Summary
     from fullyconnected.registries import register
     from fullyconnected.schedules import (
@@ -144,6 +146,10 @@ __all__ = [
     "fit",
     "epochs",
     "engines",
+    # rows that are read while a network is trained
+    "Source",
+    "Parquet",
+    "ArrowTable",
     # scikit-learn's estimators
     "MLPClassifier",
     "MLPRegressor",
@@ -210,6 +216,8 @@ _LATER = {
     "register": "registries",
     "Format": "files.format",
     "Summary": "program.summary",
+    "Source": "program.sources",
+    **dict.fromkeys(("Parquet", "ArrowTable"), "columnar"),
     **dict.fromkeys(("Engine", "EngineInfo"), "engine.base"),
     **dict.fromkeys(("Report", "TensorReport"), "checking.report"),
     **dict.fromkeys(("explain", "trace", "draw", "Explanation", "Drawing"), "explanation"),

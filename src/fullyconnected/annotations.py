@@ -75,7 +75,7 @@ class SparseLike(Protocol):
     def tocsr(self, copy: bool = ...) -> object: ...
 
 
-RowsLike: TypeAlias = ArrayLike | SparseLike
+RowsLike: TypeAlias = ArrayLike | SparseLike | Source
 """Rows of inputs for training and prediction."""
 
 TableLike: TypeAlias = ArrayLike | Mapping[str, Any] | Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]] | Frame
@@ -120,8 +120,8 @@ DTypeLike: TypeAlias = str | type[np.floating] | np.dtype[np.floating]
 SizesLike: TypeAlias = Sequence[int | np.integer] | NDArray[np.integer]
 """The numbers of inputs, hidden units and outputs."""
 
-ValidationLike: TypeAlias = tuple[RowsLike, ArrayLike] | tuple[RowsLike, ArrayLike, ArrayLike | None]
-"""Rows and targets of validation data, or rows, targets and weights."""
+ValidationLike: TypeAlias = tuple[RowsLike, ArrayLike] | tuple[RowsLike, ArrayLike, ArrayLike | None] | Source
+"""Rows and targets of validation data, or rows, targets and weights; or a source with targets."""
 
 PathLike: TypeAlias = str | os.PathLike[str]
 """The name of a file."""
@@ -163,6 +163,8 @@ class FitOptions(TypedDict, total=False):
     l2: float
     alpha: float
     shuffle: bool
+    streams: int
+    window: int | None
     seed: SeedLike
     sample_weight: ArrayLike | None
     validation: ValidationLike | None

@@ -604,6 +604,13 @@ class Metric(Settings):
         """Return the value of the metric; each row counts by its weight, 0 or more."""
         raise NotImplementedError(f"{type(self).__name__} has no __call__; see help(fc.Metric)")
 
+    def of_parts(self, parts: Iterable[tuple[Array, Array, Array]]) -> float | None:
+        """Return the value over the rows of many parts, each z, t and w; None asks for all rows at once.
+
+        It is called for millions of rows. The parts can be gone through several times, and each has a row with weight.
+        """
+        return None
+
 
 class Optimizer(Settings):
     """A rule that updates parameters by their gradient; a frozen dataclass, which owns no array.

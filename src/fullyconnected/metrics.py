@@ -1,7 +1,7 @@
 """The metrics: measures of quality besides the loss, each of them defined for some kinds of targets."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -15,6 +15,12 @@ from fullyconnected.core.settings import settings
 from fullyconnected.errors import ConfigError, DataError, InputTypeError
 
 __all__ = ["METRICS", "named"]
+
+
+def mean_of_parts(metric: Metric, parts: Iterable[tuple[Array, Array, Array]]) -> float:
+    """Return the value over all parts of a metric that is a weighted mean over rows."""
+    values, weights = zip(*((metric(z, t, w), w.sum()) for z, t, w in parts), strict=True)
+    return float(np.dot(values, weights) / np.sum(weights))
 
 
 @settings
@@ -73,6 +79,9 @@ class Accuracy(Metric):
             right = z.argmax(axis=1) == t.argmax(axis=1)
         return float(w @ (right & ~np.isnan(z).any(axis=1)) / w.sum())
 
+    def of_parts(self, parts: Iterable[tuple[Array, Array, Array]]) -> float:
+        return mean_of_parts(self, parts)
+
 
 class MeanAbsoluteError(Metric):
     """The weighted mean over rows of the mean over outputs of |z - t|."""
@@ -99,6 +108,9 @@ class MeanAbsoluteError(Metric):
 
     def __call__(self, z: Array, t: Array, w: Array) -> float:
         return float(w @ np.abs(z - t).mean(axis=1) / w.sum())
+
+    def of_parts(self, parts: Iterable[tuple[Array, Array, Array]]) -> float:
+        return mean_of_parts(self, parts)
 
 
 class MeanSquaredError(MeanAbsoluteError):
@@ -130,6 +142,13 @@ class R2(MeanAbsoluteError):
         t = t.astype(np.float64)
         spread = w @ np.square(t - w @ t / w.sum())
         return float(1 - (w @ np.square(z - t) / spread).mean())
+
+    def of_parts(self, parts: Iterable[tuple[Array, Array, Array]]) -> float:
+        weight = sum(w.sum() for _, _, w in parts)
+        mean = sum(w @ t.astype(np.float64) for _, t, w in parts) / weight
+        spread = sum(w @ np.square(t.astype(np.float64) - mean) for _, t, w in parts)
+        error = sum(w @ np.square(z - t.astype(np.float64)) for z, t, w in parts)
+        return float(1 - (error / spread).mean())
 
 
 RESERVED = ("auto", "loss", "validation_loss")  # metrics="auto"; monitor="loss", and the loss in a history

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, Never, NoReturn
@@ -360,15 +360,25 @@ class Network:
         name = self._loss.get("loss") or self._loss["unknown"]
         return f"it was saved with a loss, {name:.80}, that is not registered, has changed or cannot be stored"
 
-    def outputs_checked(self, x: Source, engine: str, n_threads: int | None, link: Link | None = None) -> Array:
-        """Return the outputs of checked rows; those of members are pooled if a ``link`` is given."""
+    def outputs_checked(
+        self,
+        x: Source,
+        engine: str,
+        n_threads: int | None,
+        link: Link | None = None,
+        new: Callable[[tuple[int, ...], DType], Array] = empty,
+    ) -> Array:
+        """Return the outputs of checked rows; those of members are pooled if a ``link`` is given.
+
+        ``new`` makes the array that they are in.
+        """
         self.require_set()
         k = self.program.members
         pooled = k is not None and link is not None
-        z = np.empty((len(x), self.n_out) if k is None or pooled else (len(x), k, self.n_out), self.dtype)
-        blocks: Iterable[tuple[int, Any]] = x.blocks() if len(x) else ()
+        z = new((len(x), self.n_out) if k is None or pooled else (len(x), k, self.n_out), self.dtype)
+        blocks: Iterator[tuple[int, Any]] = iter(x.blocks() if len(x) else ())
         if x.sparse and len(x) and engine in ("auto", "numpy") and self.program.multiplies_input and k is None:
-            engine, blocks = "numpy", [(0, x)]  # which multiplies the entries alone; others get dense blocks
+            engine, blocks = "numpy", iter([(0, x)])  # which multiplies the entries alone; others get dense blocks
         try:
             predictor = self._idle[engine].pop()
         except (KeyError, IndexError, TypeError):  # no predictor is idle, or there is no such engine
@@ -376,6 +386,10 @@ class Network:
 
             predictor = choose(engine, self.program).engine.predictor(self.program, self._theta, self._state)
             IDLE[id(self._idle)] = self._idle
+        if not x.in_memory:
+            from fullyconnected.program.reading import ahead
+
+            blocks = ahead(blocks)
         try:
             for start, block in blocks:
                 if k is None:
@@ -390,6 +404,8 @@ class Network:
                     if link is not None:
                         there[...] = link.pooled(every)
         finally:
+            if isinstance(blocks, Generator):
+                blocks.close()
             self._idle.setdefault(engine, []).append(predictor)
         return z
 
@@ -445,8 +461,8 @@ class Network:
     def evaluate(
         self,
         x: RowsLike,
-        t: ArrayLike,
-        loss: LossLike,
+        t: ArrayLike | None = None,
+        loss: LossLike | None = None,
         metrics: MetricLike | Sequence[MetricLike] = "auto",
         *,
         sample_weight: ArrayLike | None = None,
@@ -458,9 +474,10 @@ class Network:
         Parameters
         ----------
         x, t : array
-            Rows, which may be sparse as in :meth:`predict`, and their targets, as the loss takes them.
-        loss : Loss or str
-            Such as ``fc.SoftmaxCrossEntropy()``.
+            Rows, which may be sparse as in :meth:`predict`, and their targets, as the loss takes them. A
+            :class:`Source` is read block by block, and may have its own targets: then ``t`` is None.
+        loss : Loss or str, optional
+            Such as ``fc.SoftmaxCrossEntropy()``; None is that of the training, ``net.loss``.
         metrics : "auto", or sequence of str, Metric or callable
             ``accuracy``, ``mean_absolute_error``, ``mean_squared_error``, ``r2``, metrics of your own
             (:class:`fullyconnected.Metric`), or functions ``(outputs, targets) -> float``. ``"auto"`` is accuracy if
@@ -489,6 +506,7 @@ class Network:
         from fullyconnected.metrics import named
         from fullyconnected.program.data import check_data
 
+        loss = self.loss if loss is None else loss
         data = check_data(self.program, self.dtype, x, t, loss, sample_weight, columns=self.columns, sparse=True)
         return self.evaluate_checked(
             data, named(metrics, data.t, data.loss, self.n_out, data.row_sample_weight), engine, n_threads
@@ -498,7 +516,10 @@ class Network:
         self, data: Data, metrics: Mapping[str, Metric], engine: str = "auto", n_threads: int | None = None
     ) -> Evaluation:
         """Return the loss and the metrics over checked data; the loss is summed in float64 over blocks of rows."""
-        return evaluation(self.outputs_checked(data.x, engine, n_threads, data.loss.link), data, metrics)
+        from fullyconnected.program.scratch import scratch
+
+        new = empty if data.x.in_memory else scratch
+        return evaluation(self.outputs_checked(data.x, engine, n_threads, data.loss.link, new), data, metrics)
 
     def evaluate_members(
         self,
@@ -617,10 +638,13 @@ class Network:
         ((), (1, 1))
         """
         from fullyconnected.program.data import as_source
+        from fullyconnected.program.sources import Source
 
         x = known_columns(x, self.program.names, self.columns.x)
         source = as_source(x, self.program, self.dtype, sparse=True)
         weights = None
+        if isinstance(x, Source):
+            t, sample_weight = x.targets() if t is None else t, x.weights() if sample_weight is None else sample_weight
         if sample_weight is not None:
             weights = as_weights(sample_weight, len(source), members=self.program.members)
             weights = weights if weights.ndim == 1 else weights.mean(axis=1)

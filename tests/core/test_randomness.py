@@ -5,7 +5,8 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected import errors
-from fullyconnected.core.batches import batches, epoch_order
+from fullyconnected.core.batches import batches
+from fullyconnected.core.order import epoch_order
 from fullyconnected.core.randomness import Uniforms
 
 

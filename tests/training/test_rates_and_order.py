@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import fullyconnected as fc
-from fullyconnected.core.batches import epoch_order
+from fullyconnected.core.order import epoch_order
 from fullyconnected.errors import DivergenceError, FileFormatError
 from fullyconnected.training.run import Run
 from fullyconnected.training.settings import FitSettings

@@ -116,7 +116,7 @@ def test_other_losses_by_hand(loss, data):
 
 
 def test_shuffled_runs_visit_the_rows_of_the_epochs_order(data):
-    from fullyconnected.core.batches import epoch_order
+    from fullyconnected.core.order import epoch_order
 
     x, t = data
     net, twin = small(), small()

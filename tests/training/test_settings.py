@@ -17,6 +17,8 @@ OTHERS = {  # for each setting another value than its default
     "l2": 0.5,
     "alpha": 0.5,
     "shuffle": False,
+    "streams": 2,
+    "window": 1,
     "seed": 4,
     "sample_weight": [1.0, 2.0],
     "validation": ([[1.0]], [1.0]),
@@ -42,7 +44,7 @@ OTHERS = {  # for each setting another value than its default
 def test_fit_has_each_setting_with_the_same_default_and_type_and_describes_it():
     record, given = inspect.signature(FitSettings).parameters, inspect.signature(fc.fit).parameters
     settings = {name: each for name, each in given.items() if each.default is not each.empty}
-    settings = {name: each for name, each in settings.items() if name not in OF_FIT_ALONE | {"loss", "optimizer"}}
+    settings = {name: each for name, each in settings.items() if name not in OF_FIT_ALONE | {"t", "loss", "optimizer"}}
     assert [(n, p.default, p.annotation) for n, p in settings.items()] == [
         (n, p.default, p.annotation) for n, p in record.items()
     ]

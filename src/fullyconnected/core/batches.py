@@ -1,4 +1,4 @@
-"""The order of the rows in an epoch, its batches, and what a layer sees of all training rows."""
+"""The batches of an epoch, and what a layer sees of all training rows."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -6,9 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.randomness import SHUFFLE, generator
 
-__all__ = ["TrainingRows", "batches", "epoch_order", "n_batches"]
+__all__ = ["Rows", "TrainingRows", "batches", "n_batches"]
 
 Rows = np.ndarray[Any, np.dtype[np.intp]]
 
@@ -29,13 +28,6 @@ class TrainingRows(Protocol):
     def held(self) -> object:
         """Return the array or the sparse matrix that holds these very rows, or None if they are computed."""
         ...
-
-
-def epoch_order(rows: int, seed: int, epoch: int, *, shuffle: bool) -> Rows:
-    """Return the order in which epoch number ``epoch`` visits the rows: a permutation, or the caller's own order."""
-    if not shuffle:
-        return np.arange(rows)
-    return generator(seed, SHUFFLE, epoch).permutation(rows)
 
 
 def n_batches(rows: int, batch_size: int, least: int = 1) -> int:

@@ -1,9 +1,10 @@
 """Counter-based random numbers.
 
 Every draw is a function of its purpose: initial weights of (seed, layer), also those that depend on training rows, a
-shuffle of (seed, epoch), a dropout mask of (seed, step, layer), with the position in the stream given by row and unit.
-So a resumed run, another engine or another number of threads draws the same. The generator is Philox, whose n-th number
-is a function of a key and n.
+shuffle of (seed, epoch), where rows come window by window of (seed, epoch, stream, window), and the order of pieces of
+(seed, epoch, stream); a dropout mask of (seed, step, layer), with the position in the stream given by row and unit. So
+a resumed run, another engine or another number of threads draws the same. The generator is Philox, whose n-th number is
+a function of a key and n.
 
 Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
@@ -17,9 +18,9 @@ import numpy as np
 
 from fullyconnected.errors import ConfigError, InputTypeError
 
-__all__ = ["ADAPT", "INIT", "MASK", "SHUFFLE", "Uniforms", "as_seed", "check_seed", "generator"]
+__all__ = ["ADAPT", "INIT", "MASK", "PIECES", "SHUFFLE", "Uniforms", "as_seed", "check_seed", "generator"]
 
-INIT, SHUFFLE, MASK, ADAPT = 0, 1, 2, 3  # the purpose of a draw: the second word of the key
+INIT, SHUFFLE, MASK, ADAPT, PIECES = 0, 1, 2, 3, 4  # the purpose of a draw: the second word of the key
 FLOATS = 8  # float32 numbers in a block of Philox, whose counter counts blocks
 
 

@@ -28,6 +28,10 @@ class Trainer(Protocol):
         """Train on the rows in this order; return the mean of the batches' losses, weighted by their rows."""
         ...
 
+    # A trainer may also have epoch_in_parts(parts, rows), where parts yields an epoch of so many rows as Parts, each of
+    # whole batches: a data set in memory, and the order of its rows. It is called where rows are read window by window;
+    # without it, epoch is, and the trainer takes rows from the source of its task.
+
 
 class Predictor(Protocol):
     """A program with its memory for predictions; it belongs to one thread at a time."""

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -28,7 +29,8 @@ from fullyconnected.engine.threads import n_threads, register_with_threadpoolctl
 from fullyconnected.errors import DivergenceError
 from fullyconnected.program.data import BatchLoader, Data
 from fullyconnected.program.program import Program
-from fullyconnected.program.sources import ArraySource, Source, SparseSource
+from fullyconnected.program.reading import Part
+from fullyconnected.program.sources import ArraySource, Read, Source, SparseSource
 from fullyconnected.program.workspace import Workspace
 
 __all__ = ["NativeEngine", "NativePredictor", "NativeTrainer", "load_extension"]
@@ -79,7 +81,7 @@ class NativeEngine(Engine):
         source: Source | None = None,
     ) -> str | None:
         try:
-            if source is not None:
+            if source is not None and (source.in_memory or optimizer is None):  # a run reads others window by window
                 _dense(source)
             _ops(program)
             if loss is not None:
@@ -100,7 +102,7 @@ class NativeEngine(Engine):
         loss, no_rule = lower_loss(data.loss), OptimizerSpec()
         ops = _ops(program)
         spec = TrainerSpec(ops, loss, no_rule, program.n_in, rows, 1, l2, n_threads(), input_gradient=True)
-        trainer = _trainer(spec, theta, state, data, {})
+        trainer = _trainer(spec, program, theta, state, data, {})
         gradient, dx = np.empty_like(theta), np.empty((rows, program.n_in), theta.dtype)
         return trainer.gradient(np.arange(rows), seed, train, gradient, dx), gradient, dx
 
@@ -129,21 +131,35 @@ class NativeTrainer:
             average_warms_up=average is not None and average.warm_up,
         )
         averaged = state.average if average else None
-        self._trainer = _trainer(spec, state.theta, state.state, task.data, state.slots, averaged)
+        self._read = task.data if task.data.x.in_memory else _first_row(task.data)
+        self._trainer = _trainer(spec, task.program, state.theta, state.state, self._read, state.slots, averaged)
         self._rates = np.empty(0)
 
     def epoch(self, order: Rows) -> float:
-        """Train on the rows in this order; return the mean of the batches' losses, weighted by their rows."""
-        state, trainer = self.state, self._trainer
-        try:
-            rates, *factors = self._rates_of(len(order)), *self._factors_of(len(order))
-            loss, state.step = trainer.epoch(order, rates, *factors, state.seed, state.step)
-        except BaseException:  # Ctrl-C, or an exception from the handler of another signal
-            state.step = trainer.step
-            raise
-        if math.isnan(loss):
-            state.step = trainer.step
-            raise DivergenceError(state.epoch + 1, state.step, trainer.rate, self._first_not_finite(order))
+        return self.epoch_in_parts([Part(self.task.data, order)], len(order))
+
+    def epoch_in_parts(self, parts: Iterable[Part], rows: int) -> float:
+        state, trainer, task = self.state, self._trainer, self.task
+        cut = task.batch_size, task.program.least_rows
+        all_rates, *all_factors = self._rates_of(rows), *self._factors_of(rows)
+        first, loss = 0, math.nan
+        for part in parts:
+            steps = n_batches(len(part.order), *cut)
+            here = slice(first, first + steps)
+            if part.data is not self._read:
+                trainer.read(**_arrays(part.data, task.program, state.theta.dtype))
+                self._read = part.data
+            rates, factors = all_rates[here], [factors[here] for factors in all_factors]
+            try:
+                loss, state.step = trainer.epoch(part.order, rates, *factors, state.seed, state.step, first > 0)
+            except BaseException:  # Ctrl-C, or an exception from the handler of another signal
+                state.step = trainer.step
+                raise
+            if math.isnan(loss):
+                state.step = trainer.step
+                where = self._first_not_finite(part, first, n_batches(rows, *cut))
+                raise DivergenceError(state.epoch + 1, state.step, trainer.rate, where)
+            first += steps
         return float(loss)
 
     def _rates_of(self, rows: int) -> Array:
@@ -168,24 +184,33 @@ class NativeTrainer:
             np.array([task.dropout_factor(epoch + i / steps) for i in range(steps if dropout is not None else 0)]),
         )
 
-    def _first_not_finite(self, order: Rows) -> str:
-        """Name the first value that is not finite when NumPy repeats the forward pass of the last batch."""
+    def _first_not_finite(self, part: Part, first: int, steps: int) -> str:
+        """Name the first value that is not finite when NumPy repeats the forward pass of the last batch.
+
+        The part begins with step number ``first`` of the epoch, which has so many steps.
+        """
         task = self.task
-        rows = next(batches(order[self._trainer.last_batch :], task.batch_size, task.program.least_rows))
+        rows = next(batches(part.order[self._trainer.last_batch :], task.batch_size, task.program.least_rows))
         workspace = Workspace(task.program, self.state.theta, self.state.state, len(rows), loss=task.data.loss)
         with np.errstate(all="ignore"):
-            batch, _ = BatchLoader(task.data, workspace).load(rows)
+            batch, _ = BatchLoader(part.data, workspace).load(rows)
             workspace.at(self.state.seed, self.state.step - 1)  # the random numbers of that step
-            steps = n_batches(len(order), task.batch_size, task.program.least_rows)
-            workspace.set_dropout(
-                task.dropout_factor(self.state.epoch + self._trainer.last_batch // task.batch_size / steps)
-            )
+            step = first + self._trainer.last_batch // task.batch_size
+            workspace.set_dropout(task.dropout_factor(self.state.epoch + step / steps))
             batch.forward(train=True)
         return batch.first_not_finite()
 
 
+def _first_row(data: Data) -> Data:
+    """Return what stands for a data set that is not in memory until its first part is there."""
+    x = ArraySource(np.zeros((1, *data.x.shape[1:])))
+    weights, given = (None if w is None else w[:1] for w in (data.weights, data.sample_weight))
+    return Data(x, data.t[:1], weights, data.loss, given)
+
+
 def _trainer(
     spec: TrainerSpec,
+    program: Program,
     theta: Array,
     state: Array,
     data: Data,
@@ -193,19 +218,25 @@ def _trainer(
     average: Average | None = None,
 ) -> Any:
     native = load_extension()
-    raw = spec.ops[0].raw
     return (native.TrainerFloat32 if theta.dtype == np.float32 else native.TrainerFloat64)(
         _made(spec),
         theta=theta,
         state=state,
-        x=_readable(_dense(data.x), np.dtype(np.float64) if raw else theta.dtype),
-        t=data.t.astype(np.int64, copy=False) if data.t.ndim == 1 else data.t,
-        weights=data.weights if data.weights is None else data.weights.reshape(-1),
+        **_arrays(data, program, theta.dtype),
         m=slots.get("m"),
         v=slots.get("v"),
         average_theta=average and average.theta,
         average_state=average and average.state,
     )
+
+
+def _arrays(data: Data, program: Program, dtype: np.dtype[Any]) -> dict[str, Array | None]:
+    """Return the rows, targets and weights of a data set as C++ reads them."""
+    return {
+        "x": _readable(_dense(data.x), program.input_dtype(dtype)),
+        "t": data.t.astype(np.int64, copy=False) if data.t.ndim == 1 else data.t,
+        "weights": data.weights if data.weights is None else data.weights.reshape(-1),
+    }
 
 
 _lowered: WeakKeyDictionary[Program, list[Any]] = WeakKeyDictionary()
@@ -236,7 +267,8 @@ def _dense(source: Source) -> Array:
     if isinstance(source, SparseSource):
         raise Unsupported("it trains on dense rows, and x is sparse")
     if type(source) is not ArraySource:
-        raise Unsupported(f"it reads rows from an array in memory; these come from a {type(source).__name__}")
+        name = source.name if isinstance(source, Read) else type(source).__name__
+        raise Unsupported(f"it reads rows from an array in memory; these come from a {name}")
     return source.array
 
 

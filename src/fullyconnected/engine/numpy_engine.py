@@ -1,6 +1,7 @@
 """The NumPy engine: the layers' own code, batch by batch. It is the reference for all other engines."""
 
 import math
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -18,6 +19,7 @@ from fullyconnected.engine.updates import Rules, updates
 from fullyconnected.errors import DivergenceError, missing
 from fullyconnected.program.data import BatchLoader, Data
 from fullyconnected.program.program import PIECE, Program
+from fullyconnected.program.reading import Part
 from fullyconnected.program.sources import Source, SparseSource
 from fullyconnected.program.workspace import Batch, Workspace
 
@@ -124,11 +126,13 @@ class NumpyTrainer:
                     self.averaged.append((average[at : at + PIECE], part, scratch[: part.size]))
 
     def epoch(self, order: Rows) -> float:
-        """Train on the rows in this order; return the mean of the batches' losses, weighted by their rows."""
-        with blas_threads(self.task.n_threads):
-            return self._epoch(order)
+        return self.epoch_in_parts([Part(self.task.data, order)], len(order))
 
-    def _epoch(self, order: Rows) -> float:
+    def epoch_in_parts(self, parts: Iterable[Part], rows: int) -> float:
+        with blas_threads(self.task.n_threads):
+            return self._epoch(parts, rows)
+
+    def _epoch(self, parts: Iterable[Part], n_rows: int) -> float:
         task, state, gradient = self.task, self.state, self.workspace.gradient
         optimizer, schedule, l2, alpha = task.rule, task.schedule, task.l2, task.alpha
         updates = [tuple(update) for update in self.updates]  # which unpack faster
@@ -137,9 +141,9 @@ class NumpyTrainer:
         weight = 0.0
         lr = base = optimizer.lr * state.lr_factor
         least = task.program.least_rows
-        steps = n_batches(len(order), task.batch_size, least)
+        steps = n_batches(n_rows, task.batch_size, least)
         with np.errstate(all="ignore"):  # numbers that are not finite are found below, and raise DivergenceError
-            for i, rows in enumerate(batches(order, task.batch_size, least)):
+            for i, rows in enumerate(self._batches(parts)):
                 batch, share = load(rows)
                 if share == 0:  # every row has weight zero, so the batch makes no step
                     continue
@@ -163,6 +167,12 @@ class NumpyTrainer:
             if not (all_finite(state.theta) and all_finite(state.state)):
                 raise DivergenceError(state.epoch + 1, state.step, lr, batch.first_not_finite())
         return float(total) / weight
+
+    def _batches(self, parts: Iterable[Part]) -> Iterator[Rows]:
+        """Yield the batches of all parts, each with the part's rows to be loaded."""
+        for part in parts:
+            self.loader.data = part.data
+            yield from batches(part.order, self.task.batch_size, self.task.program.least_rows)
 
     def follow(self, share: float) -> None:
         """Move the average by ``share`` of the way towards the weights after a step."""

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.batches import Rows, epoch_order, n_batches
+from fullyconnected.core.batches import Rows, n_batches
+from fullyconnected.core.order import epoch_order
 from fullyconnected.engine.choice import choose
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task

@@ -1,6 +1,7 @@
 """Data sets (rows, targets, weights and a loss), checked once against a network before anything is computed."""
 
 import math
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,11 +21,14 @@ from fullyconnected.core.checks import (
     same_columns,
     same_rows,
 )
-from fullyconnected.errors import ConfigError, ShapeError
+from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
 from fullyconnected.losses import LOSSES
 from fullyconnected.program.program import Program
-from fullyconnected.program.sources import ArraySource, Source, SparseSource, is_sparse
+from fullyconnected.program.scratch import scratch
+from fullyconnected.program.sources import ArraySource, Read, Source, SparseSource, is_mapped, is_sparse
 from fullyconnected.program.workspace import Batch, Workspace
+
+BLOCK = 1 << 16  # rows whose targets are encoded at a time
 
 __all__ = ["BatchLoader", "Data", "as_source", "check_data", "check_loss", "require_rows"]
 
@@ -101,6 +105,7 @@ def check_data(
     ``what`` is a prefix to the names of the arrays in messages: ``"validation "``. ``columns`` are the columns that
     the network was trained with. ``sparse`` says whether ``x`` may be sparse; else it must be dense.
     """
+    t, sample_weight = with_targets(x, t, sample_weight, what)
     x = known_columns(x, program.names, columns.x, f"{what}x")
     same_columns(columns.t, columns_of(t), f"{what}t", "net.columns.t")
     loss, n_out = check_loss(program, loss), program.n_out
@@ -112,13 +117,43 @@ def check_data(
         raise ShapeError(f"{error}. {what}t has that shape: are {what}x and {what}t swapped?") from None
     t = same_rows(len(source), as_array(t, f"{what}t"), f"{what}t")
     require_finite(t, f"{what}t", dtype)
-    t = in_dtype(encoded_by(loss, t, n_out), dtype)
+    t = _encoded(loss, t, n_out, dtype)
     given = None
     if sample_weight is not None:
         given = as_weights(sample_weight, len(source), f"{what}sample_weight", program.members)
     if isinstance(source, ArraySource):
         source = ArraySource(np.ascontiguousarray(source.array))
     return Data(source, t, _weights(loss, t, given), loss, given)
+
+
+def _encoded(loss: Loss, t: Array, n_out: int, dtype: np.dtype[Any]) -> Array:
+    """Return targets as the loss encodes them; of those in a file, what is not them lies in a file, too."""
+    if not is_mapped(t) or len(t) <= BLOCK:
+        return in_dtype(encoded_by(loss, t, n_out), dtype)
+    first = in_dtype(encoded_by(loss, t[:BLOCK], n_out), dtype)
+    if np.may_share_memory(first, t):  # it is what was given
+        return in_dtype(encoded_by(loss, t, n_out), dtype)
+    out = scratch((len(t), *first.shape[1:]), first.dtype)
+    try:
+        for start in range(0, len(t), BLOCK):
+            out[start : start + BLOCK] = in_dtype(encoded_by(loss, t[start : start + BLOCK], n_out), dtype)
+    except DataError:
+        encoded_by(loss, t, n_out)  # which counts its rows from the first one
+        raise
+    return out
+
+
+def with_targets(x: Any, t: Any, sample_weight: Any, what: str = "") -> tuple[Any, Any]:
+    """Return the targets and the weights as given, or else those that a source has beside its rows; or raise."""
+    own, weights = (x.targets(), x.weights()) if isinstance(x, Source) else (None, None)
+    if t is None and own is None:
+        name = type(x).__name__
+        more = f"this {name} has no targets of its own" if isinstance(x, Source) else f"{what}x is a {name}"
+        raise InputTypeError(f"{what}t is missing: {more}. Give the targets of its rows")
+    for name, given, its in (("t", t, own), ("sample_weight", sample_weight, weights)):
+        if given is not None and its is not None:
+            raise ConfigError(f"{what}{name} is given, and {what}x, a {type(x).__name__}, has its own: give one")
+    return (own if t is None else t), (weights if sample_weight is None else sample_weight)
 
 
 def _weights(loss: Loss, t: Array, given: Array | None) -> Array | None:
@@ -145,12 +180,28 @@ def as_source(
         source = x
     else:
         raise ShapeError(f"{what} has shape {x.shape}; the network wants (rows, {n_in}), with one row or more")
+
+    def check(block: Array, start: int) -> None:
+        try:
+            program.check_rows(block, what, dtype, start)
+        except DataError as error:
+            raise _with_place(error, source, what) from None
+
+    if not isinstance(source, ArraySource | SparseSource):
+        return Read(source, what, check)
     if program.reads_raw:
         for start, block in source.blocks():
             program.check_rows(block, what, dtype, start)
     else:
         source.require_finite(what, dtype)
     return source
+
+
+def _with_place(error: DataError, source: Source, what: str) -> DataError:
+    """Return an error that names what[row, column] with the place that this number of a source comes from."""
+    found = re.search(rf"{re.escape(what)}\[(\d+)(?:, (\d+))?\]", str(error))
+    place = source.where(int(found[1]), None if found[2] is None else int(found[2])) if found else ""
+    return type(error)(f"{error} ({place})") if place else error
 
 
 class BatchLoader:

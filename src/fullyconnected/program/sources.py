@@ -1,37 +1,96 @@
 """Sources of the rows of a data set, which are read by the batch or by the block, never all at once."""
 
+from __future__ import annotations
+
+import mmap
 import sys
 import zlib
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from fullyconnected.core.arrays import Array, take
 from fullyconnected.core.batches import Rows
-from fullyconnected.core.checks import require_finite, rows_of
-from fullyconnected.errors import DataError, InputTypeError
+from fullyconnected.core.checks import as_array, require_finite, rows_of
+from fullyconnected.errors import DataError, InputTypeError, ShapeError
 
-__all__ = ["ArraySource", "Source", "SparseRows", "SparseSource", "is_sparse"]
+if TYPE_CHECKING:
+    from fullyconnected.annotations import DType, DTypeLike
+
+__all__ = ["ArraySource", "Read", "Source", "SparseRows", "SparseSource", "is_mapped", "is_sparse", "take_by_blocks"]
 
 BLOCK = 1 << 20  # entries per block
+GAP = 64  # rows that are read in vain rather than read apart
 CHECKED = 1 << 24  # bytes of which a checksum is taken at a time
 
 
 class Source:
-    """Rows of numbers: a subclass has ``shape``, which is (rows, n_in), ``dtype``, and these two methods."""
+    """Rows of numbers that are read when they are needed, as ``x`` of :func:`fullyconnected.fit` and of a network.
+
+    A subclass has ``shape``, which is (rows, n_in), ``dtype``, and the method ``block``. Everything else has a default.
+    A run reads windows of rows by ``block``, in a thread of its own, while it trains on the rows before
+    (:func:`fullyconnected.fit`, ``window`` and ``streams``); a prediction reads one block after the other.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        The number of rows and of columns.
+    dtype : numpy.dtype
+        The dtype of the numbers.
+    shards : sequence of int, optional
+        How many rows lie together, such as those of a file. A shuffle goes through the shards in an order that is
+        drawn, so that rows are read mostly one after the other. Without, any range of rows is as fast as any other.
+    columns : sequence of str, optional
+        The names of the columns, which a network then remembers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fullyconnected as fc
+    >>> class Waves(fc.Source):
+    ...     shape, dtype = (100_000, 2), np.dtype(np.float64)
+    ...     def block(self, start, stop):
+    ...         n = np.arange(start, stop)
+    ...         return np.stack([np.sin(n), np.cos(n)], axis=1)
+    ...     def targets(self):
+    ...         return np.sin(2 * np.arange(len(self)))
+    >>> net = fc.mlp([2, 8, 1], seed=0)
+    >>> history = fc.fit(net, Waves(), loss="half_squared_error", epochs=1, window=10_000, progress=False)
+    >>> net.evaluate(Waves(), loss="half_squared_error").loss < 0.1
+    True
+    """
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: np.dtype[np.generic]
     sparse: ClassVar[bool] = False
-
-    def take(self, rows: Rows, out: Array) -> None:
-        """Copy the rows with these numbers, in this order, into ``out`` (rows, n_in), of any float dtype."""
-        raise NotImplementedError(f"{type(self).__name__} has no take")
+    in_memory: ClassVar[bool] = False
+    shards: Sequence[int] | None = None
+    columns: Sequence[str] | None = None
 
     def block(self, start: int, stop: int) -> Array:
         """Return the rows from ``start`` up to, not including, ``stop``; the caller must not write to them."""
         raise NotImplementedError(f"{type(self).__name__} has no block")
+
+    def fill(self, start: int, out: Array) -> None:
+        """Copy rows, from ``start`` on, into ``out`` (rows, n_in), of any float dtype or of the source's own."""
+        out[...] = self.block(start, start + len(out))
+
+    def take(self, rows: Rows, out: Array) -> None:
+        """Copy the rows with these numbers, in this order, into ``out`` (rows, n_in), of any float dtype."""
+        take_by_blocks(self.block, rows, out)
+
+    def targets(self) -> Array | None:
+        """Return the targets of all rows, or None if they are given apart, as ``t``."""
+        return None
+
+    def weights(self) -> Array | None:
+        """Return the weights of all rows, or None."""
+        return None
+
+    def where(self, row: int, column: int | None = None) -> str:
+        """Return where a number comes from, for messages, such as the name of a file; or an empty string."""
+        return ""
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -42,13 +101,13 @@ class Source:
         for start in range(0, len(self), size):
             yield start, self.block(start, min(start + size, len(self)))
 
-    def taken(self, rows: Rows, dtype: Any) -> Array:
+    def taken(self, rows: Rows, dtype: DTypeLike | np.dtype[np.generic]) -> Array:
         """Return a copy of some rows, cast to ``dtype``."""
         out = np.empty((len(rows), *self.shape[1:]), dtype)
         self.take(rows, out)
         return out
 
-    def part(self, rows: Rows, dtype: Any) -> "Source":
+    def part(self, rows: Rows, dtype: DTypeLike | np.dtype[np.generic]) -> Source:
         """Return a source of some rows, cast to ``dtype``."""
         return ArraySource(self.taken(rows, dtype))
 
@@ -65,7 +124,7 @@ class Source:
         both = [(block.min(axis=0), block.max(axis=0)) for _, block in self.blocks()]
         return np.min([low for low, _ in both], axis=0), np.max([high for _, high in both], axis=0)
 
-    def require_finite(self, what: str, dtype: np.dtype[Any]) -> None:
+    def require_finite(self, what: str, dtype: DType) -> None:
         """Raise if an entry is not finite in ``dtype``; ``what`` is the name of the rows in the message."""
         for start, block in self.blocks():
             require_finite(block, what, dtype, start)
@@ -78,8 +137,83 @@ class Source:
         return value
 
 
+def take_by_blocks(block: Callable[[int, int], Array], rows: Rows, out: Array) -> None:
+    """Copy the rows with these numbers into ``out``, in ascending ranges, of which ``block(start, stop)`` gives one."""
+    by_number = np.argsort(rows, kind="stable")
+    ordered, at = rows[by_number], 0
+    size = max(1, BLOCK // out.shape[1])
+    while at < len(ordered):  # ranges of rows, of which not too many lie between those that are asked for
+        end = int(np.searchsorted(ordered, ordered[at] + size))
+        gaps = np.flatnonzero(np.diff(ordered[at:end]) > GAP)
+        end = at + 1 + int(gaps[0]) if len(gaps) else end
+        first, last = int(ordered[at]), int(ordered[end - 1])
+        out[by_number[at:end]] = block(first, last + 1)[ordered[at:end] - first]
+        at = end
+
+
+class Read(Source):
+    """A source that is not in memory: what it gives is checked whenever it is read, and never all of it at once.
+
+    ``check`` raises if rows cannot be used; it is called with a block and the number of its first row.
+    """
+
+    def __init__(self, source: Source, what: str, check: Callable[[Array, int], None]) -> None:
+        self.source, self.what, self.check, self.name = source, what, check, type(source).__name__
+        self.shape, self.dtype = tuple(map(int, source.shape)), np.dtype(source.dtype)
+        self.shards, self.columns = source.shards, source.columns
+        if self.shards is not None and (sum(self.shards) != len(self) or min(self.shards, default=0) < 0):
+            raise DataError(
+                f"the shards of {what}, a {self.name}, have {sum(self.shards)} rows together, and its "
+                f"shape says {len(self)}"
+            )
+
+    def block(self, start: int, stop: int) -> Array:
+        return self.checked(self.source.block(start, stop), start, stop)
+
+    def fill(self, start: int, out: Array) -> None:
+        if out.dtype == self.dtype and type(self.source).fill is not Source.fill:
+            self.source.fill(start, out)
+            self.check(out, start)
+        else:  # a number that is too large for the dtype is told from one that is infinite before it is cast
+            super().fill(start, out)
+
+    def blocks(self) -> Iterator[tuple[int, Array]]:
+        at = 0
+        for start, block in self.source.blocks():
+            yield start, self.checked(block, start, at := start + len(block))
+        if at != len(self):
+            raise ShapeError(
+                f"the blocks of {self.what}, a {self.name}, have {at} rows, and its shape says {len(self)}"
+            )
+
+    def checked(self, block: Any, start: int, stop: int) -> Array:
+        """Return what the source gives for the rows of a range, or raise if that is something else."""
+        block = as_array(block, f"a block of {self.what}")
+        if block.shape != (stop - start, *self.shape[1:]):
+            raise ShapeError(
+                f"the rows {start} to {stop} of {self.what}, a {self.name}, come with the shape {block.shape}; "
+                f"{(stop - start, *self.shape[1:])} is wanted"
+            )
+        self.check(block, start)
+        return block
+
+    def take(self, rows: Rows, out: Array) -> None:
+        self.source.take(rows, out)
+
+    def part(self, rows: Rows, dtype: DTypeLike | np.dtype[np.generic]) -> Source:
+        return self.source.part(rows, dtype)
+
+    def checksum(self) -> int:
+        return self.source.checksum()
+
+    def where(self, row: int, column: int | None = None) -> str:
+        return self.source.where(row, column)
+
+
 class ArraySource(Source):
     """An array in memory; one object belongs to one thread at a time."""
+
+    in_memory = True
 
     def __init__(self, array: Array) -> None:
         self.array, self.shape, self.dtype = array, array.shape, array.dtype
@@ -120,7 +254,7 @@ class SparseRows:
         np.copyto(out, self.matrix @ a)
 
     @property
-    def T(self) -> "SparseRows":
+    def T(self) -> SparseRows:
         """The transpose."""
         return SparseRows(self.dtype, self.matrix.T)
 
@@ -129,12 +263,13 @@ class SparseSource(Source):
     """The rows of a sparse matrix of SciPy, which is converted to CSR once, and never made dense as a whole."""
 
     sparse = True
+    in_memory = True
 
     def __init__(self, csr: Any) -> None:
         self.csr, self.shape, self.dtype = csr, csr.shape, csr.dtype
 
     @classmethod
-    def of(cls, x: Any, n_in: int, what: str, *, empty: bool = False) -> "SparseSource":
+    def of(cls, x: Any, n_in: int, what: str, *, empty: bool = False) -> SparseSource:
         """Return the source of a matrix or array of scipy.sparse, or raise if its shape, dtype or indices are wrong.
 
         The arrays of a CSR matrix are read in place where its indices are sorted and each is there once.
@@ -179,7 +314,7 @@ class SparseSource(Source):
     def block(self, start: int, stop: int) -> Array:
         return self.csr[start:stop].toarray()
 
-    def part(self, rows: Rows, dtype: Any) -> "SparseSource":
+    def part(self, rows: Rows, dtype: DTypeLike | np.dtype[np.generic]) -> SparseSource:
         return SparseSource(self.csr[rows].astype(dtype))
 
     def held(self) -> object:
@@ -195,7 +330,7 @@ class SparseSource(Source):
         low, high = (found(axis=0).toarray().ravel() for found in (columns.min, columns.max))
         return low, high
 
-    def require_finite(self, what: str, dtype: np.dtype[Any]) -> None:
+    def require_finite(self, what: str, dtype: DType) -> None:
         def place_of(i: int) -> tuple[int, int]:
             return int(np.searchsorted(self.csr.indptr, i, "right")) - 1, int(self.csr.indices[i])
 
@@ -206,6 +341,15 @@ class SparseSource(Source):
         for a in (self.csr.indptr, self.csr.indices, self.csr.data):
             value = zlib.crc32(np.ascontiguousarray(a).data, value)
         return value
+
+
+def is_mapped(a: Any) -> bool:
+    """Whether the numbers of an array are those of a file, which is mapped into memory."""
+    while isinstance(a, np.ndarray):
+        if isinstance(a, np.memmap):
+            return True
+        a = a.base
+    return isinstance(a, mmap.mmap)
 
 
 def is_sparse(x: Any) -> bool:

@@ -1,13 +1,16 @@
 """The average of the weights of a run: what the run judges, and what its network has at its end."""
 
 import math
+from collections.abc import Generator, Iterable
+from contextlib import closing
 
 import numpy as np
 
 from fullyconnected.averages import EMA, SWA
 from fullyconnected.core.arrays import Array, aligned
-from fullyconnected.core.batches import batches, epoch_order
+from fullyconnected.core.batches import batches
 from fullyconnected.core.contracts import is_foreign
+from fullyconnected.core.order import Order
 from fullyconnected.engine.numpy_engine import blas_threads
 from fullyconnected.engine.state import Average, TrainingState
 from fullyconnected.engine.task import Task
@@ -15,6 +18,7 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.network import Network
 from fullyconnected.program.data import BatchLoader
 from fullyconnected.program.program import Program
+from fullyconnected.program.reading import Part, Reader
 from fullyconnected.program.workspace import Workspace
 from fullyconnected.training.settings import FitSettings
 
@@ -50,8 +54,8 @@ class Averaging:
     averaged, and in that epoch, the average is the weights themselves.
     """
 
-    def __init__(self, rule: EMA | SWA, net: Network, task: Task, shuffle: bool) -> None:
-        self.rule, self.task, self.shuffle = rule, task, shuffle
+    def __init__(self, rule: EMA | SWA, net: Network, task: Task, visits: Order, reader: Reader | None) -> None:
+        self.rule, self.task, self.visits, self.reader = rule, task, visits, reader
         vectors = Average(aligned(net.theta.size, net.dtype, 0.0), net.state.copy())
         vectors.theta[...] = net.theta
         self.net = Network.from_vectors(net.layers, *vectors)
@@ -84,8 +88,17 @@ class Averaging:
     def complete(self, seed: int) -> None:
         """Compute the running statistics of an SWA, unless they are those of the averaged weights already."""
         if self.n > 1 and self.stale and self.net.state.size:
-            self.net.state[...] = running_statistics(self.task, self.net.theta, seed, self.shuffle, self.epoch)
+            with closing(self.first_epoch(seed)) as parts:
+                self.net.state[...] = running_statistics(self.task, self.net.theta, seed, parts, self.epoch)
         self.stale = False
+
+    def first_epoch(self, seed: int) -> Generator[Part]:
+        """Yield the rows in the order of the first epoch: sorted rows would make batches unlike those of training."""
+        if self.reader is None:
+            yield Part(self.task.data, self.visits.of(seed, 0))
+        else:
+            with closing(self.reader.parts(seed, 0)) as parts:
+                yield from parts
 
     def give(self, net: Network, state: TrainingState) -> None:
         """Give a network the average, if there is one yet."""
@@ -104,10 +117,9 @@ class Averaging:
         return f"those of epoch {epoch}: {rule}" if epoch == first else f"the mean of epochs {first} to {epoch}: {rule}"
 
 
-def running_statistics(task: Task, theta: Array, seed: int, shuffle: bool, epoch: int) -> Array:
+def running_statistics(task: Task, theta: Array, seed: int, parts: Iterable[Part], epoch: int) -> Array:
     """Return the mean of the statistics of all batches of training rows at these weights, weighted by their rows.
 
-    The order of rows is that of the first epoch: sorted rows would make batches that are unlike those of training.
     Layers work as in training, so that dropout draws masks, those of the first steps, at the rate that a schedule gives
     after so many epochs.
     """
@@ -119,15 +131,17 @@ def running_statistics(task: Task, theta: Array, seed: int, shuffle: bool, epoch
     most = min(len(data.x), task.batch_size + program.least_rows - 1)
     workspace = Workspace(program, theta, running, most, loss=data.loss, source=data.x)
     workspace.set_dropout(task.dropout_factor(epoch))
-    loader, total, n = BatchLoader(data, workspace), np.zeros(program.n_state), 0
-    order = epoch_order(len(data.x), seed, 0, shuffle=shuffle)
+    loader, total, n, step = BatchLoader(data, workspace), np.zeros(program.n_state), 0, 0
     with blas_threads(task.n_threads, or_any=True), np.errstate(all="ignore"):
-        for step, rows in enumerate(batches(order, task.batch_size, program.least_rows)):
-            batch, share = loader.load(rows)
-            if share:  # training, too, leaves out batches without weight
-                running[...] = 0  # then the layers leave momentum times the statistics of the batch
-                workspace.at(seed, step)
-                batch.forward(train=True)
-                total += running * float(len(rows))
-                n += len(rows)
+        for part in parts:
+            loader.data = part.data
+            for rows in batches(part.order, task.batch_size, program.least_rows):
+                batch, share = loader.load(rows)
+                if share:  # training, too, leaves out batches without weight
+                    running[...] = 0  # then the layers leave momentum times the statistics of the batch
+                    workspace.at(seed, step)
+                    batch.forward(train=True)
+                    total += running * float(len(rows))
+                    n += len(rows)
+                step += 1
     return (total / momentum / n).astype(theta.dtype)

@@ -48,7 +48,7 @@ def _unknown(function: str, name: str) -> InputTypeError:
 def epochs(
     net: Network,
     x: RowsLike,
-    t: ArrayLike,
+    t: ArrayLike | None = None,
     loss: LossLike | None = None,
     optimizer: Optimizer | str | None = None,
     **settings: Unpack[FitOptions],
@@ -95,7 +95,7 @@ def epochs(
 def fit(
     net: Network,
     x: RowsLike,
-    t: ArrayLike,
+    t: ArrayLike | None = None,
     loss: LossLike | None = None,
     optimizer: OptimizerLike | None = None,
     epochs: int = 10,
@@ -104,6 +104,8 @@ def fit(
     l2: float = 0.0,
     alpha: float = 0.0,
     shuffle: bool = True,
+    streams: int = 1,
+    window: int | None = None,
     seed: SeedLike = 0,
     sample_weight: ArrayLike | None = None,
     validation: ValidationLike | None = None,
@@ -140,8 +142,10 @@ def fit(
         float16, long doubles and foreign byte orders all at once.) A matrix or array of scipy.sparse is converted to
         CSR, and trained on by the NumPy engine. If the network begins with Dense, a product takes time and memory for
         the entries, not for the zeros; if it begins with another layer, each batch is made dense.
+        A :class:`Source`, such as ``fc.Parquet("rows/", target="price")``, may be larger than memory: its rows are read
+        window by window, in a thread of its own, and checked when they are read.
     t : array (rows,) or (rows, n_out)
-        Targets in the form that the loss takes.
+        Targets in the form that the loss takes; None for a source with targets of its own.
     loss : Loss or str
         Such as ``fc.SoftmaxCrossEntropy()``. There is no default; the error for None proposes a loss.
     optimizer : Optimizer, Solver or str
@@ -158,12 +162,21 @@ def fit(
         weights of its rows, or their number. For batches of 100 rows, ``alpha=1`` is ``l2=0.01``.
     shuffle : bool
         Whether to shuffle the rows in each epoch.
+    streams : int
+        The number of streams that the rows are cut into, each of rows that lie together; from 1 to ``batch_size``. A
+        batch takes its share of each stream, in their order. It belongs to the run, as the seed does.
+    window : int, optional
+        How many rows are shuffled together: in each epoch the shards of a source, or parts of an array, come in an
+        order that is drawn, and are gone through in windows of so many rows, of all streams together. None is all rows
+        of an array, and for a :class:`Source` as many as take 64 MB. Two windows are in memory at a time, since the
+        next one is read while one is trained on. For an array in a file (``np.load(path, mmap_mode="r")``) that is
+        larger than memory, give a number; without, rows are taken from all over the file.
     seed : int, None or numpy.random.Generator
         Seed of the shuffling and of dropout; None draws a new one.
     sample_weight : array (rows,) or (rows, members), optional
         Weights of the rows, 0 or more: a row of weight 2 counts twice in the mean over the batch. For an ensemble
         (:class:`Members`) there may be one for each member, whose loss is then a weighted mean of its own.
-    validation : (x, t) or (x, t, weights), optional
+    validation : (x, t) or (x, t, weights), or a source with targets, optional
         Validation data; their loss, without label smoothing, is computed after each epoch.
     metrics : sequence of str, Metric or callable
         As in :meth:`Network.evaluate`; computed on the validation data if there are any, else on the training data.

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from math import inf, isnan
 from typing import Any, cast
 from zlib import crc32
@@ -12,9 +13,10 @@ import numpy as np
 from fullyconnected.averages import EMA
 from fullyconnected.base import Metric, Optimizer, Solver
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.batches import Rows, epoch_order
+from fullyconnected.core.batches import Rows
 from fullyconnected.core.checks import ColumnNames, columns_of, duration, number
 from fullyconnected.core.contracts import is_foreign
+from fullyconnected.core.order import Order
 from fullyconnected.core.randomness import as_seed
 from fullyconnected.engine.choice import choose
 from fullyconnected.engine.numpy_engine import blas_threads
@@ -30,6 +32,8 @@ from fullyconnected.program.adapting import is_filled_by
 from fullyconnected.program.data import Data, check_data, require_rows
 from fullyconnected.program.description import flatten
 from fullyconnected.program.evaluation import Evaluation
+from fullyconnected.program.reading import WINDOW, Reader
+from fullyconnected.program.sources import ArraySource, Source, is_mapped
 from fullyconnected.training import members, scales, solver
 from fullyconnected.training import progress as display
 from fullyconnected.training.averages import Averaging, check
@@ -131,10 +135,12 @@ class Run:
         self.state = TrainingState(net.theta, net.state, as_seed(settings.seed), slots)
         if not np.isfinite(net.theta).all():
             raise ConfigError("the network's parameters are not all finite, so it cannot be trained")
+        self.visits = self.order_of_epochs()
+        self.reader = self.reader_of_windows()
         self.judged, self.averaging = net, None
         if settings.average is not None:
             check(settings.average, net.program, total, settings)
-            self.averaging = Averaging(settings.average, net, self.task, self.shuffle)
+            self.averaging = Averaging(settings.average, net, self.task, self.visits, self.reader)
             self.judged, self.state.average = self.averaging.net, self.averaging.vectors
         self.checkpoint = None
         if settings.checkpoint is not None:
@@ -151,6 +157,7 @@ class Run:
                 monitor=None if self.monitor == default else self.monitored(),
                 data=fingerprint(self.data),
                 validation=fingerprint(self.validation),
+                **({} if self.visits.is_plain else {"windows": self.visits.layout()}),
                 **({"epochs": total} if getattr(settings.average, "is_share", False) else {}),
                 **self.identity(),
             )
@@ -163,6 +170,34 @@ class Run:
         if not solves:
             self.trainer = self.engine.trainer(self.task, self.state)
         self.stopped = "epochs"
+
+    def order_of_epochs(self) -> Order:
+        """Return the order in which epochs visit the rows."""
+        settings, x = self.settings, self.data.x
+        window = settings.window
+        if window is None and not x.in_memory:
+            window = max(1, WINDOW // (x.shape[1] * self.dtype_read().itemsize))
+        return Order(
+            self.rows,
+            self.task.batch_size,
+            self.task.program.least_rows,
+            shuffle=self.shuffle,
+            shards=x.shards,
+            streams=settings.streams,
+            window=window,
+        )
+
+    def dtype_read(self) -> np.dtype[Any]:
+        """Return the dtype that the network reads rows in."""
+        return np.dtype(self.net.program.input_dtype(self.net.dtype))
+
+    def reader_of_windows(self) -> Reader | None:
+        """Return what reads the windows of an epoch ahead, or None where rows are taken from memory as they lie."""
+        x = self.data.x
+        mapped = isinstance(x, ArraySource) and is_mapped(x.array) and not self.visits.is_plain
+        if (x.in_memory and not mapped) or isinstance(self.optimizer, Solver):
+            return None
+        return Reader(self.data, self.visits, self.dtype_read())
 
     def identity(self) -> dict[str, Any]:
         """Return further values that must be the same when the run is resumed from a checkpoint."""
@@ -206,10 +241,11 @@ class Run:
     def epoch(self) -> Epoch:
         """Train an epoch, evaluate and record it, and write the checkpoint if it is due."""
         state, began = self.state, time.perf_counter()
-        order = self.order()
         before, begun = [vector.copy() for vector in state.vectors()], state.step
+        in_parts = self.reader is not None and hasattr(self.trainer, "epoch_in_parts")
+        order = None if in_parts else self.order()
         try:
-            loss = self.trainer.epoch(order)
+            loss = self.train_windows() if order is None else self.trainer.epoch(order)
             if is_foreign(self.engine):
                 name = f"epoch of the engine {self.engine.name!a}"
                 loss = number(f"what {name} returns", loss, least=-inf)
@@ -229,15 +265,23 @@ class Run:
             if isinstance(error, DivergenceError):
                 from fullyconnected.training.divergence import explained
 
+                order = self.order() if order is None else order
                 raise explained(error, self.task, before[0], before[1], state.seed, begun, order) from None
             raise
         if self.checkpoint is not None:
             self.checkpoint.after_epoch(state)
         return epoch
 
+    def train_windows(self) -> float:
+        """Train on the windows of the next epoch, of which the next is read while one is trained on."""
+        trainer: Any = self.trainer
+        assert self.reader is not None
+        with closing(self.reader.parts(self.state.seed, self.state.epoch)) as parts:
+            return float(trainer.epoch_in_parts(parts, self.rows))
+
     def order(self) -> Rows:
         """Return the order in which the next epoch visits the rows."""
-        return epoch_order(self.rows, self.state.seed, self.state.epoch, shuffle=self.shuffle)
+        return self.visits.of(self.state.seed, self.state.epoch)
 
     def train(self, total: int, shown: display.Progress) -> None:
         """Train up to epoch ``total``, or until early stopping, ``max_time`` or a solver ends the run."""
@@ -433,6 +477,8 @@ def _greater_is_better(monitor: str, metrics: Mapping[str, Metric], validation: 
 def _validation(net: Network, validation: Any, data: Data, columns: ColumnNames) -> Data | None:
     if validation is None:
         return None
+    if isinstance(validation, Source):
+        validation = (validation, None)
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
         raise InputTypeError(
             "validation is (x, t) or (x, t, weights). To hold back a share of the rows: order = "

@@ -7,6 +7,7 @@ import numpy as np
 
 from fullyconnected.base import Loss
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.batches import Rows
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.program.program import Program
 from fullyconnected.program.sources import ArraySource, Source, SparseSource
@@ -15,6 +16,7 @@ __all__ = ["Remark", "Scale", "column_of", "of_inputs", "of_order", "of_targets"
 
 LARGE, SMALL, UNLIKE = 30.0, 1e-3, 1000.0
 ROWS, ENTRIES = 1000, 200_000  # most rows and entries of a sample
+PLACES = 10  # of which rows are taken where each has to be read
 FEW = 10  # with fewer rows, no scale is estimated
 
 
@@ -57,7 +59,22 @@ def sample(a: Array | Source) -> Source:
     source = a if isinstance(a, Source) else ArraySource(a)
     entries = math.ceil(source.csr.nnz / len(a)) if isinstance(source, SparseSource) else math.prod(source.shape[1:])
     most = max(1, min(ROWS, ENTRIES // max(1, entries)))
-    return source.part(np.linspace(0, len(a) - 1, min(len(a), most)).astype(np.intp), np.float64)
+    return source.part(_spread(source, min(len(a), most)), np.float64)
+
+
+def _spread(source: Source, n: int) -> Rows:
+    """Return the numbers of some rows from all over a source; where each has to be read, those at some beginnings."""
+    if source.in_memory:
+        return np.linspace(0, len(source) - 1, n).astype(np.intp)
+    shards = np.array([len(source)] if source.shards is None else source.shards)
+    firsts = np.cumsum(shards) - shards
+    if source.shards is None:
+        firsts = np.linspace(0, len(source) - 1, PLACES).astype(np.intp)
+    else:
+        firsts = firsts[np.linspace(0, len(firsts) - 1, min(PLACES, len(firsts))).astype(np.intp)]
+    each = np.arange(max(1, n // len(firsts)))
+    rows = np.unique(firsts[:, None] + each)
+    return rows[rows < len(source)]
 
 
 def scale_of(a: Array | Source) -> Scale:

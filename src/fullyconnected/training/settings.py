@@ -37,6 +37,8 @@ class FitSettings(Settings):
     l2: float = 0.0
     alpha: float = 0.0
     shuffle: bool = True
+    streams: int = 1
+    window: int | None = None
     seed: SeedLike = 0
     sample_weight: ArrayLike | None = None
     validation: ValidationLike | None = None
@@ -95,6 +97,8 @@ class FitSettings(Settings):
             l2=number("l2", self.l2),
             alpha=number("alpha", self.alpha),
             shuffle=bool(self.shuffle),
+            streams=count("streams", self.streams),
+            window=None if self.window is None else count("window", self.window),
             warn=flag("warn", self.warn),
             seed=check_seed(self.seed),
             patience=None if self.patience is None else count("patience", self.patience),

@@ -1,0 +1,541 @@
+"""Sources of rows from Arrow's columns: a table, and Parquet files, which are read a few rows at a time."""
+
+from __future__ import annotations
+
+import glob
+import os
+import threading
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from unicodedata import normalize
+
+import numpy as np
+
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.batches import Rows
+from fullyconnected.errors import DataError, FileAccessError, FileFormatError, InputTypeError, missing, nearest
+from fullyconnected.program.scratch import scratch
+from fullyconnected.program.sources import Source, take_by_blocks
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from fullyconnected.annotations import PathLike
+
+__all__ = ["ArrowTable", "Parquet"]
+
+MAGIC = b"PAR1"  # a Parquet file begins and ends so
+ROWS = 1 << 16  # of a target that are decoded at a time
+BATCH = 1 << 18  # numbers that are decoded at a time
+OPEN = 64  # row groups that are read from at a time
+
+
+def _pyarrow(purpose: str) -> Any:
+    """Return the package, or raise if it is not installed."""
+    try:
+        import pyarrow
+        import pyarrow.parquet  # noqa: F401  a part that is loaded by name alone
+    except ImportError:
+        raise missing("pyarrow", "files", purpose) from None
+    return pyarrow
+
+
+class _Columns(NamedTuple):
+    """Which columns of a schema are the inputs, the targets and the weights."""
+
+    inputs: tuple[str, ...]
+    targets: tuple[str, ...]
+    weight: str | None
+
+    @classmethod
+    def of(cls, schema: Any, what: str, target: Any, weight: Any, columns: Any) -> _Columns:
+        """Return the columns that are asked for, or raise where the schema lacks one, or one holds no numbers."""
+        known = {normalize("NFC", name): name for name in schema.names}
+        if len(known) < len(schema.names):
+            twice = next(name for name in schema.names if schema.names.count(name) > 1)
+            raise DataError(f"{what} has two columns of the name {twice!a:.80}: they can be told apart by nothing")
+
+        def names_of(given: Any, name: str) -> tuple[str, ...]:
+            if given is None:
+                return ()
+            given = [given] if isinstance(given, str) else given
+            if not isinstance(given, Sequence) or not all(isinstance(each, str) for each in given):
+                raise InputTypeError(f"{name} is the name of a column or a list of names; got {given!a:.80}")
+            for each in given:
+                if normalize("NFC", each) not in known:
+                    raise nearest(f"column of {what}", each, known.values())
+            return tuple(known[normalize("NFC", each)] for each in given)
+
+        targets, weights = names_of(target, "target"), names_of(weight, "weight")
+        inputs = names_of(columns, "columns")
+        if columns is None:
+            inputs = tuple(name for name in schema.names if name not in {*targets, *weights})
+        if both := sorted({*inputs} & {*targets, *weights}):
+            raise DataError(f"the column {both[0]!a:.80} of {what} is both an input and the target or the weight")
+        if len(weights) > 1:
+            raise InputTypeError(f"weight is the name of one column; got {weight!a:.80}")
+        if not inputs:
+            raise DataError(f"{what} has no column besides the target: no inputs")
+        found = cls(inputs, targets, weights[0] if weights else None)
+        for name in (*inputs, *weights):
+            found.require_numbers(schema.field(name), what)
+        return found
+
+    @staticmethod
+    def require_numbers(field: Any, what: str) -> None:
+        """Raise if a column holds no numbers."""
+        types = _pyarrow("reading columns").types
+        kinds = types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null
+        if not any(is_of(field.type) for is_of in kinds):
+            raise InputTypeError(
+                f"the column {field.name!a:.80} of {what} holds no numbers ({field.type}): name those that do, "
+                f"columns=[...], or encode it as numbers. (TabularClassifier and TabularRegressor take text and dates)"
+            )
+
+    def dtype(self, schema: Any) -> np.dtype[Any]:
+        """Return float32 where that holds every number of the inputs exactly, else float64."""
+        exact = {"float", "halffloat", "int8", "int16", "uint8", "uint16", "bool"}
+        return np.dtype(np.float32 if all(str(schema.field(n).type) in exact for n in self.inputs) else np.float64)
+
+
+def _filled(batch: Any, names: Sequence[str], out: Array) -> None:
+    """Write columns of Arrow into rows; what is missing becomes NaN."""
+    for j, name in enumerate(names):
+        out[:, j] = _numbers(batch.column(name))
+
+
+def _numbers(column: Any) -> Array:
+    """Return the numbers of a column, or of a part of one, as they are where none is missing."""
+    try:
+        numbers = column.__array__()
+    except TypeError:
+        numbers = np.empty(0, object)
+    return np.asarray(column.cast("float64")) if numbers.dtype == object else numbers
+
+
+def _values(column: Any) -> Array:
+    """Return the numbers of a column, or its text."""
+    types = _pyarrow("reading columns").types
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if any(is_of(column.type) for is_of in (types.is_string, types.is_large_string, types.is_string_view)):
+        return np.array(column.to_pylist(), object)
+    return _numbers(column)
+
+
+class _Columnar(Source):
+    """What both sources share: the names of their columns, and targets and weights as arrays."""
+
+    chosen: _Columns
+    what: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The names of the inputs."""
+        return self.chosen.inputs
+
+    def _batches(self, names: Sequence[str]) -> Iterator[Any]:
+        """Yield some columns of all rows, a few rows at a time."""
+        raise NotImplementedError
+
+    def targets(self) -> Array | None:
+        """Return the targets, (rows,) of one column and (rows, columns) of several; None without a target.
+
+        Labels that are text come as they are. What takes more than 64 MB lies in a temporary file.
+        """
+        return self._all_of(self.chosen.targets) if self.chosen.targets else None
+
+    def weights(self) -> Array | None:
+        """Return the weights of the rows, or None without a column of weights."""
+        return None if self.chosen.weight is None else self._all_of((self.chosen.weight,))
+
+    def _all_of(self, names: tuple[str, ...]) -> Array:
+        """Return columns of all rows, (rows,) for one and (rows, columns) for several; raise where one is missing."""
+        out, at = np.empty(0), 0
+        for batch in self._batches(names):
+            each = [_values(batch.column(name)) for name in names]
+            for name, values in zip(names, each, strict=True):
+                self._require_there(name, values, at)
+            values = each[0] if len(names) == 1 else np.stack(each, axis=1)
+            if not at:
+                out = scratch((len(self), *values.shape[1:]), values.dtype)
+            out[at : at + len(values)] = values
+            at += len(values)
+        return out
+
+    def _require_there(self, name: str, values: Array, first: int) -> None:
+        if values.dtype == object:
+            wrong = np.flatnonzero([each is None for each in values])
+        else:
+            wrong = np.flatnonzero(np.isnan(values))
+        if len(wrong):
+            row = first + int(wrong[0])
+            place = self.where(row)
+            raise DataError(
+                f"the column {name!a:.80} is missing or NaN in row {row}{f' ({place})' * bool(place)}: leave out such "
+                f"rows"
+            )
+
+
+class ArrowTable(_Columnar):
+    """The rows of an Arrow table: inputs, targets and weights by the names of columns.
+
+    Parameters
+    ----------
+    table : pyarrow.Table or pyarrow.RecordBatch
+        It may be mapped into memory from a file (``pyarrow.memory_map``, ``pyarrow.ipc.open_file``). Its numbers are
+        read as float32 where that holds each of them exactly, else as float64, a block of rows at a time.
+    target : str or list of str, optional
+        The column of the targets, or several.
+    weight : str, optional
+        The column of the rows' weights.
+    columns : list of str, optional
+        The columns of the inputs, in this order; None is all others.
+
+    Raises
+    ------
+    UnknownNameError, InputTypeError, DataError
+        For columns that are not there, and for inputs that are no numbers.
+
+    Examples
+    --------
+    >>> import pyarrow
+    >>> import fullyconnected as fc
+    >>> table = pyarrow.table({"width": [1.0, 2.0, 3.0], "height": [4.0, 3.0, 1.0], "area": [4.0, 6.0, 3.0]})
+    >>> rows = fc.ArrowTable(table, target="area")
+    >>> rows.columns, rows.shape, rows.targets()
+    (('width', 'height'), (3, 2), array([4., 6., 3.]))
+    """
+
+    def __init__(
+        self,
+        table: pyarrow.Table | pyarrow.RecordBatch,
+        target: str | Sequence[str] | None = None,
+        *,
+        weight: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> None:
+        pa = _pyarrow("an Arrow table")
+        if isinstance(table, pa.RecordBatch):
+            table = pa.Table.from_batches([table])
+        if not isinstance(table, pa.Table):
+            raise InputTypeError(f"ArrowTable takes a pyarrow.Table; got a {type(table).__name__}")
+        self.what = "the table"
+        self.table, self.chosen = table, _Columns.of(table.schema, self.what, target, weight, columns)
+        self.shape, self.dtype = (table.num_rows, len(self.chosen.inputs)), self.chosen.dtype(table.schema)
+
+    def __getitem__(self, names: Sequence[str]) -> Self:
+        """Return the source with these columns as inputs."""
+        return type(self)(self.table, self.chosen.targets or None, weight=self.chosen.weight, columns=names)
+
+    def block(self, start: int, stop: int) -> Array:
+        out = np.empty((stop - start, self.shape[1]), self.dtype)
+        self.fill(start, out)
+        return out
+
+    def fill(self, start: int, out: Array) -> None:
+        _filled(self.table.slice(start, len(out)), self.chosen.inputs, out)
+
+    def _batches(self, names: Sequence[str]) -> Iterator[Any]:
+        yield from self.table.select(list(names)).to_batches(max_chunksize=ROWS)
+
+
+class _Group(NamedTuple):
+    """A row group of a file: where its rows begin among all rows."""
+
+    path: str
+    number: int
+    first: int
+    rows: int
+
+    def __str__(self) -> str:
+        return f"{self.path}, row group {self.number}"
+
+
+class Parquet(_Columnar):
+    """The rows of Parquet files: inputs, targets and weights by the names of columns.
+
+    Each row group is a shard. Rows are decoded a few at a time, so that neither a file nor a row group has to fit in
+    memory; the targets and the weights do.
+
+    Parameters
+    ----------
+    path : path or list of paths
+        A file, a folder (all files ``*.parquet`` below it, in the order of their names; those whose name begins with
+        ``.`` or ``_`` are left out), or a pattern such as ``"part-*.parquet"``.
+    target : str or list of str, optional
+        The column of the targets, or several; they are numbers, as the loss takes them.
+    weight : str, optional
+        The column of the rows' weights.
+    columns : list of str, optional
+        The columns of the inputs, in this order; None is all others. They are read as float32 where that holds each
+        of their numbers exactly (float, 8 or 16 bits, bool), else as float64.
+
+    Raises
+    ------
+    FileAccessError, FileFormatError
+        For files that are not there, and for what is no Parquet file, is cut short or damaged.
+    UnknownNameError, InputTypeError, DataError
+        For columns that are not there or hold no numbers, and for files whose columns are not those of the first.
+
+    Examples
+    --------
+    >>> import os, tempfile, pyarrow, pyarrow.parquet
+    >>> import fullyconnected as fc
+    >>> folder = tempfile.mkdtemp()
+    >>> table = pyarrow.table({"x": [0.0, 1.0, 2.0, 3.0], "y": [1.0, 3.0, 5.0, 7.0]})
+    >>> pyarrow.parquet.write_table(table, os.path.join(folder, "part-0.parquet"), row_group_size=2)
+    >>> rows = fc.Parquet(folder, target="y")
+    >>> rows.shape, rows.shards, rows.block(1, 3).tolist()
+    ((4, 1), (2, 2), [[1.0], [2.0]])
+    >>> net = fc.mlp([1, 8, 1], activation="tanh", seed=0)
+    >>> history = fc.fit(net, rows, loss="half_squared_error", epochs=3, progress=False)
+    """
+
+    def __init__(
+        self,
+        path: PathLike | Sequence[PathLike],
+        target: str | Sequence[str] | None = None,
+        *,
+        weight: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> None:
+        self.paths = _files_of(path)
+        self._lock, self._readers = threading.Lock(), dict[_Group, _GroupReader]()
+        schema, self._groups = None, list[_Group]()
+        first, self._sums = 0, dict[str, int]()
+        for each in self.paths:
+            with _opened(each) as file:
+                self._sums[each] = _footer_sum(each)
+                if schema is None:
+                    schema, self.what = file.schema_arrow, each
+                    self.chosen = _Columns.of(schema, each, target, weight, columns)
+                    self.dtype = self.chosen.dtype(schema)
+                else:
+                    self._require_same(file.schema_arrow, schema, each)
+                for number in range(file.metadata.num_row_groups):
+                    rows = file.metadata.row_group(number).num_rows
+                    if rows:
+                        self._groups.append(_Group(each, number, first, rows))
+                    first += rows
+        self.shape = (first, len(self.chosen.inputs))
+        self.shards = tuple(group.rows for group in self._groups)
+        self._firsts = [0, *accumulate(self.shards)][:-1]
+
+    def _require_same(self, schema: Any, first: Any, path: str) -> None:
+        """Raise if the columns of a file that are read are not those of the first file."""
+        weight = () if self.chosen.weight is None else (self.chosen.weight,)
+        for name in (*self.chosen.inputs, *self.chosen.targets, *weight):
+            if name not in schema.names:
+                raise DataError(f"{path} has no column {name!a:.80}, which {self.what} has: all files need the same")
+            if (ours := schema.field(name).type) != (its := first.field(name).type):
+                raise DataError(
+                    f"the column {name!a:.80} is {ours} in {path}, and {its} in {self.what}: all files need the same"
+                )
+
+    def __getitem__(self, names: Sequence[str]) -> Self:
+        """Return the source with these columns as inputs."""
+        chosen = self.chosen
+        return type(self)(self.paths, chosen.targets or None, weight=chosen.weight, columns=list(names))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        chosen = self.chosen
+        return _again, (self.paths, chosen.targets or None, chosen.weight, chosen.inputs)
+
+    def block(self, start: int, stop: int) -> Array:
+        out = np.empty((stop - start, self.shape[1]), self.dtype)
+        self.fill(start, out)
+        return out
+
+    def fill(self, start: int, out: Array) -> None:
+        with self._lock:
+            self._fill(start, out, self._readers, OPEN)
+
+    def take(self, rows: Rows, out: Array) -> None:
+        readers: dict[_Group, _GroupReader] = {}  # one at a time, since they are left where they are
+
+        def block(start: int, stop: int) -> Array:
+            found = np.empty((stop - start, self.shape[1]), self.dtype)
+            self._fill(start, found, readers, 1)
+            return found
+
+        take_by_blocks(block, rows, out)
+
+    def _fill(self, start: int, out: Array, readers: dict[_Group, _GroupReader], most: int) -> None:
+        """Copy rows, and keep at most so many readers of the row groups that have more."""
+        at, stop = start, start + len(out)
+        while at < stop:
+            group = self._groups[bisect_right(self._firsts, at) - 1]
+            first, end = at - group.first, min(stop, group.first + group.rows)
+            reader = readers.pop(group, None)
+            if reader is None or reader.at > first:
+                reader = None  # its memory is free before another takes some
+                for old in list(readers)[: len(readers) - most + 1]:
+                    del readers[old]
+                reader = _GroupReader(group, self.chosen.inputs, self._sums[group.path])
+            reader.skip(first - reader.at)
+            reader.read(out[at - start : end - start])
+            if end < group.first + group.rows:
+                readers[group] = reader
+            at = end
+
+    def _batches(self, names: Sequence[str]) -> Iterator[Any]:
+        for path in self.paths:
+            file = _opened(path, self._sums[path])
+            batches = file.iter_batches(ROWS, columns=list(names), use_threads=False)
+            while True:
+                with _named_errors(file, path, names):
+                    batch = next(batches, None)
+                if batch is None:
+                    break
+                yield batch
+
+    def checksum(self) -> int:
+        """Return a checksum of the footers, which have the place, the size and the extremes of every column."""
+        value = 0
+        for path in self.paths:
+            value = zlib.crc32(self._sums[path].to_bytes(4, "little"), value)
+        return value
+
+    def where(self, row: int, column: int | None = None) -> str:
+        group = self._groups[bisect_right(self._firsts, row) - 1]
+        name = "" if column is None else f", column {self.chosen.inputs[column]!a:.80}"
+        return f"{group}, its row {row - group.first}{name}"
+
+
+def _again(paths: list[str], target: Any, weight: Any, columns: Any) -> Parquet:
+    """Return the source of a pickle."""
+    return Parquet(paths, target, weight=weight, columns=columns)
+
+
+class _GroupReader:
+    """Reads a row group from its beginning, a few rows at a time."""
+
+    def __init__(self, group: _Group, names: Sequence[str], footer: int) -> None:
+        self.group, self.names, self.at = group, list(names), 0
+        self.file = _opened(group.path, footer)
+        rows = max(64, BATCH // len(names))
+        self.batches: Iterator[Any] = self.file.iter_batches(
+            rows, row_groups=[group.number], columns=self.names, use_threads=False
+        )
+        self.batch: Any = None  # what is left of the last one
+
+    def skip(self, rows: int) -> None:
+        """Pass over rows."""
+        while rows:
+            batch = self.some(rows)
+            rows -= batch.num_rows
+
+    def read(self, out: Array) -> None:
+        """Write the next rows."""
+        done = 0
+        while done < len(out):
+            batch = self.some(len(out) - done)
+            _filled(batch, self.names, out[done : done + batch.num_rows])
+            done += batch.num_rows
+
+    def some(self, most: int) -> Any:
+        """Return the next rows, one or more, and at most so many."""
+        while self.batch is None or not self.batch.num_rows:
+            with _named_errors(self.file, str(self.group), self.names, self.group.number):
+                self.batch = next(self.batches, None)
+            if self.batch is None:
+                raise DataError(f"{self.group} ends after {self.at} of its {self.group.rows} rows: the file is damaged")
+        found, self.batch = self.batch.slice(0, most), self.batch.slice(most)
+        self.at += found.num_rows
+        return found
+
+
+class _named_errors:
+    """Turns what goes wrong while columns are read into an error that names the file, the row group and the column."""
+
+    def __init__(self, file: Any, what: str, names: Sequence[str], group: int | None = None) -> None:
+        self.file, self.what, self.names, self.group = file, what, names, group
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        pa = _pyarrow("reading Parquet")
+        if not isinstance(error, pa.ArrowException | OSError) or isinstance(error, MemoryError):
+            return
+        groups = range(self.file.metadata.num_row_groups) if self.group is None else [self.group]
+        for group in groups:
+            for name in self.names:
+                try:
+                    self.file.read_row_group(group, columns=[name], use_threads=False)
+                except MemoryError:
+                    raise
+                except (pa.ArrowException, OSError) as found:
+                    place = "" if self.group is not None else f", row group {group}"
+                    raise FileFormatError(
+                        f"{self.what}{place}: the column {name!a:.80} cannot be read, the file is damaged: {found}"
+                    ) from None
+        raise FileFormatError(f"{self.what} cannot be read: {error}") from None
+
+
+def _files_of(path: Any) -> list[str]:
+    """Return the files of a path, a folder, a pattern, or a list of these."""
+    if isinstance(path, str | os.PathLike):
+        given = [os.fspath(path)]
+    elif isinstance(path, Sequence) and path and all(isinstance(each, str | os.PathLike) for each in path):
+        given = [os.fspath(each) for each in path]
+    else:
+        raise InputTypeError(f"Parquet takes a path, or a list of paths; got {path!a:.80}")
+    files: list[str] = []
+    for each in given:
+        if os.path.isdir(each):
+            below = sorted(glob.glob("**/*.parquet", root_dir=each, recursive=True))
+            found = [os.path.join(each, name) for name in below if not _is_hidden(name)]
+            if not found:
+                raise FileAccessError(f"the folder {each} has no files *.parquet")
+        elif os.path.exists(each):
+            found = [each]
+        else:
+            found = sorted(glob.glob(each, recursive=True)) if glob.has_magic(each) else []
+            if not found:
+                raise FileAccessError(f"there is no file {each}")
+        files += found
+    return files
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith((".", "_")) for part in name.split(os.sep))
+
+
+def _opened(path: str, footer: int | None = None) -> Any:
+    """Return a Parquet file, or raise if it is none, or has another footer than before."""
+    pa = _pyarrow("reading Parquet")
+    try:
+        found = _footer_sum(path)
+        if footer not in (None, found):
+            raise DataError(f"{path} has changed since the first look at it: write new files under other names")
+        # neither mapped, since a file that is cut short ends the process then, nor read ahead, which takes memory
+        return pa.parquet.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False)
+    except FileNotFoundError:
+        gone = "is not there" if footer is None else "is gone"
+        raise FileAccessError(f"{path} {gone}: its rows cannot be read") from None
+    except OSError as error:
+        raise FileAccessError(f"{path} cannot be read: {error}") from None
+    except pa.ArrowException as error:
+        raise FileFormatError(f"{path} is no Parquet file, or is damaged: {error}") from None
+
+
+def _footer_sum(path: str) -> int:
+    """Return a checksum of the footer of a Parquet file, and of its size."""
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size < len(MAGIC) * 2 + 4:
+            raise FileFormatError(f"{path} is no Parquet file: it has {size} bytes")
+        file.seek(-8, os.SEEK_END)
+        end = file.read(8)
+        if end[4:] != MAGIC:
+            raise FileFormatError(f"{path} is no Parquet file, or is cut short: it does not end as one")
+        length = int.from_bytes(end[:4], "little")
+        if length > size - 12:
+            raise FileFormatError(f"{path} is damaged: its footer is longer than the file")
+        file.seek(-8 - length, os.SEEK_END)
+        return zlib.crc32(file.read(length), zlib.crc32(size.to_bytes(8, "little")))

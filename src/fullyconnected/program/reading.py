@@ -1,0 +1,120 @@
+"""Rows that are read while something else computes: an iterator a step ahead, and the windows of an epoch."""
+
+import os
+import threading
+from collections.abc import Generator, Iterator
+from queue import SimpleQueue
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from fullyconnected.core.arrays import Array
+from fullyconnected.core.batches import Rows
+from fullyconnected.core.order import Order
+from fullyconnected.errors import ConfigError
+from fullyconnected.program.data import Data
+from fullyconnected.program.sources import ArraySource
+
+__all__ = ["Part", "Reader", "ahead"]
+
+T = TypeVar("T")
+WINDOW = 1 << 26  # bytes of rows in a window, unless a number of rows is given
+
+
+def memory() -> int | None:
+    """Return the bytes of memory of this machine, or None where that is not told."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # on Windows
+        return None
+
+
+class Part(NamedTuple):
+    """Some batches of an epoch: rows that are in memory, with their targets and weights, and their order."""
+
+    data: Data
+    order: Rows
+
+
+def ahead(items: Iterator[T]) -> Generator[T]:
+    """Yield the items of an iterator; while the caller works with one, a thread makes the next, and no more.
+
+    >>> list(ahead(iter("abc")))
+    ['a', 'b', 'c']
+    """
+    made: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
+    wanted, left = threading.Semaphore(1), threading.Event()
+
+    def make() -> None:
+        try:
+            while wanted.acquire() and not left.is_set():
+                made.put((True, next(items)))
+        except BaseException as error:  # StopIteration, too, at the end
+            made.put((False, error))
+
+    thread = threading.Thread(target=make, name="fullyconnected-reader", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads can be started
+        yield from items
+        return
+    try:
+        while True:
+            there, item = made.get()
+            if not there:
+                break
+            wanted.release()
+            yield item
+            del item  # so that no more than two are there
+    finally:
+        left.set()
+        wanted.release()
+        thread.join()
+    if not isinstance(item, StopIteration):
+        raise item
+
+
+class Reader:
+    """Reads the windows of an epoch into memory, a window ahead; two buffers take turns."""
+
+    def __init__(self, data: Data, order: Order, dtype: np.dtype[Any]) -> None:
+        self.data, self.order = data, order
+        # what is wider than the network computes with is cast as it is read, as it would be later
+        kept = data.x.dtype.kind in "biu" or data.x.dtype in (np.float32, dtype)
+        self.dtype = (
+            data.x.dtype if kept and data.x.dtype.isnative and data.x.dtype.itemsize <= dtype.itemsize else dtype
+        )
+        self.buffers: list[Array] = []
+        rows = order.most
+        needed, there = 2 * rows * data.x.shape[1] * self.dtype.itemsize, memory()
+        if there is not None and needed > there:
+            raise ConfigError(
+                f"two windows of {rows} rows, of which one is read while one is trained on, take "
+                f"{needed / 1e9:.3g} GB, and this machine has {there / 1e9:.3g} GB of memory: give a smaller window"
+            )
+
+    def parts(self, seed: int, epoch: int) -> Generator[Part]:
+        """Yield the windows of an epoch; each is overwritten after the next."""
+        return ahead(self.read(seed, epoch))
+
+    def read(self, seed: int, epoch: int) -> Iterator[Part]:
+        """Read one window after the other."""
+        data, source = self.data, self.data.x
+        for number, window in enumerate(self.order.windows(seed, epoch)):
+            x = self.buffer(number % 2, len(window.order))
+            at = 0
+            for start, stop in window.ranges:
+                source.fill(start, x[at : at + stop - start])
+                at += stop - start
+            t, weights, given = (
+                None if a is None else np.concatenate([a[start:stop] for start, stop in window.ranges])
+                for a in (data.t, data.weights, data.sample_weight)
+            )
+            assert t is not None
+            yield Part(Data(ArraySource(x), t, weights, data.loss, given), window.order)
+
+    def buffer(self, which: int, rows: int) -> Array:
+        """Return memory for the rows of a window."""
+        if not self.buffers:
+            self.buffers = [np.empty((self.order.most, *self.data.x.shape[1:]), self.dtype) for _ in range(2)]
+        return self.buffers[which][:rows]
