@@ -1,8 +1,10 @@
 """Rows that are read while something else computes: an iterator a step ahead, and the windows of an epoch."""
 
+import mmap
 import os
 import threading
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,7 +17,7 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.program.data import Data
 from fullyconnected.program.sources import ArraySource
 
-__all__ = ["Part", "Reader", "ahead"]
+__all__ = ["MappedReader", "Part", "Reader", "ahead"]
 
 T = TypeVar("T")
 WINDOW = 1 << 26  # bytes of rows in a window, unless a number of rows is given
@@ -72,6 +74,37 @@ def ahead(items: Iterator[T]) -> Generator[T]:
         thread.join()
     if not isinstance(item, StopIteration):
         raise item
+
+
+class MappedReader:
+    """Visits the windows of an array that is mapped from a file, where it lies; the system reads a window ahead."""
+
+    def __init__(self, data: Data, array: Array, order: Order) -> None:
+        self.data, self.array, self.order = data, array, order
+
+    def parts(self, seed: int, epoch: int) -> Generator[Part]:
+        """Yield the windows of an epoch."""
+        windows = self.order.windows(seed, epoch)
+        following = next(windows, None)
+        while (window := following) is not None:
+            following = next(windows, None)
+            for start, stop in () if following is None else following.ranges:
+                will_need(self.array[start:stop])
+            yield Part(self.data, window.rows[window.order])
+
+
+def will_need(a: Array) -> None:
+    """Let the system begin to read an array that is mapped from a file."""
+    mapped: Any = a
+    while isinstance(mapped, np.ndarray):
+        mapped = mapped.base
+    if not isinstance(mapped, mmap.mmap) or not hasattr(mmap, "MADV_WILLNEED"):
+        return
+    begin = np.frombuffer(mapped, np.uint8).__array_interface__["data"][0]
+    start = a.__array_interface__["data"][0] - begin
+    page = start % mmap.PAGESIZE
+    with suppress(OSError, ValueError):  # which would read them later
+        mapped.madvise(mmap.MADV_WILLNEED, start - page, a.nbytes + page)
 
 
 class Reader:

@@ -18,7 +18,7 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.network import Network
 from fullyconnected.program.data import BatchLoader
 from fullyconnected.program.program import Program
-from fullyconnected.program.reading import Part, Reader
+from fullyconnected.program.reading import MappedReader, Part, Reader
 from fullyconnected.program.workspace import Workspace
 from fullyconnected.training.settings import FitSettings
 
@@ -54,7 +54,9 @@ class Averaging:
     averaged, and in that epoch, the average is the weights themselves.
     """
 
-    def __init__(self, rule: EMA | SWA, net: Network, task: Task, visits: Order, reader: Reader | None) -> None:
+    def __init__(
+        self, rule: EMA | SWA, net: Network, task: Task, visits: Order, reader: Reader | MappedReader | None
+    ) -> None:
         self.rule, self.task, self.visits, self.reader = rule, task, visits, reader
         vectors = Average(aligned(net.theta.size, net.dtype, 0.0), net.state.copy())
         vectors.theta[...] = net.theta

@@ -32,7 +32,7 @@ from fullyconnected.program.adapting import is_filled_by
 from fullyconnected.program.data import Data, check_data, require_rows
 from fullyconnected.program.description import flatten
 from fullyconnected.program.evaluation import Evaluation
-from fullyconnected.program.reading import WINDOW, Reader
+from fullyconnected.program.reading import WINDOW, MappedReader, Reader
 from fullyconnected.program.sources import ArraySource, Source, is_mapped
 from fullyconnected.training import members, scales, solver
 from fullyconnected.training import progress as display
@@ -191,13 +191,18 @@ class Run:
         """Return the dtype that the network reads rows in."""
         return np.dtype(self.net.program.input_dtype(self.net.dtype))
 
-    def reader_of_windows(self) -> Reader | None:
+    def reader_of_windows(self) -> Reader | MappedReader | None:
         """Return what reads the windows of an epoch ahead, or None where rows are taken from memory as they lie."""
         x = self.data.x
-        mapped = isinstance(x, ArraySource) and is_mapped(x.array) and not self.visits.is_plain
-        if (x.in_memory and not mapped) or isinstance(self.optimizer, Solver):
+        if isinstance(self.optimizer, Solver) or (x.in_memory and self.visits.is_plain):
             return None
-        return Reader(self.data, self.visits, self.dtype_read())
+        if not x.in_memory:
+            return Reader(self.data, self.visits, self.dtype_read())
+        if isinstance(x, ArraySource) and is_mapped(x.array):
+            if x.dtype.isnative and (x.dtype.kind in "biu" or x.dtype in (np.float32, np.float64)):
+                return MappedReader(self.data, x.array, self.visits)
+            return Reader(self.data, self.visits, self.dtype_read())  # no engine reads such numbers where they lie
+        return None
 
     def identity(self) -> dict[str, Any]:
         """Return further values that must be the same when the run is resumed from a checkpoint."""
