@@ -170,7 +170,7 @@ def test_no_rows():
         ("softmax_cross_entropy", ["cat", "dog", "dog", "cat"], InputTypeError, "t has dtype <U3; numbers are wanted"),
         ("half_squared_error", T.astype(str).astype(object), InputTypeError, "t has dtype object"),
         ("half_squared_error", T.astype(complex), InputTypeError, "t has dtype complex128"),
-        ("half_squared_error", None, InputTypeError, "t has dtype object"),
+        ("half_squared_error", None, InputTypeError, "t is missing: x is a ndarray"),
         ("softmax_cross_entropy", [0, 1, None, 1], DataError, r"t\[2\] is None, a missing value"),
         # losses
         ("half_squared_eror", T, UnknownNameError, "no loss 'half_squared_eror'; did you mean 'half_squared_error'"),

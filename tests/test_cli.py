@@ -196,7 +196,7 @@ class TestAsAProgram:
         [
             ("fullyconnected.cli.train.read", "interrupted"),
             (
-                "fullyconnected.training.run.epoch_order",
+                "fullyconnected.core.order.epoch_order",
                 "interrupted before the first epoch was complete; nothing",
             ),
         ],
