@@ -189,6 +189,22 @@ def test_targets_of_text_come_as_they_are_and_a_loss_of_numbers_says_what_to_do(
             fc.fit(fc.mlp([1, 2], seed=0), x, loss="softmax_cross_entropy", progress=False)
 
 
+def test_the_index_of_pandas_is_no_input(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1.0, 2.0], "y": [1.0, 2.0]}, index=[5, 9])
+    frame.to_parquet(tmp_path / "t.parquet", engine="pyarrow")
+    assert "__index_level_0__" in pq.read_schema(tmp_path / "t.parquet").names
+    assert fc.Parquet(tmp_path / "t.parquet", "y").columns == ("a",)
+
+
+@pytest.mark.parametrize("path", ["rows.parquet", Path("rows.npy")])
+def test_a_path_in_place_of_rows_is_refused_with_what_reads_it(path: Any) -> None:
+    net = fc.mlp([1, 1], seed=0)
+    for call in (lambda: net.predict(path), lambda: fc.fit(net, path, [1.0], LOSS)):
+        with pytest.raises(InputTypeError, match=r"x is the path 'rows\..*fc.Parquet.*np.load"):
+            call()
+
+
 def test_files_that_are_not_there_or_none_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.parquet").write_text("a,b\n1,2\n3,4\n5,6\n", encoding="utf-8")

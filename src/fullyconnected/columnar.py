@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import threading
 import zlib
 from bisect import bisect_right
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ArrowTable", "Parquet"]
 
+INDEX = re.compile(r"__index_level_\d+__")  # pandas names its index so, which is no column
 MAGIC = b"PAR1"  # a Parquet file begins and ends so
 ROWS = 1 << 16  # of a target that are decoded at a time
 BATCH = 1 << 18  # numbers that are decoded at a time
@@ -72,7 +74,8 @@ class _Columns(NamedTuple):
         targets, weights = names_of(target, "target"), names_of(weight, "weight")
         inputs = names_of(columns, "columns")
         if columns is None:
-            inputs = tuple(name for name in schema.names if name not in {*targets, *weights})
+            others = {*targets, *weights}
+            inputs = tuple(name for name in schema.names if name not in others and not INDEX.fullmatch(name))
         if both := sorted({*inputs} & {*targets, *weights}):
             raise DataError(f"the column {both[0]!a:.80} of {what} is both an input and the target or the weight")
         if len(weights) > 1:
@@ -259,7 +262,7 @@ class Parquet(_Columnar):
     """The rows of Parquet files: inputs, targets and weights by the names of columns.
 
     Each row group is a shard. Rows are decoded a few at a time, so that neither a file nor a row group has to fit in
-    memory; the targets and the weights do.
+    memory. Targets and weights that take more than 64 MB lie in a temporary file.
 
     Parameters
     ----------

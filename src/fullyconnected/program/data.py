@@ -1,6 +1,7 @@
 """Data sets (rows, targets, weights and a loss), checked once against a network before anything is computed."""
 
 import math
+import os
 import re
 from typing import Any, NamedTuple
 
@@ -172,6 +173,11 @@ def as_source(
 ) -> Source:
     """Return rows (rows, n_in) that a network of this dtype can read, or raise."""
     n_in = program.n_in
+    if isinstance(x, str | os.PathLike):
+        raise InputTypeError(
+            f"{what} is the path {os.fspath(x)!a:.80}. For rows in files: fc.Parquet(path, target=...), or "
+            f'np.load(path, mmap_mode="r") for a .npy file'
+        )
     if sparse and is_sparse(x):
         source: Source = SparseSource.of(x, n_in, what, empty=empty)
     elif not isinstance(x, Source):
