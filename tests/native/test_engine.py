@@ -231,7 +231,7 @@ class TestTheRun:
 import signal, numpy as np, fullyconnected as fc
 seen = []
 def handle(number, frame):
-    if frame.f_code.co_name == "epoch":  # where C++ is called
+    if frame.f_code.co_name == "epoch_in_parts":  # where C++ is called
         seen.append((float(np.float32(1e-38) * np.float32(0.1)), 2.0**-1074 * 1.0))
 signal.signal(signal.SIGALRM, handle)
 x = np.zeros((2000, 50), np.float32)
