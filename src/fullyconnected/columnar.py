@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
     from fullyconnected.annotations import PathLike
 
-__all__ = ["ArrowTable", "Parquet"]
+__all__ = ["INDEX", "MAGIC", "SHORTEST", "ArrowTable", "Parquet"]
 
 INDEX = re.compile(r"__index_level_\d+__")  # pandas names its index so, which is no column
 MAGIC = b"PAR1"  # a Parquet file begins and ends so
+SHORTEST = 12  # bytes: both, and the length of the footer between
 ROWS = 1 << 16  # of a target that are decoded at a time
 BATCH = 1 << 18  # numbers that are decoded at a time
 OPEN = 64  # row groups that are read from at a time
@@ -311,8 +312,8 @@ class Parquet(_Columnar):
         schema, self._groups = None, list[_Group]()
         first, self._sums = 0, dict[str, int]()
         for each in self.paths:
-            with _opened(each) as file:
-                self._sums[each] = _footer_sum(each)
+            file, self._sums[each] = _opened(each)
+            with file:
                 if schema is None:
                     schema, self.what = file.schema_arrow, each
                     self.chosen = _Columns.of(schema, each, target, weight, columns)
@@ -387,7 +388,7 @@ class Parquet(_Columnar):
 
     def _batches(self, names: Sequence[str]) -> Iterator[Any]:
         for path in self.paths:
-            file = _opened(path, self._sums[path])
+            file, _ = _opened(path, self._sums[path])
             batches = file.iter_batches(ROWS, columns=list(names), use_threads=False)
             while True:
                 with _named_errors(file, path, names):
@@ -419,7 +420,7 @@ class _GroupReader:
 
     def __init__(self, group: _Group, names: Sequence[str], footer: int) -> None:
         self.group, self.names, self.at = group, list(names), 0
-        self.file = _opened(group.path, footer)
+        self.file, _ = _opened(group.path, footer)
         rows = max(64, BATCH // len(names))
         self.batches: Iterator[Any] = self.file.iter_batches(
             rows, row_groups=[group.number], columns=self.names, use_threads=False
@@ -509,15 +510,15 @@ def _is_hidden(name: str) -> bool:
     return any(part.startswith((".", "_")) for part in name.split(os.sep))
 
 
-def _opened(path: str, footer: int | None = None) -> Any:
-    """Return a Parquet file, or raise if it is none, or has another footer than before."""
+def _opened(path: str, footer: int | None = None) -> tuple[Any, int]:
+    """Return a Parquet file and the checksum of its footer; raise if it is none, or if the footer is another one."""
     pa = _pyarrow("reading Parquet")
     try:
         found = _footer_sum(path)
         if footer not in (None, found):
             raise DataError(f"{path} has changed since the first look at it: write new files under other names")
         # neither mapped, since a file that is cut short ends the process then, nor read ahead, which takes memory
-        return pa.parquet.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False)
+        return pa.parquet.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False), found
     except FileNotFoundError:
         gone = "is not there" if footer is None else "is gone"
         raise FileAccessError(f"{path} {gone}: its rows cannot be read") from None
@@ -531,14 +532,14 @@ def _footer_sum(path: str) -> int:
     """Return a checksum of the footer of a Parquet file, and of its size."""
     with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
-        if size < len(MAGIC) * 2 + 4:
+        if size < SHORTEST:
             raise FileFormatError(f"{path} is no Parquet file: it has {size} bytes")
         file.seek(-8, os.SEEK_END)
         end = file.read(8)
         if end[4:] != MAGIC:
             raise FileFormatError(f"{path} is no Parquet file, or is cut short: it does not end as one")
         length = int.from_bytes(end[:4], "little")
-        if length > size - 12:
+        if length > size - SHORTEST:
             raise FileFormatError(f"{path} is damaged: its footer is longer than the file")
         file.seek(-8 - length, os.SEEK_END)
         return zlib.crc32(file.read(length), zlib.crc32(size.to_bytes(8, "little")))

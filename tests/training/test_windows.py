@@ -11,7 +11,8 @@ from fullyconnected.errors import CheckpointError, ConfigError, DataError, Diver
 from fullyconnected.program.reading import ahead
 
 ROWS, N = 530, 5
-ENGINES = ["numpy", pytest.param("native", marks=pytest.mark.skipif(not fc.engines()["native"].available, reason="-"))]
+NATIVE = fc.engines()["native"]
+ENGINES = ["numpy", pytest.param("native", marks=pytest.mark.skipif(not NATIVE.available, reason=NATIVE.about))]
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(ROWS, N))
 T = np.sin(X[:, :2]).sum(axis=1)

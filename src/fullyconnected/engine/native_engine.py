@@ -30,7 +30,7 @@ from fullyconnected.errors import DivergenceError
 from fullyconnected.program.data import BatchLoader, Data
 from fullyconnected.program.program import Program
 from fullyconnected.program.reading import Part
-from fullyconnected.program.sources import ArraySource, Read, Source, SparseSource
+from fullyconnected.program.sources import ArraySource, Read, Source, SparseSource, read_in_place
 from fullyconnected.program.workspace import Workspace
 
 __all__ = ["NativeEngine", "NativePredictor", "NativeTrainer", "load_extension"]
@@ -274,8 +274,7 @@ def _dense(source: Source) -> Array:
 
 def _readable(x: Array, dtype: np.dtype[Any]) -> Array:
     """Return x in a dtype that C++ reads: float16, long double and other byte orders are converted."""
-    known = x.dtype.kind in "biu" or x.dtype in (np.float32, np.float64)
-    return x if known and x.dtype.isnative else np.ascontiguousarray(x, dtype)
+    return x if read_in_place(x.dtype) else np.ascontiguousarray(x, dtype)
 
 
 class NativePredictor:

@@ -15,7 +15,7 @@ from fullyconnected.core.batches import Rows
 from fullyconnected.core.order import Order
 from fullyconnected.errors import ConfigError
 from fullyconnected.program.data import Data
-from fullyconnected.program.sources import ArraySource
+from fullyconnected.program.sources import ArraySource, mapping_of
 
 __all__ = ["MappedReader", "Part", "Reader", "ahead"]
 
@@ -95,10 +95,8 @@ class MappedReader:
 
 def will_need(a: Array) -> None:
     """Let the system begin to read an array that is mapped from a file."""
-    mapped: Any = a
-    while isinstance(mapped, np.ndarray):
-        mapped = mapped.base
-    if not isinstance(mapped, mmap.mmap) or not hasattr(mmap, "MADV_WILLNEED"):
+    mapped = mapping_of(a)
+    if mapped is None or not hasattr(mmap, "MADV_WILLNEED"):
         return
     begin = np.frombuffer(mapped, np.uint8).__array_interface__["data"][0]
     start = a.__array_interface__["data"][0] - begin

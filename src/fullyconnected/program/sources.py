@@ -18,7 +18,18 @@ from fullyconnected.errors import DataError, InputTypeError, ShapeError
 if TYPE_CHECKING:
     from fullyconnected.annotations import DType, DTypeLike
 
-__all__ = ["ArraySource", "Read", "Source", "SparseRows", "SparseSource", "is_mapped", "is_sparse", "take_by_blocks"]
+__all__ = [
+    "ArraySource",
+    "Read",
+    "Source",
+    "SparseRows",
+    "SparseSource",
+    "is_mapped",
+    "is_sparse",
+    "mapping_of",
+    "read_in_place",
+    "take_by_blocks",
+]
 
 BLOCK = 1 << 20  # entries per block
 GAP = 64  # rows that are read in vain rather than read apart
@@ -343,13 +354,21 @@ class SparseSource(Source):
         return value
 
 
+def mapping_of(a: Any) -> mmap.mmap | None:
+    """Return the mapping of the file that an array's numbers are those of, or None."""
+    while isinstance(a, np.ndarray):
+        a = a.base
+    return a if isinstance(a, mmap.mmap) else None
+
+
 def is_mapped(a: Any) -> bool:
     """Whether the numbers of an array are those of a file, which is mapped into memory."""
-    while isinstance(a, np.ndarray):
-        if isinstance(a, np.memmap):
-            return True
-        a = a.base
-    return isinstance(a, mmap.mmap)
+    return mapping_of(a) is not None
+
+
+def read_in_place(dtype: np.dtype[Any]) -> bool:
+    """Whether every engine reads numbers of a dtype where they lie; others are converted."""
+    return dtype.isnative and (dtype.kind in "biu" or dtype in (np.float32, np.float64))
 
 
 def is_sparse(x: Any) -> bool:

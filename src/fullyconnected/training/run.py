@@ -33,7 +33,7 @@ from fullyconnected.program.data import Data, check_data, require_rows
 from fullyconnected.program.description import flatten
 from fullyconnected.program.evaluation import Evaluation
 from fullyconnected.program.reading import WINDOW, MappedReader, Reader
-from fullyconnected.program.sources import ArraySource, Source, is_mapped
+from fullyconnected.program.sources import ArraySource, Source, is_mapped, read_in_place
 from fullyconnected.training import members, scales, solver
 from fullyconnected.training import progress as display
 from fullyconnected.training.averages import Averaging, check
@@ -199,9 +199,9 @@ class Run:
         if not x.in_memory:
             return Reader(self.data, self.visits, self.dtype_read())
         if isinstance(x, ArraySource) and is_mapped(x.array):
-            if x.dtype.isnative and (x.dtype.kind in "biu" or x.dtype in (np.float32, np.float64)):
+            if read_in_place(x.array.dtype):
                 return MappedReader(self.data, x.array, self.visits)
-            return Reader(self.data, self.visits, self.dtype_read())  # no engine reads such numbers where they lie
+            return Reader(self.data, self.visits, self.dtype_read())
         return None
 
     def identity(self) -> dict[str, Any]:

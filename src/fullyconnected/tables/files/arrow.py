@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
+from fullyconnected.columnar import INDEX, MAGIC, SHORTEST
 from fullyconnected.errors import FileFormatError, InputTypeError, missing
 from fullyconnected.tables.files.source import SourceFrame, check_names, opened, source_frame
 
 __all__ = ["frame_of_arrow", "pyarrow", "read_parquet"]
-
-INDEX = re.compile(r"__index_level_\d+__")  # pandas names its index so, which is no column
-MAGIC = b"PAR1"  # a Parquet file begins and ends so
-SHORTEST = 12  # bytes: both, and the length of the footer between
 
 
 def pyarrow(purpose: str) -> Any:
