@@ -443,7 +443,7 @@ class TestBadInput:
             ({"dtype": "int8", "data": x[0]}, ShapeError, "rows"),
             ({"dtype": "int8", "data": np.where(x > 1, np.nan, x)}, DataError, "NaN|nan"),
             ({"dtype": "int8", "data": x.astype(np.float64) * 1e300}, DataError, "too large|finite"),
-            ({"dtype": "int8", "data": "rows.csv"}, InputTypeError, "numbers|str"),
+            ({"dtype": "int8", "data": "rows.csv"}, InputTypeError, "is the path"),
             ({"dtype": "int8", "data": [["a", "b", "c"]]}, InputTypeError, "numbers"),
             ({"dtype": "int8", "data": {"a": [1]}}, InputTypeError, "dict|numbers"),
         ):
