@@ -164,7 +164,7 @@ def test_columns_that_cannot_be_had_are_refused(folder: Path, how: Any, error: A
 
 
 def test_many_targets_lie_in_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fullyconnected.program.scratch.LARGE", 1000)
+    monkeypatch.setattr("fullyconnected.core.mapped.LARGE", 1000)
     x = parquet(folder, target=["y", "b"])
     assert np.array_equal(x.targets(), np.stack([T, X[:, 1]], axis=1))
     assert isinstance(x.targets(), np.memmap) == hasattr(os, "posix_fallocate")

@@ -85,6 +85,7 @@ INSIDE = {
             "messages",
             "typeset",
             "arrays",
+            "mapped",
             "settings",
             "randomness",
             "checks",
@@ -101,7 +102,6 @@ INSIDE = {
     "pages": ["svg", "document", "charts", "tables", "outcomes", "report"],
     "program": [
         "plain",
-        "scratch",
         "sources",
         "description",
         "program",

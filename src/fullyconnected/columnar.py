@@ -17,8 +17,8 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows
+from fullyconnected.core.mapped import scratch
 from fullyconnected.errors import DataError, FileAccessError, FileFormatError, InputTypeError, missing, nearest
-from fullyconnected.program.scratch import scratch
 from fullyconnected.program.sources import Source, take_by_blocks
 
 if TYPE_CHECKING:

@@ -516,7 +516,7 @@ class Network:
         self, data: Data, metrics: Mapping[str, Metric], engine: str = "auto", n_threads: int | None = None
     ) -> Evaluation:
         """Return the loss and the metrics over checked data; the loss is summed in float64 over blocks of rows."""
-        from fullyconnected.program.scratch import scratch
+        from fullyconnected.core.mapped import scratch
 
         new = empty if data.x.in_memory else scratch
         return evaluation(self.outputs_checked(data.x, engine, n_threads, data.loss.link, new), data, metrics)

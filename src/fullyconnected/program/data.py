@@ -22,11 +22,11 @@ from fullyconnected.core.checks import (
     same_columns,
     same_rows,
 )
+from fullyconnected.core.mapped import is_mapped, scratch
 from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
 from fullyconnected.losses import LOSSES
 from fullyconnected.program.program import Program
-from fullyconnected.program.scratch import scratch
-from fullyconnected.program.sources import ArraySource, Read, Source, SparseSource, is_mapped, is_sparse
+from fullyconnected.program.sources import ArraySource, Read, Source, SparseSource, is_sparse
 from fullyconnected.program.workspace import Batch, Workspace
 
 BLOCK = 1 << 16  # rows whose targets are encoded at a time

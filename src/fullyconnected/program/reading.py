@@ -12,10 +12,11 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows
+from fullyconnected.core.mapped import mapping_of
 from fullyconnected.core.order import Order
 from fullyconnected.errors import ConfigError
 from fullyconnected.program.data import Data
-from fullyconnected.program.sources import ArraySource, mapping_of
+from fullyconnected.program.sources import ArraySource
 
 __all__ = ["MappedReader", "Part", "Reader", "ahead"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -24,9 +23,7 @@ __all__ = [
     "Source",
     "SparseRows",
     "SparseSource",
-    "is_mapped",
     "is_sparse",
-    "mapping_of",
     "read_in_place",
     "take_by_blocks",
 ]
@@ -352,18 +349,6 @@ class SparseSource(Source):
         for a in (self.csr.indptr, self.csr.indices, self.csr.data):
             value = zlib.crc32(np.ascontiguousarray(a).data, value)
         return value
-
-
-def mapping_of(a: Any) -> mmap.mmap | None:
-    """Return the mapping of the file that an array's numbers are those of, or None."""
-    while isinstance(a, np.ndarray):
-        a = a.base
-    return a if isinstance(a, mmap.mmap) else None
-
-
-def is_mapped(a: Any) -> bool:
-    """Whether the numbers of an array are those of a file, which is mapped into memory."""
-    return mapping_of(a) is not None
 
 
 def read_in_place(dtype: np.dtype[Any]) -> bool:

@@ -16,6 +16,7 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows
 from fullyconnected.core.checks import ColumnNames, columns_of, duration, number
 from fullyconnected.core.contracts import is_foreign
+from fullyconnected.core.mapped import is_mapped
 from fullyconnected.core.order import Order
 from fullyconnected.core.randomness import as_seed
 from fullyconnected.engine.choice import choose
@@ -33,7 +34,7 @@ from fullyconnected.program.data import Data, check_data, require_rows
 from fullyconnected.program.description import flatten
 from fullyconnected.program.evaluation import Evaluation
 from fullyconnected.program.reading import WINDOW, MappedReader, Reader
-from fullyconnected.program.sources import ArraySource, Source, is_mapped, read_in_place
+from fullyconnected.program.sources import ArraySource, Source, read_in_place
 from fullyconnected.training import members, scales, solver
 from fullyconnected.training import progress as display
 from fullyconnected.training.averages import Averaging, check

@@ -1,6 +1,7 @@
-"""Numbers of every row of a data set that is larger than memory: they lie in a file that is gone with the array."""
+"""Arrays whose numbers lie in files: those that are mapped into memory, and those of every row of a large data set."""
 
 import math
+import mmap
 import os
 import tempfile
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array, Shape
 
-__all__ = ["scratch"]
+__all__ = ["is_mapped", "mapping_of", "scratch"]
 
 LARGE = 1 << 26  # bytes of an array that is rather kept in a file
 
@@ -28,3 +29,15 @@ def scratch(shape: Shape, dtype: Any) -> Array:
             return np.memmap(file, dtype, "r+", shape=shape)
     except OSError:
         return np.empty(shape, dtype)
+
+
+def mapping_of(a: Any) -> mmap.mmap | None:
+    """Return the mapping of the file that an array's numbers are those of, or None."""
+    while isinstance(a, np.ndarray):
+        a = a.base
+    return a if isinstance(a, mmap.mmap) else None
+
+
+def is_mapped(a: Any) -> bool:
+    """Whether the numbers of an array are those of a file, which is mapped into memory."""
+    return mapping_of(a) is not None

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
+from fullyconnected.core import mapped
+from fullyconnected.core.mapped import is_mapped, scratch
 from fullyconnected.errors import DataError
-from fullyconnected.program import data, evaluation, scratch
-from fullyconnected.program.sources import is_mapped
+from fullyconnected.program import data, evaluation
 
 ROWS = 1000
 RNG = np.random.default_rng(0)
@@ -31,7 +32,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a thousand rows count as many."""
     monkeypatch.setattr(evaluation, "PART", 64)
     monkeypatch.setattr(data, "BLOCK", 64)
-    monkeypatch.setattr(scratch, "LARGE", 100)
+    monkeypatch.setattr(mapped, "LARGE", 100)
 
 
 def largest(z: Any, t: Any) -> float:
@@ -80,16 +81,16 @@ def test_targets_in_a_file_are_encoded_block_by_block_and_a_wrong_one_is_named_b
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="here nothing tells a full disk from another")
 def test_a_large_array_is_in_a_file_and_on_a_full_disk_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scratch, "LARGE", 1000)
-    a = scratch.scratch((500, 3), np.float64)
+    monkeypatch.setattr(mapped, "LARGE", 1000)
+    a = scratch((500, 3), np.float64)
     assert is_mapped(a)
     a[...] = 1
     assert a.sum() == 1500
-    assert not is_mapped(scratch.scratch((5, 3), np.float64))
-    assert scratch.scratch((0, 3), np.float64).shape == (0, 3)
+    assert not is_mapped(scratch((5, 3), np.float64))
+    assert scratch((0, 3), np.float64).shape == (0, 3)
 
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    assert not is_mapped(scratch.scratch((500, 3), np.float64))
+    assert not is_mapped(scratch((500, 3), np.float64))
