@@ -51,6 +51,7 @@ RANKS = {
     "program": 5,
     "symbolic": 5,
     "columnar": 6,
+    "tables.gathered": 6.5,
     "engine": 6,
     "files": 7,
     "network": 8,
@@ -180,7 +181,7 @@ INSIDE = {
     ],
     "diagnosis": ["findings", "chance", "of_data", "of_step", "of_history", "trial", "examine", "report", "diagnose"],
     "tables": [
-        *(*VOCABULARY, "model"),
+        *(*VOCABULARY, "model", "gathered"),
         *("files.source", "files.encoding", "files.delimited", "files.records", "files.arrow", "files.sqlite"),
         *("files.duck", "files.__init__"),
     ],

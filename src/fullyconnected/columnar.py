@@ -9,6 +9,7 @@ import threading
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from unicodedata import normalize
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from fullyconnected.annotations import PathLike
 
-__all__ = ["INDEX", "MAGIC", "SHORTEST", "ArrowTable", "Parquet"]
+__all__ = ["INDEX", "MAGIC", "SHORTEST", "ArrowTable", "Columnar", "Parquet", "files_of", "is_text"]
 
 INDEX = re.compile(r"__index_level_\d+__")  # pandas names its index so, which is no column
 MAGIC = b"PAR1"  # a Parquet file begins and ends so
@@ -55,7 +56,7 @@ class _Columns(NamedTuple):
 
     @classmethod
     def of(cls, schema: Any, what: str, target: Any, weight: Any, columns: Any) -> _Columns:
-        """Return the columns that are asked for, or raise where the schema lacks one, or one holds no numbers."""
+        """Return the columns that are asked for, or raise where the schema lacks one, or weights are no numbers."""
         known = {normalize("NFC", name): name for name in schema.names}
         if len(known) < len(schema.names):
             twice = next(name for name in schema.names if schema.names.count(name) > 1)
@@ -83,10 +84,9 @@ class _Columns(NamedTuple):
             raise InputTypeError(f"weight is the name of one column; got {weight!a:.80}")
         if not inputs:
             raise DataError(f"{what} has no column besides the target: no inputs")
-        found = cls(inputs, targets, weights[0] if weights else None)
-        for name in (*inputs, *weights):
-            found.require_numbers(schema.field(name), what)
-        return found
+        for name in weights:
+            cls.require_numbers(schema.field(name), what)
+        return cls(inputs, targets, weights[0] if weights else None)
 
     @staticmethod
     def require_numbers(field: Any, what: str) -> None:
@@ -99,8 +99,10 @@ class _Columns(NamedTuple):
                 f"columns=[...], or encode it as numbers. (TabularClassifier and TabularRegressor take text and dates)"
             )
 
-    def dtype(self, schema: Any) -> np.dtype[Any]:
-        """Return float32 where that holds every number of the inputs exactly, else float64."""
+    def dtype(self, schema: Any, what: str) -> np.dtype[Any]:
+        """Return float32 where that holds every number of the inputs exactly, else float64; raise for other inputs."""
+        for name in self.inputs:
+            self.require_numbers(schema.field(name), what)
         exact = {"float", "halffloat", "int8", "int16", "uint8", "uint16", "bool"}
         return np.dtype(np.float32 if all(str(schema.field(n).type) in exact for n in self.inputs) else np.float64)
 
@@ -122,27 +124,42 @@ def _numbers(column: Any) -> Array:
 
 def _values(column: Any) -> Array:
     """Return the numbers of a column, or its text."""
-    types = _pyarrow("reading columns").types
-    if types.is_dictionary(column.type):
+    if _pyarrow("reading columns").types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if any(is_of(column.type) for is_of in (types.is_string, types.is_large_string, types.is_string_view)):
-        return np.array(column.to_pylist(), object)
+    if is_text(column.type):
+        coded = column.dictionary_encode()  # so that a text is in memory once, and not in each row
+        texts = np.array([*coded.dictionary.to_pylist(), None], object)
+        return texts[np.asarray(coded.indices.fill_null(len(texts) - 1))]
     return _numbers(column)
 
 
-class _Columnar(Source):
+def is_text(kind: Any) -> bool:
+    """Whether columns of a type of Arrow hold text, or codes of text."""
+    types = _pyarrow("reading columns").types
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    return any(is_of(kind) for is_of in (types.is_string, types.is_large_string, types.is_string_view))
+
+
+class Columnar(Source):
     """What both sources share: the names of their columns, and targets and weights as arrays."""
 
     chosen: _Columns
     what: str
+    schema: Any
+
+    @cached_property
+    def dtype(self) -> np.dtype[np.generic]:  # type: ignore[override]
+        """The dtype in which the inputs are read as numbers; raises for text and the like."""
+        return self.chosen.dtype(self.schema, self.what)
 
     @property
     def columns(self) -> tuple[str, ...]:  # type: ignore[override]
         """The names of the inputs."""
         return self.chosen.inputs
 
-    def _batches(self, names: Sequence[str]) -> Iterator[Any]:
-        """Yield some columns of all rows, a few rows at a time."""
+    def batches(self, names: Sequence[str]) -> Iterator[Any]:
+        """Yield some columns of all rows as they are, in record batches of Arrow."""
         raise NotImplementedError
 
     def targets(self) -> Array | None:
@@ -159,7 +176,7 @@ class _Columnar(Source):
     def _all_of(self, names: tuple[str, ...]) -> Array:
         """Return columns of all rows, (rows,) for one and (rows, columns) for several; raise where one is missing."""
         out, at = np.empty(0), 0
-        for batch in self._batches(names):
+        for batch in self.batches(names):
             each = [_values(batch.column(name)) for name in names]
             for name, values in zip(names, each, strict=True):
                 self._require_there(name, values, at)
@@ -184,7 +201,7 @@ class _Columnar(Source):
             )
 
 
-class ArrowTable(_Columnar):
+class ArrowTable(Columnar):
     """The rows of an Arrow table: inputs, targets and weights by the names of columns.
 
     Parameters
@@ -228,8 +245,9 @@ class ArrowTable(_Columnar):
         if not isinstance(table, pa.Table):
             raise InputTypeError(f"ArrowTable takes a pyarrow.Table; got a {type(table).__name__}")
         self.what = "the table"
-        self.table, self.chosen = table, _Columns.of(table.schema, self.what, target, weight, columns)
-        self.shape, self.dtype = (table.num_rows, len(self.chosen.inputs)), self.chosen.dtype(table.schema)
+        self.table, self.schema = table, table.schema
+        self.chosen = _Columns.of(table.schema, self.what, target, weight, columns)
+        self.shape = table.num_rows, len(self.chosen.inputs)
 
     def __getitem__(self, names: Sequence[str]) -> Self:
         """Return the source with these columns as inputs."""
@@ -243,7 +261,7 @@ class ArrowTable(_Columnar):
     def fill(self, start: int, out: Array) -> None:
         _filled(self.table.slice(start, len(out)), self.chosen.inputs, out)
 
-    def _batches(self, names: Sequence[str]) -> Iterator[Any]:
+    def batches(self, names: Sequence[str]) -> Iterator[Any]:
         yield from self.table.select(list(names)).to_batches(max_chunksize=ROWS)
 
 
@@ -259,7 +277,7 @@ class _Group(NamedTuple):
         return f"{self.path}, row group {self.number}"
 
 
-class Parquet(_Columnar):
+class Parquet(Columnar):
     """The rows of Parquet files: inputs, targets and weights by the names of columns.
 
     Each row group is a shard. Rows are decoded a few at a time, so that neither a file nor a row group has to fit in
@@ -307,19 +325,18 @@ class Parquet(_Columnar):
         weight: str | None = None,
         columns: Sequence[str] | None = None,
     ) -> None:
-        self.paths = _files_of(path)
+        self.paths = files_of(path)
         self._lock, self._readers = threading.Lock(), dict[_Group, _GroupReader]()
-        schema, self._groups = None, list[_Group]()
+        self.schema, self._groups = None, list[_Group]()
         first, self._sums = 0, dict[str, int]()
         for each in self.paths:
             file, self._sums[each] = _opened(each)
             with file:
-                if schema is None:
-                    schema, self.what = file.schema_arrow, each
-                    self.chosen = _Columns.of(schema, each, target, weight, columns)
-                    self.dtype = self.chosen.dtype(schema)
+                if self.schema is None:
+                    self.schema, self.what = file.schema_arrow, each
+                    self.chosen = _Columns.of(self.schema, each, target, weight, columns)
                 else:
-                    self._require_same(file.schema_arrow, schema, each)
+                    self._require_same(file.schema_arrow, each)
                 for number in range(file.metadata.num_row_groups):
                     rows = file.metadata.row_group(number).num_rows
                     if rows:
@@ -329,13 +346,13 @@ class Parquet(_Columnar):
         self.shards = tuple(group.rows for group in self._groups)
         self._firsts = [0, *accumulate(self.shards)][:-1]
 
-    def _require_same(self, schema: Any, first: Any, path: str) -> None:
+    def _require_same(self, schema: Any, path: str) -> None:
         """Raise if the columns of a file that are read are not those of the first file."""
         weight = () if self.chosen.weight is None else (self.chosen.weight,)
         for name in (*self.chosen.inputs, *self.chosen.targets, *weight):
             if name not in schema.names:
                 raise DataError(f"{path} has no column {name!a:.80}, which {self.what} has: all files need the same")
-            if (ours := schema.field(name).type) != (its := first.field(name).type):
+            if (ours := schema.field(name).type) != (its := self.schema.field(name).type):
                 raise DataError(
                     f"the column {name!a:.80} is {ours} in {path}, and {its} in {self.what}: all files need the same"
                 )
@@ -386,7 +403,7 @@ class Parquet(_Columnar):
                 readers[group] = reader
             at = end
 
-    def _batches(self, names: Sequence[str]) -> Iterator[Any]:
+    def batches(self, names: Sequence[str]) -> Iterator[Any]:
         for path in self.paths:
             file, _ = _opened(path, self._sums[path])
             batches = file.iter_batches(ROWS, columns=list(names), use_threads=False)
@@ -481,7 +498,7 @@ class _named_errors:
         raise FileFormatError(f"{self.what} cannot be read: {error}") from None
 
 
-def _files_of(path: Any) -> list[str]:
+def files_of(path: Any) -> list[str]:
     """Return the files of a path, a folder, a pattern, or a list of these."""
     if isinstance(path, str | os.PathLike):
         given = [os.fspath(path)]

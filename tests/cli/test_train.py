@@ -315,3 +315,48 @@ def test_a_training_that_was_killed_goes_on_from_its_checkpoint(tmp_path, capsys
     first, again = (read_model(path) for path in ("first", "again"))
     assert np.array_equal(first.theta, again.theta)
     assert fc.load_estimator("again").checkpoint is None
+
+
+class TestFilesOfParquet:
+    @pytest.fixture(autouse=True)
+    def parts(self):
+        pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        pytest.importorskip("narwhals")
+        os.mkdir("rows")
+        table = pyarrow.table({**flats(), "price": [float(each) for each in flats()["price"]]})
+        parquet.write_table(table, "whole.parquet")
+        for i in range(4):
+            parquet.write_table(table.slice(40 * i, 40), f"rows/part-{i}.parquet")
+
+    TARGET = ("--target", "price", "--ignore", "dear", "--id", "key")
+
+    def test_a_folder_and_a_pattern_are_the_table_of_their_files(self, capsys):
+        said = []
+        for table in ("whole.parquet", "rows", "rows/part-*.parquet"):
+            assert main(["train", table, *self.TARGET, *QUICK]) == 0
+            first, *rest = capsys.readouterr().out.splitlines()
+            assert first == f"{table}: 160 rows, 7 columns"
+            said.append([line for line in rest if not re.match("  (this|linear) model +[0-9.]+$", line)])  # seconds
+        assert said[0] == said[1] == said[2]
+        assert main(["predict", "model.safetensors", "rows", "-o", "p.csv"]) == 0
+        with open("p.csv", encoding="utf-8") as file:
+            assert len(file.readlines()) == 161
+
+    def test_what_cannot_be_used_is_named(self, error_of):
+        assert error_of("train", "part-*.parquet", *self.TARGET) == "there is no file part-*.parquet"
+        for table in ("rows", "rows/*.parquet"):
+            said = error_of("train", table, *self.TARGET, "-o", "rows/part-1.parquet")
+            assert said == "--output rows/part-1.parquet would replace an input file; choose another name"
+        with open("rows/part-2.parquet", "r+b") as file:
+            file.truncate(1000)
+        assert error_of("train", "rows", *self.TARGET).startswith(
+            os.path.join("rows", "part-2.parquet") + ": the file is cut short"
+        )
+
+    def test_a_cell_that_cannot_be_learned_from_has_its_file(self, error_of):
+        pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        for i in range(2):
+            cells = {"a": [1.0, 2.0, 3.0, np.inf if i else 4.0], "y": [1.0, 2.0, 3.0, 4.0]}
+            parquet.write_table(pyarrow.table(cells), f"far-{i}.parquet")
+        said = error_of("train", "far-?.parquet", "--target", "y", "--test", "0")
+        assert said.startswith("far-1.parquet, row 4, column 'a': inf is no finite number")

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from fullyconnected import errors
+from fullyconnected.core import mapped
 from fullyconnected.tables.cells import is_missing
 from fullyconnected.tables.files import FORMATS, read_frame
 from fullyconnected.tables.frame import frame_of
@@ -601,6 +602,43 @@ class TestParquet:
         middle = len(whole) - 100
         damaged = whole[:middle] + b"\xff" * 50 + whole[middle + 50 :]
         assert "the file is damaged" in complaint(written(tmp_path, damaged, "t.parquet"))
+
+    def test_files_of_a_folder_are_one_table(self, save, tmp_path):
+        pa = pytest.importorskip("pyarrow")
+        (tmp_path / "b").mkdir()
+        save(pa.table({"n": [1, 2], "t": ["x", None]}), "part-0.parquet")
+        save(pa.table({"n": [3], "t": ["x"]}), "b/part-1.parquet")
+        save(pa.table({"n": [4, None], "t": ["y", "z"]}), "part-2.parquet")
+        frame = read_frame(tmp_path)
+        np.testing.assert_equal(cells(frame), {"n": [3, 1, 2, 4, np.nan], "t": ["x", "x", None, "y", "z"]})
+        assert [column.origin for column in frame.columns] == ["integer", "text"]
+        frame = read_frame(tmp_path / "part-*.parquet")
+        np.testing.assert_equal(cells(frame), {"n": [1, 2, 4, np.nan], "t": ["x", None, "y", "z"]})
+        assert frame.source == str(tmp_path / "part-*.parquet")
+        assert frame.place(1).endswith("part-0.parquet, row 2")
+        assert frame.at(np.array([3])).place(0, "t").endswith("part-2.parquet, row 2, column 't'")
+
+    def test_files_of_a_folder_that_are_no_one_table(self, save, tmp_path):
+        pa = pytest.importorskip("pyarrow")
+        with pytest.raises(errors.FileAccessError, match="is a folder; name a file in it"):
+            read_frame(tmp_path)
+        with pytest.raises(errors.FileAccessError, match="there is no file"):
+            read_frame(tmp_path / "part-*.parquet")
+        save(pa.table({"n": [1], "t": ["x"]}), "0.parquet")
+        save(pa.table({"n": [1.5], "t": ["x"]}), "1.parquet")
+        with pytest.raises(errors.DataError, match=r"column 'n' is double in .*1.parquet, and int64 in .*0.parquet"):
+            read_frame(tmp_path)
+        written(tmp_path, b"PAR1 and so on", "1.parquet")
+        with pytest.raises(errors.FileFormatError, match=r"1.parquet: the file is cut short"):
+            read_frame(tmp_path)
+
+    def test_numbers_of_a_large_table_lie_in_a_file(self, save, monkeypatch):
+        pa = pytest.importorskip("pyarrow")
+        monkeypatch.setattr(mapped, "LARGE", 100)
+        frame = read_frame(save(pa.table({"a": np.arange(100.0), "b": np.arange(100).astype("M8[s]")})))
+        for some in (frame, frame.at(np.arange(100) % 2 == 0), frame.at(np.array([5, 3]))):
+            assert all(mapped.is_mapped(each.values) == hasattr(os, "posix_fallocate") for each in some.columns)
+        assert frame.at(np.array([5, 3])).columns[0].values.tolist() == [5.0, 3.0]
 
     def test_what_a_table_cannot_hold(self, save):
         pa = pytest.importorskip("pyarrow")

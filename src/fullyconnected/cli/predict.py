@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fullyconnected.cli.console import STANDARD_OUTPUT, check_output, write
-from fullyconnected.cli.tables import add_source, listed, placing, read
+from fullyconnected.cli.tables import add_source, inputs_of, listed, placing, read
 from fullyconnected.errors import ConfigError, FileFormatError, missing
 
 __all__ = ["arguments", "run"]
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     from fullyconnected.assessment.problem import column_named
     from fullyconnected.predictor import Predictor
 
-    check_output(options.output, options.model, options.table)
+    check_output(options.output, options.model, *inputs_of(options))
     how = _form(options.output)
     model = Predictor(options.model)
     if options.proba and model.classes is None:

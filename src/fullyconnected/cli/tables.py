@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
+import glob
 import os
-import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fullyconnected.errors import DataError, InputTypeError, ShapeError
+from fullyconnected.errors import DataError, FileAccessError, InputTypeError, ShapeError
 
 if TYPE_CHECKING:
     from fullyconnected.tables.files.source import SourceFrame
 
-__all__ = ["add_source", "as_text", "listed", "placing", "read"]
-
-PLACE = re.compile(r"column ('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"), row (\d+): (.*)", re.DOTALL)
+__all__ = ["add_source", "as_text", "inputs_of", "listed", "placing", "read"]
 
 
 def add_source(parser: argparse.ArgumentParser, what: str) -> None:
     """Add the table to the arguments, and what says which table of a file it is."""
     add = parser.add_argument
-    add("table", metavar="TABLE", help=f"{what}: .csv .tsv .json .jsonl .parquet .sqlite, text also as .gz")
+    add(
+        "table",
+        metavar="TABLE",
+        help=f"{what}: .csv .tsv .json .jsonl .parquet .sqlite, text also as .gz; "
+        "or a folder or pattern of Parquet files, such as 'part-*.parquet'",
+    )
     add("--table", dest="name", type=as_text, metavar="NAME", help="table of an SQLite database, if it has several")
     query = (
         "query in SQL whose result is the table: of an SQLite database, or over files in a folder, which TABLE names"
@@ -38,8 +40,19 @@ def read(options: argparse.Namespace, verbatim: Collection[str] = ()) -> SourceF
     """
     from fullyconnected.tables.files import read_frame
 
-    os.stat(options.table)  # that a file is not there, or may not be read, is told as for any other
+    if not glob.has_magic(options.table):
+        os.stat(options.table)  # that a file is not there, or may not be read, is told as for any other
     return read_frame(options.table, table=options.name, query=options.query, verbatim=verbatim)
+
+
+def inputs_of(options: argparse.Namespace) -> list[str]:
+    """Return the files that are read: the table, or those of a folder or a pattern."""
+    from fullyconnected.columnar import files_of
+
+    if options.query is None:
+        with contextlib.suppress(FileAccessError):
+            return files_of(options.table)
+    return [options.table]
 
 
 @contextlib.contextmanager
@@ -48,13 +61,12 @@ def placing(frame: Any) -> Iterator[None]:
     try:
         yield
     except (DataError, InputTypeError, ShapeError) as error:
+        from fullyconnected.tables.column import in_place
+
         if str(error).startswith(frame.source):
             raise
-        found = PLACE.match(str(error))
-        if found is None:
-            raise type(error)(f"{frame.source}: {error}") from None
-        column, row, said = found.groups()
-        raise type(error)(f"{frame.place(int(row), ast.literal_eval(column))}: {said}") from None
+        placed = in_place(str(error), lambda column, row: frame.place(row, column))
+        raise type(error)(placed or f"{frame.source}: {error}") from None
 
 
 def as_text(text: str) -> str:

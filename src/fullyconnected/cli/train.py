@@ -23,7 +23,7 @@ from fullyconnected.cli.console import (
     report,
     write,
 )
-from fullyconnected.cli.tables import add_source, as_text, listed, placing, read
+from fullyconnected.cli.tables import add_source, as_text, inputs_of, listed, placing, read
 from fullyconnected.core.wording import many, printable
 from fullyconnected.errors import ConfigError, FileAccessError
 from fullyconnected.training.progress import Stream
@@ -124,9 +124,9 @@ def run(options: argparse.Namespace) -> int:
     from fullyconnected.assessment.splitting import held_back
     from fullyconnected.assessment.stored import facts_of
 
-    check_output(options.output, options.table)
+    check_output(options.output, *inputs_of(options))
     if options.report is not None:
-        check_output(options.report, options.table, option="--report")
+        check_output(options.report, *inputs_of(options), option="--report")
         if STANDARD_OUTPUT in (options.report, options.output):
             same = options.report == options.output
         else:

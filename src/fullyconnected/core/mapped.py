@@ -10,18 +10,19 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array, Shape
 
-__all__ = ["is_mapped", "mapping_of", "scratch"]
+__all__ = ["is_mapped", "mapping_of", "scratch", "taken"]
 
 LARGE = 1 << 26  # bytes of an array that is rather kept in a file
+STEP = 1 << 20  # entries that are copied at a time
 
 
-def scratch(shape: Shape, dtype: Any) -> Array:
-    """Return an array, not set, in memory, or if it is large in a temporary file without a name.
+def scratch(shape: Shape, dtype: Any, *, in_file: bool = False) -> Array:
+    """Return an array, not set, in memory, or if it is large or one of many in a temporary file without a name.
 
     Where no file can be had, such as on a full disk, it is in memory.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size <= LARGE or not hasattr(os, "posix_fallocate"):
+    if (size <= LARGE and not (in_file and size)) or not hasattr(os, "posix_fallocate"):
         return np.empty(shape, dtype)
     try:
         with tempfile.TemporaryFile() as file:
@@ -29,6 +30,18 @@ def scratch(shape: Shape, dtype: Any) -> Array:
             return np.memmap(file, dtype, "r+", shape=shape)
     except OSError:
         return np.empty(shape, dtype)
+
+
+def taken(a: Array, rows: Array) -> Array:
+    """Return some rows of an array, by their numbers or by a mask: a copy, in a file if the array is in one."""
+    if not is_mapped(a):
+        return np.asarray(a[rows])
+    numbers = np.flatnonzero(rows) if rows.dtype == bool else rows
+    out = np.asarray(scratch((len(numbers), *a.shape[1:]), a.dtype, in_file=True))
+    step = max(1, STEP // max(1, math.prod(a.shape[1:])))
+    for start in range(0, len(numbers), step):
+        out[start : start + step] = a[numbers[start : start + step]]
+    return out
 
 
 def mapping_of(a: Any) -> mmap.mmap | None:

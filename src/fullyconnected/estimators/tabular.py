@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -16,11 +17,15 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fullyconnected.core.arrays import Array, of_usual_size
 from fullyconnected.core.checks import duration
+from fullyconnected.core.mapped import taken
 from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
 from fullyconnected.estimators.tabular_parameters import hidden_sizes
 from fullyconnected.estimators.targets import groups_of, plain_targets
+from fullyconnected.program.data import with_targets
+from fullyconnected.program.sources import Source
 from fullyconnected.tables.dataframes import is_dataframe
 from fullyconnected.tables.frame import Frame, frame_of
+from fullyconnected.tables.gathered import frame_of_source, is_source, parts_of, placed
 from fullyconnected.tables.kinds import judge
 from fullyconnected.tables.vocabulary import Vocabulary
 
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
     from fullyconnected.tabular.ensemble import Ensemble
     from fullyconnected.tabular.report import TabularReport
 
-__all__ = ["BaseTabular", "Targets"]
+__all__ = ["BaseTabular", "Targets", "with_own"]
 
 LISTED = 5  # names of columns in a message, as scikit-learn has it
 
@@ -76,18 +81,26 @@ class BaseTabular(BaseEstimator):
     # training
 
     def fit(
-        self, X: TableLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, groups: ArrayLike | None = None
+        self,
+        X: TableLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Train on the rows of a table.
 
         Parameters
         ----------
         X : DataFrame, Arrow table, dict, list of rows, array, or what ``read_frame`` gives
-            Numbers, text, booleans, dates and missing cells, as they are.
-        y : array (rows,) or (rows, outputs)
-            Labels, or numbers; a column each for several labels (0 or 1) or outputs. None may be missing.
+            Numbers, text, booleans, dates and missing cells, as they are. A source such as ``fc.Parquet("rows/",
+            target="price")``, or an array that is mapped from a file, may be larger than memory: it is read once, and
+            what networks read of it is kept in a temporary file.
+        y : array (rows,) or (rows, outputs), optional
+            Labels, or numbers; a column each for several labels (0 or 1) or outputs. None may be missing. A source may
+            have them itself.
         sample_weight : array (rows,), optional
-            Weights, 0 or more. A row of weight 0 is as if it were not there.
+            Weights, 0 or more; None takes those of a source. A row of weight 0 is as if it were not there.
         groups : array (rows,), optional
             Rows of the same group are held out together.
 
@@ -104,9 +117,11 @@ class BaseTabular(BaseEstimator):
                 f"checkpoint needs an int as random_state, so that a fit that goes on has the same seed; got "
                 f"{self.random_state!r:.80}"
             )
-        frame, name = _frame(X), type(self).__name__
+        y, sample_weight = with_own(X, y, sample_weight)
         if y is None:
-            raise ShapeError(f"{name} requires y to be passed, but the target y is None")
+            _frame(X)  # what X is comes first
+            raise ShapeError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        frame = _frame(X)
         if not frame.rows:
             raise DataError("Found array with 0 sample(s) while a minimum of 1 is required: X has no rows")
         weights = _weights(sample_weight, frame.rows)
@@ -118,14 +133,20 @@ class BaseTabular(BaseEstimator):
         if not kept.any():
             raise ConfigError("No row has a weight: sample_weight and class_weight are zero for one or the other.")
         rows, learned, t = rows[kept], learned[kept], targets.t[kept]
+        is_whole = len(rows) == frame.rows
         if len(rows) < 2:
             raise DataError(
                 "one sample alone has a weight (n_samples=1); an estimator for tables holds rows out, and needs two"
             )
-        learned_from = frame if len(rows) == frame.rows else frame.at(rows)
-        decisions = judge(learned_from, self.categorical_features)
-        vocabulary = Vocabulary.of(learned_from, decisions)
-        x = vocabulary.encode(frame)
+        learned_from = frame if is_whole else frame.at(rows)
+        with placed(X, rows):
+            decisions = judge(learned_from, self.categorical_features)
+            vocabulary = Vocabulary.of(learned_from, decisions)
+        with placed(X):
+            x = vocabulary.encode(frame)
+        if is_source(X):  # a splitter and a score get the numbers of its rows
+            X = np.arange(frame.rows)[:, None]
+        learned_x = x if is_whole else taken(x, rows)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         kept_groups = None if group is None else group[kept]
         counts = np.isin(np.arange(frame.rows), rows)
@@ -150,7 +171,7 @@ class BaseTabular(BaseEstimator):
             known, given_w = targets.fitted.get("classes_"), None if (w == w[0]).all() else w
             score = HeldOutScore(self.scoring, targets.task, known, X, rows, given[kept], given_w)
         trained = train(
-            x[rows],
+            learned_x,
             t,
             vocabulary.features,
             targets.task,
@@ -175,14 +196,15 @@ class BaseTabular(BaseEstimator):
         ensemble = trained.ensemble
         predicted = np.empty((frame.rows, targets.n_out))
         predicted[rows] = trained.predicted
-        if len(others := np.delete(np.arange(frame.rows), rows)):  # which no member has learned from
-            predicted[others] = ensemble.predict(x[others], self._n_threads())
+        if not is_whole:  # no member has learned from the others
+            others = np.delete(np.arange(frame.rows), rows)
+            predicted[others] = ensemble.predict(taken(x, others), self._n_threads())
         matters = importances(
-            trained, x[rows], t, w, vocabulary.features, frame.names, seed=seed, n_threads=self._n_threads()
+            trained, learned_x, t, w, vocabulary.features, frame.names, seed=seed, n_threads=self._n_threads()
         )
         linear, model = linear_predictions(
             recipe.columns(SMOOTH, vocabulary.features),
-            x[rows],
+            learned_x,
             t,
             learned,
             trained.split,
@@ -259,24 +281,31 @@ class BaseTabular(BaseEstimator):
 
     def _predicted(self, X: Any) -> Array:
         """Return what the ensemble predicts for the rows of a table, (rows, outputs)."""
-        x = self._encoded(X)
-        return self.ensemble_.predict(x, self._n_threads(), checked=True)
+        parts = [self.ensemble_.predict(x, self._n_threads(), checked=True) for x in self._encoded(X)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _contributions(self, X: Any) -> Array:
         """Return what each column of the table contributes to predictions (rows, columns + 1, outputs)."""
-        x = self._encoded(X)
+        parts = self._encoded(X)
         from fullyconnected.tabular.contributions import contributions
 
         place = {name: i for i, name in enumerate(self.vocabulary_.names)}
         owners = [place[each.source] for each in self.vocabulary_.features]
-        return contributions(self.ensemble_, x, owners, len(place), self._n_threads())
+        found = [contributions(self.ensemble_, x, owners, len(place), self._n_threads()) for x in parts]
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
-    def _encoded(self, X: Any) -> Array:
-        """Return the rows of a table as the networks read them."""
+    def _encoded(self, X: Any) -> Iterator[Array]:
+        """Return the rows of a table as the networks read them: those of a source a few at a time."""
         check_is_fitted(self)
-        frame = _frame(X)
-        self._require_columns(frame, is_dataframe(X) and not isinstance(X, np.ndarray | Frame))
-        return self.vocabulary_.encode(frame)
+        parts = parts_of(X) if is_source(X) and len(X) else iter([(0, _frame(X))])
+        at, first = next(parts)
+        self._require_columns(first, is_dataframe(X) and not isinstance(X, np.ndarray | Frame | Source))
+
+        def encoded(at: int, frame: Frame) -> Array:
+            with placed(X, at):
+                return self.vocabulary_.encode(frame)
+
+        return itertools.starmap(encoded, itertools.chain([(at, first)], parts))
 
     def _require_columns(self, frame: Frame, ordered: bool) -> None:
         """Raise in scikit-learn's words if the columns are not those of the training table.
@@ -325,12 +354,19 @@ class BaseTabular(BaseEstimator):
         return {"allow_nan": True, "multilabel": True, "multioutput": True}  # as scikit-learn before 1.6 reads them
 
 
+def with_own(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
+    """Return y and the weights as given, or else those that a source has beside its rows; or raise."""
+    if not isinstance(X, Source):
+        return y, sample_weight
+    return with_targets(X, y, sample_weight, ("X", "y", "sample_weight"))
+
+
 def _frame(X: Any) -> Frame:
     """Return a table as columns, with errors in scikit-learn's words where it has some."""
     if isinstance(X, np.ndarray) and X.dtype.kind == "c":
         raise DataError(f"Complex data not supported: X has the dtype {X.dtype}; give two columns of numbers")
     try:
-        return frame_of(X)
+        return frame_of_source(X) if is_source(X) else frame_of(X)
     except InputTypeError as error:
         if str(error).startswith("column "):
             raise InputTypeError(f"{error}. (A cell's argument must be a string, a number, or a date.)") from None

@@ -12,7 +12,7 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.estimators.base import store
 from fullyconnected.estimators.parameters import constraints, described
 from fullyconnected.estimators.rows import class_factors, of_rows
-from fullyconnected.estimators.tabular import BaseTabular, Targets
+from fullyconnected.estimators.tabular import BaseTabular, Targets, with_own
 from fullyconnected.estimators.tabular_parameters import TABULAR_CLASSIFIER
 from fullyconnected.estimators.targets import classes_of
 from fullyconnected.tabular.tasks import CLASSES, LABELS
@@ -103,6 +103,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             return of_rows(class_factors(self.class_weight, classes, t, w), t)
 
         return Targets(LABELS if t.ndim == 2 else CLASSES, t, len(classes), {"classes_": classes}, factor)
+
+    def score(self, X: TableLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy, the share of rows whose labels are all right; y and the weights are as in ``fit``."""
+        return float(super().score(X, *with_own(X, y, sample_weight)))
 
     def predict(self, X: TableLike) -> Array:
         """Return the predicted classes (rows,), or the indicators of the predicted labels (rows, labels)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -67,8 +67,11 @@ def linear_predictions(
         return None, "a class is in the rows of one part alone"
     net = Network([columns])
     net.adapt(x, w)
-    z = net.predict(x, n_threads=n_threads)
-    random, most = np.random.default_rng((seed, 2)), max(LEAST, ENTRIES // (z.shape[1] * n_out))
+
+    def numbers(rows: Array) -> Array:
+        return np.asarray(net.predict(x[rows], n_threads=n_threads))
+
+    random, most = np.random.default_rng((seed, 2)), max(LEAST, ENTRIES // (net.n_out * n_out))
     total, counts = np.zeros((len(x), n_out)), np.zeros((len(x), 1))
     # several threads would wait for one another in such small products
     with blas_threads(1, or_any=True), warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -77,7 +80,10 @@ def linear_predictions(
             some = learned if len(learned) <= most else random.choice(learned, most, replace=False)
             if task == CLASSES and len(np.unique(t[some])) < classes:
                 some = learned  # a rare class is not among those that were drawn
-            total[judged] += _fitted(z[some], t[some], w[some], z[judged], task, n_out)
+            said = _fitted(numbers(some), t[some], w[some], task, n_out)
+            for start in range(0, len(judged), most):
+                rows = judged[start : start + most]
+                total[rows] += said(numbers(rows))
             counts[judged] += 1
         predicted = total / counts
     if not np.isfinite(predicted[counts[:, 0] > 0]).all():
@@ -94,28 +100,37 @@ def _parts(split: Split) -> Iterator[tuple[Array, Array]]:
             yield np.flatnonzero(held), np.flatnonzero(learned)
 
 
-def _fitted(z: Array, t: Array, w: Array, judged: Array, task: str, n_out: int) -> Array:
-    """Return what a model of some rows says of others."""
+def _fitted(z: Array, t: Array, w: Array, task: str, n_out: int) -> Callable[[Array], Array]:
+    """Return the function of what a model of some rows says of others."""
     if task == NUMBERS:
         center = np.average(t, axis=0, weights=w)
         scale = np.abs(t - center).max(axis=0)
         scale = np.where(scale > 0, scale, 1.0)  # squares of large numbers would be infinite
         model: Any = RidgeCV(ALPHAS).fit(z, (t - center) / scale, w)
-        return center + scale * model.predict(judged).reshape(len(judged), -1)
+        return lambda judged: np.asarray(center + scale * model.predict(judged).reshape(len(judged), -1))
     if task == CLASSES:
-        p, classes = np.zeros((len(judged), n_out)), np.unique(t)
-        p[:, classes] = 1.0 if len(classes) == 1 else _logistic(z, t, w, judged)
-        return p
-    return np.column_stack([_of_label(z, label, w, judged) for label in t.T])
+        classes = np.unique(t)
+        share = None if len(classes) == 1 else _logistic(z, t, w)
+
+        def of_classes(judged: Array) -> Array:
+            p = np.zeros((len(judged), n_out))
+            p[:, classes] = 1.0 if share is None else share(judged)
+            return p
+
+        return of_classes
+    labels = [_of_label(z, label, w) for label in t.T]
+    return lambda judged: np.column_stack([each(judged) for each in labels])
 
 
-def _of_label(z: Array, t: Array, w: Array, judged: Array) -> Array:
-    """Return the probability of a label; one that all rows or none have is as sure as these are."""
+def _of_label(z: Array, t: Array, w: Array) -> Callable[[Array], Array]:
+    """Return the function of the probability of a label; one that all rows or none have is as sure as these are."""
     if (t == t[0]).all():
-        return np.full(len(judged), float(t[0]))
-    return _logistic(z, t, w, judged)[:, 1]
+        return lambda judged: np.full(len(judged), float(t[0]))
+    share = _logistic(z, t, w)
+    return lambda judged: share(judged)[:, 1]
 
 
-def _logistic(z: Array, t: Array, w: Array, judged: Array) -> Array:
-    found: Array = LogisticRegression(max_iter=ITERATIONS).fit(z, t, w).predict_proba(judged)
+def _logistic(z: Array, t: Array, w: Array) -> Callable[[Array], Array]:
+    model: Any = LogisticRegression(max_iter=ITERATIONS).fit(z, t, w)
+    found: Callable[[Array], Array] = model.predict_proba
     return found

@@ -11,7 +11,7 @@ from sklearn.base import RegressorMixin
 from fullyconnected.core.arrays import Array
 from fullyconnected.estimators.base import store
 from fullyconnected.estimators.parameters import constraints, described
-from fullyconnected.estimators.tabular import BaseTabular, Targets
+from fullyconnected.estimators.tabular import BaseTabular, Targets, with_own
 from fullyconnected.estimators.tabular_parameters import TABULAR_REGRESSOR
 from fullyconnected.estimators.targets import numbers_of
 from fullyconnected.tabular.tasks import NUMBERS
@@ -95,6 +95,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     def _in_shape(self, predicted: Array) -> Array:
         return predicted[:, 0] if predicted.shape[1] == 1 else predicted
+
+    def score(self, X: TableLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
+        """Return the R2, the share of the variance that is explained; y and the weights are as in ``fit``."""
+        return float(super().score(X, *with_own(X, y, sample_weight)))
 
     def predict(self, X: TableLike) -> Array:
         """Return the predictions (rows,), or (rows, outputs) for several outputs."""

@@ -31,7 +31,15 @@ from fullyconnected.program.workspace import Batch, Workspace
 
 BLOCK = 1 << 16  # rows whose targets are encoded at a time
 
-__all__ = ["BatchLoader", "Data", "as_source", "check_data", "check_loss", "require_rows"]
+__all__ = [
+    "BatchLoader",
+    "Data",
+    "as_source",
+    "check_data",
+    "check_loss",
+    "require_rows",
+    "with_targets",
+]
 
 
 class Data(NamedTuple):
@@ -106,7 +114,7 @@ def check_data(
     ``what`` is a prefix to the names of the arrays in messages: ``"validation "``. ``columns`` are the columns that
     the network was trained with. ``sparse`` says whether ``x`` may be sparse; else it must be dense.
     """
-    t, sample_weight = with_targets(x, t, sample_weight, what)
+    t, sample_weight = with_targets(x, t, sample_weight, (f"{what}x", f"{what}t", f"{what}sample_weight"))
     x = known_columns(x, program.names, columns.x, f"{what}x")
     same_columns(columns.t, columns_of(t), f"{what}t", "net.columns.t")
     loss, n_out = check_loss(program, loss), program.n_out
@@ -144,16 +152,19 @@ def _encoded(loss: Loss, t: Array, n_out: int, dtype: np.dtype[Any]) -> Array:
     return out
 
 
-def with_targets(x: Any, t: Any, sample_weight: Any, what: str = "") -> tuple[Any, Any]:
-    """Return the targets and the weights as given, or else those that a source has beside its rows; or raise."""
+def with_targets(x: Any, t: Any, sample_weight: Any, names: tuple[str, str, str]) -> tuple[Any, Any]:
+    """Return the targets and the weights as given, or else those that a source has beside its rows; or raise.
+
+    ``names`` are those of the three in messages.
+    """
     own, weights = (x.targets(), x.weights()) if isinstance(x, Source) else (None, None)
+    kind = type(x).__name__
     if t is None and own is None:
-        name = type(x).__name__
-        more = f"this {name} has no targets of its own" if isinstance(x, Source) else f"{what}x is a {name}"
-        raise InputTypeError(f"{what}t is missing: {more}. Give the targets of its rows")
-    for name, given, its in (("t", t, own), ("sample_weight", sample_weight, weights)):
+        more = f"this {kind} has no targets of its own" if isinstance(x, Source) else f"{names[0]} is a {kind}"
+        raise InputTypeError(f"{names[1]} is missing: {more}. Give the targets of its rows")
+    for name, given, its in ((names[1], t, own), (names[2], sample_weight, weights)):
         if given is not None and its is not None:
-            raise ConfigError(f"{what}{name} is given, and {what}x, a {type(x).__name__}, has its own: give one")
+            raise ConfigError(f"{name} is given, and {names[0]}, a {kind}, has its own: give one")
     return (own if t is None else t), (weights if sample_weight is None else sample_weight)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral, Real
@@ -14,7 +16,18 @@ import numpy as np
 from fullyconnected.core.arrays import Array
 from fullyconnected.errors import DataError, InputTypeError
 
-__all__ = ["EXACT", "Column", "as_datetime", "column_of", "meaning", "meaning_of", "place", "require_finite", "text_of"]
+__all__ = [
+    "EXACT",
+    "Column",
+    "as_datetime",
+    "column_of",
+    "in_place",
+    "meaning",
+    "meaning_of",
+    "place",
+    "require_finite",
+    "text_of",
+]
 
 EXACT = 2.0**53  # from here on, not every whole number is a float64
 DATES = np.dtype("datetime64[us]")
@@ -120,6 +133,21 @@ def require_finite(column: Column) -> None:
 def place(name: str, row: int) -> str:
     """Return the place of a cell in words; rows count from 0, as those of an array."""
     return f"column {name!r:.200}, row {row}"
+
+
+PLACE = re.compile(r"column ('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"), row (\d+): (.*)", re.DOTALL)
+
+
+def in_place(error: str, place_of: Callable[[str, int], str]) -> str | None:
+    """Return an error that begins with the place of a cell with another place for it; None for any other error.
+
+    ``place_of`` gets the name of the column, and the row.
+
+    >>> in_place("column 'a', row 3: 'x' is no number", lambda name, row: f"{name}[{row + 10}]")
+    "a[13]: 'x' is no number"
+    """
+    found = PLACE.match(error)
+    return None if found is None else f"{place_of(ast.literal_eval(found[1]), int(found[2]))}: {found[3]}"
 
 
 def meaning_of(kind: type) -> str:

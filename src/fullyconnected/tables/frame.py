@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.mapped import taken
 from fullyconnected.errors import DataError, InputTypeError, ShapeError, nearest
 from fullyconnected.tables.cells import is_missing
 from fullyconnected.tables.column import Column, column_of, meaning_of
@@ -45,8 +46,8 @@ class Frame:
         return tuple(column.name for column in self.columns)
 
     def at(self, rows: Array) -> Self:
-        """Return some rows, by their numbers or by a mask."""
-        columns = tuple(replace(column, values=column.values[rows]) for column in self.columns)
+        """Return some rows, by their numbers or by a mask; what lies in a file stays in one."""
+        columns = tuple(replace(column, values=taken(column.values, rows)) for column in self.columns)
         return replace(self, columns=columns, rows=len(columns[0].values))
 
     def column(self, name: str) -> Column:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from operator import itemgetter
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.mapped import is_mapped, scratch
 from fullyconnected.core.wording import in_words
 from fullyconnected.errors import ConfigError, DataError, FileFormatError, InputTypeError, ShapeError
 from fullyconnected.tables.column import Column
@@ -26,6 +27,7 @@ from fullyconnected.tables.texts import Reading
 __all__ = ["Vocabulary"]
 
 FORMAT = 1
+ROWS = 1 << 16  # of a table in files that are encoded at a time
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class Vocabulary:
 
         Numbers may be NaN, where they are missing; codes are whole numbers from -1. If the training table had names,
         a table with names is read by them, in any order, whatever other columns it has. All others are read by place.
+        Where columns of the table lie in files, so does x.
 
         Raises
         ------
@@ -136,13 +139,27 @@ class Vocabulary:
         DataError
             For a cell of another kind than the column held in training, or an infinite number.
         """
-        x = np.empty((frame.rows, self.width))
+        columns = list(self._columns(frame))
+        if not any(is_mapped(each.values) for each in columns):
+            self._write(columns, x := np.empty((frame.rows, self.width)))
+            return x
+        x = np.asarray(scratch((frame.rows, self.width), np.float64, in_file=True))
+        try:
+            for start in range(0, frame.rows, ROWS):  # or each column would go through the whole file
+                rows = slice(start, start + ROWS)
+                self._write([replace(each, values=each.values[rows]) for each in columns], x[rows])
+        except DataError:
+            self._write(columns, x)  # which raises for the same cell, and counts all rows
+            raise
+        return x
+
+    def _write(self, columns: Sequence[Column], x: Array) -> None:
+        """Write the columns of x for those of a table."""
         start = 0
-        for encoder, column in zip(self.encoders, self._columns(frame), strict=True):
+        for encoder, column in zip(self.encoders, columns, strict=True):
             stop = start + len(encoder.features)
             encoder.encode(column, x[:, start:stop])
             start = stop
-        return x
 
     def encode_row(self, row: Mapping[str, Any] | Sequence[Any]) -> Array:
         """Return a single row as x (1, width): a dict by the names of columns, or a list of all cells in their order.

@@ -70,22 +70,22 @@ class Ensemble:
 
         Rows that the vocabulary of the networks has encoded are ``checked`` already.
         """
-        if (gaps := np.isnan(x)).any():
-            x = np.where(gaps, self.fill, x)
         first = self.networks[0]
         if not checked:
+            filled = self._filled(x)
             for net in self.networks:
-                as_source(x, net.program, net.dtype, empty=True)
+                as_source(filled, net.program, net.dtype, empty=True)
         assert first.loss is not None
         link, n_out = first.loss.link, first.n_out
         rows = max(1, BLOCK // (len(self._weights) * n_out))
         mixed = np.empty((len(x), n_out))
         for start in range(0, len(x), rows):
+            block = self._filled(x[start : start + rows])
             if len(x) == 1:
-                outputs = [net.row_outputs_checked(x) for net in self.networks]
+                outputs = [net.row_outputs_checked(block) for net in self.networks]
             else:
-                block = ArraySource(x[start : start + rows])
-                outputs = [net.outputs_checked(block, "auto", n_threads) for net in self.networks]
+                source = ArraySource(block)
+                outputs = [net.outputs_checked(source, "auto", n_threads) for net in self.networks]
             # each of them is (rows, members, n_out)
             if self.logarithms and self.unit is not None:
                 for i, each in enumerate(self.logarithms):
@@ -94,6 +94,10 @@ class Ensemble:
             p = link.predictions(z.reshape(-1, n_out)).reshape(z.shape)
             np.matmul(self._weights, p, out=mixed[start : start + rows])
         return self.finished(mixed)
+
+    def _filled(self, x: Array) -> Array:
+        """Return rows with a number for each that is missing, where the networks want one."""
+        return np.where(gaps, self.fill, x) if (gaps := np.isnan(x)).any() else x
 
     def around(self, predicted: Array, coverage: float) -> Array:
         """Return intervals (rows, outputs, 2) around predictions of numbers (rows, outputs)."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.mapped import is_mapped, scratch
 from fullyconnected.network import Network
 from fullyconnected.tables.encoders import Feature
 from fullyconnected.tabular.budget import ladder, seconds_of_epoch, within
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from fullyconnected.annotations import PathLike, ProgressLike
 
 __all__ = ["Trained", "train"]
+
+WINDOW = 1 << 28  # bytes of rows in a file that are shuffled together
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def train(
     Parameters
     ----------
     x : array (rows, columns)
-        As a vocabulary encodes a table.
+        As a vocabulary encodes a table. Of one that lies in a file, rows are shuffled in windows of 256 MB.
     t : array
         Class numbers (rows,), labels of 0 and 1 (rows, labels), or values (rows, outputs).
     features : sequence of Feature
@@ -145,6 +148,8 @@ def train(
         of_data = {"X": x, "y": t, "weight": w, "cv": pairs, "groups": groups}
         folder = RunFolder(checkpoint, {**asked, **identity, "task": task, "seed": seed}, of_data)
     how = {**recipe.settings(len(x), task, n_out), "seed": seed, "n_threads": n_threads, "warn": False}
+    if is_mapped(x):
+        how["window"] = max(1, WINDOW // (x.shape[1] * x.itemsize))
     if folder is not None and folder.recipe is not None:
         recipe = folder.recipe
     elif max_time is not None:
@@ -218,10 +223,11 @@ def _networks(
     x, t, w, features, task, n_out, unit = table
     known, out, targets = split.known, split.judged, table.standard
     logarithm = Logarithm.of(t[known], w[known]) if task == NUMBERS and recipe.logarithm else None
-    judged = w[:, None] * split.held
+    new = scratch if is_mapped(x) else np.empty
+    judged = np.multiply(w[:, None], split.held, out=new(split.held.shape, np.float64))
     how = {
         **how,
-        "sample_weight": w[:, None] * split.learned,
+        "sample_weight": np.multiply(w[:, None], split.learned, out=new(split.learned.shape, np.float64)),
         "best_per_member": True if split.is_one_part else "others",
     }
     done: list[_Part] = []

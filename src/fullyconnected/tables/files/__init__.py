@@ -46,7 +46,8 @@ def read_frame(
     CSV (.csv, .tsv, .txt) is text in UTF-8, or in UTF-16 with its mark, under a header, with commas, semicolons, tabs
     or bars between cells; JSON is a list of objects (.json), or an object in each line (.jsonl, .ndjson). Text may be
     packed by gzip (.gz). Parquet (.parquet) and queries need the extra ``files``; SQLite (.sqlite, .sqlite3, .db) is in
-    Python. A pipe without a suffix is read as CSV.
+    Python. A pipe without a suffix is read as CSV. A folder of Parquet files, or a pattern such as
+    ``"part-*.parquet"``, is one table, whose numbers are kept in a temporary file where they are more than 64 MB.
 
     Cells come as what they are. In CSV everything is text, which the estimators read as numbers, dates and categories;
     NA, ? and the like are missing there.
@@ -54,7 +55,8 @@ def read_frame(
     Parameters
     ----------
     path : path or None
-        The file. With a query over files, the folder that their names are relative to, or None for the working one.
+        The file, or a folder or pattern of Parquet files. With a query over files, the folder that their names are
+        relative to, or None for the working one.
     table : str, optional
         The table or view of an SQLite database, if it has several.
     query : str, optional
@@ -105,7 +107,7 @@ def read_frame(
         return _queried(name, query)
     if name is None:
         raise ConfigError("there is no file to read; give a path, or a query that names files")
-    read = _format(name).read
+    read = arrow.read_parquet if arrow.holds_parquet(name) else _format(name).read
     if read is sqlite.read_table:
         return sqlite.read_table(name, table)
     if table is not None:

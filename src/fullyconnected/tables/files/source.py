@@ -20,7 +20,7 @@ from fullyconnected.tables.cells import shortened
 from fullyconnected.tables.frame import Frame, frame_of
 from fullyconnected.tables.names import key_of
 
-__all__ = ["SourceFrame", "check_names", "content", "is_stream", "opened", "same_length", "source_frame"]
+__all__ = ["SourceFrame", "check_names", "content", "is_stream", "naming", "opened", "same_length", "source_frame"]
 
 LISTED = 10_000  # names in a folder among which the nearest is looked for
 SPARSE = 1000  # cells that a table may have for each one that is there
@@ -38,16 +38,23 @@ class SourceFrame(Frame):
         The line of a text file in which each row begins, or the number of the row, both from 1.
     counted : str
         Which of them it is: ``"line"`` or ``"row"``.
+    files : tuple of (int, str)
+        If the table is that of several files, the number of the first row of each, and its path.
     """
 
     source: str
     numbers: Array
     counted: str
+    files: tuple[tuple[int, str], ...] = ()
 
     def place(self, row: int, column: str | None = None) -> str:
         """Return the place of a row, counted from 0, or of a cell, in words."""
         cell = "" if column is None else f", column {column!r:.200}"
-        return f"{self.source}, {self.counted} {self.numbers[row]}{cell}"
+        number, path = int(self.numbers[row]), self.source
+        for first, each in self.files:
+            if first <= self.numbers[row]:
+                number, path = int(self.numbers[row]) - first + 1, each
+        return f"{path}, {self.counted} {number}{cell}"
 
     def at(self, rows: Array) -> Self:
         """Return some rows, by their numbers or by a mask, which keep their places."""
@@ -56,15 +63,22 @@ class SourceFrame(Frame):
 
 def source_frame(source: str, table: Any, lines: Sequence[int] | None = None) -> SourceFrame:
     """Return what :func:`frame_of` makes of a table that was read; what it raises names the source."""
-    try:
+    with naming(source):
         frame = frame_of(table)
-    except FullyConnectedError as error:
-        rows = " (rows counted from 0)" if ", row " in str(error) else ""
-        raise type(error)(f"{source}: {error}{rows}") from None
     if not frame.rows:
         raise DataError(f"{source}: there are columns, but no rows")
     numbers = np.arange(1, frame.rows + 1) if lines is None else np.array(lines)
     return SourceFrame(frame.columns, frame.rows, True, source, numbers, "row" if lines is None else "line")
+
+
+@contextlib.contextmanager
+def naming(source: str) -> Iterator[None]:
+    """Name the source in what is raised for its table."""
+    try:
+        yield
+    except FullyConnectedError as error:
+        rows = " (rows counted from 0)" if ", row " in str(error) else ""
+        raise type(error)(f"{source}: {error}{rows}") from None
 
 
 def check_names(source: str, names: Mapping[int, str]) -> None:
