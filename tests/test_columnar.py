@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
+from fullyconnected import columnar
 from fullyconnected.errors import DataError, FileAccessError, FileFormatError, InputTypeError, UnknownNameError
+from fullyconnected.program import adapting
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -111,6 +113,30 @@ def test_training_is_that_of_the_same_rows_in_memory(folder: Path, how: dict[str
     assert net.evaluate(parquet(folder)).loss == net.evaluate(X, T, LOSS, sample_weight=W).loss
     if not how:
         assert np.array_equal(net.theta, fitted(X, t=T, sample_weight=W).theta)
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+def test_each_row_group_is_read_once_for_constants_and_once_an_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zeros: bool
+) -> None:
+    weights = np.where(np.arange(ROWS) % 3, W, 0) if zeros else W
+    pq.write_table(table(w=weights), tmp_path / "one.parquet", row_group_size=250)
+    opened: list[int] = []
+
+    class Reader(columnar._GroupReader):
+        def __init__(self, group: Any, *given: Any) -> None:
+            opened.append(group.number)
+            super().__init__(group, *given)
+
+    monkeypatch.setattr(columnar, "_GroupReader", Reader)
+    monkeypatch.setattr(adapting, "BLOCK", 300)  # a row group is read in several blocks
+    layers = [fc.Standardize(3), fc.Dense(3, 5, "tanh", init="unit_variance", bias_init="he+5"), fc.Dense(5, 1)]
+    for net in (fc.Network([fc.Standardize(3), fc.Dense(3, 1)]), fc.Network(layers)):
+        opened.clear()
+        net.adapt(parquet(tmp_path))
+        assert opened == [0, 1, 2, 3]
+        fc.fit(net, parquet(tmp_path), loss=LOSS, epochs=1, window=100, warn=False, progress=False)
+        assert sorted(opened) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_a_run_goes_on_from_its_checkpoint_wherever_the_files_lie(folder: Path, tmp_path: Path) -> None:

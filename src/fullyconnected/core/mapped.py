@@ -10,26 +10,34 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array, Shape
 
-__all__ = ["is_mapped", "mapping_of", "scratch", "taken"]
+__all__ = ["is_mapped", "mapping_of", "room_for", "scratch", "taken"]
 
 LARGE = 1 << 26  # bytes of an array that is rather kept in a file
 STEP = 1 << 20  # entries that are copied at a time
 
 
-def scratch(shape: Shape, dtype: Any, *, in_file: bool = False) -> Array:
+def room_for(shape: Shape, dtype: Any, *, in_file: bool = False) -> Array | None:
     """Return an array, not set, in memory, or if it is large or one of many in a temporary file without a name.
 
-    Where no file can be had, such as on a full disk, it is in memory.
+    It is None where no file can be had, such as on a full disk.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if (size <= LARGE and not (in_file and size)) or not hasattr(os, "posix_fallocate"):
+    if size <= LARGE and not (in_file and size):
         return np.empty(shape, dtype)
+    if not hasattr(os, "posix_fallocate"):
+        return None
     try:
         with tempfile.TemporaryFile() as file:
             os.posix_fallocate(file.fileno(), 0, size)  # or a write to memory would end the process on a full disk
             return np.memmap(file, dtype, "r+", shape=shape)
     except OSError:
-        return np.empty(shape, dtype)
+        return None
+
+
+def scratch(shape: Shape, dtype: Any, *, in_file: bool = False) -> Array:
+    """Return the same, and an array in memory where no file can be had."""
+    found = room_for(shape, dtype, in_file=in_file)
+    return np.empty(shape, dtype) if found is None else found
 
 
 def taken(a: Array, rows: Array) -> Array:

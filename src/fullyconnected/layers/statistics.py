@@ -10,6 +10,7 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.checks import as_array, as_rows, as_weights, require_finite, rows_of
+from fullyconnected.core.mapped import is_mapped, room_for
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import ArrayLike
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["F64", "constants_of", "each_column", "quantiles"]
 
 BLOCK = 1 << 20  # entries of data that are converted at a time
-KEPT = 1 << 23  # entries of columns that are kept at a time for their quantiles
+KEPT = 1 << 23  # entries of columns that are kept at a time where not all columns can be
 NOISE = 4 * np.finfo(np.float64).eps  # a column that varies by no more, relative to its entries, is constant
 F64: np.dtype[Any] = np.dtype(np.float64)
 
@@ -34,13 +35,12 @@ def each_column(
 ) -> Iterator[tuple[Array, Array]]:
     """Yield the values of each column in rows of positive weight, in float64, and their weights.
 
-    ``x`` is an array, a sparse matrix, or rows that are computed, which are gone through again for every few columns;
-    ``what`` is its name in a message. With ``missing``, values that are NaN are left out.
+    ``x`` is an array, a sparse matrix, or rows that are computed; ``what`` is its name in a message. With ``missing``,
+    values that are NaN are left out.
     """
     n, w = _columns_and_weights(x, sample_weight, missing=missing)
-    counts = np.flatnonzero(w)
-    for j, column in enumerate(_columns(x, n, missing)):
-        values = np.asarray(column.toarray() if hasattr(column, "toarray") else column)[:, 0]
+    counts = np.flatnonzero(w) if (w == 0).any() else slice(None)
+    for j, values in enumerate(_columns(x, n, missing)):
         require_finite(values, what, F64, place_of=lambda row, j=j: (row, j), missing=missing)  # type: ignore[misc]
         values, share = values[counts].astype(F64, copy=False), w[counts]
         there = ~np.isnan(values) if missing else slice(None)
@@ -60,36 +60,51 @@ def quantiles(values: Array, w: Array, q: Sequence[float] | Array) -> Array:
 
 
 def _columns_and_weights(x: Any, sample_weight: ArrayLike | None, *, missing: bool) -> tuple[int, Array]:
-    """Return the number of columns of data, and the weight of each row, 1 if none are given."""
+    """Return the number of columns of data, and the weight of each row; without any, they share the memory of one."""
     shape = x.shape if hasattr(x, "tocsr") or hasattr(x, "held") else as_array(x, "x", missing=missing).shape
     n = math.prod(shape[1:])
-    return n, np.ones(rows_of(shape, n)) if sample_weight is None else as_weights(sample_weight, shape[0])
+    if sample_weight is None:
+        return n, np.broadcast_to(1.0, rows_of(shape, n))
+    return n, as_weights(sample_weight, shape[0])
 
 
 def _mean_and_deviation(x: Any, sample_weight: ArrayLike | None, *, missing: bool) -> tuple[Array, Array]:
-    """Return the mean and the standard deviation of each column; with ``missing``, of the entries that are not NaN."""
+    """Return the mean and the standard deviation of each column; with ``missing``, of the entries that are not NaN.
+
+    Rows are gone through once. The moments of a block are taken in two passes, and added to those of the blocks before:
+    Chan, Golub and LeVeque 1983, equation 2.1. Means are counted from that of the first block, so that a large offset
+    takes no digits from what is added up.
+    """
     n, w = _columns_and_weights(x, sample_weight, missing=missing)
-    w /= w.sum()
-    weight, mean, largest = np.zeros(n), np.zeros(n), np.zeros(n)
+    whole = w.sum()
+    total, largest, unit = np.zeros(n), np.zeros(n), np.ones(n)
+    centre, mean, variance = np.zeros(n), np.zeros(n), np.zeros(n)  # in units of ``unit``, and of its square
     for share, rows in _blocks(x, w, n, missing):
-        weight += share.sum(axis=0)
-        mean += (share * rows).sum(axis=0)
+        share /= whole
+        # a power of two, by which nothing is rounded, keeps the squares of any entries within float64
+        before = unit
         np.maximum(largest, np.abs(rows).max(axis=0), out=largest)
-    weight[weight == 0] = 1  # all of the column is missing
-    mean /= weight
-    # a power of two, by which nothing is rounded, keeps the squares of any entries within float64
-    unit = np.ldexp(1.0, np.clip(np.frexp(largest)[1], -1000, 1000))
-    rest, squares = np.zeros(n), np.zeros(n)
-    for share, rows in _blocks(x, w, n, missing):
-        rows = rows / unit
-        rows -= mean / unit
-        rest += (share * rows).sum(axis=0)
-        squares += (share * np.square(rows)).sum(axis=0)
-    rest /= weight
-    squares /= weight
-    scale = unit * np.sqrt(np.maximum(squares - np.square(rest), 0))  # rest is what rounding left of the mean
+        unit = np.ldexp(1.0, np.clip(np.frexp(largest)[1], -1000, 1000))
+        for each in (centre, mean, variance, variance):
+            each *= before / unit
+        weight = share.sum(axis=0) + np.zeros(n)
+        known = np.where(weight == 0, 1, weight)  # all of the column is missing
+        middle = (share * rows).sum(axis=0) / known / unit
+        rows /= unit
+        rows -= middle
+        rest = (share * rows).sum(axis=0) / known  # what rounding left of the mean
+        squares = (share * np.square(rows)).sum(axis=0) / known
+        centre = np.where(total == 0, middle, centre)
+        shift = middle - centre + rest - mean
+        so_far, total = total, total + weight
+        new = weight / np.where(total == 0, 1, total)
+        variance *= 1 - new
+        variance += new * np.maximum(squares - np.square(rest), 0)
+        variance += np.square(shift) * new * (so_far / np.where(total == 0, 1, total))
+        mean += shift * new
+    scale = unit * np.sqrt(variance)
     scale[scale <= NOISE * largest] = 1
-    return mean + unit * rest, scale
+    return unit * (centre + mean), scale
 
 
 def _middle_and_spread(x: Any, sample_weight: ArrayLike | None, *, missing: bool) -> tuple[Array, Array]:
@@ -104,38 +119,70 @@ def _middle_and_spread(x: Any, sample_weight: ArrayLike | None, *, missing: bool
     return np.array(middle), np.array(spread)
 
 
-def _columns(x: Any, n: int, missing: bool) -> Iterator[Any]:
-    """Yield each column of data (rows, 1)."""
-    if hasattr(x, "held"):
-        some = max(1, KEPT // x.shape[0])
-        for first in range(0, n, some):
-            kept = np.concatenate([np.array(block[:, first : first + some], F64) for _, block in x.blocks()])
-            yield from (kept[:, [j]] for j in range(kept.shape[1]))
-    else:
-        columns = x.tocsc() if hasattr(x, "tocsc") else as_rows(x, n, missing=missing)
-        yield from (columns[:, [j]] for j in range(n))
+def _columns(x: Any, n: int, missing: bool) -> Iterator[Array]:
+    """Yield each column of data (rows,).
+
+    What is not in memory is written to where its columns lie one after the other, so that it is read once; where there
+    is no room for that, it is read again for every few columns.
+    """
+    if hasattr(x, "tocsc"):
+        columns = x.tocsc()
+        yield from (columns[:, [j]].toarray()[:, 0] for j in range(n))
+        return
+    if not hasattr(x, "held"):
+        x = as_array(x, "x", missing=missing)
+        if not is_mapped(x) or (x.ndim == 2 and x.flags.f_contiguous):
+            yield from as_rows(x, n, missing=missing).T
+            return
+    rows = x.shape[0]
+    kept = room_for((n, rows), F64)
+    some = n if kept is not None else max(1, KEPT // rows)
+    for first in range(0, n, some):
+        columns = np.empty((min(some, n - first), rows)) if kept is None else kept
+        for start, block in _slices(x, n, missing):
+            columns[:, start : start + len(block)] = block[:, first : first + some].T
+        yield from columns
 
 
 def _blocks(x: Any, w: Array, n: int, missing: bool) -> Iterator[tuple[Array, Array]]:
     """Yield rows of positive weight in float64 blocks (rows, n), with a weight for each entry, or for each row.
 
-    Entries that are NaN, if they may be missing, become 0 and weigh 0.
+    Entries that are NaN, if they may be missing, become 0 and weigh 0. The caller may write to both.
     """
-    for start, block in x.blocks() if hasattr(x, "held") else _slices(x, max(1, BLOCK // max(1, n)), missing):
-        rows = as_rows(block, n)
+    for start, rows in _slices(x, n, missing):
         require_finite(rows, "x", F64, start, missing=missing)
         counts = np.flatnonzero(w[start : start + len(rows)])
         if len(counts):
-            share, rows = w[start + counts, None], rows[counts].astype(F64, copy=False)
+            share, rows = w[start + counts, None], rows[counts].astype(F64, "C", copy=False)
             if missing:
                 gone = np.isnan(rows)
                 share, rows = np.where(gone, 0.0, share), np.where(gone, 0.0, rows)
             yield share, rows
 
 
-def _slices(x: Any, size: int, missing: bool) -> Iterator[tuple[int, Array]]:
-    """Yield the rows of an array or of a sparse matrix in blocks, each with the number of its first row."""
+def _slices(x: Any, n: int, missing: bool) -> Iterator[tuple[int, Array]]:
+    """Yield rows in blocks (rows, n) of the same size for the same rows, each with the number of its first row."""
+    size = max(1, BLOCK // max(1, n))
+    if hasattr(x, "held"):
+        yield from _regrouped(x, n, min(size, x.shape[0]))
+        return
     x = x.tocsr() if hasattr(x, "tocsr") else as_array(x, "x", missing=missing)
     for start in range(0, x.shape[0], size):
         block = x[start : start + size]
-        yield start, block.toarray() if hasattr(block, "toarray") else block
+        yield start, as_rows(block.toarray() if hasattr(block, "toarray") else block, n)
+
+
+def _regrouped(x: Any, n: int, size: int) -> Iterator[tuple[int, Array]]:
+    """Yield rows that come in blocks of any size in float64 blocks of one size, each of which overwrites the last."""
+    kept, first, there = np.empty((size, n)), 0, 0
+    for _, block in x.blocks():
+        block = as_rows(block, n)
+        while len(block):
+            part, block = block[: size - there], block[size - there :]
+            kept[there : there + len(part)] = part
+            there += len(part)
+            if there == size:
+                yield first, kept
+                first, there = first + size, 0
+    if there:
+        yield first, kept[:there]

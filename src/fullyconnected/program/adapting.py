@@ -10,13 +10,14 @@ from fullyconnected.base import Layer
 from fullyconnected.core.arrays import Array, Views
 from fullyconnected.core.batches import Rows
 from fullyconnected.core.contracts import guarded, is_foreign, read_only
+from fullyconnected.core.mapped import room_for
 from fullyconnected.core.randomness import ADAPT, generator
 from fullyconnected.errors import ConfigError
 from fullyconnected.program.description import Operation, Part, flatten, steps_of
 from fullyconnected.program.plain import settings_of
 from fullyconnected.program.program import Program
-from fullyconnected.program.sources import ArraySource, Source, SparseSource
-from fullyconnected.program.workspace import Workspace
+from fullyconnected.program.sources import ArraySource, Source, SparseSource, read_in_place, take_by_blocks
+from fullyconnected.program.workspace import Batch, Workspace
 
 __all__ = ["adapted", "is_filled_by", "unset_operations"]
 
@@ -46,16 +47,20 @@ def adapted(
     """Return the layers with the constants of these rows, and set the parameters of ``theta`` that depend on them.
 
     The layers adapt one after the other, each to the rows as they leave the one before it, without dropout and with
-    running statistics. ``targets`` (rows, n_out) are for a layer that adapts to them; None if there are none.
+    running statistics. ``targets`` (rows, n_out) are for a layer that adapts to them; None if there are none. Rows that
+    are not in memory are read once, if there is room for them in a file; else for each constant and parameter.
     """
+    parts, program = flatten(layers), Program(layers)
+    memory = list(zip(program.operations, program.memory(theta, state), strict=True))
+    if not rows.in_memory and sum(_readings(op.layer, p) for op, p in memory) > 1:
+        rows = _kept(rows)
     if weights is not None and not weights.all():
         counts = np.flatnonzero(weights)
         weights = weights[counts]
         targets = None if targets is None else targets[counts]
         rows = SparseSource(rows.csr[counts]) if isinstance(rows, SparseSource) else Chosen(rows, counts)
     weights = np.ones(len(rows)) if weights is None else weights
-    parts, program = flatten(layers), Program(layers)
-    for i, (op, p) in enumerate(zip(program.operations, program.memory(theta, state), strict=True)):
+    for i, (op, p) in enumerate(memory):
         if not waits(op.layer, p):
             continue
         if op.layer.adapts_to_targets:
@@ -72,6 +77,23 @@ def adapted(
             parts[i] = parts[i]._replace(layer=_checked(op, _adapt(op, p, reach, w, rng)))
     rest = iter([part.layer for part in parts])
     return tuple(_with_steps(layer, rest) for layer in layers)
+
+
+def _readings(layer: Layer, p: Views) -> int:
+    """Return how often a layer would go through the rows to adapt to them."""
+    if layer.adapts_to_targets or type(layer).adapt is Layer.adapt:
+        return 0
+    return layer.unset + sum(bool(np.isnan(view).any()) for _, view in p)
+
+
+def _kept(rows: Source) -> Source:
+    """Return rows that are read now, once; where there is no room for them, they are read whenever they are needed."""
+    array = room_for(rows.shape, rows.dtype if read_in_place(rows.dtype) else np.float64)
+    if array is None:
+        return rows
+    for start, block in rows.blocks():
+        array[start : start + len(block)] = block
+    return ArraySource(array)
 
 
 def _adapt(op: Operation, p: Views, rows: Source, weights: Array, rng: np.random.Generator) -> Any:
@@ -133,7 +155,7 @@ def _with_steps(layer: Layer, rest: Iterator[Layer]) -> Layer:
 
 
 class Chosen(Source):
-    """Some of the rows of a source."""
+    """Some of the rows of a source, in its order."""
 
     def __init__(self, source: Source, rows: Rows) -> None:
         self.source, self.rows = source, rows
@@ -142,8 +164,17 @@ class Chosen(Source):
     def take(self, rows: Rows, out: Array) -> None:
         self.source.take(self.rows[rows], out)
 
+    def fill(self, start: int, out: Array) -> None:
+        rows = self.rows[start : start + len(out)]
+        if self.source.in_memory:
+            self.source.take(rows, out)
+        else:  # which goes on reading where it has ended
+            take_by_blocks(self.source.block, rows, out)
+
     def block(self, start: int, stop: int) -> Array:
-        return self.source.taken(self.rows[start:stop], self.dtype)
+        out = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        self.fill(start, out)
+        return out
 
 
 class Reached(Source):
@@ -167,10 +198,8 @@ class Reached(Source):
     def held(self) -> object:
         return self.source.held() if self.program is None else None
 
-    def computed(self, rows: Rows) -> Array:
-        """Return the outputs of the program for at most ``size`` rows of the source, all copies of each."""
-        batch = self.workspace.bind(len(rows))
-        self.source.take(rows, batch.x)
+    def _outputs(self, batch: Batch) -> Array:
+        """Return the outputs of the program for rows of the source, all copies of each."""
         with np.errstate(all="ignore"):
             return read_only(batch.forward(train=False))
 
@@ -181,7 +210,9 @@ class Reached(Source):
         of, copy = np.divmod(rows, self.copies)
         for start in range(0, len(rows), self.size):
             some = slice(start, start + self.size)
-            z = self.computed(of[some]).reshape(-1, self.copies, self.shape[1])
+            batch = self.workspace.bind(len(of[some]))
+            self.source.take(of[some], batch.x)
+            z = self._outputs(batch).reshape(-1, self.copies, self.shape[1])
             out[some] = z[np.arange(len(z)), copy[some]]
 
     def block(self, start: int, stop: int) -> Array:
@@ -192,8 +223,15 @@ class Reached(Source):
     def blocks(self) -> Iterator[tuple[int, Array]]:
         for start in range(0, len(self.source), self.size):
             stop = min(start + self.size, len(self.source))
-            block = self.block(start, stop) if self.program is None else self.computed(np.arange(start, stop))
-            yield start * self.copies, block
+            if self.program is None:
+                yield start, self.block(start, stop)
+                continue
+            batch = self.workspace.bind(stop - start)
+            if self.source.in_memory:
+                self.source.take(np.arange(start, stop), batch.x)
+            else:
+                self.source.fill(start, batch.x)
+            yield start * self.copies, self._outputs(batch)
 
 
 def is_filled_by(unset: Iterable[Part], given: Iterable[Part]) -> bool:

@@ -221,7 +221,7 @@ class Run:
             scales.of_order(given_x, given_t),
             scales.of_inputs(x, net.program, self.columns.x),
             scales.of_targets(
-                t, loss, net.program, lambda rows: net.predict(cast(Any, x.part(rows, dtype)), engine="numpy")
+                t, loss, net.program, lambda rows: net.predict(cast(Any, x.part(rows, dtype)), engine="numpy"), x
             ),
         )
         return ". ".join(str(each) for each in remarks if each)

@@ -138,10 +138,11 @@ def of_inputs(x: Source, program: Program, names: tuple[str, ...] | None = None)
     return Remark(column_of("x", most, names), ", and ".join(described), change)
 
 
-def of_targets(t: Array, loss: Loss, program: Program, outputs: Any = None) -> Remark | None:
+def of_targets(t: Array, loss: Loss, program: Program, outputs: Any = None, x: Source | None = None) -> Remark | None:
     """Return a remark on numeric targets with an unsuitable scale, or None.
 
-    ``outputs(rows)`` returns the present outputs for row numbers; there is no remark if these are near the targets.
+    ``outputs(rows)`` returns the present outputs for row numbers, of ``x`` if it is given; there is no remark if these
+    are near the targets.
     """
     if len(t) < FEW or t.ndim != 2 or not loss.link.is_identity or is_foreign(loss):
         return None
@@ -153,7 +154,7 @@ def of_targets(t: Array, loss: Loss, program: Program, outputs: Any = None) -> R
     if size == 0 or SMALL <= size <= LARGE:
         return None
     if size > LARGE and outputs is not None:
-        rows = np.linspace(0, len(t) - 1, min(len(t), 64)).astype(np.intp)
+        rows = _spread(ArraySource(t) if x is None else x, min(len(t), 64))
         with np.errstate(all="ignore"):
             if np.sqrt(np.square(outputs(rows) - t[rows].astype(np.float64)).mean()) <= LARGE:
                 return None
