@@ -78,8 +78,11 @@ class SparseLike(Protocol):
 RowsLike: TypeAlias = ArrayLike | SparseLike | Source
 """Rows of inputs for training and prediction."""
 
-TableLike: TypeAlias = ArrayLike | Mapping[str, Any] | Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]] | Frame
-"""A table: a DataFrame, an Arrow table, an array, a dict of columns or of one row, a list of rows, or one of a file."""
+TableLike: TypeAlias = (
+    ArrayLike | Mapping[str, Any] | Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]] | Frame | Source
+)
+"""A table: a DataFrame, an Arrow table, an array, a dict of columns or of one row, a list of rows, one of a file, or a
+source of rows."""
 
 ActivationLike: TypeAlias = ActivationFunction | str | tuple[Callable[[Array], ArrayLike], Callable[[Array], ArrayLike]]
 """An activation, its name, or a pair: the function and its derivative."""

@@ -32,7 +32,7 @@ __all__ = ["INDEX", "MAGIC", "SHORTEST", "ArrowTable", "Columnar", "Parquet", "f
 INDEX = re.compile(r"__index_level_\d+__")  # pandas names its index so, which is no column
 MAGIC = b"PAR1"  # a Parquet file begins and ends so
 SHORTEST = 12  # bytes: both, and the length of the footer between
-ROWS = 1 << 16  # of a target that are decoded at a time
+ROWS, CELLS = 1 << 16, 1 << 20  # of a table that are decoded at a time, at most
 BATCH = 1 << 18  # numbers that are decoded at a time
 OPEN = 64  # row groups that are read from at a time
 
@@ -146,7 +146,7 @@ class Columnar(Source):
 
     chosen: _Columns
     what: str
-    schema: Any
+    schema: pyarrow.Schema
 
     @cached_property
     def dtype(self) -> np.dtype[np.generic]:  # type: ignore[override]
@@ -158,7 +158,7 @@ class Columnar(Source):
         """The names of the inputs."""
         return self.chosen.inputs
 
-    def batches(self, names: Sequence[str]) -> Iterator[Any]:
+    def batches(self, names: Sequence[str]) -> Iterator[pyarrow.RecordBatch]:
         """Yield some columns of all rows as they are, in record batches of Arrow."""
         raise NotImplementedError
 
@@ -261,8 +261,13 @@ class ArrowTable(Columnar):
     def fill(self, start: int, out: Array) -> None:
         _filled(self.table.slice(start, len(out)), self.chosen.inputs, out)
 
-    def batches(self, names: Sequence[str]) -> Iterator[Any]:
-        yield from self.table.select(list(names)).to_batches(max_chunksize=ROWS)
+    def batches(self, names: Sequence[str]) -> Iterator[pyarrow.RecordBatch]:
+        yield from self.table.select(list(names)).to_batches(max_chunksize=_rows(names))
+
+
+def _rows(names: Sequence[str]) -> int:
+    """Return how many rows of some columns are decoded at a time."""
+    return max(1, min(ROWS, CELLS // len(names)))
 
 
 class _Group(NamedTuple):
@@ -403,10 +408,10 @@ class Parquet(Columnar):
                 readers[group] = reader
             at = end
 
-    def batches(self, names: Sequence[str]) -> Iterator[Any]:
+    def batches(self, names: Sequence[str]) -> Iterator[pyarrow.RecordBatch]:
         for path in self.paths:
             file, _ = _opened(path, self._sums[path])
-            batches = file.iter_batches(ROWS, columns=list(names), use_threads=False)
+            batches = file.iter_batches(_rows(names), columns=list(names), use_threads=False)
             while True:
                 with _named_errors(file, path, names):
                     batch = next(batches, None)

@@ -43,7 +43,7 @@ def folder(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
         pq.write_table(ROWS.slice(80 * i, 80), tmp_path / f"{i}.parquet", row_group_size=30)
     if request.param == "in files":
         monkeypatch.setattr(mapped, "LARGE", 1)
-        monkeypatch.setattr(columnar, "ROWS", 50)
+        monkeypatch.setattr(columnar, "CELLS", 200)
         monkeypatch.setattr(gathered, "BLOCK", 100)
     return tmp_path
 
@@ -66,6 +66,9 @@ def test_a_source_gives_what_the_table_in_memory_gives(folder: Path, kind: Any, 
         else:
             assert np.array_equal(found, wanted)
     assert model.score(rows) == pytest.approx(expected.score(ROWS.select(INPUTS), y))
+    model.save(folder / "model")
+    for loaded in (fc.load_estimator(folder / "model"), fc.Predictor(folder / "model")):
+        assert np.array_equal(loaded.predict(rows), model.predict(rows))
 
 
 def test_weights_are_those_of_the_source_and_rows_without_weight_are_as_if_they_were_not_there(folder: Path) -> None:

@@ -41,7 +41,7 @@ TABLE = pa.table(
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read two rows at a time, and let all that is kept lie in files."""
-    monkeypatch.setattr(columnar, "ROWS", 2)
+    monkeypatch.setattr(columnar, "CELLS", 26)
     monkeypatch.setattr(gathered, "BLOCK", 8)
     monkeypatch.setattr(mapped, "LARGE", 1)
 

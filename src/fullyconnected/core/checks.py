@@ -11,6 +11,7 @@ from unicodedata import normalize
 import numpy as np
 
 from fullyconnected.core.arrays import Array, Shape
+from fullyconnected.core.mapped import is_mapped
 from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
 
 __all__ = [
@@ -364,7 +365,7 @@ def as_weights(w: Any, rows: int, what: str = "sample_weight", members: int | No
         if w.ndim == 2 and not members:
             more = f". Weights for each member are for a network that ends in fc.Members({w.shape[1]}, [...])"
         raise ShapeError(f"{what} has shape {w.shape}; one number per row is wanted: ({rows},){more}")
-    w = w.astype(np.float64)
+    w = w.astype(np.float64, copy=not is_mapped(w))
     require_finite(w, what, w.dtype)
     if (w < 0).any():
         place = [int(i) for i in np.argwhere(w < 0)[0]]
@@ -377,5 +378,5 @@ def as_weights(w: Any, rows: int, what: str = "sample_weight", members: int | No
         if not np.isfinite(w.sum()):
             raise DataError(f"the sum of {what} is too large for float64; scale them down")
     if not 1e-100 < w.max() < 1e100:
-        w /= w.max()  # only their proportions matter, and losses times such weights would overflow or underflow
+        w = w / w.max()  # only their proportions matter, and losses times such weights would overflow or underflow
     return w

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fullyconnected.core.arrays import Array
 from fullyconnected.errors import ConfigError
 from fullyconnected.files import Model
 from fullyconnected.labels import Labels
 from fullyconnected.tables.frame import frame_of, is_cell
+from fullyconnected.tables.gathered import is_source, parts_of, placed
 from fullyconnected.tables.vocabulary import Vocabulary
 from fullyconnected.tabular.ensemble import Ensemble
 from fullyconnected.tabular.stored import TABULAR, read_ensemble
@@ -58,7 +61,13 @@ class TablePredictor:
 
     def _predicted(self, X: Any) -> Array:
         """Return what the ensemble predicts for a table, or for one row: a dict of cells, or a list of them."""
-        return self.ensemble.predict(self.rows(X), checked=True)
+        if not (is_source(X) and len(X)):
+            return self.ensemble.predict(self.rows(X), checked=True)
+        found = []
+        for at, frame in parts_of(X):
+            with placed(X, at):
+                found.append(self.ensemble.predict(self.vocabulary.encode(frame), checked=True))
+        return np.concatenate(found)
 
     def rows(self, X: Any) -> Array:
         """Return the rows of a table, or one row, as the vocabulary encodes them."""

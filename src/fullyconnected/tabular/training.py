@@ -223,11 +223,15 @@ def _networks(
     x, t, w, features, task, n_out, unit = table
     known, out, targets = split.known, split.judged, table.standard
     logarithm = Logarithm.of(t[known], w[known]) if task == NUMBERS and recipe.logarithm else None
-    new = scratch if is_mapped(x) else np.empty
-    judged = np.multiply(w[:, None], split.held, out=new(split.held.shape, np.float64))
+
+    def weights(of: Array) -> Array:
+        out = scratch(of.shape, np.float64, in_file=True) if is_mapped(x) else np.empty(of.shape)
+        return np.multiply(w[:, None], of, out=np.asarray(out))
+
+    judged = weights(split.held)
     how = {
         **how,
-        "sample_weight": np.multiply(w[:, None], split.learned, out=new(split.learned.shape, np.float64)),
+        "sample_weight": weights(split.learned),
         "best_per_member": True if split.is_one_part else "others",
     }
     done: list[_Part] = []
