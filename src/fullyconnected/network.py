@@ -16,7 +16,7 @@ from numpy import empty, ndarray  # as names of their own, since looking them up
 from fullyconnected.activations import activation as as_activation
 from fullyconnected.base import IDENTITY, Layer, Link, Loss, as_outputs, in_dtype
 from fullyconnected.core import randomness
-from fullyconnected.core.arrays import Array, aligned
+from fullyconnected.core.arrays import Array, aligned, is_mapped
 from fullyconnected.core.checks import (
     UNNAMED,
     ColumnNames,
@@ -518,7 +518,7 @@ class Network:
         """Return the loss and the metrics over checked data; the loss is summed in float64 over blocks of rows."""
         from fullyconnected.core.mapped import scratch
 
-        new = empty if data.x.in_memory else scratch
+        new = empty if data.x.in_memory and not is_mapped(data.x.held()) else scratch
         return evaluation(self.outputs_checked(data.x, engine, n_threads, data.loss.link, new), data, metrics)
 
     def evaluate_members(

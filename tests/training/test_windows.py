@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
+from fullyconnected.core.arrays import is_mapped
 from fullyconnected.errors import CheckpointError, ConfigError, DataError, DivergenceError, InputTypeError, ShapeError
+from fullyconnected.program.data import check_data
 from fullyconnected.program.reading import ahead
 
 ROWS, N = 530, 5
@@ -72,6 +74,67 @@ def test_mapped_rows_and_those_of_a_source_give_the_same_bits_as_an_array(
         assert np.array_equal(other.theta, net.theta)
         assert np.array_equal(other.state, net.state)
         assert its.engine == engine
+
+
+def in_fortran_order(path: Any, x: Any) -> Any:
+    np.save(path, np.asfortranarray(x))
+    return np.load(path, mmap_mode="r")
+
+
+def some_columns(path: Any, x: Any) -> Any:
+    np.save(path, np.concatenate([x, x[:, ::-1]], axis=1))
+    return np.load(path, mmap_mode="r")[:, : x.shape[1]]
+
+
+def every_second_row(path: Any, x: Any) -> Any:
+    np.save(path, np.repeat(x, 2, axis=0))
+    return np.load(path, mmap_mode="r")[::2]
+
+
+def in_the_other_byte_order(path: Any, x: Any) -> Any:
+    np.save(path, x.astype(x.dtype.newbyteorder()))
+    return np.load(path, mmap_mode="r")
+
+
+def not_aligned(path: Any, x: Any) -> Any:
+    path.write_bytes(b"1" + x.tobytes())
+    return np.memmap(path, x.dtype, "r", 1, x.shape)
+
+
+def of_images(path: Any, x: Any) -> Any:
+    np.save(path, np.asfortranarray(x.reshape(len(x), 1, -1, 1).repeat(2, 1)))
+    return np.load(path, mmap_mode="r")[:, :1]
+
+
+LAYOUTS = [in_fortran_order, some_columns, every_second_row, in_the_other_byte_order, not_aligned, of_images]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("dtype", ["f4", "f2"])
+@pytest.mark.parametrize("window", [None, 64])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_array_of_any_layout_in_a_file_gives_the_same_bits_and_is_not_copied(
+    tmp_path: Any, monkeypatch: Any, layout: Any, window: int | None, dtype: str, engine: str
+) -> None:
+    monkeypatch.setattr("fullyconnected.program.reading.GATHERED", 100 * 4 * N)
+    x = (3 * X).astype(dtype)[:513]  # the last batch has a row more
+    rows = layout(tmp_path / "x.npy", x)
+    assert is_mapped(rows)
+    found = []
+    for each in (x, rows):
+        layers = [fc.Standardize(N), fc.Dense(N, 8, "tanh"), fc.Dropout(0.2), fc.BatchNorm(), fc.Dense(8, 1)]
+        net = fc.Network(layers, seed=0)
+        how = {"t": T[:513], "engine": engine, "window": window, "sample_weight": WEIGHTS[:513]}
+        _, history = trained(each, net, validation=(each, T[:513]), average=fc.SWA(1), **how)
+        assert history.engine == engine
+        z = net.predict(each, engine=engine)
+        loss = net.evaluate(each, T[:513], engine=engine).loss
+        gradients = net.gradients(each, T[:513], LOSS, engine=engine).theta
+        found.append([history.loss, history.validation_loss, net.theta, net.state, z, loss, gradients])
+    for one, other in zip(*found, strict=True):
+        assert np.array_equal(one, other)
+    source = check_data(net.program, net.dtype, rows, T[:513], LOSS).x
+    assert is_mapped(source.held())
 
 
 @pytest.mark.parametrize("engine", ENGINES)

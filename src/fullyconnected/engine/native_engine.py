@@ -82,7 +82,7 @@ class NativeEngine(Engine):
     ) -> str | None:
         try:
             if source is not None and (source.in_memory or optimizer is None):  # a run reads others window by window
-                _dense(source)
+                _require_dense(source)
             _ops(program)
             if loss is not None:
                 lower_loss(loss)
@@ -131,7 +131,7 @@ class NativeTrainer:
             average_warms_up=average is not None and average.warm_up,
         )
         averaged = state.average if average else None
-        self._read = task.data if task.data.x.in_memory else _first_row(task.data)
+        self._read = task.data if type(task.data.x) is ArraySource else _first_row(task.data)
         self._trainer = _trainer(spec, task.program, state.theta, state.state, self._read, state.slots, averaged)
         self._rates = np.empty(0)
 
@@ -262,14 +262,19 @@ def _made(spec: OpSpec | LossSpec | OptimizerSpec | TrainerSpec) -> Any:
     return made
 
 
-def _dense(source: Source) -> Array:
-    """Return the array of a source, or raise :class:`Unsupported`."""
+def _require_dense(source: Source) -> None:
+    """Raise :class:`Unsupported` if the rows of a source are in no array."""
     if isinstance(source, SparseSource):
         raise Unsupported("it trains on dense rows, and x is sparse")
-    if type(source) is not ArraySource:
+    if not isinstance(source, ArraySource):
         name = source.name if isinstance(source, Read) else type(source).__name__
         raise Unsupported(f"it reads rows from an array in memory; these come from a {name}")
-    return source.array
+
+
+def _dense(source: Source) -> Array:
+    """Return the array of a source, or raise :class:`Unsupported`."""
+    _require_dense(source)
+    return np.ascontiguousarray(source.block(0, len(source)))
 
 
 def _readable(x: Array, dtype: np.dtype[Any]) -> Array:

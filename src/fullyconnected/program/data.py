@@ -14,11 +14,11 @@ from fullyconnected.core.checks import (
     UNNAMED,
     ColumnNames,
     as_array,
-    as_rows,
     as_weights,
     columns_of,
     known_columns,
     require_finite,
+    rows_of,
     same_columns,
     same_rows,
 )
@@ -26,7 +26,7 @@ from fullyconnected.core.mapped import is_mapped, scratch
 from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
 from fullyconnected.losses import LOSSES
 from fullyconnected.program.program import Program
-from fullyconnected.program.sources import ArraySource, Read, Source, SparseSource, is_sparse
+from fullyconnected.program.sources import ArraySource, Read, Source, SparseSource, array_source, is_sparse
 from fullyconnected.program.workspace import Batch, Workspace
 
 BLOCK = 1 << 16  # rows whose targets are encoded at a time
@@ -130,7 +130,7 @@ def check_data(
     given = None
     if sample_weight is not None:
         given = as_weights(sample_weight, len(source), f"{what}sample_weight", program.members)
-    if isinstance(source, ArraySource):
+    if type(source) is ArraySource:
         source = ArraySource(np.ascontiguousarray(source.array))
     return Data(source, t, _weights(loss, t, given), loss, given)
 
@@ -192,7 +192,9 @@ def as_source(
     if sparse and is_sparse(x):
         source: Source = SparseSource.of(x, n_in, what, empty=empty)
     elif not isinstance(x, Source):
-        source = ArraySource(as_rows(x, n_in, what, empty=empty, missing=program.reads_raw))
+        x = as_array(x, what, missing=program.reads_raw)
+        rows_of(x.shape, n_in, what, empty=empty)
+        source = array_source(x, n_in)
     elif x.shape[1:] == (n_in,) and (len(x) or empty):
         source = x
     else:
@@ -207,7 +209,7 @@ def as_source(
     if not isinstance(source, ArraySource | SparseSource):
         return Read(source, what, check)
     if program.reads_raw:
-        for start, block in source.blocks():
+        for start, block in Source.blocks(source):
             program.check_rows(block, what, dtype, start)
     else:
         source.require_finite(what, dtype)

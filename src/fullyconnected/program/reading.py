@@ -3,7 +3,7 @@
 import mmap
 import os
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
@@ -18,10 +18,11 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.program.data import Data
 from fullyconnected.program.sources import ArraySource
 
-__all__ = ["MappedReader", "Part", "Reader", "ahead"]
+__all__ = ["Gatherer", "MappedReader", "Part", "Reader", "ahead"]
 
 T = TypeVar("T")
 WINDOW = 1 << 26  # bytes of rows in a window, unless a number of rows is given
+GATHERED = 1 << 24  # bytes of rows that are taken at a time from all over an array
 
 
 def memory() -> int | None:
@@ -117,13 +118,18 @@ class Reader:
             data.x.dtype if kept and data.x.dtype.isnative and data.x.dtype.itemsize <= dtype.itemsize else dtype
         )
         self.buffers: list[Array] = []
-        rows = order.most
-        needed, there = 2 * rows * data.x.shape[1] * self.dtype.itemsize, memory()
+        self.row = data.x.shape[1] * self.dtype.itemsize  # bytes
+        needed, there = 2 * self.most * self.row, memory()
         if there is not None and needed > there:
             raise ConfigError(
-                f"two windows of {rows} rows, of which one is read while one is trained on, take "
+                f"two windows of {self.most} rows, of which one is read while one is trained on, take "
                 f"{needed / 1e9:.3g} GB, and this machine has {there / 1e9:.3g} GB of memory: give a smaller window"
             )
+
+    @property
+    def most(self) -> int:
+        """The most rows that are read at once."""
+        return self.order.most
 
     def parts(self, seed: int, epoch: int) -> Generator[Part]:
         """Yield the windows of an epoch; each is overwritten after the next."""
@@ -131,22 +137,51 @@ class Reader:
 
     def read(self, seed: int, epoch: int) -> Iterator[Part]:
         """Read one window after the other."""
-        data, source = self.data, self.data.x
+        source = self.data.x
         for number, window in enumerate(self.order.windows(seed, epoch)):
             x = self.buffer(number % 2, len(window.order))
             at = 0
             for start, stop in window.ranges:
                 source.fill(start, x[at : at + stop - start])
                 at += stop - start
-            t, weights, given = (
-                None if a is None else np.concatenate([a[start:stop] for start, stop in window.ranges])
-                for a in (data.t, data.weights, data.sample_weight)
-            )
-            assert t is not None
-            yield Part(Data(ArraySource(x), t, weights, data.loss, given), window.order)
+            yield self.part(x, [slice(*each) for each in window.ranges], window.order)
+
+    def part(self, x: Array, places: Sequence[slice | Rows], order: Rows) -> Part:
+        """Return rows that have been read, from these places, with their targets and weights."""
+        data = self.data
+        t, weights, given = (
+            None if a is None else np.concatenate([a[each] for each in places])
+            for a in (data.t, data.weights, data.sample_weight)
+        )
+        assert t is not None
+        return Part(Data(ArraySource(x), t, weights, data.loss, given), order)
 
     def buffer(self, which: int, rows: int) -> Array:
         """Return memory for the rows of a window."""
         if not self.buffers:
-            self.buffers = [np.empty((self.order.most, *self.data.x.shape[1:]), self.dtype) for _ in range(2)]
+            self.buffers = [np.empty((self.most, *self.data.x.shape[1:]), self.dtype) for _ in range(2)]
         return self.buffers[which][:rows]
+
+
+class Gatherer(Reader):
+    """Reads the batches of an epoch whose rows are all shuffled together, all over an array, some batches ahead."""
+
+    @property
+    def batches(self) -> int:
+        """The number of batches that are read at once."""
+        return max(1, GATHERED // (self.order.batch_size * self.row))
+
+    @property
+    def most(self) -> int:
+        order = self.order
+        return min(order.rows, self.batches * order.batch_size + max(0, order.last - order.batch_size))
+
+    def read(self, seed: int, epoch: int) -> Iterator[Part]:
+        """Read some batches after the others."""
+        order, rows = self.order, self.order.of(seed, epoch)
+        for number, first in enumerate(range(0, order.steps, self.batches)):
+            last = first + self.batches >= order.steps
+            some = rows[first * order.batch_size : None if last else (first + self.batches) * order.batch_size]
+            x = self.buffer(number % 2, len(some))
+            self.data.x.take(some, x)
+            yield self.part(x, [some], np.arange(len(some)))

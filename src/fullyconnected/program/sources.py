@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fullyconnected.core.arrays import Array, take
+from fullyconnected.core.arrays import Array, is_mapped, take
 from fullyconnected.core.batches import Rows
 from fullyconnected.core.checks import as_array, require_finite, rows_of
 from fullyconnected.errors import DataError, InputTypeError, ShapeError
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArraySource",
+    "Converted",
     "Read",
     "Source",
     "SparseRows",
     "SparseSource",
+    "array_source",
     "is_sparse",
     "read_in_place",
     "take_by_blocks",
@@ -248,6 +250,28 @@ class ArraySource(Source):
         return self.array
 
 
+class Converted(ArraySource):
+    """An array in a file that is not read where it lies, but converted a few rows at a time.
+
+    It has another dtype than engines read, or rows whose numbers do not lie one after the other: it is in Fortran
+    order, or some columns of a larger one. Rows may have several dimensions, which are flattened in C order.
+    """
+
+    def __init__(self, array: Array, n_in: int) -> None:
+        super().__init__(array)
+        self.shape = len(array), n_in
+
+    def take(self, rows: Rows, out: Array) -> None:
+        np.copyto(out, self.array[rows].reshape(out.shape), casting="unsafe")
+
+    def block(self, start: int, stop: int) -> Array:
+        return self.array[start:stop].reshape(stop - start, *self.shape[1:])
+
+    def blocks(self) -> Iterator[tuple[int, Array]]:
+        """Yield the whole array as one block, since engines take parts of it; if it is none of rows, several."""
+        return super().blocks() if self.array.ndim == 2 else Source.blocks(self)
+
+
 class SparseRows:
     """The rows of a batch as Dense reads them, ``x.dot(W, out=z)`` and ``x.T.dot(dy, out=g.W)``, but kept sparse.
 
@@ -349,6 +373,15 @@ class SparseSource(Source):
         for a in (self.csr.indptr, self.csr.indices, self.csr.data):
             value = zlib.crc32(np.ascontiguousarray(a).data, value)
         return value
+
+
+def array_source(array: Array, n_in: int) -> ArraySource:
+    """Return the source of an array of rows of ``n_in`` numbers; one in a file is never copied as a whole."""
+    if is_mapped(array):
+        in_order = array.flags.c_contiguous and array.flags.aligned
+        if not (in_order and read_in_place(array.dtype)):
+            return Converted(array, n_in)
+    return ArraySource(array.reshape(len(array), n_in))
 
 
 def read_in_place(dtype: np.dtype[Any]) -> bool:

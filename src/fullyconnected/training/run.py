@@ -33,8 +33,8 @@ from fullyconnected.program.adapting import is_filled_by
 from fullyconnected.program.data import Data, check_data, require_rows
 from fullyconnected.program.description import flatten
 from fullyconnected.program.evaluation import Evaluation
-from fullyconnected.program.reading import WINDOW, MappedReader, Reader
-from fullyconnected.program.sources import ArraySource, Source, read_in_place
+from fullyconnected.program.reading import WINDOW, Gatherer, MappedReader, Reader
+from fullyconnected.program.sources import ArraySource, Converted, Source
 from fullyconnected.training import members, scales, solver
 from fullyconnected.training import progress as display
 from fullyconnected.training.averages import Averaging, check
@@ -194,15 +194,15 @@ class Run:
 
     def reader_of_windows(self) -> Reader | MappedReader | None:
         """Return what reads the windows of an epoch ahead, or None where rows are taken from memory as they lie."""
-        x = self.data.x
-        if isinstance(self.optimizer, Solver) or (x.in_memory and self.visits.is_plain):
+        x, plain = self.data.x, self.visits.is_plain
+        if isinstance(self.optimizer, Solver):
             return None
+        if isinstance(x, Converted):
+            return (Gatherer if plain else Reader)(self.data, self.visits, self.dtype_read())
         if not x.in_memory:
             return Reader(self.data, self.visits, self.dtype_read())
-        if isinstance(x, ArraySource) and is_mapped(x.array):
-            if read_in_place(x.array.dtype):
-                return MappedReader(self.data, x.array, self.visits)
-            return Reader(self.data, self.visits, self.dtype_read())
+        if isinstance(x, ArraySource) and is_mapped(x.array) and not plain:
+            return MappedReader(self.data, x.array, self.visits)
         return None
 
     def identity(self) -> dict[str, Any]:
