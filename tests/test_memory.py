@@ -211,6 +211,7 @@ if kind not in ("rows alone", "parquet"):
     fc.fit(net, *source, "half_squared_error", epochs=1, batch_size=200, progress=False, n_threads=1)
 net.evaluate(*source, metrics=["r2"])
 net.predict(source[0])
+fc.Network([fc.Standardize(50), fc.Dense(50, 1)]).adapt(source[0])
 done.set()
 print(most)
 """

@@ -64,7 +64,7 @@ def unit_variance(rng: np.random.Generator, shape: Shape, rows: TrainingRows, we
         if block.dtype.kind == "f":
             rounding = max(rounding, np.finfo(block.dtype).eps)
         z = block.astype(np.float64) @ W
-        w = weights[start : start + len(z)]
+        w = np.ascontiguousarray(weights[start : start + len(z)])
         weight, middle = float(w.sum()), w @ z / w.sum()
         np.maximum(largest, np.abs(z).max(axis=0), out=largest)
         z -= middle

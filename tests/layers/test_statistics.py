@@ -7,7 +7,7 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.core import mapped
-from fullyconnected.errors import DataWarning
+from fullyconnected.errors import DataError, DataWarning, ShapeError
 from fullyconnected.layers import statistics
 from fullyconnected.program import adapting
 
@@ -125,6 +125,15 @@ def test_what_warns_of_scales_looks_at_a_few_rows() -> None:
     with pytest.warns(DataWarning, match="mean"):
         fc.fit(fc.mlp([N, 3, 1], seed=0), source, loss="half_squared_error", **QUIET)
     assert source.times.sum() < 1.05 * len(x)
+
+
+def test_weights_that_share_the_memory_of_one_are_checked() -> None:
+    assert fc.Standardize.fit(X, np.broadcast_to(3.0, ROWS)) == fc.Standardize.fit(X)
+    for wrong, said in ((-1.0, "0 or more"), (np.nan, "nan"), (0.0, "zero")):
+        with pytest.raises(DataError, match=said):
+            fc.Standardize.fit(X, np.broadcast_to(wrong, ROWS))
+    with pytest.raises(ShapeError, match="sample_weight has shape"):
+        fc.Standardize.fit(X, np.broadcast_to(1.0, ROWS + 1))
 
 
 class TestMoments:

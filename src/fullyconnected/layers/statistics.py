@@ -63,9 +63,12 @@ def _columns_and_weights(x: Any, sample_weight: ArrayLike | None, *, missing: bo
     """Return the number of columns of data, and the weight of each row; without any, they share the memory of one."""
     shape = x.shape if hasattr(x, "tocsr") or hasattr(x, "held") else as_array(x, "x", missing=missing).shape
     n = math.prod(shape[1:])
+    rows = rows_of(shape, n)
     if sample_weight is None:
-        return n, np.broadcast_to(1.0, rows_of(shape, n))
-    return n, as_weights(sample_weight, shape[0])
+        return n, np.broadcast_to(1.0, rows)
+    if isinstance(sample_weight, np.ndarray) and sample_weight.strides == (0,) and len(sample_weight) == rows:
+        return n, np.broadcast_to(as_weights(sample_weight[:1], 1), rows)
+    return n, as_weights(sample_weight, rows)
 
 
 def _mean_and_deviation(x: Any, sample_weight: ArrayLike | None, *, missing: bool) -> tuple[Array, Array]:
@@ -93,7 +96,8 @@ def _mean_and_deviation(x: Any, sample_weight: ArrayLike | None, *, missing: boo
         rows /= unit
         rows -= middle
         rest = (share * rows).sum(axis=0) / known  # what rounding left of the mean
-        squares = (share * np.square(rows)).sum(axis=0) / known
+        np.square(rows, out=rows)
+        squares = (share * rows).sum(axis=0) / known
         centre = np.where(total == 0, middle, centre)
         shift = middle - centre + rest - mean
         so_far, total = total, total + weight

@@ -59,7 +59,7 @@ def adapted(
         weights = weights[counts]
         targets = None if targets is None else targets[counts]
         rows = SparseSource(rows.csr[counts]) if isinstance(rows, SparseSource) else Chosen(rows, counts)
-    weights = np.ones(len(rows)) if weights is None else weights
+    weights = np.broadcast_to(1.0, len(rows)) if weights is None else weights
     for i, (op, p) in enumerate(memory):
         if not waits(op.layer, p):
             continue
@@ -72,7 +72,8 @@ def adapted(
             reach: Source = ArraySource(targets)
         else:
             reach = Reached(*_before(layers, parts, program, op, theta, state), rows, op)
-        rng, w = generator(seed, ADAPT, op.number), np.repeat(weights, reach.shape[0] // len(rows))
+        rng, copies = generator(seed, ADAPT, op.number), reach.shape[0] // len(rows)
+        w = weights if copies == 1 else np.repeat(weights, copies)
         with np.errstate(all="ignore"):  # of what is not finite, the network tells
             parts[i] = parts[i]._replace(layer=_checked(op, _adapt(op, p, reach, w, rng)))
     rest = iter([part.layer for part in parts])
@@ -99,8 +100,8 @@ def _kept(rows: Source) -> Source:
 def _adapt(op: Operation, p: Views, rows: Source, weights: Array, rng: np.random.Generator) -> Any:
     if not is_foreign(op.layer):
         return op.layer.adapt(p, rows, weights, rng)
-    name = f"adapt of {type(op.layer).__name__}"
-    return guarded(op.layer.adapt, name, "the rows and their weights")(p, rows, read_only(weights), rng)
+    name, weights = f"adapt of {type(op.layer).__name__}", read_only(np.ascontiguousarray(weights))
+    return guarded(op.layer.adapt, name, "the rows and their weights")(p, rows, weights, rng)
 
 
 def _checked(op: Operation, new: Any) -> Layer:
