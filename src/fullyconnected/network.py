@@ -16,7 +16,7 @@ from numpy import empty, ndarray  # as names of their own, since looking them up
 from fullyconnected.activations import activation as as_activation
 from fullyconnected.base import IDENTITY, Layer, Link, Loss, as_outputs, in_dtype
 from fullyconnected.core import randomness
-from fullyconnected.core.arrays import Array, aligned, is_mapped
+from fullyconnected.core.arrays import Array, aligned
 from fullyconnected.core.checks import (
     UNNAMED,
     ColumnNames,
@@ -31,6 +31,7 @@ from fullyconnected.core.checks import (
     same_rows,
 )
 from fullyconnected.core.contracts import is_foreign
+from fullyconnected.core.mapped import is_mapped
 from fullyconnected.core.wording import in_words
 from fullyconnected.errors import ConfigError, FileFormatError, InputTypeError, MissingNameError, ShapeError
 from fullyconnected.layers import Add, Dense, Select

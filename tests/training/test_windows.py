@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
-from fullyconnected.core.arrays import is_mapped
+from fullyconnected.core.mapped import is_mapped
 from fullyconnected.errors import CheckpointError, ConfigError, DataError, DivergenceError, InputTypeError, ShapeError
 from fullyconnected.program.data import check_data
 from fullyconnected.program.reading import ahead

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fullyconnected.core.arrays import Array, is_mapped, take
+from fullyconnected.core.arrays import Array, take
 from fullyconnected.core.batches import Rows
 from fullyconnected.core.checks import as_array, require_finite, rows_of
+from fullyconnected.core.mapped import is_mapped
 from fullyconnected.errors import DataError, InputTypeError, ShapeError
 
 if TYPE_CHECKING:
