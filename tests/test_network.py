@@ -1,6 +1,7 @@
 """The network: how it is put together, its vector of parameters, prediction, gradients, evaluation, threads."""
 
 import copy
+import math
 import pickle
 import threading
 import tracemalloc
@@ -671,3 +672,81 @@ def test_a_shallow_copy_shares_nothing():
     twin = copy.copy(net)
     twin.theta = np.zeros(6)
     assert net.theta.any()
+
+
+LAYOUTS = {
+    "an array": lambda shape, path: np.full(shape, np.nan, np.float32),
+    "Fortran order": lambda shape, path: np.full(shape, np.nan, np.float32, order="F"),
+    "every second row": lambda shape, path: np.full((2 * shape[0], *shape[1:]), np.nan, np.float32)[::2],
+    "some columns": lambda shape, path: np.full((*shape[:-1], 9), np.nan, np.float32)[..., 1 : shape[-1] + 1],
+    "a file": lambda shape, path: np.lib.format.open_memmap(path, "w+", np.float32, shape),
+    "not aligned": lambda shape, path: np.ndarray(shape, np.float32, bytearray(4 * math.prod(shape) + 1), 1),
+}
+
+
+@pytest.mark.parametrize("engine", [name for name, info in fc.engines().items() if info.available])
+class TestOutputsInAnArrayThatIsGiven:
+    X = np.random.default_rng(0).normal(size=(500, 4)).astype(np.float32)
+
+    @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+    @pytest.mark.parametrize("rows", [0, 1, 7, 500])
+    @pytest.mark.parametrize("kind", ["array", "source", "float16", "sparse"])
+    def test_it_has_the_same_bits(self, layout, rows, kind, engine, tmp_path, monkeypatch):
+        monkeypatch.setattr("fullyconnected.engine.native_engine.BLOCK", 40)
+        if kind == "sparse":
+            sparse = pytest.importorskip("scipy.sparse")
+        x = self.X[:rows].astype(np.float16).astype(np.float32)
+
+        class Rows(fc.Source):
+            shape, dtype = x.shape, x.dtype
+
+            def block(self, start, stop):
+                return x[start:stop]
+
+        given = {"array": x, "float16": x.astype(np.float16), "source": Rows()}
+        given = sparse.csr_array(x) if kind == "sparse" else given[kind]
+        for net, how in (
+            (fc.mlp([4, 8, 3], seed=0), {}),
+            (fc.Network([fc.Dense(4, 8, "tanh"), fc.Members(5, [fc.Dense(8, 3)])], seed=0), {}),
+            (fc.Network([fc.Dense(4, 8, "tanh"), fc.Members(5, [fc.Dense(8, 3)])], seed=0), {"members": True}),
+        ):
+            wanted = net.predict(given, engine=engine, **how)
+            if kind == "float16":
+                assert np.array_equal(wanted, net.predict(x, engine=engine, **how))
+            out = layout(wanted.shape, tmp_path / "z.npy") if rows else np.empty(wanted.shape, np.float32)
+            assert net.predict(given, engine=engine, out=out, **how) is out
+            assert np.array_equal(out, wanted)
+
+    def test_what_cannot_be_written_to_is_refused_before_anything_is_computed(self, engine):
+        net, x = fc.mlp([4, 8, 3], seed=0), self.X.copy()
+        table = np.zeros((500, 8), np.float32)
+        table[:, :4] = x
+        read_only = np.full((500, 3), 7, np.float32)
+        read_only.flags.writeable = False
+        for out, error, said in (
+            ([[0.0] * 3] * 500, errors.InputTypeError, r"out is an array to write to, such as np.empty\(\(500, 3\)"),
+            (np.ma.zeros((500, 3), np.float32), errors.InputTypeError, "out is an array to write to"),
+            (np.full((500, 3), 7.0), errors.InputTypeError, "out has dtype float64; the outputs .* are float32"),
+            (np.full((500, 3), 7, ">f4"), errors.InputTypeError, "out has dtype >f4"),
+            (np.full((500, 4), 7, "f4"), errors.ShapeError, r"out has shape \(500, 4\); the outputs have \(500, 3\)"),
+            (np.full((499, 3), 7, "f4"), errors.ShapeError, "out has shape"),
+            (read_only, errors.ConfigError, "out is read-only"),
+            (x[:, :3], errors.ConfigError, "out shares memory with x"),
+        ):
+            before = np.array(out)
+            with pytest.raises(error, match=said):
+                net.predict(x, out=out, engine=engine)
+            assert np.array_equal(out, before)
+        net.predict(table[:, :4], out=table[:, 5:], engine=engine)  # beside x, which is no part of it
+        assert np.array_equal(table[:, 5:], net.predict(x, engine=engine))
+        assert np.array_equal(table[:, :4], x)
+        out = np.full((500, 3), 7, np.float32)
+        for wrong, how in (
+            (np.full((500, 4), np.nan), {}),
+            (x[:, :2], {}),
+            (x, {"members": True}),
+            (x, {"engine": "?"}),
+        ):
+            with pytest.raises(errors.FullyConnectedError):
+                net.predict(wrong, out=out, **{"engine": engine, **how})
+        assert (out == 7).all()

@@ -113,6 +113,7 @@ def parameters(net: fc.Network) -> None:
 def predictions(net: fc.Network, x: NDArray[np.float64], table: pd.DataFrame, frame: pl.DataFrame) -> None:
     assert_type(net.predict([[0.5, -1.0]]), Array)
     assert_type(net.predict([[0.5, -1.0]], members=True), Array)
+    assert_type(net.predict(x, out=np.lib.format.open_memmap("z.npy", "w+", net.dtype, (len(x), 1))), Array)
     fc.Members(4, [fc.Dense(2, 3, "relu"), fc.Dense(3, 1)], "mini", scale_init=1.0)
     assert_type(net.predictions(x, engine="numpy", n_threads=1), Array)
     net.predict(table[["a", "b"]])

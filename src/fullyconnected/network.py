@@ -276,7 +276,13 @@ class Network:
             )
 
     def predict(
-        self, x: RowsLike, *, members: bool = False, engine: str = "auto", n_threads: int | None = None
+        self,
+        x: RowsLike,
+        *,
+        members: bool = False,
+        engine: str = "auto",
+        n_threads: int | None = None,
+        out: Array | None = None,
     ) -> Array:
         """Return the last layer's raw outputs (rows, n_out) for any number of rows, in bounded memory.
 
@@ -299,21 +305,38 @@ class Network:
             rounding alone.
         n_threads : int, optional
             As in :func:`fullyconnected.fit`.
+        out : array (rows, n_out), or (rows, members, n_out) with ``members=True``, optional
+            Where the outputs are written, such as a file that ``np.lib.format.open_memmap`` maps into memory; None
+            makes an array. It has the network's dtype, may lie in memory in any order, and shares none with ``x``. If
+            rows of a source cannot be read in the middle, it holds the outputs of those before.
+
+        Returns
+        -------
+        array (rows, n_out) or (rows, members, n_out)
+            ``out``, if it is given.
 
         Raises
         ------
         ShapeError, InputTypeError, DataError
-            For another width than ``n_in``, for values that are not numbers, and for NaN or infinity.
+            For another width than ``n_in``, for values that are not numbers, and for NaN or infinity; for an ``out`` of
+            another shape or dtype.
         ConfigError
             If ``engine="native"`` cannot run this network; for ``members=True`` if it is no ensemble; for an ensemble
-            whose loss is not known, because it is not registered.
+            whose loss is not known, because it is not registered; for an ``out`` that is read-only or shares memory
+            with ``x``.
 
         Examples
         --------
-        >>> mlp([4, 8, 3], seed=0).predict(np.zeros((0, 4))).shape
+        >>> net = mlp([4, 8, 3], seed=0)
+        >>> net.predict(np.zeros((0, 4))).shape
         (0, 3)
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "outputs.npy")
+        >>> out = np.lib.format.open_memmap(path, "w+", net.dtype, (100, 3))
+        >>> net.predict(np.ones((100, 4)), out=out) is out
+        True
         """
-        if type(x) is ndarray and 0 < x.size <= FEW and x.ndim == 2 and engine == "auto":
+        if out is None and type(x) is ndarray and 0 < x.size <= FEW and x.ndim == 2 and engine == "auto":
             # one attribute holds all that is needed, since __getattr__ makes each look-up slower
             idle, n_out, dtype = self._quick
             try:
@@ -330,16 +353,20 @@ class Network:
 
         x = known_columns(x, self.program.names, self.columns.x)
         source = as_source(x, self.program, self.dtype, empty=True, sparse=True)
-        if not flag("members", members):
-            return self.outputs_checked(
-                source, engine, n_threads, None if self.program.members is None else self._link()
-            )
-        if self.program.members is None:
+        k, link = self.program.members, None
+        if flag("members", members) and k is None:
             raise ConfigError(
                 "members=True gives the outputs of each member of an ensemble, and this network is none: it does not "
                 "end in fc.Members"
             )
-        return self.outputs_checked(source, engine, n_threads)
+        if not members and k is not None:
+            link = self._link()
+        if out is None:
+            return self.outputs_checked(source, engine, n_threads, link)
+        shape = (len(source), k, self.n_out) if members and k is not None else (len(source), self.n_out)
+        given = _writable(out, shape, self.dtype, source.held())
+        self.outputs_checked(source, engine, n_threads, link, lambda *_: given)
+        return out
 
     def _link(self) -> Link:
         """Return the link by which the outputs of members are pooled: that of the loss, or the identity without one."""
@@ -400,10 +427,11 @@ class Network:
                 for at in range(0, len(block), size):
                     rows = block[at : at + size]
                     there = z[start + at : start + at + len(rows)]
-                    every = there if link is None else np.empty((len(rows), k, self.n_out), self.dtype)
+                    here = link is None and there.flags.c_contiguous
+                    every = there if here else np.empty((len(rows), k, self.n_out), self.dtype)
                     predictor.predict(rows, every.reshape(-1, self.n_out), n_threads)
-                    if link is not None:
-                        there[...] = link.pooled(every)
+                    if not here:
+                        there[...] = every if link is None else link.pooled(every)
         finally:
             if isinstance(blocks, Generator):
                 blocks.close()
@@ -909,6 +937,28 @@ class Network:
 
     def _repr_html_(self) -> str:
         return self.summary().table
+
+
+def _writable(out: Any, shape: tuple[int, ...], dtype: DType, x: Any) -> Array:
+    """Return the array in which outputs of rows ``x`` can be written, or raise."""
+    if not isinstance(out, ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise InputTypeError(f"out is an array to write to, such as np.empty({shape}, {dtype.name!r}); got {out!a:.80}")
+    if out.dtype != dtype:
+        raise InputTypeError(f"out has dtype {out.dtype}; the outputs of this network are {dtype}")
+    if out.shape != shape:
+        raise ShapeError(f"out has shape {out.shape}; the outputs have {shape}")
+    if not out.flags.writeable:
+        raise ConfigError('out is read-only: give one that can be written to (mode "r+" or "w+" of a mapped file)')
+    effort: Any = 1000  # places that are compared before arrays whose entries lie between each other count as shared
+    for read in (x.data, x.indices, x.indptr) if hasattr(x, "indptr") else (x,):
+        if isinstance(read, ndarray) and np.may_share_memory(out, read):
+            try:
+                shared = np.shares_memory(out, read, effort)
+            except np.exceptions.TooHardError:
+                shared = True
+            if shared:
+                raise ConfigError("out shares memory with x, which is read while out is written: give another array")
+    return np.asarray(out)
 
 
 def _is_transposed(layout: str) -> bool:

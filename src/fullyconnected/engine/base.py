@@ -37,7 +37,7 @@ class Predictor(Protocol):
     """A program with its memory for predictions; it belongs to one thread at a time."""
 
     def predict(self, x: Array, z: Array, n_threads: int | None) -> None:
-        """Write the outputs of checked rows x (rows, n_in), of any dtype, into z (rows, n_out).
+        """Write the outputs of checked rows x (rows, n_in), of any dtype, into z (rows, n_out); both of any layout.
 
         Where ``program.members`` is a number, z is (rows members, n_out): the outputs of all members of a row follow
         each other.

@@ -295,10 +295,15 @@ class NativePredictor:
     def predict(self, x: Array, z: Array, threads: int | None) -> None:
         """Write the outputs of checked rows x (rows, n_in) into z (rows, n_out)."""
         threads = n_threads(threads) if len(x) > 1 else 1
-        if x.flags.c_contiguous and _readable(x, self._dtype) is x:
+        written = z.flags.carray  # C++ writes to it
+        if written and x.flags.c_contiguous and _readable(x, self._dtype) is x:
             self._predictor.predict(x, z, threads)
             return
-        rows = max(1, BLOCK // x.shape[1])
+        rows, copies = max(1, BLOCK // max(x.shape[1], z.shape[1])), len(z) // max(1, len(x))
         for start in range(0, len(x), rows):
             block = np.ascontiguousarray(_readable(x[start : start + rows], self._dtype))
-            self._predictor.predict(block, z[start : start + rows], threads)
+            there = z[start * copies : (start + rows) * copies]
+            out = there if written else np.empty(there.shape, z.dtype)
+            self._predictor.predict(block, out, threads)
+            if not written:
+                there[...] = out
