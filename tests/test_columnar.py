@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import shutil
 import threading
 from itertools import pairwise
@@ -223,11 +224,31 @@ def test_the_index_of_pandas_is_no_input(tmp_path: Path) -> None:
     assert fc.Parquet(tmp_path / "t.parquet", "y").columns == ("a",)
 
 
-@pytest.mark.parametrize("path", ["rows.parquet", Path("rows.npy")])
-def test_a_path_in_place_of_rows_is_refused_with_what_reads_it(path: Any) -> None:
+READ_FIRST = (
+    "read it first, with pandas.read_csv, or for TabularClassifier and .* fullyconnected.tables.files.read_frame"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("rows.npy", r'np.load\(path, mmap_mode="r"\)'),
+        (Path("ROWS.NPY"), r'np.load\(path, mmap_mode="r"\)'),
+        ("rows.parquet", r"fc.Parquet\(path, target=...\)"),
+        ("part-*.parquet", r"fc.Parquet\(path, target=...\)"),
+        ("part-[0-2]", r"fc.Parquet\(path, target=...\)"),
+        (Path(), r"fc.Parquet\(path, target=...\)"),
+        ("rows.csv", READ_FIRST),
+        (Path("rows.csv.gz"), READ_FIRST),
+        ("rows", READ_FIRST),
+    ],
+)
+def test_a_path_in_place_of_rows_is_refused_with_what_reads_it(path: Any, told: str) -> None:
     net = fc.mlp([1, 1], seed=0)
-    for call in (lambda: net.predict(path), lambda: fc.fit(net, path, [1.0], LOSS)):
-        with pytest.raises(InputTypeError, match=r"x is the path 'rows\..*fc.Parquet.*np.load"):
+    for call in (lambda: net.predict(path), lambda: fc.fit(net, path, [1.0], LOSS), lambda: net.adapt(path)):
+        with pytest.raises(
+            InputTypeError, match=rf"^x is the path '{re.escape(str(path))}', and rows are wanted: {told}$"
+        ):
             call()
 
 

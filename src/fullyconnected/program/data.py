@@ -3,6 +3,7 @@
 import math
 import os
 import re
+from glob import has_magic
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -185,10 +186,7 @@ def as_source(
     """Return rows (rows, n_in) that a network of this dtype can read, or raise."""
     n_in = program.n_in
     if isinstance(x, str | os.PathLike):
-        raise InputTypeError(
-            f"{what} is the path {os.fspath(x)!a:.80}. For rows in files: fc.Parquet(path, target=...), or "
-            f'np.load(path, mmap_mode="r") for a .npy file'
-        )
+        raise InputTypeError(f"{what} is the path {os.fspath(x)!a:.80}, and rows are wanted: {_reading(x)}")
     if sparse and is_sparse(x):
         source: Source = SparseSource.of(x, n_in, what, empty=empty)
     elif not isinstance(x, Source):
@@ -214,6 +212,19 @@ def as_source(
     else:
         source.require_finite(what, dtype)
     return source
+
+
+def _reading(path: str | os.PathLike[str]) -> str:
+    """Return what to write in place of a path, by what its name says of the file."""
+    name = os.fsdecode(path)
+    if name.lower().endswith(".npy"):
+        return 'np.load(path, mmap_mode="r")'
+    if name.lower().endswith(".parquet") or has_magic(name) or os.path.isdir(name):
+        return "fc.Parquet(path, target=...)"
+    return (
+        "read it first, with pandas.read_csv, or for TabularClassifier and TabularRegressor with "
+        "fullyconnected.tables.files.read_frame"
+    )
 
 
 def _with_place(error: DataError, source: Source, what: str) -> DataError:
