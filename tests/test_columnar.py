@@ -209,7 +209,10 @@ def test_text_is_refused_with_what_takes_it(tmp_path: Path) -> None:
 
 def test_targets_of_text_come_as_they_are_and_a_loss_of_numbers_says_what_to_do() -> None:
     labels = pa.array(["no", "yes", "no"]).dictionary_encode()
-    for column in (labels, labels.cast("string")):
+    for column in (labels, labels.cast("string"), labels.cast("large_string")):
+        given = fc.ArrowTable(pa.table({"x": [1.0, 2.0, 3.0], "y": column}), "y").targets()
+        assert given.tolist() == ["no", "yes", "no"]
+        assert given[0] is given[2]  # so that a label takes the memory of a pointer
         x = fc.ArrowTable(pa.table({"a": [1.0, 2.0, 3.0], "y": column}), "y")
         assert x.targets().tolist() == ["no", "yes", "no"]
         with pytest.raises(InputTypeError, match=r"It holds text, such as 'no'.*np.unique"):

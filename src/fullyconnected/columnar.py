@@ -123,14 +123,13 @@ def _numbers(column: Any) -> Array:
 
 
 def _values(column: Any) -> Array:
-    """Return the numbers of a column, or its text."""
-    if _pyarrow("reading columns").types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+    """Return the numbers of a column, or its text, of which equal ones of a batch are the same object."""
+    coded = _pyarrow("reading columns").types.is_dictionary(column.type)
     if is_text(column.type):
-        coded = column.dictionary_encode()  # so that a text is in memory once, and not in each row
-        texts = np.array([*coded.dictionary.to_pylist(), None], object)
-        return texts[np.asarray(coded.indices.fill_null(len(texts) - 1))]
-    return _numbers(column)
+        column = column if coded else column.dictionary_encode()
+        texts = np.array([*column.dictionary.to_pylist(), None], object)
+        return texts[np.asarray(column.indices.fill_null(len(texts) - 1).cast("int64"))]
+    return _numbers(column.cast(column.type.value_type) if coded else column)
 
 
 def is_text(kind: Any) -> bool:

@@ -35,6 +35,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mapped, "LARGE", 100)
 
 
+def test_objects_lie_in_memory(small: None) -> None:
+    assert not is_mapped(scratch((ROWS,), object))
+
+
 def largest(z: Any, t: Any) -> float:
     assert len(z) == ROWS, "a function gets all rows"
     return float(abs(z - t).max())

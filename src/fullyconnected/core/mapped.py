@@ -19,10 +19,10 @@ STEP = 1 << 20  # entries that are copied at a time
 def room_for(shape: Shape, dtype: Any, *, in_file: bool = False) -> Array | None:
     """Return an array, not set, in memory, or if it is large or one of many in a temporary file without a name.
 
-    It is None where no file can be had, such as on a full disk.
+    It is None where no file can be had, such as on a full disk. Objects are in memory, for no file can hold them.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size <= LARGE and not (in_file and size):
+    if np.dtype(dtype).hasobject or (size <= LARGE and not (in_file and size)):
         return np.empty(shape, dtype)
     if not hasattr(os, "posix_fallocate"):
         return None
