@@ -438,8 +438,9 @@ class LBFGS(Solver):
     pairs s, y of changes of theta and g. It starts as a multiple of the identity matrix; each pair updates it:
     ``H = (1 - s y' / y's) H (1 - y s' / y's) + s s' / y's``.
 
-    It suits smooth losses on small data. Each iteration uses all rows: ``batch_size``, ``shuffle`` and ``seed`` have
-    no effect, and dropout, batch normalisation, schedules, clipping and checkpoints are refused.
+    It suits smooth losses on small data. Each iteration uses all rows, those of a source block by block:
+    ``batch_size``, ``shuffle`` and ``seed`` have no effect, and dropout, batch normalisation, schedules, clipping and
+    checkpoints are refused.
 
     Parameters
     ----------

@@ -11,6 +11,8 @@ from fullyconnected.core.mapped import is_mapped
 from fullyconnected.errors import CheckpointError, ConfigError, DataError, DivergenceError, InputTypeError, ShapeError
 from fullyconnected.program.data import check_data
 from fullyconnected.program.reading import ahead
+from fullyconnected.training.run import Run
+from fullyconnected.training.settings import FitSettings
 
 ROWS, N = 530, 5
 NATIVE = fc.engines()["native"]
@@ -361,3 +363,81 @@ def test_a_window_that_does_not_fit_in_memory_is_refused_before_anything_is_trai
         trained(Shards(), net)
     assert np.array_equal(net.theta, before)
     trained(Shards(), net, window=64)
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a solver read a source in blocks of a tenth of its rows or so."""
+    monkeypatch.setattr("fullyconnected.training.solver.WINDOW", 2 * 8 * 40 * 50)
+
+
+class Once(fc.Solver):
+    """Notes the loss and the gradient at the initial parameters."""
+
+    name = "once"
+
+    def minimize(self, loss_and_gradient: Any, start: Any, iterations: int, after_iteration: Any) -> str:
+        Once.found = loss_and_gradient(start)
+        after_iteration(start, Once.found[0])
+        return "converged"
+
+
+@pytest.mark.parametrize("how", [{}, {"alpha": 0.3, "l2": 0.1}, {"sample_weight": np.where(WEIGHTS < 1.9, 0, WEIGHTS)}])
+@pytest.mark.parametrize("members", [False, True])
+def test_a_solver_sums_the_loss_of_all_blocks(few: None, tmp_path: Any, how: dict[str, Any], members: bool) -> None:
+    np.save(tmp_path / "x.npy", X)
+    last = [fc.Members(3, [fc.Dense(N, 4, "tanh"), fc.Dense(4, 1)])] if members else [fc.Dense(N, 4), fc.Dense(4, 1)]
+    found = []
+    for x in (X, Shards(), np.load(tmp_path / "x.npy", mmap_mode="r")):
+        trained(x, fc.Network(last, seed=0, dtype="float64"), optimizer=Once(), epochs=1, **how)
+        found.append(Once.found)
+    for value, gradient in found[1:]:
+        assert value == pytest.approx(found[0][0], rel=1e-12)
+        np.testing.assert_allclose(gradient, found[0][1], rtol=1e-9, atol=1e-13)
+    assert not np.array_equal(found[1][1], found[0][1])  # they are other sums
+    assert readers() == 0
+
+
+def test_a_solver_reads_a_source_block_by_block_and_names_what_is_wrong(few: None) -> None:
+    pytest.importorskip("scipy")
+    source = Shards()
+    trained(source, fc.mlp([N, 4, 1], seed=0), optimizer=fc.LBFGS())
+    assert max(stop - start for _, start, stop in source.read) <= 300
+    wrong = X.copy()
+    wrong[411, 3] = np.nan
+    for rows in (wrong, wrong[400:430]):  # of many blocks, and of one
+        net = fc.mlp([N, 4, 1], seed=0)
+        before = net.theta.copy()
+        with pytest.raises(DataError, match=rf"x\[{411 if len(rows) > 30 else 11}, 3\] is nan"):
+            trained(Shards(rows, shards=None), net, t=T[: len(rows)], optimizer=fc.LBFGS())
+        assert np.array_equal(net.theta, before)
+    large = X.copy()
+    large[411, 3] = 1e200
+    with pytest.raises(DivergenceError, match=r"x\[:, 3\] reaches 1e\+200"):
+        trained(Shards(large), network_of(np.float64), optimizer=fc.LBFGS(), warn=False)
+
+
+def network_of(dtype: Any) -> fc.Network:
+    return fc.Network([fc.Dense(N, 8, "relu"), fc.Dense(8, 1)], dtype=dtype, seed=0)
+
+
+def test_what_a_solver_cannot_do_in_blocks_is_refused(few: None) -> None:
+    pytest.importorskip("scipy")
+    net = fc.Network([fc.Members(2, [fc.Dense(N, 1)])], seed=0)
+    each = np.stack([WEIGHTS, 2 - WEIGHTS], axis=1)
+    with pytest.raises(ConfigError, match="weights for each member of an ensemble, of rows that do not fit"):
+        trained(Shards(), net, optimizer=fc.LBFGS(), sample_weight=each)
+    trained(X, net, optimizer=fc.LBFGS(), sample_weight=each)
+
+
+def test_an_epoch_that_is_undone_counts_no_steps(tmp_path: Any) -> None:
+    class Broken(Shards):
+        def block(self, start: int, stop: int) -> Any:
+            if start >= 256:
+                raise OSError("gone")
+            return super().block(start, stop)
+
+    run = Run(network(), Broken(), T, LOSS, fc.Adam(), FitSettings(window=64, batch_size=32, shuffle=False, warn=False))
+    with pytest.raises(OSError, match="gone"):
+        run.epoch()
+    assert run.state.step == 0

@@ -119,7 +119,7 @@ class Run:
         self.task = Task(program, self.data, self.optimizer, **settings.those(Task._fields))
         _check_decay(self.task, settings)
         if isinstance(self.optimizer, Solver):
-            solver.refuse(self.optimizer, self.task, settings.checkpoint)
+            solver.refuse(self.optimizer, self.task, settings.checkpoint, net.dtype)
             self.task = self.task._replace(batch_size=self.rows)  # a solver uses all rows at once
         _check_schedules(self.task)
         self.engine, self.why = choose(
@@ -176,7 +176,7 @@ class Run:
         """Return the order in which epochs visit the rows."""
         settings, x = self.settings, self.data.x
         window = settings.window
-        if window is None and not x.in_memory:
+        if window is None and self.is_in_file():
             window = max(1, WINDOW // (x.shape[1] * self.dtype_read().itemsize))
         return Order(
             self.rows,
@@ -187,6 +187,10 @@ class Run:
             streams=settings.streams,
             window=window,
         )
+
+    def is_in_file(self) -> bool:
+        """Whether the rows are read window by window, where nobody has said how many are in a window."""
+        return not self.data.x.in_memory
 
     def dtype_read(self) -> np.dtype[Any]:
         """Return the dtype that the network reads rows in."""
@@ -266,12 +270,13 @@ class Run:
             if isinstance(error, Exception) or not finite:  # the epoch is not counted, so undo it
                 for vector, then in zip(state.vectors(), before, strict=True):
                     vector[...] = then
+                state.step = begun
             elif not np.array_equal(state.theta, before[0]):
                 self.adopt()
             if isinstance(error, DivergenceError):
                 from fullyconnected.training.divergence import explained
 
-                order = self.order() if order is None else order
+                order = self.visits.of(state.seed, state.epoch) if order is None else order
                 raise explained(error, self.task, before[0], before[1], state.seed, begun, order) from None
             raise
         if self.checkpoint is not None:

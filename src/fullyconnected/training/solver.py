@@ -2,24 +2,28 @@
 
 import math
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
 from fullyconnected.base import Solver
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.batches import Rows
+from fullyconnected.core.order import Order
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, ShapeError
 from fullyconnected.program.data import BatchLoader
-from fullyconnected.program.sources import SparseSource
-from fullyconnected.program.workspace import Workspace
+from fullyconnected.program.reading import WINDOW, Reader
+from fullyconnected.program.sources import ArraySource, SparseSource, is_mapped
+from fullyconnected.program.workspace import Batch, Workspace
 from fullyconnected.training.divergence import explained
 
 __all__ = ["refuse", "solve"]
 
 
-def refuse(solver: Solver, task: Task, checkpoint: Any) -> None:
+def refuse(solver: Solver, task: Task, checkpoint: Any, dtype: np.dtype[Any]) -> None:
     """Raise for settings and layers that do not work with full-batch solvers."""
     name = type(solver).__name__
     if not task.program.n_params:
@@ -37,6 +41,7 @@ def refuse(solver: Solver, task: Task, checkpoint: Any) -> None:
         "dropout": any(op.layer.random for op in task.program.operations),
         "batch normalisation": any(op.state for op in task.program.operations),
         "an average of weights": task.average is not None,
+        **_of_blocks(task, dtype),
         "a learning-rate factor": any(tensor.param.lr_factor != 1 for tensor in task.program.tensors),
     }
     for what, present in problems.items():
@@ -52,9 +57,7 @@ def solve(
     Returns what ended the solver, as in ``History.stopped``, and the initial loss.
     """
     theta, name = state.theta, type(solver).__name__
-    workspace = Workspace(task.program, theta, state.state, len(task.data.x), loss=task.data.loss, source=task.data.x)
-    batch, weight = BatchLoader(task.data, workspace).load(np.arange(len(task.data.x)))
-    l2 = task.l2 + task.alpha / weight
+    rows = _AllRows(task, state)
     accepted, start = theta.copy(), theta.astype(np.float64)
     done, first = 0, math.nan
 
@@ -63,13 +66,12 @@ def solve(
         theta[...] = candidate
         state.step += 1
         with np.errstate(all="ignore"):
-            value = float(batch.loss_and_gradient(train=True, l2=l2))
+            value, gradient = rows.loss_and_gradient()
         if np.array_equal(candidate, start):
             first = value
             if not np.isfinite(value):
-                error = DivergenceError(state.epoch + 1, state.step, math.nan, batch.first_not_finite())
-                raise explained(error, task, theta, state.state, state.seed, 0, np.arange(len(task.data.x)))
-        return value, workspace.gradient.astype(np.float64)
+                raise rows.diverged()
+        return value, gradient
 
     def after_iteration(reached: Array, value: float) -> bool:
         nonlocal done
@@ -99,3 +101,80 @@ def solve(
     if not isinstance(why, str):
         raise InputTypeError(f'{name}.minimize returns what ended it, such as "converged"; got {why!a:.80}')
     return why, first
+
+
+def _size(task: Task, dtype: np.dtype[Any]) -> int:
+    """Return how many rows are in memory at a time: all, but for those of a file, whose activations take a window."""
+    x = task.data.x
+    if x.in_memory and not (isinstance(x, ArraySource) and is_mapped(x.array)):
+        return len(x)
+    return min(len(x), max(1, WINDOW // (2 * task.program.entries_a_row * dtype.itemsize)))
+
+
+def _of_blocks(task: Task, dtype: np.dtype[Any]) -> dict[str, bool]:
+    """Return what does not work where the rows are gone through in blocks."""
+    if _size(task, dtype) == len(task.data.x):
+        return {}
+    weights = task.data.weights
+    return {
+        "weights for each member of an ensemble, of rows that do not fit in a window": weights is not None
+        and weights.ndim == 2,
+        "a layer that combines the rows of a batch, of which not all fit in a window": task.program.least_rows > 1,
+    }
+
+
+class _AllRows:
+    """The loss of all rows and its gradient; rows in files are read block by block, the next while one is used."""
+
+    def __init__(self, task: Task, state: TrainingState) -> None:
+        data, program = task.data, task.program
+        self.task, self.state, self.size = task, state, _size(task, state.theta.dtype)
+        self.workspace = Workspace(program, state.theta, state.state, self.size, loss=data.loss, source=data.x)
+        self.loader = BatchLoader(data, self.workspace)
+        self.reader: Reader | None = None
+        if self.size == len(data.x):
+            if not data.x.in_memory:  # a range is checked as it is read
+                x = np.empty(data.x.shape, program.input_dtype(state.theta.dtype))
+                data.x.fill(0, x)
+                self.loader.data = data._replace(x=ArraySource(x))
+            self.batch, self.weight = self.loader.load(np.arange(self.size))
+        else:
+            order = Order(len(data.x), self.size, 1, shuffle=False, window=self.size)
+            self.reader = Reader(data, order, np.dtype(program.input_dtype(state.theta.dtype)))
+            self.weight = float(len(data.x) if data.weights is None else data.weights.sum())
+        self.l2 = task.l2 + task.alpha / self.weight
+        self.wrong: tuple[Rows, str] | None = None  # rows of which the loss is not finite, and where that begins
+
+    def loss_and_gradient(self) -> tuple[float, Array]:
+        """Return both for the present parameters; where the loss is not finite, ``wrong`` says why."""
+        self.wrong = None
+        if self.reader is None:
+            value = float(self.batch.loss_and_gradient(train=True, l2=self.l2))
+            self.note(value, np.arange(self.size), self.batch)
+            return value, self.workspace.gradient.astype(np.float64)
+        value, first, gradient = 0.0, 0, np.zeros(self.workspace.gradient.size)
+        with closing(self.reader.parts(0, 0)) as parts:
+            for part in parts:
+                self.loader.data = part.data
+                batch, weight = self.loader.load(part.order)
+                if weight:
+                    share = weight / self.weight
+                    value += share * float(batch.loss_and_gradient(train=True))
+                    gradient += share * self.workspace.gradient
+                    self.note(value, np.arange(first, first + len(part.order)), batch)
+                first += len(part.order)
+        self.workspace.gradient[...] = 0
+        value += float(self.workspace.add_l2(self.l2)) if self.l2 else 0.0
+        return value, gradient + self.workspace.gradient
+
+    def note(self, value: float, rows: Rows, batch: Batch) -> None:
+        """Note the first rows with which the loss is not finite."""
+        if self.wrong is None and not math.isfinite(value):
+            self.wrong = rows, batch.first_not_finite()
+
+    def diverged(self) -> DivergenceError:
+        """Return the error of a loss that is not finite at the initial parameters."""
+        state, (rows, where) = self.state, self.wrong or (np.arange(self.size), "loss")
+        error = DivergenceError(state.epoch + 1, state.step, math.nan, where)
+        task = self.task._replace(batch_size=len(rows))
+        return explained(error, task, state.theta, state.state, state.seed, 0, rows)
