@@ -156,9 +156,11 @@ INSIDE = {
     "estimators": [
         *(
             "compat",
+            "warning",
             "callbacks",
             "parameters",
             "rows",
+            "sources",
             "stopping",
             "architecture",
             "scaling",

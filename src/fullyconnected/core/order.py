@@ -64,8 +64,11 @@ class Order:
         The number of rows that are shuffled together, of all streams; it is rounded down to whole batches, of which it
         has one at least. None is all rows.
 
-    With one stream and a window of all rows, this is :func:`epoch_order`.
+    With one stream and a window of all rows, this is :func:`epoch_order`; or ``drawn``, where somebody else has drawn
+    the order of the next epoch.
     """
+
+    drawn: Rows | None = None
 
     def __init__(
         self,
@@ -117,6 +120,8 @@ class Order:
 
     def of(self, seed: int, epoch: int) -> Rows:
         """Return the rows in the order of an epoch."""
+        if self.is_plain and self.drawn is not None:
+            return self.drawn
         if self.is_plain:
             return epoch_order(self.rows, seed, epoch, shuffle=self.shuffle)
         return np.concatenate([window.rows[window.order] for window in self.windows(seed, epoch)])
@@ -132,7 +137,9 @@ class Order:
                 start, end = self._taken(first, stream), self._taken(stop, stream)
                 ranges += _between(pieces, start, end)
                 order = np.arange(end - start)
-                if self.shuffle:
+                if self.is_plain and self.drawn is not None:
+                    order = self.drawn
+                elif self.shuffle:
                     order = generator(seed, SHUFFLE, epoch, stream, number).permutation(end - start)
                 orders.append(at + order)
                 at += end - start

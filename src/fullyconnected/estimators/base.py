@@ -20,13 +20,15 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fullyconnected.base import Loss, Optimizer, Solver
 from fullyconnected.core.arrays import Array
-from fullyconnected.estimators import architecture, scaling
+from fullyconnected.estimators import architecture, scaling, sources
 from fullyconnected.estimators.architecture import Weights
 from fullyconnected.estimators.callbacks import DURING_FIT, CallbackSupportMixin, with_callbacks
-from fullyconnected.estimators.compat import validate_data
 from fullyconnected.estimators.parameters import check_entries
+from fullyconnected.layers.statistics import F64
 from fullyconnected.network import Network
 from fullyconnected.optimizers import LBFGS, OPTIMIZERS, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
+from fullyconnected.program.data import as_source
+from fullyconnected.program.sources import Source
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import ArrayLike, PathLike, RowsLike
@@ -85,7 +87,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     def fit(
         self,
         X: RowsLike,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         X_val: RowsLike | None = None,
@@ -97,16 +99,19 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array or sparse matrix (rows, features)
-            Numbers; rows of a sparse matrix are not made dense all at once.
-        y : array (rows,) or (rows, outputs)
-            Labels, or numbers; a column each for several labels (0 or 1) or outputs.
+        X : array, sparse matrix or Source (rows, features)
+            Numbers; rows of a sparse matrix are not made dense all at once. A :class:`fullyconnected.Source`, such as
+            ``fc.Parquet("rows/", target="price")``, may be larger than memory, and so may an array that is mapped from
+            a file.
+        y : array (rows,) or (rows, outputs), optional
+            Labels, or numbers; a column each for several labels (0 or 1) or outputs. None takes the targets of a
+            source.
         sample_weight : array (rows,), optional
-            Weights, 0 or more. A row of weight 2 counts as two rows, and one of weight 0 as none. (With ``batch_norm``,
-            statistics of a batch are over its rows, whatever they weigh.)
+            Weights, 0 or more; None takes those of a source. A row of weight 2 counts as two rows, and one of weight 0
+            as none. (With ``batch_norm``, statistics of a batch are over its rows, whatever they weigh.)
         X_val, y_val, sample_weight_val : as X, y and sample_weight, optional
             Validation data: their loss is recorded after each epoch. With ``early_stopping`` they are scored, two
-            rows or more, and no rows are held out.
+            rows or more, and no rows are held out. They may be a source whether X is one or not.
         groups : array (rows,), optional
             Rows of the same group stay together when rows are held out.
 
@@ -119,7 +124,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             return self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val), groups=groups)
 
     @available_if(lambda self: self._check_solver())
-    def partial_fit(self, X: RowsLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def partial_fit(self, X: RowsLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, in the order that ``fit`` would take; see there for the arguments."""
         self._validate_params()
         with self._unchanged_without_an_epoch():
@@ -165,6 +170,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 f"checkpoint needs an int as random_state, so that a resumed fit draws the same rows; got "
                 f"{self.random_state!r}"
             )
+        X, y, sample_weight = sources.apart(X, y, sample_weight)
         X, t = self._validate_input(X, y, incremental, fresh)
         w = self._weights(sample_weight, X, t, incremental)
         if groups is not None and np.shape(groups) != (len(t),):
@@ -174,8 +180,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         held_out = self._validation(validation)
         self._loss_ = loss
         self._prepare(X, n_out, sizes, random, fresh)
-        if w is not None and not (kept := w > 0).all():  # a row of weight zero is as if it were not there
-            X, t, w = X[kept], t[kept], w[kept]
+        if w is not None and not w.all():  # a row of weight zero is as if it were not there
+            kept = np.flatnonzero(w)
+            X, t, w = sources.some(X, kept), t[kept], w[kept]
             groups = None if groups is None else np.asarray(groups)[kept]
         from fullyconnected.estimators.fitting import Fitting  # what trains is loaded when it is first used
 
@@ -191,16 +198,20 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                     "The validation set is too small: a score needs two rows or more in X_val, with weights above "
                     'zero. Give more, or set scoring="loss".'
                 )
+        first = None
         if held_out is None and self.early_stopping:
             train, rest = self._split(t, groups, random)
+            if sources.are_read(X):  # in their order, one after the other
+                first = np.argsort(np.argsort(train))
+                train, rest = np.sort(train), np.sort(rest)
             if len(rest) < 2:
                 raise ValueError(
                     "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
                 )
-            held_out = X[rest], t[rest], None if w is None else w[rest]
-            X, t, w = X[train], t[train], None if w is None else w[train]
+            held_out = sources.some(X, rest), t[rest], None if w is None else w[rest]
+            X, t, w = sources.some(X, train), t[train], None if w is None else w[train]
         self._scale(X, t, w, least=2 if incremental else 1)
-        fitting.train(X, t, w, held_out, once=incremental)
+        fitting.train(X, t, w, held_out, once=incremental, first=first)
         return self
 
     @contextmanager
@@ -228,6 +239,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                     "with scale=True, the rows of the first call of partial_fit set the scale, which one row does not "
                     "have: give more rows in that call, as many as stand for the data, or set scale=False"
                 )
+            if isinstance(X, Source):  # whose rows are checked as they are read
+                X = as_source(X, self.network_.program, F64, "X")
             self.network_ = scaling.around(self.network_, X, t if self._scales_targets() else None, w)
 
     def _scales_targets(self) -> bool:
@@ -303,7 +316,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     def _dtype(self, X: Any) -> np.dtype[Any]:
         """Return the dtype of the network: by default float32 for float32 inputs, else float64."""
-        dtype = np.dtype(X.dtype if self.dtype is None else self.dtype)
+        dtype = np.dtype((np.float32 if X.dtype == np.float32 else np.float64) if self.dtype is None else self.dtype)
         if dtype not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32, float64 or None (that of X), got {self.dtype!r}.")
         return dtype
@@ -360,6 +373,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
     def _validation(self, given: tuple[Any, Any, Any]) -> tuple[Any, Array, Array | None] | None:
         """Return a validation set that the caller gives, checked, or None."""
         X, y, w = given
+        if X is not None:
+            X, y, w = sources.apart(X, y, w, ("X_val", "y_val", "sample_weight_val"))
         if X is None and y is None:
             if w is not None:
                 raise ValueError("sample_weight_val was given without X_val and y_val.")
@@ -385,8 +400,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 f"class_weight. Give a scorer that takes them: def scorer(estimator, X, y, sample_weight=None); or "
                 f'scoring="loss"'
             )
-        judged = copy.copy(self)  # without feature names, which the checked array has not either
-        judged.__dict__.pop("feature_names_in_", None)
+        judged = copy.copy(self)
+        if getattr(X, "columns", None) is None:  # a checked array has no names
+            judged.__dict__.pop("feature_names_in_", None)
         return lambda z, t, w: float(scorer(judged, X, y, **weights))
 
     def save(self, path: PathLike) -> None:
@@ -456,7 +472,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             and _is_finite(X)
         )
         if not quick:  # an array that may be wrong, or a table: scikit-learn's check takes 0.1 ms
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
+            X = sources.checked(self, X)
         return self.network_.predict(X, engine=self.engine, n_threads=self._n_threads())
 
     def __sklearn_tags__(self) -> Any:

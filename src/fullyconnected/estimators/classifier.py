@@ -15,8 +15,8 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 
 from fullyconnected.base import Loss
 from fullyconnected.core.arrays import Array
+from fullyconnected.estimators import sources
 from fullyconnected.estimators.base import BaseMLP, store
-from fullyconnected.estimators.compat import validate_data
 from fullyconnected.estimators.parameters import CLASSIFIER, constraints, described
 from fullyconnected.estimators.rows import class_factors, of_rows, stratified
 from fullyconnected.labels import Labels
@@ -131,9 +131,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         store(self, locals())
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=(np.float64, np.float32), reset=reset
-        )
+        X, y = sources.checked_with_y(self, X, y, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if reset and not incremental:
@@ -244,15 +242,30 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(lambda self: self._check_solver())
     def partial_fit(
-        self, X: RowsLike, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
+        self,
+        X: RowsLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
     ) -> Self:
-        """Train for one epoch on these rows, in the order that ``fit`` would take."""
+        """Train for one epoch on these rows, in the order that ``fit`` would take; see there for the arguments.
+
+        ``classes`` are the labels of all calls to come; the first call needs them.
+        """
         self._validate_params()
         with self._unchanged_without_an_epoch():
+            X, y, sample_weight = sources.apart(X, y, sample_weight)
             if _check_partial_fit_first_call(self, classes):
                 self._label_binarizer = LabelBinarizer()
                 self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else classes)
             return self._fit(X, y, sample_weight, incremental=True)
+
+    def score(self, X: RowsLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy on these rows, the share of those whose labels are all right.
+
+        ``y`` and ``sample_weight`` are as in ``fit``: of a source, None takes its own.
+        """
+        return float(super().score(*sources.apart(X, y, sample_weight)))
 
     def predict(self, X: RowsLike) -> Array:
         """Return the predicted classes (rows,), or the indicators of the predicted labels (rows, labels).

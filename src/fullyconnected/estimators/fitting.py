@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from dataclasses import dataclass
 from math import inf, isfinite, nan
 from typing import Any
@@ -13,18 +11,20 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fullyconnected.base import Optimizer, Solver
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.batches import Rows
 from fullyconnected.engine.state import Best
 from fullyconnected.errors import DivergenceError
 from fullyconnected.estimators import scaling
 from fullyconnected.estimators.callbacks import Callbacks
 from fullyconnected.estimators.run import SCORE, EstimatorRun
 from fullyconnected.estimators.stopping import Stopping
+from fullyconnected.estimators.warning import warn
 from fullyconnected.training import progress
 from fullyconnected.training.history import Epoch
 from fullyconnected.training.identity import stable_repr
 from fullyconnected.training.settings import FitSettings
 
-__all__ = ["Fitting", "OptimizerState"]
+__all__ = ["Fitting", "OptimizerState", "warn"]
 
 
 # what decides the course of a run beside the settings of ``fit``, and must be the same when it is resumed
@@ -53,8 +53,11 @@ class Fitting(progress.Progress):
         self.estimator, self.optimizer, self.random = estimator, optimizer, random
         self.display = progress.choose(estimator.progress)
 
-    def train(self, X: Any, t: Array, w: Array | None, held_out: Any, *, once: bool) -> None:
-        """Train in epochs: one, or until the rule of stopping, ``max_iter`` or ``max_time`` ends them."""
+    def train(self, X: Any, t: Array, w: Array | None, held_out: Any, *, once: bool, first: Rows | None = None) -> None:
+        """Train in epochs: one, or until the rule of stopping, ``max_iter`` or ``max_time`` ends them.
+
+        ``first`` is the order that the rows were split in, if they have another one since.
+        """
         estimator, optimizer = self.estimator, self.optimizer
         assert isinstance(optimizer, Optimizer)
         before: OptimizerState | None = vars(estimator).get("_optimizer") if once else None
@@ -85,6 +88,7 @@ class Fitting(progress.Progress):
             batch_size=self.batch_size(X.shape[0]),
             seed=int(self.random.randint(2**31 - 1)) if draws else 0,
             planned=None if once else estimator.max_iter,
+            first=first,
         )
         if not estimator.early_stopping:
             stopping.best -= self.constants[0]  # what is watched is the loss without it
@@ -179,6 +183,7 @@ class Fitting(progress.Progress):
         score: Any = None,
         watches_score: bool = False,
         planned: int | None = None,
+        first: Rows | None = None,
         **others: Any,
     ) -> EstimatorRun:
         """Make the run, and take over what a resumed one has recorded."""
@@ -199,6 +204,7 @@ class Fitting(progress.Progress):
             watches_score=watches_score,
             seen=estimator.t_,
             planned=planned,
+            first=first,
             identity={name: stable_repr(getattr(estimator, name)) for name in DECIDE},
         )
         self.constants = estimator._constant(t, w), 0.0 if held_out is None else estimator._constant(*held_out[1:])
@@ -275,12 +281,3 @@ class Fitting(progress.Progress):
             f"Solver produced non-finite parameter weights. The input data may contain large values and need to be "
             f"preprocessed. {said}"
         )
-
-
-def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line that has called ``fit`` or ``partial_fit``."""
-    frame, level = sys._getframe(), 1
-    inside = ("fullyconnected.", "sklearn.callback.")
-    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(inside):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level)

@@ -14,14 +14,15 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from fullyconnected.base import Loss
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.contracts import is_foreign
+from fullyconnected.estimators import sources
 from fullyconnected.estimators.base import BaseMLP, store
-from fullyconnected.estimators.compat import validate_data
 from fullyconnected.estimators.parameters import REGRESSOR, constraints, described
 from fullyconnected.estimators.rows import shuffled
 from fullyconnected.losses import LOSSES, Quantile
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import (
+        ArrayLike,
         DTypeLike,
         LossLike,
         OptimizerLike,
@@ -128,10 +129,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         store(self, locals())
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True,
-            dtype=(np.float64, np.float32), reset=reset,
-        )  # fmt: skip
+        X, y = sources.checked_with_y(self, X, y, reset=reset, y_numeric=True)
         if y.dtype.kind not in "biuf":
             raise TypeError(
                 f"y has dtype {y.dtype}, such as {y.flat[0]!r}; numbers are wanted, y.astype(float). For labels, use "
@@ -182,6 +180,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _labels(self, t: Array) -> Array:
         return t[:, 0] if t.shape[1] == 1 else t
+
+    def score(self, X: RowsLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
+        """Return R2 on these rows; ``y`` and ``sample_weight`` are as in ``fit``: of a source, None takes its own."""
+        return float(super().score(*sources.apart(X, y, sample_weight)))
 
     def predict(self, X: RowsLike) -> Array:
         """Return the predictions (rows,), or (rows, outputs) for several outputs."""

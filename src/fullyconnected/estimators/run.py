@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import isnan
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from fullyconnected.base import Metric
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows
+from fullyconnected.core.mapped import is_mapped
+from fullyconnected.core.order import Order
 from fullyconnected.engine.state import Best
 from fullyconnected.estimators.stopping import Stopping
 from fullyconnected.network import Network
+from fullyconnected.program.sources import ArraySource
 from fullyconnected.training.history import Epoch
 from fullyconnected.training.run import Run
 from fullyconnected.training.settings import FitSettings
@@ -23,8 +26,24 @@ __all__ = ["EstimatorRun"]
 SCORE = "metric.score"  # the record of the validation scores
 
 
+class _Score(Metric):
+    """The validation score."""
+
+    name = "score"
+    greater_is_better = True
+
+    def __init__(self, score: Callable[[Array, Array, Array], float]) -> None:
+        self.score = score
+
+    def __call__(self, z: Array, t: Array, w: Array) -> float:
+        return self.score(z, t, w)
+
+
 class EstimatorRun(Run):
     """A run whose rows are shuffled by a RandomState, and whose rate and end follow :class:`Stopping`.
+
+    Rows in files are visited window by window, in the library's own order, whose seed the RandomState draws. If one
+    window has them all, they are shuffled as those in memory; ``first`` is the order that they are in before that.
 
     ``score`` computes the validation score from outputs, encoded targets and weights; with ``watches_score``, it
     decides when to stop, not the loss. What depends on earlier epochs is computed again from the records of a resumed
@@ -47,12 +66,12 @@ class EstimatorRun(Run):
         seen: int = 0,
         planned: int | None = None,
         identity: Mapping[str, Any] | None = None,
+        first: Rows | None = None,
     ) -> None:
-        self.others = dict(identity or {})
+        self.others, self.random, self.first = dict(identity or {}), random, first
         super().__init__(net, x, t, loss, optimizer, settings, planned)
-        self.random, self.stopping, self.watches_score = random, stopping, watches_score
-        self.metrics = {} if score is None else {"score": cast("Metric", score)}
-        self.order_now = np.arange(self.rows)
+        self.stopping, self.watches_score = stopping, watches_score
+        self.metrics = {} if score is None else {"score": _Score(score)}
         self.seen, self.asked_to_stop = seen, False
         self.why_stopped: str | None = None
         resumed = self.state.records
@@ -60,10 +79,22 @@ class EstimatorRun(Run):
             self.shuffle_rows()
             self.count(resumed[SCORE][i] if watches_score else loss_then)  # the rate itself is in the file
 
+    def order_of_epochs(self) -> Order:
+        visits = super().order_of_epochs()
+        if visits.is_plain:
+            visits.drawn = np.arange(self.rows) if self.first is None else self.first
+        else:
+            self.state.seed = int(self.random.randint(2**31 - 1))
+        return visits
+
+    def is_in_file(self) -> bool:
+        x = self.data.x
+        return super().is_in_file() or (isinstance(x, ArraySource) and is_mapped(x.array))
+
     def shuffle_rows(self) -> None:
-        """Shuffle the order of the epoch before."""
-        if self.shuffle:
-            self.random.shuffle(self.order_now)
+        """Shuffle the order of the epoch before; that of windows is a function of the seed and the epoch."""
+        if self.shuffle and self.visits.drawn is not None:
+            self.random.shuffle(self.visits.drawn)
 
     def identity(self) -> dict[str, Any]:
         return self.others
@@ -97,7 +128,14 @@ class EstimatorRun(Run):
 
     def order(self) -> Rows:
         self.shuffle_rows()
-        return self.order_now
+        return super().order()
+
+    def train_windows(self) -> float:
+        self.shuffle_rows()
+        return super().train_windows()
+
+    def adopt(self) -> None:
+        self.net.loss = self.data.loss  # the names of columns are the estimator's, as those of a table
 
     def record(self, loss: float, began: float) -> Epoch:
         epoch, state = super().record(loss, began), self.state

@@ -16,7 +16,7 @@ from fullyconnected.errors import ConfigError
 from fullyconnected.program.description import Operation, Part, flatten, steps_of
 from fullyconnected.program.plain import settings_of
 from fullyconnected.program.program import Program
-from fullyconnected.program.sources import ArraySource, Source, SparseSource, read_in_place, take_by_blocks
+from fullyconnected.program.sources import ArraySource, Chosen, Source, SparseSource, read_in_place
 from fullyconnected.program.workspace import Batch, Workspace
 
 __all__ = ["adapted", "is_filled_by", "unset_operations"]
@@ -153,29 +153,6 @@ def _with_steps(layer: Layer, rest: Iterator[Layer]) -> Layer:
         return next(rest)
     new = [_with_steps(each, rest) for each in inside]
     return layer if all(a is b or a == b for a, b in zip(inside, new, strict=True)) else layer.with_steps(new)
-
-
-class Chosen(Source):
-    """Some of the rows of a source, in its order."""
-
-    def __init__(self, source: Source, rows: Rows) -> None:
-        self.source, self.rows = source, rows
-        self.shape, self.dtype = (len(rows), *source.shape[1:]), np.dtype(np.float64)
-
-    def take(self, rows: Rows, out: Array) -> None:
-        self.source.take(self.rows[rows], out)
-
-    def fill(self, start: int, out: Array) -> None:
-        rows = self.rows[start : start + len(out)]
-        if self.source.in_memory:
-            self.source.take(rows, out)
-        else:  # which goes on reading where it has ended
-            take_by_blocks(self.source.block, rows, out)
-
-    def block(self, start: int, stop: int) -> Array:
-        out = np.empty((stop - start, *self.shape[1:]), self.dtype)
-        self.fill(start, out)
-        return out
 
 
 class Reached(Source):

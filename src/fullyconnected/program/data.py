@@ -27,7 +27,7 @@ from fullyconnected.core.mapped import is_mapped, scratch
 from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
 from fullyconnected.losses import LOSSES
 from fullyconnected.program.program import Program
-from fullyconnected.program.sources import ArraySource, Read, Source, SparseSource, array_source, is_sparse
+from fullyconnected.program.sources import ArraySource, Read, Source, SparseSource, array_source, is_sparse, number_of
 from fullyconnected.program.workspace import Batch, Workspace
 
 BLOCK = 1 << 16  # rows whose targets are encoded at a time
@@ -38,6 +38,7 @@ __all__ = [
     "as_source",
     "check_data",
     "check_loss",
+    "refuse_path",
     "require_rows",
     "with_targets",
 ]
@@ -185,8 +186,7 @@ def as_source(
 ) -> Source:
     """Return rows (rows, n_in) that a network of this dtype can read, or raise."""
     n_in = program.n_in
-    if isinstance(x, str | os.PathLike):
-        raise InputTypeError(f"{what} is the path {os.fspath(x)!a:.80}, and rows are wanted: {_reading(x)}")
+    refuse_path(x, what)
     if sparse and is_sparse(x):
         source: Source = SparseSource.of(x, n_in, what, empty=empty)
     elif not isinstance(x, Source):
@@ -194,7 +194,7 @@ def as_source(
         rows_of(x.shape, n_in, what, empty=empty)
         source = array_source(x, n_in)
     elif x.shape[1:] == (n_in,) and (len(x) or empty):
-        source = x
+        source = x.source if isinstance(x, Read) else x  # it is checked anew
     else:
         raise ShapeError(f"{what} has shape {x.shape}; the network wants (rows, {n_in}), with one row or more")
 
@@ -227,11 +227,21 @@ def _reading(path: str | os.PathLike[str]) -> str:
     )
 
 
+def refuse_path(x: Any, what: str) -> None:
+    """Raise if somebody gives a path in place of rows."""
+    if isinstance(x, str | os.PathLike):
+        raise InputTypeError(f"{what} is the path {os.fspath(x)!a:.80}, and rows are wanted: {_reading(x)}")
+
+
 def _with_place(error: DataError, source: Source, what: str) -> DataError:
     """Return an error that names what[row, column] with the place that this number of a source comes from."""
-    found = re.search(rf"{re.escape(what)}\[(\d+)(?:, (\d+))?\]", str(error))
-    place = source.where(int(found[1]), None if found[2] is None else int(found[2])) if found else ""
-    return type(error)(f"{error} ({place})") if place else error
+    found = re.search(rf"{re.escape(what)}\[(\d+)(?:, (\d+))?\]", text := str(error))
+    if found is None:
+        return error
+    row = int(found[1])
+    place = source.where(row, None if found[2] is None else int(found[2]))
+    text = f"{text[: found.start(1)]}{number_of(source, row)}{text[found.end(1) :]}"
+    return type(error)(f"{text} ({place})" if place else text)
 
 
 class BatchLoader:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArraySource",
+    "Chosen",
     "Converted",
     "Read",
     "Source",
@@ -27,6 +28,7 @@ __all__ = [
     "SparseSource",
     "array_source",
     "is_sparse",
+    "number_of",
     "read_in_place",
     "take_by_blocks",
 ]
@@ -165,10 +167,13 @@ def take_by_blocks(block: Callable[[int, int], Array], rows: Rows, out: Array) -
 class Read(Source):
     """A source that is not in memory: what it gives is checked whenever it is read, and never all of it at once.
 
-    ``check`` raises if rows cannot be used; it is called with a block and the number of its first row.
+    ``check`` raises if rows cannot be used; it is called with a block and the number of its first row. Targets and
+    weights of the source are no longer there.
     """
 
-    def __init__(self, source: Source, what: str, check: Callable[[Array, int], None]) -> None:
+    def __init__(
+        self, source: Source, what: str, check: Callable[[Array, int], None] = lambda block, first: None
+    ) -> None:
         self.source, self.what, self.check, self.name = source, what, check, type(source).__name__
         self.shape, self.dtype = tuple(map(int, source.shape)), np.dtype(source.dtype)
         self.shards, self.columns = source.shards, source.columns
@@ -219,6 +224,49 @@ class Read(Source):
 
     def where(self, row: int, column: int | None = None) -> str:
         return self.source.where(row, column)
+
+
+class Chosen(Source):
+    """Some of the rows of a source, which are read from it when they are needed; ``rows`` are numbers that ascend.
+
+    Its shards are those of the source, as far as their rows are among these.
+    """
+
+    def __init__(self, source: Source, rows: Rows) -> None:
+        self.source, self.rows = source, rows
+        self.shape, self.dtype = (len(rows), *source.shape[1:]), np.dtype(source.dtype)
+        self.columns = source.columns
+        if source.shards is not None:
+            borders = np.concatenate([[0], np.cumsum(source.shards)])
+            self.shards = tuple(np.diff(np.searchsorted(rows, borders)).tolist())
+
+    def block(self, start: int, stop: int) -> Array:
+        out = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        self.fill(start, out)
+        return out
+
+    def fill(self, start: int, out: Array) -> None:
+        rows = self.rows[start : start + len(out)]
+        if self.source.in_memory:
+            self.source.take(rows, out)
+        else:  # which goes on reading where it has ended
+            take_by_blocks(self.source.block, rows, out)
+
+    def take(self, rows: Rows, out: Array) -> None:
+        self.source.take(self.rows[rows], out)
+
+    def checksum(self) -> int:
+        return zlib.crc32(self.rows.astype("<i8").data, self.source.checksum())
+
+    def where(self, row: int, column: int | None = None) -> str:
+        return self.source.where(int(self.rows[row]), column)
+
+
+def number_of(source: Source, row: int) -> int:
+    """Return the number by which the caller knows a row of a source."""
+    while isinstance(source, Read | Chosen):
+        row, source = int(source.rows[row]) if isinstance(source, Chosen) else row, source.source
+    return row
 
 
 class ArraySource(Source):

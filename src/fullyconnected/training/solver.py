@@ -10,13 +10,14 @@ import numpy as np
 from fullyconnected.base import Solver
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows
+from fullyconnected.core.mapped import is_mapped
 from fullyconnected.core.order import Order
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, ShapeError
 from fullyconnected.program.data import BatchLoader
 from fullyconnected.program.reading import WINDOW, Reader
-from fullyconnected.program.sources import ArraySource, SparseSource, is_mapped
+from fullyconnected.program.sources import ArraySource, SparseSource
 from fullyconnected.program.workspace import Batch, Workspace
 from fullyconnected.training.divergence import explained
 
