@@ -11,12 +11,10 @@ import numpy as np
 from fullyconnected.base import Metric
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows
-from fullyconnected.core.mapped import is_mapped
 from fullyconnected.core.order import Order
 from fullyconnected.engine.state import Best
 from fullyconnected.estimators.stopping import Stopping
 from fullyconnected.network import Network
-from fullyconnected.program.sources import ArraySource
 from fullyconnected.training.history import Epoch
 from fullyconnected.training.run import Run
 from fullyconnected.training.settings import FitSettings
@@ -86,10 +84,6 @@ class EstimatorRun(Run):
         else:
             self.state.seed = int(self.random.randint(2**31 - 1))
         return visits
-
-    def is_in_file(self) -> bool:
-        x = self.data.x
-        return super().is_in_file() or (isinstance(x, ArraySource) and is_mapped(x.array))
 
     def shuffle_rows(self) -> None:
         """Shuffle the order of the epoch before; that of windows is a function of the seed and the epoch."""

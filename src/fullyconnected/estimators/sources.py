@@ -16,22 +16,12 @@ from fullyconnected.errors import ShapeError
 from fullyconnected.estimators.compat import check_n_features, validate_data
 from fullyconnected.estimators.warning import warn
 from fullyconnected.program.data import refuse_path, with_targets
-from fullyconnected.program.sources import Chosen, Read, Source, read_in_place
+from fullyconnected.program.sources import Chosen, Read, Source, array_source
 
 __all__ = ["apart", "are_read", "checked", "checked_with_y", "some"]
 
 SHOWN = 5  # names in a message
 FLOATS = (np.float64, np.float32)
-
-
-class _OfFile(Source):
-    """The rows of an array in a file, which are copied as they are needed."""
-
-    def __init__(self, array: Array) -> None:
-        self.array, self.shape, self.dtype = array, array.shape, array.dtype
-
-    def block(self, start: int, stop: int) -> Array:
-        return self.array[start:stop]
 
 
 def apart(
@@ -52,7 +42,7 @@ def checked_with_y(estimator: Any, X: Any, y: Any, *, reset: bool, **how: Any) -
         return X, y
     how = {"accept_sparse": ["csr", "csc"], "multi_output": True, "dtype": _dtypes(X), **how}
     X, y = validate_data(estimator, X, y, reset=reset, **how)
-    return _in_place(X), y
+    return X, y
 
 
 def checked(estimator: Any, X: Any, *, reset: bool = False) -> Any:
@@ -82,19 +72,12 @@ def some(X: Any, rows: Rows) -> Any:
     """Return some rows: a copy, or where they are read a source of them, whose numbers then ascend."""
     if not are_read(X):
         return X[rows]
-    return Chosen(X if isinstance(X, Source) else _OfFile(X), rows)
+    return Chosen(X if isinstance(X, Source) else array_source(X, X.shape[1]), rows)
 
 
 def _dtypes(X: Any) -> Any:
     """Return the dtypes that scikit-learn may leave as they are; an array in a file is never converted as a whole."""
     return None if is_mapped(X) and X.dtype.kind in "biuf" else FLOATS
-
-
-def _in_place(X: Any) -> Any:
-    """Return a source of an array in a file that no engine can read where it lies, and anything else as it is."""
-    if is_mapped(X) and not (X.flags.c_contiguous and read_in_place(X.dtype)):
-        return _OfFile(X)
-    return X
 
 
 def _check_names(estimator: Any, names: Sequence[str] | None, *, reset: bool) -> None:

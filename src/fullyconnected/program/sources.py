@@ -27,6 +27,7 @@ __all__ = [
     "SparseRows",
     "SparseSource",
     "array_source",
+    "beneath",
     "is_sparse",
     "number_of",
     "read_in_place",
@@ -260,6 +261,13 @@ class Chosen(Source):
 
     def where(self, row: int, column: int | None = None) -> str:
         return self.source.where(int(self.rows[row]), column)
+
+
+def beneath(source: Source) -> Source:
+    """Return the source that a source reads its rows from, or itself."""
+    while isinstance(source, Read | Chosen):
+        source = source.source
+    return source
 
 
 def number_of(source: Source, row: int) -> int:

@@ -34,7 +34,7 @@ from fullyconnected.program.data import Data, check_data, require_rows
 from fullyconnected.program.description import flatten
 from fullyconnected.program.evaluation import Evaluation
 from fullyconnected.program.reading import WINDOW, Gatherer, MappedReader, Reader
-from fullyconnected.program.sources import ArraySource, Converted, Source
+from fullyconnected.program.sources import ArraySource, Converted, Source, beneath
 from fullyconnected.training import members, scales, solver
 from fullyconnected.training import progress as display
 from fullyconnected.training.averages import Averaging, check
@@ -189,8 +189,12 @@ class Run:
         )
 
     def is_in_file(self) -> bool:
-        """Whether the rows are read window by window, where nobody has said how many are in a window."""
-        return not self.data.x.in_memory
+        """Whether the rows are read window by window, where nobody has said how many are in a window.
+
+        Those of an array are not, wherever they lie: joblib maps arrays from files when it gives them to its workers,
+        and what comes out must not depend on that.
+        """
+        return not self.data.x.in_memory and not isinstance(beneath(self.data.x), ArraySource)
 
     def dtype_read(self) -> np.dtype[Any]:
         """Return the dtype that the network reads rows in."""
@@ -201,10 +205,9 @@ class Run:
         x, plain = self.data.x, self.visits.is_plain
         if isinstance(self.optimizer, Solver):
             return None
-        if isinstance(x, Converted):
-            return (Gatherer if plain else Reader)(self.data, self.visits, self.dtype_read())
-        if not x.in_memory:
-            return Reader(self.data, self.visits, self.dtype_read())
+        if isinstance(x, Converted) or not x.in_memory:
+            gathers = plain and isinstance(beneath(x), ArraySource)
+            return (Gatherer if gathers else Reader)(self.data, self.visits, self.dtype_read())
         if isinstance(x, ArraySource) and is_mapped(x.array) and not plain:
             return MappedReader(self.data, x.array, self.visits)
         return None
