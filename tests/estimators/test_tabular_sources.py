@@ -71,6 +71,15 @@ def test_a_source_gives_what_the_table_in_memory_gives(folder: Path, kind: Any, 
         assert np.array_equal(loaded.predict(rows), model.predict(rows))
 
 
+def test_windows_are_the_same_wherever_rows_lie(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = fc.TabularRegressor(**QUICK).fit(ROWS.select(INPUTS), ROWS["price"].to_numpy())
+    monkeypatch.setattr("fullyconnected.tabular.training.WINDOW", 64 * 8 * 14)
+    model = fc.TabularRegressor(**QUICK).fit(ROWS.select(INPUTS), ROWS["price"].to_numpy())
+    other = fc.TabularRegressor(**QUICK).fit(fc.Parquet(folder, "price", columns=INPUTS))
+    assert np.array_equal(model.oof_predictions_, other.oof_predictions_)
+    assert not np.array_equal(model.oof_predictions_, whole.oof_predictions_)
+
+
 def test_weights_are_those_of_the_source_and_rows_without_weight_are_as_if_they_were_not_there(folder: Path) -> None:
     w, y = ROWS["weight"].to_numpy(), ROWS["price"].to_numpy()
     rows = fc.Parquet(folder, "price", weight="weight", columns=INPUTS)
@@ -127,7 +136,7 @@ class TestBadInput:
             fc.TabularRegressor().fit(fc.Parquet(folder, columns=INPUTS))
         with pytest.raises(errors.ConfigError, match="y is given, and X, a Parquet, has its own"):
             fc.TabularRegressor().fit(fc.Parquet(folder, "price"), ROWS["price"])
-        with pytest.raises(errors.InputTypeError, match=r"X is a str; .*read_frame makes one"):
+        with pytest.raises(errors.InputTypeError, match=r"the path 'rows.parquet', and rows are wanted: fc.Parquet"):
             fc.TabularRegressor().fit("rows.parquet", [1.0])
 
     def test_a_number_that_is_infinite_has_its_place(self, folder: Path) -> None:

@@ -18,20 +18,23 @@ from fullyconnected.estimators.warning import warn
 from fullyconnected.program.data import refuse_path, with_targets
 from fullyconnected.program.sources import Chosen, Read, Source, array_source
 
-__all__ = ["apart", "are_read", "checked", "checked_with_y", "some"]
+__all__ = ["apart", "are_read", "checked", "checked_with_y", "some", "with_own"]
 
 SHOWN = 5  # names in a message
 FLOATS = (np.float64, np.float32)
+NAMES = ("X", "y", "sample_weight")
 
 
-def apart(
-    X: Any, y: Any, sample_weight: Any, names: tuple[str, str, str] = ("X", "y", "sample_weight")
-) -> tuple[Any, Any, Any]:
+def apart(X: Any, y: Any, sample_weight: Any, names: tuple[str, str, str] = NAMES) -> tuple[Any, Any, Any]:
     """Return all three; of a source, its rows alone, with the targets and weights that it has beside them."""
+    own = with_own(X, y, sample_weight, names)
+    return _read(X, names[0]) if isinstance(X, Source) else X, *own
+
+
+def with_own(X: Any, y: Any, sample_weight: Any, names: tuple[str, str, str] = NAMES) -> tuple[Any, Any]:
+    """Return y and the weights as given, or else those that a source has beside its rows; or raise."""
     refuse_path(X, names[0])
-    if not isinstance(X, Source):
-        return X, y, sample_weight
-    return _read(X, names[0]), *with_targets(X, y, sample_weight, names)
+    return with_targets(X, y, sample_weight, names) if isinstance(X, Source) else (y, sample_weight)
 
 
 def checked_with_y(estimator: Any, X: Any, y: Any, *, reset: bool, **how: Any) -> tuple[Any, Array]:

@@ -19,9 +19,9 @@ from fullyconnected.core.arrays import Array, of_usual_size
 from fullyconnected.core.checks import duration
 from fullyconnected.core.mapped import taken
 from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
+from fullyconnected.estimators.sources import with_own
 from fullyconnected.estimators.tabular_parameters import hidden_sizes
 from fullyconnected.estimators.targets import groups_of, plain_targets
-from fullyconnected.program.data import with_targets
 from fullyconnected.program.sources import Source
 from fullyconnected.tables.dataframes import is_dataframe
 from fullyconnected.tables.frame import Frame, frame_of
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fullyconnected.tabular.ensemble import Ensemble
     from fullyconnected.tabular.report import TabularReport
 
-__all__ = ["BaseTabular", "Targets", "with_own"]
+__all__ = ["BaseTabular", "Targets"]
 
 LISTED = 5  # names of columns in a message, as scikit-learn has it
 
@@ -352,13 +352,6 @@ class BaseTabular(BaseEstimator):
 
     def _more_tags(self) -> dict[str, Any]:
         return {"allow_nan": True, "multilabel": True, "multioutput": True}  # as scikit-learn before 1.6 reads them
-
-
-def with_own(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
-    """Return y and the weights as given, or else those that a source has beside its rows; or raise."""
-    if not isinstance(X, Source):
-        return y, sample_weight
-    return with_targets(X, y, sample_weight, ("X", "y", "sample_weight"))
 
 
 def _frame(X: Any) -> Frame:

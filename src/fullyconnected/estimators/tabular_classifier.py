@@ -12,7 +12,8 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.estimators.base import store
 from fullyconnected.estimators.parameters import constraints, described
 from fullyconnected.estimators.rows import class_factors, of_rows
-from fullyconnected.estimators.tabular import BaseTabular, Targets, with_own
+from fullyconnected.estimators.sources import with_own
+from fullyconnected.estimators.tabular import BaseTabular, Targets
 from fullyconnected.estimators.tabular_parameters import TABULAR_CLASSIFIER
 from fullyconnected.estimators.targets import classes_of
 from fullyconnected.tabular.tasks import CLASSES, LABELS

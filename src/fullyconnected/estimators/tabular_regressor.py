@@ -11,7 +11,8 @@ from sklearn.base import RegressorMixin
 from fullyconnected.core.arrays import Array
 from fullyconnected.estimators.base import store
 from fullyconnected.estimators.parameters import constraints, described
-from fullyconnected.estimators.tabular import BaseTabular, Targets, with_own
+from fullyconnected.estimators.sources import with_own
+from fullyconnected.estimators.tabular import BaseTabular, Targets
 from fullyconnected.estimators.tabular_parameters import TABULAR_REGRESSOR
 from fullyconnected.estimators.targets import numbers_of
 from fullyconnected.tabular.tasks import NUMBERS

@@ -24,15 +24,16 @@ __all__ = ["TOLERANCE", "base_of", "contributions"]
 
 TOLERANCE = 1e-3  # of the range of the targets, or of probability: what the parts may miss of the whole
 NODES = (8, 16, 32, 64, 128, 256, 512)  # of the quadrature, until the parts miss less
-ROWS = 4096  # that are encoded at a time
+ROWS, ENTRIES = 4096, 1 << 21  # that are encoded at a time, at most
 POINTS = 1024  # rows times nodes that are computed at a time
 
 
 def base_of(net: Network, x: Array, w: Array) -> Array:
     """Return the mean over rows of what the first layer of a network gives, by their weights: where paths begin."""
     columns, total = _columns_alone(net), np.zeros(int(net.layers[0].n_out or 0))
-    for start in range(0, len(x), ROWS):
-        total += w[start : start + ROWS] @ columns.predict(x[start : start + ROWS])
+    rows = min(ROWS, max(1, ENTRIES // len(total)))
+    for start in range(0, len(x), rows):
+        total += w[start : start + rows] @ columns.predict(x[start : start + rows])
     return (total / w.sum()).astype(net.dtype)
 
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.mapped import is_mapped
 from fullyconnected.program.data import Data
 from fullyconnected.program.evaluation import Evaluation, mean_loss
-from fullyconnected.program.sources import Source
+from fullyconnected.program.sources import ArraySource, Chosen, Source
 from fullyconnected.tabular.alone import Alone
 from fullyconnected.training import members
 from fullyconnected.training.run import Run
@@ -55,7 +56,7 @@ class HeldOutRun(Run):
         if self._alone is None:
             self._alone, weights = Alone(net), self.weights(data)
             rows = [np.flatnonzero(weights[:, m]) for m in range(weights.shape[1])]
-            self._parts = tuple((each, data.x.part(each, data.x.dtype)) for each in rows)
+            self._parts = tuple((each, _some(data.x, each)) for each in rows)
         self._alone.take(net.theta)
         return [
             Said(rows, one.outputs_checked(x, settings.engine, settings.n_threads))
@@ -67,3 +68,8 @@ class HeldOutRun(Run):
         """Return the weights of the rows for each member."""
         assert data.weights is not None
         return data.weights
+
+
+def _some(x: Source, rows: Array) -> Source:
+    """Return some rows: a copy, or of an array in a file what reads them from there."""
+    return Chosen(x, rows) if isinstance(x, ArraySource) and is_mapped(x.array) else x.part(rows, x.dtype)

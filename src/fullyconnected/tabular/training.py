@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.mapped import is_mapped, scratch
+from fullyconnected.core.mapped import is_mapped, scratch, taken
+from fullyconnected.layers.statistics import each_column
 from fullyconnected.network import Network
 from fullyconnected.tables.encoders import Feature
 from fullyconnected.tabular.budget import ladder, seconds_of_epoch, within
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Trained", "train"]
 
-WINDOW = 1 << 28  # bytes of rows in a file that are shuffled together
+WINDOW = 1 << 28  # bytes of rows that are shuffled together, wherever they lie
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def train(
     Parameters
     ----------
     x : array (rows, columns)
-        As a vocabulary encodes a table. Of one that lies in a file, rows are shuffled in windows of 256 MB.
+        As a vocabulary encodes a table. Rows are shuffled in windows of 256 MB; it may lie in a file.
     t : array
         Class numbers (rows,), labels of 0 and 1 (rows, labels), or values (rows, outputs).
     features : sequence of Feature
@@ -148,8 +149,7 @@ def train(
         of_data = {"X": x, "y": t, "weight": w, "cv": pairs, "groups": groups}
         folder = RunFolder(checkpoint, {**asked, **identity, "task": task, "seed": seed}, of_data)
     how = {**recipe.settings(len(x), task, n_out), "seed": seed, "n_threads": n_threads, "warn": False}
-    if is_mapped(x):
-        how["window"] = max(1, WINDOW // (x.shape[1] * x.itemsize))
+    how["window"] = max(1, WINDOW // (x.shape[1] * x.itemsize))
     if folder is not None and folder.recipe is not None:
         recipe = folder.recipe
     elif max_time is not None:
@@ -265,9 +265,10 @@ def _ensemble(parts: Sequence[_Part], table: _Table, split: Split) -> tuple[Ense
     said, targets = np.stack([each.said for each in parts]), table.standard
     shares, temperature = _mixed(said, targets[out], w[out], task, split.is_one_part)
     used = [each for each, share in zip(parts, shares, strict=True) if share > 0]
-    fill = tuple(
-        nan if each.levels or each.missing else float(np.median(x[known, i])) for i, each in enumerate(table.features)
-    )
+    if not known.all():
+        x, w = taken(x, known), w[known]
+    columns = zip(table.features, each_column(x, None, missing=True), strict=True)
+    fill = tuple(nan if each.levels or each.missing else float(np.median(values)) for each, (values, _) in columns)
     ensemble = Ensemble(
         task,
         tuple(each.net for each in used),
@@ -276,7 +277,7 @@ def _ensemble(parts: Sequence[_Part], table: _Table, split: Split) -> tuple[Ense
         fill,
         table.unit,
         tuple(each.scale for each in used) if any(each.scale is not None for each in used) else (),
-        bases=tuple(base_of(each.net, x[known], w[known]) for each in used),
+        bases=tuple(base_of(each.net, x, w) for each in used),
     )
     return ensemble, shares
 
