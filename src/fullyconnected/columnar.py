@@ -146,6 +146,7 @@ class Columnar(Source):
     chosen: _Columns
     what: str
     schema: pyarrow.Schema
+    keep = True
 
     @cached_property
     def dtype(self) -> np.dtype[np.generic]:  # type: ignore[override]
@@ -425,6 +426,11 @@ class Parquet(Columnar):
             value = zlib.crc32(self._sums[path].to_bytes(4, "little"), value)
         return value
 
+    def verify(self, start: int, stop: int) -> None:
+        first, last = (bisect_right(self._firsts, row) - 1 for row in (start, stop - 1))
+        for path in dict.fromkeys(group.path for group in self._groups[first : last + 1]):
+            _identity(path, self._sums[path])
+
     def where(self, row: int, column: int | None = None) -> str:
         group = self._groups[bisect_right(self._firsts, row) - 1]
         name = "" if column is None else f", column {self.chosen.inputs[column]!a:.80}"
@@ -533,20 +539,28 @@ def _is_hidden(name: str) -> bool:
 
 def _opened(path: str, footer: int | None = None) -> tuple[Any, int]:
     """Return a Parquet file and the checksum of its footer; raise if it is none, or if the footer is another one."""
-    pa = _pyarrow("reading Parquet")
+    pa, found = _pyarrow("reading Parquet"), _identity(path, footer)
     try:
-        found = _footer_sum(path)
-        if footer not in (None, found):
-            raise DataError(f"{path} has changed since the first look at it: write new files under other names")
         # neither mapped, since a file that is cut short ends the process then, nor read ahead, which takes memory
         return pa.parquet.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False), found
+    except OSError as error:
+        raise FileAccessError(f"{path} cannot be read: {error}") from None
+    except pa.ArrowException as error:
+        raise FileFormatError(f"{path} is no Parquet file, or is damaged: {error}") from None
+
+
+def _identity(path: str, footer: int | None = None) -> int:
+    """Return the checksum of the footer of a Parquet file; raise if it is none, or if the footer is another one."""
+    try:
+        found = _footer_sum(path)
     except FileNotFoundError:
         gone = "is not there" if footer is None else "is gone"
         raise FileAccessError(f"{path} {gone}: its rows cannot be read") from None
     except OSError as error:
         raise FileAccessError(f"{path} cannot be read: {error}") from None
-    except pa.ArrowException as error:
-        raise FileFormatError(f"{path} is no Parquet file, or is damaged: {error}") from None
+    if footer not in (None, found):
+        raise DataError(f"{path} has changed since the first look at it: write new files under other names")
+    return found
 
 
 def _footer_sum(path: str) -> int:

@@ -1,14 +1,20 @@
 """Training window by window, from rows that are in memory, in a file, or read by somebody's own code."""
 
+import os
+import sys
+import tempfile
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import fullyconnected as fc
+from fullyconnected.core import mapped
 from fullyconnected.core.mapped import is_mapped
 from fullyconnected.errors import CheckpointError, ConfigError, DataError, DivergenceError, InputTypeError, ShapeError
+from fullyconnected.program import reading
 from fullyconnected.program.data import check_data
 from fullyconnected.program.reading import ahead
 from fullyconnected.training.run import Run
@@ -441,3 +447,95 @@ def test_an_epoch_that_is_undone_counts_no_steps(tmp_path: Any) -> None:
     with pytest.raises(OSError, match="gone"):
         run.epoch()
     assert run.state.step == 0
+
+
+class Kept(fc.Source):
+    """Rows that a run keeps, and that count how often each of them is read."""
+
+    keep = True
+
+    def __init__(self) -> None:
+        self.x = np.random.default_rng(0).normal(size=(500, 3))
+        self.shape, self.dtype, self.shards = self.x.shape, self.x.dtype, (200, 0, 300)
+        self.read, self.verified = np.zeros(500, int), np.zeros(500, int)
+
+    def block(self, start: int, stop: int) -> Any:
+        self.read[start:stop] += 1
+        return self.x[start:stop]
+
+    def targets(self) -> Any:
+        return self.x[:, 0] * self.x[:, 1]
+
+    def verify(self, start: int, stop: int) -> None:
+        self.verified[start:stop] += 1
+
+
+ON_LINUX = hasattr(os, "posix_fallocate")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("how", [{}, {"streams": 3}, {"shuffle": False}, {"sample_weight": np.arange(500.0)}])
+def test_rows_that_are_kept_are_read_once_and_the_bits_are_the_same(engine: str, how: dict[str, Any]) -> None:
+    nets, sources = [], []
+    for keep in (True, False):
+        source = Kept()
+        source.keep = keep
+        nets.append(net := fc.mlp([3, 8, 1], seed=0))
+        settings = {"epochs": 4, "window": 100, "batch_size": 20, "engine": engine, "warn": False, "progress": False}
+        fc.fit(net, source, loss="half_squared_error", **settings, **how)
+        sources.append(source)
+    assert np.array_equal(nets[0].theta, nets[1].theta)
+    assert set(sources[0].read) == {1 if ON_LINUX else 4}
+    assert set(sources[0].verified) == {3 if ON_LINUX else 0}
+    assert set(sources[1].read) == {4}
+
+
+def test_rows_are_kept_where_that_pays_and_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reads(epochs: int) -> int:
+        source, net = Kept(), fc.mlp([3, 1], seed=0)
+        fc.fit(net, source, loss="half_squared_error", epochs=epochs, window=100, warn=False, progress=False)
+        return int(source.read.max())
+
+    taken: list[Any] = []
+    monkeypatch.setattr(reading, "spare_room", lambda *given: taken.append(given))
+    assert reads(1) == 1
+    assert not taken
+    assert reads(2) == 2
+    assert taken
+    monkeypatch.undo()
+    monkeypatch.setattr(mapped, "_is_in_memory", lambda folder: True)
+    assert reads(2) == 2
+    monkeypatch.undo()
+    monkeypatch.setattr(mapped.shutil, "disk_usage", lambda folder: SimpleNamespace(free=2 * 500 * 3 * 4 - 1))
+    assert reads(2) == 2
+
+
+def test_an_epoch_that_ends_early_keeps_nothing_that_is_not_whole() -> None:
+    source, net = Kept(), fc.mlp([3, 4, 1], seed=0)
+    data, fails = source.block, [True]
+
+    def block(start: int, stop: int) -> Any:
+        if start >= 300 and fails.pop():
+            fails.append(False)
+            raise OSError("the network is down")
+        return data(start, stop)
+
+    source.block = block  # type: ignore[method-assign]
+    run = fc.epochs(net, source, loss="half_squared_error", window=100, batch_size=20, shuffle=False, warn=False)
+    with pytest.raises(OSError, match="down"):
+        next(run)
+    other = fc.mlp([3, 4, 1], seed=0)
+    assert np.array_equal(net.theta, other.theta)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells which files take memory")
+def test_large_files_are_not_put_where_they_take_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr(mapped, "_is_in_memory", lambda folder: folder != mapped.ON_DISK)
+    assert mapped.folder_of_files() == (mapped.ON_DISK if os.path.isdir(mapped.ON_DISK) else tempfile.gettempdir())
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    assert mapped.folder_of_files() == tempfile.gettempdir()
+    monkeypatch.undo()
+    if os.path.isdir("/dev/shm"):
+        assert mapped._is_in_memory("/dev/shm") in (True, False)
+    assert not mapped._is_in_memory("/proc/self/nowhere")

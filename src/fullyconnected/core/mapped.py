@@ -3,6 +3,7 @@
 import math
 import mmap
 import os
+import shutil
 import tempfile
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array, Shape
 
-__all__ = ["is_mapped", "mapping_of", "room_for", "scratch", "taken"]
+__all__ = ["folder_of_files", "is_mapped", "mapping_of", "room_for", "scratch", "spare_room", "taken"]
 
 LARGE = 1 << 26  # bytes of an array that is rather kept in a file
 STEP = 1 << 20  # entries that are copied at a time
+ON_DISK = "/var/tmp"
 
 
 def room_for(shape: Shape, dtype: Any, *, in_file: bool = False) -> Array | None:
@@ -27,11 +29,45 @@ def room_for(shape: Shape, dtype: Any, *, in_file: bool = False) -> Array | None
     if not hasattr(os, "posix_fallocate"):
         return None
     try:
-        with tempfile.TemporaryFile() as file:
+        with tempfile.TemporaryFile(dir=folder_of_files()) as file:
             os.posix_fallocate(file.fileno(), 0, size)  # or a write to memory would end the process on a full disk
             return np.memmap(file, dtype, "r+", shape=shape)
     except OSError:
         return None
+
+
+def spare_room(shape: Shape, dtype: Any) -> Array | None:
+    """Return an array in a file for what could also be computed again: None where that takes scarce room.
+
+    That is memory, or more than half of what is free.
+    """
+    folder, size = folder_of_files(), math.prod(shape) * np.dtype(dtype).itemsize
+    try:
+        scarce = _is_in_memory(folder) or 2 * size > shutil.disk_usage(folder).free
+    except OSError:
+        return None
+    return None if scarce else room_for(shape, dtype, in_file=True)
+
+
+def folder_of_files() -> str:
+    """Return the folder for large files: that of temporary ones, or /var/tmp where their files take memory."""
+    folder = tempfile.gettempdir()
+    moves = "TMPDIR" not in os.environ and _is_in_memory(folder) and os.path.isdir(ON_DISK)
+    return ON_DISK if moves and not _is_in_memory(ON_DISK) else folder
+
+
+def _is_in_memory(folder: str) -> bool:
+    """Whether the files of a folder take memory, as those of tmpfs do; only Linux tells."""
+    try:
+        device = os.stat(folder).st_dev
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+            for line in mounts:
+                mount, _, kind = line.partition(" - ")
+                if mount.split()[2] == f"{os.major(device)}:{os.minor(device)}":
+                    return kind.split()[0] in ("tmpfs", "ramfs")
+    except OSError:
+        pass
+    return False
 
 
 def scratch(shape: Shape, dtype: Any, *, in_file: bool = False) -> Array:

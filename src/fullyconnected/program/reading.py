@@ -3,7 +3,7 @@
 import mmap
 import os
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
@@ -12,7 +12,7 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows
-from fullyconnected.core.mapped import mapping_of
+from fullyconnected.core.mapped import mapping_of, spare_room
 from fullyconnected.core.order import Order
 from fullyconnected.errors import ConfigError
 from fullyconnected.program.data import Data
@@ -79,10 +79,15 @@ def ahead(items: Iterator[T]) -> Generator[T]:
 
 
 class MappedReader:
-    """Visits the windows of an array that is mapped from a file, where it lies; the system reads a window ahead."""
+    """Visits the windows of an array that is mapped from a file, where it lies; the system reads a window ahead.
 
-    def __init__(self, data: Data, array: Array, order: Order) -> None:
-        self.data, self.array, self.order = data, array, order
+    ``verify(start, stop)`` raises if rows can no longer be used.
+    """
+
+    def __init__(
+        self, data: Data, array: Array, order: Order, verify: Callable[[int, int], None] = lambda start, stop: None
+    ) -> None:
+        self.data, self.array, self.order, self.verify = data, array, order, verify
 
     def parts(self, seed: int, epoch: int) -> Generator[Part]:
         """Yield the windows of an epoch."""
@@ -92,6 +97,8 @@ class MappedReader:
             following = next(windows, None)
             for start, stop in () if following is None else following.ranges:
                 will_need(self.array[start:stop])
+            for start, stop in window.ranges:
+                self.verify(start, stop)
             yield Part(self.data, window.rows[window.order])
 
 
@@ -108,9 +115,12 @@ def will_need(a: Array) -> None:
 
 
 class Reader:
-    """Reads the windows of an epoch into memory, a window ahead; two buffers take turns."""
+    """Reads the windows of an epoch into memory, a window ahead; two buffers take turns.
 
-    def __init__(self, data: Data, order: Order, dtype: np.dtype[Any]) -> None:
+    With ``keep``, what the first whole epoch has read is kept in a file, if there is room, and read from there.
+    """
+
+    def __init__(self, data: Data, order: Order, dtype: np.dtype[Any], *, keep: bool = False) -> None:
         self.data, self.order = data, order
         # what is wider than the network computes with is cast as it is read, as it would be later
         kept = data.x.dtype.kind in "biu" or data.x.dtype in (np.float32, dtype)
@@ -118,6 +128,8 @@ class Reader:
             data.x.dtype if kept and data.x.dtype.isnative and data.x.dtype.itemsize <= dtype.itemsize else dtype
         )
         self.buffers: list[Array] = []
+        self.kept = spare_room(data.x.shape, self.dtype) if keep else None
+        self.again: MappedReader | None = None  # which visits what is kept, once that is all
         self.row = data.x.shape[1] * self.dtype.itemsize  # bytes
         needed, there = 2 * self.most * self.row, memory()
         if there is not None and needed > there:
@@ -133,7 +145,7 @@ class Reader:
 
     def parts(self, seed: int, epoch: int) -> Generator[Part]:
         """Yield the windows of an epoch; each is overwritten after the next."""
-        return ahead(self.read(seed, epoch))
+        return ahead(self.read(seed, epoch)) if self.again is None else self.again.parts(seed, epoch)
 
     def read(self, seed: int, epoch: int) -> Iterator[Part]:
         """Read one window after the other."""
@@ -142,9 +154,16 @@ class Reader:
             x = self.buffer(number % 2, len(window.order))
             at = 0
             for start, stop in window.ranges:
-                source.fill(start, x[at : at + stop - start])
+                rows = x[at : at + stop - start]
+                source.fill(start, rows)
+                if self.kept is not None:
+                    self.kept[start:stop] = rows
                 at += stop - start
             yield self.part(x, [slice(*each) for each in window.ranges], window.order)
+        if self.kept is not None:
+            kept = np.asarray(self.kept)
+            self.again = MappedReader(self.data._replace(x=ArraySource(kept)), kept, self.order, source.verify)
+            self.buffers = []
 
     def part(self, x: Array, places: Sequence[slice | Rows], order: Rows) -> Part:
         """Return rows that have been read, from these places, with their targets and weights."""

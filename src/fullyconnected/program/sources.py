@@ -57,6 +57,9 @@ class Source:
         drawn, so that rows are read mostly one after the other. Without, any range of rows is as fast as any other.
     columns : sequence of str, optional
         The names of the columns, which a network then remembers.
+    keep : bool
+        Whether reading takes so long that a run of several epochs keeps what it has read in a temporary file, and
+        reads no row twice. It does so if that takes at most half of the room that is free there.
 
     Examples
     --------
@@ -81,6 +84,7 @@ class Source:
     in_memory: ClassVar[bool] = False
     shards: Sequence[int] | None = None
     columns: Sequence[str] | None = None
+    keep: bool = False
 
     def block(self, start: int, stop: int) -> Array:
         """Return the rows from ``start`` up to, not including, ``stop``; the caller must not write to them."""
@@ -105,6 +109,9 @@ class Source:
     def where(self, row: int, column: int | None = None) -> str:
         """Return where a number comes from, for messages, such as the name of a file; or an empty string."""
         return ""
+
+    def verify(self, start: int, stop: int) -> None:
+        """Raise if rows are no longer those that have been read: called where they are kept, in place of ``fill``."""
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -177,7 +184,7 @@ class Read(Source):
     ) -> None:
         self.source, self.what, self.check, self.name = source, what, check, type(source).__name__
         self.shape, self.dtype = tuple(map(int, source.shape)), np.dtype(source.dtype)
-        self.shards, self.columns = source.shards, source.columns
+        self.shards, self.columns, self.keep = source.shards, source.columns, source.keep
         if self.shards is not None and (sum(self.shards) != len(self) or min(self.shards, default=0) < 0):
             raise DataError(
                 f"the shards of {what}, a {self.name}, have {sum(self.shards)} rows together, and its "
@@ -223,6 +230,9 @@ class Read(Source):
     def checksum(self) -> int:
         return self.source.checksum()
 
+    def verify(self, start: int, stop: int) -> None:
+        self.source.verify(start, stop)
+
     def where(self, row: int, column: int | None = None) -> str:
         return self.source.where(row, column)
 
@@ -236,7 +246,7 @@ class Chosen(Source):
     def __init__(self, source: Source, rows: Rows) -> None:
         self.source, self.rows = source, rows
         self.shape, self.dtype = (len(rows), *source.shape[1:]), np.dtype(source.dtype)
-        self.columns = source.columns
+        self.columns, self.keep = source.columns, source.keep
         if source.shards is not None:
             borders = np.concatenate([[0], np.cumsum(source.shards)])
             self.shards = tuple(np.diff(np.searchsorted(rows, borders)).tolist())
@@ -258,6 +268,10 @@ class Chosen(Source):
 
     def checksum(self) -> int:
         return zlib.crc32(self.rows.astype("<i8").data, self.source.checksum())
+
+    def verify(self, start: int, stop: int) -> None:
+        if stop > start:
+            self.source.verify(int(self.rows[start]), int(self.rows[stop - 1]) + 1)
 
     def where(self, row: int, column: int | None = None) -> str:
         return self.source.where(int(self.rows[row]), column)

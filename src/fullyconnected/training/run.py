@@ -206,8 +206,9 @@ class Run:
         if isinstance(self.optimizer, Solver):
             return None
         if isinstance(x, Converted) or not x.in_memory:
-            gathers = plain and isinstance(beneath(x), ArraySource)
-            return (Gatherer if gathers else Reader)(self.data, self.visits, self.dtype_read())
+            if plain and isinstance(beneath(x), ArraySource):
+                return Gatherer(self.data, self.visits, self.dtype_read())
+            return Reader(self.data, self.visits, self.dtype_read(), keep=x.keep and self.total != self.state.epoch + 1)
         if isinstance(x, ArraySource) and is_mapped(x.array) and not plain:
             return MappedReader(self.data, x.array, self.visits)
         return None
