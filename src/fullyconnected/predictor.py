@@ -15,6 +15,8 @@ from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, DataError, FileFormatError, InputTypeError, ShapeError
 from fullyconnected.labels import Labels, labels_of
 from fullyconnected.network import Network
+from fullyconnected.program.data import refuse_path
+from fullyconnected.program.sources import Source
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import PathLike, TableLike
@@ -98,10 +100,11 @@ class Predictor:
 
         Parameters
         ----------
-        X : array (rows, features), sparse matrix, table, list, or dict
+        X : array (rows, features), sparse matrix, table, list, dict, or Source
             One row or more. A table or dict (name to number, or to a column of numbers) is read by the names of its
-            columns, in any order. An estimator for tables also takes text, dates and missing cells: a table as in its
-            training, a list of dicts, or one row as a dict or a list of its cells.
+            columns, in any order, and so is a :class:`fullyconnected.Source`, such as ``fc.Parquet("rows/")``, whose
+            rows are read a few at a time. An estimator for tables also takes text, dates and missing cells: a table as
+            in its training, a list of dicts, or one row as a dict or a list of its cells.
 
         Raises
         ------
@@ -207,18 +210,20 @@ class RowPredictor:
 
     def rows(self, X: Any) -> Any:
         """Return rows in any of the forms that ``predict`` takes in one that the network takes."""
+        refuse_path(X, "X")
         if isinstance(X, Mapping):
             X = self._from_columns(X, list(X))
         elif isinstance(X, list | tuple):
             X = as_array(X, "X")
         elif self.features is not None and columns_of(X) not in (None, self.features):
-            X = self._from_columns(X, column_labels(X) or [])
+            labels = column_labels(X) or []
+            X = X[self._ordered(labels)] if isinstance(X, Source) else self._from_columns(X, labels)
         if getattr(X, "ndim", 2) > 2:
             raise ShapeError(f"X has shape {X.shape}; (rows, {self.net.n_in}) is wanted, as in scikit-learn")
         return X
 
-    def _from_columns(self, X: Any, labels: list[Any]) -> Array:
-        """Return the rows of a table or dict whose columns have these labels, in any of Unicode's forms."""
+    def _ordered(self, labels: list[Any]) -> list[Any]:
+        """Return those of these labels of columns that name the features, in any of Unicode's forms, in their order."""
         if self.features is None:
             raise InputTypeError("the estimator was trained without names of columns: give an array (rows, features)")
         names = [normalize("NFC", str(label)) for label in labels]
@@ -226,10 +231,14 @@ class RowPredictor:
             raise ShapeError(f"the column {lacking[0]!r} is missing; there are {', '.join(map(repr, names))}")
         if twice := [name for name in self.features if names.count(name) > 1]:
             raise ShapeError(f"the column {twice[0]!r} is in the table more than once")
-        columns = [np.atleast_1d(np.asarray(X[labels[names.index(name)]])) for name in self.features]
+        return [labels[names.index(name)] for name in self.features]
+
+    def _from_columns(self, X: Any, labels: list[Any]) -> Array:
+        """Return the rows of a table or dict whose columns have these labels."""
+        columns = [np.atleast_1d(np.asarray(X[label])) for label in self._ordered(labels)]
         if len({column.shape for column in columns}) > 1 or columns[0].ndim > 1:
             raise ShapeError("the columns differ in length, or are not (rows,)")
-        for i, name in enumerate(self.features):
+        for i, name in enumerate(self.features or ()):
             if columns[i].dtype == object:  # which may be numbers all the same
                 with suppress(InputTypeError):
                     columns[i] = as_array(columns[i], f"the column {name!r}")

@@ -424,6 +424,38 @@ def test_files_and_pickles_of_an_estimator_that_has_learned_from_a_source(tmp_pa
     assert np.array_equal(predictor.predict(X), model.predict(Rows(X, columns=NAMES)))
 
 
+@pytest.mark.parametrize("kind", [classifier, regressor])
+def test_a_predictor_reads_a_source_by_the_names_of_its_columns(small: None, tmp_path: Path, kind: Any) -> None:
+    model = kind().fit(Rows(X, Y if kind is classifier else YR, columns=NAMES))
+    model.save(tmp_path / "model.safetensors")
+    predictor = fc.Predictor(tmp_path / "model.safetensors")
+    calls = [(predictor.predict, model.predict)]
+    if kind is classifier:
+        calls += [(predictor.predict_proba, model.predict_proba)]
+    order = [2, 0, 3, 1]
+    other = Rows(X[:, order], columns=[NAMES[i] for i in order])
+    files = parquet(tmp_path / "rows", table(), columns=other.columns)
+    more = table().append_column("text", [Y])
+    for ours, theirs in calls:
+        wanted = theirs(Rows(X, columns=NAMES))
+        given = [mapped(tmp_path), Rows(), Rows(columns=NAMES), other, files, fc.ArrowTable(more, "y")]
+        for each in [*given, fc.Parquet(tmp_path / "rows")]:
+            np.testing.assert_array_equal(ours(each), wanted)
+        with pytest.raises(ShapeError, match="the column 'c' is missing; there are 'a', 'b', 'd', 'e'"):
+            ours(Rows(X, columns=("a", "b", "d", "e")))
+        with pytest.raises(
+            InputTypeError, match=r"^X is the path 'rows/\*\.parquet', and rows are wanted: fc\.Parquet"
+        ):
+            ours("rows/*.parquet")
+    assert max(stop - start for start, stop in other.read) <= 50
+    with pytest.raises(ConfigError, match="no intervals"):
+        predictor.predict_interval(other)
+    wrong = X[:, order].copy()
+    wrong[605, 1] = np.nan
+    with pytest.raises(DataError, match=r"x\[605, 0\] is nan"):
+        predictor.predict(Rows(wrong, columns=other.columns))
+
+
 @pytest.mark.skipif(VERSION < (1, 9), reason="scikit-learn has callbacks from 1.9 on")
 def test_callbacks_get_the_source() -> None:
     class Watch:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
-from fullyconnected.errors import ConfigError, DataError, ShapeError
+from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError, UnknownNameError
 from fullyconnected.program.data import BatchLoader, check_data
 from fullyconnected.program.sources import ArraySource, Source
 from fullyconnected.program.workspace import Workspace
@@ -139,3 +139,62 @@ def test_what_a_source_lacks_is_named():
     for call in (lambda: Empty().take(np.arange(1), X), lambda: fc.fit(network(), Empty(), T, "half_squared_error")):
         with pytest.raises(NotImplementedError, match="Empty has no block"):
             call()
+
+
+class Labelled(Waves):
+    """Rows whose columns have names, of which one has an accent."""
+
+    columns, shards = ("a", "b", "caf\u00e9", "d"), (100, 200)
+
+    def targets(self):
+        return T
+
+    def weights(self):
+        return WEIGHTS
+
+    def where(self, row, column=None):
+        return f"row {row}, column {None if column is None else self.columns[column]}"
+
+
+def test_a_source_with_some_of_its_columns_in_another_order():
+    source, names, order = Labelled(), ["d", "cafe\u0301", "a"], [3, 2, 0]
+    some = source[names]
+    assert (some.shape, some.dtype, some.columns, some.shards) == ((ROWS, 3), source.dtype, tuple(names), (100, 200))
+    assert np.array_equal(some.block(5, 20), X[5:20, order])
+    assert np.array_equal(some.taken(np.array([7, 3, 250]), np.float64), X[[7, 3, 250]][:, order])
+    assert some.targets() is T
+    assert some.weights() is WEIGHTS
+    assert some.where(9, 1) == source.where(9, 2)
+    assert some.where(9) == source.where(9)
+    assert some[["a", "d"]].block(0, 3).tolist() == X[:3, [0, 3]].tolist()
+    assert len({each.checksum() for each in (source, some, source[names[::-1]])}) == 3
+    found = []
+    for x, t, w in ((some, None, None), (X[:, order], T, WEIGHTS)):
+        net = fc.mlp([3, 4, 1], seed=0)
+        history = fc.fit(net, x, t, "half_squared_error", epochs=2, sample_weight=w, progress=False)
+        found.append((history.loss, net.theta.tolist()))
+    assert found[0] == found[1]
+
+
+def test_columns_that_a_source_does_not_have():
+    with pytest.raises(UnknownNameError, match=r"column of a Labelled 'e'.* a, b"):
+        Labelled()[["a", "e"]]
+    with pytest.raises(UnknownNameError, match="column of a Waves"):
+        Waves()[["a"]]
+    for wrong in (0, "ab", [0], slice(3), np.arange(3)):
+        with pytest.raises(InputTypeError, match=r"^a Labelled\[\.\.\.\] takes a list of names of columns; got "):
+            Labelled()[wrong]
+    with pytest.raises(InputTypeError, match="takes a list of names"):
+        list(Labelled())
+
+
+def test_a_network_that_reads_columns_by_their_names_takes_them_from_a_source():
+    names = ("d", "a")
+    net = fc.Network([fc.Columns([(name, fc.Standardize(1)) for name in names]), fc.Dense(2, 1)], seed=0)
+    other = net.copy()
+    net.adapt(Labelled())
+    other.adapt(X[:, [3, 0]], sample_weight=WEIGHTS)
+    assert np.array_equal(net.predict(X[:, [3, 0]]), other.predict(X[:, [3, 0]]))
+    assert np.array_equal(net.predict(Labelled()), net.predict(X[:, [3, 0]]))
+    with pytest.raises(DataError, match="x lacks 'd'"):
+        net.predict(Labelled()[["a", "b"]])

@@ -6,6 +6,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
+from unicodedata import normalize
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from fullyconnected.core.arrays import Array, take
 from fullyconnected.core.batches import Rows
 from fullyconnected.core.checks import as_array, require_finite, rows_of
 from fullyconnected.core.mapped import is_mapped
-from fullyconnected.errors import DataError, InputTypeError, ShapeError
+from fullyconnected.errors import DataError, InputTypeError, ShapeError, nearest
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import DType, DTypeLike
@@ -22,6 +23,7 @@ __all__ = [
     "ArraySource",
     "Chosen",
     "Converted",
+    "Named",
     "Read",
     "Source",
     "SparseRows",
@@ -56,7 +58,7 @@ class Source:
         How many rows lie together, such as those of a file. A shuffle goes through the shards in an order that is
         drawn, so that rows are read mostly one after the other. Without, any range of rows is as fast as any other.
     columns : sequence of str, optional
-        The names of the columns, which a network then remembers.
+        The names of the columns, which a network then remembers; ``source[["age", "rooms"]]`` has these alone.
     keep : bool
         Whether reading takes so long that a run of several epochs keeps what it has read in a temporary file, and
         reads no row twice. It does so if that takes at most half of the room that is free there.
@@ -115,6 +117,19 @@ class Source:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def __getitem__(self, names: Sequence[str]) -> Source:
+        """Return the source with these of its columns as inputs, in this order."""
+        if (
+            isinstance(names, str)
+            or not isinstance(names, Sequence)
+            or not all(isinstance(each, str) for each in names)
+        ):
+            raise InputTypeError(
+                f"a {type(self).__name__}[...] takes a list of names of columns; got {names!a:.80}. (Rows of it are "
+                f"block(start, stop))"
+            )
+        return Named(self, names)
 
     def blocks(self) -> Iterator[tuple[int, Array]]:
         """Yield all rows in blocks, each with the number of its first row."""
@@ -282,6 +297,38 @@ def beneath(source: Source) -> Source:
     while isinstance(source, Read | Chosen):
         source = source.source
     return source
+
+
+class Named(Source):
+    """Some columns of a source by their names, in this order."""
+
+    def __init__(self, source: Source, names: Sequence[str]) -> None:
+        known = [normalize("NFC", name) for name in source.columns or ()]
+        for name in names:
+            if normalize("NFC", name) not in known:
+                raise nearest(f"column of a {type(source).__name__}", name, source.columns or ())
+        self.source, self.columns = source, tuple(names)
+        self.numbers = [known.index(normalize("NFC", name)) for name in names]
+        self.shape, self.dtype, self.shards = (len(source), len(names)), np.dtype(source.dtype), source.shards
+        self.keep = source.keep
+
+    def block(self, start: int, stop: int) -> Array:
+        return self.source.block(start, stop)[:, self.numbers]
+
+    def targets(self) -> Array | None:
+        return self.source.targets()
+
+    def weights(self) -> Array | None:
+        return self.source.weights()
+
+    def checksum(self) -> int:
+        return zlib.crc32(bytes(str(self.numbers), "ascii"), self.source.checksum())
+
+    def where(self, row: int, column: int | None = None) -> str:
+        return self.source.where(row, None if column is None else self.numbers[column])
+
+    def verify(self, start: int, stop: int) -> None:
+        self.source.verify(start, stop)
 
 
 def number_of(source: Source, row: int) -> int:
