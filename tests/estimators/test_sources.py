@@ -602,3 +602,47 @@ def test_a_block_of_another_shape_is_refused() -> None:
 def test_a_classifier_of_a_source_is_as_good_as_another_librarys() -> None:
     model = classifier(solver="lbfgs", max_iter=100).fit(Rows(X, Y))
     assert model.score(Rows(X, Y)) >= LogisticRegression().fit(X, Y).score(X, Y) - 0.02
+
+
+# what is said of a fit that has not converged
+
+
+def long_and_sorted(rows: int = 20_000, shards: int = 100) -> tuple[Any, Any, Any]:
+    """Return inputs, labels, and the same in shards of which each is sorted by the label."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(rows, 4))
+    y = np.array(["no", "yes"])[(x[:, 0] > 0.5).astype(int)]
+    by_label = np.lexsort([y == "yes", np.arange(rows) * shards // rows])
+    return x, y, Rows(x[by_label], y[by_label], shards=[rows // shards] * shards)
+
+
+def said(model: Any, *given: Any) -> str:
+    with pytest.warns(ConvergenceWarning) as caught:
+        model.fit(*given)
+    return str(caught[0].message)
+
+
+def test_a_warning_looks_at_rows_of_a_few_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "WINDOW", 4000 * 4 * 8)
+    x, y, _ = long_and_sorted()
+    for shards in ([200] * 100, [0, 150, 50, 0] * 100, None):
+        source = Rows(x, y, shards=shards)
+        assert "reached" in said(classifier(max_iter=1), source)
+        assert sum(stop - start for start, stop in source.read) < 1.1 * len(x)  # the epoch, and some rows
+    w = np.where(np.arange(len(x)) % 4000 < 2000, 1.0, 0.0)
+    source = Rows(np.where(w[:, None] > 0, x, np.nan), y, w, [200] * 100)
+    assert "reached" in said(classifier(max_iter=1), source)
+    assert sum(stop - start for start, stop in source.read) < 0.6 * len(x)
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize(("model", "epochs"), [(classifier, 2), (regressor, 12)])  # too few to learn, and enough
+def test_rows_that_are_sorted_by_their_targets_do_not_stand_for_others(model: Any, epochs: int, weights: bool) -> None:
+    x, y, source = long_and_sorted()
+    how = {"max_iter": epochs, "learning_rate_init": 0.003, "batch_size": 2000}
+    if model is regressor:
+        by_number = np.argsort(x[:, 0])
+        y, source = 2 * x[:, 0], Rows(x[by_number], 2 * x[by_number, 0], shards=[len(x)])
+    source.w = np.where(np.arange(len(x)) % 7 > 0, 1.0, 0.0) if weights else None
+    for given in ((source,), (x, y)):
+        assert ("nothing has been learned" in said(model(**how), *given)) == (epochs == 2)

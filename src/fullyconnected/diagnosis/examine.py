@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fullyconnected.core.arrays import Array
 from fullyconnected.diagnosis.chance import Level, level_of
 from fullyconnected.diagnosis.findings import Finding, by_importance
 from fullyconnected.diagnosis.of_data import of_classes, of_columns, of_scales
@@ -14,7 +15,7 @@ from fullyconnected.diagnosis.trial import LEARNED, of_trial, steps_of
 from fullyconnected.network import Network
 from fullyconnected.program.data import BatchLoader, Data
 from fullyconnected.program.program import Program
-from fullyconnected.program.sources import ArraySource
+from fullyconnected.program.sources import ArraySource, Chosen, spread
 from fullyconnected.program.workspace import Workspace
 from fullyconnected.training.history import History
 
@@ -22,6 +23,8 @@ __all__ = ["Examination", "examine"]
 
 ROWS = 2000  # most rows that are looked at
 FEW, SOME, ENTRIES = 32, 200, 40_000  # for a quick look: a few milliseconds, and less memory than a batch of training
+MANY = 100_000  # targets with which those of a few places are compared
+UNLIKE = 0.3  # deviations by which a mean of targets is another one: four of its own errors in SOME rows
 WORK, MEMORY = 2e9, 2e7  # parameters times rows, and entries of activations: about half a second, and 200 MB
 NOTHING = 0.02  # what has learned less than this has learned nothing
 
@@ -60,7 +63,7 @@ def examine(
     # with smoothed labels, the loss of a perfect answer is no measure of what can be learned
     data = data._replace(loss=data.loss.for_evaluation())
     program, dtype = net.program, net.program.input_dtype(net.dtype)
-    sample = sampled(data, program, dtype, max(FEW, min(SOME, ENTRIES // net.n_in)) if quick else ROWS)
+    sample = sampled(data, program, dtype, max(FEW, min(SOME, ENTRIES // net.n_in)) if quick else ROWS, near=quick)
     x = sample.x.block(0, len(sample.x))
     workspace = Workspace(program, net.theta.copy(), net.state.copy(), len(x), loss=data.loss, input_gradient=True)
     batch = BatchLoader(sample, workspace).load_all()
@@ -101,14 +104,32 @@ def _of_level(level: Level, severity: str) -> Iterator[Finding]:
         )
 
 
-def sampled(data: Data, program: Program, dtype: np.dtype[Any], most: int) -> Data:
-    """Return some rows of positive weight, drawn with a fixed seed, in their order, in the dtype of its input."""
+def sampled(data: Data, program: Program, dtype: np.dtype[Any], most: int, *, near: bool = False) -> Data:
+    """Return some rows of positive weight, drawn with a fixed seed, in their order, in the dtype of its input.
+
+    With ``near`` they are from a few places, if they have to be read, unless their targets are unlike those of others.
+    """
     most = min(most, max(64, int(WORK // max(1, program.n_params))), max(16, int(MEMORY // program.entries_a_row)))
     rows = np.arange(len(data.x)) if (w := data.row_weights) is None else np.flatnonzero(w)
     if len(rows) > most:
-        rows = rows[np.sort(np.random.default_rng(0).choice(len(rows), most, replace=False))]
+        places = rows[spread(Chosen(data.x, rows), most)] if near and not data.x.in_memory else rows[:0]
+        if len(places) < min(FEW, most) or not _alike(data.t[places], data.t[rows[:: 1 + len(rows) // MANY]]):
+            places = rows[np.sort(np.random.default_rng(0).choice(len(rows), most, replace=False))]
+        rows = places
     weights = None if data.weights is None else data.weights[rows]
     return Data(ArraySource(data.x.taken(rows, dtype)), data.t[rows], weights, data.loss)
+
+
+def _alike(some: Array, others: Array) -> bool:
+    """Whether some targets, each (rows, ...), have about the classes, or the means and deviations, of others."""
+    if some.ndim == 1 and some.dtype.kind in "iu":
+        counts = [np.bincount(t, minlength=int(others.max()) + 1) / len(t) for t in (some, others)]
+        return len(counts[0]) == len(counts[1]) and bool(np.abs(counts[0] - counts[1]).max() < UNLIKE / 2)
+    with np.errstate(all="ignore"):
+        deviation = others.std(axis=0, dtype=np.float64)
+        off = np.abs(some.mean(axis=0, dtype=np.float64) - others.mean(axis=0, dtype=np.float64))
+        narrow = some.std(axis=0, dtype=np.float64) < deviation / 2
+    return bool((off <= UNLIKE * deviation).all()) and not narrow.any()
 
 
 def _is_trained(net: Network) -> bool:

@@ -33,11 +33,13 @@ __all__ = [
     "is_sparse",
     "number_of",
     "read_in_place",
+    "spread",
     "take_by_blocks",
 ]
 
 BLOCK = 1 << 20  # entries per block
 GAP = 64  # rows that are read in vain rather than read apart
+PLACES = 10  # of which some rows are taken where each has to be read
 CHECKED = 1 << 24  # bytes of which a checksum is taken at a time
 
 
@@ -185,6 +187,23 @@ def take_by_blocks(block: Callable[[int, int], Array], rows: Rows, out: Array) -
         first, last = int(ordered[at]), int(ordered[end - 1])
         out[by_number[at:end]] = block(first, last + 1)[ordered[at:end] - first]
         at = end
+
+
+def spread(source: Source, n: int) -> Rows:
+    """Return the numbers of about ``n`` rows from all over a source; where each has to be read, of a few places.
+
+    These are the beginnings of shards, since what is in the middle of one may only be reached through what is before.
+    """
+    if source.in_memory:
+        return np.linspace(0, len(source) - 1, n).astype(np.intp)
+    if source.shards is None:
+        firsts = np.linspace(0, len(source) - 1, PLACES).astype(np.intp)
+    else:
+        shards = np.array(source.shards)
+        firsts = (np.cumsum(shards) - shards)[shards > 0]
+        firsts = firsts[np.linspace(0, len(firsts) - 1, min(PLACES, len(firsts))).astype(np.intp)]
+    rows = np.unique(firsts[:, None] + np.arange(max(1, n // len(firsts))))
+    return rows[rows < len(source)]
 
 
 class Read(Source):

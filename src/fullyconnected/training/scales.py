@@ -7,16 +7,14 @@ import numpy as np
 
 from fullyconnected.base import Loss
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.batches import Rows
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.program.program import Program
-from fullyconnected.program.sources import ArraySource, Source, SparseSource
+from fullyconnected.program.sources import ArraySource, Source, SparseSource, spread
 
 __all__ = ["Remark", "Scale", "column_of", "of_inputs", "of_order", "of_targets", "scale_of"]
 
 LARGE, SMALL, UNLIKE = 30.0, 1e-3, 1000.0
 ROWS, ENTRIES = 1000, 200_000  # most rows and entries of a sample
-PLACES = 10  # of which rows are taken where each has to be read
 FEW = 10  # with fewer rows, no scale is estimated
 
 
@@ -59,22 +57,7 @@ def sample(a: Array | Source) -> Source:
     source = a if isinstance(a, Source) else ArraySource(a)
     entries = math.ceil(source.csr.nnz / len(a)) if isinstance(source, SparseSource) else math.prod(source.shape[1:])
     most = max(1, min(ROWS, ENTRIES // max(1, entries)))
-    return source.part(_spread(source, min(len(a), most)), np.float64)
-
-
-def _spread(source: Source, n: int) -> Rows:
-    """Return the numbers of some rows from all over a source; where each has to be read, those at some beginnings."""
-    if source.in_memory:
-        return np.linspace(0, len(source) - 1, n).astype(np.intp)
-    shards = np.array([len(source)] if source.shards is None else source.shards)
-    firsts = np.cumsum(shards) - shards
-    if source.shards is None:
-        firsts = np.linspace(0, len(source) - 1, PLACES).astype(np.intp)
-    else:
-        firsts = firsts[np.linspace(0, len(firsts) - 1, min(PLACES, len(firsts))).astype(np.intp)]
-    each = np.arange(max(1, n // len(firsts)))
-    rows = np.unique(firsts[:, None] + each)
-    return rows[rows < len(source)]
+    return source.part(spread(source, min(len(a), most)), np.float64)
 
 
 def scale_of(a: Array | Source) -> Scale:
@@ -154,7 +137,7 @@ def of_targets(t: Array, loss: Loss, program: Program, outputs: Any = None, x: S
     if size == 0 or SMALL <= size <= LARGE:
         return None
     if size > LARGE and outputs is not None:
-        rows = _spread(ArraySource(t) if x is None else x, min(len(t), 64))
+        rows = spread(ArraySource(t) if x is None else x, min(len(t), 64))
         with np.errstate(all="ignore"):
             if np.sqrt(np.square(outputs(rows) - t[rows].astype(np.float64)).mean()) <= LARGE:
                 return None
