@@ -10,12 +10,11 @@ from unicodedata import normalize
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.checks import as_array, column_labels, columns_of
+from fullyconnected.core.checks import as_array, column_labels, columns_of, refuse_path
 from fullyconnected.core.wording import printable
 from fullyconnected.errors import ConfigError, DataError, FileFormatError, InputTypeError, ShapeError
 from fullyconnected.labels import Labels, labels_of
 from fullyconnected.network import Network
-from fullyconnected.program.data import refuse_path
 from fullyconnected.program.sources import Source
 
 if TYPE_CHECKING:

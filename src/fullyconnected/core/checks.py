@@ -2,8 +2,10 @@
 
 import contextlib
 import math
+import os
 import re
 from collections.abc import Callable
+from glob import has_magic
 from numbers import Complex, Integral, Number, Real
 from typing import Any, NamedTuple
 from unicodedata import normalize
@@ -28,12 +30,14 @@ __all__ = [
     "interval",
     "known_columns",
     "number",
+    "refuse_path",
     "require_finite",
     "rows_of",
     "same_columns",
     "same_rows",
 ]
 
+ROWS = ("x", "X", "X_val")  # names of what holds rows
 BLOCK = 1 << 20  # entries that are checked at a time, so that a check of a large file needs little memory
 
 
@@ -97,6 +101,7 @@ def as_array(a: Any, what: str, *, missing: bool = False) -> Array:
     An array of objects, which pandas makes of columns of several dtypes, is accepted if every entry is a number. With
     ``missing``, masked entries, None and pandas's NA become NaN; else they are refused.
     """
+    refuse_path(a, what)
     # np.asarray would return the numbers under a mask; a structured array is refused for its dtype, below
     if isinstance(a, np.ma.MaskedArray) and a.dtype.names is None and a.mask.any():
         if not missing or a.dtype.kind not in "biufO":
@@ -120,6 +125,37 @@ def as_array(a: Any, what: str, *, missing: bool = False) -> Array:
             + _what_to_do(a, array, what)
         )
     return array
+
+
+def refuse_path(a: Any, what: str) -> None:
+    """Raise if a path is given in place of rows, or in place of other numbers a text that can be nothing else."""
+    if not isinstance(a, str | os.PathLike):
+        return
+    name, rows = os.fsdecode(a), what.split()[-1] in ROWS
+    if rows or not isinstance(a, str) or _is_path(name):
+        wanted = "rows" if rows else "numbers"
+        raise InputTypeError(f"{what} is the path {name!a:.80}, and {wanted} are wanted: {_reading(name, rows=rows)}")
+
+
+def _is_path(text: str) -> bool:
+    """Whether a text names a file: by an ending, or a folder before it."""
+    return bool(os.path.dirname(text) or re.fullmatch(r"\.[A-Za-z]\w*", os.path.splitext(text)[1]))
+
+
+def _reading(path: str, *, rows: bool) -> str:
+    """Return what to write in place of a path, by what its name says of the file."""
+    if path.lower().endswith(".npy"):
+        return 'np.load(path, mmap_mode="r")'
+    if path.lower().endswith(".parquet") or has_magic(path) or os.path.isdir(path):
+        return (
+            f"fc.Parquet(path, target=...){'' if rows else ' in place of the rows has their targets and weights, too'}"
+        )
+    if not rows:
+        return "read it first, with np.loadtxt or pandas.read_csv"
+    return (
+        "read it first, with pandas.read_csv, or for TabularClassifier and TabularRegressor with "
+        "fullyconnected.tables.files.read_frame"
+    )
 
 
 def _what_to_do(a: Any, array: Array, what: str) -> str:

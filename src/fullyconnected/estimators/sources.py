@@ -11,11 +11,12 @@ from sklearn.utils.validation import _check_y
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows
+from fullyconnected.core.checks import refuse_path
 from fullyconnected.core.mapped import is_mapped
 from fullyconnected.errors import ShapeError
 from fullyconnected.estimators.compat import check_n_features, validate_data
 from fullyconnected.estimators.warning import warn
-from fullyconnected.program.data import refuse_path, with_targets
+from fullyconnected.program.data import with_targets
 from fullyconnected.program.sources import Chosen, Read, Source, array_source
 
 __all__ = ["apart", "are_read", "checked", "checked_with_y", "some", "with_own"]
@@ -33,8 +34,11 @@ def apart(X: Any, y: Any, sample_weight: Any, names: tuple[str, str, str] = NAME
 
 def with_own(X: Any, y: Any, sample_weight: Any, names: tuple[str, str, str] = NAMES) -> tuple[Any, Any]:
     """Return y and the weights as given, or else those that a source has beside its rows; or raise."""
-    refuse_path(X, names[0])
-    return with_targets(X, y, sample_weight, names) if isinstance(X, Source) else (y, sample_weight)
+    if isinstance(X, Source):
+        return with_targets(X, y, sample_weight, names)
+    for name, given in zip(names, (X, y, sample_weight), strict=True):
+        refuse_path(given, name)
+    return y, sample_weight
 
 
 def checked_with_y(estimator: Any, X: Any, y: Any, *, reset: bool, **how: Any) -> tuple[Any, Array]:

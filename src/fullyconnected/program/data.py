@@ -1,9 +1,7 @@
 """Data sets (rows, targets, weights and a loss), checked once against a network before anything is computed."""
 
 import math
-import os
 import re
-from glob import has_magic
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +16,7 @@ from fullyconnected.core.checks import (
     as_weights,
     columns_of,
     known_columns,
+    refuse_path,
     require_finite,
     rows_of,
     same_columns,
@@ -38,7 +37,6 @@ __all__ = [
     "as_source",
     "check_data",
     "check_loss",
-    "refuse_path",
     "require_rows",
     "with_targets",
 ]
@@ -159,6 +157,8 @@ def with_targets(x: Any, t: Any, sample_weight: Any, names: tuple[str, str, str]
 
     ``names`` are those of the three in messages.
     """
+    for name, given in zip(names, (x, t, sample_weight), strict=True):
+        refuse_path(given, name)
     own, weights = (x.targets(), x.weights()) if isinstance(x, Source) else (None, None)
     kind = type(x).__name__
     if t is None and own is None:
@@ -186,7 +186,6 @@ def as_source(
 ) -> Source:
     """Return rows (rows, n_in) that a network of this dtype can read, or raise."""
     n_in = program.n_in
-    refuse_path(x, what)
     if sparse and is_sparse(x):
         source: Source = SparseSource.of(x, n_in, what, empty=empty)
     elif not isinstance(x, Source):
@@ -212,25 +211,6 @@ def as_source(
     else:
         source.require_finite(what, dtype)
     return source
-
-
-def _reading(path: str | os.PathLike[str]) -> str:
-    """Return what to write in place of a path, by what its name says of the file."""
-    name = os.fsdecode(path)
-    if name.lower().endswith(".npy"):
-        return 'np.load(path, mmap_mode="r")'
-    if name.lower().endswith(".parquet") or has_magic(name) or os.path.isdir(name):
-        return "fc.Parquet(path, target=...)"
-    return (
-        "read it first, with pandas.read_csv, or for TabularClassifier and TabularRegressor with "
-        "fullyconnected.tables.files.read_frame"
-    )
-
-
-def refuse_path(x: Any, what: str) -> None:
-    """Raise if somebody gives a path in place of rows."""
-    if isinstance(x, str | os.PathLike):
-        raise InputTypeError(f"{what} is the path {os.fspath(x)!a:.80}, and rows are wanted: {_reading(x)}")
 
 
 def _with_place(error: DataError, source: Source, what: str) -> DataError:
