@@ -499,6 +499,18 @@ def test_rows_that_are_kept_are_read_once_and_the_bits_are_the_same(
     assert set(sources[1].read) == {4}
 
 
+def test_a_solver_reads_rows_that_are_kept_once(room: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fullyconnected.training.solver.WINDOW", 20_000)
+    nets = []
+    for keep in (True, False):
+        source = Kept()
+        source.keep = keep
+        nets.append(net := fc.mlp([3, 8, 1], seed=0))
+        fc.fit(net, source, None, "half_squared_error", fc.LBFGS(), epochs=5, warn=False, progress=False)
+        assert (set(source.read) == {1}) == (keep and ON_LINUX)
+    assert np.array_equal(nets[0].theta, nets[1].theta)
+
+
 def test_rows_are_kept_where_that_pays_and_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     def reads(epochs: int) -> int:
         source, net = Kept(), fc.mlp([3, 1], seed=0)

@@ -144,7 +144,7 @@ class BaseTabular(BaseEstimator):
             vocabulary = Vocabulary.of(learned_from, decisions)
         with placed(X):
             x = vocabulary.encode(frame)
-        if is_source(X):  # a splitter and a score get the numbers of its rows
+        if isinstance(X, Source):  # a splitter and a score get the numbers of its rows
             X = np.arange(frame.rows)[:, None]
         learned_x = x if is_whole else taken(x, rows)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -141,7 +141,7 @@ class _AllRows:
             self.batch, self.weight = self.loader.load(np.arange(self.size))
         else:
             order = Order(len(data.x), self.size, 1, shuffle=False, window=self.size)
-            self.reader = Reader(data, order, np.dtype(program.input_dtype(state.theta.dtype)))
+            self.reader = Reader(data, order, np.dtype(program.input_dtype(state.theta.dtype)), keep=data.x.keep)
             self.weight = float(len(data.x) if data.weights is None else data.weights.sum())
         self.l2 = task.l2 + task.alpha / self.weight
         self.wrong: tuple[Rows, str] | None = None  # rows of which the loss is not finite, and where that begins
