@@ -219,7 +219,8 @@ class ArrowTable(Columnar):
     Raises
     ------
     UnknownNameError, InputTypeError, DataError
-        For columns that are not there, and for inputs that are no numbers.
+        For columns that are not there, and for weights that are no numbers. Inputs that are text or dates are for the
+        estimators for tables: where numbers are read, they are refused.
 
     Examples
     --------
@@ -306,7 +307,8 @@ class Parquet(Columnar):
     FileAccessError, FileFormatError
         For files that are not there, and for what is no Parquet file, is cut short or damaged.
     UnknownNameError, InputTypeError, DataError
-        For columns that are not there or hold no numbers, and for files whose columns are not those of the first.
+        For columns that are not there, and for files whose columns are not those of the first. Inputs that are text or
+        dates are for the estimators for tables: where numbers are read, they are refused.
 
     Examples
     --------

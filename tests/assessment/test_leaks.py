@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fullyconnected.assessment import leaks
 from fullyconnected.assessment.leaks import repeated, suspects
 from fullyconnected.assessment.problem import Roles, problem_of
 from fullyconnected.tables.frame import frame_of
@@ -54,3 +55,13 @@ def test_repeated_rows_are_counted_and_gaps_are_equal():
     assert repeated(x) == 2
     assert repeated(x[:3], x[3:]) == 1
     assert repeated(x[:0], x) == 0
+
+
+def test_rows_that_differ_in_one_bit_or_in_the_order_of_cells_are_different(monkeypatch):
+    monkeypatch.setattr(leaks, "ROWS", 1000)
+    x = np.array([[i, j] for i in range(200) for j in range(200)], float)
+    assert repeated(x) == 0
+    assert repeated(x[:100] + 2.0**-40, x) == 0
+    assert repeated(np.concatenate([x, x[::7]])) == len(x[::7])
+    assert repeated(x[::7], x) == len(x[::7])
+    assert repeated(x[:, :0]) == len(x) - 1

@@ -15,6 +15,7 @@ from fullyconnected.assessment.outcomes import Confusion, Residuals, confusion_o
 from fullyconnected.assessment.problem import Problem
 from fullyconnected.assessment.splitting import MOST_SPLITS, in_time
 from fullyconnected.core.arrays import Array
+from fullyconnected.core.mapped import is_mapped, taken
 from fullyconnected.tabular.scores import scores_of
 from fullyconnected.tabular.tasks import CLASSES, NUMBERS
 
@@ -26,6 +27,7 @@ __all__ = ["LINEAR", "OURS", "TRIVIAL", "Assessment", "Part", "Scored", "assess"
 OURS, LINEAR, TRIVIAL = "this model", "linear model", "trivial"
 FEWEST = 2  # members that an ensemble has whatever its time
 MOST_ROWS = 50_000  # of a table on which the linear baseline is also trained for every fold
+ENTRIES = 1 << 22  # rows times columns that other models learn from, of a table in a file
 
 
 class Scored(NamedTuple):
@@ -92,6 +94,8 @@ class Assessment:
         Rows of the test part whose class training has not seen; they are not scored.
     importances : tuple of (column, value)
         How much the estimator relies on each column, the largest first.
+    compared : int or None
+        How many of the training rows the other models have learned from, if these lie in a file and are too many.
     """
 
     problem: Problem
@@ -107,6 +111,7 @@ class Assessment:
     duplicates: int = 0
     unknown: int = 0
     importances: tuple[tuple[str, float], ...] = ()
+    compared: int | None = None
 
     @property
     def training_rows(self) -> int:
@@ -188,7 +193,7 @@ def assess(
         if say is not None:
             say(name)
         try:
-            models.append(_rival(partial(Rival, name, features, task, n_out, seed), name, rows, task, n_out))
+            models.append(_rival(partial(Rival, name, features, task, n_out, seed), name, rows, task, n_out, seed))
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:  # such as numbers that are too large
             if say is not None:
                 say(f"the {name} cannot learn this table: {error!s:.100}")
@@ -209,6 +214,7 @@ def assess(
         repeated(x),
         0 if test is None else test.unknown,
         _importances(estimator),
+        None if len(_some(x, seed)) == len(x) else len(_some(x, seed)),
     )
 
 
@@ -267,22 +273,39 @@ def _splits(learned: Problem, t: Array, estimator: Any, seed: int) -> list[tuple
     return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in np.unique(fold)]
 
 
-def _rival(make: Callable[[], Any], name: str, rows: _Rows, task: str, n_out: int) -> Scored:
+def _some(x: Array, seed: int) -> Array:
+    """Return the numbers of the rows that other models learn from: all, or as many of a file as memory is spent on."""
+    most = max(MOST_ROWS, ENTRIES // max(1, x.shape[1]))
+    if len(x) <= most or not is_mapped(x):
+        return np.arange(len(x))
+    return np.sort(np.random.default_rng((seed, 4)).choice(len(x), most, replace=False))
+
+
+def _predicted(model: Any, x: Array) -> Array:
+    """Return what a model says of rows, a part of those of a file at a time."""
+    if not is_mapped(x):
+        return np.asarray(model.predict(x))
+    return np.concatenate([model.predict(x[start : start + MOST_ROWS]) for start in range(0, len(x), MOST_ROWS)])
+
+
+def _rival(make: Callable[[], Any], name: str, rows: _Rows, task: str, n_out: int, seed: int) -> Scored:
     """Return the scores of another model on the same splits and the same test rows."""
     validation = tested = None
     x, t, w = rows.x, rows.whole.t, rows.whole.w
     began = time.perf_counter()
-    model = make().fit(x, t, w)
+    some = _some(x, seed)
+    model = make().fit(x, t, w) if len(some) == len(x) else make().fit(x[some], t[some], w[some])
     seconds = time.perf_counter() - began
     if rows.test is not None:
-        tested = rows.test._replace(p=model.predict(rows.x_test)).scores(task)
+        tested = rows.test._replace(p=_predicted(model, rows.x_test)).scores(task)
     if rows.splits is not None:
         p = np.zeros_like(rows.whole.p)
         for train, out in rows.splits:
             if task == CLASSES and (t[train] == t[train][0]).all():  # which scikit-learn refuses
                 p[out] = np.eye(n_out)[t[train][0]]
             else:
-                p[out] = make().fit(x[train], t[train], w[train]).predict(x[out])
+                train = train if len(some) == len(x) else np.intersect1d(train, some)
+                p[out] = _predicted(make().fit(x[train], t[train], w[train]), taken(x, out))
         validation = rows.whole._replace(p=p).at(rows.judged).scores(task)
     return Scored(name, validation, tested, seconds)
 

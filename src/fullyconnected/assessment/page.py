@@ -42,7 +42,7 @@ def to_page(found: Assessment) -> str:
             f"{target}, predicted from {len(problem.frame.columns):,} columns of {problem.source}",
             facts,
             found.models,
-            f"{usual} in the training rows",
+            f"{usual} in the training rows{_of_some(found)}",
             [f"{each.column!r}: {each.why}" for each in found.suspects],
             [f"{each}." for each in advice(found)],
             [outcome],
@@ -53,6 +53,11 @@ def to_page(found: Assessment) -> str:
             report.networks,
         )
     )
+
+
+def _of_some(found: Assessment) -> str:
+    """Return from how many rows the other models have learned, if not from all."""
+    return "" if found.compared is None else f"; the other models have learned from {found.compared:,} of them"
 
 
 def _codes(y: Array, classes: Array) -> Array:

@@ -212,6 +212,8 @@ def _after(found: Any) -> Iterator[str]:
     from fullyconnected.cli import findings
 
     usual = "always the most frequent class, or the shares of the classes" if found.confusion else "always the mean"
+    if found.compared is not None:
+        usual += f"; the other models have learned from {found.compared:,} of the rows"
     parts = [findings.of_suspects(found), findings.of_scores(found.models, usual)]
     if found.confusion is not None:
         parts.append(findings.of_confusion(found.confusion, found.judged_by))
