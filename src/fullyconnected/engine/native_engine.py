@@ -296,7 +296,7 @@ class NativePredictor:
         """Write the outputs of checked rows x (rows, n_in) into z (rows, n_out)."""
         threads = n_threads(threads) if len(x) > 1 else 1
         written = z.flags.carray  # C++ writes to it
-        if written and x.flags.c_contiguous and _readable(x, self._dtype) is x:
+        if written and x.flags.c_contiguous and read_in_place(x.dtype):
             self._predictor.predict(x, z, threads)
             return
         rows, copies = max(1, BLOCK // max(x.shape[1], z.shape[1])), len(z) // max(1, len(x))
