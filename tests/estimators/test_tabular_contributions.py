@@ -84,7 +84,7 @@ def test_it_is_the_gradient_that_is_integrated(model: Any) -> None:
     ensemble, rows = model.ensemble_, np.arange(8)
     paths = [module._Path(ensemble, j) for j in range(len(ensemble.networks))]
     for path in paths:
-        path.lead_to(model._encoded(TABLE)[:8])
+        path.lead_to(next(model._encoded(TABLE))[:8])
         for member in path.members:
             member.way = member.way * 1e-2  # a step in the direction of the row
     module._integrate(ensemble, paths, rows, np.zeros(1), np.ones(1))

@@ -291,7 +291,9 @@ class BaseTabular(BaseEstimator):
 
         place = {name: i for i, name in enumerate(self.vocabulary_.names)}
         owners = [place[each.source] for each in self.vocabulary_.features]
-        found = [contributions(self.ensemble_, x, owners, len(place), self._n_threads()) for x in parts]
+        found = []
+        for x in parts:  # and no comprehension, a frame of its own, since a warning names the caller's line
+            found.append(contributions(self.ensemble_, x, owners, len(place), self._n_threads()))
         return found[0] if len(found) == 1 else np.concatenate(found)
 
     def _encoded(self, X: Any) -> Iterator[Array]:
