@@ -451,6 +451,18 @@ class TestBadInput:
                 fc.exchange.to_c(net, path, **how)
         assert not any(tmp_path.iterdir())
 
+    def test_rows_of_a_source(self, tmp_path):
+        class Rows(fc.Source):
+            shape, dtype = (50, 3), np.dtype(np.float64)
+
+            def block(self, start, stop):
+                return np.random.default_rng(0).normal(size=(50, 3))[start:stop]
+
+        net = fc.mlp([3, 4, 2], seed=0)
+        fc.exchange.to_c(net, tmp_path / "a.c", "int8", Rows())
+        fc.exchange.to_c(net, tmp_path / "b.c", "int8", Rows().block(0, 50))
+        assert (tmp_path / "a.c").read_text().replace("a.", "b.") == (tmp_path / "b.c").read_text().replace("a.", "b.")
+
     def test_a_table_without_a_column(self, tmp_path):
         pytest.importorskip("sklearn")
         table = {"length": np.arange(60.0).tolist(), "kind": ["oak", "elm", "yew"] * 20}

@@ -21,7 +21,7 @@ from fullyconnected.exchange.vector import Vector, rows_for
 from fullyconnected.files import read_model
 from fullyconnected.network import Network, load
 from fullyconnected.predictor import Predictor, RowPredictor
-from fullyconnected.program.sources import is_sparse
+from fullyconnected.program.sources import Source, is_sparse
 from fullyconnected.symbolic.expression import (
     Compare,
     Expression,
@@ -359,6 +359,8 @@ def _rows(net: Network, data: Any) -> Array:
     """Return the rows of data, after the checks of :meth:`Network.predict`."""
     if isinstance(data, Frame):
         data = np.stack([_numbers(column) for column in data.columns], axis=1)
+    if isinstance(data, Source):
+        data = data.taken(np.arange(len(data)), data.dtype)
     net.predict(data)
     dense = data.toarray() if is_sparse(data) else data
     return as_rows(dense, int(net.n_in or 0), "data", empty=True, missing=True)

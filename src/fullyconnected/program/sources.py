@@ -120,6 +120,10 @@ class Source:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def __array__(self, dtype: object = None, copy: object = None) -> Array:
+        """Raise, for whoever takes rows that are in memory alone, with how to get some."""
+        raise TypeError("its rows are read when they are needed; source.block(0, 100) returns the first hundred")
+
     def __getitem__(self, names: Sequence[str]) -> Source:
         """Return the source with these of its columns as inputs, in this order."""
         if (
