@@ -14,7 +14,14 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected import columnar
-from fullyconnected.errors import DataError, FileAccessError, FileFormatError, InputTypeError, UnknownNameError
+from fullyconnected.errors import (
+    CheckpointError,
+    DataError,
+    FileAccessError,
+    FileFormatError,
+    InputTypeError,
+    UnknownNameError,
+)
 from fullyconnected.program import adapting
 
 pa = pytest.importorskip("pyarrow")
@@ -360,3 +367,135 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch,
 def test_what_takes_rows_in_memory_alone_says_how_to_get_some(folder: Path) -> None:
     with pytest.raises(TypeError, match=r"read when they are needed; source.block\(0, 100\) returns the first"):
         np.asarray(fc.Parquet(folder, columns=["a", "b", "c"]))
+
+
+def kinds(*columns: Any) -> list[tuple[str, Any]]:
+    return [(f"{i}.parquet", pa.table({"x": column, "y": [1.0] * len(column)})) for i, column in enumerate(columns)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "dtype"),
+    [
+        ([pa.array([1, 2]), pa.array([1.5, None])], "float64"),
+        ([pa.array([1, 2], "int8"), pa.array([3, 4], "int16")], "float32"),
+        ([pa.nulls(2), pa.array([1.5, 2.5], "float32")], "float32"),
+        ([pa.array([1, 2], "int8"), pa.array([300, 70_000], "int32")], "float64"),
+        ([pa.array([True, False]), pa.array([2, 3], "int8")], "float32"),
+    ],
+)
+def test_how_wide_a_number_is_may_differ_between_files(tmp_path: Path, columns: list[Any], dtype: str) -> None:
+    for name, each in kinds(*columns):
+        pq.write_table(each, tmp_path / name)
+    rows = fc.Parquet(tmp_path, "y")
+    assert rows.dtype == dtype
+    expected = [np.nan if v is None else float(v) for column in columns for v in column.to_pylist()]
+    np.testing.assert_array_equal(rows.block(0, 4)[:, 0], expected)
+
+
+def test_text_and_dates_of_several_files_are_one_column(tmp_path: Path) -> None:
+    pytest.importorskip("narwhals")
+    from fullyconnected.tables.gathered import frame_of_source
+
+    many = pa.array([f"level {i}" for i in range(300)]).dictionary_encode()
+    few = pa.array(["level 1", None], "large_string")
+    days = [pa.nulls(2), pa.array([19_000 * 86_400, None], "timestamp[s]"), pa.nulls(1)]
+    for name, each in kinds(pa.nulls(3), pa.array(["a", "b"]).dictionary_encode(), many, few):
+        pq.write_table(each, tmp_path / name)
+    (column,) = frame_of_source(fc.Parquet(tmp_path, "y")).columns
+    assert column.values[[0, 3, 5, 305, 306]].tolist() == [None, "a", "level 0", "level 1", None]
+    for i, day in enumerate(days):
+        pq.write_table(pa.table({"day": day}), tmp_path / f"{i}.days")
+    (column,) = frame_of_source(fc.Parquet(tmp_path / "?.days")).columns
+    assert np.isnat(column.values).tolist() == [True, True, False, True, True]
+    for other in (pa.array(["a", "b"]), pa.array([1.0, 2.0])):
+        pq.write_table(pa.table({"day": other}), tmp_path / "3.days")
+        with pytest.raises(DataError, match=r"column 'day' is (string|double) in .*3.days, and timestamp"):
+            fc.Parquet(tmp_path / "?.days")
+
+
+def test_columns_come_in_the_order_that_is_asked_for(folder: Path) -> None:
+    pytest.importorskip("narwhals")
+    from fullyconnected.tables.gathered import frame_of_source
+
+    for names in (["c", "a"], np.array(["c", "a"], object), iter(["c", "a"])):
+        frame = frame_of_source(fc.Parquet(folder, columns=names))
+        assert frame.names == ("c", "a")
+        assert np.array_equal(frame.columns[0].values, X[:, 2])
+    assert np.array_equal(frame_of_source(fc.ArrowTable(table(), columns=["c", "a"])).columns[1].values, X[:, 0])
+
+
+def test_a_run_does_not_go_on_with_other_columns(folder: Path, tmp_path: Path) -> None:
+    fitted(parquet(folder), epochs=2, checkpoint=tmp_path / "run")
+    for names in (["c", "b", "a"], ["a", "b", "w"]):
+        with pytest.raises(CheckpointError):
+            fitted(fc.Parquet(folder, "y", columns=names), epochs=3, checkpoint=tmp_path / "run")
+
+
+def test_files_are_found_once_and_folders_among_them_are_entered(tmp_path: Path) -> None:
+    (tmp_path / "day0.parquet").mkdir()
+    (tmp_path / "day1.parquet").mkdir()
+    for i in range(2):
+        pq.write_table(table().slice(0, 10), tmp_path / f"day{i}.parquet" / "part-0.parquet")
+    for path in (
+        tmp_path,
+        tmp_path / "*.parquet",
+        tmp_path.glob("*.parquet"),
+        [tmp_path / "day0.parquet", tmp_path / "day1.parquet"],
+    ):
+        assert fc.Parquet(path, "y").shape == (20, 4)
+    with pytest.raises(DataError, match=r"part-0.parquet comes twice, also as .*: its rows would count twice"):
+        fc.Parquet([tmp_path, tmp_path / "day0.parquet" / "part-0.parquet"], "y")
+    (tmp_path / "year=2024").mkdir()
+    (tmp_path / "day0.parquet" / "part-0.parquet").rename(tmp_path / "year=2024" / "part-0.parquet")
+    with pytest.raises(DataError, match=r"values in the names of its folders \(year=2024\), which are in no column"):
+        fc.Parquet(tmp_path, "y")
+    assert len(fc.Parquet(tmp_path / "**" / "*.parquet", "y")) == 20
+
+
+def test_a_pickle_finds_its_files_from_elsewhere(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pickle
+
+    monkeypatch.chdir(folder)
+    kept = pickle.dumps(fc.Parquet("part-*.parquet", "y", columns=["a"]))
+    monkeypatch.chdir(tmp_path.anchor)
+    assert np.array_equal(pickle.loads(kept).block(5, 9)[:, 0], X[5:9, 0])
+
+
+def test_rows_that_are_not_there(folder: Path) -> None:
+    for source in (fc.Parquet(folder, "y"), fc.ArrowTable(table(), "y")):
+        for start, stop in ((ROWS - 2, ROWS + 1), (-1, 3), (5, 4)):
+            with pytest.raises((IndexError, ValueError), match=r"are asked for, and there are|negative dimensions"):
+                source.block(start, stop)
+
+
+@pytest.mark.parametrize(
+    ("columns", "how", "said"),
+    [
+        ({"a": [1.0], "y": [b"x"]}, {"target": "y"}, r"the target 'y' of .* holds neither numbers nor text \(binary\)"),
+        ({"a": [1.0], "y": [[1.0]]}, {"target": "y"}, r"neither numbers nor text \(list"),
+        ({"a": [1.0], "y": pa.array([0], "date32")}, {"target": ["y"]}, r"neither numbers nor text \(date32"),
+        ({"a": [1.0], "y": [1.0]}, {"target": ["y", "y"]}, "target names the column 'y' of .* twice"),
+        ({"a": [1.0], "y": [1.0]}, {"target": "y", "columns": ["a", "a"]}, "columns names the column 'a' of .* twice"),
+        ({"a": [1.0], "y": [1.0]}, {"target": "y", "weight": "y"}, "'y' of .* is both the target and the weight"),
+        ({"a\u0301": [1.0], "\u00e1": [1.0]}, {}, "two columns of the name"),
+    ],
+)
+def test_columns_that_cannot_be_what_they_are_asked_for(
+    tmp_path: Path, columns: dict[str, Any], how: dict[str, Any], said: str
+) -> None:
+    made = pa.table(columns)
+    pq.write_table(made, tmp_path / "t.parquet")
+    for make in (lambda: fc.ArrowTable(made, **how), lambda: fc.Parquet(tmp_path / "t.parquet", **how)):
+        with pytest.raises((DataError, InputTypeError), match=said):
+            make()
+
+
+def test_names_in_a_second_file_that_are_not_those_of_the_first(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"\u00e1": [1.0], "y": [1.0]}), tmp_path / "0.parquet")
+    pq.write_table(pa.table({"a\u0301": [1.0], "y": [1.0]}), tmp_path / "1.parquet")
+    with pytest.raises(DataError, match=r"is written with other characters in .*1.parquet"):
+        fc.Parquet(tmp_path, "y")
+    twice = pa.Table.from_arrays([pa.array([1.0])] * 3, ["\u00e1", "y", "y"])
+    pq.write_table(twice, tmp_path / "1.parquet")
+    with pytest.raises(DataError, match=r"1.parquet has two columns of the name 'y'"):
+        fc.Parquet(tmp_path, "y")

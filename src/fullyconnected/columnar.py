@@ -8,7 +8,7 @@ import re
 import threading
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -35,6 +35,7 @@ SHORTEST = 12  # bytes: both, and the length of the footer between
 ROWS, CELLS = 1 << 16, 1 << 20  # of a table that are decoded at a time, at most
 BATCH = 1 << 18  # numbers that are decoded at a time
 OPEN = 64  # row groups that are read from at a time
+EXACT = {"float", "halffloat", "int8", "int16", "uint8", "uint16", "bool"}  # types whose numbers float32 holds
 
 
 def _pyarrow(purpose: str) -> Any:
@@ -57,21 +58,22 @@ class _Columns(NamedTuple):
     @classmethod
     def of(cls, schema: Any, what: str, target: Any, weight: Any, columns: Any) -> _Columns:
         """Return the columns that are asked for, or raise where the schema lacks one, or weights are no numbers."""
-        known = {normalize("NFC", name): name for name in schema.names}
-        if len(known) < len(schema.names):
-            twice = next(name for name in schema.names if schema.names.count(name) > 1)
-            raise DataError(f"{what} has two columns of the name {twice!a:.80}: they can be told apart by nothing")
+        known = _known(schema, what)
 
         def names_of(given: Any, name: str) -> tuple[str, ...]:
             if given is None:
                 return ()
-            given = [given] if isinstance(given, str) else given
-            if not isinstance(given, Sequence) or not all(isinstance(each, str) for each in given):
+            asked = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else [given]
+            if not all(isinstance(each, str) for each in asked):
                 raise InputTypeError(f"{name} is the name of a column or a list of names; got {given!a:.80}")
-            for each in given:
+            for each in asked:
                 if normalize("NFC", each) not in known:
                     raise nearest(f"column of {what}", each, known.values())
-            return tuple(known[normalize("NFC", each)] for each in given)
+            found = tuple(known[normalize("NFC", each)] for each in asked)
+            if len({*found}) < len(found):
+                twice = next(each for each in found if found.count(each) > 1)
+                raise DataError(f"{name} names the column {twice!a:.80} of {what} twice")
+            return found
 
         targets, weights = names_of(target, "target"), names_of(weight, "weight")
         inputs = names_of(columns, "columns")
@@ -80,20 +82,31 @@ class _Columns(NamedTuple):
             inputs = tuple(name for name in schema.names if name not in others and not INDEX.fullmatch(name))
         if both := sorted({*inputs} & {*targets, *weights}):
             raise DataError(f"the column {both[0]!a:.80} of {what} is both an input and the target or the weight")
+        if both := sorted({*targets} & {*weights}):
+            raise DataError(f"the column {both[0]!a:.80} of {what} is both the target and the weight")
         if len(weights) > 1:
             raise InputTypeError(f"weight is the name of one column; got {weight!a:.80}")
         if not inputs:
             raise DataError(f"{what} has no column besides the target: no inputs")
         for name in weights:
             cls.require_numbers(schema.field(name), what)
+        for field in map(schema.field, targets):
+            if not (_is_number(field.type) or is_text(field.type)):
+                raise InputTypeError(
+                    f"the target {field.name!a:.80} of {what} holds neither numbers nor text ({field.type}): make one "
+                    f"of these of it"
+                )
         return cls(inputs, targets, weights[0] if weights else None)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """The names of all columns that are read."""
+        return (*self.inputs, *self.targets, *(() if self.weight is None else (self.weight,)))
 
     @staticmethod
     def require_numbers(field: Any, what: str) -> None:
         """Raise if a column holds no numbers."""
-        types = _pyarrow("reading columns").types
-        kinds = types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null
-        if not any(is_of(field.type) for is_of in kinds):
+        if not _is_number(field.type):
             raise InputTypeError(
                 f"the column {field.name!a:.80} of {what} holds no numbers ({field.type}): name those that do, "
                 f"columns=[...], or encode it as numbers. (TabularClassifier and TabularRegressor take text and dates)"
@@ -103,8 +116,16 @@ class _Columns(NamedTuple):
         """Return float32 where that holds every number of the inputs exactly, else float64; raise for other inputs."""
         for name in self.inputs:
             self.require_numbers(schema.field(name), what)
-        exact = {"float", "halffloat", "int8", "int16", "uint8", "uint16", "bool"}
-        return np.dtype(np.float32 if all(str(schema.field(n).type) in exact for n in self.inputs) else np.float64)
+        return np.dtype(np.float32 if all(str(schema.field(n).type) in EXACT for n in self.inputs) else np.float64)
+
+
+def _known(schema: Any, what: str) -> dict[str, str]:
+    """Return the names of a schema by their form in NFC; raise if two columns have the same."""
+    names = [normalize("NFC", name) for name in schema.names]
+    if len({*names}) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{what} has two columns of the name {twice!a:.80}: they can be told apart by nothing")
+    return dict(zip(names, schema.names, strict=True))
 
 
 def _filled(batch: Any, names: Sequence[str], out: Array) -> None:
@@ -115,6 +136,8 @@ def _filled(batch: Any, names: Sequence[str], out: Array) -> None:
 
 def _numbers(column: Any) -> Array:
     """Return the numbers of a column, or of a part of one, as they are where none is missing."""
+    if _pyarrow("reading columns").types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     try:
         numbers = column.__array__()
     except TypeError:
@@ -124,12 +147,42 @@ def _numbers(column: Any) -> Array:
 
 def _values(column: Any) -> Array:
     """Return the numbers of a column, or its text, of which equal ones of a batch are the same object."""
-    coded = _pyarrow("reading columns").types.is_dictionary(column.type)
     if is_text(column.type):
+        coded = _pyarrow("reading columns").types.is_dictionary(column.type)
         column = column if coded else column.dictionary_encode()
         texts = np.array([*column.dictionary.to_pylist(), None], object)
         return texts[np.asarray(column.indices.fill_null(len(texts) - 1).cast("int64"))]
-    return _numbers(column.cast(column.type.value_type) if coded else column)
+    return _numbers(column)
+
+
+def _is_number(kind: Any) -> bool:
+    """Whether columns of a type of Arrow hold numbers, or nothing at all."""
+    types = _pyarrow("reading columns").types
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    kinds = types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null
+    return any(is_of(kind) for is_of in kinds)
+
+
+def _joined(kind: Any, other: Any) -> Any:
+    """Return the type of a column of which files hold these two, or None if that cannot be one column.
+
+    How wide a number or the code of a text is, is no property of the data; and where all of a column is missing, a file
+    does not say what it is.
+    """
+    pa = _pyarrow("reading columns")
+    types = pa.types
+    if kind == other or types.is_null(other):
+        return kind
+    if types.is_null(kind):
+        return other
+    if is_text(kind) and is_text(other):
+        return kind if types.is_dictionary(kind) and types.is_dictionary(other) else pa.string()
+    if _is_number(kind) and _is_number(other):
+        return pa.float32() if {str(kind), str(other)} <= EXACT else pa.float64()
+    dates = [types.is_date(each) or types.is_timestamp(each) for each in (kind, other)]
+    zones = {getattr(each, "tz", None) is None for each in (kind, other)}
+    return kind if all(dates) and len(zones) == 1 else None
 
 
 def is_text(kind: Any) -> bool:
@@ -260,6 +313,8 @@ class ArrowTable(Columnar):
         return out
 
     def fill(self, start: int, out: Array) -> None:
+        if not 0 <= start <= start + len(out) <= len(self):
+            raise IndexError(f"rows {start} to {start + len(out)} are asked for, and there are {len(self)}")
         _filled(self.table.slice(start, len(out)), self.chosen.inputs, out)
 
     def batches(self, names: Sequence[str]) -> Iterator[pyarrow.RecordBatch]:
@@ -343,7 +398,7 @@ class Parquet(Columnar):
                     self.schema, self.what = file.schema_arrow, each
                     self.chosen = _Columns.of(self.schema, each, target, weight, columns)
                 else:
-                    self._require_same(file.schema_arrow, each)
+                    self._join(file.schema_arrow, each)
                 for number in range(file.metadata.num_row_groups):
                     rows = file.metadata.row_group(number).num_rows
                     if rows:
@@ -353,25 +408,35 @@ class Parquet(Columnar):
         self.shards = tuple(group.rows for group in self._groups)
         self._firsts = [0, *accumulate(self.shards)][:-1]
 
-    def _require_same(self, schema: Any, path: str) -> None:
-        """Raise if the columns of a file that are read are not those of the first file."""
-        weight = () if self.chosen.weight is None else (self.chosen.weight,)
-        for name in (*self.chosen.inputs, *self.chosen.targets, *weight):
-            if name not in schema.names:
+    def _join(self, schema: Any, path: str) -> None:
+        """Take over the types of another file; raise if its columns that are read cannot be those of the first."""
+        known = _known(schema, path)
+        for name in self.chosen.all:
+            own = known.get(normalize("NFC", name))
+            if own is None:
                 raise DataError(f"{path} has no column {name!a:.80}, which {self.what} has: all files need the same")
-            if (ours := schema.field(name).type) != (its := self.schema.field(name).type):
+            if own != name:
                 raise DataError(
-                    f"the column {name!a:.80} is {ours} in {path}, and {its} in {self.what}: all files need the same"
+                    f"the column {name!a:.80} of {self.what} is written with other characters in {path}, {own!a:.80}, "
+                    f"which look the same: write all files with the same names"
                 )
+            field = self.schema.field(name)
+            if (both := _joined(field.type, schema.field(own).type)) is None:
+                raise DataError(
+                    f"the column {name!a:.80} is {schema.field(own).type} in {path}, and {field.type} in {self.what}: "
+                    f"all files need the same"
+                )
+            self.schema = self.schema.set(self.schema.get_field_index(name), field.with_type(both))
 
     def __getitem__(self, names: Sequence[str]) -> Self:
         """Return the source with these columns as inputs."""
         chosen = self.chosen
-        return type(self)(self.paths, chosen.targets or None, weight=chosen.weight, columns=list(names))
+        return type(self)(self.paths, chosen.targets or None, weight=chosen.weight, columns=names)
 
     def __reduce__(self) -> tuple[Any, ...]:
         chosen = self.chosen
-        return _again, (self.paths, chosen.targets or None, chosen.weight, chosen.inputs)
+        paths = [os.path.abspath(path) for path in self.paths]
+        return _again, (paths, chosen.targets or None, chosen.weight, chosen.inputs)
 
     def block(self, start: int, stop: int) -> Array:
         out = np.empty((stop - start, self.shape[1]), self.dtype)
@@ -395,6 +460,8 @@ class Parquet(Columnar):
     def _fill(self, start: int, out: Array, readers: dict[_Group, _GroupReader], most: int) -> None:
         """Copy rows, and keep at most so many readers of the row groups that have more."""
         at, stop = start, start + len(out)
+        if not 0 <= start <= stop <= len(self):
+            raise IndexError(f"rows {start} to {stop} are asked for, and there are {len(self)}")
         while at < stop:
             group = self._groups[bisect_right(self._firsts, at) - 1]
             first, end = at - group.first, min(stop, group.first + group.rows)
@@ -419,11 +486,11 @@ class Parquet(Columnar):
                     batch = next(batches, None)
                 if batch is None:
                     break
-                yield batch
+                yield batch.select(list(names))
 
     def checksum(self) -> int:
-        """Return a checksum of the footers, which have the place, the size and the extremes of every column."""
-        value = 0
+        """Return a checksum of the inputs' names and the footers: the place, size and extremes of every column."""
+        value = zlib.crc32(repr(self.chosen.inputs).encode("utf-8", "backslashreplace"))
         for path in self.paths:
             value = zlib.crc32(self._sums[path].to_bytes(4, "little"), value)
         return value
@@ -513,26 +580,46 @@ class _named_errors:
 def files_of(path: Any) -> list[str]:
     """Return the files of a path, a folder, a pattern, or a list of these."""
     if isinstance(path, str | os.PathLike):
-        given = [os.fspath(path)]
-    elif isinstance(path, Sequence) and path and all(isinstance(each, str | os.PathLike) for each in path):
-        given = [os.fspath(each) for each in path]
-    else:
+        path = [path]
+    paths = list(path) if isinstance(path, Iterable) and not isinstance(path, bytes) else []
+    if not paths or not all(isinstance(each, str | os.PathLike) for each in paths):
         raise InputTypeError(f"Parquet takes a path, or a list of paths; got {path!a:.80}")
-    files: list[str] = []
-    for each in given:
+    files: dict[str, str] = {}
+    for each in map(os.fspath, paths):
         if os.path.isdir(each):
-            below = sorted(glob.glob("**/*.parquet", root_dir=each, recursive=True))
-            found = [os.path.join(each, name) for name in below if not _is_hidden(name)]
-            if not found:
-                raise FileAccessError(f"the folder {each} has no files *.parquet")
+            found = _below(each)
+            _require_no_values(each, found)
         elif os.path.exists(each):
             found = [each]
         else:
-            found = sorted(glob.glob(each, recursive=True)) if glob.has_magic(each) else []
-            if not found:
-                raise FileAccessError(f"there is no file {each}")
-        files += found
-    return files
+            matched = sorted(glob.glob(each, recursive=True)) if glob.has_magic(each) else []
+            found = [file for one in matched for file in (_below(one) if os.path.isdir(one) else [one])]
+        if not found:
+            none = f"the folder {each} has no files *.parquet" if os.path.isdir(each) else f"there is no file {each}"
+            raise FileAccessError(none)
+        here = {os.path.realpath(file): file for file in reversed(found)}  # a pattern may match a file and its folder
+        for real, file in reversed(here.items()):
+            if real in files:
+                raise DataError(f"the file {files[real]} comes twice, also as {file}: its rows would count twice")
+        files |= dict(reversed(here.items()))
+    return [*files.values()]
+
+
+def _below(folder: str) -> list[str]:
+    """Return the Parquet files below a folder."""
+    names = sorted(name for name in glob.glob("**/*.parquet", root_dir=folder, recursive=True) if not _is_hidden(name))
+    return [file for name in names if not os.path.isdir(file := os.path.join(folder, name))]
+
+
+def _require_no_values(folder: str, files: Sequence[str]) -> None:
+    """Raise if folders have values in their names, which would be lost."""
+    for file in files:
+        if part := next((part for part in os.path.relpath(file, folder).split(os.sep)[:-1] if "=" in part), None):
+            raise DataError(
+                f"{folder} has values in the names of its folders ({part}), which are in no column of its files: write "
+                f"them as columns, or name the files by a pattern, {os.path.join(folder, '**', '*.parquet')!a}, to "
+                f"leave them out"
+            )
 
 
 def _is_hidden(name: str) -> bool:

@@ -353,6 +353,14 @@ class TestFilesOfParquet:
             os.path.join("rows", "part-2.parquet") + ": the file is cut short"
         )
 
+    def test_predictions_are_no_part_of_the_table(self, error_of):
+        assert main(["train", "rows", *self.TARGET, *QUICK, "-q"]) == 0
+        for table in ("rows", "rows/*.parquet"):
+            said = error_of("predict", "model.safetensors", table, "-o", "rows/said.parquet")
+            assert said == f"--output rows/said.parquet would be a part of the table {table}: choose another folder"
+        assert main(["predict", "model.safetensors", "rows", "-o", "rows/said.csv"]) == 0
+        assert main(["predict", "model.safetensors", "rows/part-*.parquet", "-o", "rows/said.parquet"]) == 0
+
     def test_a_cell_that_cannot_be_learned_from_has_its_file(self, error_of):
         pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
         for i in range(2):

@@ -461,7 +461,9 @@ class TestBadInput:
         net = fc.mlp([3, 4, 2], seed=0)
         fc.exchange.to_c(net, tmp_path / "a.c", "int8", Rows())
         fc.exchange.to_c(net, tmp_path / "b.c", "int8", Rows().block(0, 50))
-        assert (tmp_path / "a.c").read_text().replace("a.", "b.") == (tmp_path / "b.c").read_text().replace("a.", "b.")
+        assert (tmp_path / "a.c").read_text("utf-8").replace("a.", "b.") == (tmp_path / "b.c").read_text(
+            "utf-8"
+        ).replace("a.", "b.")
 
     def test_a_table_without_a_column(self, tmp_path):
         pytest.importorskip("sklearn")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fullyconnected.cli.console import STANDARD_OUTPUT, check_output, write
-from fullyconnected.cli.tables import add_source, inputs_of, listed, placing, read
+from fullyconnected.cli.tables import add_source, check_apart, inputs_of, listed, placing, read
 from fullyconnected.errors import ConfigError, FileFormatError, missing
 
 __all__ = ["arguments", "run"]
@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     from fullyconnected.predictor import Predictor
 
     check_output(options.output, options.model, *inputs_of(options))
+    check_apart(options, options.output)
     how = _form(options.output)
     model = Predictor(options.model)
     if options.proba and model.classes is None:

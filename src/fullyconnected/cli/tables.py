@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fnmatch
 import glob
 import os
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fullyconnected.errors import DataError, FileAccessError, InputTypeError, ShapeError
+from fullyconnected.errors import ConfigError, DataError, FileAccessError, InputTypeError, ShapeError
 
 if TYPE_CHECKING:
     from fullyconnected.tables.files.source import SourceFrame
 
-__all__ = ["add_source", "as_text", "inputs_of", "listed", "placing", "read"]
+__all__ = ["add_source", "as_text", "check_apart", "inputs_of", "listed", "placing", "read"]
 
 
 def add_source(parser: argparse.ArgumentParser, what: str) -> None:
@@ -53,6 +54,16 @@ def inputs_of(options: argparse.Namespace) -> list[str]:
         with contextlib.suppress(FileAccessError):
             return files_of(options.table)
     return [options.table]
+
+
+def check_apart(options: argparse.Namespace, output: str) -> None:
+    """Raise if a file would be a part of the table of a folder or a pattern when it is read again."""
+    if options.query is not None or output == "-" or not output.lower().endswith(".parquet"):
+        return
+    table, path = os.path.abspath(options.table), os.path.abspath(output)
+    inside = os.path.isdir(table) and os.path.commonpath([table, path]) == table
+    if inside or (glob.has_magic(table) and fnmatch.fnmatch(path, table)):
+        raise ConfigError(f"--output {output} would be a part of the table {options.table}: choose another folder")
 
 
 @contextlib.contextmanager

@@ -107,12 +107,17 @@ class _Gathered:
 
     def take(self, part: Column, at: int) -> None:
         """Take over the next rows."""
+        rows = slice(at, at + len(part.values))
         if part.origin != "nothing":
             self.origins.add(part.origin)
             self.notes |= dict.fromkeys(filter(None, [part.note]))
-            if part.holds == "dates":
+            if part.holds == "dates" and self.values.dtype != part.values.dtype:
                 self.values = self.values.view(part.values.dtype)
-        self.write(part, self.values[at : at + len(part.values)])
+                self.values[:at] = "NaT"  # all of them were missing
+        elif self.values.dtype.kind == "M":
+            self.values[rows] = "NaT"
+            return
+        self.write(part, self.values[rows])
 
     def write(self, part: Column, out: Array) -> None:
         out[:] = part.values
