@@ -9,7 +9,7 @@ import pytest
 import fullyconnected as fc
 from fullyconnected.cli import main
 
-from .conftest import flats, write
+from .conftest import QUICK, flats, write
 
 pytest.importorskip("sklearn", reason="what is trained is an estimator of scikit-learn")
 
@@ -160,3 +160,41 @@ def test_tables_of_a_database_and_of_queries(trained, capsys):
     write("flats.csv", columns)
     assert main(["predict", price, ".", "--query", "SELECT * FROM 'flats.csv' ORDER BY key LIMIT 5"]) == 0
     assert capsys.readouterr().out.splitlines() == straight.splitlines()[:6]
+
+
+class TestIds:
+    """What tells rows apart is written as it was read, or refused."""
+
+    def saved(self, cells, name="t.parquet"):
+        pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        pytest.importorskip("narwhals")
+        table = pyarrow.table(
+            {"id": cells, "a": [0.5 * i for i in range(len(cells))], "y": [1.0 * i for i in range(len(cells))]}
+        )
+        parquet.write_table(table, name)
+        return name
+
+    def test_ids_of_every_kind(self):
+        table = self.saved([0.123456789012345, 1e300, 3.0, None] * 8)
+        assert main(["train", table, "--target", "y", "--id", "id", *QUICK]) == 0
+        for cells, first in (
+            ([0.123456789012345, 1e300, 3.0, None], ["0.123456789012345", "1e+300", "3", ""]),
+            ([2**53 - 1, 7, 8, 9], ["9007199254740991", "7", "8", "9"]),
+            ([True, False, True, None], ["true", "false", "true", ""]),
+        ):
+            table = self.saved(cells)
+            assert main(["predict", "model.safetensors", table, "--id", "id", "-o", "p.csv"]) == 0
+            with open("p.csv", encoding="utf-8") as file:
+                assert [line.partition(",")[0] for line in file.read().splitlines()[1:]] == first
+
+    def test_numbers_that_have_been_rounded_are_no_ids_labels_or_groups(self, error_of):
+        table = self.saved([2**60 + i % 3 for i in range(32)])
+        assert main(["train", table, "--target", "y", "--id", "id", *QUICK, "-q"]) == 0
+        for command in (
+            ["predict", "model.safetensors", table, "--id", "id", "-o", "p.csv"],
+            ["train", table, "--target", "id", "--task", "classification"],
+            ["train", table, "--target", "y", "--group", "id"],
+        ):
+            said = error_of(*command)
+            assert "whole numbers of 2**53 and more are rounded" in said
+            assert said.endswith("need all their digits: write them as text")

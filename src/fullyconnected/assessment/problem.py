@@ -11,7 +11,7 @@ import numpy as np
 from fullyconnected.core.arrays import Array, of_usual_size
 from fullyconnected.errors import ConfigError, DataError
 from fullyconnected.tables.cells import CODE, as_number, hint, is_missing, shortened
-from fullyconnected.tables.column import Column, text_of
+from fullyconnected.tables.column import ROUNDED, Column, text_of
 from fullyconnected.tables.dates import looks_like_date
 from fullyconnected.tables.frame import Frame
 from fullyconnected.tables.levels import count_levels, key_of_level
@@ -19,7 +19,7 @@ from fullyconnected.tables.names import key_of
 from fullyconnected.tables.texts import reading_of
 from fullyconnected.tabular.tasks import CLASSES, NUMBERS
 
-__all__ = ["Problem", "Roles", "column_named", "problem_of"]
+__all__ = ["Problem", "Roles", "column_named", "problem_of", "require_exact"]
 
 TASKS = {"classification": CLASSES, "regression": NUMBERS}
 DATES = "holds dates, which cannot be predicted; make numbers of them, such as of days"
@@ -150,11 +150,15 @@ def problem_of(
     if not kept.any():
         raise DataError(f"{source}: column {target.name!r} is missing in every row; there is nothing to learn")
     found, y, reason = _target_of(_Cells(frame, target, kept), task, learned)
+    if found == CLASSES:
+        require_exact(target, "labels")
     if learned and (y == y[0]).all():
         raise DataError(f"{source}: column {target.name!r} holds {_said(y[0])} in every row; there is nothing to learn")
     by_name = {column.name: column for column in frame.columns}
     extra = [None if name is None else _Cells(frame, by_name[name], kept) for name in alone]
     weights = None if extra[0] is None else _weights(extra[0])
+    if alone[1] is not None:
+        require_exact(by_name[alone[1]], "groups")
     groups = None if extra[1] is None else _groups(extra[1])
     times = None if extra[2] is None else _times(extra[2])
     plain = Roles(
@@ -183,6 +187,12 @@ def column_named(frame: Frame, name: str, option: str) -> Column:
     listed = ", ".join(map(shortened, names[:12])) + (", ..." if len(names) > 12 else "")
     source = getattr(frame, "source", "the table")
     raise ConfigError(f"{source}: there is no column {name!r:.200} for {option}; {said} columns are {listed}")
+
+
+def require_exact(column: Column, what: str) -> None:
+    """Raise if whole numbers of a column have been rounded, and what they are for needs all their digits."""
+    if ROUNDED in column.note:
+        raise DataError(f"column {column.name!r:.200}: {ROUNDED}, and {what} need all their digits: write them as text")
 
 
 class _Cells:

@@ -14,6 +14,7 @@ from fullyconnected.errors import ConfigError, FileFormatError, missing
 
 __all__ = ["arguments", "run"]
 
+Named = dict[str, Sequence[Any]]  # columns by their names
 OTHERS = (  # suffixes of other forms, as which a file of CSV could not be opened
     ".json", ".xlsx", ".xls", ".ods", ".gz", ".zip", ".bz2", ".xz", ".zst", ".db", ".sqlite", ".sqlite3", ".feather",
     ".arrow", ".npy", ".npz", ".html", ".safetensors",
@@ -47,7 +48,7 @@ def _coverage(text: str) -> float:
 
 def run(options: argparse.Namespace) -> int:
     """Write a prediction for each row of the table."""
-    from fullyconnected.assessment.problem import column_named
+    from fullyconnected.assessment.problem import column_named, require_exact
     from fullyconnected.predictor import Predictor
 
     check_output(options.output, options.model, *inputs_of(options))
@@ -62,7 +63,8 @@ def run(options: argparse.Namespace) -> int:
     columns: dict[str, Sequence[Any]] = {}
     for name in listed(options.id, frame.names):
         column = column_named(frame, name, "--id")
-        columns[column.name] = [_plain(cell) for cell in column.values.tolist()]
+        require_exact(column, "those that tell rows apart")
+        columns[column.name] = [_plain(cell, column.origin) for cell in column.values.tolist()]
     with placing(frame):
         p = model.predict_proba(frame) if options.proba else None
         y = model.predict(frame) if p is None else model.classes[p.argmax(axis=1)]  # type: ignore[index]
@@ -77,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
             found |= _contributions(options.model, frame, y)
     if clash := [name for name in columns if name in found]:
         raise ConfigError(f"--id {clash[0]}: the predictions have a column of that name; rename it in the table")
-    how({**columns, **found}, options.output)
+    how(columns, found, options.output)
     return 0
 
 
@@ -102,10 +104,12 @@ def _contributions(path: str, frame: Any, y: Any) -> dict[str, Sequence[Any]]:
     }
 
 
-def _plain(cell: Any) -> Any:
+def _plain(cell: Any, origin: str) -> Any:
     """Return a cell as it is written: whole numbers without a fraction, and nothing for what is missing."""
     if cell is None or cell != cell:
         return None
+    if origin == "boolean":
+        return bool(cell)
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
         return int(cell)
     return cell.isoformat(" ") if hasattr(cell, "isoformat") else cell
@@ -124,11 +128,12 @@ def _form(path: str) -> Any:
     return _csv if path == STANDARD_OUTPUT else forms.get(suffix, _csv)
 
 
-def _csv(columns: dict[str, Sequence[Any]], path: str, delimiter: str = ",") -> None:
+def _csv(ids: Named, found: Named, path: str, delimiter: str = ",") -> None:
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n", delimiter=delimiter)
-    rows.writerow(columns)
-    rows.writerows(zip(*(_digits(name, values) for name, values in columns.items()), strict=True))
+    rows.writerow([*ids, *found])
+    given = ([str(each).lower() if isinstance(each, bool) else each for each in values] for values in ids.values())
+    rows.writerows(zip(*given, *(_digits(name, values) for name, values in found.items()), strict=True))
     write(path, text.getvalue())
 
 
@@ -138,11 +143,12 @@ def _digits(name: str, values: Sequence[Any]) -> Iterator[Any]:
     return (f"{each:{digits}}" if isinstance(each, float) else each for each in values)
 
 
-def _tsv(columns: dict[str, Sequence[Any]], path: str) -> None:
-    _csv(columns, path, "\t")
+def _tsv(ids: Named, found: Named, path: str) -> None:
+    _csv(ids, found, path, "\t")
 
 
-def _json_lines(columns: dict[str, Sequence[Any]], path: str) -> None:
+def _json_lines(ids: Named, found: Named, path: str) -> None:
+    columns = ids | found
     rows = zip(*columns.values(), strict=True)
     write(path, "".join(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) + "\n" for row in rows))
 
@@ -154,11 +160,11 @@ def _parquet() -> Any:
     except ImportError:
         raise missing("pyarrow", "tables", "a file of Parquet") from None
 
-    def written(columns: dict[str, Sequence[Any]], path: str) -> None:
+    def written(ids: Named, found: Named, path: str) -> None:
         from fullyconnected.files.atomic import write_atomically
 
         try:
-            table = pyarrow.table(columns)
+            table = pyarrow.table(ids | found)
         except pyarrow.ArrowInvalid as error:
             raise FileFormatError(f"{path}: a column cannot be written as Parquet: {error}") from None
         data = pyarrow.BufferOutputStream()

@@ -18,6 +18,7 @@ from fullyconnected.errors import DataError, InputTypeError
 
 __all__ = [
     "EXACT",
+    "ROUNDED",
     "Column",
     "as_datetime",
     "column_of",
