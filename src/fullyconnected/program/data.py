@@ -26,7 +26,19 @@ from fullyconnected.core.mapped import is_mapped, scratch
 from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
 from fullyconnected.losses import LOSSES
 from fullyconnected.program.program import Program
-from fullyconnected.program.sources import ArraySource, Read, Source, SparseSource, array_source, is_sparse, number_of
+from fullyconnected.program.sources import (
+    ArraySource,
+    Read,
+    Source,
+    SparseSource,
+    array_source,
+    beside,
+    is_sparse,
+    names_of,
+    number_of,
+    place_of,
+    shape_of,
+)
 from fullyconnected.program.workspace import Batch, Workspace
 
 BLOCK = 1 << 16  # rows whose targets are encoded at a time
@@ -115,6 +127,8 @@ def check_data(
     the network was trained with. ``sparse`` says whether ``x`` may be sparse; else it must be dense.
     """
     t, sample_weight = with_targets(x, t, sample_weight, (f"{what}x", f"{what}t", f"{what}sample_weight"))
+    if isinstance(x, Source):
+        names_of(x, f"{what}x")  # which raises if its columns are no names
     x = known_columns(x, program.names, columns.x, f"{what}x")
     same_columns(columns.t, columns_of(t), f"{what}t", "net.columns.t")
     loss, n_out = check_loss(program, loss), program.n_out
@@ -159,7 +173,7 @@ def with_targets(x: Any, t: Any, sample_weight: Any, names: tuple[str, str, str]
     """
     for name, given in zip(names, (x, t, sample_weight), strict=True):
         refuse_path(given, name)
-    own, weights = (x.targets(), x.weights()) if isinstance(x, Source) else (None, None)
+    own, weights = beside(x, names[0]) if isinstance(x, Source) and shape_of(x, names[0]) else (None, None)
     kind = type(x).__name__
     if t is None and own is None:
         more = f"this {kind} has no targets of its own" if isinstance(x, Source) else f"{names[0]} is a {kind}"
@@ -192,10 +206,10 @@ def as_source(
         x = as_array(x, what, missing=program.reads_raw)
         rows_of(x.shape, n_in, what, empty=empty)
         source = array_source(x, n_in)
-    elif x.shape[1:] == (n_in,) and (len(x) or empty):
+    elif (shape := shape_of(x, what))[1] == n_in and (shape[0] or empty):
         source = x.source if isinstance(x, Read) else x  # it is checked anew
     else:
-        raise ShapeError(f"{what} has shape {x.shape}; the network wants (rows, {n_in}), with one row or more")
+        raise ShapeError(f"{what} has shape {shape}; the network wants (rows, {n_in}), with one row or more")
 
     def check(block: Array, start: int) -> None:
         try:
@@ -219,7 +233,7 @@ def _with_place(error: DataError, source: Source, what: str) -> DataError:
     if found is None:
         return error
     row = int(found[1])
-    place = source.where(row, None if found[2] is None else int(found[2]))
+    place = place_of(source, row, None if found[2] is None else int(found[2]))
     text = f"{text[: found.start(1)]}{number_of(source, row)}{text[found.end(1) :]}"
     return type(error)(f"{text} ({place})" if place else text)
 

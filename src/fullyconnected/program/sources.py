@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import suppress
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 from unicodedata import normalize
 
@@ -30,9 +32,14 @@ __all__ = [
     "SparseSource",
     "array_source",
     "beneath",
+    "beside",
+    "dtype_of",
     "is_sparse",
+    "names_of",
     "number_of",
+    "place_of",
     "read_in_place",
+    "shape_of",
     "spread",
     "take_by_blocks",
 ]
@@ -55,12 +62,13 @@ class Source:
     shape : (int, int)
         The number of rows and of columns.
     dtype : numpy.dtype
-        The dtype of the numbers.
+        The dtype of the numbers, which holds those that ``block`` returns; wider floats are rounded to it.
     shards : sequence of int, optional
         How many rows lie together, such as those of a file. A shuffle goes through the shards in an order that is
         drawn, so that rows are read mostly one after the other. Without, any range of rows is as fast as any other.
     columns : sequence of str, optional
-        The names of the columns, which a network then remembers; ``source[["age", "rooms"]]`` has these alone.
+        The names of all columns, each another text, which a network then remembers; ``source[["age", "rooms"]]``
+        has these alone.
     keep : bool
         Whether reading takes so long that a run of several epochs keeps what it has read in a temporary file, and
         reads no row twice. It does so if that takes at most half of the room that is free there.
@@ -118,7 +126,7 @@ class Source:
         """Raise if rows are no longer those that have been read: called where they are kept, in place of ``fill``."""
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return shape_of(self)[0]
 
     def __array__(self, dtype: object = None, copy: object = None) -> Array:
         """Raise, for whoever takes rows that are in memory alone, with how to get some."""
@@ -126,16 +134,21 @@ class Source:
 
     def __getitem__(self, names: Sequence[str]) -> Source:
         """Return the source with these of its columns as inputs, in this order."""
+        if not isinstance(names, str | Sequence) and callable(getattr(names, "tolist", None)):  # an array or an index
+            listed = names.tolist()
+        else:
+            listed = names
         if (
-            isinstance(names, str)
-            or not isinstance(names, Sequence)
-            or not all(isinstance(each, str) for each in names)
+            isinstance(listed, str)
+            or not isinstance(listed, Sequence)
+            or not all(isinstance(each, str) for each in listed)
         ):
             raise InputTypeError(
-                f"a {type(self).__name__}[...] takes a list of names of columns; got {names!a:.80}. (Rows of it are "
-                f"block(start, stop))"
+                f"a {type(self).__name__}[...] takes a list of names of columns; got {names!a:.80}. Its rows are not "
+                f"chosen by their numbers: block(start, stop) returns some, and scikit-learn's searches and "
+                f"cross-validation take arrays and tables"
             )
-        return Named(self, names)
+        return Named(self, listed)
 
     def blocks(self) -> Iterator[tuple[int, Array]]:
         """Yield all rows in blocks, each with the number of its first row."""
@@ -210,6 +223,147 @@ def spread(source: Source, n: int) -> Rows:
     return rows[rows < len(source)]
 
 
+def shape_of(source: Source, what: str = "") -> tuple[int, int]:
+    """Return the shape that a source says it has, (rows, n_in), or raise; ``what`` is its name in the message."""
+    shape: Any = getattr(source, "shape", None)
+    if type(shape) is tuple and len(shape) == 2 and type(shape[0]) is type(shape[1]) is int and min(shape) >= 0:
+        return shape
+    wanted = "(rows, features) is wanted, two whole numbers of 0 or more"
+    if shape is None:
+        raise InputTypeError(f"{_called(source, what)}, has no shape: {wanted}")
+    sizes = _listed(shape)
+    if sizes is None or not all(map(_is_whole, sizes)):
+        raise InputTypeError(f"{_called(source, what)}, has shape {shape!a:.80}; {wanted}")
+    if len(sizes) != 2 or min(sizes) < 0:
+        raise ShapeError(f"{_called(source, what)}, has shape {shape!a:.80}; {wanted}")
+    return int(sizes[0]), int(sizes[1])
+
+
+def dtype_of(source: Source, what: str) -> np.dtype[Any]:
+    """Return the dtype that a source says its numbers have, or raise."""
+    given: Any = getattr(source, "dtype", None)
+    wanted = "one of numbers is wanted, such as numpy.dtype(numpy.float32)"
+    if given is None:
+        raise InputTypeError(f"{_called(source, what)}, has no dtype: {wanted}")
+    try:
+        dtype = np.dtype(given)
+    except (TypeError, ValueError):
+        raise InputTypeError(f"the dtype of {_called(source, what)}, is {given!a:.80}; {wanted}") from None
+    if dtype.kind not in "biuf":
+        raise InputTypeError(
+            f"the dtype of {_called(source, what)}, is {dtype}; {wanted}. (Text and dates are read from an "
+            f"fc.ArrowTable or fc.Parquet)"
+        )
+    return dtype
+
+
+def shards_of(source: Source, what: str) -> tuple[int, ...] | None:
+    """Return how many rows of a source lie together, or None; or raise if it does not say so."""
+    given: Any = source.shards
+    if given is None:
+        return None
+    shards = _listed(given)
+    whole = shards is not None and all(map(_is_whole, shards))
+    if shards is None or not whole or min(shards, default=0) < 0:
+        raise (DataError if whole else InputTypeError)(
+            f"the shards of {_called(source, what)}, are {given if shards is None else shards!a:.80}; whole numbers of "
+            f"rows are wanted, one of 0 or more for each shard, such as (100, 100)"
+        )
+    if isinstance(given, Iterator):  # which is not there a second time
+        with suppress(AttributeError):  # of a property, which makes another one
+            source.shards = shards
+    if sum(shards) != shape_of(source, what)[0]:
+        raise DataError(
+            f"the shards of {_called(source, what)}, have {sum(shards)} rows together, and its shape says "
+            f"{shape_of(source, what)[0]}"
+        )
+    return tuple(map(int, shards))
+
+
+def names_of(source: Source, what: str) -> tuple[str, ...] | None:
+    """Return the names of the columns of a source, or None; or raise if they do not name each by another text."""
+    given: Any = source.columns
+    if given is None:
+        return None
+    names, n = None if isinstance(given, Iterator | Set) else _listed(given), shape_of(source, what)[1]
+    if names is None:
+        raise InputTypeError(
+            f"the columns of {_called(source, what)}, are {given!a:.80}; a sequence of names is wanted, one for each "
+            f"of its {n} columns"
+        )
+    from fullyconnected.tables.frame import different  # here, as elsewhere, what the import can do without
+
+    for name in names:
+        if not isinstance(name, str):
+            raise InputTypeError(
+                f"the columns of {_called(source, what)}, have texts as names; got {name!a:.80} of type "
+                f"{type(name).__name__}"
+            )
+        if not name:
+            raise DataError(f"the columns of {_called(source, what)}, have texts as names; one is empty")
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"the name {name!a:.80} of a column of {_called(source, what)}, is not text that UTF-8 can hold"
+            ) from None
+    names = tuple(map(str, names))
+    if len(names) != n:
+        raise ShapeError(
+            f"the columns of {_called(source, what)}, have {len(names)} names, and its shape says that there are {n}"
+        )
+    different(names)
+    return names
+
+
+def beside(source: Source, what: str) -> tuple[Any, Any]:
+    """Return the targets and the weights that a source has beside its rows, each None without; or raise."""
+    for name in ("targets", "weights"):
+        if not callable(its := getattr(source, name)):
+            raise InputTypeError(
+                f"{name} of {_called(source, what)}, is a {type(its).__name__}; a method is wanted, which returns "
+                f"them: def {name}(self)"
+            )
+    return source.targets(), source.weights()
+
+
+def place_of(source: Source, row: int, column: int | None = None) -> str:
+    """Return where a number comes from as a source says it; empty if it fails, so that a message is about the number.
+
+    >>> place_of(ArraySource(np.zeros((2, 2))), 1)
+    ''
+    """
+    try:
+        place: object = source.where(row) if column is None else source.where(row, column)
+    except Exception:  # whatever a method of the caller's raises
+        return ""
+    return place if isinstance(place, str) else ""
+
+
+def _called(source: Source, what: str) -> str:
+    """Return how a message names a source: what it is to the caller, and its class."""
+    return f"{what}, a {type(source).__name__}" if what else f"a {type(source).__name__}"
+
+
+def _listed(given: Any) -> tuple[Any, ...] | None:
+    """Return the entries of a sequence or of what is iterated over once; None for a text and what has no entries."""
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        return None
+    try:
+        return tuple(given)
+    except TypeError:  # an array without dimensions
+        return None
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_own(source: Source, method: str) -> bool:
+    """Whether a source has a method of its own in place of the default."""
+    return getattr(getattr(source, method), "__func__", None) is not getattr(Source, method)
+
+
 class Read(Source):
     """A source that is not in memory: what it gives is checked whenever it is read, and never all of it at once.
 
@@ -221,28 +375,26 @@ class Read(Source):
         self, source: Source, what: str, check: Callable[[Array, int], None] = lambda block, first: None
     ) -> None:
         self.source, self.what, self.check, self.name = source, what, check, type(source).__name__
-        self.shape, self.dtype = tuple(map(int, source.shape)), np.dtype(source.dtype)
-        self.shards, self.columns, self.keep = source.shards, source.columns, source.keep
-        if self.shards is not None and (sum(self.shards) != len(self) or min(self.shards, default=0) < 0):
-            raise DataError(
-                f"the shards of {what}, a {self.name}, have {sum(self.shards)} rows together, and its "
-                f"shape says {len(self)}"
-            )
+        self.shape, self.dtype = shape_of(source, what), dtype_of(source, what)
+        self.shards, self.columns, self.keep = shards_of(source, what), names_of(source, what), source.keep
 
     def block(self, start: int, stop: int) -> Array:
         return self.checked(self.source.block(start, stop), start, stop)
 
     def fill(self, start: int, out: Array) -> None:
-        if out.dtype == self.dtype and type(self.source).fill is not Source.fill:
+        if out.dtype == self.dtype and _is_own(self.source, "fill"):
             self.source.fill(start, out)
             self.check(out, start)
         else:  # a number that is too large for the dtype is told from one that is infinite before it is cast
             super().fill(start, out)
 
     def blocks(self) -> Iterator[tuple[int, Array]]:
+        if not _is_own(self.source, "blocks"):
+            yield from super().blocks()
+            return
         at = 0
         for start, block in self.source.blocks():
-            yield start, self.checked(block, start, at := start + len(block))
+            yield start, self.checked(block, start, at := start + (len(block) if np.ndim(block) else 0))
         if at != len(self):
             raise ShapeError(
                 f"the blocks of {self.what}, a {self.name}, have {at} rows, and its shape says {len(self)}"
@@ -257,16 +409,40 @@ class Read(Source):
                 f"{(stop - start, *self.shape[1:])} is wanted"
             )
         self.check(block, start)
+        if not np.can_cast(block.dtype, self.dtype):
+            self._require_held(block, start)
         return block
 
-    def take(self, rows: Rows, out: Array) -> None:
-        self.source.take(rows, out)
+    def _require_held(self, block: Array, start: int) -> None:
+        """Raise if numbers of a wider dtype than the source says would become others, not only be rounded."""
+        if self.dtype.kind != "f":
+            raise InputTypeError(
+                f"the rows of {self.what}, a {self.name}, come as {block.dtype}, and its dtype is {self.dtype}, which "
+                f"does not hold such numbers: let its dtype be numpy.dtype({str(block.dtype)!r})"
+            )
+        floats: DType = self.dtype  # type: ignore[assignment]
+        wrong = np.isfinite(block) & (np.abs(block) > np.float64(np.finfo(floats).max))
+        if wrong.any():
+            row, column = map(int, np.argwhere(wrong)[0])
+            raise DataError(
+                f"{self.what}[{start + row}, {column}] is {block[row, column]!s}, too large for {self.dtype}, as the "
+                f"dtype of {self.what}, a {self.name}, says: let it be numpy.dtype({str(block.dtype)!r})"
+            )
 
-    def part(self, rows: Rows, dtype: DTypeLike | np.dtype[np.generic]) -> Source:
-        return self.source.part(rows, dtype)
+    def take(self, rows: Rows, out: Array) -> None:
+        if not _is_own(self.source, "take"):
+            take_by_blocks(self.block, rows, out)
+            return
+        self.source.take(rows, out)
+        try:
+            self.check(out, 0)
+        except DataError:
+            for row, each in zip(rows.tolist(), out, strict=True):  # which names the row by its number
+                self.check(each[None], row)
+            raise
 
     def checksum(self) -> int:
-        return self.source.checksum()
+        return self.source.checksum() if _is_own(self.source, "checksum") else super().checksum()
 
     def verify(self, start: int, stop: int) -> None:
         self.source.verify(start, stop)
@@ -326,26 +502,27 @@ class Named(Source):
     """Some columns of a source by their names, in this order."""
 
     def __init__(self, source: Source, names: Sequence[str]) -> None:
-        known = [normalize("NFC", name) for name in source.columns or ()]
+        self.source, self.columns, self.read = source, tuple(names), Read(source, "x")
+        of_all = self.read.columns or ()
+        known = [normalize("NFC", name) for name in of_all]
         for name in names:
             if normalize("NFC", name) not in known:
-                raise nearest(f"column of a {type(source).__name__}", name, source.columns or ())
-        self.source, self.columns = source, tuple(names)
+                raise nearest(f"column of a {type(source).__name__}", name, of_all)
         self.numbers = [known.index(normalize("NFC", name)) for name in names]
-        self.shape, self.dtype, self.shards = (len(source), len(names)), np.dtype(source.dtype), source.shards
+        self.shape, self.dtype, self.shards = (len(source), len(names)), self.read.dtype, self.read.shards
         self.keep = source.keep
 
     def block(self, start: int, stop: int) -> Array:
-        return self.source.block(start, stop)[:, self.numbers]
+        return self.read.block(start, stop)[:, self.numbers]
 
     def targets(self) -> Array | None:
-        return self.source.targets()
+        return beside(self.source, "x")[0]
 
     def weights(self) -> Array | None:
-        return self.source.weights()
+        return beside(self.source, "x")[1]
 
     def checksum(self) -> int:
-        return zlib.crc32(bytes(str(self.numbers), "ascii"), self.source.checksum())
+        return zlib.crc32(bytes(str(self.numbers), "ascii"), self.read.checksum())
 
     def where(self, row: int, column: int | None = None) -> str:
         return self.source.where(row, None if column is None else self.numbers[column])
@@ -369,6 +546,9 @@ class ArraySource(Source):
     def __init__(self, array: Array) -> None:
         self.array, self.shape, self.dtype = array, array.shape, array.dtype
         self._raw = array[:0]  # rows before they are cast
+
+    def __len__(self) -> int:  # of targets, too, which may have one dimension
+        return self.shape[0]
 
     def take(self, rows: Rows, out: Array) -> None:
         if out.dtype is self.dtype or out.dtype == self.dtype:

@@ -12,7 +12,7 @@ from fullyconnected.columnar import Columnar, is_text
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.mapped import is_mapped, scratch
 from fullyconnected.errors import DataError, InputTypeError, ShapeError
-from fullyconnected.program.sources import BLOCK, Read, Source
+from fullyconnected.program.sources import BLOCK, ArraySource, Read, Source, dtype_of, names_of, place_of, shape_of
 from fullyconnected.tables.column import Column, in_place, place
 from fullyconnected.tables.frame import Frame, different, frame_of
 
@@ -47,7 +47,7 @@ def frame_of_source(source: Source | Array) -> Frame:
     >>> [(each.name, each.values.tolist()) for each in frame.columns]
     [('age', [31.0, nan]), ('city', ['Oslo', None])]
     """
-    rows, names = source.shape[0], _names(source)
+    names, rows = _names(source), len(source)
     texts = _texts(source, names)
     columns: list[_Gathered] = []
     numbers = iter(scratch((len(texts) - sum(texts), rows), np.float64))
@@ -73,8 +73,8 @@ def parts_of(source: Source | Array) -> Iterator[tuple[int, Frame]]:
             break
         yield at, part
         at += part.rows
-    if at != source.shape[0]:
-        raise DataError(f"X has {at} rows, and its shape says {source.shape[0]}")
+    if at != len(source):
+        raise DataError(f"X has {at} rows, and its shape says {len(source)}")
 
 
 @contextmanager
@@ -84,15 +84,15 @@ def placed(X: Any, rows: Array | int = 0) -> Iterator[None]:
     ``rows`` are the numbers of the rows that the error counts from 0, or that of the first of them.
     """
 
-    def place_of(name: str, row: int) -> str:
+    def placed_at(name: str, row: int) -> str:
         number = row + rows if isinstance(rows, int) else int(rows[row])
-        where = X.where(number) if isinstance(X, Source) else ""
+        where = place_of(X, number) if isinstance(X, Source) else ""
         return place(name, number) + f" ({where})" * bool(where)
 
     try:
         yield
     except (DataError, InputTypeError) as error:
-        said = in_place(str(error), place_of)
+        said = in_place(str(error), placed_at)
         if said is None:
             raise
         raise type(error)(said) from None
@@ -147,11 +147,14 @@ class _Texts(_Gathered):
 
 def _names(source: Source | Array) -> list[str]:
     """Return the names of the columns, or x0, x1, ..."""
-    if len(source.shape) != 2 or not source.shape[1]:
-        raise ShapeError(f"X has the shape {source.shape}; (rows, columns) with a column or more is wanted")
-    names = list(getattr(source, "columns", None) or (f"x{i}" for i in range(source.shape[1])))
-    different(names)
-    return names
+    shape = shape_of(source, "X") if isinstance(source, Source) else source.shape
+    if len(shape) != 2 or not shape[1]:
+        raise ShapeError(f"X has the shape {shape}; (rows, columns) with a column or more is wanted")
+    if isinstance(source, Columnar):
+        different(source.columns)
+        return list(source.columns)
+    names = names_of(source, "X") if isinstance(source, Source) else None
+    return [f"x{i}" for i in range(shape[1])] if names is None else list(names)
 
 
 def _is_named(source: Source | Array) -> bool:
@@ -162,7 +165,9 @@ def _texts(source: Source | Array, names: Sequence[str]) -> list[bool]:
     """Return which columns hold text."""
     if isinstance(source, Columnar):
         return [is_text(source.schema.field(name).type) for name in names]
-    return [np.dtype(source.dtype).kind in TEXT] * len(names)
+    if isinstance(source, Source):
+        return [dtype_of(source, "X").kind in TEXT] * len(names)  # which raises: what is no number, is refused
+    return [source.dtype.kind in TEXT] * len(names)
 
 
 def _of_batch(batch: Any) -> Frame:
@@ -173,10 +178,10 @@ def _of_batch(batch: Any) -> Frame:
 
 def _of_numbers(source: Source | Array, names: Sequence[str] | None) -> Iterator[Frame]:
     """Yield the rows of numbers, a few at a time."""
-    rows, size = source.shape[0], max(1, BLOCK // source.shape[1])
-    block = Read(source, "X", _any).block if isinstance(source, Source) else lambda start, stop: source[start:stop]
+    read = Read(source, "X", _any) if isinstance(source, Source) else ArraySource(source)
+    rows, size = len(read), max(1, BLOCK // read.shape[1])
     for start in range(0, rows, size):
-        yield frame_of(np.asarray(block(start, min(start + size, rows))), names)
+        yield frame_of(np.asarray(read.block(start, min(start + size, rows))), names)
 
 
 def _any(block: Array, first: int) -> None:
