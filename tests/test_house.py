@@ -103,6 +103,7 @@ INSIDE = {
     "pages": ["svg", "document", "charts", "tables", "outcomes", "report"],
     "program": [
         "plain",
+        "claims",
         "sources",
         "description",
         "program",

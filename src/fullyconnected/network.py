@@ -666,6 +666,7 @@ class Network:
         >>> net.unset, net.predict([[1.0, 1.0]]).shape
         ((), (1, 1))
         """
+        from fullyconnected.program.claims import beside
         from fullyconnected.program.data import as_source
         from fullyconnected.program.sources import Source
 
@@ -673,7 +674,8 @@ class Network:
         source = as_source(x, self.program, self.dtype, sparse=True)
         weights = None
         if isinstance(x, Source):
-            t, sample_weight = x.targets() if t is None else t, x.weights() if sample_weight is None else sample_weight
+            its_t, its_weight = beside(x, "x")
+            t, sample_weight = its_t if t is None else t, its_weight if sample_weight is None else sample_weight
         if sample_weight is not None:
             weights = as_weights(sample_weight, len(source), members=self.program.members)
             weights = weights if weights.ndim == 1 else weights.mean(axis=1)

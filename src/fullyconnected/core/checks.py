@@ -270,7 +270,7 @@ def column_labels(table: Any) -> list[Any] | None:
         return None
     arrow = type(table).__module__.startswith("pyarrow")  # whose .columns is the data itself
     labels = getattr(table, "column_names" if arrow else "columns", None)
-    if labels is None or callable(labels):
+    if labels is None or callable(labels) or not hasattr(labels, "__iter__"):
         return None
     labels = list(labels)
     return None if labels == list(range(len(labels))) else labels

@@ -16,6 +16,7 @@ from fullyconnected.core.mapped import is_mapped
 from fullyconnected.errors import ShapeError
 from fullyconnected.estimators.compat import check_n_features, validate_data
 from fullyconnected.estimators.warning import warn
+from fullyconnected.program.claims import shape_of
 from fullyconnected.program.data import with_targets
 from fullyconnected.program.sources import Chosen, Read, Source, array_source
 
@@ -57,7 +58,7 @@ def checked(estimator: Any, X: Any, *, reset: bool = False) -> Any:
     refuse_path(X, "X")
     if not isinstance(X, Source):
         return validate_data(estimator, X, accept_sparse=["csr", "csc"], dtype=_dtypes(X), reset=reset)
-    if len(X.shape) != 2 or min(X.shape) < 1:
+    if min(shape_of(X, "X")) < 1:
         name = X.name if isinstance(X, Read) else type(X).__name__
         raise ShapeError(f"X, a {name}, has shape {X.shape}; (rows, features) is wanted, with one or more of each")
     _check_names(estimator, X.columns, reset=reset)

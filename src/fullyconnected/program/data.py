@@ -25,6 +25,7 @@ from fullyconnected.core.checks import (
 from fullyconnected.core.mapped import is_mapped, scratch
 from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
 from fullyconnected.losses import LOSSES
+from fullyconnected.program.claims import beside, names_of, place_of, shape_of
 from fullyconnected.program.program import Program
 from fullyconnected.program.sources import (
     ArraySource,
@@ -32,12 +33,8 @@ from fullyconnected.program.sources import (
     Source,
     SparseSource,
     array_source,
-    beside,
     is_sparse,
-    names_of,
     number_of,
-    place_of,
-    shape_of,
 )
 from fullyconnected.program.workspace import Batch, Workspace
 

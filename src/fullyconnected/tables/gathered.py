@@ -12,7 +12,8 @@ from fullyconnected.columnar import Columnar, is_text
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.mapped import is_mapped, scratch
 from fullyconnected.errors import DataError, InputTypeError, ShapeError
-from fullyconnected.program.sources import BLOCK, ArraySource, Read, Source, dtype_of, names_of, place_of, shape_of
+from fullyconnected.program.claims import dtype_of, names_of, place_of, shape_of
+from fullyconnected.program.sources import BLOCK, ArraySource, Read, Source
 from fullyconnected.tables.column import Column, in_place, place
 from fullyconnected.tables.frame import Frame, different, frame_of
 
