@@ -30,6 +30,8 @@ SLOW = (  # `make quick` leaves them out, and those that are long: each takes a 
     "checking/test_gradcheck.py",
     "checking/test_gradcheck_bounds.py",
     "checking/test_proof.py",
+    "cli/test_predict.py::TestIds",
+    "cli/test_train.py::TestFilesOfParquet",
     "cli/test_train.py::TestHardTables",
     "cli/test_train.py::TestRoles",
     "cli/test_train.py::TestWhatIsSaid",
@@ -47,6 +49,7 @@ SLOW = (  # `make quick` leaves them out, and those that are long: each takes a 
     "estimators/test_scale.py",
     "estimators/test_sources.py",
     "estimators/test_tabular",
+    "estimators/test_tabular_sources.py",
     "exchange/test_elsewhere.py",
     "exchange/test_formats.py::TestNetworks::test_javascript",
     "exchange/test_formats.py::test_",
@@ -88,6 +91,7 @@ SLOW = (  # `make quick` leaves them out, and those that are long: each takes a 
     "playing/test_server.py",
     "playing/test_session.py",
     "playing/test_setup.py::TestTheAddress",
+    "program/test_own_sources.py",
     "program/test_sparse.py::test_memory",
     "program/test_summary.py",
     "tables/test_files.py",
@@ -103,6 +107,7 @@ SLOW = (  # `make quick` leaves them out, and those that are long: each takes a 
     "test_namespace.py",
     "test_outside.py::TestTheCommandLine::test_a_process",
     "test_outside.py::TestWhatIsShown::test_the_proof",
+    "test_paths.py",
     "test_plot.py",
     "test_reference.py",
     "training/test_averages.py",
@@ -175,6 +180,7 @@ ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look a
     "native/test_vector_math.py::test_the_other_kernels",
     "playing/test_server.py",
     "program/test_description.py::TestCopies::test_every_form",
+    "program/test_own_sources.py",
     "test_annotations.py",
     "test_benchmarks.py",
     "test_cli.py::TestAsAProgram",
@@ -188,6 +194,7 @@ ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look a
     "test_house.py",
     "test_memory.py::test_rows_in_files",
     "test_outside.py::TestWhatIsShown::test_the_proof",
+    "test_paths.py",
     "test_surroundings.py",  # they make surroundings of their own
 )
 MARKS = {"slow": SLOW, "long": LONG, "anywhere": ANYWHERE}
