@@ -211,6 +211,16 @@ class Columnar(Source):
         """The names of the inputs."""
         return self.chosen.inputs
 
+    def block(self, start: int, stop: int) -> Array:
+        out = np.empty((stop - start, self.shape[1]), self.dtype)
+        self.fill(start, out)
+        return out
+
+    def _require_rows(self, start: int, stop: int) -> None:
+        """Raise if these rows are not among those of the source."""
+        if not 0 <= start <= stop <= len(self):
+            raise IndexError(f"rows {start} to {stop} are asked for, and there are {len(self)}")
+
     def batches(self, names: Sequence[str]) -> Iterator[pyarrow.RecordBatch]:
         """Yield some columns of all rows as they are, in record batches of Arrow."""
         raise NotImplementedError
@@ -307,14 +317,8 @@ class ArrowTable(Columnar):
         """Return the source with these columns as inputs."""
         return type(self)(self.table, self.chosen.targets or None, weight=self.chosen.weight, columns=names)
 
-    def block(self, start: int, stop: int) -> Array:
-        out = np.empty((stop - start, self.shape[1]), self.dtype)
-        self.fill(start, out)
-        return out
-
     def fill(self, start: int, out: Array) -> None:
-        if not 0 <= start <= start + len(out) <= len(self):
-            raise IndexError(f"rows {start} to {start + len(out)} are asked for, and there are {len(self)}")
+        self._require_rows(start, start + len(out))
         _filled(self.table.slice(start, len(out)), self.chosen.inputs, out)
 
     def batches(self, names: Sequence[str]) -> Iterator[pyarrow.RecordBatch]:
@@ -438,11 +442,6 @@ class Parquet(Columnar):
         paths = [os.path.abspath(path) for path in self.paths]
         return _again, (paths, chosen.targets or None, chosen.weight, chosen.inputs)
 
-    def block(self, start: int, stop: int) -> Array:
-        out = np.empty((stop - start, self.shape[1]), self.dtype)
-        self.fill(start, out)
-        return out
-
     def fill(self, start: int, out: Array) -> None:
         with self._lock:
             self._fill(start, out, self._readers, OPEN)
@@ -460,8 +459,7 @@ class Parquet(Columnar):
     def _fill(self, start: int, out: Array, readers: dict[_Group, _GroupReader], most: int) -> None:
         """Copy rows, and keep at most so many readers of the row groups that have more."""
         at, stop = start, start + len(out)
-        if not 0 <= start <= stop <= len(self):
-            raise IndexError(f"rows {start} to {stop} are asked for, and there are {len(self)}")
+        self._require_rows(start, stop)
         while at < stop:
             group = self._groups[bisect_right(self._firsts, at) - 1]
             first, end = at - group.first, min(stop, group.first + group.rows)

@@ -188,12 +188,13 @@ def assess(
         x_test = x_test[_known(tested, estimator)]
     seed = int(estimator.random_state) if isinstance(estimator.random_state, int) else 0
     splits = _splits(learned, whole.shaped(task), estimator, seed)
-    rows = _Rows(x, whole, judged_rows, splits if compare or len(x) <= MOST_ROWS else None, x_test, test)
+    of_parts = splits if compare or len(x) <= MOST_ROWS else None
+    rows = _Rows(x, whole, judged_rows, of_parts, x_test, test, _some(x, seed))
     for name in RIVALS if compare else RIVALS[:1]:
         if say is not None:
             say(name)
         try:
-            models.append(_rival(partial(Rival, name, features, task, n_out, seed), name, rows, task, n_out, seed))
+            models.append(_rival(partial(Rival, name, features, task, n_out, seed), name, rows, task, n_out))
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:  # such as numbers that are too large
             if say is not None:
                 say(f"the {name} cannot learn this table: {error!s:.100}")
@@ -214,7 +215,7 @@ def assess(
         repeated(x),
         0 if test is None else test.unknown,
         _importances(estimator),
-        None if len(_some(x, seed)) == len(x) else len(_some(x, seed)),
+        None if rows.some is None else len(rows.some),
     )
 
 
@@ -256,6 +257,7 @@ class _Rows(NamedTuple):
     splits: Sequence[tuple[Array, Array]] | None
     x_test: Array
     test: Part | None
+    some: Array | None  # of which the models learn, if not of all
 
 
 def _in_time(times: Array, estimator: Any) -> list[tuple[Array, Array]]:
@@ -273,11 +275,11 @@ def _splits(learned: Problem, t: Array, estimator: Any, seed: int) -> list[tuple
     return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in np.unique(fold)]
 
 
-def _some(x: Array, seed: int) -> Array:
-    """Return the numbers of the rows that other models learn from: all, or as many of a file as memory is spent on."""
+def _some(x: Array, seed: int) -> Array | None:
+    """Return the numbers of the rows that other models learn from, as many of a file as memory is spent on, or None."""
     most = max(MOST_ROWS, ENTRIES // max(1, x.shape[1]))
     if len(x) <= most or not is_mapped(x):
-        return np.arange(len(x))
+        return None
     return np.sort(np.random.default_rng((seed, 4)).choice(len(x), most, replace=False))
 
 
@@ -288,13 +290,13 @@ def _predicted(model: Any, x: Array) -> Array:
     return np.concatenate([model.predict(x[start : start + MOST_ROWS]) for start in range(0, len(x), MOST_ROWS)])
 
 
-def _rival(make: Callable[[], Any], name: str, rows: _Rows, task: str, n_out: int, seed: int) -> Scored:
+def _rival(make: Callable[[], Any], name: str, rows: _Rows, task: str, n_out: int) -> Scored:
     """Return the scores of another model on the same splits and the same test rows."""
     validation = tested = None
     x, t, w = rows.x, rows.whole.t, rows.whole.w
     began = time.perf_counter()
-    some = _some(x, seed)
-    model = make().fit(x, t, w) if len(some) == len(x) else make().fit(x[some], t[some], w[some])
+    some = slice(None) if rows.some is None else rows.some
+    model = make().fit(x[some], t[some], w[some])
     seconds = time.perf_counter() - began
     if rows.test is not None:
         tested = rows.test._replace(p=_predicted(model, rows.x_test)).scores(task)
@@ -304,7 +306,7 @@ def _rival(make: Callable[[], Any], name: str, rows: _Rows, task: str, n_out: in
             if task == CLASSES and (t[train] == t[train][0]).all():  # which scikit-learn refuses
                 p[out] = np.eye(n_out)[t[train][0]]
             else:
-                train = train if len(some) == len(x) else np.intersect1d(train, some)
+                train = train if rows.some is None else np.intersect1d(train, rows.some)
                 p[out] = _predicted(make().fit(x[train], t[train], w[train]), taken(x, out))
         validation = rows.whole._replace(p=p).at(rows.judged).scores(task)
     return Scored(name, validation, tested, seconds)

@@ -24,7 +24,7 @@ from fullyconnected.training.history import Epoch
 from fullyconnected.training.identity import stable_repr
 from fullyconnected.training.settings import FitSettings
 
-__all__ = ["Fitting", "OptimizerState", "warn"]
+__all__ = ["Fitting", "OptimizerState"]
 
 
 # what decides the course of a run beside the settings of ``fit``, and must be the same when it is resumed

@@ -22,6 +22,7 @@ from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeE
 from fullyconnected.estimators.sources import with_own
 from fullyconnected.estimators.tabular_parameters import hidden_sizes
 from fullyconnected.estimators.targets import groups_of, plain_targets
+from fullyconnected.estimators.warning import warn
 from fullyconnected.program.sources import Source
 from fullyconnected.tables.dataframes import is_dataframe
 from fullyconnected.tables.frame import Frame, frame_of
@@ -252,8 +253,6 @@ class BaseTabular(BaseEstimator):
         )
         self.oof_predictions_ = self._in_shape(predicted)
         if trained.interrupted:
-            from fullyconnected.estimators.fitting import warn
-
             warn(
                 f"Training interrupted by user: the estimator has the networks {', '.join(trained.views)}, the last "
                 f"after {networks[-1].epochs} of {trained.recipe.epochs} epochs, each with its best weights."

@@ -15,7 +15,7 @@ from fullyconnected.errors import DataError, InputTypeError, ShapeError
 from fullyconnected.program.claims import dtype_of, names_of, place_of, shape_of
 from fullyconnected.program.sources import BLOCK, ArraySource, Read, Source
 from fullyconnected.tables.column import Column, in_place, place
-from fullyconnected.tables.frame import Frame, different, frame_of
+from fullyconnected.tables.frame import Frame, frame_of
 
 __all__ = ["frame_of_source", "is_source", "parts_of", "placed"]
 
@@ -152,7 +152,6 @@ def _names(source: Source | Array) -> list[str]:
     if len(shape) != 2 or not shape[1]:
         raise ShapeError(f"X has the shape {shape}; (rows, columns) with a column or more is wanted")
     if isinstance(source, Columnar):
-        different(source.columns)
         return list(source.columns)
     names = names_of(source, "X") if isinstance(source, Source) else None
     return [f"x{i}" for i in range(shape[1])] if names is None else list(names)
@@ -166,9 +165,8 @@ def _texts(source: Source | Array, names: Sequence[str]) -> list[bool]:
     """Return which columns hold text."""
     if isinstance(source, Columnar):
         return [is_text(source.schema.field(name).type) for name in names]
-    if isinstance(source, Source):
-        return [dtype_of(source, "X").kind in TEXT] * len(names)  # which raises: what is no number, is refused
-    return [source.dtype.kind in TEXT] * len(names)
+    dtype = dtype_of(source, "X") if isinstance(source, Source) else source.dtype  # sources of one's own hold numbers
+    return [dtype.kind in TEXT] * len(names)
 
 
 def _of_batch(batch: Any) -> Frame:
@@ -179,11 +177,7 @@ def _of_batch(batch: Any) -> Frame:
 
 def _of_numbers(source: Source | Array, names: Sequence[str] | None) -> Iterator[Frame]:
     """Yield the rows of numbers, a few at a time."""
-    read = Read(source, "X", _any) if isinstance(source, Source) else ArraySource(source)
+    read = Read(source, "X") if isinstance(source, Source) else ArraySource(source)
     rows, size = len(read), max(1, BLOCK // read.shape[1])
     for start in range(0, rows, size):
         yield frame_of(np.asarray(read.block(start, min(start + size, rows))), names)
-
-
-def _any(block: Array, first: int) -> None:
-    """Take any numbers; what a column holds is judged later."""

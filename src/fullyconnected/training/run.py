@@ -176,7 +176,9 @@ class Run:
         """Return the order in which epochs visit the rows."""
         settings, x = self.settings, self.data.x
         window = settings.window
-        if window is None and self.is_in_file():
+        # Those of an array are shuffled as a whole, wherever they lie: joblib maps arrays from files when it gives them
+        # to its workers, and what comes out must not depend on that.
+        if window is None and not x.in_memory and not isinstance(beneath(x), ArraySource):
             window = max(1, WINDOW // (x.shape[1] * self.dtype_read().itemsize))
         return Order(
             self.rows,
@@ -187,14 +189,6 @@ class Run:
             streams=settings.streams,
             window=window,
         )
-
-    def is_in_file(self) -> bool:
-        """Whether the rows are read window by window, where nobody has said how many are in a window.
-
-        Those of an array are not, wherever they lie: joblib maps arrays from files when it gives them to its workers,
-        and what comes out must not depend on that.
-        """
-        return not self.data.x.in_memory and not isinstance(beneath(self.data.x), ArraySource)
 
     def dtype_read(self) -> np.dtype[Any]:
         """Return the dtype that the network reads rows in."""
