@@ -11,6 +11,7 @@ import fullyconnected as fc
 from fullyconnected.explanation import Explanation, explain
 from fullyconnected.explanation.samples import xor
 from fullyconnected.symbolic.digits import brief
+from tests.browser.watching import until, until_address
 
 
 def examples() -> dict[str, Explanation]:
@@ -220,9 +221,8 @@ def test_the_first_row_that_is_shown_has_no_zeros_and_another_can_be_chosen(stil
     page.locator("input[name=row][value='1']").check()
     assert float(unit.text_content()) == pytest.approx(y[1, 0], rel=5e-3)
     assert unit.get_attribute("data-q") == "dense_1.y[1,0]"
-    assert page.url.endswith("#step=14&row=1")
+    address = until_address(page, "#step=14&row=1")
     assert "row 1" in page.locator("#readout").text_content()
-    address = page.url
     page.goto("about:blank")
     page.goto(address)
     assert page.locator("input[name=row]:checked").input_value() == "1"
@@ -450,7 +450,7 @@ def test_arrow_keys_move_the_step_and_the_address_holds_it(still: Any) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     assert at(page) == "3"
-    assert page.url.endswith("#step=3")
+    until_address(page, "#step=3")
     assert "dense_2" in page.locator("#panel h3").text_content()
     page.keyboard.press("End")
     assert at(page) == last(page)
@@ -498,7 +498,7 @@ def test_an_address_of_a_number_alone_opens_the_step_where_it_begins(still: Any)
 @pytest.mark.parametrize("width", [1280, 400])
 def test_an_address_shows_the_panel_and_a_link_within_the_page_keeps_the_step(still: Any, width: int) -> None:
     page = still(SMALL, width=width)
-    address = page.url + "#step=3"
+    address = until_address(page, ".html") + "#step=3"
     page.goto("about:blank")
     page.goto(address)
     assert page.locator("#panel h3").bounding_box()["y"] < 900
@@ -534,7 +534,7 @@ def test_choosing_a_number_marks_the_same_quantity_everywhere(still: Any) -> Non
     assert sorted(names) == ["dense_1.y", LEFT]  # where an array stands as a whole, in the computation, the whole
     assert page.locator(f'.marked[data-q="{LEFT}"]').count() == page.locator(f'[data-q="{LEFT}"]').count() > 5
     assert marked.locator("xpath=ancestor::*[local-name()='svg']").count() > 0  # in the pictures, too
-    assert "q=dense_1.y" in page.url
+    until(page, "location.href.includes('q=dense_1.y')")
     page.keyboard.press("ArrowRight")  # a mark stays when the step moves on
     assert page.locator("#find").input_value() == "y1[0,1]"
     page.locator(f'article mn[data-q="{LEFT}"]').first.click()
@@ -557,7 +557,7 @@ def test_a_number_is_found_by_its_name_and_by_its_digits(still: Any) -> None:
         page.keyboard.press("Enter")
         assert page.locator(".marked").count() >= 1
         assert "places" in page.locator("#said").text_content()
-    assert page.url.endswith("q=t%5B0%2C1%5D")
+    until_address(page, "q=t%5B0%2C1%5D")
     page.keyboard.press("Control+A")
     page.locator("#find").press_sequentially("no such number")
     page.keyboard.press("Enter")
@@ -578,7 +578,7 @@ def test_everything_is_there_without_script(open_page: Any) -> None:
     assert page.locator("figure svg:visible").count() == 3
     assert "chain rule" in text
     assert "the network says" in text
-    page.goto(page.url + "#step=5")  # the same address leads to the step in the document
+    page.goto(page.evaluate("location.href") + "#step=5")  # the same address leads to the step in the document
     assert page.locator("article[id='step=5']").is_visible()
 
 

@@ -12,7 +12,7 @@ from fullyconnected.playing.knobs import BY_NAME, KNOBS
 from fullyconnected.playing.public import house_of
 from fullyconnected.playing.serving import Server
 from fullyconnected.playing.setup import Setup
-from tests.browser.watching import leave, watch
+from tests.browser.watching import leave, until, watch
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -23,14 +23,6 @@ TABLE = {
     "species": [*["setosa"] * 2, *["versicolor"] * 2, *["virginica"] * 2, "setosa", *["versicolor"] * 3],
 }
 Visit = Callable[..., Any]
-
-
-def until(page: Any, what: str, arg: Any = None) -> None:
-    """Wait until an expression, or a function of ``arg``, is true. (Playwright's own way needs eval in the page.)"""
-    end = time.monotonic() + 20
-    while not page.evaluate(what, arg):
-        assert time.monotonic() < end, f"it never came to {what} with {arg}"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -504,7 +496,7 @@ class TestTakingAway:
         assert download.value.path().read_bytes()[:4] == b"\x89PNG"
         page.click("[data-export=link]")
         page.wait_for_selector("#taken >> text=v=1&rows=20")
-        assert page.evaluate("navigator.clipboard.readText()") == page.url
+        assert page.evaluate("navigator.clipboard.readText()") == page.evaluate("location.href")
 
     def test_the_explanation_of_the_very_step_opens(self, visit: Visit) -> None:
         page = visit("v=1&batch_size=2&rows=20&hidden=2")

@@ -9,6 +9,7 @@ from fullyconnected.pages.outcomes import Classes, Numbers
 from fullyconnected.pages.report import Model, Report, to_html
 from fullyconnected.tables.frame import frame_of
 from fullyconnected.tables.kinds import judge
+from tests.browser.watching import until_address
 
 
 def pages() -> dict[str, str]:
@@ -73,4 +74,4 @@ def test_a_link_leads_to_its_section(open_page: Any) -> None:
     page = open_page(PAGES["numbers"], reduced_motion=True)
     page.get_by_role("link", name="What is in the table").click()
     assert abs(page.locator("#columns").bounding_box()["y"]) < 200 or page.locator("#columns").is_visible()
-    assert page.url.endswith("#columns")
+    until_address(page, "#columns")

@@ -22,7 +22,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import pytest
 
 import fullyconnected as fc
-from tests.browser.watching import leave, watch
+from tests.browser.watching import leave, until_address, watch
 
 ROOT = Path(__file__).parents[2]
 KINDS = [  # one page of each kind
@@ -307,5 +307,10 @@ def test_without_a_script(visit: Any) -> None:
     assert page.locator("math").count() > 100
     assert page.locator("h1").inner_text().startswith("Derivations")
     for name in ("Reference", "Training"):
-        page.goto(urljoin(page.url, page.get_by_role("link", name=name, exact=True).first.get_attribute("href")))
-    assert page.url.endswith("api/training.html")
+        page.goto(
+            urljoin(
+                page.evaluate("location.href"),
+                page.get_by_role("link", name=name, exact=True).first.get_attribute("href"),
+            )
+        )
+    until_address(page, "api/training.html")

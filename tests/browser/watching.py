@@ -1,7 +1,28 @@
-"""What the tests note of pages: whom they ask, what they complain of, and where they fail."""
+"""What the tests note of pages: whom they ask, what they complain of, where they fail; and how pages are waited for."""
 
+import time
 from collections.abc import Callable, Collection
 from typing import Any
+
+PATIENCE = 20  # s: its machine has other tests to run
+
+
+def until(page: Any, what: str, arg: Any = None) -> None:
+    """Wait until an expression, or a function of ``arg``, is true. (Playwright's own way needs eval in the page.)"""
+    end = time.monotonic() + PATIENCE
+    while not page.evaluate(what, arg):
+        assert time.monotonic() < end, f"it never came to {what} with {arg}"
+        time.sleep(0.02)
+
+
+def until_address(page: Any, end: str) -> str:
+    """Wait until the address of a page ends so, and return it.
+
+    The page itself is asked: Playwright's ``page.url`` is what it was told last, and a page goes to a place in itself
+    some time after a key or a click.
+    """
+    until(page, "end => location.href.endsWith(end)", end)
+    return str(page.evaluate("location.href"))
 
 
 def watch(
