@@ -32,6 +32,7 @@ RANKS = {
     "errors": 0,
     "core.wording": 0,
     "core": 1,
+    "comm": 1.5,
     "base": 2,
     "initializers": 2,
     "schedules": 2,
@@ -77,6 +78,7 @@ RANKS = {
     "__main__": 12,
 }
 INSIDE = {
+    "comm": ["launchers", "base", "mpi", "torch", "choice"],
     "core": [
         *(
             "version",
@@ -151,6 +153,7 @@ INSIDE = {
     ],
     "training": [
         *("settings", "history", "progress", "scales", "divergence", "sourcecode", "identity", "checkpoint", "solver"),
+        "together",
         *("averages", "members", "run", "fit"),
     ],
     "checking": ["differences", "hints", "report", "comparison", "gradcheck", "proof"],

@@ -52,6 +52,12 @@ PAGES = [
         "Parquet ArrowTable Source",
     ),
     Page(
+        "comm",
+        "Processes that train together",
+        "The processes of one training, on one machine or many: what ``comm=`` takes.",
+        "Comm MPIComm TorchComm",
+    ),
+    Page(
         "schedules",
         "Schedules",
         "The learning rate, weight decay or dropout of each epoch.",

@@ -380,7 +380,13 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     };
     while (run_.first < n && !has_to(operations_[run_.first])) run_.first++;
     run_.theta = vectors.theta;
-    run_.gradient = arena_.take<T>(n_params);
+    run_.gradient = arena_.take<T>(n_params + 2);
+    int which = 0;
+    for (Operation<T>& op : operations_) {
+        if (op.kind != Kind::batch_norm || !spec.shares) continue;
+        const ptrdiff_t size = 2 * op.n_in * std::max<ptrdiff_t>(1, op.members);
+        op.totals = arena_.take<double>(size), op.moments = arena_.take<T>(size), op.which = ++which;
+    }
     run_.n_params = n_params;
 
     ptrdiff_t size = operations_.back().copies * padded<T>(operations_.back().n_out);
@@ -464,6 +470,14 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     run_.orthogonal = orthogonal_.data();
     run_.partial = arena_.take<double>(8 * run_.threads);
     run_.sums = arena_.take<double>(run_.weight_columns * run_.threads);
+}
+
+template <class T>
+std::vector<std::pair<double*, ptrdiff_t>> Trainer<T>::totals() const {
+    std::vector<std::pair<double*, ptrdiff_t>> found;
+    for (const Operation<T>& op : operations_)
+        if (op.totals) found.emplace_back(op.totals, 2 * op.n_in * std::max<ptrdiff_t>(1, op.members));
+    return found;
 }
 
 template <class T>

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels.hpp"
@@ -64,7 +65,7 @@ struct TrainerSpec {
     ptrdiff_t n_in, batch_size, least_rows;
     double l2, alpha, max_norm;
     int threads;
-    bool input_gradient;
+    bool input_gradient, shares;
     double average_decay;
     bool average_warms_up;
 };
@@ -121,6 +122,14 @@ class Trainer {
     // An epoch may be run in parts: all but the first go on with its sum of losses.
     void run(const int64_t* order, ptrdiff_t n, const double* rates, const double* decays, const double* dropouts,
              uint64_t seed, int64_t step, bool train, bool goes_on, bool (*interrupted)());
+
+    // The processes that share the batches of the next run, or null.
+    void share(const Sharing* sharing) { run_.sharing = sharing; }
+    // What is summed over all processes: the gradient with the loss behind it; and in float64, the totals of operations.
+    std::pair<T*, ptrdiff_t> exchanged() const { return {run_.gradient, run_.n_params + 2}; }
+    std::vector<std::pair<double*, ptrdiff_t>> totals() const;
+    // Stops the run, as a signal does; called by thread 0 while it runs.
+    void stop() { __atomic_store_n(&run_.stop.now, 1, __ATOMIC_RELAXED); }
 
     const Run<T>& outcome() const { return run_; }
     bool was_interrupted() const { return run_.stop.now != 0; }

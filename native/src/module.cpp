@@ -17,6 +17,7 @@
 
 #include "cpu.hpp"
 #include "engine.hpp"
+#include "rounding.hpp"
 #include "thread_pool.hpp"
 
 namespace nb = nanobind;
@@ -116,6 +117,33 @@ class PyTrainer {
         trainer_.read(data_set(x, t, weights));
     }
 
+    // Calls sum(which) where numbers are to be summed over all processes; they are those of buffers(), in that order.
+    void share(nb::callable sum) { sum_ = sum; }
+    nb::list buffers() {
+        nb::list found;
+        auto view = [&](auto* data, ptrdiff_t size) {  // without an owner: the trainer itself holds what holds it
+            using Number = std::remove_pointer_t<decltype(data)>;
+            found.append(nb::ndarray<nb::numpy, Number, nb::ndim<1>>(data, {(size_t)size}).cast(nb::rv_policy::reference));
+        };
+        const auto [gradient, n] = trainer_.exchanged();
+        view(gradient, n);
+        for (const auto& [totals, size] : trainer_.totals()) view(totals, size);
+        return found;
+    }
+
+    // The same as epoch, of the rows that this process has of each batch.
+    std::tuple<double, int64_t> shared_epoch(Vector<const int64_t> order, Vector<const double> rates,
+                                             Vector<const double> decays, Vector<const double> dropouts, uint64_t seed,
+                                             int64_t step, bool goes_on, Vector<const int64_t> rows,
+                                             Vector<const int64_t> first, Vector<const int64_t> own,
+                                             Matrix<const double> weights) {
+        callers_ = rounding();
+        const Sharing sharing{&PyTrainer::sum,   this,         (ptrdiff_t)rows.size(), rows.data(),
+                              first.data(), own.data(), weights.data()};
+        trainer_.share(&sharing);
+        return epoch(order, rates, decays, dropouts, seed, step, goes_on);
+    }
+
     // Trains on the rows in this order, and returns the mean of the losses of the batches, weighted by their rows (NaN
     // if the run diverged), and the number of steps so far.
     std::tuple<double, int64_t> epoch(Vector<const int64_t> order, Vector<const double> rates,
@@ -143,6 +171,24 @@ class PyTrainer {
     ptrdiff_t last_batch() const { return trainer_.outcome().last_from; }
 
   private:
+    // Sums over all processes, by Python; an exception stops the run, and is raised when that has ended.
+    static void sum(void* self_, int which) {
+        PyTrainer& self = *static_cast<PyTrainer*>(self_);
+        if (self.trainer_.was_interrupted()) return;
+        const Rounding ours = rounding();
+        set_rounding(self.callers_);
+        {
+            nb::gil_scoped_acquire gil;
+            try {
+                self.sum_(which);
+            } catch (nb::python_error& error) {
+                error.restore();
+                self.trainer_.stop();
+            }
+        }
+        set_rounding(ours);
+    }
+
     static DataSet data_set(const Any& x, const Any& t, const std::optional<Vector<const double>>& weights) {
         return {x.data(),
                 type_of(x.dtype()),
@@ -157,6 +203,8 @@ class PyTrainer {
     std::optional<Vector<const double>> weights_;
     std::optional<Vector<T>> m_, v_, average_theta_, average_state_;
     Trainer<T> trainer_;
+    nb::callable sum_;
+    Rounding callers_{};
 };
 
 template <class T>
@@ -257,6 +305,10 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
              "v"_a.none(), "average_theta"_a.none(), "average_state"_a.none())
         .def("epoch", &PyTrainer<T>::epoch, "order"_a, "rates"_a, "decays"_a, "dropouts"_a, "seed"_a, "step"_a,
              "goes_on"_a)
+        .def("share", &PyTrainer<T>::share, "sum"_a)
+        .def("buffers", &PyTrainer<T>::buffers)
+        .def("shared_epoch", &PyTrainer<T>::shared_epoch, "order"_a, "rates"_a, "decays"_a, "dropouts"_a, "seed"_a,
+             "step"_a, "goes_on"_a, "rows"_a, "first"_a, "own"_a, "weights"_a)
         .def("read", &PyTrainer<T>::read, "x"_a, "t"_a, "weights"_a.none())
         .def("gradient", &PyTrainer<T>::gradient, "order"_a, "seed"_a, "train"_a, "gradient"_a, "dx"_a)
         .def_prop_ro("step", &PyTrainer<T>::step)
@@ -351,6 +403,7 @@ NB_MODULE(_native, m) {
         .def_rw("max_norm", &TrainerSpec::max_norm)
         .def_rw("threads", &TrainerSpec::threads)
         .def_rw("input_gradient", &TrainerSpec::input_gradient)
+        .def_rw("shares", &TrainerSpec::shares)
         .def_rw("average_decay", &TrainerSpec::average_decay)
         .def_rw("average_warms_up", &TrainerSpec::average_warms_up);
     bind<float>(m, "TrainerFloat32", "PredictorFloat32");

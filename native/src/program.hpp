@@ -147,6 +147,9 @@ struct Operation {
     Rows<T> kept;          // f'(z), the normalised rows, dropout's mask, or the gradient that skips a block
     Rows<T> inner;         // f(x) of Parametric; the cosines and sines of PeriodicEmbedding, a row for each wave;
                            // sums over bins of PiecewiseLinearEmbedding, a row for each bin
+    double* totals;        // of BatchNorm where processes share the batches: two sums for each column, over all rows,
+    T* moments;            // and what follows from them, the mean and the variance, or two sums; null elsewhere
+    int which;             // the number of these sums among all that are exchanged
     T* rate;               // 1 / standard deviation, or root mean square: of each row or, of BatchNorm, column
     ptrdiff_t rates;       // how many of them there are for each member
     Rows<T> part;          // what one member adds to dx, where all read one x
@@ -166,6 +169,17 @@ struct Stop {
     void (*poll)(void* engine);  // may set `now`; called by thread 0 alone
     void* engine;
     int now;  // written by thread 0; all threads read it after the next barrier at the latest
+};
+
+// The processes that share the batches of a run with this one.
+struct Sharing {
+    // Sums over all processes, in place: the gradient and the loss behind it if `which` is 0, else the totals of an
+    // operation. Called by thread 0 alone.
+    void (*sum)(void* self, int which);
+    void* self;
+    ptrdiff_t n;                        // of each batch of an epoch:
+    const int64_t *rows, *first, *own;  // how many rows it has, where those of this process begin, how many these are,
+    const double* weights;              // (n, weight_columns) and the sums of the weights of all rows
 };
 
 template <class T>
@@ -244,6 +258,7 @@ struct Run {
     const double* dropouts;  // the same for the rates of dropout
     double l2, alpha;        // alpha over the weight of a batch adds to its l2
     double max_norm;         // infinity if there is no clipping
+    const Sharing* sharing;  // null where this process trains alone
     bool train;
     uint64_t seed;
     int64_t step;  // number of steps so far; for a gradient, the step whose random numbers are drawn

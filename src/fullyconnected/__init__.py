@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     from fullyconnected.checking.gradcheck import check_gradients
     from fullyconnected.checking.report import Report, TensorReport
     from fullyconnected.columnar import ArrowTable, Parquet
+    from fullyconnected.comm.base import Comm
+    from fullyconnected.comm.mpi import MPIComm
+    from fullyconnected.comm.torch import TorchComm
     from fullyconnected.diagnosis.diagnose import diagnose
     from fullyconnected.diagnosis.findings import Finding
     from fullyconnected.diagnosis.report import Diagnosis
@@ -150,6 +153,10 @@ __all__ = [
     "Source",
     "Parquet",
     "ArrowTable",
+    # processes that train together
+    "Comm",
+    "MPIComm",
+    "TorchComm",
     # scikit-learn's estimators
     "MLPClassifier",
     "MLPRegressor",
@@ -218,6 +225,9 @@ _LATER = {
     "Summary": "program.summary",
     "Source": "program.sources",
     **dict.fromkeys(("Parquet", "ArrowTable"), "columnar"),
+    "Comm": "comm.base",
+    "MPIComm": "comm.mpi",
+    "TorchComm": "comm.torch",
     **dict.fromkeys(("Engine", "EngineInfo"), "engine.base"),
     **dict.fromkeys(("Report", "TensorReport"), "checking.report"),
     **dict.fromkeys(("explain", "trace", "draw", "Explanation", "Drawing"), "explanation"),

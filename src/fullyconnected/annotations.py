@@ -26,6 +26,7 @@ from fullyconnected.tables.frame import Frame
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from fullyconnected.comm.base import Comm
     from fullyconnected.predictor import Predictor as OfFile
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "CVLike",
     "Cache",
     "ClassWeightLike",
+    "CommLike",
     "DType",
     "DTypeLike",
     "FitOptions",
@@ -135,6 +137,9 @@ ProgressLike: TypeAlias = bool | Literal["auto"]
 ClassWeightLike: TypeAlias = Mapping[Any, float] | Sequence[Mapping[Any, float]] | Literal["balanced"] | None
 """Weights of classes by label, "balanced", or the weights of each of several labels."""
 
+CommLike: TypeAlias = "Comm | Literal['auto', 'mpi', 'torch'] | None"
+"""The processes that train together, or who has started them; None is this process alone."""
+
 AxesLike: TypeAlias = "Axes | Sequence[Axes] | NDArray[np.object_]"
 """Axes of matplotlib: one, or several."""
 
@@ -187,6 +192,7 @@ class FitOptions(TypedDict, total=False):
     warn: bool
     engine: str
     n_threads: int | None
+    comm: CommLike
 
 
 class LayerParams(Views):

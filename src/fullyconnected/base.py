@@ -481,11 +481,14 @@ class Loss(Settings):
         """Return the loss by which a network is judged: this one, without what is for training alone."""
         return self
 
-    def set_weights(self, c: Cache, w: Array) -> None:
-        """Set the rows' weights (rows,), divided by their sum; before that, all rows weigh the same."""
-        share = w.sum()
-        c.xp.divide(w[:, None], share, out=c.w, casting="same_kind")
-        c.xp.divide(w[:, None], share, out=c.w_e, casting="same_kind")
+    def set_weights(self, c: Cache, w: Array, total: float | None = None) -> None:
+        """Set the rows' weights (rows,), divided by their sum; before that, all rows weigh the same.
+
+        Where the rows are a part of a batch, they are divided by ``total``, the sum over the batch.
+        """
+        total = w.sum() if total is None else total
+        c.xp.divide(w[:, None], total, out=c.w, casting="same_kind")
+        c.xp.divide(w[:, None], total, out=c.w_e, casting="same_kind")
 
     def value_and_gradient(self, z: Array, t: Array, c: Cache, dz: Array) -> SupportsFloat:
         """Return ``sum_i w_i sum_j e_ij``, and write its gradient into ``dz``."""

@@ -89,6 +89,10 @@ class MissingPackageError(FullyConnectedError, ImportError):
     """An optional package is not installed; the message gives the command that installs it."""
 
 
+class CommError(FullyConnectedError, RuntimeError):
+    """Processes that train together cannot go on: their weights differ, or what one of them was to decide failed."""
+
+
 class DivergenceError(FullyConnectedError, ArithmeticError):
     """Training produced a loss or weights that are not finite.
 

@@ -558,7 +558,12 @@ class Network:
         n_threads: int | None = None,
     ) -> tuple[Evaluation, Array]:
         """Return the same for an ensemble, and the loss of each member with its own weights of the rows."""
-        z = self.outputs_checked(data.x, engine, n_threads)
+        return self.evaluate_outputs_of_members(self.outputs_checked(data.x, engine, n_threads), data, metrics)
+
+    def evaluate_outputs_of_members(
+        self, z: Array, data: Data, metrics: Mapping[str, Metric]
+    ) -> tuple[Evaluation, Array]:
+        """Return the same of the outputs of all members (rows, members, n_out)."""
         size = max(1, POOLED // (z.shape[1] * self.n_out))
         blocks = [data.loss.link.pooled(z[start : start + size]) for start in range(0, len(z), size)]
         return evaluation(np.concatenate(blocks), data, metrics), member_losses(z, data)

@@ -1,6 +1,4 @@
-"""Where the NumPy engine's trainer leaves a place for others: rows of its own, the whole gradient, and the loss."""
-
-import threading
+"""Where the NumPy engine's trainer leaves a place for others: the whole gradient, and the loss."""
 
 import numpy as np
 import pytest
@@ -27,67 +25,6 @@ def begun(trainer, *, optimizer=None, **settings):
     optimizer = optimizer or fc.Adam(0.01)
     state = TrainingState(net.theta, net.state, 5, new_slots(optimizer, net.program, net.dtype))
     return trainer(Task(net.program, data, optimizer, **{"batch_size": BATCH, **settings}), state), state
-
-
-class Ranks:
-    """As many processes as train together; here, threads."""
-
-    def __init__(self, n):
-        self.n, self.all_here, self.given = n, threading.Barrier(n), [None] * n
-
-    def sum(self, rank, value):
-        """Return the sum of what all ranks give."""
-        self.given[rank] = value
-        self.all_here.wait(30)
-        total = sum(self.given)
-        self.all_here.wait(30)
-        return total
-
-    def trainer(self, rank):
-        """Return the class of one rank's trainer: it takes a part of each batch, and the mean of all gradients."""
-        ranks = self
-
-        class Ranked(NumpyTrainer):
-            def load(self, rows):
-                a, b = (len(rows) * r // ranks.n for r in (rank, rank + 1))
-                self.workspace.at(self.state.seed, self.state.step, a)
-                return self.loader.load(rows[a:b])
-
-            def before_update(self, gradient, share):
-                whole = ranks.sum(rank, share)
-                gradient[...] = ranks.sum(rank, gradient * (share / whole))
-                super().before_update(gradient, whole)
-
-        return Ranked
-
-
-@pytest.mark.parametrize("n", [2, 3])
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"l2": 0.1, "max_grad_norm": 0.3},
-        {"weights": np.linspace(0.1, 2, ROWS)},
-        {"alpha": 0.5, "weights": np.linspace(0.1, 2, ROWS)},
-    ],
-)
-def test_ranks_that_share_a_batch_train_as_one_process(n, settings):
-    alone, wanted = begun(NumpyTrainer, **settings)
-    ranks = Ranks(n)
-    if "alpha" in settings:  # each rank adds it over its own rows, and their sum is that of the batch
-        settings = {**settings, "alpha": settings["alpha"] / n}
-    together = [begun(ranks.trainer(rank), **settings) for rank in range(n)]
-    order = np.random.default_rng(1).permutation(ROWS)
-    for _ in range(3):
-        alone.epoch(order)
-        threads = [threading.Thread(target=trainer.epoch, args=(order,)) for trainer, _ in together]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    for _, state in together:
-        assert state.step == wanted.step
-        np.testing.assert_allclose(state.theta, wanted.theta, rtol=1e-10)
 
 
 def test_the_whole_gradient_is_seen_once_a_step_before_anything_moves():

@@ -18,6 +18,8 @@ struct ThreadContext {
     bool apart = false;  // whether the phase before was shared
     bool met = true;     // whether no phase has begun since the last barrier
     bool quiet = false;  // whether it does the work of one thread as another one than the first, which does not poll
+    const Sharing* sharing = nullptr;  // other processes, which have the rest of the batch: so many rows in all,
+    ptrdiff_t whole = 0, from = 0;     // of which those of this process begin with this one
 
     FC_INLINE bool polls() const { return stop && thread == 0 && !quiet; }
 
@@ -34,6 +36,12 @@ struct ThreadContext {
         if (threads > 1) barrier(pool);
         met = true;
         apart = false;
+    }
+    // Sums over all processes; each thread then sees the sums.
+    void exchange(int which) {
+        meet();
+        if (thread == 0) sharing->sum(sharing->self, which);
+        meet();
     }
     FC_INLINE Range part(ptrdiff_t n, ptrdiff_t grain) const {
         return apart ? partition(n, grain, thread, threads) : Range{0, n};

@@ -82,8 +82,37 @@ void row_norm_forward(const Operation<T>& op, const T* theta, Range r) {
     row_norm_forward<false>(op, theta, r);
 }
 
+// The sums over these rows of x, less the running mean, and of its squares. In float64, and with what is subtracted near
+// to the mean, the variance loses no digits.
 template <class T>
-void batch_norm_forward(const Operation<T>& op, const T* theta, ptrdiff_t rows, Range c, bool train) {
+void batch_norm_sums(const Operation<T>& op, ptrdiff_t rows, Range c) {
+    double *sums = op.totals, *squares = op.totals + op.n_in;
+    for (ptrdiff_t j = c.from; j < c.to; j++) sums[j] = squares[j] = 0;
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const T* x = op.x.data + i * op.x.row;
+        for (ptrdiff_t j = c.from; j < c.to; j++) {
+            const double d = (double)x[j] - (double)op.running_mean[j];
+            sums[j] += d;
+            squares[j] += d * d;
+        }
+    }
+}
+
+// The mean and the variance of a batch of so many rows from the sums of all processes.
+template <class T>
+void batch_norm_moments(const Operation<T>& op, ptrdiff_t whole, Range c) {
+    const double *sums = op.totals, *squares = op.totals + op.n_in;
+    for (ptrdiff_t j = c.from; j < c.to; j++) {
+        const double mean = sums[j] / (double)whole, variance = squares[j] / (double)whole - mean * mean;
+        op.moments[j] = (T)((double)op.running_mean[j] + mean);
+        op.moments[op.n_in + j] = (T)(variance < 0 ? 0 : variance);
+    }
+}
+
+// `whole` is the number of rows of which the moments are known; 0 if those of these rows are to be computed.
+template <class T>
+void batch_norm_forward(const Operation<T>& op, const T* theta, ptrdiff_t rows, Range c, bool train,
+                        ptrdiff_t whole = 0) {
     each<T>(c.to - c.from, [&](Place<T> p) {
         p.at += c.from;
         const V<T> gamma = p.get(theta + op.first.at), beta = p.get(theta + op.second.at);
@@ -91,14 +120,19 @@ void batch_norm_forward(const Operation<T>& op, const T* theta, ptrdiff_t rows, 
         if (train) {
             const V<T> running_mean = mean, running_var = variance;
             mean = variance = V<T>{};
-            for (ptrdiff_t i = 0; i < rows; i++) mean += p.get(op.x.data + i * op.x.row);
-            mean /= (T)rows;
-            for (ptrdiff_t i = 0; i < rows; i++) {
-                V<T> d = p.get(op.x.data + i * op.x.row) - mean;
-                variance += d * d;
+            if (whole) {
+                mean = p.get(op.moments), variance = p.get(op.moments + op.n_in);
+            } else {
+                for (ptrdiff_t i = 0; i < rows; i++) mean += p.get(op.x.data + i * op.x.row);
+                mean /= (T)rows;
+                for (ptrdiff_t i = 0; i < rows; i++) {
+                    V<T> d = p.get(op.x.data + i * op.x.row) - mean;
+                    variance += d * d;
+                }
+                variance /= (T)rows;
             }
-            variance /= (T)rows;
-            const T unbiased = (T)((double)rows / (double)(rows > 1 ? rows - 1 : 1));
+            const ptrdiff_t n = whole ? whole : rows;
+            const T unbiased = (T)((double)n / (double)(n > 1 ? n - 1 : 1));
             p.put(op.running_mean, running_mean * (T)(1 - op.momentum) + mean * (T)op.momentum);
             p.put(op.running_var, running_var * (T)(1 - op.momentum) + variance * ((T)op.momentum * unbiased));
         }
@@ -189,6 +223,7 @@ Operation<T> member_of(const Operation<T>& op, ptrdiff_t m) {
     }
     if (op.running_mean) own.running_mean += m * op.n_in, own.running_var += m * op.n_in;
     if (op.rate) own.rate += m * op.rates;
+    if (op.totals) own.totals += m * 2 * op.n_in, own.moments += m * 2 * op.n_in;
     own.members = 0, own.copies = own.copies_in = 1;
     return own;
 }
@@ -201,6 +236,27 @@ void each_member(ThreadContext<T>& context, const Operation<T>& op, ptrdiff_t ro
     ThreadContext<T> alone{0, 1, nullptr, context.stop, context.scratch};
     alone.quiet = context.thread != 0;
     for (ptrdiff_t m = mine.from; m < mine.to; m++) body(alone, m);
+}
+
+// Calls body(op, columns) for the columns of each thread, or for all columns of each of its members.
+template <class T, class Body>
+void each_columns(ThreadContext<T>& context, const Operation<T>& op, ptrdiff_t rows, Body body) {
+    if (op.members)
+        return each_member(context, op, rows,
+                           [&](ThreadContext<T>&, ptrdiff_t m) { body(member_of(op, m), Range{0, op.n_in}); });
+    if (context.begins(rows * op.n_in >= enough_numbers)) body(op, context.part(op.n_in, lanes<T>));
+}
+
+// BatchNorm over the rows of all processes; none of them here is as good as any other number.
+template <class T>
+void shared_batch_norm_forward(ThreadContext<T>& context, const Operation<T>& op, const T* theta, ptrdiff_t rows) {
+    const ptrdiff_t whole = context.whole * (op.members ? 1 : op.copies_in);
+    each_columns(context, op, rows, [&](const Operation<T>& own, Range c) { batch_norm_sums(own, rows, c); });
+    context.exchange(op.which);
+    each_columns(context, op, rows, [&](const Operation<T>& own, Range c) {
+        batch_norm_moments(own, whole, c);
+        batch_norm_forward(own, theta, rows, c, true, whole);
+    });
 }
 
 template <class T>
@@ -244,6 +300,8 @@ void member_affine_forward(const Operation<T>& op, const T* theta, Range r) {
 template <class T>
 void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const Operation<T>& op, const T* theta,
              ptrdiff_t rows, bool train, uint64_t seed, int64_t step, double dropout) {
+    const bool across = context.sharing && train && op.kind == Kind::batch_norm;
+    if (across) return shared_batch_norm_forward(context, op, theta, op.members ? rows : rows * op.copies_in);
     if (op.members) return members_forward(context, op, theta, rows, train);
     if (op.kind == Kind::member_scale || op.kind == Kind::member_affine) {
         if (!context.begins(rows * op.copies * op.n_in >= enough_numbers)) return;
@@ -282,7 +340,8 @@ void forward(ThreadContext<T>& context, const Operation<T>* all_of_them, const O
             return;
         case Kind::dropout:
             if (!train || op.setting == 0) return copy_rows(op.x, op.y, r, op.n_in);
-            draw_mask(seed, step, op.layer, op.setting * dropout, op.kept, r.from, r.to, op.n_in);
+            draw_mask(seed, step, op.layer, op.setting * dropout, op.kept, r.from, r.to, op.n_in,
+                      context.from * op.copies_in);
             return combine(op.x, op.kept, op.y, r, op.n_in, [](V<T> x, V<T> mask) { return x * mask; });
         case Kind::layer_norm:
         case Kind::rms_norm:
@@ -372,19 +431,46 @@ void row_norm_backward(const Operation<T>& op, const T* theta, Range r) {
     }
 }
 
+// dx, from the sums of the gradients of gamma and beta over all rows of the batch.
 template <class T>
-void batch_norm_backward(const Operation<T>& op, const Run<T>& run, ptrdiff_t rows, Range c) {
-    norm_gradients(op, run.gradient, rows, c);
-    if (!op.dx.data) return;
+void batch_norm_back(const Operation<T>& op, const Run<T>& run, ptrdiff_t rows, Range c, const T* dgamma,
+                     const T* dbeta, ptrdiff_t whole) {
     each<T>(c.to - c.from, [&](Place<T> p) {
         p.at += c.from;
-        const V<T> gamma = p.get(run.gradient + op.first.at), beta = p.get(run.gradient + op.second.at);
+        const V<T> gamma = p.get(dgamma), beta = p.get(dbeta);
         const V<T> factor = p.get(run.theta + op.first.at) * p.get(op.rate);
         for (ptrdiff_t i = 0; i < rows; i++) {
             V<T> d = p.get(op.dy.data + i * op.dy.row);
-            if (run.train) d -= (p.get(op.kept.data + i * op.kept.row) * gamma + beta) / (T)rows;
+            if (run.train) d -= (p.get(op.kept.data + i * op.kept.row) * gamma + beta) / (T)whole;
             p.put(op.dx.data + i * op.dx.row, d * factor);
         }
+    });
+}
+
+template <class T>
+void batch_norm_backward(const Operation<T>& op, const Run<T>& run, ptrdiff_t rows, Range c) {
+    norm_gradients(op, run.gradient, rows, c);
+    if (op.dx.data)
+        batch_norm_back(op, run, rows, c, run.gradient + op.first.at, run.gradient + op.second.at, rows);
+}
+
+// The same over the rows of all processes, whose gradients are added up later; only dx needs their sums here.
+template <class T>
+void shared_batch_norm_backward(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& run, ptrdiff_t rows) {
+    const ptrdiff_t whole = context.whole * (op.members ? 1 : op.copies_in), n = op.n_in;
+    each_columns(context, op, rows, [&](const Operation<T>& own, Range c) {
+        norm_gradients(own, run.gradient, rows, c);
+        for (ptrdiff_t j = c.from; own.dx.data && j < c.to; j++) {
+            own.totals[j] = (double)run.gradient[own.first.at + j];
+            own.totals[n + j] = (double)run.gradient[own.second.at + j];
+        }
+    });
+    if (!op.dx.data) return;
+    context.exchange(op.which);
+    each_columns(context, op, rows, [&](const Operation<T>& own, Range c) {
+        for (ptrdiff_t j = c.from; j < c.to; j++)
+            own.moments[j] = (T)own.totals[j], own.moments[n + j] = (T)own.totals[n + j];
+        batch_norm_back(own, run, rows, c, own.moments, own.moments + n, whole);
     });
 }
 
@@ -489,6 +575,8 @@ void member_affine_backward(const Operation<T>& op, const Run<T>& run, ptrdiff_t
 template <class T>
 void backward(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& run, ptrdiff_t rows,
               const Update<T>* fused, double& l2_term) {
+    const bool across = context.sharing && op.kind == Kind::batch_norm;
+    if (across) return shared_batch_norm_backward(context, op, run, op.members ? rows : rows * op.copies_in);
     if (op.members) return members_backward(context, op, run, rows, fused, l2_term);
     if (op.kind == Kind::member_scale || op.kind == Kind::member_affine) {
         if (!context.begins(rows * op.copies * op.n_in >= enough_numbers)) return;

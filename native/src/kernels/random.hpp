@@ -27,17 +27,18 @@ FC_INLINE void uniforms(uint64_t seed, uint64_t step, uint64_t layer, uint64_t b
     }
 }
 
-// The mask of some rows of n units: 0 with probability `rate`, else 1 / (1 - rate).
+// The mask of some rows of n units: 0 with probability `rate`, else 1 / (1 - rate). The first row of the mask is number
+// `first` of the batch.
 template <class T>
 void draw_mask(uint64_t seed, int64_t step, int layer, double rate, Rows<T> mask, ptrdiff_t from, ptrdiff_t to,
-               ptrdiff_t n) {
+               ptrdiff_t n, ptrdiff_t first) {
     const float limit = (float)rate;
     const T stays = (T)(1 / (1 - rate));
     float numbers[8];
     uint64_t drawn = UINT64_MAX;
     for (ptrdiff_t i = from; i < to; i++)
         for (ptrdiff_t j = 0; j < n; j++) {
-            const uint64_t at = (uint64_t)(i * n + j);
+            const uint64_t at = (uint64_t)((first + i) * n + j);
             if (at / 8 != drawn) uniforms(seed, (uint64_t)step, (uint64_t)layer, drawn = at / 8, numbers);
             mask.data[i * mask.row + j] = numbers[at % 8] >= limit ? stays : 0;
         }

@@ -87,6 +87,17 @@ FC_INLINE double weight_of(const Run<T>& run, const int64_t* order, ptrdiff_t ro
     return total / (double)n;
 }
 
+// The same of batch number i, which other processes have rows of, too.
+template <class T>
+double shared_weight(const Run<T>& run, ptrdiff_t i, double* sums) {
+    double total = 0;
+    for (ptrdiff_t m = 0; m < run.weight_columns; m++) {
+        sums[m] = run.sharing->weights[i * run.weight_columns + m];
+        total += sums[m];
+    }
+    return total / (double)run.weight_columns;
+}
+
 // The members' losses are weighted means, and the loss is their mean; one of which no row has weight is left out.
 template <class T>
 void gather_weights(const Run<T>& run, const int64_t* order, ptrdiff_t rows, const double* sums, Range r) {
@@ -216,33 +227,85 @@ void collect_input_gradient(const Run<T>& run, ptrdiff_t rows) {
     }
 }
 
+// The part of this process in a step on a batch of which it has no rows: sums of BatchNorm, and a gradient of zeros.
+template <class T>
+void take_part(ThreadContext<T>& context, Run<T>& run) {
+    context.meet();
+    if (context.thread == 0) {
+        const Sharing& sharing = *run.sharing;
+        auto exchange = [&](const Operation<T>& op) {
+            const ptrdiff_t n = 2 * op.n_in * (op.members ? op.members : 1);
+            for (ptrdiff_t j = 0; j < n; j++) op.totals[j] = 0;
+            sharing.sum(sharing.self, op.which);
+        };
+        zero(run.gradient, run.n_params);
+        for (int i = 0; i < run.n_operations; i++) {
+            const Operation<T>& op = run.operations[i];
+            if (op.kind != Kind::batch_norm) continue;
+            exchange(op);
+            const ptrdiff_t whole = context.whole * (op.members ? 1 : op.copies_in);
+            for (ptrdiff_t m = 0; m < (op.members ? op.members : 1); m++) {
+                const Operation<T> own = op.members ? member_of(op, m) : op;
+                batch_norm_moments(own, whole, {0, op.n_in});
+                batch_norm_forward(own, run.theta, 0, {0, op.n_in}, true, whole);
+            }
+        }
+        for (int i = run.n_operations - 1; i >= run.first; i--)
+            if (run.operations[i].kind == Kind::batch_norm && run.operations[i].dx.data) exchange(run.operations[i]);
+    }
+    context.meet();
+}
+
+// Sums the gradient and the loss over all processes, and returns the loss, which every thread sees. It is summed in two
+// parts, so that float32 keeps its digits.
+template <class T>
+double add_up(ThreadContext<T>& context, Run<T>& run, double value) {
+    T* loss = run.gradient + run.n_params;
+    context.meet();
+    if (context.thread == 0) {
+        loss[0] = (T)value;
+        loss[1] = is_finite(value) ? (T)(value - (double)loss[0]) : (T)0;
+    }
+    context.exchange(0);
+    value = (double)loss[0] + (double)loss[1];
+    if (context.thread == 0) run.value = value;
+    return value;
+}
+
 // One step on `rows` rows; returns false if its loss is not finite.
 template <class T>
 bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_t rows, double weight,
           const double* sums, Rates rates, int64_t count) {
-    if (context.begins(rows * run.gathered >= enough_numbers))
-        gather_batch(run, order, rows, sums, context.part(rows, 1));
-    for (int i = 0; i < run.n_operations; i++)
-        forward(context, run.operations, run.operations[i], run.theta, rows, run.train, run.seed, count, rates.dropout);
-    if (context.begins(rows * run.copies * run.n_out >= enough_numbers)) {
-        const Range r = context.part(rows * run.copies, 1);
-        run.partial[8 * context.thread] = loss_of(run, r.from, r.to);
-    }
-    const bool shared = context.apart;
-    context.meet();
+    const bool across = run.sharing != nullptr, none = across && rows == 0;
     double value = 0;
-    for (int i = 0; i < (shared ? context.threads : 1); i++) value += run.partial[8 * i];
-    if (context.thread == 0) run.value = value;
-    if (run.optimizer.rule != Rule::none && !is_finite(value)) return false;
+    if (none) {
+        take_part(context, run);
+    } else {
+        if (context.begins(rows * run.gathered >= enough_numbers))
+            gather_batch(run, order, across ? context.whole : rows, sums, context.part(rows, 1));
+        for (int i = 0; i < run.n_operations; i++)
+            forward(context, run.operations, run.operations[i], run.theta, rows, run.train, run.seed, count,
+                    rates.dropout);
+        if (context.begins(rows * run.copies * run.n_out >= enough_numbers)) {
+            const Range r = context.part(rows * run.copies, 1);
+            run.partial[8 * context.thread] = loss_of(run, r.from, r.to);
+        }
+        const bool shared = context.apart;
+        context.meet();
+        for (int i = 0; i < (shared ? context.threads : 1); i++) value += run.partial[8 * i];
+        if (context.thread == 0) run.value = value;
+        if (run.optimizer.rule != Rule::none && !is_finite(value) && !across) return false;
+    }
 
     const double l2 = run.l2 + run.alpha / weight;
     Update<T> rule = update_of(run.rest, run.theta, rates.lr * run.rest.relative_lr, rates.decay, count + 1, l2);
     rule.average = run.average.theta, rule.share = share_of(run.average, count + 1);
-    const bool fuse = run.optimizer.rule != Rule::none && !is_finite(run.max_norm);
+    const bool fuse = run.optimizer.rule != Rule::none && !is_finite(run.max_norm) && !across;
     double l2_term = 0;
-    for (int i = run.n_operations - 1; i >= run.first; i--)
+    for (int i = run.n_operations - 1; i >= run.first && !none; i--)
         backward(context, run.operations[i], run, rows, fuse ? &rule : nullptr, l2_term);
     if (run.input_gradient.data && context.begins(false)) collect_input_gradient(run, rows);
+    if (across && !is_finite(add_up(context, run, value))) return false;
     if (fuse) {  // what no product has updated: biases, gamma and beta of the norms, the vectors of an embedding
         Update<T> own;
         if (context.begins(false) && !stopped(&run.stop))
@@ -281,12 +344,14 @@ void train(Run<T>* run_, int thread) {
     ThreadContext<T> context{thread, run.threads, run.pool, &run.stop, run.scratch[thread]};
     const double work = (double)(run.n_params + run.n_in + run.n_out) * (double)run.batch_size;
     int64_t count = run.step, since = 0;
-    for (ptrdiff_t from = 0, rows = 0, i = 0; from < run.n_order; from += rows, i++) {
+    const Sharing* sharing = context.sharing = run.sharing;
+    for (ptrdiff_t from = 0, rows = 0, i = 0; sharing ? i < sharing->n : from < run.n_order; from += rows, i++) {
         const ptrdiff_t left = run.n_order - from;
         rows = left < run.batch_size + run.least_rows ? left : run.batch_size;
+        if (sharing) rows = sharing->own[i], context.whole = sharing->rows[i], context.from = sharing->first[i];
         const int64_t* order = run.order + from;
         double* sums = run.sums + thread * run.weight_columns;
-        const double weight = weight_of(run, order, rows, sums);
+        const double weight = sharing ? shared_weight(run, i, sums) : weight_of(run, order, rows, sums);
         const Rates rates = {run.rates ? run.rates[i] : 0, run.decays ? run.decays[i] : 1,
                              run.dropouts ? run.dropouts[i] : 1};
         if (weight == 0) continue;  // every row has weight zero: there is nothing to learn from this batch

@@ -17,7 +17,7 @@ __all__ = ["IN_CACHES", "check_call", "check_class", "check_shapes", "guarded", 
 TUPLES = {"activation": ("kinks",), "optimizer": ("slots", "scratch")}
 FLAGS = {"metric": ("greater_is_better",)}
 # what the library adds to the buffers of a layer and its activation
-IN_CACHES = ("xp", "uniforms", "skip", "d_skip", "parts", "d_parts")
+IN_CACHES = ("xp", "uniforms", "across", "skip", "d_skip", "parts", "d_parts")
 
 
 def is_foreign(thing: Any) -> bool:

@@ -35,7 +35,7 @@ class Window(NamedTuple):
     @property
     def rows(self) -> Rows:
         """The numbers of the rows, in the order of the ranges."""
-        return np.concatenate([np.arange(start, stop) for start, stop in self.ranges])
+        return np.concatenate([np.arange(0), *(np.arange(start, stop) for start, stop in self.ranges)])
 
 
 def epoch_order(rows: int, seed: int, epoch: int, *, shuffle: bool) -> Rows:
@@ -88,6 +88,7 @@ class Order:
             )
         self.rows, self.shuffle, self.streams = rows, shuffle, streams
         self.steps = n_batches(rows, batch_size, least)
+        self.least = least
         self.batch_size, self.last = batch_size, rows - (self.steps - 1) * batch_size
         whole = window is None or window >= rows
         self.batches = self.steps if whole or window is None else max(1, window // batch_size)  # in a window
@@ -126,14 +127,15 @@ class Order:
             return epoch_order(self.rows, seed, epoch, shuffle=self.shuffle)
         return np.concatenate([window.rows[window.order] for window in self.windows(seed, epoch)])
 
-    def windows(self, seed: int, epoch: int) -> Iterator[Window]:
-        """Yield the windows of an epoch, each of whole batches."""
-        drawn = [self._drawn(seed, epoch, stream) for stream in range(self.streams)]
+    def windows(self, seed: int, epoch: int, streams: range | None = None) -> Iterator[Window]:
+        """Yield the windows of an epoch, each of whole batches; of some streams alone, of which each has its share."""
+        streams = range(self.streams) if streams is None else streams
+        drawn = [(stream, self._drawn(seed, epoch, stream)) for stream in streams]
         for number, first in enumerate(range(0, self.steps, self.batches)):
             stop = min(first + self.batches, self.steps)
             ranges: list[tuple[int, int]] = []
             orders, at = [], 0
-            for stream, pieces in enumerate(drawn):
+            for stream, pieces in drawn:
                 start, end = self._taken(first, stream), self._taken(stop, stream)
                 ranges += _between(pieces, start, end)
                 order = np.arange(end - start)
@@ -143,7 +145,20 @@ class Order:
                     order = generator(seed, SHUFFLE, epoch, stream, number).permutation(end - start)
                 orders.append(at + order)
                 at += end - start
-            yield Window(tuple(ranges), self._joined(orders, first, stop))
+            yield Window(tuple(ranges), self._joined(orders, streams, first, stop))
+
+    def sizes(self, window: int) -> Rows:
+        """Return the numbers of rows of the batches in window number ``window``."""
+        first = window * self.batches
+        sizes = np.full(min(self.batches, self.steps - first), self.batch_size, np.intp)
+        if first + len(sizes) == self.steps:
+            sizes[-1] = self.last
+        return sizes
+
+    def rows_of(self, streams: range) -> tuple[int, int]:
+        """Return where the rows of some streams that follow each other begin and end."""
+        begin, end = (sum(self._taken(self.steps, each) for each in range(k)) for k in (streams.start, streams.stop))
+        return begin, end
 
     def _share(self, rows: int, stream: int) -> int:
         """Return how many of the rows of a batch come from a stream."""
@@ -162,12 +177,12 @@ class Order:
             return pieces
         return pieces[generator(seed, PIECES, epoch, stream).permutation(len(pieces))]
 
-    def _joined(self, orders: list[Rows], first: int, stop: int) -> Rows:
+    def _joined(self, orders: list[Rows], streams: range, first: int, stop: int) -> Rows:
         """Return the order of some batches, of which each takes its share of each stream."""
-        if self.streams == 1:
-            return orders[0]
+        if len(orders) < 2:
+            return orders[0] if orders else np.arange(0)
         full = stop - first - (stop == self.steps)  # batches of the usual size
-        shares = [self._share(self.batch_size, stream) for stream in range(self.streams)]
+        shares = [self._share(self.batch_size, stream) for stream in streams]
         usual = [o[: full * n].reshape(full, n) for o, n in zip(orders, shares, strict=True)]
         rest = [o[full * n :] for o, n in zip(orders, shares, strict=True)]
         return np.concatenate([np.concatenate(usual, axis=1).ravel(), *rest])

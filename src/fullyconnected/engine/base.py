@@ -81,6 +81,7 @@ class Engine:
     name: ClassVar[str]
     automatic: ClassVar[bool] = False  # whether engine="auto" may choose it; the last registered is tried first
     schedules: ClassVar[bool] = False  # whether its trainer follows schedules of weight decay and of dropout
+    shares: ClassVar[bool] = False  # whether its trainer shares batches with the processes of task.comm
     averages: ClassVar[bool] = False  # whether its trainer moves state.average in each step if task.average is an EMA
 
     def about(self) -> tuple[bool, str]:

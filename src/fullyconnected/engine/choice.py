@@ -61,11 +61,13 @@ def _about(cls: type[Engine]) -> EngineInfo:
         return EngineInfo(False, f"{cls.__name__}.about does not return (available, text): {error!r}")
 
 
-def choose(name: Any, program: Program, *, averages: bool = False, schedules: bool = False, **work: Any) -> Choice:
+def choose(
+    name: Any, program: Program, *, averages: bool = False, schedules: bool = False, shares: bool = False, **work: Any
+) -> Choice:
     """Return the engine with this name, or for ``"auto"`` the fastest one that can do the work; raise if none can.
 
-    ``work`` are the keyword arguments of :meth:`Engine.supports`; ``averages`` asks for an average in each step, and
-    ``schedules`` for schedules of weight decay or dropout.
+    ``work`` are the keyword arguments of :meth:`Engine.supports`; ``averages`` asks for an average in each step,
+    ``schedules`` for schedules of weight decay or dropout, and ``shares`` for batches that processes share.
     """
     if not isinstance(name, str):
         raise InputTypeError(f"engine is the name of an engine, or 'auto'; got {name!r}")
@@ -81,6 +83,8 @@ def choose(name: Any, program: Program, *, averages: bool = False, schedules: bo
                     reason = "it does not average weights in each step (Engine.averages)"
                 if reason is None and schedules and not engine.schedules:
                     reason = "it follows no schedules of weight decay and dropout (Engine.schedules)"
+                if reason is None and shares and not engine.shares:
+                    reason = "it shares no batches with other processes (Engine.shares)"
             if reason is None:
                 return Choice(engine, "it was named" if name == each else "; ".join(reasons) or "it is the fastest")
             reasons.append(f"the {each} engine cannot run this: {reason}")

@@ -163,6 +163,7 @@ class TrainerSpec(NamedTuple):
     input_gradient: bool = False
     average_decay: float = 0.0
     average_warms_up: bool = False
+    shares: bool = False
 
 
 def lower(program: Program) -> list[OpSpec]:

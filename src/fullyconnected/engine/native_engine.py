@@ -11,7 +11,7 @@ import numpy as np
 from fullyconnected.averages import EMA
 from fullyconnected.base import Loss, Optimizer, Solver
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.batches import Rows, batches, n_batches
+from fullyconnected.core.batches import Rows, n_batches
 from fullyconnected.engine.base import Engine, EngineInfo
 from fullyconnected.engine.lowering import (
     LossSpec,
@@ -65,6 +65,7 @@ class NativeEngine(Engine):
     automatic = True
     averages = True
     schedules = True
+    shares = True
 
     def about(self) -> EngineInfo:
         try:
@@ -129,11 +130,15 @@ class NativeTrainer:
             task.alpha,
             average_decay=average.decay if average else 0.0,
             average_warms_up=average is not None and average.warm_up,
+            shares=task.others is not None,
         )
         averaged = state.average if average else None
         self._read = task.data if type(task.data.x) is ArraySource else _first_row(task.data)
         self._trainer = _trainer(spec, task.program, state.theta, state.state, self._read, state.slots, averaged)
         self._rates = np.empty(0)
+        if task.others is not None:
+            total, buffers = task.others.sum, self._trainer.buffers()  # not self, which would keep itself alive
+            self._trainer.share(lambda which: total(buffers[which]))
 
     def epoch(self, order: Rows) -> float:
         return self.epoch_in_parts([Part(self.task.data, order)], len(order))
@@ -144,14 +149,19 @@ class NativeTrainer:
         all_rates, *all_factors = self._rates_of(rows), *self._factors_of(rows)
         first, loss = 0, math.nan
         for part in parts:
-            steps = n_batches(len(part.order), *cut)
+            shared = part.shared
+            steps = n_batches(len(part.order), *cut) if shared is None else len(shared.rows)
             here = slice(first, first + steps)
             if part.data is not self._read:
                 trainer.read(**_arrays(part.data, task.program, state.theta.dtype))
                 self._read = part.data
             rates, factors = all_rates[here], [factors[here] for factors in all_factors]
+            how = part.order, rates, *factors, state.seed, state.step, first > 0
             try:
-                loss, state.step = trainer.epoch(part.order, rates, *factors, state.seed, state.step, first > 0)
+                if shared is None:
+                    loss, state.step = trainer.epoch(*how)
+                else:
+                    loss, state.step = trainer.shared_epoch(*how, *shared)
             except BaseException:  # Ctrl-C, or an exception from the handler of another signal
                 state.step = trainer.step
                 raise
@@ -190,12 +200,18 @@ class NativeTrainer:
         The part begins with step number ``first`` of the epoch, which has so many steps.
         """
         task = self.task
-        rows = next(batches(part.order[self._trainer.last_batch :], task.batch_size, task.program.least_rows))
+        at, step = 0, first
+        for rows, whole in part.batches(task.batch_size, task.program.least_rows):
+            if at == self._trainer.last_batch and (len(rows) or whole is None):
+                break
+            at, step = at + len(rows), step + 1
+        else:  # this process has no row of that batch
+            return "loss"
         workspace = Workspace(task.program, self.state.theta, self.state.state, len(rows), loss=task.data.loss)
         with np.errstate(all="ignore"):
             batch, _ = BatchLoader(part.data, workspace).load(rows)
-            workspace.at(self.state.seed, self.state.step - 1)  # the random numbers of that step
-            step = first + self._trainer.last_batch // task.batch_size
+            # the random numbers of that step
+            workspace.at(self.state.seed, self.state.step - 1, 0 if whole is None else whole.first)
             workspace.set_dropout(task.dropout_factor(self.state.epoch + step / steps))
             batch.forward(train=True)
         return batch.first_not_finite()

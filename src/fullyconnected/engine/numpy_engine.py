@@ -10,7 +10,7 @@ import numpy as np
 from fullyconnected.averages import EMA
 from fullyconnected.base import Loss, Optimizer, Solver
 from fullyconnected.core.arrays import Array, dot
-from fullyconnected.core.batches import Rows, batches, n_batches
+from fullyconnected.core.batches import Rows, Whole, n_batches
 from fullyconnected.core.checks import count
 from fullyconnected.engine.base import Engine, EngineInfo
 from fullyconnected.engine.state import TrainingState
@@ -21,7 +21,7 @@ from fullyconnected.program.data import BatchLoader, Data
 from fullyconnected.program.program import PIECE, Program
 from fullyconnected.program.reading import Part
 from fullyconnected.program.sources import Source, SparseSource
-from fullyconnected.program.workspace import Batch, Workspace
+from fullyconnected.program.workspace import Across, Batch, Workspace
 
 __all__ = ["NumpyEngine", "NumpyPredictor", "NumpyTrainer", "blas_threads"]
 
@@ -35,6 +35,7 @@ class NumpyEngine(Engine):
     automatic = True
     averages = True
     schedules = True
+    shares = True
 
     def about(self) -> EngineInfo:
         return EngineInfo(True, f"NumPy {np.__version__}")
@@ -101,17 +102,23 @@ class NumpyPredictor:
 class NumpyTrainer:
     """Trains one run with NumPy alone; all memory is allocated when it is made.
 
-    An engine that works on a device, or together with other processes, overrides a method: ``load`` chooses the rows,
-    ``before_update`` changes their gradient, and ``check_loss`` is the only place in a step that waits for a number
-    (besides clipping, in ``before_update``). Of processes that share a batch, each has its part of ``alpha`` in its
-    task, since it divides that by the weight of its own rows.
+    An engine that works on a device overrides a method: ``load`` chooses the rows, ``before_update`` changes their
+    gradient, and ``check_loss`` is the only place in a step that waits for a number (besides clipping, in
+    ``before_update``).
+
+    Where the task has other processes, a step takes this one's rows of the batch, and ``add_up`` sums its gradient and
+    its loss over all processes: both are sums over rows, whose weights are divided by that of the whole batch.
     """
 
     def __init__(self, task: Task, state: TrainingState) -> None:
         self.task, self.state = task, state
         rows = min(task.batch_size + task.program.least_rows - 1, len(task.data.x))
         program, theta = task.program, state.theta
-        self.workspace = Workspace(program, theta, state.state, rows, loss=task.data.loss, source=task.data.x)
+        others = task.others
+        self.across = None if others is None else Across(others.sum)
+        self.workspace = Workspace(
+            program, theta, state.state, rows, loss=task.data.loss, source=task.data.x, across=self.across
+        )
         self.random = bool(self.workspace.random)  # whether a layer draws random numbers
         self.loader = BatchLoader(task.data, self.workspace)
         self.rules = Rules(task.rule, scheduled=task.weight_decay_schedule is not None)
@@ -137,14 +144,15 @@ class NumpyTrainer:
         optimizer, schedule, l2, alpha = task.rule, task.schedule, task.l2, task.alpha
         updates = [tuple(update) for update in self.updates]  # which unpack faster
         load, check_loss, before_update, average = self.load, self.check_loss, self.before_update, self.average
+        across = self.across
         total: Any = 0.0
         weight = 0.0
         lr = base = optimizer.lr * state.lr_factor
         least = task.program.least_rows
         steps = n_batches(n_rows, task.batch_size, least)
         with np.errstate(all="ignore"):  # numbers that are not finite are found below, and raise DivergenceError
-            for i, rows in enumerate(self._batches(parts)):
-                batch, share = load(rows)
+            for i, (rows, whole) in enumerate(self._batches(parts)):
+                batch, share = load(rows, whole)
                 if share == 0:  # every row has weight zero, so the batch makes no step
                     continue
                 if schedule is not None:
@@ -153,7 +161,12 @@ class NumpyTrainer:
                     self.rules.times(task.decay_factor(state.epoch + i / steps))
                 if task.dropout_schedule is not None:
                     self.workspace.set_dropout(task.dropout_factor(state.epoch + i / steps))
-                value = batch.loss_and_gradient(train=True, l2=l2 + alpha / share if alpha else l2)
+                pull = l2 + alpha / share if alpha else l2
+                if across is None and batch is not None:
+                    value = batch.loss_and_gradient(train=True, l2=pull)
+                else:
+                    value = self.add_up(batch)
+                    value += self.workspace.add_l2(pull) if pull else 0.0
                 state.step += 1
                 value = check_loss(value, batch, lr)
                 before_update(gradient, share)
@@ -165,14 +178,14 @@ class NumpyTrainer:
                 weight += share
             # a gradient can overflow although the loss is finite, and no loss is computed after the last update
             if not (all_finite(state.theta) and all_finite(state.state)):
-                raise DivergenceError(state.epoch + 1, state.step, lr, batch.first_not_finite())
+                raise DivergenceError(state.epoch + 1, state.step, lr, where_not_finite(batch))
         return float(total) / weight
 
-    def _batches(self, parts: Iterable[Part]) -> Iterator[Rows]:
-        """Yield the batches of all parts, each with the part's rows to be loaded."""
+    def _batches(self, parts: Iterable[Part]) -> Iterator[tuple[Rows, Whole | None]]:
+        """Yield the batches of all parts, each with the part's rows to be loaded; and what they are a part of."""
         for part in parts:
             self.loader.data = part.data
-            yield from batches(part.order, self.task.batch_size, self.task.program.least_rows)
+            yield from part.batches(self.task.batch_size, self.task.program.least_rows)
 
     def follow(self, share: float) -> None:
         """Move the average by ``share`` of the way towards the weights after a step."""
@@ -181,23 +194,50 @@ class NumpyTrainer:
             difference *= share
             average += difference
 
-    def load(self, rows: Rows) -> tuple[Batch, float]:
-        """Return the batch of these rows, ready for its step, and the sum of their weights."""
-        if self.random:
-            self.workspace.at(self.state.seed, self.state.step)
-        return self.loader.load(rows)
+    def load(self, rows: Rows, whole: Whole | None) -> tuple[Batch | None, float]:
+        """Return the batch of these rows, ready for its step, and the sum of the weights of the whole batch.
 
-    def check_loss(self, loss: Any, batch: Batch, lr: float) -> Any:
+        The batch is None if this process has no row of it.
+        """
+        if self.random:
+            self.workspace.at(self.state.seed, self.state.step, 0 if whole is None else whole.first)
+        if self.across is not None and whole is not None:
+            self.across.rows = whole.rows
+            if not len(rows):
+                return None, whole.weight
+        return self.loader.load(rows, whole)
+
+    def add_up(self, batch: Batch | None) -> float:
+        """Write the gradient of a batch, summed over all processes, and return its loss.
+
+        The loss is that of all processes, without the penalty of l2. It is summed in two parts, so that float32 keeps
+        its digits.
+        """
+        exchanged = self.workspace.exchanged
+        if batch is None:
+            self.workspace.take_part()
+        value = 0.0 if batch is None else float(batch.loss_and_gradient(train=True))
+        exchanged[-2] = value
+        exchanged[-1] = value - float(exchanged[-2]) if math.isfinite(value) else 0.0
+        self.task.comm.sum(exchanged)
+        return float(exchanged[-2]) + float(exchanged[-1])
+
+    def check_loss(self, loss: Any, batch: Batch | None, lr: float) -> Any:
         """Return the loss of a batch, or raise if it is not finite, so that a run ends in the step that diverges."""
         value = float(loss)
         if not math.isfinite(value):
-            raise DivergenceError(self.state.epoch + 1, self.state.step, lr, batch.first_not_finite())
+            raise DivergenceError(self.state.epoch + 1, self.state.step, lr, where_not_finite(batch))
         return value
 
     def before_update(self, gradient: Array, share: float) -> None:
         """Clip the flat gradient of a batch if asked; ``share`` is the sum of the weights of its rows."""
         if self.task.max_grad_norm is not None:
             clip(gradient, self.task.max_grad_norm)
+
+
+def where_not_finite(batch: Batch | None) -> str:
+    """Name what is not finite first in a batch; if this process has no row of it, that is in another one."""
+    return "loss" if batch is None else batch.first_not_finite()
 
 
 def blas_threads(n_threads: int | None, *, or_any: bool = False) -> AbstractContextManager[Any]:

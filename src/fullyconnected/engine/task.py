@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from fullyconnected.averages import EMA, SWA
 from fullyconnected.base import Optimizer, Solver
+from fullyconnected.comm.base import ALONE, Comm
 from fullyconnected.core.checks import number
 from fullyconnected.layers import Dropout
 from fullyconnected.program.data import Data
@@ -29,6 +30,12 @@ class Task(NamedTuple):
     dropout_schedule: Callable[[float], float] | None = None
     n_threads: int | None = None  # None: engine.threads decides
     average: EMA | SWA | None = None  # of the weights: an EMA is the engine's work, in each step
+    comm: Comm = ALONE  # the processes that share the batches
+
+    @property
+    def others(self) -> Comm | None:
+        """The processes that share the batches with this one, or None if it is alone."""
+        return self.comm if self.comm.size > 1 else None
 
     @property
     def rule(self) -> Optimizer:

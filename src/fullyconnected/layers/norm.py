@@ -264,12 +264,15 @@ class BatchNorm(Norm):
         xp, rows = c.xp, len(x)
         c.through = train  # whether backward differentiates through the statistics
         if train:
-            c.ones.dot(x, out=c.unit)
-            c.unit /= rows
-            xp.subtract(x, c.unit, out=c.n)
-            xp.multiply(c.n, c.n, out=c.s)
-            c.ones.dot(c.s, out=c.rate)
-            c.rate /= rows
+            if c.across is None:
+                c.ones.dot(x, out=c.unit)
+                c.unit /= rows
+                xp.subtract(x, c.unit, out=c.n)
+                xp.multiply(c.n, c.n, out=c.s)
+                c.ones.dot(c.s, out=c.rate)
+                c.rate /= rows
+            else:
+                rows = self._moments_across(p, x, c)
             self._follow(p.running_mean, c.unit, 1.0)
             xp.copyto(c.unit, c.rate)
             self._follow(p.running_var, c.unit, rows / max(rows - 1, 1))
@@ -282,6 +285,28 @@ class BatchNorm(Norm):
         c.n *= c.rate
         xp.multiply(c.n, p.gamma, out=y)
         y += p.beta
+
+    def _moments_across(self, p: Views, x: Array, c: Cache) -> int:
+        """Do the same over the rows of all processes: mean in unit, variance in rate, x - mean in n.
+
+        One sum over processes, in float64, has the sums of x and of its squares. What is subtracted before is the same
+        in all of them, and near to the mean after some steps: else large means would leave few digits of the variance.
+        """
+        xp = c.xp
+        xp.subtract(x, p.running_mean, out=c.n)
+        xp.multiply(c.n, c.n, out=c.s)
+        sums = xp.full((2, x.shape[1]), 0.0)
+        c.n.sum(axis=0, dtype=np.float64, out=sums[0])
+        c.s.sum(axis=0, dtype=np.float64, out=sums[1])
+        c.across.sum(sums)
+        sums /= c.across.rows
+        xp.add(p.running_mean, sums[0], out=c.unit, casting="same_kind")
+        sums[0] *= sums[0]
+        xp.subtract(sums[1], sums[0], out=sums[1])
+        xp.maximum(sums[1], 0, out=sums[1])
+        xp.copyto(c.rate, sums[1], casting="same_kind")
+        xp.subtract(x, c.unit, out=c.n)
+        return int(c.across.rows)
 
     def _follow(self, running: Array, new: Array, factor: float) -> None:
         """Move a running average by ``momentum`` towards ``factor * new``; ``new`` is overwritten."""
@@ -297,8 +322,15 @@ class BatchNorm(Norm):
         if dx is None:
             return
         if c.through:  # gamma * (dy - mean(dy) - n * mean(n dy)); the sums of both means are in g
-            xp.multiply(c.n, g.gamma, out=c.s)
-            c.s += g.beta
+            beta, gamma = g.beta, g.gamma
+            if c.across is not None:  # g has those of the rows of this process
+                sums, rows = xp.full((2, dy.shape[1]), 0.0), c.across.rows
+                xp.copyto(sums[0], beta)
+                xp.copyto(sums[1], gamma)
+                c.across.sum(sums)
+                beta, gamma = sums[0], sums[1]
+            xp.multiply(c.n, gamma, out=c.s, casting="same_kind")
+            xp.add(c.s, beta, out=c.s, casting="same_kind")
             c.s /= rows
             xp.subtract(dy, c.s, out=dx)
         else:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fullyconnected.base import Loss, encoded_by, in_dtype
 from fullyconnected.core.arrays import Array, take
-from fullyconnected.core.batches import Rows
+from fullyconnected.core.batches import Rows, Whole
 from fullyconnected.core.checks import (
     UNNAMED,
     ColumnNames,
@@ -250,8 +250,11 @@ class BatchLoader:
         self._shares = np.empty((workspace.rows, self.copies))
         self._bound: dict[int, tuple[Batch, Array, Array, Array]] = {}
 
-    def load(self, rows: Rows) -> tuple[Batch, float]:
-        """Return the batch of these rows, and the sum of their weights; if that is 0, skip the batch."""
+    def load(self, rows: Rows, whole: Whole | None = None) -> tuple[Batch, float]:
+        """Return the batch of these rows, and the sum of their weights; if that is 0, skip the batch.
+
+        Where they are a part of a ``whole`` batch, the weights are divided by its sum, which is returned.
+        """
         data, n = self.data, len(rows)
         bound = self._bound.get(n)
         if bound is None:
@@ -263,17 +266,20 @@ class BatchLoader:
         take(data.t, rows, t, axis=0)
         if self._copied is not None:
             np.copyto(self._copied[:n], t[:, None])
-        if data.weights is None:
+        if data.weights is not None:
+            take(data.weights, rows, w, axis=0)
+        elif whole is None:
             return batch, n
-        take(data.weights, rows, w, axis=0)
+        else:
+            w[...] = 1
         if self.copies > 1:
-            return batch, self._share_out(batch, w)
-        share = float(w.sum())
+            return batch, self._share_out(batch, w, whole)
+        share = float(w.sum()) if whole is None else whole.weight
         if share:
-            batch.set_weights(w)
+            batch.set_weights(w, None if whole is None else share)
         return batch, share
 
-    def _share_out(self, batch: Batch, w: Array) -> float:
+    def _share_out(self, batch: Batch, w: Array, whole: Whole | None) -> float:
         """Set the weights of an ensemble's batch, (rows,) or (rows, members), and return the mean of members' sums.
 
         The loss of each member is a weighted mean of its own, and the loss of the batch is the mean over the members;
@@ -281,11 +287,11 @@ class BatchLoader:
         """
         shares = self._shares[: len(w)]
         np.copyto(shares, w if w.ndim == 2 else w[:, None])
-        sums = shares.sum(axis=0)
+        sums = shares.sum(axis=0) if whole is None else np.broadcast_to(whole.weights, self.copies)
         share = float(sums.mean())
         if share:
             shares /= np.where(sums > 0, sums, 1)
-            batch.set_weights(shares.reshape(-1))
+            batch.set_weights(shares.reshape(-1), None if whole is None else float(np.count_nonzero(sums)))
         return share
 
     def load_all(self) -> Batch:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.batches import Rows
+from fullyconnected.core.batches import Rows, Share, Shared, Whole, batches, sizes_of
 from fullyconnected.core.mapped import mapping_of, spare_room
-from fullyconnected.core.order import Order
+from fullyconnected.core.order import Order, Window
 from fullyconnected.errors import ConfigError
 from fullyconnected.program.data import Data
 from fullyconnected.program.sources import ArraySource
@@ -34,10 +34,57 @@ def memory() -> int | None:
 
 
 class Part(NamedTuple):
-    """Some batches of an epoch: rows that are in memory, with their targets and weights, and their order."""
+    """Some batches of an epoch: rows that are in memory, with their targets and weights, and their order.
+
+    Where several processes share the batches, the order has the rows of this one, and ``shared`` what is to be known of
+    the whole batches.
+    """
 
     data: Data
     order: Rows
+    shared: Shared | None = None
+
+    def batches(self, batch_size: int, least: int) -> Iterator[tuple[Rows, Whole | None]]:
+        """Yield the rows of each batch that are in this part, and what is to be known of the whole batch, if shared."""
+        if self.shared is None:
+            for rows in batches(self.order, batch_size, least):
+                yield rows, None
+            return
+        at = 0
+        for i, own in enumerate(self.shared.own.tolist()):
+            yield self.order[at : at + own], self.shared.whole(i)
+            at += own
+
+    @classmethod
+    def of(cls, data: Data, order: Rows, share: Share | None, sizes: Array) -> "Part":
+        """Return what a process takes of all rows in an order, which is cut into batches of these sizes."""
+        if share is None:
+            return cls(data, order)
+        weights = None if data.weights is None else data.weights[order]
+        return cls(data, share.taken(order, sizes), share.shared(sizes, weights))
+
+
+def own_windows(
+    order: Order, share: Share | None, weights: Array | None, seed: int, epoch: int
+) -> Iterator[tuple[Window, Shared | None]]:
+    """Yield what this process takes of the windows of an epoch, and what is to be known of their batches.
+
+    Its share is that of whole streams, and then its windows have the rows of these alone; or else a part of each batch.
+    ``weights`` are those of all rows, or None.
+    """
+    if share is None:
+        for window in order.windows(seed, epoch):
+            yield window, None
+        return
+    streams = range(share.low, share.high) if share.parts == order.streams else None
+    whole = None if streams is not None and weights is None else order.windows(seed, epoch)
+    own = whole if streams is None else order.windows(seed, epoch, streams)
+    assert own is not None
+    for number, window in enumerate(own):
+        every = window if streams is None or whole is None else next(whole)
+        sizes = order.sizes(number)
+        shared = share.shared(sizes, None if weights is None else weights[every.rows[every.order]])
+        yield (window if streams is not None else window._replace(order=share.taken(window.order, sizes))), shared
 
 
 def ahead(items: Iterator[T]) -> Generator[T]:
@@ -81,25 +128,36 @@ def ahead(items: Iterator[T]) -> Generator[T]:
 class MappedReader:
     """Visits the windows of an array that is mapped from a file, where it lies; the system reads a window ahead.
 
-    ``verify(start, stop)`` raises if rows can no longer be used.
+    ``verify(start, stop)`` raises if rows can no longer be used. The array begins with row number ``begin`` of those
+    that are ordered; ``weights`` are those of all of them.
     """
 
     def __init__(
-        self, data: Data, array: Array, order: Order, verify: Callable[[int, int], None] = lambda start, stop: None
+        self,
+        data: Data,
+        array: Array,
+        order: Order,
+        verify: Callable[[int, int], None] = lambda start, stop: None,
+        *,
+        share: Share | None = None,
+        begin: int = 0,
+        weights: Array | None = None,
     ) -> None:
-        self.data, self.array, self.order, self.verify = data, array, order, verify
+        self.data, self.array, self.order, self.verify, self.share = data, array, order, verify, share
+        self.begin, self.weights = begin, data.weights if weights is None else weights
 
     def parts(self, seed: int, epoch: int) -> Generator[Part]:
         """Yield the windows of an epoch."""
-        windows = self.order.windows(seed, epoch)
-        following = next(windows, None)
-        while (window := following) is not None:
+        windows = own_windows(self.order, self.share, self.weights, seed, epoch)
+        begin, following = self.begin, next(windows, None)
+        while following is not None:
+            window, shared = following
             following = next(windows, None)
-            for start, stop in () if following is None else following.ranges:
-                will_need(self.array[start:stop])
+            for start, stop in () if following is None else following[0].ranges:
+                will_need(self.array[start - begin : stop - begin])
             for start, stop in window.ranges:
                 self.verify(start, stop)
-            yield Part(self.data, window.rows[window.order])
+            yield Part(self.data, window.rows[window.order] - begin, shared)
 
 
 def will_need(a: Array) -> None:
@@ -117,18 +175,24 @@ def will_need(a: Array) -> None:
 class Reader:
     """Reads the windows of an epoch into memory, a window ahead; two buffers take turns.
 
-    With ``keep``, what the first whole epoch has read is kept in a file, if there is room, and read from there.
+    With ``keep``, what the first whole epoch has read is kept in a file, if there is room, and read from there. With a
+    ``share`` of whole streams, the rows of the others are not read.
     """
 
-    def __init__(self, data: Data, order: Order, dtype: np.dtype[Any], *, keep: bool = False) -> None:
-        self.data, self.order = data, order
+    def __init__(
+        self, data: Data, order: Order, dtype: np.dtype[Any], *, keep: bool = False, share: Share | None = None
+    ) -> None:
+        self.data, self.order, self.share = data, order, share
+        self.begin, self.end = 0, order.rows  # the first of its rows, and the one after the last
+        if share is not None and share.parts == order.streams:
+            self.begin, self.end = order.rows_of(range(share.low, share.high))
         # what is wider than the network computes with is cast as it is read, as it would be later
         kept = data.x.dtype.kind in "biu" or data.x.dtype in (np.float32, dtype)
         self.dtype = (
             data.x.dtype if kept and data.x.dtype.isnative and data.x.dtype.itemsize <= dtype.itemsize else dtype
         )
         self.buffers: list[Array] = []
-        self.kept = spare_room(data.x.shape, self.dtype) if keep else None
+        self.kept = spare_room((self.end - self.begin, *data.x.shape[1:]), self.dtype) if keep else None
         self.again: MappedReader | None = None  # which visits what is kept, once that is all
         self.row = data.x.shape[1] * self.dtype.itemsize  # bytes
         needed, there = 2 * self.most * self.row, memory()
@@ -141,7 +205,11 @@ class Reader:
     @property
     def most(self) -> int:
         """The most rows that are read at once."""
-        return self.order.most
+        order, share = self.order, self.share
+        if share is None or share.parts != order.streams:
+            return order.most
+        each = (share.of(order.sizes(window)) for window in {0, (order.steps - 1) // order.batches})
+        return max(int((end - first).sum()) for first, end in each)
 
     def parts(self, seed: int, epoch: int) -> Generator[Part]:
         """Yield the windows of an epoch; each is overwritten after the next."""
@@ -149,31 +217,37 @@ class Reader:
 
     def read(self, seed: int, epoch: int) -> Iterator[Part]:
         """Read one window after the other."""
-        source = self.data.x
-        for number, window in enumerate(self.order.windows(seed, epoch)):
-            x = self.buffer(number % 2, len(window.order))
+        source, data, begin, end = self.data.x, self.data, self.begin, self.end
+        for number, (window, shared) in enumerate(own_windows(self.order, self.share, data.weights, seed, epoch)):
+            x = self.buffer(number % 2, sum(stop - start for start, stop in window.ranges))
             at = 0
             for start, stop in window.ranges:
                 rows = x[at : at + stop - start]
                 source.fill(start, rows)
                 if self.kept is not None:
-                    self.kept[start:stop] = rows
+                    self.kept[start - begin : stop - begin] = rows
                 at += stop - start
-            yield self.part(x, [slice(*each) for each in window.ranges], window.order)
+            yield self.part(x, [slice(*each) for each in window.ranges], window.order, shared)
         if self.kept is not None:
             kept = np.asarray(self.kept)
-            self.again = MappedReader(self.data._replace(x=ArraySource(kept)), kept, self.order, source.verify)
+            t, weights, given = (
+                None if a is None else a[begin:end] for a in (data.t, data.weights, data.sample_weight)
+            )
+            assert t is not None
+            own = Data(ArraySource(kept), t, weights, data.loss, given)
+            how: Any = {"share": self.share, "begin": begin, "weights": data.weights}
+            self.again = MappedReader(own, kept, self.order, source.verify, **how)
             self.buffers = []
 
-    def part(self, x: Array, places: Sequence[slice | Rows], order: Rows) -> Part:
+    def part(self, x: Array, places: Sequence[slice | Rows], order: Rows, shared: Shared | None) -> Part:
         """Return rows that have been read, from these places, with their targets and weights."""
         data = self.data
         t, weights, given = (
-            None if a is None else np.concatenate([a[each] for each in places])
+            None if a is None else np.concatenate([a[:0], *(a[each] for each in places)])
             for a in (data.t, data.weights, data.sample_weight)
         )
         assert t is not None
-        return Part(Data(ArraySource(x), t, weights, data.loss, given), order)
+        return Part(Data(ArraySource(x), t, weights, data.loss, given), order, shared)
 
     def buffer(self, which: int, rows: int) -> Array:
         """Return memory for the rows of a window."""
@@ -201,6 +275,8 @@ class Gatherer(Reader):
         for number, first in enumerate(range(0, order.steps, self.batches)):
             last = first + self.batches >= order.steps
             some = rows[first * order.batch_size : None if last else (first + self.batches) * order.batch_size]
-            x = self.buffer(number % 2, len(some))
-            self.data.x.take(some, x)
-            yield self.part(x, [some], np.arange(len(some)))
+            sizes = sizes_of(len(some), order.batch_size, order.least if last else 1)
+            own = Part.of(self.data, some, self.share, sizes)
+            x = self.buffer(number % 2, len(own.order))
+            self.data.x.take(own.order, x)
+            yield self.part(x, [own.order], np.arange(len(own.order)), own.shared)

@@ -349,6 +349,15 @@ class Chosen(Source):
         return self.source.where(int(self.rows[row]), column)
 
 
+def some_rows(source: Source, start: int, stop: int) -> Source:
+    """Return the rows from ``start`` to ``stop`` of a checked source."""
+    if isinstance(source, ArraySource):
+        return ArraySource(source.array[start:stop])
+    if isinstance(source, SparseSource):
+        return SparseSource(source.csr[start:stop])
+    return Chosen(source, np.arange(start, stop))
+
+
 def beneath(source: Source) -> Source:
     """Return the source that a source reads its rows from, or itself."""
     while isinstance(source, Read | Chosen):

@@ -6,7 +6,7 @@ that a training step allocates nothing.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,17 @@ from fullyconnected.program.guard import forward_and_backward, parameters
 from fullyconnected.program.program import PIECE, Program
 from fullyconnected.program.sources import Source, SparseRows, SparseSource
 
-__all__ = ["Batch", "Workspace"]
+__all__ = ["Across", "Batch", "Workspace"]
+
+
+class Across:
+    """The other processes that have a part of each batch: how many rows the whole has, and a sum over all of them.
+
+    A layer that combines the rows of a batch finds it in its cache, ``c.across``.
+    """
+
+    def __init__(self, total: Callable[[Array], None]) -> None:
+        self.rows, self.sum = 0, total
 
 
 class Batch:
@@ -53,7 +63,7 @@ class Batch:
             layer, copies, x = op.layer, op.copies_in, outputs[op.reads[0] + 1]
             forward, backward = forward_and_backward(op.name, layer, trains=workspace.trains)
             c = bind_buffers(workspace.caches[i], layer.cache(rows * copies), dtype, xp)
-            c.uniforms = workspace.uniforms[i]
+            c.uniforms, c.across = workspace.uniforms[i], workspace.across
             if layer.skips:
                 c.skip = outputs[op.reads[1] + 1]
                 if workspace.trains:
@@ -109,9 +119,13 @@ class Batch:
             return self.z
         return loss.link.pooled(self.z.reshape(self.rows, program.members, program.n_out))
 
-    def set_weights(self, w: Array) -> None:
-        """Set the weights of the rows of ``z``, which are divided by their sum."""
-        self.workspace.loss.set_weights(self.c, w)  # type: ignore[union-attr]
+    def set_weights(self, w: Array, total: float | None = None) -> None:
+        """Set the weights of the rows of ``z``, which are divided by their sum, or by that of the whole batch."""
+        assert self.workspace.loss is not None
+        if total is None:
+            self.workspace.loss.set_weights(self.c, w)
+        else:
+            self.workspace.loss.set_weights(self.c, w, total)
 
     def loss_of(self, z: Array) -> Any:
         """Return the loss of the outputs, and write its gradient into ``dz``."""
@@ -204,6 +218,9 @@ class Workspace:
         and with any other program, they are written into a dense array.
     xp
         The array namespace.
+    across : Across, optional
+        The other processes that have a part of each batch. The gradient is then followed by two more numbers
+        (``exchanged``), which hold the loss.
     """
 
     def __init__(
@@ -217,7 +234,9 @@ class Workspace:
         input_gradient: bool = False,
         source: Source | None = None,
         xp: Any = np,
+        across: Across | None = None,
     ) -> None:
+        self.across = across
         self.program, self.theta, self.rows, self.loss, self.xp = program, theta, rows, loss, xp
         self.dtype, self.input_gradient, self.trains = theta.dtype, input_gradient, loss is not None
         self.first = 0 if input_gradient else program.first
@@ -248,7 +267,8 @@ class Workspace:
             self.d_skips = {i: new(rows * ops[i].copies_in * ops[i].n_in) for i in sorted(again)}
             branching = self.first < program.branches_end
             self.d_branches = {i: new(rows * op.n_out) for i, op in enumerate(ops[: program.branches_end * branching])}
-            self.gradient = new(program.n_params)
+            self.exchanged = new(program.n_params + 2 * (across is not None))
+            self.gradient = self.exchanged[: program.n_params]
             self.g = program.views(self.gradient)
             # the gradients of what is frozen are 0; before the first that learns, no backward pass writes them
             unread = [] if input_gradient else [t for t in program.tensors if t.name in program.frozen]
@@ -275,6 +295,27 @@ class Workspace:
                 del self._batches[next(iter(self._batches))]
             batch = self._batches[rows] = Batch(self, rows)
         return batch
+
+    def take_part(self, *, backward: bool = True) -> None:
+        """Write the gradient of no rows: only what combines the rows of a batch runs, together with other processes."""
+        program, xp = self.program, self.xp
+        self.gradient[...] = 0
+        combining = [
+            (i, bind_buffers(self.caches[i], op.layer.cache(0), self.dtype, xp))
+            for i, op in enumerate(program.operations)
+            if op.layer.least_rows > 1
+        ]
+        none = {
+            i: xp.full((0, op.n_in), 0.0, self.dtype) for i, op in enumerate(program.operations)
+        }  # as wide as its y
+        for i, c in combining:
+            c.across = self.across
+            program.operations[i].layer.forward(self.p[i], none[i], c, none[i], train=True)
+        for i, c in reversed(combining if backward else []):
+            op, rows = program.operations[i], none[i]
+            if i >= self.first:
+                dx = rows if self.input_gradient or program.passes_on(op) else None
+                op.layer.backward(self.p[i], rows, c, rows, rows, self.g[i], dx)
 
     def at(self, seed: int, step: int, row: int = 0) -> None:
         """Choose the random numbers of the next forward pass in training: those of a step, from ``row`` of it on."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from fullyconnected.averages import EMA, SWA
 from fullyconnected.core.arrays import Array, aligned
-from fullyconnected.core.batches import batches
+from fullyconnected.core.batches import Share, sizes_of
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.core.order import Order
 from fullyconnected.engine.numpy_engine import blas_threads
@@ -19,7 +19,7 @@ from fullyconnected.network import Network
 from fullyconnected.program.data import BatchLoader
 from fullyconnected.program.program import Program
 from fullyconnected.program.reading import MappedReader, Part, Reader
-from fullyconnected.program.workspace import Workspace
+from fullyconnected.program.workspace import Across, Workspace
 from fullyconnected.training.settings import FitSettings
 
 __all__ = ["Averaging", "check", "running_statistics"]
@@ -55,9 +55,15 @@ class Averaging:
     """
 
     def __init__(
-        self, rule: EMA | SWA, net: Network, task: Task, visits: Order, reader: Reader | MappedReader | None
+        self,
+        rule: EMA | SWA,
+        net: Network,
+        task: Task,
+        visits: Order,
+        reader: Reader | MappedReader | None,
+        share: Share | None = None,
     ) -> None:
-        self.rule, self.task, self.visits, self.reader = rule, task, visits, reader
+        self.rule, self.task, self.visits, self.reader, self.share = rule, task, visits, reader, share
         vectors = Average(aligned(net.theta.size, net.dtype, 0.0), net.state.copy())
         vectors.theta[...] = net.theta
         self.net = Network.from_vectors(net.layers, *vectors)
@@ -97,7 +103,8 @@ class Averaging:
     def first_epoch(self, seed: int) -> Generator[Part]:
         """Yield the rows in the order of the first epoch: sorted rows would make batches unlike those of training."""
         if self.reader is None:
-            yield Part(self.task.data, self.visits.of(seed, 0))
+            sizes = sizes_of(len(self.task.data.x), self.task.batch_size, self.task.program.least_rows)
+            yield Part.of(self.task.data, self.visits.of(seed, 0), self.share, sizes)
         else:
             with closing(self.reader.parts(seed, 0)) as parts:
                 yield from parts
@@ -131,19 +138,26 @@ def running_statistics(task: Task, theta: Array, seed: int, parts: Iterable[Part
         for tensor in op.state:
             momentum[tensor.part] = op.layer.momentum  # type: ignore[attr-defined]
     most = min(len(data.x), task.batch_size + program.least_rows - 1)
-    workspace = Workspace(program, theta, running, most, loss=data.loss, source=data.x)
+    across = None if task.others is None else Across(task.others.sum)
+    workspace = Workspace(program, theta, running, most, loss=data.loss, source=data.x, across=across)
     workspace.set_dropout(task.dropout_factor(epoch))
     loader, total, n, step = BatchLoader(data, workspace), np.zeros(program.n_state), 0, 0
     with blas_threads(task.n_threads, or_any=True), np.errstate(all="ignore"):
         for part in parts:
             loader.data = part.data
-            for rows in batches(part.order, task.batch_size, program.least_rows):
-                batch, share = loader.load(rows)
+            for rows, whole in part.batches(task.batch_size, program.least_rows):
+                running[...] = 0  # then the layers leave momentum times the statistics of the batch
+                size, first = (len(rows), 0) if whole is None else (whole.rows, whole.first)
+                if across is not None:
+                    across.rows = size
+                batch, share = loader.load(rows, whole) if len(rows) or whole is None else (None, whole.weight)
                 if share:  # training, too, leaves out batches without weight
-                    running[...] = 0  # then the layers leave momentum times the statistics of the batch
-                    workspace.at(seed, step)
-                    batch.forward(train=True)
-                    total += running * float(len(rows))
-                    n += len(rows)
+                    workspace.at(seed, step, first)
+                    if batch is None:
+                        workspace.take_part(backward=False)
+                    else:
+                        batch.forward(train=True)
+                    total += running * float(size)
+                    n += size
                 step += 1
     return (total / momentum / n).astype(theta.dtype)

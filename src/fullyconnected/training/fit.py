@@ -18,6 +18,7 @@ from fullyconnected.training.settings import FitSettings
 if TYPE_CHECKING:
     from fullyconnected.annotations import (
         ArrayLike,
+        CommLike,
         FitOptions,
         LossLike,
         MetricLike,
@@ -126,6 +127,7 @@ def fit(
     warn: bool = True,
     engine: str = "auto",
     n_threads: int | None = None,
+    comm: CommLike = None,
     **others: Never,
 ) -> History:
     """Train a network in place, and return the history of the run.
@@ -233,6 +235,12 @@ def fit(
         Number of threads, 1 or more; the NumPy engine needs threadpoolctl for it. None takes as many as the process
         may use (OMP_NUM_THREADS, the processors it is bound to, threadpoolctl's limit), and one in a worker of joblib
         or multiprocessing. The same number of threads gives the same bits.
+    comm : "auto", "mpi", "torch", Comm or None
+        The processes that train this network together, each of which makes this call with the same arguments: all that
+        ``mpiexec`` or ``srun`` has started (``"mpi"``, with mpi4py), or torchrun or Ray Train (``"torch"``); ``"auto"``
+        takes what has started this process, and trains alone if nothing has. None trains alone. The result is that of
+        one process, but for rounding. Of an array, each process takes its part of every batch; of a source that is
+        read, whole streams, so give ``streams`` a multiple of the number of processes. See ``docs/scale.md``.
 
     Returns
     -------
@@ -247,6 +255,8 @@ def fit(
         For data or settings that cannot be used, before anything is computed.
     CheckpointError
         If the checkpoint belongs to another run.
+    CommError
+        If the weights of processes that train together are no longer equal in every bit.
 
     Examples
     --------
@@ -270,11 +280,13 @@ def fit(
 
 def complete(run: Run, total: int, progress: ProgressLike = False) -> History:
     """Train a run up to epoch ``total`` or until it ends, show it, and give the network its weights."""
-    shown = display.choose(progress)
+    shown = display.choose(progress if run.comm.rank == 0 else False)
     try:
         shown.start(total, run.state.epoch)
         run.train(total, shown)
     except KeyboardInterrupt:
+        if run.comm.size > 1:  # the others go on, and would wait for this process
+            raise
         run.stopped = "interrupted"
     finally:
         shown.stop()

@@ -77,6 +77,8 @@ class History:
         With an average of the weights (``average``), what the weights that the network has are an average of.
     planned_epochs : int or None
         The number of epochs that the run was to have: those asked for, or fewer if ``max_time`` allows fewer.
+    processes : int
+        How many processes trained together (``comm``).
 
     Examples
     --------
@@ -100,12 +102,14 @@ class History:
     best_epochs: list[int] | None = None
     planned_epochs: int | None = None
     averaged: str | None = None
+    processes: int = 1
 
     def __str__(self) -> str:
         if not self.loss:
             return f"no epoch is complete; {ENDED.get(self.stopped, self.stopped)}"
         epochs = f"{len(self.loss):,} epoch{'s' * (len(self.loss) != 1)}"
-        lines = [f"{epochs} by the {self.engine} engine; {ENDED.get(self.stopped, self.stopped)}"]
+        by = f"the {self.engine} engine" + f" in {self.processes} processes" * (self.processes > 1)
+        lines = [f"{epochs} by {by}; {ENDED.get(self.stopped, self.stopped)}"]
         curves = {"loss": self.loss, "validation loss": self.validation_loss}
         on = "validation " if self.validation_loss else ""
         curves |= {in_ascii(f"{on}{printable(key).replace('_', ' ')}"): values for key, values in self.metrics.items()}

@@ -5,15 +5,16 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from math import inf, isnan
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from zlib import crc32
 
 import numpy as np
 
 from fullyconnected.averages import EMA
 from fullyconnected.base import Metric, Optimizer, Solver
+from fullyconnected.comm import choice as comms
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.batches import Rows
+from fullyconnected.core.batches import Rows, Share, sizes_of
 from fullyconnected.core.checks import ColumnNames, columns_of, duration, number
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.core.mapped import is_mapped
@@ -32,14 +33,17 @@ from fullyconnected.optimizers import OPTIMIZERS, Adam
 from fullyconnected.program.adapting import is_filled_by
 from fullyconnected.program.data import Data, check_data, require_rows
 from fullyconnected.program.description import flatten
-from fullyconnected.program.evaluation import Evaluation
-from fullyconnected.program.reading import WINDOW, Gatherer, MappedReader, Reader
+from fullyconnected.program.evaluation import Evaluation, evaluation
+from fullyconnected.program.reading import WINDOW, Gatherer, MappedReader, Part, Reader
 from fullyconnected.program.sources import ArraySource, Converted, Source, beneath
-from fullyconnected.training import members, scales, solver
+from fullyconnected.training import members, scales, solver, together
 from fullyconnected.training import progress as display
 from fullyconnected.training.averages import Averaging, check
 from fullyconnected.training.history import Epoch, History
 from fullyconnected.training.settings import FitSettings
+
+if TYPE_CHECKING:
+    from fullyconnected.training.checkpoint import Checkpoint
 
 __all__ = ["Run"]
 
@@ -48,6 +52,7 @@ class Run:
     """A network with its data and settings, all checked; iterating over it trains an epoch at a time."""
 
     state: TrainingState
+    checkpoint: "Checkpoint | None"  # of several processes, the first alone has it
 
     def __init__(
         self,
@@ -65,6 +70,7 @@ class Run:
                 f"Write fc.fit(net, x, t, loss, optimizer)"
             )
         self.settings = settings = (settings or FitSettings()).over(total)
+        self.comm = comms.choose(settings.comm)
         self.patience, self.shuffle = settings.patience, settings.shuffle
         self.max_time = None if settings.max_time is None else duration("max_time", settings.max_time)
         self.total = total  # the epochs that are asked for; a loop over epochs does not say how many
@@ -95,7 +101,10 @@ class Run:
             if undo is not None:  # a call that is refused changes nothing
                 undo()
             raise
-        self.warning = self.look_at(x, t) if settings.warn and not self.state.epoch else ""
+        self.warning = ""
+        if settings.warn and not self.state.epoch:
+            remarks = together.idle(self.comm, self.visits, self.share), self.look_at(x, t)
+            self.warning = ". ".join(filter(None, remarks)) if self.comm.rank == 0 else ""
 
     def adapt_network(self) -> Callable[[], None]:
         """Let the network take constants and initial weights from the rows, or from the checkpoint that it has begun.
@@ -114,9 +123,11 @@ class Run:
 
     def begin(self, total: int | None) -> None:
         """Prepare the training of the network as it is now, or resume it from its checkpoint."""
-        net, settings, default = self.net, self.settings, self.default_monitor
+        net, settings = self.net, self.settings
         program = net.program.for_training(settings.factors)
-        self.task = Task(program, self.data, self.optimizer, **settings.those(Task._fields))
+        comm = self.comm
+        self.task = Task(program, self.data, self.optimizer, **{**settings.those(Task._fields), "comm": comm})
+        together.refuse(comm, net)
         _check_decay(self.task, settings)
         if isinstance(self.optimizer, Solver):
             solver.refuse(self.optimizer, self.task, settings.checkpoint, net.dtype)
@@ -127,6 +138,7 @@ class Run:
             program,
             averages=isinstance(settings.average, EMA),
             schedules=bool(settings.weight_decay_schedule or settings.dropout_schedule),
+            shares=comm.size > 1,
             loss=self.data.loss,
             optimizer=self.optimizer,
             source=self.data.x,
@@ -137,40 +149,70 @@ class Run:
         if not np.isfinite(net.theta).all():
             raise ConfigError("the network's parameters are not all finite, so it cannot be trained")
         self.visits = self.order_of_epochs()
+        if comm.size > 1:
+            which = (
+                {}
+                if settings.seed is None or isinstance(settings.seed, np.random.Generator)
+                else {"seed": settings.seed}
+            )
+            alike = {
+                "optimizer": self.optimizer,
+                "epochs": total,
+                "engine": f"{self.engine.name}: {self.engine.about()[1]}",
+            }
+            given = together.likeness(net, settings, self.data, self.validation, **alike, **which, **self.identity())
+            comms.require_same(comm, given)
+            together.adopt_state(comm, self.state)
+        self.share = self.share_of_batches()
         self.reader = self.reader_of_windows()
         self.judged, self.averaging = net, None
         if settings.average is not None:
             check(settings.average, net.program, total, settings)
-            self.averaging = Averaging(settings.average, net, self.task, self.visits, self.reader)
+            self.averaging = Averaging(settings.average, net, self.task, self.visits, self.reader, self.share)
             self.judged, self.state.average = self.averaging.net, self.averaging.vectors
         self.checkpoint = None
         if settings.checkpoint is not None:
-            from fullyconnected.training.checkpoint import Checkpoint, fingerprint  # loads what reads and writes files
-
-            self.checkpoint = Checkpoint(
-                settings.checkpoint,
-                net,
-                self.task,
-                settings,
-                self.columns,
-                seed="fresh" if settings.seed is None else self.state.seed,
-                metrics=list(self.metrics),
-                monitor=None if self.monitor == default else self.monitored(),
-                data=fingerprint(self.data),
-                validation=fingerprint(self.validation),
-                **({} if self.visits.is_plain else {"windows": self.visits.layout()}),
-                **({"epochs": total} if getattr(settings.average, "is_share", False) else {}),
-                **self.identity(),
-            )
-            self.checkpoint.begin(self.state)
+            together.decided(comm, self.begin_checkpoint)
+            together.adopt_state(comm, self.state)
             if self.state.epoch:
                 self.adopt()
+        if self.checkpoint is not None:
             self.task = self.checkpoint.watch(self.task)
         if self.averaging is not None:
             self.averaging.at(self.state.epoch, self.planned())
         if not solves:
             self.trainer = self.engine.trainer(self.task, self.state)
         self.stopped = "epochs"
+
+    def begin_checkpoint(self) -> None:
+        """Resume the run from its checkpoint, or write the first one; of several processes, the first alone does it."""
+        from fullyconnected.training.checkpoint import Checkpoint, fingerprint  # loads what reads and writes files
+
+        settings = self.settings
+        assert settings.checkpoint is not None
+        self.checkpoint = Checkpoint(
+            settings.checkpoint,
+            self.net,
+            self.task,
+            settings,
+            self.columns,
+            seed="fresh" if settings.seed is None else self.state.seed,
+            metrics=list(self.metrics),
+            monitor=None if self.monitor == self.default_monitor else self.monitored(),
+            data=fingerprint(self.data),
+            validation=fingerprint(self.validation),
+            **({} if self.visits.is_plain else {"windows": self.visits.layout()}),
+            **({"epochs": self.total} if getattr(settings.average, "is_share", False) else {}),
+            **self.identity(),
+        )
+        self.checkpoint.begin(self.state)
+
+    def share_of_batches(self) -> Share | None:
+        """Return what this process takes of each batch: of rows that all have, a part; of others, whole streams."""
+        x, streams = self.data.x, self.visits.streams
+        mapped = isinstance(x, ArraySource) and is_mapped(x.array)
+        read = not x.in_memory and not isinstance(beneath(x), ArraySource)
+        return together.share_of(self.comm, self.visits, streams=read or (mapped and streams >= self.comm.size))
 
     def order_of_epochs(self) -> Order:
         """Return the order in which epochs visit the rows."""
@@ -201,10 +243,11 @@ class Run:
             return None
         if isinstance(x, Converted) or not x.in_memory:
             if plain and isinstance(beneath(x), ArraySource):
-                return Gatherer(self.data, self.visits, self.dtype_read())
-            return Reader(self.data, self.visits, self.dtype_read(), keep=x.keep and self.total != self.state.epoch + 1)
+                return Gatherer(self.data, self.visits, self.dtype_read(), share=self.share)
+            keep = x.keep and self.total != self.state.epoch + 1
+            return Reader(self.data, self.visits, self.dtype_read(), keep=keep, share=self.share)
         if isinstance(x, ArraySource) and is_mapped(x.array) and not plain:
-            return MappedReader(self.data, x.array, self.visits)
+            return MappedReader(self.data, x.array, self.visits, share=self.share)
         return None
 
     def identity(self) -> dict[str, Any]:
@@ -253,7 +296,7 @@ class Run:
         in_parts = self.reader is not None and hasattr(self.trainer, "epoch_in_parts")
         order = None if in_parts else self.order()
         try:
-            loss = self.train_windows() if order is None else self.trainer.epoch(order)
+            loss = self.train_windows() if order is None else self.train_order(order)
             if is_foreign(self.engine):
                 name = f"epoch of the engine {self.engine.name!a}"
                 loss = number(f"what {name} returns", loss, least=-inf)
@@ -261,6 +304,7 @@ class Run:
                     raise DivergenceError(
                         state.epoch + 1, state.step, self.task.rule.lr * state.lr_factor, f"what {name} wrote"
                     )
+            together.require_equal(self.comm, state)
             epoch = self.record(loss, began)
         except BaseException as error:
             # Ctrl-C may interrupt between an update that overflows and the loss that would show it
@@ -287,6 +331,14 @@ class Run:
         assert self.reader is not None
         with closing(self.reader.parts(self.state.seed, self.state.epoch)) as parts:
             return float(trainer.epoch_in_parts(parts, self.rows))
+
+    def train_order(self, order: Rows) -> float:
+        """Train on all rows in this order, or on what this process takes of their batches."""
+        if self.share is None:
+            return self.trainer.epoch(order)
+        trainer: Any = self.trainer
+        sizes = sizes_of(len(order), self.task.batch_size, self.task.program.least_rows)
+        return float(trainer.epoch_in_parts([Part.of(self.data, order, self.share, sizes)], len(order)))
 
     def order(self) -> Rows:
         """Return the order in which the next epoch visits the rows."""
@@ -339,18 +391,15 @@ class Run:
             if evaluates or self.patience is not None:
                 self.averaging.complete(state.seed)
         if evaluates:
-            data, settings = self.validation or self.data, self.settings
+            data = self.validation or self.data
             try:
-                if settings.best_per_member:
-                    evaluation, of_members = self.evaluate_members(data)
-                else:
-                    evaluation = judged.evaluate_checked(data, self.metrics, settings.engine, settings.n_threads)
+                evaluated, of_members = self.evaluate(data)
             except KeyboardInterrupt:  # the weights stay, although they are not recorded
                 self.adopt()
                 raise
-            metrics = evaluation.metrics
+            metrics = evaluated.metrics
             if self.validation is not None:
-                validation_loss = evaluation.loss
+                validation_loss = evaluated.loss
         if not state.records:
             self.adopt()
         state.epoch += 1  # the epoch counts from here on; Ctrl-C is unlikely in the little that follows
@@ -367,14 +416,36 @@ class Run:
                 state.best = Best(monitored, state.epoch, judged.theta.copy(), judged.state.copy())
         seconds = time.perf_counter() - began
         if self.max_time is not None and state.epochs_in_time is None:
-            state.epochs_in_time = max(state.epoch, int(self.max_time / max(seconds, 1e-9)))
+            in_time = max(state.epoch, int(self.max_time / max(seconds, 1e-9)))
+            state.epochs_in_time = self.comm.broadcast(in_time)  # one clock decides for all processes
         return Epoch(state.epoch, loss, validation_loss, metrics, seconds)
+
+    def evaluate(self, data: Data) -> tuple[Evaluation, Array | None]:
+        """Return the evaluation of the network, and with ``best_per_member`` what each member's epochs are judged by.
+
+        Processes that train together compute the outputs together, and the first of them evaluates these.
+        """
+        if self.settings.best_per_member:
+            return self.evaluate_members(data)
+        settings, judged, link = self.settings, self.judged, data.loss.link
+        how = settings.engine, settings.n_threads
+        if self.comm.size == 1:
+            return judged.evaluate_checked(data, self.metrics, *how), None
+        z = together.outputs(self.comm, judged, data, *how, link)
+        return together.decided(self.comm, lambda: evaluation(z, data, self.metrics)), None
 
     def evaluate_members(self, data: Data) -> tuple[Evaluation, Array]:
         """Return the evaluation of an ensemble, and for each member what its epochs are judged by: less is better."""
-        settings = self.settings
-        evaluation, losses = self.judged.evaluate_members(data, self.metrics, settings.engine, settings.n_threads)
-        return evaluation, members.judged_by(settings.best_per_member, losses)
+        settings, judged = self.settings, self.judged
+        how = settings.engine, settings.n_threads
+        if self.comm.size == 1:
+            found, losses = judged.evaluate_members(data, self.metrics, *how)
+        else:
+            z = together.outputs(self.comm, judged, data, *how)
+            found, losses = together.decided(
+                self.comm, lambda: judged.evaluate_outputs_of_members(z, data, self.metrics)
+            )
+        return found, members.judged_by(settings.best_per_member, losses)
 
     def monitored(self) -> str:
         """Return what identifies the monitored quantity: its name, or the code of a user's function."""
@@ -434,6 +505,7 @@ class Run:
             best_epochs=[at for _, at in best.members] if best is not None and best.members else None,
             planned_epochs=self.planned(),
             averaged=None if averaging is None else averaging.told(at, self.planned()),
+            processes=self.comm.size,
         )
 
 

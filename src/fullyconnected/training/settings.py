@@ -17,7 +17,7 @@ from fullyconnected.errors import ConfigError, InputTypeError
 from fullyconnected.factors import Factors
 
 if TYPE_CHECKING:
-    from fullyconnected.annotations import ArrayLike, MetricLike, PathLike, SeedLike, ValidationLike
+    from fullyconnected.annotations import ArrayLike, CommLike, MetricLike, PathLike, SeedLike, ValidationLike
     from fullyconnected.schedules import Schedule
 
 __all__ = ["FitSettings"]
@@ -58,11 +58,12 @@ class FitSettings(Settings):
     warn: bool = True
     engine: str = "auto"
     n_threads: int | None = None
+    comm: CommLike = None
 
     SCHEDULES: ClassVar[tuple[str, ...]] = ("schedule", "weight_decay_schedule", "dropout_schedule")
     MAY_CHANGE: ClassVar[tuple[str, ...]] = (
         *("sample_weight", "validation"),  # the checkpoint compares the arrays themselves
-        *("checkpoint", "checkpoint_every", "warn", "engine", "n_threads"),
+        *("checkpoint", "checkpoint_every", "warn", "engine", "n_threads", "comm"),
     )
 
     def __post_init__(self) -> None:

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 
 from fullyconnected.base import Solver
+from fullyconnected.comm.base import Comm
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.batches import Rows
+from fullyconnected.core.batches import Rows, Whole
 from fullyconnected.core.mapped import is_mapped
 from fullyconnected.core.order import Order
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, ShapeError
-from fullyconnected.program.data import BatchLoader
+from fullyconnected.program.data import BatchLoader, Data
 from fullyconnected.program.reading import WINDOW, Reader
-from fullyconnected.program.sources import ArraySource, SparseSource
+from fullyconnected.program.sources import ArraySource, SparseSource, some_rows
 from fullyconnected.program.workspace import Batch, Workspace
 from fullyconnected.training.divergence import explained
 
@@ -124,49 +125,84 @@ def _of_blocks(task: Task, dtype: np.dtype[Any]) -> dict[str, bool]:
     }
 
 
+def _own_part(data: Data, comm: Comm) -> tuple[Data, Whole]:
+    """Return the rows of which this process computes the loss, and what they are a part of."""
+    n, weights = len(data.x), data.weights
+    start, stop = (n * rank // comm.size for rank in (comm.rank, comm.rank + 1))
+    t, own, given = (None if a is None else a[start:stop] for a in (data.t, weights, data.sample_weight))
+    assert t is not None
+    sums = np.array([float(n)]) if weights is None else np.atleast_1d(weights.sum(axis=0))
+    return Data(some_rows(data.x, start, stop), t, own, data.loss, given), Whole(n, start, sums)
+
+
 class _AllRows:
-    """The loss of all rows and its gradient; rows in files are read block by block, the next while one is used."""
+    """The loss of all rows and its gradient; rows in files are read block by block, the next while one is used.
+
+    Of several processes, each has a part of the rows, and the sums of all of them are the loss and its gradient.
+    """
 
     def __init__(self, task: Task, state: TrainingState) -> None:
         data, program = task.data, task.program
-        self.task, self.state, self.size = task, state, _size(task, state.theta.dtype)
-        self.workspace = Workspace(program, state.theta, state.state, self.size, loss=data.loss, source=data.x)
+        self.whole: Whole | None = None
+        if task.others is not None:
+            data, self.whole = _own_part(data, task.others)
+        self.begin = 0 if self.whole is None else self.whole.first
+        self.task, self.state, self.size = task, state, _size(task._replace(data=data), state.theta.dtype)
+        self.workspace = Workspace(program, state.theta, state.state, max(1, self.size), loss=data.loss, source=data.x)
         self.loader = BatchLoader(data, self.workspace)
         self.reader: Reader | None = None
-        if self.size == len(data.x):
+        self.batch: Batch | None = None
+        self.weight = 0.0 if self.whole is None else self.whole.weight
+        if not self.size:  # there are more processes than rows
+            pass
+        elif self.size == len(data.x):
             if not data.x.in_memory:  # a range is checked as it is read
                 x = np.empty(data.x.shape, program.input_dtype(state.theta.dtype))
                 data.x.fill(0, x)
                 self.loader.data = data._replace(x=ArraySource(x))
-            self.batch, self.weight = self.loader.load(np.arange(self.size))
+            self.batch, self.weight = self.loader.load(np.arange(self.size), self.whole)
         else:
             order = Order(len(data.x), self.size, 1, shuffle=False, window=self.size)
             self.reader = Reader(data, order, np.dtype(program.input_dtype(state.theta.dtype)), keep=data.x.keep)
-            self.weight = float(len(data.x) if data.weights is None else data.weights.sum())
+            if self.whole is None:
+                self.weight = float(len(data.x) if data.weights is None else data.weights.sum())
         self.l2 = task.l2 + task.alpha / self.weight
         self.wrong: tuple[Rows, str] | None = None  # rows of which the loss is not finite, and where that begins
 
     def loss_and_gradient(self) -> tuple[float, Array]:
         """Return both for the present parameters; where the loss is not finite, ``wrong`` says why."""
         self.wrong = None
-        if self.reader is None:
+        if self.whole is None and self.batch is not None:
             value = float(self.batch.loss_and_gradient(train=True, l2=self.l2))
             self.note(value, np.arange(self.size), self.batch)
             return value, self.workspace.gradient.astype(np.float64)
-        value, first, gradient = 0.0, 0, np.zeros(self.workspace.gradient.size)
+        sums = np.zeros(self.workspace.gradient.size + 1)  # the gradient, and the loss behind it
+        self.add_rows(sums)
+        self.task.comm.sum(sums)
+        gradient, value = sums[:-1], float(sums[-1])
+        self.workspace.gradient[...] = 0
+        value += float(self.workspace.add_l2(self.l2)) if self.l2 else 0.0
+        return value, gradient + self.workspace.gradient
+
+    def add_rows(self, sums: Array) -> None:
+        """Add the gradient and the loss of the rows of this process."""
+        if self.batch is not None:
+            sums[-1] = float(self.batch.loss_and_gradient(train=True))
+            sums[:-1] = self.workspace.gradient
+            self.note(sums[-1], self.begin + np.arange(self.size), self.batch)
+        if self.reader is None:
+            return
+        first = self.begin
         with closing(self.reader.parts(0, 0)) as parts:
             for part in parts:
                 self.loader.data = part.data
                 batch, weight = self.loader.load(part.order)
                 if weight:
                     share = weight / self.weight
-                    value += share * float(batch.loss_and_gradient(train=True))
-                    gradient += share * self.workspace.gradient
-                    self.note(value, np.arange(first, first + len(part.order)), batch)
+                    sums[-1] += share * float(batch.loss_and_gradient(train=True))
+                    sums[:-1] += share * self.workspace.gradient
+                    self.note(sums[-1], np.arange(first, first + len(part.order)), batch)
                 first += len(part.order)
-        self.workspace.gradient[...] = 0
-        value += float(self.workspace.add_l2(self.l2)) if self.l2 else 0.0
-        return value, gradient + self.workspace.gradient
 
     def note(self, value: float, rows: Rows, batch: Batch) -> None:
         """Note the first rows with which the loss is not finite."""
@@ -175,7 +211,7 @@ class _AllRows:
 
     def diverged(self) -> DivergenceError:
         """Return the error of a loss that is not finite at the initial parameters."""
-        state, (rows, where) = self.state, self.wrong or (np.arange(self.size), "loss")
+        state, (rows, where) = self.state, self.wrong or (np.arange(max(1, self.size)), "loss")
         error = DivergenceError(state.epoch + 1, state.step, math.nan, where)
         task = self.task._replace(batch_size=len(rows))
         return explained(error, task, state.theta, state.state, state.seed, 0, rows)

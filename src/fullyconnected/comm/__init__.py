@@ -1,0 +1,1 @@
+"""Several processes that train one network together: what they need of each other, and who gives it to them."""

