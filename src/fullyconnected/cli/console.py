@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -19,23 +20,41 @@ __all__ = [
 
 WRONG_GRADIENT, ERROR, UNRESOLVED, INTERRUPTED = 1, 2, 3, 130
 STANDARD_OUTPUT = "-"
+HEAD_START = 0.5  # seconds
 
 
 def run_and_report(run: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
-    """Run a command, and return its exit status; report an error in one line."""
+    """Run a command, and return its exit status; report an error in one line.
+
+    An error in one of several processes that work together ends all of them.
+    """
     try:
         return run(options)
     except OSError as error:
         if isinstance(error, BrokenPipeError) and error.filename is None:  # closed by its reader, such as head
             return 1
         of_file = error.filename is not None and error.strerror is not None
-        return report(f"error: {f'{error.filename}: {error.strerror}' if of_file else error}", ERROR)
+        return _end(f"error: {f'{error.filename}: {error.strerror}' if of_file else error}", ERROR)
     except FullyConnectedError as error:
-        return report(f"error: {error}", ERROR)
+        return _end(f"error: {error}", ERROR)
     except MemoryError as error:
-        return report(f"error: there is not enough memory{f': {error}' if str(error) else ''}", ERROR)
+        return _end(f"error: there is not enough memory{f': {error}' if str(error) else ''}", ERROR)
     except KeyboardInterrupt:
-        return report("interrupted", INTERRUPTED)
+        return _end("interrupted", INTERRUPTED)
+
+
+def _end(message: str, status: int) -> int:
+    """Report why a command ends, and return its status; where other processes wait for this one, they end, too."""
+    from fullyconnected.comm.choice import at_work
+
+    comm = at_work()
+    if comm.rank:
+        time.sleep(HEAD_START)  # an error that all have is reported once, by the first
+        message = f"{message} (in process {comm.rank} of {comm.size})"
+    report(message, status)
+    if comm.size > 1:
+        comm.abort(status)
+    return status
 
 
 def report(message: str, status: int) -> int:

@@ -79,6 +79,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--compare", action="store_true", help="also train boosted trees and a random forest on the same rows")
     add("--report", metavar="FILE.html", help="page to write: scores, charts, columns, and what to look at next")
     add("--checkpoint", metavar="FOLDER", help="folder from which a training that was killed goes on")
+    add("--comm", choices=("auto", "mpi", "torch"), default="auto",
+        help="processes that train together, started by mpiexec, srun or torchrun (default: %(default)s)")  # fmt: skip
     add("--seed", type=int, default=0, metavar="N", help="seed of all that is random (default: %(default)s)")
     add("--quiet", "-q", action="store_true", help="print only errors")
     for option in EARLIER:
@@ -123,10 +125,16 @@ def run(options: argparse.Namespace) -> int:
     from fullyconnected.assessment.problem import Roles, problem_of
     from fullyconnected.assessment.splitting import held_back
     from fullyconnected.assessment.stored import facts_of
+    from fullyconnected.comm.choice import choose
 
-    check_output(options.output, *inputs_of(options))
+    comm = choose(options.comm)
+    first = comm.rank == 0  # of several processes, the first alone says and writes what all of them would
+    options.quiet = options.quiet or not first
+    if first:
+        check_output(options.output, *inputs_of(options))
     if options.report is not None:
-        check_output(options.report, *inputs_of(options), option="--report")
+        if first:
+            check_output(options.report, *inputs_of(options), option="--report")
         if STANDARD_OUTPUT in (options.report, options.output):
             same = options.report == options.output
         else:
@@ -156,7 +164,11 @@ def run(options: argparse.Namespace) -> int:
             with placing(problem.at(~held).frame):
                 estimator = train(problem, held, settings)
         except KeyboardInterrupt:
+            if comm.size > 1:
+                raise
             return report("interrupted before the first epoch was complete; nothing is saved", INTERRUPTED)
+    if not first:
+        return 0
     seconds, interrupted, found = time.perf_counter() - began, estimator.report_.interrupted, None
     written = True
     if not interrupted:
@@ -243,6 +255,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     if not 0 <= options.seed < 2**32:
         raise ConfigError(f"--seed is a whole number from 0 to {2**32 - 1:,}; got {options.seed}")
     given: dict[str, Any] = {"preset": options.preset, "random_state": options.seed, "verbose": int(not options.quiet)}
+    given["comm"] = options.comm
     if options.members is not None:
         given["n_members"] = count("--members", options.members, 2)
         if options.members > MOST_MEMBERS:

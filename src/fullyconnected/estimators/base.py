@@ -19,6 +19,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fullyconnected.base import Loss, Optimizer, Solver
+from fullyconnected.comm.choice import choose
 from fullyconnected.core.arrays import Array
 from fullyconnected.estimators import architecture, scaling, sources
 from fullyconnected.estimators.architecture import Weights
@@ -175,7 +176,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         w = self._weights(sample_weight, X, t, incremental)
         if groups is not None and np.shape(groups) != (len(t),):
             raise ValueError(f"groups has shape {np.shape(groups)}; expected ({len(t)},), a group for each row")
+        comm = choose(self.comm)
         random = check_random_state(self.random_state)
+        if comm.size > 1 and not isinstance(self.random_state, Integral):  # all processes draw the same
+            random = np.random.RandomState(comm.broadcast(int(random.randint(2**31 - 1))))
         loss, n_out = self._loss_and_outputs(t)
         held_out = self._validation(validation)
         self._loss_ = loss
@@ -367,6 +371,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             "max_grad_norm": self.max_grad_norm,
             "schedule": self.schedule,
             "checkpoint": self.checkpoint,
+            "comm": self.comm,
             "warn": False,
         }
 

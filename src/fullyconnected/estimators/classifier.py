@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fullyconnected.annotations import (
         ArrayLike,
         ClassWeightLike,
+        CommLike,
         DTypeLike,
         LossLike,
         OptimizerLike,
@@ -125,6 +126,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         n_jobs: int | None = None,
         max_time: float | str | None = None,
         checkpoint: PathLike | None = None,
+        comm: CommLike = None,
         progress: ProgressLike = False,
         callback: Callable[[Epoch], object] | None = None,
     ) -> None:

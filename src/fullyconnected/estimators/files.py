@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FITTED", "labels_described", "parameters_of", "read_value", "save"]
 
+OF_ONE_FIT = ("checkpoint", "comm")  # parameters that no file has
+
 FITTED = (
     "n_iter_", "t_", "loss_", "best_loss_", "loss_curve_", "validation_loss_curve_", "validation_scores_",
     "best_validation_score_", "n_outputs_", "n_layers_", "n_features_in_", "out_activation_",
@@ -66,7 +68,8 @@ def save(estimator: Any, path: PathLike) -> None:
 def parameters_of(estimator: Any) -> dict[str, Any]:
     """Return the parameters that a file can hold, and None instead of a function of the caller's, with a warning.
 
-    A checkpoint is of the fit that has ended: the estimator from the file would go on with, and write to, its path.
+    A checkpoint is of the fit that has ended: the estimator from the file would go on with, and write to, its path. So
+    are the processes that have made it.
     Indices of rows in ``cv`` are of its table.
     """
     parameters = {}
@@ -74,7 +77,7 @@ def parameters_of(estimator: Any) -> dict[str, Any]:
         try:
             if name == "cv" and not isinstance(value, Integral | None):
                 raise TypeError("it is of the training rows")
-            parameters[name] = None if name == "checkpoint" else plain_value(value)
+            parameters[name] = None if name in OF_ONE_FIT else plain_value(value)
         except (TypeError, ConfigError):
             warnings.warn(
                 f"{name}={value!r:.80} is not stored in the file, and is None in the estimator that is loaded from it",

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fullyconnected.base import Optimizer, Solver
+from fullyconnected.comm.choice import choose
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Rows
 from fullyconnected.engine.state import Best
@@ -51,7 +52,9 @@ class Fitting(progress.Progress):
 
     def __init__(self, estimator: Any, optimizer: Optimizer | Solver, random: np.random.RandomState) -> None:
         self.estimator, self.optimizer, self.random = estimator, optimizer, random
-        self.display = progress.choose(estimator.progress)
+        self.comm = choose(estimator.comm)
+        self.speaks = self.comm.rank == 0  # of processes that fit together, the first alone says what all would say
+        self.display = progress.choose(estimator.progress if self.speaks else False)
 
     def train(self, X: Any, t: Array, w: Array | None, held_out: Any, *, once: bool, first: Rows | None = None) -> None:
         """Train in epochs: one, or until the rule of stopping, ``max_iter`` or ``max_time`` ends them.
@@ -108,6 +111,8 @@ class Fitting(progress.Progress):
                 run.asked_to_stop = self.callbacks.epoch(lambda: self.note(run.epoch()))
             self.callbacks.end()
         except KeyboardInterrupt:
+            if self.comm.size > 1:  # the others go on, and would wait for this process
+                raise
             warn("Training interrupted by user.")
             run.asked_to_stop = True
         except DivergenceError as error:
@@ -142,6 +147,8 @@ class Fitting(progress.Progress):
             run.train(estimator.max_iter, self)
             self.callbacks.end()
         except KeyboardInterrupt:
+            if self.comm.size > 1:
+                raise
             warn("Training interrupted by user.")
             return
         except DivergenceError as error:
@@ -254,7 +261,7 @@ class Fitting(progress.Progress):
         self.record(epoch.loss, epoch.validation_loss, score)
         self.keep()
         self.display.show(epoch.number, epoch)
-        if estimator.verbose:
+        if estimator.verbose and self.speaks:
             print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")  # noqa: T201
             if estimator.early_stopping and score is not None:
                 print(f"Validation score: {score:f}")  # noqa: T201
@@ -266,6 +273,8 @@ class Fitting(progress.Progress):
 
     def warn(self, message: str, why: str | None = None) -> None:
         """Warn that training has not converged, and say what the run shows."""
+        if not self.speaks:
+            return
         if why is None:
             from fullyconnected.estimators import advice  # needed for warnings alone
 

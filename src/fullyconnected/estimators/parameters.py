@@ -13,10 +13,11 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions, valid
 
 from fullyconnected.activations import ACTIVATIONS
 from fullyconnected.base import ActivationFunction, Loss, Optimizer, Solver
+from fullyconnected.comm.base import Comm
 from fullyconnected.core.registry import Registry
 from fullyconnected.optimizers import OPTIMIZERS
 
-__all__ = ["CLASSIFIER", "REGRESSOR", "SHARED", "Parameter", "check_entries", "constraints", "described"]
+__all__ = ["CLASSIFIER", "COMM", "REGRESSOR", "SHARED", "Parameter", "check_entries", "constraints", "described"]
 
 C = TypeVar("C", bound=type[Any])
 
@@ -56,6 +57,12 @@ SIZE = [_interval(Integral, 1, None, "left")]
 ACTIVATION = [Names({"identity", "logistic"}, ACTIVATIONS), ActivationFunction]
 RATE = [_interval(Real, 0, 1, "left")]
 
+COMM = Parameter(
+    [str, Comm, None],
+    "str, Comm or None",
+    'The processes that fit this estimator together, each by this call with the same data and parameters: "mpi", '
+    '"torch" or "auto", as in ``fc.fit``. All of them end with the same estimator.',
+)
 SHARED = {
     "hidden_layer_sizes": Parameter(
         ["array-like", *SIZE],
@@ -193,6 +200,7 @@ SHARED = {
         "A file from which a killed ``fit`` is resumed, with the same bits; needs an int as ``random_state``. A file "
         "is for one fit, not for those of a search.",
     ),
+    "comm": COMM,
     "progress": Parameter(
         ["boolean", StrOptions({"auto"})], 'bool or "auto"', "Whether to show the progress, as in ``fc.fit``."
     ),

@@ -23,6 +23,7 @@ from fullyconnected.losses import LOSSES, Quantile
 if TYPE_CHECKING:
     from fullyconnected.annotations import (
         ArrayLike,
+        CommLike,
         DTypeLike,
         LossLike,
         OptimizerLike,
@@ -123,6 +124,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_jobs: int | None = None,
         max_time: float | str | None = None,
         checkpoint: PathLike | None = None,
+        comm: CommLike = None,
         progress: ProgressLike = False,
         callback: Callable[[Epoch], object] | None = None,
     ) -> None:

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from fullyconnected.comm.choice import choose
 from fullyconnected.core.arrays import Array, of_usual_size
 from fullyconnected.core.checks import duration
 from fullyconnected.core.mapped import taken
@@ -148,7 +149,8 @@ class BaseTabular(BaseEstimator):
         if isinstance(X, Source):  # a splitter and a score get the numbers of its rows
             X = np.arange(frame.rows)[:, None]
         learned_x = x if is_whole else taken(x, rows)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        comm = choose(self.comm)
+        seed = comm.broadcast(int(check_random_state(self.random_state).randint(2**31 - 1)))
         kept_groups = None if group is None else group[kept]
         counts = np.isin(np.arange(frame.rows), rows)
         # what trains is loaded when it is first used
@@ -193,6 +195,7 @@ class BaseTabular(BaseEstimator):
             },
             progress=bool(self.verbose),
             n_threads=self._n_threads(),
+            comm=comm,
         )
         ensemble = trained.ensemble
         predicted = np.empty((frame.rows, targets.n_out))

@@ -19,7 +19,7 @@ from fullyconnected.estimators.targets import classes_of
 from fullyconnected.tabular.tasks import CLASSES, LABELS
 
 if TYPE_CHECKING:
-    from fullyconnected.annotations import ArrayLike, ClassWeightLike, CVLike, PathLike, TableLike
+    from fullyconnected.annotations import ArrayLike, ClassWeightLike, CommLike, CVLike, PathLike, TableLike
 
 __all__ = ["TabularClassifier"]
 
@@ -91,6 +91,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         class_weight: ClassWeightLike = None,
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
+        comm: CommLike = None,
         verbose: int = 0,
     ) -> None:
         store(self, locals())

@@ -10,7 +10,7 @@ from typing import Any
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fullyconnected.errors import ConfigError
-from fullyconnected.estimators.parameters import Parameter
+from fullyconnected.estimators.parameters import COMM, Parameter
 
 __all__ = ["TABULAR_CLASSIFIER", "TABULAR_REGRESSOR", "hidden_sizes"]
 
@@ -85,6 +85,7 @@ TABULAR_REGRESSOR = {
     "n_jobs": Parameter(
         [Integral, None], "int or None", "Number of threads; -1 takes all. None takes what ``fc.fit`` takes by itself."
     ),
+    "comm": COMM,
     "verbose": Parameter(["verbose"], "int", "Whether to show the progress of each network, as ``fc.fit`` does."),
 }
 TABULAR_CLASSIFIER = TABULAR_REGRESSOR | {

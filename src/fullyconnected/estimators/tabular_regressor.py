@@ -18,7 +18,7 @@ from fullyconnected.estimators.targets import numbers_of
 from fullyconnected.tabular.tasks import NUMBERS
 
 if TYPE_CHECKING:
-    from fullyconnected.annotations import ArrayLike, CVLike, PathLike, TableLike
+    from fullyconnected.annotations import ArrayLike, CommLike, CVLike, PathLike, TableLike
 
 __all__ = ["TabularRegressor"]
 
@@ -86,6 +86,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         categorical_features: ArrayLike | str | None = "from_dtype",
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
+        comm: CommLike = None,
         verbose: int = 0,
     ) -> None:
         store(self, locals())

@@ -13,7 +13,7 @@ from fullyconnected.program.data import Data
 from fullyconnected.program.evaluation import Evaluation, mean_loss
 from fullyconnected.program.sources import ArraySource, Chosen, Source
 from fullyconnected.tabular.alone import Alone
-from fullyconnected.training import members
+from fullyconnected.training import members, together
 from fullyconnected.training.run import Run
 
 __all__ = ["HeldOutRun", "Said"]
@@ -40,28 +40,36 @@ class HeldOutRun(Run):
         said = self.said(data)
         weights = self.weights(data)
         of_rows = [weights[rows, m] for m, (rows, _) in enumerate(said)]
-        losses = np.array(
-            [mean_loss(each.z, data.t[each.rows], w, data.loss) for each, w in zip(said, of_rows, strict=True)]
-        )
-        total = np.array([w.sum() for w in of_rows])
-        return Evaluation(float(losses @ total / total.sum()), {}), self.judged_by(losses, said)
+
+        def judge() -> tuple[Evaluation, Array]:
+            losses = np.array(
+                [mean_loss(each.z, data.t[each.rows], w, data.loss) for each, w in zip(said, of_rows, strict=True)]
+            )
+            total = np.array([w.sum() for w in of_rows])
+            return Evaluation(float(losses @ total / total.sum()), {}), self.judged_by(losses, said)
+
+        found: tuple[Evaluation, Array] = together.decided(self.comm, judge)
+        return found
 
     def judged_by(self, losses: Array, said: Sequence[Said]) -> Array:
         """Return what the epochs of each member are judged by, of which less is better."""
         return members.judged_by(self.settings.best_per_member, losses)
 
     def said(self, data: Data) -> list[Said]:
-        """Return what each member says now."""
-        settings, net = self.settings, self.judged
+        """Return what each member says now; processes that train together take turns at the members."""
+        settings, net, comm = self.settings, self.judged, self.comm
         if self._alone is None:
             self._alone, weights = Alone(net), self.weights(data)
             rows = [np.flatnonzero(weights[:, m]) for m in range(weights.shape[1])]
             self._parts = tuple((each, _some(data.x, each)) for each in rows)
         self._alone.take(net.theta)
-        return [
-            Said(rows, one.outputs_checked(x, settings.engine, settings.n_threads))
-            for (rows, x), one in zip(self._parts, self._alone.nets, strict=True)
-        ]
+        every = np.zeros((sum(len(rows) for rows, _ in self._parts), net.n_out), net.dtype)
+        parts = np.split(every, np.cumsum([len(rows) for rows, _ in self._parts])[:-1])
+        for m, ((_, x), one, z) in enumerate(zip(self._parts, self._alone.nets, parts, strict=True)):
+            if m % comm.size == comm.rank:
+                z[...] = one.outputs_checked(x, settings.engine, settings.n_threads)
+        comm.sum(every.reshape(-1))
+        return [Said(rows, z) for (rows, _), z in zip(self._parts, parts, strict=True)]
 
     @staticmethod
     def weights(data: Data) -> Array:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fullyconnected.comm.base import ALONE, Comm
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.mapped import is_mapped, scratch, taken
 from fullyconnected.layers.statistics import each_column
@@ -31,6 +32,7 @@ from fullyconnected.tabular.units import Logarithm, Unit
 from fullyconnected.training.fit import complete
 from fullyconnected.training.history import History
 from fullyconnected.training.settings import FitSettings
+from fullyconnected.training.together import decided
 
 if TYPE_CHECKING:
     from fullyconnected.annotations import PathLike, ProgressLike
@@ -93,6 +95,7 @@ def train(
     identity: Mapping[str, Any] = MappingProxyType({}),
     progress: ProgressLike = False,
     n_threads: int | None = None,
+    comm: Comm = ALONE,
 ) -> Trained:
     """Train the networks of a recipe, and mix them by what they predict for rows held out from their members.
 
@@ -130,6 +133,8 @@ def train(
         What else decides the result, such as the score, and must be the same when a training is gone on with.
     progress, n_threads
         As :func:`fullyconnected.fit` takes them.
+    comm : Comm
+        The processes that train together.
 
     Raises
     ------
@@ -147,15 +152,17 @@ def train(
         asked = {**recipe.told(), "cv": hold_out.parts, "validation_fraction": hold_out.fraction}
         pairs = [each for pair in hold_out.pairs for each in pair]
         of_data = {"X": x, "y": t, "weight": w, "cv": pairs, "groups": groups}
-        folder = RunFolder(checkpoint, {**asked, **identity, "task": task, "seed": seed}, of_data)
-    how = {**recipe.settings(len(x), task, n_out), "seed": seed, "n_threads": n_threads, "warn": False}
+        told = {**asked, **identity, "task": task, "seed": seed}
+        folder = decided(comm, lambda: RunFolder(checkpoint, told, of_data))
+    how = {**recipe.settings(len(x), task, n_out), "seed": seed, "n_threads": n_threads, "warn": False, "comm": comm}
     how["window"] = max(1, WINDOW // (x.shape[1] * x.itemsize))
     if folder is not None and folder.recipe is not None:
         recipe = folder.recipe
     elif max_time is not None:
-        recipe = _in_time(max_time, recipe, kept, table, how)
+        alone = {**how, "comm": None}  # the first process tries what all of them have time for
+        recipe = decided(comm, lambda: _in_time(max_time, recipe, kept, table, alone))
     if folder is not None:
-        folder.begin(recipe)
+        decided(comm, lambda: folder.begin(recipe))
     split = hold_out.split(t, recipe.members, seed, groups)
     if task == NUMBERS:
         table = table._replace(unit=Unit.of(t[split.known], w[split.known]))
