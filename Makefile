@@ -53,6 +53,10 @@ $(VENV)/.docs: $(TOOLS) | $(READY) $(if $(CHROMIUM),$(VENV)/.browser)
 	$(BIN)/python -m pip install --quiet --group docs
 	@touch $@
 
+$(VENV)/.mpich: $(TOOLS) | $(READY)
+	$(BIN)/python -m pip install --quiet --prefix $(VENV)/mpich --group mpich
+	@touch $@
+
 demo: $(READY)   ## train a network on handwritten digits, and show the results
 	$(BIN)/python examples/digits.py
 
@@ -69,7 +73,7 @@ test: $(READY)   ## the tests, in less than five minutes: without the long ones,
 browser: $(READY) $(VENV)/.browser $(VENV)/.docs   ## only the tests in real browsers; without Chromium and Firefox they fail
 	FULLYCONNECTED_REQUIRE_BROWSER=1 $(PYTEST) tests/browser
 
-check: $(READY) $(BROWSER)   ## what CI runs: format, lint, types, import ranks, tests
+check: $(READY) $(VENV)/.mpich $(BROWSER)   ## what CI runs: format, lint, types, import ranks, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/clang-format --dry-run --Werror $(CPP)

@@ -195,6 +195,10 @@ onnx() { # files of ONNX that PyTorch and skl2onnx write
     beside onnx tests/exchange/test_onnx_makers.py "torch==2.13.0" onnxscript skl2onnx
 }
 
+torchrun() { # processes that train together, started by torchrun
+    beside torchrun tests/comm/test_torch.py "torch==2.13.0"
+}
+
 keras-onnx() { # files of ONNX that Keras and tf2onnx write
     beside keras-onnx tests/exchange/test_onnx_makers.py "tensorflow-cpu==2.21.0" "keras==3.15.1" "tf2onnx==1.17.0"
 }
