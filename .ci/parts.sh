@@ -212,6 +212,11 @@ keras() { # networks as models of Keras, and back, with each of its backends
     done
 }
 
+search() { # searches over hyperparameters on the workers of Dask and of Ray
+    beside search "--dist=loadfile tests/estimators/test_search.py tests/test_examples.py::test_search" \
+        "dask==2026.8.0" "distributed==2026.8.0" "ray==2.60.0"
+}
+
 # --- running parts ----------------------------------------------------------------------------------------------------
 
 list() { # PART...

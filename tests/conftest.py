@@ -49,6 +49,7 @@ SLOW = (  # `make quick` leaves them out, and those that are long: each takes a 
     "estimators/test_files.py::test_a_predictor_needs_numpy",
     "estimators/test_own_settings.py",
     "estimators/test_scale.py",
+    "estimators/test_search.py",
     "estimators/test_sources.py",
     "estimators/test_tabular",
     "estimators/test_tabular_sources.py",

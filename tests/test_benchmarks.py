@@ -16,6 +16,7 @@ QUICK = {
     "import_time.py": ("--rounds", "1"),
     "leaving.py": ("--rounds", "1"),
     "muon.py": ("--quick", "--rounds", "1"),
+    "search.py": ("--rounds", "1", "--rows", "300", "--epochs", "1"),
     "sparse.py": ("--rows", "200", "--columns", "50", "--rounds", "1"),
 }
 

@@ -1,5 +1,6 @@
 """Each example is run as a user runs it; it asserts its own numbers, and here we look at what it says."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -107,6 +108,19 @@ def test_tables_with_scikit_learn(run, tmp_path):
     assert "y has mean 152 and standard deviation 77: " in text  # in the one warning
     assert re.search(r"^warning +t\[:, 0\]", text, re.MULTILINE)  # in the diagnosis
     assert fc.load(tmp_path / "diabetes.safetensors").n_in == 10
+
+
+@pytest.mark.parametrize(
+    ("backend", "needs"), {"loky": "", "threading": "", "dask": "distributed", "ray": "ray"}.items()
+)
+def test_search(run, backend, needs):
+    pytest.importorskip("sklearn")
+    if needs and importlib.util.find_spec(needs) is None:
+        pytest.skip(f"{needs} is not needed to test the library; .ci/nightly search has it")
+    text = output(run("search.py", backend))
+    assert re.search(rf"^{backend}: 12 fits in [12] processes, one thread each$", text, re.MULTILINE)
+    assert "best of the search {'alpha': 0.0001, 'hidden_layer_sizes': (64,)}" in text
+    assert "the same bits as in one process" in text
 
 
 def test_digits_small(run):
