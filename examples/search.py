@@ -35,7 +35,7 @@ def workers(backend):
         if backend == "dask":
             from distributed import Client
 
-            stack.enter_context(Client(n_workers=WORKERS, threads_per_worker=1, dashboard_address=None))
+            stack.enter_context(Client(n_workers=WORKERS, threads_per_worker=1, dashboard_address=":0"))
         elif backend == "ray":
             import ray
             from ray.util.joblib import register_ray

@@ -35,7 +35,7 @@ def backend(request):
         if name == "dask":
             from distributed import Client
 
-            stack.enter_context(Client(n_workers=2, threads_per_worker=1, dashboard_address=None))
+            stack.enter_context(Client(n_workers=2, threads_per_worker=1, dashboard_address=":0"))
         elif name == "ray":
             import ray
             from ray.util.joblib import register_ray
