@@ -195,7 +195,7 @@ case.main(Path(sys.argv[1]), "checkpoint='run'", "checkpoint_every=1", "epochs=5
 
 def test_a_full_disk_under_the_checkpoint_ends_nothing(tmp_path, alone):
     script = tmp_path / "full.py"
-    script.write_text(f"import sys\nsys.path.insert(0, {str(Path(CASE).parents[2])!r})\n{FULL}")
+    script.write_text(f"import sys\nsys.path.insert(0, {str(Path(CASE).parents[2])!r})\n{FULL}", "utf-8")
     ended = run(2, [script, tmp_path])
     assert ended.returncode == 0, ended.stderr
     assert "the checkpoint could not be written: [Errno 28] No space left" in ended.stderr
@@ -218,7 +218,7 @@ def test_the_command_trains_in_several_processes(tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(150, 3))
     lines = [f"{a:.3f},{b:.3f},{'yes' if a + c > 0 else 'no'}" for a, b, c in x]
-    (tmp_path / "table.csv").write_text("\n".join(["a,b,answer", *lines]))
+    (tmp_path / "table.csv").write_text("\n".join(["a,b,answer", *lines]), "utf-8")
     command = ["-m", "fullyconnected", "train", tmp_path / "table.csv", "--target", "answer", "--preset", "fast"]
     one, two = tmp_path / "one", tmp_path / "two"
     from fullyconnected.cli import main
