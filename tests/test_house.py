@@ -33,6 +33,7 @@ RANKS = {
     "core.wording": 0,
     "core": 1,
     "comm": 1.5,
+    "comm.measure": 9.5,  # which trains
     "base": 2,
     "initializers": 2,
     "schedules": 2,
@@ -78,7 +79,7 @@ RANKS = {
     "__main__": 12,
 }
 INSIDE = {
-    "comm": ["launchers", "base", "mpi", "torch", "choice"],
+    "comm": ["launchers", "base", "mpi", "torch", "choice", "model", "measure"],
     "core": [
         *(
             "version",
@@ -256,7 +257,7 @@ INSIDE = {
     ],
     "cli": [
         *("console", "tables", "findings", "train", "predict", "evaluate", "inspect", "explain", "import_", "export"),
-        *("playground", "check"),
+        *("playground", "comm", "check"),
         "__init__",
     ],
 }

@@ -26,6 +26,7 @@ COMMANDS = {
     "export": "Write a model as a file of ONNX, C, JavaScript or Python that predicts without this library.",
     "explain": "Explain one training step as a worked example, with every number.",
     "playground": "Train a small network before your eyes, in a browser: change everything, step, and rewind.",
+    "comm": "Measure the network between processes, and say from how many rows on a further machine pays.",
     "check": "Check the gradients of all registered layers, activations and losses against central differences.",
 }
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from fullyconnected.tables.kinds import Decision
 
 __all__ = [
-    "of_advice", "of_columns", "of_confusion", "of_importances", "of_operations", "of_residuals", "of_scores",
-    "of_stored_columns", "of_suspects", "paragraph", "some",
+    "of_advice", "of_columns", "of_confusion", "of_importances", "of_numbers", "of_operations", "of_residuals",
+    "of_scores", "of_stored_columns", "of_suspects", "paragraph", "some",
 ]  # fmt: skip
 
 LONGEST = 20  # characters of a name in a table
@@ -132,6 +132,11 @@ def of_importances(importances: Sequence[tuple[str, float]], task: str) -> Itera
     largest, sign = shown[0][1], "-" if task == NUMBERS else "+"
     cells = [(_name(name), f"{sign}{value:.3f}", "#" * max(1, round(10 * value / largest))) for name, value in shown]
     yield from _table(("if shuffled", "R2" if task == NUMBERS else "log-loss", ""), cells, right=(1,))
+
+
+def of_numbers(head: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table whose columns are all numbers."""
+    return _table(head, cells, right=range(1, len(head)))
 
 
 def of_suspects(found: Assessment) -> Iterator[str]:
