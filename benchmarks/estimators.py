@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import sklearn
+from machine import processor
 from sklearn.datasets import load_diabetes, load_digits, load_iris, make_classification
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -242,14 +243,6 @@ def import_elsewhere(code: str) -> float:
 def both(kind: str) -> tuple[Any, Any]:
     """Return the library's class and scikit-learn's."""
     return getattr(fc, kind), {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}[kind]
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def timed_fit(model: Any, X: np.ndarray, y: np.ndarray) -> Callable[[], float]:

@@ -18,18 +18,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from machine import processor
 
 import fullyconnected as fc
 from fullyconnected.core.randomness import generator
 
 NETWORKS = {"32-1": [32, 1], "128-128-1": [128, 128, 1], "256-256-256-1": [256, 256, 256, 1]}
 LOSS = "half_squared_error"
-
-
-def processor() -> str:
-    """Return the name of the processor."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
 
 
 def main() -> None:

@@ -38,6 +38,7 @@ SLOW = (  # `make quick` leaves them out, and those that are long: each takes a 
     "cli/test_train.py::test_a_training",
     "comm/test_choice.py",
     "comm/test_fit.py",
+    "comm/test_measure.py",
     "core/test_deprecation.py::test_the_library_uses_no_old_name",
     "diagnosis/test_findings.py",
     "diagnosis/test_healthy.py",
@@ -124,6 +125,7 @@ SLOW = (  # `make quick` leaves them out, and those that are long: each takes a 
 LONG = (  # `make test` leaves them out, too, so that it takes less than five minutes; `make check` and CI run them
     "browser/",
     "checking/test_gradcheck_bounds.py::test_planted",
+    "comm/test_measure.py::test_real",
     "comm/test_processes.py",
     "estimators/test_contract.py",
     "estimators/test_drop_in.py::test_scikit_learns_own_tests",

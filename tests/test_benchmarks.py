@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.comm.launch import run
+
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 QUICK = {
     "estimators.py": ("--quick", "--only", "row,files"),
@@ -28,6 +30,14 @@ def test_benchmarks_run(name):
     done = subprocess.run([sys.executable, FOLDER / name, *QUICK[name]], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_steps_of_several_processes_are_set_beside_the_model(processes):
+    done = run(processes, [FOLDER / "scale.py", "--quick", "--rounds", "1"], timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert all(f"| 64-64-10 | 128 | {n} | " in done.stdout for n in {1, processes})
+    assert "load average" in done.stdout
 
 
 NAMED = {"--models": "model", "--only": "table"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +146,7 @@ def _of_sums(found: Measured, link: Interconnect) -> Iterator[str]:
     yield from findings.paragraph(f"A sum of numbers over all {found.processes} processes:")
     cells = [(_bytes(size), _time(seconds), f"{size / seconds / 1e9:.3g}") for size, seconds in found.sums.items()]
     yield from findings.of_numbers(("size", "time", "GB/s"), cells)
-    bandwidth = "any bandwidth" if link.bandwidth == float("inf") else f"{link.bandwidth / 1e9:.3g} GB/s"
+    bandwidth = "any bandwidth" if math.isinf(link.bandwidth) else f"{link.bandwidth / 1e9:.3g} GB/s"
     yield from findings.paragraph(
         f"By a fit to these, a message takes {_time(link.latency)}, and {bandwidth} go from one process to another."
     )
@@ -163,13 +164,13 @@ def _of_model(found: Measured, link: Interconnect) -> Iterator[str]:
     from fullyconnected.comm import model
 
     size, work = found.processes, found.work
-    gain, busy = (f(size, work, link) for f in (model.rows_to_gain, model.rows_for_efficiency))
-    batch = -(-int(gain * size) // 1)
+    gain, double = (model.rows_to_gain(size, work, link, more) for more in (size + 1, 2 * size))
+    busy = model.rows_for_efficiency(size, work, link, BUSY)
     yield ""
     yield from findings.paragraph(
-        f"A further machine pays from {_rows(gain)} a machine on: with larger batches than {batch:,} rows, "
-        f"{size + 1} machines that share a batch are faster than {size}. With {_rows(busy)} on each of {size}, "
-        f"{BUSY:.0%} of the time is computation."
+        f"A further machine pays from {_rows(gain)} a machine on: with larger batches than {math.ceil(gain * size):,} "
+        f"rows, {size + 1} machines that share a batch are faster than {size}. Twice as many are from {_rows(double)} "
+        f"on. With {_rows(busy)} on each of {size}, {BUSY:.0%} of the time is computation."
     )
     yield ""
     yield from findings.paragraph(

@@ -96,16 +96,21 @@ class Stepper:
         settings = FitSettings(batch_size=batch, shuffle=False, warn=False, comm=comm, n_threads=threads)
         self.run = Run(self.net, x, t, HalfSquaredError(), Adam(1e-6), settings)
         self.rows, self.batch = rows, batch
+        self.order: Any = np.empty(0, np.int64)  # of the last call, which most calls repeat
+        self.part: Part | None = None
 
     def __call__(self, steps: int) -> None:
         """Train so many steps: the same rows again and again, as only their time counts."""
-        run = self.run
-        order = np.arange(steps * self.batch) % self.rows
-        if run.share is None:
-            run.trainer.epoch(order)
+        run, rows = self.run, steps * self.batch
+        if len(self.order) != rows:
+            self.order = np.arange(rows) % self.rows
+            if run.share is not None:
+                self.part = Part.of(run.data, self.order, run.share, sizes_of(rows, self.batch))
+        if self.part is None:
+            run.trainer.epoch(self.order)
         else:
             trainer: Any = run.trainer
-            trainer.epoch_in_parts([Part.of(run.data, order, run.share, sizes_of(len(order), self.batch))], len(order))
+            trainer.epoch_in_parts([self.part], rows)
 
 
 def measure(comm: Comm, layers: Sequence[int], rows: int, seconds: float = 10.0) -> Measured:
