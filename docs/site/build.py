@@ -26,7 +26,7 @@ DOCS = ROOT / "docs"
 
 # The pages below the start, and what stands below each of them: the three doors, and two more
 TREE = {
-    "start-tables": ["tables", "from-scikit-learn", "sources", "searches", "accuracy", "ablation"],
+    "start-tables": ["tables", "from-scikit-learn", "sources", "scale", "searches", "accuracy", "ablation"],
     "start-understand": ["worked-examples", "playground", "explain", "concept", "derivations", "lessons/index"],
     "start-ship": ["exchange", "performance"],
     "api/index": ["reference", *(f"api/{page.file}" for page in reference.PAGES)],

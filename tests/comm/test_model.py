@@ -158,3 +158,32 @@ def test_the_numbers_of_the_study_come_out_again(case):
 @pytest.mark.parametrize(("name", "rows"), [(name, rows) for name, rows in zip(LINKS, (6300, 2800, 1000), strict=True)])
 def test_the_rows_of_the_study_come_out_again(name, rows):
     assert model.rows_for_efficiency(64, SMALL, LINKS[name]) == pytest.approx(rows, rel=0.05)
+
+
+def table():
+    """Return the table of docs/scale.md."""
+    heads = ["link", "machines", "sum, ms", "efficiency with 256, 1,024, 4,096 rows on each"]
+    heads += ["rows on each from which twice as many pay", "rows on each for 80 %", "times as fast, batch of 16,384"]
+    yield f"| {' | '.join(heads)} |"
+    yield f"| --- |{' ---: |' * (len(heads) - 1)}"
+    for name, link in LINKS.items():
+        of_link = f"{name}: {1e6 * link.latency:.0f} us, {link.bandwidth / 1e9:g} GB/s"
+        for machines in (2, 8, 64, 256):
+            shares = [f"{model.efficiency(machines, rows, SMALL, link):.0%}" for rows in (256, 1024, 4096)]
+            cells = [of_link, f"{machines}", f"{1e3 * model.all_reduce(machines, SMALL.bytes, link):.2f}"]
+            cells += [", ".join(shares), f"{model.rows_to_gain(machines, SMALL, link, 2 * machines):,.0f}"]
+            cells += [f"{model.rows_for_efficiency(machines, SMALL, link):,.0f}"]
+            cells += [f"{model.speed_up(machines, 16_384, SMALL, link):.1f}"]
+            yield f"| {' | '.join(cells)} |"
+            of_link = ""
+
+
+def test_the_table_of_the_document_is_what_the_formulas_say():
+    assert "\n".join(table()) in DOCUMENT.read_text(encoding="utf-8")
+    shares = {
+        abs(model.efficiency(w, rows, SMALL, link) - model.efficiency(w, rows, LARGE, link))
+        for link in LINKS.values()
+        for w in (2, 8, 64, 256)
+        for rows in (256, 1024, 4096)
+    }
+    assert max(shares) < 0.03
