@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -116,7 +117,7 @@ class TestWhatIsSaid:
         assert "4 kB 4.8 us 0.833" in out
         assert "64 MB 12.8 ms 5" in out
         assert "a message takes 2 us, and 5 GB/s go from one process to another" in out
-        assert "takes 42.2 ms: 41.6 ms is what each computes, and 540 us the sum of 2.68 MB" in out
+        assert "takes 42.2 ms: 41.6 ms is what each computes, and 540 us the sum of 2.68 MB (by the fit 540 us)" in out
         assert "The model below says 42.2 ms." in out
 
     def test_the_model_has_a_line_for_each_number_of_machines(self):
@@ -127,25 +128,30 @@ class TestWhatIsSaid:
             assert line[-1] == f"{model.rows_for_efficiency(machines, WORK, LINK):,.0f}"
 
     def test_several_hosts_are_a_network(self):
-        out = said(FOUND.__class__(**{**vars(FOUND), "hosts": tuple(Host(f"n{i}", 1, 1, 4, 0.0) for i in range(6))}))
+        out = said(replace(FOUND, hosts=tuple(Host(f"n{i}", 1, 1, 4, 0.0) for i in range(6))))
         assert "on 6 hosts (n0, n1, n2, n3, ...)" in out
         assert "share" not in out.partition("A sum")[0]
 
     def test_cores_that_are_shared_and_work_of_others(self):
-        out = said(FOUND.__class__(**{**vars(FOUND), "hosts": (Host("a", 4, 4, 2, 1.5), Host("b", 1, 1, 2, None))}))
+        out = said(replace(FOUND, hosts=(Host("a", 4, 4, 2, 1.5), Host("b", 1, 1, 2, None))))
         assert "a: 4 threads share 2 cores, so each is slower than it would be alone." in out
         assert "a: the load average is 1.5 on 2 cores, so others work here, too" in out
         assert "b:" not in out
 
+    @pytest.mark.parametrize(("factor", "told"), [(1.4, False), (1.6, True)])
+    def test_a_step_that_is_longer_than_its_parts(self, factor, told):
+        out = said(replace(FOUND, together=factor * FOUND.together))
+        assert ("That is much longer than its parts" in out) == told
+
     def test_a_link_that_is_too_fast_to_be_seen(self):
         link = Interconnect(0.0, float("inf"))
-        out = said(FOUND.__class__(**{**vars(FOUND), "link": link}))
+        out = said(replace(FOUND, link=link))
         assert "a message takes 0 s, and any bandwidth" in out
 
     @pytest.mark.parametrize("width", [40, 80])
     def test_lines_are_ascii_and_as_long_as_the_window(self, width, monkeypatch):
         monkeypatch.setenv("COLUMNS", str(width))
-        odd = FOUND.__class__(**{**vars(FOUND), "hosts": (Host("größe", 2, 4, 2, 9.0),)})
+        odd = replace(FOUND, hosts=(Host("größe", 2, 4, 2, 9.0),))
         for line in comm._lines(odd):
             assert line.isascii()
             assert len(line) <= width

@@ -21,6 +21,7 @@ __all__ = ["arguments", "run"]
 MACHINES = (2, 4, 8, 16, 32, 64, 128, 256)
 BUSY = 0.8  # the share of its time that a machine computes, from which on it is called busy
 ROWS = 1024
+MUCH = 1.5  # times as long as the model says, above which a step has waited for something else
 MOST_HOSTS = 4  # that are named
 
 
@@ -151,11 +152,17 @@ def _of_sums(found: Measured, link: Interconnect) -> Iterator[str]:
         f"By a fit to these, a message takes {_time(link.latency)}, and {bandwidth} go from one process to another."
     )
     yield ""
-    expected = model.step(found.processes, rows, found.work, link)
+    expected, fit = model.step(found.processes, rows, found.work, link), model.all_reduce(found.processes, n, link)
     yield from findings.paragraph(
         f"A step of all processes, {rows:,} rows each, takes {_time(both)}: {_time(found.alone[rows])} is what each "
-        f"computes, and {_time(found.sums[n])} the sum of {_bytes(n)}. The model below says {_time(expected)}."
+        f"computes, and {_time(found.sums[n])} the sum of {_bytes(n)} (by the fit {_time(fit)}). The model below says "
+        f"{_time(expected)}."
     )
+    if both > MUCH * expected:
+        yield from findings.paragraph(
+            "That is much longer than its parts: the processes wait for one another, since cores do other work, too, "
+            "or one process is slower than the others. What follows is for machines that are free."
+        )
 
 
 def _of_model(found: Measured, link: Interconnect) -> Iterator[str]:
