@@ -102,10 +102,10 @@ class TestWhatIsSaid:
     def test_from_how_many_rows_a_machine_pays(self):
         out = said(FOUND)
         gain, double = (model.rows_to_gain(2, WORK, LINK, more) for more in (3, 4))
-        busy = model.rows_for_efficiency(2, WORK, LINK)
+        enough = model.rows_for_efficiency(2, WORK, LINK)
         assert f"A further machine pays from {round(gain)} rows a machine on" in out
         assert f"Twice as many are from {round(double)} rows on" in out
-        assert f"With {round(busy)} rows on each of 2, 80% of the time is computation." in out
+        assert f"From {round(enough)} rows on each, 2 are 1.6 times as fast as one, 80% of what they could be." in out
         larger = int(re.search(r"with larger batches than (\d+) rows, 3 machines", out)[1])
         for batch, gains in ((larger + 1, True), (larger - 2, False)):
             assert (model.speed_up(3, batch, WORK, LINK) > model.speed_up(2, batch, WORK, LINK)) == gains

@@ -70,6 +70,13 @@ class TestSteps:
             model.compute(4096, SMALL._replace(fixed=0.5)) / 0.5, rel=1e-6
         )
 
+    def test_efficiency_is_the_share_of_all_speeds_together(self):
+        link, work = LINKS["25 Gbit/s Ethernet"], SMALL._replace(fixed=1e-3)
+        assert model.efficiency(8, 512, work, link) == pytest.approx(model.speed_up(8, 4096, work, link) / 8)
+        computing = model.compute(512, SMALL) / model.step(8, 512, SMALL, link)
+        assert model.efficiency(8, 512, SMALL, link) == pytest.approx(computing)
+        assert model.efficiency(8, 512, work, link) < computing  # each machine has what does not depend on rows
+
     def test_efficiency_rises_with_rows_and_falls_with_machines(self):
         link = LINKS["10 Gbit/s Ethernet"]
         by_rows = [model.efficiency(64, rows, SMALL, link) for rows in (1, 16, 256, 4096, 1 << 20)]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["arguments", "run"]
 
 MACHINES = (2, 4, 8, 16, 32, 64, 128, 256)
-BUSY = 0.8  # the share of its time that a machine computes, from which on it is called busy
+ENOUGH = 0.8  # of so many times the speed of one machine
 ROWS = 1024
 MUCH = 1.5  # times as long as the model says, above which a step has waited for something else
 MOST_HOSTS = 4  # that are named
@@ -82,7 +82,7 @@ def _row_of_model(machines: int, found: Measured, link: Interconnect) -> dict[st
         "machines": machines,
         "step": model.step(machines, found.rows, found.work, link),
         "efficiency": model.efficiency(machines, found.rows, found.work, link),
-        "rows_for_efficiency": model.rows_for_efficiency(machines, found.work, link, BUSY),
+        "rows_for_efficiency": model.rows_for_efficiency(machines, found.work, link, ENOUGH),
         "rows_to_gain": model.rows_to_gain(machines, found.work, link),
     }
 
@@ -172,12 +172,13 @@ def _of_model(found: Measured, link: Interconnect) -> Iterator[str]:
 
     size, work = found.processes, found.work
     gain, double = (model.rows_to_gain(size, work, link, more) for more in (size + 1, 2 * size))
-    busy = model.rows_for_efficiency(size, work, link, BUSY)
+    enough = model.rows_for_efficiency(size, work, link, ENOUGH)
     yield ""
     yield from findings.paragraph(
         f"A further machine pays from {_rows(gain)} a machine on: with larger batches than {math.ceil(gain * size):,} "
         f"rows, {size + 1} machines that share a batch are faster than {size}. Twice as many are from {_rows(double)} "
-        f"on. With {_rows(busy)} on each of {size}, {BUSY:.0%} of the time is computation."
+        f"on. From {_rows(enough)} on each, {size} are {ENOUGH * size:.3g} times as fast as one, {ENOUGH:.0%} of what "
+        f"they could be."
     )
     yield ""
     yield from findings.paragraph(
@@ -190,8 +191,8 @@ def _of_model(found: Measured, link: Interconnect) -> Iterator[str]:
         cells.append(
             (f"{machines}", _time(row["step"]), f"{row['efficiency']:.0%}", f"{row['rows_for_efficiency']:,.0f}")
         )
-    yield from findings.of_numbers(("machines", "step", "busy", f"rows for {BUSY:.0%}"), cells)
-    yield from findings.paragraph("busy: the share of its time that a machine computes.")
+    yield from findings.of_numbers(("machines", "step", "share", f"rows for {ENOUGH:.0%}"), cells)
+    yield from findings.paragraph("share: of so many times the speed of one machine, with the same batch.")
 
 
 def _rows(rows: float) -> str:

@@ -132,20 +132,21 @@ def step(machines: int, rows: float, work: Work, link: Interconnect) -> float:
     return compute(rows, work) + all_reduce(machines, work.bytes, link)
 
 
-def efficiency(machines: int, rows: float, work: Work, link: Interconnect) -> float:
-    """Return the share of its time that a machine computes, ``T(1, b) / T(W, b)``: 1 if sums took no time.
-
-    With as many rows on each machine (weak scaling), ``W`` machines do ``W`` times this of the work of one.
-    """
-    return compute(rows, work) / step(machines, rows, work, link)
-
-
 def speed_up(machines: int, batch: float, work: Work, link: Interconnect) -> float:
     """Return how many times as fast a step of one batch is that machines share: ``T(1, G) / T(W, G/W)``.
 
     The batch is the same for any number of machines (strong scaling), and so is the result of the training.
     """
     return compute(batch, work) / step(machines, batch / machines, work, link)
+
+
+def efficiency(machines: int, rows: float, work: Work, link: Interconnect) -> float:
+    """Return the share of ``W`` times the speed of one machine that ``W`` have: ``T(1, W b) / (W T(W, b))``.
+
+    It is that of one batch, of ``b`` rows on each. Where ``c`` is 0, it is also the share of its time that a machine
+    computes, ``T(1, b) / T(W, b)``.
+    """
+    return speed_up(machines, machines * rows, work, link) / machines
 
 
 def rows_to_gain(machines: int, work: Work, link: Interconnect, more: int | None = None) -> float:
@@ -170,17 +171,18 @@ def rows_to_gain(machines: int, work: Work, link: Interconnect, more: int | None
 
 
 def rows_for_efficiency(machines: int, work: Work, link: Interconnect, efficiency: float = 0.8) -> float:
-    """Return the rows on each machine from which it computes for a share ``e`` of its time.
+    """Return the rows on each of ``W`` machines from which they have a share ``e`` of ``W`` times the speed of one.
 
-    ``b = F / (6 P) * (e / (1 - e) S(W, n) - c)``. Without latency, ``P`` cancels, since both the bytes and the
-    operations of a row are as many as parameters: about ``4 F / (3 B) e / (1 - e)`` in float32, for any network.
+    ``b = F / (6 P) * (e S(W, n) + (e - 1/W) c) / (1 - e)``. With neither latency nor ``c``, ``P`` cancels, since both
+    the bytes and the operations of a row are as many as parameters: about ``4 F / (3 B) e / (1 - e)`` in float32, for
+    any network.
 
     >>> work, link = Work(1_000_000, flops=1e11), Interconnect(0.0, 1e9)
     >>> round(rows_for_efficiency(256, work, link)), round(rows_for_efficiency(256, Work(5, flops=1e11), link))
     (531, 531)
     """
-    sums = efficiency / (1 - efficiency) * all_reduce(machines, work.bytes, link)
-    return max(0.0, work.rows_in(sums - work.fixed))
+    lost = efficiency * all_reduce(machines, work.bytes, link) + (efficiency - 1 / machines) * work.fixed
+    return max(0.0, work.rows_in(lost / (1 - efficiency)))
 
 
 def interconnect_of(machines: int, sums: Sequence[tuple[float, float]]) -> Interconnect:
