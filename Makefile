@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 TOOLS := $(VENV)/.tools
 READY := $(VENV)/.ready
 
-# the tests run in as many processes as there are cores, so each uses one thread for its matrix products
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+# the tests run in as many processes as there are cores, so each uses one thread for its matrix products; each process
+# begins with tests that stand together, such as those that share a browser, and takes others from one that has more left
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 CPP := $(wildcard native/src/*.?pp native/src/kernels/*.hpp)
 NATIVE := native/CMakeLists.txt $(wildcard native/*.cmake) $(CPP)
@@ -49,7 +50,7 @@ $(VENV)/.browser: $(TOOLS) | $(READY)   # after $(READY), as two pips must not r
 	$(BIN)/python -m pip install --quiet --group browser
 	@touch $@
 
-$(VENV)/.docs: $(TOOLS) | $(READY) $(if $(CHROMIUM),$(VENV)/.browser)
+$(VENV)/.docs: $(TOOLS) | $(READY) $(if $(BROWSERS),$(VENV)/.browser)
 	$(BIN)/python -m pip install --quiet --group docs
 	@touch $@
 

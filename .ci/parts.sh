@@ -29,10 +29,6 @@ demo() { # the demonstration for newcomers
     make demo
 }
 
-docs() { # the site of the documentation, in which every link, anchor and name leads somewhere; check walks it
-    make docs
-}
-
 check() { # formatter, linters, types, all tests, including pages in Chromium and Firefox
     make check
 }
@@ -45,8 +41,9 @@ emulate() { # the library on an emulated processor without AVX
     make emulate
 }
 
-# Each run of the tests elsewhere takes a processor and surroundings at once. Which of them a failure comes from is seen
-# by running what .ci/nightly has alone: narrow, c-locale, haswell, skylakex.
+# The tests elsewhere run once, with all that is old and poor at once. Which of it a failure comes from is seen by running
+# what .ci/nightly has alone: prescott, narrow, c-locale, packages. It has other processors, too: haswell, skylakex; and
+# with each it also repeats the tests that tests/conftest.py marks `seldom`.
 OLD=(OPENBLAS_CORETYPE=Prescott FULLYCONNECTED_CPU=plain)
 AVX2=(OPENBLAS_CORETYPE=Haswell FULLYCONNECTED_CPU=avx2)
 AVX512=(OPENBLAS_CORETYPE=SkylakeX FULLYCONNECTED_CPU=avx512)
@@ -56,13 +53,15 @@ ASCII=(LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0)
 has_avx2() { processor_has avx2 fma; }
 has_avx512() { processor_has avx2 fma avx512f avx512dq avx512bw avx512vl; }
 
-prescott() { # as on a processor of 2004, without AVX (OpenBLAS, NumPy, native engine), in a terminal of 40 columns
+# Set OLD_HERE to the variables that make OpenBLAS, NumPy and the native engine of $VENV what they are on a processor of
+# 2004, without AVX; to none where this is no processor that could be one.
+old_here() {
+    OLD_HERE=()
     make --silent "$VENV/.ready"
-    local wide variables=("${NARROW[@]}")
+    local wide
     wide=$("$VENV/bin/python" -c 'from numpy._core._multiarray_umath import __cpu_dispatch__ as d, __cpu_features__ as f
 print(*(name for name in d if f.get(name)))')
-    processor_has pni && variables+=("${OLD[@]}" NPY_DISABLE_CPU_FEATURES="$wide")
-    elsewhere "${variables[@]}" -m "not anywhere and not long"   # `oldest` repeats the long ones
+    if processor_has pni; then OLD_HERE=("${OLD[@]}" NPY_DISABLE_CPU_FEATURES="$wide"); fi
 }
 
 # Create a separate environment with the project, its tools and extras, and further requirements.
@@ -77,8 +76,9 @@ environment() { # FOLDER PYTHON [REQUIREMENT...]
         --config-settings=build-dir="$folder/native" --editable ".[examples]" "$@"
 }
 
-oldest() { # with the oldest packages that are allowed, as on a processor of 2013 with AVX2, in an ASCII locale
-    local lowest variables=("${ASCII[@]}")
+# Create $VENV-oldest with the oldest packages that are allowed.
+oldest_environment() {
+    local lowest
     lowest=$(python3 -c 'import re, tomllib
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]
@@ -90,8 +90,13 @@ for requirement in project["dependencies"] + extras["sklearn"] + extras["tables"
     environment "$VENV-oldest" python3 $lowest
     touch "$VENV-oldest/.tools" "$VENV-oldest/.ready"
     "$VENV-oldest/bin/python" -m pip list 2>/dev/null | grep -iE "^(numpy|safetensors|scikit-learn|narwhals) "
-    has_avx2 && variables+=("${AVX2[@]}")
-    VENV=$VENV-oldest elsewhere "${variables[@]}"
+}
+
+oldest() { # with the oldest packages, as on a processor of 2004 (no AVX), in an ASCII locale, in 40 columns
+    oldest_environment
+    local -x VENV=$VENV-oldest
+    old_here
+    elsewhere "${OLD_HERE[@]}" "${ASCII[@]}" "${NARROW[@]}" -m "not anywhere and not seldom"
 }
 
 # --- nightly ----------------------------------------------------------------------------------------------------------
@@ -104,6 +109,16 @@ haswell() { # as on a processor of 2013, with AVX2 (OpenBLAS, native engine), wi
 skylakex() { # as on a processor of 2017, with AVX-512 (OpenBLAS, native engine), with today's packages
     has_avx512 || return 0
     elsewhere "${AVX512[@]}"
+}
+
+prescott() { # as on a processor of 2004, without AVX (OpenBLAS, NumPy, native engine), with today's packages
+    old_here
+    elsewhere "${OLD_HERE[@]}"
+}
+
+packages() { # with the oldest packages that are allowed
+    oldest_environment
+    VENV=$VENV-oldest elsewhere
 }
 
 narrow() { # in a terminal of 40 columns
@@ -164,7 +179,15 @@ shuffled() { # tests in another order, and with another seed of Python's hashes
 }
 
 exhaustive() { # all combinations, and all random examples, of which the tests otherwise try a part
-    elsewhere FULLYCONNECTED_EXHAUSTIVE=1
+    elsewhere FULLYCONNECTED_EXHAUSTIVE=1 -m "" --ignore=tests/browser
+}
+
+browsers() { # every page at every width, in each theme, by each control, in Chromium and in Firefox
+    FULLYCONNECTED_EXHAUSTIVE=1 make browser
+}
+
+docs() { # the site of the documentation, as users build it; the tests that check runs build and walk the same
+    make docs
 }
 
 cortex-m4() { # files of C on an emulated microcontroller, and by Clang

@@ -173,12 +173,15 @@ ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look a
     "exchange/test_formats.py::TestNetworks::test_c",
     "exchange/test_formats.py::TestNetworks::test_javascript",
     "exchange/test_keras.py",
+    "exchange/test_keras_files.py::test_another_type",
     "exchange/test_onnx.py",
     "exchange/test_onnx_in.py::test_damaged",
     "exchange/test_operations.py",
     "exchange/test_pytorch.py",
     "exchange/test_quantised.py::TestIntegers",
     "explanation/test_bad_input.py::TestNames",
+    "explanation/test_bad_input.py::TestSizes::test_more_layers",
+    "explanation/test_paths.py::TestWhatIsShown::test_deep",
     "explanation/test_script.py::test_planted",
     "files/test_atomic.py::test_a_save_killed",
     "files/test_checkpoint.py::test_runs_killed",
@@ -188,6 +191,7 @@ ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look a
     "native/test_threads.py::test_a_pool",
     "native/test_vector_math.py::test_the_other_kernels",
     "playing/test_server.py",
+    "playing/test_session.py::TestRunning::test_two_hundred_thousand",
     "program/test_description.py::TestCopies::test_every_form",
     "program/test_own_sources.py",
     "test_annotations.py",
@@ -206,7 +210,28 @@ ANYWHERE = (  # .ci/run does not repeat them elsewhere: nothing that they look a
     "test_paths.py",
     "test_surroundings.py",  # they make surroundings of their own
 )
-MARKS = {"slow": SLOW, "long": LONG, "anywhere": ANYWHERE}
+SELDOM = (  # of what could differ elsewhere, .ci/nightly alone repeats these: they are slow, and compare what a process
+    # has computed with what the same process computes in another way, such as from a formula that it has printed
+    "checking/",
+    "diagnosis/test_findings.py",
+    "diagnosis/test_healthy.py",
+    "exchange/test_random_networks.py",
+    "explanation/test_bad_input.py",
+    "explanation/test_catalogue.py",
+    "explanation/test_columns.py",
+    "explanation/test_notations.py",
+    "explanation/test_paths.py",
+    "explanation/test_picture.py",
+    "explanation/test_script.py",
+    "layers/test_members.py::TestExplained",
+    "playground/",
+    "playing/test_script.py",
+    "playing/test_session.py::TestAdvice",
+    "test_examples.py",
+    "test_hostile.py::test_tables_at_random",
+    "test_muon.py::TestTheWorkedExample",
+)
+MARKS = {"slow": SLOW, "long": LONG, "anywhere": ANYWHERE, "seldom": SELDOM}
 EXHAUSTIVE = os.environ.get("FULLYCONNECTED_EXHAUSTIVE", "0") != "0"  # as .ci/nightly: all that could be combined
 
 
@@ -214,6 +239,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out by `make quick`")
     config.addinivalue_line("markers", "long: left out by `make quick` and `make test`")
     config.addinivalue_line("markers", "anywhere: the same wherever it runs, so that it is not repeated elsewhere")
+    config.addinivalue_line("markers", "seldom: repeated elsewhere by .ci/nightly, and not by .ci/run")
 
 
 def pytest_ignore_collect(collection_path, config):
