@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
+from fullyconnected.cli import main
 from fullyconnected.explanation.render.plaintext import to_text
 from fullyconnected.tables.files import read_frame
 from fullyconnected.tables.model import load_table_model
@@ -267,14 +268,10 @@ class TestCommands:
         assert err.decode("ascii" if "LC_ALL" in surroundings else "utf-8").count("\n") == 1
         assert b"did you mean" in err
 
-    def test_a_terminal_of_another_encoding(self, tmp_path, surroundings):
+    def test_a_terminal_of_another_encoding(self, tmp_path, monkeypatch, surroundings):
         (tmp_path / "t.csv").write_text(TABLE, encoding="utf-8")
-        assert (
-            command(
-                "train", "t.csv", "--target", "種".encode(), "-q", "--epochs", "2", "--hidden", "4", folder=tmp_path
-            )[0]
-            == 0
-        )
+        monkeypatch.chdir(tmp_path)
+        assert main(["train", "t.csv", "--target", "種", "-q", "--epochs", "2", "--hidden", "4", "--members", "2"]) == 0
         predict, explain = (
             ["predict", "model.safetensors", "t.csv"],
             ["explain", "model.safetensors", "--data", "t.csv"],

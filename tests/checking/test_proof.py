@@ -8,14 +8,22 @@ import pytest
 
 import fullyconnected as fc
 from fullyconnected.activations import ACTIVATIONS
-from fullyconnected.checking.proof import cases, prove
+from fullyconnected.checking.proof import Case, cases, prove
 from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
 
 
+@pytest.fixture(scope="module")
+def chosen(pairwise: Any) -> list[Case]:
+    """Return cases in which each layer meets each activation and loss, and each activation each loss."""
+    return pairwise(cases())
+
+
 @pytest.mark.parametrize("layer", sorted(LAYERS.classes))
-def test_every_gradient_of_a_layer_with_every_activation_and_loss_is_right(layer: str, pairwise: Any) -> None:
-    chosen = pairwise(cases([layer]))
+def test_every_gradient_of_a_layer_with_every_activation_and_loss_is_right(layer: str, chosen: list[Case]) -> None:
+    chosen = [case for case in chosen if case.layer == layer]
+    assert {case.activation for case in chosen} == set(ACTIVATIONS.classes)
+    assert {case.loss for case in chosen} == {case.loss for case in cases([layer])}
     proof = prove(chosen)
     assert proof.ok, str(proof)
     worst = max(error for table in proof.worst.values() for _, error in table.values())

@@ -586,8 +586,8 @@ class TestWhatIsRefused:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_damaged_files(tmp_path, seed):
+def test_damaged_files(tmp_path, seed, examples):
     script = Path(__file__).with_name("fuzzing.py")
-    run = [sys.executable, "-W", "error", script, "1500", str(seed), tmp_path]
+    run = [sys.executable, "-W", "error", script, str(examples(1500)), str(seed), tmp_path]
     out = subprocess.run(run, capture_output=True, text=True, check=False)
     assert out.returncode == 0, out.stderr

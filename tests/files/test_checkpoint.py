@@ -45,8 +45,9 @@ def same(one, other):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
-def test_runs_killed_at_any_moment_and_begun_again_end_with_the_same_bits(tmp_path):
-    subprocess.run([sys.executable, KILLING, "trains", tmp_path, "30", "2"], env=ONE_THREAD, check=True)
+def test_runs_killed_at_any_moment_and_begun_again_end_with_the_same_bits(tmp_path, examples):
+    times = str(examples(40))  # of each run
+    subprocess.run([sys.executable, KILLING, "trains", tmp_path, times, "2"], env=ONE_THREAD, check=True)
 
 
 def test_a_run_killed_on_any_system_in_processes_of_its_own(tmp_path):

@@ -22,12 +22,12 @@ FUZZING = Path(__file__).with_name("fuzzing.py")
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_damaged_files(tmp_path, seed):
-    run = [sys.executable, "-W", "error", FUZZING, "3000", str(seed), tmp_path]
+def test_damaged_files(tmp_path, seed, examples):
+    run = [sys.executable, "-W", "error", FUZZING, str(examples(3000)), str(seed), tmp_path]
     out = subprocess.run(run, capture_output=True, text=True, check=False)
     assert out.returncode == 0, out.stderr
     loaded = int(out.stdout.split()[0])
-    assert 100 < loaded < 1000  # much of the damage is to settings that go either way
+    assert examples(100) < loaded < examples(1000)  # much of the damage is to settings that go either way
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +95,16 @@ def things(values):
 values = st.recursive(plain, lambda inner: st.lists(inner, max_size=3) | things(inner), max_leaves=8)
 
 
-@hypothesis.settings(max_examples=500)
-@hypothesis.given(layers=st.lists(things(values) | values, max_size=3), version=st.integers(1, VERSION))
-def test_any_architecture(path, layers, version):
+def test_any_architecture(path, examples):
+    @hypothesis.settings(max_examples=examples(500))
+    @hypothesis.given(layers=st.lists(things(values) | values, max_size=3), version=st.integers(1, VERSION))
+    def check(layers, version):
+        has_architecture(path, layers, version)
+
+    check()
+
+
+def has_architecture(path, layers, version):
     text = json.dumps({"version": version, "dtype": "float64", "layers": layers, "extras": {}})
     loads_or_is_refused(path, save({}, {"fullyconnected": text}))
     W, b = np.ones((4, 4)), np.ones(4)

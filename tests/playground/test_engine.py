@@ -224,13 +224,13 @@ def run_of(number):
 
 class TestTraining:
     @pytest.mark.parametrize("first", range(0, 240, 60))
-    def test_a_hundred_steps_are_the_librarys(self, first):
-        numbers = range(first, first + 60)
+    def test_a_hundred_steps_are_the_librarys(self, first, examples):
+        numbers = range(first, first + examples(60))
         runs = [run_of(number) for number in numbers]
         asked = ask(*(("train", run[0]) for run in runs), *(("initial", run[0]) for run in runs))
         diverged = sensitive = 0
         for number, (request, before, net, losses, moved), found, initial in zip(
-            numbers, runs, asked[:60], asked[60:], strict=True
+            numbers, runs, asked[: len(runs)], asked[len(runs) :], strict=True
         ):
             assert np.allclose(initial, before, rtol=1e-15, atol=1e-15), f"setup {number}: initial parameters"
             if isinstance(losses, DivergenceError):
@@ -246,8 +246,8 @@ class TestTraining:
             starts = np.arange(len(found["losses"]) // len(losses)) * batch
             means = np.array(found["losses"]).reshape(len(losses), -1) @ np.diff([*starts, rows]) / rows
             assert np.allclose(means, losses, rtol=bound, atol=bound), f"setup {number}: losses"
-        assert diverged < 6
-        assert sensitive < 6  # the others are within 1e-6, and nearly all of them within 1e-9
+        assert diverged <= examples(5)
+        assert sensitive <= examples(5)  # the others are within 1e-6, and nearly all of them within 1e-9
 
     def test_ten_thousand_steps_a_second(self):
         net = fc.mlp([2, 4, 1], "tanh", seed=0, dtype="float64")
