@@ -1,7 +1,9 @@
 """A page in real browsers, Chromium and Firefox, which Playwright drives, cut off from everything but the page.
 
-Each test runs in both, unless a mark says why one is enough: ``only_in("chromium", why="...")``. Where a browser is not
-installed, its tests are skipped with a reason; with FULLYCONNECTED_REQUIRE_BROWSER=1, as in CI, they fail.
+Each test runs in both, unless a mark says why one is enough: ``only_in("chromium", why="...")``, or why one is for each
+case: ``in_turn(why="...")``. All cases of the latter run in both with FULLYCONNECTED_EXHAUSTIVE=1, as `.ci/nightly
+browsers` sets it. Where a browser is not installed, its tests are skipped with a reason; with
+FULLYCONNECTED_REQUIRE_BROWSER=1, as in CI, they fail.
 """
 
 import importlib.resources
@@ -9,10 +11,11 @@ import os
 import shlex
 import shutil
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -20,9 +23,11 @@ from tests.browser.watching import leave, watch
 
 collect_ignore = ["firefox.py"]  # a program, which needs what may not be installed
 
+EXHAUSTIVE = os.environ.get("FULLYCONNECTED_EXHAUSTIVE", "0") != "0"
 LOOK = Path(__file__).with_name("look.js").read_text(encoding="utf-8")
 BETWEEN = Path(__file__).with_name("firefox.py")
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+AXE_COLOURS = ["color-contrast", "link-in-text-block"]  # these take nearly all of the time that axe takes
 # where a page's scripts are off, its timers never fire, and axe would wait for one for ever
 IMPATIENT = """if (matchMedia("(scripting: none)").matches) window.setTimeout = (f) => { Promise.resolve().then(f) }"""
 PATIENCE = 10_000  # ms, for whatever a page is waited for: its machine has other tests to run
@@ -43,21 +48,48 @@ def find_browser(name: str) -> str | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the mark of this folder."""
+    """Declare the marks of this folder."""
     config.addinivalue_line("markers", "only_in(browser, why): a test that one browser is enough for")
+    config.addinivalue_line(
+        "markers", "in_turn(why): a test each of whose cases runs in one browser, and each value in both"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the other browser where one is enough."""
-    out = []
+    out, turns = set(), defaultdict(list)
     for item in items:
         for mark in item.iter_markers("only_in"):
             (name,), _ = mark.args, mark.kwargs["why"]
             if item.callspec.params["browser"] != name:  # type: ignore[attr-defined]
-                out.append(item)
+                out.add(item)
+        for mark in item.iter_markers("in_turn"):
+            assert mark.kwargs["why"]
+            if not EXHAUSTIVE:
+                turns[item.nodeid.partition("[")[0]].append(item)
+    for cases in turns.values():
+        out |= others(cases)
     if out:
         items[:] = [item for item in items if item not in out]
-        config.hook.pytest_deselected(items=out)
+        config.hook.pytest_deselected(items=[*out])
+
+
+def others(items: list[Any]) -> set[Any]:
+    """Of all cases of a test, return those that are left to another browser.
+
+    Each case goes to the browser that has met fewer of its values, so that each value of each parameter meets both.
+    """
+    cases, met, left = defaultdict(dict), {name: set() for name in PROGRAMS}, set()
+    count = dict.fromkeys(PROGRAMS, 0)
+    for item in items:
+        values = frozenset((name, repr(value)) for name, value in item.callspec.params.items() if name != "browser")
+        cases[values][item.callspec.params["browser"]] = item
+    for values in cases:
+        chosen = max(cases[values], key=lambda name: (len(values - met[name]), -count[name]))
+        met[chosen] |= values
+        count[chosen] += 1
+        left |= {item for name, item in cases[values].items() if name != chosen}
+    return left
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -87,6 +119,9 @@ FOR_TESTS = {  # the first five halve the time that Firefox takes for a page
     "dom.events.testing.asyncClipboard": True,  # a test may read what a page has copied
     "browser.download.folderList": 2,  # what a page gives is put where the next setting says
 }
+
+
+FIREFOXES = 4  # that run at once: each takes half a gigabyte
 
 
 class Firefox:
@@ -120,7 +155,12 @@ class Firefox:
             "network.dns.disabled": offline,
         }
         key = tuple(settings.values())
-        if key not in self.running:
+        if key in self.running:
+            self.running[key] = self.running.pop(key)  # the last that was used
+        else:
+            idle = [each for each, browser in self.running.items() if not browser.contexts]
+            for each in idle[: max(0, len(self.running) + 1 - FIREFOXES)]:
+                self.running.pop(each).close()
             self.running[key] = self.playwright.firefox.launch(
                 channel="moz-firefox", executable_path=self.program, firefox_user_prefs=self.settings | settings
             )
@@ -132,11 +172,11 @@ class Firefox:
             browser.close()
 
 
-# For a module and not the session, since Playwright keeps an event loop running in the thread, and a process beside:
+# For this folder and not the session, since Playwright keeps an event loop running in the thread, and a process beside:
 # no other test shall meet them. Chromium takes less than a second, each Firefox two.
-@pytest.fixture(scope="module", params=PROGRAMS)
+@pytest.fixture(scope="package", params=PROGRAMS)
 def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Start a browser for the tests of one module in this process."""
+    """Start a browser for the tests of this folder in this process."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -220,14 +260,21 @@ def overflow() -> Callable[[Any], list[str]]:
 
 
 @pytest.fixture
-def axe() -> Callable[[Any], list[dict[str, Any]]]:
+def axe() -> Callable[..., list[dict[str, Any]]]:
     """Return what lists the violations of rules on accessibility that axe-core finds."""
     source = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 
-    def run(page: Any) -> list[dict[str, Any]]:
+    def run(page: Any, rules: Literal["all", "of colours", "but of colours"] = "all") -> list[dict[str, Any]]:
+        """Look for violations of all rules, or of some where the others have said all of a document that is alike."""
         page.evaluate(IMPATIENT)
         page.evaluate(source)  # not as an element of the page, whose own rules may forbid that
-        options = {"runOnly": AXE_TAGS, "resultTypes": ["violations"], "preload": False}  # there is nothing to load
+        options: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}  # there is nothing to load
+        if rules == "of colours" and not EXHAUSTIVE:
+            options["runOnly"] = {"type": "rule", "values": AXE_COLOURS}
+        else:
+            options["runOnly"] = AXE_TAGS
+        if rules == "but of colours" and not EXHAUSTIVE:
+            options["rules"] = {name: {"enabled": False} for name in AXE_COLOURS}
         found = page.evaluate("options => axe.run(options)", options)
         return [
             {"id": rule["id"], "help": rule["help"], "nodes": [node["html"] for node in rule["nodes"]]}

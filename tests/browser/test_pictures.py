@@ -34,6 +34,7 @@ ASTRAY = """() => {
 }"""
 
 
+@pytest.mark.in_turn(why="both browsers lay out texts of either kind, at lines and in fields")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_words_are_in_their_places(open_page: Any, overlaps: Any, name: str) -> None:
     net = NETWORKS[name]

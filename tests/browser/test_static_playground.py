@@ -98,6 +98,7 @@ def trained(link: str, step: int) -> Session:
     return session
 
 
+@pytest.mark.in_turn(why="each setup, and each way to run it, has its numbers in both browsers")
 @pytest.mark.parametrize("worker", [True, False])
 @pytest.mark.parametrize("link", LINKS)
 def test_a_hundred_steps_have_the_librarys_weights(visit: Callable[..., Any], link: str, worker: bool) -> None:
