@@ -14,15 +14,15 @@ fi
 wide=OFF
 if [ "$(uname -m)" = x86_64 ] && ! grep -qw avx512vl /proc/cpuinfo; then wide=ON; fi
 
-build() { # NAME SANITIZERS
+build() { # NAME SANITIZERS ON|OFF (whether the plain kernels are the only ones)
     local here=$venv/$1
     "$venv/bin/python" -m venv --without-pip "$here"
     "$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
         >"$("$here/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages.pth"
     "$venv/bin/python" -m pip --quiet --python "$here/bin/python" install --no-build-isolation --no-deps \
         --config-settings=build-dir="$here/native" --config-settings=cmake.define.FC_SANITIZE="$2" \
-        --config-settings=cmake.define.FC_AVX512_AS_AVX2=$wide --config-settings=install.strip=false --editable .
-    compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$here/native/CMakeCache.txt")
+        --config-settings=cmake.define.FC_AVX512_AS_AVX2=$wide --config-settings=cmake.define.FC_PLAIN_ALONE="$3" \
+        --config-settings=install.strip=false --editable .
 }
 
 # Python itself is built without the sanitizer, so the sanitizer's library must be loaded before all others; and the C++
@@ -42,7 +42,17 @@ tests() { # NAME WHICH: without the tests of an installation, and of time limits
 
 export OPENBLAS_NUM_THREADS=1
 
-build asan "address;undefined"
+# The kernels are the work of the compiler, one file for each set of them: both builds run at once. Threads meet in the
+# pool and the engine alone, which are the same with each set.
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+build asan "address;undefined" OFF &
+first=$!
+build tsan thread ON &
+second=$!
+wait $first
+wait $second
+compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$venv/asan/native/CMakeCache.txt")
+
 preload=$(libraries libasan.so libubsan.so "libclang_rt.asan-$(uname -m).so" libclang_rt.asan.so)
 # Python keeps much of its memory until it ends, which is not a leak of ours.
 export ASAN_OPTIONS=detect_leaks=0
@@ -57,7 +67,6 @@ for kernels in $(LD_PRELOAD=$preload "$venv/asan/bin/python" -c 'from fullyconne
     which="test_equality or test_vector_math"
 done
 
-build tsan thread
 preload=$(libraries libtsan.so "libclang_rt.tsan-$(uname -m).so" libclang_rt.tsan.so)
 # Python and NumPy are not instrumented, so the sanitizer ignores races in their code. It needs addresses that are not
 # randomised (setarch -R), and by default it ends a forked child process that starts threads.
