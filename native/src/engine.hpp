@@ -125,7 +125,8 @@ class Trainer {
 
     // The processes that share the batches of the next run, or null.
     void share(const Sharing* sharing) { run_.sharing = sharing; }
-    // What is summed over all processes: the gradient with the loss behind it; and in float64, the totals of operations.
+    // What is summed over all processes: the gradient with the loss behind it; and in float64, the totals of
+    // operations.
     std::pair<T*, ptrdiff_t> exchanged() const { return {run_.gradient, run_.n_params + 2}; }
     std::vector<std::pair<double*, ptrdiff_t>> totals() const;
     // Stops the run, as a signal does; called by thread 0 while it runs.

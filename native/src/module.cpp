@@ -123,7 +123,8 @@ class PyTrainer {
         nb::list found;
         auto view = [&](auto* data, ptrdiff_t size) {  // without an owner: the trainer itself holds what holds it
             using Number = std::remove_pointer_t<decltype(data)>;
-            found.append(nb::ndarray<nb::numpy, Number, nb::ndim<1>>(data, {(size_t)size}).cast(nb::rv_policy::reference));
+            found.append(
+                nb::ndarray<nb::numpy, Number, nb::ndim<1>>(data, {(size_t)size}).cast(nb::rv_policy::reference));
         };
         const auto [gradient, n] = trainer_.exchanged();
         view(gradient, n);
@@ -138,8 +139,8 @@ class PyTrainer {
                                              Vector<const int64_t> first, Vector<const int64_t> own,
                                              Matrix<const double> weights) {
         callers_ = rounding();
-        const Sharing sharing{&PyTrainer::sum,   this,         (ptrdiff_t)rows.size(), rows.data(),
-                              first.data(), own.data(), weights.data()};
+        const Sharing sharing{&PyTrainer::sum, this,       (ptrdiff_t)rows.size(), rows.data(),
+                              first.data(),    own.data(), weights.data()};
         trainer_.share(&sharing);
         return epoch(order, rates, decays, dropouts, seed, step, goes_on);
     }

@@ -62,6 +62,12 @@ def fault(epoch):
             os.kill(os.getpid(), signal.SIGSTOP)
         if what == "interrupt":
             raise KeyboardInterrupt
+        if what == "exit":
+            sys.exit(3)
+        if what == "full":  # the standard output, whose last words must not keep the others waiting
+            sys.stdout = open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115
+            sys.stdout.write("a line that cannot be written")
+            raise LookupError("something of the caller's own went wrong")
     return 1.0
 
 

@@ -40,7 +40,8 @@ def test_launchers_of_mpi_are_known_by_what_they_set(environment, meant):
 
 
 def test_torchrun_is_known_by_all_that_it_sets():
-    assert launchers.started_by_torch(dict.fromkeys(launchers.TORCH, "1"))
+    assert launchers.started_by_torch(dict.fromkeys(launchers.TORCH, "2"))
+    assert not launchers.started_by_torch(dict.fromkeys(launchers.TORCH, "1"))  # one process, which needs no PyTorch
     assert not launchers.started_by_torch({"RANK": "0", "WORLD_SIZE": "2"})
 
 
@@ -116,8 +117,8 @@ def test_the_timeout(monkeypatch):
     assert fc.Comm().timeout == 7.5
     for wrong in ("soon", "0", "-1", "nan", ""):
         monkeypatch.setenv("FULLYCONNECTED_TIMEOUT", wrong)
-        with pytest.raises(ConfigError, match="FULLYCONNECTED_TIMEOUT is a number of seconds"):
-            _ = fc.Comm().timeout
+        with pytest.raises(ConfigError, match="FULLYCONNECTED_TIMEOUT is a number of seconds"), fc.Comm().waiting():
+            pass
     with pytest.raises(ConfigError):
         fc.Comm(timeout=0)
 

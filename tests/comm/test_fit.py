@@ -307,6 +307,7 @@ def test_the_checkpoint_of_another_run_is_refused_by_all(tmp_path):
         ({"validation": (X, T)}, "validation data"),
         ({"net": lambda: fc.mlp([N, 4, 1], seed=1)}, "layer 0"),
         ({"net": lambda: network(np.float64)}, "dtype"),
+        ({"checkpoint": "elsewhere"}, "whether there is a checkpoint"),
     ],
     ids=lambda each: each if isinstance(each, str) else ",".join(each),
 )
@@ -345,6 +346,45 @@ def test_a_layer_of_ones_own_that_combines_rows_is_refused():
             fc.fit(fc.Network([Centred(), fc.Dense(N, 1)], seed=0), X, T, LOSS, comm=comm, progress=False)
 
     Group(2).run(work)
+
+
+def test_a_loss_of_ones_own_that_knows_no_weights_of_a_batch_is_refused():
+    class Own(fc.HalfSquaredError):
+        name = "own_weights"
+
+        def set_weights(self, c, w):
+            super().set_weights(c, w)
+
+    def work(comm):
+        with pytest.raises(ConfigError, match="let it take total"):
+            fc.fit(network(), X, T, Own(), comm=comm, progress=False)
+
+    Group(2).run(work)
+
+
+def test_a_warning_that_one_process_alone_wants_keeps_nobody_waiting():
+    def work(comm):
+        return fc.fit(network(), X, T, LOSS, comm=comm, progress=False, **{**settings(), "warn": comm.rank == 1}).loss
+
+    one, other = Group(2).run(work)
+    assert one == other
+
+
+def test_estimators_draw_what_the_first_process_does():
+    pytest.importorskip("sklearn")
+
+    def fitted(states):
+        def work(comm):
+            how = {"hidden_layer_sizes": (4,), "max_iter": 3, "tol": 1e9, "n_iter_no_change": 1, "comm": comm}
+            return fc.MLPRegressor(**how, random_state=states[comm.rank]).fit(X, T).network_.theta
+
+        return Group(len(states)).run(work)
+
+    for states in ([None, None], [np.random.RandomState(3), np.random.RandomState(4)]):
+        one, other = fitted(states)
+        assert np.array_equal(one, other)
+    with pytest.raises(ConfigError, match="not given the same: random_state is 7"):
+        fitted([7, None])
 
 
 def test_an_engine_that_shares_no_batches_is_not_taken():

@@ -169,10 +169,50 @@ def test_an_exception_in_one_process_ends_all_with_its_message(mpi, rank, tmp_pa
     assert_no_orphan(tmp_path)
 
 
-def test_an_interrupted_process_ends_all(tmp_path):
-    ended = run(2, [CASE, tmp_path, *LONG], env={"FAULT": "1 5 interrupt"})
-    assert ended.returncode == 130
+@pytest.mark.parametrize(("what", "status"), [("interrupt", 130), ("exit", 3), ("full", 1)])
+def test_whatever_ends_a_process_ends_all(what, status, tmp_path):
+    if what == "full" and not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    ended = run(2, [CASE, tmp_path, *LONG], env={"FAULT": f"1 5 {what}"})
+    assert ended.returncode == status, ended.stderr
+    assert "this was process 1 of 2" in ended.stderr
     assert_no_orphan(tmp_path)
+
+
+def test_a_job_that_is_suspended_for_longer_than_the_timeout_goes_on(tmp_path):
+    job = start(2, [CASE, tmp_path, *LONG], env={"FULLYCONNECTED_TIMEOUT": "2"})
+    until_it_trains(job, tmp_path, 2)
+    pids = processes(tmp_path).values()
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for pid in pids:
+            os.kill(pid, number)
+        time.sleep(3 if number == signal.SIGSTOP else 0)
+    ended = end_of(job, 120)
+    assert ended.returncode == 0, ended.stderr
+    trained(tmp_path, 2)
+
+
+WORKERS = """
+import numpy as np
+import fullyconnected as fc
+from sklearn.model_selection import GridSearchCV
+from fullyconnected.comm.choice import choose
+
+if __name__ == "__main__":
+    comm = choose("auto")
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    if comm.rank == 0:
+        model = fc.MLPRegressor(hidden_layer_sizes=(4,), max_iter=3, tol=1e9, n_iter_no_change=1, comm="auto")
+        search = GridSearchCV(model, {"alpha": [0.1, 1]}, cv=2, n_jobs=2, refit=False).fit(x, x[:, 0])
+        print(len(search.cv_results_["params"]))
+    comm.gather(0)
+"""
+
+
+def test_workers_of_a_process_are_none_of_those_that_train_together(tmp_path):
+    (tmp_path / "search.py").write_text(WORKERS, encoding="utf-8")
+    ended = run(2, [tmp_path / "search.py"], timeout=120)
+    assert (ended.returncode, ended.stdout.split()) == (0, ["2"]), ended.stderr
 
 
 FULL = """

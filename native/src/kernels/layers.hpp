@@ -82,8 +82,8 @@ void row_norm_forward(const Operation<T>& op, const T* theta, Range r) {
     row_norm_forward<false>(op, theta, r);
 }
 
-// The sums over these rows of x, less the running mean, and of its squares. In float64, and with what is subtracted near
-// to the mean, the variance loses no digits.
+// The sums over these rows of x, less the running mean, and of its squares. In float64, and with what is subtracted
+// near to the mean, the variance loses no digits.
 template <class T>
 void batch_norm_sums(const Operation<T>& op, ptrdiff_t rows, Range c) {
     double *sums = op.totals, *squares = op.totals + op.n_in;
@@ -450,8 +450,7 @@ void batch_norm_back(const Operation<T>& op, const Run<T>& run, ptrdiff_t rows, 
 template <class T>
 void batch_norm_backward(const Operation<T>& op, const Run<T>& run, ptrdiff_t rows, Range c) {
     norm_gradients(op, run.gradient, rows, c);
-    if (op.dx.data)
-        batch_norm_back(op, run, rows, c, run.gradient + op.first.at, run.gradient + op.second.at, rows);
+    if (op.dx.data) batch_norm_back(op, run, rows, c, run.gradient + op.first.at, run.gradient + op.second.at, rows);
 }
 
 // The same over the rows of all processes, whose gradients are added up later; only dx needs their sums here.

@@ -105,20 +105,24 @@ class Watch:
     """
 
     def __init__(self, comm: Comm) -> None:
-        self.comm = comm
+        self.comm, self.timeout = comm, comm.timeout  # which raises here, if it cannot be read
         self.since: float | None = None
         threading.Thread(target=self.look, name="fullyconnected-watch", daemon=True).start()
 
     def look(self) -> None:
-        """Look now and then how long this process has been waiting."""
-        comm = self.comm
+        """Look now and then how long this process has been waiting.
+
+        What counts is the sum of the naps, not the clock: the job may have been suspended, and gone on with.
+        """
+        comm, nap, waited, before = self.comm, min(LONGEST_NAP, self.timeout / 4), 0.0, self.since
         while True:
-            time.sleep(min(LONGEST_NAP, comm.timeout / 4))
+            time.sleep(nap)
             since = self.since
-            too_long = since is not None and time.monotonic() - since > comm.timeout
-            if too_long and self.since == since:  # this thread itself may have been kept from running since then
+            waited = waited + nap if since is not None and since == before else 0.0
+            before = since
+            if waited >= self.timeout:
                 say(
-                    f"process {comm.rank} of {comm.size} has waited {comm.timeout:g} s for the others, of which one is "
+                    f"process {comm.rank} of {comm.size} has waited {self.timeout:g} s for the others, of which one is "
                     f"stopped, lost or slow. The job ends with status {TEMPORARY_FAILURE}: start it again, and it goes "
                     f"on from its checkpoint, if it has one. (FULLYCONNECTED_TIMEOUT=600 would wait for 600 s)"
                 )

@@ -2,11 +2,13 @@
 
 import os
 import sys
+import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, ClassVar
 
-from fullyconnected.comm.base import Comm, T
-from fullyconnected.comm.launchers import started_by_mpi
+from fullyconnected.comm.base import Comm, T, say
+from fullyconnected.comm.launchers import HERE, is_worker, started_by_mpi
 from fullyconnected.core.arrays import Array
 from fullyconnected.errors import ConfigError, MissingPackageError, missing
 
@@ -39,6 +41,8 @@ class MPIComm(Comm):
 
     def __init__(self, communicator: object | None = None, *, timeout: float | None = None) -> None:
         super().__init__(timeout)
+        if communicator is None:
+            _require_no_worker()  # in which MPI itself would fail
         self._mpi = load()
         if communicator is None:
             communicator = self._mpi.COMM_WORLD
@@ -46,6 +50,7 @@ class MPIComm(Comm):
         own: Any = communicator
         self._comm, self.rank, self.size = own, own.Get_rank(), own.Get_size()
         if self.size > 1:
+            os.environ[HERE] = str(os.getpid())
             end_all_if_one_fails(self)
 
     def sum(self, buffer: Array) -> None:
@@ -83,6 +88,15 @@ def load() -> Any:
     return MPI
 
 
+def _require_no_worker() -> None:
+    """Raise in a process that one of the launched processes has started."""
+    if is_worker():
+        raise ConfigError(
+            'comm="mpi" is for the processes that an MPI launcher has started, and this is a worker that one of '
+            "them has started, as joblib does: use comm=None there, or one job (n_jobs=1)"
+        )
+
+
 def _require_launcher(size: int, mpi: Any) -> None:
     """Raise if this process is alone and was not meant to be."""
     launcher, meant = started_by_mpi()
@@ -102,13 +116,26 @@ def _require_launcher(size: int, mpi: Any) -> None:
 
 def end_all_if_one_fails(comm: Comm) -> None:
     """Let an exception that ends this process end all of them: the others would wait for it."""
-    before = sys.excepthook
+    before, before_in_thread = sys.excepthook, threading.excepthook
+
+    def end(kind: type[BaseException]) -> None:
+        try:
+            say(f"this was process {comm.rank} of {comm.size}; all of them end")
+            with suppress(OSError, ValueError, AttributeError):
+                sys.stdout.flush()
+        finally:
+            comm.abort(130 if issubclass(kind, KeyboardInterrupt) else 1)
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        before(kind, error, trace)
-        sys.stderr.write(f"fullyconnected: this was process {comm.rank} of {comm.size}; all of them end\n")
-        sys.stdout.flush()
-        sys.stderr.flush()
-        comm.abort(130 if issubclass(kind, KeyboardInterrupt) else 1)
+        try:
+            before(kind, error, trace)
+        finally:  # also if nothing can be written
+            end(kind)
 
-    sys.excepthook = hook
+    def hook_in_thread(arguments: Any) -> None:
+        try:
+            before_in_thread(arguments)
+        finally:
+            end(arguments.exc_type)
+
+    sys.excepthook, threading.excepthook = hook, hook_in_thread

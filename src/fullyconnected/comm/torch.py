@@ -1,10 +1,11 @@
 """Processes that ``torchrun``, Ray Train or Spark's TorchDistributor has started, which speak by torch.distributed."""
 
+import os
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from fullyconnected.comm.base import Comm, T
-from fullyconnected.comm.launchers import started_by_torch
+from fullyconnected.comm.launchers import TORCH
 from fullyconnected.core.arrays import Array
 from fullyconnected.errors import ConfigError, missing
 
@@ -46,7 +47,7 @@ class TorchComm(Comm):
             raise ConfigError("this PyTorch was built without torch.distributed")
         longer = timedelta(seconds=2 * self.timeout)  # than the watch waits, which says more when it ends the job
         if not distributed.is_initialized():
-            if not started_by_torch():
+            if not all(name in os.environ for name in TORCH):
                 raise ConfigError(
                     'comm="torch" is for processes that torchrun or the like has started, and this one was started '
                     'alone: run  torchrun --nproc-per-node 4 train.py. comm="auto" trains alone without a launcher'

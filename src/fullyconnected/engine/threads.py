@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fullyconnected.comm.launchers import is_worker
 from fullyconnected.core.checks import count
 from fullyconnected.errors import ConfigError
 
@@ -103,9 +104,7 @@ def _without_limit() -> int:
     wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # "4,2" is 4, and 2 in nested loops
     if wanted.isdecimal() and int(wanted) > 0:
         return min(int(wanted), MOST)
-    # not imported here: a worker has the module; joblib's own workers (loky) are workers of multiprocessing, too
-    process = sys.modules.get("multiprocessing.process")
-    if process is not None and process.parent_process() is not None:
+    if is_worker():
         return 1
     return min(_processors(), math.ceil(_quota()), MOST)
 

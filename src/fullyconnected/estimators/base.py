@@ -178,8 +178,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             raise ValueError(f"groups has shape {np.shape(groups)}; expected ({len(t)},), a group for each row")
         comm = choose(self.comm)
         random = check_random_state(self.random_state)
-        if comm.size > 1 and not isinstance(self.random_state, Integral):  # all processes draw the same
-            random = np.random.RandomState(comm.broadcast(int(random.randint(2**31 - 1))))
+        if comm.size > 1:  # all processes draw the same
+            given = isinstance(self.random_state, Integral)
+            random = check_random_state(comm.broadcast(self.random_state if given else random.randint(2**31 - 1)))
         loss, n_out = self._loss_and_outputs(t)
         held_out = self._validation(validation)
         self._loss_ = loss

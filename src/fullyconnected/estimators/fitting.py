@@ -108,7 +108,8 @@ class Fitting(progress.Progress):
         try:
             self.display.start(most, estimator.n_iter_)
             while estimator.n_iter_ < most and not (run.why_stopped or run.asked_to_stop or run.out_of_time()):
-                run.asked_to_stop = self.callbacks.epoch(lambda: self.note(run.epoch()))
+                asks = self.callbacks.epoch(lambda: self.note(run.epoch()))
+                run.asked_to_stop = self.comm.broadcast(asks)
             self.callbacks.end()
         except KeyboardInterrupt:
             if self.comm.size > 1:  # the others go on, and would wait for this process
@@ -169,7 +170,7 @@ class Fitting(progress.Progress):
     def show(self, number: int, epoch: object) -> None:
         """Note an iteration of a solver; the task of a callback begins only when the iteration is over."""
         if isinstance(epoch, Epoch):
-            self.run.asked_to_stop = self.callbacks.epoch(lambda: self.note(epoch))
+            self.run.asked_to_stop = self.comm.broadcast(self.callbacks.epoch(lambda: self.note(epoch)))
 
     def batch_size(self, rows: int) -> int:
         """Return the number of rows of a batch."""

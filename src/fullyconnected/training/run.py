@@ -127,7 +127,7 @@ class Run:
         program = net.program.for_training(settings.factors)
         comm = self.comm
         self.task = Task(program, self.data, self.optimizer, **{**settings.those(Task._fields), "comm": comm})
-        together.refuse(comm, net)
+        together.refuse(comm, net, self.data.loss)
         _check_decay(self.task, settings)
         if isinstance(self.optimizer, Solver):
             solver.refuse(self.optimizer, self.task, settings.checkpoint, net.dtype)
@@ -315,6 +315,8 @@ class Run:
                 state.step = begun
             elif not np.array_equal(state.theta, before[0]):
                 self.adopt()
+            if isinstance(error, SystemExit) and self.comm.size > 1:  # which no hook sees: the others would wait
+                together.end(self.comm, error)
             if isinstance(error, DivergenceError):
                 from fullyconnected.training.divergence import explained
 

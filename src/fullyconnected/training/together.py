@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from fullyconnected.comm.base import Comm
+from fullyconnected.comm.base import Comm, say
 from fullyconnected.core.arrays import Array
 from fullyconnected.core.batches import Share
 from fullyconnected.core.contracts import is_foreign
@@ -22,26 +23,28 @@ from fullyconnected.program.sources import ArraySource, Source, beneath, some_ro
 from fullyconnected.training.identity import own_code, stable_repr
 
 if TYPE_CHECKING:
-    from fullyconnected.base import Link
+    from fullyconnected.base import Link, Loss
     from fullyconnected.network import Network
     from fullyconnected.training.settings import FitSettings
 
-__all__ = ["adopt_state", "decided", "idle", "likeness", "outputs", "refuse", "require_equal", "share_of"]
+__all__ = ["adopt_state", "decided", "end", "idle", "likeness", "outputs", "refuse", "require_equal", "share_of"]
 
 
 def share_of(comm: Comm, order: Order, *, streams: bool) -> Share | None:
     """Return what this process takes of each batch: its part of the streams, or an equal part of the rows."""
-    if comm.size == 1:
-        return None
-    parts = order.streams if streams else comm.size
-    return Share(parts * comm.rank // comm.size, parts * (comm.rank + 1) // comm.size, parts)
+    return None if comm.size == 1 else _share(comm.rank, comm.size, order.streams if streams else comm.size)
+
+
+def _share(rank: int, size: int, parts: int) -> Share:
+    return Share(parts * rank // size, parts * (rank + 1) // size, parts)
 
 
 def idle(comm: Comm, order: Order, share: Share | None) -> str:
     """Return a warning if some processes never have a row, or an empty string."""
     if share is None:
         return ""
-    without = sum(1 for first, end in comm.gather(share.of(min(order.batch_size, order.rows))) if first == end)
+    rows, shares = min(order.batch_size, order.rows), (_share(r, comm.size, share.parts) for r in range(comm.size))
+    without = sum(1 for first, end in (each.of(rows) for each in shares) if first == end)
     if not without:
         return ""
     of_streams = share.parts == order.streams and order.streams < comm.size
@@ -57,8 +60,17 @@ def idle(comm: Comm, order: Order, share: Share | None) -> str:
     )
 
 
-def refuse(comm: Comm, net: Network) -> None:
-    """Raise if a layer of the caller's own combines the rows of a batch, of which each process sees its own alone."""
+def refuse(comm: Comm, net: Network, loss: Loss) -> None:
+    """Raise for code of the caller's own that would need the rows of other processes.
+
+    Such are a layer that combines the rows of a batch, and a loss that divides weights by the sum of those it is given.
+    """
+    own = type(loss).set_weights
+    if comm.size > 1 and is_foreign(loss) and "total" not in inspect.signature(own).parameters:
+        raise ConfigError(
+            f"{type(loss).__name__}.set_weights divides the weights of rows by their sum, and each of {comm.size} "
+            f"processes sees its own rows alone: let it take total, the sum over the batch (help(fc.Loss.set_weights))"
+        )
     for op in net.program.operations:
         if comm.size > 1 and op.layer.least_rows > 1 and is_foreign(op.layer):
             raise ConfigError(
@@ -78,6 +90,7 @@ def likeness(net: Network, settings: FitSettings, data: Data, validation: Data |
         "fullyconnected": __version__,
         "NumPy": np.__version__,
         "dtype": net.dtype.name,
+        "whether there is a checkpoint": str(settings.checkpoint is not None),
         "loss": stable_repr(data.loss),
         **found,
         **_seen("data", data),
@@ -133,6 +146,14 @@ def _travels(error: Exception) -> bool:
         return type(pickle.loads(pickle.dumps(error))) is type(error)
     except Exception:
         return False
+
+
+def end(comm: Comm, error: SystemExit) -> None:
+    """End all processes, where one of them calls ``sys.exit`` in the middle of a training."""
+    if isinstance(error.code, str):
+        say(error.code)
+    say(f"this was process {comm.rank} of {comm.size}; all of them end")
+    comm.abort(error.code if isinstance(error.code, int) else 1)
 
 
 def require_equal(comm: Comm, state: TrainingState) -> None:
