@@ -150,19 +150,7 @@ class Run:
             raise ConfigError("the network's parameters are not all finite, so it cannot be trained")
         self.visits = self.order_of_epochs()
         if comm.size > 1:
-            which = (
-                {}
-                if settings.seed is None or isinstance(settings.seed, np.random.Generator)
-                else {"seed": settings.seed}
-            )
-            alike = {
-                "optimizer": self.optimizer,
-                "epochs": total,
-                "engine": f"{self.engine.name}: {self.engine.about()[1]}",
-            }
-            given = together.likeness(net, settings, self.data, self.validation, **alike, **which, **self.identity())
-            comms.require_same(comm, given)
-            together.adopt_state(comm, self.state)
+            self.agree()
         self.share = self.share_of_batches()
         self.reader = self.reader_of_windows()
         self.judged, self.averaging = net, None
@@ -183,6 +171,20 @@ class Run:
         if not solves:
             self.trainer = self.engine.trainer(self.task, self.state)
         self.stopped = "epochs"
+
+    def agree(self) -> None:
+        """Raise in all processes if they were given different things; else give all of them the state of the first."""
+        seed, engine = self.settings.seed, self.engine
+        alike: dict[str, Any] = {
+            "optimizer": self.optimizer,
+            "epochs": self.total,
+            "engine": f"{engine.name}: {engine.about()[1]}",
+            **({"seed": seed} if isinstance(seed, int) else {}),  # else that of the first process is taken
+            **self.identity(),
+        }
+        given = together.likeness(self.net, self.settings, self.data, self.validation, **alike)
+        comms.require_same(self.comm, given)
+        together.adopt_state(self.comm, self.state)
 
     def begin_checkpoint(self) -> None:
         """Resume the run from its checkpoint, or write the first one; of several processes, the first alone does it."""
