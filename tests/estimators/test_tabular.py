@@ -457,15 +457,16 @@ class TestInsideScikitLearn:
 
     def test_weights_and_groups_are_routed(self) -> None:
         pandas = pytest.importorskip("pandas")
+        # which groups are held out depends on how NumPy sorts equal ones, and so on the processor
         frame, w, group = pandas.DataFrame(TABLE), np.arange(160) % 3 + 1.0, np.arange(160) // 4
         with sklearn.config_context(enable_metadata_routing=True):
             asked = (
-                classifier(epochs=24)
+                classifier(epochs=72)
                 .set_fit_request(sample_weight=True, groups=True)
                 .set_score_request(sample_weight=True)
             )
             found = cross_validate(asked, frame, LABELS, cv=GroupKFold(2), params={"sample_weight": w, "groups": group})
-            unasked = cross_validate(classifier(epochs=24), frame, LABELS, cv=GroupKFold(2), params={"groups": group})
+            unasked = cross_validate(classifier(epochs=72), frame, LABELS, cv=GroupKFold(2), params={"groups": group})
         assert found["test_score"].min() > 0.7
         assert unasked["test_score"].min() > 0.7
 
