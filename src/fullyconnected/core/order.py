@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fullyconnected.core.batches import Rows, n_batches
+from fullyconnected.core.batches import Rows, Share, n_batches, sizes_of
 from fullyconnected.core.randomness import PIECES, SHUFFLE, generator
 from fullyconnected.errors import ConfigError
 
@@ -149,11 +149,14 @@ class Order:
 
     def sizes(self, window: int) -> Rows:
         """Return the numbers of rows of the batches in window number ``window``."""
-        first = window * self.batches
-        sizes = np.full(min(self.batches, self.steps - first), self.batch_size, np.intp)
-        if first + len(sizes) == self.steps:
-            sizes[-1] = self.last
-        return sizes
+        first, stop = window * self.batches, (window + 1) * self.batches
+        if stop < self.steps:
+            return sizes_of((stop - first) * self.batch_size, self.batch_size)
+        return sizes_of(self.rows - first * self.batch_size, self.batch_size, self.least)
+
+    def streams_of(self, share: Share | None) -> range | None:
+        """Return the streams that a process has, or None where it takes a part of each batch, or trains alone."""
+        return range(share.low, share.high) if share is not None and share.parts == self.streams else None
 
     def rows_of(self, streams: range) -> tuple[int, int]:
         """Return where the rows of some streams that follow each other begin and end."""

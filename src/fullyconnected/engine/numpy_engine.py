@@ -216,7 +216,9 @@ class NumpyTrainer:
         exchanged = self.workspace.exchanged
         if batch is None:
             self.workspace.take_part()
-        value = 0.0 if batch is None else float(batch.loss_and_gradient(train=True))
+            value = 0.0
+        else:
+            value = float(batch.loss_and_gradient(train=True))
         exchanged[-2] = value
         exchanged[-1] = value - float(exchanged[-2]) if math.isfinite(value) else 0.0
         self.task.comm.sum(exchanged)

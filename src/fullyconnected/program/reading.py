@@ -76,7 +76,7 @@ def own_windows(
         for window in order.windows(seed, epoch):
             yield window, None
         return
-    streams = range(share.low, share.high) if share.parts == order.streams else None
+    streams = order.streams_of(share)
     whole = None if streams is not None and weights is None else order.windows(seed, epoch)
     own = whole if streams is None else order.windows(seed, epoch, streams)
     assert own is not None
@@ -184,8 +184,8 @@ class Reader:
     ) -> None:
         self.data, self.order, self.share = data, order, share
         self.begin, self.end = 0, order.rows  # the first of its rows, and the one after the last
-        if share is not None and share.parts == order.streams:
-            self.begin, self.end = order.rows_of(range(share.low, share.high))
+        if (streams := order.streams_of(share)) is not None:
+            self.begin, self.end = order.rows_of(streams)
         # what is wider than the network computes with is cast as it is read, as it would be later
         kept = data.x.dtype.kind in "biu" or data.x.dtype in (np.float32, dtype)
         self.dtype = (
@@ -206,7 +206,7 @@ class Reader:
     def most(self) -> int:
         """The most rows that are read at once."""
         order, share = self.order, self.share
-        if share is None or share.parts != order.streams:
+        if share is None or order.streams_of(share) is None:
             return order.most
         each = (share.of(order.sizes(window)) for window in {0, (order.steps - 1) // order.batches})
         return max(int((end - first).sum()) for first, end in each)

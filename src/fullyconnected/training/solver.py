@@ -10,7 +10,7 @@ import numpy as np
 from fullyconnected.base import Solver
 from fullyconnected.comm.base import Comm
 from fullyconnected.core.arrays import Array
-from fullyconnected.core.batches import Rows, Whole
+from fullyconnected.core.batches import Rows, Share, Whole
 from fullyconnected.core.mapped import is_mapped
 from fullyconnected.core.order import Order
 from fullyconnected.engine.state import TrainingState
@@ -128,7 +128,7 @@ def _of_blocks(task: Task, dtype: np.dtype[Any]) -> dict[str, bool]:
 def _own_part(data: Data, comm: Comm) -> tuple[Data, Whole]:
     """Return the rows of which this process computes the loss, and what they are a part of."""
     n, weights = len(data.x), data.weights
-    start, stop = (n * rank // comm.size for rank in (comm.rank, comm.rank + 1))
+    start, stop = Share(comm.rank, comm.rank + 1, comm.size).of(n)
     t, own, given = (None if a is None else a[start:stop] for a in (data.t, weights, data.sample_weight))
     assert t is not None
     sums = np.array([float(n)]) if weights is None else np.atleast_1d(weights.sum(axis=0))

@@ -178,7 +178,7 @@ def outputs(
     if comm.size == 1:
         return net.outputs_checked(data.x, engine, n_threads, link)
     rows = len(data.x)
-    start, stop = (rows * rank // comm.size for rank in (comm.rank, comm.rank + 1))
+    start, stop = _share(comm.rank, comm.size, comm.size).of(rows)
     own = net.outputs_checked(some_rows(data.x, start, stop), engine, n_threads, link)
     z = np.zeros((rows, *own.shape[1:]), own.dtype)
     z[start:stop] = own
