@@ -188,3 +188,35 @@ def test_importing_the_library_loads_no_mpi():
 
 def test_the_longest_nap_is_short_enough_for_a_job_to_end_soon():
     assert base.LONGEST_NAP <= 1
+
+
+ABORTS = """
+import os, sys
+from types import SimpleNamespace
+from fullyconnected.comm import mpi
+mpi.LAST_WORDS = float(sys.argv[1])
+comm = mpi.MPIComm.__new__(mpi.MPIComm)
+comm._comm = SimpleNamespace(Abort=lambda status: os.write(3, b"ended"))
+sys.stderr.write("why it ends")
+comm.abort(75)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="on Windows it is not known what a pipe still holds")
+@pytest.mark.parametrize("reads", [True, False])
+def test_the_job_ends_when_its_launcher_has_read_why_or_reads_nothing(reads):
+    """Hydra throws away what is still in a pipe when a process aborts the job."""
+    (said, says), (over, ends) = os.pipe(), os.pipe()
+    code = f"import os; os.dup2({ends}, 3); exec({ABORTS!r})"
+    command = [sys.executable, "-c", code, "60" if reads else "0.3"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=says, pass_fds=[ends]) as process:
+        os.close(says)
+        os.close(ends)
+        if reads:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(2)  # however slow it is to begin, it has not ended without being read
+            assert os.read(said, 100) == b"why it ends"
+        assert os.read(over, 100) == b"ended"
+        assert process.wait(60) == 75
+    os.close(said)
+    os.close(over)

@@ -3,7 +3,9 @@
 import os
 import sys
 import threading
+import time
 from contextlib import suppress
+from stat import S_ISFIFO
 from types import TracebackType
 from typing import Any, ClassVar
 
@@ -13,6 +15,8 @@ from fullyconnected.core.arrays import Array
 from fullyconnected.errors import ConfigError, MissingPackageError, missing
 
 __all__ = ["MPIComm"]
+
+LAST_WORDS = 5.0  # seconds that a launcher has to read what a process has written before it ends the job
 
 
 class MPIComm(Comm):
@@ -67,9 +71,28 @@ class MPIComm(Comm):
 
     def abort(self, status: int) -> None:
         try:
+            let_launcher_read()
             self._comm.Abort(status)
         finally:
             os._exit(status)
+
+
+def let_launcher_read() -> None:
+    """Wait until the launcher has read what this process has written to it, for some seconds at most.
+
+    That of MPICH (Hydra) throws away what is still in a pipe when it hears of the end, and so the reason for it.
+    """
+    try:
+        from fcntl import ioctl
+        from termios import FIONREAD
+    except ImportError:  # on Windows
+        return
+    end = time.monotonic() + LAST_WORDS
+    for stream in (1, 2):
+        with suppress(OSError):  # it is closed
+            if S_ISFIFO(os.fstat(stream).st_mode):
+                while any(ioctl(stream, FIONREAD, bytes(4))) and time.monotonic() < end:
+                    time.sleep(0.01)
 
 
 def load() -> Any:
