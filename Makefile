@@ -89,8 +89,8 @@ format: $(READY)   ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/clang-format -i $(CPP)
 
-sanitize: $(READY)   ## the native engine's tests under the address, undefined-behaviour and thread sanitizers
-	native/sanitize.sh $(VENV)
+sanitize: $(READY)   ## the native engine's tests under the address, undefined-behaviour and thread sanitizers; KERNELS=every: with each set of kernels
+	native/sanitize.sh $(VENV) $(KERNELS)
 
 emulate: $(READY)   ## the library on an emulated processor without AVX
 	@if command -v qemu-x86_64 > /dev/null; then \

@@ -33,7 +33,7 @@ check() { # formatter, linters, types, all tests, including pages in Chromium an
     make check
 }
 
-sanitize() { # the native engine under the address, undefined-behaviour and thread sanitizers
+sanitize() { # the native engine under the address, undefined-behaviour and thread sanitizers, with its widest kernels
     make sanitize
 }
 
@@ -155,6 +155,10 @@ python-3.11() { whole_suite_on 3.11; } # the whole suite on each Python
 python-3.12() { whole_suite_on 3.12; }
 python-3.13() { whole_suite_on 3.13; }
 python-3.14() { whole_suite_on 3.14; }
+
+sanitizers() { # the native engine under the sanitizers, with each set of kernels
+    make sanitize KERNELS=every
+}
 
 blas() { # a BLAS that sums in a different order for each shape and address, as some do
     make --silent "$VENV/.ready"

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Runs the native tests under the sanitizers: sanitize.sh VENV, where VENV is the environment with the tools and the
-# packages of the tests. Each build has an environment of its own inside VENV, which uses the packages of VENV.
+# Runs the native tests under the sanitizers: sanitize.sh VENV [every], where VENV is the environment with the tools and
+# the packages of the tests. Each build has an environment of its own inside VENV, which uses the packages of VENV.
+# Without "every", the kernels are the widest ones alone: all sets are one source, and the widest vectors have the most
+# entries beyond the end of an array that must not be touched.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=$1
@@ -11,17 +13,20 @@ if [ "$(uname -s)" != Linux ]; then
 fi
 
 # Without AVX-512, the AVX-512 copy of the kernels is compiled to narrower instructions, so that its logic is tested.
-wide=OFF
+wide=OFF sets="plain;avx2;avx512"
 if [ "$(uname -m)" = x86_64 ] && ! grep -qw avx512vl /proc/cpuinfo; then wide=ON; fi
+if [ "${2:-}" != every ]; then
+    if grep -qw avx2 /proc/cpuinfo && grep -qw fma /proc/cpuinfo; then sets=avx512; else sets=plain; fi
+fi
 
-build() { # NAME SANITIZERS ON|OFF (whether the plain kernels are the only ones)
+build() { # NAME SANITIZERS SETS (of kernels)
     local here=$venv/$1
     "$venv/bin/python" -m venv --without-pip "$here"
     "$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
         >"$("$here/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages.pth"
     "$venv/bin/python" -m pip --quiet --python "$here/bin/python" install --no-build-isolation --no-deps \
         --config-settings=build-dir="$here/native" --config-settings=cmake.define.FC_SANITIZE="$2" \
-        --config-settings=cmake.define.FC_AVX512_AS_AVX2=$wide --config-settings=cmake.define.FC_PLAIN_ALONE="$3" \
+        --config-settings=cmake.define.FC_AVX512_AS_AVX2=$wide --config-settings=cmake.define.FC_KERNEL_SETS="$3" \
         --config-settings=install.strip=false --editable .
 }
 
@@ -35,19 +40,20 @@ libraries() { # NAME...: the names of the libraries in GCC and Clang
     done
 }
 
-tests() { # NAME WHICH: without the tests of an installation, and of time limits, which a sanitizer is too slow for
+# Without the tests of an installation and of all that it has, and of time limits, which a sanitizer is too slow for.
+tests() { # NAME WHICH
     timeout 900 ${as_expected:-} "$venv/$1/bin/python" -m pytest -q -n auto -p no:cacheprovider \
-        -k "($2) and not installation and not within_an_epoch" tests/native
+        -k "($2) and not installation and not the_best and not within_an_epoch" tests/native
 }
 
 export OPENBLAS_NUM_THREADS=1
 
 # The kernels are the work of the compiler, one file for each set of them: both builds run at once. Threads meet in the
-# pool and the engine alone, which are the same with each set.
+# pool and the engine alone, which are the same with each set, so that the plain kernels are enough for the second.
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
-build asan "address;undefined" OFF &
+build asan "address;undefined" "$sets" &
 first=$!
-build tsan thread ON &
+build tsan thread plain &
 second=$!
 wait $first
 wait $second

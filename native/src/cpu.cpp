@@ -15,20 +15,24 @@ struct Copy {
 const std::vector<Copy>& copies() {  // the best first
     static const std::vector<Copy> all = [] {
         std::vector<Copy> found;
-#if defined(FC_X86_64)
+#if defined(FC_WITH_avx2) || defined(FC_WITH_avx512)
         // The compiler's library also checks that the operating system saves the wide registers.
         __builtin_cpu_init();
         const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#if defined(FC_AVX512_AS_AVX2)
-        const bool avx512 = avx2;
-#else
+#endif
+#if defined(FC_WITH_avx512) && defined(FC_AVX512_AS_AVX2)
+        found.push_back({"avx512", &kernels_avx512, avx2});
+#elif defined(FC_WITH_avx512)
         const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-#endif
         found.push_back({"avx512", &kernels_avx512, avx512});
+#endif
+#if defined(FC_WITH_avx2)
         found.push_back({"avx2", &kernels_avx2, avx2});
 #endif
+#if defined(FC_WITH_plain)
         found.push_back({"plain", &kernels_plain, true});
+#endif
         return found;
     }();
     return all;
