@@ -527,7 +527,7 @@ def test_the_tests_that_conftest_names_are_there() -> None:
     assert spec.loader is not None
     conftest = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(conftest)
-    for beginning in (*conftest.SLOW, *conftest.LONG, *conftest.ANYWHERE):
+    for beginning in (*conftest.SLOW, *conftest.LONG, *conftest.ANYWHERE, *conftest.SELDOM):
         file, *names = beginning.split("::")
         assert (here / file).exists() if names else any(here.glob(f"{file.rstrip('/')}*")), beginning
         source = (here / file).read_text(encoding="utf-8") if names else ""
