@@ -86,7 +86,7 @@ def test_everything_that_is_registered(train, tmp_path, examples):
     for i, layer in enumerate(sorted(LAYERS.classes)):
         every = [*LAYERS.classes[layer].examples(3)]
         # in training a layer does all that it can do; otherwise some of its settings are enough
-        for example in every if train else every[: examples(len(every))]:
+        for number, example in enumerate(every if train else every[: examples(len(every))]):
             layers = [example]
             if not type(example).comes_last:
                 layers += [fc.Dense(int(example.n_out), 3, "tanh")]
@@ -96,9 +96,11 @@ def test_everything_that_is_registered(train, tmp_path, examples):
             made = fc.explain(net, x, t, "half_squared_error", rule, l2=0.1, train=train, notation="Wx")
             holds(made.trace.in_rows, made.trace)
             scripts.append(made.to_python())
-            made.to_text()
-            made.to_markdown()
-            assert json.loads(made.to_json())["notation"] == "Wx"
+            differs = any(op.layer.random or op.state for op in net.program.operations)
+            if number < examples(len(every)) and (train or differs):  # the forms have all words of a layer once
+                made.to_text()
+                made.to_markdown()
+                assert json.loads(made.to_json())["notation"] == "Wx"
     for name in ACTIVATIONS.classes if train else ():  # which are the same in both modes
         net = fc.mlp([2, 3, 2], activation=name, dtype="float64", seed=0)
         record = trace(net, rng.normal(size=(4, 2)), np.zeros((4, 2)), "half_squared_error", train=train)

@@ -230,10 +230,10 @@ def test_any_network(cases, examples):
     assert min(counts.values()) > examples(500)
 
 
-def test_in_focus(cases):
+def test_in_focus(cases, examples):
     st = hypothesis.strategies
 
-    @hypothesis.settings(max_examples=25)
+    @hypothesis.settings(max_examples=examples(100))
     @hypothesis.given(cases(depth=3, width=3, rows=2), st.data())
     def check(case, data):
         record = case.trace()
