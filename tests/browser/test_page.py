@@ -93,17 +93,19 @@ def step_of(name: str, quantity: str) -> int:
 # --- what it looks like ----------------------------------------------------------------------------------------------
 
 
-# of the longest pages the colours take axe a minute, and are those of the others; in the dark only colours differ
+# Colours take axe nearly all of its time: it looks for them in all of a short page, and in an eighth of the steps of a
+# long one, which are alike; in the dark only they differ. .ci/nightly has all of each page.
 @pytest.mark.only_in("chromium", why="axe reads the document, of which each browser makes the same")
-@pytest.mark.parametrize(
-    ("name", "dark", "rules"),
-    [
-        *((name, False, "but of colours" if name in ("layers", "chinese") else "all") for name in PAGES),
-        *((name, True, "of colours") for name in ("small", "not finite")),
-    ],
-)
-def test_axe_finds_nothing(still: Any, axe: Any, name: str, dark: bool, rules: str) -> None:
-    assert axe(still(PAGES[name], dark=dark), rules) == []
+@pytest.mark.parametrize(("name", "dark"), [*((name, False) for name in PAGES), ("small", True), ("not finite", True)])
+def test_axe_finds_nothing(still: Any, axe: Any, name: str, dark: bool) -> None:
+    page = still(PAGES[name], dark=dark)
+    if name in ("small", "not finite"):
+        assert axe(page, "of colours" if dark else "all") == []
+    else:
+        assert axe(page, "but of colours") == []
+    if name in ("xor", "deep", "wide"):
+        page.evaluate("document.querySelectorAll('article').forEach((step, i) => i % 8 && step.remove())")
+        assert axe(page, "of colours") == []
 
 
 @pytest.mark.parametrize("width", [320, 1280])
