@@ -1,5 +1,6 @@
 """What tells one setting from another: the same in every process and under every Python, never for two that differ."""
 
+import ast
 import copy
 import datetime
 import functools
@@ -10,7 +11,9 @@ import runpy
 import subprocess
 import sys
 import threading
+import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
 
@@ -18,6 +21,7 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
+from fullyconnected.training import sourcecode
 from fullyconnected.training.identity import alike, stable_repr
 
 
@@ -424,3 +428,23 @@ def test_functions_on_one_line_are_told_apart_or_by_what_the_interpreter_made_of
     for options in ([], ["-X", "no_debug_ranges"]):
         done = subprocess.run([sys.executable, *options, "-"], input=code, capture_output=True, text=True, check=True)
         assert len(set(done.stdout.splitlines())) == 4
+
+
+def test_runs_in_threads_that_begin_at_once_find_the_same_code(monkeypatch):
+    """What ast and inspect count and keep is no thread's own: of two at once, one may fail."""
+    inside, parse = threading.Lock(), ast.parse
+
+    def alone(text):
+        assert inside.acquire(blocking=False), "two threads parse at once"
+        try:
+            time.sleep(0.01)
+            return parse(text)
+        finally:
+            inside.release()
+
+    monkeypatch.setattr(ast, "parse", alone)
+    code = (lambda epoch: 1 - epoch / 4).__code__
+    with ThreadPoolExecutor(8) as threads:
+        found = [each.result() for each in [threads.submit(sourcecode.find, code, {}) for _ in range(16)]]
+    assert found[0] is not None
+    assert len(set(found)) == 1

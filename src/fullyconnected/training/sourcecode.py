@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import threading
 import types
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ CHANGING = {
 }  # fmt: skip
 IGNORED = {"ctx", "kind", "type_comment", "annotation", "returns", "type_params"}  # without effect on results
 SELF = ""  # stands for a method's first argument
+LOCK = threading.Lock()  # Python 3.11 counts in all threads together how deep a tree is that ast makes, and then fails
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -50,8 +52,9 @@ def _functions(code: types.CodeType) -> dict[tuple[str, int], list[Function]]:
     """Return all functions in the file of a function, by name and first line."""
     found: dict[tuple[str, int], list[Function]] = {}
     try:
-        lines, _ = inspect.findsource(code)
-        tree = ast.parse("".join(lines))
+        with LOCK:
+            lines, _ = inspect.findsource(code)
+            tree = ast.parse("".join(lines))
     except Exception:  # the file is missing or has changed, or inspect fails on another module
         return found
     for node in ast.walk(tree):
