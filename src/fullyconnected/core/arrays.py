@@ -71,7 +71,11 @@ class Views:
         self.__dict__.update(views)
 
     def __setattr__(self, name: str, value: "ArrayLike") -> None:
-        view, array = getattr(self, name), np.asarray(value)
+        view = getattr(self, name)
+        if not isinstance(view, np.ndarray):  # on a card, which takes what is there alone
+            view[...] = value
+            return
+        array = np.asarray(value)
         if array.dtype.kind not in "biuf":
             raise InputTypeError(f"{name} must be set to numbers; got {array.dtype}")
         if array.shape not in (view.shape, ()):
@@ -103,9 +107,9 @@ def dot(xp: Any, a: Array, b: Array) -> Any:
     >>> round(float(dot(np, np.full(100_000, 0.1, np.float32), np.ones(100_000, np.float32))), 1)
     10000.0
     """
-    if a.size <= BLOCK:
+    a, b = (a, b) if a.size <= BLOCK else (a.reshape(-1), b.reshape(-1))
+    if a.size <= BLOCK or not isinstance(a, np.ndarray):  # a card adds up in a tree, which loses nothing
         return xp.vdot(a, b)
-    a, b = a.reshape(-1), b.reshape(-1)
     total: Any = 0.0
     for at in range(0, a.size, BLOCK):
         total = xp.add(total, xp.vdot(a[at : at + BLOCK], b[at : at + BLOCK]), dtype=np.float64)

@@ -23,15 +23,15 @@ from fullyconnected.engine.lowering import (
     lower_loss,
     lower_optimizer,
 )
+from fullyconnected.engine.replay import first_not_finite
 from fullyconnected.engine.state import Average, TrainingState
 from fullyconnected.engine.task import Task, answer_of
 from fullyconnected.engine.threads import n_threads, register_with_threadpoolctl
 from fullyconnected.errors import DivergenceError
-from fullyconnected.program.data import BatchLoader, Data
+from fullyconnected.program.data import Data
 from fullyconnected.program.program import Program
 from fullyconnected.program.reading import Part
 from fullyconnected.program.sources import ArraySource, Read, Source, SparseSource, read_in_place
-from fullyconnected.program.workspace import Workspace
 
 __all__ = ["NativeEngine", "NativePredictor", "NativeTrainer", "load_extension"]
 
@@ -207,14 +207,10 @@ class NativeTrainer:
             at, step = at + len(rows), step + 1
         else:  # this process has no row of that batch
             return "loss"
-        workspace = Workspace(task.program, self.state.theta, self.state.state, len(rows), loss=task.data.loss)
-        with np.errstate(all="ignore"):
-            batch, _ = BatchLoader(part.data, workspace).load(rows)
-            # the random numbers of that step
-            workspace.at(self.state.seed, self.state.step - 1, 0 if whole is None else whole.first)
-            workspace.set_dropout(task.dropout_factor(self.state.epoch + step / steps))
-            batch.forward(train=True)
-        return batch.first_not_finite()
+        state, row = self.state, 0 if whole is None else whole.first
+        dropout = task.dropout_factor(state.epoch + step / steps)
+        how: Any = {"seed": state.seed, "step": state.step - 1, "row": row, "dropout": dropout}
+        return first_not_finite(task, state.theta, state.state, part.data, rows, **how)
 
 
 def _first_row(data: Data) -> Data:

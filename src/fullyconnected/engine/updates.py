@@ -31,11 +31,12 @@ class Update(NamedTuple):
 class Rules:
     """The calls of an optimizer, and of those that have some of its parameters, one for each factor on weight decay.
 
-    With ``scheduled``, :meth:`times` multiplies all of these factors by another, for the steps that follow.
+    With ``scheduled``, :meth:`times` multiplies all of these factors by another, for the steps that follow. With
+    ``watched``, a user's own rule is watched until it has changed something.
     """
 
-    def __init__(self, rule: Optimizer, *, scheduled: bool = False) -> None:
-        self.rule, self.scheduled, self.factor = rule, scheduled, 1.0
+    def __init__(self, rule: Optimizer, *, scheduled: bool = False, watched: bool = True) -> None:
+        self.rule, self.scheduled, self.watched, self.factor = rule, scheduled, watched, 1.0
         self.calls: dict[tuple[int, float], Callable[..., None]] = {}
         self.rules: dict[int, Optimizer] = {}
 
@@ -45,7 +46,7 @@ class Rules:
         self.rules[id(rule)] = rule
         if key not in self.calls:
             found = self._of(*key)
-            self.calls[key] = WatchedRule(found) if is_foreign(found) else _method(found)
+            self.calls[key] = WatchedRule(found) if self.watched and is_foreign(found) else _method(found)
         if not self.scheduled:
             return self.calls[key]
 
@@ -54,7 +55,7 @@ class Rules:
 
         return run
 
-    def times(self, factor: float) -> None:
+    def times(self, factor: Any) -> None:
         """Multiply each factor on the weight decay by this one, in place of the last."""
         if factor == self.factor:
             return
@@ -67,8 +68,11 @@ class Rules:
                 self.calls[key] = _method(rule)
 
     def _of(self, rule: int, factor: float) -> Optimizer:
-        found, factor = self.rules[rule], factor * self.factor
-        return found if factor == 1 or not found.decays else found.times_decay(factor)
+        return self.found(self.rules[rule], factor * self.factor)
+
+    def found(self, rule: Optimizer, factor: Any) -> Optimizer:
+        """Return an optimizer with its weight decay times ``factor``."""
+        return rule if factor == 1 or not rule.decays else rule.times_decay(factor)
 
 
 def _method(rule: Optimizer) -> Callable[..., None]:
@@ -106,15 +110,20 @@ def updates(
     gradient: Array,
     slots: Mapping[str, Array],
     xp: Any = np,
+    *,
+    piece: int = PIECE,
 ) -> list[Update]:
-    """Return the calls that make a step, with their views; a parameter with a learning-rate factor of 0 has none."""
+    """Return the calls that make a step, with their views; a parameter with a learning-rate factor of 0 has none.
+
+    A rule that works entry by entry is called for at most ``piece`` entries at a time.
+    """
     rules = rule if isinstance(rule, Rules) else Rules(rule)
     rule = rules.rule
     made: list[Update] = []
     if not rule.sees_tensors:
         named = _namespace_for(rule)
-        scratch = {name: xp.empty(min(PIECE, theta.size), theta.dtype) for name in rule.scratch}
-        for part, decays, factor, decay_factor in program.pieces(by_decay=rule.decays):
+        scratch = {name: xp.empty(min(piece, theta.size), theta.dtype) for name in rule.scratch}
+        for part, decays, factor, decay_factor in program.pieces(by_decay=rule.decays, size=piece):
             s = named({name: slot[part] for name, slot in slots.items()})
             c = SimpleNamespace(xp=xp, **{name: a[: part.stop - part.start] for name, a in scratch.items()})
             run = rules.call(rule, decay_factor if rule.decays else 1.0)

@@ -68,7 +68,7 @@ class Dropout(SameWidth):
 
     def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
         rate = self.rate * c.uniforms.dropout  # the factor is 1 unless a schedule changes it
-        c.drops = train and rate > 0
+        c.drops = train and self.rate > 0
         if c.drops:
             c.uniforms.fill(c.uniform)
             c.xp.greater_equal(c.uniform, rate, out=c.stays)

@@ -41,7 +41,8 @@ class GuardedActivation(ActivationFunction):
         self.compute(read_only(z), c, y)
 
     def backward(self, z: Array, c: Cache, y: Array, dy: Array) -> None:
-        before = None if self.looked_at else dy.copy()
+        looks = not self.looked_at and isinstance(dy, np.ndarray)  # a look at an array on a card would wait for it
+        before = dy.copy() if looks else None
         self.differentiate(read_only(z), c, read_only(y), dy)
         if before is not None:
             self.looked_at = True
@@ -75,7 +76,7 @@ def looked_at_once(forward: Any, what: str) -> Any:
     def run(p: Views, x: Array, c: Cache, y: Array, **settings: Any) -> None:
         nonlocal looked_at
         forward(p, x, c, y, **settings)
-        if not looked_at:
+        if not looked_at and isinstance(y, np.ndarray):
             looked_at = True
             if y.size and np.isnan(y).all() and np.isfinite(x).all():
                 raise ConfigError(f"forward of {what} writes nothing to y, or only NaN: y[...] = ..., not y = ...")

@@ -265,8 +265,8 @@ class Program:
             raise nearest("layer, parameter or running statistic", address, addresses)
         return found
 
-    def pieces(self, *, by_decay: bool) -> Iterator[Piece]:
-        """Cut ``theta`` into bounded parts of the same ``lr_factor`` and, if ``by_decay``, of the same decay."""
+    def pieces(self, *, by_decay: bool, size: int = PIECE) -> Iterator[Piece]:
+        """Cut ``theta`` into parts of the same ``lr_factor`` and, if ``by_decay``, decay, and of bounded size."""
         stretches: list[list[Any]] = []
         for tensor in self.tensors:
             param = tensor.param
@@ -276,8 +276,8 @@ class Program:
             else:
                 stretches.append([tensor.part.start, tensor.part.stop, role])
         for start, stop, (lr_factor, decays, decay_factor) in stretches:
-            for at in range(start, stop, PIECE):
-                yield Piece(slice(at, min(at + PIECE, stop)), decays, lr_factor, decay_factor)
+            for at in range(start, stop, size):
+                yield Piece(slice(at, min(at + size, stop)), decays, lr_factor, decay_factor)
 
 
 def _factored(param: Param, lr: float, decay: float) -> Param:

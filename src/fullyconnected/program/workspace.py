@@ -221,6 +221,10 @@ class Workspace:
     across : Across, optional
         The other processes that have a part of each batch. The gradient is then followed by two more numbers
         (``exchanged``), which hold the loss.
+    uniforms
+        What draws the random numbers of an operation, by its number and the copies of a row that it reads.
+    piece : int
+        The most entries of ``theta`` that are worked on at a time.
     """
 
     def __init__(
@@ -235,14 +239,16 @@ class Workspace:
         source: Source | None = None,
         xp: Any = np,
         across: Across | None = None,
+        uniforms: Callable[[int, int], Uniforms] = Uniforms,
+        piece: int = PIECE,
     ) -> None:
-        self.across = across
+        self.across, self.piece = across, piece
         self.program, self.theta, self.rows, self.loss, self.xp = program, theta, rows, loss, xp
         self.dtype, self.input_gradient, self.trains = theta.dtype, input_gradient, loss is not None
         self.first = 0 if input_gradient else program.first
         self.sparse = isinstance(source, SparseSource) and program.multiplies_input
         self.p = program.memory(theta, state)
-        self.uniforms = [Uniforms(op.number, op.copies_in) for op in program.operations]
+        self.uniforms = [uniforms(op.number, op.copies_in) for op in program.operations]
         # those of operations that draw random numbers
         self.random = [u for u, op in zip(self.uniforms, program.operations, strict=True) if op.layer.random]
 
@@ -276,16 +282,17 @@ class Workspace:
             for g in self.frozen:
                 g[...] = 0
             self.loss_cache = allocate(loss.buffers(rows * program.copies, program.n_out), theta.dtype, xp)
-            scratch = new(min(PIECE, program.n_params))
+            scratch = new(min(piece, program.n_params))
             self._decaying = [
                 (
-                    *(theta[piece.part], self.gradient[piece.part], scratch[: piece.part.stop - piece.part.start]),
-                    piece.decay_factor,
+                    *(theta[each.part], self.gradient[each.part], scratch[: each.part.stop - each.part.start]),
+                    each.decay_factor,
                 )
-                for piece in program.pieces(by_decay=True)
-                if piece.decays
+                for each in program.pieces(by_decay=True, size=piece)
+                if each.decays
             ]
         self._batches: dict[int, Batch] = {}
+        self._without_rows: list[tuple[int, Cache, Array, Array | None]] | None = None
 
     def bind(self, rows: int) -> Batch:
         """Return the batch of ``rows`` rows, which is made on first use."""
@@ -298,31 +305,30 @@ class Workspace:
 
     def take_part(self, *, backward: bool = True) -> None:
         """Write the gradient of no rows: only what combines the rows of a batch runs, together with other processes."""
-        program, xp = self.program, self.xp
         self.gradient[...] = 0
-        combining = [
-            (i, bind_buffers(self.caches[i], op.layer.cache(0), self.dtype, xp))
-            for i, op in enumerate(program.operations)
-            if op.layer.least_rows > 1
-        ]
-        none = {
-            i: xp.full((0, op.n_in), 0.0, self.dtype) for i, op in enumerate(program.operations)
-        }  # as wide as its y
-        for i, c in combining:
-            c.across = self.across
-            program.operations[i].layer.forward(self.p[i], none[i], c, none[i], train=True)
-        for i, c in reversed(combining if backward else []):
-            op, rows = program.operations[i], none[i]
+        if self._without_rows is None:
+            self._without_rows = list(self._bind_without_rows())
+        operations = self.program.operations
+        for i, c, rows, _ in self._without_rows:
+            operations[i].layer.forward(self.p[i], rows, c, rows, train=True)
+        for i, c, rows, dx in reversed(self._without_rows if backward else []):
             if i >= self.first:
-                dx = rows if self.input_gradient or program.passes_on(op) else None
-                op.layer.backward(self.p[i], rows, c, rows, rows, self.g[i], dx)
+                operations[i].layer.backward(self.p[i], rows, c, rows, rows, self.g[i], dx)
+
+    def _bind_without_rows(self) -> Iterator[tuple[int, Cache, Array, Array | None]]:
+        """Yield the number, cache, rows and dx of each operation that combines rows, for a batch of none."""
+        for i, op in enumerate(self.program.operations):
+            if op.layer.least_rows > 1:
+                c = bind_buffers(self.caches[i], op.layer.cache(0), self.dtype, self.xp)
+                c.across, rows = self.across, self.xp.full((0, op.n_in), 0.0, self.dtype)  # as wide as its y
+                yield i, c, rows, rows if self.input_gradient or self.program.passes_on(op) else None
 
     def at(self, seed: int, step: int, row: int = 0) -> None:
         """Choose the random numbers of the next forward pass in training: those of a step, from ``row`` of it on."""
         for uniforms in self.random:
             uniforms.seed, uniforms.step, uniforms.row = seed, step, row
 
-    def set_dropout(self, factor: float) -> None:
+    def set_dropout(self, factor: Any) -> None:
         """Multiply the rates of dropout by ``factor``, from the next forward pass in training on."""
         for uniforms in self.random:
             uniforms.dropout = factor
