@@ -309,7 +309,7 @@ def test_weights(weights, error, message):
         ({"shuffle": None}, InputTypeError, "shuffle is True or False.*got None"),
         ({"shuffle": 1}, InputTypeError, "shuffle is True or False.*got 1"),
         ({"engine": "nunpy"}, UnknownNameError, "no engine 'nunpy'; did you mean 'numpy'"),
-        ({"engine": "cuda"}, UnknownNameError, "no engine 'cuda'.*Known: auto"),
+        ({"engine": "gpu"}, UnknownNameError, "no engine 'gpu'.*Known: auto"),
         ({"engine": None}, InputTypeError, "engine is the name of an engine, or 'auto'; got None"),
         ({"optimizer": "adma"}, UnknownNameError, "no optimizer 'adma'; did you mean 'adam'"),
         ({"optimizer": "Adam"}, UnknownNameError, "no optimizer 'Adam'; did you mean 'adam'"),

@@ -147,7 +147,14 @@ INSIDE = {
         ),
         "formulas.__init__",
     ],
-    "engine": ["state", "task", "updates", "base", "numpy_engine", "threads", "lowering", "native_engine", "choice"],
+    "engine": [
+        *("state", "task", "updates", "base", "replay", "numpy_engine", "threads", "lowering", "native_engine"),
+        *(
+            f"cuda.{name}"
+            for name in ("numbers", "products", "card", "masks", "fused", "resident", "trainer", "predictor")
+        ),
+        *("cuda_engine", "choice"),
+    ],
     "files": [
         *("atomic", "model", "format", "safetensors_format", "formats", "checkpoint"),
         "__init__",

@@ -192,6 +192,7 @@ class FitOptions(TypedDict, total=False):
     warn: bool
     engine: str
     n_threads: int | None
+    precision: str | None
     comm: CommLike
 
 

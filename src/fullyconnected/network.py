@@ -22,6 +22,7 @@ from fullyconnected.core.checks import (
     ColumnNames,
     as_array,
     as_weights,
+    check_precision,
     columns_of,
     count,
     flag,
@@ -282,6 +283,7 @@ class Network:
         members: bool = False,
         engine: str = "auto",
         n_threads: int | None = None,
+        precision: str | None = None,
         out: Array | None = None,
     ) -> Array:
         """Return the last layer's raw outputs (rows, n_out) for any number of rows, in bounded memory.
@@ -301,10 +303,12 @@ class Network:
         members : bool
             Whether to return the outputs of all members (rows, members, n_out); only for an ensemble.
         engine : str
-            ``"auto"``, ``"native"`` or ``"numpy"``, as in :func:`fullyconnected.fit`. The engines' outputs differ by
-            rounding alone.
+            ``"auto"``, ``"native"``, ``"numpy"`` or ``"cuda"``, as in :func:`fullyconnected.fit`. The engines' outputs
+            differ by rounding alone.
         n_threads : int, optional
             As in :func:`fullyconnected.fit`.
+        precision : "tf32" or "bfloat16", optional
+            As in :func:`fullyconnected.fit`: of products of matrices, with ``engine="cuda"``.
         out : array (rows, n_out), or (rows, members, n_out) with ``members=True``, optional
             Where the outputs are written, such as a file that ``np.lib.format.open_memmap`` maps into memory; None
             makes an array. It has the network's dtype, may lie in memory in any order, and shares none with ``x``. If
@@ -336,7 +340,8 @@ class Network:
         >>> net.predict(np.ones((100, 4)), out=out) is out
         True
         """
-        if out is None and type(x) is ndarray and 0 < x.size <= FEW and x.ndim == 2 and engine == "auto":
+        plain = out is None and engine == "auto" and precision is None
+        if plain and type(x) is ndarray and 0 < x.size <= FEW and x.ndim == 2:
             # one attribute holds all that is needed, since __getattr__ makes each look-up slower
             idle, n_out, dtype = self._quick
             try:
@@ -352,6 +357,7 @@ class Network:
         from fullyconnected.program.data import as_source  # here, as elsewhere, what the import can do without
 
         x = known_columns(x, self.program.names, self.columns.x)
+        precision = check_precision(precision)
         source = as_source(x, self.program, self.dtype, empty=True, sparse=True)
         k, link = self.program.members, None
         if flag("members", members) and k is None:
@@ -362,10 +368,10 @@ class Network:
         if not members and k is not None:
             link = self._link()
         if out is None:
-            return self.outputs_checked(source, engine, n_threads, link)
+            return self.outputs_checked(source, engine, n_threads, link, precision=precision)
         shape = (len(source), k, self.n_out) if members and k is not None else (len(source), self.n_out)
         given = _writable(out, shape, self.dtype, source.held())
-        self.outputs_checked(source, engine, n_threads, link, lambda *_: given)
+        self.outputs_checked(source, engine, n_threads, link, lambda *_: given, precision)
         return out
 
     def _link(self) -> Link:
@@ -395,6 +401,7 @@ class Network:
         n_threads: int | None,
         link: Link | None = None,
         new: Callable[[tuple[int, ...], DType], Array] = empty,
+        precision: str | None = None,
     ) -> Array:
         """Return the outputs of checked rows; those of members are pooled if a ``link`` is given.
 
@@ -407,12 +414,15 @@ class Network:
         blocks: Iterator[tuple[int, Any]] = iter(x.blocks() if len(x) else ())
         if x.sparse and len(x) and engine in ("auto", "numpy") and self.program.multiplies_input and k is None:
             engine, blocks = "numpy", iter([(0, x)])  # which multiplies the entries alone; others get dense blocks
+        key = engine if precision is None else f"{engine} in {precision}"
         try:
-            predictor = self._idle[engine].pop()
+            predictor = self._idle[key].pop()
         except (KeyError, IndexError, TypeError):  # no predictor is idle, or there is no such engine
             from fullyconnected.engine.choice import IDLE, choose
 
-            predictor = choose(engine, self.program).engine.predictor(self.program, self._theta, self._state)
+            how: Any = {} if precision is None else {"precision": precision}
+            chosen = choose(engine, self.program, **how, dtype=self.dtype).engine
+            predictor = chosen.predictor(self.program, self._theta, self._state, **how)
             IDLE[id(self._idle)] = self._idle
         if not x.in_memory:
             from fullyconnected.program.reading import ahead
@@ -435,7 +445,7 @@ class Network:
         finally:
             if isinstance(blocks, Generator):
                 blocks.close()
-            self._idle.setdefault(engine, []).append(predictor)
+            self._idle.setdefault(key, []).append(predictor)
         return z
 
     def row_outputs_checked(self, x: Array) -> Array:

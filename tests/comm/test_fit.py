@@ -11,10 +11,15 @@ from fullyconnected.losses import LOSSES
 from fullyconnected.training.run import Run
 from fullyconnected.training.settings import FitSettings
 from tests.comm.threads import Group, fit_together
+from tests.cuda import standin
 from tests.native import test_equality as every
 
 NATIVE = fc.engines()["native"]
-ENGINES = ["numpy", pytest.param("native", marks=pytest.mark.skipif(not NATIVE.available, reason=NATIVE.about))]
+ENGINES = [
+    "numpy",
+    pytest.param("native", marks=pytest.mark.skipif(not NATIVE.available, reason=NATIVE.about)),
+    "cuda",
+]
 RNG = np.random.default_rng(0)
 ROWS, N = 203, 5
 X = RNG.normal(size=(ROWS, N))
@@ -23,6 +28,12 @@ WEIGHTS = RNG.uniform(0, 2, ROWS)
 WEIGHTS[:40] = 0  # whole parts of batches weigh nothing
 LOSS = "half_squared_error"
 CLOSE = {np.float32: 1e-6, np.float64: 1e-12}  # of the way travelled
+
+
+@pytest.fixture(autouse=True)
+def cards(monkeypatch):
+    """Let there be a GPU for each process, which stand-ins for CuPy and NCCL play."""
+    standin.install(monkeypatch, devices=40)
 
 
 def network(dtype=np.float32):

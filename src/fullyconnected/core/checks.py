@@ -14,7 +14,7 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array, Shape
 from fullyconnected.core.mapped import is_mapped
-from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError
+from fullyconnected.errors import ConfigError, DataError, InputTypeError, ShapeError, nearest
 
 __all__ = [
     "UNNAMED",
@@ -22,6 +22,7 @@ __all__ = [
     "as_array",
     "as_rows",
     "as_weights",
+    "check_precision",
     "column_labels",
     "columns_of",
     "count",
@@ -37,8 +38,22 @@ __all__ = [
     "same_rows",
 ]
 
+PRECISIONS = ("tf32", "bfloat16")  # of products of matrices of float32
 ROWS = ("x", "X", "X_val")  # names of what holds rows
 BLOCK = 1 << 20  # entries that are checked at a time, so that a check of a large file needs little memory
+
+
+def check_precision(precision: Any) -> str | None:
+    """Return the precision of matrix products that is asked for, None for that of the network, or raise."""
+    if precision is None:
+        return None
+    if not isinstance(precision, str):
+        raise InputTypeError(
+            f'precision is "tf32" or "bfloat16", or None for that of the network; got {precision!a:.80}'
+        )
+    if precision not in PRECISIONS:
+        raise nearest("precision", precision, PRECISIONS)
+    return precision
 
 
 def count(name: str, value: Any, least: int = 1) -> int:

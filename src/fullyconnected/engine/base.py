@@ -82,6 +82,7 @@ class Engine:
     automatic: ClassVar[bool] = False  # whether engine="auto" may choose it; the last registered is tried first
     schedules: ClassVar[bool] = False  # whether its trainer follows schedules of weight decay and of dropout
     shares: ClassVar[bool] = False  # whether its trainer shares batches with the processes of task.comm
+    precisions: ClassVar[tuple[str, ...]] = ()  # of products of matrices, that task.precision may ask for
     averages: ClassVar[bool] = False  # whether its trainer moves state.average in each step if task.average is an EMA
 
     def about(self) -> tuple[bool, str]:
@@ -120,5 +121,8 @@ class Engine:
         raise NotImplementedError(f"{type(self).__name__} has no gradient; see help(fc.Engine)")
 
     def predictor(self, program: Program, theta: Array, state: Array) -> Predictor:
-        """Return a predictor for these vectors, whose values may change from one prediction to the next."""
+        """Return a predictor for these vectors, whose values may change from one prediction to the next.
+
+        An engine with ``precisions`` also takes ``precision=``, which is given if it is not None.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no predictor; see help(fc.Engine)")

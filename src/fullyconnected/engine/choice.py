@@ -1,15 +1,21 @@
 """The choice of an engine: the one that is named, or the fastest that can do the work."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakValueDictionary
+
+import numpy as np
 
 from fullyconnected.base import Solver
 from fullyconnected.core.registry import Registry
 from fullyconnected.engine.base import Engine, EngineInfo
+from fullyconnected.engine.cuda_engine import CudaEngine
 from fullyconnected.engine.native_engine import NativeEngine
 from fullyconnected.engine.numpy_engine import NumpyEngine
 from fullyconnected.errors import ConfigError, InputTypeError, nearest
 from fullyconnected.program.program import Program
+
+if TYPE_CHECKING:
+    from fullyconnected.annotations import DType
 
 __all__ = ["ENGINES", "IDLE", "Choice", "choose", "engines"]
 
@@ -26,7 +32,7 @@ class _Engines(Registry[Engine]):
         return super().add(cls)
 
 
-ENGINES = _Engines("engine", Engine, (NumpyEngine, NativeEngine), reserved=("auto",))
+ENGINES = _Engines("engine", Engine, (NumpyEngine, NativeEngine, CudaEngine), reserved=("auto",))
 
 
 SOLVES: str | None = "a full-batch solver takes its gradients from NumPy"
@@ -43,7 +49,7 @@ def engines() -> dict[str, EngineInfo]:
     """Return every engine by name, fastest first: whether it is available, and what it runs on, or why it is not.
 
     ``"numpy"`` is always available. ``"native"``, in C++, is faster; it needs a compiler when the library is installed
-    from source. Engines that you have registered come before these.
+    from source. ``"cuda"`` is an NVIDIA GPU, and has to be named. Engines that you have registered come before these.
 
     Examples
     --------
@@ -62,13 +68,24 @@ def _about(cls: type[Engine]) -> EngineInfo:
 
 
 def choose(
-    name: Any, program: Program, *, averages: bool = False, schedules: bool = False, shares: bool = False, **work: Any
+    name: Any,
+    program: Program,
+    *,
+    averages: bool = False,
+    schedules: bool = False,
+    shares: bool = False,
+    precision: str | None = None,
+    dtype: "DType | None" = None,
+    **work: Any,
 ) -> Choice:
     """Return the engine with this name, or for ``"auto"`` the fastest one that can do the work; raise if none can.
 
     ``work`` are the keyword arguments of :meth:`Engine.supports`; ``averages`` asks for an average in each step,
-    ``schedules`` for schedules of weight decay or dropout, and ``shares`` for batches that processes share.
+    ``schedules`` for schedules of weight decay or dropout, ``shares`` for batches that processes share, and
+    ``precision`` for products of matrices of a network of this dtype that are rounded more than it.
     """
+    if precision is not None and dtype != np.float32:
+        raise ConfigError(f"precision={precision!r} is for networks of float32; this one has {dtype}")
     if not isinstance(name, str):
         raise InputTypeError(f"engine is the name of an engine, or 'auto'; got {name!r}")
     if name != "auto" and name not in ENGINES.classes:
@@ -85,6 +102,8 @@ def choose(
                     reason = "it follows no schedules of weight decay and dropout (Engine.schedules)"
                 if reason is None and shares and not engine.shares:
                     reason = "it shares no batches with other processes (Engine.shares)"
+                if reason is None and precision is not None and precision not in engine.precisions:
+                    reason = f"it computes in the precision of the network alone; precision={precision!r} is for 'cuda'"
             if reason is None:
                 return Choice(engine, "it was named" if name == each else "; ".join(reasons) or "it is the fastest")
             reasons.append(f"the {each} engine cannot run this: {reason}")

@@ -30,6 +30,7 @@ class Task(NamedTuple):
     dropout_schedule: Callable[[float], float] | None = None
     n_threads: int | None = None  # None: engine.threads decides
     average: EMA | SWA | None = None  # of the weights: an EMA is the engine's work, in each step
+    precision: str | None = None  # of products of matrices, None: that of the network
     comm: Comm = ALONE  # the processes that share the batches
 
     @property

@@ -127,6 +127,7 @@ def fit(
     warn: bool = True,
     engine: str = "auto",
     n_threads: int | None = None,
+    precision: str | None = None,
     comm: CommLike = None,
     **others: Never,
 ) -> History:
@@ -230,11 +231,16 @@ def fit(
         Whether to warn (:class:`fullyconnected.errors.DataWarning`) of inputs or targets that make training difficult.
     engine : str
         ``"native"`` (C++), ``"numpy"`` (the layers' own code), or ``"auto"``: native if it is installed and can run
-        the network, else NumPy; ``history.engine_why`` has the reason. The engines differ by rounding alone.
+        the network, else NumPy; ``history.engine_why`` has the reason. ``"cuda"`` is an NVIDIA GPU (with CuPy), which
+        is never chosen by itself; see ``docs/gpu.md``. The engines differ by rounding alone.
     n_threads : int, optional
         Number of threads, 1 or more; the NumPy engine needs threadpoolctl for it. None takes as many as the process
         may use (OMP_NUM_THREADS, the processors it is bound to, threadpoolctl's limit), and one in a worker of joblib
         or multiprocessing. The same number of threads gives the same bits.
+    precision : "tf32" or "bfloat16", optional
+        What the products of matrices of a float32 network are computed from, for speed: inputs rounded to 11 digits
+        (TF32) or 8 (bfloat16), summed in float32. Weights, gradients and all else stay float32. Only
+        ``engine="cuda"`` has it; None, and nothing else, is float32 itself.
     comm : "auto", "mpi", "torch", Comm or None
         The processes that train this network together, each of which makes this call with the same arguments: all that
         ``mpiexec`` or ``srun`` has started (``"mpi"``, with mpi4py), or torchrun or Ray Train (``"torch"``); ``"auto"``

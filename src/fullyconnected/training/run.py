@@ -139,6 +139,8 @@ class Run:
             averages=isinstance(settings.average, EMA),
             schedules=bool(settings.weight_decay_schedule or settings.dropout_schedule),
             shares=comm.size > 1,
+            precision=settings.precision,
+            dtype=net.dtype,
             loss=self.data.loss,
             optimizer=self.optimizer,
             source=self.data.x,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from fullyconnected.averages import EMA, SWA
-from fullyconnected.core.checks import count, duration, flag, interval, number
+from fullyconnected.core.checks import check_precision, count, duration, flag, interval, number
 from fullyconnected.core.contracts import check_call
 from fullyconnected.core.randomness import check_seed
 from fullyconnected.core.settings import Settings, names_of, settings
@@ -58,6 +58,7 @@ class FitSettings(Settings):
     warn: bool = True
     engine: str = "auto"
     n_threads: int | None = None
+    precision: str | None = None
     comm: CommLike = None
 
     SCHEDULES: ClassVar[tuple[str, ...]] = ("schedule", "weight_decay_schedule", "dropout_schedule")
@@ -92,6 +93,7 @@ class FitSettings(Settings):
             raise InputTypeError(f"average is fc.EMA(0.999) or fc.SWA(0.75), or None; got {self.average!a:.80}")
         if self.factors is not None and not isinstance(self.factors, Factors):
             raise InputTypeError(f'factors is fc.Factors(lr={{"bias": 0.1}}) or the like; got {self.factors!a:.80}')
+        check_precision(self.precision)
         limit = self.max_grad_norm
         vars(self).update(
             batch_size=count("batch_size", self.batch_size),

@@ -1,0 +1,175 @@
+"""A GPU that CuPy computes on: whether there is one, its memory, its stream, and sums over the processes of a run."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, cast
+
+from fullyconnected.comm.base import Comm
+from fullyconnected.engine.cuda.products import HERE, Cublas, array_of
+from fullyconnected.errors import ConfigError, MissingPackageError, missing
+
+__all__ = ["Card", "Sums", "card_of", "load", "why_not"]
+
+THREAD = threading.local()  # what it works with on each card
+ABLE = 80  # the compute capability, times ten, from which on a card multiplies TF32 and bfloat16
+
+
+def load() -> Any:
+    """Return CuPy, or raise."""
+    try:
+        import cupy
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "cupy":
+            raise
+        raise missing("cupy", "cuda", 'engine="cuda"') from None
+    except (ImportError, RuntimeError, OSError) as error:
+        raise MissingPackageError(
+            f"CuPy is installed, and cannot be loaded: {' '.join(str(error).split())[:300]}"
+        ) from error
+    return cupy
+
+
+def why_not() -> str:
+    """Return why no card can be used here, or an empty string."""
+    try:
+        cupy = load()
+    except MissingPackageError as error:
+        return str(error)
+    runtime = cupy.cuda.runtime
+    try:
+        if runtime.getDeviceCount():
+            return ""
+    except runtime.CUDARuntimeError as error:
+        text = str(error)
+        if "InsufficientDriver" in text:
+            driver, wanted = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+            if not driver:
+                return "there is no NVIDIA driver on this machine"
+            return (
+                f"the NVIDIA driver is for CUDA {_version(driver)}, and CuPy for CUDA {_version(wanted)}: update the "
+                f"driver, or install the CuPy for its version (cupy-cuda12x, cupy-cuda13x)"
+            )
+        if "NoDevice" not in text:
+            return f"CUDA cannot be used: {text}"
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return "CUDA sees no GPU on this machine" + (
+        f" (CUDA_VISIBLE_DEVICES is {visible!r})" if visible is not None else ""
+    )
+
+
+def _version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+class Card:
+    """A GPU, on which each thread works in a stream of its own.
+
+    Whoever stops working waits for the card, so that another thread, in another stream, finds all that was done.
+
+    ``precision`` is that of products of float32 matrices: ``"tf32"``, ``"bfloat16"``, or None for float32 itself.
+    """
+
+    def __init__(self, number: int, precision: str | None = None) -> None:
+        self.cupy = load()
+        self.device, self.precision = self.cupy.cuda.Device(number), precision
+        if precision is not None and int(self.device.compute_capability) < ABLE:
+            raise ConfigError(
+                f"precision={precision!r} is for GPUs of compute capability {ABLE / 10} and more (Ampere, 2020); "
+                f"{self.name} has {int(self.device.compute_capability) / 10}: leave precision at None"
+            )
+        self.array = array_of(self.cupy, precision)  # the class of its arrays
+
+    @property
+    def cublas(self) -> Cublas:
+        """The products and the stream of this thread on this card: one, whose memory CuPy gives to the next run."""
+        known = vars(THREAD).setdefault("known", {})
+        key = self.cupy, self.device.id
+        if key not in known:
+            with self.device:
+                stream = self.cupy.cuda.Stream(non_blocking=True)
+                with stream:
+                    known[key] = Cublas(self.cupy, stream, int(self.device.compute_capability))
+        return cast(Cublas, known[key])
+
+    @property
+    def name(self) -> str:
+        """What the maker calls it."""
+        return str(self.cupy.cuda.runtime.getDeviceProperties(self.device.id)["name"].decode())
+
+    @contextmanager
+    def at_work(self) -> Iterator[Cublas]:
+        """Return a context in which CuPy works on this card, in the stream of this thread."""
+        with self.device:
+            try:
+                cublas = self.cublas
+                HERE.cublas.append(cublas)
+                try:
+                    with cublas.stream:
+                        yield cublas
+                        cublas.stream.synchronize()
+                finally:
+                    HERE.cublas.pop()
+            except self.cupy.cuda.memory.OutOfMemoryError as error:
+                raise ConfigError(f"the memory of {self.name} does not suffice: {error}. {LESS}") from None
+
+    def require(self, wanted: int, what: str) -> None:
+        """Raise if so many bytes of its memory are not free."""
+        free = self.cupy.cuda.runtime.memGetInfo()[0] + self.cupy.get_default_memory_pool().free_bytes()
+        if wanted > free:
+            raise ConfigError(
+                f"{what} take {wanted / 1e9:.3g} GB of the memory of {self.name}, of which {free / 1e9:.3g} GB are "
+                f"free. {LESS}"
+            )
+
+
+LESS = "A smaller batch_size takes less for a step, and rows from a source with window= are never all there"
+
+
+def card_of(comm: Comm | None, precision: str | None = None) -> Card:
+    """Return the card of this process: CuPy's current one, or of several processes on a machine one for each."""
+    cupy = load()
+    if comm is None:
+        return Card(cupy.cuda.Device().id, precision)
+    here = socket.gethostname(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    everywhere, there = comm.gather(here), cupy.cuda.runtime.getDeviceCount()
+    number = everywhere[: comm.rank].count(here)
+    if (beside := everywhere.count(here)) > there:
+        raise ConfigError(
+            f"each process takes a GPU of its own: {beside} processes run on {here[0]}, which has {there}. Start one "
+            f"process for each GPU"
+        )
+    cupy.cuda.Device(number).use()  # also for predictions in between
+    return Card(number, precision)
+
+
+class Sums:
+    """Sums over the cards of all processes, by NCCL, in the stream of the thread."""
+
+    def __init__(self, card: Card, comm: Comm) -> None:
+        nccl: Any = None
+        try:
+            nccl = getattr(card.cupy.cuda, "nccl", None) or import_module("cupy.cuda.nccl")
+            available = bool(nccl.available)
+        except ImportError:
+            available = False
+        if not all(comm.gather(available)):
+            raise MissingPackageError(
+                "several processes with engine='cuda' add up their gradients by NCCL, which CuPy does not find: "
+                "pip install nvidia-nccl-cu12"
+            )
+        self.nccl = nccl
+        self.types = {"float32": nccl.NCCL_FLOAT32, "float64": nccl.NCCL_FLOAT64, "int64": nccl.NCCL_INT64}
+        number = comm.broadcast(nccl.get_unique_id() if comm.rank == 0 else None)
+        with card.device, comm.waiting():
+            self.of_cards = nccl.NcclCommunicator(comm.size, number, comm.rank)
+
+    def __call__(self, buffer: Any) -> None:
+        """Replace the numbers of an array by their sums over all cards, in place."""
+        at = buffer.data.ptr
+        self.of_cards.allReduce(
+            at, at, buffer.size, self.types[str(buffer.dtype)], self.nccl.NCCL_SUM, HERE.cublas[-1].stream.ptr
+        )
