@@ -15,6 +15,7 @@ class NumPy:
     """The NumPy engine; one call runs an epoch, as in ``fit``."""
 
     engine = "numpy"
+    precision: str | None = None  # of products, where the engine has others than float32
 
     def __init__(self, case: Case) -> None:
         if case.recipe:
@@ -29,9 +30,8 @@ class NumPy:
         if case.job == "train":
             loss = "softmax_cross_entropy" if case.classes else "half_squared_error"
             optimizer = {"SGD": fc.SGD, "Adam": fc.Adam}[case.rule](case.lr)
-            self.run = Run(
-                self.net, case.x, case.t, loss, optimizer, FitSettings(batch_size=case.batch, engine=self.engine)
-            )
+            settings = FitSettings(batch_size=case.batch, engine=self.engine, precision=self.precision)
+            self.run = Run(self.net, case.x, case.t, loss, optimizer, settings)
         else:
             self.net.predict(case.x, engine=self.engine)  # raises where there is no such engine
 

@@ -10,6 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fullyconnected as fc
+from fullyconnected.activations import ACTIVATIONS
+from fullyconnected.layers import LAYERS
+from fullyconnected.losses import LOSSES
+from fullyconnected.optimizers import OPTIMIZERS
 from tests.comm.launch import run
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -152,3 +157,138 @@ class TestIntervals:
         done = subprocess.run([*command, "oak"], capture_output=True, text=True, timeout=60)
         assert done.returncode == 2
         assert "no table 'oak'" in done.stderr
+
+
+class TestGpu:
+    """The CUDA engine beside NumPy and PyTorch, on what stands for CuPy."""
+
+    NETWORK = (8, 8, 10), 16, 64, 0.7
+
+    @pytest.fixture
+    def cupy(self, monkeypatch):
+        """A card too old for TF32, and with it the modules of the benchmark."""
+        standin = pytest.importorskip("tests.cuda.standin")
+        monkeypatch.syspath_prepend(str(FOLDER))
+        made = standin.make(capability="75")
+        monkeypatch.setitem(sys.modules, "cupy", made)
+        return made
+
+    @pytest.fixture
+    def gpu(self, cupy, monkeypatch):
+        module = importlib.import_module("gpu")
+        monkeypatch.setattr(module, "NETWORKS", (self.NETWORK,))
+        monkeypatch.setattr(module, "STEPS", 1)
+        monkeypatch.setattr(module, "SECONDS", 0.001)
+        return module
+
+    @pytest.fixture
+    def equality(self, gpu, monkeypatch):
+        """Some of its cases."""
+        module = importlib.import_module("gpu_equality")
+        for name, some in (("networks", slice(3, None, 13)), ("settings", slice(1, None, 7))):
+            cases = getattr(module, name)
+            monkeypatch.setattr(module, name, lambda *where, cases=cases, some=some: list(cases(*where))[some])
+        return module
+
+    def test_what_is_equal_is_found_equal(self, gpu, equality, tmp_path, capsys):
+        assert gpu.main(["equality", "--torch", "none"]) == 0
+        said = capsys.readouterr().out
+        assert "Equality: nothing above the bounds" in said
+        assert "ends as in NumPy: epoch 1" in said
+        assert "compute capability is 7.5" in said
+        assert said.count("| yes |") == len(equality.networks()) + len(equality.settings(tmp_path))
+
+    def test_what_is_above_its_bound_is_named(self, gpu, equality, monkeypatch, capsys):
+        monkeypatch.setattr(equality, "BOUNDS", {np.float64: -1.0, np.float32: 1e-5})
+        monkeypatch.setattr(equality, "settings", lambda folder: [])
+        assert gpu.main(["equality", "--torch", "none"]) == 1
+        wrong = [line for line in capsys.readouterr().out.splitlines() if line.startswith("WRONG: ")]
+        assert len(wrong) == 3 * len(equality.networks())
+        assert all("float64: " in line and "more than -1e+00" in line for line in wrong)
+
+    def test_a_case_that_fails_does_not_end_the_others(self, gpu, equality, monkeypatch, capsys):
+        def fails(dtype):
+            raise RuntimeError("no such thing\nat all")
+
+        broken = [case._replace(make=fails) if i == 1 else case for i, case in enumerate(equality.networks())]
+        monkeypatch.setattr(equality, "networks", lambda: broken)
+        assert gpu.main(["equality", "--torch", "none"]) == 1
+        said = capsys.readouterr().out
+        assert f"WRONG: {broken[1].name}: RuntimeError: no such thing\n" in said
+        assert f"| {broken[2].name} | " in said
+
+    def test_copies_to_the_host_are_those_of_the_end_of_an_epoch(self, cupy, equality):
+        def copies(work):
+            before = len(cupy.transfers)
+            work()
+            return sum(where == "to host" for where, _ in cupy.transfers[before:])
+
+        (said,) = equality.transfers(copies)
+        assert not said.wrong
+        counts = iter((3, 11))
+        (said,) = equality.transfers(lambda work: next(counts))
+        assert said.wrong
+        assert "of 64 makes 11" in said.text
+
+    def test_every_entry_of_the_registries_has_a_case(self, cupy):
+        module = importlib.import_module("gpu_equality")
+        names = {case.name for case in module.networks()}
+        registries = {"layer": LAYERS, "activation": ACTIVATIONS, "loss": LOSSES, "optimizer": OPTIMIZERS}
+        wanted = {f"{kind} {name}" for kind, registry in registries.items() for name in registry.classes}
+        assert wanted - names == {"optimizer lbfgs"}  # a solver, which takes its gradients from NumPy
+
+    @pytest.mark.parametrize("sizes", [[256, 512], [256, 512, 512, 16]])
+    def test_a_bound_holds_for_rounded_products_and_not_for_those_rounded_more(self, sizes, cupy):
+        module = importlib.import_module("gpu_equality")
+        standin = importlib.import_module("tests.cuda.standin")
+        net = fc.mlp(sizes, "relu", seed=0)
+        x = np.random.default_rng(0).normal(size=(300, sizes[0])).astype(np.float32)
+        weights = net.get_weights()
+        shares = []
+        for bits in (10, 7):
+            a = x
+            for i, (W, b) in enumerate(zip(weights[::2], weights[1::2], strict=True)):
+                a = standin.rounded(a if i == 0 else np.maximum(a, 0), bits) @ standin.rounded(W, bits) + b
+            exact, most, _ = module.bound(net, x, module.ROUNDING["tf32"])
+            shares.append((np.abs(a - exact) / most).max())
+        assert shares[0] < 0.6
+        assert shares[1] > 1
+
+    def test_steps_are_measured_without_pytorch(self, gpu, capsys):
+        assert gpu.main(["speed", "--torch", "none", "--rounds", "2", "--rules", "adam,sgd"]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith("stand-in; driver ")
+        assert all(f"| 8-8-10 | 16 | {rule} | " in said for rule in ("Adam", "SGD"))
+        assert "TF32 was left out" in said
+
+    def test_losses_that_differ_are_named(self, gpu, monkeypatch, capsys):
+        monkeypatch.setattr(gpu.Ours, "losses", lambda self, orders: [1.0, 2.0, float("nan")])
+        assert gpu.main(["speed", "--torch", "none", "--rounds", "1", "--rules", "sgd"]) == 1
+        assert "WRONG: 8-8-10, SGD, float32: the losses of ours are [1.0, 2.0, nan]" in capsys.readouterr().out
+
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, when it is imported
+    def test_pytorch_computes_the_same_losses(self, gpu):
+        pytest.importorskip("torch")
+        torch = importlib.import_module("gpu_torch")
+        sizes, batch, rows, _ = self.NETWORK
+        case = gpu.Case("train", sizes, batch, 1, "Adam", rows)
+        orders = case.order(3).reshape(3, -1)
+        contender = torch.Eager(case, None, "cpu")
+        np.testing.assert_allclose(contender.losses(orders), gpu.Ours(case, None).losses(orders), rtol=1e-5)
+        assert contender.choose() in torch.Eager.kinds
+        contender.epochs(2)
+
+    def test_where_there_is_no_gpu_one_sentence_says_so(self, gpu, monkeypatch, capsys):
+        standin = importlib.import_module("tests.cuda.standin")
+        monkeypatch.setitem(sys.modules, "cupy", standin.make(devices=0))
+        assert gpu.main([]) == 1
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith("There is no GPU to measure: CUDA sees no GPU on this machine")
+
+    def test_other_names_are_refused(self, gpu, capsys):
+        for given, said in ((["oak"], "no job oak"), (["--rules", "oak"], "no oak among SGD, Adam")):
+            with pytest.raises(SystemExit) as ended:
+                gpu.main(given)
+            assert ended.value.code == 2
+            assert said in capsys.readouterr().err
