@@ -236,10 +236,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{about(cupy)}; {given.rounds} rounds.\n", flush=True)
     began, wrong = time.perf_counter(), []
     if "equality" in jobs:
-        count: Callable[[Callable[[], Any]], int | None] = (
-            (lambda work: None) if torch is None else torch.copies_to_host
-        )
-        wrong += gpu_equality.compare(cupy, row, count)
+        wrong += gpu_equality.compare(cupy, row, None if torch is None else torch.copies_to_host)
         print(f"\nEquality: {len(wrong) or 'nothing'} above the bounds, after {time.perf_counter() - began:.0f} s.\n")
     if "speed" in jobs:
         wrong += Bench(cupy, torch, given).run()

@@ -8,6 +8,7 @@ both are large.
 
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -185,10 +186,10 @@ def adds_in_any_order(net: fc.Network) -> bool:
     return any(isinstance(op.layer, fc.Embedding) for op in net.program.operations)
 
 
-def compare(cupy: Any, table: Any, copies: Callable[[Callable[[], Any]], int | None]) -> list[str]:
+def compare(cupy: Any, table: Any, profiled: Callable[[Callable[[], Any]], int | None] | None) -> list[str]:
     """Print how far the engines are from each other; return what is above its bound, or otherwise wrong.
 
-    ``table`` prints the cells of a row; ``copies`` says how many copies to the host a function makes, or None.
+    ``table`` prints the cells of a row; ``profiled`` says how many copies to the host a function makes, or None.
     """
     wrong = []
     table(HEAD)
@@ -222,7 +223,7 @@ def compare(cupy: Any, table: Any, copies: Callable[[Callable[[], Any]], int | N
             )
             table([case.name, *(f"{each:.1e}" for each in sizes), same])
     print(flush=True)
-    for check in (divergence, lambda: transfers(copies), lambda: precisions(cupy)):
+    for check in (divergence, lambda: transfers(cupy, profiled), lambda: precisions(cupy)):
         try:
             said = check()
         except Exception as error:
@@ -260,22 +261,51 @@ def divergence() -> list[Said]:
     return [Said(f"A run diverges in NumPy in {numpy}; on the card in {cuda}.", True)]
 
 
-def transfers(copies: Callable[[Callable[[], Any]], int | None]) -> list[Said]:
-    """Compare the copies to the host of epochs of a few steps and of many: they are the same if none is in a step."""
-    counts = []
+def transfers(cupy: Any, profiled: Callable[[Callable[[], Any]], int | None] | None) -> list[Said]:
+    """Compare the copies to the host of epochs of a few steps and of many: they are the same if none is in a step.
+
+    Calls of ``cupy.ndarray.get`` are counted, which all copies that are asked for in Python end in; and what a profiler
+    sees, if there is one, also in graphs.
+    """
+    counts: dict[str, list[int]] = {"calls of ndarray.get": []}
     for steps in (8, 64):
-        x, t = np.tile(X, (10, 1))[: steps * BATCH], np.tile(T, 10)[: steps * BATCH]
+        x, t = np.tile(X, (11, 1))[: steps * BATCH], np.tile(T, 11)[: steps * BATCH]
         net = body(np.float32)
         run = Run(net, x, t, "half_squared_error", fc.Adam(), FitSettings(batch_size=BATCH, engine="cuda", warn=False))
-        order = np.arange(len(x))
-        run.trainer.epoch(order)  # a graph is recorded in the first two steps
-        counts.append(copies(lambda run=run, order=order: run.trainer.epoch(order)))
-    few, many = counts
-    if few is None or many is None:
-        return [Said("Copies to the host were not counted: that takes PyTorch, whose profiler sees all of a process.")]
-    if few == many:
-        return [Said(f"An epoch of 8 steps and one of 64 make {few} copies to the host each, all at the end.")]
-    return [Said(f"An epoch of 8 steps makes {few} copies to the host, and one of 64 makes {many}.", True)]
+        epoch = partial(run.trainer.epoch, np.arange(len(x)))
+        epoch()  # a graph is recorded in the first two steps
+        counts["calls of ndarray.get"].append(calls_of_get(cupy, epoch))
+        seen = None if profiled is None else profiled(epoch)
+        if seen is not None:
+            counts.setdefault("copies that PyTorch's profiler sees", []).append(seen)
+    said = []
+    for what, (few, many) in counts.items():
+        if few == many:
+            said.append(Said(f"An epoch of 8 steps and one of 64 make {few} {what} each: none is in a step."))
+        else:
+            said.append(Said(f"An epoch of 8 steps makes {few} {what}, and one of 64 makes {many}.", True))
+    return said
+
+
+def calls_of_get(cupy: Any, work: Callable[[], Any]) -> int:
+    """Return how often something is copied to the host meanwhile."""
+    cls, calls = cupy.ndarray, 0
+    own, get = vars(cls).get("get"), cls.get
+
+    def counted(self: Any, *args: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return get(self, *args, **named)
+
+    cls.get = counted
+    try:
+        work()
+    finally:
+        if own is None:
+            del cls.get
+        else:
+            cls.get = own
+    return calls
 
 
 def precisions(cupy: Any) -> list[Said]:

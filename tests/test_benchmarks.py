@@ -218,15 +218,23 @@ class TestGpu:
         assert f"| {broken[2].name} | " in said
 
     def test_copies_to_the_host_are_those_of_the_end_of_an_epoch(self, cupy, equality):
+        counted, get = [], vars(cupy.ndarray).get("get")
+
         def copies(work):
             before = len(cupy.transfers)
             work()
-            return sum(where == "to host" for where, _ in cupy.transfers[before:])
+            counted.append(sum(where == "to host" for where, _ in cupy.transfers[before:]))
+            return counted[-1]
 
-        (said,) = equality.transfers(copies)
+        said = equality.transfers(cupy, copies)
+        assert [each.wrong for each in said] == [False, False]
+        assert counted[0] == counted[1]
+        assert all(f" make {counted[0]} " in each.text for each in said)
+        assert vars(cupy.ndarray).get("get") is get
+        (said,) = equality.transfers(cupy, lambda work: None)  # a profiler that sees nothing
         assert not said.wrong
         counts = iter((3, 11))
-        (said,) = equality.transfers(lambda work: next(counts))
+        _, said = equality.transfers(cupy, lambda work: next(counts))
         assert said.wrong
         assert "of 64 makes 11" in said.text
 
