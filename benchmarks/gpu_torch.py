@@ -121,6 +121,8 @@ class Compiled(Eager):
 
 def copies_to_host(work: Callable[[], Any]) -> int | None:
     """Return how many copies from a card to the host happen in this process meanwhile; None if they cannot be seen."""
+    if not torch.cuda.is_available():
+        return None
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CUDA]) as seen:

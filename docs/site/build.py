@@ -28,7 +28,7 @@ DOCS = ROOT / "docs"
 TREE = {
     "start-tables": ["tables", "from-scikit-learn", "sources", "scale", "searches", "accuracy", "ablation"],
     "start-understand": ["worked-examples", "playground", "explain", "concept", "derivations", "lessons/index"],
-    "start-ship": ["exchange", "performance"],
+    "start-ship": ["exchange", "performance", "gpu"],
     "api/index": ["reference", *(f"api/{page.file}" for page in reference.PAGES)],
     "project": ["changelog", "contributing", "architecture", "protocol"],
 }
