@@ -16,6 +16,7 @@ from fullyconnected.layers import LAYERS
 from fullyconnected.losses import LOSSES
 from fullyconnected.optimizers import OPTIMIZERS
 from tests.comm.launch import run
+from tests.cuda import standin
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 QUICK = {
@@ -167,7 +168,6 @@ class TestGpu:
     @pytest.fixture
     def cupy(self, monkeypatch):
         """A card too old for TF32, and with it the modules of the benchmark."""
-        standin = pytest.importorskip("tests.cuda.standin")
         monkeypatch.syspath_prepend(str(FOLDER))
         made = standin.make(capability="75")
         monkeypatch.setitem(sys.modules, "cupy", made)
@@ -217,6 +217,18 @@ class TestGpu:
         assert f"WRONG: {broken[1].name}: RuntimeError: no such thing\n" in said
         assert f"| {broken[2].name} | " in said
 
+    def test_each_precision_is_held_to_its_rounding(self, cupy, monkeypatch):
+        module = importlib.import_module("gpu_equality")
+        made = standin.make()
+        monkeypatch.setitem(sys.modules, "cupy", made)
+        said = module.precisions(made)
+        assert [each.text.partition(":")[0] for each in said] == [
+            f"{precision}, {sizes}" for sizes in ("256-512", "256-512-512-16") for precision in ("tf32", "bfloat16")
+        ]
+        assert not any(each.wrong for each in said)
+        monkeypatch.setattr(module, "ROUNDING", {"bfloat16": module.ROUNDING["tf32"]})
+        assert all(each.wrong for each in module.precisions(made))
+
     def test_copies_to_the_host_are_those_of_the_end_of_an_epoch(self, cupy, equality):
         counted, get = [], vars(cupy.ndarray).get("get")
 
@@ -248,7 +260,6 @@ class TestGpu:
     @pytest.mark.parametrize("sizes", [[256, 512], [256, 512, 512, 16]])
     def test_a_bound_holds_for_rounded_products_and_not_for_those_rounded_more(self, sizes, cupy):
         module = importlib.import_module("gpu_equality")
-        standin = importlib.import_module("tests.cuda.standin")
         net = fc.mlp(sizes, "relu", seed=0)
         x = np.random.default_rng(0).normal(size=(300, sizes[0])).astype(np.float32)
         weights = net.get_weights()
@@ -287,7 +298,6 @@ class TestGpu:
         contender.epochs(2)
 
     def test_where_there_is_no_gpu_one_sentence_says_so(self, gpu, monkeypatch, capsys):
-        standin = importlib.import_module("tests.cuda.standin")
         monkeypatch.setitem(sys.modules, "cupy", standin.make(devices=0))
         assert gpu.main([]) == 1
         said = capsys.readouterr()
