@@ -183,7 +183,7 @@ class MemoryPool:
 
     def free_bytes(self):
         number = self._machine.device().number
-        return sum(size * len(blocks) for (device, _, size), blocks in list(self._free.items()) if device == number)
+        return sum(size * len(blocks) for (device, _, size), blocks in self._free.copy().items() if device == number)
 
     def free_all_blocks(self):
         device = self._machine.device()

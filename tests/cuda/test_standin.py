@@ -869,3 +869,27 @@ def test_what_nccl_refuses(cupy):
     with pytest.raises(nccl.NcclError, match="used twice"):
         together(2, lambda rank: nccl.NcclCommunicator(2, unique, rank))
     assert not standin.make(nccl=False).cuda.nccl.available
+
+
+@pytest.mark.parametrize("objects", range(0, 100, 5))
+def test_memory_comes_back_while_what_is_free_is_counted(objects):
+    """As a collection of garbage makes it, which begins when so many objects were made."""
+    cupy, threshold = standin.make(), gc.get_threshold()
+    pool = cupy.get_default_memory_pool()
+    held = [cupy.empty(512 * n, np.int8) for n in range(1, 101)]
+    del held
+    gc.collect()
+    gc.disable()
+    try:
+        for n in range(101, 111):
+            around = [cupy.empty(512 * n, np.int8)]
+            around.append(around)
+        del around
+        gc.set_threshold(gc.get_count()[0] + objects)
+        gc.enable()
+        pool.free_bytes()
+    finally:
+        gc.set_threshold(*threshold)
+        gc.enable()
+    gc.collect()
+    assert pool.free_bytes() == 512 * sum(range(1, 111))
