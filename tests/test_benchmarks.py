@@ -169,8 +169,7 @@ class TestGpu:
     def cupy(self, monkeypatch):
         """A card too old for TF32, and with it the modules of the benchmark."""
         monkeypatch.syspath_prepend(str(FOLDER))
-        made = standin.make(capability="75")
-        monkeypatch.setitem(sys.modules, "cupy", made)
+        made = standin.install(monkeypatch, capability="75")
         return made
 
     @pytest.fixture
@@ -219,8 +218,7 @@ class TestGpu:
 
     def test_each_precision_is_held_to_its_rounding(self, cupy, monkeypatch):
         module = importlib.import_module("gpu_equality")
-        made = standin.make()
-        monkeypatch.setitem(sys.modules, "cupy", made)
+        made = standin.install(monkeypatch)
         said = module.precisions(made)
         assert [each.text.partition(":")[0] for each in said] == [
             f"{precision}, {sizes}" for sizes in ("256-512", "256-512-512-16") for precision in ("tf32", "bfloat16")
@@ -298,7 +296,7 @@ class TestGpu:
         contender.epochs(2)
 
     def test_where_there_is_no_gpu_one_sentence_says_so(self, gpu, monkeypatch, capsys):
-        monkeypatch.setitem(sys.modules, "cupy", standin.make(devices=0))
+        standin.install(monkeypatch, devices=0)
         assert gpu.main([]) == 1
         said = capsys.readouterr()
         assert said.out == ""

@@ -38,6 +38,7 @@ OTHERS = {  # for each setting another value than its default
     "warn": False,
     "engine": "numpy",
     "n_threads": 1,
+    "precision": "tf32",
     "comm": "auto",
 }
 
