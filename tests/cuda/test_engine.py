@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
-from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, MissingPackageError, UnknownNameError
+from fullyconnected.errors import (
+    CheckpointError,
+    ConfigError,
+    DivergenceError,
+    InputTypeError,
+    MissingPackageError,
+    UnknownNameError,
+)
 from fullyconnected.training.run import Run
 from fullyconnected.training.settings import FitSettings
 from tests.cuda import standin
@@ -139,6 +146,19 @@ def test_the_same_bits_again_and_from_a_checkpoint(tmp_path):
     resumed, again = fitted("cuda", epochs=6, checkpoint=tmp_path / "run", **how)
     assert np.array_equal(resumed.theta, whole.theta)
     assert again.loss == history.loss
+
+
+def test_a_run_goes_on_with_another_engine_and_not_in_another_precision(tmp_path):
+    def fit(engine, epochs, **how):
+        net = network(np.float32)
+        return fitted(engine, net, epochs=epochs, checkpoint=tmp_path / "run", **how)[0].theta
+
+    fit("numpy", 2)
+    fit("cuda", 4)
+    with pytest.raises(CheckpointError, match="was begun with precision=None and would go on with 'tf32'"):
+        fit("cuda", 6, precision="tf32")
+    found = fit("auto", 6)
+    np.testing.assert_allclose(found, fitted("numpy", network(np.float32), epochs=6)[0].theta, rtol=1e-3, atol=1e-5)
 
 
 def test_weights_that_a_caller_changes_between_epochs_count():
