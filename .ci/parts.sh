@@ -244,6 +244,10 @@ search() { # searches over hyperparameters on the workers of Dask and of Ray
         "dask==2026.8.0" "distributed==2026.8.0" "ray==2.60.0"
 }
 
+cuda() { # the kernels of the CUDA engine by CUDA's compiler, and its functions of cuBLAS; neither needs a GPU
+    beside cuda tests/cuda/test_libraries.py nvidia-cuda-nvrtc-cu12 nvidia-cublas-cu12
+}
+
 # --- running parts ----------------------------------------------------------------------------------------------------
 
 list() { # PART...
