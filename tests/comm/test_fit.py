@@ -18,7 +18,7 @@ NATIVE = fc.engines()["native"]
 ENGINES = [
     "numpy",
     pytest.param("native", marks=pytest.mark.skipif(not NATIVE.available, reason=NATIVE.about)),
-    "cuda",
+    pytest.param("cuda", marks=pytest.mark.anywhere),
 ]
 RNG = np.random.default_rng(0)
 ROWS, N = 203, 5
