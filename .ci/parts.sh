@@ -245,7 +245,7 @@ search() { # searches over hyperparameters on the workers of Dask and of Ray
 }
 
 cuda() { # the kernels of the CUDA engine by CUDA's compiler, and its functions of cuBLAS; neither needs a GPU
-    beside cuda tests/cuda/test_libraries.py nvidia-cuda-nvrtc-cu12 nvidia-cublas-cu12
+    beside cuda tests/cuda/test_libraries.py "cupy-cuda12x==14.2.0" nvidia-cuda-nvrtc-cu12 nvidia-cublas-cu12
 }
 
 # --- running parts ----------------------------------------------------------------------------------------------------

@@ -400,7 +400,6 @@ class Muon(Optimizer):
         xp, (n_in, n_out) = c.xp, param.shape[-2:]
         note = getattr(c, "note", None)  # a worked example notes what is on the way
         by_shape = max(1.0, n_out / n_in) ** 0.5
-        shrink = 1 - lr * self.weight_decay if param.decays else 1.0
         if note is not None:
             note("shape_factor", by_shape)
             note = partial(note, stacked=theta.ndim > 2)
@@ -419,8 +418,8 @@ class Muon(Optimizer):
                 newton_schulz(x, c, note and _numbered(note, done))
             if note is not None:
                 note(f"X{self.rounds}", x)
-            if shrink != 1:
-                xp.multiply(w, shrink, out=w)
+            if param.decays:
+                xp.multiply(w, 1 - lr * self.weight_decay, out=w)
             xp.multiply(x, lr * by_shape, out=x)
             xp.subtract(w, x, out=w)
 

@@ -1193,6 +1193,7 @@ class CuPy(Namespace):
                 streamCaptureModeThreadLocal=1,
                 streamCaptureModeRelaxed=2,
             ),
+            cublas=SimpleNamespace(),  # of which the library is called itself: Library
             nccl=SimpleNamespace(available=False),
         )
         if nccl:
@@ -1276,10 +1277,11 @@ def install(patch, **how):
     cupy = make(**how)
     for name, module in modules(cupy).items():
         patch.setitem(sys.modules, name, module)
-    patch.setitem(sys.modules, "cupy_backends.cuda.libs.cublas", SimpleNamespace())
     cublas = Library(cupy)
     patch.setattr(products, "library", lambda module: cublas if module is cupy else None)
     patch.setattr(card, "THREAD", threading.local())  # so that what is done on it ends with it
+    patch.setattr(card, "IDLE", {})
+    patch.setattr(card, "PROCESS", [])
     return cupy
 
 

@@ -1,7 +1,11 @@
 """What a run on a GPU does besides computing the same: it stays on the card, replays graphs, and says what is wrong."""
 
+import gc
+import os
 import re
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -303,11 +307,21 @@ class Own(fc.Optimizer):
         theta -= c.xp.multiply(s.v, lr / (1 - 0.9**step))
 
 
+class Natural(fc.SGD):
+    """Written as on paper: what is computed with the rate and the step needs no function of c.xp."""
+
+    name = "natural"
+
+    def update(self, theta, g, s, c, *, lr, step, decays):
+        theta -= lr / (1 + 0.1 * step) * g
+        theta *= 1 - 0.01 * lr
+
+
 class Looking(Own):
     name = "looking_at_the_step"
 
     def update(self, theta, g, s, c, *, lr, step, decays):
-        if step > 1:
+        if step == 1:
             theta -= g * lr
 
 
@@ -316,6 +330,7 @@ def test_a_layer_and_an_optimizer_of_ones_own():
         return fc.Network([fc.Dense(5, 4, "tanh"), Double(4), fc.Dense(4, 1)], dtype=np.float64, seed=0)
 
     assert_same({"optimizer": Own(0.001)}, make)
+    assert_same({"optimizer": Natural(0.001), "schedule": fc.CosineDecay(3)}, make)
 
 
 def test_what_is_not_for_arrays_of_a_card_is_explained():
@@ -386,6 +401,89 @@ def test_too_little_memory_says_how_much_is_wanted(monkeypatch):
     fitted("cuda", x=x[:1000], t=x[:1000, 0], batch_size=32)
     with pytest.raises(ConfigError, match="memory of"):
         network().predict(np.zeros((300_000, 5)), engine="cuda")
+
+
+def test_what_a_run_has_taken_is_free_when_it_has_ended(cupy):
+    """At once, not when Python collects garbage: else the next of many runs would be refused."""
+    net, x = network(), np.zeros((50_000, 5))
+    gc.collect()
+    gc.disable()
+    try:
+        used = []
+        for _ in range(4):
+            fitted("cuda", x=x, t=x[:, 0], epochs=1, batch_size=25_000)
+            net.predict(x, engine="cuda")
+            used.append(cupy.get_default_memory_pool().used_bytes())
+        assert used[0] == used[-1] < 10e6  # what cuBLAS works with
+    finally:
+        gc.enable()
+
+
+def test_threads_that_end_leave_what_they_worked_with_to_others(cupy):
+    net, free = network(), []
+    for _ in range(4):
+        work = lambda: free.append((net.predict(X, engine="cuda"), cupy.cuda.Device().mem_info))  # noqa: E731
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        gc.collect()
+    assert free[1][1] == free[-1][1]
+    wanted = net.predict(X)
+    for found, _ in free:
+        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_two_threads_train_and_predict_at_once(cupy):
+    wanted, other = fitted("cuda")[0], network()
+    predicted = other.predict(X)
+
+    def work(_):
+        net = fitted("cuda")[0]
+        return net.theta, other.predict(X, engine="cuda")
+
+    with ThreadPoolExecutor(4) as threads:
+        for theta, z in threads.map(work, range(8)):
+            np.testing.assert_array_equal(theta, wanted.theta)
+            np.testing.assert_allclose(z, predicted, rtol=1e-9, atol=1e-12)
+
+
+def test_weights_that_a_schedule_changes_count():
+    """A schedule may look at the network; whatever it does there, it does so before the weights go to the card."""
+    thetas = []
+    for engine in ("native", "cuda"):
+        net = network()
+
+        def schedule(epoch, net=net):
+            net.params[-1].W = 0.5
+            return 1.0
+
+        fitted(engine, net, optimizer=fc.SGD(1e-9), schedule=schedule, epochs=1, batch_size=500)
+        thetas.append(net.params[-1].W.copy())
+    np.testing.assert_allclose(*thetas, atol=1e-6)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_process_is_told_to_be_started_otherwise(monkeypatch):
+    from fullyconnected.engine.cuda import card
+
+    fitted("cuda", epochs=1)
+    monkeypatch.setattr(card.os, "getpid", lambda: -1)
+    with pytest.raises(ConfigError, match=r"forked.*spawn"):
+        fitted("cuda", epochs=1)
+    assert "forked" in fc.engines()["cuda"].about
+
+
+def test_a_recording_that_breaks_off_leaves_the_next_run_alone(cupy, monkeypatch):
+    begin = cupy.cuda.Stream.begin_capture
+
+    def interrupted(*args, **how):
+        begin(*args, **how)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cupy.cuda.Stream, "begin_capture", interrupted)
+    assert fitted("cuda")[1].interrupted
+    assert_same({})
 
 
 def test_sparse_rows_are_refused_in_training_and_predicted_of():

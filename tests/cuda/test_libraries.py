@@ -2,6 +2,8 @@
 
 import ctypes
 import itertools
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -70,6 +72,23 @@ def test_what_does_not_compile_is_told(cupy):
     said, size = compiled(library("cuda_nvrtc", "libnvrtc.so."), "__global__ void kernel() { wrong; }", [])
     assert "wrong" in said
     assert not size
+
+
+FINDS = """
+import cupy
+from fullyconnected.engine.cuda.products import FUNCTIONS, library
+found = library(cupy)
+print([name for name in FUNCTIONS if not hasattr(found, name)])
+"""
+
+
+def test_the_cublas_of_cupy_is_found_wherever_it_is_installed():
+    """In a process of its own, which knows no stand-in, and has loaded nothing."""
+    ran = subprocess.run([sys.executable, "-c", FINDS], capture_output=True, text=True)
+    if "No module named 'cupy'" in ran.stderr:
+        pytest.skip("CuPy is not needed to test the library; .ci/nightly cuda has it")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip() == "[]"
 
 
 def test_cublas_has_every_function():

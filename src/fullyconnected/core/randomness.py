@@ -58,13 +58,13 @@ class Uniforms:
 
 
     ``copies`` is the number of copies of each row in the input of the layer; ``dropout`` is the factor on the rate of
-    dropout in the step, which a schedule may change.
+    dropout in the step, if a schedule gives one.
     """
 
     def __init__(self, layer: int, copies: int = 1) -> None:
         self.layer, self.copies = layer, copies
         self.seed = self.step = self.row = 0  # set by the workspace before a step
-        self.dropout = 1.0
+        self.dropout: Any = None
 
     def fill(self, out: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         """Overwrite ``out`` (rows, n), in C order, with the numbers of this seed, step and layer from ``row`` on."""

@@ -57,7 +57,7 @@ class Rules:
 
     def times(self, factor: Any) -> None:
         """Multiply each factor on the weight decay by this one, in place of the last."""
-        if factor == self.factor:
+        if isinstance(factor, float) and isinstance(self.factor, float) and factor == self.factor:
             return
         self.factor = factor
         for key, call in self.calls.items():

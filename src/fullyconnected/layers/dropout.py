@@ -67,13 +67,14 @@ class Dropout(SameWidth):
         }
 
     def forward(self, p: Views, x: Array, c: Cache, y: Array, *, train: bool) -> None:
-        rate = self.rate * c.uniforms.dropout  # the factor is 1 unless a schedule changes it
+        factor = c.uniforms.dropout  # of a schedule, if there is one
+        rate = self.rate if factor is None else self.rate * factor
         c.drops = train and self.rate > 0
         if c.drops:
             c.uniforms.fill(c.uniform)
             c.xp.greater_equal(c.uniform, rate, out=c.stays)
             c.xp.copyto(c.m, c.stays)
-            c.xp.multiply(c.m, c.scale if rate == self.rate else 1 / (1 - rate), out=c.m)
+            c.xp.multiply(c.m, c.scale if factor is None else 1 / (1 - rate), out=c.m)
             c.xp.multiply(x, c.m, out=y)
         else:
             c.xp.copyto(y, x)

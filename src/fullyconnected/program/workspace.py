@@ -303,6 +303,10 @@ class Workspace:
             batch = self._batches[rows] = Batch(self, rows)
         return batch
 
+    def release(self) -> None:
+        """Forget its batches, which know it, so that its memory is free when nobody else uses it, and not later."""
+        self._batches.clear()
+
     def take_part(self, *, backward: bool = True) -> None:
         """Write the gradient of no rows: only what combines the rows of a batch runs, together with other processes."""
         self.gradient[...] = 0

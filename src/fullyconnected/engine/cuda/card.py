@@ -1,10 +1,11 @@
 """A GPU that CuPy computes on: whether there is one, its memory, its stream, and sums over the processes of a run."""
 
+import gc
 import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, cast
 
@@ -15,6 +16,8 @@ from fullyconnected.errors import ConfigError, MissingPackageError, missing
 __all__ = ["Card", "Sums", "card_of", "load", "why_not"]
 
 THREAD = threading.local()  # what it works with on each card
+IDLE: dict[Any, list[Cublas]] = {}  # what threads that have ended worked with
+PROCESS: list[int] = []  # the one that has used CUDA here
 ABLE = 80  # the compute capability, times ten, from which on a card multiplies TF32 and bfloat16
 
 
@@ -30,6 +33,12 @@ def load() -> Any:
         raise MissingPackageError(
             f"CuPy is installed, and cannot be loaded: {' '.join(str(error).split())[:300]}"
         ) from error
+    PROCESS.extend([os.getpid()] * (not PROCESS))
+    if PROCESS[0] != os.getpid():
+        raise ConfigError(
+            "this process was forked from one that has used the GPU, and CUDA cannot be used in it: start it by "
+            'multiprocessing.get_context("spawn"), or as joblib does (loky)'
+        )
     return cupy
 
 
@@ -37,7 +46,7 @@ def why_not() -> str:
     """Return why no card can be used here, or an empty string."""
     try:
         cupy = load()
-    except MissingPackageError as error:
+    except (MissingPackageError, ConfigError) as error:
         return str(error)
     runtime = cupy.cuda.runtime
     try:
@@ -65,6 +74,15 @@ def _version(number: int) -> str:
     return f"{number // 1000}.{number % 1000 // 10}"
 
 
+class Borrowed(dict[Any, Cublas]):
+    """What a thread works with on each card, and gives back when it ends."""
+
+    def __del__(self) -> None:
+        if IDLE is not None:  # as at the end of Python
+            for key, cublas in self.items():
+                IDLE.setdefault(key, []).append(cublas)
+
+
 class Card:
     """A GPU, on which each thread works in a stream of its own.
 
@@ -85,15 +103,22 @@ class Card:
 
     @property
     def cublas(self) -> Cublas:
-        """The products and the stream of this thread on this card: one, whose memory CuPy gives to the next run."""
-        known = vars(THREAD).setdefault("known", {})
+        """The products and the stream of this thread on this card, whose memory CuPy gives to the next run."""
+        known = vars(THREAD).setdefault("known", Borrowed())
         key = self.cupy, self.device.id
         if key not in known:
+            if idle := IDLE.get(key):
+                known[key] = idle.pop()  # of a thread that has ended
+                return cast(Cublas, known[key])
             with self.device:
                 stream = self.cupy.cuda.Stream(non_blocking=True)
                 with stream:
                     known[key] = Cublas(self.cupy, stream, int(self.device.compute_capability))
         return cast(Cublas, known[key])
+
+    def forget_stream(self) -> None:
+        """Let this thread work in another stream from now on, since a recording has broken off in this one."""
+        vars(THREAD).get("known", {}).pop((self.cupy, self.device.id), None)
 
     @property
     def name(self) -> str:
@@ -111,6 +136,10 @@ class Card:
                     with cublas.stream:
                         yield cublas
                         cublas.stream.synchronize()
+                except BaseException:
+                    with suppress(Exception):  # what has gone wrong is told, and not that the card is busy
+                        cublas.stream.synchronize()
+                    raise
                 finally:
                     HERE.cublas.pop()
             except self.cupy.cuda.memory.OutOfMemoryError as error:
@@ -118,12 +147,17 @@ class Card:
 
     def require(self, wanted: int, what: str) -> None:
         """Raise if so many bytes of its memory are not free."""
-        free = self.cupy.cuda.runtime.memGetInfo()[0] + self.cupy.get_default_memory_pool().free_bytes()
-        if wanted > free:
+        if wanted > self._free():
+            gc.collect()  # runs that have ended
+            self.cupy.get_default_memory_pool().free_all_blocks()
+        if wanted > (free := self._free()):
             raise ConfigError(
                 f"{what} take {wanted / 1e9:.3g} GB of the memory of {self.name}, of which {free / 1e9:.3g} GB are "
                 f"free. {LESS}"
             )
+
+    def _free(self) -> int:
+        return int(self.cupy.cuda.runtime.memGetInfo()[0])
 
 
 LESS = "A smaller batch_size takes less for a step, and rows from a source with window= are never all there"
@@ -162,10 +196,16 @@ class Sums:
                 "pip install nvidia-nccl-cu12"
             )
         self.nccl = nccl
+        # All processes would have to record at once to tell each other of their memory, and one may record anew alone.
+        os.environ.setdefault("NCCL_GRAPH_REGISTER", "0")
         self.types = {"float32": nccl.NCCL_FLOAT32, "float64": nccl.NCCL_FLOAT64, "int64": nccl.NCCL_INT64}
         number = comm.broadcast(nccl.get_unique_id() if comm.rank == 0 else None)
         with card.device, comm.waiting():
             self.of_cards = nccl.NcclCommunicator(comm.size, number, comm.rank)
+
+    def end(self) -> None:
+        """End, after all graphs that have sums in them, for which NCCL would wait."""
+        self.of_cards.destroy()
 
     def __call__(self, buffer: Any) -> None:
         """Replace the numbers of an array by their sums over all cards, in place."""

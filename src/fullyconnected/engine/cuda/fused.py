@@ -4,7 +4,6 @@ Each call of an array function would be a kernel of its own, which reads and wri
 five times as many bytes as there are.
 """
 
-import math
 from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
@@ -72,6 +71,7 @@ class Tracing:
         self.lines: list[str] = []
         self.written: set[str] = set()
         self.slots: dict[str, Any] = {}  # where the numbers of the step are found, by name
+        self.constants: dict[str, float] = {}  # so that a rule with other settings is the same kernel
 
     def __getattr__(self, name: str) -> Any:
         if name not in FORMS:
@@ -103,8 +103,10 @@ class Tracing:
             name = next((each for each, known in self.slots.items() if known is slot), f"n{len(self.slots)}")
             self.slots[name] = slot
             return f"{name}[0]"
-        if isinstance(value, bool | int | float | np.number) and math.isfinite(value):
-            return f"(T){float(value)!r}"
+        if isinstance(value, bool | int | float | np.number):
+            name = f"k{len(self.constants)}"
+            self.constants[name] = float(value)
+            return name
         raise Untraceable(repr(value))
 
 
@@ -125,7 +127,9 @@ def run_fused(cupy: Any, numbers: Numbers, update: Update, **named: Any) -> bool
         return False
     source = _source(str(theta.dtype), tuple(arrays), tuple(scratch), tracing)
     blocks = min(MOST, -(-theta.size // THREADS))
-    kernel(cupy, source)((blocks,), (THREADS,), (*arrays.values(), *tracing.slots.values(), np.int64(theta.size)))
+    constants = (theta.dtype.type(value) for value in tracing.constants.values())
+    given = (*arrays.values(), *tracing.slots.values(), *constants, np.int64(theta.size))
+    kernel(cupy, source)((blocks,), (THREADS,), given)
     return True
 
 
@@ -141,7 +145,8 @@ def kernel(cupy: Any, source: str) -> Any:
 
 def _source(dtype: str, arrays: tuple[str, ...], scratch: tuple[str, ...], tracing: Tracing) -> str:
     """Return the code of a kernel, in which each thread takes entries that lie a grid apart."""
-    parameters = [*(f"T* a_{name}" for name in arrays), *(f"const T* {name}" for name in tracing.slots)]
+    slots, constants = (f"const T* {name}" for name in tracing.slots), (f"const T {name}" for name in tracing.constants)
+    parameters = [*(f"T* a_{name}" for name in arrays), *slots, *constants]
     body = [
         *(f"T {name} = a_{name}[i];" for name in arrays),
         *(f"T c_{name};" for name in scratch),

@@ -70,7 +70,8 @@ class Number:
         )
 
     __bool__ = __float__ = __int__ = __index__ = _refused
-    __lt__ = __le__ = __gt__ = __ge__ = _refused
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refused
+    __hash__ = object.__hash__
 
 
 def _made(function: Callable[[Any, Any], Any], a: Any, b: Any) -> Number:

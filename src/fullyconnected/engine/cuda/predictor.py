@@ -17,6 +17,7 @@ from fullyconnected.program.workspace import Workspace
 
 __all__ = ["CudaPredictor", "gradient_on_card"]
 
+KEPT = 1 << 20  # entries of the memory of the card that a network keeps for its next prediction
 WORKSPACE = 1 << 26  # entries: prediction uses batches that need about this much memory of the card
 
 
@@ -36,7 +37,7 @@ class CudaPredictor:
         with self.card.at_work():
             if self.workspace is None or self.workspace.rows < size:
                 cupy = self.card.cupy
-                self.workspace = None  # which gives its memory back
+                self.release()
                 xp = Namespace(cupy, self.card.array)
                 self.vectors = [xp.zeros(vector.shape, dtype) for vector in (self.theta, self.state)]
                 theta, state = self.vectors
@@ -51,6 +52,15 @@ class CudaPredictor:
                 with as_explained(program):
                     outputs: Any = batch.forward(train=False)
                 z[start * copies : stop * copies] = outputs.get()
+            if size * program.entries_a_row > KEPT:
+                self.release()
+
+    def release(self) -> None:
+        """Give the memory of the card back."""
+        if self.workspace is not None:
+            self.workspace.release()
+        self.workspace = None
+        self.vectors = []
 
     def row(self, x: Array, z: Array) -> bool:
         """Return False: a row is checked before it is brought to the card."""
@@ -81,4 +91,5 @@ def gradient_on_card(
             value = batch.loss_and_gradient(train=train, l2=l2)
         gradient: Any = workspace.gradient
         dx: Any = batch.dx
+        workspace.release()
         return float(cupy.asarray(value).get()), gradient.get(), dx.get()

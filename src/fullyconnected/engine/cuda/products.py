@@ -5,11 +5,11 @@ import os
 import threading
 import weakref
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from fullyconnected.engine.cuda.numbers import Number, Numbers
 from fullyconnected.errors import MissingPackageError
 
 __all__ = ["HERE", "PRECISIONS", "Cublas", "array_of", "library"]
@@ -40,12 +40,12 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
 
 def library(cupy: Any) -> Any:
     """Return the cuBLAS that CuPy has loaded."""
-    import_module("cupy_backends.cuda.libs.cublas")  # which finds it, wherever it was installed
     version = cupy.cuda.runtime.runtimeGetVersion() // 1000
     name = f"cublas64_{version}.dll" if os.name == "nt" else f"libcublas.so.{version}"
     try:
+        _ = cupy.cuda.cublas  # which finds the library, wherever it was installed, and loads it
         return ctypes.CDLL(name)
-    except OSError as error:
+    except (ImportError, OSError, RuntimeError) as error:
         raise MissingPackageError(
             f"{name}, the cuBLAS that CuPy was built for, is not found: pip install 'cupy-cuda{version}x[ctk]'"
         ) from error
@@ -105,10 +105,11 @@ def _as_read(cupy: Any, a: Any) -> tuple[Any, int, int]:
 
 
 class Here(threading.local):
-    """What this thread multiplies by: the last, while another one is at work within it."""
+    """What this thread multiplies by: the last, while another one is at work within it; and the numbers of a step."""
 
     def __init__(self) -> None:
         self.cublas: list[Cublas] = []
+        self.numbers: Numbers | None = None
 
 
 HERE = Here()
@@ -138,6 +139,19 @@ def array_of(cupy: Any, precision: str | None) -> type:
             """Write the products of the matrices of two stacks into ``out``; they are small, and never rounded."""
             return _product(self, other, out, out, None)
 
+        def _of_step(apply: Any) -> Any:
+            def run(self: Any, other: Any) -> Any:
+                if isinstance(other, Number) and HERE.numbers is not None:
+                    other = HERE.numbers.slot(other, self.dtype)
+                return apply(self, other)
+
+            return run
+
+        for _name in ("add", "sub", "mul", "truediv"):
+            for _kind in ("", "r", "i"):
+                if hasattr(base, f"__{_kind}{_name}__"):
+                    locals()[f"__{_kind}{_name}__"] = _of_step(getattr(base, f"__{_kind}{_name}__"))
+
     return CardArray
 
 
@@ -148,7 +162,8 @@ def _product(a: Any, b: Any, out: Any, written: Any, rounded: str | None) -> Any
             f"products are of two arrays of float32 or of float64, into a contiguous one: got {a.dtype}, {b.dtype} "
             f"and {out.dtype}"
         )
-    if a.shape[-1] != b.shape[-2] or written.shape[-2:] != (a.shape[-2], b.shape[-1]):
+    stacks = a.shape[:-2] == b.shape[:-2] == written.shape[:-2]
+    if not stacks or a.shape[-1] != b.shape[-2] or written.shape[-2:] != (a.shape[-2], b.shape[-1]):
         raise ValueError(f"a product of {a.shape} and {b.shape} does not fit into {out.shape}")
     if not (a.size and b.size):
         out.fill(0)

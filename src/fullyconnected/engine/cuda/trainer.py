@@ -1,5 +1,6 @@
 """Trains one run on a card: each step is recorded once for each size of batch, as a graph, and replayed."""
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from copy import copy
@@ -28,6 +29,8 @@ from fullyconnected.errors import ConfigError, DivergenceError
 from fullyconnected.program.program import Program
 from fullyconnected.program.reading import Part
 from fullyconnected.program.workspace import Across, Workspace
+
+PATIENCE = 1.0  # seconds
 
 __all__ = ["CudaTrainer", "as_explained"]
 
@@ -58,8 +61,9 @@ class CudaTrainer:
 
     def __init__(self, task: Task, state: TrainingState) -> None:
         self.task, self.state = task, state
-        self.card = card_of(task.others, task.precision)
         self.made = False
+        self.card = card_of(task.others, task.precision)
+        self.burst = 16  # steps after which the card is waited for
         self.cublas: Cublas | None = None  # by which the graphs multiply
         self.steps: dict[Kind, Step] = {}
         self.loaders: dict[int, Loader] = {}
@@ -70,26 +74,51 @@ class CudaTrainer:
     def epoch_in_parts(self, parts: Iterable[Part], rows: int) -> float:
         state, task = self.state, self.task
         steps = n_batches(rows, task.batch_size, task.program.least_rows)
-        with self.card.at_work() as cublas:
+        with self.card.at_work() as cublas, self._numbers_here():
             if cublas is not self.cublas:  # in another thread than before, whose products work in other memory
                 self.cublas = cublas
                 self._forget()
             first, taken, total, weight = 0, 0, 0.0, 0.0
             for part in parts:
                 plan = plan_of(part, task)
+                counted = np.flatnonzero(plan.weights > 0)
                 self._prepare(part, plan)
+                # the schedules of the caller, which may change the weights, come before these are brought there
+                values = self._values(plan, counted, first, steps, state.step + taken)
                 if not first:
                     self._bring()
-                losses = self._train(part, plan, first, steps, state.step + taken)
-                counted = plan.weights > 0
+                losses = self._train(part, plan, counted, values, first, steps)
                 total += float((losses * plan.weights[counted]).sum())
                 weight += float(plan.weights.sum())
-                taken += int(counted.sum())
+                taken += len(counted)
+                if len(counted):
+                    last = part, plan, int(counted[-1]), first, float(values["lr"][-1])
                 first += len(plan.sizes)
             self._take_back()
         state.step += taken
-        self._require_finite(part, plan, first, steps)
+        # the last update may have made something that is not finite, and no loss has been computed after it
+        if not (np.isfinite(state.theta).all() and np.isfinite(state.state).all()):
+            part, plan, batch, first, lr = last
+            self._diverged(part, plan, batch, first, steps, lr)
         return total / weight
+
+    def __del__(self) -> None:
+        """Free the memory of the card now, and end the sums, in their order: first the graphs that have them."""
+        if self.made:
+            self._forget()
+            self.workspace.release()
+            if self.sums is not None:
+                with suppress(Exception):
+                    self.sums.end()
+
+    @contextmanager
+    def _numbers_here(self) -> Iterator[None]:
+        """Return a context in which arrays take the numbers of this run."""
+        before = HERE.numbers
+        try:
+            yield
+        finally:
+            HERE.numbers = before
 
     # --- memory -------------------------------------------------------------------------------------------------------
 
@@ -97,6 +126,7 @@ class CudaTrainer:
         """Take the memory of the run, with the first part; bring the part there."""
         if not self.made:
             self._make(part)
+        HERE.numbers = self.numbers
         if self.resident.put(part, plan):
             self._forget()
 
@@ -161,13 +191,12 @@ class CudaTrainer:
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
-    def _train(self, part: Part, plan: Plan, first: int, steps: int, step: int) -> Array:
-        """Take the steps of a part, which begins with batch ``first`` of ``steps``; return their losses."""
+    def _train(self, part: Part, plan: Plan, batches: Array, values: dict[str, Array], first: int, steps: int) -> Array:
+        """Take the steps of these batches of a part, which begins with batch ``first`` of ``steps``; return losses."""
+        step = self.state.step if not batches.size else int(values["step"][0])
         if len(plan.sizes) > len(self.losses):
             self.losses = self.xp.zeros(len(plan.sizes), np.float64)
             self._forget()
-        batches = np.flatnonzero(plan.weights > 0)
-        values = self._values(plan, batches, first, steps, step)
         begun = [there.copy() for _, there in self.vectors]
         self._run(plan, batches, values)
         losses = self.losses[: len(batches)].get()
@@ -211,14 +240,25 @@ class CudaTrainer:
 
     def _run(self, plan: Plan, batches: Array, values: dict[str, Array]) -> None:
         """Take the steps of these batches, whose numbers are brought to the card a chunk at a time."""
-        comm, stream = self.task.others, HERE.cublas[-1].stream
         for begin in range(0, len(batches), CHUNK):
             some = slice(begin, begin + CHUNK)
             self.numbers.begin({name: value[some] for name, value in values.items()})
             for i, batch in enumerate(batches[some]):
                 self._step(Kind(int(plan.sizes[batch]), int(plan.wholes[batch])), i)
-            with nullcontext() if comm is None else comm.waiting():
-                stream.synchronize()
+                if (i + 1) % self.burst == 0:
+                    self._wait()
+            self._wait()
+
+    def _wait(self) -> None:
+        """Wait for the card, about once a second: so long Ctrl-C waits, and so long others are not found missing."""
+        comm, began = self.task.others, time.monotonic()
+        with nullcontext() if comm is None else comm.waiting():
+            HERE.cublas[-1].stream.synchronize()
+        took = time.monotonic() - began
+        if took < PATIENCE / 4:
+            self.burst = min(CHUNK, 2 * self.burst)
+        elif took > PATIENCE:
+            self.burst = max(1, self.burst // 2)
 
     def _step(self, kind: Kind, i: int) -> None:
         """Take the step of a batch, number ``i`` of its chunk."""
@@ -248,12 +288,13 @@ class CudaTrainer:
     def _recorded(self, kind: Kind, step: Step) -> Any:
         """Return the graph of a step, which is recorded, and does not run."""
         stream = HERE.cublas[-1].stream
-        stream.begin_capture()
         try:
+            stream.begin_capture()
             self._take(kind, step)
         except BaseException:
             with suppress(Exception):  # the recording is broken, and thrown away
                 stream.end_capture()
+            self.card.forget_stream()
             raise
         return stream.end_capture()
 
@@ -308,14 +349,6 @@ class CudaTrainer:
 
     # --- what diverges ------------------------------------------------------------------------------------------------
 
-    def _require_finite(self, part: Part, plan: Plan, first: int, steps: int) -> None:
-        """Raise if the last update has made something that is not finite."""
-        state = self.state
-        if not (np.isfinite(state.theta).all() and np.isfinite(state.state).all()):
-            last = int(np.flatnonzero(plan.weights > 0)[-1])
-            lr = self._values(plan, np.array([last]), first - len(plan.sizes), steps, state.step - 1)["lr"][0]
-            self._diverged(part, plan, last, first - len(plan.sizes), steps, float(lr))
-
     def _diverged(self, part: Part, plan: Plan, batch: int, first: int, steps: int, lr: float) -> None:
         """Raise for the step of a batch of a part, whose weights are on the host."""
         state, task, start = self.state, self.task, int(plan.starts[batch])
@@ -336,6 +369,8 @@ def as_explained(program: Program, *others: Any) -> Iterator[None]:
     except ConfigError:
         raise
     except (TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "captur" not in str(error).lower():
+            raise  # it is the card's
         layers = [op.layer for op in program.operations]
         things = [*layers, *filter(None, (getattr(layer, "activation", None) for layer in layers)), *others]
         names = ", ".join(dict.fromkeys(type(thing).__name__ for thing in things if is_foreign(thing)))
