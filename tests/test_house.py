@@ -151,7 +151,7 @@ INSIDE = {
         *("state", "task", "updates", "base", "replay", "numpy_engine", "threads", "lowering", "native_engine"),
         *(
             f"cuda.{name}"
-            for name in ("numbers", "products", "card", "masks", "fused", "resident", "trainer", "predictor")
+            for name in ("numbers", "products", "card", "foreign", "masks", "fused", "resident", "trainer", "predictor")
         ),
         *("cuda_engine", "choice"),
     ],

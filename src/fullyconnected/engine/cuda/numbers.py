@@ -139,7 +139,11 @@ class Numbers:
         """Return the array of no dimensions in which a number is found."""
         key = number.name, dtype.str
         if key not in self.found:
-            assert self.current is not None, "a number that no step before had"
+            if self.current is None:
+                raise ConfigError(
+                    f"a number is computed from {number.name} that was not needed when the step was run for the first "
+                    f"time: what an optimizer does with the rate and the number of a step is the same in every step"
+                )
             self.found[key] = page, column = self._place(dtype)
             self.made.append((number, page, column))
             with np.errstate(all="ignore"):

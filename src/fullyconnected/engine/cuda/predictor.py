@@ -7,10 +7,10 @@ import numpy as np
 
 from fullyconnected.core.arrays import Array
 from fullyconnected.engine.cuda.card import card_of
+from fullyconnected.engine.cuda.foreign import as_explained
 from fullyconnected.engine.cuda.masks import CardUniforms
 from fullyconnected.engine.cuda.numbers import Namespace
 from fullyconnected.engine.cuda.resident import shares_of
-from fullyconnected.engine.cuda.trainer import as_explained
 from fullyconnected.program.data import Data
 from fullyconnected.program.program import Program
 from fullyconnected.program.workspace import Workspace

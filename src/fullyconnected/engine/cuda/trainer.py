@@ -16,6 +16,7 @@ from fullyconnected.core.arrays import Array, dot
 from fullyconnected.core.batches import Rows, n_batches
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.engine.cuda.card import Sums, card_of
+from fullyconnected.engine.cuda.foreign import as_explained
 from fullyconnected.engine.cuda.fused import run_fused
 from fullyconnected.engine.cuda.masks import CardUniforms
 from fullyconnected.engine.cuda.numbers import CHUNK, Namespace, Number, Numbers
@@ -26,13 +27,12 @@ from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task, answer_of
 from fullyconnected.engine.updates import Rules, Update, updates
 from fullyconnected.errors import ConfigError, DivergenceError
-from fullyconnected.program.program import Program
 from fullyconnected.program.reading import Part
 from fullyconnected.program.workspace import Across, Workspace
 
-PATIENCE = 1.0  # seconds
+__all__ = ["CudaTrainer"]
 
-__all__ = ["CudaTrainer", "as_explained"]
+PATIENCE = 1.0  # seconds
 
 
 class Kind(NamedTuple):
@@ -316,9 +316,9 @@ class CudaTrainer:
             value = step.loader.batch.loss_and_gradient(train=True)
         if self.sums is not None:
             value = self._add_up(value)
-        pull: Any = Number("weight").__rtruediv__(task.alpha) + task.l2 if task.alpha else task.l2
         if task.alpha or task.l2:
-            value = xp.add(value, workspace.add_l2(pull))
+            alpha: Any = task.alpha
+            value = xp.add(value, workspace.add_l2(alpha / Number("weight") + task.l2 if alpha else task.l2))
         self.losses.put(numbers.place, value)
         self._before_update()
         for update in self.updates:
@@ -359,28 +359,6 @@ class CudaTrainer:
             at: Any = {"seed": state.seed, "step": state.step - 1, "row": begun, "dropout": dropout}
             where = first_not_finite(task, state.theta, state.state, part.data, rows, **at)
         raise DivergenceError(state.epoch + 1, state.step, lr, where)
-
-
-@contextmanager
-def as_explained(program: Program, *others: Any) -> Iterator[None]:
-    """Return a context in which an error of a user's own code says what it may use on a card."""
-    try:
-        yield
-    except ConfigError:
-        raise
-    except (TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "captur" not in str(error).lower():
-            raise  # it is the card's
-        layers = [op.layer for op in program.operations]
-        things = [*layers, *filter(None, (getattr(layer, "activation", None) for layer in layers)), *others]
-        names = ", ".join(dict.fromkeys(type(thing).__name__ for thing in things if is_foreign(thing)))
-        if not names:
-            raise
-        raise ConfigError(
-            f"on a GPU, {names} is given arrays of CuPy, and uses something that is not for them: {error}. Use "
-            f"functions of c.xp in place of NumPy's, write with out=, and turn no array into a number; or use "
-            f"engine='numpy'"
-        ) from error
 
 
 def follow(average: Any, now: Any, s: Any, c: Any, **numbers: Any) -> None:
