@@ -149,10 +149,8 @@ INSIDE = {
     ],
     "engine": [
         *("state", "task", "updates", "base", "replay", "numpy_engine", "threads", "lowering", "native_engine"),
-        *(
-            f"cuda.{name}"
-            for name in ("numbers", "products", "card", "foreign", "masks", "fused", "resident", "trainer", "predictor")
-        ),
+        *(f"cuda.{name}" for name in ("presence", "numbers", "products", "card", "foreign", "masks", "fused")),
+        *("cuda.resident", "cuda.trainer", "cuda.predictor"),
         *("cuda_engine", "choice"),
     ],
     "files": [

@@ -32,7 +32,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from fullyconnected.engine.cuda import card, products
+from fullyconnected.engine.cuda import card, presence, products
 from tests.cuda import on_host
 
 ENTRYWISE = {
@@ -1281,7 +1281,7 @@ def install(patch, **how):
     patch.setattr(products, "library", lambda module: cublas if module is cupy else None)
     patch.setattr(card, "THREAD", threading.local())  # so that what is done on it ends with it
     patch.setattr(card, "IDLE", {})
-    patch.setattr(card, "PROCESS", [])
+    patch.setattr(presence, "PROCESS", [])
     return cupy
 
 

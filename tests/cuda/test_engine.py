@@ -3,6 +3,7 @@
 import gc
 import os
 import re
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import fullyconnected as fc
+from fullyconnected.engine.cuda.presence import load
 from fullyconnected.errors import (
     CheckpointError,
     ConfigError,
@@ -464,10 +466,8 @@ def test_weights_that_a_schedule_changes_count():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_process_is_told_to_be_started_otherwise(monkeypatch):
-    from fullyconnected.engine.cuda import card
-
     fitted("cuda", epochs=1)
-    monkeypatch.setattr(card.os, "getpid", lambda: -1)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
     with pytest.raises(ConfigError, match=r"forked.*spawn"):
         fitted("cuda", epochs=1)
     assert "forked" in fc.engines()["cuda"].about
@@ -511,8 +511,13 @@ def test_a_run_that_is_interrupted_leaves_the_epoch_before(cupy, monkeypatch):
 
 
 def test_missing_package_error_is_what_the_loader_raises(monkeypatch):
-    from fullyconnected.engine.cuda import card
-
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(MissingPackageError, match="cuda"):
-        card.load()
+        load()
+
+
+def test_nothing_of_it_is_loaded_before_it_is_used():
+    code = "import sys, fullyconnected as fc; fc.mlp([2, 1]).predict([[1.0, 2.0]]); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    of_cuda = {name for name in loaded if name.startswith("fullyconnected.engine.cuda.")}
+    assert of_cuda == {"fullyconnected.engine.cuda.presence"}

@@ -107,8 +107,10 @@ def dot(xp: Any, a: Array, b: Array) -> Any:
     >>> round(float(dot(np, np.full(100_000, 0.1, np.float32), np.ones(100_000, np.float32))), 1)
     10000.0
     """
-    a, b = (a, b) if a.size <= BLOCK else (a.reshape(-1), b.reshape(-1))
-    if a.size <= BLOCK or not isinstance(a, np.ndarray):  # a card adds up in a tree, which loses nothing
+    if a.size <= BLOCK:
+        return xp.vdot(a, b)
+    a, b = a.reshape(-1), b.reshape(-1)
+    if not isinstance(a, np.ndarray):  # a card adds up in a tree, which loses nothing
         return xp.vdot(a, b)
     total: Any = 0.0
     for at in range(0, a.size, BLOCK):

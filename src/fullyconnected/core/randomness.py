@@ -56,7 +56,6 @@ def generator(seed: int, purpose: int, *index: int, block: int = 0) -> np.random
 class Uniforms:
     """The random numbers of one layer's masks: float32, uniform in [0, 1), others in each step.
 
-
     ``copies`` is the number of copies of each row in the input of the layer; ``dropout`` is the factor on the rate of
     dropout in the step, if a schedule gives one.
     """

@@ -2,11 +2,9 @@
 
 from fullyconnected.base import Loss, Optimizer, Solver
 from fullyconnected.core.arrays import Array
-from fullyconnected.engine.base import Engine, EngineInfo
-from fullyconnected.engine.cuda.card import load, why_not
-from fullyconnected.engine.cuda.predictor import CudaPredictor, gradient_on_card
-from fullyconnected.engine.cuda.products import PRECISIONS
-from fullyconnected.engine.cuda.trainer import CudaTrainer
+from fullyconnected.core.checks import PRECISIONS
+from fullyconnected.engine.base import Engine, EngineInfo, Predictor, Trainer
+from fullyconnected.engine.cuda.presence import load, why_not
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task
 from fullyconnected.program.data import Data
@@ -25,7 +23,7 @@ class CudaEngine(Engine):
     averages = True
     schedules = True
     shares = True
-    precisions = tuple(PRECISIONS)
+    precisions = PRECISIONS
 
     def about(self) -> EngineInfo:
         if why := why_not():
@@ -47,13 +45,19 @@ class CudaEngine(Engine):
             return "it trains on dense rows, and x is sparse"
         return why_not() or None
 
-    def trainer(self, task: Task, state: TrainingState) -> CudaTrainer:
+    def trainer(self, task: Task, state: TrainingState) -> Trainer:
+        from fullyconnected.engine.cuda.trainer import CudaTrainer  # here, since most runs have no GPU
+
         return CudaTrainer(task, state)
 
     def gradient(
         self, program: Program, theta: Array, state: Array, data: Data, *, l2: float, train: bool, seed: int
     ) -> tuple[float, Array, Array]:
+        from fullyconnected.engine.cuda.predictor import gradient_on_card
+
         return gradient_on_card(program, theta, state, data, l2=l2, train=train, seed=seed)
 
-    def predictor(self, program: Program, theta: Array, state: Array, *, precision: str | None = None) -> CudaPredictor:
+    def predictor(self, program: Program, theta: Array, state: Array, *, precision: str | None = None) -> Predictor:
+        from fullyconnected.engine.cuda.predictor import CudaPredictor
+
         return CudaPredictor(program, theta, state, precision)

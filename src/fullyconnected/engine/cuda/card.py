@@ -1,4 +1,4 @@
-"""A GPU that CuPy computes on: whether there is one, its memory, its stream, and sums over the processes of a run."""
+"""A GPU that CuPy computes on: its memory, its streams, and sums over the processes of a run."""
 
 import gc
 import os
@@ -10,68 +10,15 @@ from importlib import import_module
 from typing import Any, cast
 
 from fullyconnected.comm.base import Comm
+from fullyconnected.engine.cuda.presence import load
 from fullyconnected.engine.cuda.products import HERE, Cublas, array_of
-from fullyconnected.errors import ConfigError, MissingPackageError, missing
+from fullyconnected.errors import ConfigError, MissingPackageError
 
-__all__ = ["Card", "Sums", "card_of", "load", "why_not"]
+__all__ = ["Card", "Sums", "card_of"]
 
 THREAD = threading.local()  # what it works with on each card
 IDLE: dict[Any, list[Cublas]] = {}  # what threads that have ended worked with
-PROCESS: list[int] = []  # the one that has used CUDA here
 ABLE = 80  # the compute capability, times ten, from which on a card multiplies TF32 and bfloat16
-
-
-def load() -> Any:
-    """Return CuPy, or raise."""
-    try:
-        import cupy
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "cupy":
-            raise
-        raise missing("cupy", "cuda", 'engine="cuda"') from None
-    except (ImportError, RuntimeError, OSError) as error:
-        raise MissingPackageError(
-            f"CuPy is installed, and cannot be loaded: {' '.join(str(error).split())[:300]}"
-        ) from error
-    PROCESS.extend([os.getpid()] * (not PROCESS))
-    if PROCESS[0] != os.getpid():
-        raise ConfigError(
-            "this process was forked from one that has used the GPU, and CUDA cannot be used in it: start it by "
-            'multiprocessing.get_context("spawn"), or as joblib does (loky)'
-        )
-    return cupy
-
-
-def why_not() -> str:
-    """Return why no card can be used here, or an empty string."""
-    try:
-        cupy = load()
-    except (MissingPackageError, ConfigError) as error:
-        return str(error)
-    runtime = cupy.cuda.runtime
-    try:
-        if runtime.getDeviceCount():
-            return ""
-    except runtime.CUDARuntimeError as error:
-        text = str(error)
-        if "InsufficientDriver" in text:
-            driver, wanted = runtime.driverGetVersion(), runtime.runtimeGetVersion()
-            if not driver:
-                return "there is no NVIDIA driver on this machine"
-            return (
-                f"the NVIDIA driver is for CUDA {_version(driver)}, and CuPy for CUDA {_version(wanted)}: update the "
-                f"driver, or install the CuPy for its version (cupy-cuda12x, cupy-cuda13x)"
-            )
-        if "NoDevice" not in text:
-            return f"CUDA cannot be used: {text}"
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return "CUDA sees no GPU on this machine" + (
-        f" (CUDA_VISIBLE_DEVICES is {visible!r})" if visible is not None else ""
-    )
-
-
-def _version(number: int) -> str:
-    return f"{number // 1000}.{number % 1000 // 10}"
 
 
 class Borrowed(dict[Any, Cublas]):
@@ -107,14 +54,15 @@ class Card:
         known = vars(THREAD).setdefault("known", Borrowed())
         key = self.cupy, self.device.id
         if key not in known:
-            if idle := IDLE.get(key):
-                known[key] = idle.pop()  # of a thread that has ended
-                return cast(Cublas, known[key])
-            with self.device:
-                stream = self.cupy.cuda.Stream(non_blocking=True)
-                with stream:
-                    known[key] = Cublas(self.cupy, stream, int(self.device.compute_capability))
+            idle = IDLE.get(key)  # of threads that have ended
+            known[key] = idle.pop() if idle else self._new()
         return cast(Cublas, known[key])
+
+    def _new(self) -> Cublas:
+        with self.device:
+            stream = self.cupy.cuda.Stream(non_blocking=True)
+            with stream:
+                return Cublas(self.cupy, stream, int(self.device.compute_capability))
 
     def forget_stream(self) -> None:
         """Let this thread work in another stream from now on, since a recording has broken off in this one."""
