@@ -1,5 +1,7 @@
-// The choice of the copy of the kernels for this processor.
+// What is known of this processor: which copy of the kernels it runs best, and its caches.
 #pragma once
+
+#include <stddef.h>
 
 #include <string>
 #include <vector>
@@ -18,3 +20,19 @@ const char* name_of(const Kernels& kernels);
 
 // The names of the copies that this processor can run, the best first.
 std::vector<std::string> usable_kernels();
+
+// The caches of a processor. Of several that this process may run on, each size is that of the smallest.
+struct Caches {
+    ptrdiff_t l1, l2, l3;  // bytes of the first level for data, of the second, and of the third, which is 0 without one
+    int sharing_l3;        // how many logical processors share the third
+
+    bool operator==(const Caches&) const = default;
+};
+
+// The caches of this processor, or those that FULLYCONNECTED_CACHES says. They are found once.
+// Throws std::invalid_argument if that variable does not say what caches can be.
+const Caches& caches();
+
+// The caches that a folder describes as Linux's /sys/devices/system/cpu does; without it, those that the processor
+// itself tells. Usual ones stand for what is not told, or cannot be.
+Caches caches_in(const std::string& folder);

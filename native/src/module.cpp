@@ -335,6 +335,15 @@ NB_MODULE(_native, m) {
         "kernels", [] { return name_of(best_kernels()); },
         "Return the name of the kernels in use: the best for this processor, or those that FULLYCONNECTED_CPU names.");
     m.def("usable_kernels", &usable_kernels, "Return the names of the kernels that this processor runs, best first.");
+    auto sizes = [](const Caches& found) { return std::tuple(found.l1, found.l2, found.l3, found.sharing_l3); };
+    m.def(
+        "caches", [sizes] { return sizes(caches()); },
+        "Return the bytes of the caches of three levels, and how many logical processors share the third: those of "
+        "this "
+        "processor, or those that FULLYCONNECTED_CACHES says.");
+    m.def(
+        "caches_in", [sizes](const std::string& folder) { return sizes(caches_in(folder)); }, "folder"_a,
+        "Return the same as a folder in the form of Linux's /sys/devices/system/cpu says it.");
     m.def("thread_limit", &fullyconnected_get_num_threads, "Return the limit that threadpoolctl has set, or 0.");
     m.def("fma_peak", &fma_peak, "threads"_a, "Return the peak speed of arithmetic in registers, in GFLOP/s.");
     m.def("product_seconds", &product_seconds, "m"_a, "n"_a, "k"_a, "turn_a"_a, "turn_b"_a, "threads"_a, "rounds"_a,

@@ -52,7 +52,8 @@ def load_extension() -> Any:
         raise Unsupported(f"it cannot be loaded: {error}") from None
     try:
         _native.kernels()
-    except ValueError as error:  # FULLYCONNECTED_CPU names kernels that this processor cannot run
+        _native.caches()
+    except ValueError as error:  # FULLYCONNECTED_CPU or FULLYCONNECTED_CACHES says what cannot be
         raise Unsupported(str(error)) from None
     register_with_threadpoolctl()
     return _native
