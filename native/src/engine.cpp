@@ -20,7 +20,6 @@
 
 namespace {
 
-constexpr ptrdiff_t line = 64;              // bytes of a cache line, and of the widest vector
 constexpr ptrdiff_t huge_page = 1 << 21;    // larger buffers get huge pages
 constexpr ptrdiff_t prediction_rows = 252;  // rows that run together: their outputs stay in cache
 constexpr ptrdiff_t fewest_rows = 6;        // for fewer rows, waking a thread does not pay
@@ -45,16 +44,6 @@ E named(const Names<E>& names, const std::string& name) {
     for (const auto& [known, value] : names)
         if (name == known) return value;
     throw std::invalid_argument("the native engine has no " + name);
-}
-
-// The distance between the beginnings of rows of n numbers: whole cache lines, but not a multiple of 1024 bytes, which
-// would make the same columns of many rows compete for the same places in the first-level cache.
-template <class T>
-ptrdiff_t padded(ptrdiff_t n) {
-    const ptrdiff_t step = line / (ptrdiff_t)sizeof(T);
-    ptrdiff_t row = (n + step - 1) / step * step;
-    if (row * (ptrdiff_t)sizeof(T) % 1024 == 0) row += step;
-    return row;
 }
 
 template <class T>
@@ -237,9 +226,7 @@ std::vector<Scratch<T>> scratch_for(Arena& arena, const Entry<T>& entry, int thr
         sums = std::max(sums, bins * op.n_out);
     }
     std::vector<Scratch<T>> scratch;
-    for (int i = 0; i < threads; i++)
-        scratch.push_back({arena.take<T>(entry.scratch_a, false), arena.take<T>(entry.scratch_b, false),
-                           arena.take<T>(entry.scratch_tile, false), arena.take<T>(sums, false)});
+    for (int i = 0; i < threads; i++) scratch.push_back(scratch_of(arena, entry, sums));
     return scratch;
 }
 
@@ -357,6 +344,18 @@ T* Arena::take(ptrdiff_t n, bool filled) {
 #endif
     if (filled) std::memset(memory, 0xff, bytes);
     return static_cast<T*>(memory);
+}
+
+// A's block stays in the second-level cache, or in a quarter of what a thread may use of the third: both are faster
+// than memory, and the panels of B are copied anew for each block.
+template <class T>
+Scratch<T> scratch_of(Arena& arena, const Entry<T>& entry, ptrdiff_t sums) {
+    constexpr ptrdiff_t most = 1 << 20;
+    const Caches& known = caches();
+    const ptrdiff_t bytes = std::min(most, std::max(known.l2 / 4 * 3, known.l3 / known.sharing_l3 / 4));
+    const ptrdiff_t size_a = std::max(entry.least_a, bytes / (ptrdiff_t)sizeof(T));
+    return {arena.take<T>(size_a, false), size_a, arena.take<T>(entry.scratch_b, false),
+            arena.take<T>(entry.scratch_tile, false), arena.take<T>(sums, false)};
 }
 
 template <class T>
@@ -567,6 +566,8 @@ void Predictor<T>::run(const void* x, Type type, ptrdiff_t rows, T* z, int threa
 
 template float* Arena::take<float>(ptrdiff_t, bool);
 
+template Scratch<float> scratch_of(Arena&, const Entry<float>&, ptrdiff_t);
+template Scratch<double> scratch_of(Arena&, const Entry<double>&, ptrdiff_t);
 template class Trainer<float>;
 template class Trainer<double>;
 template class Predictor<float>;

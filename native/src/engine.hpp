@@ -108,6 +108,22 @@ class Arena {
     std::vector<std::unique_ptr<void, Free>> blocks_;
 };
 
+constexpr ptrdiff_t line = 64;  // bytes of a cache line, and of the widest vector
+
+// The distance between the beginnings of rows of n numbers: whole cache lines, but not a multiple of 1024 bytes, which
+// would make the same columns of many rows compete for the same places in the first-level cache.
+template <class T>
+ptrdiff_t padded(ptrdiff_t n) {
+    const ptrdiff_t step = line / (ptrdiff_t)sizeof(T);
+    ptrdiff_t row = (n + step - 1) / step * step;
+    if (row * (ptrdiff_t)sizeof(T) % 1024 == 0) row += step;
+    return row;
+}
+
+// The memory of one thread, with room for so many sums of rows that are looked up.
+template <class T>
+Scratch<T> scratch_of(Arena& arena, const Entry<T>& entry, ptrdiff_t sums);
+
 template <class T>
 class Trainer {
   public:

@@ -33,15 +33,15 @@ bool evaluate(const char* name, const T* x, T* y, ptrdiff_t n) {
 
 // One thread's part of C = A B, to time the product alone. A transposed A is (k, m), a transposed B is (n, k).
 template <class T>
-void products(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, const T* a, const T* b, T* c,
-              Scratch<T> scratch, int thread, int threads) {
+void products(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, Rows<const T> a, Rows<const T> b,
+              Rows<T> c, Scratch<T> scratch, int thread, int threads) {
     const bool by_rows = turn_a;
     const Range r = by_rows ? partition(m, lanes<T>, thread, threads) : Range{0, m};
     const Range s = by_rows ? Range{0, n} : partition(n, lanes<T>, thread, threads);
-    const Matrix<const T> left = turn_a ? Matrix<const T>{a, 1, m} : Matrix<const T>{a, k, 1};
-    const Matrix<const T> right = turn_b ? Matrix<const T>{b, 1, k} : Matrix<const T>{b, n, 1};
+    const Matrix<const T> left = turn_a ? Matrix<const T>{a.data, 1, a.row} : Matrix<const T>{a.data, a.row, 1};
+    const Matrix<const T> right = turn_b ? Matrix<const T>{b.data, 1, b.row} : Matrix<const T>{b.data, b.row, 1};
     product<T>(r.to - r.from, s.to - s.from, k, {left.at(r.from, 0), left.row, left.column},
-               {right.at(0, s.from), right.row, right.column}, {c + r.from * n + s.from, n}, scratch, Nothing<T>{});
+               {right.at(0, s.from), right.row, right.column}, offset(c, r.from, s.from), scratch, Nothing<T>{});
 }
 
 // Multiplies and adds in registers only, and returns the number of operations.
@@ -66,8 +66,8 @@ double fma(int64_t rounds) {
 }
 
 template <class T>
-constexpr Entry<T> entry = {train<T>,          predict<T>,        evaluate<T>,          products<T>, fma<T>,
-                            scratch_size_a<T>, scratch_size_b<T>, scratch_size_tile<T>, lanes<T>};
+constexpr Entry<T> entry = {train<T>,   predict<T>,        evaluate<T>,          products<T>, fma<T>,
+                            least_a<T>, scratch_size_b<T>, scratch_size_tile<T>, lanes<T>};
 
 }  // namespace
 

@@ -8,10 +8,10 @@ struct Entry {
     void (*train)(Run<T>*, int thread);  // an epoch or a gradient; called by every thread of a pool
     void (*predict)(Prediction<T>*, int thread);
     bool (*evaluate)(const char* name, const T* x, T* y, ptrdiff_t n);  // a vector function by name, for tests
-    void (*products)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, const T* a, const T* b, T* c,
-                     Scratch<T> scratch, int thread, int threads);
+    void (*products)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, Rows<const T> a, Rows<const T> b,
+                     Rows<T> c, Scratch<T> scratch, int thread, int threads);
     double (*fma)(int64_t rounds);  // multiplies and adds in registers only; returns the number of operations
-    ptrdiff_t scratch_a, scratch_b, scratch_tile, lanes;
+    ptrdiff_t least_a, scratch_b, scratch_tile, lanes;  // numbers of Scratch: the least of a; of b; of tile
 };
 
 struct Kernels {

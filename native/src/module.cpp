@@ -278,20 +278,24 @@ double fma_peak(int threads) {
     return operations * threads / seconds / 1e9;
 }
 
-// The seconds of one product of an m x k and a k x n matrix of float32; a turned matrix is stored transposed.
+// The seconds of one product of an m x k and a k x n matrix of float32; a turned matrix is stored transposed. The rows
+// lie as those of a step do: x' dy is a gradient of W, and all else but W has rows of its own.
 double product_seconds(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, int threads, int rounds) {
     const Entry<float>& kernels = best_kernels().f32;
     WithoutGil without;
     Arena arena;
-    float *a = arena.take<float>(m * k, false), *b = arena.take<float>(k * n, false), *c = arena.take<float>(m * n);
-    for (ptrdiff_t i = 0; i < m * k; i++) a[i] = (float)(i % 7) - 3;
-    for (ptrdiff_t i = 0; i < k * n; i++) b[i] = (float)(i % 5) - 2;
+    const ptrdiff_t row_a = padded<float>(turn_a ? m : k), row_c = turn_a ? n : padded<float>(n);
+    const ptrdiff_t row_b = turn_b ? k : turn_a ? padded<float>(n) : n;
+    const ptrdiff_t size_a = (turn_a ? k : m) * row_a, size_b = (turn_b ? n : k) * row_b;
+    float *a = arena.take<float>(size_a, false), *b = arena.take<float>(size_b, false);
+    float* c = arena.take<float>(m * row_c);
+    for (ptrdiff_t i = 0; i < size_a; i++) a[i] = (float)(i % 7) - 3;
+    for (ptrdiff_t i = 0; i < size_b; i++) b[i] = (float)(i % 5) - 2;
     std::vector<Scratch<float>> scratch;
-    for (int i = 0; i < threads; i++)
-        scratch.push_back({arena.take<float>(kernels.scratch_a), arena.take<float>(kernels.scratch_b),
-                           arena.take<float>(kernels.scratch_tile)});
+    for (int i = 0; i < threads; i++) scratch.push_back(scratch_of<float>(arena, kernels, 0));
     return fastest(threads, rounds, [&](int thread) {
-        kernels.products(m, n, k, turn_a, turn_b, a, b, c, scratch[(size_t)thread], thread, threads);
+        kernels.products(m, n, k, turn_a, turn_b, {a, row_a}, {b, row_b}, {c, row_c}, scratch[(size_t)thread], thread,
+                         threads);
     });
 }
 

@@ -158,10 +158,11 @@ struct Operation {
 
 template <class T>
 struct Scratch {
-    T* a;     // A's block, in panels
-    T* b;     // a panel of B
-    T* tile;  // a tile of C that is used at once and not kept
-    T* sums;  // of rows of W that are looked up
+    T* a;              // A's block, in panels,
+    ptrdiff_t size_a;  // and how many numbers there is room for
+    T* b;              // a panel of B
+    T* tile;           // a tile of C that is used at once and not kept
+    T* sums;           // of rows of W that are looked up
 };
 
 // The way in which a long computation is interrupted.

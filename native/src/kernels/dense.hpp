@@ -38,7 +38,7 @@ struct Activating {  // applied to each tile of the product of a dense layer
     Rows<T> kept;
     T factor;
 
-    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) const {}
+    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, Written&) const {}
     FC_INLINE void then(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Rows<T> tile) const {
         multiply(factor, tile, rows, columns);
         activate(params, bias ? bias + j : nullptr, tile, offset(kept, i, j), rows, columns);
@@ -89,7 +89,7 @@ struct Deriving {  // applied to each tile of dL/dx: the derivative of the layer
     ptrdiff_t from;  // the first column
     T factor;
 
-    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) const {}
+    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, Written&) const {}
     FC_INLINE void then(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Rows<T> tile) const {
         multiply(factor, tile, rows, columns);
         if (!before_it) return;
@@ -110,19 +110,11 @@ struct Updating {  // applied to each tile of the gradient of W: the update of t
     double& l2_term;
     T factor;
 
-    // Prefetches what the update will read while the tile is computed: a row of a tile is in two or three cache lines.
-    FC_INLINE void before(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns) const {
-        constexpr ptrdiff_t line = 64 / sizeof(T);
-        for (ptrdiff_t r = 0; r < rows; r++) {
-            const ptrdiff_t from = at + (i + r) * row + j, last = from + columns - 1;
-            for (ptrdiff_t place = from; place < last + line; place += line) {
-                const ptrdiff_t p = place < last ? place : last;
-                __builtin_prefetch(update.theta + p, 1);
-                if (update.v) __builtin_prefetch(update.v + p, 1);
-                if (update.m) __builtin_prefetch(update.m + p, 1);
-                if (update.average) __builtin_prefetch(update.average + p, 1);
-            }
-        }
+    FC_INLINE void before(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Written& written) const {
+        const ptrdiff_t from = at + i * row + j;
+        const T* const read[] = {update.theta, update.v, update.m, update.average};
+        for (const T* numbers : read)
+            if (numbers) written.add(numbers + from, row, rows, columns);
     }
     FC_INLINE void then(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Rows<T> tile) const {
         V<T> l2_terms = {};
@@ -140,7 +132,7 @@ template <class T>
 struct Multiplying {  // applied to each tile of the gradient of W, where all of it is wanted
     T factor;
 
-    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) const {}
+    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, Written&) const {}
     FC_INLINE void then(ptrdiff_t, ptrdiff_t rows, ptrdiff_t, ptrdiff_t columns, Rows<T> tile) const {
         multiply(factor, tile, rows, columns);
     }

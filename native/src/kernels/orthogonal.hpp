@@ -17,7 +17,7 @@ struct Mirroring {
     Rows<T> other;   // if there is one, C becomes times C + and_times other
     T times, and_times;
 
-    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) const {}
+    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, Written&) const {}
     FC_INLINE void then(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Rows<T> tile) const {
         for (ptrdiff_t r = 0; r < rows; r++) {
             T* to = tile.data + r * tile.row;
@@ -52,7 +52,7 @@ struct Adding {  // applied to each tile of a product: adds a multiple of anothe
     Rows<T> other;
     T times;
 
-    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) const {}
+    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, Written&) const {}
     FC_INLINE void then(ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j, ptrdiff_t columns, Rows<T> tile) const {
         for (ptrdiff_t r = 0; r < rows; r++) {
             T* to = tile.data + r * tile.row;

@@ -1,9 +1,9 @@
 // The matrix product C = A B by tiles; a function is applied to each tile of C while it is in the first-level cache.
 //
-// A tile is tile_rows x (tile_vectors vectors) of C, kept in registers over a block of k. B is copied panel by panel,
-// so that the innermost loop reads contiguous memory; a panel stays in the first-level cache for all rows of A. A is
-// read in place if k runs along memory, else it is copied into panels, too. What stays in the first-level cache anyway
-// is read in place: B if A has not many rows, and A.
+// A tile is tile_rows x (tile_vectors vectors) of C, kept in registers over a block of k. Both matrices are copied into
+// panels, so that the innermost loop reads contiguous memory: A block by block, B panel by panel; a panel of B stays in
+// the first-level cache for all rows of A's block. What stays in the first-level cache anyway is read in place: B if A
+// has not many rows, and A if B has not many columns. While a tile is computed, it prefetches what comes next.
 //
 // Source: Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008; Van Zee and van de Geijn,
 // "BLIS", 2015. The order of the loops differs: with a few hundred rows, A's block and not B's stays in the
@@ -20,12 +20,13 @@ constexpr ptrdiff_t tile_vectors = vector_bytes == 64 ? 4 : 2;  // 24 sums of 32
 template <class T>
 constexpr ptrdiff_t tile_columns = tile_vectors * lanes<T>;
 
-constexpr ptrdiff_t block_k = 256;    // a panel of B takes 16 kB, of the widest vectors 64 kB
-constexpr ptrdiff_t longest_k = 512;  // the longest block, for products that keep no C
-template <class T>
-constexpr ptrdiff_t block_a = 98304 * 4 / (ptrdiff_t)sizeof(T);  // A's block takes 384 kB
-constexpr ptrdiff_t few_rows = 12;                               // for so few rows of A, B is read in place
-constexpr ptrdiff_t some_rows = 40;                              // and for so many, if B stays in the first-level cache
+// The depth of a block decides in which order a sum is computed, so it is the same on every processor: a panel of B
+// takes 16 kB, of the widest vectors 64 kB.
+constexpr ptrdiff_t block_k = 256;
+constexpr ptrdiff_t longest_k = 512;    // the longest block, for products that keep no C
+constexpr ptrdiff_t few_rows = 12;      // for so few rows of A, B is read in place
+constexpr ptrdiff_t some_rows = 40;     // and for so many, if B stays in the first-level cache
+constexpr ptrdiff_t few_columns = 256;  // for fewer columns of B, a block of A that lies along memory is read in place
 template <class T>
 constexpr ptrdiff_t cached_a = 16384 / (ptrdiff_t)sizeof(T);
 template <class T>
@@ -43,11 +44,44 @@ struct Matrix {
 };
 
 template <class T>
-constexpr ptrdiff_t scratch_size_a = block_a<T> + tile_rows * longest_k;
+constexpr ptrdiff_t least_a = tile_rows * longest_k;  // the smallest block of A
 template <class T>
 constexpr ptrdiff_t scratch_size_b = tile_columns<T> * longest_k;
 template <class T>
 constexpr ptrdiff_t scratch_size_tile = tile_columns<T> * tile_rows;
+
+// Whether a tile prefetches a few cache lines in each turn of its loop. Those of wide tiles are many: all at once, they
+// would wait for each other, and the loop for them. Narrow tiles leave no room in their loop, and few lines at once
+// cost nothing.
+constexpr bool spreads = tile_vectors == 4;
+
+// Cache lines that are prefetched for the tiles that follow, `in_a_turn` of the tile's loop.
+template <int in_a_turn, bool to_write>
+struct Prefetching {
+    static constexpr int most = spreads ? longest_k / 4 * in_a_turn : 1;
+    const char* at[most];  // what a tile prefetches; beyond n, what one before has prefetched already
+    int n = 0;
+
+    FC_INLINE void fill(const void* any) {
+        for (const char*& line : at) line = (const char*)any;
+    }
+    // Adds some rows of n numbers, which begin `row` numbers apart.
+    template <class T>
+    FC_INLINE void add(const T* from, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t columns) {
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            const char* line = (const char*)((uintptr_t)(from + i * row) & ~(uintptr_t)63);
+            for (const char* end = (const char*)(from + i * row + columns); line < end; line += 64) {
+                if (!spreads)
+                    to_write ? __builtin_prefetch(line, 1) : __builtin_prefetch(line, 0, 2);
+                else if (n < most)
+                    at[n++] = line;
+            }
+        }
+    }
+};
+
+using Written = Prefetching<3, true>;
+using Read = Prefetching<1, false>;  // into the second-level cache
 
 // The inputs and the output of one tile.
 template <class T>
@@ -59,8 +93,11 @@ struct TileOf {
     ptrdiff_t b_row;
     T* c;
     ptrdiff_t c_row;
-    ptrdiff_t cols;  // the number of columns used of the last vector; 0 means all
-    bool add;        // to what C holds
+    ptrdiff_t cols;              // the number of columns used of the last vector; 0 means all
+    bool add;                    // to what C holds
+    T* panel;                    // where the rows of B are copied to, if they are packed
+    const char* const* written;  // of whole tiles of panels: what is prefetched to be written soon,
+    const char* const* read;     // and to be read
 };
 
 // How A and B lie in memory. What the compiler knows of it needs no arithmetic in the loop over k.
@@ -71,6 +108,7 @@ enum class LayoutA {
 };
 enum class LayoutB {
     panel,         // copied into rows of tile_columns numbers
+    packed,        // read where it is, and copied into a panel for the next tiles
     in_place,      // read where it is
     in_place_part  // the same, and only a part of the last vector is read
 };
@@ -84,11 +122,17 @@ void tile(const TileOf<T>& t) {
     const ptrdiff_t b_row = b_is == LayoutB::panel ? tile_columns<T> : t.b_row;
     constexpr int unrolled = b_is == LayoutB::in_place_part ? 1 : 4;
     ptrdiff_t k = t.k;
+    constexpr bool prefetches = spreads && a_is == LayoutA::panel && rows == tile_rows;
+    const char* const* written = prefetches ? t.written : nullptr;
+    const char* const* read = prefetches ? t.read : nullptr;
+    if constexpr (!prefetches) {  // C alone, at once
 #pragma GCC unroll 6
-    for (int r = 0; r < rows; r++) {  // C is prefetched while the sums are computed
-        __builtin_prefetch(t.c + r * t.c_row, 1);
-        __builtin_prefetch(t.c + r * t.c_row + vectors * lanes<T> - 1, 1);
+        for (int r = 0; r < rows; r++) {
+            __builtin_prefetch(t.c + r * t.c_row, 1);
+            __builtin_prefetch(t.c + r * t.c_row + vectors * lanes<T> - 1, 1);
+        }
     }
+    T* panel = t.panel;
     const T* from[rows];  // the next element of each row of A
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++) from[r] = a + r * a_row;
@@ -98,6 +142,7 @@ void tile(const TileOf<T>& t) {
         for (int v = 0; v < vectors; v++) {
             const T* at = b + l * b_row + v * lanes<T>;
             row[v] = b_is == LayoutB::in_place_part && v == vectors - 1 ? load_part(at, t.cols) : load(at);
+            if constexpr (b_is == LayoutB::packed) store(panel + l * tile_columns<T> + v * lanes<T>, row[v]);
         }
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) {
@@ -113,8 +158,14 @@ void tile(const TileOf<T>& t) {
                 for (int r = 0; r < rows; r++) __builtin_prefetch(from[r] + tile_rows * a_row);
             }
         }
+        if constexpr (prefetches) {
+#pragma GCC unroll 3
+            for (int i = 0; i < 3; i++) __builtin_prefetch(*written++, 1);
+            __builtin_prefetch(*read++, 0, 2);
+        }
 #pragma GCC unroll 4
         for (int l = 0; l < unrolled; l++) step(l);
+        if constexpr (b_is == LayoutB::packed) panel += unrolled * tile_columns<T>;
         if constexpr (a_is == LayoutA::along_k) {
 #pragma GCC unroll 6
             for (int r = 0; r < rows; r++) {
@@ -125,6 +176,7 @@ void tile(const TileOf<T>& t) {
     }
     for (; k > 0; k--, a += a_k, b += b_row) {
         step(0);
+        if constexpr (b_is == LayoutB::packed) panel += tile_columns<T>;
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) from[r]++;
     }
@@ -161,6 +213,10 @@ FC_INLINE const Tile<T>* tiles_as(ptrdiff_t vectors) {
     }
     return vectors == 2 ? tiles_of<T, 2, a_is, b_is> : tiles_of<T, 1, a_is, b_is>;
 }
+
+// The tile at the top of a panel of B, which it also copies.
+template <class T>
+constexpr Tile<T> copying_tile = tile<T, tile_rows, tile_vectors, LayoutA::panel, LayoutB::packed>;
 
 template <class T, LayoutA a_is>
 FC_INLINE const Tile<T>* tiles_of_b(ptrdiff_t vectors, LayoutB b_is) {
@@ -257,24 +313,59 @@ void pack(Matrix<const T> b, ptrdiff_t k, ptrdiff_t n, T* to, ptrdiff_t width) {
         for (ptrdiff_t i = 0; i < k; i++) to[i * width + left] = left < n ? *b.at(i, left) : 0;
 }
 
-// Copies a block of A, m x k, whose rows run along memory, into panels of tile_rows.
+// Copies the first six rows of A, each along memory, so that those of each k follow each other.
+template <class T>
+FC_INLINE void interleave(const T* from, ptrdiff_t row, ptrdiff_t k, T* to) {
+    static_assert(tile_rows == 6);
+    constexpr int many = 16 / sizeof(T);  // in registers of 16 bytes, which every processor has
+    typedef T Short __attribute__((vector_size(16)));
+    constexpr int half = many / 2;
+    ptrdiff_t j = 0;
+    for (; j + many <= k; j += many, to += many * tile_rows) {
+#pragma GCC unroll 3
+        for (int pair = 0; pair < 3; pair++) {
+            Short a, b, low, high;
+            __builtin_memcpy(&a, from + 2 * pair * row + j, 16);
+            __builtin_memcpy(&b, from + (2 * pair + 1) * row + j, 16);
+            if constexpr (many == 4) {
+                low = __builtin_shufflevector(a, b, 0, 4, 1, 5), high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+            } else {
+                low = __builtin_shufflevector(a, b, 0, 2), high = __builtin_shufflevector(a, b, 1, 3);
+            }
+#pragma GCC unroll 2
+            for (int i = 0; i < half; i++) {
+                __builtin_memcpy(to + i * tile_rows + 2 * pair, (const T*)&low + 2 * i, 2 * sizeof(T));
+                __builtin_memcpy(to + (half + i) * tile_rows + 2 * pair, (const T*)&high + 2 * i, 2 * sizeof(T));
+            }
+        }
+    }
+    for (; j < k; j++, to += tile_rows)
+        for (int r = 0; r < tile_rows; r++) to[r] = from[r * row + j];
+}
+
+// Copies a block of A, m x k, into panels of tile_rows; the last one is padded with zeros.
 template <class T>
 void pack_rows(Matrix<const T> a, ptrdiff_t m, ptrdiff_t k, T* to) {
     ptrdiff_t i = 0;
-    for (; i + tile_rows + 2 <= m; i += tile_rows, to += tile_rows * k)
-        for (ptrdiff_t j = 0; j < k; j++) {
-            const T* from = a.at(i, j);
-            __builtin_memcpy(to + j * tile_rows, from, tile_rows * sizeof(T));
-        }
+    if (a.column == 1) {
+        for (; i + tile_rows <= m; i += tile_rows, to += tile_rows * k) interleave(a.at(i, 0), a.row, k, to);
+    } else {  // the rows run along memory
+        for (; i + tile_rows + 2 <= m; i += tile_rows, to += tile_rows * k)
+            for (ptrdiff_t j = 0; j < k; j++) {
+                const T* from = a.at(i, j);
+                __builtin_memcpy(to + j * tile_rows, from, tile_rows * sizeof(T));
+            }
+    }
     for (; i < m; i += tile_rows, to += tile_rows * k)
         for (ptrdiff_t j = 0; j < k; j++)
             for (ptrdiff_t r = 0; r < tile_rows; r++) to[j * tile_rows + r] = i + r < m ? *a.at(i + r, j) : 0;
 }
 
-// The functions applied to each tile of C: `before` the sums are computed, and `then`, when they are in the tile.
+// The functions applied to each tile of C: `before` the sums are computed, which adds what is prefetched meanwhile, and
+// `then`, when they are in the tile.
 template <class T>
 struct Nothing {
-    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t) const {}
+    FC_INLINE void before(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, Written&) const {}
     FC_INLINE void then(ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, Rows<T>) const {}
 };
 
@@ -353,12 +444,16 @@ void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<co
     if (stopped(stop)) return;  // its inputs may be incomplete
     if (m * n * k <= few_products && c.data) return small_product(m, n, k, a, b, c, done, adds);
     if (m == 1 && b.column == 1 && c.data) return row_product(n, k, a, b, c, done, adds);
-    const bool pack_a = a.column != 1 && m * k > cached_a<T> && m > tile_rows && n > tile_columns<T> && k > 16;
+    const bool pays = a.column == 1 ? n >= few_columns && k > block_k : n > tile_columns<T> && k > 16;
+    const bool pack_a = pays && m * k > cached_a<T> && m > tile_rows;
     const bool pack_b = pack_a || b.column != 1 || m > (k * n <= cached_b<T> ? some_rows : few_rows);
     const LayoutA a_is = pack_a ? LayoutA::panel : a.column == 1 ? LayoutA::along_k : LayoutA::across_k;
     const ptrdiff_t deep = depth_of(k, c.data ? block_k : longest_k);
-    ptrdiff_t high = m;
-    if (m * deep > block_a<T>) high = block_a<T> / deep / tile_rows * tile_rows;
+    ptrdiff_t high = (m + tile_rows - 1) / tile_rows * tile_rows;
+    if (high * deep > scratch.size_a) high = scratch.size_a / deep / tile_rows * tile_rows;
+    Written written;
+    Read read;
+    if (pack_a) written.fill(b.data), read.fill(b.data);
     for (ptrdiff_t k_from = 0; k_from < k; k_from += deep) {
         const ptrdiff_t depth = k - k_from < deep ? k - k_from : deep;
         const bool last = k_from + depth == k;
@@ -366,24 +461,44 @@ void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<co
             const ptrdiff_t i_to = i_from + high < m ? i_from + high : m;
             if (pack_a) pack_rows<T>({a.at(i_from, k_from), a.row, a.column}, i_to - i_from, depth, scratch.a);
             for (ptrdiff_t j = 0; j < n; j += tile_columns<T>) {
-                const ptrdiff_t columns = n - j < tile_columns<T> ? n - j : tile_columns<T>;
+                const ptrdiff_t columns = n - j < tile_columns<T> ? n - j : tile_columns<T>, left = n - j - columns;
                 const ptrdiff_t vectors = (columns + lanes<T> - 1) / lanes<T>, rest = columns % lanes<T>;
                 const LayoutB b_is = pack_b ? LayoutB::panel : rest ? LayoutB::in_place_part : LayoutB::in_place;
-                TileOf<T> of = {depth, nullptr, a.row, a.column, b.at(k_from, j),
-                                b.row, nullptr, c.row, rest,     adds || k_from > 0};
-                if (pack_b) {
+                TileOf<T> of = {depth,     nullptr,    a.row,  a.column, b.at(k_from, j),
+                                b.row,     nullptr,    c.row,  rest,     adds || k_from > 0,
+                                scratch.b, written.at, read.at};
+                // the first tile of whole panels copies B, whose loads it does not have to wait for
+                const bool copies = pack_a && b.column == 1 && columns == tile_columns<T> && i_to - i_from >= tile_rows;
+                if (pack_b && !copies) {
                     of.b_row = tile_columns<T>;
                     pack<T>({of.b, b.row, b.column}, depth, columns, scratch.b, of.b_row);
                     of.b = scratch.b;
                 }
                 if (!c.data) of.c = scratch.tile, of.c_row = tile_columns<T>;
                 const Tile<T>* tiles = tiles_for<T>(vectors, a_is, b_is);
+                // the next panel of B, of which each tile prefetches a few rows
+                const T* next = b.at(k_from, j + columns);
+                const ptrdiff_t next_columns = left < tile_columns<T> ? left : tile_columns<T>;
+                ptrdiff_t next_rows = pack_a && b.column == 1 && left ? depth : 0;
+                const ptrdiff_t share = next_rows * tile_rows / (i_to - i_from) + 1;
                 for (ptrdiff_t i = i_from; i < i_to; i += tile_rows) {
                     const ptrdiff_t rows = i_to - i < tile_rows ? i_to - i : tile_rows;
                     of.a = pack_a ? scratch.a + (i - i_from) * depth : a.at(i, k_from);
                     if (c.data) of.c = c.data + i * c.row + j;
-                    if (last) done.before(i, rows, j, columns);
-                    tiles[rows - 1](of);
+                    if (pack_a && rows == tile_rows) {
+                        written.n = read.n = 0;
+                        if (spreads && c.data) written.add(of.c, c.row, rows, columns);
+                        if (last) done.before(i, rows, j, columns, written);
+                        const ptrdiff_t some = next_rows < share ? next_rows : share;
+                        read.add(next, b.row, some, next_columns);
+                        next += some * b.row, next_rows -= some;
+                    }
+                    if (copies && i == i_from) {
+                        copying_tile<T>(of);
+                        of.b = scratch.b, of.b_row = tile_columns<T>;
+                    } else {
+                        tiles[rows - 1](of);
+                    }
                     if (last) done.then(i, rows, j, columns, {of.c, of.c_row});
                 }
                 if (polls && depth * (i_to - i_from) > 20000) stop->poll(stop->engine);
