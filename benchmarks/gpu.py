@@ -29,8 +29,9 @@ from typing import Any, NamedTuple
 import gpu_equality
 import numpy as np
 import peers_ours
-from peers import figure, head, installed, numbers, row, spread
+from peers import numbers
 from peers_case import RULES, TRAINED, Case
+from peers_print import figure, head, installed, row, spread
 
 import fullyconnected as fc
 from fullyconnected.core.order import epoch_order

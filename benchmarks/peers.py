@@ -1,19 +1,20 @@
 """Compare the library with scikit-learn, PyTorch, JAX and ONNX Runtime: training steps, predictions, a small job.
 
-    python benchmarks/peers.py [train] [tables] [predict] [xor] [--networks 0,1,2,3,4,5] [--rounds 15] [--threads 2]
+    python benchmarks/peers.py [train] [tables] [predict] [xor] [products]
+        [--networks 0,1,2,3,4,5] [--rounds 15] [--threads 2]
 
 Every contender runs in its own process, with the same initial weights and rows. The benchmark first checks that all
 compute the same losses of three steps, or the same predictions. Then they take turns, in a random order each round: one
 is timed for a fraction of a second while all others are stopped. A step includes gathering the rows, forward, loss,
 backward and update, in the loop that a user would write for speed. A measurement during which other programs used the
 processors is repeated. The tables give medians over the rounds, in microseconds, and the median of the rounds' ratios
-to the fastest peer of the same round, with the lowest and the highest.
+to the fastest peer of the same round, with the lowest and the highest. ``products`` multiplies matrices of the shapes
+of these steps, beside MKL and OpenBLAS (peers_products.py).
 
 Needs the dependency group ``peers``. Libraries that are not installed are left out, and named below the table.
 """
 
 import argparse
-import math
 import os
 import platform
 import random
@@ -22,15 +23,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from machine import caches, processor
 from peers_case import RULES, TABLES, TRAINED, USED, Absent, Case
-from peers_worker import Worker
+from peers_print import figure, head, installed, row, spread
+from peers_products import products
+from peers_worker import Worker, one_round, started
 
 try:
     from fullyconnected import _native
@@ -53,7 +55,8 @@ KNOWS_TABLES = ("numpy", "native", "torch", "compiled")
 ABSTAIN = {"train": ("onnx", "bare"), "predict": ("scan",)}
 WHOLE = ("ours", "numpy_engine", "bare", "sklearn", "torch", "jax")  # functions of peers_xor.py
 SLOW = 5.0  # seconds: a whole job that takes longer is run only three times
-PACKAGES = ("numpy", "scikit-learn", "torch", "jax", "onnxruntime")
+JOBS = ("train", "tables", "predict", "xor", "products")
+PACKAGES = ("numpy", "scikit-learn", "torch", "jax", "onnxruntime", "mkl")
 
 
 class Rounds(NamedTuple):
@@ -94,13 +97,10 @@ class Bench:
         rounds = Rounds({name: [] for name in self.ready(case)}, [], [])
         for _ in range(self.arguments.rounds):
             if _native and case.job == "train":
-                seconds = [_native.product_seconds(*product, case.threads, 3) for product in case.products]
+                seconds = [_native.product_seconds(*product, 3) for product in case.products]
                 rounds.products.append(case.flops / sum(seconds) / 1e9)
                 rounds.peak.append(_native.fma_peak(case.threads))
-            for name in random.sample(list(rounds.us), len(rounds.us)):
-                answer = self.workers[name].ask("slice")
-                if isinstance(answer, Absent):
-                    sys.exit(f"{CONTENDERS[name][0]}, {title(case)}: {answer.reason}")
+            for name, answer in one_round(self.workers, rounds.us, title(case)):
                 rounds.us[name].append(answer.us)
                 self.slices, self.again = self.slices + 1, self.again + answer.spoilt
         return rounds
@@ -205,45 +205,6 @@ def title(case: Case) -> str:
     return "-".join(map(str, case.sizes))
 
 
-def figure(values: list[float] | None) -> str:
-    """Return the median with three significant digits, or with all digits before the point."""
-    if not values:
-        return "-"
-    middle = median(values)
-    return f"{middle:.{max(0, 2 - math.floor(math.log10(middle)))}f}"
-
-
-def spread(values: list[float], form: str = ".2f") -> str:
-    return f"{median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
-
-
-def head(titles: list[str]) -> None:
-    row(titles)
-    row(["---"] + ["---:"] * (len(titles) - 1))
-
-
-def row(cells: list[Any]) -> None:
-    print(f"| {' | '.join(map(str, cells))} |", flush=True)
-
-
-@contextmanager
-def started(names: list[str], threads: int) -> Iterator[dict[str, Worker]]:
-    """Start the contenders' processes; kill them at the end, since a stopped process reacts to no other signal."""
-    workers = {name: Worker(CONTENDERS[name][1], threads) for name in names}
-    try:
-        yield workers
-    finally:
-        for worker in workers.values():
-            worker.process.kill()
-
-
-def installed(package: str) -> str:
-    try:
-        return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return f"no {package}"
-
-
 def numbers(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
 
@@ -257,22 +218,24 @@ def contenders(text: str) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("jobs", nargs="*", metavar="job", help="train, tables, predict, xor; by default all")
+    parser.add_argument("jobs", nargs="*", metavar="job", help=f"{', '.join(JOBS)}; by default all")
     parser.add_argument("--networks", type=numbers, default=range(len(TRAINED)), help="networks to train, such as 0,3")
     parser.add_argument("--contenders", type=contenders, default=list(CONTENDERS), help=",".join(CONTENDERS))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--slice", type=float, default=0.25, help="seconds of a measurement; at least three steps")
     arguments = parser.parse_args()
-    jobs = arguments.jobs or ["train", "tables", "predict", "xor"]
-    if unknown := set(jobs) - {"train", "tables", "predict", "xor"}:
+    jobs = arguments.jobs or JOBS
+    if unknown := set(jobs) - set(JOBS):
         parser.error(f"no job {', '.join(unknown)}")
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(arguments.threads)  # the contenders read it when they are imported
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that started() kills the stopped processes
     packages = ", ".join(map(installed, PACKAGES))
+    print(f"{processor()}; {caches()}.\n")
     print(f"Python {platform.python_version()}, {packages}; {arguments.threads} threads, {arguments.rounds} rounds.\n")
-    with started(arguments.contenders, arguments.threads) as workers:
+    chosen = {name: CONTENDERS[name][1] for name in arguments.contenders}
+    with started(chosen if {"train", "tables", "predict"} & set(jobs) else {}, arguments.threads) as workers:
         bench = Bench(workers, arguments)
         if "train" in jobs:
             bench.train()
@@ -282,6 +245,8 @@ def main() -> None:
             bench.predict()
     if "xor" in jobs:
         whole_jobs(arguments.rounds)
+    if "products" in jobs:
+        products(arguments.networks, arguments.threads, arguments.rounds, arguments.slice)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The input of every contender: the initial weights of a network, its rows, and their order."""
+"""The input of every contender: the initial weights of a network, its rows, and their order; or two matrices."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["RULES", "TABLES", "TRAINED", "USED", "Absent", "Case", "Slice"]
+__all__ = ["RULES", "TABLES", "TRAINED", "USED", "Absent", "Case", "Product", "Slice"]
 
 RULES = {"SGD": 1e-3, "Adam": 1e-4}  # optimizers and their learning rates
 TRAINED = (  # sizes, rows in a batch, rows in total
@@ -33,6 +33,44 @@ class Slice(NamedTuple):
 
     us: float
     spoilt: int
+
+
+class Product(NamedTuple):
+    """A product of an m x k and a k x n matrix in a training step; a turned matrix is stored transposed."""
+
+    m: int
+    n: int
+    k: int
+    turn_a: bool
+    turn_b: bool
+    threads: int
+
+    job = "product"
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.m * self.n * self.k
+
+    @property
+    def formula(self) -> str:
+        """What it computes in a layer of inputs x and weights W, where dy is the gradient of its outputs."""
+        return "x' dy" if self.turn_a else "dy W'" if self.turn_b else "x W"
+
+    @property
+    def shape(self) -> str:
+        return f"{self.m} x {self.k} by {self.k} x {self.n}"
+
+    def factors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return both matrices, turned as needed: small whole numbers, whose products have the same sum in any order.
+
+        They are those of ``_native.product_seconds``.
+        """
+        m, n, k = self[:3]
+        a, b = (np.arange(m * k) % 7 - 3.0).astype(np.float32), (np.arange(k * n) % 5 - 2.0).astype(np.float32)
+        return (
+            a.reshape(k, m).T if self.turn_a else a.reshape(m, k),
+            b.reshape(n, k).T if self.turn_b else b.reshape(k, n),
+        )
 
 
 @dataclass(frozen=True)
@@ -77,20 +115,20 @@ class Case:
         return RULES[self.rule]
 
     @property
-    def products(self) -> list[tuple[int, int, int, bool, bool]]:
-        """The products of a step: rows, columns, inner size, and whether the first and second factor are transposed."""
+    def products(self) -> list[Product]:
+        """The products of a step: of each layer forward, the gradient of its weights, and that of its input."""
         products = []
         for n, m in pairwise(self.sizes):
             products += [
-                (self.batch, m, n, False, False),
-                (n, m, self.batch, True, False),
-                (self.batch, n, m, False, True),
+                Product(self.batch, m, n, False, False, self.threads),
+                Product(n, m, self.batch, True, False, self.threads),
+                Product(self.batch, n, m, False, True, self.threads),
             ]
         return [*products[:2], *products[3:]]  # the input needs no gradient
 
     @property
     def flops(self) -> int:
-        return sum(2 * m * n * k for m, n, k, _, _ in self.products)
+        return sum(product.flops for product in self.products)
 
     def order(self, steps: int) -> np.ndarray:
         """Return the row numbers of several steps, in shuffled order."""

@@ -1,21 +1,25 @@
 """One process for each contender, which is stopped except during its turn.
 
-The benchmark imports this module for ``Worker``, and ``Worker`` runs it as the process.
+The benchmark imports this module for ``started``, and ``Worker`` runs it as the process.
 """
 
 import importlib
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
-from peers_case import Absent, Case, Slice
+import numpy as np
+from peers_case import Absent, Case, Product, Slice
 
-__all__ = ["Worker"]
+__all__ = ["Worker", "one_round", "started"]
 
 AGAIN = 5  # how often a measurement is repeated at most
 OTHERS = 0.08  # it is repeated if other programs used more than this share of a processor
@@ -44,16 +48,37 @@ class Worker:
         return answer
 
 
+@contextmanager
+def started(contenders: dict[str, str], threads: int) -> Iterator[dict[str, Worker]]:
+    """Start the contenders' processes; kill them at the end, since a stopped process reacts to no other signal."""
+    workers = {name: Worker(where, threads) for name, where in contenders.items()}
+    try:
+        yield workers
+    finally:
+        for worker in workers.values():
+            worker.process.kill()
+            worker.process.wait()
+
+
+def one_round(workers: dict[str, Worker], names: Collection[str], what: str) -> Iterator[tuple[str, Slice]]:
+    """Time contenders, each once, in a random order; end the benchmark of ``what`` if one of them fails."""
+    for name in random.sample(list(names), len(names)):
+        answer = workers[name].ask("slice")
+        if isinstance(answer, Absent):
+            sys.exit(f"{name}, {what}: {answer.reason}")
+        yield name, answer
+
+
 class Timer:
     """Times a contender on a case, inside the process."""
 
-    def __init__(self, where: str, case: Case) -> None:
+    def __init__(self, where: str, case: Case | Product) -> None:
         module, name = where.split(".")
         __import__(module)
         self.before = most_memory()
         self.case, self.contender = case, getattr(importlib.import_module(module), name)(case)
         self.work = getattr(self.contender, case.job)
-        self.argument, self.steps, self.calls = case.x, 1, 1
+        self.argument, self.steps, self.calls = getattr(case, "x", None), 1, 1
 
     def check(self, _: None) -> Any:
         """Return the losses of three steps or the predictions, which must be equal for all, or why they differ."""
@@ -83,6 +108,10 @@ class Timer:
             self.work(self.argument)
         return time.perf_counter() - began
 
+    def us(self) -> float:
+        """Return the microseconds of a step or a prediction."""
+        return self.timed() / self.steps / self.calls * 1e6
+
     def memory(self, _: None) -> float:
         """Return how much more memory than before the case the process has held, in MiB."""
         return most_memory() - self.before
@@ -90,12 +119,30 @@ class Timer:
     def slice(self, _: None) -> Slice:
         spoilt = 0
         while True:
-            before = others()
-            seconds = self.timed()
-            if others() - before < OTHERS * seconds + 0.02 or spoilt == AGAIN:  # the kernel's clock ticks are 0.01 s
-                return Slice(seconds / self.steps / self.calls * 1e6, spoilt)
+            before, began = others(), time.perf_counter()
+            us, most = self.us(), OTHERS * (time.perf_counter() - began) + 0.02  # the kernel's clock ticks are 0.01 s
+            if others() - before < most or spoilt == AGAIN:
+                return Slice(us, spoilt)
             spoilt += 1
             time.sleep(0.1)
+
+
+class ProductTimer(Timer):
+    """Times a contender on a product, the fastest of many, since the native engine tells no other time of one."""
+
+    def check(self, _: None) -> str | None:
+        a, b = self.case.factors()
+        self.work(1)
+        return None if np.array_equal(self.contender.c, a.astype(np.float64) @ b) else "its product is wrong"
+
+    def fill(self, seconds: float) -> None:
+        self.calls = max(3, round(seconds / self.work(3)))
+
+    def us(self) -> float:
+        return self.work(self.calls) * 1e6
+
+    def about(self, _: None) -> str:
+        return self.contender.about
 
 
 def most_memory() -> float:
@@ -130,7 +177,7 @@ def main() -> None:
         try:
             if what == "load":
                 timer = None  # frees the memory of the previous case
-                timer = Timer(where, argument)
+                timer = (ProductTimer if isinstance(argument, Product) else Timer)(where, argument)
             else:
                 answer = getattr(timer, what)(argument)
         except Exception as error:

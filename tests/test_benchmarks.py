@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -158,6 +159,77 @@ class TestIntervals:
         done = subprocess.run([*command, "oak"], capture_output=True, text=True, timeout=60)
         assert done.returncode == 2
         assert "no table 'oak'" in done.stderr
+
+
+class TestProducts:
+    """The native engine's products of matrices beside those of other libraries."""
+
+    @pytest.fixture
+    def module(self, monkeypatch):
+        monkeypatch.syspath_prepend(str(FOLDER))
+        return importlib.import_module("peers_products")
+
+    def test_they_are_set_beside_the_libraries_that_are_here(self):
+        pytest.importorskip("fullyconnected._native")
+        command = [
+            sys.executable,
+            FOLDER / "peers.py",
+            "products",
+            "--networks",
+            "2",
+            "--rounds",
+            "1",
+            "--slice",
+            "0.001",
+        ]
+        done = subprocess.run([*command, "--threads", "1"], capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "; caches of " in done.stdout.splitlines()[0]
+        assert "- native engine: kernels for " in done.stdout
+        rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| 100-256-256-256-1")]
+        assert [(product, shape) for _, _, product, shape, *_ in rows] == [
+            ("x W", "256 x 100 by 100 x 256"),
+            ("x' dy", "100 x 256 by 256 x 256"),
+            *((product, "256 x 256 by 256 x 256") for product in ("x W", "x' dy", "dy W'")),
+        ]
+        assert all(us != "-" and share.endswith("%") for _, _, _, _, us, share, *_ in rows)
+        for name in ("MKL", "OpenBLAS"):  # a column, or why it is not there
+            assert f"| {name}, us |" in done.stdout or f"- {name}: " in done.stdout
+
+    @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="contenders are stopped by a signal")
+    @pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
+    def test_contenders_compute_the_product(self, module, turned):
+        with module.started(module.CONTENDERS, 1) as workers:
+            bench = module.Bench(workers, 1, 0.001)
+            names = list(bench.ready(module.Product(37, 20, 101, *turned, 1)))
+            assert all(workers[name].ask("about") for name in names)
+        assert len(names) + len(bench.notes) == 3
+        assert not [note for note in bench.notes if "Error: " not in note]  # it cannot be loaded; none is wrong
+
+    def test_who_computes_something_else_is_left_out(self, module):
+        pytest.importorskip("fullyconnected._native")
+        timer = importlib.import_module("peers_worker").ProductTimer(
+            "peers_products.Native", module.Product(8, 4, 5, False, True, 1)
+        )
+        assert timer.check(None) is None
+        timer.work = lambda times: 1.0
+        timer.contender.c += 1
+        assert timer.check(None) == "its product is wrong"
+
+    def test_the_ratio_is_to_the_faster_of_the_others_in_each_round(self, module):
+        us = {"native engine": [1.0, 2.0, 3.0], "MKL": [2.0, 1.0, 6.0], "OpenBLAS": [4.0, 4.0, 2.0]}
+        assert module.ratio(us) == "1.50 (0.50-2.00)"
+        assert module.ratio({name: us[name] for name in ("MKL", "OpenBLAS")}) == "-"
+        assert module.ratio({"native engine": [1.0]}) == "-"
+        product = module.Product(100, 100, 50, False, False, 1)
+        us = {"MKL": [10.0, 20.0, 40.0]}
+        shares = module.figures(us, [200.0, 100.0, 50.0], product, ["MKL", "OpenBLAS"])
+        assert list(shares) == ["20.0", "50%", "-", "-"]
+
+    def test_other_jobs_are_refused(self):
+        done = subprocess.run([sys.executable, FOLDER / "peers.py", "oak"], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2
+        assert "no job oak" in done.stderr
 
 
 class TestGpu:

@@ -269,34 +269,43 @@ double fastest(int threads, int rounds, Work work) {
 double fma_peak(int threads) {
     const Kernels& kernels = best_kernels();
     WithoutGil without;
-    constexpr int64_t rounds = 2'000'000;
+    constexpr int64_t rounds = 100'000;  // in less than a millisecond, in which other programs seldom come between
     double operations = 0;
-    const double seconds = fastest(threads, 5, [&](int thread) {
+    const double seconds = fastest(threads, 100, [&](int thread) {
         const double done = kernels.f32.fma(rounds);
         if (thread == 0) operations = done;
     });
     return operations * threads / seconds / 1e9;
 }
 
-// The seconds of one product of an m x k and a k x n matrix of float32; a turned matrix is stored transposed. The rows
-// lie as those of a step do: x' dy is a gradient of W, and all else but W has rows of its own.
-double product_seconds(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, int threads, int rounds) {
+// The seconds of one product of an m x k and a k x n matrix of float32, which it also writes into `out`; a turned
+// matrix is stored transposed. Rows lie as those of a step do: all but those of W and of its gradient x' dy begin at
+// cache lines.
+double product_seconds(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, int threads, int rounds,
+                       std::optional<Matrix<float>> out) {
+    if (out && ((ptrdiff_t)out->shape(0) != m || (ptrdiff_t)out->shape(1) != n))
+        throw nb::value_error("out has another shape than the product");
     const Entry<float>& kernels = best_kernels().f32;
     WithoutGil without;
     Arena arena;
-    const ptrdiff_t row_a = padded<float>(turn_a ? m : k), row_c = turn_a ? n : padded<float>(n);
-    const ptrdiff_t row_b = turn_b ? k : turn_a ? padded<float>(n) : n;
-    const ptrdiff_t size_a = (turn_a ? k : m) * row_a, size_b = (turn_b ? n : k) * row_b;
-    float *a = arena.take<float>(size_a, false), *b = arena.take<float>(size_b, false);
-    float* c = arena.take<float>(m * row_c);
-    for (ptrdiff_t i = 0; i < size_a; i++) a[i] = (float)(i % 7) - 3;
-    for (ptrdiff_t i = 0; i < size_b; i++) b[i] = (float)(i % 5) - 2;
+    auto made = [&](ptrdiff_t rows, ptrdiff_t columns, bool aligned, ptrdiff_t period) {
+        const ptrdiff_t row = aligned ? padded<float>(columns) : columns;
+        const Rows<float> matrix = {arena.take<float>(rows * row), row};
+        for (ptrdiff_t i = 0; period && i < rows * columns; i++)  // whole numbers around zero
+            matrix.data[i / columns * row + i % columns] = (float)(i % period - period / 2);
+        return matrix;
+    };
+    const Rows<float> a = turn_a ? made(k, m, true, 7) : made(m, k, true, 7);
+    const Rows<float> b = turn_b ? made(n, k, false, 5) : made(k, n, turn_a, 5);
+    const Rows<float> c = made(m, n, !turn_a, 0);
     std::vector<Scratch<float>> scratch;
     for (int i = 0; i < threads; i++) scratch.push_back(scratch_of<float>(arena, kernels, 0));
-    return fastest(threads, rounds, [&](int thread) {
-        kernels.products(m, n, k, turn_a, turn_b, {a, row_a}, {b, row_b}, {c, row_c}, scratch[(size_t)thread], thread,
+    const double seconds = fastest(threads, rounds, [&](int thread) {
+        kernels.products(m, n, k, turn_a, turn_b, {a.data, a.row}, {b.data, b.row}, c, scratch[(size_t)thread], thread,
                          threads);
     });
+    for (ptrdiff_t i = 0; out && i < m; i++) std::copy_n(c.data + i * c.row, n, out->data() + i * n);
+    return seconds;
 }
 
 template <class T>
@@ -351,7 +360,8 @@ NB_MODULE(_native, m) {
     m.def("thread_limit", &fullyconnected_get_num_threads, "Return the limit that threadpoolctl has set, or 0.");
     m.def("fma_peak", &fma_peak, "threads"_a, "Return the peak speed of arithmetic in registers, in GFLOP/s.");
     m.def("product_seconds", &product_seconds, "m"_a, "n"_a, "k"_a, "turn_a"_a, "turn_b"_a, "threads"_a, "rounds"_a,
-          "Return the seconds of a matrix product, the fastest of `rounds` rounds.");
+          "out"_a.none() = nb::none(),
+          "Return the seconds of a matrix product, the fastest of `rounds` rounds, and write the product into `out`.");
     nb::class_<OpSpec>(m, "OpSpec")
         .def(nb::init<>())
         .def_rw("kind", &OpSpec::kind)

@@ -484,3 +484,21 @@ def _call(_):
     net = fc.mlp([50, 200, 2], seed=0)
     fc.fit(net, x, x[:, :2], "half_squared_error", epochs=1, progress=False, engine="native", n_threads=2)
     return "ok"
+
+
+@needs_native
+@pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_product_that_is_timed_is_computed(turned, threads):
+    m, n, k = 37, 20, 301
+    a, b = (np.arange(m * k) % 7 - 3).astype(np.float32), (np.arange(k * n) % 5 - 2).astype(np.float32)
+    out = np.empty((m, n), np.float32)
+    assert native_module.load_extension().product_seconds(m, n, k, *turned, threads, 2, out) > 0
+    a, b = a.reshape(k, m).T if turned[0] else a.reshape(m, k), b.reshape(n, k).T if turned[1] else b.reshape(k, n)
+    np.testing.assert_array_equal(out, a @ b)
+
+
+@needs_native
+def test_a_product_does_not_fit_into_another_shape():
+    with pytest.raises(ValueError, match="another shape"):
+        native_module.load_extension().product_seconds(3, 4, 5, False, False, 1, 1, np.empty((4, 3), np.float32))
