@@ -469,6 +469,7 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     run_.orthogonal = orthogonal_.data();
     run_.partial = arena_.take<double>(8 * run_.threads);
     run_.sums = arena_.take<double>(run_.weight_columns * run_.threads);
+    if (const ptrdiff_t numbers_of_tiny = entry.tiny_size(run_, most)) run_.tiny = arena_.take<T>(numbers_of_tiny);
 }
 
 template <class T>
@@ -496,7 +497,8 @@ void Trainer<T>::run(const int64_t* order, ptrdiff_t n, const double* rates, con
     Poll poll{interrupted, &run_.stop, now()};
     run_.stop = {&Poll::ask, &poll, 0};
     const int asked = run_.threads;
-    on_pool(run_, asked, entry_of<T>(kernels_).train);
+    const Entry<T>& entry = entry_of<T>(kernels_);
+    on_pool(run_, asked, run_.tiny && !run_.sharing ? entry.train_tiny : entry.train);
     run_.threads = asked;
     // a gradient can overflow although the loss is finite, and no loss is computed after the last update
     if (run_.optimizer.rule != Rule::none && !(all_finite(run_.theta, run_.n_params) && all_finite(state_, n_state_)))

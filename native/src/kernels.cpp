@@ -1,7 +1,7 @@
 // The kernels, compiled once per instruction set: FC_KERNELS is the name of the copy, compiler flags choose the set.
 #include "kernels.hpp"
 
-#include "kernels/run.hpp"
+#include "kernels/tiny.hpp"
 
 namespace {
 
@@ -14,7 +14,7 @@ bool same(const char* a, const char* b) {
 template <class T>
 bool evaluate(const char* name, const T* x, T* y, ptrdiff_t n) {
     auto apply = [&](auto f) {
-        each<T>(n, [&](Place<T> p) { p.put(y, f(p.get(x))); });
+        each_in_turn<T>(n, [&](Place<T> p) { p.put(y, f(p.get(x))); });
         return true;
     };
     if (same(name, "exp")) return apply([](V<T> v) { return exp<T>(v); });
@@ -66,8 +66,8 @@ double fma(int64_t rounds) {
 }
 
 template <class T>
-constexpr Entry<T> entry = {train<T>,   predict<T>,        evaluate<T>,          products<T>, fma<T>,
-                            least_a<T>, scratch_size_b<T>, scratch_size_tile<T>, lanes<T>};
+constexpr Entry<T> entry = {train<T>, train_tiny<T>, tiny_size<T>,      predict<T>,           evaluate<T>, products<T>,
+                            fma<T>,   least_a<T>,    scratch_size_b<T>, scratch_size_tile<T>, lanes<T>};
 
 }  // namespace
 

@@ -5,7 +5,9 @@
 
 template <class T>
 struct Entry {
-    void (*train)(Run<T>*, int thread);  // an epoch or a gradient; called by every thread of a pool
+    void (*train)(Run<T>*, int thread);       // an epoch or a gradient; called by every thread of a pool
+    void (*train_tiny)(Run<T>*, int thread);  // the same of a tiny network, for which `tiny_size` is not 0,
+    ptrdiff_t (*tiny_size)(const Run<T>&, ptrdiff_t rows);  // the numbers that Run::tiny must have room for
     void (*predict)(Prediction<T>*, int thread);
     bool (*evaluate)(const char* name, const T* x, T* y, ptrdiff_t n);  // a vector function by name, for tests
     void (*products)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, Rows<const T> a, Rows<const T> b,

@@ -170,6 +170,7 @@ class PyTrainer {
     int64_t step() const { return trainer_.outcome().step; }
     double rate() const { return trainer_.outcome().rate; }
     ptrdiff_t last_batch() const { return trainer_.outcome().last_from; }
+    bool tiny() const { return trainer_.outcome().tiny != nullptr; }
 
   private:
     // Sums over all processes, by Python; an exception stops the run, and is raised when that has ended.
@@ -327,7 +328,8 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
         .def("gradient", &PyTrainer<T>::gradient, "order"_a, "seed"_a, "train"_a, "gradient"_a, "dx"_a)
         .def_prop_ro("step", &PyTrainer<T>::step)
         .def_prop_ro("rate", &PyTrainer<T>::rate)
-        .def_prop_ro("last_batch", &PyTrainer<T>::last_batch);
+        .def_prop_ro("last_batch", &PyTrainer<T>::last_batch)
+        .def_prop_ro("tiny", &PyTrainer<T>::tiny, "Whether it takes the way of tiny networks, for tests.");
     nb::class_<PyPredictor<T>>(m, predictor)
         .def(nb::init<const std::vector<OpSpec>&, ptrdiff_t, Vector<T>, Vector<T>>(), "ops"_a, "n_in"_a, "theta"_a,
              "state"_a)

@@ -265,6 +265,7 @@ struct Run {
     int64_t step;  // number of steps so far; for a gradient, the step whose random numbers are drawn
 
     // buffers
+    T* tiny;  // the parameters and slots of a tiny network, in their own layout; null if it takes the general way
     Rows<T> batch_t, z, dz;
     int64_t* batch_classes;
     T* batch_weights;

@@ -61,13 +61,18 @@ FC_INLINE V<T> derivative_from(ActivationParams<T> params, V<T> y) {
 template <Function f, class T>
 FC_INLINE void activate_as(ActivationParams<T> params, const T* bias, Rows<T> y, Rows<T> kept, ptrdiff_t rows,
                            ptrdiff_t n) {
-    for (ptrdiff_t i = 0; i < rows; i++)
-        each<T>(n, [&](Place<T> p) {
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        auto body = [&](Place<T> p) {
             V<T> z = p.get(y.data + i * y.row), derivative = {};
             if (bias) z += p.get(bias);
             p.put(y.data + i * y.row, value<f, T>(params, z, derivative));
             if (kept.data && keeps_derivative(f)) p.put(kept.data + i * kept.row, derivative);
-        });
+        };
+        if constexpr (f == Function::identity || f == Function::relu || f == Function::leaky_relu)
+            each<T>(n, body);
+        else
+            each_in_turn<T>(n, body);
+    }
 }
 
 // y = f(y + bias) in place, for a block of rows; writes f'(z) into `kept` if wanted.
@@ -130,7 +135,7 @@ FC_INLINE T largest_of(const T* from, ptrdiff_t n) {  // NaN if any is NaN
 template <class T>
 FC_INLINE T exponentials(const T* from, T* to, T largest, ptrdiff_t n) {
     V<T> total = {};
-    each<T>(n, [&](Place<T> p) {
+    each_in_turn<T>(n, [&](Place<T> p) {
         V<T> e = exp<T>(p.get(from) - largest);
         p.put(to, e);
         // lanes past the last number must not be added

@@ -23,6 +23,12 @@ FC_INLINE void each(ptrdiff_t n, Body body) {
     if (i < n) body(Place<T>{i, n - i});
 }
 
+// The same with one copy of the body, where that is long.
+template <class T, class Body>
+FC_INLINE void each_in_turn(ptrdiff_t n, Body body) {
+    for (ptrdiff_t i = 0; i < n; i += lanes<T>) body(Place<T>{i, n - i < lanes<T> ? n - i : 0});
+}
+
 template <class T>
 FC_INLINE void zero(T* from, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i++) from[i] = 0;

@@ -50,6 +50,7 @@ FC_INLINE V<T> term(V<T> z, V<T> t, T setting, ptrdiff_t n, V<T>& dz) {
     return r;
 }
 
+// dz is written in whole vectors, which its rows have room for: a tiny network (tiny.hpp) reads them at once.
 template <LossKind loss, class T>
 double terms(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
     const ptrdiff_t n = run.n_out;
@@ -58,13 +59,11 @@ double terms(Run<T>& run, ptrdiff_t from, ptrdiff_t to) {
         const T *z = run.z.data + i * run.z.row, *t = run.batch_t.data + i * run.batch_t.row;
         T *dz = run.dz.data + i * run.dz.row, w = run.batch_weights[i];
         V<T> row = {};
-        each<T>(n, [&](Place<T> p) {
-            V<T> d, e = term<loss, T>(p.get(z), p.get(t), (T)run.loss_setting, n, d);
-            p.put(dz, d * w);
-            if (p.part) {  // the lanes past the last output hold the loss of zeros
-                e = where<T>(first_lanes<T>(p.part), e);
-            }
-            row += e;
+        each_in_turn<T>(n, [&](Place<T> p) {
+            const M<T> used = first_lanes<T>(n - p.at);  // the others hold the loss of what is not there
+            V<T> d, e = term<loss, T>(load(z + p.at), p.get(t), (T)run.loss_setting, n, d);
+            store(dz + p.at, where<T>(used, d * w));
+            row += where<T>(used, e);
         });
         total += (double)(sum<T>(row) * w);
     }

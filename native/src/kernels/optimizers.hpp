@@ -33,9 +33,11 @@ FC_INLINE void round_factors(Update<T>& u, double lr_factor, double decay_factor
     u.l2 = (T)(u.exact_l2 * decay_factor);
 }
 
-// The constants of step number `step`, counted from 1, at learning rate lr and with a factor on the weight decay.
+// The constants of a step at learning rate lr and with a factor on the weight decay, where Adam's factors have these
+// powers.
 template <class T>
-FC_INLINE Update<T> update_of(const Optimizing<T>& o, T* theta, double lr, double factor, int64_t step, double l2) {
+FC_INLINE Update<T> update_at(const Optimizing<T>& o, T* theta, double lr, double factor, double beta1_power,
+                              double beta2_power, double l2) {
     Update<T> u{};
     u.rule = o.rule;
     u.theta = theta, u.m = o.m, u.v = o.v;
@@ -45,72 +47,92 @@ FC_INLINE Update<T> update_of(const Optimizing<T>& o, T* theta, double lr, doubl
     u.decayed = lr * (o.weight_decay * factor);
     u.exact_lr = lr;
     if (o.rule == Rule::adam) {
-        const double rest = 1 - power(o.beta2, step);
+        const double rest = 1 - beta2_power;
         const double root = __builtin_sqrt(rest);
         u.beta1_rest = (T)(1 - o.beta1), u.beta2 = (T)o.beta2, u.beta2_rest = (T)(1 - o.beta2);
         u.epsilon = positive<T>(o.epsilon_hat ? o.epsilon : o.epsilon * root);
-        u.exact_lr = lr * root / (1 - power(o.beta1, step));
+        u.exact_lr = lr * root / (1 - beta1_power);
     }
     round_factors(u, 1, 1);
     return u;
 }
 
-// The same for one parameter; they are in `own` if its learning rate or its decay has a factor, or if its slots do not
-// lie as the parameters do.
+// The same of step number `step`, counted from 1.
 template <class T>
-FC_INLINE const Update<T>& of_part(const Update<T>& u, const Part& part, Update<T>& own) {
-    const bool moved = part.m_at != part.at || part.v_at != part.at;
-    if (!moved && part.lr_factor == 1 && (part.decay_factor == 1 || part.decay_factor == 0)) return u;
+FC_INLINE Update<T> update_of(const Optimizing<T>& o, T* theta, double lr, double factor, int64_t step, double l2) {
+    const bool adam = o.rule == Rule::adam;
+    return update_at(o, theta, lr, factor, adam ? power(o.beta1, step) : 1, adam ? power(o.beta2, step) : 1, l2);
+}
+
+// The same for one parameter; they are in `own` if its learning rate or its decay has a factor.
+template <class T>
+FC_INLINE const Update<T>& with_factors(const Update<T>& u, const Part& part, Update<T>& own) {
+    if (part.lr_factor == 1 && (part.decay_factor == 1 || part.decay_factor == 0)) return u;
     own = u;
     round_factors(own, part.lr_factor, part.decay_factor);
+    return own;
+}
+
+// The same where its slots may not lie as the parameters do.
+template <class T>
+FC_INLINE const Update<T>& of_part(const Update<T>& u, const Part& part, Update<T>& own) {
+    const Update<T>& factored = with_factors(u, part, own);
+    if (part.m_at == part.at && part.v_at == part.at) return factored;
+    own = factored;
     if (own.m) own.m += part.m_at - part.at;
     if (own.v) own.v += part.v_at - part.at;
     return own;
 }
 
+// What a vector of parameters w becomes by its gradient g; its slots are at a place in m and v, and change. With l2,
+// adds l2 w^2 to the terms.
 template <Rule rule, class T>
-FC_INLINE void update_as(const Update<T>& u, ptrdiff_t at, ptrdiff_t row, Rows<const T> gradient, ptrdiff_t rows,
+FC_INLINE V<T> updated(const Update<T>& u, Place<T> p, V<T> g, V<T> w, T* m, T* v, bool l2, bool shrinks, V<T>& terms) {
+    if (l2) {
+        g = multiply_add<T>(w, all(u.l2), g);
+        terms += w * w * u.l2;
+    }
+    if constexpr (rule == Rule::sgd) w -= g * u.lr;
+    if constexpr (rule == Rule::momentum) {
+        V<T> speed = p.get(v) * u.decay + g;
+        p.put(v, speed);
+        w -= speed * u.lr;
+    }
+    if constexpr (rule == Rule::nesterov) {
+        V<T> speed = p.get(v) * u.decay + g;
+        p.put(v, speed);
+        w -= (speed * u.decay + g) * u.lr;
+    }
+    if constexpr (rule == Rule::rmsprop) {
+        V<T> size = multiply_add<T>(p.get(v), all(u.decay), g * g * u.grown);
+        p.put(v, size);
+        w -= quotient<T>(g, square_root<T>(size) + u.epsilon) * u.lr;
+    }
+    if constexpr (rule == Rule::adam) {
+        V<T> mean = p.get(m), size = p.get(v);
+        mean += (g - mean) * u.beta1_rest;
+        size = multiply_add<T>(size, all(u.beta2), g * g * u.beta2_rest);
+        p.put(m, mean);
+        p.put(v, size);
+        if (shrinks) w *= u.shrink;
+        w = multiply_add<T>(quotient<T>(mean, square_root<T>(size) + u.epsilon), all(-u.lr), w);
+    }
+    return w;
+}
+
+template <Rule rule, class T>
+FC_INLINE void update_as(const Update<T>& of, ptrdiff_t at, ptrdiff_t row, Rows<const T> gradient, ptrdiff_t rows,
                          ptrdiff_t n, bool decays, V<T>& l2_terms) {
+    const Update<T> u = of;  // which the compiler then knows not to change
     const bool l2 = decays && u.l2 != 0, shrinks = rule == Rule::adam && decays && u.shrink != 1;
-    const T lr = u.lr, decay = u.decay, grown = u.grown, epsilon = u.epsilon, beta2 = u.beta2;
-    const T beta1_rest = u.beta1_rest, beta2_rest = u.beta2_rest, shrink = u.shrink, pulled = u.l2;
     V<T> terms = {};  // in a register: each vector would wait for the one before in memory
     for (ptrdiff_t r = 0; r < rows; r++) {
         const ptrdiff_t from = at + r * row;
         T *theta = u.theta + from, *m = rule == Rule::adam ? u.m + from : nullptr;
         T* v = rule == Rule::sgd ? nullptr : u.v + from;
         each<T>(n, [&](Place<T> p) {
-            V<T> g = p.get(gradient.data + r * gradient.row), w = p.get(theta);
-            if (l2) {
-                g = multiply_add<T>(w, all(pulled), g);
-                terms += w * w * pulled;
-            }
-            if constexpr (rule == Rule::sgd) w -= g * lr;
-            if constexpr (rule == Rule::momentum) {
-                V<T> speed = p.get(v) * decay + g;
-                p.put(v, speed);
-                w -= speed * lr;
-            }
-            if constexpr (rule == Rule::nesterov) {
-                V<T> speed = p.get(v) * decay + g;
-                p.put(v, speed);
-                w -= (speed * decay + g) * lr;
-            }
-            if constexpr (rule == Rule::rmsprop) {
-                V<T> size = multiply_add<T>(p.get(v), all(decay), g * g * grown);
-                p.put(v, size);
-                w -= quotient<T>(g, square_root<T>(size) + epsilon) * lr;
-            }
-            if constexpr (rule == Rule::adam) {
-                V<T> mean = p.get(m), size = p.get(v);
-                mean += (g - mean) * beta1_rest;
-                size = multiply_add<T>(size, all(beta2), g * g * beta2_rest);
-                p.put(m, mean);
-                p.put(v, size);
-                if (shrinks) w *= shrink;
-                w = multiply_add<T>(quotient<T>(mean, square_root<T>(size) + epsilon), all(-lr), w);
-            }
-            p.put(theta, w);
+            const V<T> g = p.get(gradient.data + r * gradient.row);
+            p.put(theta, updated<rule, T>(u, p, g, p.get(theta), m, v, l2, shrinks, terms));
         });
     }
     if (l2) l2_terms += terms;

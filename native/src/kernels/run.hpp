@@ -115,9 +115,8 @@ void gather_weights(const Run<T>& run, const int64_t* order, ptrdiff_t rows, con
 }
 
 template <class T>
-void gather_batch(const Run<T>& run, const int64_t* order, ptrdiff_t rows, const double* sums, Range r) {
+void gather_targets(const Run<T>& run, const int64_t* order, Range r) {
     const ptrdiff_t k = run.copies;
-    gather(run.x, run.x_type, run.n_in, order, 0, run.operations, run.n_operations, run.theta, r);
     if (run.classes) {
         const int64_t* t = static_cast<const int64_t*>(run.t);
         for (ptrdiff_t i = r.from; i < r.to; i++) {  // the caller may have changed the checked class numbers
@@ -130,6 +129,12 @@ void gather_batch(const Run<T>& run, const int64_t* order, ptrdiff_t rows, const
             cast_rows(static_cast<const T*>(run.t), order, 0,
                       Rows<T>{run.batch_t.data + m * run.batch_t.row, run.batch_t.row * k}, r, run.n_out);
     }
+}
+
+template <class T>
+void gather_batch(const Run<T>& run, const int64_t* order, ptrdiff_t rows, const double* sums, Range r) {
+    gather(run.x, run.x_type, run.n_in, order, 0, run.operations, run.n_operations, run.theta, r);
+    gather_targets(run, order, r);
     gather_weights(run, order, rows, sums, r);
 }
 
