@@ -21,9 +21,14 @@
 namespace {
 
 constexpr ptrdiff_t huge_page = 1 << 21;    // larger buffers get huge pages
-constexpr ptrdiff_t prediction_rows = 252;  // rows that run together: their outputs stay in cache
-constexpr ptrdiff_t fewest_rows = 6;        // for fewer rows, waking a thread does not pay
-constexpr double poll_every = 0.05;         // seconds
+constexpr ptrdiff_t prediction_rows = 384;  // rows that run together: their outputs stay in cache
+constexpr ptrdiff_t fewest_rows = 6;        // rows of a thread that has its own
+constexpr ptrdiff_t few_rows = 48;  // so few are shared by columns: each thread then reads a part of the weights
+constexpr double per_weight = 0.08, per_product = 0.025;  // nanoseconds: to read one, and to multiply and add
+constexpr double fewest_work = 8e3;                       // nanoseconds of a thread that has a part of some rows
+constexpr double long_work = 100e3;                       // nanoseconds that are worth waking a thread
+constexpr double soon = 50e-6;                            // seconds until the next call that finds the threads awake
+constexpr double poll_every = 0.05;                       // seconds
 
 template <class E>
 using Names = std::vector<std::pair<const char*, E>>;
@@ -308,24 +313,25 @@ bool all_finite(const T* from, ptrdiff_t n) {
     return !found;
 }
 
-// Runs work(&what, thread) on `asked` threads, or on one if they cannot be had; sets what.threads.
+// Runs work(&what, thread) on the threads of a pool that was borrowed, or on one thread if it is null; sets
+// what.threads.
 template <class What>
-void on_pool(What& what, int asked, void (*work)(What*, int)) {
+void on_pool(What& what, ThreadPool* pool, void (*work)(What*, int)) {
     struct Call {
         What* what;
         void (*work)(What*, int);
     } call{&what, work};
-    what.pool = asked > 1 ? borrow_pool(asked) : nullptr;
-    what.threads = what.pool ? asked : 1;
-    if (!what.pool) return work(&what, 0);
+    what.pool = pool;
+    what.threads = pool ? pool_size(pool) : 1;
+    if (!pool) return work(&what, 0);
     ::run(
-        what.pool,
+        pool,
         [](void* call_, int thread) {
             Call& c = *static_cast<Call*>(call_);
             c.work(c.what, thread);
         },
         &call);
-    give_back(what.pool);
+    give_back(pool);
     what.pool = nullptr;
 }
 
@@ -354,8 +360,12 @@ Scratch<T> scratch_of(Arena& arena, const Entry<T>& entry, ptrdiff_t sums) {
     const Caches& known = caches();
     const ptrdiff_t bytes = std::min(most, std::max(known.l2 / 4 * 3, known.l3 / known.sharing_l3 / 4));
     const ptrdiff_t size_a = std::max(entry.least_a, bytes / (ptrdiff_t)sizeof(T));
-    return {arena.take<T>(size_a, false), size_a, arena.take<T>(entry.scratch_b, false),
-            arena.take<T>(entry.scratch_tile, false), arena.take<T>(sums, false)};
+    return {arena.take<T>(size_a, false),
+            size_a,
+            arena.take<T>(entry.scratch_b, false),
+            arena.take<T>(entry.scratch_tile, false),
+            arena.take<T>(sums, false),
+            false};
 }
 
 template <class T>
@@ -498,11 +508,42 @@ void Trainer<T>::run(const int64_t* order, ptrdiff_t n, const double* rates, con
     run_.stop = {&Poll::ask, &poll, 0};
     const int asked = run_.threads;
     const Entry<T>& entry = entry_of<T>(kernels_);
-    on_pool(run_, asked, run_.tiny && !run_.sharing ? entry.train_tiny : entry.train);
+    on_pool(run_, borrow_pool(asked), run_.tiny && !run_.sharing ? entry.train_tiny : entry.train);
     run_.threads = asked;
     // a gradient can overflow although the loss is finite, and no loss is computed after the last update
     if (run_.optimizer.rule != Rule::none && !(all_finite(run_.theta, run_.n_params) && all_finite(state_, n_state_)))
         run_.diverged = true;
+}
+
+ThreadPool* ShortCalls::pool(int threads) {
+    if (alone_ == 0) return nullptr;  // nothing is known yet
+    if (waited_ < waits_) {
+        waited_++;
+        return nullptr;
+    }
+    ThreadPool* pool = borrow_quick_pool(threads, false);
+    const bool again = !pool && woke_;
+    if (again) avoid();  // it fell asleep although it was woken
+    const bool wakes = !pool && !again && now() - ended_ < soon;
+    if (wakes) pool = borrow_quick_pool(threads, true);
+    woke_ = wakes && pool;
+    return pool;
+}
+
+void ShortCalls::made(double seconds, double work, bool shared) {
+    ended_ = now();
+    const double each = seconds / work;
+    if (!shared)
+        alone_ = alone_ > 0 ? std::min(1.01 * alone_, each) : each;
+    else if (!woke_ && each > 1.5 * alone_)
+        avoid();
+    else
+        waits_ -= (waits_ + 7) / 8;
+}
+
+void ShortCalls::avoid() {
+    waits_ = std::min(2 * waits_ + 8, 4096);
+    waited_ = 0;
 }
 
 template <class T>
@@ -512,6 +553,12 @@ Predictor<T>::Predictor(std::vector<OpSpec> ops, ptrdiff_t n_in, const T* theta,
         products_ += (double)(op.members ? 1 : op.copies) *
                      (double)(op.sizes.empty() ? op.n_in : std::max(op.sizes.front(), op.n_in));
     prediction_.n_operations = (int)ops_.size();
+    ptrdiff_t copies = 1;
+    for (const OpSpec& op : ops_) copies = std::max(copies, op.copies);
+    most_rows_ = std::max(fewest_rows, prediction_rows / copies);
+    // dense layers take rows of any length and alignment
+    first_reads_x_ = ops_.front().kind == "dense" &&
+                     std::none_of(ops_.begin() + 1, ops_.end(), [](const OpSpec& op) { return op.reads.empty(); });
     prediction_.theta = theta;
     prediction_.n_in = n_in;
     prediction_.n_out = ops_.back().n_out;
@@ -525,7 +572,7 @@ bool Predictor<T>::takes_any_number() const {
 
 template <class T>
 void Predictor<T>::release() {
-    operations_.clear(), lists_.clear(), scratch_.clear();
+    operations_.clear(), lists_.clear(), ends_.clear(), scratch_.clear();
     arena_ = Arena();
     prediction_.block = 0;
 }
@@ -533,9 +580,7 @@ void Predictor<T>::release() {
 // Makes sure that there is memory for blocks of `rows` rows on each of `threads` threads.
 template <class T>
 void Predictor<T>::prepare(ptrdiff_t rows, int threads) {
-    ptrdiff_t copies = 1;
-    for (const OpSpec& op : ops_) copies = std::max(copies, op.copies);
-    rows = std::min(rows, std::max(fewest_rows, prediction_rows / copies));
+    rows = std::min(rows, most_rows_);
     if (rows > prediction_.block) {
         release();
         prediction_.block = rows;
@@ -546,24 +591,67 @@ void Predictor<T>::prepare(ptrdiff_t rows, int threads) {
             look_up(arena_, operations_.back(), ops_);
             scratch_.push_back(scratch_for<T>(arena_, entry_of<T>(kernels_), 1, operations_.back()).front());
             lists_.push_back(operations_.back().data());
+            ends_.push_back({operations_.back().front().x, operations_.back().back().y});
         }
     } catch (...) {
         release();
         throw;
     }
     prediction_.operations = lists_.data();
+    prediction_.ends = ends_.data();
     prediction_.scratch = scratch_.data();
+}
+
+// The nanoseconds that a call may take on one thread.
+template <class T>
+double Predictor<T>::expected(ptrdiff_t rows) const {
+    return products_ * (per_weight + per_product * (double)rows);
+}
+
+// The number of threads that share a few rows, each with some columns of the layers; 1 if that does not pay.
+template <class T>
+int Predictor<T>::together(ptrdiff_t rows, int threads) const {
+    if (rows > std::min(few_rows, most_rows_)) return 1;
+    ptrdiff_t widest = 0;
+    for (const OpSpec& op : ops_) widest = std::max(widest, op.n_out);
+    const ptrdiff_t stripe = 8 * entry_of<T>(kernels_).lanes;
+    threads = (int)std::min<double>({(double)threads, (double)(widest / stripe), expected(rows) / fewest_work});
+    if (threads < 2) return 1;
+    double products = 0;
+    for (const OpSpec& op : ops_) {
+        const double own = op.kind == "dense" ? (double)op.copies * (double)op.n_in * (double)op.n_out : 0;
+        if (!op.members && op.n_out >= threads * stripe && (double)rows * own >= enough_products) products += own;
+    }
+    return products >= 0.8 * products_ ? threads : 1;
 }
 
 template <class T>
 void Predictor<T>::run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool (*interrupted)()) {
     const bool shared = (double)rows * products_ >= enough_products;  // else it is over before an interrupt
-    threads = shared ? (int)std::min<ptrdiff_t>(threads, (rows + fewest_rows - 1) / fewest_rows) : 1;
+    const int sharing = shared ? together(rows, threads) : 1;
+    prediction_.together = sharing > 1;
+    if (prediction_.together)
+        threads = sharing;
+    else
+        threads = shared ? (int)std::min<ptrdiff_t>(threads, (rows + fewest_rows - 1) / fewest_rows) : 1;
     prepare(rows, threads);
     prediction_.x = x, prediction_.x_type = type, prediction_.rows = rows, prediction_.z = z;
-    Poll poll{interrupted, &prediction_.stop, shared ? now() : 0};
+    // many rows that compete for the same places in the first cache are copied instead
+    auto fits = [&](ptrdiff_t n) { return rows <= fewest_rows || n * (ptrdiff_t)sizeof(T) % 1024 != 0; };
+    const bool same_type = type == (sizeof(T) == 4 ? Type::f32 : Type::f64) && (uintptr_t)x % sizeof(T) == 0;
+    prediction_.x_in_place = first_reads_x_ && same_type && fits(prediction_.n_in);
+    const Operation<T>& last = operations_.front().back();
+    prediction_.z_in_place = last.kind == Kind::dense && !last.lookups && fits(prediction_.n_out);
+    if (shared) {
+        const bool streams = products_ * sizeof(T) / threads > (double)caches().l2;
+        for (Scratch<T>& scratch : scratch_) scratch.streams = streams;
+    }
+    const double work = expected(rows), began = shared ? now() : 0;
+    Poll poll{interrupted, &prediction_.stop, began};
     prediction_.stop = {shared && interrupted ? &Poll::ask : nullptr, &poll, 0};
-    on_pool(prediction_, threads, entry_of<T>(kernels_).predict);
+    const bool is_short = threads > 1 && is_soon_over(rows);
+    on_pool(prediction_, is_short ? short_calls_.pool(threads) : borrow_pool(threads), entry_of<T>(kernels_).predict);
+    if (is_short) short_calls_.made(now() - began, work, prediction_.threads > 1);
 }
 
 template float* Arena::take<float>(ptrdiff_t, bool);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels.hpp"
+#include "thread_pool.hpp"
 
 // The functions of a copy of the kernels for one type of number.
 template <class T>
@@ -165,6 +166,23 @@ class Trainer {
     Run<T> run_{};
 };
 
+// Decides which calls have threads, of those that are over before a sleeping thread would begin. To wake one pays only
+// if the next call follows so soon that it stays awake; and not where others need the processors, so that a thread
+// waits for one that does not run.
+class ShortCalls {
+  public:
+    ThreadPool* pool(int threads);  // for the next call; null if it is to be made by this thread alone
+    // Learns from a call that took so many seconds, where so much work was expected of it.
+    void made(double seconds, double work, bool shared);
+
+  private:
+    void avoid();
+
+    double ended_ = 0, alone_ = 0;  // when the last call ended; the seconds of one alone for its work
+    int waits_ = 0, waited_ = 0;    // so many calls are made alone before threads are tried again, and so many were
+    bool woke_ = false;             // whether the last call woke a thread
+};
+
 template <class T>
 class Predictor {
   public:
@@ -175,6 +193,10 @@ class Predictor {
     ptrdiff_t n_in() const { return prediction_.n_in; }
     ptrdiff_t copies() const { return ops_.back().copies; }
     bool reads_raw() const { return ops_.front().raw; }
+    // Whether one row is worth more than one thread.
+    bool shares_rows() const { return together(1, 2) > 1; }
+    // Whether so many rows take about as long as waking a thread, or taking back the GIL.
+    bool is_soon_over(ptrdiff_t rows) const { return expected(rows) < 100e3; }
     // Whether finite numbers are all that it needs to be checked of rows; codes of categories need more.
     bool takes_any_number() const;
     bool was_interrupted() const { return prediction_.stop.now != 0; }
@@ -182,6 +204,8 @@ class Predictor {
   private:
     void prepare(ptrdiff_t rows, int threads);
     void release();
+    double expected(ptrdiff_t rows) const;
+    int together(ptrdiff_t rows, int threads) const;
 
     const Kernels& kernels_;
     const std::vector<OpSpec> ops_;
@@ -189,7 +213,11 @@ class Predictor {
     Arena arena_;
     std::vector<std::vector<Operation<T>>> operations_;  // one list per thread, for blocks of prediction_.block rows
     std::vector<Operation<T>*> lists_;
+    std::vector<Ends<T>> ends_;
     std::vector<Scratch<T>> scratch_;
+    ptrdiff_t most_rows_;  // that pass through the network together
+    bool first_reads_x_;   // without change, as they are given
     double products_ = 0;  // multiplications per row
+    ShortCalls short_calls_;
     Prediction<T> prediction_{};
 };

@@ -222,9 +222,9 @@ class PyPredictor {
     }
 
     // Writes the outputs of a few rows into z and returns true, if x can be used without conversion and is finite; else
-    // writes nothing and returns false. It keeps the GIL, since taking it back would take longer than the prediction.
+    // writes nothing and returns false. If it is soon over it keeps the GIL, since taking it back would take longer.
     template <class From>
-    bool row(nb::ndarray<const From, nb::ndim<2>, nb::c_contig, nb::device::cpu> x, Matrix<T> z) {
+    bool row(nb::ndarray<const From, nb::ndim<2>, nb::c_contig, nb::device::cpu> x, Matrix<T> z, int threads) {
         if ((ptrdiff_t)x.shape(1) != predictor_.n_in()) return false;
         if (sizeof(From) != sizeof(T) && !predictor_.reads_raw()) return false;
         if (!predictor_.takes_any_number()) return false;
@@ -232,9 +232,16 @@ class PyPredictor {
         for (size_t i = 0; i < x.size(); i++) check += x.data()[i] * 0;  // NaN if an entry is not finite
         if (check != 0) return false;
         const Type type = sizeof(From) == 4 ? Type::f32 : Type::f64;
-        predictor_.run(x.data(), type, (ptrdiff_t)x.shape(0), z.data(), 1, nullptr);
+        const ptrdiff_t rows = (ptrdiff_t)x.shape(0);
+        if (const int limit = fullyconnected_get_num_threads()) threads = std::min(threads, limit);
+        if (threads < 2 || predictor_.is_soon_over(rows))
+            predictor_.run(x.data(), type, rows, z.data(), threads, nullptr);
+        else
+            run_engine(predictor_, x.data(), type, rows, z.data(), threads);
         return true;
     }
+
+    bool shares_rows() const { return predictor_.shares_rows(); }
 
   private:
     Vector<T> theta_, state_;
@@ -334,9 +341,11 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
         .def(nb::init<const std::vector<OpSpec>&, ptrdiff_t, Vector<T>, Vector<T>>(), "ops"_a, "n_in"_a, "theta"_a,
              "state"_a)
         .def("predict", &PyPredictor<T>::predict, "x"_a, "z"_a, "threads"_a)
-        .def("row", &PyPredictor<T>::template row<T>, nb::arg("x").noconvert(), "z"_a)
-        .def("row", &PyPredictor<T>::template row<Other>, nb::arg("x").noconvert(), "z"_a)
-        .def("row", [](PyPredictor<T>&, nb::handle, nb::handle) { return false; }, "x"_a, "z"_a);
+        .def("row", &PyPredictor<T>::template row<T>, nb::arg("x").noconvert(), "z"_a, "threads"_a = 1)
+        .def("row", &PyPredictor<T>::template row<Other>, nb::arg("x").noconvert(), "z"_a, "threads"_a = 1)
+        .def(
+            "row", [](PyPredictor<T>&, nb::handle, nb::handle, int) { return false; }, "x"_a, "z"_a, "threads"_a = 1)
+        .def_prop_ro("shares_rows", &PyPredictor<T>::shares_rows);
     m.def("evaluate", &evaluate<T>, "name"_a, "x"_a, "y"_a, "Write a vector function of x into y, and return y.");
 }
 

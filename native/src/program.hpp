@@ -163,6 +163,7 @@ struct Scratch {
     T* b;              // a panel of B
     T* tile;           // a tile of C that is used at once and not kept
     T* sums;           // of rows of W that are looked up
+    bool streams;      // whether more weights are read than the second cache holds, for one row
 };
 
 // The way in which a long computation is interrupted.
@@ -285,7 +286,14 @@ struct Run {
     ptrdiff_t last_from;  // where the last batch began in the order
 };
 
-// The arguments of a prediction: each thread has its own operations, with their buffers.
+// The rows of a list of operations that the first one reads, and that the last one writes.
+template <class T>
+struct Ends {
+    Rows<T> x, y;
+};
+
+// The arguments of a prediction: each thread has its own operations, with their buffers, and some of the rows; or all
+// work `together` on one block of rows, as in training.
 template <class T>
 struct Prediction {
     Operation<T>** operations;
@@ -294,7 +302,11 @@ struct Prediction {
     const void* x;
     Type x_type;
     ptrdiff_t n_in, n_out, rows, block;  // `block` rows pass through the network together
+    bool together;
+    bool x_in_place,
+        z_in_place;  // whether the first operation reads the rows, and the last one writes z, where they are
     T* z;
+    const Ends<T>* ends;  // else they read and write these rows, which each list of operations has
     Scratch<T>* scratch;
     int threads;
     ThreadPool* pool;

@@ -129,14 +129,16 @@ void sleep_until_open(Gate& gate, uint32_t seen) {
     gate.sleeping.fetch_sub(1, std::memory_order_relaxed);
 }
 
-pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  // guards the next two; a C++ mutex might be destroyed at exit
+pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  // guards the next three; a C++ mutex might be destroyed at exit
 ThreadPool* idle = nullptr;
+int in_use = 0;        // pools that this process has borrowed
 unsigned process = 0;  // the number of forks between the first process and this one
 
 void before_fork() { pthread_mutex_lock(&lock); }
 void after_fork_in_parent() { pthread_mutex_unlock(&lock); }
 void after_fork_in_child() {
     idle = nullptr;
+    in_use = 0;
     ++process;
     pthread_mutex_unlock(&lock);
 }
@@ -193,7 +195,10 @@ void restart(ThreadPool* pool) {
     pool->go.opened = pool->go.sleeping = pool->turn.opened = pool->turn.sleeping = 0;
     pool->arrived = 0;
     pool->seats = 1;
+    pthread_mutex_lock(&lock);
     pool->process = process;
+    ++in_use;
+    pthread_mutex_unlock(&lock);
     if (start(pool) != pool->threads - 1) {
         fputs("fullyconnected: no threads can be started in this process, which was forked during a call\n", stderr);
         abort();  // the work would wait for the missing threads at its first barrier, for ever
@@ -202,34 +207,47 @@ void restart(ThreadPool* pool) {
 
 std::atomic<int> limit{0};
 
-}  // namespace
-
-ThreadPool* borrow_pool(int threads) {
+ThreadPool* borrow(int threads, bool quick, bool wakes) {
     if (threads < 2 || threads > most_threads) return nullptr;
     pthread_mutex_lock(&lock);
     ThreadPool** at = &idle;
     while (*at != nullptr && (*at)->threads != threads) at = &(*at)->next;
     ThreadPool* pool = *at;
-    if (pool != nullptr) *at = pool->next;
+    const bool awake = pool != nullptr && pool->go.sleeping.load(std::memory_order_relaxed) == 0;
+    const bool refused = quick && (in_use > 0 || !(awake || wakes));
+    if (!refused) ++in_use;
+    if (!refused && pool != nullptr) *at = pool->next;
     const unsigned current = process;
     pthread_mutex_unlock(&lock);
+    if (refused) return nullptr;
     if (pool != nullptr) return pool;
 
     pool = new (std::nothrow) ThreadPool;
-    if (pool == nullptr) return nullptr;
-    pool->threads = threads;
-    pool->process = current;
-    const int started = start(pool);
-    if (started == threads - 1) return pool;
-    dismiss(pool, started + 1);
+    if (pool != nullptr) {
+        pool->threads = threads;
+        pool->process = current;
+        const int started = start(pool);
+        if (started == threads - 1) return pool;
+        dismiss(pool, started + 1);
+    }
+    pthread_mutex_lock(&lock);
+    if (process == current) --in_use;
+    pthread_mutex_unlock(&lock);
     return nullptr;
 }
+
+}  // namespace
+
+ThreadPool* borrow_pool(int threads) { return borrow(threads, false, false); }
+
+ThreadPool* borrow_quick_pool(int threads, bool wakes) { return borrow(threads, true, wakes); }
 
 void give_back(ThreadPool* pool) {
     pthread_mutex_lock(&lock);
     if (pool->process == process) {
         pool->next = idle;
         idle = pool;
+        --in_use;
     }
     ThreadPool** at = &idle;  // the most recently used are kept, the others dismissed
     for (int kept = 0; kept < most_idle && *at != nullptr; ++kept) at = &(*at)->next;

@@ -10,6 +10,11 @@ struct ThreadPool;  // the calling thread is thread 0
 // `threads` is below 2: the caller then does the work alone.
 ThreadPool* borrow_pool(int threads);
 
+// The same for work that is over before a sleeping thread would begin with it: nullptr, too, while another pool is in
+// use, whose threads need the processors, and if a thread sleeps, unless it is to be woken, as others calls follow
+// soon.
+ThreadPool* borrow_quick_pool(int threads, bool wakes);
+
 // Makes the pool available to the next caller of borrow_pool for this size.
 void give_back(ThreadPool* pool);
 

@@ -337,6 +337,81 @@ slow = Slow()
         assert np.array_equal(z[:rows], net.predict(x[:rows], engine="native"))
         assert np.array_equal(z[-rows:], net.predict(x[-rows:], engine="native"))
 
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("sizes", [(784, 512, 512, 10), (300, 1024, 700, 1), (512, 520, 512), (1000, 1, 1024)])
+    def test_a_row_of_a_wide_network_is_predicted_alike_by_any_threads(self, sizes, dtype):
+        """They share few rows by columns, and many by rows; rows are read, and outputs written, in place or not."""
+        net = fc.mlp(sizes, dtype=dtype, seed=0)
+        x = np.random.default_rng(0).normal(size=(900, sizes[0])).astype(dtype)
+        z = net.predict(x, engine="native", n_threads=1)
+        np.testing.assert_allclose(z, net.predict(x, engine="numpy"), rtol=1e-3, atol=1e-4)
+        for n_threads in (1, 2, 3, 5):
+            for rows in (1, 2, 6, 13, 48, 49, 385, 900, 5):  # the memory grows, and is larger than it has to be
+                for _ in range(3):  # the first call is made by one thread alone
+                    assert np.array_equal(net.predict(x[-rows:], engine="native", n_threads=n_threads), z[-rows:])
+        for i in range(100):
+            assert np.array_equal(net.predict(x[i : i + 1]), z[i : i + 1])
+
+    def test_a_prediction_reads_rows_of_any_layout_and_writes_nothing_beside_its_outputs(self):
+        net = fc.mlp([300, 600, 600, 7], seed=0)
+        x = np.random.default_rng(0).normal(size=(50, 300)).astype(np.float32)
+        z = net.predict(x, engine="native")
+        unaligned = np.frombuffer(b"." + x.tobytes(), np.uint8)[1:].view(np.float32).reshape(x.shape)
+        for same in (unaligned, np.asfortranarray(x), x.astype(float), x.astype(">f4"), np.repeat(x, 2, axis=0)[::2]):
+            for rows in (1, 3, 50):
+                assert np.array_equal(net.predict(same[:rows], engine="native", n_threads=2), z[:rows])
+        out = np.full((52, 7), 5, np.float32)
+        net.predict(x, engine="native", n_threads=2, out=out[1:-1])
+        assert np.array_equal(out[1:-1], z)
+        assert (out[[0, -1]] == 5).all()
+        kept = x.copy()
+        net.predict(x[:1])
+        assert np.array_equal(x, kept)
+
+    @pytest.mark.parametrize("kind", ["tabm", "mini", "packed"])
+    def test_rows_of_wide_members_are_predicted_alike_by_any_threads(self, kind):
+        net = fc.Network(
+            [fc.Members(5, [fc.Dense(300, 600, "relu"), fc.Dense(600, 600), fc.Dense(600, 3)], kind=kind)], seed=0
+        )
+        x = np.random.default_rng(0).normal(size=(200, 300)).astype(np.float32)
+        z = net.predict(x, engine="native", n_threads=1, members=True)
+        for n_threads in (2, 3):
+            for rows in (1, 4, 30, 48, 200):
+                again = net.predict(x[:rows], engine="native", n_threads=n_threads, members=True)
+                assert np.array_equal(again, z[:rows])
+
+    def test_python_threads_predict_rows_of_a_wide_network_at_once(self, monkeypatch):
+        monkeypatch.setattr(native_module, "n_threads", lambda n=None: n or 2)
+        net = fc.mlp([300, 600, 600, 7], seed=0)
+        x = np.random.default_rng(0).normal(size=(50, 300)).astype(np.float32)
+        z, wrong = net.predict(x), []
+
+        def work():
+            for i in range(300):
+                rows = 1 + i % 13  # some are over soon, and others release the GIL
+                if not np.array_equal(net.predict(x[i % 30 :][:rows]), z[i % 30 :][:rows]):
+                    wrong.append(i)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
+
+    def test_a_row_of_a_wide_network_alone_asks_for_the_number_of_threads(self, monkeypatch):
+        monkeypatch.setattr(native_module, "MOMENT", 0)
+        asked = []
+        monkeypatch.setattr(native_module, "n_threads", lambda n=None: asked.append(n) or 2)
+        wide, narrow = fc.mlp([300, 600, 600, 7], seed=0), fc.mlp([3, 10, 7], seed=0)
+        for net in (wide, narrow):
+            x = np.zeros((1, net.n_in), np.float32)
+            net.predict(x)
+            asked.clear()
+            for _ in range(3):
+                net.predict(x)
+            assert bool(asked) == (net is wide)
+
     def test_a_prediction_checks_what_it_is_given(self):
         net = fc.mlp([3, 4, 1], seed=0)
         good = np.zeros((2, 3), np.float32)

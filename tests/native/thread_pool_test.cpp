@@ -271,6 +271,42 @@ void case_limit(int) {
   CHECK(fullyconnected_get_num_threads() == 0);
 }
 
+void case_quick(int n) {
+  CHECK(borrow_quick_pool(1, true) == nullptr);
+  CHECK(borrow_quick_pool(3, false) == nullptr); // there is none
+  for (int i = 0; i < (n < 20 ? n : 20); ++i) {
+    ThreadPool *pool = borrow_quick_pool(3, true);
+    CHECK(pool != nullptr);
+    work_on(pool, 5);
+    CHECK(borrow_quick_pool(3, true) == nullptr); // another is in use
+    CHECK(borrow_quick_pool(2, true) == nullptr);
+    ThreadPool *other = borrow_pool(3);
+    CHECK(other != nullptr && other != pool);
+    give_back(other);
+    give_back(pool);
+    milliseconds(50); // the threads fall asleep
+    CHECK(borrow_quick_pool(3, false) == nullptr);
+  }
+  ThreadPool *pool = borrow_pool(3);
+  const pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    ThreadPool *own = borrow_quick_pool(3, true); // none is in use here
+    CHECK(own != nullptr);
+    give_back(own);
+    work_on(pool, 5); // which has lost its threads and starts them again
+    CHECK(borrow_quick_pool(3, true) == nullptr);
+    give_back(pool);
+    own = borrow_quick_pool(3, true);
+    CHECK(own != nullptr);
+    give_back(own);
+    _exit(0);
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+  give_back(pool);
+}
+
 struct Case {
   const char *name;
   void (*run)(int rounds);
@@ -288,6 +324,7 @@ constexpr Case cases[] = {
     {"limit_of_processes", case_limit_of_processes},
     {"signals", case_signals},
     {"limit", case_limit},
+    {"quick", case_quick},
 };
 
 } // namespace

@@ -401,38 +401,96 @@ FC_INLINE ptrdiff_t depth_of(ptrdiff_t k, ptrdiff_t most) {
     return (k + blocks - 1) / blocks;
 }
 
-// One row of C, from a row of A, with B read in place: enough sums side by side to hide the latency of each. The blocks
-// are those of a larger product, so that a row gets the same bits whatever the other rows are.
-template <class T, class Done>
-void row_product(ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Done done, bool adds) {
+// Eight vectors of columns of one row of C and one block of k, with B read in place: enough sums side by side to hide
+// the latency of each. What `streams` is fetched into the first cache alone: what passes through the second one in each
+// call and is never found there only costs the way out of it.
+template <class T, bool streams>
+FC_INLINE void row_stripe(ptrdiff_t k, Matrix<const T> a, const T* b, ptrdiff_t b_row, T* c, bool adds) {
     constexpr int side_by_side = 8;
-    constexpr ptrdiff_t wide = side_by_side * lanes<T>;
-    const ptrdiff_t deep = depth_of(k, block_k);
-    for (ptrdiff_t from = 0; from < k; from += deep) {
-        const ptrdiff_t to = k - from < deep ? k : from + deep;
-        const bool more = adds || from;
-        ptrdiff_t j = 0;
-        for (; j + wide <= n; j += wide) {
-            V<T> sums[side_by_side] = {};
-            for (ptrdiff_t l = from; l < to; l++) {
-                const V<T> left = all(*a.at(0, l));
-                const T* row = b.at(l, j);
+    constexpr ptrdiff_t line = 64 / sizeof(T), rows_ahead = 4;
+    V<T> sums[side_by_side] = {};
+    for (ptrdiff_t l = 0; l < k; l++, b += b_row) {
+        const V<T> left = all(*a.at(0, l));
+        if constexpr (streams) {
 #pragma GCC unroll 8
-                for (int v = 0; v < side_by_side; v++) sums[v] += left * load(row + v * lanes<T>);
-            }
-#pragma GCC unroll 8
-            for (int v = 0; v < side_by_side; v++) {
-                T* place = c.data + j + v * lanes<T>;
-                store(place, more ? sums[v] + load(place) : sums[v]);
-            }
+            for (ptrdiff_t j = 0; j < side_by_side * lanes<T>; j += line)
+                __builtin_prefetch(b + rows_ahead * b_row + j, 0, 0);
         }
-        each<T>(n - j, [&](Place<T> p) {
-            V<T> sums = {};
-            for (ptrdiff_t l = from; l < to; l++) sums += *a.at(0, l) * p.get(b.at(l, j));
-            p.put(c.data + j, more ? sums + p.get(c.data + j) : sums);
-        });
+#pragma GCC unroll 8
+        for (int v = 0; v < side_by_side; v++) sums[v] += left * load(b + v * lanes<T>);
     }
-    done.then(0, 1, 0, n, c);
+#pragma GCC unroll 8
+    for (int v = 0; v < side_by_side; v++) {
+        T* place = c + v * lanes<T>;
+        store(place, adds ? sums[v] + load(place) : sums[v]);
+    }
+}
+
+// Fewer vectors, and all of k, of which two blocks go side by side. Of the last vector, `part` columns are used, if
+// that is_part.
+template <class T, int vectors, bool is_part>
+void narrow_stripe(ptrdiff_t k, Matrix<const T> a, const T* b, ptrdiff_t b_row, T* c, ptrdiff_t part, bool adds) {
+    const ptrdiff_t deep = depth_of(k, block_k);
+    const Place<T> end = {(vectors - 1) * lanes<T>, is_part ? part : 0};
+    V<T> total[vectors] = {};
+#pragma GCC unroll 4
+    for (int v = 0; adds && v < vectors; v++) total[v] = v == vectors - 1 ? end.get(c) : load(c + v * lanes<T>);
+    for (ptrdiff_t from = 0; from < k; from += 2 * deep) {
+        V<T> first[vectors] = {}, second[vectors] = {};
+        auto add = [&](V<T>(&sums)[vectors], ptrdiff_t l) __attribute__((always_inline)) {
+            const V<T> left = all(*a.at(0, l));
+            const T* row = b + l * b_row;
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++) {
+                const T* at = row + v * lanes<T>;
+                sums[v] += left * (is_part && v == vectors - 1 ? load_part(at, part) : load(at));
+            }
+        };
+        const ptrdiff_t left = k - from, one = left < deep ? left : deep, two = left - one < deep ? left - one : deep;
+        for (ptrdiff_t l = from; l < from + two; l++) add(first, l), add(second, l + deep);
+        for (ptrdiff_t l = from + two; l < from + one; l++) add(first, l);
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
+            total[v] = adds || from ? first[v] + total[v] : first[v];
+            if (two) total[v] = second[v] + total[v];
+        }
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) v == vectors - 1 ? end.put(c, total[v]) : store(c + v * lanes<T>, total[v]);
+}
+
+// Fewer than eight vectors of columns of one row of C.
+template <class T>
+[[gnu::noinline]] void narrow_row(ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, const T* b, ptrdiff_t b_row, T* c,
+                                  bool adds) {
+    constexpr ptrdiff_t one = lanes<T>;
+    auto next = [&](auto stripe, ptrdiff_t columns) {
+        stripe(k, a, b, b_row, c, columns % one, adds);
+        n -= columns, b += columns, c += columns;
+    };
+    if (n >= 4 * one) next(narrow_stripe<T, 4, false>, 4 * one);
+    if (n >= 2 * one) next(narrow_stripe<T, 2, false>, 2 * one);
+    if (n == one) next(narrow_stripe<T, 1, false>, one);
+    if (n > one) next(narrow_stripe<T, 2, true>, n);
+    if (n > 0) next(narrow_stripe<T, 1, true>, n);
+}
+
+// One row of C, from a row of A. The blocks of k are those of a larger product, so that a row gets the same bits
+// whatever the other rows are.
+template <class T>
+void row_product(ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, T* c, bool streams, bool adds) {
+    constexpr ptrdiff_t wide = 8 * lanes<T>;
+    const ptrdiff_t deep = depth_of(k, block_k), stripes = n / wide * wide;
+    for (ptrdiff_t from = 0; from < k && stripes; from += deep) {
+        const ptrdiff_t depth = k - from < deep ? k - from : deep;
+        const Matrix<const T> left = {a.at(0, from), a.row, a.column};
+        for (ptrdiff_t j = 0; j < stripes; j += wide)
+            if (streams)
+                row_stripe<T, true>(depth, left, b.at(from, j), b.row, c + j, adds || from);
+            else
+                row_stripe<T, false>(depth, left, b.at(from, j), b.row, c + j, adds || from);
+    }
+    if (n > stripes) narrow_row(n - stripes, k, a, b.at(0, stripes), b.row, c + stripes, adds);
 }
 
 // C = A B for A (m, k), B (k, n) and C (m, n), with C's columns along memory. Without c.data, `then` uses
@@ -443,7 +501,10 @@ void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<co
              Done done, Stop* stop = nullptr, bool polls = false, bool adds = false) {
     if (stopped(stop)) return;  // its inputs may be incomplete
     if (m * n * k <= few_products && c.data) return small_product(m, n, k, a, b, c, done, adds);
-    if (m == 1 && b.column == 1 && c.data) return row_product(n, k, a, b, c, done, adds);
+    if (m == 1 && b.column == 1 && c.data) {
+        row_product(n, k, a, b, c.data, scratch.streams, adds);
+        return done.then(0, 1, 0, n, c);
+    }
     const bool pays = a.column == 1 ? n >= few_columns && k > block_k : n > tile_columns<T> && k > 16;
     const bool pack_a = pays && m * k > cached_a<T> && m > tile_rows;
     const bool pack_b = pack_a || b.column != 1 || m > (k * n <= cached_b<T> ? some_rows : few_rows);

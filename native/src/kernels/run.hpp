@@ -376,19 +376,39 @@ void train(Run<T>* run_, int thread) {
     }
 }
 
+// Runs the program on some rows and writes the outputs. x is the caller's own where it is read in place: nothing may be
+// read beyond its last number.
+template <class T>
+FC_INLINE void predict_block(ThreadContext<T>& context, const Prediction<T>* p, int list, ptrdiff_t from,
+                             ptrdiff_t rows) {
+    Operation<T>*operations = p->operations[list], &last = operations[p->n_operations - 1];
+    const Rows<T> z = {p->z + from * last.copies * p->n_out, p->n_out};
+    if (context.begins(false)) {
+        const T* x = static_cast<const T*>(p->x) + from * p->n_in;
+        operations[0].x = p->x_in_place ? Rows<T>{const_cast<T*>(x), p->n_in} : p->ends[list].x;
+        last.y = p->z_in_place ? z : p->ends[list].y;
+    }
+    if (!p->x_in_place && context.begins(rows * p->n_in >= enough_numbers))
+        gather(p->x, p->x_type, p->n_in, nullptr, from, operations, p->n_operations, p->theta, context.part(rows, 1));
+    for (int i = 0; i < p->n_operations; i++)
+        forward(context, operations, operations[i], p->theta, rows, false, 0, 0, 1);
+    if (!p->z_in_place && context.begins(false)) copy_rows(last.y, z, {0, rows * last.copies}, p->n_out);
+}
+
 template <class T>
 void predict(Prediction<T>* p, int thread) {
     FlushDenormals flush;
+    if (p->together) {
+        ThreadContext<T> context{thread, p->threads, p->pool, nullptr, p->scratch[thread]};
+        return predict_block(context, p, 0, 0, p->rows);
+    }
     ThreadContext<T> context{0, 1, nullptr, nullptr, p->scratch[thread]};
-    const Operation<T>* operations = p->operations[thread];
     const Range mine = partition(p->rows, tile_rows, thread, p->threads);
-    for (ptrdiff_t from = mine.from; from < mine.to; from += p->block) {
-        const ptrdiff_t rows = mine.to - from < p->block ? mine.to - from : p->block;
-        gather(p->x, p->x_type, p->n_in, nullptr, from, operations, p->n_operations, p->theta, {0, rows});
-        for (int i = 0; i < p->n_operations; i++)
-            forward(context, operations, operations[i], p->theta, rows, false, 0, 0, 1);
-        const Operation<T>& last = operations[p->n_operations - 1];
-        copy_rows(last.y, Rows<T>{p->z + from * last.copies * p->n_out, p->n_out}, {0, rows * last.copies}, p->n_out);
+    ptrdiff_t left = mine.to - mine.from, blocks = left ? (left + p->block - 1) / p->block : 0;
+    for (ptrdiff_t rows; blocks; left -= rows, blocks--) {  // of about the same size: each reads all weights
+        rows = (left + blocks - 1) / blocks;
+        if (blocks > 1 && rows + tile_rows - 1 <= p->block) rows = (rows + tile_rows - 1) / tile_rows * tile_rows;
+        predict_block(context, p, thread, mine.to - left, rows);
         if (thread == 0 && p->stop.poll) p->stop.poll(p->stop.engine);
         if (stopped(&p->stop)) return;
     }

@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Iterable
+from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -36,6 +37,7 @@ from fullyconnected.program.sources import ArraySource, Read, Source, SparseSour
 __all__ = ["NativeEngine", "NativePredictor", "NativeTrainer", "load_extension"]
 
 BLOCK = 1 << 20  # entries that are converted at a time, where rows cannot be read in place
+MOMENT = 0.01  # seconds
 
 
 @functools.cache
@@ -303,11 +305,24 @@ class NativePredictor:
         predictor = native.PredictorFloat32 if theta.dtype == np.float32 else native.PredictorFloat64
         self._predictor = predictor(_ops(program), program.n_in, theta, state)
         self._dtype = program.input_dtype(theta.dtype)
-        self.row = self._predictor.row
+        self._shares_rows = self._predictor.shares_rows
+        self._threads, self._until = 1, 0.0
+        self.row = self._shared_row if self._shares_rows else self._predictor.row
+
+    def _shared_row(self, x: Any, z: Array) -> bool:
+        """Do what ``row`` does, of a network that is so wide that some threads take less time than one.
+
+        To ask for the number of threads takes a third of the time of a row, so an answer holds for a moment.
+        """
+        now = monotonic()
+        if now > self._until:
+            self._threads, self._until = n_threads(), now + MOMENT
+        done: bool = self._predictor.row(x, z, self._threads)
+        return done
 
     def predict(self, x: Array, z: Array, threads: int | None) -> None:
         """Write the outputs of checked rows x (rows, n_in) into z (rows, n_out)."""
-        threads = n_threads(threads) if len(x) > 1 else 1
+        threads = n_threads(threads) if len(x) > 1 or self._shares_rows else 1
         written = z.flags.carray  # C++ writes to it
         if written and x.flags.c_contiguous and read_in_place(x.dtype):
             self._predictor.predict(x, z, threads)
