@@ -8,7 +8,7 @@ import fullyconnected as fc
 from fullyconnected.training.run import Run
 from fullyconnected.training.settings import FitSettings
 
-__all__ = ["Bare", "Native", "NumPy"]
+__all__ = ["Bare", "Bfloat16", "Native", "NumPy"]
 
 
 class NumPy:
@@ -49,6 +49,12 @@ class Native(NumPy):
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         return self.net.predict(x)  # as users call it: engine="auto" chooses this engine
+
+
+class Bfloat16(Native):
+    """The same, with products of bfloat16."""
+
+    precision = "bfloat16"
 
 
 class Bare:

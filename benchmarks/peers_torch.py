@@ -9,7 +9,7 @@ from peers_tables import theirs
 from torch import nn
 from torch.nn import functional as F
 
-__all__ = ["Compiled", "Eager"]
+__all__ = ["Autocast", "Compiled", "Eager"]
 
 
 class Eager:
@@ -45,6 +45,20 @@ class Eager:
     def predict(self, x: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             return self.model(torch.from_numpy(x)).numpy()
+
+
+class Autocast(Eager):
+    """The usual loop, with autocast to bfloat16."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        model: Any = self.model
+
+        def forward(x: torch.Tensor) -> torch.Tensor:
+            with torch.autocast("cpu", torch.bfloat16):
+                return model(x).float()
+
+        self.model = forward
 
 
 class Compiled(Eager):

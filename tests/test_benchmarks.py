@@ -21,6 +21,7 @@ from tests.cuda import standin
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 QUICK = {
+    "bfloat16.py": ("curves", "--quick"),
     "estimators.py": ("--quick", "--only", "row,files"),
     "import_time.py": ("--rounds", "1"),
     "leaving.py": ("--rounds", "1"),

@@ -17,7 +17,51 @@
 #include <stdexcept>
 #include <string_view>
 
+#if defined(FC_WITH_bfloat16_amx) || defined(FC_WITH_bfloat16_avx512)
+#include <cpuid.h>
+#endif
+#if defined(FC_WITH_bfloat16_amx)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace {
+
+#if defined(FC_WITH_bfloat16_amx) || defined(FC_WITH_bfloat16_avx512)
+struct Registers {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+};
+
+Registers cpuid(unsigned leaf, unsigned part) {
+    Registers r;
+    __get_cpuid_count(leaf, part, &r.a, &r.b, &r.c, &r.d);
+    return r;
+}
+
+// The registers that the operating system saves, a bit for each kind.
+uint64_t saved_registers() {
+    if (!(cpuid(1, 0).c >> 27 & 1)) return 0;
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+#endif
+
+#if defined(FC_WITH_bfloat16_avx512)
+bool has_avx512_bf16() {
+    return (saved_registers() & 0xe6) == 0xe6 && cpuid(7, 0).b >> 16 & 1 && cpuid(7, 1).a >> 5 & 1;
+}
+#endif
+
+#if defined(FC_WITH_bfloat16_amx)
+// Linux gives a process the registers of AMX when it is asked to; its threads and what it forks have them, too.
+bool has_amx() {
+    constexpr long request = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM and XFEATURE_XTILEDATA
+    const unsigned features = cpuid(7, 0).d;
+    if (!(features >> 22 & 1 && features >> 24 & 1) || (saved_registers() >> 17 & 3) != 3) return false;
+    return syscall(SYS_arch_prctl, request, tile_data) == 0;
+}
+#endif
 
 struct Copy {
     const char* name;
@@ -202,6 +246,29 @@ Caches found_or_given() {
 }
 
 }  // namespace
+
+std::vector<const Bfloat16*> ways_of_bfloat16(const Kernels& kernels) {
+    static const std::vector<const Bfloat16*> all = [] {
+        std::vector<const Bfloat16*> found;
+#if defined(FC_WITH_bfloat16_wide)
+        found.push_back(&bfloat16_wide);
+#endif
+#if defined(FC_WITH_bfloat16_amx)
+        if (has_amx()) found.push_back(&bfloat16_amx);
+#endif
+#if defined(FC_WITH_bfloat16_avx512)
+        if (has_avx512_bf16()) found.push_back(&bfloat16_avx512);
+#endif
+        return found;
+    }();
+    return kernels.scratch_packed ? all : std::vector<const Bfloat16*>();
+}
+
+const Bfloat16& best_bfloat16(const Kernels& kernels) {
+    const auto ways = ways_of_bfloat16(kernels);
+    if (ways.empty()) throw std::invalid_argument("there are no products of bfloat16 here");
+    return *ways.front();
+}
 
 const Kernels& best_kernels() {
     static const Kernels& best = chosen();

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bfloat16.hpp"
 #include "kernels.hpp"
 
 // The newest copy that this processor can run, or the one that FULLYCONNECTED_CPU names. It is chosen once.
@@ -20,6 +21,13 @@ const char* name_of(const Kernels& kernels);
 
 // The names of the copies that this processor can run, the best first.
 std::vector<std::string> usable_kernels();
+
+// The ways to multiply bfloat16 that this processor and a copy of the kernels have, the best first. The first call asks
+// the operating system for the registers of AMX.
+std::vector<const Bfloat16*> ways_of_bfloat16(const Kernels& kernels);
+
+// The first of them; throws std::invalid_argument if there is none.
+const Bfloat16& best_bfloat16(const Kernels& kernels);
 
 // The caches of a processor. Of several that this process may run on, each size is that of the smallest.
 struct Caches {

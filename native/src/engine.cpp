@@ -222,8 +222,9 @@ void look_up(Arena& arena, std::vector<Operation<T>>& operations, const std::vec
 }
 
 template <class T>
-std::vector<Scratch<T>> scratch_for(Arena& arena, const Entry<T>& entry, int threads,
-                                    const std::vector<Operation<T>>& operations) {
+std::vector<Scratch<T>> scratch_for(Arena& arena, const Kernels& kernels, int threads,
+                                    const std::vector<Operation<T>>& operations, bool bfloat16) {
+    const Bfloat16* way = bfloat16 ? &best_bfloat16(kernels) : nullptr;
     ptrdiff_t sums = 0;
     for (const Operation<T>& op : operations) {
         ptrdiff_t bins = 0;
@@ -231,7 +232,7 @@ std::vector<Scratch<T>> scratch_for(Arena& arena, const Entry<T>& entry, int thr
         sums = std::max(sums, bins * op.n_out);
     }
     std::vector<Scratch<T>> scratch;
-    for (int i = 0; i < threads; i++) scratch.push_back(scratch_of(arena, entry, sums));
+    for (int i = 0; i < threads; i++) scratch.push_back(scratch_of<T>(arena, kernels, sums, way));
     return scratch;
 }
 
@@ -355,23 +356,25 @@ T* Arena::take(ptrdiff_t n, bool filled) {
 // A's block stays in the second-level cache, or in a quarter of what a thread may use of the third: both are faster
 // than memory, and the panels of B are copied anew for each block.
 template <class T>
-Scratch<T> scratch_of(Arena& arena, const Entry<T>& entry, ptrdiff_t sums) {
+Scratch<T> scratch_of(Arena& arena, const Kernels& kernels, ptrdiff_t sums, const Bfloat16* way) {
     constexpr ptrdiff_t most = 1 << 20;
     const Caches& known = caches();
     const ptrdiff_t bytes = std::min(most, std::max(known.l2 / 4 * 3, known.l3 / known.sharing_l3 / 4));
+    const Entry<T>& entry = entry_of<T>(kernels);
     const ptrdiff_t size_a = std::max(entry.least_a, bytes / (ptrdiff_t)sizeof(T));
     return {arena.take<T>(size_a, false),
             size_a,
             arena.take<T>(entry.scratch_b, false),
             arena.take<T>(entry.scratch_tile, false),
             arena.take<T>(sums, false),
-            false};
+            false,
+            way,
+            arena.take<uint16_t>(way ? kernels.scratch_packed : 0, false)};
 }
 
 template <class T>
 Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const DataSet& data)
     : kernels_(best_kernels()), state_(vectors.state), n_state_(vectors.n_state) {
-    const Entry<T>& entry = entry_of<T>(kernels_);
     const ptrdiff_t batch_size = spec.batch_size, n_params = vectors.n_params;
     const ptrdiff_t most = batch_size + spec.least_rows - 1;  // rows of the largest batch
     operations_ = bound<T>(arena_, spec.ops, vectors.state, most, true);
@@ -472,14 +475,15 @@ Trainer<T>::Trainer(const TrainerSpec& spec, const Vectors<T>& vectors, const Da
     run_.state = vectors.state, run_.n_state = vectors.n_state;
     run_.l2 = spec.l2, run_.alpha = spec.alpha;
     run_.max_norm = spec.max_norm;
-    scratch_ = scratch_for<T>(arena_, entry, run_.threads, operations_);
+    scratch_ = scratch_for<T>(arena_, kernels_, run_.threads, operations_, spec.bfloat16);
     run_.scratch = scratch_.data();
     for (int i = 0; run_.optimizer.rule == Rule::muon && i < run_.threads; i++)
         orthogonal_.push_back(orthogonal_for<T>(arena_, operations_, i == 0));
     run_.orthogonal = orthogonal_.data();
     run_.partial = arena_.take<double>(8 * run_.threads);
     run_.sums = arena_.take<double>(run_.weight_columns * run_.threads);
-    if (const ptrdiff_t numbers_of_tiny = entry.tiny_size(run_, most)) run_.tiny = arena_.take<T>(numbers_of_tiny);
+    const ptrdiff_t numbers_of_tiny = spec.bfloat16 ? 0 : entry_of<T>(kernels_).tiny_size(run_, most);
+    if (numbers_of_tiny) run_.tiny = arena_.take<T>(numbers_of_tiny);
 }
 
 template <class T>
@@ -547,8 +551,9 @@ void ShortCalls::avoid() {
 }
 
 template <class T>
-Predictor<T>::Predictor(std::vector<OpSpec> ops, ptrdiff_t n_in, const T* theta, T* state)
-    : kernels_(best_kernels()), ops_(std::move(ops)), state_(state) {
+Predictor<T>::Predictor(std::vector<OpSpec> ops, ptrdiff_t n_in, const T* theta, T* state, bool bfloat16)
+    : kernels_(best_kernels()), ops_(std::move(ops)), state_(state), bfloat16_(bfloat16) {
+    if (bfloat16) best_bfloat16(kernels_);
     for (const OpSpec& op : ops_)
         products_ += (double)(op.members ? 1 : op.copies) *
                      (double)(op.sizes.empty() ? op.n_in : std::max(op.sizes.front(), op.n_in));
@@ -589,7 +594,7 @@ void Predictor<T>::prepare(ptrdiff_t rows, int threads) {
         while ((int)lists_.size() < threads) {
             operations_.push_back(bound<T>(arena_, ops_, state_, prediction_.block, false));
             look_up(arena_, operations_.back(), ops_);
-            scratch_.push_back(scratch_for<T>(arena_, entry_of<T>(kernels_), 1, operations_.back()).front());
+            scratch_.push_back(scratch_for<T>(arena_, kernels_, 1, operations_.back(), bfloat16_).front());
             lists_.push_back(operations_.back().data());
             ends_.push_back({operations_.back().front().x, operations_.back().back().y});
         }
@@ -655,9 +660,10 @@ void Predictor<T>::run(const void* x, Type type, ptrdiff_t rows, T* z, int threa
 }
 
 template float* Arena::take<float>(ptrdiff_t, bool);
+template uint16_t* Arena::take<uint16_t>(ptrdiff_t, bool);
 
-template Scratch<float> scratch_of(Arena&, const Entry<float>&, ptrdiff_t);
-template Scratch<double> scratch_of(Arena&, const Entry<double>&, ptrdiff_t);
+template Scratch<float> scratch_of(Arena&, const Kernels&, ptrdiff_t, const Bfloat16*);
+template Scratch<double> scratch_of(Arena&, const Kernels&, ptrdiff_t, const Bfloat16*);
 template class Trainer<float>;
 template class Trainer<double>;
 template class Predictor<float>;

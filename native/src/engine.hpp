@@ -66,7 +66,7 @@ struct TrainerSpec {
     ptrdiff_t n_in, batch_size, least_rows;
     double l2, alpha, max_norm;
     int threads;
-    bool input_gradient, shares;
+    bool input_gradient, shares, bfloat16;
     double average_decay;
     bool average_warms_up;
 };
@@ -121,9 +121,10 @@ ptrdiff_t padded(ptrdiff_t n) {
     return row;
 }
 
-// The memory of one thread, with room for so many sums of rows that are looked up.
+// The memory of one thread, with room for so many sums of rows that are looked up; and for products of bfloat16, if
+// there is a way to compute them.
 template <class T>
-Scratch<T> scratch_of(Arena& arena, const Entry<T>& entry, ptrdiff_t sums);
+Scratch<T> scratch_of(Arena& arena, const Kernels& kernels, ptrdiff_t sums, const Bfloat16* way);
 
 template <class T>
 class Trainer {
@@ -186,7 +187,7 @@ class ShortCalls {
 template <class T>
 class Predictor {
   public:
-    Predictor(std::vector<OpSpec> ops, ptrdiff_t n_in, const T* theta, T* state);
+    Predictor(std::vector<OpSpec> ops, ptrdiff_t n_in, const T* theta, T* state, bool bfloat16);
 
     void run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool (*interrupted)());
 
@@ -210,6 +211,7 @@ class Predictor {
     const Kernels& kernels_;
     const std::vector<OpSpec> ops_;
     T* const state_;
+    const bool bfloat16_;
     Arena arena_;
     std::vector<std::vector<Operation<T>>> operations_;  // one list per thread, for blocks of prediction_.block rows
     std::vector<Operation<T>*> lists_;

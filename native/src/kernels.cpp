@@ -74,4 +74,8 @@ constexpr Entry<T> entry = {train<T>, train_tiny<T>, tiny_size<T>,      predict<
 #define FC_TEXT_OF(name) #name
 #define FC_TEXT(name) FC_TEXT_OF(name)
 
-const Kernels FC_KERNELS = {FC_TEXT(FC_KERNELS), entry<float>, entry<double>};
+#if defined(FC_WIDE)
+const Bfloat16 bfloat16_wide = {"wide", no_registers, tile_in_vectors, no_registers, largest_block / 16};
+#endif
+
+const Kernels FC_KERNELS = {FC_TEXT(FC_KERNELS), entry<float>, entry<double>, scratch_size_packed};

@@ -20,6 +20,7 @@ struct Kernels {
     const char* name;
     Entry<float> f32;
     Entry<double> f64;
+    ptrdiff_t scratch_packed;  // 0 if there are no products of bfloat16
 };
 
 extern const Kernels kernels_plain;

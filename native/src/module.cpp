@@ -212,8 +212,8 @@ class PyTrainer {
 template <class T>
 class PyPredictor {
   public:
-    PyPredictor(const std::vector<OpSpec>& ops, ptrdiff_t n_in, Vector<T> theta, Vector<T> state)
-        : theta_(theta), state_(state), predictor_(ops, n_in, theta.data(), state.data()) {}
+    PyPredictor(const std::vector<OpSpec>& ops, ptrdiff_t n_in, Vector<T> theta, Vector<T> state, bool bfloat16)
+        : theta_(theta), state_(state), predictor_(ops, n_in, theta.data(), state.data(), bfloat16) {}
 
     // Writes the outputs of the rows of x into z.
     void predict(Any x, Matrix<T> z, int threads) {
@@ -290,10 +290,12 @@ double fma_peak(int threads) {
 // matrix is stored transposed. Rows lie as those of a step do: all but those of W and of its gradient x' dy begin at
 // cache lines.
 double product_seconds(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, int threads, int rounds,
-                       std::optional<Matrix<float>> out) {
+                       std::optional<Matrix<float>> out, bool bfloat16) {
     if (out && ((ptrdiff_t)out->shape(0) != m || (ptrdiff_t)out->shape(1) != n))
         throw nb::value_error("out has another shape than the product");
-    const Entry<float>& kernels = best_kernels().f32;
+    const Kernels& all = best_kernels();
+    const Entry<float>& kernels = all.f32;
+    const Bfloat16* way = bfloat16 ? &best_bfloat16(all) : nullptr;
     WithoutGil without;
     Arena arena;
     auto made = [&](ptrdiff_t rows, ptrdiff_t columns, bool aligned, ptrdiff_t period) {
@@ -307,7 +309,7 @@ double product_seconds(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool 
     const Rows<float> b = turn_b ? made(n, k, false, 5) : made(k, n, turn_a, 5);
     const Rows<float> c = made(m, n, !turn_a, 0);
     std::vector<Scratch<float>> scratch;
-    for (int i = 0; i < threads; i++) scratch.push_back(scratch_of<float>(arena, kernels, 0));
+    for (int i = 0; i < threads; i++) scratch.push_back(scratch_of<float>(arena, all, 0, way));
     const double seconds = fastest(threads, rounds, [&](int thread) {
         kernels.products(m, n, k, turn_a, turn_b, {a.data, a.row}, {b.data, b.row}, c, scratch[(size_t)thread], thread,
                          threads);
@@ -338,8 +340,8 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
         .def_prop_ro("last_batch", &PyTrainer<T>::last_batch)
         .def_prop_ro("tiny", &PyTrainer<T>::tiny, "Whether it takes the way of tiny networks, for tests.");
     nb::class_<PyPredictor<T>>(m, predictor)
-        .def(nb::init<const std::vector<OpSpec>&, ptrdiff_t, Vector<T>, Vector<T>>(), "ops"_a, "n_in"_a, "theta"_a,
-             "state"_a)
+        .def(nb::init<const std::vector<OpSpec>&, ptrdiff_t, Vector<T>, Vector<T>, bool>(), "ops"_a, "n_in"_a,
+             "theta"_a, "state"_a, "bfloat16"_a)
         .def("predict", &PyPredictor<T>::predict, "x"_a, "z"_a, "threads"_a)
         .def("row", &PyPredictor<T>::template row<T>, nb::arg("x").noconvert(), "z"_a, "threads"_a = 1)
         .def("row", &PyPredictor<T>::template row<Other>, nb::arg("x").noconvert(), "z"_a, "threads"_a = 1)
@@ -359,6 +361,14 @@ NB_MODULE(_native, m) {
         "kernels", [] { return name_of(best_kernels()); },
         "Return the name of the kernels in use: the best for this processor, or those that FULLYCONNECTED_CPU names.");
     m.def("usable_kernels", &usable_kernels, "Return the names of the kernels that this processor runs, best first.");
+    m.def(
+        "usable_bfloat16",
+        [] {
+            std::vector<std::string> names;
+            for (const Bfloat16* way : ways_of_bfloat16(best_kernels())) names.emplace_back(way->name);
+            return names;
+        },
+        "Return the names of the ways in which the kernels in use multiply bfloat16, the best first.");
     auto sizes = [](const Caches& found) { return std::tuple(found.l1, found.l2, found.l3, found.sharing_l3); };
     m.def(
         "caches", [sizes] { return sizes(caches()); },
@@ -371,7 +381,7 @@ NB_MODULE(_native, m) {
     m.def("thread_limit", &fullyconnected_get_num_threads, "Return the limit that threadpoolctl has set, or 0.");
     m.def("fma_peak", &fma_peak, "threads"_a, "Return the peak speed of arithmetic in registers, in GFLOP/s.");
     m.def("product_seconds", &product_seconds, "m"_a, "n"_a, "k"_a, "turn_a"_a, "turn_b"_a, "threads"_a, "rounds"_a,
-          "out"_a.none() = nb::none(),
+          "out"_a.none() = nb::none(), "bfloat16"_a = false,
           "Return the seconds of a matrix product, the fastest of `rounds` rounds, and write the product into `out`.");
     nb::class_<OpSpec>(m, "OpSpec")
         .def(nb::init<>())
@@ -439,6 +449,7 @@ NB_MODULE(_native, m) {
         .def_rw("threads", &TrainerSpec::threads)
         .def_rw("input_gradient", &TrainerSpec::input_gradient)
         .def_rw("shares", &TrainerSpec::shares)
+        .def_rw("bfloat16", &TrainerSpec::bfloat16)
         .def_rw("average_decay", &TrainerSpec::average_decay)
         .def_rw("average_warms_up", &TrainerSpec::average_warms_up);
     bind<float>(m, "TrainerFloat32", "PredictorFloat32");

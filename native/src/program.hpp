@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct ThreadPool;
+struct Bfloat16;
 
 // The kinds, functions, losses and update rules of the engine, under the names that Python uses. A line here defines an
 // item's number and name, and includes it wherever the list is used; X is applied to the name and the other arguments.
@@ -158,12 +159,14 @@ struct Operation {
 
 template <class T>
 struct Scratch {
-    T* a;              // A's block, in panels,
-    ptrdiff_t size_a;  // and how many numbers there is room for
-    T* b;              // a panel of B
-    T* tile;           // a tile of C that is used at once and not kept
-    T* sums;           // of rows of W that are looked up
-    bool streams;      // whether more weights are read than the second cache holds, for one row
+    T* a;                      // A's block, in panels,
+    ptrdiff_t size_a;          // and how many numbers there is room for
+    T* b;                      // a panel of B
+    T* tile;                   // a tile of C that is used at once and not kept
+    T* sums;                   // of rows of W that are looked up
+    bool streams;              // whether more weights are read than the second cache holds, for one row
+    const Bfloat16* bfloat16;  // how products are computed whose numbers are rounded to bfloat16; null if none are
+    uint16_t* packed;          // their panels and a tile
 };
 
 // The way in which a long computation is interrupted.

@@ -308,7 +308,7 @@ class Network:
         n_threads : int, optional
             As in :func:`fullyconnected.fit`.
         precision : "tf32" or "bfloat16", optional
-            As in :func:`fullyconnected.fit`: of products of matrices, with ``engine="cuda"``.
+            Of products of matrices, as in :func:`fullyconnected.fit`.
         out : array (rows, n_out), or (rows, members, n_out) with ``members=True``, optional
             Where the outputs are written, such as a file that ``np.lib.format.open_memmap`` maps into memory; None
             makes an array. It has the network's dtype, may lie in memory in any order, and shares none with ``x``. If
@@ -507,6 +507,7 @@ class Network:
         sample_weight: ArrayLike | None = None,
         engine: str = "auto",
         n_threads: int | None = None,
+        precision: str | None = None,
     ) -> Evaluation:
         """Return the loss and the metrics over a data set, computed as in prediction (``train=False``).
 
@@ -524,7 +525,7 @@ class Network:
         sample_weight : array (rows,), optional
             Weights of the rows in the loss and in the metrics; functions do not get them. An ensemble is judged as a
             whole: of weights (rows, members) a row has their mean.
-        engine, n_threads
+        engine, n_threads, precision
             As in :meth:`predict`.
 
         Returns
@@ -546,19 +547,25 @@ class Network:
         from fullyconnected.program.data import check_data
 
         loss = self.loss if loss is None else loss
+        precision = check_precision(precision)
         data = check_data(self.program, self.dtype, x, t, loss, sample_weight, columns=self.columns, sparse=True)
-        return self.evaluate_checked(
-            data, named(metrics, data.t, data.loss, self.n_out, data.row_sample_weight), engine, n_threads
-        )
+        measured = named(metrics, data.t, data.loss, self.n_out, data.row_sample_weight)
+        return self.evaluate_checked(data, measured, engine, n_threads, precision)
 
     def evaluate_checked(
-        self, data: Data, metrics: Mapping[str, Metric], engine: str = "auto", n_threads: int | None = None
+        self,
+        data: Data,
+        metrics: Mapping[str, Metric],
+        engine: str = "auto",
+        n_threads: int | None = None,
+        precision: str | None = None,
     ) -> Evaluation:
         """Return the loss and the metrics over checked data; the loss is summed in float64 over blocks of rows."""
         from fullyconnected.core.mapped import scratch
 
         new = empty if data.x.in_memory and not is_mapped(data.x.held()) else scratch
-        return evaluation(self.outputs_checked(data.x, engine, n_threads, data.loss.link, new), data, metrics)
+        outputs = self.outputs_checked(data.x, engine, n_threads, data.loss.link, new, precision)
+        return evaluation(outputs, data, metrics)
 
     def evaluate_members(
         self,

@@ -258,7 +258,7 @@ def test_a_precision_that_cannot_be_had_is_refused():
         fitted("cuda", net, precision=32)
     for call in (
         lambda: net.predict(X, precision="tf32"),
-        lambda: fitted("auto", net, precision="bfloat16"),
+        lambda: fitted("numpy", net, precision="bfloat16"),
         lambda: fitted("numpy", net, precision="tf32"),
     ):
         with pytest.raises(ConfigError, match="precision of the network alone"):

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "activations.hpp"
+#include "bfloat16.hpp"
 #include "context.hpp"
 #include "lookups.hpp"
 #include "optimizers.hpp"
@@ -128,6 +129,12 @@ struct Updating {  // applied to each tile of the gradient of W: the update of t
     }
 };
 
+// The factor on a product with dy. Where numbers are rounded, dy has it already, as in NumPy: it is rounded once, then.
+template <class T>
+FC_INLINE T factor_on_gradient(const ThreadContext<T>& context, const Operation<T>& op) {
+    return context.scratch.bfloat16 ? 1 : op.factor;
+}
+
 template <class T>
 struct Multiplying {  // applied to each tile of the gradient of W, where all of it is wanted
     T factor;
@@ -152,6 +159,10 @@ void dense_derive(ThreadContext<T>& context, const Operation<T>& op, const Run<T
         derive<T>(params_of(op), offset(op.y, 0, c.from), offset(op.kept, 0, c.from), offset(op.dy, 0, c.from),
                   db ? db + c.from : nullptr, rows, c.to - c.from);
     }
+    if (op.factor != factor_on_gradient(context, op) && context.begins(rows * op.n_out >= enough_numbers)) {
+        const Range r = context.part(rows, 1);
+        multiply(op.factor, offset(op.dy, r.from, 0), r.to - r.from, op.n_out);
+    }
 }
 
 // The operation whose output an operation reads; null if it reads the rows.
@@ -169,15 +180,15 @@ void weight_gradient(ThreadContext<T>& context, const Operation<T>& op, const Ru
     const Matrix<const T> x = {op.x.data + c.from, 1, op.x.row}, dy = {op.dy.data, op.dy.row, 1};
     T* dW = run.gradient + at;
     const bool polls = context.polls(), decays = op.first.decay_factor != 0;
+    const T factor = factor_on_gradient(context, op);
     const bool tiny = rows * n * op.n_out <= few_products;
     if (fused && (tiny || op.first.size > kept_weights)) {
         const bool keeps = tiny || rows > longest_k;
         product<T>(n, op.n_out, rows, x, dy, {keeps ? dW : nullptr, op.n_out}, context.scratch,
-                   Updating<T>{*fused, at, op.n_out, decays, l2_term, op.factor}, context.stop, polls);
+                   Updating<T>{*fused, at, op.n_out, decays, l2_term, factor}, context.stop, polls);
         return;
     }
-    product<T>(n, op.n_out, rows, x, dy, {dW, op.n_out}, context.scratch, Multiplying<T>{op.factor}, context.stop,
-               polls);
+    product<T>(n, op.n_out, rows, x, dy, {dW, op.n_out}, context.scratch, Multiplying<T>{factor}, context.stop, polls);
     if (fused && !stopped(context.stop)) {  // one long loop is faster than many short ones
         V<T> l2_terms = {};
         update<T>(*fused, at, 0, {dW, 0}, 1, n * op.n_out, decays, l2_terms);
@@ -190,7 +201,7 @@ template <class T>
 void lookups_gradient(ThreadContext<T>& context, const Operation<T>& op, const Run<T>& run, ptrdiff_t rows, Range c,
                       const Update<T>* fused, double& l2_term) {
     if (c.to <= c.from) return;
-    lookups_backward(op, run.gradient + op.first.at, rows, c, context.scratch.sums);
+    lookups_backward(op, run.gradient + op.first.at, rows, c, context.scratch.sums, factor_on_gradient(context, op));
     if (!fused || stopped(context.stop)) return;
     V<T> l2_terms = {};
     for (const Lookup<T>* one = op.lookups; one < op.lookups + op.n_lookups; one++) {
@@ -214,7 +225,8 @@ void dense_backward(ThreadContext<T>& context, const Operation<T>& op, const Ope
         if (sums) zero(sums + c.from, c.to - c.from);
         product<T>(rows, c.to - c.from, op.n_out, {op.dy.data, op.dy.row, 1},
                    {run.theta + op.first.at + c.from * op.n_out, 1, op.n_out}, {op.dx.data + c.from, op.dx.row},
-                   context.scratch, Deriving<T>{fuses, sums, c.from, op.factor}, context.stop, context.polls());
+                   context.scratch, Deriving<T>{fuses, sums, c.from, factor_on_gradient(context, op)}, context.stop,
+                   context.polls());
     }
     if (run.optimizer.rule != Rule::none && op.first.lr_factor == 0) return;
     Update<T> own;

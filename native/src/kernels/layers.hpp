@@ -501,7 +501,8 @@ void members_backward(ThreadContext<T>& context, const Operation<T>& op, const R
                 const Rows<T> dx = offset(op.dx, 0, c.from), part = offset(op.part, 0, c.from);
                 const T* W = run.theta + own.first.at + c.from * op.n_out;
                 product<T>(rows, c.to - c.from, op.n_out, {own.dy.data, own.dy.row, 1}, {W, 1, op.n_out}, m ? part : dx,
-                           context.scratch, Multiplying<T>{op.factor}, context.stop, context.polls());
+                           context.scratch, Multiplying<T>{factor_on_gradient(context, op)}, context.stop,
+                           context.polls());
                 if (m) combine(dx, part, dx, {0, rows}, c.to - c.from, [](V<T> sum, V<T> more) { return sum + more; });
             }
         }
@@ -514,7 +515,10 @@ void members_backward(ThreadContext<T>& context, const Operation<T>& op, const R
             if (own.dx.data) row_norm_backward(own, run.theta, {0, rows});
             return;
         }
-        if (adds_up) own.dx.data = nullptr, own.derivative_done = true, own.function = Function::identity;
+        if (adds_up) {  // its dy is ready
+            own.dx.data = nullptr, own.derivative_done = true, own.function = Function::identity;
+            own.factor = factor_on_gradient(alone, op);
+        }
         const Operation<T>* before_it = before_of(op, run);
         const bool fuses = before_it && before_it->derivative_done;
         const Operation<T> before = fuses ? member_of(*before_it, m) : own;

@@ -86,9 +86,9 @@ void lookups_forward(const Operation<T>& op, const T* W, Range r, Range c, T* me
     }
 }
 
-// Writes the gradient of the rows of W that are added up, for some columns of W.
+// Writes the gradient of the rows of W that are added up, times a factor, for some columns of W.
 template <class T>
-void lookups_backward(const Operation<T>& op, T* dW, ptrdiff_t rows, Range c, T* memory) {
+void lookups_backward(const Operation<T>& op, T* dW, ptrdiff_t rows, Range c, T* memory, T factor) {
     const ptrdiff_t n = c.to - c.from;
     const Rows<T> dy = {op.dy.data + c.from, op.dy.row};
     for (const Lookup<T>* one = op.lookups; one < op.lookups + op.n_lookups; one++) {
@@ -121,9 +121,9 @@ void lookups_backward(const Operation<T>& op, T* dW, ptrdiff_t rows, Range c, T*
                 }
             });
         }
-        if (op.factor != 1)
+        if (factor != 1)
             for (ptrdiff_t k = 0; k < one->size; k++)
-                each<T>(n, [&](Place<T> p) { p.put(own + k * op.n_out, p.get(own + k * op.n_out) * op.factor); });
+                each<T>(n, [&](Place<T> p) { p.put(own + k * op.n_out, p.get(own + k * op.n_out) * factor); });
     }
 }
 

@@ -62,6 +62,9 @@ struct Prefetching {
     const char* at[most];  // what a tile prefetches; beyond n, what one before has prefetched already
     int n = 0;
 
+    FC_INLINE void fetch() const {
+        for (int i = 0; i < n; i++) to_write ? __builtin_prefetch(at[i], 1) : __builtin_prefetch(at[i], 0, 2);
+    }
     FC_INLINE void fill(const void* any) {
         for (const char*& line : at) line = (const char*)any;
     }
@@ -493,6 +496,10 @@ void row_product(ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b,
     if (n > stripes) narrow_row(n - stripes, k, a, b.at(0, stripes), b.row, c + stripes, adds);
 }
 
+template <class Done>
+void bfloat16_product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const float> a, Matrix<const float> b,
+                      Rows<float> c, const Scratch<float>& scratch, Done done, Stop* stop, bool polls, bool adds);
+
 // C = A B for A (m, k), B (k, n) and C (m, n), with C's columns along memory. Without c.data, `then` uses
 // each tile and C is not kept, which needs k up to longest_k. A thread polls only if `polls` is set. The product `adds`
 // to what C holds, if that is asked for.
@@ -500,6 +507,8 @@ template <class T, class Done>
 void product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, Matrix<const T> a, Matrix<const T> b, Rows<T> c, Scratch<T> scratch,
              Done done, Stop* stop = nullptr, bool polls = false, bool adds = false) {
     if (stopped(stop)) return;  // its inputs may be incomplete
+    if constexpr (sizeof(T) == 4 && vector_bytes == 64)
+        if (scratch.bfloat16) return bfloat16_product(m, n, k, a, b, c, scratch, done, stop, polls, adds);
     if (m * n * k <= few_products && c.data) return small_product(m, n, k, a, b, c, done, adds);
     if (m == 1 && b.column == 1 && c.data) {
         row_product(n, k, a, b, c.data, scratch.streams, adds);

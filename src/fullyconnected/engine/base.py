@@ -101,7 +101,8 @@ class Engine:
 
         Without a loss the work is to predict; with a loss, to compute a gradient; with an optimizer as well, to train.
         (A solver takes its gradients from NumPy: no other engine is asked to train with it.) ``source`` has the rows
-        for gradients and training.
+        for gradients and training. An engine with ``precisions`` also takes ``precision=``, which is given if it is one
+        of them, and then computes in it if it returns None.
         """
         raise NotImplementedError(f"{type(self).__name__} has no supports; see help(fc.Engine)")
 

@@ -95,15 +95,23 @@ def choose(
         if name == each or (name == "auto" and cls.automatic):
             engine, reason = ENGINES.build(each), SOLVES
             if each == NumpyEngine.name or not isinstance(work.get("optimizer"), Solver):
-                reason = engine.supports(program, **work)
+                has = precision in engine.precisions
+                how: Any = {"precision": precision} if has else {}
+                reason = engine.supports(program, **work, **how)
                 if reason is None and averages and not engine.averages:
                     reason = "it does not average weights in each step (Engine.averages)"
                 if reason is None and schedules and not engine.schedules:
                     reason = "it follows no schedules of weight decay and dropout (Engine.schedules)"
                 if reason is None and shares and not engine.shares:
                     reason = "it shares no batches with other processes (Engine.shares)"
-                if reason is None and precision is not None and precision not in engine.precisions:
-                    reason = f"it computes in the precision of the network alone; precision={precision!r} is for 'cuda'"
+                if reason is None and precision is not None and not has:
+                    others = " and ".join(
+                        f"{name!r}" for name, cls in ENGINES.classes.items() if precision in cls.precisions
+                    )
+                    own = "".join(f", or in {name}" for name in engine.precisions) or " alone"
+                    reason = (
+                        f"it computes in the precision of the network{own}; precision={precision!r} is for {others}"
+                    )
             if reason is None:
                 return Choice(engine, "it was named" if name == each else "; ".join(reasons) or "it is the fastest")
             reasons.append(f"the {each} engine cannot run this: {reason}")

@@ -40,6 +40,7 @@ class CudaEngine(Engine):
         loss: Loss | None = None,
         optimizer: Optimizer | Solver | None = None,
         source: Source | None = None,
+        precision: str | None = None,
     ) -> str | None:
         if isinstance(source, SparseSource):
             return "it trains on dense rows, and x is sparse"

@@ -164,6 +164,7 @@ class TrainerSpec(NamedTuple):
     average_decay: float = 0.0
     average_warms_up: bool = False
     shares: bool = False
+    bfloat16: bool = False  # whether products of matrices round their numbers to it
 
 
 def lower(program: Program) -> list[OpSpec]:

@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Iterable
 from time import monotonic
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -69,6 +69,7 @@ class NativeEngine(Engine):
     averages = True
     schedules = True
     shares = True
+    precisions: ClassVar[tuple[str, ...]] = ("bfloat16",)
 
     def about(self) -> EngineInfo:
         try:
@@ -83,6 +84,7 @@ class NativeEngine(Engine):
         loss: Loss | None = None,
         optimizer: Optimizer | Solver | None = None,
         source: Source | None = None,
+        precision: str | None = None,
     ) -> str | None:
         try:
             if source is not None and (source.in_memory or optimizer is None):  # a run reads others window by window
@@ -92,6 +94,8 @@ class NativeEngine(Engine):
                 lower_loss(loss)
             if isinstance(optimizer, Optimizer):
                 lower_optimizer(optimizer)
+            if precision is not None:
+                _require_bfloat16()
         except Unsupported as reason:
             return str(reason)
         return None
@@ -110,8 +114,10 @@ class NativeEngine(Engine):
         gradient, dx = np.empty_like(theta), np.empty((rows, program.n_in), theta.dtype)
         return trainer.gradient(np.arange(rows), seed, train, gradient, dx), gradient, dx
 
-    def predictor(self, program: Program, theta: Array, state: Array) -> "NativePredictor":
-        return NativePredictor(program, theta, state)
+    def predictor(
+        self, program: Program, theta: Array, state: Array, *, precision: str | None = None
+    ) -> "NativePredictor":
+        return NativePredictor(program, theta, state, precision)
 
 
 class NativeTrainer:
@@ -134,6 +140,7 @@ class NativeTrainer:
             average_decay=average.decay if average else 0.0,
             average_warms_up=average is not None and average.warm_up,
             shares=task.others is not None,
+            bfloat16=task.precision is not None,
         )
         averaged = state.average if average else None
         self._read = task.data if type(task.data.x) is ArraySource else _first_row(task.data)
@@ -286,6 +293,22 @@ def _require_dense(source: Source) -> None:
         raise Unsupported(f"it reads rows from an array in memory; these come from a {name}")
 
 
+def _require_bfloat16() -> None:
+    """Raise :class:`Unsupported` if this processor, with the kernels in use, multiplies no bfloat16."""
+    native = load_extension()
+    if native.usable_bfloat16():
+        return
+    if "avx512" in native.usable_kernels() and native.kernels() != "avx512":
+        raise Unsupported(
+            f"precision='bfloat16' is for the kernels for avx512, and FULLYCONNECTED_CPU={native.kernels()} has others "
+            f"taken: unset it"
+        )
+    raise Unsupported(
+        "precision='bfloat16' is for processors with AMX or AVX512-BF16 (of Intel's Xeons since Sapphire Rapids, of "
+        "AMD's processors since Zen 4), and here there is neither: leave precision at None"
+    )
+
+
 def _dense(source: Source) -> Array:
     """Return the array of a source, or raise :class:`Unsupported`."""
     _require_dense(source)
@@ -300,10 +323,10 @@ def _readable(x: Array, dtype: np.dtype[Any]) -> Array:
 class NativePredictor:
     """A program with its memory for predictions; it belongs to one thread at a time."""
 
-    def __init__(self, program: Program, theta: Array, state: Array) -> None:
+    def __init__(self, program: Program, theta: Array, state: Array, precision: str | None = None) -> None:
         native = load_extension()
         predictor = native.PredictorFloat32 if theta.dtype == np.float32 else native.PredictorFloat64
-        self._predictor = predictor(_ops(program), program.n_in, theta, state)
+        self._predictor = predictor(_ops(program), program.n_in, theta, state, precision is not None)
         self._dtype = program.input_dtype(theta.dtype)
         self._shares_rows = self._predictor.shares_rows
         self._threads, self._until = 1, 0.0

@@ -71,6 +71,8 @@ class NumpyEngine(Engine):
 class NumpyPredictor:
     """Predicts with NumPy alone, in bounded memory."""
 
+    xp: Any = np
+
     def __init__(self, program: Program, theta: Array, state: Array) -> None:
         self.program, self.theta, self.state = program, theta, state
         self.workspace: Workspace | None = None
@@ -82,7 +84,7 @@ class NumpyPredictor:
         size = min(len(x), max(1, WORKSPACE // (program.entries_a_row - program.n_in * sparse)))
         workspace = self.workspace
         if workspace is None or workspace.rows < size or workspace.sparse != sparse:
-            workspace = self.workspace = Workspace(program, self.theta, self.state, size, source=source)
+            workspace = self.workspace = Workspace(program, self.theta, self.state, size, source=source, xp=self.xp)
         with blas_threads(n_threads), np.errstate(all="ignore"):
             for start in range(0, len(x), size):
                 stop = min(start + size, len(x))
@@ -110,19 +112,20 @@ class NumpyTrainer:
     its loss over all processes: both are sums over rows, whose weights are divided by that of the whole batch.
     """
 
+    xp: Any = np  # what makes its arrays and computes with them
+
     def __init__(self, task: Task, state: TrainingState) -> None:
         self.task, self.state = task, state
         rows = min(task.batch_size + task.program.least_rows - 1, len(task.data.x))
         program, theta = task.program, state.theta
         others = task.others
         self.across = None if others is None else Across(others.sum)
-        self.workspace = Workspace(
-            program, theta, state.state, rows, loss=task.data.loss, source=task.data.x, across=self.across
-        )
+        how: Any = {"loss": task.data.loss, "source": task.data.x, "across": self.across, "xp": self.xp}
+        self.workspace = Workspace(program, theta, state.state, rows, **how)
         self.random = bool(self.workspace.random)  # whether a layer draws random numbers
         self.loader = BatchLoader(task.data, self.workspace)
         self.rules = Rules(task.rule, scheduled=task.weight_decay_schedule is not None)
-        self.updates = updates(self.rules, program, theta, self.workspace.gradient, state.slots)
+        self.updates = updates(self.rules, program, theta, self.workspace.gradient, state.slots, self.xp)
         self.average = task.average if isinstance(task.average, EMA) else None
         self.averaged: list[tuple[Array, Array, Array]] = []  # parts of the average, of what it follows, and scratch
         if self.average is not None and state.average is not None:

@@ -238,9 +238,10 @@ def fit(
         may use (OMP_NUM_THREADS, the processors it is bound to, threadpoolctl's limit), and one in a worker of joblib
         or multiprocessing. The same number of threads gives the same bits.
     precision : "tf32" or "bfloat16", optional
-        What the products of matrices of a float32 network are computed from, for speed: inputs rounded to 11 digits
-        (TF32) or 8 (bfloat16), summed in float32. Weights, gradients and all else stay float32. Only
-        ``engine="cuda"`` has it; None, and nothing else, is float32 itself.
+        What the products of matrices of a float32 network are computed from, for speed: inputs rounded to 11 binary
+        digits (TF32) or 8 (bfloat16), summed in float32. Weights, slots and all else stay float32. ``"cuda"`` has both,
+        ``"native"`` has bfloat16 on processors with AMX or AVX512-BF16; others refuse it. None, and nothing else, is
+        float32 itself. See "In bfloat16" in ``docs/performance.md``.
     comm : "auto", "mpi", "torch", Comm or None
         The processes that train this network together, each of which makes this call with the same arguments: all that
         ``mpiexec`` or ``srun`` has started (``"mpi"``, with mpi4py), or torchrun or Ray Train (``"torch"``); ``"auto"``
