@@ -246,17 +246,6 @@ FC_INLINE const Tile<T>* tiles_for(ptrdiff_t vectors, LayoutA a_is, LayoutB b_is
     }
 }
 
-template <int... j>
-struct Indices {};
-
-template <int n, int... j>
-struct UpTo : UpTo<n - 1, n - 1, j...> {};
-
-template <int... j>
-struct UpTo<0, j...> {
-    typedef Indices<j...> type;
-};
-
 // Of every two blocks of `half` lanes: a's first and b's first, or a's second and b's second.
 template <class T, int half, int... j>
 FC_INLINE V<T> first_blocks(V<T> a, V<T> b, Indices<j...>) {

@@ -208,13 +208,37 @@ FC_INLINE V<T> quotient(V<T> a, V<T> b) {
 #endif
 }
 
+template <int... j>
+struct Indices {};
+
+template <int n, int... j>
+struct UpTo : UpTo<n - 1, n - 1, j...> {};
+
+template <int... j>
+struct UpTo<0, j...> {
+    typedef Indices<j...> type;
+};
+
+// Each lane has the number of the one whose place differs in the bit `half`.
+template <class T, int half, int... j>
+FC_INLINE V<T> swapped(V<T> a, Indices<j...>) {
+    return __builtin_shufflevector(a, a, (j ^ half)...);
+}
+
+// Each lane has the sum of all, which are added in halves: those far apart first.
+template <class T, int half = (int)lanes<T> / 2>
+FC_INLINE V<T> sum_everywhere(V<T> a) {
+    typename UpTo<(int)lanes<T>>::type all_lanes;
+    const V<T> both = a + swapped<T, half>(a, all_lanes);
+    if constexpr (half > 1)
+        return sum_everywhere<T, half / 2>(both);
+    else
+        return both;
+}
+
 template <class T>
 FC_INLINE T sum(V<T> a) {
-    T total = 0;
-    for (ptrdiff_t half = lanes<T> / 2; half > 0; half /= 2)
-        for (ptrdiff_t i = 0; i < half; i++) a[i] += a[i + half];
-    total = a[0];
-    return total;
+    return sum_everywhere<T>(a)[0];
 }
 
 }  // namespace

@@ -103,11 +103,6 @@ void move_all(Run<T>& run, const TinyNetwork<T>& net, bool in) {
     }
 }
 
-template <class T, int half, int... j>
-FC_INLINE V<T> swapped(V<T> a, Indices<j...>) {
-    return __builtin_shufflevector(a, a, (j ^ half)...);
-}
-
 // The sums of the lanes of n vectors: that of vector i is in lane i, and in every n-th lane after it.
 template <class T, int half = 1, int n>
 FC_INLINE V<T> lane_sums(const V<T> (&of)[n]) {
