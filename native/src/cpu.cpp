@@ -4,6 +4,8 @@
 #include <stdio.h>
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
@@ -16,14 +18,6 @@
 #include <cstdlib>
 #include <stdexcept>
 #include <string_view>
-
-#if defined(FC_WITH_bfloat16_amx) || defined(FC_WITH_bfloat16_avx512)
-#include <cpuid.h>
-#endif
-#if defined(FC_WITH_bfloat16_amx)
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
 
 namespace {
 

@@ -329,6 +329,9 @@ void train_tiny(Run<T>* run_, int) {
     int64_t count = run.step;
     ptrdiff_t from = 0, i = 0, weighted = -1;  // weighted: the number of rows that batch_weights are for
     Powers powers;
+    Update<T> u{};  // and what it was made from: without Adam, it is the same in each step of most runs
+    Rates last = {__builtin_nan(""), 1, 1};
+    double l2_of_last = 0;
     if (adam) powers.begin(run.optimizer, count + 1);
     while (from < run.n_order && !run.diverged && !stopped(&run.stop)) {
         ptrdiff_t since = 0;
@@ -351,10 +354,13 @@ void train_tiny(Run<T>* run_, int) {
             run.step = count;
             if (adam) powers.go_to(run.optimizer, count);
             if (is_finite(value)) {
-                const double l2 = run.l2 + run.alpha / weight;
-                Update<T> u = update_at(run.optimizer, net.theta, run.rate * run.optimizer.relative_lr,
-                                        run.decays ? run.decays[i] : 1, powers.beta1, powers.beta2, l2);
-                u.m = net.m, u.v = net.v;
+                const double l2 = run.l2 + run.alpha / weight, decay = run.decays ? run.decays[i] : 1;
+                if (adam || run.rate != last.lr || decay != last.decay || l2 != l2_of_last) {
+                    u = update_at(run.optimizer, net.theta, run.rate * run.optimizer.relative_lr, decay, powers.beta1,
+                                  powers.beta2, l2);
+                    u.m = net.m, u.v = net.v;
+                    last = {run.rate, decay, 1}, l2_of_last = l2;
+                }
                 if (run.average.theta) u.average = net.average, u.share = share_of(run.average, count);
                 const double l2_term = tiny_learn(run, net, u, rows);
                 if (l2 != 0) value += 0.5 * l2_term;
