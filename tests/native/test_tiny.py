@@ -133,7 +133,8 @@ def test_what_takes_the_way():
     assert is_tiny(fc.mlp([2] * 7, seed=0))
     assert not is_tiny(fc.mlp([2] * 8, seed=0))
     assert not is_tiny(fc.mlp([2, 3, 1], seed=0), max_grad_norm=1.0)
-    assert not is_tiny(fc.mlp([2, 3, 1], seed=0), rule=fc.Muon(0.1))
+    assert not is_tiny(fc.mlp([2, 3, 3, 1], seed=0), rule=fc.Muon(0.1))
+    assert is_tiny(fc.mlp([2, 3, 1], seed=0), rule=fc.Muon(0.1))  # which has no hidden matrix
     assert not is_tiny(fc.mlp([2, 3, 2], "relu", "softmax", seed=0))
     assert not is_tiny(fc.Network([fc.Dense(2, 3, "relu"), fc.LayerNorm(), fc.Dense(3, 1)], seed=0))
     assert not is_tiny(fc.Network([fc.Dense(2, 3, "relu", parametrization="ntk"), fc.Dense(3, 1)], seed=0))

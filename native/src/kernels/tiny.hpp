@@ -2,10 +2,10 @@
 // choices and the loops' ends of the general way (run.hpp) take several times as long as the arithmetic.
 //
 // A run takes this way if it is nothing but dense layers, on one thread, with little work in a step and without what
-// needs the whole gradient, as clipping does: see tiny_size. Parameters and slots are copied to a layout of their own,
-// in which each row of W begins a whole vector, with zeros behind it, so that no loop has a part of a vector. They are
-// copied back every 256 steps and at the end of a run, before anyone looks at them. Rows of activations and gradients
-// may have anything behind their numbers: what reads whole vectors of them masks it.
+// needs a whole gradient, as clipping does, and Muon of a hidden matrix: see tiny_size. Parameters and slots are copied
+// to a layout of their own, in which each row of W begins a whole vector, with zeros behind it, so that no loop has a
+// part of a vector. They are copied back every 256 steps and at the end of a run, before anyone looks at them. Rows of
+// activations and gradients may have anything behind their numbers: what reads whole vectors of them masks it.
 //
 // W (n_in, n_out) is kept in rows of n_out numbers, or `turned`, in rows of n_in, whichever are fewer vectors: a step
 // needs both x W and dy W^T, and one is a sum of rows, the other a dot product with each row, whose lanes are summed
@@ -86,8 +86,8 @@ void move_all(Run<T>& run, const TinyNetwork<T>& net, bool in) {
         T *outside, *inside;
         ptrdiff_t Part::* at;
     } vectors[] = {{run.theta, net.theta, &Part::at},
-                   {run.optimizer.m, net.m, &Part::m_at},
-                   {run.optimizer.v, net.v, &Part::v_at},
+                   {run.rest.m, net.m, &Part::m_at},
+                   {run.rest.v, net.v, &Part::v_at},
                    {run.average.theta, net.average, &Part::at}};
     for (auto& vector : vectors) {
         if (!vector.outside) continue;
@@ -325,14 +325,14 @@ void train_tiny(Run<T>* run_, int) {
     FlushDenormals flush;
     Run<T>& run = *run_;
     const TinyNetwork<T> net = tiny_network(run, run.tiny);
-    const bool adam = run.optimizer.rule == Rule::adam;
+    const bool adam = run.rest.rule == Rule::adam;
     int64_t count = run.step;
     ptrdiff_t from = 0, i = 0, weighted = -1;  // weighted: the number of rows that batch_weights are for
     Powers powers;
     Update<T> u{};  // and what it was made from: without Adam, it is the same in each step of most runs
     Rates last = {__builtin_nan(""), 1, 1};
     double l2_of_last = 0;
-    if (adam) powers.begin(run.optimizer, count + 1);
+    if (adam) powers.begin(run.rest, count + 1);
     while (from < run.n_order && !run.diverged && !stopped(&run.stop)) {
         ptrdiff_t since = 0;
         move_all(run, net, true);
@@ -352,11 +352,11 @@ void train_tiny(Run<T>* run_, int) {
             run.last_from = from;
             run.rate = run.rates[i];
             run.step = count;
-            if (adam) powers.go_to(run.optimizer, count);
+            if (adam) powers.go_to(run.rest, count);
             if (is_finite(value)) {
                 const double l2 = run.l2 + run.alpha / weight, decay = run.decays ? run.decays[i] : 1;
                 if (adam || run.rate != last.lr || decay != last.decay || l2 != l2_of_last) {
-                    u = update_at(run.optimizer, net.theta, run.rate * run.optimizer.relative_lr, decay, powers.beta1,
+                    u = update_at(run.rest, net.theta, run.rate * run.rest.relative_lr, decay, powers.beta1,
                                   powers.beta2, l2);
                     u.m = net.m, u.v = net.v;
                     last = {run.rate, decay, 1}, l2_of_last = l2;
@@ -381,15 +381,14 @@ constexpr double most_products = 2048;  // multiplications of a forward pass: wi
 // The numbers for which a tiny network needs memory; 0 if the run takes the general way. `rows` has the largest batch.
 template <class T>
 ptrdiff_t tiny_size(const Run<T>& run, ptrdiff_t rows) {
-    const Rule rule = run.optimizer.rule;
-    if (run.threads > 1 || rule == Rule::none || rule == Rule::muon || is_finite(run.max_norm)) return 0;
+    if (run.threads > 1 || run.optimizer.rule == Rule::none || is_finite(run.max_norm)) return 0;
     if (run.n_operations > most_layers) return 0;
     double products = 0;
     for (int i = 0; i < run.n_operations; i++) {
         const Operation<T>& op = run.operations[i];
         if (op.kind != Kind::dense || op.function == Function::softmax || op.before != i - 1 || op.raw) return 0;
         if (op.lookups || op.copies != 1 || op.members || op.factor != 1) return 0;
-        if (op.n_in > widest || op.n_out > widest) return 0;
+        if (op.n_in > widest || op.n_out > widest || op.first.hidden) return 0;
         products += (double)(rows * op.n_in * op.n_out);
     }
     return products <= most_products ? 4 * tiny_network<T>(run, nullptr).size : 0;
