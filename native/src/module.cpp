@@ -227,7 +227,7 @@ class PyPredictor {
     bool row(nb::ndarray<const From, nb::ndim<2>, nb::c_contig, nb::device::cpu> x, Matrix<T> z, int threads) {
         if ((ptrdiff_t)x.shape(1) != predictor_.n_in()) return false;
         if (sizeof(From) != sizeof(T) && !predictor_.reads_raw()) return false;
-        if (!predictor_.takes_any_number()) return false;
+        if (!predictor_.takes_any_number() || (uintptr_t)x.data() % sizeof(From)) return false;
         From check = 0;
         for (size_t i = 0; i < x.size(); i++) check += x.data()[i] * 0;  // NaN if an entry is not finite
         if (check != 0) return false;

@@ -316,8 +316,8 @@ def _dense(source: Source) -> Array:
 
 
 def _readable(x: Array, dtype: np.dtype[Any]) -> Array:
-    """Return x in a dtype that C++ reads: float16, long double and other byte orders are converted."""
-    return x if read_in_place(x.dtype) else np.ascontiguousarray(x, dtype)
+    """Return x as C++ reads it: float16, long double and other byte orders are converted, rows and numbers moved."""
+    return np.require(x, None if read_in_place(x.dtype) else dtype, ("C", "A"))
 
 
 class NativePredictor:
@@ -347,12 +347,12 @@ class NativePredictor:
         """Write the outputs of checked rows x (rows, n_in) into z (rows, n_out)."""
         threads = n_threads(threads) if len(x) > 1 or self._shares_rows else 1
         written = z.flags.carray  # C++ writes to it
-        if written and x.flags.c_contiguous and read_in_place(x.dtype):
+        if written and x.flags.c_contiguous and x.flags.aligned and read_in_place(x.dtype):
             self._predictor.predict(x, z, threads)
             return
         rows, copies = max(1, BLOCK // max(x.shape[1], z.shape[1])), len(z) // max(1, len(x))
         for start in range(0, len(x), rows):
-            block = np.ascontiguousarray(_readable(x[start : start + rows], self._dtype))
+            block = _readable(x[start : start + rows], self._dtype)
             there = z[start * copies : (start + rows) * copies]
             out = there if written else np.empty(there.shape, z.dtype)
             self._predictor.predict(block, out, threads)
