@@ -13,7 +13,6 @@ AVX512-BF16, and for PyTorch the dependency group ``peers``.
 """
 
 import argparse
-import random
 import sys
 from statistics import median
 from typing import Any
@@ -22,7 +21,8 @@ import numpy as np
 from bfloat16_numpy import InBfloat16
 from machine import processor
 from peers_case import RULES, TRAINED, Absent, Case
-from peers_worker import Worker
+from peers_print import spread
+from peers_worker import Worker, one_round, started
 
 import fullyconnected as fc
 
@@ -98,14 +98,10 @@ def speed(rounds: int, threads: int) -> None:
         + " of PyTorch's | of float32's |"
     )
     print("| --- | ---: | --- |" + " ---: |" * (len(CONTENDERS) + 2))
-    workers = {name: Worker(where, threads) for name, where in CONTENDERS.items()}
-    try:
+    with started(CONTENDERS, threads) as workers:
         for sizes, batch, rows in TRAINED[-2:]:
             for rule in RULES:
                 compare(workers, Case("train", sizes, batch, threads, rule, rows), rounds)
-    finally:
-        for worker in workers.values():
-            worker.process.kill()
 
 
 def compare(workers: dict[str, Worker], case: Case, rounds: int) -> None:
@@ -117,13 +113,13 @@ def compare(workers: dict[str, Worker], case: Case, rounds: int) -> None:
         else:
             us[name] = []
     for _ in range(rounds):
-        for name in random.sample(list(us), len(us)):
-            us[name].append(workers[name].ask("slice").us)
+        for name, answer in one_round(workers, us, "-".join(map(str, case.sizes))):
+            us[name].append(answer.us)
     ours = us["native, bfloat16"]
     cells = [f"{median(us[name]):.0f}" if name in us else "-" for name in CONTENDERS]
     for other in ("PyTorch, bfloat16", "native, float32"):
-        ratios = sorted(a / b for a, b in zip(ours, us.get(other, []), strict=False))
-        cells.append(f"{median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})" if ratios else "-")
+        ratios = [a / b for a, b in zip(ours, us.get(other, []), strict=False)]
+        cells.append(spread(ratios) if ratios else "-")
     print(f"| {'-'.join(map(str, case.sizes))} | {case.batch} | {case.rule} | {' | '.join(cells)} |", flush=True)
 
 

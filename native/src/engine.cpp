@@ -26,7 +26,6 @@ constexpr ptrdiff_t fewest_rows = 6;        // rows of a thread that has its own
 constexpr ptrdiff_t few_rows = 48;  // so few are shared by columns: each thread then reads a part of the weights
 constexpr double per_weight = 0.08, per_product = 0.025;  // nanoseconds: to read one, and to multiply and add
 constexpr double fewest_work = 8e3;                       // nanoseconds of a thread that has a part of some rows
-constexpr double long_work = 100e3;                       // nanoseconds that are worth waking a thread
 constexpr double soon = 50e-6;                            // seconds until the next call that finds the threads awake
 constexpr double poll_every = 0.05;                       // seconds
 

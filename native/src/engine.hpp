@@ -109,7 +109,8 @@ class Arena {
     std::vector<std::unique_ptr<void, Free>> blocks_;
 };
 
-constexpr ptrdiff_t line = 64;  // bytes of a cache line, and of the widest vector
+constexpr double long_work = 100e3;  // nanoseconds that are worth waking a thread
+constexpr ptrdiff_t line = 64;       // bytes of a cache line, and of the widest vector
 
 // The distance between the beginnings of rows of n numbers: whole cache lines, but not a multiple of 1024 bytes, which
 // would make the same columns of many rows compete for the same places in the first-level cache.
@@ -197,7 +198,7 @@ class Predictor {
     // Whether one row is worth more than one thread.
     bool shares_rows() const { return together(1, 2) > 1; }
     // Whether so many rows take about as long as waking a thread, or taking back the GIL.
-    bool is_soon_over(ptrdiff_t rows) const { return expected(rows) < 100e3; }
+    bool is_soon_over(ptrdiff_t rows) const { return expected(rows) < long_work; }
     // Whether finite numbers are all that it needs to be checked of rows; codes of categories need more.
     bool takes_any_number() const;
     bool was_interrupted() const { return prediction_.stop.now != 0; }

@@ -11,7 +11,7 @@ struct ThreadPool;  // the calling thread is thread 0
 ThreadPool* borrow_pool(int threads);
 
 // The same for work that is over before a sleeping thread would begin with it: nullptr, too, while another pool is in
-// use, whose threads need the processors, and if a thread sleeps, unless it is to be woken, as others calls follow
+// use, whose threads need the processors, and if a thread sleeps, unless it is to be woken, as other calls follow
 // soon.
 ThreadPool* borrow_quick_pool(int threads, bool wakes);
 
