@@ -18,6 +18,8 @@
 #include <sys/mman.h>
 #endif
 
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
 namespace {
 
 constexpr ptrdiff_t huge_page = 1 << 21;    // larger buffers get huge pages
@@ -276,8 +278,6 @@ Orthogonal<T> orthogonal_for(Arena& arena, const std::vector<Operation<T>>& oper
     return {rows_of<T>(arena, m, n), rows_of<T>(arena, m, n), rows_of<T>(arena, small, small),
             rows_of<T>(arena, small, small)};
 }
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 // Calls `interrupted`, not too often; this may run a Python signal handler, so the caller's floating-point mode is set.
 struct Poll {
@@ -630,7 +630,13 @@ int Predictor<T>::together(ptrdiff_t rows, int threads) const {
 }
 
 template <class T>
-void Predictor<T>::run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool (*interrupted)()) {
+bool Predictor<T>::shares(ptrdiff_t rows) const {
+    return rows > fewest_rows || together(rows, 2) > 1;
+}
+
+template <class T>
+void Predictor<T>::run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool checked,
+                       bool (*interrupted)()) {
     const bool shared = (double)rows * products_ >= enough_products;  // else it is over before an interrupt
     const int sharing = shared ? together(rows, threads) : 1;
     prediction_.together = sharing > 1;
@@ -640,6 +646,11 @@ void Predictor<T>::run(const void* x, Type type, ptrdiff_t rows, T* z, int threa
         threads = shared ? (int)std::min<ptrdiff_t>(threads, (rows + fewest_rows - 1) / fewest_rows) : 1;
     prepare(rows, threads);
     prediction_.x = x, prediction_.x_type = type, prediction_.rows = rows, prediction_.z = z;
+    const bool narrow = type == Type::f32 || (sizeof(T) == 4 && !reads_raw());
+    prediction_.largest = checked  ? 0
+                          : narrow ? (double)std::numeric_limits<float>::max()
+                                   : std::numeric_limits<double>::max();
+    prediction_.refused = 0;
     // many rows that compete for the same places in the first cache are copied instead
     auto fits = [&](ptrdiff_t n) { return rows <= fewest_rows || n * (ptrdiff_t)sizeof(T) % 1024 != 0; };
     const bool same_type = type == (sizeof(T) == 4 ? Type::f32 : Type::f64) && (uintptr_t)x % sizeof(T) == 0;

@@ -109,6 +109,8 @@ class Arena {
     std::vector<std::unique_ptr<void, Free>> blocks_;
 };
 
+double now();  // seconds, of a clock that is never set back
+
 constexpr double long_work = 100e3;  // nanoseconds that are worth waking a thread
 constexpr ptrdiff_t line = 64;       // bytes of a cache line, and of the widest vector
 
@@ -190,18 +192,21 @@ class Predictor {
   public:
     Predictor(std::vector<OpSpec> ops, ptrdiff_t n_in, const T* theta, T* state, bool bfloat16);
 
-    void run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool (*interrupted)());
+    // If x was not checked before, it is meanwhile: see was_usable().
+    void run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool checked, bool (*interrupted)());
 
     ptrdiff_t n_in() const { return prediction_.n_in; }
     ptrdiff_t copies() const { return ops_.back().copies; }
     bool reads_raw() const { return ops_.front().raw; }
-    // Whether one row is worth more than one thread.
-    bool shares_rows() const { return together(1, 2) > 1; }
+    // Whether so many rows are worth more than one thread.
+    bool shares(ptrdiff_t rows) const;
     // Whether so many rows take about as long as waking a thread, or taking back the GIL.
     bool is_soon_over(ptrdiff_t rows) const { return expected(rows) < long_work; }
     // Whether finite numbers are all that it needs to be checked of rows; codes of categories need more.
     bool takes_any_number() const;
     bool was_interrupted() const { return prediction_.stop.now != 0; }
+    // Whether all numbers of the last x were finite, also in the network's type.
+    bool was_usable() const { return !prediction_.refused; }
 
   private:
     void prepare(ptrdiff_t rows, int threads);

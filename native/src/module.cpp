@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <optional>
 #include <stdexcept>
@@ -212,40 +211,57 @@ class PyTrainer {
 template <class T>
 class PyPredictor {
   public:
-    PyPredictor(const std::vector<OpSpec>& ops, ptrdiff_t n_in, Vector<T> theta, Vector<T> state, bool bfloat16)
-        : theta_(theta), state_(state), predictor_(ops, n_in, theta.data(), state.data(), bfloat16) {}
+    PyPredictor(const std::vector<OpSpec>& ops, ptrdiff_t n_in, Vector<T> theta, Vector<T> state, bool bfloat16,
+                nb::callable n_threads)
+        : theta_(theta),
+          state_(state),
+          predictor_(ops, n_in, theta.data(), state.data(), bfloat16),
+          n_threads_(std::move(n_threads)) {}
 
     // Writes the outputs of the rows of x into z.
-    void predict(Any x, Matrix<T> z, int threads) {
+    void predict(Any x, Matrix<T> z, std::optional<int> threads) {
         const ptrdiff_t rows = (ptrdiff_t)z.shape(0) / predictor_.copies();
-        run_engine(predictor_, x.data(), type_of(x.dtype()), rows, z.data(), threads);
+        run_engine(predictor_, x.data(), type_of(x.dtype()), rows, z.data(), threads ? *threads : threads_for(rows),
+                   true);
     }
 
-    // Writes the outputs of a few rows into z and returns true, if x can be used without conversion and is finite; else
-    // writes nothing and returns false. If it is soon over it keeps the GIL, since taking it back would take longer.
+    // Writes the outputs of the rows of x into z and returns true, if x can be read as it is and all its numbers are
+    // finite; else returns false. If it is soon over it keeps the GIL, since taking it back would take longer.
     template <class From>
-    bool row(nb::ndarray<const From, nb::ndim<2>, nb::c_contig, nb::device::cpu> x, Matrix<T> z, int threads) {
+    bool row(nb::ndarray<const From, nb::ndim<2>, nb::c_contig, nb::device::cpu> x, Matrix<T> z) {
         if ((ptrdiff_t)x.shape(1) != predictor_.n_in()) return false;
-        if (sizeof(From) != sizeof(T) && !predictor_.reads_raw()) return false;
         if (!predictor_.takes_any_number() || (uintptr_t)x.data() % sizeof(From)) return false;
-        From check = 0;
-        for (size_t i = 0; i < x.size(); i++) check += x.data()[i] * 0;  // NaN if an entry is not finite
-        if (check != 0) return false;
         const Type type = sizeof(From) == 4 ? Type::f32 : Type::f64;
         const ptrdiff_t rows = (ptrdiff_t)x.shape(0);
-        if (const int limit = fullyconnected_get_num_threads()) threads = std::min(threads, limit);
-        if (threads < 2 || predictor_.is_soon_over(rows))
-            predictor_.run(x.data(), type, rows, z.data(), threads, nullptr);
+        const int threads = threads_for(rows);
+        if (predictor_.is_soon_over(rows))
+            predictor_.run(x.data(), type, rows, z.data(), threads, false, nullptr);
         else
-            run_engine(predictor_, x.data(), type, rows, z.data(), threads);
-        return true;
+            run_engine(predictor_, x.data(), type, rows, z.data(), threads, false);
+        return predictor_.was_usable();
     }
 
-    bool shares_rows() const { return predictor_.shares_rows(); }
-
   private:
+    // The number of threads for so many rows. To ask for it takes a third of the time of a row of a wide network, so an
+    // answer holds for a moment.
+    int threads_for(ptrdiff_t rows) {
+        if (!predictor_.shares(rows)) return 1;
+        const double t = now();
+        if (t > until_) {
+            threads_ = nb::cast<int>(n_threads_());
+            until_ = t + moment;
+        }
+        const int limit = fullyconnected_get_num_threads();
+        return limit ? std::min(threads_, limit) : threads_;
+    }
+
+    static constexpr double moment = 0.01;  // seconds
+
     Vector<T> theta_, state_;
     Predictor<T> predictor_;
+    nb::callable n_threads_;
+    int threads_ = 1;
+    double until_ = 0;
 };
 
 template <class T>
@@ -262,12 +278,12 @@ double fastest(int threads, int rounds, Work work) {
     ThreadPool* pool = threads > 1 ? borrow_pool(threads) : nullptr;
     if (threads > 1 && !pool) throw std::runtime_error("no more threads can be started");
     for (int i = 0; i < rounds; i++) {
-        const auto began = std::chrono::steady_clock::now();
+        const double began = now();
         if (pool)
             run(pool, [](void* w, int thread) { (*static_cast<Work*>(w))(thread); }, &work);
         else
             work(0);
-        best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+        best = std::min(best, now() - began);
     }
     if (pool) give_back(pool);
     return best;
@@ -340,14 +356,12 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
         .def_prop_ro("last_batch", &PyTrainer<T>::last_batch)
         .def_prop_ro("tiny", &PyTrainer<T>::tiny, "Whether it takes the way of tiny networks, for tests.");
     nb::class_<PyPredictor<T>>(m, predictor)
-        .def(nb::init<const std::vector<OpSpec>&, ptrdiff_t, Vector<T>, Vector<T>, bool>(), "ops"_a, "n_in"_a,
-             "theta"_a, "state"_a, "bfloat16"_a)
-        .def("predict", &PyPredictor<T>::predict, "x"_a, "z"_a, "threads"_a)
-        .def("row", &PyPredictor<T>::template row<T>, nb::arg("x").noconvert(), "z"_a, "threads"_a = 1)
-        .def("row", &PyPredictor<T>::template row<Other>, nb::arg("x").noconvert(), "z"_a, "threads"_a = 1)
-        .def(
-            "row", [](PyPredictor<T>&, nb::handle, nb::handle, int) { return false; }, "x"_a, "z"_a, "threads"_a = 1)
-        .def_prop_ro("shares_rows", &PyPredictor<T>::shares_rows);
+        .def(nb::init<const std::vector<OpSpec>&, ptrdiff_t, Vector<T>, Vector<T>, bool, nb::callable>(), "ops"_a,
+             "n_in"_a, "theta"_a, "state"_a, "bfloat16"_a, "n_threads"_a)
+        .def("predict", &PyPredictor<T>::predict, "x"_a, "z"_a, "threads"_a.none())
+        .def("row", &PyPredictor<T>::template row<T>, nb::arg("x").noconvert(), "z"_a)
+        .def("row", &PyPredictor<T>::template row<Other>, nb::arg("x").noconvert(), "z"_a)
+        .def("row", [](PyPredictor<T>&, nb::handle, nb::handle) { return false; }, "x"_a, "z"_a);
     m.def("evaluate", &evaluate<T>, "name"_a, "x"_a, "y"_a, "Write a vector function of x into y, and return y.");
 }
 

@@ -310,6 +310,8 @@ struct Prediction {
         z_in_place;  // whether the first operation reads the rows, and the last one writes z, where they are
     T* z;
     const Ends<T>* ends;  // else they read and write these rows, which each list of operations has
+    double largest;       // the largest number that x may hold; 0 if that was checked before
+    int refused;          // whether it holds a larger one, or NaN
     Scratch<T>* scratch;
     int threads;
     ThreadPool* pool;

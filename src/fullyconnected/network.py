@@ -64,7 +64,6 @@ if TYPE_CHECKING:
 __all__ = ["Gradients", "Network", "load", "mlp"]
 
 POOLED = 1 << 20  # outputs of members that are pooled together
-FEW = 1 << 12  # numbers in an input up to which the engine gets it at once: it is done before checks in Python would be
 
 
 class Gradients(NamedTuple):
@@ -340,8 +339,8 @@ class Network:
         >>> net.predict(np.ones((100, 4)), out=out) is out
         True
         """
-        plain = out is None and engine == "auto" and precision is None
-        if plain and type(x) is ndarray and 0 < x.size <= FEW and x.ndim == 2:
+        plain = out is None and engine == "auto" and precision is None and n_threads is None
+        if plain and type(x) is ndarray and x.ndim == 2 and x.size:
             # one attribute holds all that is needed, since __getattr__ makes each look-up slower
             idle, n_out, dtype = self._quick
             try:

@@ -400,7 +400,6 @@ slow = Slow()
         assert wrong == []
 
     def test_a_row_of_a_wide_network_alone_asks_for_the_number_of_threads(self, monkeypatch):
-        monkeypatch.setattr(native_module, "MOMENT", 0)
         asked = []
         monkeypatch.setattr(native_module, "n_threads", lambda n=None: asked.append(n) or 2)
         wide, narrow = fc.mlp([300, 600, 600, 7], seed=0), fc.mlp([3, 10, 7], seed=0)
@@ -409,6 +408,7 @@ slow = Slow()
             net.predict(x)
             asked.clear()
             for _ in range(3):
+                time.sleep(0.011)  # an answer holds for 10 ms
                 net.predict(x)
             assert bool(asked) == (net is wide)
 
@@ -436,6 +436,46 @@ slow = Slow()
         read_only = good.copy()
         read_only.flags.writeable = False
         assert np.array_equal(net.predict(read_only), expected)
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("rows", [1, 40, 2000])
+    @pytest.mark.parametrize("sizes", [(3, 4, 1), (300, 600, 600, 7)])
+    def test_rows_are_checked_wherever_a_wrong_number_is(self, sizes, rows, dtype, monkeypatch):
+        """The threads check the rows that they predict, few of wide networks and many of any."""
+        monkeypatch.setattr(native_module, "n_threads", lambda n=None: n or 3)
+        net = fc.mlp(sizes, dtype=dtype, seed=0)
+        good = np.random.default_rng(0).normal(size=(rows, sizes[0]))
+        for kind in (np.float32, np.float64):
+            x = good.astype(kind)
+            expected = net.predict(x.astype(dtype))
+            largest = float(np.finfo(np.float32 if np.float32 in (kind, dtype) else np.float64).max)
+            for _ in range(2):  # at the second call there is a predictor that checks rows itself
+                assert np.array_equal(net.predict(x), expected)
+                for i, j in ((0, 0), (rows // 2, 1), (rows - 1, sizes[0] - 1)):
+                    for value in (
+                        np.nan,
+                        -np.inf,
+                        np.inf if kind is np.float32 else 1.0000001 * float(np.finfo(np.float32).max),
+                    ):
+                        wrong = x.copy()
+                        wrong[i, j] = value
+                        if not abs(value) <= largest:
+                            with pytest.raises(fc.errors.DataError, match=rf"x\[{i}, {j}\]"):
+                                net.predict(wrong)
+                        else:
+                            net.predict(wrong)
+                    x[i, j] = -largest
+                    with np.errstate(all="ignore"):
+                        net.predict(x)
+                    x[i, j] = good[i, j]
+                assert np.array_equal(net.predict(x), expected)
+
+    @pytest.mark.parametrize("n_threads", [0, -1, 5000, 1.5, "2"])
+    def test_a_wrong_number_of_threads_is_refused_by_every_prediction(self, n_threads):
+        net = fc.mlp([3, 4, 1], seed=0)
+        for rows in (1, 1, 5, 5000):
+            with pytest.raises((ConfigError, InputTypeError), match="n_threads"):
+                net.predict(np.zeros((rows, 3), np.float32), n_threads=n_threads)
 
     @pytest.mark.parametrize("rows", ["float16", "every other column", "another byte order"])
     def test_a_prediction_copies_a_block_at_a_time(self, rows):

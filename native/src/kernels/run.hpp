@@ -395,10 +395,32 @@ FC_INLINE void predict_block(ThreadContext<T>& context, const Prediction<T>* p, 
     if (!p->z_in_place && context.begins(false)) copy_rows(last.y, z, {0, rows * last.copies}, p->n_out);
 }
 
+template <class From>
+bool all_within(const void* x, ptrdiff_t from, ptrdiff_t n, double largest) {
+    const From* first = static_cast<const From*>(x) + from;
+    const V<From> limit = all((From)largest);
+    M<From> within = limit == limit;
+    each<From>(n, [&](Place<From> p) { within &= absolute<From>(p.get(first)) <= limit; });
+    for (ptrdiff_t i = 0; i < lanes<From>; i++)
+        if (!within[i]) return false;
+    return true;
+}
+
+// Whether the network can read some rows, if that has to be checked.
+template <class T>
+FC_INLINE bool is_usable(const Prediction<T>* p, ptrdiff_t from, ptrdiff_t rows) {
+    if (p->largest == 0) return true;
+    from *= p->n_in, rows *= p->n_in;
+    return p->x_type == Type::f32 ? all_within<float>(p->x, from, rows, p->largest)
+                                  : all_within<double>(p->x, from, rows, p->largest);
+}
+
 template <class T>
 void predict(Prediction<T>* p, int thread) {
     FlushDenormals flush;
+    auto refuse = [&] { __atomic_store_n(&p->refused, 1, __ATOMIC_RELAXED); };
     if (p->together) {
+        if (!is_usable(p, 0, p->rows)) return refuse();  // as all threads find
         ThreadContext<T> context{thread, p->threads, p->pool, nullptr, p->scratch[thread]};
         return predict_block(context, p, 0, 0, p->rows);
     }
@@ -408,9 +430,10 @@ void predict(Prediction<T>* p, int thread) {
     for (ptrdiff_t rows; blocks; left -= rows, blocks--) {  // of about the same size: each reads all weights
         rows = (left + blocks - 1) / blocks;
         if (blocks > 1 && rows + tile_rows - 1 <= p->block) rows = (rows + tile_rows - 1) / tile_rows * tile_rows;
+        if (!is_usable(p, mine.to - left, rows)) return refuse();
         predict_block(context, p, thread, mine.to - left, rows);
         if (thread == 0 && p->stop.poll) p->stop.poll(p->stop.engine);
-        if (stopped(&p->stop)) return;
+        if (stopped(&p->stop) || __atomic_load_n(&p->refused, __ATOMIC_RELAXED)) return;
     }
 }
 

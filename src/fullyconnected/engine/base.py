@@ -45,9 +45,10 @@ class Predictor(Protocol):
         ...
 
     def row(self, x: Array, z: Array) -> bool:
-        """Do the same for a few unchecked rows and return True; or return False if they have to be checked first.
+        """Do the same for unchecked rows and return True; or return False if they have to be checked first.
 
-        It is called for small inputs, for which checks in Python would take longer than the prediction.
+        It is called before the checks in Python, which can take longer than the prediction. Where it returns False, z
+        may hold anything.
         """
         ...
 

@@ -3,7 +3,6 @@
 import functools
 import math
 from collections.abc import Iterable
-from time import monotonic
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -37,7 +36,6 @@ from fullyconnected.program.sources import ArraySource, Read, Source, SparseSour
 __all__ = ["NativeEngine", "NativePredictor", "NativeTrainer", "load_extension"]
 
 BLOCK = 1 << 20  # entries that are converted at a time, where rows cannot be read in place
-MOMENT = 0.01  # seconds
 
 
 @functools.cache
@@ -326,26 +324,13 @@ class NativePredictor:
     def __init__(self, program: Program, theta: Array, state: Array, precision: str | None = None) -> None:
         native = load_extension()
         predictor = native.PredictorFloat32 if theta.dtype == np.float32 else native.PredictorFloat64
-        self._predictor = predictor(_ops(program), program.n_in, theta, state, precision is not None)
+        self._predictor = predictor(_ops(program), program.n_in, theta, state, precision is not None, n_threads)
         self._dtype = program.input_dtype(theta.dtype)
-        self._shares_rows = self._predictor.shares_rows
-        self._threads, self._until = 1, 0.0
-        self.row = self._shared_row if self._shares_rows else self._predictor.row
-
-    def _shared_row(self, x: Any, z: Array) -> bool:
-        """Do what ``row`` does, of a network that is so wide that some threads take less time than one.
-
-        To ask for the number of threads takes a third of the time of a row, so an answer holds for a moment.
-        """
-        now = monotonic()
-        if now > self._until:
-            self._threads, self._until = n_threads(), now + MOMENT
-        done: bool = self._predictor.row(x, z, self._threads)
-        return done
+        self.row = self._predictor.row
 
     def predict(self, x: Array, z: Array, threads: int | None) -> None:
         """Write the outputs of checked rows x (rows, n_in) into z (rows, n_out)."""
-        threads = n_threads(threads) if len(x) > 1 or self._shares_rows else 1
+        threads = None if threads is None else n_threads(threads)
         written = z.flags.carray  # C++ writes to it
         if written and x.flags.c_contiguous and x.flags.aligned and read_in_place(x.dtype):
             self._predictor.predict(x, z, threads)
