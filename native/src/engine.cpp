@@ -24,6 +24,8 @@ namespace {
 
 constexpr ptrdiff_t huge_page = 1 << 21;    // larger buffers get huge pages
 constexpr ptrdiff_t prediction_rows = 384;  // rows that run together: their outputs stay in cache
+constexpr ptrdiff_t whole_rows = 6;         // a block is a multiple of it: tiles of a product have so many rows
+constexpr ptrdiff_t worth_cutting = 128;    // rows of a thread
 constexpr ptrdiff_t fewest_rows = 6;        // rows of a thread that has its own
 constexpr ptrdiff_t few_rows = 48;  // so few are shared by columns: each thread then reads a part of the weights
 constexpr double per_weight = 0.08, per_product = 0.025;  // nanoseconds: to read one, and to multiply and add
@@ -629,6 +631,19 @@ int Predictor<T>::together(ptrdiff_t rows, int threads) const {
     return products >= 0.8 * products_ ? threads : 1;
 }
 
+// Cuts rows into the blocks that threads take one by one: in turns of blocks of the same size, each of which leaves a
+// quarter for later turns, so that all threads end together although one of them started late, or waited for others.
+void cut(ptrdiff_t rows, ptrdiff_t threads, ptrdiff_t block, std::vector<ptrdiff_t>& cuts) {
+    cuts.assign(1, 0);
+    for (ptrdiff_t left = rows; left > 0; left = rows - cuts.back()) {
+        const ptrdiff_t each = (left + threads - 1) / threads, parts = (each + block - 1) / block;
+        ptrdiff_t size = threads > 1 && each >= worth_cutting ? 3 * each / 4 : (each + parts - 1) / parts;
+        size = std::min((size + whole_rows - 1) / whole_rows * whole_rows, block);
+        for (ptrdiff_t i = 0; i < threads && cuts.back() < rows; i++)
+            cuts.push_back(std::min(cuts.back() + size, rows));
+    }
+}
+
 template <class T>
 bool Predictor<T>::shares(ptrdiff_t rows) const {
     return rows > fewest_rows || together(rows, 2) > 1;
@@ -645,6 +660,8 @@ void Predictor<T>::run(const void* x, Type type, ptrdiff_t rows, T* z, int threa
     else
         threads = shared ? (int)std::min<ptrdiff_t>(threads, (rows + fewest_rows - 1) / fewest_rows) : 1;
     prepare(rows, threads);
+    if (!prediction_.together) cut(rows, threads, prediction_.block, cuts_);
+    prediction_.cuts = cuts_.data(), prediction_.n_blocks = (ptrdiff_t)cuts_.size() - 1, prediction_.taken = 0;
     prediction_.x = x, prediction_.x_type = type, prediction_.rows = rows, prediction_.z = z;
     const bool narrow = type == Type::f32 || (sizeof(T) == 4 && !reads_raw());
     prediction_.largest = checked  ? 0

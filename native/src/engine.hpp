@@ -222,6 +222,7 @@ class Predictor {
     std::vector<std::vector<Operation<T>>> operations_;  // one list per thread, for blocks of prediction_.block rows
     std::vector<Operation<T>*> lists_;
     std::vector<Ends<T>> ends_;
+    std::vector<ptrdiff_t> cuts_;
     std::vector<Scratch<T>> scratch_;
     ptrdiff_t most_rows_;  // that pass through the network together
     bool first_reads_x_;   // without change, as they are given

@@ -304,7 +304,10 @@ struct Prediction {
     const T* theta;
     const void* x;
     Type x_type;
-    ptrdiff_t n_in, n_out, rows, block;  // `block` rows pass through the network together
+    ptrdiff_t n_in, n_out, rows;
+    ptrdiff_t block;            // so many rows pass through the network together at most
+    const ptrdiff_t* cuts;      // where each block begins, and the last one ends;
+    ptrdiff_t n_blocks, taken;  // so many of them were taken by a thread
     bool together;
     bool x_in_place,
         z_in_place;  // whether the first operation reads the rows, and the last one writes z, where they are

@@ -425,13 +425,10 @@ void predict(Prediction<T>* p, int thread) {
         return predict_block(context, p, 0, 0, p->rows);
     }
     ThreadContext<T> context{0, 1, nullptr, nullptr, p->scratch[thread]};
-    const Range mine = partition(p->rows, tile_rows, thread, p->threads);
-    ptrdiff_t left = mine.to - mine.from, blocks = left ? (left + p->block - 1) / p->block : 0;
-    for (ptrdiff_t rows; blocks; left -= rows, blocks--) {  // of about the same size: each reads all weights
-        rows = (left + blocks - 1) / blocks;
-        if (blocks > 1 && rows + tile_rows - 1 <= p->block) rows = (rows + tile_rows - 1) / tile_rows * tile_rows;
-        if (!is_usable(p, mine.to - left, rows)) return refuse();
-        predict_block(context, p, thread, mine.to - left, rows);
+    for (ptrdiff_t i; (i = __atomic_fetch_add(&p->taken, 1, __ATOMIC_RELAXED)) < p->n_blocks;) {
+        const ptrdiff_t from = p->cuts[i], rows = p->cuts[i + 1] - from;
+        if (!is_usable(p, from, rows)) return refuse();
+        predict_block(context, p, thread, from, rows);
         if (thread == 0 && p->stop.poll) p->stop.poll(p->stop.engine);
         if (stopped(&p->stop) || __atomic_load_n(&p->refused, __ATOMIC_RELAXED)) return;
     }
