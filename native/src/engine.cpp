@@ -526,29 +526,24 @@ ThreadPool* ShortCalls::pool(int threads) {
         waited_++;
         return nullptr;
     }
-    ThreadPool* pool = borrow_quick_pool(threads, false);
-    const bool again = !pool && woke_;
-    if (again) avoid();  // it fell asleep although it was woken
-    const bool wakes = !pool && !again && now() - ended_ < soon;
-    if (wakes) pool = borrow_quick_pool(threads, true);
-    woke_ = wakes && pool;
-    return pool;
+    return borrow_quick_pool(threads, now() - ended_ < soon);
 }
 
 void ShortCalls::made(double seconds, double work, bool shared) {
     ended_ = now();
     const double each = seconds / work;
-    if (!shared)
+    if (!shared) {
         alone_ = alone_ > 0 ? std::min(1.01 * alone_, each) : each;
-    else if (!woke_ && each > 1.5 * alone_)
-        avoid();
-    else
+        return;
+    }
+    left_ = std::min(left_ + 1 - each / alone_, most_left);
+    if (left_ > 0) {
         waits_ -= (waits_ + 7) / 8;
-}
-
-void ShortCalls::avoid() {
-    waits_ = std::min(2 * waits_ + 8, 4096);
+        return;
+    }
+    waits_ = (int)std::min(8 + std::max(2.0 * waits_, -4 * left_), most_waits);
     waited_ = 0;
+    left_ = first_left;
 }
 
 template <class T>

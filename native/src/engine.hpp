@@ -180,11 +180,12 @@ class ShortCalls {
     void made(double seconds, double work, bool shared);
 
   private:
-    void avoid();
-
     double ended_ = 0, alone_ = 0;  // when the last call ended; the seconds of one alone for its work
-    int waits_ = 0, waited_ = 0;    // so many calls are made alone before threads are tried again, and so many were
-    bool woke_ = false;             // whether the last call woke a thread
+    // What shared calls may lose, in calls of one thread, before they are given up for a while: more, if they have
+    // gained.
+    static constexpr double first_left = 6, most_left = 16, most_waits = 4096;
+    double left_ = first_left;
+    int waits_ = 0, waited_ = 0;  // so many calls are made alone before threads are tried again, and so many were
 };
 
 template <class T>

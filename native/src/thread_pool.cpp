@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <algorithm>
 #include <atomic>
 #include <new>
 
@@ -35,6 +36,7 @@ constexpr size_t stack_bytes = 2u << 20;  // the defaults are only 512 KiB on ma
 
 // Nanoseconds. A training step has a barrier every few microseconds, and some Python code runs between two calls.
 constexpr int64_t longest_spin = 60'000, shortest_spin = 500;
+constexpr int64_t long_yield = 5'000;  // in which another thread ran
 constexpr int64_t yielding = 500'000;  // in barrier(): waking a sleeping thread takes tens of microseconds
 
 }  // namespace
@@ -115,9 +117,14 @@ bool opens_within(const Gate& gate, uint32_t seen, int64_t nanoseconds) {
     }
 }
 
-bool opens_while_yielding(const Gate& gate, uint32_t seen, int64_t nanoseconds) {
-    for (const int64_t end = now() + nanoseconds; now() < end;) {
+// Sets gave_way if another thread ran meanwhile on this processor.
+bool opens_while_yielding(const Gate& gate, uint32_t seen, int64_t nanoseconds, bool& gave_way) {
+    int64_t t = now();
+    for (const int64_t end = t + nanoseconds; t < end;) {
         sched_yield();
+        const int64_t before = t;
+        t = now();
+        gave_way = gave_way || t - before > long_yield;
         if (is_open(gate, seen)) return true;
     }
     return false;
@@ -278,17 +285,14 @@ void barrier(ThreadPool* pool) {
         open(turn);
         return;
     }
-    // If there are more threads than processors for them, a spinning thread keeps the awaited one from running. Then
-    // spins fail: each failure halves the time of the next spin, and each success makes it longer again.
+    // If there are more threads than processors for them, a spinning thread keeps the awaited one from running. Then it
+    // gives way to others as soon as it yields: each time halves the next spin, and each other wait makes it longer.
     const int64_t spin = pool->spin.load(std::memory_order_relaxed);
-    if (opens_within(turn, seen, spin)) {
-        if (spin < longest_spin)
-            pool->spin.store(spin + spin / 8 < longest_spin ? spin + spin / 8 : longest_spin,
-                             std::memory_order_relaxed);
-        return;
-    }
-    pool->spin.store(spin / 2 > shortest_spin ? spin / 2 : shortest_spin, std::memory_order_relaxed);
-    if (!opens_while_yielding(turn, seen, yielding)) sleep_until_open(turn, seen);
+    bool gave_way = false;
+    const bool opened = opens_within(turn, seen, spin) || opens_while_yielding(turn, seen, yielding, gave_way);
+    const int64_t next = std::clamp(!opened || gave_way ? spin / 2 : spin + spin / 4, shortest_spin, longest_spin);
+    if (next != spin) pool->spin.store(next, std::memory_order_relaxed);
+    if (!opened) sleep_until_open(turn, seen);
 }
 
 int pool_size(const ThreadPool* pool) { return pool->threads; }
