@@ -359,6 +359,12 @@ def examples():
     return lambda n: n if EXHAUSTIVE else -(-n // 8)
 
 
+@pytest.fixture(scope="session")
+def exhaustive():
+    """Whether all is tried of which the tests otherwise try a part."""
+    return EXHAUSTIVE
+
+
 @pytest.fixture
 def calls():
     """Return a function that does some work, and says how many calls of functions it took: what a clock would say on a

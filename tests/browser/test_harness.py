@@ -39,6 +39,7 @@ GOOD = html(
 )
 
 
+@pytest.mark.in_turn(why="each browser opens a page narrow and wide, light and dark")
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_a_good_page_has_no_faults(open_page, overlaps, overflow, axe, dark: bool, width: int) -> None:
@@ -148,6 +149,7 @@ def test_a_page_that_forbids_eval_can_be_tested_all_the_same(open_page) -> None:
 LABELS = "b { position: absolute; top: 50px; width: 50px; height: 20px; white-space: nowrap }"
 
 
+@pytest.mark.in_turn(why="one function looks at the boxes that either browser tells")
 @pytest.mark.parametrize(
     ("left", "style", "found"),
     [
@@ -172,6 +174,7 @@ def test_overlapping_labels_of_a_drawing_are_found(open_page, overlaps) -> None:
     assert overlaps(page, "svg, text") == [['text "one"', 'text "two"']]  # but not each with the drawing it is in
 
 
+@pytest.mark.in_turn(why="one function looks at the boxes that either browser tells")
 @pytest.mark.parametrize(
     ("body", "found"),
     [

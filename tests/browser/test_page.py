@@ -169,6 +169,7 @@ def test_picture_step_and_buttons_are_seen_together(still: Any, name: str, width
     assert page.locator("#picture").bounding_box()["y"] >= -1
 
 
+@pytest.mark.in_turn(why="each page is laid out by one of the browsers, and others of its kind by the other")
 @pytest.mark.parametrize("name", ["small", "xor"])
 def test_the_first_step_is_seen_below_the_story(still: Any, name: str) -> None:
     page = still(PAGES[name])
@@ -242,6 +243,7 @@ def test_the_first_row_that_is_shown_has_no_zeros_and_another_can_be_chosen(stil
     )
 
 
+@pytest.mark.in_turn(why="the words are put there by the same script")
 @pytest.mark.parametrize(("lang", "said"), [("en", "row {} of 4"), ("zh", "第 {} 行，共 4 行")])
 def test_the_picture_says_which_row_it_shows_in_every_language(still: Any, lang: str, said: str) -> None:
     page = still(EXAMPLES["xor"].to_html(lang))
@@ -273,6 +275,7 @@ def test_a_beginners_questions_are_answered_with_the_numbers_of_the_record(still
 # --- the picture takes part ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.in_turn(why="the numbers are put there by the same script")
 def test_numbers_appear_in_the_picture_as_they_are_computed(still: Any) -> None:
     page = still(XOR)
     texts = page.locator("#picture text[data-q]")
@@ -320,6 +323,7 @@ def test_after_the_update_the_picture_has_the_new_weights(still: Any) -> None:
 
 
 @pytest.mark.in_turn(why="the numbers are put there by the same script")
+@pytest.mark.in_turn(why="the lines are drawn by the same script")
 @pytest.mark.parametrize("notation", ["xW", "Wx"])
 def test_lines_and_marks_of_matrices_are_those_of_the_new_weights(still: Any, notation: str) -> None:
     net = fc.mlp([2, 8, 8, 1], activation="tanh", dtype="float64", seed=0)
@@ -507,6 +511,7 @@ def test_an_address_of_a_number_alone_opens_the_step_where_it_begins(still: Any)
     assert page.locator("input[name=row]:checked").input_value() == "2"
 
 
+@pytest.mark.in_turn(why="each width is laid out by one of the browsers")
 @pytest.mark.parametrize("width", [1280, 400])
 def test_an_address_shows_the_panel_and_a_link_within_the_page_keeps_the_step(still: Any, width: int) -> None:
     page = still(SMALL, width=width)

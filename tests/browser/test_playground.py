@@ -109,6 +109,7 @@ def setup_of(page: Any) -> Setup:
 
 
 class TestRunning:
+    @pytest.mark.in_turn(why="both browsers run, and buttons are pressed by mouse and by keys in other tests, too")
     @pytest.mark.parametrize("how", ["mouse", "keys"])
     def test_steps_of_every_kind(self, visit: Visit, how: str) -> None:
         page = visit()
@@ -550,6 +551,7 @@ class TestLayout:
         assert overlaps(page, ".unit") == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
+    @pytest.mark.in_turn(why="the words stand beside what each browser draws, narrow in one and wide in the other")
     @pytest.mark.parametrize("width", [320, 1280])
     def test_an_empty_chart_says_what_it_will_show(self, visit: Visit, width: int) -> None:
         page = visit("v=1&data=hills", width=width)
@@ -580,6 +582,7 @@ class TestLayout:
             least,
         )
 
+    @pytest.mark.in_turn(why="between them the two have all controls, whose sizes are those of one style")
     @pytest.mark.parametrize("link", ["v=1&data=table", "v=1&data=points&schedule=step&optimizer=adamw"])
     def test_every_control_can_be_hit(self, visit: Visit, link: str) -> None:
         for width in (390, 1280):

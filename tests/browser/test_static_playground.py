@@ -167,6 +167,7 @@ def test_what_can_be_taken_away(visit: Callable[..., Any]) -> None:
     assert link.get_attribute("href").startswith("blob:")
 
 
+@pytest.mark.in_turn(why="axe reads the document, of which each browser makes the same")
 def test_accessible(visit: Callable[..., Any], axe: Callable[[Any], list[Any]]) -> None:
     page = visit(dark=True)
     assert axe(page) == []
