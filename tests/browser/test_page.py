@@ -323,7 +323,6 @@ def test_after_the_update_the_picture_has_the_new_weights(still: Any) -> None:
 
 
 @pytest.mark.in_turn(why="the numbers are put there by the same script")
-@pytest.mark.in_turn(why="the lines are drawn by the same script")
 @pytest.mark.parametrize("notation", ["xW", "Wx"])
 def test_lines_and_marks_of_matrices_are_those_of_the_new_weights(still: Any, notation: str) -> None:
     net = fc.mlp([2, 8, 8, 1], activation="tanh", dtype="float64", seed=0)
