@@ -64,16 +64,18 @@ print(*(name for name in d if f.get(name)))')
     if processor_has pni; then OLD_HERE=("${OLD[@]}" NPY_DISABLE_CPU_FEATURES="$wide"); fi
 }
 
-# Create a separate environment with the project, its tools and extras, and further requirements.
+# Create a separate environment with the project, its tools and extras, and further requirements. With the same Python
+# the native engine is built where it was built for $VENV, so that its kernels are not compiled again.
 environment() { # FOLDER PYTHON [REQUIREMENT...]
-    local folder=$1 python=$2
+    local folder=$1 python=$2 built=$1
     shift 2
+    if [ "$python" = python3 ]; then built=$VENV; fi
     rm -rf "$folder"
     "$python" -m venv "$folder"
     "$folder/bin/python" -m pip install --quiet --upgrade "pip>=25.1"
     "$folder/bin/python" -m pip install --quiet --group dev --group build "$@"
     FULLYCONNECTED_REQUIRE_NATIVE=1 "$folder/bin/python" -m pip install --quiet --no-build-isolation \
-        --config-settings=build-dir="$folder/native" --editable ".[examples]" "$@"
+        --config-settings=build-dir="$built/native" --editable ".[examples]" "$@"
 }
 
 # Create $VENV-oldest with the oldest packages that are allowed.
