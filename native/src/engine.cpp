@@ -22,11 +22,12 @@ double now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 
 namespace {
 
-constexpr ptrdiff_t huge_page = 1 << 21;    // larger buffers get huge pages
-constexpr ptrdiff_t prediction_rows = 384;  // rows that run together: their outputs stay in cache
-constexpr ptrdiff_t whole_rows = 6;         // a block is a multiple of it: tiles of a product have so many rows
-constexpr ptrdiff_t worth_cutting = 128;    // rows of a thread
-constexpr ptrdiff_t fewest_rows = 6;        // rows of a thread that has its own
+constexpr ptrdiff_t huge_page = 1 << 21;        // larger buffers get huge pages
+constexpr ptrdiff_t prediction_rows = 384;      // rows that run together: their outputs stay in cache
+constexpr ptrdiff_t whole_rows = 6;             // a block is a multiple of it: tiles of a product have so many rows
+constexpr ptrdiff_t worth_cutting = 128;        // rows of a thread
+constexpr ptrdiff_t numbers_before_nan = 4096;  // so many may be predicted in vain
+constexpr ptrdiff_t fewest_rows = 6;            // rows of a thread that has its own
 constexpr ptrdiff_t few_rows = 48;  // so few are shared by columns: each thread then reads a part of the weights
 constexpr double per_weight = 0.08, per_product = 0.025;  // nanoseconds: to read one, and to multiply and add
 constexpr double fewest_work = 8e3;                       // nanoseconds of a thread that has a part of some rows
@@ -553,6 +554,10 @@ Predictor<T>::Predictor(std::vector<OpSpec> ops, ptrdiff_t n_in, const T* theta,
     for (const OpSpec& op : ops_)
         products_ += (double)(op.members ? 1 : op.copies) *
                      (double)(op.sizes.empty() ? op.n_in : std::max(op.sizes.front(), op.n_in));
+    for (const OpSpec& op : ops_) {
+        if (op.missing) most_checked_ = std::min(most_checked_, numbers_before_nan);
+        if (op.kind == "one_hot" || op.kind == "embedding") most_checked_ = 0;
+    }
     prediction_.n_operations = (int)ops_.size();
     ptrdiff_t copies = 1;
     for (const OpSpec& op : ops_) copies = std::max(copies, op.copies);
@@ -563,12 +568,6 @@ Predictor<T>::Predictor(std::vector<OpSpec> ops, ptrdiff_t n_in, const T* theta,
     prediction_.theta = theta;
     prediction_.n_in = n_in;
     prediction_.n_out = ops_.back().n_out;
-}
-
-template <class T>
-bool Predictor<T>::takes_any_number() const {
-    return std::none_of(ops_.begin(), ops_.end(),
-                        [](const OpSpec& op) { return op.kind == "one_hot" || op.kind == "embedding"; });
 }
 
 template <class T>

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -203,8 +204,9 @@ class Predictor {
     bool shares(ptrdiff_t rows) const;
     // Whether so many rows take about as long as waking a thread, or taking back the GIL.
     bool is_soon_over(ptrdiff_t rows) const { return expected(rows) < long_work; }
-    // Whether finite numbers are all that it needs to be checked of rows; codes of categories need more.
-    bool takes_any_number() const;
+    // How many numbers it can check itself, for being finite: none of rows with codes of categories, which need more,
+    // and few where some may be missing, since a NaN, with which all are checked elsewhere, is found late among many.
+    ptrdiff_t most_checked() const { return most_checked_; }
     bool was_interrupted() const { return prediction_.stop.now != 0; }
     // Whether all numbers of the last x were finite, also in the network's type.
     bool was_usable() const { return !prediction_.refused; }
@@ -226,6 +228,7 @@ class Predictor {
     std::vector<ptrdiff_t> cuts_;
     std::vector<Scratch<T>> scratch_;
     ptrdiff_t most_rows_;  // that pass through the network together
+    ptrdiff_t most_checked_ = std::numeric_limits<ptrdiff_t>::max();
     bool first_reads_x_;   // without change, as they are given
     double products_ = 0;  // multiplications per row
     ShortCalls short_calls_;

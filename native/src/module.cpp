@@ -230,7 +230,7 @@ class PyPredictor {
     template <class From>
     bool row(nb::ndarray<const From, nb::ndim<2>, nb::c_contig, nb::device::cpu> x, Matrix<T> z) {
         if ((ptrdiff_t)x.shape(1) != predictor_.n_in()) return false;
-        if (!predictor_.takes_any_number() || (uintptr_t)x.data() % sizeof(From)) return false;
+        if ((ptrdiff_t)x.size() > predictor_.most_checked() || (uintptr_t)x.data() % sizeof(From)) return false;
         const Type type = sizeof(From) == 4 ? Type::f32 : Type::f64;
         const ptrdiff_t rows = (ptrdiff_t)x.shape(0);
         const int threads = threads_for(rows);

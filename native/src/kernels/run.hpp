@@ -395,6 +395,7 @@ FC_INLINE void predict_block(ThreadContext<T>& context, const Prediction<T>* p, 
     if (!p->z_in_place && context.begins(false)) copy_rows(last.y, z, {0, rows * last.copies}, p->n_out);
 }
 
+// Whether n numbers of x lie between -largest and largest, which NaN does not.
 template <class From>
 bool all_within(const void* x, ptrdiff_t from, ptrdiff_t n, double largest) {
     const From* first = static_cast<const From*>(x) + from;
