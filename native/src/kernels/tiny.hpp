@@ -269,6 +269,7 @@ FC_INLINE double tiny_loss(Run<T>& run, ptrdiff_t rows) {
     return value;
 }
 
+// A vector that is loaded soon after a part of it was stored waits until all before the store is done.
 template <class T>
 FC_INLINE void tiny_gather(const Run<T>& run, const int64_t* order, ptrdiff_t rows) {
     if (run.x_type != (sizeof(T) == 4 ? Type::f32 : Type::f64))
@@ -344,10 +345,10 @@ void train_tiny(Run<T>* run_, int) {
             if (weight == 0) continue;
             since++, count++;
             tiny_gather(run, order, rows);
+            gather_targets(run, order, {0, rows});  // long before the loss loads them: see tiny_gather
             if (run.weights || rows != weighted) gather_weights(run, order, rows, run.sums, {0, rows});
             weighted = rows;
             for (int k = 0; k < net.n; k++) tiny_forward(net.layers[k], net.theta, rows);
-            gather_targets(run, order, {0, rows});
             double value = tiny_loss(run, rows);
             run.last_from = from;
             run.rate = run.rates[i];
