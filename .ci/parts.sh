@@ -90,7 +90,7 @@ for requirement in project["dependencies"] + extras["sklearn"] + extras["tables"
     print(f"{name}=={version}.0")')
     # shellcheck disable=SC2086
     environment "$VENV-oldest" python3 $lowest
-    touch "$VENV-oldest/.tools" "$VENV-oldest/.ready"
+    VENV=$VENV-oldest make --silent --touch "$VENV-oldest/.ready"   # else it would be installed, and built, again
     "$VENV-oldest/bin/python" -m pip list 2>/dev/null | grep -iE "^(numpy|safetensors|scikit-learn|narwhals) "
 }
 

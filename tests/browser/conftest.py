@@ -65,22 +65,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 out.add(item)
         for mark in item.iter_markers("in_turn"):
             assert mark.kwargs["why"]
-            if not EXHAUSTIVE:
+            if not EXHAUSTIVE and item not in out:
                 turns[item.nodeid.partition("[")[0]].append(item)
+    count = dict.fromkeys(PROGRAMS, 0)
     for cases in turns.values():
-        out |= others(cases)
+        out |= others(cases, count)
     if out:
         items[:] = [item for item in items if item not in out]
         config.hook.pytest_deselected(items=[*out])
 
 
-def others(items: list[Any]) -> set[Any]:
+def others(items: list[Any], count: dict[str, int]) -> set[Any]:
     """Of all cases of a test, return those that are left to another browser.
 
-    Each case goes to the browser that has met fewer of its values, so that each value of each parameter meets both.
+    Each case goes to the browser that has met fewer of its values, so that each value of each parameter meets both; or
+    else to the one with fewer cases so far, by ``count``.
     """
     cases, met, left = defaultdict(dict), {name: set() for name in PROGRAMS}, set()
-    count = dict.fromkeys(PROGRAMS, 0)
     for item in items:
         values = frozenset((name, repr(value)) for name, value in item.callspec.params.items() if name != "browser")
         cases[values][item.callspec.params["browser"]] = item

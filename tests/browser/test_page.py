@@ -49,6 +49,10 @@ PAGES["chinese"] = EXAMPLES["deep"].to_html("zh")
 SMALL, XOR = PAGES["small"], PAGES["xor"]
 LEFT, FIRST = "dense_1.y[0,1]", "dense_1.y[0,0]"
 
+one_script = pytest.mark.in_turn(
+    why="one script does it in both; what keys and the mouse do is tried in both elsewhere"
+)
+
 
 @pytest.fixture
 def still(open_page: Any) -> Any:
@@ -132,6 +136,7 @@ def test_nothing_sticks_out_and_no_labels_overlap(
         page.keyboard.press("End")
 
 
+@one_script
 def test_huge_and_tiny_numbers_stay_within_their_fields(still: Any, overlaps: Any) -> None:
     net = fc.mlp([3, 2], dtype="float64", seed=0)
     net.theta = np.resize([1e-300, -1.23456e-105, 2.3456e-200, -1.234567e-105, 9.87e300], net.n_params)
@@ -194,6 +199,7 @@ def test_the_story_leads_to_the_steps(still: Any, name: str, width: int, height:
     assert 0 < title["y"] < title["y"] + title["height"] <= controls["y"]
 
 
+@one_script
 def test_the_contents_lead_to_each_section_and_say_where_one_is(still: Any) -> None:
     page = still(SMALL, width=390)
     names = page.locator("#bar a").evaluate_all("all => all.map(a => a.hash.slice(1))")
@@ -208,6 +214,7 @@ def test_the_contents_lead_to_each_section_and_say_where_one_is(still: Any) -> N
 # --- the story -------------------------------------------------------------------------------------------------------
 
 
+@one_script
 def test_it_opens_with_what_the_network_says_and_what_was_wanted(still: Any) -> None:
     page, trace = still(XOR), EXAMPLES["xor"].trace
     rows = page.locator("#story tbody tr")
@@ -222,6 +229,7 @@ def test_it_opens_with_what_the_network_says_and_what_was_wanted(still: Any) -> 
     assert brief(trace.loss_after) in said
 
 
+@one_script
 def test_the_first_row_that_is_shown_has_no_zeros_and_another_can_be_chosen(still: Any) -> None:
     page = still(XOR)
     unit = page.locator("#picture text[data-q^='dense_1.y[']").first
@@ -254,6 +262,7 @@ def test_the_picture_says_which_row_it_shows_in_every_language(still: Any, lang:
         assert heading.text_content() == said.format(row)
 
 
+@one_script
 def test_a_beginners_questions_are_answered_with_the_numbers_of_the_record(still: Any) -> None:
     page, example = still(XOR), EXAMPLES["xor"]
     said = page.locator("#answers").inner_text()
@@ -298,6 +307,7 @@ def test_numbers_appear_in_the_picture_as_they_are_computed(still: Any) -> None:
     assert all(name.startswith("v_") for name in same)  # a second memory of the same weight, after its first
 
 
+@one_script
 def test_result_operands_and_the_lines_in_play_are_told_apart(still: Any) -> None:
     page = still(XOR)
     names = "all => [...new Set(all.map(e => e.dataset.q.split('[')[0]))].sort()"
@@ -311,6 +321,7 @@ def test_result_operands_and_the_lines_in_play_are_told_apart(still: Any) -> Non
     assert page.locator("#picture .live.back").evaluate_all(names) == ["dense_2.W"]
 
 
+@one_script
 def test_after_the_update_the_picture_has_the_new_weights(still: Any) -> None:
     page, trace = still(XOR), EXAMPLES["xor"].trace
     weight = page.locator("#picture text[data-q='dense_1.W[0,0]']")
@@ -425,6 +436,7 @@ def test_pointing_at_a_number_tells_all_of_its_digits(still: Any) -> None:
 # --- playing ---------------------------------------------------------------------------------------------------------
 
 
+@one_script
 def test_it_plays_by_itself_until_a_reader_takes_over(open_page: Any) -> None:
     page = open_page(SMALL, height=2000)
     wait(page, lambda: at(page) != "1")
@@ -436,6 +448,7 @@ def test_it_plays_by_itself_until_a_reader_takes_over(open_page: Any) -> None:
     assert at(page) == number
 
 
+@one_script
 def test_it_does_not_start_by_itself_where_motion_is_unwelcome_or_a_step_was_asked_for(open_page: Any) -> None:
     still = open_page(SMALL, height=2000, reduced_motion=True)
     asked = open_page(SMALL, height=2000)
@@ -445,6 +458,7 @@ def test_it_does_not_start_by_itself_where_motion_is_unwelcome_or_a_step_was_ask
     assert (at(still), at(asked)) == ("1", "2")
 
 
+@one_script
 def test_the_speed_can_be_set_and_playing_ends_at_the_last_step(still: Any) -> None:
     page = still(SMALL, height=2000)
     page.select_option("#speed", "4")
@@ -476,6 +490,7 @@ def test_arrow_keys_move_the_step_and_the_address_holds_it(still: Any) -> None:
     assert at(page) == "1"
 
 
+@one_script
 def test_an_address_opens_its_step_with_its_number_marked(still: Any) -> None:
     page = still(SMALL)
     follow(page, "#step=7&q=dense_2.W%5B0%2C1%5D")
@@ -493,6 +508,7 @@ def test_an_address_opens_its_step_with_its_number_marked(still: Any) -> None:
         assert page.locator(".marked").count() == 0
 
 
+@one_script
 def test_an_address_of_a_number_alone_opens_the_step_where_it_begins(still: Any) -> None:
     page = still(XOR)
     for quantity, step in {
@@ -542,6 +558,7 @@ def test_the_slider_and_the_buttons_move_the_step(still: Any) -> None:
 # --- one number everywhere -------------------------------------------------------------------------------------------
 
 
+@one_script
 def test_choosing_a_number_marks_the_same_quantity_everywhere(still: Any) -> None:
     page = still(SMALL)
     page.locator(f'article mn[data-q="{LEFT}"]').first.click()
@@ -557,6 +574,7 @@ def test_choosing_a_number_marks_the_same_quantity_everywhere(still: Any) -> Non
     assert marked.count() == 0
 
 
+@one_script
 def test_an_array_in_the_computation_is_marked_by_all_of_its_numbers(still: Any) -> None:
     page = still(SMALL)
     page.locator("#graph text[data-q='dense_1.W']").first.click()
@@ -564,6 +582,7 @@ def test_an_array_in_the_computation_is_marked_by_all_of_its_numbers(still: Any)
     assert names == ["dense_1.W", *(f"dense_1.W[{i},{j}]" for i in range(2) for j in range(2))]
 
 
+@one_script
 def test_a_number_is_found_by_its_name_and_by_its_digits(still: Any) -> None:
     page = still(SMALL)
     for wanted in ("dL/dW2[1,0]", "0.99"):
@@ -607,6 +626,7 @@ def test_on_paper_the_controls_are_gone_and_the_document_is_whole(still: Any, ov
     assert overflow(page) == []
 
 
+@one_script
 def test_the_first_step_that_is_not_finite_is_named(still: Any) -> None:
     page = still(PAGES["not finite"])
     verdict = page.locator(".verdict").text_content()
@@ -618,6 +638,7 @@ def test_the_first_step_that_is_not_finite_is_named(still: Any) -> None:
     wait(page, lambda: at(page) == number[1])
 
 
+@one_script
 def test_formulas_that_come_often_are_shown_once_with_a_count(still: Any) -> None:
     page = still(XOR)
     folded = page.locator("details.fold")
@@ -670,6 +691,7 @@ def test_every_number_in_the_picture_is_that_of_its_row_and_of_its_step(still: A
             assert text == brief(value), (quantity, row, at_step)
 
 
+@one_script
 def test_a_number_is_found_as_the_page_calls_it_and_as_it_is_shown(still: Any) -> None:
     page = still(XOR)
     trace = EXAMPLES["xor"].trace

@@ -108,6 +108,12 @@ def setup_of(page: Any) -> Setup:
     return Setup.from_address(page.evaluate("location.hash"))[0]
 
 
+one_script = pytest.mark.in_turn(
+    why="one script does it in both; what keys and the mouse do is tried in both elsewhere"
+)
+
+
+@one_script
 class TestRunning:
     @pytest.mark.in_turn(why="both browsers run, and buttons are pressed by mouse and by keys in other tests, too")
     @pytest.mark.parametrize("how", ["mouse", "keys"])
@@ -200,6 +206,7 @@ class TestRunning:
         until(page, "told.at(-1).startsWith('Step ')")
 
 
+@one_script
 class TestKnobs:
     @pytest.mark.in_turn(why="each kind of knob is turned by keys in both browsers")
     @pytest.mark.parametrize("name", [knob.name for knob in KNOBS])
@@ -326,6 +333,7 @@ class TestKnobs:
             assert page.locator(f"#{described.split()[0]}").text_content()
 
 
+@one_script
 class TestTheAddress:
     def test_it_holds_everything(self, visit: Visit) -> None:
         link = "v=1&data=spirals&rows=150&classes=4&hidden=6,5&activation=relu&optimizer=adam&learning_rate=0.01&at=40"
@@ -620,6 +628,7 @@ class TestLayout:
         pause(page)
 
 
+@one_script
 class TestServersThatGo:
     def test_the_page_says_so_and_goes_on_with_what_it_showed(self, visit: Visit) -> None:
         server = Server(house_of(None, None, {}, framed=False))
