@@ -443,7 +443,7 @@ slow = Slow()
 
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     @pytest.mark.parametrize("rows", [1, 40, 400])
-    @pytest.mark.parametrize("sizes", [(3, 4, 1), (300, 600, 600, 7)])
+    @pytest.mark.parametrize("sizes", [(3, 4, 1), (300, 320, 320, 7)])
     def test_rows_are_checked_wherever_a_wrong_number_is(self, sizes, rows, dtype, monkeypatch):
         """The threads check the rows that they predict, few of wide networks and many of any."""
         monkeypatch.setattr(native_module, "n_threads", lambda n=None: n or 3)
