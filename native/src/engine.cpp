@@ -625,6 +625,8 @@ int Predictor<T>::together(ptrdiff_t rows, int threads) const {
     return products >= 0.8 * products_ ? threads : 1;
 }
 
+namespace {
+
 // Cuts rows into the blocks that threads take one by one: in turns of blocks of the same size, each of which leaves a
 // quarter for later turns, so that all threads end together although one of them started late, or waited for others.
 void cut(ptrdiff_t rows, ptrdiff_t threads, ptrdiff_t block, std::vector<ptrdiff_t>& cuts) {
@@ -637,6 +639,8 @@ void cut(ptrdiff_t rows, ptrdiff_t threads, ptrdiff_t block, std::vector<ptrdiff
             cuts.push_back(std::min(cuts.back() + size, rows));
     }
 }
+
+}  // namespace
 
 template <class T>
 bool Predictor<T>::shares(ptrdiff_t rows) const {

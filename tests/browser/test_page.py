@@ -11,7 +11,7 @@ import fullyconnected as fc
 from fullyconnected.explanation import Explanation, explain
 from fullyconnected.explanation.samples import xor
 from fullyconnected.symbolic.digits import brief
-from tests.browser.watching import until, until_address
+from tests.browser.watching import one_script, until, until_address
 
 
 def examples() -> dict[str, Explanation]:
@@ -48,10 +48,6 @@ PAGES = {name: example.to_html() for name, example in EXAMPLES.items()}
 PAGES["chinese"] = EXAMPLES["deep"].to_html("zh")
 SMALL, XOR = PAGES["small"], PAGES["xor"]
 LEFT, FIRST = "dense_1.y[0,1]", "dense_1.y[0,0]"
-
-one_script = pytest.mark.in_turn(
-    why="one script does it in both; what keys and the mouse do is tried in both elsewhere"
-)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from fullyconnected.playing.public import house_of
 from fullyconnected.playing.serving import Server
 from fullyconnected.playing.setup import Setup
 from tests.browser.conftest import EXHAUSTIVE
-from tests.browser.watching import leave, until, watch
+from tests.browser.watching import leave, one_script, until, watch
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -106,11 +106,6 @@ def typed(page: Any, field: Any, text: str) -> None:
 def setup_of(page: Any) -> Setup:
     """Return the setup in the address, which the page writes once the backend has taken it."""
     return Setup.from_address(page.evaluate("location.hash"))[0]
-
-
-one_script = pytest.mark.in_turn(
-    why="one script does it in both; what keys and the mouse do is tried in both elsewhere"
-)
 
 
 @one_script

@@ -4,7 +4,13 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
+import pytest
+
 PATIENCE = 20  # s: its machine has other tests to run
+
+one_script = pytest.mark.in_turn(
+    why="one script does it in both; what keys and the mouse do is tried in both elsewhere"
+)
 
 
 def until(page: Any, what: str, arg: Any = None) -> None:
