@@ -275,13 +275,6 @@ MARKS = {"slow": SLOW, "long": LONG, "anywhere": ANYWHERE, "seldom": SELDOM}
 EXHAUSTIVE = os.environ.get("FULLYCONNECTED_EXHAUSTIVE", "0") != "0"  # as .ci/nightly: all that could be combined
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: left out by `make quick`")
-    config.addinivalue_line("markers", "long: left out by `make quick` and `make test`")
-    config.addinivalue_line("markers", "anywhere: the same wherever it runs, so that it is not repeated elsewhere")
-    config.addinivalue_line("markers", "seldom: repeated elsewhere by .ci/nightly, and not by .ci/run")
-
-
 def pytest_ignore_collect(collection_path, config):
     """Leave a file unread that has only tests which are left out."""
     here, chosen = Path(__file__).parent, config.option.markexpr

@@ -47,14 +47,6 @@ def find_browser(name: str) -> str | None:
     return None
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marks of this folder."""
-    config.addinivalue_line("markers", "only_in(browser, why): a test that one browser is enough for")
-    config.addinivalue_line(
-        "markers", "in_turn(why): a test each of whose cases runs in one browser, and each value in both"
-    )
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the other browser where one is enough."""
     out, turns = set(), defaultdict(list)
