@@ -24,7 +24,6 @@ namespace {
 
 constexpr ptrdiff_t huge_page = 1 << 21;        // larger buffers get huge pages
 constexpr ptrdiff_t prediction_rows = 384;      // rows that run together: their outputs stay in cache
-constexpr ptrdiff_t whole_rows = 6;             // a block is a multiple of it: tiles of a product have so many rows
 constexpr ptrdiff_t worth_cutting = 128;        // rows of a thread
 constexpr ptrdiff_t numbers_before_nan = 4096;  // so many may be predicted in vain
 constexpr ptrdiff_t fewest_rows = 6;            // rows of a thread that has its own
@@ -611,7 +610,7 @@ double Predictor<T>::expected(ptrdiff_t rows) const {
 // The number of threads that share a few rows, each with some columns of the layers; 1 if that does not pay.
 template <class T>
 int Predictor<T>::together(ptrdiff_t rows, int threads) const {
-    if (rows > std::min(few_rows, most_rows_)) return 1;
+    if (threads < 2 || rows > std::min(few_rows, most_rows_)) return 1;
     ptrdiff_t widest = 0;
     for (const OpSpec& op : ops_) widest = std::max(widest, op.n_out);
     const ptrdiff_t stripe = 8 * entry_of<T>(kernels_).lanes;
@@ -628,13 +627,14 @@ int Predictor<T>::together(ptrdiff_t rows, int threads) const {
 namespace {
 
 // Cuts rows into the blocks that threads take one by one: in turns of blocks of the same size, each of which leaves a
-// quarter for later turns, so that all threads end together although one of them started late, or waited for others.
-void cut(ptrdiff_t rows, ptrdiff_t threads, ptrdiff_t block, std::vector<ptrdiff_t>& cuts) {
+// quarter for later turns, so that all threads end together although one of them started late, or waited for others. A
+// block has at most `most` rows, and is a multiple of the rows of a tile.
+void cut(ptrdiff_t rows, ptrdiff_t threads, ptrdiff_t most, ptrdiff_t tile_rows, std::vector<ptrdiff_t>& cuts) {
     cuts.assign(1, 0);
     for (ptrdiff_t left = rows; left > 0; left = rows - cuts.back()) {
-        const ptrdiff_t each = (left + threads - 1) / threads, parts = (each + block - 1) / block;
+        const ptrdiff_t each = (left + threads - 1) / threads, parts = (each + most - 1) / most;
         ptrdiff_t size = threads > 1 && each >= worth_cutting ? 3 * each / 4 : (each + parts - 1) / parts;
-        size = std::min((size + whole_rows - 1) / whole_rows * whole_rows, block);
+        size = std::min((size + tile_rows - 1) / tile_rows * tile_rows, most);
         for (ptrdiff_t i = 0; i < threads && cuts.back() < rows; i++)
             cuts.push_back(std::min(cuts.back() + size, rows));
     }
@@ -647,41 +647,52 @@ bool Predictor<T>::shares(ptrdiff_t rows) const {
     return rows > fewest_rows || together(rows, 2) > 1;
 }
 
+// Divides rows among threads, by blocks or by columns of the layers, with memory for each; returns their number.
 template <class T>
-void Predictor<T>::run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool checked,
-                       bool (*interrupted)()) {
-    const bool shared = (double)rows * products_ >= enough_products;  // else it is over before an interrupt
-    const int sharing = shared ? together(rows, threads) : 1;
-    prediction_.together = sharing > 1;
-    if (prediction_.together)
-        threads = sharing;
-    else
-        threads = shared ? (int)std::min<ptrdiff_t>(threads, (rows + fewest_rows - 1) / fewest_rows) : 1;
+int Predictor<T>::divide(ptrdiff_t rows, int threads) {
+    const int by_columns = together(rows, threads);
+    prediction_.together = by_columns > 1;
+    const ptrdiff_t parts = (rows + fewest_rows - 1) / fewest_rows;  // that are worth a thread
+    threads = by_columns > 1 ? by_columns : (int)std::clamp<ptrdiff_t>(parts, 1, threads);
     prepare(rows, threads);
-    if (!prediction_.together) cut(rows, threads, prediction_.block, cuts_);
+    if (!prediction_.together) cut(rows, threads, prediction_.block, entry_of<T>(kernels_).tile_rows, cuts_);
     prediction_.cuts = cuts_.data(), prediction_.n_blocks = (ptrdiff_t)cuts_.size() - 1, prediction_.taken = 0;
+    return threads;
+}
+
+// Says where the rows and their outputs are, whether they are read and written there, and what x may hold.
+template <class T>
+void Predictor<T>::locate(const void* x, Type type, ptrdiff_t rows, T* z, bool checked) {
     prediction_.x = x, prediction_.x_type = type, prediction_.rows = rows, prediction_.z = z;
-    const bool narrow = type == Type::f32 || (sizeof(T) == 4 && !reads_raw());
-    prediction_.largest = checked  ? 0
-                          : narrow ? (double)std::numeric_limits<float>::max()
-                                   : std::numeric_limits<double>::max();
-    prediction_.refused = 0;
     // many rows that compete for the same places in the first cache are copied instead
     auto fits = [&](ptrdiff_t n) { return rows <= fewest_rows || n * (ptrdiff_t)sizeof(T) % 1024 != 0; };
     const bool same_type = type == (sizeof(T) == 4 ? Type::f32 : Type::f64) && (uintptr_t)x % sizeof(T) == 0;
     prediction_.x_in_place = first_reads_x_ && same_type && fits(prediction_.n_in);
     const Operation<T>& last = operations_.front().back();
     prediction_.z_in_place = last.kind == Kind::dense && !last.lookups && fits(prediction_.n_out);
+    const bool narrow = type == Type::f32 || (sizeof(T) == 4 && !reads_raw());
+    prediction_.largest = checked  ? 0
+                          : narrow ? (double)std::numeric_limits<float>::max()
+                                   : std::numeric_limits<double>::max();
+    prediction_.refused = 0;
+}
+
+template <class T>
+void Predictor<T>::run(const void* x, Type type, ptrdiff_t rows, T* z, int threads, bool checked,
+                       bool (*interrupted)()) {
+    const bool shared = (double)rows * products_ >= enough_products;  // else it is over before an interrupt
+    threads = divide(rows, shared ? threads : 1);
+    locate(x, type, rows, z, checked);
     if (shared) {
         const bool streams = products_ * sizeof(T) / threads > (double)caches().l2;
         for (Scratch<T>& scratch : scratch_) scratch.streams = streams;
     }
-    const double work = expected(rows), began = shared ? now() : 0;
+    const double began = shared ? now() : 0;
     Poll poll{interrupted, &prediction_.stop, began};
     prediction_.stop = {shared && interrupted ? &Poll::ask : nullptr, &poll, 0};
     const bool is_short = threads > 1 && is_soon_over(rows);
     on_pool(prediction_, is_short ? short_calls_.pool(threads) : borrow_pool(threads), entry_of<T>(kernels_).predict);
-    if (is_short) short_calls_.made(now() - began, work, prediction_.threads > 1);
+    if (is_short) short_calls_.made(now() - began, expected(rows), prediction_.threads > 1);
 }
 
 template float* Arena::take<float>(ptrdiff_t, bool);

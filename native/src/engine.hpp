@@ -214,6 +214,8 @@ class Predictor {
   private:
     void prepare(ptrdiff_t rows, int threads);
     void release();
+    int divide(ptrdiff_t rows, int threads);
+    void locate(const void* x, Type type, ptrdiff_t rows, T* z, bool checked);
     double expected(ptrdiff_t rows) const;
     int together(ptrdiff_t rows, int threads) const;
 

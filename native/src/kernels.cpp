@@ -67,7 +67,7 @@ double fma(int64_t rounds) {
 
 template <class T>
 constexpr Entry<T> entry = {train<T>, train_tiny<T>, tiny_size<T>,      predict<T>,           evaluate<T>, products<T>,
-                            fma<T>,   least_a<T>,    scratch_size_b<T>, scratch_size_tile<T>, lanes<T>};
+                            fma<T>,   least_a<T>,    scratch_size_b<T>, scratch_size_tile<T>, lanes<T>,    tile_rows};
 
 }  // namespace
 

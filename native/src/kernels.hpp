@@ -13,7 +13,8 @@ struct Entry {
     void (*products)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, bool turn_a, bool turn_b, Rows<const T> a, Rows<const T> b,
                      Rows<T> c, Scratch<T> scratch, int thread, int threads);
     double (*fma)(int64_t rounds);  // multiplies and adds in registers only; returns the number of operations
-    ptrdiff_t least_a, scratch_b, scratch_tile, lanes;  // numbers of Scratch: the least of a; of b; of tile
+    ptrdiff_t least_a, scratch_b, scratch_tile;  // numbers of Scratch: the least of a; of b; of tile
+    ptrdiff_t lanes, tile_rows;                  // numbers of a vector; rows of a tile of a product
 };
 
 struct Kernels {
