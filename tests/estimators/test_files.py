@@ -6,8 +6,8 @@ import pickle
 import subprocess
 import sys
 import textwrap
-import threading
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -265,16 +265,13 @@ def test_a_predictor_serves_several_threads(tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     predictor, wanted, wrong = fc.Predictor(tmp_path / "model"), model.predict_proba(X), []
 
-    def work() -> None:
+    def work(_: int) -> None:
         for i in range(300):
             if not np.array_equal(predictor.predict_proba(X[i % 150 : i % 150 + 1])[0], wanted[i % 150]):
                 wrong.append(i)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
     assert not wrong or np.allclose(predictor.predict_proba(X), wanted, rtol=1e-12)
 
 

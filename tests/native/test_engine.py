@@ -6,9 +6,9 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -390,17 +390,14 @@ slow = Slow()
         x = np.random.default_rng(0).normal(size=(50, 300)).astype(np.float32)
         z, wrong = net.predict(x), []
 
-        def work():
+        def work(_):
             for i in range(100):
                 rows = 1 + i % 13  # some are over soon, and others release the GIL
                 if not np.array_equal(net.predict(x[i % 30 :][:rows]), z[i % 30 :][:rows]):
                     wrong.append(i)
 
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, range(4)))
         assert wrong == []
 
     def test_a_row_of_a_wide_network_alone_asks_for_the_number_of_threads(self, monkeypatch):
@@ -512,16 +509,13 @@ slow = Slow()
         x = np.random.default_rng(0).normal(size=(2000, 3)).astype(np.float32)
         expected, results = net.predict(x), []
 
-        def work():
+        def work(_):
             own = net.copy()
             fc.fit(own, x, x[:, :2], "half_squared_error", epochs=3, progress=False, engine="native", n_threads=2)
             results.append((own.theta.tobytes(), net.predict(x).tobytes()))
 
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, range(4)))
         assert len(set(results)) == 1
         assert results[0][1] == expected.tobytes()
 
