@@ -556,6 +556,7 @@ Predictor<T>::Predictor(std::vector<OpSpec> ops, ptrdiff_t n_in, const T* theta,
     for (const OpSpec& op : ops_) {
         if (op.missing) most_checked_ = std::min(most_checked_, numbers_before_nan);
         if (op.kind == "one_hot" || op.kind == "embedding") most_checked_ = 0;
+        if (op.raw ? op.kind == "select" : &op == &ops_.front()) casts_ = sizeof(T) == 4;
     }
     prediction_.n_operations = (int)ops_.size();
     ptrdiff_t copies = 1;
@@ -670,10 +671,9 @@ void Predictor<T>::locate(const void* x, Type type, ptrdiff_t rows, T* z, bool c
     prediction_.x_in_place = first_reads_x_ && same_type && fits(prediction_.n_in);
     const Operation<T>& last = operations_.front().back();
     prediction_.z_in_place = last.kind == Kind::dense && !last.lookups && fits(prediction_.n_out);
-    const bool narrow = type == Type::f32 || (sizeof(T) == 4 && !reads_raw());
-    prediction_.largest = checked  ? 0
-                          : narrow ? (double)std::numeric_limits<float>::max()
-                                   : std::numeric_limits<double>::max();
+    prediction_.largest = checked                       ? 0
+                          : type == Type::f32 || casts_ ? (double)std::numeric_limits<float>::max()
+                                                        : std::numeric_limits<double>::max();
     prediction_.refused = 0;
 }
 

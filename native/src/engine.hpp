@@ -199,7 +199,6 @@ class Predictor {
 
     ptrdiff_t n_in() const { return prediction_.n_in; }
     ptrdiff_t copies() const { return ops_.back().copies; }
-    bool reads_raw() const { return ops_.front().raw; }
     // Whether so many rows are worth more than one thread.
     bool shares(ptrdiff_t rows) const;
     // Whether so many rows take about as long as waking a thread, or taking back the GIL.
@@ -231,6 +230,7 @@ class Predictor {
     std::vector<Scratch<T>> scratch_;
     ptrdiff_t most_rows_;  // that pass through the network together
     ptrdiff_t most_checked_ = std::numeric_limits<ptrdiff_t>::max();
+    bool casts_ = false;   // numbers of the rows to float32
     bool first_reads_x_;   // without change, as they are given
     double products_ = 0;  // multiplications per row
     ShortCalls short_calls_;

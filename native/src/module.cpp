@@ -211,7 +211,7 @@ class PyTrainer {
 template <class T>
 class PyPredictor {
   public:
-    PyPredictor(const std::vector<OpSpec>& ops, ptrdiff_t n_in, Vector<T> theta, Vector<T> state, bool bfloat16,
+    PyPredictor(const std::vector<OpSpec>& ops, ptrdiff_t n_in, Vector<const T> theta, Vector<T> state, bool bfloat16,
                 nb::callable n_threads)
         : theta_(theta),
           state_(state),
@@ -257,7 +257,8 @@ class PyPredictor {
 
     static constexpr double moment = 0.01;  // seconds
 
-    Vector<T> theta_, state_;
+    Vector<const T> theta_;
+    Vector<T> state_;
     Predictor<T> predictor_;
     nb::callable n_threads_;
     int threads_ = 1;
@@ -356,7 +357,7 @@ void bind(nb::module_& m, const char* trainer, const char* predictor) {
         .def_prop_ro("last_batch", &PyTrainer<T>::last_batch)
         .def_prop_ro("tiny", &PyTrainer<T>::tiny, "Whether it takes the way of tiny networks, for tests.");
     nb::class_<PyPredictor<T>>(m, predictor)
-        .def(nb::init<const std::vector<OpSpec>&, ptrdiff_t, Vector<T>, Vector<T>, bool, nb::callable>(), "ops"_a,
+        .def(nb::init<const std::vector<OpSpec>&, ptrdiff_t, Vector<const T>, Vector<T>, bool, nb::callable>(), "ops"_a,
              "n_in"_a, "theta"_a, "state"_a, "bfloat16"_a, "n_threads"_a)
         .def("predict", &PyPredictor<T>::predict, "x"_a, "z"_a, "threads"_a.none())
         .def("row", &PyPredictor<T>::template row<T>, nb::arg("x").noconvert(), "z"_a)

@@ -30,6 +30,7 @@ from fullyconnected.core.checks import (
     number,
     require_finite,
     same_rows,
+    thread_count,
 )
 from fullyconnected.core.contracts import is_foreign
 from fullyconnected.core.mapped import is_mapped
@@ -339,7 +340,7 @@ class Network:
         >>> net.predict(np.ones((100, 4)), out=out) is out
         True
         """
-        plain = out is None and engine == "auto" and precision is None and n_threads is None
+        plain = out is None and engine == "auto" and precision is None and n_threads is None and members is False
         if plain and type(x) is ndarray and x.ndim == 2 and x.size:
             # one attribute holds all that is needed, since __getattr__ makes each look-up slower
             idle, n_out, dtype = self._quick
@@ -407,6 +408,8 @@ class Network:
         ``new`` makes the array that they are in.
         """
         self.require_set()
+        if n_threads is not None:
+            n_threads = thread_count(n_threads)
         k = self.program.members
         pooled = k is not None and link is not None
         z = new((len(x), self.n_out) if k is None or pooled else (len(x), k, self.n_out), self.dtype)

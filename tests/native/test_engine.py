@@ -17,7 +17,7 @@ import pytest
 import fullyconnected as fc
 from fullyconnected.engine import native_engine as native_module
 from fullyconnected.engine.lowering import Unsupported
-from fullyconnected.errors import ConfigError, DivergenceError, InputTypeError, UnknownNameError
+from fullyconnected.errors import ConfigError, DataError, DivergenceError, InputTypeError, UnknownNameError
 
 HERE = fc.engines()["native"]
 needs_native = pytest.mark.skipif(not HERE.available, reason=HERE.about)
@@ -471,12 +471,78 @@ slow = Slow()
                     x[i, j] = good[i, j]
                 assert np.array_equal(net.predict(x), expected)
 
-    @pytest.mark.parametrize("n_threads", [0, -1, 5000, 1.5, "2"])
-    def test_a_wrong_number_of_threads_is_refused_by_every_prediction(self, n_threads):
-        net = fc.mlp([3, 4, 1], seed=0)
-        for rows in (1, 1, 5, 5000):
+    @pytest.mark.parametrize("engine", ["auto", "native", "numpy"])
+    @pytest.mark.parametrize("n_threads", [0, -1, 1025, 10**30, 1.5, "2", True])
+    def test_a_wrong_number_of_threads_is_refused_by_every_call(self, n_threads, engine):
+        net, x = fc.mlp([3, 4, 1], seed=0), np.zeros((5000, 3), np.float32)
+        for rows in (0, 1, 1, 5, 5000):
             with pytest.raises((ConfigError, InputTypeError), match="n_threads"):
-                net.predict(np.zeros((rows, 3), np.float32), n_threads=n_threads)
+                net.predict(x[:rows], n_threads=n_threads, engine=engine)
+        with pytest.raises((ConfigError, InputTypeError), match="n_threads"):
+            fc.fit(net, x, x[:, 0], "half_squared_error", n_threads=n_threads, engine=engine)
+
+    @pytest.mark.parametrize(
+        ("parts", "width"),
+        [
+            ([([0, 1], fc.Dense(2, 3, "tanh"))], 4),
+            ([([1, 0], fc.LayerNorm())], 3),
+            ([([0, 1], fc.Dense(2, 2)), ([3], fc.OneHot(4))], 7),
+            ([([0], fc.Dense(1, 2)), ([1, 3], fc.Dense(2, 2))], 5),
+        ],
+    )
+    @pytest.mark.parametrize("first", [False, True])
+    def test_numbers_beyond_float32_are_refused_in_any_column_that_is_read_as_it_is(self, parts, width, first):
+        wide = [([2], fc.Standardize(mean=[0.0], scale=[1e200]))]  # whose arithmetic is in float64
+        net = fc.Network([fc.Columns(parts + wide if first else wide + parts), fc.Dense(width, 2)], seed=0)
+        x = np.zeros((3, net.n_in))
+        x[:, 2] = 1e201
+        expected = net.predict(x)
+        assert np.array_equal(net.predict(x), expected)
+        assert np.isfinite(expected).all()
+        for value in (1e39, -1e300):
+            wrong = x.copy()
+            wrong[1, 0] = value
+            for _ in range(2):
+                with pytest.raises(DataError, match=r"x\[1, 0\] is .*, too large for a network of float32"):
+                    net.predict(wrong)
+
+    @pytest.mark.parametrize("members", [True, "yes", 1, None])
+    def test_wrong_members_are_refused_by_every_prediction(self, members):
+        net = fc.mlp([3, 4, 1], seed=0)
+        for _ in range(3):
+            with pytest.raises((ConfigError, InputTypeError), match="members"):
+                net.predict(X, members=members)
+            net.predict(X)
+
+    def test_rows_that_change_meanwhile_stop_no_thread(self):
+        code = """
+import threading, numpy as np, fullyconnected as fc
+from fullyconnected.engine import native_engine
+native_engine.n_threads = lambda n=None: n or 3
+x = np.ones((8, 512), np.float32)
+net = fc.mlp([512, 4096, 4], seed=0)
+net.predict(x)
+done = threading.Event()
+
+def change():
+    while not done.is_set():
+        x[7, 511] = np.nan
+        x[7, 511] = 1
+
+threading.Thread(target=change, daemon=True).start()
+outcomes = set()
+for _ in range(1500):
+    try:
+        net.predict(x)
+        outcomes.add("predicted")
+    except fc.errors.DataError:
+        outcomes.add("refused")
+done.set()
+print(*sorted(outcomes))
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert "predicted" in done.stdout
 
     @pytest.mark.parametrize("rows", ["float16", "every other column", "another byte order"])
     def test_a_prediction_copies_a_block_at_a_time(self, rows):
@@ -496,6 +562,12 @@ slow = Slow()
         monkeypatch.setattr(native_module, "n_threads", lambda n=None: asked.append(n) or n or 2)
         fitted(validation=(X, T), n_threads=1)
         assert set(asked) == {1}
+
+    def test_a_prediction_only_reads_the_weights(self):
+        net = fc.mlp([3, 4, 1], seed=0)
+        expected = net.predict(X, engine="numpy")
+        net.theta.flags.writeable = False
+        np.testing.assert_allclose(net.predict(X, engine="native"), expected, rtol=1e-5)
 
     def test_a_prediction_follows_the_weights(self):
         net = fc.mlp([3, 1], seed=0)

@@ -420,8 +420,8 @@ template <class T>
 void predict(Prediction<T>* p, int thread) {
     FlushDenormals flush;
     auto refuse = [&] { __atomic_store_n(&p->refused, 1, __ATOMIC_RELAXED); };
-    if (p->together) {
-        if (!is_usable(p, 0, p->rows)) return refuse();  // as all threads find
+    if (p->together) {  // each waits for the others, so that none may stop alone: x can change meanwhile
+        if (thread == 0 && !is_usable(p, 0, p->rows)) refuse();
         ThreadContext<T> context{thread, p->threads, p->pool, nullptr, p->scratch[thread]};
         return predict_block(context, p, 0, 0, p->rows);
     }

@@ -36,10 +36,12 @@ __all__ = [
     "rows_of",
     "same_columns",
     "same_rows",
+    "thread_count",
 ]
 
 PRECISIONS = ("tf32", "bfloat16")  # of products of matrices of float32
 ROWS = ("x", "X", "X_val")  # names of what holds rows
+MOST_THREADS = 1024  # most_threads in native/src/thread_pool.cpp
 BLOCK = 1 << 20  # entries that are checked at a time, so that a check of a large file needs little memory
 
 
@@ -63,6 +65,14 @@ def count(name: str, value: Any, least: int = 1) -> int:
     if value < least:
         raise ConfigError(f"{name} must be {least} or more; got {value}")
     return int(value)
+
+
+def thread_count(value: Any) -> int:
+    """Return ``n_threads``, 1 to 1024, or raise."""
+    n_threads = count("n_threads", value)
+    if n_threads > MOST_THREADS:
+        raise ConfigError(f"n_threads must be {MOST_THREADS} or fewer; got {n_threads}")
+    return n_threads
 
 
 def number(

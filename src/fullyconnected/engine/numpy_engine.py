@@ -11,7 +11,7 @@ from fullyconnected.averages import EMA
 from fullyconnected.base import Loss, Optimizer, Solver
 from fullyconnected.core.arrays import Array, dot
 from fullyconnected.core.batches import Rows, Whole, n_batches
-from fullyconnected.core.checks import count
+from fullyconnected.core.checks import thread_count
 from fullyconnected.engine.base import Engine, EngineInfo
 from fullyconnected.engine.state import TrainingState
 from fullyconnected.engine.task import Task, answer_of
@@ -252,7 +252,7 @@ def blas_threads(n_threads: int | None, *, or_any: bool = False) -> AbstractCont
     """
     if n_threads is None:
         return nullcontext()
-    n_threads = count("n_threads", n_threads)
+    n_threads = thread_count(n_threads)
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:

@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from fullyconnected.comm.launchers import is_worker
-from fullyconnected.core.checks import count
-from fullyconnected.errors import ConfigError
+from fullyconnected.core.checks import MOST_THREADS, thread_count
 
 __all__ = ["n_threads", "register_with_threadpoolctl"]
-
-MOST = 1024  # most_threads in native/src/thread_pool.cpp
 
 _openblas: list[Any] = []  # its controllers, while they hold a limit that was set before this library was registered
 
@@ -41,10 +38,7 @@ def n_threads(given: int | None = None) -> int:
         If it is out of range.
     """
     if given is not None:
-        given = count("n_threads", given)
-        if given > MOST:
-            raise ConfigError(f"n_threads must be {MOST} or fewer; got {given}")
-        return given
+        return thread_count(given)
     wanted = _without_limit()
     return min(wanted, _limit(wanted))
 
@@ -95,18 +89,18 @@ def _limit(wanted: int) -> int:
     if _openblas:
         allowed = min(controller.num_threads for controller in _openblas)
         if allowed < min(wanted, _processors(), 64):  # the OpenBLAS that NumPy ships uses at most 64
-            return min(limit or MOST, allowed)
+            return min(limit or MOST_THREADS, allowed)
         _openblas.clear()
-    return limit or MOST
+    return limit or MOST_THREADS
 
 
 def _without_limit() -> int:
     wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # "4,2" is 4, and 2 in nested loops
     if wanted.isdecimal() and int(wanted) > 0:
-        return min(int(wanted), MOST)
+        return min(int(wanted), MOST_THREADS)
     if is_worker():
         return 1
-    return min(_processors(), math.ceil(_quota()), MOST)
+    return min(_processors(), math.ceil(_quota()), MOST_THREADS)
 
 
 def _processors() -> int:
@@ -123,9 +117,9 @@ def _quota(folder: str = "/sys/fs/cgroup") -> float:
             quota, period = " ".join(Path(folder, name).read_text(encoding="ascii") for name in names).split()
             break
     else:
-        return MOST
+        return MOST_THREADS
     try:
         processors = float(quota) / float(period)
     except (ValueError, ZeroDivisionError):  # "max": no limit
-        return MOST
-    return processors if 0 < processors < MOST else MOST
+        return MOST_THREADS
+    return processors if 0 < processors < MOST_THREADS else MOST_THREADS

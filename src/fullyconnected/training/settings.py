@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from fullyconnected.averages import EMA, SWA
-from fullyconnected.core.checks import check_precision, count, duration, flag, interval, number
+from fullyconnected.core.checks import check_precision, count, duration, flag, interval, number, thread_count
 from fullyconnected.core.contracts import check_call
 from fullyconnected.core.randomness import check_seed
 from fullyconnected.core.settings import Settings, names_of, settings
@@ -107,7 +107,7 @@ class FitSettings(Settings):
             patience=None if self.patience is None else count("patience", self.patience),
             max_time=None if self.max_time is None else duration("max_time", self.max_time),
             max_grad_norm=None if limit is None else number("max_grad_norm", limit, above=True),
-            n_threads=None if self.n_threads is None else count("n_threads", self.n_threads),
+            n_threads=None if self.n_threads is None else thread_count(self.n_threads),
         )
 
     def over(self, epochs: int | None) -> FitSettings:
