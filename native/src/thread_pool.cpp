@@ -197,6 +197,11 @@ int start(ThreadPool* pool) {
     return started;
 }
 
+[[noreturn]] void give_up(const char* why) {
+    fprintf(stderr, "fullyconnected: %s\n", why);
+    abort();  // the work would wait for the missing threads at its next barrier, for ever
+}
+
 // Starts the workers of a pool again, which was in use during a fork and so lost them.
 void restart(ThreadPool* pool) {
     pool->go.opened = pool->go.sleeping = pool->turn.opened = pool->turn.sleeping = 0;
@@ -206,10 +211,8 @@ void restart(ThreadPool* pool) {
     pool->process = process;
     ++in_use;
     pthread_mutex_unlock(&lock);
-    if (start(pool) != pool->threads - 1) {
-        fputs("fullyconnected: no threads can be started in this process, which was forked during a call\n", stderr);
-        abort();  // the work would wait for the missing threads at its first barrier, for ever
-    }
+    if (start(pool) != pool->threads - 1)
+        give_up("no threads can be started in this process, which was forked during a call");
 }
 
 std::atomic<int> limit{0};
@@ -292,7 +295,12 @@ void barrier(ThreadPool* pool) {
     const bool opened = opens_within(turn, seen, spin) || opens_while_yielding(turn, seen, yielding, gave_way);
     const int64_t next = std::clamp(!opened || gave_way ? spin / 2 : spin + spin / 4, shortest_spin, longest_spin);
     if (next != spin) pool->spin.store(next, std::memory_order_relaxed);
-    if (!opened) sleep_until_open(turn, seen);
+    if (opened) return;
+    if (pool->process != process)
+        give_up(
+            "a process that is forked by a handler of a signal, during a call, cannot end that call: its threads are "
+            "in the other process; call os._exit in the handler");
+    sleep_until_open(turn, seen);
 }
 
 int pool_size(const ThreadPool* pool) { return pool->threads; }

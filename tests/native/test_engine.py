@@ -4,6 +4,7 @@ import itertools
 import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
@@ -609,6 +610,32 @@ print(*sorted(outcomes))
             os._exit(0 if train() == expected else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert train() == expected
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+    def test_a_process_that_is_forked_during_a_call_does_not_wait_for_ever(self):
+        code = """
+import os, resource, signal, numpy as np, fullyconnected as fc
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+net, x = fc.mlp([64, 512, 512, 10], seed=0), np.ones((5000, 64), np.float32)
+expected, children = net.predict(x, n_threads=2), []
+
+def handler(*_):
+    children.append(os.fork())
+    assert np.array_equal(net.predict(x[:100], n_threads=2), expected[:100])
+
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.2)
+while not children:
+    z = net.predict(x, n_threads=2)
+if children[0] == 0:  # the handler came between two calls
+    os._exit(0)
+assert np.array_equal(z, expected)
+print(os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]))
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert int(done.stdout) in (0, -signal.SIGABRT)
+        assert ("its threads are in the other process" in done.stderr) == (int(done.stdout) != 0)
 
     @pytest.mark.usefixtures("signals")
     @pytest.mark.parametrize("what", ["many steps", "one long step"])
