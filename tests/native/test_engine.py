@@ -614,17 +614,19 @@ print(*sorted(outcomes))
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
     def test_a_process_that_is_forked_during_a_call_does_not_wait_for_ever(self):
         code = """
-import os, resource, signal, numpy as np, fullyconnected as fc
+import os, resource, signal, time, numpy as np, fullyconnected as fc
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-net, x = fc.mlp([64, 512, 512, 10], seed=0), np.ones((5000, 64), np.float32)
-expected, children = net.predict(x, n_threads=2), []
+net, children, rows, began, ended = fc.mlp([64, 512, 512, 10], seed=0), [], 125, 0, 0
+while ended - began < 0.3:  # a signal is answered in a call that is so long
+    x, began = np.ones((2 * rows, 64), np.float32), time.monotonic()
+    expected, ended, rows = net.predict(x, n_threads=2), time.monotonic(), 2 * rows
 
 def handler(*_):
     children.append(os.fork())
     assert np.array_equal(net.predict(x[:100], n_threads=2), expected[:100])
 
 signal.signal(signal.SIGALRM, handler)
-signal.setitimer(signal.ITIMER_REAL, 0.2)
+signal.setitimer(signal.ITIMER_REAL, 0.1)
 while not children:
     z = net.predict(x, n_threads=2)
 if children[0] == 0:  # the handler came between two calls
