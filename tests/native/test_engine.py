@@ -515,6 +515,33 @@ slow = Slow()
                 net.predict(X, members=members)
             net.predict(X)
 
+    def test_weights_of_a_file_that_change_meanwhile_stop_no_thread(self, tmp_path):
+        code = f"""
+import threading, time, numpy as np, fullyconnected as fc
+weights = np.lib.format.open_memmap({str(tmp_path / "weights.npy")!r}, "w+", np.float64, (200,))
+weights[:] = 1
+x = np.ones((200, 60), np.float32)
+done = threading.Event()
+
+def change():
+    while not done.is_set():
+        weights[...] = 0
+        weights[...] = 1
+
+threading.Thread(target=change, daemon=True).start()
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    net = fc.mlp([60, 100, 1], seed=0)
+    try:
+        fc.fit(net, x, x[:, 0], "half_squared_error", sample_weight=weights, batch_size=100, epochs=50, n_threads=3,
+               progress=False, warn=False, engine="native")
+    except (fc.errors.DataError, fc.errors.DivergenceError):  # all of them were 0, or of a batch some were
+        pass
+done.set()
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+
     def test_rows_that_change_meanwhile_stop_no_thread(self):
         code = """
 import threading, time, numpy as np, fullyconnected as fc

@@ -342,6 +342,17 @@ bool step(ThreadContext<T>& context, Run<T>& run, const int64_t* order, ptrdiff_
     return true;
 }
 
+// The weight of batch number i as thread 0 has summed it: weights may lie in a file that changes meanwhile, and a
+// thread that left out a batch alone would keep the others waiting.
+template <class T>
+double agreed(ThreadContext<T>& context, Run<T>& run, ptrdiff_t i, double weight) {
+    if (!run.weights || context.threads == 1) return weight;
+    double* place = run.partial + 5 + i % 2;  // of which another thread may still read the other one
+    if (context.thread == 0) *place = weight;
+    context.meet();
+    return *place;
+}
+
 template <class T>
 void train(Run<T>* run_, int thread) {
     FlushDenormals flush;
@@ -356,7 +367,8 @@ void train(Run<T>* run_, int thread) {
         if (sharing) rows = sharing->own[i], context.whole = sharing->rows[i], context.from = sharing->first[i];
         const int64_t* order = run.order + from;
         double* sums = run.sums + thread * run.weight_columns;
-        const double weight = sharing ? shared_weight(run, i, sums) : weight_of(run, order, rows, sums);
+        const double weight =
+            sharing ? shared_weight(run, i, sums) : agreed(context, run, i, weight_of(run, order, rows, sums));
         const Rates rates = {run.rates ? run.rates[i] : 0, run.decays ? run.decays[i] : 1,
                              run.dropouts ? run.dropouts[i] : 1};
         if (weight == 0) continue;  // every row has weight zero: there is nothing to learn from this batch
